@@ -1,0 +1,65 @@
+"""The command's way in and out: one line for every fault, and the exit codes of the README."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from lrbench.errors import LrbenchError
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Run a command line: 0 done, 1 a trial failed or no LR, 2 usage, 3 machine, 130, 143."""
+    import typer
+
+    from lrbench.cli import app
+
+    try:
+        code = app(argv, prog_name="lrbench", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except LrbenchError as fault:
+        _say(f"error: {fault}")
+        return fault.exit_code
+    except typer.TyperException as fault:
+        _say(f"error: {_one_line(fault)}")
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        _say("stopped by Ctrl-C; the same command goes on where it stopped")
+        return 130
+    except Terminated:
+        _say("stopped by SIGTERM; the same command goes on where it stopped")
+        return 143
+    except BrokenPipeError:
+        # Whoever read our output has gone: there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _one_line(fault: Exception) -> str:
+    text = getattr(fault, "format_message", fault.__str__)()
+    return " ".join(str(text).split())
+
+
+def _say(line: str) -> None:
+    clean = "".join(c if c.isprintable() else "?" for c in line.replace("\n", " "))
+    print(f"lrbench: {clean}", file=sys.stderr)  # noqa: T201 the one plain print: no rich needed
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""The command line: one file a command. Heavy modules are imported inside command bodies."""
+
+from lrbench.cli.app import app
+
+__all__ = ["app"]

@@ -1,0 +1,66 @@
+"""What the commands share: folders, notices, tables."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench.errors import Notice
+from lrbench.experiment import Recipe
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def run_name(command: str, recipe: Recipe, fingerprint: str) -> str:
+    """`command-dataset-model-12345678`, of letters that every file system takes."""
+    parts = (command, recipe.dataset.rpartition("/")[2], recipe.model, fingerprint[:8])
+    return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-.") for part in parts)
+
+
+def run_path(command: str, recipe: Recipe, fingerprint: str, out: Path | None) -> Path:
+    return out if out is not None else Path("results") / run_name(command, recipe, fingerprint)
+
+
+def command_line(command: str, options: Mapping[str, Any], out: Path) -> str:
+    """The command that repeats a run, ready for a shell."""
+    words = ["lrbench", command]
+    for name, value in options.items():
+        option = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(option if value else "--no-" + option[2:])
+            continue
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            words += [option, str(item)]
+    return shlex.join([*words, "--out", str(out)])
+
+
+def stderr() -> Console:
+    """Where progress and warnings go."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def stdout() -> Console:
+    """Where data goes."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def notify(notices: Iterable[Notice]) -> None:
+    """Say each warning once, on stderr."""
+    from rich.text import Text
+
+    console = stderr()
+    for notice in dict.fromkeys(notices):
+        console.print(Text("warning: ", style="yellow") + Text(printable(str(notice))))
+
+
+def printable(text: str) -> str:
+    """The text without characters that would move a terminal's cursor or colours."""
+    return "".join(c if c.isprintable() else "�" for c in text)

@@ -1,0 +1,144 @@
+"""`lrbench schedules`: list them, look at them, take their torch code. Without torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lrbench.cli.common import notify, stdout
+from lrbench.errors import UsageError
+
+app = typer.Typer(
+    no_args_is_help=True, help="List schedules, preview them, print their torch code."
+)
+
+Specs = Annotated[list[str], typer.Argument(metavar="SPEC…", help="Schedule specs.")]
+Lr = Annotated[float, typer.Option("--lr", help="The base learning rate.")]
+Steps = Annotated[int, typer.Option("--steps", help="Optimizer steps of the run.")]
+StepsPerEpoch = Annotated[int, typer.Option("--steps-per-epoch", help="Optimizer steps an epoch.")]
+
+
+@app.command("list")
+def list_(
+    family: Annotated[
+        str | None,
+        typer.Option("--family", help="ordered, adaptive, custom, cyclic or warmup."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List every schedule: what it does, its formula, the torch class that equals it."""
+    from lrbench.registry import did_you_mean
+    from lrbench.schedules import catalogue
+
+    entries = list(catalogue())
+    families = sorted({entry.family for entry in entries})
+    if family is not None and family not in families:
+        raise UsageError(f"--family {family}", hint=did_you_mean(family, families))
+    shown = [entry for entry in entries if family in (None, entry.family)]
+    if json:
+        rows = [
+            {"name": e.name, "family": e.family, "summary": e.summary, "formula": e.formula,
+             "torch": e.torch}
+            for e in shown
+        ]  # fmt: skip
+        typer.echo(jsonlib.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    from lrbench.report.catalogue import catalogue_table
+
+    stdout().print(catalogue_table(shown))
+
+
+@app.command("show")
+def show(
+    specs: Specs,
+    lr: Lr = 0.1,
+    steps: Steps = 1000,
+    steps_per_epoch: StepsPerEpoch = 100,
+    csv_path: Annotated[
+        str | None, typer.Option("--csv", help="Write every step's LR there; - for stdout.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw all of them into this file.")
+    ] = None,
+) -> None:
+    """Show the learning rates that specs give, as a table, a CSV file or a picture."""
+    tables, notices = _tables(specs, lr, steps, steps_per_epoch)
+    notify(notices)
+    if csv_path is not None:
+        _write(csv_path, _csv(tables, steps_per_epoch))
+    if plot is not None:
+        _draw(plot, tables, steps_per_epoch)
+    if csv_path != "-":
+        from lrbench.report.catalogue import preview_table
+
+        stdout().print(preview_table(tables, steps_per_epoch))
+
+
+@app.command("code")
+def code(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A schedule spec.")],
+    lr: Lr = 0.1,
+    steps: Steps = 1000,
+    steps_per_epoch: StepsPerEpoch = 100,
+) -> None:
+    """Print torch code, with nothing but torch in it, that gives the same learning rates."""
+    from lrbench import schedules
+
+    parsed = schedules.parse(spec)
+    _positive(lr, steps, steps_per_epoch)
+    typer.echo(schedules.code(parsed, lr, steps, steps_per_epoch))
+
+
+def _tables(
+    specs: list[str], lr: float, steps: int, steps_per_epoch: int
+) -> tuple[dict[str, list[float]], list[Any]]:
+    from lrbench.schedules import check, parse
+
+    _positive(lr, steps, steps_per_epoch)
+    tables: dict[str, list[float]] = {}
+    notices = []
+    for text in specs:
+        parsed = parse(text)
+        base = parsed.fixed_lr if parsed.fixed_lr is not None else lr
+        notices += check(parsed, base, steps, steps_per_epoch)
+        tables[str(parsed)] = parsed.table(lr=base, steps=steps, steps_per_epoch=steps_per_epoch)
+    return tables, notices
+
+
+def _positive(lr: float, steps: int, steps_per_epoch: int) -> None:
+    if not 0 < lr < float("inf"):
+        raise UsageError(f"--lr {lr}: a learning rate is a finite number above 0")
+    for option, value in (("--steps", steps), ("--steps-per-epoch", steps_per_epoch)):
+        if not 1 <= value <= 10_000_000:
+            raise UsageError(f"{option} {value}: must be a whole number from 1 to 10,000,000")
+
+
+def _csv(tables: dict[str, list[float]], steps_per_epoch: int) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["schedule", "step", "epoch", "lr"])
+    for name, lrs in tables.items():
+        writer.writerows((name, step, step / steps_per_epoch, lr) for step, lr in enumerate(lrs))
+    return text.getvalue()
+
+
+def _write(path: str, text: str) -> None:
+    if path == "-":
+        typer.echo(text, nl=False)
+        return
+    from lrbench.store import write_atomic
+
+    write_atomic(Path(path), text)
+
+
+def _draw(path: Path, tables: dict[str, list[float]], steps_per_epoch: int) -> None:
+    from lrbench.report.catalogue import draw_schedules
+    from lrbench.store import readable_faults
+
+    with readable_faults(path):
+        draw_schedules(tables, steps_per_epoch, path)

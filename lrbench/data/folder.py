@@ -1,0 +1,267 @@
+"""Any folder of images, `train/CLASS/*` and `test/CLASS/*`, as a dataset.
+
+It is decoded once. The decoded bytes are kept in the user's cache with a digest of every file, so
+that a file which changes later is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench.data.access import FOLDER_PREFIX
+from lrbench.data.folder_cache import Remembered, cache_file, recall, remember
+from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
+from lrbench.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SPLITS = ("train", "test")
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+GREY_MODES = frozenset({"1", "L"})
+DEEP_MODES = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
+
+# (images decoded so far, images in all)
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image of a folder, by what can be seen without opening it."""
+
+    split: str
+    label: int
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All image files of a folder, training before test, classes and names in order."""
+
+    root: Path
+    classes: tuple[str, ...]
+    files: tuple[ImageFile, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [file.path.relative_to(self.root).as_posix() for file in self.files]
+
+    def count(self, split: str) -> int:
+        return sum(file.split == split for file in self.files)
+
+
+def root_of(name: str) -> Path:
+    """The folder that `folder:PATH` names.
+
+    Raises:
+        UsageError: it names none.
+    """
+    path = name.removeprefix(FOLDER_PREFIX)
+    if not path or "\0" in path:
+        raise UsageError("--dataset folder:PATH needs a path, such as folder:./photos")
+    return Path(path).expanduser().resolve()
+
+
+def scan(root: Path) -> Listing:
+    """List a folder without opening an image. Files that are no images, and names that begin
+    with a dot, do not count; folders within a class do.
+
+    Raises:
+        MachineError: it has no train/ or no test/, a class is empty, or the two have different
+            classes.
+    """
+    for split in SPLITS:
+        if not (root / split).is_dir():
+            raise MachineError(
+                f"dataset folder:{root}: there is no folder {root / split}",
+                hint="it needs train/CLASS/* and test/CLASS/* images",
+            )
+    try:
+        classes, tests = (_classes(root / split) for split in SPLITS)
+        if not classes:
+            raise MachineError(f"{root / 'train'} holds no folder for a class")
+        for odd in sorted(set(classes) ^ set(tests)):
+            split = "test" if odd in classes else "train"
+            raise MachineError(f"{root / split} has no folder for the class {odd!r}")
+        files = tuple(
+            file
+            for split in SPLITS
+            for label, name in enumerate(classes)
+            for file in _images(root / split / name, split, label)
+        )
+    except OSError as fault:
+        raise MachineError(f"dataset folder:{root} cannot be read: {fault}") from None
+    return Listing(root, tuple(classes), files)
+
+
+def load_folder(
+    name: str, *, progress: Progress | None = None, accept: bool = False, rehash: bool = False
+) -> ImageData:
+    """The dataset `folder:PATH`.
+
+    At first use its structure is checked and every file is remembered; later a file that has
+    changed, vanished or come is refused, unless `accept` takes the folder as it now is. `rehash`
+    reads every file again even where size and time say that nothing has changed.
+
+    Raises:
+        UsageError: no path.
+        MachineError: no such folder, a wrong structure, an unreadable image, images of unequal
+            size, or a folder that has changed.
+    """
+    listing = scan(root_of(name))
+    cache = cache_file(listing.root)
+    known = None if accept else recall(cache, name)
+    stats = [(file.size, file.mtime_ns) for file in listing.files]
+    if known and not rehash and (known.names, known.stats) == (listing.names, stats):
+        return known.data
+    if known:
+        _refuse_changes(listing, known)
+        remember(cache, Remembered(known.data, known.names, known.digests, stats))
+        return known.data
+    data, digests = decode(listing, name, progress)
+    remember(cache, Remembered(data, listing.names, digests, stats))
+    return data
+
+
+def decode(
+    listing: Listing, name: str, progress: Progress | None = None
+) -> tuple[ImageData, list[bytes]]:
+    """The images as arrays, and a digest of each file. Grey stays grey if all images are; one
+    image in colour makes all of them RGB.
+
+    Raises:
+        MachineError: an image that cannot be read, or is of another size than the first.
+    """
+    import numpy as np
+
+    pictures, digests = [], []
+    for done, file in enumerate(listing.files):
+        if progress is not None and done % 100 == 0:
+            progress(done, len(listing.files))
+        content = _read(file.path)
+        digests.append(digest_of(content))
+        pictures.append(_decoded(file.path, content))
+        _check_size(listing, pictures)
+    if progress is not None:
+        progress(len(pictures), len(pictures))
+    images = _stacked(pictures)
+    labels = np.array([file.label for file in listing.files], dtype=np.int64)
+    train = listing.count("train")
+    data = ImageData(
+        name=name,
+        train_images=images[:train],
+        train_labels=labels[:train],
+        test_images=images[train:],
+        test_labels=labels[train:],
+        classes=listing.classes,
+        augmentation=PHOTOS if images.shape[1] == 3 else DIGITS,
+    )
+    return data, digests
+
+
+def digest_of(content: bytes) -> bytes:
+    """16 bytes that no two files share."""
+    return hashlib.sha256(content).digest()[:16]
+
+
+def _classes(folder: Path) -> list[str]:
+    entries = (entry for entry in os.scandir(folder) if entry.is_dir())
+    return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+
+
+def _images(folder: Path, split: str, label: int) -> Iterator[ImageFile]:
+    found = list(_walk(folder))
+    if not found:
+        raise MachineError(f"{folder} holds no image")
+    for entry in found:
+        status = entry.stat()
+        yield ImageFile(split, label, Path(entry.path), status.st_size, status.st_mtime_ns)
+
+
+def _walk(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path)
+        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file():
+            yield entry
+
+
+def _refuse_changes(listing: Listing, known: Remembered) -> None:
+    """Raises MachineError: the first file that is not what it was, or is new or gone."""
+    then = dict(zip(known.names, known.digests, strict=True))
+    now = dict(zip(listing.names, listing.files, strict=True))
+    for name in then:
+        if name not in now:
+            raise _changed(listing.root / name, "has vanished")
+    for name, file in now.items():
+        if name not in then:
+            raise _changed(file.path, "is new")
+        if digest_of(_read(file.path)) != then[name]:
+            raise _changed(file.path, "has changed")
+
+
+def _changed(path: Path, what: str) -> MachineError:
+    return MachineError(
+        f"{path} {what} since its folder was first used",
+        hint="restore it, or take the folder as it is: lrbench data fetch folder:PATH",
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise MachineError(f"{path} cannot be read: {fault.strerror or fault}") from None
+
+
+def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
+    """uint8 `[h, w]` of a grey image, `[h, w, 3]` of any other."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.mode in DEEP_MODES:
+                raise MachineError(f"{path} has more than 8 bits a pixel: convert it first")
+            return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
+    except MachineError:
+        raise
+    except Exception as fault:  # a damaged image may fail in any part of its decoder
+        raise MachineError(
+            f"{path} is no readable image: {fault}", hint="restore or delete it"
+        ) from None
+
+
+def _check_size(listing: Listing, pictures: Sequence[Any]) -> None:
+    first, last = pictures[0].shape[:2], pictures[-1].shape[:2]
+    if first != last:
+        raise MachineError(
+            f"{listing.files[len(pictures) - 1].path} is {last[1]} x {last[0]} pixels, "
+            f"{listing.files[0].path} is {first[1]} x {first[0]}",
+            hint="make all images the same size",
+        )
+
+
+def _stacked(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """uint8 `[n, c, h, w]`"""
+    import numpy as np
+
+    channels = max(1 if picture.ndim == 2 else 3 for picture in pictures)
+    whole = np.empty((len(pictures), channels, *pictures[0].shape[:2]), dtype=np.uint8)
+    for place, picture in enumerate(pictures):
+        whole[place] = picture if picture.ndim == 2 else picture.transpose(2, 0, 1)
+    return whole

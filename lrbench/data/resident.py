@@ -1,0 +1,113 @@
+"""A dataset on the device as bytes: padded once, shared by every trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lrbench.data.augment import Draw, crop, pad
+from lrbench.data.image_data import UNCHANGED, Augmentation, ImageData
+from lrbench.data.split import stratified
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lrbench.data.image_data import Images
+
+
+@dataclass(frozen=True, eq=False)
+class Resident:
+    """A split on the device.
+
+    `images` are uint8 `[n, h + 2p, w + 2p, c]`: channels last, so that a crop of a batch is one
+    gather of whole pixels. `mean` and `std` are float32 `[c, 1, 1]`, in units of a byte.
+    """
+
+    images: Tensor
+    labels: Tensor
+    mean: Tensor
+    std: Tensor
+    image_shape: tuple[int, int, int]
+    augmentation: Augmentation
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, chosen: Draw) -> tuple[Tensor, Tensor]:
+        """The images of a draw, cropped, mirrored and normalised, `[b, c, h, w]`; and labels."""
+        if self.augmentation == UNCHANGED:
+            images = self.images[chosen.index]
+        else:
+            images = crop(self.images, chosen, self.image_shape[1:])
+        return self._normalised(images), self.labels[chosen.index]
+
+    def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Images number `start` to `stop` of an unpadded split as they are, normalised; labels."""
+        return self._normalised(self.images[start:stop]), self.labels[start:stop]
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return images.permute(0, 3, 1, 2).float().sub_(self.mean).div_(self.std)
+
+
+@dataclass(frozen=True, eq=False)
+class Residents:
+    """The three splits of a dataset on the device. Validation images are carved out of the
+    training images, the same for every seed."""
+
+    train: Resident
+    val: Resident
+    test: Resident
+    classes: int
+
+    @staticmethod
+    def of(
+        data: ImageData, device: torch.device, *, val_fraction: float, augment: bool = True
+    ) -> Residents:
+        """Move a dataset to the device; `augment=False` leaves training images as they are."""
+        import torch
+
+        kept, held = stratified(data.train_labels, val_fraction)
+        mean, std = (
+            torch.tensor(value, dtype=torch.float32, device=device)[:, None, None]
+            for value in channel_statistics(data.train_images)
+        )
+
+        def place(images: Images, labels: object, rule: Augmentation) -> Resident:
+            pixels = torch.tensor(images, device=device).permute(0, 2, 3, 1).contiguous()
+            return Resident(
+                images=pad(pixels, rule.crop_padding),
+                labels=torch.tensor(labels, device=device),
+                mean=mean,
+                std=std,
+                image_shape=data.image_shape,
+                augmentation=rule,
+            )
+
+        rule = data.augmentation if augment else UNCHANGED
+        return Residents(
+            train=place(data.train_images[kept], data.train_labels[kept], rule),
+            val=place(data.train_images[held], data.train_labels[held], UNCHANGED),
+            test=place(data.test_images, data.test_labels, UNCHANGED),
+            classes=len(data.classes),
+        )
+
+
+def channel_statistics(images: Images) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel, in 0 .. 255.
+
+    From a histogram, hence from whole numbers: the same to the last bit everywhere. A channel
+    that never changes has the standard deviation 1, so that dividing by it does nothing.
+    """
+    import numpy as np
+
+    values = np.arange(256)
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        counts = np.bincount(images[:, channel].ravel(), minlength=256)
+        total = int(counts.sum())
+        first, second = int((counts * values).sum()), int((counts * values**2).sum())
+        variance = (second * total - first * first) / (total * total)
+        means.append(first / total)
+        deviations.append(variance**0.5 or 1.0)
+    return means, deviations

@@ -1,0 +1,44 @@
+"""Splitting by class without a random number: the same split for ever, on every machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lrbench.data.image_data import Labels
+
+    Indices = NDArray[np.int64]
+
+
+def stratified(labels: Labels, fraction: float) -> tuple[Indices, Indices]:
+    """(kept, held out): rising indices, `fraction` of every class held out.
+
+    Of a class with n members, k = n·fraction are held out, rounded half up: at least one where
+    there are two, and never all. They are the members number (2i + 1)·n // 2k, i = 0 .. k-1:
+    evenly spread over the class in its own order, so no generator decides.
+
+    >>> import numpy as np
+    >>> stratified(np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]), 0.2)
+    (array([0, 1, 3, 4, 5, 6, 8, 9]), array([2, 7]))
+    """
+    import numpy as np
+
+    held = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = held_of(len(members), fraction)
+        if count:
+            held[members[(2 * np.arange(count) + 1) * len(members) // (2 * count)]] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def held_of(members: int, fraction: float) -> int:
+    """How many members of a class are held out.
+
+    >>> held_of(400, 0.1), held_of(2, 0.1), held_of(1, 0.5)
+    (40, 1, 0)
+    """
+    return max(min(1, members - 1), min(members - 1, int(members * fraction + 0.5)))

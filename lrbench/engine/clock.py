@@ -1,0 +1,84 @@
+"""The learning rates of the coming epoch, known before it starts: one row a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lrbench.records import CutRecord
+from lrbench.schedules import Bound, parse
+
+if TYPE_CHECKING:
+    import torch
+
+    from lrbench.experiment import TrialSpec
+    from lrbench.optimizers import GroupSpec
+
+
+@dataclass(frozen=True)
+class Row:
+    """The learning rates of one step, one for each parameter group, and its momenta where the
+    schedule moves them (None leaves a group's own)."""
+
+    lrs: tuple[float, ...]
+    momenta: tuple[float | None, ...] = ()
+
+    def apply(self, optimizer: torch.optim.Optimizer) -> None:
+        """Write the row into the optimizer's groups."""
+        for group, lr in zip(optimizer.param_groups, self.lrs, strict=True):
+            group["lr"] = lr
+        for group, momentum in zip(optimizer.param_groups, self.momenta, strict=False):
+            if momentum is None:
+                continue
+            if "betas" in group:
+                group["betas"] = (momentum, *group["betas"][1:])
+            elif "momentum" in group:
+                group["momentum"] = momentum
+
+
+def ramp(lrs: Iterable[float], scales: Sequence[float] = (1.0,)) -> list[Row]:
+    """Rows that lead every group through the same learning rates, each times its own scale."""
+    return [Row(tuple(lr * scale for scale in scales)) for lr in lrs]
+
+
+@dataclass(frozen=True)
+class Clockwork:
+    """The bound schedules of a trial, one for each parameter group."""
+
+    trial: str
+    steps_per_epoch: int
+    bounds: tuple[Bound, ...]
+
+    @staticmethod
+    def of(trial: TrialSpec, groups: Sequence[GroupSpec], steps_per_epoch: int) -> Clockwork:
+        total = trial.epochs * steps_per_epoch
+        bounds = tuple(
+            parse(group.schedule or trial.schedule).bind(
+                lr=group.lr(trial.lr, trial.lr_reference),
+                steps=total,
+                steps_per_epoch=steps_per_epoch,
+            )
+            for group in groups
+        )
+        return Clockwork(trial.id, steps_per_epoch, bounds)
+
+    def first_step(self, epoch: int) -> int:
+        return epoch * self.steps_per_epoch
+
+    def rows(self, epoch: int) -> list[Row]:
+        """The rows of an epoch, counted from 0."""
+        first = self.first_step(epoch)
+        return [self._row(step) for step in range(first, first + self.steps_per_epoch)]
+
+    def _row(self, step: int) -> Row:
+        momenta = tuple(bound.momentum(step) for bound in self.bounds)
+        lrs = tuple(bound.lr(step) for bound in self.bounds)
+        return Row(lrs, momenta if any(m is not None for m in momenta) else ())
+
+    def observe(self, epoch: int, metrics: Mapping[str, float]) -> Iterator[CutRecord]:
+        """Tell the adaptive schedules how the epoch went; yield the cuts that they make."""
+        for bound in self.bounds:
+            cut = bound.observe(metrics, epoch) if bound.adaptive else None
+            if cut is not None:
+                yield CutRecord(self.trial, epoch + 1, *cut)

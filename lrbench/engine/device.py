@@ -1,0 +1,69 @@
+"""Where a training runs: the device, its threads, and their description in records."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING, Any
+
+from lrbench.errors import MachineError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def open_device(name: str) -> torch.device:
+    """The torch device for `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        MachineError: this machine, or this torch, has no such device.
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "mps":
+        raise MachineError("--device mps is not supported", hint="use --device cpu")
+    if name.startswith("cuda"):
+        index = int(name.partition(":")[2] or 0)
+        if not torch.cuda.is_available():
+            raise MachineError(
+                f"--device {name}: torch {torch.__version__} sees no CUDA device here",
+                hint="use --device cpu",
+            )
+        if index >= torch.cuda.device_count():
+            raise MachineError(
+                f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s)"
+            )
+    return torch.device(name)
+
+
+def default_threads() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def set_threads(threads: int) -> None:
+    """Fix the threads of torch's operators: on a CPU their number changes the last bits."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def describe(device: torch.device, threads: int) -> dict[str, Any]:
+    """Device kind and name, threads and versions: what the bits of a result depend on."""
+    import torch
+    import torchvision
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "device": device.type,
+        "device_name": name,
+        "threads": threads,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "python": platform.python_version(),
+        "platform": platform.system().lower(),
+    }

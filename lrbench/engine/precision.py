@@ -1,0 +1,33 @@
+"""The arithmetic that a trial's name promises: fp32, tf32 or bf16."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from lrbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """A context in which forward passes compute in bf16; it changes nothing for fp32 and tf32."""
+    import torch
+
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def apply_precision(device: torch.device, precision: str) -> None:
+    """Allow or forbid TensorFloat-32 in matrix products and convolutions, for the process.
+
+    Raises:
+        UsageError: tf32 was asked for on a device that has none.
+    """
+    import torch
+
+    if precision == "tf32" and device.type != "cuda":
+        raise UsageError("--precision tf32 needs a CUDA device", hint="use fp32 or bf16")
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"

@@ -1,0 +1,220 @@
+"""The training loop: one for trials and range tests, images and anything else, CPU and CUDA."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lrbench.engine.clock import Clockwork, Row
+from lrbench.engine.precision import autocast
+from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from lrbench.experiment import TrialSpec
+    from lrbench.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one optimizer step leaves on the device: its batch's mean loss before the update,
+    and the number of right answers if the task counts them."""
+
+    loss: Tensor
+    correct: Tensor | None
+
+
+def steps(
+    task: Task,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Any],
+    rows: Iterable[Row],
+    precision: str = "fp32",
+) -> Iterator[Step]:
+    """Train on the batches, one row of learning rates each, until either runs out.
+
+    Nothing here waits for the device: what a step yields is read when the caller wants it.
+    """
+    device = next(model.parameters()).device
+    model.train()
+    for row, batch in zip(rows, batches, strict=False):
+        row.apply(optimizer)
+        with autocast(device, precision):
+            result = task.loss(model, batch)
+        loss, correct = result if isinstance(result, tuple) else (result, None)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        yield Step(loss.detach(), correct)
+
+
+@dataclass
+class Training:
+    """A trial under way, between two epochs: all that a checkpoint has to hold."""
+
+    trial: TrialSpec
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    clock: Clockwork
+    epochs_done: int = 0
+    start_loss: float | None = None
+    best_loss: float = math.inf
+    train_s: float = 0.0
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def steps_done(self) -> int:
+        return self.clock.first_step(self.epochs_done)
+
+
+def begin(task: Task, trial: TrialSpec) -> Training:
+    """A trial at its start: weights of its seed, optimizer, schedules."""
+    import torch
+
+    from lrbench.optimizers import build
+
+    model = task.model(trial.seed)
+    optimizer, groups = build(trial.recipe, model, trial.lr)
+    training = Training(trial, model, optimizer, Clockwork.of(trial, groups, task.steps_per_epoch))
+    if training.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(training.device)
+    return training
+
+
+def train(task: Task, training: Training, *, record_steps: bool = False) -> Iterator[Record]:
+    """Train to the end and yield the records of each epoch as it ends, a `TrialEnd` last.
+
+    A trial that diverges ends early: at the first loss that is not finite, or after an epoch
+    whose mean loss is above start + 10·max(1, start - best so far). The test set is read once,
+    by a final trial that ended well. When an `EpochRecord` is yielded, the training is between
+    two epochs and may be saved.
+    """
+    trial = training.trial
+    while training.epochs_done < trial.epochs:
+        rows = training.clock.rows(training.epochs_done)
+        losses, accuracy, epoch_s = _train_epoch(task, training, rows)
+        if record_steps:
+            yield from _step_records(trial.id, training.steps_done, rows, losses)
+        bad = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        if bad is not None:
+            step = training.steps_done + bad
+            reason = f"the loss was not finite at step {step} (epoch {training.epochs_done + 1})"
+            yield end(task, training, "diverged", reason, steps=step)
+            return
+
+        mean_loss = math.fsum(losses) / len(losses)
+        training.start_loss = training.start_loss if training.epochs_done else losses[0]
+        diverged = is_diverged(mean_loss, training.start_loss or 0.0, training.best_loss)
+        training.best_loss = min(training.best_loss, mean_loss)
+        training.epochs_done += 1
+        scores = task.evaluate(training.model, "val")
+        metrics = {"train_loss": mean_loss, **{f"val_{k}": v for k, v in scores.items()}}
+        yield from training.clock.observe(training.epochs_done - 1, metrics)
+        yield EpochRecord(
+            trial=trial.id,
+            epoch=training.epochs_done,
+            step=training.steps_done,
+            lr_first=rows[0].lrs[0],
+            lr_last=rows[-1].lrs[0],
+            train_loss=mean_loss,
+            train_accuracy=accuracy,
+            val_loss=finite(scores.get("loss")),
+            val_accuracy=finite(scores.get("accuracy")),
+            train_s=epoch_s,
+            throughput_img_s=len(losses) * task.samples_per_step / epoch_s,
+        )
+        if diverged:
+            reason = (
+                f"the mean loss of epoch {training.epochs_done} was {mean_loss:.4g}, "
+                f"from {training.start_loss:.4g} at the start"
+            )
+            yield end(task, training, "diverged", reason)
+            return
+    yield end(task, training, "done")
+
+
+def is_diverged(mean_loss: float, start_loss: float, best_loss: float) -> bool:
+    """Whether an epoch's mean loss is above start + 10·max(1, start - best so far).
+
+    >>> is_diverged(12.0, 2.3, 2.0), is_diverged(13.0, 2.3, 2.0)
+    (False, True)
+    """
+    return mean_loss > start_loss + 10 * max(1.0, start_loss - best_loss)
+
+
+def finite(value: float | None) -> float | None:
+    """The number, or None where there is none worth recording."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _train_epoch(
+    task: Task, training: Training, rows: Sequence[Row]
+) -> tuple[list[float], float | None, float]:
+    """Losses of the epoch's steps, its training accuracy, its seconds. The device is waited for
+    once, when the losses are read."""
+    import torch
+
+    trial, epoch = training.trial, training.epochs_done
+    torch.manual_seed(_epoch_seed(trial.seed, epoch))
+    batches = task.train_batches(trial.seed, epoch)
+    began = time.perf_counter()
+    taken = list(
+        steps(task, training.model, training.optimizer, batches, rows, trial.recipe.precision)
+    )
+    losses: list[float] = torch.stack([step.loss for step in taken]).tolist()
+    epoch_s = time.perf_counter() - began
+    training.train_s += epoch_s
+    counts = [step.correct for step in taken if step.correct is not None]
+    if not counts:
+        return losses, None, epoch_s
+    right = float(torch.stack(counts).sum().item())
+    return losses, right / (len(counts) * task.samples_per_step), epoch_s
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    """The generator of dropout and its like starts anew each epoch, so that an epoch depends
+    on the seed and its own number alone."""
+    return (seed * 1_000_003 + epoch * 7_919 + 17) % 2**63
+
+
+def _step_records(
+    trial: str, first: int, rows: Sequence[Row], losses: Sequence[float]
+) -> Iterator[StepRecord]:
+    for offset, (row, loss) in enumerate(zip(rows, losses, strict=True)):
+        for group, lr in enumerate(row.lrs):
+            momentum = row.momenta[group] if row.momenta else None
+            yield StepRecord(trial, first + offset, group, lr, momentum, finite(loss))
+
+
+def end(
+    task: Task, training: Training, status: Status, reason: str = "", *, steps: int | None = None
+) -> TrialEnd:
+    """How the trial ended; reads the test set if it is a final trial that ended well."""
+    import torch
+
+    trial, device = training.trial, training.device
+    is_final = trial.stage == "final" and status == "done"
+    test = task.evaluate(training.model, "test") if is_final else {}
+    samples = training.steps_done * task.samples_per_step
+    return TrialEnd(
+        trial=trial.id,
+        status=status,
+        reason=reason,
+        epochs=training.epochs_done,
+        steps=training.steps_done if steps is None else steps,
+        start_loss=training.start_loss,
+        test_loss=finite(test.get("loss")),
+        test_accuracy=finite(test.get("accuracy")),
+        train_s=training.train_s,
+        throughput_img_s=samples / training.train_s if training.train_s and samples else None,
+        peak_mem_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+    )

@@ -1,0 +1,75 @@
+"""Everything that can go wrong, and everything worth a warning, in two small lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class LrbenchError(Exception):
+    """A fault that a user can act on: what is wrong, and what to do about it.
+
+    `exit_code` is what the command line ends with: 1 a trial failed or no answer could be
+    defended, 2 wrong use, 3 the machine or its files.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class UsageError(LrbenchError, ValueError):
+    """An option, a spec, a name or an argument that cannot be meant."""
+
+    exit_code = 2
+
+
+class MachineError(LrbenchError):
+    """A missing or damaged dataset, no such device, a full disk, a run in use."""
+
+    exit_code = 3
+
+
+class NoLearningRate(LrbenchError):
+    """The range test found no learning rate that it could defend."""
+
+
+class TrialFailed(LrbenchError):
+    """One training run could not be finished."""
+
+
+class Topic(StrEnum):
+    """What a notice is about: one name for each thing that lrbench warns of."""
+
+    UNFINISHED_DECAY = "unfinished-decay"
+    ENDS_AT_MAXIMUM = "ends-at-maximum"
+    ENDS_INSIDE_CYCLE = "ends-inside-cycle"
+    MILESTONE_NOT_REACHED = "milestone-not-reached"
+    WARMUP_TOO_LONG = "warmup-too-long"
+    PLATEAU_CANNOT_FIRE = "plateau-cannot-fire"
+    FIXED_LR = "fixed-lr"
+    EDGE_OF_GRID = "edge-of-grid"
+    FEW_SEEDS = "few-seeds"
+    TRIALS_FAILED = "trials-failed"
+    WEAK_LR = "weak-lr"
+    NOISY_THROUGHPUT = "noisy-throughput"
+    PLUGIN_BROKEN = "plugin-broken"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A warning: what was seen, and what to write or do instead."""
+
+    topic: Topic
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.remedy}" if self.remedy else self.message

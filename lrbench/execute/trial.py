@@ -1,0 +1,87 @@
+"""One trial in a run directory: begun or resumed, its records written down as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lrbench.engine import checkpoint
+from lrbench.engine.train import Training, begin, train
+from lrbench.errors import LrbenchError
+from lrbench.execute.workbench import Workbench
+from lrbench.experiment import TrialSpec
+from lrbench.records import EpochRecord, Record, TrialEnd
+from lrbench.store import RunDir, readable_faults
+
+CHECKPOINT_S = 10.0
+
+
+def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[Record]]:
+    """Train a trial to its end and yield the records of each epoch once they are on the disk;
+    first an empty list. A trial that was under way goes on from its checkpoint.
+
+    Whatever the model or the optimizer raises becomes the reason of a failed trial.
+
+    Raises:
+        LrbenchError: what concerns every trial, such as a full disk.
+    """
+    yield []
+    try:
+        task = bench.final_task if trial.stage == "final" else bench.tuning_task
+        training = _opened(bench, run, trial)
+        yield from _recorded(
+            bench, run, training, train(task, training, record_steps=bench.host.record_steps)
+        )
+    except (LrbenchError, OSError):
+        raise
+    except Exception as fault:  # the model's own code may raise anything
+        failed = _failed(bench, trial, fault)
+        run.append(trial.id, [failed])
+        yield [failed]
+    run.state_path(trial.id).unlink(missing_ok=True)
+
+
+def _opened(bench: Workbench, run: RunDir, trial: TrialSpec) -> Training:
+    """The training where the run directory left it: the journal never says more than the
+    checkpoint, and a checkpoint that knows more than the journal is not believed."""
+    task = bench.final_task if trial.stage == "final" else bench.tuning_task
+    training = begin(task, trial)
+    resumed = checkpoint.restore(training, run.state_path(trial.id))
+    if resumed and run.rewind(trial, training.epochs_done):
+        return training
+    run.begin(trial)
+    return begin(task, trial)
+
+
+def _recorded(
+    bench: Workbench, run: RunDir, training: Training, records: Iterator[Record]
+) -> Iterator[list[Record]]:
+    """Write each epoch's records, then, every few seconds, a checkpoint."""
+    trial = training.trial.id
+    kept: list[Record] = []
+    saved = time.monotonic()
+    for record in records:
+        if isinstance(record, TrialEnd):
+            record = replace(record, machine=bench.machine)
+        kept.append(record)
+        if not isinstance(record, (EpochRecord, TrialEnd)):
+            continue
+        run.append(trial, kept)
+        if isinstance(record, EpochRecord) and time.monotonic() - saved > CHECKPOINT_S:
+            path = run.state_path(trial)
+            with readable_faults(path):
+                checkpoint.save(training, path)
+            saved = time.monotonic()
+        yield kept
+        kept = []
+
+
+def _failed(bench: Workbench, trial: TrialSpec, fault: Exception) -> TrialEnd:
+    words = str(fault).splitlines()[0] if str(fault) else ""
+    return TrialEnd(
+        trial=trial.id,
+        status="failed",
+        reason=f"{type(fault).__name__}: {words}"[:500],
+        machine=bench.machine,
+    )

@@ -1,0 +1,111 @@
+"""What every trial of a run shares on this machine: the device and the resident data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench.engine.clock import ramp
+from lrbench.engine.device import default_threads, describe, open_device, set_threads
+from lrbench.engine.precision import apply_precision
+from lrbench.engine.train import steps
+from lrbench.experiment import FindSpec, Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+    from lrbench.data import ImageData
+    from lrbench.data.resident import Residents
+    from lrbench.tasks import Task
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where to run and where the data lies; none of it changes what a trial means."""
+
+    device: str = "auto"
+    threads: int | None = None
+    data_dir: Path | None = None
+    download: bool = False
+    record_steps: bool = False
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A recipe laid out on a host. The device and the data are opened when first asked for."""
+
+    recipe: Recipe
+    host: Host
+
+    @property
+    def threads(self) -> int:
+        return self.host.threads or default_threads()
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Raises MachineError where there is no such device."""
+        found = open_device(self.host.device)
+        set_threads(self.threads)
+        apply_precision(found, self.recipe.precision)
+        return found
+
+    @cached_property
+    def data(self) -> ImageData:
+        """Raises MachineError where the dataset is missing or damaged."""
+        from lrbench.data import load
+
+        return load(self.recipe.dataset, self.host.data_dir, self.host.download)
+
+    @cached_property
+    def machine(self) -> dict[str, Any]:
+        return describe(self.device, self.threads)
+
+    @cached_property
+    def tuning_task(self) -> Task:
+        """The task as tuners and range tests see it: without the test set."""
+        return self._task(with_test=False)
+
+    @cached_property
+    def final_task(self) -> Task:
+        """The same task with the test set, for final trials alone."""
+        return self._task(with_test=True)
+
+    @cached_property
+    def _resident(self) -> Residents:
+        from lrbench.tasks.images import residents
+
+        return residents(self.data, self.recipe, self.device)
+
+    def _task(self, *, with_test: bool) -> Task:
+        from lrbench.tasks.images import ImageTask
+
+        return ImageTask(
+            self.data, self.recipe, self.device, with_test=with_test, resident=self._resident
+        )
+
+    def find(self, spec: FindSpec) -> Iterator[Any]:
+        """Run a range test: progress events, and its result last."""
+        from lrbench.rangetest.find import find_events
+
+        return find_events(spec, self.tuning_task, self.device)
+
+    def step_s(self, probes: int = 12) -> float:
+        """Seconds for one training step, from a short probe: the median after a warm-up."""
+        from lrbench.optimizers import build
+
+        task = self.tuning_task
+        model = task.model(0)
+        optimizer, groups = build(self.recipe, model, 1e-6)
+        batches = islice(task.train_batches(0, 0), probes)
+        rows = ramp([1e-6] * probes, [1.0] * len(groups))
+        marks = [time.perf_counter()]
+        for step in steps(task, model, optimizer, batches, rows, self.recipe.precision):
+            step.loss.item()
+            marks.append(time.perf_counter())
+        spans = sorted(b - a for a, b in pairwise(marks))
+        return spans[len(spans) // 2]

@@ -1,0 +1,199 @@
+"""What is asked for: frozen, validated, with a canonical text and a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from lrbench.errors import UsageError
+from lrbench.schedules import parse
+
+TUNING_SEED = 1_000_003
+SWEEP_SEED = 2_000_003
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+Finite = Annotated[float, AfterValidator(_finite)]
+Positive = Annotated[Finite, Field(gt=0)]
+Fraction = Annotated[Finite, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Schedule = Annotated[str, AfterValidator(lambda text: str(parse(text)))]
+Schedules = Annotated[
+    tuple[Schedule, ...],
+    Field(min_length=1, validate_default=True),
+    AfterValidator(lambda names: tuple(dict.fromkeys(names))),
+]
+
+
+class Frozen(BaseModel):
+    """A value: it does not change, refuses unknown fields, and has one canonical text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def canonical(self) -> str:
+        """JSON with sorted keys and no spaces: equal values have equal texts."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+def digest(text: str, length: int = 12) -> str:
+    """The first `length` hexadecimal characters of the text's SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+class Recipe(Frozen):
+    """All that fixes a training but its schedule, learning rate, seed and length."""
+
+    dataset: str = "mnist5k"
+    model: str = "lenet"
+    optimizer: str = "sgd"
+    momentum: Annotated[Finite, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: Annotated[Finite, Field(ge=0)] = 5e-4
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    augment: Literal["default", "none"] = "default"
+    val_fraction: Fraction = 0.1
+    groups: tuple[str, ...] = ()
+
+
+class TrialSpec(Frozen):
+    """One training run, fully named: two equal specs mean the same training.
+
+    `lr_reference` is the LR at which absolute LRs of parameter groups hold; at another LR they
+    are scaled with it.
+    """
+
+    recipe: Recipe
+    schedule: str
+    lr: Positive
+    seed: Seed
+    stage: Literal["tune", "final"]
+    epochs: Annotated[int, Field(ge=1)]
+    lr_reference: Positive | None = None
+
+    @property
+    def id(self) -> str:
+        return digest(self.canonical())
+
+
+class FindSpec(Frozen):
+    """A range test: `points` learning rates from `start_lr` to `end_lr`, once for each seed."""
+
+    recipe: Recipe = Recipe()
+    start_lr: Positive = 1e-6
+    end_lr: Positive = 10.0
+    points: Annotated[int, Field(ge=2)] = 100
+    mode: Literal["exp", "linear"] = "exp"
+    rule: str = "steepest"
+    seeds: tuple[Seed, ...] = (SWEEP_SEED, SWEEP_SEED + 1, SWEEP_SEED + 2)
+    verify: bool | None = None
+    max_stable: bool = True
+
+    @property
+    def id(self) -> str:
+        return digest(self.canonical())
+
+
+Metric = Literal["test_accuracy", "test_loss", "val_accuracy", "val_loss"]
+
+DEFAULT_SCHEDULES = (
+    "constant",
+    "step",
+    "cosine",
+    "linear",
+    "warmup(5%) + cosine",
+    "onecycle",
+)
+
+
+class CompareSpec(Frozen):
+    """A comparison: each schedule, its LR tuned on validation data, over the same seeds.
+
+    `schedules`, `seeds` and `lrs` may grow: a larger spec reuses the trials of a smaller one.
+    """
+
+    recipe: Recipe = Recipe()
+    schedules: Schedules = DEFAULT_SCHEDULES
+    epochs: Annotated[int, Field(ge=1)] = 2
+    lrs: tuple[Positive, ...] = ()
+    lr_points: Annotated[int, Field(ge=1)] = 5
+    lr_factor: Annotated[Finite, Field(gt=1)] = 2.0
+    seeds: Annotated[int, Field(ge=1, le=10_000)] = 5
+    seed: Seed = 0
+    metric: Metric = "test_accuracy"
+    reference: Schedule | None = None
+    target_accuracy: Fraction | None = None
+    time_budget_s: Positive | None = None
+    find: FindSpec = FindSpec()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CompareSpec:
+        if self.reference is not None and self.reference not in self.schedules:
+            raise ValueError(f"reference {self.reference!r} is not one of the schedules")
+        return self
+
+    @property
+    def auto(self) -> bool:
+        """Whether the range test sets the learning rates."""
+        return not self.lrs
+
+    @property
+    def final_seeds(self) -> tuple[int, ...]:
+        return tuple(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def range_test(self) -> FindSpec:
+        """The range test that centres the grid of learning rates: on this very recipe."""
+        return self.find.model_copy(update={"recipe": self.recipe})
+
+    def fixed_part(self) -> dict[str, Any]:
+        """What may not change within one run directory."""
+        growing = {"schedules", "lrs", "seeds", "reference", "target_accuracy"}
+        return {**self.model_dump(mode="json", exclude=growing), "auto": self.auto}
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(json.dumps(self.fixed_part(), sort_keys=True), 64)
+
+    def grown_from(self, older: CompareSpec) -> CompareSpec:
+        """This spec with the schedules, seeds and learning rates of an older one added.
+
+        Raises:
+            UsageError: something else differs; the message names it.
+        """
+        mine, theirs = self.fixed_part(), older.fixed_part()
+        changed = differences(theirs, mine)
+        if changed:
+            raise UsageError(
+                "this run was made with another experiment: " + ", ".join(changed),
+                hint="choose another folder with --out, or repeat the old options",
+            )
+        return self.model_copy(
+            update={
+                "schedules": tuple(dict.fromkeys((*older.schedules, *self.schedules))),
+                "lrs": tuple(sorted({*older.lrs, *self.lrs})),
+                "seeds": max(older.seeds, self.seeds),
+            }
+        )
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """`--option old -> new` for each leaf that differs between two nested mappings."""
+    found = []
+    for key in new:
+        before, after = old.get(key), new[key]
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differences(before, after)
+        elif before != after:
+            found.append(f"--{key.replace('_', '-')} {before} -> {after}")
+    return found

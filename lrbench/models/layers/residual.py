@@ -1,0 +1,75 @@
+"""The residual block, and the stages that are built from it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class PadShortcut(nn.Module):
+    """He et al.'s option A: every `stride`-th pixel, new channels filled with zeros; no weights."""
+
+    def __init__(self, new_channels: int, stride: int) -> None:
+        super().__init__()
+        self.new_channels = new_channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = x[:, :, :: self.stride, :: self.stride]
+        return functional.pad(kept, (0, 0, 0, 0, 0, self.new_channels))
+
+
+class Residual(nn.Module):
+    """relu(body(x) + shortcut(x)), the basic block of He et al., "Deep residual learning for
+    image recognition" (2015): conv 3x3 - BN - ReLU - conv 3x3 - BN."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            conv3x3(channels_in, channels, stride),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            conv3x3(channels, channels),
+            nn.BatchNorm2d(channels),
+        )
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.body(x) + self.shortcut(x))
+
+
+class MeanPool(nn.Module):
+    """`[b, c, h, w]` to `[b, c]`: the mean over all pixels, whose gradient sums nothing and hence
+    is the same each time on a GPU as well."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+def conv3x3(channels_in: int, channels: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
+
+
+def padded(channels_in: int, channels: int, stride: int) -> nn.Module:
+    """Option A of He et al.: the shortcut of the CIFAR networks."""
+    if stride == 1 and channels_in == channels:
+        return nn.Identity()
+    return PadShortcut(channels - channels_in, stride)
+
+
+def projected(channels_in: int, channels: int, stride: int) -> nn.Module:
+    """Option B of He et al.: a 1x1 convolution, the shortcut of the ImageNet networks."""
+    if stride == 1 and channels_in == channels:
+        return nn.Identity()
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+    )
+
+
+def he_initialised(model: nn.Module) -> nn.Module:
+    """Convolutions drawn from N(0, 2 / fan_out): He et al., "Delving deep into rectifiers"
+    (2015)."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return model

@@ -1,0 +1,211 @@
+"""Options as people type them, on the command line or in a TOML file, and the specs they mean."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from lrbench.errors import MachineError, UsageError
+from lrbench.execute.workbench import Host
+from lrbench.experiment import CompareSpec, FindSpec, Frozen, Recipe
+from lrbench.registry import did_you_mean
+
+Kind = TypeVar("Kind", bound=Frozen)
+Options = Mapping[str, Any]
+
+RECIPE = (
+    "dataset", "model", "optimizer", "momentum", "nesterov", "weight_decay", "batch_size",
+    "precision", "augment", "val_fraction", "group",
+)  # fmt: skip
+HOST = ("device", "threads", "data_dir", "download", "record_steps")
+FIND = ("start_lr", "end_lr", "points", "mode", "rule", "seeds", "seed", "verify")
+COMPARE = (
+    "schedule", "lr", "lr_points", "lr_factor", "epochs", "seeds", "seed", "metric", "reference",
+    "target_accuracy", "time_budget",
+)  # fmt: skip
+FIELD_OPTIONS = {
+    "groups": "group",
+    "schedules": "schedule",
+    "lrs": "lr",
+    "time_budget_s": "time_budget",
+}
+QUICK_LR_POINTS = 3
+
+
+def merged(given: Options, config: Path | None, allowed: tuple[str, ...]) -> dict[str, Any]:
+    """The options that were given, over those of the TOML file.
+
+    Raises:
+        UsageError: the file is no TOML, or holds a key that is no option.
+        MachineError: the file cannot be read.
+    """
+    typed = {name: given[name] for name in allowed if given.get(name) not in (None, [], ())}
+    if config is None:
+        return typed
+    return {**read_config(config, allowed), **typed}
+
+
+def read_config(path: Path, allowed: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise MachineError(f"--config {path}: {(fault.strerror or str(fault)).lower()}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise UsageError(f"--config {path}: {fault}") from None
+    options = {key.replace("-", "_"): value for key, value in found.items()}
+    for key in options:
+        if key not in allowed:
+            raise UsageError(
+                f"--config {path}: unknown key {key!r}", hint=did_you_mean(key, allowed)
+            )
+    return options
+
+
+def to_toml(options: Options) -> str:
+    """The options as TOML; strings of JSON are strings of TOML."""
+    return "".join(
+        f"{name} = {json.dumps(value)}\n" for name, value in options.items() if value is not None
+    )
+
+
+def recipe_of(options: Options) -> Recipe:
+    """Raises UsageError: an unknown name, or a value that cannot be meant."""
+    fields = {name: options[name] for name in RECIPE if name in options}
+    fields["groups"] = tuple(_listed(fields.pop("group", ())))
+    recipe = _valid(Recipe, fields)
+    check_names(recipe)
+    return recipe
+
+
+def check_names(recipe: Recipe) -> None:
+    """Refuse names that nobody knows, and a batch that no epoch can hold, without torch."""
+    from lrbench.data import DATASETS
+    from lrbench.models import MODELS
+    from lrbench.optimizers import check
+
+    if not recipe.dataset.startswith("folder:"):
+        train = DATASETS.get(recipe.dataset, option="--dataset").facts.get("train")
+        kept = train and train - round(train * recipe.val_fraction)
+        if kept and recipe.batch_size > kept:
+            raise UsageError(
+                f"--batch-size {recipe.batch_size} is more than the {kept} training images "
+                f"of {recipe.dataset}"
+            )
+    MODELS.get(recipe.model, option="--model")
+    check(recipe)
+
+
+def find_spec(options: Options) -> FindSpec:
+    """Raises UsageError: a value that cannot be meant."""
+    fields = {name: options[name] for name in FIND if name in options}
+    count, first = (
+        _count(fields.pop("seeds", 3)),
+        _count(fields.pop("seed", 0), least=0, name="seed"),
+    )
+    spec = _valid(
+        FindSpec, {**fields, "recipe": recipe_of(options), "seeds": range(first, first + count)}
+    )
+    if spec.start_lr >= spec.end_lr:
+        raise UsageError(f"--start-lr {spec.start_lr:g} must lie below --end-lr {spec.end_lr:g}")
+    return spec
+
+
+def compare_spec(options: Options) -> CompareSpec:
+    """Raises UsageError: a value that cannot be meant.
+
+    Without `epochs` and `lr_points` the plan is the quick one: 2 epochs, 3 learning rates.
+    """
+    fields = {name: options[name] for name in COMPARE if name in options}
+    if "epochs" not in fields and "time_budget" not in fields:
+        fields.setdefault("lr_points", QUICK_LR_POINTS)
+    if "schedule" in fields:
+        fields["schedules"] = tuple(_listed(fields.pop("schedule")))
+    fields["lrs"] = learning_rates(fields.pop("lr", "auto"))
+    if "time_budget" in fields:
+        fields["time_budget_s"] = duration_s(fields.pop("time_budget"))
+    return _valid(CompareSpec, {**fields, "recipe": recipe_of(options)})
+
+
+def host_of(options: Options) -> Host:
+    """Raises UsageError: a device or a number of threads that cannot be meant."""
+    fields = {name: options[name] for name in HOST if name in options}
+    if "threads" in fields:
+        fields["threads"] = _count(fields["threads"], name="threads")
+    if "data_dir" in fields:
+        fields["data_dir"] = Path(fields["data_dir"]).expanduser()
+    device = fields.get("device", "auto")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(device)):
+        raise UsageError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
+    return Host(**fields)
+
+
+def learning_rates(value: Any) -> tuple[float, ...]:
+    """`auto` is no learning rate at all: the range test's; otherwise the numbers, rising.
+
+    >>> learning_rates("0.2,0.1")
+    (0.1, 0.2)
+    """
+    parts = _listed(value if not isinstance(value, str) else value.split(","))
+    if parts == ["auto"]:
+        return ()
+    try:
+        found = sorted({float(part) for part in parts})
+    except (TypeError, ValueError):
+        raise UsageError(f"--lr {value}: give auto, a number, or numbers with commas") from None
+    if not found or not all(math.isfinite(lr) and lr > 0 for lr in found):
+        raise UsageError(f"--lr {value}: a learning rate is a finite number above 0")
+    return tuple(found)
+
+
+def duration_s(text: Any) -> float:
+    """Seconds in a text such as `90s`, `20m` or `1h30m`; a bare number means seconds.
+
+    >>> duration_s("1h30m")
+    5400.0
+    """
+    found = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", str(text).strip())
+    try:
+        parts = [float(part or 0) for part in found.groups()] if found else []
+    except ValueError:
+        parts = []
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if seconds <= 0:
+        raise UsageError(f"--time-budget {text}: write it like 90s, 20m or 1h30m")
+    return seconds
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple, range)) else [value]
+
+
+def _count(value: Any, *, least: int = 1, name: str = "seeds") -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**31:
+        raise UsageError(f"--{name} {value}: must be a whole number of at least {least}")
+    return value
+
+
+def _valid(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
+    try:
+        return kind(**fields)
+    except ValidationError as fault:
+        raise _usage(fault) from None
+
+
+def _usage(fault: ValidationError) -> UsageError:
+    """The first thing that is wrong, in one line that names the option."""
+    first = fault.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    words = str(cause) if cause is not None else first["msg"]
+    words = words.replace("Input should be", "must be").splitlines()[0]
+    if not first["loc"]:
+        return UsageError(f"--{words}" if words.startswith("reference") else words)
+    field = str(first["loc"][0])
+    option = "--" + FIELD_OPTIONS.get(field, field).replace("_", "-")
+    return UsageError(f"{option} {first['input']}: {words}")

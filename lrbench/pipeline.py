@@ -1,0 +1,182 @@
+"""From a spec to a finished run directory: plan, execute, write down, and again until done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lrbench import __version__
+from lrbench.errors import UsageError
+from lrbench.execute import EXECUTORS, Workbench
+from lrbench.experiment import CompareSpec, TrialSpec
+from lrbench.plan import Plan, plan
+from lrbench.records import Record
+from lrbench.schedules import parse
+from lrbench.store import RunDir
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A stage begins."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The range test goes on, or has ended with its result."""
+
+    event: Any
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trial has started (no records yet) or left records."""
+
+    trial: TrialSpec
+    records: tuple[Record, ...]
+
+
+Event = Planned | Swept | Trained
+
+
+def run_comparison(
+    spec: CompareSpec,
+    run: RunDir,
+    bench: Workbench,
+    about: Mapping[str, Any],
+    executor: str = "serial",
+) -> Iterator[Event]:
+    """Do what is left of a comparison; a record is on the disk before it is yielded.
+
+    `about` is added to the manifest. The caller holds `run.writer()`. The last event is a `Planned` whose stage is `done`.
+    """
+    execute = EXECUTORS.get(executor, option="--executor").make
+    steps_per_epoch = bench.tuning_task.steps_per_epoch
+    run.write_manifest({**manifest(spec, bench), **about})
+    while True:
+        known = run.known()
+        stage = plan(spec, known.histories, known.finds, steps_per_epoch)
+        yield Planned(stage)
+        if stage.find is not None:
+            for event in bench.find(stage.find):
+                yield Swept(event)
+            run.save_find(stage.find.id, event.to_dict())
+        elif stage.trials:
+            for trial, records in execute(bench, run, stage.trials):
+                yield Trained(trial, tuple(records))
+        else:
+            return
+
+
+def resolve(spec: CompareSpec, run: RunDir) -> CompareSpec:
+    """The spec, grown by what the run directory already holds.
+
+    Raises:
+        UsageError: the run was made with another experiment.
+    """
+    found = run.manifest()
+    if found is None:
+        return spec
+    if spec.time_budget_s is not None:
+        spec = spec.model_copy(update=_size(found))
+    if found.get("command") != "compare":
+        raise UsageError(f"--out {run.path}: it holds a run of lrbench {found.get('command')}")
+    return spec.grown_from(CompareSpec.model_validate(found["experiment"]))
+
+
+def manifest(spec: CompareSpec, bench: Workbench) -> dict[str, Any]:
+    """What a run is: enough to repeat it, and to know on what its numbers depend."""
+    data = bench.data
+    return {
+        "command": "compare",
+        "lrbench": __version__,
+        "experiment": spec.model_dump(mode="json"),
+        "fingerprint": spec.fingerprint,
+        "machine": bench.machine,
+        "device": bench.machine["device"],
+        "threads": bench.machine["threads"],
+        "steps_per_epoch": bench.tuning_task.steps_per_epoch,
+        "data": {
+            "name": data.name,
+            "digest": data.digest,
+            "classes": len(data.classes),
+            "train": len(data.train_labels),
+            "test": len(data.test_labels),
+        },
+    }
+
+
+def work(spec: CompareSpec, steps_per_epoch: int) -> dict[str, dict[str, int]]:
+    """Trials, steps and training samples of each stage of a comparison with nothing done yet.
+
+    Extensions of the grid are not in it: whether they come is only known after tuning.
+    """
+    tuned = sum(parse(name).fixed_lr is None for name in spec.schedules)
+    points = spec.lr_points if spec.auto else len(spec.lrs)
+    trial_steps = spec.epochs * steps_per_epoch
+    counts = {
+        "find": (len(spec.find.seeds) if spec.auto else 0, spec.find.points),
+        "tune": (points * tuned if points > 1 else 0, trial_steps),
+        "final": (spec.seeds * len(spec.schedules), trial_steps),
+    }
+    return {
+        stage: {
+            "trials": trials,
+            "steps": trials * steps,
+            "images": trials * steps * spec.recipe.batch_size,
+        }
+        for stage, (trials, steps) in counts.items()
+    }
+
+
+# Evaluation and bookkeeping on top of the training steps, from full runs on CPU.
+OVERHEAD = 1.2
+
+
+def estimate_s(spec: CompareSpec, steps_per_epoch: int, step_s: float) -> float:
+    """Seconds that the whole plan will take, from the time of one training step."""
+    steps = sum(stage["steps"] for stage in work(spec, steps_per_epoch).values())
+    return OVERHEAD * steps * step_s
+
+
+def fit(spec: CompareSpec, steps_per_epoch: int, step_s: float) -> CompareSpec:
+    """The largest plan within the time budget: as many epochs as fit, fewer seeds and learning
+    rates only where one epoch would not fit.
+
+    Raises:
+        UsageError: not even the smallest honest plan fits (3 learning rates, 2 seeds, 1 epoch).
+    """
+    assert spec.time_budget_s is not None
+    sizes = [
+        (spec.seeds, spec.lr_points),
+        (min(spec.seeds, 3), spec.lr_points),
+        (min(spec.seeds, 3), min(spec.lr_points, 3)),
+        (min(spec.seeds, 2), min(spec.lr_points, 3)),
+    ]
+    for seeds, points in sizes:
+        smallest = spec.model_copy(update={"seeds": seeds, "lr_points": points, "epochs": 1})
+        once = estimate_s(smallest, steps_per_epoch, step_s)
+        twice_spec = smallest.model_copy(update={"epochs": 2})
+        per_epoch = estimate_s(twice_spec, steps_per_epoch, step_s) - once
+        epochs = 1 + int((spec.time_budget_s - once) // per_epoch)
+        if epochs >= 1:
+            return smallest.model_copy(update={"epochs": epochs})
+    raise UsageError(
+        f"--time-budget {spec.time_budget_s:g}s: the smallest plan takes about {once:.0f} s",
+        hint="allow more time, or name fewer schedules",
+    )
+
+
+def _size(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: manifest["experiment"][name] for name in ("epochs", "lr_points", "seeds")}
+
+
+def sized(spec: CompareSpec, run: RunDir, bench: Workbench) -> CompareSpec:
+    """The spec cut to its time budget; a run that is there keeps the size that it was given."""
+    if spec.time_budget_s is None:
+        return spec
+    if run.manifest() is not None:
+        return spec
+    return fit(spec, bench.tuning_task.steps_per_epoch, bench.step_s())

@@ -1,0 +1,219 @@
+"""The next trials, from what is asked and what is known. Pure: resuming is the same call again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lrbench.errors import NoLearningRate, Notice, Topic
+from lrbench.experiment import TUNING_SEED, CompareSpec, FindSpec, TrialSpec
+from lrbench.records import History
+from lrbench.schedules import parse
+
+MAX_EXTENSIONS = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do next, and what is settled by now.
+
+    `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
+    `trials` those of them that are to be trained next.
+    """
+
+    stage: Literal["find", "tune", "final", "done"]
+    find: FindSpec | None = None
+    trials: tuple[TrialSpec, ...] = ()
+    grid: tuple[float, ...] = ()
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    tuning: tuple[TrialSpec, ...] = ()
+    finals: tuple[TrialSpec, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def plan(
+    spec: CompareSpec,
+    histories: Mapping[str, History],
+    finds: Mapping[str, Mapping[str, Any]],
+    steps_per_epoch: int,
+) -> Plan:
+    """The next stage of a comparison: range test, tuning, up to two extensions of the grid,
+    final seeds; no trials when nothing is left.
+
+    Raises:
+        NoLearningRate: the range test found none that it could defend.
+    """
+    grid = first_grid(spec, finds.get(spec.range_test.id))
+    if not grid:
+        return Plan("find", find=spec.range_test)
+    bench = _Bench(spec, steps_per_epoch, centre=grid[len(grid) // 2])
+    for extensions in range(MAX_EXTENSIONS + 1):
+        tuning = bench.tuning(grid)
+        missing = _missing(tuning, histories)
+        if missing:
+            return Plan("tune", trials=missing, grid=grid, tuning=tuning)
+        chosen = {name: bench.choose(name, grid, histories) for name in spec.schedules}
+        wider = _extended(bench, grid, chosen)
+        if wider == grid or not spec.auto or extensions == MAX_EXTENSIONS:
+            break
+        grid = wider
+
+    finals = tuple(
+        bench.trial(schedule, chosen[schedule], seed, "final")
+        for seed in spec.final_seeds
+        for schedule in spec.schedules
+    )
+    left = _missing(finals, histories)
+    notices = tuple(_edge_notices(bench, grid, chosen))
+    return Plan("final" if left else "done", None, left, grid, chosen, tuning, finals, notices)
+
+
+def first_grid(spec: CompareSpec, answer: Mapping[str, Any] | None) -> tuple[float, ...]:
+    """The learning rates to begin with; empty while the range test has yet to answer."""
+    if not spec.auto:
+        return spec.lrs
+    if answer is None:
+        return ()
+    return log_grid(_defended(answer), spec.lr_points, spec.lr_factor)
+
+
+def log_grid(centre: float, points: int, factor: float) -> tuple[float, ...]:
+    """`points` learning rates, each `factor` times the one before, around the centre.
+
+    >>> log_grid(0.1, 3, 2)
+    (0.05, 0.1, 0.2)
+    """
+    first = -(points // 2)
+    return tuple(tidy(centre * factor**power) for power in range(first, first + points))
+
+
+def tidy(value: float, digits: int = 12) -> float:
+    """The value without the last bits that multiplying left behind."""
+    return float(f"{value:.{digits}g}")
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What all trials of a comparison share. Absolute LRs of parameter groups hold at `centre`."""
+
+    spec: CompareSpec
+    steps_per_epoch: int
+    centre: float
+
+    def trial(
+        self, schedule: str, lr: float, seed: int, stage: Literal["tune", "final"]
+    ) -> TrialSpec:
+        return TrialSpec(
+            recipe=self.spec.recipe,
+            schedule=schedule,
+            lr=lr,
+            seed=seed,
+            stage=stage,
+            epochs=self.spec.epochs,
+            lr_reference=self.centre if self.spec.recipe.groups else None,
+        )
+
+    def base_lr(self, schedule: str, peak: float) -> float:
+        """The base LR at which the schedule's highest LR is `peak`; its own where it names one."""
+        parsed = parse(schedule)
+        if parsed.fixed_lr is not None:
+            return parsed.fixed_lr
+        ratio = parsed.peak(self.spec.epochs * self.steps_per_epoch, self.steps_per_epoch)
+        return peak if math.isclose(ratio, 1.0, rel_tol=1e-9) else tidy(peak / ratio)
+
+    def tuning(self, grid: Sequence[float]) -> tuple[TrialSpec, ...]:
+        """The trials that choose among the learning rates: none where there is no choice."""
+        if len(grid) < 2:
+            return ()
+        seed = TUNING_SEED + self.spec.seed
+        return tuple(
+            self.trial(schedule, self.base_lr(schedule, peak), seed, "tune")
+            for peak in grid
+            for schedule in self.spec.schedules
+            if parse(schedule).fixed_lr is None
+        )
+
+    def choose(
+        self, schedule: str, grid: Sequence[float], histories: Mapping[str, History]
+    ) -> float:
+        """The LR with the best last-epoch validation value of the metric, ties by validation
+        loss. Where no trial ended well, the smallest of the grid."""
+        rivals = [trial for trial in self.tuning(grid) if trial.schedule == schedule]
+        scored = [(score(self.spec.metric, histories[trial.id]), trial.lr) for trial in rivals]
+        finished = [(value, lr) for value, lr in scored if value is not None]
+        if not finished:
+            return self.base_lr(schedule, min(grid))
+        return max(finished, key=lambda pair: pair[0])[1]
+
+    def edge(self, schedule: str, grid: Sequence[float], lr: float) -> str:
+        """`low` or `high` where the schedule's best LR lies on that edge of a tuned grid."""
+        if len(grid) < 2 or parse(schedule).fixed_lr is not None:
+            return ""
+        sides = {"low": min(grid), "high": max(grid)}
+        return next((s for s, end in sides.items() if lr == self.base_lr(schedule, end)), "")
+
+
+def score(metric: str, history: History) -> tuple[float, float] | None:
+    """How good a tuning trial was, higher is better; None for one that did not end well."""
+    if history.end is None or history.end.status != "done" or not history.epochs:
+        return None
+    last = history.epochs[-1]
+    loss = -last.val_loss if last.val_loss is not None else -math.inf
+    if metric.endswith("accuracy") and last.val_accuracy is not None:
+        return last.val_accuracy, loss
+    return loss, 0.0
+
+
+def _extended(
+    bench: _Bench, grid: tuple[float, ...], chosen: Mapping[str, float]
+) -> tuple[float, ...]:
+    """The grid with one more point beyond each edge on which some schedule's best lies."""
+    edges = {bench.edge(schedule, grid, lr) for schedule, lr in chosen.items()}
+    factor = bench.spec.lr_factor
+    below = (tidy(min(grid) / factor),) if "low" in edges else ()
+    above = (tidy(max(grid) * factor),) if "high" in edges else ()
+    return (*below, *grid, *above)
+
+
+def _edge_notices(
+    bench: _Bench, grid: Sequence[float], chosen: Mapping[str, float]
+) -> Iterator[Notice]:
+    words = {"low": ("lowest", "below"), "high": ("highest", "above")}
+    for schedule, lr in chosen.items():
+        side = bench.edge(schedule, grid, lr)
+        if side:
+            end, beyond = words[side]
+            yield Notice(
+                Topic.EDGE_OF_GRID,
+                f"the best LR of {schedule} is the {end} that was tried ({lr:g})",
+                f"its optimum may lie {beyond}: widen the grid with --lr",
+            )
+
+
+def _defended(answer: Mapping[str, Any]) -> float:
+    """The range test's LR, to two digits: its third one would be a pretence."""
+    lr = answer.get("lr")
+    if lr is None:
+        reasons = ", ".join(answer.get("reasons", ())) or "no reason given"
+        raise NoLearningRate(
+            f"the range test found no learning rate that it can defend ({reasons})",
+            hint=advice(answer),
+        )
+    return tidy(float(lr), 2)
+
+
+def advice(answer: Mapping[str, Any]) -> str:
+    """Which `--lr` to try where the range test gave none, and why."""
+    rules = [lr for lr in (answer.get("rules") or {}).values() if lr]
+    guess = sorted(rules)[len(rules) // 2] if rules else 0.01
+    why = "the middle of what its rules say" if rules else "a usual start"
+    return f"try --lr {tidy(guess, 1):g} ({why}), or look at the curve with lrbench find"
+
+
+def _missing(
+    wanted: Sequence[TrialSpec], histories: Mapping[str, History]
+) -> tuple[TrialSpec, ...]:
+    done = {key for key, history in histories.items() if history.end is not None}
+    return tuple(trial for trial in wanted if trial.id not in done)

@@ -1,0 +1,98 @@
+"""One seed's curve of a range test, made ready for the rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lrbench.rangetest.smooth import Floats, Smooth, despike, noise_sd, smooth
+
+End = Literal["range", "blew up", "not finite"]
+
+FEWEST = 10  # points that a curve needs to say anything
+CUT = 1.0  # in analysis a curve ends where it lies this many drops above its start
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The part of a curve that counts: up to the first loss that is not finite, or to where the
+    loss has risen above its start by as much as it had fallen before.
+
+    `u` is log10 of the learning rates, `loss` the raw losses, `smooth` the smoothed ones, all
+    of one length; `end` tells why there are no more. `noise` is a point's standard deviation.
+    `top` and `bottom` are the indices between which the smoothed loss falls.
+    """
+
+    lrs: Floats
+    u: Floats
+    loss: Floats
+    smooth: Smooth
+    noise: float
+    end: End
+    top: int
+    bottom: int
+
+    @property
+    def drop(self) -> float:
+        """How far the smoothed loss falls."""
+        value = self.smooth.value
+        return float(value[self.top] - value[self.bottom])
+
+    @property
+    def drop_error(self) -> float:
+        """The standard error of `drop`."""
+        gain = self.smooth.value_gain
+        return self.noise * float(np.hypot(gain[self.top], gain[self.bottom]))
+
+    @property
+    def slope_error(self) -> Floats:
+        """The standard errors of the slopes, in loss per decade."""
+        return self.noise * self.smooth.slope_gain
+
+
+def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
+    """Cut, clean and smooth a curve; None when fewer than two points count.
+
+    Args:
+        lrs: learning rates, rising, shape (n,).
+        losses: raw losses, shape (m,), m <= n: a curve may end early.
+        window: of the smoothing, in decades.
+    """
+    last, end = ending(losses, CUT)
+    if end == "range" and len(losses) < len(lrs):
+        end = "blew up"  # the sweep itself stopped
+    if last < 2:
+        return None
+    u, loss = np.log10(lrs[:last]), losses[:last]
+    clean = despike(loss)
+    fit = smooth(u, clean, window)
+    noise = noise_sd(clean, fit.value)
+    bottom = int(np.argmin(fit.value + 2 * noise * fit.value_gain))
+    top = int(np.argmax(fit.value[: bottom + 1] - 2 * noise * fit.value_gain[: bottom + 1]))
+    return Curve(lrs[:last], u, loss, fit, noise, end, top, bottom)
+
+
+def ending(losses: Floats, factor: float, least: float = 0.0) -> tuple[int, End]:
+    """How many points of a curve count, and what ends it.
+
+    A curve ends at the first loss that is not finite, and where the median of the last three
+    losses is above start + factor·(start - best so far + noise). Differences alone decide, so
+    the losses may have any sign. The first ten points only measure start and noise.
+
+    Args:
+        least: the noise is taken to be at least this.
+    """
+    bad = np.flatnonzero(~np.isfinite(losses))
+    finite = losses[: bad[0]] if len(bad) else losses
+    end: End = "not finite" if len(bad) else "range"
+    if len(finite) <= FEWEST:
+        return len(finite), end
+    start = float(np.median(finite[:5]))
+    noise = max(least, 4 * float(np.median(np.abs(np.diff(finite[:FEWEST])))), 1e-12 * abs(start))
+    recent = np.median([finite[:-2], finite[1:-1], finite[2:]], axis=0)
+    best = np.minimum(np.minimum.accumulate(recent), start)
+    high = np.flatnonzero(recent > start + factor * (start - best + noise)) + 2
+    high = high[high >= FEWEST]
+    return (int(high[0]), "blew up") if len(high) else (len(finite), end)

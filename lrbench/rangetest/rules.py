@@ -1,0 +1,107 @@
+"""Rules that read a learning rate off a curve: each a small pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrbench.errors import UsageError
+from lrbench.rangetest.curve import Curve
+from lrbench.registry import did_you_mean
+
+RuleFn = Callable[[Curve], float]
+DEFAULT_RULE = "steepest"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: its name, a line about it, and log10 of the learning rate it reads off a curve."""
+
+    name: str
+    summary: str
+    read: RuleFn
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(name: str, summary: str) -> Callable[[RuleFn], RuleFn]:
+    """Register a rule under a name."""
+
+    def add(read: RuleFn) -> RuleFn:
+        RULES[name] = Rule(name, summary, read)
+        return read
+
+    return add
+
+
+def get_rule(name: str) -> Rule:
+    """Raises UsageError: there is no such rule."""
+    if name not in RULES:
+        raise UsageError(f"--rule {name}: unknown rule", hint=did_you_mean(name, RULES))
+    return RULES[name]
+
+
+@rule("steepest", "where the smoothed loss falls fastest in log LR")
+def steepest(curve: Curve) -> float:
+    """Steepest descent in log LR, before the minimum.
+
+    u* = argmin over u <= u_bottom of dL/du + 2·se(dL/du). Where the curve is known badly (at
+    its ends, in noise) the standard error keeps the rule from trusting a steep accident.
+    Source: the gradient rule of pytorch-lr-finder, fastai ("steep") and ignite, with the
+    derivative of the smoother instead of differences of points.
+    """
+    return float(curve.u[steepest_index(curve)])
+
+
+def steepest_index(curve: Curve) -> int:
+    bound = curve.smooth.slope + 2 * curve.slope_error
+    return int(np.argmin(bound[: curve.bottom + 1]))
+
+
+@rule("valley", "the middle of the longest fall")
+def valley(curve: Curve) -> float:
+    """The middle, in log LR, of the longest falling run of the smoothed loss.
+
+    Source: fastai's default rule (ESRI), which takes the longest falling *subsequence* and its
+    middle by index; on a smoothed curve that is the longest run, and noise does not shift it.
+    """
+    falling = np.diff(curve.smooth.value[: curve.bottom + 1]) < 0
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], falling, [False]]).astype(int)))
+    if len(edges) == 0:
+        return float(curve.u[curve.bottom])
+    starts, stops = edges[::2], edges[1::2]
+    depth = curve.smooth.value[starts] - curve.smooth.value[stops]
+    deepest = int(np.argmax(depth))
+    return float((curve.u[starts[deepest]] + curve.u[stops[deepest]]) / 2)
+
+
+@rule("minimum", "one tenth of where the smoothed loss is lowest")
+def minimum(curve: Curve) -> float:
+    """A tenth of the learning rate at the minimum of the smoothed loss.
+
+    Source: fastai's "minimum" rule (Howard's lectures, 2018).
+    """
+    return float(curve.u[curve.bottom]) - 1.0
+
+
+@rule("slide", "before the loss stops falling, seen from the right")
+def slide(curve: Curve) -> float:
+    """Slide an interval down from the right until the slopes at its two ends agree.
+
+    The answer is the interval's left end. Source: fastai's "slide" rule (the interval slide rule
+    of ESRI), whose interval is 15 of 100 points over 8 decades = 1.2 decades; its tolerance, an
+    absolute loss, is here 5 % of the steepest slope, so that the loss's scale does not matter.
+    """
+    interval = 1.2
+    slope = curve.smooth.slope
+    tolerance = 0.05 * float(np.abs(slope[: curve.bottom + 1]).max())
+    for right in range(len(slope) - 1, 0, -1):
+        left = float(curve.u[right]) - interval
+        if left < curve.u[0]:
+            break
+        if abs(slope[right] - np.interp(left, curve.u, slope)) <= tolerance:
+            return left
+    return max(float(curve.u[curve.bottom]) - interval, float(curve.u[0]))

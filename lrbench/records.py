@@ -1,0 +1,96 @@
+"""What a training leaves behind: the plain, frozen data that flows from the engine to the report.
+
+Accuracies are fractions in 0..1, times seconds, learning rates the numbers that the optimizer
+used. `None` means that there is no such value; NaN and infinity never enter a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lrbench.experiment import TrialSpec
+
+Status = Literal["done", "diverged", "failed"]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of one trial. `epoch` counts from 1; `step` is the optimizer steps done so far."""
+
+    trial: str
+    epoch: int
+    step: int
+    lr_first: float
+    lr_last: float
+    train_loss: float | None
+    train_accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    train_s: float
+    throughput_img_s: float
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One optimizer step of one parameter group; `step` counts from 0."""
+
+    trial: str
+    step: int
+    group: int
+    lr: float
+    momentum: float | None
+    train_loss: float | None
+
+
+@dataclass(frozen=True)
+class CutRecord:
+    """A reduce-on-plateau cut of the learning rate, made after `epoch`."""
+
+    trial: str
+    epoch: int
+    old_lr: float
+    new_lr: float
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended, with what was measured once: the test set, and the memory's peak."""
+
+    trial: str
+    status: Status
+    reason: str = ""
+    epochs: int = 0
+    steps: int = 0
+    start_loss: float | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    train_s: float = 0.0
+    throughput_img_s: float | None = None
+    peak_mem_bytes: int | None = None
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """One step of a range test: the loss of the batch before it was trained on at `lr`."""
+
+    seed: int
+    step: int
+    lr: float
+    loss: float
+
+
+Record = EpochRecord | StepRecord | CutRecord | TrialEnd
+
+
+@dataclass(frozen=True)
+class History:
+    """All that is known of one trial: what it was to be, and its records so far."""
+
+    spec: TrialSpec
+    epochs: tuple[EpochRecord, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
+    cuts: tuple[CutRecord, ...] = ()
+    end: TrialEnd | None = None

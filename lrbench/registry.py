@@ -1,0 +1,118 @@
+"""Names for things that can be plugged in: datasets, models, optimizers, executors, renderers."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from lrbench.errors import Notice, Topic, UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """One registered thing: its name, a line about it, the thing itself, and facts to list."""
+
+    name: str
+    summary: str
+    make: T
+    facts: dict[str, Any]
+
+
+class Registry(Generic[T]):
+    """The entries of one kind, filled by the files of one folder and by other packages.
+
+    `package` is the folder whose modules register themselves when they are imported: a new
+    entry is a new file there, or an entry point of another distribution in the group
+    `lrbench.<kind>s`, such as `lrbench.datasets`. Modules named in `skip` register nothing and
+    are not imported.
+    """
+
+    def __init__(self, kind: str, package: str, skip: Collection[str] = ()) -> None:
+        self.kind = kind
+        self.package = package
+        self.skip = frozenset(skip)
+        self.notices: list[Notice] = []
+        self._entries: dict[str, Entry[T]] = {}
+        self._loaded = False
+
+    def register(self, name: str, summary: str, **facts: Any) -> Callable[[T], T]:
+        """Decorate a thing to give it a name.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+
+        def add(thing: T) -> T:
+            if name in self._entries:
+                raise ValueError(f"two {self.kind}s are called {name!r}")
+            self._entries[name] = Entry(name, summary, thing, facts)
+            return thing
+
+        return add
+
+    def get(self, name: str, *, option: str = "") -> Entry[T]:
+        """The entry of that name.
+
+        Raises:
+            UsageError: there is none; the message names the nearest ones and the option.
+        """
+        self._load()
+        if name in self._entries:
+            return self._entries[name]
+        where = f"{option}: " if option else ""
+        raise UsageError(
+            f"{where}unknown {self.kind} {name!r}",
+            hint=did_you_mean(name, self._entries),
+        )
+
+    def names(self) -> list[str]:
+        self._load()
+        return list(self._entries)
+
+    def __iter__(self) -> Iterator[Entry[T]]:
+        self._load()
+        return iter(self._entries.values())
+
+    def __contains__(self, name: str) -> bool:
+        self._load()
+        return name in self._entries
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        folder = importlib.import_module(self.package)
+        for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda found: found.name):
+            if module.name not in self.skip:
+                importlib.import_module(f"{self.package}.{module.name}")
+        for point in entry_points(group=f"lrbench.{self.kind}s"):
+            self._load_plugin(point)
+
+    def _load_plugin(self, point: Any) -> None:
+        """A plug-in registers itself when it is imported; a broken one is named and left out."""
+        try:
+            point.load()
+        except Exception as fault:  # somebody else's code may raise anything
+            self.notices.append(
+                Notice(
+                    Topic.PLUGIN_BROKEN,
+                    f"plug-in {point.value!r} for {self.kind}s was left out ({fault!r})",
+                    "update or uninstall its package",
+                )
+            )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest of the known names, or all when none is near."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(near) + "?"
+    return "known: " + ", ".join(names)

@@ -1,0 +1,48 @@
+"""Learning-rate schedules: pure functions of the step, named by specs.
+
+    >>> from lrbench import schedules
+    >>> schedules.parse("warmup(2it) + linear").table(lr=1.0, steps=4, steps_per_epoch=2)
+    [0.5, 1.0, 1.0, 0.5]
+
+Nothing here imports torch but `to_torch`, when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from lrbench.registry import Entry
+from lrbench.schedules.base import Call, Phases, Repeat, Schedule
+from lrbench.schedules.bound import Bound
+from lrbench.schedules.definitions import SCHEDULES, Curve, Definition, Motion, register
+from lrbench.schedules.notices import check
+from lrbench.schedules.parse import parse
+from lrbench.schedules.units import Clock, Length, Level, Moment
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+__all__ = [
+    "Bound", "Call", "Clock", "Curve", "Length", "Level", "Moment", "Motion", "Phases", "Repeat",
+    "Schedule", "catalogue", "check", "parse", "register", "to_torch",
+]  # fmt: skip
+
+
+def catalogue() -> Iterable[Entry[Definition]]:
+    """The schedules by name: each with its summary and the facts family, formula and torch."""
+    return iter(SCHEDULES)
+
+
+def to_torch(
+    spec: str | Schedule, optimizer: Optimizer, steps: int, steps_per_epoch: int, **options: Any
+) -> LRScheduler:
+    """The schedule as an ordinary `LRScheduler`; imports torch.
+
+    Raises:
+        UsageError: the spec or the numbers cannot be meant.
+    """
+    from lrbench.schedules.torch_bridge import to_torch as bridge
+
+    return bridge(spec, optimizer, steps, steps_per_epoch, **options)

@@ -1,0 +1,155 @@
+"""Schedules that answer to how the training goes."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from lrbench.errors import Notice, Topic, UsageError
+from lrbench.schedules.bound import Adaptive, Cut
+from lrbench.schedules.definitions import Arguments, Bounds, NonNegative, register
+from lrbench.schedules.units import Clock, Level
+
+ZERO = Level(0)
+Factor = Annotated[float, Bounds(0, 1, open=True)]
+Count = Annotated[int, Bounds(0)]
+
+
+@dataclass
+class Plateau(Adaptive):
+    """Cuts the LR when a metric has not improved for more than `patience` epochs.
+
+    The one schedule with a state: the best value, the bad epochs in a row, the epochs of
+    cooldown left, and the cuts so far.
+    """
+
+    base_lr: float
+    metric: str
+    maximise: bool
+    factor: float
+    patience: int
+    threshold: float = 1e-4
+    relative: bool = True
+    cooldown: int = 0
+    min_lr: float = 0.0
+    eps: float = 1e-8
+    best: float | None = None
+    bad_epochs: int = 0
+    cooldown_left: int = 0
+    cuts: list[tuple[int, float]] = field(default_factory=list)
+
+    def lr(self, step: int) -> float:
+        cuts_done = bisect_right(self.cuts, step, key=lambda cut: cut[0])
+        return self.cuts[cuts_done - 1][1] if cuts_done else self.base_lr
+
+    def observe(self, metrics: Mapping[str, float], step: int) -> Cut | None:
+        """Raises UsageError: the metric that it watches is not among them."""
+        if self.metric not in metrics:
+            known = ", ".join(metrics) or "nothing"
+            raise UsageError(f"plateau watches {self.metric}, but the epoch measured {known}")
+        value = metrics[self.metric]
+        if self.improves(value):
+            self.best, self.bad_epochs = value, 0
+        else:
+            self.bad_epochs += 1
+        if self.cooldown_left > 0:
+            self.cooldown_left, self.bad_epochs = self.cooldown_left - 1, 0
+        if self.bad_epochs <= self.patience:
+            return None
+        self.cooldown_left, self.bad_epochs = self.cooldown, 0
+        return self.cut(step)
+
+    def improves(self, value: float) -> bool:
+        """Whether it beats the best by more than the threshold; NaN never does."""
+        if self.best is None:
+            return not math.isnan(value)
+        margin = self.threshold * (self.best if self.relative else 1.0)
+        return value > self.best + margin if self.maximise else value < self.best - margin
+
+    def cut(self, step: int) -> Cut | None:
+        """Lower the LR from `step` on, unless it is as low as it may get."""
+        old = self.lr(step)
+        new = max(old * self.factor, self.min_lr)
+        if old - new <= self.eps:
+            return None
+        self.cuts.append((step, new))
+        return old, new
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "best": self.best,
+            "bad_epochs": self.bad_epochs,
+            "cooldown_left": self.cooldown_left,
+            "cuts": [list(cut) for cut in self.cuts],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.best = state["best"]
+        self.bad_epochs = state["bad_epochs"]
+        self.cooldown_left = state["cooldown_left"]
+        self.cuts = [(int(step), float(lr)) for step, lr in state["cuts"]]
+
+
+def cannot_fire(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]:
+    """More patience than epochs: the first epoch sets the best, `patience` + 1 bad ones follow,
+    and only then is there a cut."""
+    epochs = clock.steps // clock.steps_per_epoch
+    needed = arguments["patience"] + 3
+    if epochs < needed:
+        yield Notice(
+            Topic.PLATEAU_CANNOT_FIRE,
+            f"{call} cannot cut within {epochs} epochs: it needs {needed}",
+            f"give it patience={max(0, min(epochs // 4, epochs - 3))}"
+            if epochs >= 3
+            else "train longer, or use another schedule",
+        )
+
+
+def watched(arguments: Arguments) -> str:
+    """The metric of a `plateau`."""
+    return str(arguments["metric"])
+
+
+@register(
+    "plateau",
+    "falls by a factor when a metric stops improving",
+    family="adaptive",
+    formula="b factor^cuts; a cut after more than `patience` bad epochs",
+    torch="ReduceLROnPlateau",
+    watches=watched,
+    notices=[cannot_fire],
+)
+def plateau(
+    clock: Clock,
+    lr: float,
+    metric: Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"] = "val_loss",
+    *,
+    mode: Literal["min", "max"] | None = None,
+    factor: Factor = 0.1,
+    patience: Count = 10,
+    threshold: NonNegative = 1e-4,
+    threshold_mode: Literal["rel", "abs"] = "rel",
+    cooldown: Count = 0,
+    min_: Level = ZERO,
+) -> Plateau:
+    """Multiply the LR by `factor` after more than `patience` epochs in a row without an
+    improvement of the metric by more than `threshold`, down to `min`.
+
+    `mode` follows from the metric: losses are to fall, accuracies to rise. Source: torch's
+    `ReduceLROnPlateau`, equal to it decision by decision.
+
+    >>> from lrbench.schedules import parse
+    >>> bound = parse("plateau(patience=1)").bind(lr=1.0, steps=40, steps_per_epoch=10)
+    >>> [bound.observe({"val_loss": loss}, epoch) for epoch, loss in enumerate([3, 3, 3])]
+    [None, None, (1.0, 0.1)]
+    >>> bound.lr(29), bound.lr(30)
+    (1.0, 0.1)
+    """
+    maximise = metric.endswith("accuracy") if mode is None else mode == "max"
+    return Plateau(
+        lr, metric, maximise, factor, patience, threshold, threshold_mode == "rel", cooldown,
+        min_.of(lr),
+    )  # fmt: skip

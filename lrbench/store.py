@@ -1,0 +1,246 @@
+"""The run directory: what survives. Journals are appended, all else can be made again from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lrbench.errors import MachineError
+from lrbench.experiment import TrialSpec
+from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd
+
+SCHEMA_VERSION = 1
+_KINDS = {"epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that a run directory holds: trials by their id, and the answers of range tests."""
+
+    histories: Mapping[str, History] = field(default_factory=dict)
+    finds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """A folder with one writer. Making the value does not touch the disk."""
+
+    path: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.path / "manifest.json"
+
+    def journal_path(self, trial: str) -> Path:
+        return self.path / "trials" / trial / "journal.jsonl"
+
+    def state_path(self, trial: str) -> Path:
+        """Where a trial under way keeps its checkpoint."""
+        return self.path / "trials" / trial / "state.pt"
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Make the folder and hold its lock.
+
+        Raises:
+            MachineError: another process writes here, or the folder cannot be written.
+        """
+        with readable_faults(self.path):
+            (self.path / "trials").mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / "run.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise MachineError(
+                    f"{self.path} is in use by {self._owner()}",
+                    hint="wait for it, or choose another folder with --out",
+                ) from None
+        try:
+            with readable_faults(self.path):
+                (self.path / "run.pid").write_text(
+                    f"process {os.getpid()} on {os.uname().nodename}"
+                )
+            yield
+        finally:
+            lock.release()
+
+    def _owner(self) -> str:
+        try:
+            return (self.path / "run.pid").read_text()
+        except OSError:
+            return "another process"
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest, or None where no run has been.
+
+        Raises:
+            MachineError: it is damaged, or was written by a newer lrbench.
+        """
+        try:
+            text = self.manifest_path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except OSError as fault:
+            raise MachineError(f"{self.manifest_path}: {fault.strerror}") from None
+        try:
+            found: dict[str, Any] = json.loads(text)
+            version = int(found["schema_version"])
+        except (ValueError, KeyError, TypeError):
+            raise MachineError(f"{self.manifest_path} is not the manifest of a run") from None
+        if version > SCHEMA_VERSION:
+            raise MachineError(
+                f"{self.manifest_path} has schema {version}, this lrbench reads up to "
+                f"{SCHEMA_VERSION}",
+                hint="update torch-lrbench",
+            )
+        return found
+
+    def write_manifest(self, content: Mapping[str, Any]) -> None:
+        body = {"schema_version": SCHEMA_VERSION, **content}
+        write_atomic(self.manifest_path, json.dumps(body, indent=2) + "\n")
+
+    def begin(self, trial: TrialSpec) -> None:
+        """Start the journal of a trial anew."""
+        spec = trial.model_dump(mode="json")
+        self._write(trial.id, [{"kind": "trial", "spec": spec}], os.O_TRUNC)
+
+    def rewind(self, trial: TrialSpec, epochs: int) -> bool:
+        """Cut the journal of a trial back to its first epochs; False where it has fewer."""
+        path = self.journal_path(trial.id)
+        if not path.exists():
+            return False
+        rows = _read_journal(path)
+        ends = [place for place, row in enumerate(rows) if row.get("kind") == "epoch"]
+        if len(ends) < epochs or not epochs:
+            return False
+        write_atomic(path, "".join(_sealed(row) for row in rows[: ends[epochs - 1] + 1]))
+        return True
+
+    def append(self, trial: str, records: Iterable[Record]) -> None:
+        """Add records to the trial's journal; they are on the disk when this returns."""
+        rows = [{"kind": _NAMES[type(record)], **asdict(record)} for record in records]
+        self._write(trial, rows, os.O_APPEND)
+
+    def save_find(self, key: str, result: Mapping[str, Any]) -> None:
+        """Keep the answer of a range test."""
+        self._write(key, [{"kind": "find", "result": result}], os.O_TRUNC)
+
+    def _write(self, trial: str, rows: Iterable[Mapping[str, Any]], flag: int) -> None:
+        text = "".join(_sealed(row) for row in rows)
+        path = self.journal_path(trial)
+        with readable_faults(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o644)
+            try:
+                _write_all(descriptor, text.encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def known(self) -> Known:
+        """Read every journal. A torn last line is left out: it was never acknowledged.
+
+        Raises:
+            MachineError: a journal is damaged before its last line.
+        """
+        histories: dict[str, History] = {}
+        finds: dict[str, Mapping[str, Any]] = {}
+        for path in sorted(self.path.glob("trials/*/journal.jsonl")):
+            rows = _read_journal(path)
+            if rows and rows[0].get("kind") == "find":
+                finds[path.parent.name] = rows[0]["result"]
+            elif rows and rows[0].get("kind") == "trial":
+                histories[path.parent.name] = _history(path, rows)
+        return Known(histories, finds)
+
+
+def _history(path: Path, rows: list[dict[str, Any]]) -> History:
+    try:
+        spec = TrialSpec.model_validate(rows[0]["spec"])
+        records: list[Record] = []
+        for row in rows[1:]:
+            content = dict(row)
+            records.append(_KINDS[content.pop("kind")](**content))
+    except (KeyError, TypeError, ValueError) as fault:
+        raise MachineError(
+            f"{path} holds a record that this lrbench cannot read ({fault.__class__.__name__})",
+            hint="delete that file to train its trial again",
+        ) from None
+    return History(
+        spec=spec,
+        epochs=tuple(r for r in records if isinstance(r, EpochRecord)),
+        steps=tuple(r for r in records if isinstance(r, StepRecord)),
+        cuts=tuple(r for r in records if isinstance(r, CutRecord)),
+        end=next((r for r in records if isinstance(r, TrialEnd)), None),
+    )
+
+
+def _sealed(row: Mapping[str, Any]) -> str:
+    """One JSON line whose last field is the CRC-32 of all before it."""
+    text = json.dumps(row, separators=(",", ":"), allow_nan=False)
+    return f'{text[:-1]},"crc":"{zlib.crc32(text.encode()):08x}"}}\n'
+
+
+def _unsealed(line: str) -> dict[str, Any] | None:
+    """The row of a sealed line, or None if the line is not whole."""
+    body, mark, seal = line.rpartition(',"crc":"')
+    text = body + "}"
+    if not mark or seal != f'{zlib.crc32(text.encode()):08x}"}}':
+        return None
+    row: dict[str, Any] = json.loads(text)
+    return row
+
+
+def _read_journal(path: Path) -> list[dict[str, Any]]:
+    with readable_faults(path):
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    *lines, tail = text.split("\n")
+    rows = [_unsealed(line) for line in lines]
+    if rows and rows[-1] is None and not tail:
+        rows.pop()
+    if any(row is None for row in rows):
+        raise MachineError(
+            f"{path} is damaged in line {rows.index(None) + 1}",
+            hint="delete that file to train its trial again",
+        )
+    return [row for row in rows if row is not None]
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a file at once: a reader sees the old content or the new, never half of it."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    with readable_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(scratch, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+@contextmanager
+def readable_faults(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into one line that names the path."""
+    try:
+        yield
+    except OSError as fault:
+        where = fault.filename or path
+        reason = (fault.strerror or str(fault)).lower()
+        raise MachineError(f"cannot write {where}: {reason}") from fault

@@ -1,0 +1,40 @@
+"""What the training loop sees of a problem, and all that it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Split = Literal["val", "test"]
+
+
+class Task(Protocol):
+    """A problem to train on.
+
+    `steps_per_epoch` batches make an epoch and each holds `samples_per_step` samples (images,
+    rows, sequences: whatever throughput counts).
+    """
+
+    steps_per_epoch: int
+    samples_per_step: int
+
+    def model(self, seed: int) -> nn.Module:
+        """A new model on the task's device; the seed alone fixes its weights."""
+        ...
+
+    def train_batches(self, seed: int, epoch: int) -> Iterable[Any]:
+        """The batches of one epoch (counted from 0); order and augmentation follow from the
+        seed and the epoch alone."""
+        ...
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor | tuple[Tensor, Tensor]:
+        """The mean loss of a batch, alone or with the number of right answers; both stay on
+        the device."""
+        ...
+
+    def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
+        """`loss`, and `accuracy` as a fraction where that means something, over a split."""
+        ...

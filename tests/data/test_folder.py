@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lrbench.data import check, fetch, load, train_size
+from lrbench.data.access import cache_folder
+from lrbench.data.folder import load_folder, scan
+from lrbench.data.folder_cache import cache_file, recall
+from lrbench.errors import MachineError, UsageError
+
+from .makers import image_folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("lrbench.data.folder_cache.cache_folder", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return image_folder(tmp_path / "photos")
+
+
+def name_of(root: Path) -> str:
+    return f"folder:{root}"
+
+
+def test_images_come_as_they_are(photos: Path) -> None:
+    data = load(name_of(photos))
+    assert data.classes == ("cat", "dog")
+    assert data.train_images.shape == data.test_images.shape == (6, 3, 32, 32)
+    assert data.train_labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert data.augmentation.crop_padding == 4 and data.augmentation.flip
+    second = np.asarray(Image.open(photos / "train" / "dog" / "1.png")).transpose(2, 0, 1)
+    assert np.array_equal(data.train_images[4], second)
+
+
+def test_grey_images_have_one_channel_and_are_not_mirrored(tmp_path: Path) -> None:
+    data = load(name_of(image_folder(tmp_path / "grey", mode="L")))
+    assert data.image_shape == (1, 32, 32)
+    assert data.augmentation.crop_padding == 2 and not data.augmentation.flip
+
+
+def test_one_image_in_colour_makes_all_colour(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "mixed", mode="L")
+    grey = load(name_of(root)).train_images
+    colour = Image.new("RGB", (32, 32), (1, 2, 3))
+    colour.save(root / "test" / "dog" / "2.png")
+    data = load_folder(name_of(root), accept=True)
+    assert data.image_shape == (3, 32, 32)
+    assert np.array_equal(data.train_images, grey.repeat(3, axis=1))
+    assert data.test_images[5, :, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_what_is_no_image_does_not_count(photos: Path) -> None:
+    (photos / "train" / "cat" / "notes.txt").write_text("no image")
+    (photos / "train" / "cat" / ".hidden.png").write_text("no image")
+    (photos / "train" / ".ipynb_checkpoints").mkdir()
+    (photos / "train" / "README.md").touch()
+    nested = photos / "train" / "cat" / "more"
+    nested.mkdir()
+    shutil.copy(photos / "train" / "cat" / "0.png", nested / "x.PNG")
+    data = load(name_of(photos))
+    assert len(data.train_labels) == 7
+    assert train_size(name_of(photos)) == 7
+
+
+def test_second_use_opens_no_image(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(name_of(photos))
+    monkeypatch.setattr(Image, "open", None)
+    assert load(name_of(photos)).digest == first.digest
+
+
+def test_progress_is_told(photos: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    load(name_of(photos), progress=lambda done, whole: heard.append((done, whole)))
+    assert heard[0] == (0, 12) and heard[-1] == (12, 12)
+    heard.clear()
+    load(name_of(photos), progress=lambda done, whole: heard.append((done, whole)))
+    assert heard == []
+
+
+def touch_later(path: Path) -> None:
+    later = time.time_ns() + 10**10
+    os.utime(path, ns=(later, later))
+
+
+def test_a_copied_folder_with_the_same_bytes_is_the_same(photos: Path) -> None:
+    first = load(name_of(photos))
+    for path in photos.rglob("*.png"):
+        touch_later(path)
+    assert load(name_of(photos)).digest == first.digest
+    known = recall(cache_file(photos.resolve()), "again")
+    assert known is not None
+    assert known.stats == [(f.size, f.mtime_ns) for f in scan(photos.resolve()).files]
+
+
+@pytest.mark.parametrize("change", ["flip", "cut", "gone", "new", "swap"])
+def test_a_changed_folder_is_refused_by_name_until_it_is_accepted(
+    photos: Path, change: str
+) -> None:
+    first = load(name_of(photos))
+    path = photos / "test" / "cat" / "1.png"
+    content = bytearray(path.read_bytes())
+    if change == "flip":
+        content[-30] ^= 1
+        path.write_bytes(content)
+    elif change == "cut":
+        path.write_bytes(content[:-50])
+    elif change == "gone":
+        path.unlink()
+    elif change == "new":
+        path = path.with_name("9.png")
+        path.write_bytes(content)
+    else:
+        other = photos / "test" / "dog" / "1.png"
+        path.write_bytes(other.read_bytes())
+        other.write_bytes(content)
+    touch_later(path.parent if change == "gone" else path)
+    word = {"gone": "has vanished", "new": "is new"}.get(change, "has changed")
+    with pytest.raises(MachineError, match=rf"{path.name} {word}.*lrbench data fetch"):
+        load(name_of(photos))
+    if change in {"gone", "new", "swap"}:
+        assert fetch(name_of(photos)).digest != first.digest
+        load(name_of(photos))
+    else:
+        with pytest.raises(MachineError, match=r"1\.png is no readable image"):
+            fetch(name_of(photos))
+
+
+def test_check_reads_every_file_even_where_size_and_time_are_the_same(photos: Path) -> None:
+    first = check(name_of(photos))
+    assert (first.train, first.test, first.shape) == (6, 6, (3, 32, 32))
+    path = photos / "train" / "dog" / "2.png"
+    status = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-30] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert load(name_of(photos)).digest == first.digest
+    with pytest.raises(MachineError, match=r"2\.png has changed"):
+        check(name_of(photos))
+
+
+def test_a_damaged_cache_is_made_again(photos: Path) -> None:
+    first = load(name_of(photos))
+    path = cache_file(photos.resolve())
+    original = path.read_bytes()
+    random = np.random.default_rng(0)
+    for place in random.integers(0, len(original), 60):
+        content = bytearray(original)
+        content[place] ^= 255
+        path.write_bytes(content)
+        assert load(name_of(photos)).digest == first.digest
+    for length in (0, 1, 100, len(original) // 2, len(original) - 1):
+        path.write_bytes(original[:length])
+        assert load(name_of(photos)).digest == first.digest
+        assert path.read_bytes()[:2] == b"PK"
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(photos: Path, cache: Path) -> None:
+    cache.write_text("a file where a folder should be")
+    assert load(name_of(photos)).digest == load(name_of(photos)).digest
+    assert cache.read_text().startswith("a file")
+
+
+def test_nothing_but_the_cache_is_left(photos: Path, cache: Path) -> None:
+    load(name_of(photos))
+    assert [path.suffix for path in (cache / "folders").iterdir()] == [".npz"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda root: shutil.rmtree(root), "there is no folder .*train"),
+        (lambda root: shutil.rmtree(root / "test"), "there is no folder .*test"),
+        (lambda root: shutil.rmtree(root / "test" / "dog"), "test has no folder for .*'dog'"),
+        (lambda root: shutil.rmtree(root / "train" / "cat"), "train has no folder for .*'cat'"),
+        (
+            lambda root: [p.unlink() for p in (root / "train" / "cat").iterdir()],
+            "cat holds no image",
+        ),
+        (
+            lambda root: (root / "test" / "cat" / "1.png").write_bytes(b"no"),
+            r"1\.png is no readable",
+        ),
+        (
+            lambda root: Image.new("RGB", (31, 32)).save(root / "train" / "dog" / "1.png"),
+            r"dog/1\.png is 31 x 32 pixels, .*cat/0\.png is 32 x 32",
+        ),
+        (
+            lambda root: Image.new("I;16", (32, 32)).save(root / "train" / "dog" / "1.png"),
+            r"dog/1\.png has more than 8 bits",
+        ),
+    ],
+)
+def test_a_wrong_structure_is_refused_by_name(photos: Path, spoil: object, words: str) -> None:
+    spoil(photos)  # type: ignore[operator]
+    with pytest.raises(MachineError, match=words) as fault:
+        load(name_of(photos))
+    assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize("name", ["folder:", "folder:a\0b"])
+def test_no_path_is_wrong_use(name: str) -> None:
+    with pytest.raises(UsageError, match="--dataset"):
+        load(name)
+
+
+def test_the_cache_lies_in_the_users_cache() -> None:
+    assert cache_folder().name == "lrbench" or "lrbench" in cache_folder().parts
+
+
+@pytest.mark.full_data
+def test_full_cifar10_jpeg_is_read() -> None:
+    folder = Path(os.environ.get("LRBENCH_DATA_DIR", "/nonexistent")) / "cifar10-jpeg"
+    if not folder.is_dir():
+        pytest.skip("LRBENCH_DATA_DIR names no folder with cifar10-jpeg")
+    data = load(name_of(folder))
+    assert data.train_images.shape == (50_000, 3, 32, 32)
+    assert np.bincount(data.test_labels).tolist() == [1000] * 10

@@ -1,0 +1,256 @@
+"""The MNIST family. The small files here carry few images: `SHAPES` and digests are swapped for
+theirs, all else is the product's own way."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+
+from lrbench.data import load
+from lrbench.data import mnist as module
+from lrbench.data.mnist import FASHION, MNIST, Family, read
+from lrbench.errors import MachineError
+
+from .makers import idx
+
+TRAIN, TEST = 20, 10
+SMALL = {
+    "train-images-idx3-ubyte": (TRAIN, 28, 28),
+    "train-labels-idx1-ubyte": (TRAIN,),
+    "t10k-images-idx3-ubyte": (TEST, 28, 28),
+    "t10k-labels-idx1-ubyte": (TEST,),
+}
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if "full_data" not in request.keywords:
+        monkeypatch.setattr(module, "SHAPES", SMALL)
+
+
+def write(folder: Path, family: Family, *, archives: bool) -> Family:
+    """The four files of a family, and the family with their digests."""
+    random = np.random.default_rng(0)
+    raw = folder / family.torchvision_class / "raw"
+    raw.mkdir(parents=True)
+    for name, shape in SMALL.items():
+        array = random.integers(0, 256, shape) if len(shape) == 3 else np.arange(shape[0]) % 10
+        (raw / name).write_bytes(idx(array))
+        if archives:
+            (raw / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+    digests = [hashlib.sha256((raw / name).read_bytes()).hexdigest() for name in SMALL]
+    if archives:
+        md5 = [hashlib.md5((raw / f"{name}.gz").read_bytes()).hexdigest() for name in SMALL]
+        return replace(family, archive_md5=tuple(md5))
+    return replace(family, sha256=tuple(digests)) if family.sha256 else family
+
+
+def swap_labels(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[8], content[9] = content[9], content[8]
+    path.write_bytes(content)
+
+
+def flip_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+def zero_image(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[16 : 16 + 784] = bytes(784)
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def wrong_count(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[7] += 1
+    path.write_bytes(content)
+
+
+def label_out_of_range(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[8] = 10
+    path.write_bytes(content)
+
+
+DAMAGES: list[tuple[str, Callable[[Path], None]]] = [
+    (IMAGES, flip_byte),
+    (IMAGES, zero_image),
+    (IMAGES, truncate),
+    (IMAGES, empty),
+    (IMAGES, wrong_count),
+    (LABELS, flip_byte),
+    (LABELS, swap_labels),
+    (LABELS, label_out_of_range),
+    ("t10k-labels-idx1-ubyte", truncate),
+    ("t10k-images-idx3-ubyte", flip_byte),
+]
+
+
+@pytest.mark.parametrize(
+    ("family", "archives"), [(MNIST, False), (FASHION, True), (FASHION, False)]
+)
+def test_reads_what_is_sound(tmp_path: Path, family: Family, archives: bool) -> None:
+    known = write(tmp_path, family, archives=archives)
+    data = read(known, tmp_path, download=False)
+    assert data.train_images.shape == (TRAIN, 1, 28, 28)
+    assert data.test_labels.tolist() == list(range(10))
+    assert data.name == family.name
+
+
+@pytest.mark.parametrize(("family", "archives"), [(MNIST, False), (FASHION, True)])
+@pytest.mark.parametrize(("file", "damage"), DAMAGES)
+def test_any_damage_is_refused_by_name(
+    tmp_path: Path, family: Family, archives: bool, file: str, damage: Callable[[Path], None]
+) -> None:
+    known = write(tmp_path, family, archives=archives)
+    damage(tmp_path / family.torchvision_class / "raw" / file)
+    with pytest.raises(MachineError, match=f"{file} is damaged.*--download"):
+        read(known, tmp_path, download=False)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, wrong_count, label_out_of_range])
+def test_without_archives_fashion_is_held_to_its_structure(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    known = write(tmp_path, FASHION, archives=False)
+    damage(tmp_path / "FashionMNIST" / "raw" / LABELS)
+    with pytest.raises(MachineError, match=f"{LABELS} is damaged"):
+        read(known, tmp_path, download=False)
+
+
+def test_without_archives_fashion_must_have_equal_classes(tmp_path: Path) -> None:
+    known = write(tmp_path, FASHION, archives=False)
+    flip_byte(tmp_path / "FashionMNIST" / "raw" / LABELS)
+    with pytest.raises(MachineError, match="not the same number each"):
+        read(known, tmp_path, download=False)
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    known = write(tmp_path, FASHION, archives=True)
+    flip_byte(tmp_path / "FashionMNIST" / "raw" / f"{IMAGES}.gz")
+    with pytest.raises(MachineError, match=rf"{IMAGES}\.gz is damaged: its md5"):
+        read(known, tmp_path, download=False)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_a_missing_set_says_where_it_was_sought_and_what_to_do(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LRBENCH_DATA_DIR", str(tmp_path / "env"))
+    for given, sought in ((tmp_path / "given", "given"), (None, "env")):
+        with pytest.raises(MachineError) as fault:
+            load(name, given)
+        text = str(fault.value)
+        for word in (str(tmp_path / sought), "--data-dir", "LRBENCH_DATA_DIR", "--download"):
+            assert word in text
+        assert "mnist5k needs no download" in text
+        assert fault.value.exit_code == 3
+
+
+def test_digests_of_archives_are_torchvisions() -> None:
+    from torchvision.datasets import MNIST as Digits
+    from torchvision.datasets import FashionMNIST
+
+    for family, theirs in ((MNIST, Digits), (FASHION, FashionMNIST)):
+        assert family.archive_md5 == tuple(md5 for _, md5 in theirs.resources)
+        assert tuple(f"{name}.gz" for name in SMALL) == tuple(n for n, _ in theirs.resources)
+    assert FASHION.classes == tuple(FashionMNIST.classes)
+
+
+def test_download_runs_torchvisions_own_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """torchvision fetches from a mirror (here this machine), checks, unpacks; then it is read."""
+    from torchvision.datasets import FashionMNIST
+
+    source = tmp_path / "source"
+    known = write(source, FASHION, archives=True)
+    raw = source / "FashionMNIST" / "raw"
+    resources = [(f"{n}.gz", m) for n, m in zip(SMALL, known.archive_md5, strict=True)]
+    monkeypatch.setattr(FashionMNIST, "resources", resources)
+    with mirror(raw) as url:
+        monkeypatch.setattr(FashionMNIST, "mirrors", [url])
+        data = read(known, tmp_path / "fresh", download=True)
+    assert data.digest == read(known, source, download=False).digest
+    assert capsys.readouterr().out == ""
+
+
+@contextmanager
+def mirror(folder: Path) -> Iterator[str]:
+    """The address of a web server on this machine that hands out a folder's files."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_download_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import MNIST as Digits
+
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # nobody listens there
+        port = reserved.getsockname()[1]
+        monkeypatch.setattr(Digits, "mirrors", [f"http://127.0.0.1:{port}/"])
+        with pytest.raises(MachineError, match="mnist could not be fetched") as fault:
+            load("mnist", tmp_path, download=True)
+    assert "\n" not in str(fault.value)
+
+
+@pytest.fixture
+def full() -> Path:
+    folder = Path(os.environ.get("LRBENCH_DATA_DIR", "/nonexistent"))
+    if not (folder / "MNIST").is_dir():
+        pytest.skip("LRBENCH_DATA_DIR names no folder with full MNIST")
+    return folder
+
+
+@pytest.mark.full_data
+def test_full_mnist_is_read(full: Path) -> None:
+    data = load("mnist", full)
+    assert data.train_images.shape == (60_000, 1, 28, 28)
+    assert np.bincount(data.test_labels).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
+    ]  # fmt: skip
+
+
+@pytest.mark.full_data
+@pytest.mark.parametrize(("file", "damage"), [(IMAGES, zero_image), (LABELS, swap_labels)])
+def test_damaged_full_mnist_is_refused(
+    full: Path, tmp_path: Path, file: str, damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(full / "MNIST", tmp_path / "MNIST")
+    damage(tmp_path / "MNIST" / "raw" / file)
+    with pytest.raises(MachineError, match=f"{file} is damaged: its sha256"):
+        load("mnist", tmp_path)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrbench.data import load
+from lrbench.data.split import held_of, stratified
+
+
+@given(
+    labels=st.lists(st.integers(0, 5), min_size=1, max_size=200),
+    fraction=st.floats(0.01, 0.99),
+)
+def test_split_is_a_partition_that_is_stratified(labels: list[int], fraction: float) -> None:
+    whole = np.array(labels)
+    kept, held = stratified(whole, fraction)
+    assert sorted([*kept, *held]) == list(range(len(labels)))
+    assert (np.diff(kept) > 0).all() and (np.diff(held) > 0).all()
+    for label in set(labels):
+        members = labels.count(label)
+        count = int((whole[held] == label).sum())
+        assert count == held_of(members, fraction)
+        assert count < members
+        assert abs(count - fraction * members) <= 1
+        assert count > 0 or members == 1
+
+
+def test_members_are_spread_over_the_class() -> None:
+    _, held = stratified(np.zeros(10, dtype=np.int64), 0.2)
+    assert held.tolist() == [2, 7]
+
+
+@pytest.mark.parametrize(
+    ("members", "fraction", "held"),
+    [(400, 0.1, 40), (45, 0.1, 5), (44, 0.1, 4), (2, 0.01, 1), (2, 0.99, 1), (1, 0.5, 0)],
+)
+def test_held_of(members: int, fraction: float, held: int) -> None:
+    assert held_of(members, fraction) == held
+
+
+def test_the_split_of_mnist5k_is_the_same_for_ever() -> None:
+    """A changed split would silently make old runs incomparable."""
+    kept, held = stratified(load("mnist5k").train_labels, 0.1)
+    assert (len(kept), len(held)) == (3600, 400)
+    digest = hashlib.sha256(held.astype("<i8").tobytes()).hexdigest()
+    assert digest == "a1f2c280a67eba50eb041ea4c53649ae6d52c50e0ba8b6ab809f6e7d6b43c6c9"

@@ -1,0 +1,53 @@
+"""A trial that goes on from its checkpoint gives the numbers of one that was never stopped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.engine import checkpoint
+from lrbench.engine.train import begin, train
+from lrbench.experiment import Recipe
+from lrbench.records import EpochRecord
+from tests.toys import Line, trial
+
+
+def epochs(task: Any, training: Any) -> list[EpochRecord]:
+    found = train(task, training)
+    timeless = {"train_s": 0.0, "throughput_img_s": 0.0}
+    return [replace(r, **timeless) for r in found if isinstance(r, EpochRecord)]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("schedule", ["cosine", "plateau(patience=0)", "onecycle"])
+def test_resumed_is_equal_to_uninterrupted(tmp_path: Path, optimizer: str, schedule: str) -> None:
+    spec = trial(recipe=Recipe(optimizer=optimizer), schedule=schedule, epochs=6)
+    whole = epochs(Line(), begin(Line(), spec))
+    stopped = begin(Line(), spec)
+    stream = (r for r in train(Line(), stopped) if isinstance(r, EpochRecord))
+    list(islice(stream, 3))
+    checkpoint.save(stopped, tmp_path / "state.pt")
+    resumed = begin(Line(), spec)
+    assert checkpoint.restore(resumed, tmp_path / "state.pt")
+    assert epochs(Line(), resumed) == whole[3:]
+
+
+def test_a_checkpoint_of_another_trial_or_a_damaged_one_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    training = begin(Line(), trial())
+    assert not checkpoint.restore(training, path)
+    checkpoint.save(training, path)
+    assert not checkpoint.restore(begin(Line(), trial(seed=1)), path)
+    whole = path.read_bytes()
+    for broken in (b"", whole[: len(whole) // 2], b"cos\nsystem\n(S'true'\ntR."):
+        path.write_bytes(broken)
+        assert not checkpoint.restore(begin(Line(), trial()), path)
+
+
+def test_no_scratch_file_is_left(tmp_path: Path) -> None:
+    checkpoint.save(begin(Line(), trial()), tmp_path / "state.pt")
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]

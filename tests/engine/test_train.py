@@ -1,0 +1,136 @@
+"""The training loop: what it computes, what it records, when it gives up."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lrbench.engine.train import begin, train
+from lrbench.experiment import Recipe
+from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
+from tests.toys import Line, trial
+
+
+def records(task: Any, spec: Any, **more: Any) -> list[Any]:
+    return list(train(task, begin(task, spec), **more))
+
+
+def by_hand(spec: Any, scheduler: Any, **options: Any) -> tuple[list[float], nn.Module]:
+    """The loop that everybody writes, with torch's own scheduler stepped per batch."""
+    task = Line()
+    model = task.model(spec.seed)
+    optimizer = torch.optim.SGD(model.parameters(), lr=spec.lr, **options)
+    schedule = scheduler(optimizer)
+    losses = []
+    for epoch in range(spec.epochs):
+        for batch in task.train_batches(spec.seed, epoch):
+            loss = task.loss(model, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+    return losses, model
+
+
+def test_it_is_the_loop_that_everybody_writes() -> None:
+    spec = trial(schedule="cosine", recipe=Recipe(momentum=0.9, weight_decay=5e-4))
+    found = records(Line(), spec, record_steps=True)
+    losses = [r.train_loss for r in found if isinstance(r, StepRecord)]
+    expected, model = by_hand(
+        spec,
+        lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=12),
+        momentum=0.9,
+        weight_decay=5e-4,
+    )
+    assert losses == pytest.approx(expected, rel=1e-5)
+    last = [r for r in found if isinstance(r, EpochRecord)][-1]
+    assert last.val_loss == pytest.approx(Line().evaluate(model, "val")["loss"], rel=1e-4)
+
+
+def test_the_recorded_lr_is_the_lr_that_the_optimizer_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[float] = []
+    original = torch.optim.SGD.step
+
+    def spy(self: torch.optim.SGD, *args: Any, **kwargs: Any) -> Any:
+        used.append(self.param_groups[0]["lr"])
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", spy)
+    found = records(Line(), trial(schedule="warmup(3it) + linear"), record_steps=True)
+    assert used == [r.lr for r in found if isinstance(r, StepRecord)]
+    epochs = [r for r in found if isinstance(r, EpochRecord)]
+    assert [(e.lr_first, e.lr_last) for e in epochs] == [
+        (used[4 * i], used[4 * i + 3]) for i in range(3)
+    ]
+
+
+def test_momentum_cycles_reach_the_optimizer_and_the_records() -> None:
+    spec = trial(schedule="onecycle", recipe=Recipe(momentum=0.9))
+    found = [r for r in records(Line(), spec, record_steps=True) if isinstance(r, StepRecord)]
+    momenta = [r.momentum for r in found]
+    assert None not in momenta
+    assert momenta[0] == pytest.approx(0.95) and min(m for m in momenta if m) < 0.9
+
+
+def test_the_records_of_a_good_trial() -> None:
+    found = records(Line(), trial())
+    *epochs, end = found
+    assert [(e.epoch, e.step) for e in epochs] == [(1, 4), (2, 8), (3, 12)]
+    assert all(e.val_accuracy is None and e.train_accuracy is None for e in epochs)
+    assert end == TrialEnd(
+        trial().id, "done", "", 3, 12, end.start_loss, train_s=end.train_s,
+        throughput_img_s=end.throughput_img_s,
+    )  # fmt: skip
+    assert epochs[-1].train_loss < epochs[0].train_loss
+    assert end.train_s == pytest.approx(sum(e.train_s for e in epochs))
+
+
+def test_the_test_set_is_read_once_by_a_final_trial_and_never_by_a_tuning_one() -> None:
+    tuning, final = Line(), Line()
+    assert records(tuning, trial())[-1].test_loss is None
+    end = records(final, trial(stage="final"))[-1]
+    assert (tuning.tests_read, final.tests_read) == (0, 1)
+    assert end.test_loss is not None
+
+
+def test_a_loss_that_is_not_finite_ends_the_trial_at_its_step() -> None:
+    found = records(Line(poison_epoch=1), trial(stage="final"), record_steps=True)
+    end = found[-1]
+    assert (end.status, end.steps, end.epochs) == ("diverged", 6, 1)
+    assert "step 6 (epoch 2)" in end.reason and end.test_loss is None
+    assert [r.train_loss is None for r in found if isinstance(r, StepRecord)][4:] == [
+        False, False, True, True,
+    ]  # fmt: skip
+
+
+def test_a_loss_that_explodes_without_overflowing_is_divergence_too() -> None:
+    found = records(Line(), trial(lr=1.2, epochs=40))
+    end = found[-1]
+    assert end.status == "diverged"
+    assert "the mean loss of epoch" in end.reason
+    worst = [r.train_loss for r in found if isinstance(r, EpochRecord)][-1]
+    assert math.isfinite(worst)
+
+
+def test_plateau_cuts_are_recorded_and_lower_the_lr_of_the_next_epoch() -> None:
+    spec = trial(schedule="plateau(metric=val_loss, patience=0, factor=0.5)", lr=1e-6, epochs=6)
+    found = records(Line(), spec)
+    cuts = [r for r in found if isinstance(r, CutRecord)]
+    lrs = {r.epoch: r.lr_first for r in found if isinstance(r, EpochRecord)}
+    assert cuts
+    for cut in cuts:
+        assert cut.new_lr == pytest.approx(cut.old_lr / 2)
+        assert lrs.get(cut.epoch + 1, cut.new_lr) == cut.new_lr
+
+
+def test_the_same_trial_twice_gives_the_same_bits_and_another_seed_does_not() -> None:
+    def losses(**changes: Any) -> list[float]:
+        return [r.train_loss for r in records(Line(), trial(**changes))[:-1]]
+
+    assert losses() == losses()
+    assert losses() != losses(seed=1)

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lrbench.errors import UsageError
+from lrbench.models import MODELS, build
+
+CIFAR, DIGITS = (3, 32, 32), (1, 28, 28)
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def trainable(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "count"),
+    [
+        ("mlp", DIGITS, 784 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10),
+        # LeNet: 16·25+16, 32·16·25+32, 32·5·5·84+84, 84·10+10
+        ("lenet", DIGITS, 81_382),
+        # Caffe's cifar10_quick: 2432 + 25632 + 51264 + 65600 + 650
+        ("cnn3", CIFAR, 145_578),
+        # He et al., table 6: 0.27 M; option A has no weights in its shortcuts
+        ("resnet20", CIFAR, 269_722),
+        ("resnet8", CIFAR, 75_290),
+        ("resnet18", CIFAR, 11_173_962),
+    ],
+)
+def test_parameter_counts(name: str, shape: tuple[int, int, int], count: int) -> None:
+    assert parameters(build(name, image_shape=shape, classes=10)) == trainable(
+        build(name, image_shape=shape, classes=10)
+    )
+    assert parameters(build(name, image_shape=shape, classes=10)) == count
+
+
+def test_lenet_is_the_one_that_is_documented() -> None:
+    layers = [type(layer).__name__ for layer in build("lenet", DIGITS, 10).children()]
+    assert layers == [
+        "Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "MaxPool2d",
+        "Flatten", "Linear", "ReLU", "Linear",
+    ]  # fmt: skip
+    first, second = (m for m in build("lenet", DIGITS, 10).modules() if isinstance(m, nn.Conv2d))
+    assert (first.out_channels, first.kernel_size, first.padding) == (16, (5, 5), (2, 2))
+    assert (second.out_channels, second.kernel_size, second.padding) == (32, (5, 5), (0, 0))
+
+
+def test_cnn3_halves_the_image_as_caffe_does() -> None:
+    model = build("cnn3", CIFAR, 10)
+    assert isinstance(model, nn.Sequential)
+    sizes, x = [], torch.zeros(1, *CIFAR)
+    for layer in model:
+        x = layer(x)
+        if isinstance(layer, (nn.MaxPool2d, nn.AvgPool2d)):
+            sizes.append(tuple(x.shape[1:]))
+    assert sizes == [(32, 16, 16), (32, 8, 8), (64, 4, 4)]
+
+
+def test_resnet18_has_torchvisions_body() -> None:
+    from torchvision.models import resnet18
+
+    theirs = resnet18(num_classes=10)
+    theirs.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    theirs.maxpool = nn.Identity()
+    ours = build("resnet18", CIFAR, 10)
+
+    def shapes(model: nn.Module) -> list[tuple[int, ...]]:
+        return sorted(tuple(p.shape) for p in model.parameters())
+
+    assert shapes(ours) == shapes(theirs)
+
+
+def test_resnet18_computes_what_torchvisions_does() -> None:
+    """With the same weights, in the order of use, the logits are the same."""
+    from torchvision.models import resnet18
+
+    theirs = resnet18(num_classes=10)
+    theirs.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    theirs.maxpool = nn.Identity()
+    ours = build("resnet18", CIFAR, 10)
+    with torch.no_grad():
+        for mine, yours in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert mine.shape == yours.shape
+            yours.copy_(mine)
+    images = torch.randn(2, *CIFAR)
+    torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-4)
+
+
+def test_shortcut_a_subsamples_and_fills_with_zeros() -> None:
+    from lrbench.models.layers.residual import padded
+
+    x = torch.randn(2, 16, 8, 8)
+    found = padded(16, 32, 2)(x)
+    assert torch.equal(found[:, :16], x[:, :, ::2, ::2])
+    assert not found[:, 16:].any()
+    assert isinstance(padded(16, 16, 1), nn.Identity)
+
+
+@pytest.mark.parametrize("blocks_name", [("resnet8", 8), ("resnet20", 20), ("resnet18", 18)])
+def test_depth_is_in_the_name(blocks_name: tuple[str, int]) -> None:
+    name, depth = blocks_name
+    weighted = [
+        layer
+        for layer in build(name, CIFAR, 10).modules()
+        if isinstance(layer, nn.Linear)
+        or (isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3))
+    ]
+    assert len(weighted) == depth
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize(
+    ("shape", "classes"), [((1, 28, 28), 10), ((3, 33, 47), 7), ((4, 64, 28), 2)]
+)
+def test_any_channels_size_and_classes(
+    name: str, shape: tuple[int, int, int], classes: int
+) -> None:
+    model = build(name, image_shape=shape, classes=classes).eval()
+    with torch.no_grad():
+        logits = model(torch.randn(2, *shape))
+    assert logits.shape == (2, classes)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_weights_follow_from_the_seed(name: str) -> None:
+    def drawn(seed: int) -> list[torch.Tensor]:
+        torch.manual_seed(seed)
+        return [p.detach() for p in build(name, DIGITS, 10).parameters()]
+
+    first, again, other = drawn(1), drawn(1), drawn(2)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_learns_a_few_images_by_heart(name: str) -> None:
+    torch.manual_seed(0)
+    images, labels = torch.randn(16, *DIGITS), torch.arange(16) % 4
+    model = build(name, DIGITS, 4)
+    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=3e-3)
+    first = float(functional.cross_entropy(model(images), labels).detach())
+    for _ in range(12):
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.5 * first
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_small_images_are_refused_in_one_line(name: str) -> None:
+    with pytest.raises(UsageError, match=f"--model {name} needs .* 28 x 28 pixels, not 27 x 40"):
+        build(name, image_shape=(1, 27, 40), classes=10)
+
+
+def test_unknown_names_get_a_suggestion() -> None:
+    with pytest.raises(UsageError, match=r"--model: unknown model 'resnet'.*resnet"):
+        build("resnet", image_shape=CIFAR, classes=10)
+
+
+def test_whitening_is_orthonormal_and_fixed() -> None:
+    from lrbench.models.layers.whitening import cosine_basis, whitening
+
+    for size in (1, 2, 3, 5):
+        basis = cosine_basis(size)
+        torch.testing.assert_close(basis @ basis.T, torch.eye(size))
+    filters = whitening(3)[0].weight
+    assert filters.shape == (24, 3, 2, 2) and not filters.requires_grad
+    flat = filters[:12].flatten(1)
+    torch.testing.assert_close(flat @ flat.T, torch.eye(12))
+    assert torch.equal(filters[12:], -filters[:12])
+
+
+def test_whitening_gives_every_component_the_variance_1() -> None:
+    from lrbench.models.layers.whitening import whitening
+
+    torch.manual_seed(0)
+    smooth = functional.avg_pool2d(torch.randn(64, 3, 34, 34).cumsum(1), 3, 1)
+    patches = whitening(3)[:2](smooth)
+    deviations = patches.std((0, 2, 3))
+    torch.testing.assert_close(deviations, torch.ones(24), rtol=0.02, atol=0)
+
+
+def test_fast_blocks_hand_their_input_through() -> None:
+    from lrbench.models.layers.whitening import near_identity
+
+    x = torch.randn(2, 5, 8, 8)
+    assert torch.equal(near_identity(5, 9)(x)[:, :5], x)
+
+
+def test_fastnet_is_of_airbenchs_size() -> None:
+    """3x3 convolutions 24-64-64-256-256-256-256 and a linear layer, beside the norms' 2 x 1152;
+    the 24 x 12 whitening filters are fixed."""
+    model = build("fastnet", CIFAR, 10)
+    widths = [24, 64, 64, 256, 256, 256, 256]
+    convolutions = sum(9 * a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+    assert trainable(model) == convolutions + 2 * sum(widths[1:]) + 2560
+    assert parameters(model) - trainable(model) == 24 * 12

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrbench.errors import UsageError
+from lrbench.optimizers.groups import GroupSpec, assign, parse_group, parse_groups
+
+NAMES = ["0.weight", "0.bias", "head.weight", "head.bias"]
+
+
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        ("head* lr=10x", GroupSpec("head*", lr_factor=10)),
+        ("head* lr=0.1x", GroupSpec("head*", lr_factor=0.1)),
+        ("head* lr=1e-3", GroupSpec("head*", lr_absolute=1e-3)),
+        ("head* lr=0", GroupSpec("head*", lr_absolute=0.0)),
+        ("*.bias weight_decay=0", GroupSpec("*.bias", weight_decay=0.0)),
+        ("* schedule=cosine", GroupSpec("*", schedule="cosine")),
+        (
+            "[0-3].* lr=2x schedule=warmup(5%) + step(30ep, gamma=0.5) weight_decay=1e-4",
+            GroupSpec(
+                "[0-3].*",
+                lr_factor=2,
+                schedule="warmup(5%) + step(30ep, gamma=0.5)",
+                weight_decay=1e-4,
+            ),
+        ),
+        (
+            'x schedule=expr("1 if epoch < 5 else ( lr=3") lr=3x',
+            GroupSpec("x", lr_factor=3, schedule='expr("1 if epoch < 5 else ( lr=3")'),
+        ),
+        ("  head*   lr=10x ", GroupSpec("head*", lr_factor=10)),
+    ],
+)
+def test_parse(text: str, group: GroupSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrbench.schedules.parse", str)
+    assert parse_group(text) == group
+    assert parse_group(str(group)) == group
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no pattern"),
+        ("   ", "no pattern"),
+        (" lr=10x", "no pattern"),
+        ("head*", "sets nothing"),
+        ("head* rl=10x", "unknown key 'rl'; did you mean lr?"),
+        ("head* lr=ten", "lr=ten is no finite number"),
+        ("head* lr=nanx", "no finite number"),
+        ("head* lr=inf", "no finite number"),
+        ("head* lr=-1x", "at least 0"),
+        ("head* lr=x", "no finite number"),
+        ("head* lr=", "lr has no value"),
+        ("head* lr=1x lr=2x", "sets lr twice"),
+        ("head* weight_decay=-1", "at least 0"),
+        ("head* weight_decay=2x", "no finite number"),
+        ("head* schedule=cosin", "cosin"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match="--group") as fault:
+        parse_group(text)
+    assert words in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+def test_schedules_are_kept_in_their_canonical_form() -> None:
+    assert parse_group("* schedule=warmup( 5% )+cosine").schedule == "warmup(5%) + cosine"
+
+
+@given(st.text(max_size=60))
+def test_any_text_parses_or_is_refused(text: str) -> None:
+    try:
+        group = parse_group(text)
+    except UsageError:
+        return
+    assert parse_group(str(group)) == group
+
+
+def test_first_match_wins_and_the_rest_comes_last() -> None:
+    groups = parse_groups(["*.bias lr=2x", "head* lr=10x"])
+    members = assign(NAMES, groups)
+    assert [(group.pattern, names) for group, names in members] == [
+        ("*.bias", ["0.bias", "head.bias"]),
+        ("head*", ["head.weight"]),
+        ("*", ["0.weight"]),
+    ]
+
+
+def test_no_groups_is_one_group_of_all() -> None:
+    assert assign(NAMES, parse_groups([])) == [(GroupSpec(), NAMES)]
+
+
+def test_a_pattern_for_all_leaves_no_rest() -> None:
+    for setting in ("lr=2x", "lr=1x"):
+        members = assign(NAMES, parse_groups([f"* {setting}"]))
+        assert [names for _, names in members] == [NAMES]
+
+
+def test_case_counts() -> None:
+    with pytest.raises(UsageError):
+        assign(NAMES, parse_groups(["HEAD* lr=2x"]))
+
+
+def test_a_pattern_without_parameters_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--group 'body\*' matches no parameter; .*0\.weight"):
+        assign(NAMES, parse_groups(["body* lr=2x"]))
+    with pytest.raises(UsageError, match=r"--group 'head\*': earlier groups took every"):
+        assign(NAMES, parse_groups(["* lr=2x", "head* lr=3x"]))
+
+
+def test_a_pattern_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="named twice"):
+        parse_groups(["head* lr=2x", "head* weight_decay=0"])
+
+
+def test_learning_rates_follow_the_trials() -> None:
+    assert GroupSpec().lr(0.1) == 0.1
+    assert GroupSpec("a", lr_factor=3).lr(0.5) == 1.5
+    assert GroupSpec("a", lr_absolute=0.3).lr(0.5) == 0.3
+    assert GroupSpec("a", lr_absolute=0.3).lr(0.5, reference=0.25) == 0.6
+
+
+def test_parsing_needs_no_torch() -> None:
+    code = (
+        "import sys; from lrbench.optimizers import parse_groups, check;"
+        "from lrbench.experiment import Recipe;"
+        "check(Recipe(groups=('head* lr=10x schedule=cosine',)));"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lrbench.data import load
+from lrbench.data.image_data import PHOTOS
+from lrbench.errors import UsageError
+from lrbench.experiment import Recipe
+from lrbench.tasks.base import Task
+from lrbench.tasks.images import ImageTask, residents
+from tests.data.makers import image_data
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(batch_size=8, val_fraction=0.2)
+
+
+def task(recipe: Recipe = RECIPE, *, with_test: bool = False, **changes: Any) -> ImageTask:
+    data = replace(image_data(count=40), **changes)
+    return ImageTask(data, recipe, CPU, with_test=with_test)
+
+
+def test_is_a_task() -> None:
+    found: Task = task()
+    assert (found.steps_per_epoch, found.samples_per_step) == (4, 8)
+
+
+def test_the_last_partial_batch_is_dropped_in_training_and_kept_in_evaluation() -> None:
+    found = task(RECIPE.model_copy(update={"batch_size": 9}), with_test=True)
+    sizes = [len(labels) for _, labels in found.train_batches(0, 0)]
+    assert sizes == [9, 9, 9] and found.steps_per_epoch == 3
+
+    seen: list[int] = []
+
+    class Counting(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(len(images))
+            return torch.zeros(len(images), 4)
+
+    found.evaluate(Counting(), "val")
+    found.evaluate(Counting(), "test")
+    assert seen == [8, 40]
+
+
+def test_evaluation_batches_cover_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = task(with_test=True)
+    model = found.model(0)
+    whole = found.evaluate(model, "test")
+    monkeypatch.setattr("lrbench.tasks.images.EVALUATION_BATCH", 7)
+    parts = found.evaluate(model, "test")
+    assert parts["accuracy"] == whole["accuracy"]
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-5)
+
+
+def test_evaluation_is_mean_cross_entropy_and_accuracy() -> None:
+    found = task(with_test=True)
+    model = found.model(0).eval()
+    images, labels = found._splits["test"].plain(0, 40)
+    with torch.no_grad():
+        logits = model(images)
+    scores = found.evaluate(model, "test")
+    assert scores["loss"] == pytest.approx(
+        float(functional.cross_entropy(logits, labels)), rel=1e-5
+    )
+    assert scores["accuracy"] == float((logits.argmax(1) == labels).float().mean())
+
+
+def test_evaluation_leaves_the_model_as_it_was() -> None:
+    found = task(Recipe(batch_size=8, val_fraction=0.2, model="resnet8"))
+    for training in (True, False):
+        model = found.model(0).train(training)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        found.evaluate(model, "val")
+        assert model.training is training
+        assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+        assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_training_mode_returns_even_when_the_model_raises() -> None:
+    class Broken(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise ArithmeticError
+
+    model = Broken().train()
+    with pytest.raises(ArithmeticError):
+        task().evaluate(model, "val")
+    assert model.training
+
+
+def test_loss_is_what_training_minimises_and_counts_right_answers() -> None:
+    found = task()
+    model = found.model(0)
+    images, labels = next(iter(found.train_batches(0, 0)))
+    loss, right = found.loss(model, (images, labels))
+    logits = model(images)
+    assert torch.equal(loss, functional.cross_entropy(logits, labels))
+    assert int(right) == int((logits.argmax(1) == labels).sum())
+    assert loss.requires_grad and not right.requires_grad
+
+
+def test_without_the_test_split_no_test_image_is_held() -> None:
+    data = replace(image_data(), test_images=np.full((40, 1, 28, 28), 77, np.uint8))
+    lent = residents(data, RECIPE, CPU)
+    blind = ImageTask(data, RECIPE, CPU, with_test=False, resident=lent)
+    with pytest.raises(UsageError, match="without its test split"):
+        blind.evaluate(blind.model(0), "test")
+    assert not reaches(blind, lent.test.images)
+    sighted = ImageTask(data, RECIPE, CPU, with_test=True, resident=lent)
+    assert reaches(sighted, lent.test.images)
+
+
+def reaches(thing: object, wanted: torch.Tensor) -> bool:
+    """Whether a tensor can be reached from an object by attributes and items."""
+    stack, seen = [thing], set()
+    while stack:
+        found = stack.pop()
+        if isinstance(found, torch.Tensor):
+            if found.data_ptr() == wanted.data_ptr():
+                return True
+            continue
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, dict):
+            stack.extend(found.values())
+        elif hasattr(found, "__dict__"):
+            stack.extend(vars(found).values())
+    return False
+
+
+def test_lent_tensors_are_shared() -> None:
+    data = image_data()
+    lent = residents(data, RECIPE, CPU)
+    tasks = [ImageTask(data, RECIPE, CPU, with_test=flag, resident=lent) for flag in (True, False)]
+    assert {each._train.images.data_ptr() for each in tasks} == {lent.train.images.data_ptr()}
+
+
+def test_order_and_augmentation_follow_from_seed_and_epoch() -> None:
+    found, again = task(), task()
+    torch.manual_seed(5)
+    first = list(found.train_batches(1, 2))
+    torch.manual_seed(6)
+    list(again.train_batches(1, 0))
+    second = list(again.train_batches(1, 2))
+    for (images, labels), (others, targets) in zip(first, second, strict=True):
+        assert torch.equal(images, others) and torch.equal(labels, targets)
+    for seed, epoch in ((1, 3), (2, 2)):
+        third = next(iter(again.train_batches(seed, epoch)))
+        assert not torch.equal(first[0][0], third[0])
+
+
+def test_the_validation_split_is_the_same_for_every_seed_and_never_trained_on() -> None:
+    pixels = np.repeat(np.arange(40, dtype=np.uint8), 784).reshape(40, 1, 28, 28)
+    found = task(RECIPE.model_copy(update={"augment": "none"}), train_images=pixels)
+    split = found._splits["val"]
+    held = {round(float(v)) for v in (split.plain(0, 8)[0] * split.std + split.mean)[:, 0, 0, 0]}
+    trained = set()
+    for seed in range(3):
+        for images, _ in found.train_batches(seed, 0):
+            values = images * found._train.std + found._train.mean
+            trained |= {round(float(value)) for value in values[:, 0, 0, 0]}
+    assert len(held) == 8
+    assert held | trained == set(range(40)) and not held & trained
+
+
+def test_weights_follow_from_the_seed_and_the_process_keeps_its_own() -> None:
+    found = task()
+    before = torch.random.get_rng_state()
+    first, again, other = found.model(1), found.model(1), found.model(2)
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(1)
+    from lrbench.models import build
+
+    plain = build("lenet", image_shape=(1, 28, 28), classes=4)
+    for a, b, c in zip(first.parameters(), again.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(a, b) and torch.equal(a, c)
+    assert not torch.equal(next(first.parameters()), next(other.parameters()))
+
+
+def test_a_batch_above_the_training_split_is_refused() -> None:
+    assert task(RECIPE.model_copy(update={"batch_size": 32})).steps_per_epoch == 1
+    with pytest.raises(UsageError, match="--batch-size 33 is more than the 32 training images"):
+        task(RECIPE.model_copy(update={"batch_size": 33}))
+
+
+def test_unknown_models_are_refused_at_once() -> None:
+    with pytest.raises(UsageError, match="--model: unknown model"):
+        task(RECIPE.model_copy(update={"model": "lenett"}))
+
+
+def test_bf16_evaluates_in_bf16() -> None:
+    kinds = []
+
+    class Probe(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(784, 4)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.linear(images.flatten(1))
+            kinds.append(found.dtype)
+            return found
+
+    task(RECIPE.model_copy(update={"precision": "bf16"})).evaluate(Probe(), "val")
+    task().evaluate(Probe(), "val")
+    assert kinds == [torch.bfloat16, torch.float32]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "lr", "epochs", "accuracy"),
+    [
+        ("mnist5k", "lenet", 0.05, 1, 0.6),
+        ("mnist5k", "mlp", 0.05, 1, 0.6),
+        ("mnist5k", "cnn3", 0.02, 2, 0.5),
+        ("synthetic", "resnet8", 0.1, 2, 0.6),
+        ("synthetic", "fastnet", 0.1, 1, 0.6),
+    ],
+)
+def test_networks_learn(dataset: str, model: str, lr: float, epochs: int, accuracy: float) -> None:
+    found = ImageTask(load(dataset), Recipe(model=model, batch_size=64), CPU, with_test=True)
+    net = found.model(0)
+    optimizer = torch.optim.SGD(
+        (p for p in net.parameters() if p.requires_grad), lr=lr, momentum=0.9
+    )
+    for epoch in range(epochs):
+        for batch in found.train_batches(0, epoch):
+            loss, _ = found.loss(net, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert found.evaluate(net, "test")["accuracy"] > accuracy
+
+
+@pytest.mark.parametrize("model", ["lenet", "resnet8", "fastnet"])
+def test_training_twice_gives_the_same_bits(model: str) -> None:
+    data = image_data(shape=(3, 32, 32), augmentation=PHOTOS)
+
+    def once() -> list[torch.Tensor]:
+        found = ImageTask(data, RECIPE.model_copy(update={"model": model}), CPU, with_test=False)
+        net = found.model(0)
+        optimizer = torch.optim.SGD(
+            (p for p in net.parameters() if p.requires_grad), lr=0.1, momentum=0.9, fused=True
+        )
+        for batch in found.train_batches(0, 0):
+            loss, _ = found.loss(net, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return list(net.state_dict().values())
+
+    assert all(torch.equal(a, b) for a, b in zip(once(), once(), strict=True))
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+def test_a_gpu_trains_on_the_same_images_in_the_same_order() -> None:
+    data = image_data(shape=(3, 32, 32), augmentation=PHOTOS)
+    device = torch.device("cuda")
+    here = ImageTask(data, RECIPE, CPU, with_test=True)
+    there = ImageTask(data, RECIPE, device, with_test=True)
+    for ours, theirs in zip(here.train_batches(3, 1), there.train_batches(3, 1), strict=True):
+        torch.testing.assert_close(theirs[0].cpu(), ours[0])
+        assert torch.equal(theirs[1].cpu(), ours[1])
+    for a, b in zip(here.model(0).parameters(), there.model(0).parameters(), strict=True):
+        assert torch.equal(a, b.cpu())

@@ -1,0 +1,66 @@
+"""Specs: equal values have equal texts, and only what may grow does."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from lrbench.experiment import CompareSpec, FindSpec, Recipe, TrialSpec, differences
+
+
+def trial(**changes: object) -> TrialSpec:
+    fields = {
+        "recipe": Recipe(), "schedule": "cosine", "lr": 0.1, "seed": 0, "stage": "tune", "epochs": 2,
+    }  # fmt: skip
+    return TrialSpec.model_validate({**fields, **changes})
+
+
+def test_everything_that_can_change_a_number_changes_the_id() -> None:
+    other = [
+        {"schedule": "linear"}, {"lr": 0.2}, {"seed": 1}, {"stage": "final"}, {"epochs": 3},
+        *({"recipe": Recipe(**change)} for change in (
+            {"dataset": "mnist"}, {"model": "mlp"}, {"optimizer": "adam"}, {"momentum": 0.8},
+            {"nesterov": True}, {"weight_decay": 0}, {"batch_size": 64}, {"precision": "bf16"},
+            {"augment": "none"}, {"val_fraction": 0.2}, {"groups": ("*.bias lr=2x",)},
+        )),
+    ]  # fmt: skip
+    ids = {trial(**change).id for change in other}
+    assert len(ids) == len(other)
+    assert trial().id not in ids
+    assert trial().id == trial().id
+
+
+def test_a_spec_survives_its_text() -> None:
+    spec = CompareSpec(schedules=("cosine", "warmup(5%)+linear"), lrs=(0.1,))
+    assert CompareSpec.model_validate_json(spec.canonical()) == spec
+
+
+@pytest.mark.parametrize("lr", [0, -1, float("nan"), float("inf")])
+def test_a_learning_rate_is_a_finite_number_above_zero(lr: float) -> None:
+    with pytest.raises(ValidationError):
+        trial(lr=lr)
+
+
+def test_unknown_fields_are_refused() -> None:
+    with pytest.raises(ValidationError):
+        FindSpec(colour="red")  # type: ignore[call-arg]
+
+
+def test_the_fingerprint_is_blind_to_what_may_grow_and_to_nothing_else() -> None:
+    spec = CompareSpec(schedules=("cosine",))
+    assert spec.fingerprint == CompareSpec(schedules=("linear",), seeds=9).fingerprint
+    assert spec.fingerprint != CompareSpec(schedules=("cosine",), epochs=3).fingerprint
+    assert spec.fingerprint != CompareSpec(schedules=("cosine",), lrs=(0.1,)).fingerprint
+
+
+def test_growing_keeps_what_was_there() -> None:
+    old = CompareSpec(schedules=("cosine", "linear"), seeds=5, lrs=(0.1,))
+    new = CompareSpec(schedules=("step",), seeds=2, lrs=(0.2,)).grown_from(old)
+    assert new.schedules == ("cosine", "linear", "step")
+    assert (new.seeds, new.lrs) == (5, (0.1, 0.2))
+
+
+def test_differences_name_leaves() -> None:
+    assert differences({"a": {"batch_size": 1}, "b": 2}, {"a": {"batch_size": 3}, "b": 2}) == [
+        "--batch-size 1 -> 3"
+    ]

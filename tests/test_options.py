@@ -1,0 +1,131 @@
+"""Options: what people type, refused in one line that names the option when it cannot be meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.errors import MachineError, UsageError
+from lrbench.options import (
+    compare_spec,
+    duration_s,
+    find_spec,
+    host_of,
+    learning_rates,
+    merged,
+    to_toml,
+)
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"epochs": 0}, "--epochs 0"),
+    ({"lr": "-1"}, "--lr -1"),
+    ({"lr": "nan"}, "--lr nan"),
+    ({"lr": "fast"}, "--lr fast"),
+    ({"lr": ""}, "--lr"),
+    ({"lr": "0"}, "--lr 0"),
+    ({"seeds": 0}, "--seeds 0"),
+    ({"seed": -1}, "--seed -1"),
+    ({"batch_size": 0}, "--batch-size 0"),
+    ({"batch_size": 100_000}, "--batch-size 100000"),
+    ({"momentum": 1.0}, "--momentum 1.0"),
+    ({"weight_decay": float("inf")}, "--weight-decay inf"),
+    ({"dataset": "mnist5"}, "--dataset: unknown dataset 'mnist5'; did you mean mnist5k"),
+    ({"model": "lent"}, "--model: unknown model 'lent'; did you mean lenet"),
+    ({"optimizer": "agd"}, "--optimizer: unknown optimizer 'agd'; did you mean"),
+    ({"schedule": ["cosin"]}, "cosine"),
+    ({"schedule": ["cosine("]}, "--schedule"),
+    ({"metric": "speed"}, "--metric speed"),
+    ({"reference": "cosine", "schedule": ["linear"]}, "--reference"),
+    ({"lr_factor": 1.0}, "--lr-factor 1.0"),
+    ({"lr_points": 0}, "--lr-points 0"),
+    ({"time_budget": "soon"}, "--time-budget soon"),
+    ({"target_accuracy": 2.0}, "--target-accuracy 2.0"),
+    ({"precision": "fp8"}, "--precision fp8"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_wrong_option_is_one_line_that_names_it(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compare_spec(options)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"start_lr": 1.0, "end_lr": 0.1}, "--start-lr 1 must lie below --end-lr 0.1"),
+        ({"start_lr": 0.0}, "--start-lr 0.0"),
+        ({"points": 1}, "--points 1"),
+        ({"mode": "cubic"}, "--mode cubic"),
+        ({"seeds": -2}, "--seeds -2"),
+    ],
+)
+def test_a_wrong_option_of_find(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_spec(options)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"device": "tpu"}, {"threads": 0}, {"device": "cuda:x"}])
+def test_a_wrong_host(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="--device|--threads"):
+        host_of(options)
+
+
+def test_the_defaults_are_those_of_the_quick_plan() -> None:
+    spec = compare_spec({})
+    assert (spec.epochs, spec.lr_points, spec.seeds, len(spec.schedules)) == (2, 3, 5, 6)
+    assert spec.final_seeds == (0, 1, 2, 3, 4)
+    assert compare_spec({"epochs": 2}).lr_points == 5
+
+
+def test_schedules_are_canonical_and_named_once() -> None:
+    spec = compare_spec({"schedule": ["cosine()", "cosine", "warmup(5%)+cosine"]})
+    assert spec.schedules == ("cosine", "warmup + cosine")
+    assert "warmup + cosine" in compare_spec({}).schedules
+
+
+def test_a_file_speaks_where_the_command_line_is_silent(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('epochs = 7\nseeds = 3\nschedule = ["cosine", "linear"]\nlr = [0.1, 0.2]\n')
+    allowed = ("epochs", "seeds", "schedule", "lr")
+    options = merged({"epochs": 4, "seeds": None}, path, allowed)
+    spec = compare_spec(options)
+    assert (spec.epochs, spec.seeds, spec.lrs) == (4, 3, (0.1, 0.2))
+
+
+def test_what_is_printed_as_toml_reads_back(tmp_path: Path) -> None:
+    options = {"schedule": ['expr("1 - progress")', "cosine"], "lr": "auto", "nesterov": True}
+    path = tmp_path / "run.toml"
+    path.write_text(to_toml(options))
+    assert merged({}, path, tuple(options)) == options
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("epoch = 3", "unknown key 'epoch'; did you mean epochs"), ("epochs = = 3", "--config")],
+)
+def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="--config") as caught:
+        merged({}, path, ("epochs",))
+    assert words in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="no such file"):
+        merged({}, tmp_path / "none.toml", ())
+
+
+def test_durations_and_learning_rates() -> None:
+    assert [duration_s(text) for text in ("90", "90s", "20m", "1h30m", "0.5h")] == [
+        90, 90, 1200, 5400, 1800,
+    ]  # fmt: skip
+    assert learning_rates("auto") == ()
+    assert learning_rates("0.2,0.1,0.2") == (0.1, 0.2)
+    assert learning_rates(0.1) == (0.1,)

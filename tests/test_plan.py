@@ -1,0 +1,172 @@
+"""The plan: what comes next, from what is known. No training, no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from lrbench.errors import NoLearningRate
+from lrbench.experiment import TUNING_SEED, CompareSpec, TrialSpec
+from lrbench.plan import Plan, log_grid, plan
+from lrbench.records import EpochRecord, History, TrialEnd
+
+STEPS = 28
+Score = Callable[[TrialSpec], float | None]
+
+
+def spec(**changes: object) -> CompareSpec:
+    return CompareSpec(**{"schedules": ("constant", "cosine"), "lrs": (0.05, 0.1, 0.2), **changes})  # type: ignore[arg-type]
+
+
+def trained(trial: TrialSpec, accuracy: float | None) -> History:
+    """A history that ended with this validation accuracy; diverged if there is none."""
+    if accuracy is None:
+        return History(trial, end=TrialEnd(trial.id, "diverged", "nan", start_loss=2.3))
+    epoch = EpochRecord(trial.id, 1, STEPS, 0.1, 0.1, 1.0, 0.5, 1 - accuracy, accuracy, 1.0, 1e3)
+    return History(trial, (epoch,), end=TrialEnd(trial.id, "done", epochs=1))
+
+
+def run(
+    asked: CompareSpec, score: Score, lr: float | None = 0.1
+) -> tuple[list[Plan], dict[str, History]]:
+    """Follow the plan to its end, scoring each trial by a formula."""
+    known: dict[str, History] = {}
+    finds = {asked.range_test.id: {"lr": lr, "reasons": ["flat"]}}
+    stages = []
+    while True:
+        stages.append(plan(asked, known, finds, STEPS))
+        if stages[-1].stage == "done":
+            return stages, known
+        for trial in stages[-1].trials:
+            assert trial.id not in known, "a done trial was planned again"
+            known[trial.id] = trained(trial, score(trial))
+
+
+def best_at(lr: float) -> Score:
+    import math
+
+    return lambda trial: 0.9 - 0.1 * abs(math.log(trial.lr / lr))
+
+
+def test_the_range_test_comes_first_and_sets_the_centre() -> None:
+    asked = spec(lrs=(), lr_points=3)
+    first = plan(asked, {}, {}, STEPS)
+    assert first.stage == "find" and first.find == asked.range_test
+    second = plan(asked, {}, {asked.range_test.id: {"lr": 0.0812}}, STEPS)
+    assert sorted({trial.lr for trial in second.trials}) == [0.0405, 0.081, 0.162]
+
+
+def test_without_a_defended_lr_it_says_what_to_try() -> None:
+    asked = spec(lrs=())
+    answer = {"lr": None, "reasons": ["flat"], "rules": {"steepest": 0.03}}
+    with pytest.raises(NoLearningRate, match=r"flat.*try --lr 0\.03"):
+        plan(asked, {}, {asked.range_test.id: answer}, STEPS)
+
+
+def test_each_schedule_gets_the_same_learning_rates_and_the_finals_the_same_seeds() -> None:
+    stages, known = run(spec(seeds=4), best_at(0.1))
+    tuned = {
+        name: sorted(
+            h.spec.lr for h in known.values() if h.spec.stage == "tune" and h.spec.schedule == name
+        )
+        for name in ("constant", "cosine")
+    }
+    assert tuned["constant"] == tuned["cosine"] == [0.05, 0.1, 0.2]
+    finals = [h.spec for h in known.values() if h.spec.stage == "final"]
+    assert {trial.lr for trial in finals} == {0.1}
+    assert sorted(t.seed for t in finals if t.schedule == "cosine") == [0, 1, 2, 3]
+    assert {h.spec.seed for h in known.values() if h.spec.stage == "tune"} == {TUNING_SEED}
+    assert [stage.stage for stage in stages] == ["tune", "final", "done"]
+
+
+def test_one_learning_rate_needs_no_tuning() -> None:
+    stages, _ = run(spec(lrs=(0.1,)), best_at(0.1))
+    assert [stage.stage for stage in stages] == ["final", "done"]
+
+
+def test_a_best_lr_on_the_edge_adds_points_for_every_schedule_at_most_twice() -> None:
+    asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine"))
+
+    def score(trial: TrialSpec) -> float:
+        return trial.lr if trial.schedule == "cosine" else best_at(0.1)(trial)  # type: ignore[return-value]
+
+    stages, known = run(asked, score)
+    lrs = sorted(
+        {
+            h.spec.lr
+            for h in known.values()
+            if h.spec.schedule == "constant" and h.spec.stage == "tune"
+        }
+    )
+    assert lrs == [0.05, 0.1, 0.2, 0.4, 0.8]
+    assert [stage.stage for stage in stages] == ["tune", "tune", "tune", "final", "done"]
+    notice = stages[-1].notices[0]
+    assert "best LR of cosine is the highest" in str(notice)
+    assert stages[-1].chosen == {"constant": 0.1, "cosine": 0.8}
+
+
+def test_learning_rates_that_were_named_are_not_extended_but_flagged() -> None:
+    stages, known = run(spec(), lambda trial: trial.lr)
+    assert {h.spec.lr for h in known.values()} == {0.05, 0.1, 0.2}
+    assert len(stages[-1].notices) == 2
+
+
+def test_a_diverged_trial_is_not_chosen() -> None:
+    stages, _ = run(spec(), lambda trial: None if trial.lr == 0.2 else trial.lr)
+    assert stages[-1].chosen == {"constant": 0.1, "cosine": 0.1}
+
+
+def test_ties_of_accuracy_go_to_the_lower_loss() -> None:
+    asked = spec(lrs=(0.1, 0.2), schedules=("cosine",))
+    first = plan(asked, {}, {}, STEPS)
+    known = {}
+    for trial in first.trials:
+        history = trained(trial, 0.9)
+        loss = 0.3 if trial.lr == 0.2 else 0.4
+        epochs = tuple(dataclasses.replace(epoch, val_loss=loss) for epoch in history.epochs)
+        known[trial.id] = dataclasses.replace(history, epochs=epochs)
+    assert plan(asked, known, {}, STEPS).chosen == {"cosine": 0.2}
+
+
+def test_more_seeds_and_schedules_reuse_what_is_there() -> None:
+    small = spec(seeds=2)
+    _, known = run(small, best_at(0.1))
+    large = spec(seeds=3, schedules=("constant", "cosine", "linear")).grown_from(small)
+    left = plan(large, known, {}, STEPS)
+    assert {trial.schedule for trial in left.trials} == {"linear"}
+    assert left.stage == "tune"
+
+
+def test_another_experiment_is_refused_by_name() -> None:
+    other = spec(epochs=3, recipe=spec().recipe.model_copy(update={"batch_size": 64}))
+    with pytest.raises(ValueError, match=r"--batch-size 128 -> 64, --epochs 2 -> 3"):
+        other.grown_from(spec())
+
+
+def test_a_schedule_that_names_its_lr_is_trained_at_that_one_alone() -> None:
+    asked = spec(schedules=("constant", "OneCycleLR(max_lr=0.3, total_steps=56)"))
+    _, known = run(asked, best_at(0.1))
+    fixed = [h.spec for h in known.values() if h.spec.schedule.startswith("OneCycleLR")]
+    assert {trial.stage for trial in fixed} == {"final"}
+    assert {trial.lr for trial in fixed} == {0.3}
+
+
+def test_a_schedule_whose_peak_is_not_its_base_lr_is_compared_at_equal_peaks() -> None:
+    asked = spec(schedules=("constant", "noam(d=512, warmup=10%)"))
+    first = plan(asked, {}, {}, STEPS)
+    from lrbench.schedules import parse
+
+    noam = parse("noam(d=512, warmup=10%)")
+    peaks = [
+        max(noam.table(lr=trial.lr, steps=2 * STEPS, steps_per_epoch=STEPS))
+        for trial in first.trials
+        if trial.schedule.startswith("noam")
+    ]
+    assert sorted(peaks) == pytest.approx([0.05, 0.1, 0.2])
+
+
+def test_the_grid_is_tidy() -> None:
+    assert log_grid(0.1, 5, 2) == (0.025, 0.05, 0.1, 0.2, 0.4)
+    assert log_grid(0.03, 4, 3) == pytest.approx((0.03 / 9, 0.01, 0.03, 0.09))

@@ -1,0 +1,127 @@
+"""The run directory: journals that survive, one writer, and refusals in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lrbench.errors import MachineError
+from lrbench.experiment import Recipe, TrialSpec
+from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
+from lrbench.store import RunDir, write_atomic
+
+TRIAL = TrialSpec(recipe=Recipe(), schedule="cosine", lr=0.1, seed=0, stage="final", epochs=2)
+EPOCH = EpochRecord(TRIAL.id, 1, 28, 0.1, 1 / 3, 2.3, 0.1, None, 0.2, 0.5, 1e4)
+RECORDS = [
+    StepRecord(TRIAL.id, 0, 0, 0.1, None, 2.3),
+    EPOCH,
+    CutRecord(TRIAL.id, 1, 0.1, 0.01),
+    TrialEnd(TRIAL.id, "done", epochs=1, steps=28, machine={"threads": 2}),
+]
+
+
+def filled(path: Path) -> RunDir:
+    run = RunDir(path)
+    with run.writer():
+        run.begin(TRIAL)
+        for record in RECORDS:
+            run.append(TRIAL.id, [record])
+    return run
+
+
+def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    history = filled(tmp_path / "run").known().histories[TRIAL.id]
+    assert history.spec == TRIAL
+    assert [*history.steps, *history.epochs, *history.cuts, history.end] == RECORDS
+
+
+def test_a_torn_last_line_was_never_acknowledged(tmp_path: Path) -> None:
+    run = filled(tmp_path / "run")
+    path = run.journal_path(TRIAL.id)
+    whole = path.read_bytes()
+    for cut in range(1, 60, 7):
+        path.write_bytes(whole[:-cut])
+        history = run.known().histories[TRIAL.id]
+        assert history.end is None
+        assert history.epochs == (EPOCH,)
+
+
+def test_damage_in_the_middle_is_refused_by_name(tmp_path: Path) -> None:
+    run = filled(tmp_path / "run")
+    path = run.journal_path(TRIAL.id)
+    whole = path.read_bytes()
+    spot = whole.index(b"2.3")
+    path.write_bytes(whole[:spot] + b"9" + whole[spot + 1 :])
+    with pytest.raises(MachineError, match=r"journal\.jsonl is damaged in line 2"):
+        run.known()
+
+
+def test_a_new_beginning_forgets_the_old_records(tmp_path: Path) -> None:
+    run = filled(tmp_path / "run")
+    run.begin(TRIAL)
+    assert run.known().histories[TRIAL.id].epochs == ()
+
+
+def test_the_answer_of_a_range_test_is_kept(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.save_find("abc", {"lr": 0.1, "grade": "ok"})
+    assert run.known().finds == {"abc": {"lr": 0.1, "grade": "ok"}}
+
+
+def test_a_second_writer_is_refused_and_named(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    code = (
+        "import sys; from pathlib import Path; from lrbench.store import RunDir\n"
+        "from lrbench.errors import MachineError\n"
+        "try:\n    RunDir(Path(sys.argv[1])).writer().__enter__()\n"
+        "except MachineError as fault:\n    sys.exit(str(fault))"
+    )
+    with run.writer():
+        other = subprocess.run(
+            [sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, check=False
+        )
+    assert other.returncode == 1
+    assert "in use by process" in other.stderr
+    with run.writer():
+        pass
+
+
+def test_a_path_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("not a folder")
+    with pytest.raises(MachineError, match="cannot write"), RunDir(tmp_path / "run").writer():
+        pass
+
+
+def test_the_manifest_comes_back_or_says_what_is_wrong(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert run.manifest() is None
+    run.write_manifest({"command": "compare"})
+    assert run.manifest() == {"schema_version": 1, "command": "compare"}
+    run.manifest_path.write_text("{")
+    with pytest.raises(MachineError, match="not the manifest"):
+        run.manifest()
+    run.manifest_path.write_text(json.dumps({"schema_version": 99}))
+    with pytest.raises(MachineError, match="newer|schema 99"):
+        run.manifest()
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    write_atomic(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomic(path, "\ud800")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_numbers_survive_to_the_last_bit(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.begin(TRIAL)
+    odd = replace(EPOCH, train_loss=0.1 + 0.2, lr_last=1e-300)
+    run.append(TRIAL.id, [odd])
+    assert run.known().histories[TRIAL.id].epochs == (odd,)
