@@ -1,3 +1,38 @@
-"""Which learning rate to start from, and which schedule to use."""
+"""Which learning rate to start from, and which schedule to use.
+
+    >>> import lrbench
+    >>> lrbench.schedules.parse("linear").table(lr=1.0, steps=4, steps_per_epoch=4)
+    [1.0, 0.75, 0.5, 0.25]
+
+`find`, `suggest` and `max_stable_lr` are the range test; `schedules` and `models` are packages.
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lrbench import models as models
+    from lrbench import schedules as schedules
+    from lrbench.rangetest.api import find as find
+    from lrbench.rangetest.api import max_stable_lr as max_stable_lr
+    from lrbench.rangetest.api import suggest as suggest
 
 __version__ = "0.1.0"
+__all__ = ["find", "max_stable_lr", "models", "schedules", "suggest"]
+
+_API = "lrbench.rangetest.api"
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("models", "schedules"):
+        return import_module(f"lrbench.{name}")
+    if name in __all__:
+        return getattr(import_module(_API), name)
+    raise AttributeError(f"module 'lrbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

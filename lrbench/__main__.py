@@ -16,6 +16,9 @@ class Terminated(BaseException):
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    # torch's threads spin while they wait for each other. Where anything else wants a core, that
+    # makes small networks 10 to 20 times slower; sleeping costs next to nothing on a quiet machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
 

@@ -87,17 +87,29 @@ class TrialSpec(Frozen):
 
 
 class FindSpec(Frozen):
-    """A range test: `points` learning rates from `start_lr` to `end_lr`, once for each seed."""
+    """A range test: `points` learning rates from `start_lr` to `end_lr`, once for each seed.
+
+    `window` is the smoothing's width in decades; a point of the curve is a batch, or an epoch.
+    `verify` trains `verify_steps` steps at constant learning rates around the suggestion, and
+    `max_stable` looks for the largest stable one; None for either means where that is cheap.
+    """
 
     recipe: Recipe = Recipe()
     start_lr: Positive = 1e-6
     end_lr: Positive = 10.0
     points: Annotated[int, Field(ge=2)] = 100
     mode: Literal["exp", "linear"] = "exp"
-    rule: str = "steepest"
-    seeds: tuple[Seed, ...] = (SWEEP_SEED, SWEEP_SEED + 1, SWEEP_SEED + 2)
+    step: Literal["batch", "epoch"] = "batch"
+    rule: Literal["steepest", "valley", "minimum", "slide"] = "steepest"
+    window: Positive = 1.0
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (
+        SWEEP_SEED,
+        SWEEP_SEED + 1,
+        SWEEP_SEED + 2,
+    )
     verify: bool | None = None
-    max_stable: bool = True
+    verify_steps: Annotated[int, Field(ge=8)] = 64
+    max_stable: bool | None = None
 
     @property
     def id(self) -> str:

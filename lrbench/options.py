@@ -86,18 +86,17 @@ def recipe_of(options: Options) -> Recipe:
 
 def check_names(recipe: Recipe) -> None:
     """Refuse names that nobody knows, and a batch that no epoch can hold, without torch."""
-    from lrbench.data import DATASETS
+    from lrbench.data import train_size
     from lrbench.models import MODELS
     from lrbench.optimizers import check
 
-    if not recipe.dataset.startswith("folder:"):
-        train = DATASETS.get(recipe.dataset, option="--dataset").facts.get("train")
-        kept = train and train - round(train * recipe.val_fraction)
-        if kept and recipe.batch_size > kept:
-            raise UsageError(
-                f"--batch-size {recipe.batch_size} is more than the {kept} training images "
-                f"of {recipe.dataset}"
-            )
+    train = train_size(recipe.dataset)
+    kept = train and train - round(train * recipe.val_fraction)
+    if kept and recipe.batch_size > kept:
+        raise UsageError(
+            f"--batch-size {recipe.batch_size} is more than the {kept} training images "
+            f"of {recipe.dataset}"
+        )
     MODELS.get(recipe.model, option="--model")
     check(recipe)
 
@@ -109,6 +108,10 @@ def find_spec(options: Options) -> FindSpec:
         _count(fields.pop("seeds", 3)),
         _count(fields.pop("seed", 0), least=0, name="seed"),
     )
+    if "rule" in fields:
+        from lrbench.rangetest.rules import get_rule
+
+        get_rule(fields["rule"])
     spec = _valid(
         FindSpec, {**fields, "recipe": recipe_of(options), "seeds": range(first, first + count)}
     )
@@ -208,4 +211,6 @@ def _usage(fault: ValidationError) -> UsageError:
         return UsageError(f"--{words}" if words.startswith("reference") else words)
     field = str(first["loc"][0])
     option = "--" + FIELD_OPTIONS.get(field, field).replace("_", "-")
+    if isinstance(cause, UsageError):
+        return UsageError(f"{option}: {cause.message}", hint=cause.hint)
     return UsageError(f"{option} {first['input']}: {words}")

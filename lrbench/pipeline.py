@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lrbench import __version__
 from lrbench.errors import UsageError
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.experiment import CompareSpec, TrialSpec
@@ -88,23 +87,12 @@ def resolve(spec: CompareSpec, run: RunDir) -> CompareSpec:
 
 def manifest(spec: CompareSpec, bench: Workbench) -> dict[str, Any]:
     """What a run is: enough to repeat it, and to know on what its numbers depend."""
-    data = bench.data
     return {
         "command": "compare",
-        "lrbench": __version__,
         "experiment": spec.model_dump(mode="json"),
         "fingerprint": spec.fingerprint,
-        "machine": bench.machine,
-        "device": bench.machine["device"],
-        "threads": bench.machine["threads"],
         "steps_per_epoch": bench.tuning_task.steps_per_epoch,
-        "data": {
-            "name": data.name,
-            "digest": data.digest,
-            "classes": len(data.classes),
-            "train": len(data.train_labels),
-            "test": len(data.test_labels),
-        },
+        **bench.facts(),
     }
 
 

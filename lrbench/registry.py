@@ -112,7 +112,7 @@ class Registry(Generic[T]):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest of the known names, or all when none is near."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(near) + "?"
     return "known: " + ", ".join(names)

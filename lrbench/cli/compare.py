@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from lrbench.cli import comparison as steps
 from lrbench.cli import params as p
-from lrbench.cli.common import notify
-from lrbench.options import compare_spec, host_of, merged, to_toml
+from lrbench.cli.common import notify, reading
+from lrbench.execute import EXECUTORS, Workbench
+from lrbench.options import COMPARE, HOST, RECIPE, compare_spec, host_of, merged, to_toml
+from lrbench.pipeline import resolve, sized
 
-if TYPE_CHECKING:
-    from lrbench.execute import Workbench
-
+ALLOWED = (*RECIPE, *HOST, *COMPARE)
 EPILOG = (
     "Examples: [bold]lrbench compare[/bold]   ·   "
     "[bold]lrbench compare -s cosine -s 'warmup(5%) + cosine' --epochs 10 --seeds 5[/bold]   ·   "
@@ -104,16 +105,18 @@ def compare(
         typer.echo(to_toml(options), nl=False)
         return
     EXECUTORS.get(executor, option="--executor")
-    run, options = located(options, out, resume)
-    host, spec = host_of(options), resolve(compare_spec(options), run)
-    early = check_schedules(spec, known_steps_per_epoch(spec.recipe))
-    bench = Workbench(spec.recipe, host)
+    run, options = steps.located(options, out, resume)
+    spec, host = resolve(compare_spec(options), run), host_of(options)
+    steps.check_early(spec)
+    with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
+        bench = Workbench(spec.recipe, host, progress)
+        bench.open()
     spec = sized(spec, run, bench)
-    notices = early or check_schedules(spec, bench.tuning_task.steps_per_epoch)
+    notices = steps.check_schedules(spec, bench.tuning_task.steps_per_epoch)
+    if not (quiet or json):
+        notify(notices)
     if dry_run:
-        show_plan(spec, bench, run, notices, json=json)
+        steps.show_plan(spec, bench, run, json=json)
         return
-    notify(notices)
-    summary = carry_out(spec, run, bench, options, executor, quiet=quiet or json)
-    tell(summary, spec, run, bench.tuning_task.steps_per_epoch, json=json)
-    raise typer.Exit(1 if failures(summary) else 0)
+    summary = steps.carry_out(spec, run, bench, options, executor, quiet=quiet or json)
+    raise typer.Exit(steps.tell(summary, spec, run, json=json))

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lrbench.cli.common import command_line, notify, run_path, stderr, stdout
+from lrbench.cli.common import command_line, run_path, stdout
 from lrbench.errors import Notice, UsageError
-from lrbench.experiment import CompareSpec, Recipe
+from lrbench.experiment import CompareSpec
 from lrbench.options import compare_spec
 from lrbench.pipeline import Trained, estimate_s, run_comparison, work
-from lrbench.plan import plan
 from lrbench.records import TrialEnd
 from lrbench.schedules import check, parse
 from lrbench.store import RunDir
@@ -43,14 +42,15 @@ def located(
     return run, {**manifest["options"], **options}
 
 
-def known_steps_per_epoch(recipe: Recipe) -> int | None:
-    """Steps in an epoch, where the dataset's size is known without opening it."""
-    from lrbench.data import DATASETS
+def check_early(spec: CompareSpec) -> None:
+    """Refuse a schedule that cannot run before torch is imported, where the dataset's size is
+    known without opening it."""
+    from lrbench.data import train_size
 
-    if recipe.dataset not in DATASETS:
-        return None
-    train = DATASETS.get(recipe.dataset).facts.get("train")
-    return int(train * (1 - recipe.val_fraction)) // recipe.batch_size or 1 if train else None
+    train = train_size(spec.recipe.dataset)
+    if train:
+        kept = train - round(train * spec.recipe.val_fraction)
+        check_schedules(spec, kept // spec.recipe.batch_size)
 
 
 def check_schedules(spec: CompareSpec, steps_per_epoch: int) -> list[Notice]:

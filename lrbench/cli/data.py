@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrbench.cli.common import stderr, stdout
+from lrbench.cli.common import reading, stdout
+
+if TYPE_CHECKING:
+    from lrbench.data import Checked
 
 app = typer.Typer(no_args_is_help=True, help="List datasets, fetch one, check one.")
 
@@ -19,45 +22,56 @@ DataDir = Annotated[
 
 
 @app.command("list")
-def list_() -> None:
-    """List the datasets and what each holds."""
+def list_(data_dir: DataDir = None) -> None:
+    """List the datasets: what each holds, and whether it is here."""
     from rich.table import Table
 
-    from lrbench.data import DATASETS
+    from lrbench.data import listing
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("name", "train", "test", "image", "classes", "what"):
-        table.add_column(heading, justify="right" if heading in ("train", "test") else "left")
-    for entry in DATASETS:
-        facts = entry.facts
-        shape = "×".join(str(n) for n in facts.get("shape", ()))
-        counts = [f"{facts[key]:,}" if key in facts else "" for key in ("train", "test")]
-        table.add_row(entry.name, *counts, shape, str(facts.get("classes", "")), entry.summary)
-    table.add_row("folder:PATH", "", "", "", "", "train/CLASS/* and test/CLASS/* image files")
+    table.add_column("name", no_wrap=True)
+    for heading in ("train", "test", "image", "classes"):
+        table.add_column(heading, justify="right")
+    table.add_column("state")
+    table.add_column("what")
+    for found in listing(data_dir):
+        shape = "×".join(str(n) for n in found.shape or ())
+        table.add_row(
+            found.name, _count(found.train), _count(found.test), shape, _count(found.classes),
+            found.state, found.summary,
+        )  # fmt: skip
+    table.add_row("folder:PATH", "", "", "", "", "", "train/CLASS/* and test/CLASS/* image files")
     stdout().print(table)
 
 
 @app.command("fetch")
 def fetch(name: Name, data_dir: DataDir = None) -> None:
-    """Download a dataset, and check it."""
-    _checked(name, data_dir, download=True)
+    """Bring a dataset here where it is missing, and check it; take a folder as it now is."""
+    from lrbench.data import fetch as bring
+
+    with reading(name) as progress:
+        _say(bring(name, data_dir, progress))
 
 
 @app.command("check")
 def check(name: Name, data_dir: DataDir = None) -> None:
-    """Check that a dataset is there and whole."""
-    _checked(name, data_dir, download=False)
+    """Read a whole dataset and hold it against what is known of it."""
+    from lrbench.data import check as hold
+
+    with reading(name) as progress:
+        _say(hold(name, data_dir, progress))
 
 
-def _checked(name: str, data_dir: Path | None, *, download: bool) -> None:
-    from lrbench.data import load
-
-    with stderr().status(f"reading {name}"):
-        data = load(name, data_dir, download)
+def _say(found: Checked) -> None:
+    where = f" in {found.path}" if found.path else ""
     stdout().print(
-        f"{data.name}: {len(data.train_labels):,} training and {len(data.test_labels):,} test "
-        f"images of {'×'.join(str(n) for n in data.train_images.shape[1:])}, "
-        f"{len(data.classes)} classes, digest {data.digest[:12]}",
+        f"{found.name}{where}: {found.train:,} training and {found.test:,} test images of "
+        f"{'×'.join(str(n) for n in found.shape)}, {len(found.classes)} classes, "
+        f"digest {found.digest[:12]}; checked: {found.integrity}",
         soft_wrap=True,
         markup=False,
     )
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"

@@ -36,16 +36,12 @@ def list_(
     from lrbench.schedules import catalogue
 
     entries = list(catalogue())
-    families = sorted({entry.family for entry in entries})
+    families = sorted({entry.facts["family"] for entry in entries})
     if family is not None and family not in families:
         raise UsageError(f"--family {family}", hint=did_you_mean(family, families))
-    shown = [entry for entry in entries if family in (None, entry.family)]
+    shown = [entry for entry in entries if family in (None, entry.facts["family"])]
     if json:
-        rows = [
-            {"name": e.name, "family": e.family, "summary": e.summary, "formula": e.formula,
-             "torch": e.torch}
-            for e in shown
-        ]  # fmt: skip
+        rows = [{"name": entry.name, "summary": entry.summary, **entry.facts} for entry in shown]
         typer.echo(jsonlib.dumps(rows, indent=2, ensure_ascii=False))
         return
     from lrbench.report.catalogue import catalogue_table
@@ -76,7 +72,7 @@ def show(
     if csv_path != "-":
         from lrbench.report.catalogue import preview_table
 
-        stdout().print(preview_table(tables, steps_per_epoch))
+        stdout().print(preview_table(tables))
 
 
 @app.command("code")

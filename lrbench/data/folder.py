@@ -7,7 +7,9 @@ that a file which changes later is noticed.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,18 +206,19 @@ def _refuse_changes(listing: Listing, known: Remembered) -> None:
     now = dict(zip(listing.names, listing.files, strict=True))
     for name in then:
         if name not in now:
-            raise _changed(listing.root / name, "has vanished")
+            raise _changed(listing, listing.root / name, "has vanished")
     for name, file in now.items():
         if name not in then:
-            raise _changed(file.path, "is new")
+            raise _changed(listing, file.path, "is new")
         if digest_of(_read(file.path)) != then[name]:
-            raise _changed(file.path, "has changed")
+            raise _changed(listing, file.path, "has changed")
 
 
-def _changed(path: Path, what: str) -> MachineError:
+def _changed(listing: Listing, path: Path, what: str) -> MachineError:
+    accept = shlex.join(["lrbench", "data", "fetch", f"{FOLDER_PREFIX}{listing.root}"])
     return MachineError(
         f"{path} {what} since its folder was first used",
-        hint="restore it, or take the folder as it is: lrbench data fetch folder:PATH",
+        hint=f"restore it, or take the folder as it now is: {accept}",
     )
 
 
@@ -228,8 +231,6 @@ def _read(path: Path) -> bytes:
 
 def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
     """uint8 `[h, w]` of a grey image, `[h, w, 3]` of any other."""
-    import io
-
     import numpy as np
     from PIL import Image
 

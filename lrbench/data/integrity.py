@@ -7,8 +7,11 @@ import hashlib
 import math
 import struct
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
+from http.client import HTTPException
 from pathlib import Path
+from tarfile import TarError
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError
@@ -91,7 +94,7 @@ def downloading(name: str, folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except (OSError, RuntimeError, EOFError) as fault:
+    except (OSError, RuntimeError, EOFError, HTTPException, TarError, zlib.error) as fault:
         first: Any = next(iter(str(fault).splitlines()), type(fault).__name__)
         raise MachineError(
             f"dataset {name} could not be fetched into {folder}: {first}",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrbench import __version__
 from lrbench.engine.clock import ramp
 from lrbench.engine.device import default_threads, describe, open_device, set_threads
 from lrbench.engine.precision import apply_precision
@@ -37,14 +38,25 @@ class Host:
 
 @dataclass(frozen=True)
 class Workbench:
-    """A recipe laid out on a host. The device and the data are opened when first asked for."""
+    """A recipe laid out on a host. The device and the data are opened when first asked for;
+    `progress` hears of images read, and of how many there are."""
 
     recipe: Recipe
     host: Host
+    progress: Callable[[int, int], None] | None = None
 
     @property
     def threads(self) -> int:
         return self.host.threads or default_threads()
+
+    def open(self) -> None:
+        """Find the device and read the data, before anything is written or trained.
+
+        Raises:
+            MachineError: no such device, a dataset that is missing or damaged.
+        """
+        self.device  # noqa: B018
+        self.data  # noqa: B018
 
     @cached_property
     def device(self) -> torch.device:
@@ -59,11 +71,28 @@ class Workbench:
         """Raises MachineError where the dataset is missing or damaged."""
         from lrbench.data import load
 
-        return load(self.recipe.dataset, self.host.data_dir, self.host.download)
+        return load(self.recipe.dataset, self.host.data_dir, self.host.download, self.progress)
 
     @cached_property
     def machine(self) -> dict[str, Any]:
         return describe(self.device, self.threads)
+
+    def facts(self) -> dict[str, Any]:
+        """For the manifest: versions, device, threads, and the data that was really read."""
+        return {
+            "lrbench": __version__,
+            "machine": self.machine,
+            "device": self.machine["device"],
+            "threads": self.threads,
+            "data": {
+                "name": self.data.name,
+                "digest": self.data.digest,
+                "classes": len(self.data.classes),
+                "train": len(self.data.train_labels),
+                "val": len(self._resident.val),
+                "test": len(self.data.test_labels),
+            },
+        }
 
     @cached_property
     def tuning_task(self) -> Task:
@@ -92,7 +121,7 @@ class Workbench:
         """Run a range test: progress events, and its result last."""
         from lrbench.rangetest.find import find_events
 
-        return find_events(spec, self.tuning_task, self.device)
+        return find_events(spec, self.tuning_task)
 
     def step_s(self, probes: int = 12) -> float:
         """Seconds for one training step, from a short probe: the median after a warm-up."""

@@ -60,7 +60,8 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
         losses: raw losses, shape (m,), m <= n: a curve may end early.
         window: of the smoothing, in decades.
     """
-    last, end = ending(losses, CUT)
+    noise = max(typical_step(losses), typical_step(losses[:FEWEST]))
+    last, end = ending(losses, CUT, noise)
     if end == "range" and len(losses) < len(lrs):
         end = "blew up"  # the sweep itself stopped
     if last < 2:
@@ -74,25 +75,33 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
     return Curve(lrs[:last], u, loss, fit, noise, end, top, bottom)
 
 
-def ending(losses: Floats, factor: float, least: float = 0.0) -> tuple[int, End]:
+def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[int, End]:
     """How many points of a curve count, and what ends it.
 
     A curve ends at the first loss that is not finite, and where the median of the last three
-    losses is above start + factor·(start - best so far + noise). Differences alone decide, so
-    the losses may have any sign. The first ten points only measure start and noise.
+    losses is above start + factor·(start - best so far + 4·noise). Differences alone decide, so
+    the losses may have any sign.
 
     Args:
-        least: the noise is taken to be at least this.
+        noise: a typical step between two losses. Without it the first ten points only measure
+            it, and do not end the curve.
     """
     bad = np.flatnonzero(~np.isfinite(losses))
     finite = losses[: bad[0]] if len(bad) else losses
     end: End = "not finite" if len(bad) else "range"
-    if len(finite) <= FEWEST:
+    grace = 3 if noise is not None else FEWEST
+    if len(finite) <= grace:
         return len(finite), end
     start = float(np.median(finite[:5]))
-    noise = max(least, 4 * float(np.median(np.abs(np.diff(finite[:FEWEST])))), 1e-12 * abs(start))
+    step = max(typical_step(finite[:FEWEST]) if noise is None else noise, 1e-12 * abs(start))
     recent = np.median([finite[:-2], finite[1:-1], finite[2:]], axis=0)
     best = np.minimum(np.minimum.accumulate(recent), start)
-    high = np.flatnonzero(recent > start + factor * (start - best + noise)) + 2
-    high = high[high >= FEWEST]
+    high = np.flatnonzero(recent > start + factor * (start - best + 4 * step)) + 2
+    high = high[high >= grace]
     return (int(high[0]), "blew up") if len(high) else (len(finite), end)
+
+
+def typical_step(losses: Floats) -> float:
+    """The median distance between neighbouring losses that are finite: a measure of noise."""
+    steps = np.abs(np.diff(losses[np.isfinite(losses)]))
+    return float(np.median(steps)) if len(steps) else 0.0

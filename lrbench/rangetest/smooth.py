@@ -51,9 +51,7 @@ def smooth(u: Floats, y: Floats, window: float) -> Smooth:
 def _weights(u: Floats, i: int, window: float) -> Floats:
     """The weights of all points in the value and in the slope of the line at point i."""
     distance = np.abs(u - u[i])
-    reach = np.partition(distance, min(2 * NEIGHBOURS, len(u) - 1))[
-        min(2 * NEIGHBOURS, len(u) - 1)
-    ]
+    reach = np.partition(distance, min(2 * NEIGHBOURS, len(u) - 1))[min(2 * NEIGHBOURS, len(u) - 1)]
     half = max(window / 2, 1.001 * reach)
     kernel = np.clip(1 - (distance / half) ** 3, 0, None) ** 3
     kernel /= kernel.sum()
@@ -65,8 +63,8 @@ def _weights(u: Floats, i: int, window: float) -> Floats:
 def despike(y: Floats) -> Floats:
     """Replace single points far off their neighbours by the median of five.
 
-    Hampel's filter; a running median leaves every monotone stretch as it is, so a loss that
-    truly blows up is kept.
+    Hampel's filter; a running median leaves every monotone stretch as it is (but for the two
+    points at each end), so a loss that truly blows up is kept.
     """
     middle = running_median(y)
     off = np.abs(y - middle)
@@ -76,10 +74,8 @@ def despike(y: Floats) -> Floats:
 
 
 def running_median(y: Floats) -> Floats:
-    """The median of five around each point; near the ends of three, at the ends of one."""
-    n = len(y)
-    reach = [min(2, i, n - 1 - i) for i in range(n)]
-    return np.array([np.median(y[i - k : i + k + 1]) for i, k in enumerate(reach)])
+    """The median of five around each point; at the ends, of the neighbours that there are."""
+    return np.array([np.median(y[max(0, i - 2) : i + 3]) for i in range(len(y))])
 
 
 def noise_sd(y: Floats, smoothed: Floats) -> float:

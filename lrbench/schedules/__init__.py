@@ -9,13 +9,13 @@ Nothing here imports torch but `to_torch`, when it is called.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, get_args
 
 from lrbench.registry import Entry
 from lrbench.schedules.base import Call, Phases, Repeat, Schedule
 from lrbench.schedules.bound import Bound
-from lrbench.schedules.definitions import SCHEDULES, Curve, Definition, Motion, register
+from lrbench.schedules.definitions import SCHEDULES, Curve, Definition, Family, Motion, register
 from lrbench.schedules.notices import check
 from lrbench.schedules.parse import parse
 from lrbench.schedules.units import Clock, Length, Level, Moment
@@ -31,18 +31,23 @@ __all__ = [
 
 
 def catalogue() -> Iterable[Entry[Definition]]:
-    """The schedules by name: each with its summary and the facts family, formula and torch."""
-    return iter(SCHEDULES)
+    """The schedules, family by family: name, summary, and the facts family, formula, torch."""
+    families = get_args(Family)
+    return sorted(SCHEDULES, key=lambda entry: families.index(entry.facts["family"]))
 
 
 def to_torch(
-    spec: str | Schedule, optimizer: Optimizer, steps: int, steps_per_epoch: int, **options: Any
+    spec: str | Schedule | Sequence[str | Schedule],
+    optimizer: Optimizer,
+    steps: int,
+    steps_per_epoch: int,
 ) -> LRScheduler:
-    """The schedule as an ordinary `LRScheduler`; imports torch.
+    """The schedule as an ordinary `LRScheduler`, to be stepped once after each
+    `optimizer.step()`; imports torch. A sequence of specs names one for each parameter group.
 
     Raises:
-        UsageError: the spec or the numbers cannot be meant.
+        UsageError: the specs or the numbers cannot be meant.
     """
     from lrbench.schedules.torch_bridge import to_torch as bridge
 
-    return bridge(spec, optimizer, steps, steps_per_epoch, **options)
+    return bridge(spec, optimizer, steps, steps_per_epoch)

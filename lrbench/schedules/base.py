@@ -79,11 +79,6 @@ class Schedule(ABC):
         """Whether the LR depends on how the training goes."""
         return self.metric is not None
 
-    @property
-    def length(self) -> Length | None:
-        """How long it lasts where that is one length; None where it takes what the run leaves."""
-        return None
-
 
 @dataclass(frozen=True)
 class Call(Schedule):
@@ -107,6 +102,7 @@ class Call(Schedule):
 
     @property
     def length(self) -> Length | None:
+        """How long it lasts; None where it takes what the phases before it leave of the run."""
         if self.definition.has_length:
             found: Length | None = self.arguments["length"]
             return found
@@ -159,7 +155,7 @@ class Phases(Schedule):
 
 @dataclass(frozen=True)
 class Segment:
-    """A call on its stretch of the clock. `held`: it is over at the end, and its end value stays."""
+    """A call on its stretch of the clock; where it is `held`, its end value stays afterwards."""
 
     call: Call
     clock: Clock

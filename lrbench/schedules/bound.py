@@ -17,7 +17,7 @@ Cut = tuple[float, float]
 
 
 class Adaptive(ABC):
-    """A schedule that answers to what it is told at the end of an epoch; its state is plain data."""
+    """A schedule that answers to what it is told at an epoch's end; its state is plain data."""
 
     @abstractmethod
     def lr(self, step: int) -> float:

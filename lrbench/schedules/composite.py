@@ -89,7 +89,7 @@ def warmup(
     """
     if shape == "constant" and from_ is None:
         raise UsageError(
-            "warmup(shape=constant) needs from: the learning rate that it stays at, such as from=10%"
+            "warmup(shape=constant) needs from: the LR that it stays at, such as from=10%"
         )
     low = 0.0 if from_ is None else from_.of(lr)
     ahead = 1 if from_ is None else 0

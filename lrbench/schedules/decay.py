@@ -59,16 +59,14 @@ def first_stair_unreached(call: Any, clock: Clock, arguments: Arguments) -> Iter
     decays=True,
     notices=[first_stair_unreached],
 )
-def step(
-    clock: Clock, lr: float, size: Length | None = None, *, gamma: NonNegative = 0.1
-) -> Curve:
+def step(clock: Clock, lr: float, size: Length | None = None, *, gamma: NonNegative = 0.1) -> Curve:
     """Multiply the LR by `gamma` after every `size`; three equal stairs by default.
 
     Formula: `b gamma^floor(t/s)`, each boundary k·s rounded half up. Source: torch's `StepLR`.
 
     >>> from lrbench.schedules import parse
-    >>> parse("step(2ep)").table(lr=100.0, steps=5, steps_per_epoch=1)
-    [100.0, 100.0, 10.0, 10.0, 1.0]
+    >>> parse("step(2ep, gamma=0.5)").table(lr=4.0, steps=5, steps_per_epoch=1)
+    [4.0, 4.0, 2.0, 2.0, 1.0]
     """
     stairs = Intervals.of(clock.steps / 3 if size is None else size.on(clock))
     return lambda step: lr * gamma ** stairs.at(step)[0]
@@ -96,8 +94,8 @@ def multistep(
     Formula: `b gamma^#{m <= t}`. Source: torch's `MultiStepLR`; He et al. 2015, arXiv:1512.03385.
 
     >>> from lrbench.schedules import parse
-    >>> parse("multistep([2ep, 3ep])").table(lr=100.0, steps=5, steps_per_epoch=1)
-    [100.0, 100.0, 10.0, 1.0, 1.0]
+    >>> parse("multistep([2ep, 3ep], gamma=0.5)").table(lr=4.0, steps=5, steps_per_epoch=1)
+    [4.0, 4.0, 2.0, 1.0, 1.0]
 
     Raises:
         UsageError: the milestones do not rise on this run's clock.

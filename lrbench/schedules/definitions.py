@@ -26,7 +26,7 @@ from lrbench.schedules.units import Clock
 
 Curve = Callable[[int], float]
 Update = Literal["step", "epoch"]
-Family = Literal["ordered", "adaptive", "custom", "cyclic", "warmup"]
+Family = Literal["ordered", "cyclic", "warmup", "adaptive", "custom"]
 Arguments = Mapping[str, Any]
 NoticeRule = Callable[[Any, Clock, Arguments], Iterable[Notice]]
 MISSING: Any = inspect.Parameter.empty

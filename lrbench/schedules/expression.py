@@ -22,8 +22,8 @@ Variables = Mapping[str, float]
 Term = Callable[[Variables], float]
 
 FUNCTIONS: dict[str, tuple[Callable[..., float], int, int]] = {
-    "min": (min, 1, 99),
-    "max": (max, 1, 99),
+    "min": (min, 2, 99),
+    "max": (max, 2, 99),
     "abs": (abs, 1, 1),
     "sqrt": (math.sqrt, 1, 1),
     "exp": (math.exp, 1, 1),
@@ -225,8 +225,6 @@ class _Compiler:
             raise self.fault(node, f"{node.func.id} takes other arguments")
         terms = [self.term(argument, depth) for argument in node.args]
         if len(terms) == 1:
-            if node.func.id in ("min", "max"):
-                return terms[0]
             inner = terms[0]
             return lambda variables: function(inner(variables))
         return lambda variables: function(*[term(variables) for term in terms])

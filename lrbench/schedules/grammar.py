@@ -9,6 +9,7 @@ from lrbench.errors import UsageError
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 20
+NO_LAMBDA = 'write a lambda as its expression in quotes, such as lr_lambda="0.95**epoch"'
 UNITS = ("ep", "it", "%")
 
 TOKEN = re.compile(
@@ -98,9 +99,7 @@ class Source:
         start = max(0, position - 40)
         shown = self.text[start : start + 80]
         shown = ("…" if start else "") + shown + ("…" if start + 80 < len(self.text) else "")
-        return UsageError(
-            f"schedule {shown!r}, column {position + 1}: {message}", hint=hint
-        )
+        return UsageError(f"schedule {shown!r}, column {position + 1}: {message}", hint=hint)
 
 
 def syntax_tree(source: Source) -> Node:
@@ -134,7 +133,8 @@ def _odd_character(source: Source, position: int) -> UsageError:
     character = source.text[position]
     if character in "\"'":
         return source.fault(position, "this text has no closing quote")
-    return source.fault(position, f"unexpected {character!r}")
+    hint = NO_LAMBDA if re.search(r"\blambda\b", source.text[:position]) else ""
+    return source.fault(position, f"unexpected {character!r}", hint)
 
 
 class _Reader:
@@ -169,9 +169,7 @@ class _Reader:
     def unexpected(self, wanted: str) -> UsageError:
         token = self.here
         what = "ends" if token.kind == "end" else f"has {token.text!r}"
-        hint = ""
-        if self.index and self.tokens[self.index - 1].text == "lambda":
-            hint = 'write a lambda as its expression in quotes, such as lr_lambda="0.95**epoch"'
+        hint = NO_LAMBDA if self.index and self.tokens[self.index - 1].text == "lambda" else ""
         return self.source.fault(
             token.position, f"the schedule {what} where {wanted} was expected", hint
         )

@@ -25,7 +25,8 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
     clock = Clock.of_run(steps, steps_per_epoch)
     notices = list(_of_phases(schedule, clock))
     if not notices:
-        notices += _of_the_end(schedule, table, lr)
+        end = schedule.bind(lr, steps, steps_per_epoch).lr(steps)
+        notices += _of_the_end(schedule, table, end, lr)
     return list(dict.fromkeys(notices))
 
 
@@ -54,19 +55,23 @@ def _of_phases(schedule: Schedule, clock: Clock) -> Iterator[Notice]:
             )
 
 
-def _of_the_end(schedule: Schedule, table: Sequence[float], lr: float) -> Iterator[Notice]:
-    """How high a schedule ends that is meant to end low."""
-    if not table or len(table) < 2:
+def _of_the_end(
+    schedule: Schedule, table: Sequence[float], end: float, lr: float
+) -> Iterator[Notice]:
+    """How high a schedule ends that is meant to end low. `end` is where its curve leads: it is
+    what counts for a smooth one, whose last step in a short run lies well above it."""
+    definition = schedule.calls()[-1].definition
+    peak = max(table)
+    last = table[-1] if definition.jumps else min(table[-1], end)
+    if len(table) < 2:
         return
-    last, peak = table[-1], max(table)
-    decays = schedule.calls()[-1].definition.decays
     if last >= NEAR_PEAK * peak and min(table[table.index(peak) :]) < peak / 2:
         yield Notice(
             Topic.ENDS_AT_MAXIMUM,
             f"{schedule} ends at its maximum ({last:g})",
             "make its period fit the run, or use cosine",
         )
-    elif decays and last > LOW_END * peak and not _asked_for(schedule, last, lr):
+    elif definition.decays and last > LOW_END * peak and not _asked_for(schedule, last, lr):
         yield Notice(
             Topic.UNFINISHED_DECAY,
             f"{schedule} ends at {100 * last / peak:.0f} % of its peak",

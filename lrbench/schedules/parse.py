@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -195,16 +196,14 @@ def _type_of(definition: Definition, key: str) -> Any:
     return COMMON[key] if param is None else param.annotation
 
 
-def _check_rising(
-    param: Param, value: Any, given: dict[str, Argument], source: Source
-) -> None:
+def _check_rising(param: Param, value: Any, given: dict[str, Argument], source: Source) -> None:
     """Moments of one unit must rise; those of several are compared on the clock of the run."""
-    if not isinstance(value, tuple) or not all(isinstance(item, Moment) for item in value):
+    if value is None or param.annotation != tuple[Moment, ...]:
         return
     where = given[param.name].value.position
     if not value:
         raise source.fault(where, f"{param.name} must name at least one")
-    for before, after in zip(value, value[1:], strict=False):
+    for before, after in itertools.pairwise(value):
         if before.unit == after.unit and before.amount >= after.amount:
             raise source.fault(where, f"{param.name} must rise: {after} comes after {before}")
 
@@ -224,4 +223,3 @@ def _plugin_call(name: str, node: Apply, source: Source) -> Call:
             values[key] = readers.generic(argument.value, source, build, key)
     common = {key: values.pop(key) for key in COMMON if key in values}
     return Call(name, tuple(sorted(values.items())), **common)
-

@@ -82,9 +82,7 @@ def _read_word(node: Node, words: tuple[str, ...], source: Source, name: str) ->
     if not isinstance(node, (Name, Text)):
         raise _mismatch(node, source, name, "one of " + ", ".join(words))
     if word not in words:
-        raise source.fault(
-            node.position, f"{name} cannot be {word!r}", did_you_mean(word, words)
-        )
+        raise source.fault(node.position, f"{name} cannot be {word!r}", did_you_mean(word, words))
     return str(word)
 
 

@@ -53,7 +53,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Length:
-    """A stretch of time: epochs (`10ep`), optimizer steps (`500it`) or a share of the run (`5%`)."""
+    """A stretch of time: epochs (`10ep`), optimizer steps (`500it`), a share of the run (`5%`)."""
 
     amount: float
     unit: Unit = "ep"
@@ -152,10 +152,9 @@ class Intervals:
 
     def _guess(self, step: int) -> int:
         """Near the index; rounding of floats may put it one beside."""
-        pieces = step / self.size
         if self.growth == 1:
-            return int(pieces)
-        return int(math.log1p(pieces * (self.growth - 1)) / math.log(self.growth))
+            return int(step // self.size)
+        return int(math.log1p(step / self.size * (self.growth - 1)) / math.log(self.growth))
 
 
 def _whole(value: float) -> int | float:

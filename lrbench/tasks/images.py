@@ -70,7 +70,7 @@ class ImageTask:
             torch.default_generator.manual_seed(seed)
             model = build(self._recipe.model, self._train.image_shape, self._classes)
         # batches are cut with channels last: convolutions that agree need not reorder them
-        return model.to(self._device, memory_format=torch.channels_last)
+        return model.to(self._device).to(memory_format=torch.channels_last)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Batch]:
         """Images float32 `[b, c, h, w]`, normalised, and labels int64 `[b]`; the last partial

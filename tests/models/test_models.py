@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -13,10 +15,6 @@ CIFAR, DIGITS = (3, 32, 32), (1, 28, 28)
 
 def parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
-
-
-def trainable(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize(
@@ -34,9 +32,6 @@ def trainable(model: nn.Module) -> int:
     ],
 )
 def test_parameter_counts(name: str, shape: tuple[int, int, int], count: int) -> None:
-    assert parameters(build(name, image_shape=shape, classes=10)) == trainable(
-        build(name, image_shape=shape, classes=10)
-    )
     assert parameters(build(name, image_shape=shape, classes=10)) == count
 
 
@@ -142,11 +137,12 @@ def test_weights_follow_from_the_seed(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS.names())
 def test_learns_a_few_images_by_heart(name: str) -> None:
     torch.manual_seed(0)
-    images, labels = torch.randn(16, *DIGITS), torch.arange(16) % 4
+    images = functional.interpolate(torch.randn(16, 1, 7, 7), 28)
+    labels = torch.arange(16) % 4
     model = build(name, DIGITS, 4)
-    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     first = float(functional.cross_entropy(model(images), labels).detach())
-    for _ in range(12):
+    for _ in range(20):
         optimizer.zero_grad()
         loss = functional.cross_entropy(model(images), labels)
         loss.backward()
@@ -165,41 +161,24 @@ def test_unknown_names_get_a_suggestion() -> None:
         build("resnet", image_shape=CIFAR, classes=10)
 
 
-def test_whitening_is_orthonormal_and_fixed() -> None:
-    from lrbench.models.layers.whitening import cosine_basis, whitening
-
-    for size in (1, 2, 3, 5):
-        basis = cosine_basis(size)
-        torch.testing.assert_close(basis @ basis.T, torch.eye(size))
-    filters = whitening(3)[0].weight
-    assert filters.shape == (24, 3, 2, 2) and not filters.requires_grad
-    flat = filters[:12].flatten(1)
-    torch.testing.assert_close(flat @ flat.T, torch.eye(12))
-    assert torch.equal(filters[12:], -filters[:12])
-
-
-def test_whitening_gives_every_component_the_variance_1() -> None:
-    from lrbench.models.layers.whitening import whitening
-
-    torch.manual_seed(0)
-    smooth = functional.avg_pool2d(torch.randn(64, 3, 34, 34).cumsum(1), 3, 1)
-    patches = whitening(3)[:2](smooth)
-    deviations = patches.std((0, 2, 3))
-    torch.testing.assert_close(deviations, torch.ones(24), rtol=0.02, atol=0)
-
-
 def test_fast_blocks_hand_their_input_through() -> None:
-    from lrbench.models.layers.whitening import near_identity
+    from lrbench.models.layers.fast import near_identity
 
     x = torch.randn(2, 5, 8, 8)
     assert torch.equal(near_identity(5, 9)(x)[:, :5], x)
 
 
 def test_fastnet_is_of_airbenchs_size() -> None:
-    """3x3 convolutions 24-64-64-256-256-256-256 and a linear layer, beside the norms' 2 x 1152;
-    the 24 x 12 whitening filters are fixed."""
-    model = build("fastnet", CIFAR, 10)
+    """A 2x2 convolution to 24 channels, 3x3 convolutions 24-64-64-256-256-256-256, a linear layer
+    without bias, and two weights for each channel that is normalised."""
     widths = [24, 64, 64, 256, 256, 256, 256]
-    convolutions = sum(9 * a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
-    assert trainable(model) == convolutions + 2 * sum(widths[1:]) + 2560
-    assert parameters(model) - trainable(model) == 24 * 12
+    convolutions = sum(9 * a * b for a, b in pairwise(widths))
+    assert parameters(build("fastnet", CIFAR, 10)) == (
+        3 * 4 * 24 + convolutions + 2 * sum(widths) + 256 * 10
+    )
+
+
+def test_fastnet_does_not_guess_before_it_has_learnt() -> None:
+    torch.manual_seed(0)
+    shares = build("fastnet", CIFAR, 10)(torch.randn(64, *CIFAR)).softmax(1)
+    assert shares.max() < 0.2

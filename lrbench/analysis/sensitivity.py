@@ -1,0 +1,130 @@
+"""What is lost when the learning rate is off: accuracy and loss over each schedule's LR grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrbench.analysis.frames import frame
+from lrbench.analysis.pairs import Bools, Floats
+from lrbench.analysis.question import Question
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SENSITIVITY_TYPES = {
+    "schedule": "object",
+    "budget": "int64",
+    "lr": "float64",
+    "n": "int64",
+    "failed": "int64",
+    "val_accuracy_mean": "float64",
+    "val_loss_mean": "float64",
+}
+WIDTH_POINTS = 0.01
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A schedule's learning rates at one budget, rising; means over the trials that ended well,
+    NaN where none did. `loss` is capped at the loss of the untrained model, which is also what a
+    trial that diverged counts with; `start_loss` is that cap."""
+
+    schedule: str
+    budget: int
+    lrs: Floats
+    n: Floats
+    failed: Floats
+    accuracy: Floats
+    val_loss: Floats
+    capped: Floats
+
+
+def grids(trials: DataFrame, question: Question) -> list[Grid]:
+    """The grid of each schedule and budget: its tuning trials, or its finals where none were
+    tuned. The loss at initialisation is the median over the trials that recorded one, and
+    log(classes) where none did."""
+    columns = {name: trials[name].to_numpy() for name in trials.columns}
+    ended = trials["status"].notna().to_numpy()
+    starts = columns["start_loss"][np.isfinite(columns["start_loss"])]
+    classes = question.classes or 0
+    start = float(np.median(starts)) if len(starts) else math.log(classes) if classes else math.nan
+    keys = dict.fromkeys(zip(columns["schedule"], columns["budget"], strict=True))
+    found = []
+    for schedule, budget in keys:
+        mine = ended & (columns["schedule"] == schedule) & (columns["budget"] == budget)
+        tuned = mine & (columns["stage"] == "tune")
+        rows = tuned if tuned.any() else mine
+        if rows.any():
+            found.append(_grid(str(schedule), int(budget), columns, rows, start))
+    return found
+
+
+def _grid(schedule: str, budget: int, columns: dict[str, Any], rows: Bools, start: float) -> Grid:
+    lrs = np.unique(columns["lr"][rows])
+    done = rows & (columns["status"] == "done")
+    points = [(rows & (columns["lr"] == lr), done & (columns["lr"] == lr)) for lr in lrs]
+    n = np.array([good.sum() for _, good in points], dtype=float)
+    failed = np.array([there.sum() for there, _ in points], dtype=float) - n
+    losses = np.minimum(np.where(done, columns["val_loss"], start), start)
+    return Grid(
+        schedule,
+        budget,
+        lrs,
+        n,
+        failed,
+        np.array([_mean(columns["val_accuracy"][good]) for _, good in points]),
+        np.array([_mean(columns["val_loss"][good]) for _, good in points]),
+        np.array([_mean(losses[there]) for there, _ in points]),
+    )
+
+
+def _mean(values: Floats) -> float:
+    kept = values[np.isfinite(values)]
+    return float(kept.mean()) if len(kept) else math.nan
+
+
+def loss_above_best(grid: Grid) -> float:
+    """Mean over the grid of the capped validation loss, less the best of it (Wortsman et al. 2023,
+    arXiv:2309.14322); NaN with fewer than two learning rates."""
+    if len(grid.lrs) < 2 or not np.isfinite(grid.capped).all():
+        return math.nan
+    return float(grid.capped.mean() - grid.capped.min())
+
+
+def width_within_a_point(grid: Grid) -> float:
+    """Largest over smallest LR of the unbroken range, around the best LR, whose validation
+    accuracies lie within 1 point of the best; 1 where it stands alone."""
+    if len(grid.lrs) < 2 or not np.isfinite(grid.accuracy).any():
+        return math.nan
+    best = int(np.nanargmax(grid.accuracy))
+    near = grid.accuracy >= grid.accuracy[best] - WIDTH_POINTS - 1e-12
+    first = last = best
+    while first > 0 and near[first - 1]:
+        first -= 1
+    while last < len(near) - 1 and near[last + 1]:
+        last += 1
+    return float(grid.lrs[last] / grid.lrs[first])
+
+
+def sensitivity_frame(trials: DataFrame, question: Question) -> DataFrame:
+    """One row per schedule, budget and learning rate."""
+    return frame(
+        (
+            {
+                "schedule": grid.schedule,
+                "budget": grid.budget,
+                "lr": lr,
+                "n": int(grid.n[place]),
+                "failed": int(grid.failed[place]),
+                "val_accuracy_mean": grid.accuracy[place],
+                "val_loss_mean": grid.val_loss[place],
+            }
+            for grid in grids(trials, question)
+            for place, lr in enumerate(grid.lrs)
+        ),
+        SENSITIVITY_TYPES,
+    )

@@ -1,0 +1,179 @@
+"""`lrbench find`: pick an initial LR."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lrbench.cli import params as p
+from lrbench.cli.common import command_line, reading, run_path, stdout
+from lrbench.errors import NoLearningRate, UsageError
+from lrbench.execute import Workbench
+from lrbench.experiment import FindSpec
+from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, to_toml
+from lrbench.pipeline import OVERHEAD
+from lrbench.plan import advice
+from lrbench.store import RunDir
+
+if TYPE_CHECKING:
+    from lrbench.rangetest.result import FindResult
+
+ALLOWED = tuple(name for name in (*RECIPE, *HOST, *FIND) if name != "record_steps")
+EPILOG = (
+    "Examples: [bold]lrbench find[/bold]   ·   "
+    "[bold]lrbench find --dataset mnist --optimizer adam --seeds 5[/bold]"
+)
+_PANEL = "Range test"
+
+
+def _option(*names: str, help: str, default: str | None = None) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=_PANEL, show_default=default or False)
+
+
+def find(
+    start_lr: Annotated[
+        float | None, _option("--start-lr", default="1e-06", help="The lowest LR of the sweep.")
+    ] = None,
+    end_lr: Annotated[
+        float | None, _option("--end-lr", default="10", help="The highest LR of the sweep.")
+    ] = None,
+    points: Annotated[
+        int | None, _option("--points", default="100", help="Steps of each sweep.")
+    ] = None,
+    mode: Annotated[
+        str | None, _option("--mode", default="exp", help="exp or linear spacing.")
+    ] = None,
+    rule: Annotated[
+        str | None, _option("--rule", help="The rule that reads the LR off the curve.")
+    ] = None,
+    verify: Annotated[
+        bool | None,
+        _option("--verify/--no-verify", help="Check by short trainings; by default if cheap."),
+    ] = None,
+    dataset: p.Dataset = None,
+    data_dir: p.DataDir = None,
+    download: p.Download = None,
+    augment: p.Augment = None,
+    model: p.Model = None,
+    optimizer: p.Optimizer = None,
+    momentum: p.Momentum = None,
+    nesterov: p.Nesterov = None,
+    weight_decay: p.WeightDecay = None,
+    batch_size: p.BatchSize = None,
+    group: p.Group = None,
+    seeds: p.Seeds = None,
+    seed: p.Seed = None,
+    device: p.Device = None,
+    precision: p.Precision = None,
+    threads: p.Threads = None,
+    config: p.Config = None,
+    print_config: p.PrintConfig = False,
+    dry_run: p.DryRun = False,
+    out: p.Out = None,
+    json: p.Json = False,
+    quiet: p.Quiet = False,
+) -> None:
+    """Pick an initial learning rate: an LR range test over several seeds.
+
+    The answer comes with a grade. Where no LR can be defended there is none, the exit code is 1,
+    and the message says what to change.
+    """
+    options = merged(locals(), config, ALLOWED)
+    if print_config:
+        typer.echo(to_toml(options), nl=False)
+        return
+    spec, host = find_spec(options), host_of(options)
+    run = RunDir(run_path("find", spec.recipe, spec.id, out))
+    with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
+        bench = Workbench(spec.recipe, host, progress)
+        bench.open()
+    if dry_run:
+        _show_plan(spec, bench, run, json=json)
+        return
+    result = _carry_out(spec, run, bench, options, quiet=quiet or json)
+    _tell(result, run, json=json)
+    if result.lr is None:
+        answer = result.to_dict()
+        reasons = ", ".join(result.reasons) or "no reason given"
+        raise NoLearningRate(f"no learning rate can be defended ({reasons})", hint=advice(answer))
+
+
+def _show_plan(spec: FindSpec, bench: Workbench, run: RunDir, *, json: bool) -> None:
+    """Print what the sweep would do; the short trainings after it depend on its answer."""
+    steps = spec.points * len(spec.seeds)
+    if spec.step == "epoch":
+        steps *= bench.tuning_task.steps_per_epoch
+    seconds = OVERHEAD * steps * bench.step_s()
+    if json:
+        document = {
+            "experiment": spec.model_dump(mode="json"),
+            "run": str(run.path),
+            "sweep_steps": steps,
+            "estimated_sweep_s": seconds,
+        }
+        typer.echo(jsonlib.dumps(document, indent=2, ensure_ascii=False))
+        return
+    from lrbench.report.plan import readable_time
+
+    line = (
+        f"{spec.points} LRs from {spec.start_lr:g} to {spec.end_lr:g}, {len(spec.seeds)} seeds: "
+        f"a sweep of {steps:,} steps, about {readable_time(seconds)} here; would write {run.path}"
+    )
+    stdout().print(line, markup=False, soft_wrap=True)
+
+
+def _carry_out(
+    spec: FindSpec, run: RunDir, bench: Workbench, options: Mapping[str, Any], *, quiet: bool
+) -> FindResult:
+    """The answer that the folder holds already, or that of a new range test; its files."""
+    from lrbench.rangetest.result import FindResult
+    from lrbench.report.find_files import write_find
+
+    found = run.manifest()
+    if found is not None and found.get("command") != "find":
+        raise UsageError(f"--out {run.path}: it holds a run of lrbench {found.get('command')}")
+    with run.writer():
+        known = run.known().finds.get(spec.id)
+        if known is not None:
+            result = FindResult.from_dict(known)
+        else:
+            result = _swept(spec, bench, quiet=quiet)
+            run.write_manifest(find_manifest(spec, bench, options, run))
+            run.save_find(spec.id, result.to_dict())
+        write_find(result, run.path)
+    return result
+
+
+def _swept(spec: FindSpec, bench: Workbench, *, quiet: bool) -> FindResult:
+    from lrbench.report.find_live import find_bar
+
+    with find_bar(quiet=quiet) as show:
+        for event in bench.find(spec):
+            show(event)
+    return event
+
+
+def find_manifest(
+    spec: FindSpec, bench: Workbench, options: Mapping[str, Any], run: RunDir
+) -> dict[str, Any]:
+    """What a range test was: enough to repeat it."""
+    return {
+        "command": "find",
+        "experiment": spec.model_dump(mode="json"),
+        "fingerprint": spec.id,
+        "options": dict(options),
+        "command_line": command_line("find", options, run.path),
+        **bench.facts(),
+    }
+
+
+def _tell(result: FindResult, run: RunDir, *, json: bool) -> None:
+    if json:
+        typer.echo(result.to_json())
+        return
+    from lrbench.report.find_console import find_tables
+
+    stdout().print(find_tables(result, run.path))

@@ -1,0 +1,203 @@
+"""The range test for anybody's module and loader; it leaves no trace on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from lrbench.errors import UsageError
+from lrbench.experiment import FindSpec
+from lrbench.rangetest.find import range_test
+from lrbench.rangetest.probe import Prober
+from lrbench.rangetest.result import FindResult
+from lrbench.rangetest.stability import Stability, largest_stable
+from lrbench.rangetest.state import Contents, generators, lend_state, preserved, seed_all
+from lrbench.rangetest.sweep import GroupLrs, Setup
+from lrbench.tasks.loader import LoaderTask, LossFn, StepFn
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+
+def find(
+    model: nn.Module,
+    loss_fn: LossFn | None,
+    loader: Iterable[Any],
+    optimizer: Optimizer,
+    *,
+    start_lr: float = 1e-6,
+    end_lr: float = 10.0,
+    points: int = 100,
+    mode: Literal["exp", "linear"] = "exp",
+    per: Literal["batch", "epoch"] = "batch",
+    rule: str = "steepest",
+    window: float = 1.0,
+    seeds: int | Sequence[int] = 3,
+    verify: bool | None = None,
+    verify_steps: int = 64,
+    max_stable: bool | None = None,
+    step: StepFn | None = None,
+    make_model: Callable[[], nn.Module] | None = None,
+    precision: Literal["fp32", "bf16"] = "fp32",
+) -> FindResult:
+    """Run a range test on a module, with its own optimizer, on the device where it is.
+
+    Weights, buffers, gradients, training modes, the optimizer and every random generator are bit
+    for bit as before when this returns or raises; no file is written. Several parameter groups
+    keep the ratio of their learning rates, and the answer is the first group's.
+
+    Args:
+        model: trained in place, from the same weights for each seed and each short training.
+        loss_fn: `loss_fn(model(*inputs), target)` gives the mean loss of a batch.
+        loader: any re-iterable of `(input, ..., target)` batches, such as a DataLoader.
+        optimizer: of the model's parameters; it starts from its present state.
+        seeds: how many, or which. A seed fixes data order and dropout; it draws weights only
+            with `make_model`.
+        step: `step(model, batch) -> loss` for batches of any other kind.
+        make_model: makes a module of the same shape with newly drawn weights.
+
+    Raises:
+        UsageError: an argument that cannot be meant, or a loader that can be read only once.
+    """
+    spec = _spec(
+        start_lr=start_lr,
+        end_lr=end_lr,
+        points=points,
+        mode=mode,
+        step=per,
+        rule=rule,
+        window=window,
+        seeds=range(seeds) if isinstance(seeds, int) else seeds,
+        verify=verify,
+        verify_steps=verify_steps,
+        max_stable=max_stable,
+    )
+    with _borrowed(model, loss_fn, loader, optimizer, step, make_model, precision) as setup:
+        settings = {
+            **spec.model_dump(mode="json", exclude={"recipe"}),
+            "model": type(model).__name__,
+            "optimizer": type(optimizer).__name__,
+            "precision": precision,
+        }
+        *_, result = range_test(spec, setup, settings)
+    assert isinstance(result, FindResult)
+    return result
+
+
+def max_stable_lr(
+    model: nn.Module,
+    loss_fn: LossFn | None,
+    loader: Iterable[Any],
+    optimizer: Optimizer,
+    *,
+    start_lr: float = 1e-5,
+    end_lr: float = 1e3,
+    steps: int = 64,
+    seed: int = 0,
+    ratio: float = 1.05,
+    step: StepFn | None = None,
+    make_model: Callable[[], nn.Module] | None = None,
+    precision: Literal["fp32", "bf16"] = "fp32",
+) -> Stability:
+    """The largest learning rate at which `steps` steps of training converge.
+
+    Bisection in log LR with constant-LR trainings, each from the weights that were handed in;
+    the answer's bracket is within `ratio`. On a quadratic with curvature h it is 2/h for plain
+    SGD and 2(1+m)/h with momentum m (Polyak 1964). What is handed in is left as `find` leaves it.
+
+    Raises:
+        UsageError: an argument that cannot be meant, or a loader that can be read only once.
+    """
+    spec = _spec(start_lr=start_lr, end_lr=end_lr, seeds=(seed,), verify_steps=steps)
+    if not ratio > 1:
+        raise UsageError(f"ratio: must be above 1, not {ratio}")
+    with _borrowed(model, loss_fn, loader, optimizer, step, make_model, precision) as setup:
+        search = largest_stable(
+            Prober.of(setup, steps),
+            spec.seeds[0],
+            start_lr=start_lr,
+            end_lr=end_lr,
+            ratio=ratio,
+        )
+        while True:
+            try:
+                next(search)
+            except StopIteration as end:
+                found: Stability = end.value
+                return found
+
+
+class _Borrowed(LoaderTask):
+    """A module that is handed in and given back: a seed's weights are put into it in place, so
+    that its optimizer goes on holding its parameters."""
+
+    contents: Contents
+
+    def model(self, seed: int) -> nn.Module:
+        self.contents.restore()
+        if self._make_model is not None:
+            self._module.load_state_dict(super().model(seed).state_dict())
+        return self._module
+
+    def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
+        seed_all((seed * 1_000_003 + epoch) % 2**63, generators(self._loader))
+        return super().train_batches(seed, epoch)
+
+
+@contextmanager
+def _borrowed(
+    model: nn.Module,
+    loss_fn: LossFn | None,
+    loader: Iterable[Any],
+    optimizer: Optimizer,
+    step: StepFn | None,
+    make_model: Callable[[], nn.Module] | None,
+    precision: str,
+) -> Iterator[Setup]:
+    import torch
+
+    group_lrs = _group_lrs(optimizer)
+    _check_parameters(model, optimizer)
+    modules = [model, *([loss_fn] if isinstance(loss_fn, torch.nn.Module) else [])]
+    state = optimizer.state
+
+    def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
+        lend_state(optimizer, state)
+        return optimizer, group_lrs
+
+    with torch.enable_grad(), preserved(modules, optimizer, loader) as contents:
+        task = _Borrowed(model, loss_fn, loader, step=step, make_model=make_model)
+        task.contents = contents
+        yield Setup(task, make_optimizer, precision)
+
+
+def _group_lrs(optimizer: Optimizer) -> GroupLrs:
+    """From the first group's learning rate to all, in the ratio that they have now."""
+    lrs = [float(group["lr"]) for group in optimizer.param_groups]
+    if len(lrs) == 1:
+        return lambda lr: (lr,)
+    if lrs[0] == 0:
+        raise UsageError("optimizer: the lr of its first group is 0, so the others have no ratio")
+    scales = [lr / lrs[0] for lr in lrs]
+    return lambda lr: tuple(lr * scale for scale in scales)
+
+
+def _check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
+    own = {id(parameter) for parameter in model.parameters()}
+    stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if not own & stepped:
+        raise UsageError("optimizer: it holds none of the model's parameters")
+
+
+def _spec(**fields: Any) -> FindSpec:
+    try:
+        return FindSpec(**fields)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        name = str(first["loc"][0])
+        said = first["msg"].replace("Input should be", "must be")
+        raise UsageError(f"{name}: {said}, not {first['input']!r}") from None

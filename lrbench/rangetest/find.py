@@ -1,0 +1,173 @@
+"""The range test from end to end: sweeps, a suggestion, its verification, the stable limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lrbench.experiment import FindSpec
+from lrbench.rangetest.probe import Probe, Prober
+from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
+from lrbench.rangetest.rules import get_rule
+from lrbench.rangetest.stability import Stability, largest_stable
+from lrbench.rangetest.suggest import Suggestion, suggest
+from lrbench.rangetest.sweep import GroupLrs, Setup, grid, step_flops, sweep
+from lrbench.rangetest.verify import Verification, verify
+from lrbench.records import SweepPoint
+from lrbench.tasks.base import Task
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+Event = FindProgress | FindResult
+
+SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
+VERIFY_SEEDS = 2
+STABLE_RATIO = 1.1  # the bracket of the stable limit
+
+
+def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
+    """Run the range test of a recipe on its task: progress, and the `FindResult` last.
+
+    Raises:
+        UsageError: a rule or a group that cannot be meant.
+    """
+    from lrbench.optimizers import build
+
+    def make_optimizer(model: nn.Module) -> tuple[Optimizer, GroupLrs]:
+        optimizer, groups = build(spec.recipe, model, spec.start_lr)
+        return optimizer, lambda lr: tuple(group.lr(lr) for group in groups)
+
+    setup = Setup(task, make_optimizer, spec.recipe.precision)
+    return range_test(spec, setup, settings=spec.model_dump(mode="json"))
+
+
+def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Iterator[Event]:
+    """Run a range test: progress, and the `FindResult` last."""
+    get_rule(spec.rule)
+    lrs = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode)
+    curves = yield from _sweeps(spec, setup, lrs)
+    losses = [[point.loss for point in curve] for curve in curves]
+    suggestion = suggest(lrs, losses, rule=spec.rule, window=spec.window)
+    verification: Verification | None = None
+    stability: Stability | None = None
+    if suggestion.lr is not None:
+        cheap = _cheap(spec, setup)
+        prober = Prober.of(setup, spec.verify_steps)
+        if cheap if spec.verify is None else spec.verify:
+            verification = yield from _verified(spec, prober, suggestion.lr)
+        if cheap if spec.max_stable is None else spec.max_stable:
+            stability = yield from _stable(spec, prober, suggestion.lr, verification)
+    yield _result(suggestion, curves, verification, stability, settings)
+
+
+def _sweeps(
+    spec: FindSpec, setup: Setup, lrs: Sequence[float]
+) -> Generator[FindProgress, None, list[list[SweepPoint]]]:
+    curves: list[list[SweepPoint]] = []
+    steps = setup.task.steps_per_epoch if spec.step == "epoch" else 1
+    total = len(lrs) * len(spec.seeds)
+    for place, seed in enumerate(spec.seeds):
+        curve: list[SweepPoint] = []
+        for point in sweep(setup, seed, lrs, steps_per_point=steps):
+            curve.append(point)
+            done = place * len(lrs) + point.step + 1
+            yield FindProgress("sweep", seed, done, total, point.lr, _finite(point.loss))
+        curves.append(curve)
+    return curves
+
+
+def _cheap(spec: FindSpec, setup: Setup) -> bool:
+    """Whether the trainings after the sweep are small work: counted, never timed."""
+    if spec.verify is not None and spec.max_stable is not None:
+        return True
+    return step_flops(setup, spec.seeds[0]) <= SMALL_FLOPS
+
+
+def _verified(
+    spec: FindSpec, prober: Prober, lr: float
+) -> Generator[FindProgress, None, Verification]:
+    seeds = spec.seeds[:VERIFY_SEEDS]
+    return (yield from _reported("verify", verify(prober, lr, seeds), 7 * len(seeds)))
+
+
+def _stable(
+    spec: FindSpec, prober: Prober, lr: float, verification: Verification | None
+) -> Generator[FindProgress, None, Stability]:
+    known = verification.probes if verification else ()
+    search = largest_stable(
+        prober,
+        spec.seeds[0],
+        start_lr=lr,
+        end_lr=max(spec.end_lr, lr * 1e4),
+        known=known,
+        ratio=STABLE_RATIO,
+    )
+    return (yield from _reported("stability", search, 5))
+
+
+def _reported(stage: Stage, probes: Generator[Probe, None, Any], total: int) -> Any:
+    """Turn probes into progress; the total grows when there are more than were expected."""
+    done = 0
+    while True:
+        try:
+            probe = next(probes)
+        except StopIteration as end:
+            return end.value
+        done += 1
+        yield FindProgress(stage, probe.seed, done, max(total, done), probe.lr, probe.loss)
+
+
+def _result(
+    suggestion: Suggestion,
+    curves: Sequence[Sequence[SweepPoint]],
+    verification: Verification | None,
+    stability: Stability | None,
+    settings: Mapping[str, Any],
+) -> FindResult:
+    found = FindResult(
+        lr=suggestion.lr,
+        lr_sweep=suggestion.lr,
+        grade=suggestion.grade,
+        reasons=suggestion.reasons,
+        band=suggestion.band,
+        lr_range=suggestion.lr_range,
+        max_stable_lr=None,
+        rules=suggestion.rules,
+        verification=None,
+        stability=None,
+        table=(),
+        settings=settings,
+        curve=_curve(curves, suggestion),
+    )
+    if verification is not None:
+        found = replace(found, lr=verification.lr, verification=verification.to_dict())
+    if stability is not None:
+        found = replace(found, max_stable_lr=stability.lr, stability=stability.to_dict())
+    return replace(found, table=_table(verification, stability))
+
+
+def _curve(
+    curves: Sequence[Sequence[SweepPoint]], suggestion: Suggestion
+) -> tuple[CurvePoint, ...]:
+    return tuple(
+        CurvePoint(p.seed, p.step, p.lr, _finite(p.loss), _finite(float(value)))
+        for curve, smoothed in zip(curves, suggestion.smoothed, strict=True)
+        for p, value in zip(curve, smoothed, strict=True)
+    )
+
+
+def _table(
+    verification: Verification | None, stability: Stability | None
+) -> tuple[Mapping[str, Any], ...]:
+    """One row for each training at a constant learning rate."""
+    probes = [*(verification.probes if verification else ())]
+    probes += [p for p in (stability.probes if stability else ()) if p not in probes]
+    return tuple(vars(probe) for probe in sorted(probes, key=lambda p: (p.lr, p.seed)))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,105 @@
+"""How far a range test's answer can be trusted, in words that say what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from lrbench.rangetest.curve import FEWEST, Curve
+from lrbench.rangetest.rules import steepest_index
+from lrbench.rangetest.smooth import Floats
+
+Grade = Literal["ok", "weak", "none"]
+
+# Set on noise of other shapes than the tests': normal, uniform, Student's t and autoregressive,
+# 20 to 400 points, 300 draws each (99 % of normal noise lies below 6 at 100 points).
+SURE, LIKELY = 12.0, 6.0  # standard errors that a fall must have for ok, for weak
+SHORT = 20  # fewer points make the noise itself uncertain: more errors are asked for
+FEW = 20
+DISAGREE = 0.5  # decades between the 10th and the 90th percentile of the seeds
+EDGE = 0.25  # windows
+
+
+def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -> str:
+    """Why one seed's curve gives no learning rate; empty when it gives one."""
+    points = 0 if curve is None else len(curve.u)
+    if curve is None or points < FEWEST:
+        if len(losses) < len(lrs) or points < len(losses):
+            return f"diverged at once: after {points} steps; lower --start-lr"
+        return f"too few points: {points}, at least {FEWEST} are needed; raise --points"
+    if curve.drop <= asked(LIKELY, points) * curve.drop_error or curve.drop <= _rounding(curve):
+        return _not_falling(curve)
+    if _still_steep(curve, window):
+        return f"edge: the fall has only begun at {lrs[points - 1]:.2g}; raise --end-lr"
+    return ""
+
+
+def asked(errors: float, points: int) -> float:
+    """The standard errors that a fall must have on a curve of so many points."""
+    return errors * (1 + SHORT / points)
+
+
+def _not_falling(curve: Curve) -> str:
+    spread = float(np.ptp(curve.loss))
+    if spread <= _rounding(curve):
+        return "flat: the loss does not change; raise --end-lr"
+    value, gain = curve.smooth.value, curve.smooth.value_gain
+    rise = float(value[-1] - value[0])
+    error = curve.noise * float(np.hypot(gain[0], gain[-1]))
+    if curve.end == "blew up" or rise > max(asked(LIKELY, len(value)) * error, _rounding(curve)):
+        return "rising: the loss only rises; lower --start-lr"
+    return "noise: the loss falls no more than its noise; raise --batch-size or --end-lr"
+
+
+def _rounding(curve: Curve) -> float:
+    """Changes of a loss that float32 arithmetic makes by itself."""
+    return 1e-6 * float(np.abs(curve.loss).max())
+
+
+def _still_steep(curve: Curve, window: float) -> bool:
+    """Whether the range ends where the loss falls fastest."""
+    left = curve.u[-1] - curve.u[steepest_index(curve)]
+    return curve.end == "range" and bool(left < EDGE * window)
+
+
+def doubts(curves: Sequence[Curve], answers: Floats, silent: int, window: float) -> list[str]:
+    """Why an answer is weak; empty when nothing speaks against it.
+
+    Args:
+        curves: those that gave an answer.
+        answers: log10 of their learning rates.
+        silent: how many seeds gave none.
+    """
+    found = []
+    fewest = min(len(curve.u) for curve in curves)
+    if fewest < FEW:
+        found.append(f"few points: {fewest}; raise --points")
+    if _most(c.drop < asked(SURE, len(c.u)) * c.drop_error for c in curves):
+        found.append("noisy: the loss falls little more than its noise; raise --batch-size")
+    if _most(_shallow(c) for c in curves):
+        found.append("shallow: the steepest slope is below three standard errors; raise --seeds")
+    if _most(c.end == "range" and c.bottom == len(c.u) - 1 for c in curves):
+        found.append("edge: the loss is lowest at the end of the range; raise --end-lr")
+    if _most(c.u[steepest_index(c)] - c.u[0] < EDGE * window for c in curves):
+        found.append("edge: the loss falls from the first steps on; lower --start-lr")
+    if _spread(answers) > DISAGREE:
+        found.append(f"seeds disagree: by {_spread(answers):.1f} decades; raise --seeds")
+    if silent:
+        found.append(f"seeds disagree: {silent} of {silent + len(curves)} gave no answer")
+    return found
+
+
+def _spread(answers: Floats) -> float:
+    return float(np.subtract(*np.percentile(answers, [90, 10])))
+
+
+def _shallow(curve: Curve) -> bool:
+    index = steepest_index(curve)
+    return bool(curve.smooth.slope[index] > -3 * curve.slope_error[index])
+
+
+def _most(flags: Iterable[bool]) -> bool:
+    listed = list(flags)
+    return 2 * sum(listed) > len(listed)

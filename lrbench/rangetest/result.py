@@ -1,0 +1,106 @@
+"""What a range test leaves: plain values, ready for JSON, CSV and a plot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lrbench.rangetest.grade import Grade
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Stage = Literal["sweep", "verify", "stability"]
+
+
+@dataclass(frozen=True)
+class FindProgress:
+    """One more step of a range test: `done` of at most `total` in this stage. In a sweep a step
+    is one learning rate, in the other stages one short training; `loss` is None when it
+    diverged."""
+
+    stage: Stage
+    seed: int
+    done: int
+    total: int
+    lr: float
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One point of one seed's curve: raw and smoothed loss, None where there is none."""
+
+    seed: int
+    step: int
+    lr: float
+    loss: float | None
+    smoothed: float | None
+
+
+@dataclass(frozen=True)
+class FindResult:
+    """The answer of a range test.
+
+    `lr` is None when `grade` is "none"; `lr_sweep` is what the sweep alone says. `band`: the
+    10th and 90th percentile of the seeds' answers. `lr_range`: where the loss begins and ceases
+    to fall. `max_stable_lr`: the largest learning rate at which a short training converges.
+    `rules`: what every rule says. `verification`: the short trainings around the answer.
+    `table`: one row for each learning rate that was trained at. `curve`: every point.
+    """
+
+    lr: float | None
+    lr_sweep: float | None
+    grade: Grade
+    reasons: tuple[str, ...]
+    band: tuple[float, float] | None
+    lr_range: tuple[float, float] | None
+    max_stable_lr: float | None
+    rules: Mapping[str, float | None]
+    verification: Mapping[str, Any] | None
+    stability: Mapping[str, Any] | None
+    table: tuple[Mapping[str, Any], ...]
+    settings: Mapping[str, Any]
+    curve: tuple[CurvePoint, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; the curve as columns."""
+        content = {**vars(self), "curve": self._columns()}
+        plain: dict[str, Any] = json.loads(json.dumps(content, default=dict))
+        return plain
+
+    def to_json(self, indent: int | None = 2) -> str:
+        return json.dumps(self.to_dict(), indent=indent)
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> FindResult:
+        """The result that `to_dict` was made of."""
+        columns = content["curve"]
+        rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
+        fields = {
+            **content,
+            "reasons": tuple(content["reasons"]),
+            "band": _pair(content["band"]),
+            "lr_range": _pair(content["lr_range"]),
+            "table": tuple(content["table"]),
+            "curve": tuple(CurvePoint(*row) for row in rows),
+        }
+        return FindResult(**fields)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw curves, band and answer; gives the matplotlib axes. Nothing is shown or saved."""
+        from lrbench.report.find_plot import draw
+
+        return draw(self, ax)
+
+    def _columns(self) -> dict[str, list[Any]]:
+        return {name: [getattr(point, name) for point in self.curve] for name in _COLUMNS}
+
+
+_COLUMNS = tuple(CurvePoint.__dataclass_fields__)
+
+
+def _pair(values: Any) -> tuple[float, float] | None:
+    return None if values is None else (float(values[0]), float(values[1]))

@@ -1,0 +1,86 @@
+"""The largest stable learning rate: bisection in log LR with constant-LR trainings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lrbench.rangetest.probe import Outcome, Probe, Prober, outcome
+
+DECADE = 10.0
+
+
+@dataclass(frozen=True)
+class Stability:
+    """The largest learning rate at which a short training converges.
+
+    `lr` lies between the largest one that was seen to converge and the smallest above it that
+    was not; `above` says what happens there: "bounded" or "diverges". `lr` is None when nothing
+    converged; `above` is None when everything did, up to `lr`, the end of the range.
+    """
+
+    lr: float | None
+    above: Outcome | None
+    probes: tuple[Probe, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"lr": self.lr, "above": self.above, "steps": max(p.steps for p in self.probes)}
+
+
+def largest_stable(
+    prober: Prober,
+    seed: int,
+    *,
+    start_lr: float,
+    end_lr: float,
+    known: Sequence[Probe] = (),
+    ratio: float = 1.05,
+) -> Generator[Probe, None, Stability]:
+    """Climb by decades from `start_lr` until a training no longer converges, then bisect.
+
+    A single sweep cannot tell this limit: with momentum it runs far ahead of the blow-up it
+    has caused. Yields each probe as it is made; the bracket ends within `ratio`.
+
+    Args:
+        known: probes of the same seed and length; those at or above `start_lr` are used.
+    """
+    probes = sorted((p for p in known if p.seed == seed), key=lambda p: p.lr)
+    low = _last_converging(probes)
+    high = next((p for p in probes if low is None or p.lr > low.lr), None)
+    lr = start_lr if low is None else min(low.lr * DECADE, end_lr)
+    while high is None and (low is None or low.lr < end_lr):
+        probe = prober(lr, seed)
+        probes.append(probe)
+        yield probe
+        if outcome(probe, _below(probes, probe)) == "converges":
+            low, lr = probe, min(lr * DECADE, end_lr)
+        else:
+            high = probe
+    if low is None or high is None:
+        return Stability(low.lr if low else None, high and outcome(high, ()), tuple(probes))
+    while high.lr / low.lr > ratio:
+        probe = prober(math.sqrt(low.lr * high.lr), seed)
+        probes.append(probe)
+        yield probe
+        if outcome(probe, _below(probes, probe)) == "converges":
+            low = probe
+        else:
+            high = probe
+    limit = math.sqrt(low.lr * high.lr)
+    return Stability(limit, outcome(high, _below(probes, high)), tuple(probes))
+
+
+def _last_converging(probes: Sequence[Probe]) -> Probe | None:
+    """The last of the rising probes before the first that does not converge."""
+    found = None
+    for probe in probes:
+        if outcome(probe, _below(probes, probe)) != "converges":
+            break
+        found = probe
+    return found
+
+
+def _below(probes: Sequence[Probe], probe: Probe) -> list[Probe]:
+    return [other for other in probes if other.lr < probe.lr]

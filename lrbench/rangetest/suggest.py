@@ -1,0 +1,151 @@
+"""From learning rates and losses to a suggestion: pure, arrays in, an answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lrbench.errors import UsageError
+from lrbench.rangetest.curve import Curve, read_curve
+from lrbench.rangetest.grade import Grade, doubts, no_answer
+from lrbench.rangetest.rules import DEFAULT_RULE, RULES, get_rule, steepest_index
+from lrbench.rangetest.smooth import Floats
+
+WINDOW = 1.0  # decades
+REACHED = 0.1  # the part of its fall that a loss has done, or has left, at the ends of lr_range
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What curves of a range test say.
+
+    `lr` is None when `grade` is "none"; `reasons` say why an answer is weak or missing. `band`
+    holds the 10th and the 90th percentile of the seeds' answers in log LR (None for one seed),
+    `lr_range` where the loss begins and ceases to fall: the two ends of a cyclical schedule.
+    `rules` maps every rule to what it says. `smoothed` has a row for each curve, NaN where the
+    curve no longer counts.
+    """
+
+    lr: float | None
+    grade: Grade
+    reasons: tuple[str, ...]
+    band: tuple[float, float] | None
+    lr_range: tuple[float, float] | None
+    rules: Mapping[str, float | None]
+    smoothed: tuple[Floats, ...]
+
+
+def suggest(
+    lrs: ArrayLike,
+    losses: ArrayLike | Sequence[ArrayLike],
+    *,
+    rule: str = DEFAULT_RULE,
+    window: float = WINDOW,
+) -> Suggestion:
+    """Read a learning rate off the losses of a range test.
+
+    Each curve is smoothed in log LR and judged by itself; the answer is the median in log LR.
+    Losses may have any sign. A curve ends at its first loss that is not finite, and where it
+    blows up.
+
+    Args:
+        lrs: the learning rates, positive and rising, shape (n,).
+        losses: one curve, or several on the same grid; each may end early.
+        rule: `steepest`, `valley`, `minimum` or `slide`.
+        window: of the smoothing, full width in decades.
+
+    Raises:
+        UsageError: arguments that cannot be meant.
+
+    >>> import numpy as np
+    >>> lrs = np.logspace(-6, 1, 100)
+    >>> loss = 2 - 1 / (1 + (1e-3 / lrs) ** 2) + (lrs / 0.3) ** 2
+    >>> answer = suggest(lrs, loss)
+    >>> answer.grade, round(answer.lr, 3)
+    ('ok', 0.001)
+    """
+    grid = _grid(lrs)
+    rows = _rows(losses, len(grid))
+    chosen = get_rule(rule)
+    if not (np.isfinite(window) and window > 0):
+        raise UsageError(f"--window {window}: must be a number of decades above 0")
+    curves = [read_curve(grid, row, window) for row in rows]
+    silence = [no_answer(row, c, grid, window) for row, c in zip(rows, curves, strict=True)]
+    sure = [c for c, reason in zip(curves, silence, strict=True) if c is not None and not reason]
+    smoothed = tuple(_padded(c, len(row)) for c, row in zip(curves, rows, strict=True))
+    if 2 * len(sure) <= len(rows):
+        reasons = tuple(dict.fromkeys(reason for reason in silence if reason))
+        nothing = dict.fromkeys(RULES)
+        return Suggestion(None, "none", reasons, None, None, nothing, smoothed)
+
+    answers = np.array([chosen.read(curve) for curve in sure])
+    reasons = tuple(doubts(sure, answers, len(rows) - len(sure), window))
+    return Suggestion(
+        lr=_lr(answers),
+        grade="weak" if reasons else "ok",
+        reasons=reasons,
+        band=_band(answers) if len(answers) > 1 else None,
+        lr_range=_median_range(sure),
+        rules={name: _lr([one.read(c) for c in sure]) for name, one in RULES.items()},
+        smoothed=smoothed,
+    )
+
+
+def _grid(lrs: ArrayLike) -> Floats:
+    grid = np.asarray(lrs, dtype=np.float64)
+    if grid.ndim != 1 or len(grid) < 2:
+        raise UsageError("lrs: pass a list of at least two learning rates")
+    if not (np.isfinite(grid).all() and (grid > 0).all() and (np.diff(grid) > 0).all()):
+        raise UsageError("lrs: learning rates must be finite, above 0 and rising")
+    return grid
+
+
+def _rows(losses: Any, points: int) -> list[Floats]:
+    listed = list(losses)
+    if not listed:
+        raise UsageError("losses: pass one curve or several")
+    many = np.ndim(listed[0]) > 0
+    rows = [np.asarray(row, dtype=np.float64) for row in (listed if many else [listed])]
+    for row in rows:
+        if row.ndim != 1 or len(row) > points:
+            raise UsageError(f"losses: a curve has shape {row.shape}, for {points} learning rates")
+    return rows
+
+
+def _lr(logs: ArrayLike) -> float:
+    return float(10 ** np.median(np.asarray(logs)))
+
+
+def _band(answers: Floats) -> tuple[float, float]:
+    low, high = 10 ** np.percentile(answers, [10, 90])
+    return float(low), float(high)
+
+
+def _median_range(curves: Sequence[Curve]) -> tuple[float, float]:
+    ends = np.array([fall(curve) for curve in curves])
+    return _lr(ends[:, 0]), _lr(ends[:, 1])
+
+
+def fall(curve: Curve) -> tuple[float, float]:
+    """log10 of the learning rates where the loss has begun to fall, and has almost ceased to.
+
+    The last point before the steepest that is within a tenth of the fall from the top, and the
+    first behind it within a tenth from the bottom.
+    """
+    value, steep = curve.smooth.value, steepest_index(curve)
+    high = np.flatnonzero(value[: steep + 1] >= value[curve.top] - REACHED * curve.drop)
+    low = np.flatnonzero(value[steep:] <= value[curve.bottom] + REACHED * curve.drop)
+    first = int(high[-1]) if len(high) else 0
+    last = steep + int(low[0]) if len(low) else curve.bottom
+    return float(curve.u[first]), float(curve.u[last])
+
+
+def _padded(curve: Curve | None, points: int) -> Floats:
+    padded = np.full(points, np.nan)
+    if curve is not None:
+        padded[: len(curve.u)] = curve.smooth.value
+    return padded

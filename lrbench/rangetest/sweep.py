@@ -1,0 +1,134 @@
+"""Short trainings from the same first weights: a ramp of learning rates, or a constant one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrbench.engine.clock import Row
+from lrbench.engine.train import steps
+from lrbench.errors import UsageError
+from lrbench.rangetest.curve import ending
+from lrbench.rangetest.smooth import Floats
+from lrbench.records import SweepPoint
+from lrbench.tasks.base import Task
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+GroupLrs = Callable[[float], tuple[float, ...]]
+
+BLOWN_UP = 2.0  # a sweep stops where the loss lies this many of its falls above its start
+READ_EVERY = 10  # steps between two readings of a device that computes by itself
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is trained: a task, and what makes an optimizer for its models.
+
+    `make_optimizer(model)` gives the optimizer, and what leads from the learning rate of the
+    test to those of the optimizer's parameter groups.
+    """
+
+    task: Task
+    make_optimizer: Callable[[nn.Module], tuple[Optimizer, GroupLrs]]
+    precision: str = "fp32"
+
+
+def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list[float]:
+    """Learning rates from `start_lr` to `end_lr`, both exact.
+
+    Raises:
+        UsageError: they do not rise.
+
+    >>> grid(0.01, 1.0, 3)
+    [0.01, 0.1, 1.0]
+    """
+    if not start_lr < end_lr:
+        raise UsageError(f"start_lr {start_lr:g} must lie below end_lr {end_lr:g}")
+    if mode == "exp":
+        lrs = start_lr * (end_lr / start_lr) ** (np.arange(points) / (points - 1))
+    else:
+        lrs = np.linspace(start_lr, end_lr, points)
+    return [start_lr, *(float(lr) for lr in lrs[1:-1]), end_lr]
+
+
+def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[float]:
+    """Train a new model of the seed, one learning rate a step; yield each batch's mean loss
+    before the step. Where the device computes by itself, it is read every few steps."""
+    import torch
+
+    task = setup.task
+    model = task.model(seed)
+    optimizer, group_lrs = setup.make_optimizer(model)
+    every = 1 if next(model.parameters()).device.type == "cpu" else READ_EVERY
+    torch.manual_seed(seed)
+    pending: list[Any] = []
+    rows = (Row(group_lrs(lr)) for lr in lrs)
+    for step in steps(task, model, optimizer, batches(task, seed), rows, setup.precision):
+        pending.append(step.loss)
+        if len(pending) == every:
+            yield from torch.stack(pending).tolist()
+            pending = []
+    if pending:
+        yield from torch.stack(pending).tolist()
+
+
+def step_flops(setup: Setup, seed: int) -> int:
+    """The floating-point operations of one training step, counted on one step."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        for _ in losses(setup, seed, [0.0]):
+            pass
+    return int(counter.get_total_flops())
+
+
+def batches(task: Task, seed: int) -> Iterator[Any]:
+    """The task's batches, epoch after epoch without end.
+
+    Raises:
+        UsageError: an epoch holds no batch.
+    """
+    for epoch in count():
+        empty = True
+        for batch in task.train_batches(seed, epoch):
+            empty = False
+            yield batch
+        if empty:
+            raise UsageError(
+                "loader: it gave no batch when read again" if epoch else "loader: it is empty",
+                hint="pass a DataLoader or a list of batches, not an iterator",
+            )
+
+
+def sweep(
+    setup: Setup, seed: int, lrs: Sequence[float], *, steps_per_point: int = 1
+) -> Iterator[SweepPoint]:
+    """Train along the learning rates until they end or the loss blows up.
+
+    The point at which it blew up is the last; its loss may be infinite or NaN. With several
+    steps per point, a point's loss is the mean over them.
+    """
+    seen: list[float] = []
+    part: list[float] = []
+    every_lr = (lr for lr in lrs for _ in repeat(None, steps_per_point))
+    for loss in losses(setup, seed, every_lr):
+        part.append(loss)
+        if len(part) < steps_per_point:
+            continue
+        seen.append(float(np.mean(part)))
+        part = []
+        yield SweepPoint(seed, len(seen) - 1, lrs[len(seen) - 1], seen[-1])
+        if stopped(np.array(seen)):
+            return
+
+
+def stopped(seen: Floats) -> bool:
+    """Whether the last loss ends a sweep."""
+    return ending(seen, BLOWN_UP)[0] < len(seen)

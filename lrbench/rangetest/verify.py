@@ -1,0 +1,113 @@
+"""Check a suggestion by training: constant learning rates around it, each from the same weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lrbench.rangetest.probe import Probe, Prober
+
+STEP = math.sqrt(10)
+TOLERANCE = 0.02  # of (start - best)
+FARTHEST = 4  # steps from the suggestion
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the trainings around a suggestion say.
+
+    `lr` is the suggestion where its loss is within 2 % of (start - best) of the best, else the
+    lowest point of the parabola through the best training and its neighbours. `losses` holds
+    the mean loss over the seeds for each learning rate (None where one diverged).
+    """
+
+    lr: float
+    confirmed: bool
+    start: float
+    losses: tuple[tuple[float, float | None], ...]
+    probes: tuple[Probe, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "lr": self.lr,
+            "confirmed": self.confirmed,
+            "start": self.start,
+            "steps": max(probe.steps for probe in self.probes),
+            "seeds": sorted({probe.seed for probe in self.probes}),
+            "losses": [list(pair) for pair in self.losses],
+        }
+
+
+def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, None, Verification]:
+    """Train at `lr` and at half decades around it, farther where the best lies at an end, and
+    at quarter decades beside the best. Yields each probe as it is made.
+
+    Args:
+        lr: the suggestion of a sweep.
+        seeds: each trains at every learning rate.
+    """
+    probes: dict[float, list[Probe]] = {}
+
+    def train(offset: float) -> Generator[Probe, None, None]:
+        probes[offset] = []
+        for seed in seeds:
+            probe = prober(lr * STEP**offset, seed)
+            probes[offset].append(probe)
+            yield probe
+
+    for offset in (0.0, -1.0, 1.0):
+        yield from train(offset)
+    while (edge := _open_end(probes)) is not None:
+        yield from train(edge)
+    best = min(probes, key=lambda offset: _mean(probes[offset]))
+    for offset in (best - 0.5, best + 0.5):
+        yield from train(offset)
+
+    start = float(np.mean([prober.start(seed) for seed in seeds]))
+    means = {offset: _mean(probes[offset]) for offset in sorted(probes)}
+    lowest = min(means.values())
+    confirmed = means[0.0] - lowest <= TOLERANCE * (start - lowest)
+    offset = 0.0 if confirmed else parabola_minimum({k: min(v, start) for k, v in means.items()})
+    return Verification(
+        lr=lr * STEP**offset,
+        confirmed=confirmed,
+        start=start,
+        losses=tuple((lr * STEP**k, v if math.isfinite(v) else None) for k, v in means.items()),
+        probes=tuple(probe for offset in sorted(probes) for probe in probes[offset]),
+    )
+
+
+def _open_end(probes: dict[float, list[Probe]]) -> float | None:
+    """The next offset to try, while the best lies at an end of those tried."""
+    best = min(probes, key=lambda offset: _mean(probes[offset]))
+    if best == max(probes) and best < FARTHEST:
+        return best + 1
+    if best == min(probes) and best > -FARTHEST:
+        return best - 1
+    return None
+
+
+def _mean(probes: Iterable[Probe]) -> float:
+    """The mean loss; infinite where a seed diverged."""
+    return float(np.mean([math.inf if p.loss is None else p.loss for p in probes]))
+
+
+def parabola_minimum(points: dict[float, float]) -> float:
+    """Where the parabola through the lowest point and its two neighbours is lowest.
+
+    >>> parabola_minimum({0.0: 1.0, 1.0: 0.0, 2.0: 1.0})
+    1.0
+    """
+    x = np.array(sorted(points))
+    y = np.array([points[key] for key in sorted(points)])
+    i = int(np.argmin(y))
+    if i in (0, len(x) - 1):
+        return float(x[i])
+    a, b, _ = np.polyfit(x[i - 1 : i + 2] - x[i], y[i - 1 : i + 2] - y[i], 2)
+    if a <= 0:
+        return float(x[i])
+    return float(x[i] + np.clip(-b / (2 * a), x[i - 1] - x[i], x[i + 1] - x[i]))

@@ -1,0 +1,192 @@
+"""Between schedules and torch: a schedule as an `LRScheduler`, an `LRScheduler` as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from lrbench.errors import UsageError
+from lrbench.schedules.base import Schedule
+from lrbench.schedules.definitions import Motion
+from lrbench.schedules.parse import parse
+
+Spec = str | Schedule
+Metrics = float | torch.Tensor | Mapping[str, float]
+
+
+def to_torch(
+    spec: Spec | Sequence[Spec], optimizer: Optimizer, steps: int, steps_per_epoch: int
+) -> ScheduleLR:
+    """The schedule as an ordinary scheduler of torch, to be stepped once after each
+    `optimizer.step()`.
+
+    Args:
+        spec: a spec or a schedule, for all parameter groups; or a sequence, one for each group.
+        optimizer: the base LR of a group is its `initial_lr` where it has one, and its `lr`
+            otherwise; an LR that is a tensor is filled in place.
+        steps: optimizer steps of the run.
+        steps_per_epoch: of those, the steps of an epoch.
+
+    Raises:
+        UsageError: the specs or the numbers cannot be meant.
+    """
+    groups = len(optimizer.param_groups)
+    specs = [spec] * groups if isinstance(spec, str | Schedule) else list(spec)
+    if len(specs) != groups:
+        raise UsageError(f"{len(specs)} schedules for {groups} parameter groups")
+    schedules = [parse(one) if isinstance(one, str) else one for one in specs]
+    return ScheduleLR(optimizer, schedules, steps, steps_per_epoch)
+
+
+class ScheduleLR(LRScheduler):
+    """Schedules, one a parameter group, as a scheduler of torch.
+
+    The LR is worked out from the step counter alone, and never from the LR that the optimizer
+    happens to have. So the counter is all of the state (with a plateau, what that has observed),
+    and `load_state_dict` sets the right LR with or without the optimizer's own state, whichever
+    is loaded first.
+
+    Call `step()` after each `optimizer.step()`. A schedule that adapts to a metric is told it
+    when an epoch is over, by `step(metrics)` or `observe(metrics)`, which are the same: after the
+    last batch's `step()`, instead of it, or instead of all of the epoch's; the counter then
+    stands at the first step of the next epoch.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedules: Sequence[Schedule],
+        steps: int,
+        steps_per_epoch: int,
+    ) -> None:
+        self._metrics = [schedule.metric for schedule in schedules]
+        self._bounds = [
+            schedule.bind(float(group.get("initial_lr", group["lr"])), steps, steps_per_epoch)
+            for schedule, group in zip(schedules, optimizer.param_groups, strict=True)
+        ]
+        self._steps_per_epoch = steps_per_epoch
+        self._observed = -1  # the last epoch whose metrics are known
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float | torch.Tensor]:
+        """The LR of each group at the step that the counter stands at."""
+        return [bound.lr(self.last_epoch) for bound in self._bounds]
+
+    def step(self, metrics: Metrics | None = None) -> None:
+        """Go to the next step; with `metrics`, to the next epoch, as `observe` does."""
+        if metrics is not None:
+            self.observe(metrics)
+            return
+        super().step()
+        self._write_momenta()
+
+    def observe(self, metrics: Metrics) -> None:
+        """End the epoch with its metrics: a number, or numbers by name such as `val_loss`.
+
+        Raises:
+            UsageError: no schedule adapts to a metric, or the one that it adapts to is missing.
+        """
+        if not any(self._metrics):
+            raise UsageError("no schedule here adapts to a metric: call step() without one")
+        epoch = max(self._observed + 1, -(-self.last_epoch // self._steps_per_epoch) - 1)
+        for name, bound in zip(self._metrics, self._bounds, strict=True):
+            if name is not None:
+                known = metrics if isinstance(metrics, Mapping) else {name: float(metrics)}
+                bound.observe(known, epoch)
+        self._observed = epoch
+        self.last_epoch = max(self.last_epoch, (epoch + 1) * self._steps_per_epoch)
+        self._write()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step counter, and what has been observed where a schedule adapts to it."""
+        state: dict[str, Any] = {"last_epoch": self.last_epoch}
+        if any(self._metrics):
+            state["observed"] = self._observed
+            state["plateaus"] = [bound.state() for bound in self._bounds]
+        return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a state, and give the optimizer the LR and the momentum that belong to it.
+
+        Raises:
+            UsageError: it is not the state of such a schedule.
+        """
+        adaptive = any(self._metrics)
+        if "last_epoch" not in state_dict or adaptive != ("plateaus" in state_dict):
+            raise UsageError("this is not the state of such a schedule")
+        self.last_epoch = int(state_dict["last_epoch"])
+        self._step_count = self.last_epoch + 1
+        if adaptive:
+            self._observed = int(state_dict["observed"])
+            for bound, state in zip(self._bounds, state_dict["plateaus"], strict=True):
+                if state:
+                    bound.restore(state)
+        self._write()
+
+    def _write(self) -> None:
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        self._last_lr = [
+            group["lr"].clone() if isinstance(group["lr"], torch.Tensor) else group["lr"]
+            for group in self.optimizer.param_groups
+        ]
+        self._write_momenta()
+
+    def _write_momenta(self) -> None:
+        """Into `momentum`, or the first of the `betas`; an optimizer without either has none."""
+        for group, bound in zip(self.optimizer.param_groups, self._bounds, strict=True):
+            momentum = bound.momentum(self.last_epoch)
+            if momentum is None:
+                continue
+            if "betas" in group:
+                group["betas"] = (momentum, *group["betas"][1:])
+            elif "momentum" in group:
+                group["momentum"] = momentum
+
+
+def from_factory(
+    factory: Callable[..., Any], lr: float, counts: int, arguments: Mapping[str, Any]
+) -> Motion:
+    """What the scheduler of `factory(optimizer, **arguments)` does, as a pure table.
+
+    It drives the SGD of one dummy parameter, with the LR `lr` and a momentum, through `counts`
+    calls of its `step()`; past them the last values stay. The user's exceptions come out
+    unchanged.
+
+    Raises:
+        UsageError: it makes something else than a scheduler, or one that needs a metric.
+    """
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr, momentum=0.9)
+    scheduler = factory(optimizer, **arguments)
+    _check_scheduler(factory, scheduler)
+    group, lrs, momenta = optimizer.param_groups[0], [], []
+    for count in range(counts):
+        if count:
+            optimizer.step()
+            scheduler.step()
+        lrs.append(float(group["lr"]))
+        momenta.append(float(group["momentum"]))
+    moves = any(momentum != 0.9 for momentum in momenta)
+    return Motion(_lookup(lrs), _lookup(momenta) if moves else None)
+
+
+def _check_scheduler(factory: Callable[..., Any], scheduler: Any) -> None:
+    name = getattr(factory, "__name__", str(factory))
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise UsageError(
+            f"{name} makes a ReduceLROnPlateau, which needs a metric",
+            hint="write plateau or ReduceLROnPlateau(...) as the schedule",
+        )
+    if not callable(getattr(scheduler, "step", None)):
+        raise UsageError(f"{name} makes a {type(scheduler).__name__}, not an LRScheduler")
+
+
+def _lookup(table: Sequence[float]) -> Callable[[int], float]:
+    return lambda count: table[min(count, len(table) - 1)]

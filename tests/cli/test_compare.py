@@ -1,0 +1,232 @@
+"""`lrbench compare` from end to end, on real digits and on generated ones."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.__main__ import run
+
+SMALL = (
+    "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.02,0.05,0.1",
+    "-s", "constant", "-s", "cosine", "--seeds", "2", "--threads", "1", "--quiet",
+)  # fmt: skip
+TRIALS = (
+    "trial stage schedule budget lr seed status reason epochs steps train_loss val_loss "
+    "val_accuracy test_loss test_accuracy best_val_accuracy epochs_to_target time_to_target_s "
+    "train_s throughput_img_s peak_mem_bytes"
+).split()
+EPOCHS = (
+    "trial schedule lr seed epoch step lr_first lr_last train_loss train_accuracy val_loss "
+    "val_accuracy train_s throughput_img_s"
+).split()
+RANKING = (
+    "rank group schedule budget lr n failed metric metric_mean metric_sd ci_low ci_high "
+    "diff_to_best diff_ci_low diff_ci_high p_adjusted test_accuracy_mean test_accuracy_sd val_auc "
+    "lr_sensitivity lr_width worst_seed epochs_to_target time_to_target_s throughput_img_s"
+).split()
+SENSITIVITY = "schedule budget lr n failed val_accuracy_mean val_loss_mean".split()
+TIMES = {"train_s", "throughput_img_s", "time_to_target_s"}
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def timeless(path: Path) -> list[dict[str, str]]:
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in table(path)]
+
+
+def test_a_comparison_writes_what_it_promises(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "run"
+    assert run([*SMALL, "--out", str(out), "--record-steps"]) == 0
+    trials = table(out / "trials.csv")
+    assert list(trials[0])[: len(TRIALS)] == TRIALS
+    assert len(trials) == 3 * 2 + 2 * 2
+    assert {row["stage"] for row in trials} == {"tune", "final"}
+    assert all((row["test_accuracy"] != "") == (row["stage"] == "final") for row in trials)
+    assert all(row["status"] == "done" for row in trials)
+    epochs = table(out / "epochs.csv")
+    assert list(epochs[0])[: len(EPOCHS)] == EPOCHS and len(epochs) == len(trials)
+    assert all(0 <= float(row["val_accuracy"]) <= 1 for row in epochs)
+    ranking = table(out / "ranking.csv")
+    assert list(ranking[0])[: len(RANKING)] == RANKING and len(ranking) == 2
+    sensitivity = table(out / "sensitivity.csv")
+    assert list(sensitivity[0])[: len(SENSITIVITY)] == SENSITIVITY and len(sensitivity) == 6
+    steps = table(out / "steps.csv")
+    assert list(steps[0])[:6] == "trial step group lr momentum train_loss".split()
+    assert len(steps) == sum(int(row["steps"]) for row in trials)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["schema_version"] == 1 and manifest["threads"] == 1
+    assert manifest["command_line"].startswith("lrbench compare")
+    assert len(list((out / "plots").glob("*.png"))) >= 4
+    assert len(list(out.glob("trials/*/journal.jsonl"))) == len(trials)
+    assert not list(out.glob("trials/*/state.pt"))
+    said = capsys.readouterr().out
+    assert "cosine" in said and "torch" in said
+
+
+def test_the_same_command_trains_nothing_twice_and_a_larger_one_extends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = str(tmp_path / "run")
+    assert run([*SMALL, "--out", out]) == 0
+    first = table(tmp_path / "run" / "trials.csv")
+    begun = count_trainings(monkeypatch)
+    assert run([*SMALL, "--out", out]) == 0
+    assert begun == []
+    assert table(tmp_path / "run" / "trials.csv") == first
+    assert run([*SMALL, "--out", out, "--seeds", "3", "-s", "linear"]) == 0
+    # linear: three LRs and three seeds; the others: one seed more
+    assert len(begun) == 3 + 3 + 2
+    after = {row["trial"]: row for row in table(tmp_path / "run" / "trials.csv")}
+    unchanged = ("lr", "seed", "train_loss", "val_loss", "test_accuracy", "train_s")
+    for row in first:
+        assert [after[row["trial"]][key] for key in unchanged] == [row[key] for key in unchanged]
+
+
+def count_trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    from lrbench.execute import trial
+
+    begun: list[str] = []
+    original = trial.train
+
+    def spy(task: Any, training: Any, **more: Any) -> Any:
+        begun.append(training.trial.id)
+        return original(task, training, **more)
+
+    monkeypatch.setattr(trial, "train", spy)
+    return begun
+
+
+def test_a_changed_experiment_is_refused_and_nothing_is_touched(
+    tmp_path: Path, capsys: Any
+) -> None:
+    out = tmp_path / "run"
+    assert run([*SMALL, "--out", str(out)]) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert run([*SMALL, "--out", str(out), "--batch-size", "64"]) == 2
+    assert "--batch-size 128 -> 64" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_two_folders_get_the_same_numbers(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert run([*SMALL, "--out", str(tmp_path / name)]) == 0
+    for file in ("trials.csv", "epochs.csv", "ranking.csv", "sensitivity.csv"):
+        assert timeless(tmp_path / "one" / file) == timeless(tmp_path / "two" / file)
+
+
+def test_two_names_of_one_curve_are_a_tie(tmp_path: Path) -> None:
+    argv = [*SMALL, "--out", str(tmp_path), "--lr", "0.05"]
+    assert run([*argv, "-s", "LambdaLR(lr_lambda='1')"]) == 0
+    rows = {row["schedule"]: row for row in table(tmp_path / "ranking.csv")}
+    twin = next(name for name in rows if name.startswith("LambdaLR"))
+    assert rows["constant"]["metric_mean"] == rows[twin]["metric_mean"]
+    assert rows["constant"]["group"] == rows[twin]["group"]
+
+
+def test_a_diverged_final_seed_gives_exit_1_and_stays_in_the_table(tmp_path: Path) -> None:
+    argv = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--seeds", "2"]
+    argv += ["-s", "constant", "--lr", "1e6", "--quiet", "--threads", "1", "--out", str(tmp_path)]
+    assert run(argv) == 1
+    rows = table(tmp_path / "trials.csv")
+    assert {row["status"] for row in rows} == {"diverged"}
+    assert all("step" in row["reason"] or "epoch" in row["reason"] for row in rows)
+    assert table(tmp_path / "ranking.csv")[0]["failed"] == "2"
+
+
+def test_json_is_one_document_and_nothing_else(tmp_path: Path, capsys: Any) -> None:
+    assert run([*SMALL, "--out", str(tmp_path), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["rank"] for row in document["ranking"]] == [1, 2]
+    assert document["sentence"] and document["code"]
+
+
+def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "run"
+    assert run([*SMALL, "--out", str(out), "--dry-run", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    steps = document["steps_per_epoch"]
+    assert document["stages"]["tune"] == {"trials": 6, "steps": 6 * steps, "images": 6 * steps * 128}
+    assert document["total"]["trials"] == 10 and document["estimated_s"] > 0
+    assert not out.exists()
+
+
+def test_the_default_plan_is_small_enough(tmp_path: Path, capsys: Any) -> None:
+    assert run(["compare", "--dry-run", "--json", "--out", str(tmp_path / "run")]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["total"]["images"] <= 400_000
+    assert len(document["experiment"]["schedules"]) >= 6
+    assert document["experiment"]["seeds"] == 5
+
+
+def test_a_time_budget_sizes_the_plan(tmp_path: Path, capsys: Any) -> None:
+    argv = ["compare", "--dataset", "synthetic", "--model", "mlp", "--dry-run", "--json"]
+    documents = []
+    for budget in ("1m", "10m"):
+        out = ["--out", str(tmp_path / budget)]
+        assert run([*argv, *out, "--time-budget", budget, "--lr", "0.1"]) == 0
+        documents.append(json.loads(capsys.readouterr().out))
+    small, large = (document["experiment"]["epochs"] for document in documents)
+    assert large > small >= 1
+    assert documents[1]["estimated_s"] <= 600 * 1.5
+
+
+def test_lr_auto_on_real_digits(tmp_path: Path, capsys: Any) -> None:
+    argv = ["compare", "--epochs", "1", "--seeds", "1", "-s", "constant", "--lr-points", "3"]
+    assert run([*argv, "--quiet", "--threads", "1", "--out", str(tmp_path)]) == 0
+    lrs = sorted({float(row["lr"]) for row in table(tmp_path / "trials.csv")})
+    assert len(lrs) >= 3 and 1e-3 < lrs[len(lrs) // 2] < 1
+    said = capsys.readouterr().out
+    assert "seed" in said
+
+
+def start(*argv: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "lrbench", *argv], cwd=cwd, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_a_stopped_run_goes_on_and_ends_as_if_it_had_never_been_stopped(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    argv = [*SMALL, "--epochs", "2"]
+    assert run([*argv, "--out", str(tmp_path / "whole")]) == 0
+    stopped = start(*argv, "--out", "stopped", cwd=tmp_path)
+    journals = tmp_path / "stopped" / "trials"
+    until = time.monotonic() + 60
+    while time.monotonic() < until and len(list(journals.glob("*/journal.jsonl"))) < 4:
+        time.sleep(0.02)
+    stopped.send_signal(number)
+    _, said = stopped.communicate(timeout=30)
+    assert stopped.returncode == code
+    assert "Traceback" not in said
+    assert run([*argv, "--out", str(tmp_path / "stopped")]) == 0
+    for file in ("trials.csv", "epochs.csv", "ranking.csv"):
+        assert timeless(tmp_path / "stopped" / file) == timeless(tmp_path / "whole" / file)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_before_training(
+    tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "run").write_text("a file")
+    assert run([*SMALL, "--out", str(tmp_path / "run")]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("lrbench: error: cannot") and len(said.splitlines()) == 1

@@ -1,0 +1,5 @@
+"""Before anything imports torch: its threads shall sleep, not spin, while they wait."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,0 +1,131 @@
+"""The whole registry: every name works bare, prints, is pure, and stays finite."""
+
+from __future__ import annotations
+
+import math
+import random
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from lrbench.errors import UsageError
+from lrbench.schedules import catalogue, check, parse
+from lrbench.schedules.definitions import SCHEDULES
+
+NAMES = [entry.name for entry in catalogue()]
+BARE = [
+    name for name in NAMES if not any(param.required for param in SCHEDULES.get(name).make.params)
+]
+OWN = {
+    "constant", "step", "multistep", "exponential", "natural_exp", "multiplicative",
+    "inverse_time", "polynomial", "linear", "cosine", "sgdr", "warmup", "triangular",
+    "triangular2", "exp_range", "sin", "sin2", "sinexp", "cos2", "cosexp", "onecycle", "wsd",
+    "knee", "rex", "tanh", "inverse_sqrt", "noam", "power", "slanted_triangular", "plateau",
+    "expr",
+}  # fmt: skip
+VARIANTS = [
+    "step(3ep, gamma=0.5)", "multistep([20%, 60%], gamma=0.3)", "exponential(gamma=0.9)",
+    "natural_exp(k=0.1)", "inverse_time(k=1, power=0.5)", "polynomial(power=1.2, to=1%)",
+    "cosine(min=5%, power=1.5)", "sgdr(2ep, mult=1.5, decay=0.8, min=1%)",
+    "triangular2(1ep, min=0)", "exp_range(7it, gamma=0.99)", "sinexp(1ep, gamma=0.9)",
+    "cos2(3it)", "onecycle(peak_at=99%, anneal=linear)", "wsd(warmup=60%, decay=60%)",
+    "wsd(shape=sqrt, to=1%)", "knee(100%)", "tanh(lb=-3, ub=2)", "noam(warmup=1it)",
+    "slanted_triangular(cut=100%)", "warmup(5%, shape=exp) + cosine",
+    "3*(warmup(1it, from=0) + linear(duration=20%))", "cosine(update=epoch)",
+    "warmup(200%) + cosine", 'expr("1/(1+epoch)")', "plateau(patience=0)",
+]  # fmt: skip
+RUNS = [(1, 1), (2, 1), (7, 7), (10, 1), (105, 7), (1000, 100), (5, 10)]
+
+
+def test_the_catalogue_is_complete() -> None:
+    assert set(BARE) >= OWN
+    assert len(NAMES) == len(set(NAMES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_entry_says_what_it_is(name: str) -> None:
+    entry = SCHEDULES.get(name)
+    assert entry.summary
+    assert entry.facts["formula"]
+    assert entry.facts["family"] in {"ordered", "adaptive", "custom", "cyclic", "warmup"}
+    assert isinstance(entry.facts["torch"], str)
+    doc = entry.make.make.__doc__
+    assert doc and "Source:" in doc and ">>>" in doc
+
+
+def test_the_documentation_names_each_with_its_parameters() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "schedules.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    for name in OWN:
+        for param in SCHEDULES.get(name).make.params:
+            assert param.name in rows[name] or name == "expr", (name, param.name)
+
+
+def test_families_come_together() -> None:
+    families = [entry.facts["family"] for entry in catalogue()]
+    changes = sum(before != after for before, after in pairwise(families))
+    assert changes == len(set(families)) - 1
+
+
+@pytest.mark.parametrize("spec", BARE + VARIANTS)
+def test_prints_and_parses_back(spec: str) -> None:
+    schedule = parse(spec)
+    assert parse(str(schedule)) == schedule
+    if spec in BARE:
+        assert str(schedule) == spec
+
+
+@pytest.mark.parametrize("spec", BARE + VARIANTS)
+def test_random_access_equals_sequence(spec: str) -> None:
+    for steps, steps_per_epoch in RUNS:
+        schedule = parse(spec)
+        table = schedule.table(lr=0.1, steps=steps, steps_per_epoch=steps_per_epoch)
+        bound = schedule.bind(0.1, steps, steps_per_epoch)
+        order = random.Random(steps).sample(range(steps), steps)
+        assert {step: bound.lr(step) for step in order} == dict(enumerate(table))
+
+
+@pytest.mark.parametrize("spec", BARE + VARIANTS)
+def test_finite_and_not_negative_at_the_edges_and_far_beyond(spec: str) -> None:
+    for steps, steps_per_epoch in RUNS:
+        bound = parse(spec).bind(0.1, steps, steps_per_epoch)
+        for step in (0, 1, steps - 1, steps, steps + 1, 1000 * steps, 10**9, 10**12):
+            lr = bound.lr(step)
+            assert type(lr) is float
+            assert math.isfinite(lr) and 0 <= lr <= 0.1 * (1 + 1e-12), (steps, step, lr)
+            momentum = bound.momentum(step)
+            assert momentum is None or 0 <= momentum <= 1
+
+
+@pytest.mark.parametrize("spec", BARE + VARIANTS)
+def test_scales_with_the_base_lr(spec: str) -> None:
+    """Relative schedules are multiples of the base LR; none changes what another sees."""
+    one = parse(spec).table(lr=1.0, steps=70, steps_per_epoch=7)
+    tenth = parse(spec).table(lr=0.1, steps=70, steps_per_epoch=7)
+    assert tenth == pytest.approx([lr / 10 for lr in one], rel=1e-9, abs=1e-18)
+    assert parse(spec).table(lr=1.0, steps=70, steps_per_epoch=7) == one
+
+
+@pytest.mark.parametrize("name", sorted(OWN - {"plateau"}))
+def test_bare_names_need_no_warning(name: str) -> None:
+    for steps, steps_per_epoch in [(3000, 100), (70, 7), (1, 1)]:
+        assert check(parse(name), 0.1, steps, steps_per_epoch) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ('expr("1 - 2*progress")', r"negative \(-0\.002\) at step 51 \(epoch 5\.1\)"),
+        ('expr("1/(step-30)")', r"negative .* at step 0 "),
+        ('expr("1/abs(step-30)")', r"not a number .* at step 30 "),
+        ('expr("exp(step*step)")', r"not a number .* at step 27 "),
+        ("exponential(gamma=1e300)", r"infinite .* at step \d+ "),
+        ('expr("sqrt(50-step)")', r"not a number .* at step 51 "),
+        ('expr("(50-step)**0.5")', r"not a number .* at step 51 "),
+    ],
+)
+def test_a_curve_that_no_training_can_use_is_refused(spec: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        check(parse(spec), 0.1, 100, 10)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,191 @@
+"""Expressions: Python's values for what is allowed, and nothing else at all."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lrbench.errors import UsageError
+from lrbench.schedules import parse
+from lrbench.schedules.expression import CLOCK_NAMES, Formula, compiled
+
+VARIABLES = {"step": 37.0, "steps": 100.0, "epoch": 3.7, "epochs": 10.0, "progress": 0.37}
+
+ALLOWED = [
+    "1", "-2.5", "+3", "1e-3", "pi", "step", "1 + 2*3 - 4/5", "7 // 2 + 7 % 4", "2**10", "-2**2",
+    "0.95**epoch", "1 if epoch < 5 else 0.1", "0.1 if 1 < epoch <= 3 else 0.2",
+    "(epoch < 5) * 0.5 + (epoch >= 5) * 0.1", "epoch < 5 and 0.3 or 0.7", "not epoch",
+    "min(1, step/10, 3)", "max(0, 1-progress)", "abs(-3)", "sqrt(2)", "exp(-progress)",
+    "log(10)", "log(8, 2)", "sin(pi*progress)", "cos(1)", "tan(1)", "floor(epoch)", "ceil(epoch)",
+    "0.5*(1+cos(pi*step/steps))", "epoch == 3.7", "epoch != 3.7", "1_000", "0x10",
+    "1 and 0 or 5", "0 or 0", "1 < 2 < 3 != 4",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ALLOWED)
+def test_same_value_as_in_python(text: str) -> None:
+    names = {name: getattr(math, name) for name in
+             ("pi", "sqrt", "exp", "log", "sin", "cos", "tan", "floor", "ceil")}  # fmt: skip
+    expected = eval(text, {**names, **VARIABLES})  # our own texts, above
+    assert Formula(text)(VARIABLES) == float(expected)
+
+
+REFUSED = [
+    "", "1 +", "foo", "epoch.real", "().__class__", "step.__class__.__bases__[0]", "[1][0]",
+    "open('x')", "__import__('os')", "eval('1')", "exec('1')", "lambda: 1", "(lambda: 1)()",
+    "[x for x in (1, 2)]", "{1: 2}", "(1, 2)", "'text'", "f'{step}'", "True", "None", "1j",
+    "step = 1", "(x := 1)", "1 @ 2", "1 << 5", "1 | 2", "~1", "1 in 2", "1 is 1", "sqrt",
+    "sqrt()", "sqrt(1, 2)", "sqrt(x=1)", "min(1)", "max(*[1])", "log(1, 2, 3)", "floor(1)(2)",
+    "pow(2, 3)", "9**9**9", "2**1001", "0.5**-2000", "9**(9*9*9*9)", "1e400", "1 if 2",
+    "print(1)", "step;1",
+    "import os", "9" * 400, "yield", "await step", "...", "b'x'", "\x00", "1 2", "if",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_all_else_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compiled(text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1 + flor(epoch)", "column 5: unknown function 'flor'; did you mean floor"),
+        ("1 + epohc", "column 5: unknown name 'epohc'; did you mean epoch"),
+        ("epoch.real", "column 1: an attribute is not allowed"),
+        ("2 * 'a'", "column 5: the value 'a' is not allowed"),
+        ("1 +", "cannot be read"),
+        ("2**5000", "a power may be 1000 at most"),
+    ],
+)
+def test_says_what_is_wrong_where(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        compiled(text)
+
+
+def test_size_is_bounded() -> None:
+    with pytest.raises(UsageError, match="500 characters"):
+        compiled("1+" * 250 + "1")
+    with pytest.raises(UsageError, match="nested too deeply"):
+        compiled("-" * 200 + "1")
+    with pytest.raises(UsageError):
+        compiled("(" * 250 + "1" + ")" * 249)
+
+
+@pytest.mark.parametrize("text", ["1/0", "sqrt(-1)", "log(0)", "(-1)**0.5", "step**step**9",
+                                  "exp(step*1000)", "1 % 0", "floor(1e308*10)"])  # fmt: skip
+def test_what_has_no_value_is_not_a_number(text: str) -> None:
+    assert math.isnan(Formula(text)(VARIABLES))
+
+
+def test_names_of_the_clock() -> None:
+    bound = parse('expr("step + 1000*epoch")').bind(1.0, 70, 7)
+    assert bound.lr(14) == 14 + 2000
+    assert parse('expr("steps + epochs")').bind(1.0, 70, 7).lr(0) == 80
+    late = parse('constant(20it) + expr("progress")').bind(1.0, 70, 7)
+    assert [late.lr(step) for step in (20, 45, 69)] == pytest.approx([0, 0.5, 0.98])
+
+
+# Generated expressions, and what the interpreter is asked to do meanwhile.
+
+WATCHED = ("open", "exec", "import", "socket", "subprocess", "os.", "shutil.", "ctypes", "pty")
+events: list[str] = []
+watching = False
+
+
+def hook(event: str, arguments: object) -> None:
+    if watching and event.startswith(WATCHED):
+        events.append(event)
+
+
+@contextmanager
+def audited() -> Iterator[list[str]]:
+    """The events of the block that touch files, processes, modules or the net."""
+    global watching
+    if not hasattr(sys, "_lrbench_audited"):
+        sys.addaudithook(hook)  # it stays for good: there is no way to take a hook back
+        sys._lrbench_audited = True  # type: ignore[attr-defined]
+    events.clear()
+    watching = True
+    try:
+        yield events
+    finally:
+        watching = False
+
+
+def allowed_text(rng: random.Random, depth: int = 3) -> str:
+    if depth == 0 or rng.random() < 0.2:
+        return rng.choice([*CLOCK_NAMES, "pi", f"{rng.random():.3f}", str(rng.randint(0, 9))])
+    inner = [allowed_text(rng, depth - 1) for _ in range(3)]
+    return rng.choice([
+        f"({inner[0]} {rng.choice(['+', '-', '*', '/', '//', '%', '**'])} {inner[1]})",
+        f"({inner[0]} if {inner[1]} < {inner[2]} else {inner[2]})",
+        f"({inner[0]} and not {inner[1]} or {inner[2]})",
+        f"min({inner[0]}, {inner[1]})", f"max({', '.join(inner)})",
+        f"{rng.choice(['abs', 'sqrt', 'exp', 'log', 'sin', 'cos', 'tan', 'floor', 'ceil'])}"
+        f"({inner[0]})",
+        f"-{inner[0]}",
+    ])  # fmt: skip
+
+
+def forbidden_text(rng: random.Random) -> str:
+    inner = allowed_text(rng, 2)
+    evil = rng.choice([
+        "__import__('os').system('touch /tmp/x')", "open('/etc/passwd').read()", "step.__class__",
+        "().__class__.__bases__[0].__subclasses__()", "[open][0]('x')", "eval('1')",
+        "exec('import os')", "getattr(step, 'real')", "globals()['os']", "step[0]", "epoch.real()",
+        "sqrt.__globals__['os']", "compile('1', 'x', 'eval')", "breakpoint()", "input()",
+        "(lambda: open('x'))()", "[open(x) for x in 'ab'][0]", "print(step)", "sin(1).imag",
+    ])  # fmt: skip
+    return rng.choice(["{0} + {1}", "{1} * {0}", "{0} if {1} else 1", "max({1}, {0})"]).format(
+        evil, inner
+    )
+
+
+def broken_text(rng: random.Random) -> str:
+    text = allowed_text(rng)
+    place = rng.randrange(len(text) + 1)
+    return text[:place] + rng.choice([" @ ", ")(", "$", "''", ",", " foo ", "!"]) + text[place:]
+
+
+def generated(rng: random.Random, index: int) -> str:
+    """Half are allowed; a quarter hold attributes, calls or subscripts; a quarter are broken."""
+    if index % 2 == 0:
+        return next(text for text in iter(lambda: allowed_text(rng), "") if len(text) <= 500)
+    return forbidden_text(rng) if index % 4 == 1 else broken_text(rng)
+
+
+def test_generated_expressions_touch_nothing() -> None:
+    count = 100_000
+    rng = random.Random(0)
+    texts = [generated(rng, index) for index in range(count)]
+    compiled("step + min(1, 2)")  # what is imported at the first use has been imported now
+    parse('expr("1")')
+    read = 0
+    with audited() as seen:
+        for index, text in enumerate(texts):
+            try:
+                if index % 10:
+                    compiled(text)
+                    Formula(text)(VARIABLES)
+                else:
+                    parse(f'expr("{text}")').bind(0.1, 100, 10).lr(7)
+                read += 1
+                assert index % 4 != 1, text
+            except UsageError as fault:
+                assert index % 2 or "power" in str(fault), text
+    assert seen == []
+    assert 0.4 * count < read < 0.7 * count
+
+
+def test_the_audit_sees() -> None:
+    with audited() as seen:
+        open(__file__).close()
+    assert "open" in seen

@@ -1,0 +1,89 @@
+"""What is said before training starts, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrbench.errors import Notice, Topic
+from lrbench.schedules import check, parse
+
+
+def notices(spec: str, epochs: int = 100, steps_per_epoch: int = 10) -> list[Notice]:
+    return check(parse(spec), 0.1, epochs * steps_per_epoch, steps_per_epoch)
+
+
+@pytest.mark.parametrize(
+    ("spec", "epochs", "topic", "words"),
+    [
+        ("exponential(gamma=0.99)", 100, Topic.UNFINISHED_DECAY, "ends at 37 % of its peak"),
+        ("inverse_time(k=0.05)", 100, Topic.UNFINISHED_DECAY, "ends at 17 %"),
+        ("multistep([50ep, 150ep])", 100, Topic.MILESTONE_NOT_REACHED, "150ep of"),
+        ("multistep([100ep])", 100, Topic.MILESTONE_NOT_REACHED, r"multistep\(\[50%, 75%\]\)"),
+        ("warmup(5ep) + multistep([98ep])", 100, Topic.MILESTONE_NOT_REACHED, "95ep"),
+        ("step(100ep)", 100, Topic.MILESTONE_NOT_REACHED, "never falls"),
+        ("step(30ep)", 20, Topic.MILESTONE_NOT_REACHED, "write|make"),
+        ("sgdr(30ep)", 100, Topic.ENDS_INSIDE_CYCLE, "cycle 4, after 33 %"),
+        ("sgdr(10ep, mult=2)", 100, Topic.ENDS_INSIDE_CYCLE, "train for 70ep"),
+        ("triangular(15ep)", 100, Topic.ENDS_INSIDE_CYCLE, "train for 90ep"),
+        ("sin(200ep)", 100, Topic.ENDS_INSIDE_CYCLE, "cycle 1, after 25 %"),
+        ("warmup(100ep)", 100, Topic.WARMUP_TOO_LONG, "as long as the run"),
+        ("warmup(2000it) + cosine", 100, Topic.WARMUP_TOO_LONG, "1-10%"),
+        ("wsd(warmup=120ep)", 100, Topic.WARMUP_TOO_LONG, "warmup=5%"),
+        ("plateau", 12, Topic.PLATEAU_CANNOT_FIRE, "needs 13: give it patience=3"),
+        ("warmup(5ep) + plateau", 17, Topic.PLATEAU_CANNOT_FIRE, "within 12 epochs"),
+        ("constant(150ep) + cosine", 100, Topic.UNFINISHED_DECAY, "never starts"),
+        ('expr("1 if epoch < 10 or epoch > 90 else 0.1")', 100, Topic.ENDS_AT_MAXIMUM, "maximum"),
+    ],
+)
+def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None:
+    import re
+
+    found = notices(spec, epochs)
+    assert topic in [notice.topic for notice in found]
+    notice = next(notice for notice in found if notice.topic == topic)
+    assert re.search(words, str(notice)), str(notice)
+    assert notice.remedy
+    assert "\n" not in str(notice)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "warmup(5%) + cosine",
+        "cosine(min=20%)",
+        "linear(to=50%)",
+        "step(30ep, gamma=0.2)",
+        "multistep([50%, 75%], gamma=0.2)",
+        "sgdr(10ep)",
+        "sgdr(10ep, mult=9)",
+        "triangular(5ep)",
+        "plateau(patience=97)",
+        "warmup(10ep) + step(30ep)",
+        "constant",
+        "constant(80%) + linear",
+        "3*(warmup(2%, from=0) + cosine(duration=30%))",
+        'expr("1 - 0.9*progress")',
+    ],
+)
+def test_nothing_is_said_of_what_is_in_order(spec: str) -> None:
+    assert notices(spec) == []
+
+
+def test_plateau_can_cut_exactly_when_nothing_is_said() -> None:
+    """With one epoch fewer there is no epoch left that a cut could change."""
+    for patience in (0, 1, 5):
+        needed = patience + 3
+        spec = f"plateau(patience={patience})"
+        assert notices(spec, needed) == []
+        assert notices(spec, needed - 1)
+        run = parse(spec).bind(0.1, needed * 10, 10)
+        cuts = [run.observe({"val_loss": 1.0}, epoch) for epoch in range(needed - 1)]
+        assert cuts[-1] is not None and run.lr(needed * 10 - 1) < 0.1
+
+
+def test_a_remedy_for_a_cut_cycle_works() -> None:
+    """The number of epochs that the notice names ends a cycle."""
+    for spec in ("sgdr(30ep)", "sgdr(10ep, mult=2)", "triangular(15ep)"):
+        remedy = notices(spec)[0].remedy
+        epochs = int(remedy.split("train for ")[1].split("ep")[0])
+        assert notices(spec, epochs) == []

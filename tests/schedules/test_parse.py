@@ -1,0 +1,241 @@
+"""The grammar: what parses, what prints, and where the faults are said to be."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lrbench.errors import UsageError
+from lrbench.schedules import Length, Level, Moment, parse
+from lrbench.schedules.grammar import MAX_LENGTH
+
+CANONICAL = {
+    "cosine": "cosine",
+    "cosine()": "cosine",
+    " cosine ( min = 0 ) ": "cosine",
+    "step(30ep, gamma=0.1)": "step(30ep)",
+    "step(30)": "step(30ep)",
+    "step(size=30, gamma=0.50)": "step(30ep, gamma=0.5)",
+    "step(gamma=0.2)": "step(gamma=0.2)",
+    "step(30, 0.2)": "step(30ep, gamma=0.2)",
+    "cosine(min=1e-5)": "cosine(min=1e-5)",
+    "cosine(min=0.00001)": "cosine(min=1e-5)",
+    "cosine(1%)": "cosine(min=1%)",
+    "warmup(5%)+cosine": "warmup + cosine",
+    "warmup(length=10%) + cosine": "warmup(10%) + cosine",
+    "constant(80%) + linear": "constant(80%) + linear",
+    "warmup(2000it, from=0) + multistep([300ep, 400ep])": (
+        "warmup(2000it, from=0) + multistep([300ep, 400ep])"
+    ),
+    "multistep([50%,75%,])": "multistep",
+    "multistep(milestones=[30, 60])": "multistep([30ep, 60ep])",
+    "3*(warmup(2%, from=0) + cosine(duration=30%))": (
+        "3*(warmup(2%, from=0) + cosine(duration=30%))"
+    ),
+    "2*(3*(linear(duration=5%)))+cosine": "2*(3*(linear(duration=5%))) + cosine",
+    'expr("1 if epoch < 50 else 0.1")': 'expr("1 if epoch < 50 else 0.1")',
+    "expr('  0.95**epoch ')": 'expr("0.95**epoch")',
+    "cosine(update=epoch)": "cosine(update=epoch)",
+    "cosine(update=step)": "cosine",
+    "onecycle(peak_at=30%, anneal=linear)": "onecycle(anneal=linear)",
+    'onecycle(anneal="linear")': "onecycle(anneal=linear)",
+    "onecycle(cycle_momentum=False)": "onecycle(cycle_momentum=False)",
+    "plateau(val_accuracy, patience=3)": "plateau(val_accuracy, patience=3)",
+    "plateau(mode=None)": "plateau",
+    "tanh(lb=-6.5)": "tanh(lb=-6.5)",
+    "constant(12.5ep) + linear": "constant(12.5ep) + linear",
+    "my.module:schedules.wave(width=3, name='a \"b\" \\\\', deep=[1, 2.5, True, None])": (
+        'my.module:schedules.wave(deep=[1, 2.5, True, None], name="a \\"b\\" \\\\", width=3)'
+    ),
+}
+
+
+@pytest.mark.parametrize("text", CANONICAL)
+def test_canonical_text(text: str) -> None:
+    schedule = parse(text)
+    assert str(schedule) == CANONICAL[text]
+    assert parse(str(schedule)) == schedule
+    assert hash(parse(str(schedule))) == hash(schedule)
+
+
+FAULTS = {
+    # spec -> (column, what the message says)
+    "": (1, "the name of a schedule"),
+    "cosin": (1, "did you mean cosine"),
+    "cosine + lienar": (1 + 9, "did you mean linear"),
+    "cosine(mni=1)": (8, "did you mean min?"),
+    "step(30": (8, "',' or '\\)' was expected"),
+    "step(30))": (9, "where \\+ or the end"),
+    "step(0.05)": (6, "did you mean 5%\\?"),
+    "warmup(0.05) + cosine": (8, "did you mean 5%\\?"),
+    "warmup(2.5) + cosine": (8, "did you mean 2.5ep\\?"),
+    "warmup(0)": (8, "must be above 0"),
+    "warmup(-5)": (8, "must be above 0"),
+    "step(30epochs)": (8, "unknown unit 'epochs'"),
+    "step(30ep, gamma=-1)": (18, "at least 0"),
+    "step(30ep, gamma=2%)": (18, "a plain number, not 2%"),
+    "step(1e999)": (6, "must be finite"),
+    "cosine(min=-1e-5)": (12, "must not be negative"),
+    "cosine(min=1ep)": (12, "a learning rate"),
+    "cosine(min=linear)": (12, "a learning rate"),
+    "cosine(power=0)": (14, "above 0"),
+    "multistep([3, 2])": (11, "milestones must rise"),
+    "multistep([3, 3])": (11, "milestones must rise"),
+    "multistep([])": (11, "at least one"),
+    "multistep(30)": (11, "must be a list"),
+    "onecycle(anneal=cosine)": (17, "did you mean cos"),
+    "cosine(update=batch)": (15, "update cannot be 'batch'"),
+    "step(30, size=20)": (10, "size is given twice"),
+    "step(size=20, 30)": (15, "after named ones"),
+    "rex(1)": (5, "too many values"),
+    "cosine + linear": (1, "write cosine\\(duration=30%\\)"),
+    "2*(cosine)": (1, "write cosine\\(duration=30%\\)"),
+    "plateau + cosine": (1, "may only come last"),
+    "2*(plateau)": (1, "may only come last"),
+    "plateau(duration=5%)": (9, "no parameter 'duration'"),
+    "warmup(5%, duration=5%)": (12, "no parameter 'duration'"),
+    "0*(linear(duration=5%))": (1, "at least 1"),
+    "1.5*(linear(duration=5%))": (1, "at least 1"),
+    "0.1": (1, "is not a schedule"),
+    "3*linear": (3, "'\\(' was expected"),
+    "9999*(9999*(linear(duration=1it)))": (1, "10000 phases at most"),
+    'expr("open(1)")': (1, "unknown function 'open'"),
+    "expr(epoch)": (6, "an expression in quotes"),
+    'cosine(min="1)': (12, "no closing quote"),
+    "cosine(min=1; drop)": (13, "unexpected ';'"),
+    "cosine\u00b2": (7, "unexpected"),
+    "folder:pics": (1, "--dataset"),
+    "torchvision:resnet18": (1, "--model"),
+    "my.module:wave(3)": (16, "name the arguments"),
+    "constant(at=inf)": (13, "a learning rate"),
+    "LambdaLR(lr_lambda=lambda epoch: 0.95**epoch)": (32, "in quotes"),
+}
+
+
+@pytest.mark.parametrize("text", FAULTS)
+def test_faults_say_where_and_what(text: str) -> None:
+    column, words = FAULTS[text]
+    with pytest.raises(UsageError, match=words) as caught:
+        parse(text)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"column {column}: " in message
+
+
+def test_too_long_or_too_deep_is_refused() -> None:
+    with pytest.raises(UsageError, match="4000 characters"):
+        parse("a" * (MAX_LENGTH + 1))
+    with pytest.raises(UsageError, match="nested too deeply"):
+        parse("1*(" * 50 + "linear" + ")" * 50)
+    with pytest.raises(UsageError, match="nested too deeply"):
+        parse("multistep(" + "[" * 50 + "]" * 50 + ")")
+    with pytest.raises(UsageError) as caught:
+        parse("cosine" + " + cosine" * 400)
+    assert len(str(caught.value)) < 400
+
+
+def test_equal_schedules_are_one_key() -> None:
+    assert len({parse("step(30)"), parse("step(30ep, gamma=0.1)"), parse("step(size=30)")}) == 1
+    assert parse("step(30ep)") != parse("step(30it)")
+
+
+@pytest.mark.parametrize("values", [{"lr": 0}, {"lr": -1}, {"lr": float("nan")},
+                                    {"lr": float("inf")}, {"steps": 0}, {"steps": 1.5},
+                                    {"steps_per_epoch": 0}])  # fmt: skip
+def test_impossible_runs_are_refused(values: dict[str, float]) -> None:
+    run = {"lr": 0.1, "steps": 10, "steps_per_epoch": 5, **values}
+    with pytest.raises(UsageError):
+        parse("cosine").bind(**run)  # type: ignore[arg-type]
+
+
+def test_steps_count_from_zero() -> None:
+    with pytest.raises(UsageError, match="no step -1"):
+        parse("cosine").bind(0.1, 10, 5).lr(-1)
+
+
+# Specs by the grammar, from the values that each type allows.
+
+numbers = st.floats(1e-6, 1e6).map(lambda value: float(f"{value:.6g}"))
+lengths = st.one_of(
+    st.integers(1, 500).map(lambda amount: Length(amount, "ep")),
+    st.integers(1, 10**6).map(lambda amount: Length(amount, "it")),
+    numbers.map(lambda amount: Length(amount, "%")),
+)
+levels = st.builds(Level, numbers, st.booleans())
+calls = st.one_of(
+    st.builds("step({}, gamma={:g})".format, lengths, numbers),
+    st.builds("cosine(min={}, power={})".format, levels, numbers),
+    st.builds("sgdr({}, mult={}, decay={})".format, lengths, st.integers(1, 9), numbers),
+    st.builds("exponential(gamma={})".format, numbers),
+    st.builds("triangular2(half={}, min={})".format, lengths, levels),
+    st.builds(
+        "onecycle(peak_at={}, anneal={}, cycle_momentum={})".format,
+        lengths, st.sampled_from(["cos", "linear"]), st.booleans(),
+    ),
+    st.builds("multistep([{}, {}], update=epoch)".format, st.integers(1, 9), st.integers(10, 99)),
+    st.builds('expr("{} * {}**progress")'.format, numbers, numbers),
+)  # fmt: skip
+timed = st.one_of(
+    st.builds("warmup({}, from={})".format, lengths, levels),
+    st.builds("constant({}, at={})".format, lengths, levels),
+    st.builds("polynomial(power={}, duration={})".format, numbers, lengths),
+)
+phases = st.recursive(
+    timed,
+    lambda inner: st.one_of(
+        st.builds("{} + {}".format, inner, timed),
+        st.builds("{}*({})".format, st.integers(1, 3), inner),
+    ),
+    max_leaves=6,
+)
+specs = st.one_of(calls, phases, st.builds("{} + {}".format, phases, calls))
+
+
+@given(specs)
+@settings(max_examples=300, deadline=None)
+def test_parse_and_print_are_inverse(text: str) -> None:
+    schedule = parse(text)
+    assert parse(str(schedule)) == schedule
+    assert str(parse(str(schedule))) == str(schedule)
+
+
+@given(specs, st.integers(1, 60), st.integers(1, 12), st.sampled_from([" ", "  ", "\t"]))
+@settings(max_examples=200, deadline=None)
+def test_any_spec_is_a_pure_function_of_the_step(
+    text: str, epochs: int, steps_per_epoch: int, space: str
+) -> None:
+    steps = epochs * steps_per_epoch
+    schedule = parse(text)
+    forward = schedule.table(lr=0.1, steps=steps, steps_per_epoch=steps_per_epoch)
+    bound = parse(text.replace(" ", space)).bind(0.1, steps, steps_per_epoch)
+    assert [bound.lr(step) for step in reversed(range(steps))] == forward[::-1]
+    assert all(lr >= 0 for lr in forward)
+
+
+@given(st.text(alphabet=string.printable, max_size=60) | st.text(max_size=30))
+@settings(max_examples=500, deadline=None)
+def test_any_text_parses_or_is_refused_in_one_line(text: str) -> None:
+    try:
+        schedule = parse(text)
+    except UsageError as fault:
+        assert len(str(fault).splitlines()) == 1
+    else:
+        assert parse(str(schedule)) == schedule
+
+
+@given(specs, st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_damaged_spec_parses_or_is_refused_in_one_line(text: str, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(text) - 1))
+    mark = data.draw(st.sampled_from(["", "(", ")", "[", "+", "=", '"', "%", "ep", ",", "9", "-"]))
+    test_any_text_parses_or_is_refused_in_one_line.hypothesis.inner_test(  # type: ignore[attr-defined]
+        text[:place] + mark + text[place + 1 :]
+    )
+
+
+def test_a_moment_is_not_a_length() -> None:
+    assert Moment(50, "%") != Length(50, "%")
+    assert str(Moment(50, "%")) == "50%"

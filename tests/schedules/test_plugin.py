@@ -1,0 +1,98 @@
+"""The user's own code as a schedule."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from lrbench.errors import UsageError
+from lrbench.schedules import parse
+
+CODE = """
+import math
+
+def wave(step, steps, steps_per_epoch, width=2.0):
+    return 1 + math.sin(width * step / steps) / 2
+
+def by_place(t, total, per_epoch):
+    return 1 - t / total + per_epoch * 0
+
+def short(step, steps):
+    return 1 - step / steps
+
+class Family:
+    @staticmethod
+    def half(step, steps, steps_per_epoch):
+        return 0.5
+
+def broken(step, steps, steps_per_epoch):
+    raise KeyError("mine")
+
+constant = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_schedules.py").write_text(CODE)
+    (tmp_path / "needs_more.py").write_text("import not_there_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_schedules", raising=False)
+
+
+def test_a_function_of_the_step() -> None:
+    import math
+
+    table = parse("my_schedules:wave(width=3)").table(lr=0.1, steps=10, steps_per_epoch=5)
+    assert table == pytest.approx([0.1 * (1 + math.sin(0.3 * t) / 2) for t in range(10)])
+
+
+def test_by_place_by_name_and_nested() -> None:
+    assert parse("my_schedules:by_place").table(lr=1.0, steps=4, steps_per_epoch=2) == [
+        1.0, 0.75, 0.5, 0.25,
+    ]  # fmt: skip
+    assert parse("my_schedules:short").bind(1.0, 4, 2).lr(2) == 0.5
+    assert parse("my_schedules:Family.half").bind(1.0, 4, 2).lr(3) == 0.5
+
+
+def test_as_a_phase_on_its_own_clock() -> None:
+    spec = "warmup(2it) + my_schedules:by_place(duration=4it, update=epoch)"
+    assert str(parse(spec)) == spec
+    assert parse(spec).table(lr=1.0, steps=8, steps_per_epoch=2) == [
+        0.5, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5,
+    ]  # fmt: skip
+
+
+def test_its_peak_is_its_own() -> None:
+    assert parse("my_schedules:Family.half").peak(10, 5) == 0.5
+
+
+def test_parsing_loads_no_code() -> None:
+    assert str(parse("my_schedules:wave(width=3)")) == "my_schedules:wave(width=3)"
+    assert parse("not_there_at_all:wave").fixed_lr is None
+    assert "my_schedules" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("not_there_at_all:wave", "there is no module 'not_there_at_all'"),
+        ("my_schedules.deep:wave", "there is no module 'my_schedules.deep'"),
+        ("my_schedules:wav", "has no 'wav'; did you mean wave"),
+        ("my_schedules:constant", "is not a function"),
+    ],
+)
+def test_what_is_not_there_is_named(spec: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse(spec).bind(0.1, 10, 5)
+
+
+def test_the_users_exceptions_come_out_unchanged() -> None:
+    with pytest.raises(KeyError, match="mine"):
+        parse("my_schedules:broken").bind(0.1, 10, 5).lr(0)
+    with pytest.raises(ModuleNotFoundError, match="not_there_at_all"):
+        parse("needs_more:wave").bind(0.1, 10, 5)
+    with pytest.raises(TypeError, match="wdith"):
+        parse("my_schedules:wave(wdith=3)").bind(0.1, 10, 5).lr(0)

@@ -1,0 +1,285 @@
+"""A schedule as torch's scheduler, and a user's factory as a table."""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import SGD, Adagrad, AdamW, Optimizer
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
+
+from lrbench.errors import UsageError
+from lrbench.schedules import SCHEDULES, parse, to_torch
+from lrbench.schedules.torch_bridge import from_factory
+
+STEPS, STEPS_PER_EPOCH = 42, 7
+ENTRIES = [entry.facts.get("example", entry.name) for entry in SCHEDULES]
+COMPOSED = [
+    "warmup(5%) + cosine",
+    "3*(warmup(2%, from=0) + cosine(duration=30%))",
+    "warmup(1ep) + plateau(patience=0)",
+    "cosine(update=epoch)",
+    "warmup(10it) + SequentialLR([ConstantLR, MultiplicativeLR('0.9')], milestones=[2])",
+]
+
+
+def sgd(*lrs: float | torch.Tensor) -> SGD:
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in lrs]
+    return SGD(groups, lr=0.1, momentum=0.5)
+
+
+def adamw(*lrs: float | torch.Tensor) -> AdamW:
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in lrs]
+    return AdamW(groups, lr=0.1, betas=(0.5, 0.99), capturable=False)
+
+
+def losses(epoch: int) -> dict[str, float]:
+    """Metrics that stop improving after a while."""
+    return {"val_loss": max(0.5, 1 - epoch / 4), "val_accuracy": min(0.5, epoch / 4)}
+
+
+def walk(scheduler: Any, first: int, last: int) -> list[list[float]]:
+    """The LR of each group at the steps from `first` to before `last`, stepped in order."""
+    rows = []
+    for step in range(first, last):
+        rows.append([float(group["lr"]) for group in scheduler.optimizer.param_groups])
+        scheduler.optimizer.step()
+        scheduler.step()
+        if (step + 1) % STEPS_PER_EPOCH == 0 and any(scheduler._metrics):
+            scheduler.observe(losses(step // STEPS_PER_EPOCH))
+    return rows
+
+
+@pytest.mark.parametrize("spec", [*ENTRIES, *COMPOSED])
+def test_gives_the_lr_of_the_schedule_at_every_step(spec: str) -> None:
+    schedule = parse(spec)
+    optimizer = sgd(0.1, 0.01)
+    scheduler = to_torch(spec, optimizer, steps=STEPS, steps_per_epoch=STEPS_PER_EPOCH)
+    assert isinstance(scheduler, LRScheduler)
+    bounds = [schedule.bind(lr, STEPS, STEPS_PER_EPOCH) for lr in (0.1, 0.01)]
+    rows = walk(scheduler, 0, STEPS)
+    for step, row in enumerate(rows):
+        if step and step % STEPS_PER_EPOCH == 0 and schedule.adaptive:
+            for bound in bounds:
+                bound.observe(losses(step // STEPS_PER_EPOCH - 1), step // STEPS_PER_EPOCH - 1)
+        assert row == [bound.lr(step) for bound in bounds]
+    assert scheduler.get_last_lr() == [bound.lr(STEPS) for bound in bounds] or schedule.adaptive
+
+
+@pytest.mark.parametrize("spec", [*ENTRIES, *COMPOSED])
+@pytest.mark.parametrize("stop", [1, 7, 20, 41])
+def test_resumes_from_its_own_state_alone(spec: str, stop: int) -> None:
+    """Through a weights-only file, into a fresh optimizer that knows nothing."""
+    one = to_torch(spec, sgd(0.1, 0.01), STEPS, STEPS_PER_EPOCH)
+    walk(one, 0, stop)
+    file = io.BytesIO()
+    torch.save(one.state_dict(), file)
+    rest = walk(one, stop, STEPS)
+
+    file.seek(0)
+    other = to_torch(spec, sgd(0.1, 0.01), STEPS, STEPS_PER_EPOCH)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    momenta = [group["momentum"] for group in other.optimizer.param_groups]
+    bound = parse(spec).bind(0.1, STEPS, STEPS_PER_EPOCH)
+    assert momenta[0] == (0.5 if bound.momentum(stop) is None else bound.momentum(stop))
+    assert walk(other, stop, STEPS) == rest
+
+
+def test_state_is_the_step_counter() -> None:
+    scheduler = to_torch("onecycle", sgd(0.1), STEPS, STEPS_PER_EPOCH)
+    walk(scheduler, 0, 5)
+    assert scheduler.state_dict() == {"last_epoch": 5}
+
+
+@pytest.mark.parametrize("first", ["scheduler", "optimizer"])
+def test_loads_before_or_after_the_optimizer(first: str) -> None:
+    one = to_torch("warmup(5%) + cosine", adamw(0.1), STEPS, STEPS_PER_EPOCH)
+    walk(one, 0, 20)
+    states = copy.deepcopy((one.state_dict(), one.optimizer.state_dict()))
+    rest = walk(one, 20, STEPS)
+    fresh = adamw(0.1)
+    if first == "optimizer":  # even before the scheduler is made: initial_lr is the base
+        fresh.load_state_dict(states[1])
+    other = to_torch("warmup(5%) + cosine", fresh, STEPS, STEPS_PER_EPOCH)
+    other.load_state_dict(states[0])
+    if first == "scheduler":
+        fresh.load_state_dict(states[1])
+    assert walk(other, 20, STEPS) == rest
+
+
+def test_ignores_what_else_writes_the_lr() -> None:
+    scheduler = to_torch("exponential", sgd(0.1), STEPS, STEPS_PER_EPOCH)
+    scheduler.optimizer.param_groups[0]["lr"] = 77.0
+    scheduler.optimizer.step()
+    scheduler.step()
+    table = parse("exponential").table(lr=0.1, steps=STEPS, steps_per_epoch=STEPS_PER_EPOCH)
+    assert scheduler.get_last_lr() == [table[1]]
+
+
+def test_fills_a_tensor_lr_in_place() -> None:
+    tensor = torch.tensor(0.1, dtype=torch.float64)
+    optimizer = sgd(tensor, 0.01)
+    held = optimizer.param_groups[0]["lr"]
+    scheduler = to_torch("cosine", optimizer, STEPS, STEPS_PER_EPOCH)
+    table = parse("cosine").table(lr=0.1, steps=STEPS, steps_per_epoch=STEPS_PER_EPOCH)
+    assert [row[0] for row in walk(scheduler, 0, 30)] == table[:30]
+    scheduler.load_state_dict({"last_epoch": 11})
+    assert optimizer.param_groups[0]["lr"] is held and float(held) == table[11]
+    last = scheduler.get_last_lr()[0]
+    assert isinstance(last, torch.Tensor) and last is not held
+    assert isinstance(optimizer.param_groups[1]["lr"], float)
+
+
+def test_each_group_may_have_its_own_schedule() -> None:
+    scheduler = to_torch(["constant", "linear"], sgd(1e-4, 1e-3), 4, 4)
+    assert walk(scheduler, 0, 4) == [
+        pytest.approx([1e-4, lr]) for lr in (1e-3, 7.5e-4, 5e-4, 2.5e-4)
+    ]
+    with pytest.raises(UsageError, match="1 schedules for 2 parameter groups"):
+        to_torch(["constant"], sgd(1e-4, 1e-3), 4, 4)
+
+
+@pytest.mark.parametrize("spec", ["onecycle", "OneCycleLR(max_lr=0.3)", "CyclicLR(step_size_up=9)"])
+@pytest.mark.parametrize("make", [sgd, adamw])
+def test_cycles_the_momentum(spec: str, make: Any) -> None:
+    optimizer: Optimizer = make(0.1, 0.01)
+    scheduler = to_torch(spec, optimizer, STEPS, STEPS_PER_EPOCH)
+    bound = parse(spec).bind(0.1, STEPS, STEPS_PER_EPOCH)
+    seen = []
+    for _ in range(STEPS):
+        group = optimizer.param_groups[1]
+        seen.append(group["betas"][0] if "betas" in group else group["momentum"])
+        optimizer.step()
+        scheduler.step()
+    assert seen == [bound.momentum(step) for step in range(STEPS)]
+    assert len(set(seen)) > 5
+    if make is adamw:
+        assert optimizer.param_groups[1]["betas"][1] == 0.99
+
+
+def test_leaves_an_optimizer_without_momentum_alone() -> None:
+    optimizer = Adagrad([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = to_torch("onecycle", optimizer, STEPS, STEPS_PER_EPOCH)
+    optimizer.step()
+    scheduler.step()
+    assert "momentum" not in optimizer.param_groups[0]
+
+
+@pytest.mark.parametrize("way", ["after all steps", "instead of the last", "instead of all"])
+def test_plateau_is_told_its_metric_by_step(way: str) -> None:
+    """As in torch's own plateau, whichever way the batches are counted."""
+    values = [1.0, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8]
+    reference = ReduceLROnPlateau(sgd(0.1), patience=1, factor=0.5)
+    optimizer = sgd(0.1)
+    scheduler = to_torch(
+        "plateau(patience=1, factor=0.5)", optimizer, 7 * len(values), STEPS_PER_EPOCH
+    )
+    calls = {"after all steps": 7, "instead of the last": 6, "instead of all": 0}[way]
+    for epoch, value in enumerate(values):
+        for _ in range(calls):
+            optimizer.step()
+            scheduler.step()
+        scheduler.step(torch.tensor(value, dtype=torch.float64))
+        reference.step(value)
+        assert scheduler.last_epoch == 7 * (epoch + 1)
+        assert scheduler.get_last_lr() == pytest.approx(reference.get_last_lr(), rel=1e-12)
+    assert scheduler.get_last_lr()[0] < 0.1
+
+
+def test_plateau_resumes_with_what_it_has_seen() -> None:
+    spec = "plateau(patience=2)"
+    one = to_torch(spec, sgd(0.1), 70, STEPS_PER_EPOCH)
+    for _ in range(3):
+        one.step(1.0)
+    other = to_torch(spec, sgd(0.1), 70, STEPS_PER_EPOCH)
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    one.step(1.0)
+    other.step(1.0)
+    assert other.get_last_lr() == one.get_last_lr() == pytest.approx([0.01])
+
+
+def test_metrics_by_name_and_their_faults() -> None:
+    scheduler = to_torch("plateau(val_accuracy, patience=0)", sgd(0.1), 70, STEPS_PER_EPOCH)
+    scheduler.step({"val_loss": 1.0, "val_accuracy": 0.5})
+    with pytest.raises(UsageError, match="val_accuracy"):
+        scheduler.step({"val_loss": 1.0})
+    with pytest.raises(UsageError, match="without one"):
+        to_torch("cosine", sgd(0.1), 70, STEPS_PER_EPOCH).step(0.5)
+    with pytest.raises(UsageError, match="not the state"):
+        scheduler.load_state_dict({"last_epoch": 3})
+    with pytest.raises(UsageError, match="not the state"):
+        to_torch("cosine", sgd(0.1), 70, STEPS_PER_EPOCH).load_state_dict({"epoch": 3})
+
+
+def test_warns_like_torch_when_the_order_is_wrong() -> None:
+    scheduler = to_torch("cosine", sgd(0.1), STEPS, STEPS_PER_EPOCH)
+    with pytest.warns(UserWarning, match="before `optimizer.step"):
+        scheduler.step()
+
+
+def test_a_base_lr_of_zero_is_refused() -> None:
+    with pytest.raises(UsageError, match="base learning rate"):
+        to_torch("cosine", sgd(0.0), STEPS, STEPS_PER_EPOCH)
+
+
+def half_cosine(optimizer: Optimizer, floor: float = 0.0) -> LRScheduler:
+    return CosineAnnealingLR(optimizer, T_max=10, eta_min=floor)
+
+
+def one_cycle(optimizer: Optimizer) -> LRScheduler:
+    return OneCycleLR(optimizer, max_lr=0.5, total_steps=10)
+
+
+def no_scheduler(optimizer: Optimizer) -> float:
+    return 0.1
+
+
+def needs_a_metric(optimizer: Optimizer) -> ReduceLROnPlateau:
+    return ReduceLROnPlateau(optimizer)
+
+
+def fails(optimizer: Optimizer) -> LRScheduler:
+    raise ZeroDivisionError("the user's own")
+
+
+def test_a_factory_becomes_a_table() -> None:
+    motion = from_factory(half_cosine, lr=0.2, counts=10, arguments={"floor": 0.1})
+    wanted = [0.1 + 0.1 * (1 + math.cos(math.pi * count / 10)) / 2 for count in range(10)]
+    assert [motion.lr(count) for count in range(10)] == pytest.approx(wanted, rel=1e-12)
+    assert motion.lr(99) == motion.lr(9)
+    assert motion.momentum is None
+
+
+def test_a_factory_may_cycle_the_momentum() -> None:
+    motion = from_factory(one_cycle, lr=0.2, counts=10, arguments={})
+    assert motion.momentum is not None
+    assert [motion.momentum(count) for count in (0, 2, 9)] == pytest.approx([0.95, 0.85, 0.95])
+
+
+def test_a_factory_by_its_name_in_a_spec() -> None:
+    schedule = parse(f"{__name__}:half_cosine(floor=0.05)")
+    table = schedule.table(lr=0.2, steps=20, steps_per_epoch=2)
+    wanted = from_factory(half_cosine, 0.2, 10, {"floor": 0.05})
+    assert table == [wanted.lr(step // 2) for step in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("factory", "fault", "message"),
+    [
+        (no_scheduler, UsageError, "not an LRScheduler"),
+        (needs_a_metric, UsageError, "needs a metric"),
+        (fails, ZeroDivisionError, "the user's own"),
+    ],
+)
+def test_faults_of_factories(factory: Any, fault: type[Exception], message: str) -> None:
+    with pytest.raises(fault, match=message):
+        from_factory(factory, 0.1, 10, {})

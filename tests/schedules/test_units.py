@@ -1,0 +1,59 @@
+"""Rounding, clocks, and boundaries that are exact however far away."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lrbench.schedules.units import Clock, Intervals, Length, half_up, number_text
+
+
+@given(st.floats(1e-12, 1e18) | st.integers(0, 10**15).map(float))
+@settings(deadline=None)
+def test_number_text_reads_back(value: float) -> None:
+    assert float(number_text(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("length", "steps"),
+    [(Length(3), 21), (Length(0.5), 4), (Length(5, "it"), 5), (Length(2.5, "it"), 3),
+     (Length(10, "%"), 11), (Length(0.001, "%"), 1), (Length(250, "%"), 263)],
+)  # fmt: skip
+def test_lengths_in_steps(length: Length, steps: int) -> None:
+    """7 steps an epoch, 105 steps in all; halves go up, and nothing is shorter than a step."""
+    assert length.steps(Clock.of_run(105, 7)) == steps
+
+
+def test_percent_is_of_the_run_inside_a_phase_too() -> None:
+    phase = Clock.of_run(1000, 100).phase(start=600, steps=400)
+    assert Length(5, "%").on(phase) == 50
+    assert phase.epochs == 4
+
+
+@given(st.integers(1, 50), st.sampled_from([1, 2, 3, 5]), st.integers(0, 10**24))
+@settings(deadline=None)
+def test_whole_intervals_are_integer_arithmetic(size: int, growth: int, step: int) -> None:
+    index, start, end = Intervals.of(size, growth).at(step)
+    assert start <= step < end
+    before = range(index) if growth > 1 else ()
+    assert start == (sum(size * growth**i for i in before) if growth > 1 else size * index)
+    assert end - start == size * growth**index
+
+
+@given(st.floats(1, 500), st.floats(1, 4), st.integers(0, 10**6))
+@settings(deadline=None)
+def test_intervals_tile_the_time(size: float, growth: float, step: int) -> None:
+    intervals = Intervals.of(size, growth)
+    index, start, end = intervals.at(step)
+    assert start <= step < end
+    assert intervals.boundary(index) == start
+    assert intervals.at(end)[1] == end
+    if start:
+        assert intervals.at(start - 1)[2] == start
+
+
+def test_growth_so_near_to_one_that_it_is_one() -> None:
+    intervals = Intervals.of(10, 1 + 1e-15)
+    assert intervals.at(10**6)[1] <= 10**6
+    assert half_up(-0.5) == 0
