@@ -136,7 +136,7 @@ class CompareSpec(Frozen):
 
     recipe: Recipe = Recipe()
     schedules: Schedules = DEFAULT_SCHEDULES
-    epochs: Annotated[int, Field(ge=1)] = 2
+    epochs: Annotated[int, Field(ge=1)] = 1
     lrs: tuple[Positive, ...] = ()
     lr_points: Annotated[int, Field(ge=1)] = 5
     lr_factor: Annotated[Finite, Field(gt=1)] = 2.0
@@ -166,7 +166,7 @@ class CompareSpec(Frozen):
     @property
     def range_test(self) -> FindSpec:
         """The range test that centres the grid of learning rates: on this very recipe."""
-        return self.find.model_copy(update={"recipe": self.recipe})
+        return self.find.model_copy(update={"recipe": self.recipe, "max_stable": False})
 
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""

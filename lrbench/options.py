@@ -36,7 +36,6 @@ FIELD_OPTIONS = {
     "lrs": "lr",
     "time_budget_s": "time_budget",
 }
-QUICK_LR_POINTS = 3
 
 
 def merged(given: Options, config: Path | None, allowed: tuple[str, ...]) -> dict[str, Any]:
@@ -121,13 +120,8 @@ def find_spec(options: Options) -> FindSpec:
 
 
 def compare_spec(options: Options) -> CompareSpec:
-    """Raises UsageError: a value that cannot be meant.
-
-    Without `epochs` and `lr_points` the plan is the quick one: 2 epochs, 3 learning rates.
-    """
+    """Raises UsageError: a value that cannot be meant."""
     fields = {name: options[name] for name in COMPARE if name in options}
-    if "epochs" not in fields and "time_budget" not in fields:
-        fields.setdefault("lr_points", QUICK_LR_POINTS)
     if "schedule" in fields:
         fields["schedules"] = tuple(_listed(fields.pop("schedule")))
     fields["lrs"] = learning_rates(fields.pop("lr", "auto"))

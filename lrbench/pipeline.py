@@ -10,6 +10,7 @@ from lrbench.errors import UsageError
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.experiment import CompareSpec, TrialSpec
 from lrbench.plan import Plan, plan
+from lrbench.rangetest.find import VERIFY_PROBES
 from lrbench.records import Record
 from lrbench.schedules import parse
 from lrbench.store import RunDir
@@ -99,13 +100,16 @@ def manifest(spec: CompareSpec, bench: Workbench) -> dict[str, Any]:
 def work(spec: CompareSpec, steps_per_epoch: int) -> dict[str, dict[str, int]]:
     """Trials, steps and training samples of each stage of a comparison with nothing done yet.
 
-    Extensions of the grid are not in it: whether they come is only known after tuning.
+    The range test counts with all its short trainings. Extensions of the grid are not in it:
+    whether they come is only known after tuning.
     """
     tuned = sum(parse(name).fixed_lr is None for name in spec.schedules)
     points = spec.lr_points if spec.auto else len(spec.lrs)
     trial_steps = spec.epochs * steps_per_epoch
+    verifying = 0 if spec.find.verify is False else VERIFY_PROBES * spec.find.verify_steps
+    sweeps = len(spec.find.seeds)
     counts = {
-        "find": (len(spec.find.seeds) if spec.auto else 0, spec.find.points),
+        "find": (sweeps if spec.auto else 0, spec.find.points + verifying // sweeps),
         "tune": (points * tuned if points > 1 else 0, trial_steps),
         "final": (spec.seeds * len(spec.schedules), trial_steps),
     }

@@ -110,9 +110,16 @@ class Registry(Generic[T]):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest of the known names, or all when none is near."""
+    """A hint that names the nearest of the known names, or all when none is near.
+
+    >>> did_you_mean("lenets", ["lenet", "resnet8"]), did_you_mean("?", ["lenet", "resnet8"])
+    ('did you mean lenet?', 'known: lenet, resnet8')
+    """
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    if near:
-        return "did you mean " + " or ".join(near) + "?"
-    return "known: " + ", ".join(names)
+    likeness = {other: difflib.SequenceMatcher(None, name, other).ratio() for other in names}
+    best = max(likeness.values(), default=0.0)
+    if best < 0.5:
+        return "known: " + ", ".join(names)
+    names.sort(key=likeness.__getitem__, reverse=True)
+    near = [other for other in names if likeness[other] > best - 0.1]
+    return "did you mean " + " or ".join(near[:3]) + "?"

@@ -1,2 +1,94 @@
-# NOTE to the analysis helper: your pairs.py was overwritten by accident (by the lead). Please save your own version again.
-raise ImportError("analysis helper: save your pairs.py again, it was overwritten by accident")
+"""Differences between schedules, paired by seed: paired t intervals and Holm's correction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """All differences `row - column` between k schedules; every array is k x k.
+
+    `n` common seeds; `mean` and `sd` of the difference (the sd is floored); `half` the half-width
+    of its paired t interval; `p` two-sided; `equal` where the two agree in every common seed.
+    NaN where there are fewer than two common seeds.
+    """
+
+    n: Floats
+    mean: Floats
+    sd: Floats
+    half: Floats
+    p: Floats
+    equal: Bools
+
+
+def compare_pairs(values: Floats, floor: float = 0.0, confidence: float = 0.95) -> Pairs:
+    """Paired t statistics for all pairs of columns of `values` (seeds x schedules, NaN where a
+    value is missing), over the seeds that both columns have.
+
+    t = mean / (sd / √n) with n - 1 degrees of freedom (Student 1908). The sd is at least `floor`;
+    differences that are all zero are an exact tie with p = 1. The percentile bootstrap would call
+    a fifth of all ties a difference at three to five seeds.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    differences = values[:, :, None] - values[:, None, :]
+    present = np.isfinite(differences)
+    n = present.sum(axis=0).astype(float)
+    enough = n >= 2
+    filled = np.where(present, differences, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(n > 0, filled.sum(axis=0) / n, np.nan)
+        squares = np.where(present, (filled - mean) ** 2, 0.0).sum(axis=0)
+        sd = np.where(enough, np.sqrt(squares / (n - 1)), np.nan)
+        equal = enough & (filled == 0).all(axis=0)
+        sd = np.where(equal, 0.0, np.maximum(sd, floor))
+        error = sd / np.sqrt(n)
+        p = 2 * stdtr(n - 1, -np.abs(mean) / error)
+        half = stdtrit(n - 1, (1 + confidence) / 2) * error
+    p = np.where(equal, 1.0, np.where(enough, p, np.nan))
+    return Pairs(n, mean, sd, np.where(enough, half, np.nan), p, equal)
+
+
+def holm(p: Floats) -> Floats:
+    """p-values corrected for having looked at all of them (Holm 1979): the i-th smallest of m is
+    multiplied by m - i + 1, and none may be below one before it. NaN is no test and stays NaN.
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = np.full(p.shape, np.nan)
+    tested = np.flatnonzero(np.isfinite(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
+    return adjusted
+
+
+def holm_all_pairs(p: Floats) -> Floats:
+    """Holm over all pairs of a symmetric k x k matrix; the diagonal is NaN."""
+    upper = np.triu_indices(len(p), 1)
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[upper] = holm(p[upper])
+    return np.where(np.isfinite(adjusted), adjusted, adjusted.T)
+
+
+def mean_interval(values: Floats, floor: float, confidence: float) -> tuple[float, float, float]:
+    """(mean, sd, half-width of the t interval of the mean). The sd is as measured; the interval
+    takes it to be at least `floor`. NaN where there are too few values."""
+    from scipy.special import stdtrit
+
+    kept = values[np.isfinite(values)]
+    if not len(kept):
+        return float("nan"), float("nan"), float("nan")
+    if len(kept) == 1:
+        return float(kept[0]), float("nan"), float("nan")
+    sd = float(kept.std(ddof=1))
+    quantile = float(stdtrit(len(kept) - 1, (1 + confidence) / 2))
+    return float(kept.mean()), sd, quantile * max(sd, floor) / float(np.sqrt(len(kept)))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrbench.analysis.standing import Standing
 
 POWER = 0.8
 MOST_SEEDS = 100_000
@@ -52,3 +57,48 @@ def seeds_needed(difference: float, sd: float, alpha: float, power: float = POWE
         found = power_of(difference, sd, middle, alpha) >= power
         low, high = (low, middle) if found else (middle, high)
     return high
+
+
+@dataclass(frozen=True)
+class Power:
+    """What one budget's final seeds could tell.
+
+    `sd` is the median over all pairs of the standard deviation of a difference; `detectable` the
+    true difference that is found with 80 % power at the level of the first step of Holm,
+    alpha / tests. `observed` is the difference of the best two, `needed` the seeds for it.
+    """
+
+    budget: int
+    n: int
+    tests: int
+    sd: float
+    detectable: float | None
+    first: str
+    second: str
+    observed: float
+    needed: int | None
+
+
+def power_facts(standing: Standing, alpha: float) -> Power | None:
+    """None where fewer than two schedules can be compared."""
+    judged = [place for place, letter in enumerate(standing.letters) if letter]
+    if len(judged) < 2:
+        return None
+    pairs, level = standing.pairs, alpha / max(1, standing.tests)
+    upper = np.triu_indices(len(judged), 1)
+    block = np.ix_(judged, judged)
+    sd = float(np.nanmedian(pairs.sd[block][upper]))
+    n = int(np.nanmedian(pairs.n[block][upper]))
+    first, second = judged[:2]
+    observed = abs(float(pairs.mean[first, second]))
+    return Power(
+        standing.budget,
+        n,
+        standing.tests,
+        sd,
+        detectable_difference(sd, n, level),
+        standing.names[first],
+        standing.names[second],
+        observed,
+        seeds_needed(observed, float(pairs.sd[first, second]), level),
+    )

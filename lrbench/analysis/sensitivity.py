@@ -69,7 +69,7 @@ def _grid(schedule: str, budget: int, columns: dict[str, Any], rows: Bools, star
     points = [(rows & (columns["lr"] == lr), done & (columns["lr"] == lr)) for lr in lrs]
     n = np.array([good.sum() for _, good in points], dtype=float)
     failed = np.array([there.sum() for there, _ in points], dtype=float) - n
-    losses = np.minimum(np.where(done, columns["val_loss"], start), start)
+    losses = np.fmin(np.where(done, columns["val_loss"], np.nan), start)
     return Grid(
         schedule,
         budget,

@@ -105,22 +105,71 @@ def carry_out(
     quiet: bool,
 ) -> Summary:
     """Run what is left of a comparison, showing progress, and write its files."""
-    from lrbench.report.live import live
-
     about = {
         "options": {name: _plain(value) for name, value in options.items()},
         "command_line": command_line("compare", options, run.path),
     }
-    written = time.monotonic()
-    with run.writer(), live(quiet=quiet) as show:
+    with run.writer(), progress(spec, bench, quiet=quiet) as show:
+        written = time.monotonic()
         for event in run_comparison(spec, run, bench, about, executor):
             show(event)
-            ended = isinstance(event, Trained) and any(
-                isinstance(record, TrialEnd) for record in event.records
-            )
-            if ended and time.monotonic() - written > REFRESH_S:
-                write_tables(summarised(spec, run, bench), run)
+            if _ended(event) and time.monotonic() - written > REFRESH_S:
+                write_tables(summarised(spec, run), run.path)
                 written = time.monotonic()
-        summary = summarised(spec, run, bench)
-        write_tables(summary, run)
+        summary = summarised(spec, run)
+        write_tables(summary, run.path)
+        write_plots(summary, run.path)
     return summary
+
+
+def _ended(event: Any) -> bool:
+    return isinstance(event, Trained) and any(isinstance(r, TrialEnd) for r in event.records)
+
+
+def summarised(spec: CompareSpec, run: RunDir) -> Summary:
+    """The analysis of what the run directory holds by now. Needs no torch."""
+    from lrbench.analysis import Question, summarise
+
+    manifest = run.manifest() or {}
+    data = manifest.get("data", {})
+    known = run.known()
+    settled = plan(spec, known.histories, known.finds, manifest["steps_per_epoch"])
+    wanted = [*settled.tuning, *settled.finals]
+    question = Question(
+        schedules=spec.schedules,
+        metric=spec.metric,
+        reference=spec.reference,
+        target_accuracy=spec.target_accuracy,
+        seeds=spec.seeds,
+        test_size=data.get("test"),
+        val_size=data.get("val"),
+        classes=data.get("classes"),
+        notices=settled.notices,
+    )
+    histories = [known.histories[t.id] for t in wanted if t.id in known.histories]
+    return summarise(histories, question)
+
+
+def tell(summary: Summary, spec: CompareSpec, run: RunDir, *, json: bool) -> int:
+    """Print the answer; give the exit code: 1 if a trial failed or a final one diverged."""
+    manifest = run.manifest() or {}
+    code = winner_code(summary, spec, manifest["steps_per_epoch"])
+    if json:
+        typer.echo(jsonlib.dumps(_document(summary, run, code), indent=2, ensure_ascii=False))
+    else:
+        from lrbench.report.console import final_tables
+
+        notify(summary.notices)
+        stdout().print(final_tables(summary, run.path, code))
+    trials = summary.trials
+    lost = trials[(trials.status == "failed") | ((trials.status == "diverged") & (trials.stage == "final"))]
+    return 1 if len(lost) else 0
+
+
+def winner_code(summary: Summary, spec: CompareSpec, steps_per_epoch: int) -> str:
+    """The torch lines for the schedule that ranks first, its LR filled in."""
+    from lrbench.schedules import code
+
+    first = summary.ranking.iloc[0]
+    steps = spec.epochs * steps_per_epoch
+    return code(parse(first.schedule), float(first.lr), steps, steps_per_epoch)

@@ -53,7 +53,7 @@ class Curve:
 
 
 def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
-    """Cut, clean and smooth a curve; None when fewer than two points count.
+    """Cut, clean and smooth a curve; None when fewer than four points count.
 
     Args:
         lrs: learning rates, rising, shape (n,).
@@ -64,7 +64,7 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
     last, end = ending(losses, CUT, noise)
     if end == "range" and len(losses) < len(lrs):
         end = "blew up"  # the sweep itself stopped
-    if last < 2:
+    if last < 4:
         return None
     u, loss = np.log10(lrs[:last]), losses[:last]
     clean = despike(loss)

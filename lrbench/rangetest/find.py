@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lrbench.experiment import FindSpec
 from lrbench.rangetest.probe import Probe, Prober
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+T = TypeVar("T")
 Event = FindProgress | FindResult
 
 SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
 VERIFY_SEEDS = 2
+VERIFY_PROBES = 7 * VERIFY_SEEDS  # trainings that a verification usually takes
 STABLE_RATIO = 1.1  # the bracket of the stable limit
 
 
@@ -91,7 +93,7 @@ def _verified(
     spec: FindSpec, prober: Prober, lr: float
 ) -> Generator[FindProgress, None, Verification]:
     seeds = spec.seeds[:VERIFY_SEEDS]
-    return (yield from _reported("verify", verify(prober, lr, seeds), 7 * len(seeds)))
+    return (yield from _reported("verify", verify(prober, lr, seeds), VERIFY_PROBES))
 
 
 def _stable(
@@ -109,14 +111,17 @@ def _stable(
     return (yield from _reported("stability", search, 5))
 
 
-def _reported(stage: Stage, probes: Generator[Probe, None, Any], total: int) -> Any:
+def _reported(
+    stage: Stage, probes: Generator[Probe, None, T], total: int
+) -> Generator[FindProgress, None, T]:
     """Turn probes into progress; the total grows when there are more than were expected."""
     done = 0
     while True:
         try:
             probe = next(probes)
         except StopIteration as end:
-            return end.value
+            found: T = end.value
+            return found
         done += 1
         yield FindProgress(stage, probe.seed, done, max(total, done), probe.lr, probe.loss)
 

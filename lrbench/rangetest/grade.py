@@ -15,7 +15,7 @@ Grade = Literal["ok", "weak", "none"]
 
 # Set on noise of other shapes than the tests': normal, uniform, Student's t and autoregressive,
 # 20 to 400 points, 300 draws each (99 % of normal noise lies below 6 at 100 points).
-SURE, LIKELY = 12.0, 6.0  # standard errors that a fall must have for ok, for weak
+SURE, LIKELY = 9.0, 6.0  # standard errors that a fall must have for ok, for weak
 SHORT = 20  # fewer points make the noise itself uncertain: more errors are asked for
 FEW = 20
 DISAGREE = 0.5  # decades between the 10th and the 90th percentile of the seeds

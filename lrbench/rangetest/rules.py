@@ -94,14 +94,17 @@ def slide(curve: Curve) -> float:
     The answer is the interval's left end. Source: fastai's "slide" rule (the interval slide rule
     of ESRI), whose interval is 15 of 100 points over 8 decades = 1.2 decades; its tolerance, an
     absolute loss, is here 5 % of the steepest slope, so that the loss's scale does not matter.
+    It starts where the loss has risen half its fall: what a wrecked network does says nothing.
     """
     interval = 1.2
-    slope = curve.smooth.slope
-    tolerance = 0.05 * float(np.abs(slope[: curve.bottom + 1]).max())
-    for right in range(len(slope) - 1, 0, -1):
+    value, slope, bottom = curve.smooth.value, curve.smooth.slope, curve.bottom
+    tolerance = 0.05 * float(np.abs(slope[: bottom + 1]).max())
+    risen = np.flatnonzero(value[bottom:] >= value[bottom] + curve.drop / 2)
+    last = bottom + int(risen[0]) if len(risen) else len(slope) - 1
+    for right in range(last, 0, -1):
         left = float(curve.u[right]) - interval
         if left < curve.u[0]:
             break
-        if abs(slope[right] - np.interp(left, curve.u, slope)) <= tolerance:
+        if slope[right] - np.interp(left, curve.u, slope) <= tolerance:
             return left
     return max(float(curve.u[curve.bottom]) - interval, float(curve.u[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +26,16 @@ class Smooth:
 
 
 def smooth(u: Floats, y: Floats, window: float) -> Smooth:
-    """Fit a line to the neighbourhood of each point, and take its value and slope there.
+    """Fit the neighbourhood of each point: a parabola gives its value, a line its slope.
 
-    Local linear regression with tricube weights over `window` decades (Cleveland, "Robust
-    locally weighted regression", JASA 1979, without the robust iterations). The kernel is
-    symmetric, so a curve is blurred but not shifted; an exponential moving average, which other
-    finders use, shifts it by half a decade.
+    Local regression with tricube weights over `window` decades (Cleveland, "Robust locally
+    weighted regression", JASA 1979, without the robust iterations). The kernel is symmetric, so
+    a curve is blurred but not shifted; an exponential moving average, which other finders use,
+    shifts it by half a decade. The parabola keeps a narrow minimum deep; away from the ends its
+    slope is the line's, and at the ends the line's is far steadier.
 
     Args:
-        u: log10 of the learning rates, rising, shape (n,), n >= 2.
+        u: log10 of the learning rates, rising, shape (n,), n >= 4.
         y: losses, finite, shape (n,).
         window: full width of the kernel in decades.
     """
@@ -49,15 +51,17 @@ def smooth(u: Floats, y: Floats, window: float) -> Smooth:
 
 
 def _weights(u: Floats, i: int, window: float) -> Floats:
-    """The weights of all points in the value and in the slope of the line at point i."""
+    """The weights of all points in the value and in the slope at point i."""
     distance = np.abs(u - u[i])
-    reach = np.partition(distance, min(2 * NEIGHBOURS, len(u) - 1))[min(2 * NEIGHBOURS, len(u) - 1)]
-    half = max(window / 2, 1.001 * reach)
+    nearest = min(2 * NEIGHBOURS, len(u) - 1)
+    half = max(window / 2, 1.001 * float(np.partition(distance, nearest)[nearest]))
     kernel = np.clip(1 - (distance / half) ** 3, 0, None) ** 3
+    x = (u - u[i]) / half
+    powers = np.stack([np.ones_like(x), x, x * x])
+    value = np.linalg.solve((powers * kernel) @ powers.T, powers * kernel)[0]
     kernel /= kernel.sum()
-    offset = u - kernel @ u
-    slope = kernel * offset / (kernel @ offset**2)
-    return np.stack([kernel + slope * (u[i] - kernel @ u), slope])
+    offset = x - kernel @ x
+    return np.stack([value, kernel * offset / (kernel @ offset**2) / half])
 
 
 def despike(y: Floats) -> Floats:
@@ -87,6 +91,6 @@ def noise_sd(y: Floats, smoothed: Floats) -> float:
     if len(y) < 3:
         return 0.0
     bends = y[1:-1] - (y[:-2] + y[2:]) / 2
-    from_bends = 1.4826 * float(np.median(np.abs(bends))) / np.sqrt(1.5)
+    from_bends = 1.4826 * float(np.median(np.abs(bends))) / math.sqrt(1.5)
     from_rest = 1.4826 * float(np.median(np.abs(y - smoothed)))
     return max(from_bends, from_rest)

@@ -59,7 +59,8 @@ def largest_stable(
         else:
             high = probe
     if low is None or high is None:
-        return Stability(low.lr if low else None, high and outcome(high, ()), tuple(probes))
+        above = outcome(high, ()) if high else None
+        return Stability(low.lr if low else None, above, tuple(probes))
     while high.lr / low.lr > ratio:
         probe = prober(math.sqrt(low.lr * high.lr), seed)
         probes.append(probe)

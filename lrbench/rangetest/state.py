@@ -116,7 +116,7 @@ def random_state(own: Sequence[torch.Generator] = ()) -> Iterator[None]:
     import torch
 
     python, numpy, host = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
     states = [generator.get_state() for generator in own]
     try:
         yield

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, get_args
 from lrbench.registry import Entry
 from lrbench.schedules.base import Call, Phases, Repeat, Schedule
 from lrbench.schedules.bound import Bound
+from lrbench.schedules.code import code
 from lrbench.schedules.definitions import SCHEDULES, Curve, Definition, Family, Motion, register
 from lrbench.schedules.notices import check
 from lrbench.schedules.parse import parse
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bound", "Call", "Clock", "Curve", "Length", "Level", "Moment", "Motion", "Phases", "Repeat",
-    "Schedule", "catalogue", "check", "parse", "register", "to_torch",
+    "Schedule", "catalogue", "check", "code", "parse", "register", "to_torch",
 ]  # fmt: skip
 
 

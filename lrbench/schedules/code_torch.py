@@ -10,17 +10,17 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from lrbench.schedules.base import Call, Schedule, Segment
+from lrbench.schedules.base import Call, Segment
 from lrbench.schedules.expression import FUNCTIONS, Formula
 from lrbench.schedules.units import Clock, Intervals
 
+WIDTH = 80  # of a call that stays on one line
 MAX_PIECES = 12  # of a SequentialLR: more are easier to read as a formula
 
-Piece = tuple[int, str, dict[str, Any]]  # from this count of the phase on: class, arguments
-Pieces = list[Piece]
 Numbers = dict[str, Any]
 
 
@@ -28,61 +28,76 @@ class Words(str):
     """A piece of code, to be written as it is."""
 
 
+@dataclass(frozen=True)
+class Made:
+    """A class of torch with its arguments; an argument may hold others."""
+
+    name: str
+    arguments: Numbers
+
+
+Pieces = list[tuple[int, Made]]  # each from that count of the phase on
 CYCLES = Words("cycles_momentum")
-ONE = ("ConstantLR", {"factor": 1.0, "total_iters": 1})
+ONE = Made("ConstantLR", {"factor": 1.0, "total_iters": 1})
 
 
-def proposals(found: Sequence[Segment], lr: float, size: int) -> Iterator[tuple[str, Numbers]]:
+def proposals(found: Sequence[Segment], lr: float, size: int) -> Iterator[Made]:
     """What the phases may be in torch's classes, when `scheduler.step()` is called every `size`
     steps; the most natural one first."""
-    options = []
-    for segment in found:
-        count, rest = divmod(segment.clock.start, size)
-        if rest:
-            return
-        choices = pieces(segment.call, segment.clock, lr, size)
-        options.append([[(count + at, *made) for at, *made in choice] for choice in choices])
+    if any(segment.clock.start % size for segment in found):
+        return
+    options = [_phase(segment, lr, size) for segment in found]
     for choice in product(*options):
-        parts: Pieces = [piece for phase in choice for piece in phase]  # type: ignore[misc]
+        parts = [piece for phase in choice for piece in phase]
         if len(parts) == 1:
-            yield parts[0][1:]
+            yield parts[0][1]
         elif len(parts) <= MAX_PIECES:
-            nested = [(name, arguments) for _, name, arguments in parts]
-            starts = [start for start, _, _ in parts[1:]]
-            yield "SequentialLR", {"schedulers": nested, "milestones": starts}
+            nested = [made for _, made in parts]
+            milestones = [start for start, _ in parts[1:]]
+            yield Made("SequentialLR", {"schedulers": nested, "milestones": milestones})
 
 
-def pieces(call: Call, clock: Clock, lr: float, size: int) -> list[Pieces]:
-    """What one phase may be, on the clock of its calls of `scheduler.step()`."""
+def _phase(segment: Segment, lr: float, size: int) -> list[Pieces]:
+    """What one phase may be, in calls of `scheduler.step()` since the run began."""
+    call, clock = segment.call, segment.clock
     if ":" in call.name:
         return []
-    definition, arguments = call.definition, call.arguments
-    if definition.counts:
-        whole = filled(call, clock, lr)
-        return [[(0, call.name, whole)]] if whole is not None else []
-    propose = PROPOSALS.get(call.name)
-    if propose is None:
-        return []
-    return [[made] if isinstance(made, tuple) else made for made in propose(arguments, clock, lr, size)]
+    if call.definition.counts:
+        choices = [whole(call.name, **filled(call, clock, lr))]
+    else:
+        propose = PROPOSALS.get(call.name)
+        choices = propose(call.arguments, clock, lr, size) if propose else []
+    begin = clock.start // size
+    return [[(begin + start, made) for start, made in choice] for choice in choices]
+
+
+def whole(name: str, **arguments: Any) -> Pieces:
+    """One class for all of a phase."""
+    return [(0, Made(name, arguments))]
 
 
 def filled(call: Call, clock: Clock, lr: float) -> Numbers:
     """The arguments of one of torch's classes that must be written, those from the run included."""
-    counts = clock.counted(call.update or call.definition.update).steps
-    arguments = {**dict(call.args)}
+    counted = clock.counted(call.update or call.definition.update)
     given = {key: value for key, value in call.arguments.items() if value is not None}
-    for key, value in FROM_RUN.get(call.name, lambda *_: {})(given, counts, lr).items():
-        if key not in given:
-            arguments[key] = value
+    fill = FROM_RUN.get(call.name)
+    arguments = {**(fill(given, counted.steps, lr) if fill else {}), **dict(call.args)}
     if call.arguments.get("cycle_momentum"):
         arguments["cycle_momentum"] = CYCLES
-    arguments.pop("metric", None)
+    if "schedulers" in arguments:
+        schedulers = arguments["schedulers"]
+        starts = [0, *arguments.get("milestones", [0] * len(schedulers))]
+        clocks = [counted.phase(start, max(1, counted.steps - start)) for start in starts]
+        arguments["schedulers"] = [
+            Made(nested.name, filled(nested, own, lr))
+            for nested, own in zip(schedulers, clocks, strict=False)
+        ]
     return arguments
 
 
 def _one_cycle_from_run(given: Numbers, counts: int, lr: float) -> Numbers:
-    both = {"max_lr": lr}
-    return both if "epochs" in given else {**both, "total_steps": counts}
+    length = {} if {"epochs", "total_steps"} & set(given) else {"total_steps": counts}
+    return {"max_lr": lr, **length}
 
 
 def _cyclic_from_run(given: Numbers, counts: int, lr: float) -> Numbers:
@@ -104,140 +119,143 @@ FROM_RUN: dict[str, Callable[[Numbers, int, float], Numbers]] = {
 }
 
 
-def _constant(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _constant(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     factor = arguments["at"].of(lr) / lr
     if factor == 1:
-        return [(0, *ONE)]
-    return [(0, "ConstantLR", {"factor": factor, "total_iters": max(1, clock.steps // size)})]
+        return [[(0, ONE)]]
+    return [whole("ConstantLR", factor=factor, total_iters=max(1, clock.steps // size))]
 
 
-def _step(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _step(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     exact = clock.steps / 3 if arguments["size"] is None else arguments["size"].on(clock)
     stairs, gamma = Intervals.of(exact), arguments["gamma"]
     last = stairs.at(max(0, clock.steps - 1))[0]
     marks = [stairs.boundary(index) // size for index in range(1, min(last, 50) + 1)]
-    even = (0, "StepLR", {"step_size": max(1, round(exact / size)), "gamma": gamma})
-    return [even, (0, "MultiStepLR", {"milestones": marks, "gamma": gamma})]
+    even = whole("StepLR", step_size=max(1, round(exact / size)), gamma=gamma)
+    return [even, whole("MultiStepLR", milestones=marks, gamma=gamma)]
 
 
-def _multistep(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _multistep(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     marks = [moment.steps(clock) // size for moment in arguments["milestones"]]
-    return [(0, "MultiStepLR", {"milestones": marks, "gamma": arguments["gamma"]})]
+    return [whole("MultiStepLR", milestones=marks, gamma=arguments["gamma"])]
 
 
-def _exponential(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _exponential(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     gamma = arguments["gamma"]
     if gamma is None:
-        return [(0, "ExponentialLR", {"gamma": 0.01 ** (size / clock.steps)})]
+        return [whole("ExponentialLR", gamma=0.01 ** (size / clock.steps))]
     exact = gamma if size == clock.steps_per_epoch else gamma ** (size / clock.steps_per_epoch)
-    return [(0, "ExponentialLR", {"gamma": exact})]
+    return [whole("ExponentialLR", gamma=exact)]
 
 
-def _natural_exp(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _natural_exp(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     rate = -math.log(0.01) / clock.epochs if arguments["k"] is None else arguments["k"]
-    return [(0, "ExponentialLR", {"gamma": math.exp(-rate * size / clock.steps_per_epoch)})]
+    return [whole("ExponentialLR", gamma=math.exp(-rate * size / clock.steps_per_epoch))]
 
 
-def _multiplicative(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
-    return [(0, "MultiplicativeLR", {"lr_lambda": arguments["factor"]})]
+def _multiplicative(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
+    return [whole("MultiplicativeLR", lr_lambda=arguments["factor"])]
 
 
-def _polynomial(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
-    counts = max(1, clock.steps // size)
-    if arguments["to"].of(lr) == 0 and arguments.get("power", 1.0) != 1:
-        return [(0, "PolynomialLR", {"total_iters": counts, "power": arguments["power"]})]
-    end = arguments["to"].of(lr) / lr
-    return [
-        (0, "LinearLR", {"start_factor": 1.0, "end_factor": end, "total_iters": counts}),
-        (0, "PolynomialLR", {"total_iters": counts}),
-    ]
+def _polynomial(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
+    counts, end = max(1, clock.steps // size), arguments["to"].of(lr) / lr
+    if "power" in arguments and end == 0:
+        return [whole("PolynomialLR", total_iters=counts, power=arguments["power"])]
+    return [whole("LinearLR", start_factor=1.0, end_factor=end, total_iters=counts)]
 
 
-def _cosine(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
-    floor = arguments["min"].of(lr)
-    return [(0, "CosineAnnealingLR", {"T_max": max(1, clock.steps // size), "eta_min": floor})]
+def _cosine(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
+    floor = {"eta_min": low} if (low := arguments["min"].of(lr)) else {}
+    return [whole("CosineAnnealingLR", T_max=max(1, clock.steps // size), **floor)]
 
 
-def _sgdr(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _sgdr(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     mult, period = arguments["mult"], arguments["period"]
     exact = clock.steps / (1 + mult + mult**2) if period is None else period.on(clock)
-    made = {"T_0": max(1, round(exact / size)), "T_mult": max(1, round(mult))}
-    return [(0, "CosineAnnealingWarmRestarts", {**made, "eta_min": arguments["min"].of(lr)})]
+    floor = {"eta_min": low} if (low := arguments["min"].of(lr)) else {}
+    first, times = max(1, round(exact / size)), max(1, round(mult))
+    return [whole("CosineAnnealingWarmRestarts", T_0=first, T_mult=times, **floor)]
 
 
-def _warmup(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _warmup(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     counts = max(1, clock.steps // size)
     if arguments["from"] is None:
-        if counts == 1:
-            return [(0, *ONE)]
-        made = {"start_factor": size / clock.steps, "total_iters": counts - 1}
-        return [(0, "LinearLR", made)]
+        return [[(0, _rise(counts))]]
     factor = arguments["from"].of(lr) / lr
-    if arguments["shape"] == "constant":
-        return [(0, "ConstantLR", {"factor": factor, "total_iters": counts})]
-    return [(0, "LinearLR", {"start_factor": factor, "total_iters": counts})]
+    name = "ConstantLR" if arguments["shape"] == "constant" else "LinearLR"
+    key = "factor" if arguments["shape"] == "constant" else "start_factor"
+    return [whole(name, **{key: factor, "total_iters": counts})]
 
 
-def _cyclic(mode: str) -> Callable[[Numbers, Clock, float, int], list[Any]]:
-    def propose(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _rise(counts: int) -> Made:
+    """(n+1)/W of the base LR: the peak at the last count."""
+    if counts == 1:
+        return ONE
+    return Made("LinearLR", {"start_factor": 1 / counts, "total_iters": counts - 1})
+
+
+def _cyclic(mode: str) -> Callable[[Numbers, Clock, float, int], list[Pieces]]:
+    def propose(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
         half, extra = arguments["half"], {}
         if mode == "exp_range":
             gamma = arguments["gamma"]
             extra["gamma"] = 0.1 ** (1 / clock.steps) if gamma is None else gamma
         steps = clock.steps / 4 if half is None else half.on(clock)
         made = {"base_lr": arguments["min"].of(lr), "max_lr": lr, "step_size_up": steps / size}
-        return [(0, "CyclicLR", {**made, "mode": mode, **extra, "cycle_momentum": False})]
+        return [whole("CyclicLR", **made, mode=mode, **extra, cycle_momentum=False)]
 
     return propose
 
 
-def _onecycle(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
-    momenta = {key: arguments[key] for key in ("base_momentum", "max_momentum")}
+def _onecycle(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     return [
-        (0, "OneCycleLR", {
-            "max_lr": lr,
-            "total_steps": max(1, clock.steps // size),
-            "pct_start": float(arguments["peak_at"].on(clock) / clock.steps),
-            "anneal_strategy": arguments["anneal"],
-            "cycle_momentum": CYCLES if arguments["cycle_momentum"] else False,
-            **momenta,
-            "div_factor": arguments["div"],
-            "final_div_factor": arguments["final_div"],
-        })
-    ]  # fmt: skip
+        whole(
+            "OneCycleLR",
+            max_lr=lr,
+            total_steps=max(1, clock.steps // size),
+            pct_start=float(arguments["peak_at"].on(clock) / clock.steps),
+            anneal_strategy=arguments["anneal"],
+            cycle_momentum=CYCLES if arguments["cycle_momentum"] else False,
+            base_momentum=arguments["base_momentum"],
+            max_momentum=arguments["max_momentum"],
+            div_factor=arguments["div"],
+            final_div_factor=arguments["final_div"],
+        )
+    ]
 
 
-def _wsd(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
-    counts = max(1, clock.steps // size)
+def _wsd(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
+    counts = clock.steps // size
     rise = arguments["warmup"].steps(clock) // size
     fall = arguments["decay"].steps(clock) // size
     low = arguments["to"].of(lr)
-    linear = ("LinearLR", {"start_factor": 1.0, "end_factor": low / lr, "total_iters": fall})
-    down = {"linear": linear, "cosine": ("CosineAnnealingLR", {"T_max": fall, "eta_min": low})}
-    if arguments["shape"] not in down or min(rise, fall, counts - fall - rise) < 1:
+    if arguments["shape"] == "sqrt" or min(rise, fall, counts - fall - rise) < 1:
         return []
-    up = ("LinearLR", {"start_factor": 1 / rise, "total_iters": rise - 1}) if rise > 1 else ONE
-    return [[(0, *up), (rise, *ONE), (counts - fall, *down[arguments["shape"]])]]
+    down = _fall(low / lr, fall)
+    if arguments["shape"] == "cosine":
+        down = Made("CosineAnnealingLR", {"T_max": fall, "eta_min": low})
+    return [[(0, _rise(rise)), (rise, ONE), (counts - fall, down)]]
 
 
-def _knee(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _fall(end: float, counts: int) -> Made:
+    return Made("LinearLR", {"start_factor": 1.0, "end_factor": end, "total_iters": counts})
+
+
+def _knee(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     counts, hold = clock.steps // size, arguments["explore"].steps(clock) // size
-    rest = max(1, counts - hold)
-    fall = ("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": rest})
-    return [[(0, *ONE), (hold, *fall)]]
+    return [[(0, ONE), (hold, _fall(0.0, max(1, counts - hold)))]]
 
 
-def _slanted(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Any]:
+def _slanted(arguments: Numbers, clock: Clock, lr: float, size: int) -> list[Pieces]:
     counts, top = clock.steps // size, arguments["cut"].steps(clock) // size
     low = 1 / arguments["ratio"]
     if not 0 < top < counts:
         return []
-    up = ("LinearLR", {"start_factor": low, "total_iters": top})
-    down = {"start_factor": 1.0, "end_factor": low, "total_iters": counts - top}
-    return [[(0, *up), (top, "LinearLR", down)]]
+    up = Made("LinearLR", {"start_factor": low, "total_iters": top})
+    return [[(0, up), (top, _fall(low, counts - top))]]
 
 
-PROPOSALS: dict[str, Callable[[Numbers, Clock, float, int], list[Any]]] = {
+PROPOSALS: dict[str, Callable[[Numbers, Clock, float, int], list[Pieces]]] = {
     "constant": _constant,
     "step": _step,
     "multistep": _multistep,
@@ -259,68 +277,61 @@ PROPOSALS: dict[str, Callable[[Numbers, Clock, float, int], list[Any]]] = {
 }
 
 
-def as_spec(name: str, arguments: Numbers) -> str:
-    """The same class with the same arguments as a spec."""
+def as_spec(made: Made, **more: str) -> str:
+    """The same class with the same arguments as a spec; `more` as they stand."""
+    pairs = [f"{key}={_spec_value(value)}" for key, value in made.arguments.items()]
+    pairs += [f"{key}={value}" for key, value in more.items()]
+    return f"{made.name}({', '.join(pairs)})"
 
-    def text(value: Any) -> str:
-        if isinstance(value, Words):
+
+def _spec_value(value: Any) -> str:
+    match value:
+        case Words():
             return "True"
-        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
-            return as_spec(*value)
-        if isinstance(value, list | tuple):
-            return "[" + ", ".join(map(text, value)) + "]"
-        if isinstance(value, str):
+        case Made():
+            return as_spec(value)
+        case list() | tuple():
+            return "[" + ", ".join(map(_spec_value, value)) + "]"
+        case str():
             return f'"{value}"'
-        return str(value) if not isinstance(value, float) else repr(value)
-
-    return f"{name}({', '.join(f'{key}={text(value)}' for key, value in arguments.items())})"
+    return str(value)
 
 
-def as_code(name: str, arguments: Numbers, counts: int) -> list[str]:
+def as_code(made: Made, counts: int) -> list[str]:
     """The lines of a call of torch's class, its optimizer filled in; `counts` calls of `step()`
     is what an expression means by `epochs`."""
-    lines = [] if name == "ChainedScheduler" else ["optimizer"]
-    rows = [[line] for line in lines]
-    for key, value in arguments.items():
-        nested = isinstance(value, list | tuple) and any(map(_is_nested, value))
-        if nested:
-            inner = [_call_lines(item, counts) for item in value]
-            body = [f"    {line}" for part in inner for line in _with_comma(part)]
-            rows.append([f"{key}=[", *body, "]"])
+    rows = [] if made.name == "ChainedScheduler" else [["optimizer"]]
+    for key, value in made.arguments.items():
+        if isinstance(value, list) and any(isinstance(item, Made) for item in value):
+            body = [as_code(nested, counts) for nested in value]
+            inner = [f"    {line}" for lines in body for line in _with_comma(lines)]
+            rows.append([f"{key}=[", *inner, "]"])
+        elif key == "T_max" and float(value).is_integer():
+            rows.append([f"{key}={int(value)}"])
         else:
-            rows.append([f"{key}={value_code(value, counts)}"])
-    if all(len(row) == 1 for row in rows):
-        return [f"{name}({', '.join(row[0] for row in rows)})"]
-    return [f"{name}(", *(f"    {line}" for row in rows for line in _with_comma(row)), ")"]
-
-
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, Schedule) or (
-        isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict)
-    )
-
-
-def _call_lines(value: Any, counts: int) -> list[str]:
-    if isinstance(value, Call):
-        clock = Clock(counts, 1, counts)
-        return as_code(value.name, filled(value, clock, 1.0), counts)
-    return as_code(value[0], value[1], counts)
+            rows.append([f"{key}={_code_value(value, counts)}"])
+    short = f"{made.name}({', '.join(row[0] for row in rows)})"
+    if all(len(row) == 1 for row in rows) and len(short) <= WIDTH:
+        return [short]
+    return [f"{made.name}(", *(f"    {line}" for row in rows for line in _with_comma(row)), ")"]
 
 
 def _with_comma(lines: list[str]) -> list[str]:
     return [*lines[:-1], lines[-1] + ","]
 
 
-def value_code(value: Any, counts: int) -> str:
+def _code_value(value: Any, counts: int) -> str:
     """A value as Python writes it; a formula as a lambda of the count."""
     if isinstance(value, Words):
         return str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return f"{value:.1f}"
     if isinstance(value, Formula):
         names = {"step": "epoch", "epoch": "epoch", "steps": f"{counts}", "epochs": f"{counts}"}
         return "lambda epoch: " + inlined(value, {**names, "progress": f"epoch / {counts}"})
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(value_code(item, counts) for item in value) + "]"
-    return repr(value)
+        return "[" + ", ".join(_code_value(item, counts) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def inlined(formula: Formula, names: dict[str, str]) -> str:

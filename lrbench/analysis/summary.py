@@ -1,0 +1,179 @@
+"""All that a report says of a comparison, as one frozen value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
+from lrbench.analysis.power import Power, power_facts
+from lrbench.analysis.question import MetricName, Question
+from lrbench.analysis.ranking import ranking_frame
+from lrbench.analysis.reference import against_reference
+from lrbench.analysis.sensitivity import sensitivity_frame
+from lrbench.analysis.standing import Standing, standings
+from lrbench.analysis.target import default_target
+from lrbench.analysis.words import listed, power_sentence, sentence, short
+from lrbench.errors import Notice, Topic
+from lrbench.records import History
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NOISY = 1.1
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """The frames of the run's files, and what they mean.
+
+    `metric` is the one that ranks: the question's, or the loss where the task has no accuracy.
+    `best` is the best-ranked schedule of the largest budget, None before a final trial ended well;
+    `winner` is the same where it is told apart from every other, and None in a tie. `chosen` is
+    the LR that each schedule's finals were trained at. `reference` is empty without one.
+    """
+
+    question: Question
+    metric: MetricName
+    target_accuracy: float | None
+    trials: DataFrame
+    epochs: DataFrame
+    steps: DataFrame
+    ranking: DataFrame
+    sensitivity: DataFrame
+    reference: DataFrame
+    standings: tuple[Standing, ...]
+    groups: tuple[tuple[str, ...], ...]
+    best: str | None
+    winner: str | None
+    chosen: Mapping[str, float]
+    sentence: str
+    power: tuple[Power, ...]
+    power_sentence: str
+    notices: tuple[Notice, ...]
+
+    @property
+    def failed_finals(self) -> int:
+        """Final trials that diverged or failed."""
+        finals = self.trials[self.trials["stage"] == "final"]
+        return int(finals["status"].isin(["diverged", "failed"]).sum())
+
+
+def summarise(histories: Iterable[History], question: Question) -> Summary:
+    """What the trials so far say; fit for a run at any point, an empty one included."""
+    ordered = in_order(histories, question)
+    target = question.target_accuracy or default_target(ordered)
+    trials = trials_frame(ordered, target)
+    return summary_of(trials, epochs_frame(ordered), steps_frame(ordered), question, target)
+
+
+def summary_of(
+    trials: DataFrame,
+    epochs: DataFrame,
+    steps: DataFrame,
+    question: Question,
+    target: float | None = None,
+) -> Summary:
+    """The same from the frames."""
+    found = tuple(standings(trials, question))
+    largest = found[0] if found else None
+    powers = [power_facts(standing, question.alpha) for standing in found]
+    power = tuple(facts for facts in powers if facts is not None)
+    metric = largest.metric if largest else question.metric
+    return Summary(
+        question=question,
+        metric=metric,
+        target_accuracy=target,
+        trials=trials,
+        epochs=epochs,
+        steps=steps,
+        ranking=ranking_frame(found, trials, question),
+        sensitivity=sensitivity_frame(trials, question),
+        reference=against_reference(found, question),
+        standings=found,
+        groups=largest.groups if largest else (),
+        best=_best(largest),
+        winner=_winner(largest),
+        chosen={}
+        if largest is None
+        else dict(zip(largest.names, largest.lrs.tolist(), strict=True)),
+        sentence=sentence(found, question),
+        power=power,
+        power_sentence=power_sentence(power[0], metric) if power else "",
+        notices=tuple(dict.fromkeys(chain(question.notices, _notices(found, trials, question)))),
+    )
+
+
+def _best(standing: Standing | None) -> str | None:
+    if standing is None or not np.isfinite(standing.values[:, 0]).any():
+        return None
+    return standing.names[0]
+
+
+def _winner(standing: Standing | None) -> str | None:
+    """The one that stands alone in the first of at least two groups."""
+    if standing is None or len(standing.groups) < 2 or len(standing.groups[0]) > 1:
+        return None
+    return standing.groups[0][0]
+
+
+def _notices(found: Sequence[Standing], trials: DataFrame, question: Question) -> Iterable[Notice]:
+    for standing in found:
+        yield from _seed_notices(standing, question)
+        yield from _failure_notices(standing)
+        yield from _noise_notices(standing, trials)
+
+
+def _seed_notices(standing: Standing, question: Question) -> Iterable[Notice]:
+    counts = np.isfinite(standing.values).sum(axis=0) + standing.failed
+    least, most = int(counts.min()), int(counts.max())
+    if most < 2 and len(standing.names) > 1:
+        yield Notice(
+            Topic.FEW_SEEDS,
+            "one seed shows no difference between schedules, whatever its size",
+            "--seeds 5 extends this run",
+        )
+    elif least < most:
+        yield Notice(
+            Topic.FEW_SEEDS,
+            f"the schedules have from {least} to {most} final seeds",
+            "differences are over the seeds that both have; the same command trains the rest",
+        )
+    elif question.seeds is not None and most < question.seeds:
+        yield Notice(
+            Topic.FEW_SEEDS,
+            f"{most} of {question.seeds} final seeds are done",
+            "the same command trains the rest",
+        )
+
+
+def _failure_notices(standing: Standing) -> Iterable[Notice]:
+    bad = [name for name, count in zip(standing.names, standing.failed, strict=True) if count]
+    if bad:
+        yield Notice(
+            Topic.TRIALS_FAILED,
+            f"{int(standing.failed.sum())} final trials of {listed([short(n, 40) for n in bad])} "
+            "did not end well and rank last",
+            "trials.csv says at which step and why; a smaller LR may help",
+        )
+
+
+def _noise_notices(standing: Standing, trials: DataFrame) -> Iterable[Notice]:
+    speeds = trials["throughput_img_s"].to_numpy()
+    medians = [
+        float(np.nanmedian(speeds[rows]))
+        for rows in standing.rows
+        if np.isfinite(speeds[rows]).sum() > 1
+    ]
+    if medians and max(medians) > NOISY * min(medians) and math.isfinite(max(medians)):
+        yield Notice(
+            Topic.NOISY_THROUGHPUT,
+            f"throughput differs by {100 * (max(medians) / min(medians) - 1):.0f} % between "
+            "schedules, which do not change the cost of a step",
+            "something else used this machine: do not compare seconds",
+        )

@@ -1,0 +1,149 @@
+"""A range test's answer on the terminal."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrbench.rangetest.result import FindResult
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
+
+
+def find_tables(result: FindResult, folder: Path | None = None) -> Group:
+    """The answer, what each rule says, the short trainings, and what to type next."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Text | Table] = [answer_line(result), *(Text(f"  {r}") for r in result.reasons)]
+    if result.lr is not None:
+        parts += [Text(), facts(result), Text(), rules(result)]
+    if result.verification is not None:
+        parts += [Text(), trainings(result)]
+    parts += [Text(), Text(next_command(result), style="bold")]
+    if folder is not None:
+        parts.append(Text(f"files: {folder}", style="dim"))
+    return Group(*parts)
+
+
+def answer_line(result: FindResult) -> Text:
+    from rich.text import Text
+
+    style = GRADE_STYLES[result.grade]
+    if result.lr is None:
+        return Text("no learning rate can be defended", style=style)
+    line = Text.assemble("learning rate ", (f"{result.lr:.3g}", style), "   grade ")
+    return line + Text(result.grade, style=style)
+
+
+def facts(result: FindResult) -> Table:
+    """What the answer stands on, one line each."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column()
+    for name, text in _facts(result):
+        table.add_row(name, text)
+    return table
+
+
+def _facts(result: FindResult) -> Iterator[tuple[str, str]]:
+    seeds = len({point.seed for point in result.curve})
+    yield "sweep alone", f"{number(result.lr_sweep)}  ({seeds} seed{'s' if seeds > 1 else ''})"
+    if result.band is not None:
+        yield "10-90 % of seeds", f"{result.band[0]:.3g} to {result.band[1]:.3g}"
+    if result.lr_range is not None:
+        low, high = result.lr_range
+        yield "loss falls from", f"{low:.3g} to {high:.3g}  (the two ends of a cyclical schedule)"
+    if result.stability is not None:
+        above = result.stability["above"]
+        seen = {
+            "diverges": "above it training diverges",
+            "bounded": "above it training no longer learns",
+            None: "nothing above it was tried",
+        }[above]
+        yield "largest stable", f"{number(result.max_stable_lr)}  ({seen})"
+    if result.verification is None:
+        yield "verified", "no: pass --verify"
+    elif result.verification["confirmed"]:
+        yield "verified", "yes: short trainings find nothing better"
+    else:
+        yield "verified", "moved: short trainings did better than the sweep's answer"
+
+
+def rules(result: FindResult) -> Table:
+    """What each rule reads off the sweep."""
+    from rich.table import Table
+
+    table = Table(title="What each rule says", title_justify="left", title_style="bold")
+    table.add_column("rule")
+    table.add_column("learning rate", justify="right")
+    used = result.settings.get("rule")
+    for name, lr in result.rules.items():
+        table.add_row(f"{name} (used)" if name == used else name, number(lr))
+    return table
+
+
+def trainings(result: FindResult) -> Table:
+    """The mean training loss at the end of the short trainings around the answer."""
+    from rich.table import Table
+
+    assert result.verification is not None
+    losses = result.verification["losses"]
+    best = min((loss for _, loss in losses if loss is not None), default=None)
+    title = f"After {result.verification['steps']} steps at a constant learning rate"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("learning rate", justify="right")
+    table.add_column("loss", justify="right")
+    for lr, loss in losses:
+        style = "bold green" if loss is not None and loss == best else ""
+        table.add_row(f"{lr:.3g}", "diverged" if loss is None else f"{loss:.4f}", style=style)
+    return table
+
+
+def next_command(result: FindResult) -> str:
+    """What to type next."""
+    recipe = result.settings.get("recipe")
+    if recipe is None:
+        return ""
+    words = ["lrbench", "compare" if result.lr is not None else "find"]
+    for name in ("dataset", "model", "optimizer", "batch_size"):
+        if recipe[name] != DEFAULTS[name]:
+            words += ["--" + name.replace("_", "-"), str(recipe[name])]
+    if result.lr is not None:
+        words += ["--lr", _around(result.lr)]
+        return "next: " + shlex.join(words)
+    return "next: " + shlex.join([*words, *_remedy(result)])
+
+
+DEFAULTS = {"dataset": "mnist5k", "model": "lenet", "optimizer": "sgd", "batch_size": 128}
+
+
+def _around(lr: float) -> str:
+    """The answer, half of it and twice it, to two digits."""
+    return ",".join(f"{lr * factor:.2g}" for factor in (0.5, 1, 2))
+
+
+def _remedy(result: FindResult) -> list[str]:
+    """Another value for the option that the first reason names."""
+    settings = result.settings
+    text = result.reasons[0] if result.reasons else ""
+    if "--end-lr" in text:
+        return ["--end-lr", f"{settings['end_lr'] * 100:g}"]
+    if "--start-lr" in text:
+        return ["--start-lr", f"{settings['start_lr'] / 100:g}"]
+    if "--points" in text:
+        return ["--points", str(max(100, 2 * settings["points"]))]
+    return ["--seeds", str(2 * len(settings["seeds"]))]
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"

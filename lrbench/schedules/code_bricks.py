@@ -1,0 +1,57 @@
+"""The bricks of formulas in Python: helper functions to print, and statements that use them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lrbench.schedules.units import Clock, Intervals
+
+Lines = list[str]
+Numbers = dict[str, Any]
+Body = Callable[[Numbers, Clock, float], Lines]
+
+PIECE = '''
+def piece(step, size, growth):
+    """The index, the first step and the end of the piece of time that a step lies in."""
+    def start(index):
+        total = size * index if growth == 1 else size * (growth**index - 1) / (growth - 1)
+        return math.floor(round(total, 9) + 0.5)
+
+    index = 0
+    while start(index + 1) <= step:
+        index += 1
+    return index, start(index), start(index + 1)
+'''
+TURN = '''
+def turn(step, turns, cosine):
+    """Along turns (until, begin, end, from, to), the first that is not over at this step."""
+    begin, end, before, after = next(rest for until, *rest in turns if step <= until)
+    x = min(1.0, (step - begin) / (end - begin)) if end > begin else 1.0
+    x = (1 - math.cos(math.pi * x)) / 2 if cosine else x
+    return before * (1 - x) + after * x
+'''
+HELPERS = {"piece(": PIECE, "turn(": TURN}
+
+
+def returns(text: str) -> Lines:
+    return [f"return {text}"]
+
+
+def over(low: float, text: str) -> Lines:
+    """From the LR `low`, as a share of the base LR, up to it as `text` goes from 0 to 1."""
+    return returns(text if low == 0 else f"{low!r} + {1 - low!r} * ({text})")
+
+
+def piece(cycles: Intervals) -> str:
+    return f"index, start, end = piece(step, {cycles.size!r}, {cycles.growth!r})"
+
+
+def turn(turns: Sequence[tuple[float, ...]], cosine: bool) -> Lines:
+    shown = ", ".join("(" + ", ".join(map(_number, turn)) + ")" for turn in turns)
+    return returns(f"turn(step, [{shown}], cosine={cosine})")
+
+
+def number(value: float) -> str:
+    return "math.inf" if value == math.inf else repr(value)
