@@ -90,8 +90,8 @@ class FindSpec(Frozen):
     """A range test: `points` learning rates from `start_lr` to `end_lr`, once for each seed.
 
     `window` is the smoothing's width in decades; a point of the curve is a batch, or an epoch.
-    `verify` trains `verify_steps` steps at constant learning rates around the suggestion, and
-    `max_stable` looks for the largest stable one; None for either means where that is cheap.
+    `verify` trains `verify_steps` steps at constant learning rates around the suggestion, from
+    the weights of `verify_seeds` seeds, and `max_stable` looks for the largest stable one; None for either means where that is cheap.
     """
 
     recipe: Recipe = Recipe()
@@ -109,6 +109,7 @@ class FindSpec(Frozen):
     )
     verify: bool | None = None
     verify_steps: Annotated[int, Field(ge=8)] = 64
+    verify_seeds: Annotated[int, Field(ge=1)] = 2
     max_stable: bool | None = None
 
     @property
@@ -136,7 +137,7 @@ class CompareSpec(Frozen):
 
     recipe: Recipe = Recipe()
     schedules: Schedules = DEFAULT_SCHEDULES
-    epochs: Annotated[int, Field(ge=1)] = 1
+    epochs: Annotated[int, Field(ge=1)] = 2
     lrs: tuple[Positive, ...] = ()
     lr_points: Annotated[int, Field(ge=1)] = 5
     lr_factor: Annotated[Finite, Field(gt=1)] = 2.0

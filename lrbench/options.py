@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from lrbench.errors import MachineError, UsageError
 from lrbench.execute.workbench import Host
-from lrbench.experiment import CompareSpec, FindSpec, Frozen, Recipe
+from lrbench.experiment import SWEEP_SEED, CompareSpec, FindSpec, Frozen, Recipe
 from lrbench.registry import did_you_mean
 
 Kind = TypeVar("Kind", bound=Frozen)
@@ -30,6 +30,15 @@ COMPARE = (
     "schedule", "lr", "lr_points", "lr_factor", "epochs", "seeds", "seed", "metric", "reference",
     "target_accuracy", "time_budget",
 )  # fmt: skip
+
+# What lets 6 schedules, their tuning and 5 final seeds be shown within 400,000 images of mnist5k.
+QUICK = {
+    "epochs": 2,
+    "lr_points": 3,
+    "find": FindSpec(
+        points=75, seeds=(SWEEP_SEED, SWEEP_SEED + 1), verify_seeds=1, verify_steps=40
+    ),
+}
 FIELD_OPTIONS = {
     "groups": "group",
     "schedules": "schedule",
@@ -120,8 +129,14 @@ def find_spec(options: Options) -> FindSpec:
 
 
 def compare_spec(options: Options) -> CompareSpec:
-    """Raises UsageError: a value that cannot be meant."""
+    """Without a length of the training the plan is the quick one.
+
+    Raises:
+        UsageError: a value that cannot be meant.
+    """
     fields = {name: options[name] for name in COMPARE if name in options}
+    if not {"epochs", "time_budget"} & set(fields):
+        fields = {**QUICK, **fields}
     if "schedule" in fields:
         fields["schedules"] = tuple(_listed(fields.pop("schedule")))
     fields["lrs"] = learning_rates(fields.pop("lr", "auto"))

@@ -10,7 +10,6 @@ from lrbench.errors import UsageError
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.experiment import CompareSpec, TrialSpec
 from lrbench.plan import Plan, plan
-from lrbench.rangetest.find import VERIFY_PROBES
 from lrbench.records import Record
 from lrbench.schedules import parse
 from lrbench.store import RunDir
@@ -106,20 +105,21 @@ def work(spec: CompareSpec, steps_per_epoch: int) -> dict[str, dict[str, int]]:
     tuned = sum(parse(name).fixed_lr is None for name in spec.schedules)
     points = spec.lr_points if spec.auto else len(spec.lrs)
     trial_steps = spec.epochs * steps_per_epoch
-    verifying = 0 if spec.find.verify is False else VERIFY_PROBES * spec.find.verify_steps
-    sweeps = len(spec.find.seeds)
-    counts = {
-        "find": (sweeps if spec.auto else 0, spec.find.points + verifying // sweeps),
-        "tune": (points * tuned if points > 1 else 0, trial_steps),
-        "final": (spec.seeds * len(spec.schedules), trial_steps),
+    finals = spec.seeds * len(spec.schedules)
+    from lrbench.rangetest.find import VERIFY_LRS
+
+    find = spec.range_test
+    verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) * find.verify_steps
+    stages = {
+        "find": (len(find.seeds), len(find.seeds) * find.points + verifying)
+        if spec.auto
+        else (0, 0),
+        "tune": (points * tuned, points * tuned * trial_steps) if points > 1 else (0, 0),
+        "final": (finals, finals * trial_steps),
     }
     return {
-        stage: {
-            "trials": trials,
-            "steps": trials * steps,
-            "images": trials * steps * spec.recipe.batch_size,
-        }
-        for stage, (trials, steps) in counts.items()
+        stage: {"trials": trials, "steps": steps, "images": steps * spec.recipe.batch_size}
+        for stage, (trials, steps) in stages.items()
     }
 
 

@@ -78,8 +78,10 @@ def test_a_wrong_host(options: dict[str, Any]) -> None:
 
 def test_the_defaults_of_a_comparison() -> None:
     spec = compare_spec({})
-    assert (spec.epochs, spec.lr_points, spec.seeds, len(spec.schedules)) == (1, 5, 5, 6)
+    assert (spec.epochs, spec.lr_points, spec.seeds, len(spec.schedules)) == (2, 3, 5, 6)
     assert spec.final_seeds == (0, 1, 2, 3, 4)
+    full = compare_spec({"epochs": 2})
+    assert (full.lr_points, full.lr_factor, len(full.find.seeds)) == (5, 2, 3)
 
 
 def test_schedules_are_canonical_and_named_once() -> None:

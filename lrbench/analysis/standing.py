@@ -124,7 +124,8 @@ def _at_one_lr(mine: Bools, columns: Columns) -> Bools:
     """The finals of a schedule at its LR. A run that was extended may hold finals at an LR that
     was the best before: those at the LR with most seeds count."""
     lrs, counts = np.unique(columns["lr"][mine], return_counts=True)
-    return mine & (columns["lr"] == lrs[np.argmax(counts)])
+    kept: Bools = mine & (columns["lr"] == lrs[np.argmax(counts)])
+    return kept
 
 
 def _order(values: Floats, failed: Ints, sign: int) -> list[int]:

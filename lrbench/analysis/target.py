@@ -41,7 +41,10 @@ def reached(
     for before, after in pairwise(ends):
         if after[2] >= target:
             part = _part(before[2], after[2], target)
-            return tuple(a + part * (b - a) for a, b in zip(before[:2], after[:2], strict=True))
+            epoch_, seconds = (
+                a + part * (b - a) for a, b in zip(before[:2], after[:2], strict=True)
+            )
+            return epoch_, seconds
     return None, None
 
 

@@ -177,10 +177,10 @@ def _without_groups(standing: Standing, question: Question, count: int) -> str:
     value = amount(mean, standing.metric)
     if count == 1:
         tail = "one seed cannot tell schedules apart" if len(standing.names) > 1 else "one seed"
-        return f"{best} came to {value} {words} ({tail})"
+        return f"{best} reached {value} {words} ({tail})"
     spread = f" (± {margin(half, None, standing.metric)}, {seeds_text(count)})"
     others = " and is the only schedule without a failed seed" if len(standing.names) > 1 else ""
-    return f"{best} came to {value} {words}{spread}{others}"
+    return f"{best} reached {value} {words}{spread}{others}"
 
 
 def _equals(standing: Standing) -> list[str]:
@@ -196,7 +196,8 @@ def _equals(standing: Standing) -> list[str]:
         if same and place not in told:
             told.update(same)
             names = [short(name), *(short(standing.names[other]) for other in same)]
-            parts.append(f"{listed(names)} are exactly equal in every seed")
+            count = int(standing.pairs.n[place, same[0]])
+            parts.append(f"{listed(names)} are exactly equal in all {count} seeds")
     return parts
 
 

@@ -39,13 +39,13 @@ def compare(
     lr_points: Annotated[
         int | None,
         _option(
-            "--lr-points", default="5", help="LRs tried per schedule with --lr auto."
+            "--lr-points", help="LRs tried per schedule with --lr auto: 5; 3 without --epochs."
         ),
     ] = None,
     lr_factor: Annotated[
         float | None, _option("--lr-factor", default="2", help="Ratio of neighbouring LRs.")
     ] = None,
-    epochs: Annotated[int | None, _option("--epochs", default="1", help="Of each trial.")] = None,
+    epochs: Annotated[int | None, _option("--epochs", default="2", help="Of each trial.")] = None,
     metric: Annotated[
         str | None,
         _option("--metric", default="test_accuracy", help="Or test_loss, val_accuracy, val_loss."),

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lrbench.cli.common import command_line, run_path, stdout
+from lrbench.cli.common import command_line, notify, run_path, stdout
 from lrbench.errors import Notice, UsageError
 from lrbench.experiment import CompareSpec
 from lrbench.options import compare_spec
 from lrbench.pipeline import Trained, estimate_s, run_comparison, work
+from lrbench.plan import plan
 from lrbench.records import TrialEnd
 from lrbench.schedules import check, parse
 from lrbench.store import RunDir
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from lrbench.analysis import Summary
     from lrbench.execute import Workbench
 
@@ -109,16 +112,18 @@ def carry_out(
         "options": {name: _plain(value) for name, value in options.items()},
         "command_line": command_line("compare", options, run.path),
     }
-    with run.writer(), progress(spec, bench, quiet=quiet) as show:
+    from lrbench.report.csv_files import write
+    from lrbench.report.live import live
+
+    with run.writer(), live(quiet=quiet, spec=spec) as show:
         written = time.monotonic()
         for event in run_comparison(spec, run, bench, about, executor):
             show(event)
             if _ended(event) and time.monotonic() - written > REFRESH_S:
-                write_tables(summarised(spec, run), run.path)
+                write(summarised(spec, run), run.path)
                 written = time.monotonic()
         summary = summarised(spec, run)
-        write_tables(summary, run.path)
-        write_plots(summary, run.path)
+        write_files(summary, run.path)
     return summary
 
 
@@ -152,24 +157,80 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
 
 def tell(summary: Summary, spec: CompareSpec, run: RunDir, *, json: bool) -> int:
     """Print the answer; give the exit code: 1 if a trial failed or a final one diverged."""
-    manifest = run.manifest() or {}
-    code = winner_code(summary, spec, manifest["steps_per_epoch"])
+    code = winner_code(summary, spec, run)
     if json:
-        typer.echo(jsonlib.dumps(_document(summary, run, code), indent=2, ensure_ascii=False))
+        typer.echo(jsonlib.dumps(document(summary, run, code), indent=2, ensure_ascii=False))
     else:
-        from lrbench.report.console import final_tables
-
         notify(summary.notices)
-        stdout().print(final_tables(summary, run.path, code))
-    trials = summary.trials
-    lost = trials[(trials.status == "failed") | ((trials.status == "diverged") & (trials.stage == "final"))]
-    return 1 if len(lost) else 0
+        _print_answer(summary, run, code)
+    failed = (summary.trials["status"] == "failed").any()
+    return 1 if failed or summary.failed_finals else 0
 
 
-def winner_code(summary: Summary, spec: CompareSpec, steps_per_epoch: int) -> str:
-    """The torch lines for the schedule that ranks first, its LR filled in."""
+def _print_answer(summary: Summary, run: RunDir, code: str) -> None:
+    from rich.text import Text
+
+    from lrbench.report.console import answer
+
+    console = stdout()
+    console.print(answer(summary))
+    if code:
+        console.print(Text(f"\nIn torch, for the schedule that ranks first:\n\n{code}"))
+    console.print(Text(f"\nfiles: {run.path}", style="dim"), soft_wrap=True)
+
+
+def winner_code(summary: Summary, spec: CompareSpec, run: RunDir) -> str:
+    """The torch lines for the schedule that ranks first, its LR filled in; empty without one."""
+    if summary.best is None:
+        return ""
     from lrbench.schedules import code
 
-    first = summary.ranking.iloc[0]
-    steps = spec.epochs * steps_per_epoch
-    return code(parse(first.schedule), float(first.lr), steps, steps_per_epoch)
+    steps_per_epoch = (run.manifest() or {})["steps_per_epoch"]
+    lr, steps = summary.chosen[summary.best], spec.epochs * steps_per_epoch
+    return code(parse(summary.best), lr, steps, steps_per_epoch)
+
+
+def document(summary: Summary, run: RunDir, code: str) -> dict[str, Any]:
+    """The answer for programs: what `--json` prints."""
+    return {
+        "sentence": summary.sentence,
+        "best": summary.best,
+        "winner": summary.winner,
+        "groups": summary.groups,
+        "metric": summary.metric,
+        "ranking": rows(summary.ranking),
+        "sensitivity": rows(summary.sensitivity),
+        "power": summary.power_sentence,
+        "notices": [str(notice) for notice in summary.notices],
+        "code": code,
+        "run": str(run.path),
+    }
+
+
+def rows(frame: DataFrame) -> list[dict[str, Any]]:
+    """A table as plain values: a missing one is None."""
+    found: list[dict[str, Any]] = jsonlib.loads(
+        frame.to_json(orient="records", double_precision=15)
+    )
+    return found
+
+
+def retold(spec: CompareSpec, run: RunDir, *, json: bool) -> None:
+    """Make the tables and plots of a run again, from its journals, and print its answer."""
+    summary = summarised(spec, run)
+    with run.writer():
+        write_files(summary, run.path)
+    tell(summary, spec, run, json=json)
+
+
+def write_files(summary: Summary, folder: Path) -> None:
+    """Write every table and every plot of a run."""
+    from lrbench.report.csv_files import write
+    from lrbench.report.plots import draw_all
+
+    write(summary, folder)
+    draw_all(summary, folder / "plots")
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

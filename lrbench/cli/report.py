@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from lrbench.cli import params as p
+from lrbench.cli.comparison import retold
 from lrbench.errors import UsageError
+from lrbench.experiment import CompareSpec
+from lrbench.store import RunDir
 
 
 def report(
@@ -16,9 +19,6 @@ def report(
     json: p.Json = False,
 ) -> None:
     """Make a run's tables and plots again, from its journals and its manifest alone."""
-    from lrbench.cli.comparison import CompareSpec, retold
-    from lrbench.store import RunDir
-
     if json and len(runs) > 1:
         raise UsageError("--json prints one document: name one run")
     for path in runs:
@@ -29,4 +29,4 @@ def report(
         if manifest.get("command") != "compare":
             raise UsageError(f"{path}: a run of lrbench {manifest.get('command')} has no ranking")
         spec = CompareSpec.model_validate(manifest["experiment"])
-        retold(spec, run, manifest, json=json)
+        retold(spec, run, json=json)

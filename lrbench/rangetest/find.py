@@ -26,8 +26,7 @@ T = TypeVar("T")
 Event = FindProgress | FindResult
 
 SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
-VERIFY_SEEDS = 2
-VERIFY_PROBES = 7 * VERIFY_SEEDS  # trainings that a verification usually takes
+VERIFY_LRS = 7  # learning rates that a verification usually trains at
 STABLE_RATIO = 1.1  # the bracket of the stable limit
 
 
@@ -92,8 +91,8 @@ def _cheap(spec: FindSpec, setup: Setup) -> bool:
 def _verified(
     spec: FindSpec, prober: Prober, lr: float
 ) -> Generator[FindProgress, None, Verification]:
-    seeds = spec.seeds[:VERIFY_SEEDS]
-    return (yield from _reported("verify", verify(prober, lr, seeds), VERIFY_PROBES))
+    seeds = spec.seeds[: spec.verify_seeds]
+    return (yield from _reported("verify", verify(prober, lr, seeds), VERIFY_LRS * len(seeds)))
 
 
 def _stable(

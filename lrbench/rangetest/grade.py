@@ -21,11 +21,15 @@ FEW = 20
 DISAGREE = 0.5  # decades between the 10th and the 90th percentile of the seeds
 EDGE = 0.25  # windows
 
+RISING = "rising: the loss only rises; lower --start-lr"
+
 
 def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -> str:
     """Why one seed's curve gives no learning rate; empty when it gives one."""
     points = 0 if curve is None else len(curve.u)
     if curve is None or points < FEWEST:
+        if len(losses) >= FEWEST and np.isfinite(losses[:FEWEST]).all():
+            return RISING
         if len(losses) < len(lrs) or points < len(losses):
             return f"diverged at once: after {points} steps; lower --start-lr"
         return f"too few points: {points}, at least {FEWEST} are needed; raise --points"
@@ -49,7 +53,7 @@ def _not_falling(curve: Curve) -> str:
     rise = float(value[-1] - value[0])
     error = curve.noise * float(np.hypot(gain[0], gain[-1]))
     if curve.end == "blew up" or rise > max(asked(LIKELY, len(value)) * error, _rounding(curve)):
-        return "rising: the loss only rises; lower --start-lr"
+        return RISING
     return "noise: the loss falls no more than its noise; raise --batch-size or --end-lr"
 
 

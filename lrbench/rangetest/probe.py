@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,13 +11,13 @@ from typing import Literal
 
 import numpy as np
 
-from lrbench.rangetest.curve import ending, typical_step
 from lrbench.rangetest.smooth import Floats
 from lrbench.rangetest.sweep import Setup, losses
 
 Outcome = Literal["converges", "bounded", "diverges"]
 
-BLOWN_UP = 4.0
+HOPELESS = 1e6  # times the size of the first losses: no need to train on
+GROWTH = 1.2  # of the loss above its start, from one eighth of the steps to the next
 LEARNT = 0.1  # the part of the best fall so far that a training must reach to converge
 
 
@@ -50,22 +51,37 @@ class Prober:
 
     def __call__(self, lr: float, seed: int) -> Probe:
         reference = self.untouched(seed)
+        hopeless = HOPELESS * max(float(np.ptp(reference)), float(np.abs(reference).max()))
         seen: list[float] = []
         for loss in losses(self.setup, seed, repeat(lr, self.steps)):
             seen.append(loss)
-            if ending(np.array(seen), BLOWN_UP, typical_step(reference))[0] < len(seen):
+            if not math.isfinite(loss) or loss - reference[0] > hopeless:
                 return Probe(lr, seed, len(seen), None, None)
-        last = _last_quarter(self.steps)
-        final = float(np.mean(seen[last]))
-        return Probe(lr, seed, self.steps, final, float(np.mean(reference[last])) - final)
+        final = _mean_end(np.array(seen))
+        if _grows(np.array(seen), reference):
+            return Probe(lr, seed, self.steps, None, None)
+        return Probe(lr, seed, self.steps, final, _mean_end(reference) - final)
 
     def start(self, seed: int) -> float:
         """The loss of the untouched weights on the batches on which a probe is judged."""
-        return float(np.mean(self.untouched(seed)[_last_quarter(self.steps)]))
+        return _mean_end(self.untouched(seed))
 
 
-def _last_quarter(steps: int) -> slice:
-    return slice(steps - max(1, steps // 4), steps)
+def _mean_end(curve: Floats) -> float:
+    """The mean of the last quarter."""
+    return float(np.mean(curve[-max(1, len(curve) // 4) :]))
+
+
+def _grows(seen: Floats, reference: Floats) -> bool:
+    """Whether the loss is above its start and still growing at the end.
+
+    Momentum throws the loss up at first, also where it comes down again later: only the end
+    tells, and there the last eighth is held against the one before.
+    """
+    eighth = max(1, len(seen) // 8)
+    last, before = (float(np.mean(part)) for part in (seen[-eighth:], seen[-2 * eighth : -eighth]))
+    start, noise = float(np.mean(reference)), float(np.std(reference))
+    return last - start > max(GROWTH * (before - start), 4 * noise, 1e-9 * abs(start))
 
 
 def outcome(probe: Probe, smaller: Sequence[Probe]) -> Outcome:

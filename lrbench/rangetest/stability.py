@@ -17,8 +17,8 @@ class Stability:
     """The largest learning rate at which a short training converges.
 
     `lr` lies between the largest one that was seen to converge and the smallest above it that
-    was not; `above` says what happens there: "bounded" or "diverges". `lr` is None when nothing
-    converged; `above` is None when everything did, up to `lr`, the end of the range.
+    was not; `above` says what happens clearly above it: "bounded" or "diverges". `lr` is None
+    when nothing converged; `above` is None when everything did, up to `lr`, the range's end.
     """
 
     lr: float | None
@@ -70,7 +70,9 @@ def largest_stable(
         else:
             high = probe
     limit = math.sqrt(low.lr * high.lr)
-    return Stability(limit, outcome(high, _below(probes, high)), tuple(probes))
+    probes.sort(key=lambda p: p.lr)
+    clear = next(p for p in probes if p.lr >= min(limit * ratio, probes[-1].lr))
+    return Stability(limit, outcome(clear, _below(probes, clear)), tuple(probes))
 
 
 def _last_converging(probes: Sequence[Probe]) -> Probe | None:

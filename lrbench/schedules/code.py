@@ -69,7 +69,8 @@ def code(schedule: Schedule | str, lr: float, steps: int, steps_per_epoch: int) 
     from torch.optim.lr_scheduler import LinearLR
     <BLANKLINE>
     for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] = 0.1
+        group["lr"] = 0.1
+        group.pop("initial_lr", None)  # an earlier scheduler may have left one
     <BLANKLINE>
     scheduler = LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=1000)
 
@@ -103,7 +104,8 @@ def _document(schedule: Schedule, snippet: Snippet, lr: float, clock: Clock) -> 
             *imports,
             "",
             "for group in optimizer.param_groups:",
-            f'    group["lr"] = group["initial_lr"] = {lr!r}',
+            f'    group["lr"] = {lr!r}',
+            '    group.pop("initial_lr", None)  # an earlier scheduler may have left one',
             *([""] * (2 if snippet.lines[0].startswith("def ") else 1)),
             *snippet.lines,
         ]

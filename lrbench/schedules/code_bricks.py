@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lrbench.schedules.expression import FUNCTIONS, Formula
 from lrbench.schedules.units import Clock, Intervals
 
 Lines = list[str]
@@ -36,6 +38,7 @@ HELPERS = {"piece(": PIECE, "turn(": TURN}
 
 
 def returns(text: str) -> Lines:
+    """The statement for an expression."""
     return [f"return {text}"]
 
 
@@ -45,13 +48,40 @@ def over(low: float, text: str) -> Lines:
 
 
 def piece(cycles: Intervals) -> str:
+    """The statement that finds the piece of time."""
     return f"index, start, end = piece(step, {cycles.size!r}, {cycles.growth!r})"
 
 
 def turn(turns: Sequence[tuple[float, ...]], cosine: bool) -> Lines:
-    shown = ", ".join("(" + ", ".join(map(_number, turn)) + ")" for turn in turns)
+    """The statement for a curve of several turns, the last of which may go on for ever."""
+    shown = ", ".join("(" + ", ".join(map(_number, each)) + ")" for each in turns)
     return returns(f"turn(step, [{shown}], cosine={cosine})")
 
 
-def number(value: float) -> str:
+def _number(value: float) -> str:
     return "math.inf" if value == math.inf else repr(value)
+
+
+def inlined(formula: Formula, names: dict[str, str]) -> str:
+    """An expression as Python code, each name replaced by the code for it.
+
+    >>> inlined(Formula("max(0.1, sqrt(progress))"), {"progress": "step / 100"})
+    'max(0.1, math.sqrt(step / 100))'
+    """
+    tree = ast.parse(formula.text.strip(), mode="eval").body
+    return ast.unparse(ast.fix_missing_locations(_Inliner(names).visit(tree)))
+
+
+class _Inliner(ast.NodeTransformer):
+    def __init__(self, names: dict[str, str]) -> None:
+        self.names = {**names, "pi": "math.pi"}
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.parse(self.names[node.id], mode="eval").body
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        function = str(getattr(node.func, "id", ""))
+        values = [self.visit(argument) for argument in node.args]
+        builtin = function in ("min", "max", "abs") or function not in FUNCTIONS
+        name = function if builtin else f"math.{function}"
+        return ast.Call(ast.parse(name, mode="eval").body, values, [])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lrbench.schedules.code_bricks import Body, Lines, Numbers, over, piece, returns, turn
-from lrbench.schedules.code_torch import inlined
+from lrbench.schedules.code_bricks import Body, Lines, Numbers, inlined, over, piece, returns, turn
 from lrbench.schedules.units import Clock, Intervals
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 
 from lrbench.schedules.base import Call
-from lrbench.schedules.code_bricks import Body, Lines, Numbers, over, piece, returns, turn
+from lrbench.schedules.code_bricks import Body, Lines, Numbers, inlined, over, piece, returns, turn
 from lrbench.schedules.code_counted import COUNTED, COUNTED_MOMENTA
-from lrbench.schedules.code_torch import filled, inlined
+from lrbench.schedules.code_torch import filled
 from lrbench.schedules.units import Clock, Intervals
 
 

@@ -7,7 +7,6 @@ when it fits.
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from itertools import product
 from typing import Any
 
 from lrbench.schedules.base import Call, Segment
-from lrbench.schedules.expression import FUNCTIONS, Formula
+from lrbench.schedules.code_bricks import Numbers, inlined
+from lrbench.schedules.expression import Formula
 from lrbench.schedules.units import Clock, Intervals
 
 WIDTH = 80  # of a call that stays on one line
 MAX_PIECES = 12  # of a SequentialLR: more are easier to read as a formula
-
-Numbers = dict[str, Any]
 
 
 class Words(str):
@@ -332,30 +330,3 @@ def _code_value(value: Any, counts: int) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_code_value(item, counts) for item in value) + "]"
     return f'"{value}"' if isinstance(value, str) else repr(value)
-
-
-def inlined(formula: Formula, names: dict[str, str]) -> str:
-    """An expression as Python code, each name replaced by the code for it.
-
-    >>> inlined(Formula("max(0.1, sqrt(progress))"), {"progress": "step / 100"})
-    'max(0.1, math.sqrt(step / 100))'
-    """
-    tree = ast.parse(formula.text.strip(), mode="eval").body
-    return ast.unparse(ast.fix_missing_locations(_Inliner(names).visit(tree)))
-
-
-class _Inliner(ast.NodeTransformer):
-    def __init__(self, names: dict[str, str]) -> None:
-        self.names = {**names, "pi": "math.pi"}
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.parse(self.names[node.id], mode="eval").body
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        function = str(getattr(node.func, "id", ""))
-        values = [self.visit(argument) for argument in node.args]
-        if function in ("min", "max") and len(values) == 1:
-            return values[0]  # type: ignore[no-any-return]
-        builtin = function in ("min", "max", "abs") or function not in FUNCTIONS
-        name = function if builtin else f"math.{function}"
-        return ast.Call(ast.parse(name, mode="eval").body, values, [])

@@ -65,6 +65,13 @@ def test_as_a_phase_on_its_own_clock() -> None:
     ]  # fmt: skip
 
 
+def test_past_the_end_it_stays_at_its_last_value() -> None:
+    """The user's function is asked about no step that the run does not have."""
+    for spec in ("my_schedules:by_place", 'expr("1-progress")', 'expr("sqrt(1-progress)")'):
+        run = parse(spec).bind(1.0, 4, 2)
+        assert run.lr(4) == run.lr(10**9) == run.lr(3) > 0
+
+
 def test_its_peak_is_its_own() -> None:
     assert parse("my_schedules:Family.half").peak(10, 5) == 0.5
 

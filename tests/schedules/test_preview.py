@@ -16,6 +16,10 @@ def test_sparkline_goes_from_the_first_value_to_the_last() -> None:
     assert list(line) == sorted(line, reverse=True)
 
 
+def test_the_last_bar_is_the_last_value() -> None:
+    assert sparkline([0.0] * 99 + [1.0], width=10) == "▁" * 9 + "█"
+
+
 @pytest.mark.parametrize("values", [[], [0.0], [1.0], [0.0, 0.0]])
 def test_sparkline_of_little(values: list[float]) -> None:
     assert len(sparkline(values)) == len(values)

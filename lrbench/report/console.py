@@ -1,0 +1,203 @@
+"""A comparison's answer as tables for a terminal: at most 80 columns, readable without colour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from lrbench.analysis import Summary
+from lrbench.analysis.question import is_accuracy
+from lrbench.report.text import clean
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.table import Table
+
+SEVERAL_BUDGETS = 2
+
+
+def answer(summary: Summary) -> Group:
+    """Tables of the ranking, of what else was measured and of the reference, then the sentence
+    and what a larger run would add."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for table in tables(summary):
+        parts += [table, Text()]
+    parts.append(Text(clean(_capital(summary.sentence), 2000) + ".", style="bold"))
+    if summary.power_sentence:
+        parts.append(Text(clean(_capital(summary.power_sentence), 2000) + "."))
+    return Group(*parts)
+
+
+def tables(summary: Summary) -> Iterator[Table]:
+    """Those of the tables that have a row."""
+    if len(summary.ranking):
+        yield ranking_table(summary)
+        yield details_table(summary)
+    if len(summary.reference):
+        yield reference_table(summary)
+
+
+def ranking_table(summary: Summary) -> Table:
+    """Rank, group, LR, the metric with its interval, the difference to the best with its own."""
+    metric = summary.metric
+    table = _table()
+    table.add_column("#", justify="right", overflow="fold")
+    table.add_column("tie", overflow="fold")
+    table.add_column("schedule", overflow="fold")
+    budgets = summary.ranking["budget"].nunique() >= SEVERAL_BUDGETS
+    if budgets:
+        table.add_column("epochs", justify="right", overflow="fold")
+    table.add_column("LR", justify="right", overflow="fold")
+    table.add_column(metric.replace("_", " "), justify="right", overflow="fold")
+    table.add_column("vs the best", justify="right", overflow="fold")
+    table.add_column("seeds", justify="right", overflow="fold")
+    for row in _records(summary.ranking):
+        first = row["rank"] == 1
+        cells = [
+            str(row["rank"]),
+            row["group"] or "·",
+            _name(row["schedule"]),
+            *([str(row["budget"])] if budgets else []),
+            f"{row['lr']:.3g}",
+            _value(row["metric_mean"], _half(row, "ci"), metric),
+            "" if row["diff_to_best"] == 0 and first else _difference(row, "diff_to_best", metric),
+            _seeds(row),
+        ]
+        table.add_row(*cells, style="bold" if first else None)
+    table.caption = _caption(summary)
+    return table
+
+
+def details_table(summary: Summary) -> Table:
+    """Speed of learning, what a wrong LR costs, the worst seed, overfitting, throughput."""
+    table = _table()
+    accuracy = is_accuracy(summary.metric)
+    speed = ["target\nepochs", "target\nseconds", "val\narea"] if accuracy else []
+    table.add_column("schedule", overflow="fold", vertical="bottom")
+    for title in (*speed, "LR\ncost", "LR\nwidth", "worst\nseed", "gap", "img/s"):
+        table.add_column(title, justify="right", overflow="fold")
+    for row in _records(summary.ranking):
+        cells = [
+            _number(row["lr_sensitivity"], ".2g"),
+            _number(row["lr_width"], ".3gx"),
+            _value(row["worst_seed"], math.nan, summary.metric),
+            _number(100 * row["generalisation_gap"], "+.1f"),
+            _number(row["throughput_img_s"], ",.0f"),
+        ]
+        table.add_row(_name(row["schedule"]), *(_speed(row) if accuracy else []), *cells)
+    table.caption = _details_caption(summary)
+    return table
+
+
+def _speed(row: dict[str, Any]) -> list[str]:
+    never = "never" if row["n"] else "·"
+    return [
+        _number(row["epochs_to_target"], ".1f", never),
+        _number(row["time_to_target_s"], ".1f", never),
+        _number(row["val_auc"], ".3f"),
+    ]
+
+
+def reference_table(summary: Summary) -> Table:
+    """Each schedule against the one that was named beforehand."""
+    table = _table()
+    table.add_column("schedule", overflow="fold")
+    table.add_column(f"over {clean(str(summary.question.reference), 24)}", justify="right")
+    table.add_column("p (Holm)", justify="right", overflow="fold")
+    table.add_column("verdict", overflow="fold")
+    for row in _records(summary.reference):
+        table.add_row(
+            _name(row["schedule"]),
+            _difference(row, "diff", summary.metric),
+            _number(row["p_adjusted"], ".2g"),
+            row["verdict"] or "·",
+        )
+    return table
+
+
+def _table() -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        caption_justify="left",
+        caption_style="dim",
+    )
+
+
+def _records(frame: Any) -> Iterator[dict[str, Any]]:
+    """The rows as dicts, None where a text is missing."""
+    for row in frame.to_dict("records"):
+        texts = ("group", "verdict")
+        yield {k: v if k not in texts or isinstance(v, str) else None for k, v in row.items()}
+
+
+def _name(schedule: str) -> Any:
+    from rich.text import Text
+
+    return Text(clean(schedule))
+
+
+def _half(row: dict[str, Any], kind: str) -> float:
+    return float(row[f"{kind}_high"] - row[f"{kind}_low"]) / 2
+
+
+def _value(mean: float, half: float, metric: str) -> str:
+    if math.isnan(mean):
+        return "·"
+    scale, digits, unit = (100, 2, " %") if is_accuracy(metric) else (1, 4, "")
+    spread = "" if math.isnan(half) else f" ± {scale * half:.{digits}f}"
+    return f"{scale * mean:.{digits}f}{spread}{unit}"
+
+
+def _difference(row: dict[str, Any], key: str, metric: str) -> str:
+    if math.isnan(row[key]):
+        return "·"
+    scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
+    half = _half(row, "diff_ci")
+    spread = "" if math.isnan(half) else f" ± {scale * half:.{digits}f}"
+    return f"{scale * row[key]:+.{digits}f}{spread}"
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    failed = int(row["failed"])
+    return f"{row['n']}, {failed} failed" if failed else str(row["n"])
+
+
+def _number(value: Any, form: str, missing: str = "·") -> str:
+    if value is None or math.isnan(value):
+        return missing
+    if form.endswith("x"):
+        return f"{value:{form[:-1]}}x"
+    return f"{value:{form}}"
+
+
+def _caption(summary: Summary) -> str:
+    level = f"{100 * summary.question.confidence:g} %"
+    tie = "same letter: not told apart from the group's best (Holm over all pairs); "
+    return (tie if summary.groups else "") + f"± {level} t intervals, differences paired by seed"
+
+
+def _details_caption(summary: Summary) -> str:
+    target = summary.target_accuracy
+    parts = [f"target: {100 * target:.2f} % validation accuracy"] if target is not None else []
+    parts += [
+        "LR cost: mean validation loss above the best over the LR grid",
+        "LR width: ratio of the LRs within 1 point of the best",
+        "gap: training less validation accuracy, points",
+    ]
+    return "; ".join(parts)
+
+
+def _capital(text: str) -> str:
+    """The text as a sentence begins, unless it begins with the name of a schedule."""
+    words = ("no ", "with ", "one ", "at ")
+    return text[:1].upper() + text[1:] if text.startswith(words) else text

@@ -1,0 +1,83 @@
+"""The CSV files of a run: RFC 4180, LF, floats in full precision, an empty cell for missing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import numbers
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench.analysis import Summary
+from lrbench.errors import MachineError
+from lrbench.report.text import no_formula
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def write(summary: Summary, folder: Path) -> list[Path]:
+    """Write (or replace, at once) trials, epochs, ranking, sensitivity; steps and reference where
+    there are any. Returns the paths.
+
+    Raises:
+        MachineError: a file cannot be written; the message names it.
+    """
+    frames = {
+        "trials": summary.trials,
+        "epochs": summary.epochs,
+        "ranking": summary.ranking,
+        "sensitivity": summary.sensitivity,
+    }
+    optional = {"steps": summary.steps, "reference": summary.reference}
+    frames |= {name: frame for name, frame in optional.items() if len(frame)}
+    return [
+        replace_file(folder / f"{name}.csv", to_csv(frame).encode())
+        for name, frame in frames.items()
+    ]
+
+
+def to_csv(frame: DataFrame) -> str:
+    """The frame as CSV. Text that a spreadsheet would run as a formula gets an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(frame.columns)
+    columns = [[cell(value) for value in frame[name].tolist()] for name in frame.columns]
+    writer.writerows(zip(*columns, strict=True))
+    return out.getvalue()
+
+
+def cell(value: Any) -> str:
+    """
+    >>> cell(0.1), cell(3), cell(float("nan")), cell(None), cell("=1+1")
+    ('0.1', '3', '', '', "'=1+1")
+    """
+    if isinstance(value, str):
+        return no_formula(value)
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    if isinstance(value, numbers.Real):
+        return "" if math.isnan(value) else repr(float(value))
+    return ""
+
+
+def replace_file(path: Path, content: bytes) -> Path:
+    """Put the content at the path at once: a reader sees the old file or the new one.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            scratch.write_bytes(content)
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+    except OSError as fault:
+        reason = (fault.strerror or str(fault)).lower()
+        raise MachineError(f"cannot write {path}: {reason}") from fault
+    return path

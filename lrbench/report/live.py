@@ -1,0 +1,266 @@
+"""Progress while trials train, on stderr: a live table on a terminal, else a line per trial."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lrbench.experiment import CompareSpec, TrialSpec
+from lrbench.records import EpochRecord, TrialEnd
+from lrbench.report.plan import readable_time
+from lrbench.report.text import clean
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group, RenderableType
+    from rich.table import Table
+
+Show = Callable[[Any], None]
+BARS = "▁▂▃▄▅▆▇█"
+SPARK_WIDTH = 12
+STAGES = {"find": "range test", "tune": "tuning", "final": "final seeds"}
+
+
+@dataclass
+class Row:
+    """How far one schedule has come in this stage."""
+
+    planned: int = 0
+    done: int = 0
+    failed: int = 0
+    best: float | None = None
+    curve: list[float] = field(default_factory=list)
+
+
+@dataclass
+class State:
+    """What the events so far say. `epochs_left` is what this run has still to train, with the
+    final trials that are planned but not named yet; `later` is those trials' epochs."""
+
+    stage: str = ""
+    total: int = 0
+    begun: int = 0
+    swept: int = 0
+    trial: TrialSpec | None = None
+    last: EpochRecord | None = None
+    start_s: float = 0.0
+    epochs_done: int = 0
+    stage_epochs: int = 0
+    later: int = 0
+    metric: str = "accuracy"
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left for the whole run at its pace so far; None before the first epoch."""
+        if not self.epochs_done:
+            return None
+        pace_s = (time.monotonic() - self.start_s) / self.epochs_done
+        return pace_s * max(0, self.stage_epochs + self.later - self.epochs_done)
+
+
+def advance(state: State, event: Any, finals: int = 0) -> list[str]:
+    """Take in an event of the pipeline: a plan, a point of the range test, records of a trial.
+    `finals` is the number of final trials that the whole run will have. Returns lines to print
+    where nothing is animated."""
+    match event:
+        case object(plan=plan):
+            return _plan_began(state, plan, finals)
+        case object(trial=trial, records=records):
+            return _trained(state, trial, records)
+        case object(event=_):
+            state.swept += 1
+    return []
+
+
+def _plan_began(state: State, plan: Any, finals: int) -> list[str]:
+    state.stage, state.begun, state.trial, state.last = plan.stage, 0, None, None
+    state.total = len(plan.trials)
+    here = sum(trial.epochs for trial in plan.trials)
+    each = max((trial.epochs for trial in (*plan.trials, *plan.tuning)), default=0)
+    state.stage_epochs = state.epochs_done + here
+    state.later = finals * each if plan.stage == "tune" else 0
+    state.start_s = state.start_s or time.monotonic()
+    if plan.stage != "find":
+        state.rows = {}
+    for trial in plan.trials:
+        state.rows.setdefault(trial.schedule, Row()).planned += 1
+    name = STAGES.get(plan.stage)
+    if name is None:
+        return []
+    return [f"{name}: {state.total} trials" if state.total else name]
+
+
+def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
+    if state.trial is None or state.trial.id != trial.id:
+        state.trial, state.last = trial, None
+        state.begun += 1
+        state.start_s = state.start_s or time.monotonic()
+    row = state.rows.setdefault(trial.schedule, Row())
+    lines = []
+    for record in records:
+        if isinstance(record, EpochRecord):
+            state.last = record
+            state.epochs_done += 1
+            _learn(state, row, record)
+        elif isinstance(record, TrialEnd):
+            row.done += 1
+            row.failed += record.status != "done"
+            state.epochs_done += max(0, trial.epochs - record.epochs)
+            lines.append(_ended_line(state, trial, record))
+    return lines
+
+
+def _learn(state: State, row: Row, record: EpochRecord) -> None:
+    value, better = record.val_accuracy, max
+    if value is None:
+        value, better, state.metric = record.val_loss, min, "loss"
+    if value is None:
+        return
+    row.curve = [value] if record.epoch == 1 else [*row.curve, value]
+    row.best = value if row.best is None else better(row.best, value)
+
+
+def _ended_line(state: State, trial: TrialSpec, end: TrialEnd) -> str:
+    what = f"{state.begun}/{state.total} {clean(trial.schedule, 40)} lr {trial.lr:.3g}"
+    if end.status != "done":
+        result = f"{end.status}: {clean(end.reason)}"
+    else:
+        accuracy = end.test_accuracy
+        kind, loss = "test", end.test_loss
+        if accuracy is None and loss is None and state.last is not None:
+            kind, accuracy, loss = "val", state.last.val_accuracy, state.last.val_loss
+        result = f"{kind} {_score(accuracy, loss)}, {end.train_s:.1f} s"
+    left = state.left_s
+    tail = f", {readable_time(left)} left" if left else ""
+    return f"{trial.stage} {what} seed {trial.seed}: {result}{tail}"
+
+
+def _score(accuracy: float | None, loss: float | None) -> str:
+    parts = [f"accuracy {100 * accuracy:.2f} %"] if accuracy is not None else []
+    parts += [f"loss {loss:.4f}"] if loss is not None else []
+    return ", ".join(parts) or "unmeasured"
+
+
+def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
+    """The course of some numbers, lowest to highest, in at most `width` characters.
+
+    >>> sparkline([0.1, 0.5, 0.9])
+    '▁▅█'
+    """
+    if not values:
+        return ""
+    step = max(1.0, len(values) / width)
+    kept = [values[min(len(values) - 1, int((i + 1) * step) - 1)] for i in range(width)]
+    kept = kept[: len(values)]
+    low, high = min(kept), max(kept)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BARS[round((value - low) * scale)] for value in kept)
+
+
+@contextmanager
+def live(
+    *, quiet: bool = False, spec: CompareSpec | None = None, console: Console | None = None
+) -> Iterator[Show]:
+    """A function that takes the events of a run and shows them; nothing where `quiet`. With the
+    spec, the time left counts the final trials from the start."""
+    if quiet:
+        yield lambda event: None
+        return
+    from rich.console import Console
+
+    screen = console or Console(stderr=True, highlight=False)
+    state = State()
+    finals = spec.seeds * len(spec.schedules) if spec else 0
+    if screen.is_terminal and screen.is_interactive:
+        with _animated(screen, state, finals) as show:
+            yield show
+        return
+
+    def show_lines(event: Any) -> None:
+        for line in advance(state, event, finals):
+            screen.print(line, markup=False, soft_wrap=True)
+
+    yield show_lines
+
+
+@contextmanager
+def _animated(screen: Console, state: State, finals: int) -> Iterator[Show]:
+    from rich.live import Live
+
+    with Live(
+        get_renderable=lambda: picture(state), console=screen, refresh_per_second=4, transient=True
+    ):
+
+        def take_in(event: Any) -> None:
+            advance(state, event, finals)
+
+        yield take_in
+
+
+def picture(state: State) -> Group:
+    """What the terminal shows now: a table of schedules, a bar, the trial under way."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = [_schedules(state)] if state.rows else []
+    parts.append(_bar(state))
+    if state.stage == "find":
+        parts.append(Text(f"{state.swept} points"))
+    elif state.trial is not None:
+        parts.append(Text(_now(state)))
+    return Group(*parts)
+
+
+def _schedules(state: State) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("schedule", overflow="ellipsis", no_wrap=True, max_width=32)
+    table.add_column("trials", justify="right", no_wrap=True)
+    table.add_column(f"best val {state.metric}", justify="right", no_wrap=True)
+    table.add_column("latest", no_wrap=True, min_width=SPARK_WIDTH)
+    current = state.trial.schedule if state.trial else None
+    for name, row in state.rows.items():
+        failed = f" ({row.failed} failed)" if row.failed else ""
+        table.add_row(
+            Text(clean(name, 60)),
+            f"{row.done}/{row.planned}{failed}",
+            "" if row.best is None else _best(row.best, state.metric),
+            sparkline(row.curve),
+            style="bold" if name == current else None,
+        )
+    return table
+
+
+def _best(value: float, metric: str) -> str:
+    return f"{100 * value:.2f} %" if metric == "accuracy" else f"{value:.4f}"
+
+
+def _bar(state: State) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1))
+    total, done = state.stage_epochs + state.later, state.epochs_done
+    left = f"{readable_time(state.left_s)} left" if state.left_s is not None else ""
+    bar = ProgressBar(total=max(total, 1), completed=done, width=24)
+    grid.add_row(STAGES.get(state.stage, state.stage), bar, left)
+    return grid
+
+
+def _now(state: State) -> str:
+    trial, last = state.trial, state.last
+    assert trial is not None
+    text = f"trial {state.begun} of {state.total}: {clean(trial.schedule, 32)}, lr {trial.lr:.3g}"
+    if last is None:
+        return f"{text}, epoch 1 of {trial.epochs}"
+    loss = "" if last.train_loss is None else f", train loss {last.train_loss:.4f}"
+    accuracy = (
+        "" if last.val_accuracy is None else f", val accuracy {100 * last.val_accuracy:.2f} %"
+    )
+    epoch = f", epoch {last.epoch} of {trial.epochs}"
+    return f"{text}{epoch}{loss}{accuracy}, {last.throughput_img_s:,.0f} img/s"

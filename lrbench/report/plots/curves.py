@@ -1,0 +1,176 @@
+"""Learning rate, loss and accuracy over the epochs: means of the seeds, and a band around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrbench.analysis import Summary
+from lrbench.analysis.pairs import Floats
+from lrbench.report.plots.axes import EndLabel, accuracy_axis, finals, label_ends, run_looks
+from lrbench.report.style import Look, figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+MOST_MARKERS = 12
+Curve = tuple[Floats, Floats, Floats]
+
+
+def lr_plot(
+    summary: Summary, tables: Mapping[str, Sequence[tuple[float, float]]] | None = None
+) -> Figure | None:
+    """The LR that each schedule used, against epochs: from the first and last step of each epoch,
+    or from (epoch, lr) points where they are given."""
+    points = tables if tables is not None else dict(_used_lrs(summary))
+    if not points:
+        return None
+    fig = figure(8, 4.2)
+    axes = fig.subplots()
+    styles, ends = run_looks(summary), []
+    for name, curve in points.items():
+        x, y = (np.array(part) for part in zip(*curve, strict=True))
+        look = styles[name]
+        axes.plot(x, y, color=look.colour, linestyle=look.dash, linewidth=1.6, clip_on=False)
+        ends.append(EndLabel(name, x[-1], y[-1], look))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("learning rate")
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(0, max(end.x for end in ends))
+    _whole_epochs(axes)
+    label_ends(axes, ends)
+    return fig
+
+
+def accuracy_plot(summary: Summary) -> Figure | None:
+    """Validation accuracy over the epochs."""
+    curves = _curves(summary, "val_accuracy")
+    if not curves:
+        return None
+    fig = figure(8, 4.8)
+    axes = fig.subplots()
+    ends = _draw(axes, curves, run_looks(summary))
+    low = min(float((mean - sd).min()) for _, mean, sd in curves.values())
+    high = max(float((mean + sd).max()) for _, mean, sd in curves.values())
+    accuracy_axis(axes, max(low, 0.0), min(high, 1.0))
+    _losers(axes, summary, "val_accuracy")
+    axes.set_title(_seeds_title(summary), loc="left")
+    label_ends(axes, ends)
+    return fig
+
+
+def loss_plot(summary: Summary) -> Figure | None:
+    """Training and validation loss over the epochs, side by side on one scale."""
+    panels = {"training loss": "train_loss", "validation loss": "val_loss"}
+    drawn = {title: _curves(summary, column) for title, column in panels.items()}
+    drawn = {title: curves for title, curves in drawn.items() if curves}
+    if not drawn:
+        return None
+    fig = figure(4.2 * len(drawn) + 2, 4.8)
+    row = fig.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
+    positive = all((mean > 0).all() for curves in drawn.values() for _, mean, _ in curves.values())
+    for axes, (title, curves) in zip(row, drawn.items(), strict=True):
+        if positive:
+            axes.set_yscale("log")
+        ends = _draw(axes, curves, run_looks(summary))
+        axes.set_title(title, loc="left")
+    if positive:
+        _plain_log_ticks(row[0])
+    label_ends(row[-1], ends)
+    return fig
+
+
+def _used_lrs(summary: Summary) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    rows = finals(summary, summary.epochs)
+    for name, mine in rows.groupby("schedule", sort=False):
+        longest = mine.groupby("trial", sort=False)["epoch"].max().idxmax()
+        trial = mine[mine["trial"] == longest]
+        steps = trial["step"].to_numpy() / trial["epoch"].to_numpy()
+        points = []
+        columns = (trial["epoch"], trial["lr_first"], trial["lr_last"], steps)
+        for epoch, first, last, per_epoch in zip(*columns, strict=True):
+            points += [(epoch - 1.0, float(first)), (epoch - 1 / per_epoch, float(last))]
+        yield str(name), points
+
+
+def _curves(summary: Summary, column: str) -> dict[str, Curve]:
+    """(epochs, mean, standard deviation) of each schedule, over the finals that ended well."""
+    rows = finals(summary, summary.epochs)
+    done = summary.trials["trial"][summary.trials["status"] == "done"]
+    rows = rows[rows["trial"].isin(done) & rows[column].notna()]
+    return {
+        str(name): _mean_curve(mine, column) for name, mine in rows.groupby("schedule", sort=False)
+    }
+
+
+def _mean_curve(rows: DataFrame, column: str) -> Curve:
+    by_epoch = rows.groupby("epoch")[column]
+    mean = by_epoch.mean()
+    sd = by_epoch.std(ddof=1).fillna(0.0)
+    epochs: Floats = np.array(mean.index, dtype=float)
+    return epochs, np.array(mean, dtype=float), np.array(sd, dtype=float)
+
+
+def _draw(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, Look]) -> list[EndLabel]:
+    ends = []
+    for name, (epochs, mean, sd) in curves.items():
+        look = styles[name]
+        axes.plot(
+            epochs,
+            mean,
+            color=look.colour,
+            linestyle=look.dash,
+            linewidth=1.7,
+            marker=look.marker,
+            markersize=5,
+            markevery=max(1, len(epochs) // MOST_MARKERS),
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            clip_on=False,
+            zorder=3,
+        )
+        axes.fill_between(epochs, mean - sd, mean + sd, color=look.colour, alpha=0.12, linewidth=0)
+        ends.append(EndLabel(name, epochs[-1], mean[-1], look))
+    last = max(end.x for end in ends)
+    axes.set_xlim(min(1.0, last - 0.5) if last > 1 else 0.5, last)
+    axes.set_xlabel("epoch")
+    _whole_epochs(axes)
+    return ends
+
+
+def _losers(axes: Axes, summary: Summary, column: str) -> None:
+    """Finals that diverged, thin and dotted, a cross where they end."""
+    rows = finals(summary, summary.epochs)
+    lost = summary.trials["trial"][summary.trials["status"].isin(["diverged", "failed"])]
+    styles = run_looks(summary)
+    for _, mine in rows[rows["trial"].isin(lost) & rows[column].notna()].groupby("trial"):
+        look = styles[str(mine["schedule"].iloc[0])]
+        x, y = mine["epoch"].to_numpy(), mine[column].to_numpy()
+        axes.plot(x, y, ":", color=look.colour, linewidth=1, scalex=False, scaley=False)
+        axes.plot(x[-1:], y[-1:], "x", color=look.colour, scalex=False, scaley=False)
+
+
+def _seeds_title(summary: Summary) -> str:
+    if not summary.standings:
+        return ""
+    count = int(np.isfinite(summary.standings[0].values).sum(axis=0).max(initial=0))
+    return f"mean of {count} seeds, band: ± 1 standard deviation" if count > 1 else "one seed"
+
+
+def _whole_epochs(axes: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _plain_log_ticks(axes: Axes) -> None:
+    """0.1, 0.2, 0.5, 1 … instead of powers of ten alone."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,84 @@
+"""The ranking drawn: every seed, the mean with its interval, and the difference to the best."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrbench.analysis import Summary
+from lrbench.analysis.question import is_accuracy
+from lrbench.analysis.standing import Standing
+from lrbench.report.plots.axes import plain, run_looks
+from lrbench.report.style import INK, figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAME_WIDTH = 34
+
+
+def final_plot(summary: Summary) -> Figure | None:
+    """Left the metric, right the paired difference to the best; the letters are the groups."""
+    if not summary.standings:
+        return None
+    standing = summary.standings[0]
+    count = len(standing.names)
+    fig = figure(9, 1.5 + 0.36 * count)
+    left, right = fig.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    _values(left, summary, standing)
+    _differences(right, summary, standing)
+    left.set_yticks(range(count), [plain(name, NAME_WIDTH) for name in standing.names])
+    left.set_ylim(count - 0.4, -0.6)
+    left.set_title("each seed, mean and interval", loc="left")
+    right.set_title("paired difference to the best", loc="left")
+    for place in range(count):
+        right.text(
+            1.03,
+            place,
+            _remark(standing, place),
+            transform=right.get_yaxis_transform(),
+            verticalalignment="center",
+            fontsize=10,
+            color=INK,
+        )
+    return fig
+
+
+def _values(axes: Axes, summary: Summary, standing: Standing) -> None:
+    scale = 100 if is_accuracy(standing.metric) else 1
+    styles, rows = run_looks(summary), summary.ranking
+    rows = rows[rows["budget"] == standing.budget]
+    columns = (rows["metric_mean"], rows["ci_low"], rows["ci_high"])
+    for place, (mean, low, high) in enumerate(zip(*columns, strict=True)):
+        colour = styles[standing.names[place]].colour
+        seeds = scale * standing.values[:, place]
+        below = np.full(len(seeds), place + 0.24)
+        axes.plot(seeds, below, "o", color=colour, alpha=0.45, markersize=4.5, mew=0)
+        if math.isfinite(low):
+            axes.plot([scale * low, scale * high], [place, place], color=colour, linewidth=2)
+        axes.plot([scale * mean], [place], "D", color=colour, markersize=6, mec="white")
+    unit = ", %" if scale == 100 else ""
+    axes.set_xlabel(standing.metric.replace("_", " ") + unit)
+
+
+def _differences(axes: Axes, summary: Summary, standing: Standing) -> None:
+    scale = 100 if is_accuracy(standing.metric) else 1
+    styles = run_looks(summary)
+    axes.axvline(0, color=INK, linewidth=1)
+    for place in range(1, len(standing.names)):
+        colour = styles[standing.names[place]].colour
+        mean = scale * standing.pairs.mean[place, 0]
+        half = scale * standing.pairs.half[place, 0]
+        if math.isfinite(half):
+            axes.plot([mean - half, mean + half], [place, place], color=colour, linewidth=2)
+        axes.plot([mean], [place], "D", color=colour, markersize=6, mec="white")
+    axes.tick_params(left=False)
+    axes.set_xlabel("points" if scale == 100 else standing.metric.replace("_", " "))
+
+
+def _remark(standing: Standing, place: int) -> str:
+    failed = int(standing.failed[place])
+    return f"{failed} failed" if failed else standing.letters[place]

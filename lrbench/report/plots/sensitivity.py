@@ -1,0 +1,77 @@
+"""What a wrong learning rate costs: validation accuracy, or loss, against the LR."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lrbench.analysis import Summary
+from lrbench.report.plots.axes import EndLabel, accuracy_axis, label_ends, run_looks
+from lrbench.report.style import Look, figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+
+def sensitivity_plot(summary: Summary) -> Figure | None:
+    """One line a schedule over its LR grid, log axis; the chosen LR is ringed, an LR at which
+    every trial diverged is a cross at the bottom."""
+    rows = summary.sensitivity
+    rows = rows[rows["budget"] == rows["budget"].max()]
+    column = "val_loss_mean" if rows["val_accuracy_mean"].isna().all() else "val_accuracy_mean"
+    known = rows[rows[column].notna()]
+    if not len(known) or known.groupby("schedule")["lr"].nunique().max() < 2:
+        return None
+    fig = figure(8, 4.8)
+    axes = fig.subplots()
+    axes.set_xscale("log")
+    styles, ends = run_looks(summary), []
+    for name, mine in known.groupby("schedule", sort=False):
+        look = styles[str(name)]
+        x, y = mine["lr"].to_numpy(), mine[column].to_numpy()
+        axes.plot(
+            x, y, color=look.colour, linestyle=look.dash, marker=look.marker, linewidth=1.7,
+            markersize=5.5, markeredgecolor="white", markeredgewidth=0.6,
+        )  # fmt: skip
+        ring = x == summary.chosen.get(str(name))
+        axes.plot(x[ring], y[ring], "o", mfc="none", mec=look.colour, markersize=11, mew=1.3)
+        ends.append(EndLabel(str(name), x[-1], y[-1], look))
+    if column == "val_accuracy_mean":
+        accuracy_axis(axes, known[column].min(), known[column].max())
+    else:
+        axes.set_ylabel("validation loss")
+    _crosses(axes, rows[rows[column].isna()], styles)
+    _lr_ticks(axes, sorted(set(rows["lr"].tolist())))
+    axes.set_xlabel("learning rate")
+    axes.set_title("after tuning; the chosen LR is ringed" if summary.chosen else "", loc="left")
+    label_ends(axes, ends)
+    return fig
+
+
+def _crosses(axes: Axes, rows: DataFrame, styles: Mapping[str, Look]) -> None:
+    """Schedules that diverged at the same LR stand beside each other."""
+    beside: Counter[float] = Counter()
+    for lr, name in zip(rows["lr"].tolist(), rows["schedule"].tolist(), strict=True):
+        axes.plot(
+            [lr * 1.04 ** beside[lr]],
+            [0.02],
+            "X",
+            color=styles[name].colour,
+            markersize=7,
+            markeredgecolor="white",
+            transform=axes.get_xaxis_transform(),
+            scaley=False,
+        )
+        beside[lr] += 1
+
+
+def _lr_ticks(axes: Axes, lrs: Sequence[float]) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    kept = lrs[:: max(1, len(lrs) // 10)]
+    axes.xaxis.set_major_locator(FixedLocator(kept))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axes.xaxis.set_minor_locator(NullLocator())

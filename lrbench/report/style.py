@@ -1,0 +1,101 @@
+"""One look for all plots: figures without pyplot's state, colours that colour-blind people can
+tell apart, files that are byte-identical when they are made again."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrbench.report.csv_files import replace_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# The palette of Okabe and Ito without its yellow (too pale on white), then three of Paul Tol's.
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#404040", "#882255",
+    "#999933", "#332288",
+)  # fmt: skip
+DASHES: tuple[object, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+MARKERS = "os^DvPX<>*"
+INK, FAINT = "#333333", "#dddddd"
+DPI = 150
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one schedule is drawn, in every plot of a run."""
+
+    colour: str
+    dash: object
+    marker: str
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for each name by its place; beyond ten names the dashes change as well."""
+    return {
+        name: Look(
+            PALETTE[place % len(PALETTE)],
+            DASHES[place // len(PALETTE) % len(DASHES)],
+            MARKERS[place % len(MARKERS)],
+        )
+        for place, name in enumerate(dict.fromkeys(names))
+    }
+
+
+def series_colours(names: Sequence[str]) -> list[str]:
+    """A colour for each name, by its place."""
+    return [PALETTE[place % len(PALETTE)] for place in range(len(names))]
+
+
+def figure(width: float = 8, height: float = 4.5) -> Figure:
+    """An empty figure, in inches, that no pyplot knows of."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(fig: Figure, path: Path) -> Path:
+    """Write the figure, as PNG or SVG by the path's suffix.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    kind = path.suffix.lstrip(".").lower() or "png"
+    return replace_file(path, render(fig, kind))
+
+
+def render(fig: Figure, kind: str = "png") -> bytes:
+    """The figure as a file's bytes, the same ones each time: without dates and versions."""
+    import matplotlib
+
+    for axes in fig.axes:
+        polish(axes)
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {}
+    if kind == "png":
+        metadata = {"Software": None}
+    out = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "lrbench", "svg.fonttype": "path"}):
+        fig.savefig(out, format=kind, dpi=DPI, metadata=metadata)
+    return out.getvalue()
+
+
+def polish(axes: Axes) -> None:
+    """A quiet frame: two spines, a faint grid behind the data, small grey ticks."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#888888")
+    axes.grid(True, which="major", color=FAINT, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, labelsize=9, length=3)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(INK)
+        label.set_fontsize(10)
+    axes.title.set_color(INK)
+    axes.title.set_fontsize(11)
+    legend = axes.get_legend()
+    if legend is not None:
+        legend.get_frame().set_edgecolor(FAINT)

@@ -1,0 +1,28 @@
+"""Other people's strings, made fit for a screen, a legend or a spreadsheet."""
+
+from __future__ import annotations
+
+from lrbench.analysis.words import short
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def clean(text: str, width: int = 120) -> str:
+    """One line of at most `width` characters, without any that would move a terminal's cursor,
+    colour it or turn its text around.
+
+    >>> clean("two\\nlines"), clean("a\\x1b[31mred")
+    ('two lines', 'a�[31mred')
+    """
+    spaced = " ".join(str(text)[: 4 * width].split()) if len(text) <= 4 * width else str(text)
+    shown = short(spaced, width)
+    return "".join(c if c.isprintable() else "�" for c in shown)
+
+
+def no_formula(text: str) -> str:
+    """The text with an apostrophe before it where a spreadsheet would take it for a formula.
+
+    >>> no_formula("=cmd()"), no_formula("cosine")
+    ("'=cmd()", 'cosine')
+    """
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text

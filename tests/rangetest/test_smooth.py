@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lrbench.rangetest.smooth import despike, noise_sd, running_median, smooth
+
+U = np.linspace(-6, 1, 100)
+
+
+def test_a_symmetric_curve_is_not_shifted() -> None:
+    """Zero lag: the smoothed step crosses its middle where the raw one does."""
+    step = 1 / (1 + np.exp(-9 * (U + 2.5)))
+    value = smooth(U, step, 1.0).value
+    assert np.interp(0.5, value, U) == pytest.approx(-2.5, abs=0.01)
+
+
+def test_a_parabola_keeps_its_value_and_a_line_its_slope() -> None:
+    fit = smooth(U, 3 + 2 * U + 0.5 * U**2, 1.5)
+    assert fit.value == pytest.approx(3 + 2 * U + 0.5 * U**2)
+    assert smooth(U, 3 + 2 * U, 1.5).slope == pytest.approx(np.full(100, 2.0))
+
+
+def test_uneven_grids_are_smoothed_in_log_lr() -> None:
+    lrs = np.linspace(1e-3, 1, 60)
+    fit = smooth(np.log10(lrs), 2 * np.log10(lrs), 1.0)
+    assert fit.slope == pytest.approx(np.full(60, 2.0))
+
+
+def test_a_large_offset_costs_no_digits() -> None:
+    y = np.sin(U)
+    assert smooth(U, y + 1e9, 1.0).slope == pytest.approx(smooth(U, y, 1.0).slope, abs=1e-5)
+
+
+def test_the_gains_are_the_standard_errors_of_noise() -> None:
+    rng = np.random.default_rng(0)
+    fits = [smooth(U, rng.standard_normal(100), 1.0) for _ in range(400)]
+    assert np.std([f.value for f in fits], axis=0) == pytest.approx(fits[0].value_gain, rel=0.2)
+    assert np.std([f.slope for f in fits], axis=0) == pytest.approx(fits[0].slope_gain, rel=0.2)
+
+
+@pytest.mark.parametrize("place", [0, 1, 40, 98, 99])
+def test_a_single_spike_is_removed(place: int) -> None:
+    y = np.sin(U) + 0.01 * np.cos(50 * U)
+    spiked = y.copy()
+    spiked[place] += 100
+    assert np.abs(despike(spiked) - y).max() < 0.3
+
+
+def test_a_monotone_blow_up_is_kept() -> None:
+    y = np.exp(U)
+    assert running_median(y)[2:-2] == pytest.approx(y[2:-2])
+    assert despike(y)[2:-2] == pytest.approx(y[2:-2])
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6])
+def test_noise_is_measured_also_where_it_is_alike_from_step_to_step(rho: float) -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal(2000)
+    for i in range(1, len(noise)):
+        noise[i] = rho * noise[i - 1] + np.sqrt(1 - rho**2) * noise[i]
+    assert noise_sd(noise, np.zeros(2000)) == pytest.approx(1.0, rel=0.1)

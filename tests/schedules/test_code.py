@@ -1,0 +1,339 @@
+"""The code that is printed is executed, with real optimizers, and compared at every step."""
+
+from __future__ import annotations
+
+import ast
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import SGD, Adagrad, AdamW, Optimizer
+
+from lrbench.schedules import SCHEDULES, code, parse
+from lrbench.schedules.code import PER_EPOCH, PER_STEP
+from tests.schedules.test_torch_names import ALONE, NESTED
+
+LR = 0.1
+ENTRIES = [entry.facts.get("example", entry.name) for entry in SCHEDULES]
+OWN = """
+constant(at=10%)
+constant(30%, at=1e-3) + constant
+step(10it, gamma=0.5)
+step(2ep)
+step(25%, update=epoch)
+multistep([30%, 80%], gamma=0.3)
+multistep([2ep, 4ep])
+exponential(gamma=0.9)
+exponential(gamma=0.9, update=epoch)
+natural_exp(k=0.2)
+natural_exp(k=0.2, update=epoch)
+multiplicative("1/(1+epoch)")
+multiplicative("0.9 if progress < 0.5 else 1 - step/steps/9 + epochs*0")
+inverse_time(k=0.5, power=0.75)
+polynomial(power=2)
+polynomial(power=2, to=1%)
+polynomial(power=0.9, update=epoch)
+linear(to=10%)
+cosine(min=1e-3)
+cosine(min=5%, power=1.5)
+cosine(update=epoch)
+cosine(duration=50%)
+cosine(update=epoch, duration=50%)
+sgdr(10it)
+sgdr(6it, mult=2, min=1e-3)
+sgdr(5it, mult=1.5, decay=0.8, min=1%)
+sgdr(1ep, update=epoch)
+warmup(20%) + cosine
+warmup(1it) + cosine
+warmup(20%, from=0) + cosine(min=1%)
+warmup(20%, from=10%) + linear
+warmup(20%, from=10%, shape=constant) + step
+warmup(20%, shape=exp) + linear
+warmup(20%, shape=exp_normalised) + linear
+warmup(20%, from=1e-3, shape=exp_normalised) + linear
+warmup(1ep, update=epoch) + cosine(update=epoch)
+warmup(10it, from=0) + multistep([3ep, 4ep])
+warmup(200%) + cosine
+triangular(5it)
+triangular2(5it, min=1e-3)
+exp_range(5it, gamma=0.97)
+sin(5it, min=0)
+sin2(5it)
+sinexp(5it, gamma=0.97)
+cos2(5it)
+cosexp(5it, gamma=0.97)
+triangular(7it, duration=20it) + triangular
+onecycle(peak_at=45%, div=10, final_div=100, anneal=linear)
+onecycle(peak_at=100%)
+onecycle(cycle_momentum=False)
+onecycle(base_momentum=0.8, max_momentum=0.9, update=epoch)
+warmup(5it) + onecycle
+wsd(warmup=10it, decay=50%, shape=cosine, to=1%)
+wsd(shape=sqrt, to=1e-3)
+wsd(warmup=60%, decay=60%)
+knee(70%)
+tanh(lb=-3, ub=2, min=1%)
+inverse_sqrt(warmup=4it)
+noam(d=64, warmup=4it)
+power(a=0.7, warmup=4it)
+slanted_triangular(cut=20%, ratio=16)
+expr("cos(pi*progress/2) if epoch < 3 else max(0.1, 1 - sqrt(step/steps))")
+expr("max(0.5, progress) * min(1, 2**-epoch) + 0.5 + 0*epochs", update=epoch)
+3*(warmup(2%, from=0) + cosine(duration=30%))
+2*(linear(duration=1ep) + constant(1ep, at=10%)) + 2*(cosine(duration=10%)) + rex
+constant(80%) + linear
+warmup(20%) + CosineAnnealingLR(T_max=3)
+warmup(7it) + CosineAnnealingLR(T_max=30, update=step, eta_min=1e-3)
+LinearLR(duration=2ep) + StepLR(1, 0.5)
+MultiplicativeLR("0.9", duration=4ep) + CosineAnnealingWarmRestarts(1, 2, eta_min=1e-3)
+LambdaLR("0.9**epoch + 0*steps", duration=3ep) + ConstantLR(0.2, 1)
+MultiStepLR([1, 2], duration=3ep) + PolynomialLR(7, 2)
+ExponentialLR(0.7, duration=2ep, update=step) + CyclicLR(0.01, 0.1, 4, mode=triangular2)
+constant(5it) + OneCycleLR(max_lr=0.4, epochs=2, steps_per_epoch=8, three_phase=True)
+constant(5it) + CyclicLR(0.01, 0.1, 4, 3, mode=exp_range, gamma=0.9)
+""".strip().splitlines()
+
+
+def optimizers() -> list[Optimizer]:
+    """Of several kinds and groups, at LRs of their own."""
+    return [
+        SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.7, momentum=0.5),
+        AdamW(
+            [
+                {"params": [torch.nn.Parameter(torch.zeros(1))]},
+                {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.3},
+            ],
+            lr=0.9,
+            betas=(0.5, 0.99),
+        ),
+    ]
+
+
+def executed(text: str, optimizer: Optimizer) -> dict[str, Any]:
+    names: dict[str, Any] = {"optimizer": optimizer}
+    exec(compile(text, "pasted", "exec"), names)
+    return names
+
+
+def momentum_of(group: dict[str, Any]) -> float:
+    return float(group["betas"][0] if "betas" in group else group["momentum"])
+
+
+def assert_equal(spec: str, steps: int, steps_per_epoch: int) -> None:
+    """LRs to 1e-9 (torch's recurrences round on their way), momenta where they are moved."""
+    schedule = parse(spec)
+    lr = schedule.fixed_lr or LR
+    text = code(schedule, LR, steps, steps_per_epoch)
+    size = steps_per_epoch if PER_EPOCH in text else 1
+    assert (PER_STEP in text) != (PER_EPOCH in text)
+    bound = schedule.bind(lr, steps, steps_per_epoch)
+    for optimizer in optimizers():
+        scheduler = executed(text, optimizer)["scheduler"]
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                wanted = pytest.approx(bound.lr(step), rel=1e-9, abs=1e-15)
+                assert float(group["lr"]) == wanted, (step, text)
+                momentum = bound.momentum(step)
+                if momentum is not None:
+                    assert momentum_of(group) == pytest.approx(momentum, rel=1e-9), (step, text)
+            optimizer.step()
+            if (step + 1) % size == 0:
+                scheduler.step()
+
+
+@pytest.mark.parametrize("spec", [spec for spec in ENTRIES if not parse(spec).adaptive] + OWN)
+@pytest.mark.parametrize(("steps", "steps_per_epoch"), [(42, 7), (40, 8), (45, 1)])
+def test_the_code_does_what_the_schedule_does(spec: str, steps: int, steps_per_epoch: int) -> None:
+    if "steps_per_epoch=8" in spec and steps_per_epoch != 8:
+        return
+    assert_equal(spec, steps, steps_per_epoch)
+
+
+@pytest.mark.parametrize("spec", [*ALONE, *NESTED])
+def test_torch_names_come_out_as_they_went_in(spec: str) -> None:
+    assert_equal(spec, 50, 1)
+    text = code(parse(spec), LR, 50, 1)
+    assert spec.split("(")[0] in text
+    assert "def " not in text
+
+
+@pytest.mark.parametrize("spec", [*ENTRIES, *OWN])
+def test_there_is_nothing_but_torch_in_it_and_no_table(spec: str) -> None:
+    text = code(parse(spec), LR, 20_000, 200)
+    imported = {
+        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert imported <= {"math", "torch.optim.lr_scheduler"}
+    assert len(text) < 4000
+
+
+@pytest.mark.parametrize(
+    ("spec", "classes", "usage"),
+    [
+        ("constant", "ConstantLR", PER_EPOCH),
+        ("step(30ep)", "StepLR", PER_EPOCH),
+        ("step(250it)", "StepLR", PER_STEP),
+        ("multistep([30ep, 70ep])", "MultiStepLR", PER_EPOCH),
+        ("exponential(gamma=0.9, update=epoch)", "ExponentialLR", PER_EPOCH),
+        ("exponential", "ExponentialLR", PER_STEP),
+        ("polynomial(power=2)", "PolynomialLR", PER_STEP),
+        ("linear", "LinearLR", PER_STEP),
+        ("cosine", "CosineAnnealingLR", PER_STEP),
+        ("cosine(update=epoch)", "CosineAnnealingLR", PER_EPOCH),
+        ("sgdr(10ep, mult=2)", "CosineAnnealingWarmRestarts", PER_STEP),
+        ("triangular", "CyclicLR", PER_STEP),
+        ("triangular2", "CyclicLR", PER_STEP),
+        ("exp_range", "CyclicLR", PER_STEP),
+        ("onecycle", "OneCycleLR", PER_STEP),
+        ("warmup + cosine", "CosineAnnealingLR, LinearLR, SequentialLR", PER_STEP),
+        ("wsd", "ConstantLR, LinearLR, SequentialLR", PER_STEP),
+        ("knee", "ConstantLR, LinearLR, SequentialLR", PER_STEP),
+        ("CosineAnnealingLR(T_max=50)", "CosineAnnealingLR", PER_EPOCH),
+        ("rex", "LambdaLR", PER_STEP),
+        ("warmup(5%, from=0) + cosine", "LambdaLR", PER_STEP),
+    ],
+)
+def test_torch_has_its_own_class_for_it(spec: str, classes: str, usage: str) -> None:
+    text = code(parse(spec), LR, 10_000, 100)
+    assert f"import {classes}\n" in text
+    assert usage in text
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("plateau(patience=1, factor=0.5)", "scheduler.step(val_loss)"),
+        ("plateau(val_accuracy, patience=0, min=1%)", "scheduler.step(val_accuracy)"),
+        ("ReduceLROnPlateau(mode=max, patience=1, cooldown=1)", "scheduler.step(val_accuracy)"),
+        ("warmup(3it) + plateau(patience=1)", "first 3 batches"),
+        ("warmup(20it, from=0) + plateau(patience=1)", "from the epoch 3 on"),
+    ],
+)
+def test_plateau_with_its_metric(spec: str, words: str) -> None:
+    values = [0.5, 0.6, 0.7, 0.7, 0.7, 0.6, 0.6, 0.75, 0.7, 0.7, 0.7, 0.7]
+    schedule, size = parse(spec), 7
+    text = code(schedule, LR, 84, size)
+    assert words in text
+    bound = schedule.bind(LR, 84, size)
+    optimizer = optimizers()[1]
+    names = executed(text, optimizer)
+    start = {"first 3 batches": 3, "from the epoch 3 on": 20}.get(words, 0)
+    for epoch, value in enumerate(values):
+        for step in range(epoch * size, (epoch + 1) * size):
+            assert optimizer.param_groups[0]["lr"] == pytest.approx(bound.lr(step), rel=1e-9)
+            optimizer.step()
+            if step < start:
+                names["warmup"].step()
+        if epoch >= start // size:
+            names["scheduler"].step(value)
+        bound.observe({str(schedule.metric): value}, epoch)
+    assert bound.lr(84) < LR / 2
+
+
+def test_an_lr_of_the_schedule_comes_first() -> None:
+    text = code(parse("OneCycleLR(max_lr=0.4, total_steps=50)"), LR, 50, 50)
+    assert 'group["lr"] = 0.4' in text
+
+
+@pytest.mark.parametrize("spec", ["cosine", "triangular", "warmup + cosine", "rex", "onecycle"])
+def test_an_earlier_scheduler_leaves_no_trace(spec: str) -> None:
+    """torch takes the base LR from `initial_lr` where there is one."""
+    optimizer = optimizers()[0]
+    torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    executed(code(parse(spec), LR, 42, 7), optimizer)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(parse(spec).bind(LR, 42, 7).lr(0))
+
+
+def test_momentum_is_left_where_there_is_none() -> None:
+    """torch's own class would refuse such an optimizer."""
+    for spec in ("onecycle", "CyclicLR", "warmup(5it) + onecycle"):
+        optimizer = Adagrad([torch.nn.Parameter(torch.zeros(1))], lr=0.7)
+        scheduler = executed(code(parse(spec), LR, 42, 7), optimizer)["scheduler"]
+        optimizer.step()
+        scheduler.step()
+        bound = parse(spec).bind(LR, 42, 7)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(bound.lr(1))
+
+
+PLUGIN = """
+from torch.optim.lr_scheduler import StepLR
+
+class Mine:
+    @staticmethod
+    def wave(step, steps, steps_per_epoch, name="", height=1.0):
+        return height * (1 - step / steps) + 0 * len(name)
+
+def by_place(t, total, per_epoch):
+    return 1 - t / total
+
+def factory(optimizer, size=2):
+    return StepLR(optimizer, size)
+"""
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "code_plugin:Mine.wave(height=0.5, name='a b')",
+        "code_plugin:Mine.wave(update=epoch)",
+        "warmup(3it) + code_plugin:by_place",
+        "code_plugin:by_place(duration=3ep)",
+        "code_plugin:factory(size=3)",
+        "code_plugin:factory(size=9, update=step)",
+    ],
+)
+def test_plug_ins_are_imported(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "code_plugin.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert_equal(spec, 42, 7)
+    assert "import code_plugin\n" in code(parse(spec), LR, 42, 7)
+    sys.modules.pop("code_plugin")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "warmup(3it) + SequentialLR([ConstantLR(0.5, 9), ExponentialLR(0.9)], milestones=[2])",
+        "warmup(3it) + ChainedScheduler([ConstantLR(0.5, 9), ExponentialLR(0.9)])",
+    ],
+)
+def test_what_has_no_formula_says_so(spec: str) -> None:
+    """Torch's composites as a phase among others: they need this package's own scheduler."""
+    text = code(parse(spec), LR, 42, 7)
+    assert "needs the package torch-lrbench" in text
+    assert_equal(spec, 42, 7)
+
+
+def test_a_text_with_line_ends_cannot_leave_its_comment() -> None:
+    spec = "math:cos(name='x\rimport this')"
+    first = f"# {' '.join(str(parse(spec)).split())}"
+    assert "\r" not in first
+    text = code("expr('(1\r+ 0)')", LR, 10, 10)
+    assert "\r" not in text
+    ast.parse(text)
+
+
+def test_needs_no_torch_to_print() -> None:
+    program = (
+        "import sys; from lrbench.schedules import code;"
+        "code('warmup(5%) + cosine', 0.1, 1000, 100); code('plateau', 0.1, 1000, 100);"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "False\n"
+
+
+def test_formulas_use_the_numbers_of_the_run() -> None:
+    text = code("rex", LR, 1234, 100)
+    assert "1234" in text
+    factor = executed(text, optimizers()[0])["factor"]
+    assert factor(617) == pytest.approx(0.5 / 0.75)
+    assert math.isclose(factor(10**6), 0.0)

@@ -1,0 +1,57 @@
+"""A new schedule is one function: the documentation's example, as it stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lrbench.errors import UsageError
+from lrbench.schedules import catalogue, parse
+from lrbench.schedules.definitions import SCHEDULES, Bounds
+
+PAGE = Path(__file__).parents[2] / "docs" / "schedules.md"
+
+
+@pytest.fixture
+def sawtooth() -> Iterator[None]:
+    names = SCHEDULES.names()
+    code = PAGE.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    scope: dict[str, object] = {}
+    exec(compile(code, str(PAGE), "exec", dont_inherit=True), scope)
+    yield
+    for name in set(SCHEDULES.names()) - set(names):
+        del SCHEDULES._entries[name]
+    parse.cache_clear()
+
+
+@pytest.mark.usefixtures("sawtooth")
+def test_it_shows_up_everywhere_by_itself() -> None:
+    assert "sawtooth" in [entry.name for entry in catalogue()]
+    assert str(parse("sawtooth(length_of_tooth=5)")) == "sawtooth(5ep)"
+    assert parse("warmup(2it) + sawtooth(4it)").table(lr=1.0, steps=8, steps_per_epoch=4) == [
+        0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 1.0, 0.75,
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="did you mean sawtooth"):
+        parse("sawtoth")
+
+
+def test_a_name_is_given_once() -> None:
+    with pytest.raises(ValueError, match="two schedules are called 'cosine'"):
+        SCHEDULES.register("cosine", "again")(parse("cosine").definition)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "inside", "outside", "text"),
+    [
+        (Bounds(0), [0, 1, 1e9], [-1e-9], "at least 0"),
+        (Bounds(0, open=True), [1e-9], [0, -1], "above 0"),
+        (Bounds(0, 1), [0, 0.5, 1], [-0.1, 1.1], "at least 0 and at most 1"),
+        (Bounds(0, 1, open=True), [0.5], [0, 1], "above 0 and below 1"),
+    ],
+)
+def test_bounds(bounds: Bounds, inside: list[float], outside: list[float], text: str) -> None:
+    assert all(value in bounds for value in inside)
+    assert not any(value in bounds for value in outside)
+    assert str(bounds) == text
