@@ -90,7 +90,8 @@ class RunDir:
         except FileNotFoundError:
             return None
         except OSError as fault:
-            raise MachineError(f"{self.manifest_path}: {fault.strerror}") from None
+            reason = (fault.strerror or str(fault)).lower()
+            raise MachineError(f"cannot read {self.manifest_path}: {reason}") from None
         try:
             found: dict[str, Any] = json.loads(text)
             version = int(found["schema_version"])

@@ -17,7 +17,9 @@ Score = Callable[[TrialSpec], float | None]
 
 
 def spec(**changes: object) -> CompareSpec:
-    return CompareSpec(**{"schedules": ("constant", "cosine"), "lrs": (0.05, 0.1, 0.2), "epochs": 2, **changes})  # type: ignore[arg-type]
+    return CompareSpec(
+        **{"schedules": ("constant", "cosine"), "lrs": (0.05, 0.1, 0.2), "epochs": 2, **changes}
+    )  # type: ignore[arg-type]
 
 
 def trained(trial: TrialSpec, accuracy: float | None) -> History:

@@ -175,7 +175,9 @@ def _print_answer(summary: Summary, run: RunDir, code: str) -> None:
     console = stdout()
     console.print(answer(summary))
     if code:
-        console.print(Text(f"\nIn torch, for the schedule that ranks first:\n\n{code}"))
+        console.print(
+            Text(f"\nIn torch, for the schedule that ranks first:\n\n{code}"), soft_wrap=True
+        )
     console.print(Text(f"\nfiles: {run.path}", style="dim"), soft_wrap=True)
 
 
@@ -225,11 +227,10 @@ def retold(spec: CompareSpec, run: RunDir, *, json: bool) -> None:
 
 def write_files(summary: Summary, folder: Path) -> None:
     """Write every table and every plot of a run."""
-    from lrbench.report.csv_files import write
-    from lrbench.report.plots import draw_all
+    from lrbench.report import csv_files, plots
 
-    write(summary, folder)
-    draw_all(summary, folder / "plots")
+    csv_files.write(summary, folder)
+    plots.write(summary, folder / "plots")
 
 
 def _plain(value: Any) -> Any:

@@ -9,10 +9,12 @@ import numpy as np
 
 from lrbench.errors import UsageError
 from lrbench.rangetest.curve import Curve
+from lrbench.rangetest.smooth import Floats
 from lrbench.registry import did_you_mean
 
 RuleFn = Callable[[Curve], float]
 DEFAULT_RULE = "steepest"
+STRETCH = 0.7
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,29 @@ def get_rule(name: str) -> Rule:
 def steepest(curve: Curve) -> float:
     """Steepest descent in log LR, before the minimum.
 
-    u* = argmin over u <= u_bottom of dL/du + 2·se(dL/du). Where the curve is known badly (at
-    its ends, in noise) the standard error keeps the rule from trusting a steep accident.
+    With s(u) = dL/du + 2·se(dL/du), the centre of the stretch around argmin s over
+    u <= u_bottom where s is at least 70 % of its lowest, each point weighted by s. Where the
+    curve is known badly (at its ends, in noise) the standard error keeps the rule from trusting
+    a steep accident; the stretch makes it steadier than its single steepest point.
     Source: the gradient rule of pytorch-lr-finder, fastai ("steep") and ignite, with the
     derivative of the smoother instead of differences of points.
     """
-    return float(curve.u[steepest_index(curve)])
+    bound, steep = _sure_slope(curve), steepest_index(curve)
+    near = bound <= STRETCH * bound[steep]
+    left = steep - int(np.argmin(np.append(near[: steep + 1][::-1], False))) + 1
+    right = steep + int(np.argmin(np.append(near[steep:], False)))
+    if right - left < 2:
+        return float(curve.u[steep])
+    return float(np.average(curve.u[left:right], weights=-bound[left:right]))
 
 
 def steepest_index(curve: Curve) -> int:
-    bound = curve.smooth.slope + 2 * curve.slope_error
-    return int(np.argmin(bound[: curve.bottom + 1]))
+    """The point where the loss surely falls fastest."""
+    return int(np.argmin(_sure_slope(curve)))
+
+
+def _sure_slope(curve: Curve) -> Floats:
+    return (curve.smooth.slope + 2 * curve.slope_error)[: curve.bottom + 1]
 
 
 @rule("valley", "the middle of the longest fall")

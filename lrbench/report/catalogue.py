@@ -61,9 +61,7 @@ def preview_table(tables: Mapping[str, Sequence[float]]) -> Table:
     return table
 
 
-def draw_schedules(
-    tables: Mapping[str, Sequence[float]], steps_per_epoch: int, path: Path
-) -> None:
+def draw_schedules(tables: Mapping[str, Sequence[float]], steps_per_epoch: int, path: Path) -> None:
     """One picture of all schedules: LR against epochs."""
     from lrbench.report.style import figure, save, series_colours
 

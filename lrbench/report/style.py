@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lrbench.report.csv_files import replace_file
 
@@ -24,6 +24,7 @@ DASHES: tuple[object, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 MARKERS = "os^DvPX<>*"
 INK, FAINT = "#333333", "#dddddd"
 DPI = 150
+TITLE: dict[str, Any] = {"loc": "left", "fontsize": 11, "color": INK}
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,6 @@ def polish(axes: Axes) -> None:
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(INK)
         label.set_fontsize(10)
-    axes.title.set_color(INK)
-    axes.title.set_fontsize(11)
     legend = axes.get_legend()
     if legend is not None:
         legend.get_frame().set_edgecolor(FAINT)

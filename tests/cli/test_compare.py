@@ -159,7 +159,11 @@ def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: Any) -> Non
     assert run([*SMALL, "--out", str(out), "--dry-run", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     steps = document["steps_per_epoch"]
-    assert document["stages"]["tune"] == {"trials": 6, "steps": 6 * steps, "images": 6 * steps * 128}
+    assert document["stages"]["tune"] == {
+        "trials": 6,
+        "steps": 6 * steps,
+        "images": 6 * steps * 128,
+    }
     assert document["total"]["trials"] == 10 and document["estimated_s"] > 0
     assert not out.exists()
 

@@ -24,7 +24,11 @@ def watched(*argv: str, cwd: Path) -> tuple[int, str, float, str, str]:
         [sys.executable, "-c", WATCH, *argv], capture_output=True, text=True, cwd=cwd, check=True
     )
     *said, last = done.stderr.splitlines()
-    code, heavy, spent = last.split(" ", 1)[0], last.split(" ", 1)[1].rsplit(" ", 1)[0], last.split()[-1]
+    code, heavy, spent = (
+        last.split(" ", 1)[0],
+        last.split(" ", 1)[1].rsplit(" ", 1)[0],
+        last.split()[-1],
+    )
     return int(code), heavy, float(spent), done.stdout, "\n".join(said)
 
 
@@ -81,7 +85,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("argv", "words"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+@pytest.mark.parametrize(
+    ("argv", "words"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
 def test_wrong_use_is_one_line_and_no_torch(argv: list[str], words: str, tmp_path: Path) -> None:
     code, heavy, _, out, err = watched(*argv, cwd=tmp_path)
     assert code == (3 if "missing.toml" in argv else 2), err

@@ -17,7 +17,7 @@ from lrbench.schedules import SCHEDULES, code, parse
 from lrbench.schedules.code import PER_EPOCH, PER_STEP
 from tests.schedules.test_torch_names import ALONE, NESTED
 
-LR = 0.1
+LR, OWN_MOMENTUM = 0.1, 0.5
 ENTRIES = [entry.facts.get("example", entry.name) for entry in SCHEDULES]
 OWN = """
 constant(at=10%)
@@ -101,14 +101,14 @@ constant(5it) + CyclicLR(0.01, 0.1, 4, 3, mode=exp_range, gamma=0.9)
 def optimizers() -> list[Optimizer]:
     """Of several kinds and groups, at LRs of their own."""
     return [
-        SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.7, momentum=0.5),
+        SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.7, momentum=OWN_MOMENTUM),
         AdamW(
             [
                 {"params": [torch.nn.Parameter(torch.zeros(1))]},
                 {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.3},
             ],
             lr=0.9,
-            betas=(0.5, 0.99),
+            betas=(OWN_MOMENTUM, 0.99),
         ),
     ]
 
@@ -133,11 +133,13 @@ def assert_equal(spec: str, steps: int, steps_per_epoch: int) -> None:
     bound = schedule.bind(lr, steps, steps_per_epoch)
     for optimizer in optimizers():
         scheduler = executed(text, optimizer)["scheduler"]
+        moved = False
         for step in range(steps):
+            moved = moved or bound.momentum(step) is not None
             for group in optimizer.param_groups:
                 wanted = pytest.approx(bound.lr(step), rel=1e-9, abs=1e-15)
                 assert float(group["lr"]) == wanted, (step, text)
-                momentum = bound.momentum(step)
+                momentum = bound.momentum(step) if moved else OWN_MOMENTUM
                 if momentum is not None:
                     assert momentum_of(group) == pytest.approx(momentum, rel=1e-9), (step, text)
             optimizer.step()

@@ -226,6 +226,14 @@ def test_warns_like_torch_when_the_order_is_wrong() -> None:
         scheduler.step()
 
 
+def test_a_skipped_optimizer_step_after_a_restart_is_no_fault() -> None:
+    """As a gradient scaler skips it: the order was right before; warnings are errors here."""
+    scheduler = to_torch("cosine", sgd(0.1), STEPS, STEPS_PER_EPOCH)
+    scheduler.load_state_dict({"last_epoch": 10})
+    scheduler.step()
+    assert scheduler.last_epoch == 11
+
+
 def test_a_base_lr_of_zero_is_refused() -> None:
     with pytest.raises(UsageError, match="base learning rate"):
         to_torch("cosine", sgd(0.0), STEPS, STEPS_PER_EPOCH)

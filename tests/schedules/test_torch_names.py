@@ -75,6 +75,8 @@ SequentialLR([OneCycleLR(max_lr=0.5, total_steps=50), ExponentialLR(0.9)], miles
 SequentialLR([CyclicLR(0.01, 0.5, 2), ExponentialLR(0.9)], milestones=[7])
 SequentialLR([ExponentialLR(0.9), CyclicLR(0.01, 0.5, 2)], milestones=[7])
 SequentialLR([ExponentialLR(0.9), CyclicLR(0.01, 0.5, 2), StepLR(3)], milestones=[7, 19])
+SequentialLR([StepLR(3), CyclicLR(0.01, 0.1, 2, base_momentum=0.6), OneCycleLR(0.5, 50)], milestones=[5, 20])
+SequentialLR([CyclicLR(0.01, 0.1, 2), StepLR(3), ExponentialLR(0.9)], milestones=[5, 20])
 SequentialLR([MultiStepLR([2, 8])], milestones=[])
 ChainedScheduler([ConstantLR(factor=0.1, total_iters=4), ExponentialLR(gamma=0.9)])
 ChainedScheduler([LinearLR(0.25, total_iters=6), StepLR(10), PolynomialLR(40)])

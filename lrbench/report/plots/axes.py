@@ -52,6 +52,7 @@ def finals(summary: Summary, frame: DataFrame) -> DataFrame:
 def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
     """Write each name to the right of the axes, at the height of its line's end as far as the
     names leave room, with a thin line from one to the other. Call it when the limits are set."""
+    axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
     ends = [to_axes.transform((label.x, label.y)) for label in labels]
     figure = axes.get_figure(root=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from lrbench.analysis import Summary
 from lrbench.analysis.pairs import Floats
 from lrbench.report.plots.axes import EndLabel, accuracy_axis, finals, label_ends, run_looks
-from lrbench.report.style import Look, figure
+from lrbench.report.style import TITLE, Look, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,15 +19,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_MARKERS = 12
+MOST_POINTS = 1000
 Curve = tuple[Floats, Floats, Floats]
+Points = list[tuple[float, float]]
 
 
-def lr_plot(
-    summary: Summary, tables: Mapping[str, Sequence[tuple[float, float]]] | None = None
-) -> Figure | None:
-    """The LR that each schedule used, against epochs: from the first and last step of each epoch,
-    or from (epoch, lr) points where they are given."""
-    points = tables if tables is not None else dict(_used_lrs(summary))
+def lr_plot(summary: Summary) -> Figure | None:
+    """The LR that each schedule used, against epochs."""
+    points = dict(_used_lrs(summary))
     if not points:
         return None
     fig = figure(8, 4.2)
@@ -40,7 +40,7 @@ def lr_plot(
     axes.set_xlabel("epoch")
     axes.set_ylabel("learning rate")
     axes.set_ylim(bottom=0)
-    axes.set_xlim(0, max(end.x for end in ends))
+    axes.set_xlim(0, math.ceil(max(end.x for end in ends)))
     _whole_epochs(axes)
     label_ends(axes, ends)
     return fig
@@ -58,7 +58,7 @@ def accuracy_plot(summary: Summary) -> Figure | None:
     high = max(float((mean + sd).max()) for _, mean, sd in curves.values())
     accuracy_axis(axes, max(low, 0.0), min(high, 1.0))
     _losers(axes, summary, "val_accuracy")
-    axes.set_title(_seeds_title(summary), loc="left")
+    axes.set_title(_seeds_title(summary), **TITLE)
     label_ends(axes, ends)
     return fig
 
@@ -77,24 +77,54 @@ def loss_plot(summary: Summary) -> Figure | None:
         if positive:
             axes.set_yscale("log")
         ends = _draw(axes, curves, run_looks(summary))
-        axes.set_title(title, loc="left")
+        axes.set_title(title, **TITLE)
     if positive:
         _plain_log_ticks(row[0])
     label_ends(row[-1], ends)
     return fig
 
 
-def _used_lrs(summary: Summary) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+def _used_lrs(summary: Summary) -> Iterator[tuple[str, Points]]:
+    """(epoch, LR) points of each schedule, from its longest final trial."""
     rows = finals(summary, summary.epochs)
     for name, mine in rows.groupby("schedule", sort=False):
         longest = mine.groupby("trial", sort=False)["epoch"].max().idxmax()
         trial = mine[mine["trial"] == longest]
-        steps = trial["step"].to_numpy() / trial["epoch"].to_numpy()
-        points = []
-        columns = (trial["epoch"], trial["lr_first"], trial["lr_last"], steps)
-        for epoch, first, last, per_epoch in zip(*columns, strict=True):
-            points += [(epoch - 1.0, float(first)), (epoch - 1 / per_epoch, float(last))]
-        yield str(name), points
+        yield str(name), _computed(str(name), trial) or _recorded(trial)
+
+
+def _computed(name: str, trial: DataFrame) -> Points:
+    """Every step's LR, from the schedule itself; none where what was recorded is not that: a
+    schedule that watches the loss, a plug-in that is not here, parameter groups."""
+    from lrbench.errors import LrbenchError
+    from lrbench.schedules import parse
+
+    first = trial.iloc[0]
+    per_epoch = int(first["step"]) // int(first["epoch"])
+    steps = per_epoch * int(first["budget"])
+    try:
+        schedule = parse(name)
+        if schedule.adaptive:
+            return []
+        table = schedule.table(lr=float(first["lr"]), steps=steps, steps_per_epoch=per_epoch)
+    except LrbenchError:
+        return []
+    starts = [table[(epoch - 1) * per_epoch] for epoch in trial["epoch"].tolist()]
+    if not np.allclose(starts, trial["lr_first"], rtol=1e-6, atol=0):
+        return []
+    stride = max(1, steps // MOST_POINTS)
+    kept = sorted({*range(0, steps, stride), steps - 1})
+    return [(step / per_epoch, table[step]) for step in kept]
+
+
+def _recorded(trial: DataFrame) -> Points:
+    """The LR of each epoch's first and last step."""
+    points = []
+    per_epoch = trial["step"].to_numpy() / trial["epoch"].to_numpy()
+    columns = (trial["epoch"], trial["lr_first"], trial["lr_last"], per_epoch)
+    for epoch, first, last, steps in zip(*columns, strict=True):
+        points += [(epoch - 1.0, float(first)), (epoch - 1 / steps, float(last))]
+    return points
 
 
 def _curves(summary: Summary, column: str) -> dict[str, Curve]:
@@ -133,7 +163,7 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, Look]) -
             clip_on=False,
             zorder=3,
         )
-        axes.fill_between(epochs, mean - sd, mean + sd, color=look.colour, alpha=0.12, linewidth=0)
+        axes.fill_between(epochs, mean - sd, mean + sd, color=look.colour, alpha=0.1, linewidth=0)
         ends.append(EndLabel(name, epochs[-1], mean[-1], look))
     last = max(end.x for end in ends)
     axes.set_xlim(min(1.0, last - 0.5) if last > 1 else 0.5, last)
@@ -168,9 +198,14 @@ def _whole_epochs(axes: Axes) -> None:
 
 
 def _plain_log_ticks(axes: Axes) -> None:
-    """0.1, 0.2, 0.5, 1 … instead of powers of ten alone."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    """0.1, 0.2, 0.5, 1 … instead of powers of ten; even steps where fewer than three would show."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axes.get_ylim()
+    locator = LogLocator(subs=(1.0, 2.0, 5.0))
+    shown = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
+    axes.yaxis.set_major_locator(
+        locator if len(shown) >= 3 else MaxNLocator(5, steps=[1, 2, 5, 10])
+    )
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -11,7 +11,7 @@ from lrbench.analysis import Summary
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import Standing
 from lrbench.report.plots.axes import plain, run_looks
-from lrbench.report.style import INK, figure
+from lrbench.report.style import INK, TITLE, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,24 +26,20 @@ def final_plot(summary: Summary) -> Figure | None:
         return None
     standing = summary.standings[0]
     count = len(standing.names)
-    fig = figure(9, 1.5 + 0.36 * count)
-    left, right = fig.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    _values(left, summary, standing)
-    _differences(right, summary, standing)
-    left.set_yticks(range(count), [plain(name, NAME_WIDTH) for name in standing.names])
-    left.set_ylim(count - 0.4, -0.6)
-    left.set_title("each seed, mean and interval", loc="left")
-    right.set_title("paired difference to the best", loc="left")
-    for place in range(count):
-        right.text(
-            1.03,
-            place,
-            _remark(standing, place),
-            transform=right.get_yaxis_transform(),
-            verticalalignment="center",
-            fontsize=10,
-            color=INK,
-        )
+    fig = figure(9, 1.7 + 0.36 * count)
+    panels = fig.subplots(
+        1, min(count, 2), sharey=True, squeeze=False, width_ratios=(3, 2)[: min(count, 2)]
+    )[0]
+    _values(panels[0], summary, standing)
+    panels[0].set_yticks(range(count), [plain(name, NAME_WIDTH) for name in standing.names])
+    panels[0].set_ylim(count - 0.4, -0.6)
+    if count > 1:
+        _differences(panels[1], summary, standing)
+    _remarks(panels[-1], standing)
+    footnote = f"intervals: {100 * standing.confidence:g} % each"
+    if standing.groups:
+        footnote += "; same letter: not told apart from the group's best, Holm over all pairs"
+    fig.supxlabel(footnote, fontsize=8, color=INK)
     return fig
 
 
@@ -60,6 +56,7 @@ def _values(axes: Axes, summary: Summary, standing: Standing) -> None:
         if math.isfinite(low):
             axes.plot([scale * low, scale * high], [place, place], color=colour, linewidth=2)
         axes.plot([scale * mean], [place], "D", color=colour, markersize=6, mec="white")
+    axes.set_title("mean and interval; dots: each seed", **TITLE)
     unit = ", %" if scale == 100 else ""
     axes.set_xlabel(standing.metric.replace("_", " ") + unit)
 
@@ -76,9 +73,21 @@ def _differences(axes: Axes, summary: Summary, standing: Standing) -> None:
             axes.plot([mean - half, mean + half], [place, place], color=colour, linewidth=2)
         axes.plot([mean], [place], "D", color=colour, markersize=6, mec="white")
     axes.tick_params(left=False)
-    axes.set_xlabel("points" if scale == 100 else standing.metric.replace("_", " "))
+    axes.set_title("difference to the best, paired", **TITLE)
+    unit = ", points" if scale == 100 else ""
+    axes.set_xlabel(standing.metric.replace("_", " ") + unit)
 
 
-def _remark(standing: Standing, place: int) -> str:
-    failed = int(standing.failed[place])
-    return f"{failed} failed" if failed else standing.letters[place]
+def _remarks(axes: Axes, standing: Standing) -> None:
+    """The letter of each schedule, or its failures, beside its row."""
+    for place, letter in enumerate(standing.letters):
+        failed = int(standing.failed[place])
+        axes.text(
+            1.03,
+            place,
+            f"{failed} failed" if failed else letter,
+            transform=axes.get_yaxis_transform(),
+            verticalalignment="center",
+            fontsize=10,
+            color=INK,
+        )

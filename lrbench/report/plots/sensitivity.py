@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
 from lrbench.report.plots.axes import EndLabel, accuracy_axis, label_ends, run_looks
-from lrbench.report.style import Look, figure
+from lrbench.report.style import TITLE, Look, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def sensitivity_plot(summary: Summary) -> Figure | None:
     _crosses(axes, rows[rows[column].isna()], styles)
     _lr_ticks(axes, sorted(set(rows["lr"].tolist())))
     axes.set_xlabel("learning rate")
-    axes.set_title("after tuning; the chosen LR is ringed" if summary.chosen else "", loc="left")
+    axes.set_title("after tuning; the chosen LR is ringed" if summary.chosen else "", **TITLE)
     label_ends(axes, ends)
     return fig
 

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lrbench.errors import UsageError
+from lrbench.rangetest.curve import ending
+from lrbench.rangetest.sweep import batches, grid, losses, step_flops, sweep
+from tests.rangetest.problems import Quadratic, Task, sgd
+
+
+@pytest.mark.parametrize("mode", ["exp", "linear"])
+@pytest.mark.parametrize("points", [2, 3, 100])
+def test_both_ends_of_a_grid_are_exact(mode: str, points: int) -> None:
+    lrs = grid(3e-7, 7.3, points, mode)
+    assert (lrs[0], lrs[-1], len(lrs)) == (3e-7, 7.3, points)
+    steps = np.diff(np.log(lrs) if mode == "exp" else lrs)
+    assert steps == pytest.approx(np.full(points - 1, steps[0]))
+
+
+@pytest.mark.parametrize("ends", [(1.0, 1.0), (1.0, 0.1)])
+def test_a_grid_must_rise(ends: tuple[float, float]) -> None:
+    with pytest.raises(UsageError, match="below end_lr"):
+        grid(*ends, 10)
+
+
+def test_a_sweep_is_gradient_descent_along_the_ramp() -> None:
+    """On x^2/2 each step multiplies x by 1 - lr; a loss is taken before its step."""
+    lrs = grid(1e-3, 0.5, 20)
+    x = np.cumprod([1.0, *(1 - np.array(lrs))])[:-1]
+    points = list(sweep(sgd(Task(lambda: Quadratic([1.0]))), 0, lrs))
+    assert [p.loss for p in points] == pytest.approx(x**2 / 2)
+    assert [p.lr for p in points] == lrs and [p.step for p in points] == list(range(20))
+
+
+def test_batches_are_read_again_epoch_after_epoch() -> None:
+    task = Task(lambda: Quadratic([1.0]), steps_per_epoch=3)
+    assert len(list(losses(sgd(task), 5, grid(1e-4, 1e-3, 8)))) == 8
+    assert task.epochs_read == [(5, 0), (5, 1), (5, 2)]
+
+
+def test_with_an_epoch_per_point_losses_are_means() -> None:
+    task = Task(lambda: Quadratic([1.0]), steps_per_epoch=4)
+    lrs = grid(1e-3, 1e-1, 12)
+    by_epoch = [p.loss for p in sweep(sgd(task), 0, lrs, steps_per_point=4)]
+    each = list(losses(sgd(task), 0, [lr for lr in lrs for _ in range(4)]))
+    assert by_epoch == pytest.approx(np.reshape(each, (12, 4)).mean(axis=1))
+
+
+def test_a_task_without_batches_is_refused() -> None:
+    with pytest.raises(UsageError, match="it is empty"):
+        next(batches(Task(lambda: Quadratic([1.0]), steps_per_epoch=0), 0))
+
+
+def test_a_loader_that_runs_dry_is_refused() -> None:
+    class Once(Task):
+        def train_batches(self, seed: int, epoch: int) -> Any:
+            return iter([0, 1] if epoch == 0 else [])
+
+    with pytest.raises(UsageError, match="when read again"):
+        list(losses(sgd(Once(lambda: Quadratic([1.0]))), 0, grid(1e-3, 1e-2, 10)))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_stops_the_sweep_at_once(bad: float) -> None:
+    task = Task(
+        lambda: Quadratic([1.0]),
+        loss_of=lambda model, step: model() * (bad if step == 17 else 1.0),
+    )
+    points = list(sweep(sgd(task), 0, grid(1e-6, 1e-2, 50)))
+    assert len(points) == 18
+    assert not math.isfinite(points[-1].loss)
+    assert all(math.isfinite(p.loss) for p in points[:-1])
+
+
+@pytest.mark.parametrize("offset", [0.0, -100.0, 1e4])
+def test_a_blow_up_stops_the_sweep_whatever_the_sign_of_the_loss(offset: float) -> None:
+    task = Task(lambda: Quadratic([1.0]), loss_of=lambda model, step: model() + offset)
+    points = list(sweep(sgd(task), 0, grid(1e-4, 1e3, 100)))
+    assert 60 < len(points) < 75  # it learns up to 2 and blows up above
+    assert min(p.loss for p in points) < offset + 0.01
+
+
+@pytest.mark.parametrize("offset", [0.0, -2.0])
+def test_noise_does_not_stop_a_sweep(offset: float) -> None:
+    for seed in range(200):
+        noise = 0.3 * np.random.default_rng(seed).standard_normal(100) + offset
+        assert ending(noise, 2.0) == (100, "range")
+
+
+def test_losses_near_minus_infinity_are_no_blow_up() -> None:
+    falling = -np.logspace(0, 3, 100)
+    assert ending(falling, 2.0) == (100, "range")
+
+
+def test_a_seed_fixes_the_curve_and_another_draws_another() -> None:
+    def noisy() -> nn.Module:
+        return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+
+    task = Task(noisy, loss_of=lambda model, step: (model(torch.ones(4, 3)) - 1).square().mean())
+    first, again, other = (list(losses(sgd(task), s, grid(1e-3, 1e-1, 20))) for s in (1, 1, 2))
+    assert first == again != other
+
+
+def test_operations_are_counted() -> None:
+    task = Task(
+        lambda: nn.Linear(10, 20, bias=False),
+        loss_of=lambda model, step: model(torch.ones(5, 10)).sum(),
+    )
+    assert step_flops(sgd(task), 0) == 2 * 2 * 5 * 10 * 20  # forward, and the weight's gradient

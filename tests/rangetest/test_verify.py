@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lrbench.rangetest.probe import Prober
+from lrbench.rangetest.verify import Verification, parabola_minimum, verify
+from tests.rangetest.problems import Quadratic, Task, sgd
+
+
+def verified(lr: float, **changes: Any) -> Verification:
+    prober = Prober.of(sgd(Task(lambda: Quadratic([1.0, 0.3]), **changes)), 12)
+    search = verify(prober, lr, (0, 1))
+    while True:
+        try:
+            next(search)
+        except StopIteration as end:
+            found: Verification = end.value
+            return found
+
+
+def test_a_good_suggestion_is_confirmed_and_kept() -> None:
+    found = verified(1.2)
+    assert found.confirmed and found.lr == 1.2
+
+
+@pytest.mark.parametrize("lr", [0.002, 0.02, 12.0, 100.0])
+@pytest.mark.parametrize("offset", [0.0, -50.0])
+def test_a_poor_suggestion_is_moved_to_where_trainings_are_best(lr: float, offset: float) -> None:
+    found = verified(lr, loss_of=lambda model, step: model() + offset)
+    assert not found.confirmed
+    assert 0.5 < found.lr < 1.95  # the limit is 2
+    losses = [loss for _, loss in found.losses if loss is not None]
+    assert min(losses) < offset + 0.02
+
+
+def test_diverged_trainings_have_no_loss() -> None:
+    found = verified(1.2)
+    assert dict(found.losses)[max(lr for lr, _ in found.losses)] is None
+
+
+def test_every_learning_rate_is_trained_at_with_every_seed() -> None:
+    found = verified(1.2)
+    assert len(found.probes) == 2 * len(found.losses) == 2 * len({p.lr for p in found.probes})
+    assert {p.seed for p in found.probes} == {0, 1}
+
+
+def test_the_start_is_the_loss_of_the_untouched_weights() -> None:
+    assert verified(1.2).start == pytest.approx(1.3 / 2)
+
+
+@pytest.mark.parametrize(
+    ("points", "lowest"),
+    [
+        ({-1.0: 4.0, 0.0: 1.0, 0.5: 0.25, 2.0: 1.0}, 1.0),
+        ({0.0: 1.0, 1.0: 2.0}, 0.0),
+        ({0.0: 2.0, 1.0: 1.0}, 1.0),
+        ({0.0: 0.0, 1.0: 0.0, 2.0: 0.0}, 0.0),
+    ],
+)
+def test_the_lowest_point_of_a_parabola(points: dict[float, float], lowest: float) -> None:
+    assert parabola_minimum(points) == pytest.approx(lowest)
