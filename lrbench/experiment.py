@@ -91,7 +91,8 @@ class FindSpec(Frozen):
 
     `window` is the smoothing's width in decades; a point of the curve is a batch, or an epoch.
     `verify` trains `verify_steps` steps at constant learning rates around the suggestion, from
-    the weights of `verify_seeds` seeds, and `max_stable` looks for the largest stable one; None for either means where that is cheap.
+    the weights of `verify_seeds` seeds, and `max_stable` looks for the largest stable one; None
+    for either means where that is cheap.
     """
 
     recipe: Recipe = Recipe()

@@ -49,7 +49,8 @@ def run_comparison(
 ) -> Iterator[Event]:
     """Do what is left of a comparison; a record is on the disk before it is yielded.
 
-    `about` is added to the manifest. The caller holds `run.writer()`. The last event is a `Planned` whose stage is `done`.
+    `about` is added to the manifest. The caller holds `run.writer()`. The last event is a
+    `Planned` whose stage is `done`.
     """
     execute = EXECUTORS.get(executor, option="--executor").make
     steps_per_epoch = bench.tuning_task.steps_per_epoch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,11 +33,9 @@ class Question:
         """How often a difference may be claimed where there is none, over a whole family."""
         return 1 - self.confidence
 
-    def floor(self, metric: MetricName) -> float:
-        """The least standard deviation of a difference of accuracies: 1 image / √12, that of a
-        value rounded to whole images. Losses are not rounded: 0."""
-        size = self.test_size if metric.startswith("test") else self.val_size
-        return 1 / (size * math.sqrt(12)) if size and is_accuracy(metric) else 0.0
+    def size(self, metric: MetricName) -> int | None:
+        """How many images the metric is measured on, where that is known."""
+        return self.test_size if metric.startswith("test") else self.val_size
 
 
 def is_accuracy(metric: str) -> bool:

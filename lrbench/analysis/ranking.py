@@ -105,8 +105,7 @@ def _ranks(means: Sequence[float], failed: Ints) -> list[int]:
 def _value_cells(standing: Standing, place: int, question: Question) -> dict[str, Any]:
     values = standing.values[:, place]
     kept = values[np.isfinite(values)]
-    floor = question.floor(standing.metric)
-    mean, sd, half = mean_interval(values, floor, question.confidence)
+    mean, sd, half = mean_interval(values, standing.floor, standing.confidence)
     worst = min if direction(standing.metric) > 0 else max
     return {
         "n": len(kept),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lrbench.analysis.frames import TRIAL_TYPES
 from lrbench.analysis.pairs import Bools, Floats, Pairs, compare_pairs, holm_all_pairs
-from lrbench.analysis.question import MetricName, Question, direction
+from lrbench.analysis.question import MetricName, Question, direction, is_accuracy
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -101,14 +101,15 @@ def _standing(
 
     order = _order(values, failed, direction(metric))
     values, failed = values[:, order], failed[order]
-    pairs = compare_pairs(values, question.floor(metric), question.confidence)
+    floor = sd_floor(values, metric, question)
+    pairs = compare_pairs(values, floor, question.confidence)
     sound = failed == 0
     adjusted = holm_all_pairs(np.where(sound[:, None] & sound[None, :], pairs.p, np.nan))
     return Standing(
         budget,
         metric,
         question.confidence,
-        question.floor(metric),
+        floor,
         tuple(names[place] for place in order),
         np.array([float(columns["lr"][rows[place]][0]) for place in order]),
         values,
@@ -118,6 +119,19 @@ def _standing(
         _letters(adjusted, sound & (np.isfinite(values).sum(axis=0) >= 2), question.alpha),
         tuple(rows[place] for place in order),
     )
+
+
+def sd_floor(values: Floats, metric: MetricName, question: Question) -> float:
+    """The least standard deviation of a difference of accuracies: 1 image / √12, that of a value
+    rounded to whole images. Where their number is not known, the smallest step between two values
+    stands for one image. Losses are not rounded: 0."""
+    if not is_accuracy(metric):
+        return 0.0
+    size = question.size(metric)
+    if size:
+        return 1 / (size * math.sqrt(12))
+    steps = np.diff(np.unique(values[np.isfinite(values)].round(12)))
+    return float(steps.min()) / math.sqrt(12) if len(steps) else 0.0
 
 
 def _at_one_lr(mine: Bools, columns: Columns) -> Bools:

@@ -153,7 +153,8 @@ def _swept(spec: FindSpec, bench: Workbench, *, quiet: bool) -> FindResult:
     with find_bar(quiet=quiet) as show:
         for event in bench.find(spec):
             show(event)
-    return event
+    result: FindResult = event
+    return result
 
 
 def find_manifest(

@@ -8,7 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lrbench.data import DATASETS
 from lrbench.experiment import Recipe
+from lrbench.models import MODELS
+from lrbench.optimizers import OPTIMIZERS
+from lrbench.registry import Registry
 
 
 def _option(*names: str, panel: str, help: str, default: Any = None, **more: Any) -> Any:
@@ -16,15 +20,11 @@ def _option(*names: str, panel: str, help: str, default: Any = None, **more: Any
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=shown, **more)
 
 
-def _names(registry: str) -> Any:
-    """Completion from a registry, opened only when a shell asks."""
+def _names(registry: Registry[Any]) -> Any:
+    """Completion from a registry."""
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
-        from importlib import import_module
-
-        module, _, name = registry.partition(":")
-        entries = getattr(import_module(module), name)
-        return [(e.name, e.summary) for e in entries if e.name.startswith(incomplete)]
+        return [(e.name, e.summary) for e in registry if e.name.startswith(incomplete)]
 
     return complete
 
@@ -34,8 +34,8 @@ _D = Recipe()
 Dataset = Annotated[
     str | None,
     _option(
-        "--dataset", panel="Data", default=_D.dataset, autocompletion=_names("lrbench.data:DATASETS"),
-        help="A dataset's name, or folder:PATH for train/CLASS/* and test/CLASS/* images.",
+        "--dataset", panel="Data", default=_D.dataset, autocompletion=_names(DATASETS),
+        help=f"{', '.join(DATASETS.names())}, or folder:PATH of train/CLASS/* and test/CLASS/*.",
     ),
 ]  # fmt: skip
 DataDir = Annotated[
@@ -56,15 +56,16 @@ Augment = Annotated[
 Model = Annotated[
     str | None,
     _option(
-        "--model", panel="Model", default=_D.model, autocompletion=_names("lrbench.models:MODELS"),
-        help="A model's name.",
+        "--model", panel="Model", default=_D.model, autocompletion=_names(MODELS),
+        help=f"{', '.join(MODELS.names())}.",
     ),
 ]  # fmt: skip
 Optimizer = Annotated[
     str | None,
     _option(
         "--optimizer", panel="Optimizer", default=_D.optimizer,
-        autocompletion=_names("lrbench.optimizers:OPTIMIZERS"), help="An optimizer's name.",
+        autocompletion=_names(OPTIMIZERS),
+        help=f"{', '.join(OPTIMIZERS.names())}.",
     ),
 ]  # fmt: skip
 Momentum = Annotated[

@@ -93,5 +93,13 @@ def outcome(probe: Probe, smaller: Sequence[Probe]) -> Outcome:
     if probe.fall is None or probe.loss is None:
         return "diverges"
     best = max((other.fall for other in smaller if other.fall is not None), default=0.0)
-    rounding = 1e-6 * abs(probe.loss)
-    return "converges" if probe.fall > max(LEARNT * best, rounding) else "bounded"
+    return "converges" if probe.fall > max(LEARNT * best, _rounding(probe.loss)) else "bounded"
+
+
+def idle(probe: Probe) -> bool:
+    """Whether so small a learning rate changed nothing that arithmetic would not by itself."""
+    return probe.fall is not None and abs(probe.fall) <= _rounding(probe.loss)
+
+
+def _rounding(loss: float | None) -> float:
+    return 1e-6 * abs(loss or 0.0)

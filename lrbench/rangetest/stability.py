@@ -55,9 +55,12 @@ def largest_stable(
         probes.append(probe)
         yield probe
         if outcome(probe, _below(probes, probe)) == "converges":
-            low, lr = probe, min(lr * DECADE, end_lr)
-        else:
+            low = probe
+        elif low is not None or not idle(probe):
             high = probe
+        elif lr >= end_lr:
+            break
+        lr = min(lr * DECADE, end_lr)
     if low is None or high is None:
         above = outcome(high, ()) if high else None
         return Stability(low.lr if low else None, above, tuple(probes))

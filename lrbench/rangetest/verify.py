@@ -13,7 +13,7 @@ from lrbench.rangetest.probe import Probe, Prober
 
 STEP = math.sqrt(10)
 TOLERANCE = 0.02  # of (start - best)
-FARTHEST = 4  # steps from the suggestion
+FARTHEST = 6  # steps from the suggestion
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
         yield from train(offset)
     while (edge := _open_end(probes)) is not None:
         yield from train(edge)
-    best = min(probes, key=lambda offset: _mean(probes[offset]))
+    best = _best(probes)
     for offset in (best - 0.5, best + 0.5):
         yield from train(offset)
 
@@ -83,12 +83,17 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
 
 def _open_end(probes: dict[float, list[Probe]]) -> float | None:
     """The next offset to try, while the best lies at an end of those tried."""
-    best = min(probes, key=lambda offset: _mean(probes[offset]))
+    best = _best(probes)
     if best == max(probes) and best < FARTHEST:
         return best + 1
     if best == min(probes) and best > -FARTHEST:
         return best - 1
     return None
+
+
+def _best(probes: dict[float, list[Probe]]) -> float:
+    """The offset of the lowest loss; the smallest where all diverged."""
+    return min(sorted(probes), key=lambda offset: _mean(probes[offset]))
 
 
 def _mean(probes: Iterable[Probe]) -> float:

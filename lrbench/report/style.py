@@ -37,12 +37,12 @@ class Look:
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name by its place; beyond ten names the dashes change as well."""
+    """A look for each name by its place; beyond ten names dashes and markers change."""
     return {
         name: Look(
             PALETTE[place % len(PALETTE)],
             DASHES[place // len(PALETTE) % len(DASHES)],
-            MARKERS[place % len(MARKERS)],
+            MARKERS[(place + place // len(PALETTE)) % len(MARKERS)],
         )
         for place, name in enumerate(dict.fromkeys(names))
     }

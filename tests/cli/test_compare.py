@@ -20,21 +20,73 @@ SMALL = (
     "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.02,0.05,0.1",
     "-s", "constant", "-s", "cosine", "--seeds", "2", "--threads", "1", "--quiet",
 )  # fmt: skip
-TRIALS = (
-    "trial stage schedule budget lr seed status reason epochs steps train_loss val_loss "
-    "val_accuracy test_loss test_accuracy best_val_accuracy epochs_to_target time_to_target_s "
-    "train_s throughput_img_s peak_mem_bytes"
-).split()
-EPOCHS = (
-    "trial schedule lr seed epoch step lr_first lr_last train_loss train_accuracy val_loss "
-    "val_accuracy train_s throughput_img_s"
-).split()
-RANKING = (
-    "rank group schedule budget lr n failed metric metric_mean metric_sd ci_low ci_high "
-    "diff_to_best diff_ci_low diff_ci_high p_adjusted test_accuracy_mean test_accuracy_sd val_auc "
-    "lr_sensitivity lr_width worst_seed epochs_to_target time_to_target_s throughput_img_s"
-).split()
-SENSITIVITY = "schedule budget lr n failed val_accuracy_mean val_loss_mean".split()
+TRIALS = [
+    "trial",
+    "stage",
+    "schedule",
+    "budget",
+    "lr",
+    "seed",
+    "status",
+    "reason",
+    "epochs",
+    "steps",
+    "train_loss",
+    "val_loss",
+    "val_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "best_val_accuracy",
+    "epochs_to_target",
+    "time_to_target_s",
+    "train_s",
+    "throughput_img_s",
+    "peak_mem_bytes",
+]
+EPOCHS = [
+    "trial",
+    "schedule",
+    "lr",
+    "seed",
+    "epoch",
+    "step",
+    "lr_first",
+    "lr_last",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "train_s",
+    "throughput_img_s",
+]
+RANKING = [
+    "rank",
+    "group",
+    "schedule",
+    "budget",
+    "lr",
+    "n",
+    "failed",
+    "metric",
+    "metric_mean",
+    "metric_sd",
+    "ci_low",
+    "ci_high",
+    "diff_to_best",
+    "diff_ci_low",
+    "diff_ci_high",
+    "p_adjusted",
+    "test_accuracy_mean",
+    "test_accuracy_sd",
+    "val_auc",
+    "lr_sensitivity",
+    "lr_width",
+    "worst_seed",
+    "epochs_to_target",
+    "time_to_target_s",
+    "throughput_img_s",
+]
+SENSITIVITY = ["schedule", "budget", "lr", "n", "failed", "val_accuracy_mean", "val_loss_mean"]
 TIMES = {"train_s", "throughput_img_s", "time_to_target_s"}
 
 
@@ -64,7 +116,7 @@ def test_a_comparison_writes_what_it_promises(tmp_path: Path, capsys: Any) -> No
     sensitivity = table(out / "sensitivity.csv")
     assert list(sensitivity[0])[: len(SENSITIVITY)] == SENSITIVITY and len(sensitivity) == 6
     steps = table(out / "steps.csv")
-    assert list(steps[0])[:6] == "trial step group lr momentum train_loss".split()
+    assert list(steps[0])[:6] == ["trial", "step", "group", "lr", "momentum", "train_loss"]
     assert len(steps) == sum(int(row["steps"]) for row in trials)
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["schema_version"] == 1 and manifest["threads"] == 1

@@ -1,0 +1,116 @@
+"""Histories and frames with numbers that a test chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from lrbench.experiment import TUNING_SEED, Recipe, TrialSpec
+from lrbench.records import EpochRecord, History, Status, TrialEnd
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+STEPS = 10
+
+
+def spec(schedule: str, lr: float, seed: int, stage: str, epochs: int) -> TrialSpec:
+    """A trial of a schedule of any name, sensible or not."""
+    return TrialSpec.model_construct(
+        recipe=Recipe(),
+        schedule=schedule,
+        lr=lr,
+        seed=seed,
+        stage=stage,
+        epochs=epochs,
+        lr_reference=None,
+    )
+
+
+def history(
+    schedule: str = "cosine",
+    final: float = 0.9,
+    *,
+    lr: float = 0.1,
+    seed: int = 0,
+    stage: Literal["tune", "final"] = "final",
+    curve: Sequence[float] | None = None,
+    status: Status | None = "done",
+    epochs: int = 2,
+    accuracy: bool = True,
+) -> History:
+    """A trial whose validation accuracies are `curve` and whose test accuracy is `final`; losses
+    are twice the errors. Each epoch takes 2 s; the untrained loss is 2. Without a status it has
+    not ended."""
+    trial = spec(schedule, lr, seed, stage, epochs)
+    heights = list(curve if curve is not None else [final] * epochs)
+    if status in ("diverged", "failed"):
+        heights = heights[:-1]
+    records = tuple(
+        EpochRecord(
+            trial.id, place, place * STEPS, lr, lr / 2, 2 * (1 - height), height + 0.01,
+            2 * (1 - height), height if accuracy else None, 2.0, 1000.0,
+        )
+        for place, height in enumerate(heights, 1)
+    )  # fmt: skip
+    if status is None:
+        return History(trial, records)
+    tested = status == "done" and stage == "final"
+    end = TrialEnd(
+        trial.id,
+        status,
+        "" if status == "done" else "the loss was not finite at step 13 (epoch 2)",
+        len(records),
+        len(records) * STEPS,
+        2.0,
+        2 * (1 - final) if tested else None,
+        final if tested and accuracy else None,
+        2.0 * len(records),
+        1000.0,
+    )
+    return History(trial, records, end=end)
+
+
+def finals(values: Mapping[str, Sequence[float | None]], **changes: Any) -> list[History]:
+    """Final trials, one for each value; None is a seed that diverged."""
+    return [
+        history(name, value or 0.1, seed=seed, status="done" if value else "diverged", **changes)
+        for name, column in values.items()
+        for seed, value in enumerate(column)
+    ]
+
+
+def tuned(name: str, grid: Mapping[float, float | None], **changes: Any) -> list[History]:
+    """Tuning trials of a schedule: LR to last validation accuracy, None where it diverged."""
+    return [
+        history(
+            name,
+            value or 0.1,
+            lr=lr,
+            seed=TUNING_SEED,
+            stage="tune",
+            status="done" if value else "diverged",
+            **changes,
+        )
+        for lr, value in grid.items()
+    ]
+
+
+def trials_of(values: Any, names: Sequence[str] = ()) -> DataFrame:
+    """An array (seeds x schedules) of test accuracies as a bare `trials.csv` frame."""
+    import numpy as np
+    import pandas as pd
+
+    seeds, count = values.shape
+    known = list(names) or [f"s{place}" for place in range(count)]
+    return pd.DataFrame(
+        {
+            "stage": "final",
+            "schedule": np.tile(np.array(known, dtype=object), seeds),
+            "budget": 2,
+            "lr": 0.1,
+            "seed": np.repeat(np.arange(seeds), count),
+            "status": "done",
+            "test_accuracy": values.ravel(),
+        }
+    )

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import random
+
+import pandas as pd
+import pytest
+
+from lrbench.analysis import Question
+from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
+from lrbench.records import History, StepRecord
+from tests.analysis.made import finals, history, tuned
+
+TRIALS = [
+    "trial",
+    "stage",
+    "schedule",
+    "budget",
+    "lr",
+    "seed",
+    "status",
+    "reason",
+    "epochs",
+    "steps",
+    "train_loss",
+    "val_loss",
+    "val_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "best_val_accuracy",
+    "epochs_to_target",
+    "time_to_target_s",
+    "train_s",
+    "throughput_img_s",
+    "peak_mem_bytes",
+]
+EPOCHS = [
+    "trial",
+    "schedule",
+    "lr",
+    "seed",
+    "epoch",
+    "step",
+    "lr_first",
+    "lr_last",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "train_s",
+    "throughput_img_s",
+]
+STEPS = ["trial", "step", "group", "lr", "momentum", "train_loss"]
+
+
+def test_the_promised_columns_come_first_also_without_rows() -> None:
+    for frame, columns in [
+        (trials_frame([], None), TRIALS),
+        (epochs_frame([]), EPOCHS),
+        (steps_frame([]), STEPS),
+    ]:
+        assert " ".join(frame.columns).startswith(columns)
+        assert len(frame) == 0
+    full = trials_frame(finals({"cosine": [0.9]}), None)
+    assert " ".join(full.columns).startswith(TRIALS)
+
+
+def test_a_trial_becomes_a_row() -> None:
+    row = trials_frame([history(final=0.8, curve=[0.7, 0.6])], 0.65).iloc[0]
+    assert row["status"] == "done"
+    assert (row["epochs"], row["steps"], row["train_s"]) == (2, 20, 4.0)
+    assert row["val_accuracy"] == 0.6
+    assert row["best_val_accuracy"] == 0.7
+    assert row["test_accuracy"] == 0.8
+    assert row["val_loss"] == pytest.approx(0.8)
+    assert (row["epochs_to_target"], row["time_to_target_s"]) == (1, 2)
+    assert row["val_auc"] == pytest.approx(0.65)
+    assert pd.isna(row["peak_mem_bytes"])
+
+
+def test_a_diverged_trial_stays_and_has_no_test_result() -> None:
+    row = trials_frame(finals({"cosine": [None]}), None).iloc[0]
+    assert row["status"] == "diverged"
+    assert "step 13" in row["reason"]
+    assert pd.isna(row["test_accuracy"])
+
+
+def test_a_trial_under_way_has_no_status() -> None:
+    row = trials_frame([history(status=None)], None).iloc[0]
+    assert row["status"] is None
+    assert (row["epochs"], row["steps"]) == (2, 20)
+
+
+def test_another_trials_divergence_changes_no_row() -> None:
+    good = finals({"cosine": [0.9, 0.8]})
+    alone = trials_frame(good, 0.5)
+    beside = trials_frame([*good, *finals({"step": [None]})], 0.5)
+    pd.testing.assert_frame_equal(alone, beside.iloc[:2])
+
+
+def test_the_order_does_not_tell_which_trial_ran_first() -> None:
+    trials = [
+        *tuned("step", {0.1: 0.5, 0.05: 0.5}),
+        *finals({"cosine": [0.9, 0.8], "step": [0.7, 0.7]}),
+    ]
+    question = Question(("step", "cosine"))
+    expected = [h.spec.id for h in in_order(trials, question)]
+    shuffled = random.Random(0).sample(trials, len(trials))
+    assert [h.spec.id for h in in_order(shuffled, question)] == expected
+    named = [(h.spec.stage, h.spec.schedule, h.spec.lr) for h in in_order(trials, question)]
+    assert named[:3] == [("tune", "step", 0.05), ("tune", "step", 0.1), ("final", "step", 0.1)]
+    assert named[-1] == ("final", "cosine", 0.1)
+
+
+def test_epochs_and_steps_keep_every_record() -> None:
+    one = history(curve=[0.5, 0.7])
+    steps = (
+        StepRecord(one.spec.id, 0, 0, 0.1, None, 2.3),
+        StepRecord(one.spec.id, 0, 1, 1.0, 0.9, None),
+    )
+    both = [History(one.spec, one.epochs, steps, end=one.end), history(seed=1)]
+    epochs = epochs_frame(both)
+    assert len(epochs) == 4
+    assert epochs["val_accuracy"].tolist()[:2] == [0.5, 0.7]
+    assert set(epochs["stage"]) == {"final"}
+    frame = steps_frame(both)
+    assert frame["lr"].tolist() == [0.1, 1.0]
+    assert pd.isna(frame["momentum"][0]) and pd.isna(frame["train_loss"][1])

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lrbench.analysis.pairs import compare_pairs, holm, holm_all_pairs, mean_interval
+
+
+def test_equals_scipys_paired_t_test() -> None:
+    values = np.random.default_rng(0).normal(0.9, 0.01, (6, 4))
+    pairs = compare_pairs(values)
+    for i in range(4):
+        for j in set(range(4)) - {i}:
+            theirs = stats.ttest_rel(values[:, i], values[:, j])
+            assert pairs.p[i, j] == pytest.approx(theirs.pvalue, rel=1e-10)
+            low, high = theirs.confidence_interval(0.95)
+            assert pairs.mean[i, j] - pairs.half[i, j] == pytest.approx(low, rel=1e-10)
+            assert pairs.mean[i, j] + pairs.half[i, j] == pytest.approx(high, rel=1e-10)
+            assert pairs.n[i, j] == 6
+
+
+def test_takes_only_the_seeds_that_both_have() -> None:
+    values = np.random.default_rng(1).normal(0.9, 0.01, (5, 2))
+    values[1, 0] = values[4, 1] = np.nan
+    pairs = compare_pairs(values)
+    kept = values[[0, 2, 3]]
+    assert pairs.n[0, 1] == 3
+    assert pairs.p[0, 1] == pytest.approx(stats.ttest_rel(kept[:, 0], kept[:, 1]).pvalue)
+
+
+def test_one_common_seed_is_no_test() -> None:
+    pairs = compare_pairs(np.array([[0.9, 0.5], [np.nan, 0.6]]))
+    assert np.isnan(pairs.p[0, 1]) and np.isnan(pairs.half[0, 1]) and np.isnan(pairs.sd[0, 1])
+    assert pairs.mean[0, 1] == pytest.approx(0.4)
+
+
+def test_differences_that_are_all_zero_are_an_exact_tie() -> None:
+    column = np.array([0.91, 0.92, 0.9])
+    pairs = compare_pairs(np.stack([column, column], axis=1), floor=1e-3)
+    assert pairs.equal[0, 1]
+    assert pairs.p[0, 1] == 1
+    assert pairs.mean[0, 1] == pairs.half[0, 1] == 0
+
+
+def test_the_sd_is_floored() -> None:
+    """Three seeds, each one image of 1,000 better: the rounding alone could have done that."""
+    column = np.array([0.91, 0.92, 0.9])
+    values = np.stack([column + 0.001, column], axis=1)
+    floor = 0.001 / np.sqrt(12)
+    pairs = compare_pairs(values, floor)
+    t = 0.001 / (floor / np.sqrt(3))
+    assert pairs.sd[0, 1] == pytest.approx(floor)
+    assert pairs.p[0, 1] == pytest.approx(2 * stats.t.sf(t, 2))
+    assert compare_pairs(values).p[0, 1] < 1e-6
+
+
+def test_holm_by_hand() -> None:
+    p = np.array([0.04, 0.01, np.nan, 0.03, 0.005])
+    assert holm(p)[[0, 1, 3, 4]] == pytest.approx([0.06, 0.03, 0.06, 0.02])
+    assert np.isnan(holm(p)[2])
+    assert holm(np.array([0.6, 0.9])).tolist() == [1.0, 1.0]
+    assert holm(np.array([])).tolist() == []
+
+
+def test_holm_over_all_pairs_counts_each_pair_once() -> None:
+    p = np.array([[1.0, 0.01, 0.02], [0.01, 1.0, 0.5], [0.02, 0.5, 1.0]])
+    adjusted = holm_all_pairs(p)
+    assert adjusted[0, 1] == adjusted[1, 0] == pytest.approx(0.03)
+    assert adjusted[0, 2] == pytest.approx(0.04)
+    assert adjusted[1, 2] == pytest.approx(0.5)
+    assert np.isnan(np.diag(adjusted)).all()
+
+
+def test_the_interval_of_a_mean_equals_scipys() -> None:
+    values = np.array([0.91, 0.93, np.nan, 0.90, 0.95])
+    kept = values[np.isfinite(values)]
+    mean, sd, half = mean_interval(values, 0.0, 0.9)
+    low, high = stats.t.interval(0.9, 3, kept.mean(), stats.sem(kept))
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+    assert sd == pytest.approx(kept.std(ddof=1))
+    assert np.isnan(mean_interval(values[:1], 0.0, 0.9)[1:]).all()
+    assert np.isnan(mean_interval(values[2:3], 0.0, 0.9)).all()

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lrbench.analysis import Question
+from lrbench.analysis.frames import in_order, trials_frame
+from lrbench.analysis.sensitivity import (
+    Grid,
+    grids,
+    loss_above_best,
+    sensitivity_frame,
+    width_within_a_point,
+)
+from lrbench.records import History
+from tests.analysis.made import finals, tuned
+
+
+def only(trials: list[History]) -> Grid:
+    (grid,) = grids(trials_frame(in_order(trials, Question()), None), Question())
+    return grid
+
+
+def test_the_loss_above_the_best_is_capped_at_the_untrained_loss() -> None:
+    """Losses are 2(1 - accuracy): 0.4, 0.2 and, diverged, the untrained model's 2."""
+    grid = only(tuned("cosine", {0.1: 0.8, 0.2: 0.9, 0.4: None}))
+    assert loss_above_best(grid) == pytest.approx((0.4 + 0.2 + 2.0) / 3 - 0.2)
+
+
+def test_the_width_is_an_unbroken_range_around_the_best() -> None:
+    assert width_within_a_point(only(tuned("c", {1: 0.895, 2: 0.9, 4: 0.893, 8: 0.8}))) == 4
+    assert width_within_a_point(only(tuned("c", {1: 0.895, 2: 0.5, 4: 0.9, 8: None}))) == 1
+    assert width_within_a_point(only(tuned("c", {1: 0.89, 2: 0.9}))) == 2
+
+
+def test_one_lr_tells_nothing() -> None:
+    grid = only(finals({"cosine": [0.9, 0.8]}))
+    assert math.isnan(loss_above_best(grid)) and math.isnan(width_within_a_point(grid))
+
+
+def test_tuning_trials_count_and_finals_only_without_them() -> None:
+    trials = [
+        *tuned("cosine", {0.1: 0.8, 0.2: None}),
+        *finals({"cosine": [0.9, 0.9], "linear": [0.7, None]}),
+    ]
+    frame = sensitivity_frame(trials_frame(trials, None), Question())
+    rows = frame[["schedule", "lr", "n", "failed", "val_accuracy_mean"]].to_dict("records")
+    assert [(r["schedule"], r["lr"], r["n"], r["failed"]) for r in rows] == [
+        ("cosine", 0.1, 1, 0),
+        ("cosine", 0.2, 0, 1),
+        ("linear", 0.1, 1, 1),
+    ]
+    assert rows[0]["val_accuracy_mean"] == 0.8
+    assert math.isnan(rows[1]["val_accuracy_mean"])
+    assert rows[2]["val_accuracy_mean"] == 0.7
+
+
+def test_columns() -> None:
+    frame = sensitivity_frame(trials_frame([], None), Question())
+    assert list(frame.columns) == [
+        "schedule", "budget", "lr", "n", "failed", "val_accuracy_mean", "val_loss_mean",
+    ]  # fmt: skip
