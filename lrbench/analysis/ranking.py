@@ -84,7 +84,7 @@ def _ranking_rows(
             "lr": standing.lrs[place],
             "failed": standing.failed[place],
             "metric": standing.metric,
-            **_value_cells(standing, place, question),
+            **_value_cells(standing, place),
             **_difference_cells(standing, place, question),
             **_other_cells(standing, place, columns),
             **_sensitivity_cells(by_name.get((name, standing.budget))),
@@ -102,7 +102,7 @@ def _ranks(means: Sequence[float], failed: Ints) -> list[int]:
     return ranks
 
 
-def _value_cells(standing: Standing, place: int, question: Question) -> dict[str, Any]:
+def _value_cells(standing: Standing, place: int) -> dict[str, Any]:
     values = standing.values[:, place]
     kept = values[np.isfinite(values)]
     mean, sd, half = mean_interval(values, standing.floor, standing.confidence)
@@ -120,7 +120,7 @@ def _value_cells(standing: Standing, place: int, question: Question) -> dict[str
 def _difference_cells(standing: Standing, place: int, question: Question) -> dict[str, Any]:
     """Against the best-ranked schedule, whose own row is 0 without an interval."""
     if place == 0:
-        return {"diff_to_best": 0.0}
+        return {"diff_to_best": 0.0 if np.isfinite(standing.values[:, 0]).any() else math.nan}
     pairs = standing.pairs
     mean, half, sd = (float(part[place, 0]) for part in (pairs.mean, pairs.half, pairs.sd))
     return {

@@ -57,7 +57,8 @@ def margin(value: float, half: float | None, metric: str) -> str:
     """
     scale, unit = (100, "points") if is_accuracy(metric) else (1, f"in {metric.replace('_', ' ')}")
     sizes = [scale * abs(x) for x in (value, half) if x is not None and math.isfinite(x) and x]
-    digits = max((_digits(size) for size in sizes), default=1)
+    most = 2 if unit == "points" else 6
+    digits = min(most, max((_digits(size) for size in sizes), default=1))
     text = f"{scale * value:.{digits}f}"
     if half is not None and math.isfinite(half):
         text += f" ± {scale * half:.{digits}f}"
@@ -66,7 +67,7 @@ def margin(value: float, half: float | None, metric: str) -> str:
 
 def _digits(size: float) -> int:
     """Decimals that show one significant digit, and at least one decimal."""
-    return min(max(1, -math.floor(math.log10(size))), 6)
+    return max(1, -math.floor(math.log10(size)))
 
 
 def sentence(found: Sequence[Standing], question: Question) -> str:

@@ -12,7 +12,7 @@ from lrbench.cli import params as p
 from lrbench.cli.common import command_line, reading, run_path, stdout
 from lrbench.errors import NoLearningRate, UsageError
 from lrbench.execute import Workbench
-from lrbench.experiment import FindSpec
+from lrbench.experiment import FindSpec, differences
 from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, to_toml
 from lrbench.pipeline import OVERHEAD
 from lrbench.plan import advice
@@ -94,7 +94,7 @@ def find(
         _show_plan(spec, bench, run, json=json)
         return
     result = _carry_out(spec, run, bench, options, quiet=quiet or json)
-    _tell(result, run, json=json)
+    tell(result, run, json=json)
     if result.lr is None:
         answer = result.to_dict()
         reasons = ", ".join(result.reasons) or "no reason given"
@@ -133,8 +133,8 @@ def _carry_out(
     from lrbench.report.find_files import write_find
 
     found = run.manifest()
-    if found is not None and found.get("command") != "find":
-        raise UsageError(f"--out {run.path}: it holds a run of lrbench {found.get('command')}")
+    if found is not None:
+        _refuse_another(spec, found, run)
     with run.writer():
         known = run.known().finds.get(spec.id)
         if known is not None:
@@ -145,6 +145,17 @@ def _carry_out(
             run.save_find(spec.id, result.to_dict())
         write_find(result, run.path)
     return result
+
+
+def _refuse_another(spec: FindSpec, found: Mapping[str, Any], run: RunDir) -> None:
+    if found.get("command") != "find":
+        raise UsageError(f"--out {run.path}: it holds a run of lrbench {found.get('command')}")
+    changed = differences(found["experiment"], spec.model_dump(mode="json"))
+    if changed:
+        raise UsageError(
+            "this run was made with another experiment: " + ", ".join(changed),
+            hint="choose another folder with --out, or repeat the old options",
+        )
 
 
 def _swept(spec: FindSpec, bench: Workbench, *, quiet: bool) -> FindResult:
@@ -171,7 +182,8 @@ def find_manifest(
     }
 
 
-def _tell(result: FindResult, run: RunDir, *, json: bool) -> None:
+def tell(result: FindResult, run: RunDir, *, json: bool) -> None:
+    """Print the answer of a range test."""
     if json:
         typer.echo(result.to_json())
         return

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lrbench.cli import params as p
 from lrbench.cli.comparison import retold
+from lrbench.cli.find import tell
 from lrbench.errors import UsageError
-from lrbench.experiment import CompareSpec
+from lrbench.experiment import CompareSpec, FindSpec
 from lrbench.store import RunDir
 
 
@@ -26,7 +28,23 @@ def report(
         manifest = run.manifest()
         if manifest is None:
             raise UsageError(f"{path}: there is no run in this folder")
-        if manifest.get("command") != "compare":
-            raise UsageError(f"{path}: a run of lrbench {manifest.get('command')} has no ranking")
-        spec = CompareSpec.model_validate(manifest["experiment"])
-        retold(spec, run, json=json)
+        if manifest.get("command") == "find":
+            retold_find(run, manifest, json=json)
+        else:
+            spec = CompareSpec.model_validate(manifest["experiment"])
+            retold(spec, run, json=json)
+
+
+def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool) -> None:
+    """Make the files of a range test again, and print its answer."""
+    from lrbench.rangetest.result import FindResult
+    from lrbench.report.find_files import write_find
+
+    spec = FindSpec.model_validate(manifest["experiment"])
+    found = run.known().finds.get(spec.id)
+    if found is None:
+        raise UsageError(f"{run.path}: its range test did not end; repeat the command")
+    result = FindResult.from_dict(found)
+    with run.writer():
+        write_find(result, run.path)
+    tell(result, run, json=json)

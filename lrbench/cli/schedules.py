@@ -29,6 +29,9 @@ def list_(
         str | None,
         typer.Option("--family", help="ordered, adaptive, custom, cyclic or warmup."),
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw them all into this file.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """List every schedule: what it does, its formula, the torch class that equals it."""
@@ -40,6 +43,12 @@ def list_(
     if family is not None and family not in families:
         raise UsageError(f"--family {family}", hint=did_you_mean(family, families))
     shown = [entry for entry in entries if family in (None, entry.facts["family"])]
+    if plot is not None:
+        from lrbench.report.catalogue import draw_catalogue
+        from lrbench.store import readable_faults
+
+        with readable_faults(plot):
+            draw_catalogue(shown, plot)
     if json:
         rows = [{"name": entry.name, "summary": entry.summary, **entry.facts} for entry in shown]
         typer.echo(jsonlib.dumps(rows, indent=2, ensure_ascii=False))

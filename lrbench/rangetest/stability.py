@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lrbench.rangetest.probe import Outcome, Probe, Prober, outcome
+from lrbench.rangetest.probe import Outcome, Probe, Prober, idle, outcome
 
 DECADE = 10.0
 

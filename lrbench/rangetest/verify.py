@@ -21,7 +21,7 @@ class Verification:
     """What the trainings around a suggestion say.
 
     `lr` is the suggestion where its loss is within 2 % of (start - best) of the best, else the
-    lowest point of the parabola through the best training and its neighbours. `losses` holds
+    lowest point of a parabola through the best training and those around it. `losses` holds
     the mean loss over the seeds for each learning rate (None where one diverged).
     """
 
@@ -101,18 +101,20 @@ def _mean(probes: Iterable[Probe]) -> float:
     return float(np.mean([math.inf if p.loss is None else p.loss for p in probes]))
 
 
-def parabola_minimum(points: dict[float, float]) -> float:
-    """Where the parabola through the lowest point and its two neighbours is lowest.
+def parabola_minimum(points: dict[float, float], reach: float = 1.0) -> float:
+    """Where the parabola through the points within `reach` of the lowest is lowest, by least
+    squares; never beyond the lowest point's neighbours, so that a cliff moves it but little.
 
-    >>> parabola_minimum({0.0: 1.0, 1.0: 0.0, 2.0: 1.0})
+    >>> round(parabola_minimum({0.0: 1.0, 1.0: 0.0, 2.0: 1.0}), 6)
     1.0
     """
     x = np.array(sorted(points))
     y = np.array([points[key] for key in sorted(points)])
     i = int(np.argmin(y))
-    if i in (0, len(x) - 1):
+    near = np.abs(x - x[i]) <= reach
+    if i in (0, len(x) - 1) or near.sum() < 3:
         return float(x[i])
-    a, b, _ = np.polyfit(x[i - 1 : i + 2] - x[i], y[i - 1 : i + 2] - y[i], 2)
+    a, b, _ = np.polyfit(x[near] - x[i], y[near] - y[i], 2)
     if a <= 0:
         return float(x[i])
     return float(x[i] + np.clip(-b / (2 * a), x[i - 1] - x[i], x[i + 1] - x[i]))

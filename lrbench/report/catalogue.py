@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 BAR_WIDTH = 12
+COLUMNS = 6
 
 
 def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
@@ -42,6 +43,42 @@ def _shape(name: str) -> str:
         return preview(parse(name), width=BAR_WIDTH)
     except UsageError:
         return ""
+
+
+def draw_catalogue(entries: Iterable[Entry[Any]], path: Path) -> None:
+    """One small picture for each bare name, over a run of 100 epochs, coloured by family."""
+    from lrbench.report.style import figure, looks, save
+
+    shown = [(entry, table) for entry in entries if (table := _bare_table(entry.name))]
+    rows = -(-len(shown) // COLUMNS)
+    fig = figure(2 * COLUMNS, 1.35 * rows + 0.3)
+    look = looks(sorted({entry.facts["family"] for entry, _ in shown}))
+    grid = fig.subplots(rows, COLUMNS, squeeze=False).flat
+    for axes, (entry, table) in zip(grid, shown, strict=False):
+        axes.plot(table, color=look[entry.facts["family"]].colour, linewidth=1.4)
+        axes.set_title(entry.name, fontsize=8 if len(entry.name) < 20 else 6)
+    for axes in fig.axes:
+        axes.set_axis_off()
+        axes.set_ylim(bottom=0)
+    families = {
+        entry.facts["family"]: axes.lines[0]
+        for axes, (entry, _) in zip(fig.axes, shown, strict=False)
+    }
+    fig.legend(
+        families.values(), families.keys(), loc="outside lower center", ncols=len(families),
+        frameon=False,
+    )  # fmt: skip
+    save(fig, path)
+
+
+def _bare_table(name: str) -> list[float]:
+    """The LRs of a bare name; empty for one that means nothing without arguments."""
+    from lrbench.errors import UsageError
+
+    try:
+        return parse(name).table(lr=1.0, steps=1000, steps_per_epoch=10)
+    except UsageError:
+        return []
 
 
 def preview_table(tables: Mapping[str, Sequence[float]]) -> Table:
@@ -73,5 +110,5 @@ def draw_schedules(tables: Mapping[str, Sequence[float]], steps_per_epoch: int, 
     axes.set_xlabel("epoch")
     axes.set_ylabel("learning rate")
     axes.set_ylim(bottom=0)
-    axes.legend(fontsize="small")
+    fig.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
     save(fig, path)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import astuple, fields
 from pathlib import Path
 
 from lrbench.rangetest.result import CurvePoint, FindResult
+from lrbench.report.csv_files import replace_file
 from lrbench.report.find_plot import save_find_plot
 
 
 def write_find(result: FindResult, folder: Path) -> list[Path]:
-    """Write `find.csv`, `find.json` and `plots/find.png` into a folder; gives their paths."""
-    table, document, picture = (
-        folder / name for name in ("find.csv", "find.json", "plots/find.png")
-    )
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    write_curve(result, table)
-    document.write_text(result.to_json() + "\n", encoding="utf-8")
-    save_find_plot(result, picture)
-    return [table, document, picture]
+    """Write `find.csv`, `find.json` and `plots/find.png` into a folder; gives their paths.
+
+    Raises:
+        MachineError: a file cannot be written; the message names it.
+    """
+    return [
+        replace_file(folder / "find.csv", curve_csv(result).encode()),
+        replace_file(folder / "find.json", (result.to_json() + "\n").encode()),
+        save_find_plot(result, folder / "plots" / "find.png"),
+    ]
 
 
-def write_curve(result: FindResult, path: Path) -> None:
+def curve_csv(result: FindResult) -> str:
     """One row for each seed and point, floats in full precision; empty cells are missing."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([column.name for column in fields(CurvePoint)])
-        writer.writerows(astuple(point) for point in result.curve)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.name for column in fields(CurvePoint)])
+    writer.writerows(astuple(point) for point in result.curve)
+    return out.getvalue()

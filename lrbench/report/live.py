@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lrbench.experiment import CompareSpec, TrialSpec
+from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.records import EpochRecord, TrialEnd
 from lrbench.report.plan import readable_time
 from lrbench.report.text import clean
@@ -42,7 +43,7 @@ class State:
     stage: str = ""
     total: int = 0
     begun: int = 0
-    swept: int = 0
+    sweep: FindProgress | None = None
     trial: TrialSpec | None = None
     last: EpochRecord | None = None
     start_s: float = 0.0
@@ -70,8 +71,10 @@ def advance(state: State, event: Any, finals: int = 0) -> list[str]:
             return _plan_began(state, plan, finals)
         case object(trial=trial, records=records):
             return _trained(state, trial, records)
-        case object(event=_):
-            state.swept += 1
+        case object(event=FindProgress() as progress):
+            state.sweep = progress
+        case object(event=FindResult() as result):
+            return [_range_test_line(result)]
     return []
 
 
@@ -82,8 +85,8 @@ def _plan_began(state: State, plan: Any, finals: int) -> list[str]:
     each = max((trial.epochs for trial in (*plan.trials, *plan.tuning)), default=0)
     state.stage_epochs = state.epochs_done + here
     state.later = finals * each if plan.stage == "tune" else 0
-    state.start_s = state.start_s or time.monotonic()
-    if plan.stage != "find":
+    if plan.trials:
+        state.start_s = state.start_s or time.monotonic()
         state.rows = {}
     for trial in plan.trials:
         state.rows.setdefault(trial.schedule, Row()).planned += 1
@@ -91,6 +94,12 @@ def _plan_began(state: State, plan: Any, finals: int) -> list[str]:
     if name is None:
         return []
     return [f"{name}: {state.total} trials" if state.total else name]
+
+
+def _range_test_line(result: FindResult) -> str:
+    if result.lr is None:
+        return f"range test: no learning rate ({clean(', '.join(result.reasons))})"
+    return f"range test: lr {result.lr:.3g}, grade {result.grade}"
 
 
 def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
@@ -134,8 +143,9 @@ def _ended_line(state: State, trial: TrialSpec, end: TrialEnd) -> str:
             kind, accuracy, loss = "val", state.last.val_accuracy, state.last.val_loss
         result = f"{kind} {_score(accuracy, loss)}, {end.train_s:.1f} s"
     left = state.left_s
-    tail = f", {readable_time(left)} left" if left else ""
-    return f"{trial.stage} {what} seed {trial.seed}: {result}{tail}"
+    tail = f", {readable_time(left)} left" if left and left >= 1 else ""
+    seed = f" seed {trial.seed}" if trial.stage == "final" else ""
+    return f"{trial.stage} {what}{seed}: {result}{tail}"
 
 
 def _score(accuracy: float | None, loss: float | None) -> str:
@@ -207,9 +217,7 @@ def picture(state: State) -> Group:
 
     parts: list[RenderableType] = [_schedules(state)] if state.rows else []
     parts.append(_bar(state))
-    if state.stage == "find":
-        parts.append(Text(f"{state.swept} points"))
-    elif state.trial is not None:
+    if state.trial is not None:
         parts.append(Text(_now(state)))
     return Group(*parts)
 
@@ -247,6 +255,9 @@ def _bar(state: State) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     total, done = state.stage_epochs + state.later, state.epochs_done
     left = f"{readable_time(state.left_s)} left" if state.left_s is not None else ""
+    if state.stage == "find" and state.sweep is not None:
+        total, done = state.sweep.total, state.sweep.done
+        left = f"{state.sweep.stage}, lr {state.sweep.lr:.1e}"
     bar = ProgressBar(total=max(total, 1), completed=done, width=24)
     grid.add_row(STAGES.get(state.stage, state.stage), bar, left)
     return grid

@@ -4,6 +4,7 @@ tell apart, files that are byte-identical when they are made again."""
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,12 @@ def render(fig: Figure, kind: str = "png") -> bytes:
     if kind == "png":
         metadata = {"Software": None}
     out = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "lrbench", "svg.fonttype": "path"}):
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "lrbench", "svg.fonttype": "path"}),
+        warnings.catch_warnings(),
+    ):
+        # A character that the font lacks becomes a box: nothing to warn a user of.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         fig.savefig(out, format=kind, dpi=DPI, metadata=metadata)
     return out.getvalue()
 

@@ -10,46 +10,16 @@ from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_
 from lrbench.records import History, StepRecord
 from tests.analysis.made import finals, history, tuned
 
-TRIALS = [
-    "trial",
-    "stage",
-    "schedule",
-    "budget",
-    "lr",
-    "seed",
-    "status",
-    "reason",
-    "epochs",
-    "steps",
-    "train_loss",
-    "val_loss",
-    "val_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "best_val_accuracy",
-    "epochs_to_target",
-    "time_to_target_s",
-    "train_s",
-    "throughput_img_s",
-    "peak_mem_bytes",
-]
-EPOCHS = [
-    "trial",
-    "schedule",
-    "lr",
-    "seed",
-    "epoch",
-    "step",
-    "lr_first",
-    "lr_last",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "train_s",
-    "throughput_img_s",
-]
-STEPS = ["trial", "step", "group", "lr", "momentum", "train_loss"]
+TRIALS = (
+    "trial stage schedule budget lr seed status reason epochs steps train_loss val_loss "
+    "val_accuracy test_loss test_accuracy best_val_accuracy epochs_to_target time_to_target_s "
+    "train_s throughput_img_s peak_mem_bytes"
+)
+EPOCHS = (
+    "trial schedule lr seed epoch step lr_first lr_last train_loss train_accuracy val_loss "
+    "val_accuracy train_s throughput_img_s"
+)
+STEPS = "trial step group lr momentum train_loss"
 
 
 def test_the_promised_columns_come_first_also_without_rows() -> None:

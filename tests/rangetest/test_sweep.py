@@ -82,7 +82,7 @@ def test_a_loss_that_is_not_finite_stops_the_sweep_at_once(bad: float) -> None:
 def test_a_blow_up_stops_the_sweep_whatever_the_sign_of_the_loss(offset: float) -> None:
     task = Task(lambda: Quadratic([1.0]), loss_of=lambda model, step: model() + offset)
     points = list(sweep(sgd(task), 0, grid(1e-4, 1e3, 100)))
-    assert 60 < len(points) < 75  # it learns up to 2 and blows up above
+    assert 2 < points[-1].lr < 30  # it learns up to 2, and the last points ruin it
     assert min(p.loss for p in points) < offset + 0.01
 
 

@@ -53,7 +53,7 @@ def test_the_start_is_the_loss_of_the_untouched_weights() -> None:
 @pytest.mark.parametrize(
     ("points", "lowest"),
     [
-        ({-1.0: 4.0, 0.0: 1.0, 0.5: 0.25, 2.0: 1.0}, 1.0),
+        ({0.0: 1.0, 0.5: 0.25, 1.25: 0.0625, 2.0: 1.0}, 1.0),
         ({0.0: 1.0, 1.0: 2.0}, 0.0),
         ({0.0: 2.0, 1.0: 1.0}, 1.0),
         ({0.0: 0.0, 1.0: 0.0, 2.0: 0.0}, 0.0),
@@ -61,3 +61,7 @@ def test_the_start_is_the_loss_of_the_untouched_weights() -> None:
 )
 def test_the_lowest_point_of_a_parabola(points: dict[float, float], lowest: float) -> None:
     assert parabola_minimum(points) == pytest.approx(lowest)
+
+
+def test_a_cliff_moves_the_lowest_point_away_but_not_beyond_the_next() -> None:
+    assert -0.5 <= parabola_minimum({-1.0: 0.2, -0.5: 0.1, 0.0: 0.0, 0.5: 2.0}) < 0

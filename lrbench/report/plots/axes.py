@@ -80,12 +80,13 @@ def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
             color=label.look.colour,
             fontsize=LABEL_POINTS,
             verticalalignment="center",
+            parse_math=False,
         )
 
 
 def plain(name: str, width: int = LABEL_WIDTH) -> str:
-    """The name for a picture: one short line, its dollar signs no mathematics."""
-    return clean(name, width).replace("$", r"\$")
+    """The name for a picture: one short line. Draw it with `parse_math=False`."""
+    return clean(name, width)
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:

@@ -31,7 +31,8 @@ def final_plot(summary: Summary) -> Figure | None:
         1, min(count, 2), sharey=True, squeeze=False, width_ratios=(3, 2)[: min(count, 2)]
     )[0]
     _values(panels[0], summary, standing)
-    panels[0].set_yticks(range(count), [plain(name, NAME_WIDTH) for name in standing.names])
+    names = [plain(name, NAME_WIDTH) for name in standing.names]
+    panels[0].set_yticks(range(count), names, parse_math=False)
     panels[0].set_ylim(count - 0.4, -0.6)
     if count > 1:
         _differences(panels[1], summary, standing)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from lrbench.analysis import Question, rank
+from lrbench.analysis.frames import trials_frame
+from lrbench.analysis.power import seeds_needed
+from tests.analysis.made import finals, trials_of, tuned
+
+COLUMNS = (
+    "rank group schedule budget lr n failed metric metric_mean metric_sd ci_low ci_high "
+    "diff_to_best diff_ci_low diff_ci_high p_adjusted test_accuracy_mean test_accuracy_sd val_auc "
+    "lr_sensitivity lr_width worst_seed epochs_to_target time_to_target_s throughput_img_s"
+)
+
+
+def test_the_promised_columns_come_first_also_without_rows() -> None:
+    empty = rank(trials_frame([], None), Question())
+    assert " ".join(empty.columns).startswith(COLUMNS)
+    assert len(empty) == 0
+
+
+def test_numbers_equal_scipys() -> None:
+    values = np.random.default_rng(0).normal([0.9, 0.85, 0.8], 0.01, (6, 3))
+    table = rank(trials_of(values, ["a", "b", "c"]), Question(test_size=10**9)).set_index(
+        "schedule"
+    )
+    a, b = values[:, 0], values[:, 1]
+    assert table.loc["a", "metric_mean"] == pytest.approx(a.mean())
+    assert table.loc["a", "metric_sd"] == pytest.approx(a.std(ddof=1))
+    low, high = stats.t.interval(0.95, 5, a.mean(), stats.sem(a))
+    assert table.loc["a", ["ci_low", "ci_high"]].tolist() == pytest.approx([low, high])
+    assert table.loc["a", "worst_seed"] == a.min()
+    low, high = stats.ttest_rel(b, a).confidence_interval(0.95)
+    row = table.loc["b"]
+    assert row["diff_to_best"] == pytest.approx((b - a).mean())
+    assert row[["diff_ci_low", "diff_ci_high"]].tolist() == pytest.approx([low, high])
+    p = sorted(
+        stats.ttest_rel(values[:, i], values[:, j]).pvalue for i, j in [(0, 1), (0, 2), (1, 2)]
+    )
+    expected = np.minimum(np.maximum.accumulate(np.array(p) * [3, 2, 1]), 1)
+    place = p.index(stats.ttest_rel(a, b).pvalue)
+    assert row["p_adjusted"] == pytest.approx(expected[place])
+    assert row["seeds_needed"] == seeds_needed((b - a).mean(), (b - a).std(ddof=1), 0.05 / 3)
+
+
+def test_the_best_row_has_no_difference_to_itself() -> None:
+    best = rank(trials_frame(finals({"a": [0.9, 0.92], "b": [0.8, 0.8]}), None), Question()).iloc[0]
+    assert (best["rank"], best["schedule"], best["diff_to_best"]) == (1, "a", 0.0)
+    assert best[["diff_ci_low", "diff_ci_high", "p_adjusted"]].isna().all()
+
+
+def test_a_diverged_seed_is_counted_and_nothing_else() -> None:
+    trials = trials_frame(finals({"a": [0.9, None, 0.8], "b": [0.5, 0.5, 0.6]}), 0.4)
+    table = rank(trials, Question()).set_index("schedule")
+    assert table.loc["a", ["rank", "n", "failed"]].tolist() == [2, 2, 1]
+    assert table.loc["a", "metric_mean"] == pytest.approx(0.85)
+    assert pd.isna(table.loc["a", "group"])
+    assert np.isnan(table.loc["a", "p_adjusted"])
+    assert table.loc["b", ["rank", "n", "failed"]].tolist() == [1, 3, 0]
+
+
+def test_all_seeds_diverged() -> None:
+    row = rank(trials_frame(finals({"a": [None, None]}), None), Question()).iloc[0]
+    assert (row["n"], row["failed"]) == (0, 2)
+    assert np.isnan(row["metric_mean"]) and np.isnan(row["diff_to_best"])
+
+
+def test_equal_means_share_a_rank() -> None:
+    trials = finals({"a": [0.9, 0.8], "b": [0.9, 0.8], "c": [0.1, 0.2]})
+    assert rank(trials_frame(trials, None), Question())["rank"].tolist() == [1, 1, 3]
+
+
+def test_never_stays_never() -> None:
+    """The median over seeds, where never is longer than anything."""
+    trials = finals({"a": [0.9, 0.9, 0.5], "b": [0.9, 0.5, 0.5], "c": [0.9, 0.9, None]})
+    table = rank(trials_frame(trials, 0.8), Question()).set_index("schedule")
+    assert table.loc["a", "epochs_to_target"] == 1
+    assert table.loc["a", "time_to_target_s"] == 2
+    assert np.isnan(table.loc["b", "epochs_to_target"])
+    assert table.loc["c", "epochs_to_target"] == 1
+
+
+def test_sensitivity_comes_from_the_tuning_trials() -> None:
+    trials = [*tuned("a", {0.1: 0.9, 0.2: 0.8, 0.4: 0.895}), *finals({"a": [0.9, 0.9]})]
+    row = rank(trials_frame(trials, None), Question()).iloc[0]
+    assert row["lr_sensitivity"] == pytest.approx((0.2 + 0.4 + 0.21) / 3 - 0.2)
+    assert row["lr_width"] == 1
+    assert row["val_auc"] == pytest.approx(0.9)
+    assert row["generalisation_gap"] == pytest.approx(0.01)
+    assert row["throughput_img_s"] == 1000
+
+
+def test_a_frame_read_from_csv_ranks_the_same() -> None:
+    trials = trials_frame(
+        [*tuned("a", {0.1: 0.9, 0.2: None}), *finals({"a": [0.9, 0.8], "b": [0.7, None]})], 0.5
+    )
+    read = pd.read_csv(io.StringIO(trials.to_csv(index=False)))
+    pd.testing.assert_frame_equal(rank(read, Question()), rank(trials, Question()))
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    trials = trials_frame(finals({"a": [0.9, 0.8, 0.85], "b": [0.7, 0.9, 0.6]}), 0.5)
+    shuffled = trials.sample(frac=1, random_state=1)
+    question = Question(("a", "b"))
+    pd.testing.assert_frame_equal(rank(shuffled, question), rank(trials, question))

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lrbench.analysis import Question
+from lrbench.analysis.frames import trials_frame
+from lrbench.analysis.standing import Standing, standings
+from lrbench.records import History
+from tests.analysis.made import finals, trials_of, tuned
+
+WIDE = Question(test_size=10_000)
+
+
+def of(trials: list[History], question: Question = WIDE) -> Standing:
+    (standing,) = standings(trials_frame(trials, None), question)
+    return standing
+
+
+def noisy(means: dict[str, float], seeds: int = 5, sd: float = 0.001) -> Standing:
+    rng = np.random.default_rng(0)
+    values = np.array(list(means.values())) + rng.normal(0, sd, (seeds, len(means)))
+    (standing,) = standings(trials_of(values, list(means)), WIDE)
+    return standing
+
+
+def test_best_first_and_groups_by_letters() -> None:
+    standing = noisy({"low": 0.8, "high": 0.9, "middle": 0.85, "high too": 0.9})
+    assert set(standing.names[:2]) == {"high", "high too"}
+    assert standing.names[2:] == ("middle", "low")
+    assert standing.letters == ("a", "a", "b", "c")
+    assert standing.groups[1:] == (("middle",), ("low",))
+    assert standing.tests == 6
+
+
+def test_a_noisy_schedule_behind_shares_the_letter_of_the_best() -> None:
+    """B differs surely from A, though C, behind it, does not: it is too noisy to say."""
+    values = np.array(
+        [[0.900, 0.890, 0.93], [0.902, 0.892, 0.80], [0.901, 0.8905, 0.86], [0.899, 0.8895, 0.94]]
+    )
+    (standing,) = standings(trials_of(values, ["A", "B", "C"]), WIDE)
+    assert standing.names == ("A", "B", "C")
+    assert standing.letters == ("a", "b", "a")
+
+
+def test_one_seed_has_no_letters() -> None:
+    standing = of(finals({"a": [0.9], "b": [0.5]}))
+    assert standing.names == ("a", "b")
+    assert standing.letters == ("", "")
+    assert standing.groups == ()
+
+
+def test_one_schedule_has_no_letter() -> None:
+    assert of(finals({"a": [0.9, 0.91]})).letters == ("",)
+
+
+def test_two_names_of_one_curve_are_a_tie() -> None:
+    standing = of(finals({"a": [0.9, 0.91, 0.92], "b": [0.9, 0.91, 0.92]}))
+    assert standing.letters == ("a", "a")
+    assert standing.adjusted[0, 1] == 1
+    assert standing.pairs.equal[0, 1]
+    assert standing.names == ("a", "b")
+
+
+def test_a_failed_seed_ranks_last_and_enters_no_mean() -> None:
+    standing = of(
+        finals({"best": [0.99, None, 0.99], "worst": [0.1, 0.1, 0.11], "good": [0.8, 0.81, 0.8]})
+    )
+    assert standing.names == ("good", "worst", "best")
+    assert standing.failed.tolist() == [0, 0, 1]
+    assert standing.letters == ("a", "b", "")
+    assert np.nanmean(standing.values[:, 2]) == pytest.approx(0.99)
+    assert np.isnan(standing.adjusted[2]).all()
+    assert standing.tests == 1
+
+
+def test_losses_rank_the_other_way_round() -> None:
+    standing = of(finals({"a": [0.9, 0.91], "b": [0.5, 0.52]}), Question(metric="test_loss"))
+    assert standing.names == ("a", "b")
+    assert standing.values[0].tolist() == pytest.approx([0.2, 1.0])
+    assert standing.floor == 0
+
+
+def test_validation_metrics() -> None:
+    standing = of(finals({"a": [0.9, 0.91]}), Question(metric="val_accuracy", val_size=400))
+    assert standing.metric == "val_accuracy"
+    assert standing.floor == pytest.approx(1 / 400 / math.sqrt(12))
+
+
+def test_without_accuracies_the_loss_ranks() -> None:
+    standing = of(finals({"a": [0.9, 0.91], "b": [0.5, 0.52]}, accuracy=False))
+    assert standing.metric == "test_loss"
+    assert standing.names == ("a", "b")
+
+
+def test_the_floor_of_an_unknown_number_of_images_is_the_smallest_step() -> None:
+    values = np.array([[0.9, 0.91], [0.92, 0.905]])
+    (standing,) = standings(trials_of(values), Question())
+    assert standing.floor == pytest.approx(0.005 / math.sqrt(12))
+
+
+def test_a_partly_finished_run_pairs_what_is_there() -> None:
+    trials = finals({"a": [0.9, 0.91, 0.92], "b": [0.8, 0.81]})
+    standing = of([*trials, *tuned("c", {0.1: 0.9})])
+    assert standing.names == ("a", "b")
+    assert standing.pairs.n[0, 1] == 2
+
+
+def test_each_budget_has_its_own_standing() -> None:
+    trials = [*finals({"a": [0.9]}, epochs=2), *finals({"a": [0.95], "b": [0.8]}, epochs=4)]
+    found = standings(trials_frame(trials, None), WIDE)
+    assert [(s.budget, s.names) for s in found] == [(4, ("a", "b")), (2, ("a",))]
+
+
+def test_finals_at_an_older_lr_do_not_count() -> None:
+    trials = [*finals({"a": [0.5]}, lr=0.2), *finals({"a": [0.9, 0.92]}, lr=0.1)]
+    standing = of(trials)
+    assert standing.lrs.tolist() == [0.1]
+    assert standing.values.tolist() == [[0.9], [0.92]]
+
+
+def test_nothing_yet() -> None:
+    assert standings(trials_frame([], None), WIDE) == []
+    assert standings(trials_frame(tuned("a", {0.1: 0.9}), None), WIDE) == []

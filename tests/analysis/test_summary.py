@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from lrbench.analysis import Question, summarise
+from lrbench.errors import Notice, Topic
+from tests.analysis.made import finals, history, tuned
+
+
+def test_a_run_with_nothing_in_it() -> None:
+    summary = summarise([], Question())
+    for frame in (summary.trials, summary.epochs, summary.steps, summary.ranking):
+        assert len(frame) == 0 and len(frame.columns) > 5
+    assert (summary.best, summary.winner, summary.groups, summary.power) == (None, None, (), ())
+    assert summary.sentence == "no final trial has ended yet"
+    assert summary.notices == ()
+
+
+def test_a_run_that_is_still_tuning() -> None:
+    summary = summarise([*tuned("a", {0.1: 0.9}), history(status=None)], Question())
+    assert len(summary.sensitivity) == 1
+    assert len(summary.ranking) == 0
+    assert summary.failed_finals == 0
+    assert len(summary.trials) == 2
+
+
+def test_a_winner_stands_alone() -> None:
+    trials = finals({"b": [0.8, 0.81, 0.8], "a": [0.9, 0.91, 0.905]})
+    summary = summarise(trials, Question(("b", "a"), test_size=1000, seeds=3))
+    assert (summary.best, summary.winner) == ("a", "a")
+    assert summary.groups == (("a",), ("b",))
+    assert summary.chosen == {"a": 0.1, "b": 0.1}
+    assert summary.target_accuracy == pytest.approx(0.99 * 0.905)
+    assert summary.notices == ()
+
+
+def test_a_tie_has_a_best_and_no_winner() -> None:
+    summary = summarise(finals({"a": [0.9, 0.91], "b": [0.91, 0.905]}), Question())
+    assert summary.best == "b"
+    assert summary.winner is None
+
+
+def test_one_seed_has_a_notice_and_no_winner() -> None:
+    summary = summarise(finals({"a": [0.9], "b": [0.1]}), Question())
+    assert summary.winner is None
+    assert [notice.topic for notice in summary.notices] == [Topic.FEW_SEEDS]
+
+
+def test_failures_and_what_was_said_before_are_notices() -> None:
+    before = Notice(Topic.EDGE_OF_GRID, "the best LR of a is the highest")
+    trials = finals({"a": [0.9, 0.92], "b": [0.9, None]})
+    summary = summarise(trials, Question(notices=(before, before)))
+    assert [n.topic for n in summary.notices] == [Topic.EDGE_OF_GRID, Topic.TRIALS_FAILED]
+    assert summary.failed_finals == 1
+
+
+def test_an_unfinished_run_says_so() -> None:
+    trials = finals({"a": [0.9, 0.92], "b": [0.9, 0.93]})
+    (notice,) = summarise(trials, Question(seeds=5)).notices
+    assert notice.message == "2 of 5 final seeds are done"
+    (uneven,) = summarise(trials[:-1], Question(seeds=2)).notices
+    assert "from 1 to 2 final seeds" in uneven.message
+
+
+def test_the_target_that_was_asked_for() -> None:
+    summary = summarise(finals({"a": [0.9, 0.92]}), Question(target_accuracy=0.95))
+    assert summary.target_accuracy == 0.95
+    assert summary.ranking["epochs_to_target"].isna().all()

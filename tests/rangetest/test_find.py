@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lrbench.execute import Host, Workbench
+from lrbench.experiment import FindSpec, Recipe
+from lrbench.rangetest.find import find_events, range_test
+from lrbench.rangetest.result import FindProgress, FindResult
+from tests.rangetest.problems import Task, sgd
+
+PLAIN = FindSpec(points=60, start_lr=1e-4, end_lr=100.0, seeds=(0, 1))
+
+
+def noisy_line(seed_noise: float = 0.3) -> Task:
+    """Fit a line through noisy points; 2/h is near 1."""
+
+    def loss(model: nn.Module, step: int) -> Any:
+        generator = torch.Generator().manual_seed(step)
+        x = torch.randn(32, 2, generator=generator)
+        noise = seed_noise * torch.randn(32, 1, generator=generator)
+        return (model(x) - x.sum(1, keepdim=True) - noise).square().mean()
+
+    return Task(lambda: nn.Linear(2, 1), loss_of=loss)
+
+
+def run(spec: FindSpec, task: Any, **settings: Any) -> tuple[list[FindProgress], FindResult]:
+    *progress, result = range_test(spec, sgd(task, **settings), {"rule": spec.rule})
+    assert isinstance(result, FindResult)
+    assert all(isinstance(event, FindProgress) for event in progress)
+    return progress, result  # type: ignore[return-value]
+
+
+def test_progress_counts_up_to_its_total_in_every_stage() -> None:
+    progress, _ = run(PLAIN, noisy_line())
+    for stage in ("sweep", "verify", "stability"):
+        events = [event for event in progress if event.stage == stage]
+        assert [event.done for event in events] == sorted({event.done for event in events})
+        assert all(event.done <= event.total for event in events)
+    assert [event.stage for event in progress] == sorted(
+        (event.stage for event in progress), key=["sweep", "verify", "stability"].index
+    )
+
+
+def test_the_answer_is_below_the_largest_stable_lr() -> None:
+    _, result = run(PLAIN, noisy_line())
+    assert result.grade == "ok" and result.lr is not None and result.max_stable_lr is not None
+    assert 0.05 < result.lr < result.max_stable_lr
+    assert 0.4 < result.max_stable_lr < 2
+
+
+def test_a_curve_with_an_infinite_loss_still_fits_into_json() -> None:
+    task = Task(
+        lambda: nn.Linear(1, 1, bias=False),
+        loss_of=lambda model, step: model.weight.sum() * (math.inf if step == 30 else 0.0) + 1.0,
+    )
+    _, result = run(PLAIN, task)
+    assert result.grade == "none" and result.lr is None
+    assert [p.loss for p in result.curve if p.step == 30] == [None, None]
+    assert json.loads(result.to_json())["lr"] is None
+
+
+def test_without_an_answer_nothing_more_is_trained() -> None:
+    task = Task(lambda: nn.Linear(1, 1), loss_of=lambda model, step: model.weight.sum() * 0 + 2)
+    progress, result = run(PLAIN.model_copy(update={"verify": True}), task)
+    assert {event.stage for event in progress} == {"sweep"}
+    assert result.reasons[0].startswith("flat") and result.verification is None
+
+
+def test_verification_and_limit_can_be_left_out() -> None:
+    spec = PLAIN.model_copy(update={"verify": False, "max_stable": False})
+    progress, result = run(spec, noisy_line())
+    assert {event.stage for event in progress} == {"sweep"}
+    assert result.lr == result.lr_sweep and result.max_stable_lr is None
+
+
+def test_the_result_comes_back_from_json() -> None:
+    _, result = run(PLAIN, noisy_line())
+    again = FindResult.from_dict(json.loads(result.to_json()))
+    assert again == result
+    assert again.to_json() == result.to_json()
+
+
+def test_the_table_has_every_training() -> None:
+    progress, result = run(PLAIN, noisy_line())
+    assert len(result.table) == sum(event.stage != "sweep" for event in progress)
+    assert set(result.table[0]) == {"lr", "seed", "steps", "loss", "fall"}
+
+
+def test_a_group_with_its_own_lr_keeps_it() -> None:
+    recipe = Recipe(groups=("weight lr=0.5", "bias lr=10x"), momentum=0.0, weight_decay=0.0)
+    spec = FindSpec(recipe=recipe, points=12, seeds=(0,), verify=False, max_stable=False)
+    seen: list[list[float]] = []
+
+    original = torch.optim.SGD.step
+
+    def step(self: Any, closure: Any = None) -> Any:
+        seen.append([group["lr"] for group in self.param_groups])
+        return original(self, closure)
+
+    torch.optim.SGD.step = step  # type: ignore[method-assign]
+    try:
+        list(find_events(spec, Task(lambda: nn.Linear(2, 1), loss_of=noisy_line().loss_of)))
+    finally:
+        torch.optim.SGD.step = original  # type: ignore[method-assign]
+    assert all(weight == 0.5 for weight, _ in seen)
+    assert seen[0][1] == pytest.approx(1e-5) and seen[-1][1] == pytest.approx(100.0)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Iterator[FindResult]:
+    """The default range test on real digits, with fewer points."""
+    threads = torch.get_num_threads()
+    recipe = Recipe()
+    spec = FindSpec(recipe=recipe, points=70, verify_steps=32)
+    bench = Workbench(recipe, Host(device="cpu", threads=1))
+    *_, result = find_events(spec, bench.tuning_task)
+    torch.set_num_threads(threads)
+    assert isinstance(result, FindResult)
+    yield result
+
+
+def test_real_digits_have_a_defensible_lr(digits: FindResult) -> None:
+    assert digits.grade in ("ok", "weak")
+    assert digits.lr is not None and 0.015 < digits.lr < 0.12
+    assert digits.lr_sweep is not None and 0.01 < digits.lr_sweep < 0.1
+
+
+def test_real_digits_have_a_stable_limit_above_the_answer(digits: FindResult) -> None:
+    assert digits.max_stable_lr is not None and digits.lr is not None
+    assert digits.lr < digits.max_stable_lr < 1
+
+
+def test_real_digits_keep_the_whole_question(digits: FindResult) -> None:
+    assert digits.settings["recipe"]["dataset"] == "mnist5k"
+    assert len({point.seed for point in digits.curve}) == 3

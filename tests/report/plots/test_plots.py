@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lrbench.analysis import Question, Summary, summarise
+from lrbench.experiment import TrialSpec
+from lrbench.records import History
+from lrbench.report import plots
+from lrbench.report.plots.axes import accuracy_of, nines, run_looks, spread
+from lrbench.report.plots.curves import accuracy_plot, loss_plot, lr_plot
+from lrbench.report.plots.final import final_plot
+from lrbench.report.plots.sensitivity import sensitivity_plot
+from lrbench.report.style import render
+from tests.analysis.made import finals, history, tuned
+from tests.report.hostile import NAMES
+
+ALL = {"final.png", "accuracy.png", "loss.png", "lr.png", "sensitivity.png"}
+VALUES = {"cosine": [0.97, 0.972, 0.974], "linear": [0.96, 0.97, 0.965], "step": [0.9, None, 0.91]}
+
+
+def several(**changes: object) -> Summary:
+    trials = [
+        *tuned("cosine", {0.05: 0.9, 0.1: 0.95, 0.2: None}),
+        *tuned("linear", {0.05: 0.9, 0.1: 0.93, 0.2: 0.92}),
+        *finals(VALUES, **changes),
+    ]
+    return summarise(trials, Question(("cosine", "linear", "step"), test_size=1000))
+
+
+def test_every_plot_is_written_and_shows_something(tmp_path: Path) -> None:
+    paths = plots.write(several(), tmp_path)
+    assert {path.name for path in paths} == ALL
+    for path in paths:
+        with Image.open(path) as picture:
+            assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 30
+
+
+def test_png_and_svg_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        plots.write(several(), tmp_path / folder, ("png", "svg"))
+    made = sorted((tmp_path / "one").iterdir())
+    assert len(made) == 10
+    for path in made:
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_nothing_to_draw_is_no_file(tmp_path: Path) -> None:
+    assert plots.write(summarise([], Question()), tmp_path) == []
+    one_lr = summarise(finals({"a": [0.9, 0.8]}), Question())
+    assert {path.name for path in plots.write(one_lr, tmp_path)} == ALL - {"sensitivity.png"}
+
+
+def test_without_accuracies_there_are_losses(tmp_path: Path) -> None:
+    names = {path.name for path in plots.write(several(accuracy=False), tmp_path)}
+    assert names == ALL - {"accuracy.png"}
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        finals({"a": [0.9]}, epochs=1),
+        finals({"a": [1.0, 1.0]}, epochs=200),
+        finals({"a": [None, None]}),
+        finals({"a": [0.9], "b": [None]}),
+        [history(status=None, epochs=4, curve=[0.4])],
+        tuned("a", {0.1: None, 0.2: None}),
+        tuned("a", {0.1: 0.9, 0.2: None}),
+        finals({f"s{i}": [0.9 + i / 1000, 0.9] for i in range(20)}),
+    ],
+    ids=["one epoch", "200 epochs", "all diverged", "one diverged", "under way", "no LR",
+         "half the LRs", "20 schedules"],
+)  # fmt: skip
+def test_odd_runs_can_be_drawn(trials: list[History], tmp_path: Path) -> None:
+    plots.write(summarise(trials, Question()), tmp_path)
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    trials = [
+        h
+        for name in NAMES
+        for h in (*tuned(name, {0.1: 0.9, 0.2: None}), *finals({name: [0.9, None]}))
+    ]
+    summary = summarise(trials, Question(NAMES))
+    fig = accuracy_plot(summary)
+    assert fig is not None
+    texts = [text.get_text() for text in fig.axes[0].texts]
+    assert any(text == "[/red]evil" for text in texts)
+    assert all(text.isprintable() and len(text) <= 30 for text in texts)
+    assert {path.name for path in plots.write(summary, tmp_path)} >= {"final.png", "accuracy.png"}
+
+
+def test_a_schedule_has_one_colour_in_all_plots() -> None:
+    summary = several()
+    look = run_looks(summary)["linear"]
+    for draw in (accuracy_plot, loss_plot, lr_plot, sensitivity_plot):
+        fig = draw(summary)
+        assert fig is not None
+        (label,) = [t for t in fig.axes[-1].texts if t.get_text() == "linear"]
+        assert label.get_color() == look.colour
+
+
+def test_the_ranking_is_drawn_in_its_order_with_letters_and_failures() -> None:
+    summary = several()
+    fig = final_plot(summary)
+    assert fig is not None
+    left, right = fig.axes
+    assert [t.get_text() for t in left.get_yticklabels()] == list(summary.standings[0].names)
+    letters = [t.get_text() for t in right.texts]
+    assert letters == [*summary.standings[0].letters[:2], "1 failed"]
+
+
+def test_the_lr_plot_shows_every_step_of_a_known_schedule() -> None:
+    """What happens within an epoch is not in epochs.csv; the schedule itself knows it."""
+    spec = TrialSpec(recipe=history().spec.recipe, schedule="step", lr=0.1, seed=0, stage="final",
+                     epochs=2)  # fmt: skip
+    made = history("step", lr=0.1)
+    from dataclasses import replace
+
+    records = tuple(
+        replace(e, trial=spec.id, lr_first=lr)
+        for e, lr in zip(made.epochs, (0.1, 0.01), strict=True)
+    )
+    assert made.end is not None
+    fig = lr_plot(summarise([History(spec, records, end=made.end)], Question()))
+    assert fig is not None
+    line = fig.axes[0].lines[0]
+    assert len(line.get_xdata()) == 20
+    assert sorted(set(np.round(line.get_ydata(), 9)), reverse=True) == [0.1, 0.01, 0.001]
+
+
+def test_the_lr_plot_believes_the_records_where_they_differ() -> None:
+    fig = lr_plot(summarise([history("cosine", lr=0.1)], Question()))
+    assert fig is not None
+    assert list(fig.axes[0].lines[0].get_ydata()) == [0.1, 0.05, 0.1, 0.05]
+
+
+def test_labels_keep_their_order_and_their_distance() -> None:
+    places = [0.99, 0.98, 0.5, 0.51, 0.0]
+    found = spread(places, 0.1)
+    order = np.argsort(places)
+    assert (np.diff(np.array(found)[order]) >= 0.1 - 1e-9).all()
+    assert min(found) >= -1e-9 and max(found) <= 1 + 1e-9
+    assert spread([0.2, 0.8], 0.1) == [0.2, 0.8]
+    assert spread([], 0.1) == []
+
+
+def test_the_scale_of_accuracies_goes_both_ways() -> None:
+    values = np.array([0.1, 0.9, 0.99, 0.999])
+    assert accuracy_of(nines(values)) == pytest.approx(values)
+    assert np.isfinite(nines([1.0, 1.1]))
+    assert nines(0.99) == pytest.approx(2)
+
+
+def test_a_plot_of_a_summary_needs_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, lrbench.report.plots, lrbench.report.console, lrbench.report.live;"
+    subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=True)
+
+
+def test_render_is_used_for_bytes() -> None:
+    fig = final_plot(several())
+    assert fig is not None and render(fig, "svg").startswith(b"<?xml")

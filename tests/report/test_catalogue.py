@@ -1,0 +1,54 @@
+"""Schedules shown to people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from lrbench.report.catalogue import (
+    catalogue_table,
+    draw_catalogue,
+    draw_schedules,
+    preview_table,
+)
+from lrbench.schedules import catalogue, parse
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def shown(table: object, width: int = 80) -> str:
+    console = Console(width=width, no_color=True)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def test_the_catalogue_names_every_schedule_within_80_columns() -> None:
+    text = shown(catalogue_table(catalogue()))
+    assert all(entry.name in text for entry in catalogue())
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_a_preview_shows_the_lr_at_points_of_the_run() -> None:
+    table = parse("linear").table(lr=1.0, steps=100, steps_per_epoch=10)
+    text = shown(preview_table({"linear": table}))
+    assert "50 %" in text and " 0.5 " in text and "0.01" in text
+
+
+def test_hostile_names_stay_text() -> None:
+    text = shown(preview_table({"expr('[/red] 1')": [1.0, 0.5]}))
+    assert "[/red]" in text
+
+
+def test_pictures_are_the_same_bytes_when_made_again(tmp_path: Path) -> None:
+    table = {"cosine": parse("cosine").table(lr=0.1, steps=50, steps_per_epoch=5)}
+    for name in ("one.png", "two.png"):
+        draw_schedules(table, 5, tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    assert (tmp_path / "one.png").read_bytes().startswith(PNG)
+
+
+def test_the_whole_catalogue_is_one_picture(tmp_path: Path) -> None:
+    draw_catalogue(catalogue(), tmp_path / "all.png")
+    assert (tmp_path / "all.png").read_bytes().startswith(PNG)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from lrbench.analysis import Question, Summary, summarise
+from lrbench.records import History
+from lrbench.report.console import answer
+from tests.analysis.made import finals, tuned
+from tests.report.hostile import NAMES
+
+SEVERAL = {
+    "constant": [0.95, 0.951, 0.949],
+    "warmup(5%) + cosine": [0.975, 0.976, 0.974],
+    "linear": [0.974, 0.976, 0.975],
+    "onecycle": [0.99, None, 0.99],
+}
+
+
+def shown(summary: Summary, width: int = 80, colour: bool = False) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=colour, highlight=False).print(answer(summary))
+    return out.getvalue()
+
+
+def several(question: Question | None = None) -> Summary:
+    trials = [*tuned("linear", {0.1: 0.9, 0.2: 0.8}), *finals(SEVERAL)]
+    return summarise(trials, question or Question(reference="constant", test_size=1000))
+
+
+def test_the_answer_fits_80_columns_without_colour() -> None:
+    text = shown(several())
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in text
+    assert "…" not in text
+
+
+def test_the_answer_says_all_that_matters() -> None:
+    text = shown(several())
+    rows = [line.split() for line in text.splitlines()]
+    assert ["1", "a", "linear", "0.1", "97.50", "±", "0.25", "%", "3"] in rows
+    assert any(row[:2] == ["4", "·"] and "onecycle" in row and "failed" in row for row in rows)
+    assert "over constant" in text and "better" in text
+    assert "never" in text
+    assert "onecycle failed in 1 of 3 seeds and ranks last" in " ".join(text.split())
+    assert "With 3 seeds and 3 pairs, this run finds" in " ".join(text.split())
+
+
+def test_losses_are_no_per_cent() -> None:
+    text = shown(summarise(finals(SEVERAL), Question(metric="test_loss")))
+    assert "test loss" in text
+    ranked = [line for line in text.splitlines() if line.startswith("1 ")]
+    assert "0.0500" in ranked[0] and "%" not in ranked[0]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_any_width_keeps_every_digit(width: int) -> None:
+    text = shown(several(), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "97.50" in text
+    assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [],
+        finals({"a": [0.9]}),
+        finals({"a": [None, None]}),
+        finals({"a": [0.9, 0.9], "b": [0.9, 0.9]}),
+        finals({"a": [0.9, 0.9], "b": [0.8, 0.9]}, accuracy=False),
+        [*finals({"a": [0.9]}, epochs=2), *finals({"a": [0.95], "b": [0.8]}, epochs=4)],
+    ],
+    ids=["nothing", "one seed", "all diverged", "exact tie", "no accuracy", "two budgets"],
+)
+def test_odd_runs_have_an_answer(trials: list[History]) -> None:
+    text = shown(summarise(trials, Question()))
+    assert text.strip().endswith(".")
+    assert "nan" not in text.lower() and "None" not in text
+
+
+def test_hostile_names_stay_text() -> None:
+    summary = summarise(
+        finals({name: [0.9, 0.8] for name in NAMES}), Question(reference="[/red]evil")
+    )
+    for colour in (False, True):
+        text = shown(summary, colour=colour)
+        assert "[/red]evil" in text and "[bold]loud[/bold]" in text
+        assert "\x1b]0;" not in text and "\x07" not in text and "\u202e" not in text
+        assert "\x1b[31m" not in text
+    assert len(text) < 20_000

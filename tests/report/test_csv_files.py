@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lrbench.analysis import Question, rank, summarise
+from lrbench.errors import MachineError
+from lrbench.records import History, StepRecord
+from lrbench.report.csv_files import replace_file, to_csv, write
+from tests.analysis.made import finals, history, tuned
+from tests.report.hostile import NAMES
+
+
+def test_the_files_hold_what_the_frames_hold(tmp_path: Path) -> None:
+    trials = [*tuned("a", {0.1: 0.9, 0.3: None}), *finals({"a": [0.91, 1 / 3], "b": [0.7, None]})]
+    summary = summarise(trials, Question())
+    paths = write(summary, tmp_path)
+    assert [p.name for p in paths] == ["trials.csv", "epochs.csv", "ranking.csv", "sensitivity.csv"]
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    read = pd.read_csv(tmp_path / "trials.csv", float_precision="round_trip")
+    assert read["test_accuracy"].tolist()[2:4] == [0.91, 1 / 3]
+    pd.testing.assert_frame_equal(
+        rank(read, Question()), summary.ranking, check_exact=True, check_dtype=False
+    )
+
+
+def test_missing_is_an_empty_cell_and_floats_are_whole() -> None:
+    text = to_csv(summarise(finals({"a": [0.1 + 0.2, None]}), Question()).trials)
+    header, good, bad = text.splitlines()
+    first = dict(zip(header.split(","), good.split(","), strict=True))
+    assert first["test_accuracy"] == repr(0.1 + 0.2)
+    assert first["reason"] == first["peak_mem_bytes"] == ""
+    assert first["seed"] == "0"
+    assert "nan" not in text.lower() and "none" not in text.lower()
+    assert "diverged" in bad
+
+
+def test_a_reference_and_recorded_steps_have_files(tmp_path: Path) -> None:
+    one = history("a", 0.9)
+    stepped = History(one.spec, one.epochs, (StepRecord("t", 0, 0, 0.1, None, 2.0),), end=one.end)
+    summary = summarise([stepped, history("b", 0.8)], Question(reference="a"))
+    names = {path.name for path in write(summary, tmp_path)}
+    assert {"steps.csv", "reference.csv"} <= names
+    assert (tmp_path / "steps.csv").read_text() == (
+        "trial,step,group,lr,momentum,train_loss\nt,0,0,0.1,,2.0\n"
+    )
+
+
+def test_an_empty_run_has_headers(tmp_path: Path) -> None:
+    write(summarise([], Question()), tmp_path)
+    assert (tmp_path / "ranking.csv").read_text().startswith("rank,group,schedule,budget,lr,n,")
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
+    trials = finals({"a": [0.9, 0.8], "b": [0.7, 0.6]})
+    for folder, some in (("one", trials), ("two", trials[::-1])):
+        write(summarise(some, Question(("a", "b"))), tmp_path / folder)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    names = [name for name in NAMES if name]
+    write(summarise(finals({name: [0.9] for name in names}), Question()), tmp_path)
+    raw = (tmp_path / "trials.csv").read_bytes().decode()
+    rows = list(csv.DictReader(io.StringIO(raw, newline="")))
+    assert len(rows) == len(names)
+    for row in rows:
+        assert not row["schedule"].startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert row["schedule"].removeprefix("'") in names
+        assert float(row["lr"]) == 0.1
+
+
+def test_numbers_below_zero_stay_numbers() -> None:
+    assert to_csv(pd.DataFrame({"x": [-0.5], "y": ["-0.5"]})) == "x,y\n-0.5,'-0.5\n"
+
+
+def test_a_failed_write_keeps_the_old_file_and_names_the_path(tmp_path: Path) -> None:
+    path = tmp_path / "ranking.csv"
+    replace_file(path, b"old")
+    (tmp_path / "blocked").write_text("a file")
+    with pytest.raises(MachineError, match="cannot write .*blocked"):
+        replace_file(tmp_path / "blocked" / "ranking.csv", b"new")
+    assert path.read_bytes() == b"old"
+    assert {p.name for p in tmp_path.iterdir()} == {"ranking.csv", "blocked"}

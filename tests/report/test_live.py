@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lrbench.experiment import CompareSpec
+from lrbench.rangetest.result import FindProgress
+from lrbench.records import History
+from lrbench.report.live import State, advance, live, picture, sparkline
+from tests.analysis.made import finals, tuned
+from tests.report.hostile import NAMES
+
+SPEC = CompareSpec(schedules=("cosine", "linear"), seeds=2)
+TRIALS = [
+    *tuned("cosine", {0.1: 0.9, 0.2: None}),
+    *finals({"cosine": [0.9, 0.92], "linear": [0.8, None]}),
+]
+
+
+def events(trials: list[History]) -> Iterator[Any]:
+    tuning = [history.spec for history in trials if history.spec.stage == "tune"]
+    sweep = FindProgress("sweep", 0, 7, 100, 1e-3, 2.3)
+    yield SimpleNamespace(plan=SimpleNamespace(stage="find", trials=(), tuning=()))
+    yield SimpleNamespace(event=sweep)
+    for stage in ("tune", "final"):
+        mine = [history for history in trials if history.spec.stage == stage]
+        specs = tuple(history.spec for history in mine)
+        yield SimpleNamespace(plan=SimpleNamespace(stage=stage, trials=specs, tuning=tuning))
+        for history in mine:
+            yield SimpleNamespace(trial=history.spec, records=())
+            for record in (*history.epochs, history.end):
+                yield SimpleNamespace(trial=history.spec, records=(record,))
+    yield SimpleNamespace(plan=SimpleNamespace(stage="done", trials=(), tuning=tuning))
+
+
+def run(console: Console | None = None, *, quiet: bool = False, trials: Any = TRIALS) -> None:
+    with live(quiet=quiet, spec=SPEC, console=console) as show:
+        for event in events(trials):
+            show(event)
+
+
+def test_in_a_pipe_there_is_a_line_for_each_trial() -> None:
+    out = io.StringIO()
+    run(Console(file=out, width=80))
+    lines = out.getvalue().splitlines()
+    assert len([line for line in lines if line.startswith(("tune ", "final "))]) == 6
+    assert "\x1b" not in out.getvalue() and "\r" not in out.getvalue()
+    assert lines[0] == "range test"
+    assert "final 1/4 cosine lr 0.1 seed 0: test accuracy 90.00 %, loss 0.2000, 4.0 s" in lines
+    assert any("diverged: the loss was not finite at step 13" in line for line in lines)
+
+
+def test_on_a_terminal_there_is_a_picture() -> None:
+    out = io.StringIO()
+    run(Console(file=out, width=100, force_terminal=True, force_interactive=True))
+    assert "\x1b[" in out.getvalue()
+    assert "cosine" in out.getvalue()
+
+
+def test_quiet_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    run(quiet=True)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    run()
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "final 1/4 cosine" in err
+
+
+def test_the_picture_tells_how_far_the_run_is() -> None:
+    state = State()
+    seen = []
+    for event in events(TRIALS):
+        advance(state, event, finals=4)
+        out = io.StringIO()
+        Console(file=out, width=80).print(picture(state))
+        seen.append(out.getvalue())
+        assert max(map(len, out.getvalue().splitlines())) <= 80
+    assert any("range test" in text and "sweep, lr 1.0e-03" in text for text in seen)
+    assert any("trial 1 of 4: cosine, lr 0.1, epoch 1 of 2, train loss 0.2" in t for t in seen)
+    assert any("val accuracy 90.00 %" in text and "1,000 img/s" in text for text in seen)
+    assert state.rows["linear"].done == 2 and state.rows["linear"].failed == 1
+    assert state.rows["cosine"].best == 0.92
+
+
+def test_time_left_counts_the_finals_that_are_not_planned_yet() -> None:
+    state = State()
+    stream = events(TRIALS)
+    while state.epochs_done < 2:
+        advance(state, next(stream), finals=4)
+    assert state.stage_epochs + state.later == 2 * 2 + 4 * 2
+    for event in stream:
+        advance(state, event, finals=4)
+    assert state.epochs_done == 12
+    assert state.later == 0
+    assert state.left_s is not None and state.left_s < 1
+
+
+def test_losses_where_there_is_no_accuracy() -> None:
+    out = io.StringIO()
+    run(Console(file=out, width=80), trials=finals({"cosine": [0.9, 0.8]}, accuracy=False))
+    assert "final 1/2 cosine lr 0.1 seed 0: test loss 0.2000, 4.0 s" in out.getvalue()
+
+
+def test_hostile_names_stay_text() -> None:
+    trials = finals({name: [0.9, None] for name in NAMES})
+    for terminal in (False, True):
+        out = io.StringIO()
+        run(Console(file=out, width=80, force_terminal=terminal), trials=trials)
+        assert "\x1b]0;" not in out.getvalue() and "\u202e" not in out.getvalue()
+        assert "[/red]evil" in out.getvalue()
+
+
+def test_sparklines() -> None:
+    assert sparkline([]) == ""
+    assert sparkline([0.5]) == "▁"
+    assert sparkline([0.1, 0.5, 0.9]) == "▁▅█"
+    assert len(sparkline([float(i) for i in range(200)], 12)) == 12
+    assert sparkline([float(i) for i in range(200)], 12)[-1] == "█"

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lrbench.report.style import MARKERS, PALETTE, figure, looks, render, save, series_colours
+
+
+def test_a_schedule_keeps_its_colour_whatever_comes_after_it() -> None:
+    few, more = looks(["a", "b"]), looks(["a", "b", "c", "a"])
+    assert few["b"] == more["b"]
+    assert list(more) == ["a", "b", "c"]
+    assert series_colours(["a", "b"]) == [few["a"].colour, few["b"].colour]
+
+
+def test_twenty_schedules_look_different() -> None:
+    assert len(set(looks([f"s{i}" for i in range(20)]).values())) == 20
+    assert len(PALETTE) == len(set(PALETTE)) and len(MARKERS) == len(set(MARKERS))
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_the_same_figure_gives_the_same_bytes(kind: str) -> None:
+    def draw() -> bytes:
+        fig = figure(3, 2)
+        fig.subplots().plot([1, 2], [1, 3], label="x")
+        return render(fig, kind)
+
+    first = draw()
+    assert first == draw()
+    assert b"Matplotlib v" not in first and b"dc:date" not in first
+
+
+def test_the_suffix_decides(tmp_path: Path) -> None:
+    assert save(figure(), tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in save(figure(), tmp_path / "deep" / "a.svg").read_bytes()
+
+
+def test_pyplot_is_not_needed() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from lrbench.report.style import *; render(figure());"
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
