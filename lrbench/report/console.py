@@ -104,9 +104,12 @@ def _speed(row: dict[str, Any]) -> list[str]:
 
 def reference_table(summary: Summary) -> Table:
     """Each schedule against the one that was named beforehand."""
+    from rich.text import Text
+
     table = _table()
     table.add_column("schedule", overflow="fold")
-    table.add_column(f"over {clean(str(summary.question.reference), 24)}", justify="right")
+    over = Text(f"over {clean(str(summary.question.reference), 24)}")
+    table.add_column(over, justify="right")
     table.add_column("p (Holm)", justify="right", overflow="fold")
     table.add_column("verdict", overflow="fold")
     for row in _records(summary.reference):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lrbench.experiment import Recipe
 from lrbench.rangetest.result import FindResult
+from lrbench.report.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -22,14 +24,17 @@ def find_tables(result: FindResult, folder: Path | None = None) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[Text | Table] = [answer_line(result), *(Text(f"  {r}") for r in result.reasons)]
+    parts: list[Text | Table] = [
+        answer_line(result),
+        *(Text(f"  {clean(r, 2000)}") for r in result.reasons),
+    ]
     if result.lr is not None:
-        parts += [Text(), facts(result), Text(), rules(result)]
-    if result.verification is not None:
-        parts += [Text(), trainings(result)]
-    parts += [Text(), Text(next_command(result), style="bold")]
+        parts += [Text(), facts(result), Text(), _side_by_side(result)]
+    command = next_command(result)
+    if command:
+        parts += [Text(), Text(clean(command, 2000), style="bold")]
     if folder is not None:
-        parts.append(Text(f"files: {folder}", style="dim"))
+        parts.append(Text(f"files: {clean(str(folder), 2000)}", style="dim"))
     return Group(*parts)
 
 
@@ -79,13 +84,23 @@ def _facts(result: FindResult) -> Iterator[tuple[str, str]]:
         yield "verified", "moved: short trainings did better than the sweep's answer"
 
 
-def rules(result: FindResult) -> Table:
-    """What each rule reads off the sweep."""
+def _side_by_side(result: FindResult) -> Table:
     from rich.table import Table
 
-    table = Table(title="What each rule says", title_justify="left", title_style="bold")
+    grid = Table.grid(padding=(0, 6, 0, 0))
+    parts = [rules(result), *([trainings(result)] if result.verification is not None else [])]
+    grid.add_row(*parts)
+    return grid
+
+
+def rules(result: FindResult) -> Table:
+    """What each rule reads off the sweep."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("rule")
-    table.add_column("learning rate", justify="right")
+    table.add_column("what it says", justify="right")
     used = result.settings.get("rule")
     for name, lr in result.rules.items():
         table.add_row(f"{name} (used)" if name == used else name, number(lr))
@@ -94,15 +109,15 @@ def rules(result: FindResult) -> Table:
 
 def trainings(result: FindResult) -> Table:
     """The mean training loss at the end of the short trainings around the answer."""
+    from rich import box
     from rich.table import Table
 
     assert result.verification is not None
     losses = result.verification["losses"]
     best = min((loss for _, loss in losses if loss is not None), default=None)
-    title = f"After {result.verification['steps']} steps at a constant learning rate"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("learning rate", justify="right")
-    table.add_column("loss", justify="right")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("constant lr", justify="right")
+    table.add_column(f"loss after {result.verification['steps']} steps", justify="right")
     for lr, loss in losses:
         style = "bold green" if loss is not None and loss == best else ""
         table.add_row(f"{lr:.3g}", "diverged" if loss is None else f"{loss:.4f}", style=style)
@@ -110,21 +125,27 @@ def trainings(result: FindResult) -> Table:
 
 
 def next_command(result: FindResult) -> str:
-    """What to type next."""
+    """What to type next: a comparison around the answer, or another range test."""
     recipe = result.settings.get("recipe")
     if recipe is None:
         return ""
-    words = ["lrbench", "compare" if result.lr is not None else "find"]
-    for name in ("dataset", "model", "optimizer", "batch_size"):
-        if recipe[name] != DEFAULTS[name]:
-            words += ["--" + name.replace("_", "-"), str(recipe[name])]
-    if result.lr is not None:
-        words += ["--lr", _around(result.lr)]
-        return "next: " + shlex.join(words)
-    return "next: " + shlex.join([*words, *_remedy(result)])
+    words = ["lrbench", "compare" if result.lr is not None else "find", *_options(recipe)]
+    words += ["--lr", _around(result.lr)] if result.lr is not None else _remedy(result)
+    return "next: " + shlex.join(words)
 
 
-DEFAULTS = {"dataset": "mnist5k", "model": "lenet", "optimizer": "sgd", "batch_size": 128}
+def _options(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """The options that lead from the defaults to the recipe."""
+    for name, default in Recipe().model_dump(mode="json").items():
+        value = recipe.get(name, default)
+        option = "--" + ("group" if name == "groups" else name.replace("_", "-"))
+        if value == default:
+            continue
+        if isinstance(value, bool):
+            yield option if value else option.replace("--", "--no-", 1)
+            continue
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            yield from (option, str(item))
 
 
 def _around(lr: float) -> str:

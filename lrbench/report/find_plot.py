@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrbench.rangetest.result import CurvePoint, FindResult
-from lrbench.report.style import INK, PALETTE, TITLE, figure, polish, save
+from lrbench.report.style import PALETTE, TITLE, figure, polish, save
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def draw(result: FindResult, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("training loss")
     ax.set_title(_title(result), **TITLE)
     if len(ax.get_legend_handles_labels()[0]):
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
-        ax.legend(ncols=3, fontsize=8.5, frameon=False, labelcolor=INK, **place)
+        below = (0.5, -0.13)
+        ax.legend(loc="upper center", bbox_to_anchor=below, ncols=3, fontsize=8.5, frameon=False)
     polish(ax)
     return ax
 
@@ -80,8 +80,8 @@ def _answers(ax: Axes, result: FindResult) -> None:
         bottom, top = ax.get_ylim()
         strip = bottom + 0.02 * (top - bottom)
         label = f"loss falls, {low:.2g} to {high:.2g}"
-        style = {"color": ANSWER, "alpha": 0.35, "linewidth": 8, "solid_capstyle": "butt"}
-        ax.plot([low, high], [strip, strip], label=label, **style)
+        line = ax.plot([low, high], [strip, strip], color=ANSWER, alpha=0.35, linewidth=8)[0]
+        line.set(solid_capstyle="butt", label=label)
     if result.band is not None:
         label = "10–90 % of the seeds"
         ax.axvspan(*result.band, color=SWEEP, alpha=0.14, linewidth=0, label=label)
@@ -106,8 +106,7 @@ def _probes(ax: Axes, result: FindResult) -> None:
     lrs = [lr for lr, loss in pairs if loss is not None]
     losses = [loss for _, loss in pairs if loss is not None]
     label = f"after {result.verification['steps']} steps at one LR"
-    style = {"color": PROBE, "markersize": 5, "linewidth": 1}
-    ax.plot(lrs, losses, "D-", label=label, **style)
+    ax.plot(lrs, losses, "D-", color=PROBE, markersize=5, linewidth=1, label=label)
     lost = [lr for lr, loss in pairs if loss is None]
     if lost:
         top = ax.get_ylim()[1]
@@ -116,17 +115,19 @@ def _probes(ax: Axes, result: FindResult) -> None:
 
 def _loss_limits(result: FindResult) -> tuple[float, float]:
     """From the lowest loss to a little above the start."""
-    shown = [p.smoothed for p in result.curve if p.smoothed is not None]
-    shown += [p.loss for p in result.curve if p.loss is not None and p.smoothed is not None]
+    kept = [point for point in result.curve if point.smoothed is not None]
     trained = [loss for _, loss in (result.verification or {}).get("losses", ())]
-    shown += [loss for loss in trained if loss is not None]
-    starts = [points[0].loss for points in _by_seed(result.curve)]
-    starts = [loss for loss in starts if loss is not None] or shown
+    shown = _known([*(p.smoothed for p in kept), *(p.loss for p in kept), *trained])
+    starts = _known(points[0].loss for points in _by_seed(result.curve)) or shown
     if not starts:
         return 0.0, 1.0
     low, start = min([*shown, *starts]), float(np.median(starts))
     height = max(start - low, 1e-3 * abs(start), 1e-9)
     return low - ROOM_BELOW * height, start + ROOM_ABOVE * height
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _by_seed(curve: Iterable[CurvePoint]) -> list[list[CurvePoint]]:

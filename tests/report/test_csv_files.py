@@ -21,11 +21,11 @@ def test_the_files_hold_what_the_frames_hold(tmp_path: Path) -> None:
     paths = write(summary, tmp_path)
     assert [p.name for p in paths] == ["trials.csv", "epochs.csv", "ranking.csv", "sensitivity.csv"]
     assert sorted(tmp_path.iterdir()) == sorted(paths)
-    read = pd.read_csv(tmp_path / "trials.csv", float_precision="round_trip")
-    assert read["test_accuracy"].tolist()[2:4] == [0.91, 1 / 3]
-    pd.testing.assert_frame_equal(
-        rank(read, Question()), summary.ranking, check_exact=True, check_dtype=False
-    )
+    with open(tmp_path / "trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["test_accuracy"] or 0) for row in rows] == [0, 0, 0.91, 1 / 3, 0.7, 0]
+    read = pd.read_csv(tmp_path / "trials.csv")
+    pd.testing.assert_frame_equal(rank(read, Question()), summary.ranking, check_dtype=False)
 
 
 def test_missing_is_an_empty_cell_and_floats_are_whole() -> None:
@@ -83,7 +83,7 @@ def test_a_failed_write_keeps_the_old_file_and_names_the_path(tmp_path: Path) ->
     path = tmp_path / "ranking.csv"
     replace_file(path, b"old")
     (tmp_path / "blocked").write_text("a file")
-    with pytest.raises(MachineError, match="cannot write .*blocked"):
+    with pytest.raises(MachineError, match=r"cannot write .*blocked"):
         replace_file(tmp_path / "blocked" / "ranking.csv", b"new")
     assert path.read_bytes() == b"old"
     assert {p.name for p in tmp_path.iterdir()} == {"ranking.csv", "blocked"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from lrbench.report.plots.axes import accuracy_of, nines, run_looks, spread
 from lrbench.report.plots.curves import accuracy_plot, loss_plot, lr_plot
 from lrbench.report.plots.final import final_plot
 from lrbench.report.plots.sensitivity import sensitivity_plot
-from lrbench.report.style import render
 from tests.analysis.made import finals, history, tuned
 from tests.report.hostile import NAMES
 
@@ -118,11 +118,9 @@ def test_the_lr_plot_shows_every_step_of_a_known_schedule() -> None:
     spec = TrialSpec(recipe=history().spec.recipe, schedule="step", lr=0.1, seed=0, stage="final",
                      epochs=2)  # fmt: skip
     made = history("step", lr=0.1)
-    from dataclasses import replace
-
     records = tuple(
-        replace(e, trial=spec.id, lr_first=lr)
-        for e, lr in zip(made.epochs, (0.1, 0.01), strict=True)
+        replace(epoch, trial=spec.id, lr_first=lr)
+        for epoch, lr in zip(made.epochs, (0.1, 0.01), strict=True)
     )
     assert made.end is not None
     fig = lr_plot(summarise([History(spec, records, end=made.end)], Question()))
@@ -151,7 +149,7 @@ def test_labels_keep_their_order_and_their_distance() -> None:
 def test_the_scale_of_accuracies_goes_both_ways() -> None:
     values = np.array([0.1, 0.9, 0.99, 0.999])
     assert accuracy_of(nines(values)) == pytest.approx(values)
-    assert np.isfinite(nines([1.0, 1.1]))
+    assert np.isfinite(nines([1.0, 1.1])).all()
     assert nines(0.99) == pytest.approx(2)
 
 
@@ -161,8 +159,3 @@ def test_a_plot_of_a_summary_needs_no_torch() -> None:
 
     code = "import sys, lrbench.report.plots, lrbench.report.console, lrbench.report.live;"
     subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=True)
-
-
-def test_render_is_used_for_bytes() -> None:
-    fig = final_plot(several())
-    assert fig is not None and render(fig, "svg").startswith(b"<?xml")

@@ -1,0 +1,73 @@
+"""Results of range tests to render, made without training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from lrbench.experiment import FindSpec, Recipe
+from lrbench.rangetest.result import CurvePoint, FindResult
+from lrbench.rangetest.suggest import suggest
+from tests.rangetest.curves import hill
+
+
+def found(recipe: Recipe | None = None) -> FindResult:
+    """Three seeds on the logistic curve, one of which ended in an infinite loss."""
+    lrs, loss = hill()
+    rng = np.random.default_rng(0)
+    curves = [loss + 0.05 * rng.standard_normal(100) for _ in range(3)]
+    curves[2] = curves[2][:90]
+    curves[2][89] = np.inf
+    answer = suggest(lrs, curves)
+    assert answer.lr is not None
+    points = [
+        CurvePoint(seed, step, float(lrs[step]), _finite(loss), _finite(smoothed))
+        for seed, (curve, smooth) in enumerate(zip(curves, answer.smoothed, strict=True))
+        for step, (loss, smoothed) in enumerate(zip(curve, smooth, strict=True))
+    ]
+    return FindResult(
+        lr=2 * answer.lr,
+        lr_sweep=answer.lr,
+        grade=answer.grade,
+        reasons=answer.reasons,
+        band=answer.band,
+        lr_range=answer.lr_range,
+        max_stable_lr=0.2,
+        rules=answer.rules,
+        verification={
+            "lr": 2 * answer.lr,
+            "confirmed": False,
+            "start": 2.3,
+            "steps": 64,
+            "seeds": [0, 1],
+            "losses": [[answer.lr, 0.4], [2 * answer.lr, 0.3], [30 * answer.lr, None]],
+        },
+        stability={"lr": 0.2, "above": "diverges", "steps": 64},
+        table=({"lr": answer.lr, "seed": 0, "steps": 64, "loss": 0.4, "fall": 1.9},),
+        settings=FindSpec(recipe=recipe or Recipe()).model_dump(mode="json"),
+        curve=tuple(points),
+    )
+
+
+def not_found(reason: str = "flat: the loss does not change; raise --end-lr") -> FindResult:
+    """A range test on which nothing was learnt."""
+    return replace(
+        found(),
+        lr=None,
+        lr_sweep=None,
+        grade="none",
+        reasons=(reason,),
+        band=None,
+        lr_range=None,
+        max_stable_lr=None,
+        rules=dict.fromkeys(found().rules),
+        verification=None,
+        stability=None,
+        table=(),
+        curve=tuple(CurvePoint(0, i, 10.0 ** (i - 6), 2.3, 2.3) for i in range(7)),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

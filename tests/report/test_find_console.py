@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import io
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lrbench.experiment import Recipe
+from lrbench.rangetest.result import FindProgress, FindResult
+from lrbench.report.find_console import find_tables, next_command
+from lrbench.report.find_live import find_bar
+from tests.report.find_results import found, not_found
+
+
+def shown(result: FindResult, width: int = 80) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width).print(find_tables(result, Path("results/run")))
+    return out.getvalue()
+
+
+def test_it_says_what_was_found_and_how_sure_that_is() -> None:
+    result = found()
+    text = shown(result)
+    assert f"learning rate {result.lr:.3g}" in text and "grade ok" in text
+    assert "above it training diverges" in text and "moved" in text
+    assert "steepest (used)" in text and "diverged" in text and "results/run" in text
+
+
+@pytest.mark.parametrize("result", [found(), not_found()], ids=["found", "not found"])
+def test_it_fits_into_80_columns(result: FindResult) -> None:
+    assert max(len(line) for line in shown(result).splitlines()) <= 80
+
+
+def test_reasons_are_shown() -> None:
+    result = replace(found(), grade="weak", reasons=("noisy: so and so", "edge: and so"))
+    assert "noisy: so and so" in shown(result) and "edge: and so" in shown(result)
+
+
+def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
+    result = replace(not_found(), reasons=("bad \x1b[31m name",))
+    assert "\x1b" not in shown(result)
+
+
+def test_the_next_command_repeats_what_is_not_the_default() -> None:
+    recipe = Recipe(dataset="mnist", optimizer="adam", groups=("*.bias lr=2x",), batch_size=64)
+    words = shlex.split(next_command(replace(found(recipe), lr=0.1)).removeprefix("next: "))
+    assert words == shlex.split(
+        "lrbench compare --dataset mnist --optimizer adam --batch-size 64 --group '*.bias lr=2x' "
+        "--lr 0.05,0.1,0.2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "option"),
+    [
+        ("flat: raise --end-lr", "--end-lr 1000"),
+        ("rising: lower --start-lr", "--start-lr 1e-08"),
+        ("too few points: raise --points", "--points 200"),
+        ("seeds disagree", "--seeds 6"),
+    ],
+)
+def test_without_an_answer_the_next_command_changes_what_the_reason_names(
+    reason: str, option: str
+) -> None:
+    assert next_command(not_found(reason)) == f"next: lrbench find {option}"
+
+
+def test_a_result_of_the_python_api_has_no_next_command() -> None:
+    result = replace(found(), settings={"optimizer": "SGD"})
+    assert next_command(result) == "" and "next:" not in shown(result)
+
+
+def test_the_bar_takes_every_event_and_can_be_silenced(capsys: pytest.CaptureFixture[str]) -> None:
+    events = [
+        FindProgress("sweep", 0, 1, 2, 1e-3, 2.3),
+        FindProgress("verify", 0, 1, 2, 1e-3, None),
+        found(),
+    ]
+    with find_bar(quiet=True) as show:
+        for event in events:
+            show(event)
+    assert capsys.readouterr() == ("", "")
+    with find_bar() as show:
+        for event in events:
+            show(event)
+    said = capsys.readouterr()
+    assert said.out == "" and "check by training" in said.err and "diverged" in said.err

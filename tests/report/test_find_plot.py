@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from lrbench.rangetest.result import FindResult
+from lrbench.report.find_plot import draw, save_find_plot
+from tests.report.find_results import found, not_found
+
+
+def drawn(result: FindResult) -> tuple[str, list[str]]:
+    ax = draw(result, Figure().add_subplot())
+    return ax.get_title(loc="left"), ax.get_legend_handles_labels()[1]
+
+
+def test_it_shows_what_was_found() -> None:
+    result = found()
+    title, labels = drawn(result)
+    assert f"lr {result.lr:.2g}, grade ok" in title and "mnist5k · lenet · sgd" in title
+    for word in ("3 seeds", "10–90 %", "loss falls", "sweep alone", "answer", "largest stable"):
+        assert any(word in label for label in labels), word
+    assert "diverged" in labels and "after 64 steps at one LR" in labels
+
+
+def test_the_lines_stand_where_the_answers_are() -> None:
+    result = found()
+    ax = draw(result, Figure().add_subplot())
+    at = {line.get_label().split(",")[0]: line.get_xdata()[0] for line in ax.lines}  # type: ignore[union-attr, index]
+    assert at["answer"] == result.lr and at["largest stable"] == result.max_stable_lr
+    assert at["the sweep alone"] == result.lr_sweep
+
+
+def test_what_blows_up_does_not_flatten_the_rest() -> None:
+    """The curve ends near 30; the picture ends a little above its start at 2.3."""
+    low, high = draw(found(), Figure().add_subplot()).get_ylim()
+    assert -0.5 < low < 0.3 and 2.3 < high < 4
+
+
+def test_without_an_answer_the_title_says_why() -> None:
+    title, labels = drawn(not_found())
+    assert "no learning rate can be defended, grade none\nflat:" in title
+    assert not any("answer" in label or "stable" in label for label in labels)
+
+
+def test_a_result_without_points_is_drawn() -> None:
+    assert drawn(replace(not_found(), curve=()))[1] == []
+
+
+def test_equal_results_give_equal_bytes(tmp_path: Path) -> None:
+    one, two = (save_find_plot(found(), tmp_path / name) for name in ("one.png", "two.png"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_it_can_be_saved_in_two_formats(kind: str, tmp_path: Path) -> None:
+    start = save_find_plot(found(), tmp_path / f"find.{kind}").read_bytes()[:5]
+    assert start == (b"\x89PNG\r" if kind == "png" else b"<?xml")
+
+
+def test_saving_needs_neither_a_display_nor_pyplot(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.report.find_results import found\n"
+        "from lrbench.report.find_plot import save_find_plot\n"
+        f"save_find_plot(found(), Path({str(tmp_path / 'find.png')!r}))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules and 'torch' not in sys.modules\n"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env={"PATH": ""})
+
+
+def test_result_plot_gives_axes_that_can_be_drawn_on(tmp_path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    ax = found().plot()
+    assert ax.get_xscale() == "log"
+    plt.close(ax.figure)  # type: ignore[arg-type]
+    own = Figure().add_subplot()
+    assert found().plot(own) is own
