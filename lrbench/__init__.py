@@ -18,19 +18,23 @@ if TYPE_CHECKING:
     from lrbench import schedules as schedules
     from lrbench.rangetest.api import find as find
     from lrbench.rangetest.api import max_stable_lr as max_stable_lr
-    from lrbench.rangetest.api import suggest as suggest
+    from lrbench.rangetest.suggest import suggest as suggest
 
 __version__ = "0.1.0"
 __all__ = ["find", "max_stable_lr", "models", "schedules", "suggest"]
 
-_API = "lrbench.rangetest.api"
+_HOMES = {
+    "find": "lrbench.rangetest.api",
+    "max_stable_lr": "lrbench.rangetest.api",
+    "suggest": "lrbench.rangetest.suggest",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in ("models", "schedules"):
         return import_module(f"lrbench.{name}")
-    if name in __all__:
-        return getattr(import_module(_API), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'lrbench' has no attribute {name!r}")
 
 

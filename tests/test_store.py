@@ -106,7 +106,7 @@ def test_the_manifest_comes_back_or_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="not the manifest"):
         run.manifest()
     run.manifest_path.write_text(json.dumps({"schema_version": 99}))
-    with pytest.raises(MachineError, match="newer|schema 99"):
+    with pytest.raises(MachineError, match="schema 99"):
         run.manifest()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.experiment import CompareSpec, TrialSpec
 from lrbench.rangetest.result import FindProgress, FindResult
-from lrbench.records import EpochRecord, TrialEnd
+from lrbench.records import CutRecord, EpochRecord, TrialEnd
 from lrbench.report.plan import readable_time
 from lrbench.report.text import clean
 
@@ -50,6 +50,7 @@ class State:
     epochs_done: int = 0
     stage_epochs: int = 0
     later: int = 0
+    cut: str = ""
     metric: str = "accuracy"
     rows: dict[str, Row] = field(default_factory=dict)
 
@@ -114,12 +115,22 @@ def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
             state.last = record
             state.epochs_done += 1
             _learn(state, row, record)
+        elif isinstance(record, CutRecord):
+            state.cut = _cut_line(trial, record)
+            lines.append(state.cut)
         elif isinstance(record, TrialEnd):
             row.done += 1
             row.failed += record.status != "done"
             state.epochs_done += max(0, trial.epochs - record.epochs)
             lines.append(_ended_line(state, trial, record))
     return lines
+
+
+def _cut_line(trial: TrialSpec, cut: CutRecord) -> str:
+    return (
+        f"{clean(trial.schedule, 40)} seed {trial.seed}: LR cut from {cut.old_lr:.3g} to "
+        f"{cut.new_lr:.3g} after epoch {cut.epoch}"
+    )
 
 
 def _learn(state: State, row: Row, record: EpochRecord) -> None:
@@ -219,6 +230,8 @@ def picture(state: State) -> Group:
     parts.append(_bar(state))
     if state.trial is not None:
         parts.append(Text(_now(state)))
+    if state.cut:
+        parts.append(Text(state.cut, style="dim"))
     return Group(*parts)
 
 

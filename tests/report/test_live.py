@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lrbench.experiment import CompareSpec
 from lrbench.rangetest.result import FindProgress
-from lrbench.records import History
+from lrbench.records import CutRecord, History
 from lrbench.report.live import State, advance, live, picture, sparkline
 from tests.analysis.made import finals, tuned
 from tests.report.hostile import NAMES
@@ -129,3 +129,14 @@ def test_sparklines() -> None:
     assert sparkline([0.1, 0.5, 0.9]) == "▁▅█"
     assert len(sparkline([float(i) for i in range(200)], 12)) == 12
     assert sparkline([float(i) for i in range(200)], 12)[-1] == "█"
+
+
+def test_a_cut_of_the_learning_rate_is_said() -> None:
+    trial = finals({"plateau": [0.9]})[0].spec
+    cut = CutRecord(trial.id, 3, 0.1, 0.01)
+    state = State(total=1)
+    lines = advance(state, SimpleNamespace(trial=trial, records=(cut,)))
+    assert lines == ["plateau seed 0: LR cut from 0.1 to 0.01 after epoch 3"]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(picture(state))
+    assert lines[0] in console.file.getvalue()  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrbench.analysis import Summary
 from lrbench.analysis.pairs import Floats
@@ -37,6 +38,8 @@ def lr_plot(summary: Summary) -> Figure | None:
         look = styles[name]
         axes.plot(x, y, color=look.colour, linestyle=look.dash, linewidth=1.6, clip_on=False)
         ends.append(EndLabel(name, x[-1], y[-1], look))
+        cuts = _cuts(name, x, y)
+        axes.plot(x[cuts], y[cuts], "v", color=look.colour, markersize=6, clip_on=False)
     axes.set_xlabel("epoch")
     axes.set_ylabel("learning rate")
     axes.set_ylim(bottom=0)
@@ -82,6 +85,19 @@ def loss_plot(summary: Summary) -> Figure | None:
         _plain_log_ticks(row[0])
     label_ends(row[-1], ends)
     return fig
+
+
+def _cuts(name: str, epochs: Floats, lrs: Floats) -> NDArray[np.int64]:
+    """Where a schedule that watches the training cut its LR: the points before each cut."""
+    from lrbench.errors import LrbenchError
+    from lrbench.schedules import parse
+
+    try:
+        watches = parse(name).adaptive
+    except LrbenchError:
+        watches = False
+    between_epochs = np.floor(epochs[:-1]) < np.floor(epochs[1:])
+    return np.flatnonzero(watches & between_epochs & (lrs[1:] < lrs[:-1]))
 
 
 def _used_lrs(summary: Summary) -> Iterator[tuple[str, Points]]:

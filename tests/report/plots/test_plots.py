@@ -159,3 +159,15 @@ def test_a_plot_of_a_summary_needs_no_torch() -> None:
 
     code = "import sys, lrbench.report.plots, lrbench.report.console, lrbench.report.live;"
     subprocess.run([sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], check=True)
+
+
+def test_cuts_of_a_plateau_are_marked() -> None:
+    made = history("plateau", lr=0.1, epochs=3)
+    steps = zip(made.epochs, (0.1, 0.1, 0.01), strict=True)
+    records = tuple(replace(epoch, lr_first=lr, lr_last=lr) for epoch, lr in steps)
+    fig = lr_plot(summarise([replace(made, epochs=records)], Question()))
+    assert fig is not None
+    curve, marks = fig.axes[0].lines[:2]
+    assert marks.get_marker() == "v"
+    assert list(marks.get_ydata()) == [0.1] and 1.5 < marks.get_xdata()[0] < 2
+    assert len(curve.get_ydata()) == 6
