@@ -10,8 +10,13 @@ from lrbench.experiment import CompareSpec, FindSpec, Recipe, TrialSpec, differe
 
 def trial(**changes: object) -> TrialSpec:
     fields = {
-        "recipe": Recipe(), "schedule": "cosine", "lr": 0.1, "seed": 0, "stage": "tune", "epochs": 2,
-    }  # fmt: skip
+        "recipe": Recipe(),
+        "schedule": "cosine",
+        "lr": 0.1,
+        "seed": 0,
+        "stage": "tune",
+        "epochs": 2,
+    }
     return TrialSpec.model_validate({**fields, **changes})
 
 

@@ -72,7 +72,7 @@ def test_a_wrong_option_of_find(options: dict[str, Any], words: str) -> None:
 
 @pytest.mark.parametrize("options", [{"device": "tpu"}, {"threads": 0}, {"device": "cuda:x"}])
 def test_a_wrong_host(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="--(device|threads) "):
+    with pytest.raises(UsageError, match=r"--(device|threads) "):
         host_of(options)
 
 

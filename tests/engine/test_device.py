@@ -18,7 +18,7 @@ def test_auto_is_cuda_where_there_is_one() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_no_cuda_is_said_with_a_remedy() -> None:
-    with pytest.raises(MachineError, match="sees no CUDA device.*--device cpu"):
+    with pytest.raises(MachineError, match=r"sees no CUDA device.*--device cpu"):
         open_device("cuda")
 
 
