@@ -13,6 +13,7 @@ from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.store import RunDir, readable_faults
+from lrbench.tasks import Task
 
 CHECKPOINT_S = 10.0
 
@@ -29,10 +30,9 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
     yield []
     try:
         task = bench.final_task if trial.stage == "final" else bench.tuning_task
-        training = _opened(bench, run, trial)
-        yield from _recorded(
-            bench, run, training, train(task, training, record_steps=bench.host.record_steps)
-        )
+        training = _opened(task, run, trial)
+        records = train(task, training, record_steps=bench.host.record_steps)
+        yield from _recorded(bench, run, training, records)
     except (LrbenchError, OSError):
         raise
     except Exception as fault:  # the model's own code may raise anything
@@ -42,13 +42,15 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
     run.state_path(trial.id).unlink(missing_ok=True)
 
 
-def _opened(bench: Workbench, run: RunDir, trial: TrialSpec) -> Training:
-    """The training where the run directory left it: the journal never says more than the
+def _opened(task: Task, run: RunDir, trial: TrialSpec) -> Training:
+    """The training where the run directory left it. The journal never says more than the
     checkpoint, and a checkpoint that knows more than the journal is not believed."""
-    task = bench.final_task if trial.stage == "final" else bench.tuning_task
+    state = run.state_path(trial.id)
+    if not (state.exists() and run.journal_path(trial.id).exists()):
+        run.begin(trial)
+        return begin(task, trial)
     training = begin(task, trial)
-    resumed = checkpoint.restore(training, run.state_path(trial.id))
-    if resumed and run.rewind(trial, training.epochs_done):
+    if checkpoint.restore(training, state) and run.rewind(trial, training.epochs_done):
         return training
     run.begin(trial)
     return begin(task, trial)

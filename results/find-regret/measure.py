@@ -88,10 +88,15 @@ def row(name: str, lrs: Sequence[float | None], losses: np.ndarray) -> str:
     )
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     torch.set_num_threads(1)
     finds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    print(f"  {'answer':<22}{'median':>9}{'decades':>9}{'regret':>9}{'worst':>8}{'none':>8}")
+    say(f"  {'answer':<22}{'median':>9}{'decades':>9}{'regret':>9}{'worst':>8}{'none':>8}")
     for network in ("lenet", "conv-bn"):
         for optimizer in ("sgd", "adam"):
             setup = setup_of(network, optimizer)
@@ -99,12 +104,12 @@ def main() -> None:
                 [np.mean([held_out(setup, lr, seed) for seed in TRUTH_SEEDS]) for lr in GRID]
             )
             best = GRID[int(losses.argmin())]
-            print(f"{network}, {optimizer}: best loss {losses.min():.3f} at {best:.4f}")
+            say(f"{network}, {optimizer}: best loss {losses.min():.3f} at {best:.4f}")
             results = [find(setup, number) for number in range(finds)]
-            print(row("lr (verified)", [r.lr for r in results], losses))
-            print(row("lr_sweep", [r.lr_sweep for r in results], losses))
+            say(row("lr (verified)", [r.lr for r in results], losses))
+            say(row("lr_sweep", [r.lr_sweep for r in results], losses))
             for rule in results[0].rules:
-                print(row(f"rule {rule}", [r.rules[rule] for r in results], losses), flush=True)
+                say(row(f"rule {rule}", [r.rules[rule] for r in results], losses))
 
 
 if __name__ == "__main__":

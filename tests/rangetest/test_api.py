@@ -172,6 +172,24 @@ def test_parameters_of_the_loss_and_of_the_optimizer_are_put_back_too() -> None:
     assert loss_fn.scale.item() == 1.0 and loss_fn.scale.grad is None
 
 
+def test_gradients_of_parameters_that_the_optimizer_does_not_step_are_kept() -> None:
+    model, _ = trained()
+    head = torch.optim.SGD(model.layers[4].parameters(), lr=0.1)
+    before = everything(model, head, None)
+    find(model, nn.CrossEntropyLoss(), loader(), head, **QUICK)
+    assert everything(model, head, None) == before
+
+
+def test_each_seed_starts_from_the_optimizers_own_state() -> None:
+    model, optimizer = trained()
+    settings = {**QUICK, "verify": False, "max_stable": False}
+    both, second = (
+        find(model, nn.CrossEntropyLoss(), loader(), optimizer, **{**settings, "seeds": seeds})
+        for seeds in ((3, 4), (4,))
+    )
+    assert [p for p in both.curve if p.seed == 4] == list(second.curve)
+
+
 def test_the_answer_is_the_same_each_time() -> None:
     model, optimizer = trained()
     data = loader()

@@ -55,6 +55,18 @@ def test_the_answer_is_below_the_largest_stable_lr() -> None:
     assert 0.4 < result.max_stable_lr < 2
 
 
+@pytest.mark.parametrize("scale", [4.0, 1 / 64])
+def test_with_sgd_a_scaled_loss_over_a_scaled_range_scales_every_answer(scale: float) -> None:
+    plain = noisy_line()
+    scaled = noisy_line()
+    scaled.loss_of = lambda model, step: scale * plain.loss_of(model, step)
+    changes = {"start_lr": PLAIN.start_lr / scale, "end_lr": PLAIN.end_lr / scale}
+    _, first = run(PLAIN, plain)
+    _, second = run(PLAIN.model_copy(update=changes), scaled)
+    for name in ("lr", "lr_sweep", "max_stable_lr"):
+        assert getattr(second, name) == pytest.approx(getattr(first, name) / scale, rel=1e-6)
+
+
 def test_a_curve_with_an_infinite_loss_still_fits_into_json() -> None:
     task = Task(
         lambda: nn.Linear(1, 1, bias=False),

@@ -36,6 +36,11 @@ def test_noise_moves_the_answer_little(sd: float) -> None:
     assert np.abs(off).max() <= 1
 
 
+def test_strong_noise_at_the_ends_is_not_taken_for_a_descent() -> None:
+    answers = [suggest(LRS, noisy(0.3, draw)).lr for draw in range(DRAWS)]
+    assert max(decades(lr, 10**TRUTH) for lr in answers if lr is not None) <= 1
+
+
 @pytest.mark.parametrize(
     ("losses", "reason"),
     [
@@ -170,6 +175,17 @@ def test_a_minimum_at_the_end_of_the_range_is_weak() -> None:
     stop = int(np.searchsorted(LRS, 10**-2.5))
     answer = suggest(LRS[:stop], LOSS[:stop])
     assert answer.grade == "weak" and "raise --end-lr" in answer.reasons[0]
+
+
+def test_a_curve_that_blows_up_where_it_falls_fastest_has_an_answer() -> None:
+    """Where the range merely ends there, the fall may have only begun."""
+    stop = int(np.searchsorted(LRS, 10**-2.85))
+    broken = LOSS.copy()
+    broken[stop:] = np.nan
+    answer = suggest(LRS, broken)
+    assert answer.grade != "none" and decades(answer.lr, 10**TRUTH) < 0.3
+    ended = suggest(LRS[:stop], LOSS[:stop])
+    assert ended.grade == "none" and ended.reasons[0].startswith("edge")
 
 
 def test_few_points_are_weak_and_very_few_none() -> None:

@@ -1,0 +1,117 @@
+"""One trial in a run directory: failed, resumed, left clean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.errors import MachineError
+from lrbench.execute import Host, Workbench
+from lrbench.execute import trial as module
+from lrbench.execute.trial import run_trial
+from lrbench.experiment import Recipe, TrialSpec
+from lrbench.records import EpochRecord
+from lrbench.store import RunDir
+
+RECIPE = Recipe(dataset="synthetic", model="mlp", batch_size=256)
+
+
+def spec(**changes: Any) -> TrialSpec:
+    fields: dict[str, Any] = {
+        "recipe": RECIPE,
+        "schedule": "cosine",
+        "lr": 0.05,
+        "seed": 0,
+        "stage": "final",
+        "epochs": 4,
+    }
+    return TrialSpec(**{**fields, **changes})
+
+
+@pytest.fixture(scope="module")
+def bench() -> Workbench:
+    return Workbench(RECIPE, Host(device="cpu", threads=1))
+
+
+def timeless(run: RunDir, trial: TrialSpec) -> list[Any]:
+    history = run.known().histories[trial.id]
+    epochs = [replace(e, train_s=0.0, throughput_img_s=0.0) for e in history.epochs]
+    assert history.end is not None
+    return [*epochs, replace(history.end, train_s=0.0, throughput_img_s=None)]
+
+
+def test_a_trial_that_was_cut_off_goes_on_from_its_checkpoint(
+    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = RunDir(tmp_path / "whole"), RunDir(tmp_path / "cut")
+    list(run_trial(bench, whole, spec()))
+    monkeypatch.setattr(module, "CHECKPOINT_S", -1.0)
+    stream = run_trial(bench, cut, spec())
+    for records in stream:
+        if any(isinstance(record, EpochRecord) and record.epoch == 2 for record in records):
+            break
+    stream.close()
+    assert cut.state_path(spec().id).exists()
+    again = [r for records in run_trial(bench, cut, spec()) for r in records]
+    assert [r.epoch for r in again if isinstance(r, EpochRecord)] == [3, 4]
+    assert timeless(cut, spec()) == timeless(whole, spec())
+    assert not cut.state_path(spec().id).exists()
+
+
+def test_without_a_checkpoint_it_starts_anew(tmp_path: Path, bench: Workbench) -> None:
+    run = RunDir(tmp_path)
+    stream = run_trial(bench, run, spec())
+    next(stream), next(stream)
+    stream.close()
+    list(run_trial(bench, run, spec()))
+    epochs = run.known().histories[spec().id].epochs
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
+
+
+def test_a_checkpoint_that_knows_more_than_the_journal_is_not_believed(
+    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECKPOINT_S", -1.0)
+    run = RunDir(tmp_path)
+    stream = run_trial(bench, run, spec())
+    next(stream), next(stream), next(stream)
+    stream.close()
+    run.begin(spec())
+    again = [r for records in run_trial(bench, run, spec()) for r in records]
+    assert [r.epoch for r in again if isinstance(r, EpochRecord)] == [1, 2, 3, 4]
+
+
+def test_what_the_model_raises_is_the_reason_of_a_failed_trial(
+    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("CUDA out of memory\nand more")
+
+    monkeypatch.setattr(module, "begin", broken)
+    run = RunDir(tmp_path)
+    (_, records) = list(run_trial(bench, run, spec()))
+    end = run.known().histories[spec().id].end
+    assert end is not None and records == [end]
+    assert (end.status, end.reason) == ("failed", "RuntimeError: CUDA out of memory")
+
+
+def test_a_full_disk_is_not_the_trials_fault(
+    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise MachineError("cannot write: no space left on device")
+
+    monkeypatch.setattr(RunDir, "append", full)
+    with pytest.raises(MachineError, match="no space left"):
+        list(run_trial(bench, RunDir(tmp_path), spec()))
+
+
+def test_a_diverged_trial_says_where(tmp_path: Path, bench: Workbench) -> None:
+    run = RunDir(tmp_path)
+    list(run_trial(bench, run, spec(lr=1e6)))
+    end = run.known().histories[spec(lr=1e6).id].end
+    assert end is not None and end.status == "diverged" and end.test_accuracy is None
+    assert "epoch" in end.reason and end.machine["threads"] == 1
