@@ -58,6 +58,7 @@ class Topic(StrEnum):
     FEW_SEEDS = "few-seeds"
     TRIALS_FAILED = "trials-failed"
     WEAK_LR = "weak-lr"
+    LUCKY_LR = "lucky-lr"
     NOISY_THROUGHPUT = "noisy-throughput"
     PLUGIN_BROKEN = "plugin-broken"
     OTHER = "other"

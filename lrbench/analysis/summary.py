@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NOISY = 1.1
+LUCKY = 0.05  # of validation accuracy, lost between the tuning seed and the final ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +128,28 @@ def _notices(found: Sequence[Standing], trials: DataFrame, question: Question) -
         yield from _seed_notices(standing, question)
         yield from _failure_notices(standing)
         yield from _noise_notices(standing, trials)
+        yield from _lucky_notices(standing, trials)
+
+
+def _lucky_notices(standing: Standing, trials: DataFrame) -> Iterable[Notice]:
+    """Learning rates that did well on the tuning seed and far worse over the final ones."""
+    column = "val_accuracy"
+    for name, lr, rows in zip(standing.names, standing.lrs, standing.rows, strict=True):
+        tuned = trials[
+            (trials["stage"] == "tune")
+            & (trials["schedule"] == name)
+            & (trials["budget"] == standing.budget)
+            & (trials["lr"] == lr)
+        ]
+        hoped, found = tuned[column].mean(), trials.loc[rows, column].mean()
+        if hoped - found > LUCKY:
+            yield Notice(
+                Topic.LUCKY_LR,
+                f"LR {lr:g} gave {short(name, 40)} {100 * hoped:.1f} % on the tuning seed and "
+                f"{100 * found:.1f} % over the final seeds",
+                "it is too near to where training breaks down: name smaller ones with --lr, or "
+                "train longer",
+            )
 
 
 def _seed_notices(standing: Standing, question: Question) -> Iterable[Notice]:
