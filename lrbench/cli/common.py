@@ -43,7 +43,9 @@ def stderr() -> Console:
     """Where progress and warnings go."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False)
+    console.soft_wrap = not console.is_terminal  # one warning, one line, for whoever reads a pipe
+    return console
 
 
 def stdout() -> Console:
