@@ -50,13 +50,15 @@ class Workbench:
         return self.host.threads or default_threads()
 
     def open(self) -> None:
-        """Find the device and read the data, before anything is written or trained.
+        """Find the device, read the data and build a model, before anything is written.
 
         Raises:
             MachineError: no such device, a dataset that is missing or damaged.
+            UsageError: a batch that no epoch holds, a group that matches no parameter.
         """
-        self.device  # noqa: B018
-        self.data  # noqa: B018
+        from lrbench.optimizers import build
+
+        build(self.recipe, self.tuning_task.model(0), lr=1.0)
 
     @cached_property
     def device(self) -> torch.device:

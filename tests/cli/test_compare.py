@@ -286,3 +286,12 @@ def test_a_folder_that_cannot_be_written_is_one_line_before_training(
     assert run([*SMALL, "--out", str(tmp_path / "run")]) == 3
     said = capsys.readouterr().err
     assert said.startswith("lrbench: error: cannot") and len(said.splitlines()) == 1
+
+
+def test_a_group_that_matches_nothing_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: Any
+) -> None:
+    out = tmp_path / "run"
+    assert run([*SMALL, "--group", "nope lr=2x", "--out", str(out)]) == 2
+    assert "--group 'nope' matches no parameter" in capsys.readouterr().err
+    assert not out.exists()
