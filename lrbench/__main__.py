@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -19,6 +20,9 @@ def main() -> None:
     # torch's threads spin while they wait for each other. Where anything else wants a core, that
     # makes small networks 10 to 20 times slower; sleeping costs next to nothing on a quiet machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without × shows ? instead
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
 
@@ -31,12 +35,16 @@ def run(argv: list[str]) -> int:
 
     try:
         code = app(argv, prog_name="lrbench", standalone_mode=False)
+        sys.stdout.flush()
+        if code == 130:  # typer turns Ctrl-C into this code, without a word
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except LrbenchError as fault:
         _say(f"error: {fault}")
         return fault.exit_code
     except typer.TyperException as fault:
-        _say(f"error: {_one_line(fault)}")
+        if words := _one_line(fault):
+            _say(f"error: {words}")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         _say("stopped by Ctrl-C; the same command goes on where it stopped")
@@ -44,10 +52,13 @@ def run(argv: list[str]) -> int:
     except Terminated:
         _say("stopped by SIGTERM; the same command goes on where it stopped")
         return 143
-    except BrokenPipeError:
-        # Whoever read our output has gone: there is nobody left to tell.
+    except OSError as fault:
+        # What is left in the buffer cannot go where it should: drop it, or Python complains.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(fault, BrokenPipeError):
+            return 0
+        _say(f"error: cannot write: {(fault.strerror or str(fault)).lower()}")
+        return 3
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

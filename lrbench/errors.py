@@ -59,6 +59,7 @@ class Topic(StrEnum):
     TRIALS_FAILED = "trials-failed"
     WEAK_LR = "weak-lr"
     LUCKY_LR = "lucky-lr"
+    OTHER_MACHINE = "other-machine"
     NOISY_THROUGHPUT = "noisy-throughput"
     PLUGIN_BROKEN = "plugin-broken"
     OTHER = "other"

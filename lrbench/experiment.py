@@ -98,7 +98,7 @@ class FindSpec(Frozen):
     recipe: Recipe = Recipe()
     start_lr: Positive = 1e-6
     end_lr: Positive = 10.0
-    points: Annotated[int, Field(ge=2)] = 100
+    points: Annotated[int, Field(ge=2, le=100_000)] = 100
     mode: Literal["exp", "linear"] = "exp"
     step: Literal["batch", "epoch"] = "batch"
     rule: Literal["steepest", "valley", "minimum", "slide"] = "steepest"
@@ -138,9 +138,9 @@ class CompareSpec(Frozen):
 
     recipe: Recipe = Recipe()
     schedules: Schedules = DEFAULT_SCHEDULES
-    epochs: Annotated[int, Field(ge=1)] = 2
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 2
     lrs: tuple[Positive, ...] = ()
-    lr_points: Annotated[int, Field(ge=1)] = 5
+    lr_points: Annotated[int, Field(ge=1, le=1000)] = 5
     lr_factor: Annotated[Finite, Field(gt=1)] = 2.0
     seeds: Annotated[int, Field(ge=1, le=10_000)] = 5
     seed: Seed = 0
@@ -173,6 +173,8 @@ class CompareSpec(Frozen):
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""
         growing = {"schedules", "lrs", "seeds", "reference", "target_accuracy"}
+        if not self.auto:
+            growing |= {"lr_points", "lr_factor", "find"}
         return {**self.model_dump(mode="json", exclude=growing), "auto": self.auto}
 
     @property

@@ -142,14 +142,16 @@ def compare_spec(options: Options) -> CompareSpec:
     fields["lrs"] = learning_rates(fields.pop("lr", "auto"))
     if "time_budget" in fields:
         fields["time_budget_s"] = duration_s(fields.pop("time_budget"))
-    return _valid(CompareSpec, {**fields, "recipe": recipe_of(options)})
+    recipe = recipe_of(options)
+    find = fields.get("find", FindSpec()).model_copy(update={"recipe": recipe})
+    return _valid(CompareSpec, {**fields, "recipe": recipe, "find": find})
 
 
 def host_of(options: Options) -> Host:
     """Raises UsageError: a device or a number of threads that cannot be meant."""
     fields = {name: options[name] for name in HOST if name in options}
     if "threads" in fields:
-        fields["threads"] = _count(fields["threads"], name="threads")
+        fields["threads"] = _count(fields["threads"], most=1024, name="threads")
     if "data_dir" in fields:
         fields["data_dir"] = Path(fields["data_dir"]).expanduser()
     device = fields.get("device", "auto")
@@ -197,9 +199,9 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, range)) else [value]
 
 
-def _count(value: Any, *, least: int = 1, name: str = "seeds") -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**31:
-        raise UsageError(f"--{name} {value}: must be a whole number of at least {least}")
+def _count(value: Any, *, least: int = 1, most: int = 2**31 - 1, name: str = "seeds") -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UsageError(f"--{name} {value}: must be a whole number from {least} to {most:,}")
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lrbench.errors import UsageError
+from lrbench.errors import MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.experiment import CompareSpec, TrialSpec
 from lrbench.plan import Plan, plan
@@ -75,15 +75,62 @@ def resolve(spec: CompareSpec, run: RunDir) -> CompareSpec:
 
     Raises:
         UsageError: the run was made with another experiment.
+        MachineError: the folder holds trials, but not what they were trained for.
     """
     found = run.manifest()
     if found is None:
+        if any(run.path.glob("trials/*/journal.jsonl")):
+            raise MachineError(
+                f"{run.path} holds trials but no manifest.json", hint="choose another --out"
+            )
         return spec
+    older = recorded(found, run)
     if spec.time_budget_s is not None:
-        spec = spec.model_copy(update=_size(found))
-    if found.get("command") != "compare":
-        raise UsageError(f"--out {run.path}: it holds a run of lrbench {found.get('command')}")
-    return spec.grown_from(CompareSpec.model_validate(found["experiment"]))
+        spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
+    return spec.grown_from(older)
+
+
+SIZE = ("epochs", "lr_points", "seeds")
+
+
+def recorded(manifest: Mapping[str, Any], run: RunDir) -> CompareSpec:
+    """The experiment that a run was made for.
+
+    Raises:
+        UsageError: it is the run of another command.
+        MachineError: the manifest was changed by hand.
+    """
+    if manifest.get("command") != "compare":
+        raise UsageError(f"{run.path} holds a run of lrbench {manifest.get('command')}")
+    try:
+        spec = CompareSpec.model_validate(manifest["experiment"])
+    except (KeyError, ValueError):
+        raise MachineError(f"{run.manifest_path}: its experiment cannot be read") from None
+    if spec.fingerprint != manifest.get("fingerprint"):
+        raise MachineError(
+            f"{run.manifest_path}: its experiment is not the one that its fingerprint is of",
+            hint="undo the change, or choose another --out",
+        )
+    return spec
+
+
+def machine_notices(run: RunDir, bench: Workbench) -> list[Notice]:
+    """What differs between the machine that began a run and the one that goes on with it."""
+    before = (run.manifest() or {}).get("machine", {})
+    changed = [
+        f"{name} {before[name]} -> {now}"
+        for name, now in bench.machine.items()
+        if name in ("device", "threads", "torch") and before.get(name, now) != now
+    ]
+    if not changed:
+        return []
+    return [
+        Notice(
+            Topic.OTHER_MACHINE,
+            f"this run was begun elsewhere: {', '.join(changed)}",
+            "trials from here on are not bit for bit comparable with those that are done",
+        )
+    ]
 
 
 def manifest(spec: CompareSpec, bench: Workbench) -> dict[str, Any]:
@@ -160,10 +207,6 @@ def fit(spec: CompareSpec, steps_per_epoch: int, step_s: float) -> CompareSpec:
         f"--time-budget {spec.time_budget_s:g}s: the smallest plan takes about {once:.0f} s",
         hint="allow more time, or name fewer schedules",
     )
-
-
-def _size(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: manifest["experiment"][name] for name in ("epochs", "lr_points", "seeds")}
 
 
 def sized(spec: CompareSpec, run: RunDir, bench: Workbench) -> CompareSpec:

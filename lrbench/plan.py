@@ -199,7 +199,7 @@ def _defended(answer: Mapping[str, Any]) -> float:
         reasons = ", ".join(answer.get("reasons", ())) or "no reason given"
         raise NoLearningRate(
             f"the range test found no learning rate that it can defend ({reasons})",
-            hint=advice(answer),
+            hint=advice(answer) + ", or look at the curve with lrbench find",
         )
     return tidy(float(lr), 2)
 
@@ -209,7 +209,7 @@ def advice(answer: Mapping[str, Any]) -> str:
     rules = [lr for lr in (answer.get("rules") or {}).values() if lr]
     guess = sorted(rules)[len(rules) // 2] if rules else 0.01
     why = "the middle of what its rules say" if rules else "a usual start"
-    return f"try --lr {tidy(guess, 1):g} ({why}), or look at the curve with lrbench find"
+    return f"try --lr {tidy(guess, 1):g} ({why})"
 
 
 def _missing(

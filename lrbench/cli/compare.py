@@ -12,7 +12,7 @@ from lrbench.cli import params as p
 from lrbench.cli.common import notify, reading
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.options import COMPARE, HOST, RECIPE, compare_spec, host_of, merged, to_toml
-from lrbench.pipeline import resolve, sized
+from lrbench.pipeline import machine_notices, resolve, sized
 
 ALLOWED = (*RECIPE, *HOST, *COMPARE)
 EPILOG = (
@@ -114,7 +114,7 @@ def compare(
     spec = sized(spec, run, bench)
     notices = steps.check_schedules(spec, bench.tuning_task.steps_per_epoch)
     if not (quiet or json):
-        notify(notices)
+        notify([*notices, *machine_notices(run, bench)])
     if dry_run:
         steps.show_plan(spec, bench, run, json=json)
         return

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.cli.common import command_line, notify, run_path, stdout
-from lrbench.errors import Notice, UsageError
+from lrbench.errors import Notice, Topic, UsageError
 from lrbench.experiment import CompareSpec
 from lrbench.options import compare_spec
 from lrbench.pipeline import Trained, estimate_s, run_comparison, work
-from lrbench.plan import plan
+from lrbench.plan import Plan, plan
 from lrbench.records import TrialEnd
 from lrbench.schedules import check, parse
-from lrbench.store import RunDir
+from lrbench.store import Known, RunDir
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from lrbench.execute import Workbench
 
 REFRESH_S = 5.0
+GROUPS_NOTE = """\
+# This run had parameter groups (--group). The lines below treat all parameters alike: give each
+# group its own LR, and use lrbench.schedules.to_torch([a spec for each group], optimizer, ...)."""
 
 
 def located(
@@ -108,10 +111,8 @@ def carry_out(
     quiet: bool,
 ) -> Summary:
     """Run what is left of a comparison, showing progress, and write its files."""
-    about = {
-        "options": {name: _plain(value) for name, value in options.items()},
-        "command_line": command_line("compare", options, run.path),
-    }
+    whole = {name: _plain(value) for name, value in options.items()} | _grown(spec)
+    about = {"options": whole, "command_line": command_line("compare", whole, run.path)}
     from lrbench.report.csv_files import write
     from lrbench.report.live import live
 
@@ -127,6 +128,12 @@ def carry_out(
     return summary
 
 
+def _grown(spec: CompareSpec) -> dict[str, Any]:
+    """The options that may have grown since the run was begun, as they stand for all of it."""
+    lrs = "auto" if spec.auto else ",".join(repr(lr) for lr in spec.lrs)
+    return {"schedule": list(spec.schedules), "lr": lrs, "seeds": spec.seeds}
+
+
 def _ended(event: Any) -> bool:
     return isinstance(event, Trained) and any(isinstance(r, TrialEnd) for r in event.records)
 
@@ -138,8 +145,20 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
     manifest = run.manifest() or {}
     data = manifest.get("data", {})
     known = run.known()
+    notices: tuple[Notice, ...] = ()
     settled = plan(spec, known.histories, known.finds, manifest["steps_per_epoch"])
-    wanted = [*settled.tuning, *settled.finals]
+    wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
+    orphans = _orphans(spec, settled, known)
+    if orphans:
+        lost = sum(known.histories[name].spec.stage == "final" for name in orphans)
+        wanted += orphans
+        notices += (
+            Notice(
+                Topic.TRIALS_FAILED,
+                f"tuning is not complete here, although {lost} final trials are on the disk",
+                "the same lrbench compare trains what is missing",
+            ),
+        )
     question = Question(
         schedules=spec.schedules,
         metric=spec.metric,
@@ -149,10 +168,23 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
         test_size=data.get("test"),
         val_size=data.get("val"),
         classes=data.get("classes"),
-        notices=settled.notices,
+        notices=(*settled.notices, *notices),
     )
-    histories = [known.histories[t.id] for t in wanted if t.id in known.histories]
+    histories = [known.histories[name] for name in wanted if name in known.histories]
     return summarise(histories, question)
+
+
+def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[str]:
+    """Final trials whose tuning trials are gone: a damaged run loses no row for that."""
+    if settled.stage not in ("find", "tune"):
+        return []
+    return [
+        name
+        for name, history in known.histories.items()
+        if history.spec.stage == "final"
+        and history.spec.recipe == spec.recipe
+        and history.spec.epochs == spec.epochs
+    ]
 
 
 def tell(summary: Summary, spec: CompareSpec, run: RunDir, *, json: bool) -> int:
@@ -189,7 +221,8 @@ def winner_code(summary: Summary, spec: CompareSpec, run: RunDir) -> str:
 
     steps_per_epoch = (run.manifest() or {})["steps_per_epoch"]
     lr, steps = summary.chosen[summary.best], spec.epochs * steps_per_epoch
-    return code(parse(summary.best), lr, steps, steps_per_epoch)
+    lines = code(parse(summary.best), lr, steps, steps_per_epoch)
+    return f"{GROUPS_NOTE}\n{lines}" if spec.recipe.groups else lines
 
 
 def document(summary: Summary, run: RunDir, code: str) -> dict[str, Any]:

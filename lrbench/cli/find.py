@@ -15,7 +15,6 @@ from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec, differences
 from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, to_toml
 from lrbench.pipeline import OVERHEAD
-from lrbench.plan import advice
 from lrbench.store import RunDir
 
 if TYPE_CHECKING:
@@ -96,9 +95,7 @@ def find(
     result = _carry_out(spec, run, bench, options, quiet=quiet or json)
     tell(result, run, json=json)
     if result.lr is None:
-        answer = result.to_dict()
-        reasons = ", ".join(result.reasons) or "no reason given"
-        raise NoLearningRate(f"no learning rate can be defended ({reasons})", hint=advice(answer))
+        raise NoLearningRate(f"no learning rate can be defended: {', '.join(result.reasons)}")
 
 
 def _show_plan(spec: FindSpec, bench: Workbench, run: RunDir, *, json: bool) -> None:

@@ -12,7 +12,8 @@ from lrbench.cli import params as p
 from lrbench.cli.comparison import retold
 from lrbench.cli.find import tell
 from lrbench.errors import UsageError
-from lrbench.experiment import CompareSpec, FindSpec
+from lrbench.experiment import FindSpec
+from lrbench.pipeline import recorded
 from lrbench.store import RunDir
 
 
@@ -31,8 +32,7 @@ def report(
         if manifest.get("command") == "find":
             retold_find(run, manifest, json=json)
         else:
-            spec = CompareSpec.model_validate(manifest["experiment"])
-            retold(spec, run, json=json)
+            retold(recorded(manifest, run), run, json=json)
 
 
 def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +103,7 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
         rows = training.clock.rows(training.epochs_done)
         losses, accuracy, epoch_s = _train_epoch(task, training, rows)
         if record_steps:
-            yield from _step_records(trial.id, training.steps_done, rows, losses)
+            yield from _step_records(training, rows, losses)
         bad = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if bad is not None:
             step = training.steps_done + bad
@@ -187,12 +187,20 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 
 def _step_records(
-    trial: str, first: int, rows: Sequence[Row], losses: Sequence[float]
+    training: Training, rows: Sequence[Row], losses: Sequence[float]
 ) -> Iterator[StepRecord]:
-    for offset, (row, loss) in enumerate(zip(rows, losses, strict=True)):
+    own = [momentum_of(group) for group in training.optimizer.param_groups]
+    for step, (row, loss) in enumerate(zip(rows, losses, strict=True), training.steps_done):
         for group, lr in enumerate(row.lrs):
-            momentum = row.momenta[group] if row.momenta else None
-            yield StepRecord(trial, first + offset, group, lr, momentum, finite(loss))
+            momentum = row.momenta[group] if row.momenta else own[group]
+            yield StepRecord(training.trial.id, step, group, lr, momentum, finite(loss))
+
+
+def momentum_of(group: Mapping[str, Any]) -> float | None:
+    """The momentum of a parameter group, or Adam's first beta; None where there is none."""
+    if "betas" in group:
+        return float(group["betas"][0])
+    return float(group["momentum"]) if "momentum" in group else None
 
 
 def end(

@@ -36,7 +36,7 @@ def plan_table(
     recipe = spec.recipe
     head = (
         f"{recipe.model} on {recipe.dataset}, {recipe.optimizer}, batch {recipe.batch_size}: "
-        f"{spec.epochs} epochs of {steps_per_epoch} steps, {spec.seeds} final seeds"
+        f"epochs {spec.epochs}, of {steps_per_epoch} steps; final seeds {spec.seeds}"
     )
     names = "\n".join(f"  {name}" for name in spec.schedules)
     grid = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrbench.errors import UsageError
 from lrbench.report.csv_files import replace_file
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ DASHES: tuple[object, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 MARKERS = "os^DvPX<>*"
 INK, FAINT = "#333333", "#dddddd"
 DPI = 150
+KINDS = ("png", "svg", "pdf")
 TITLE: dict[str, Any] = {"loc": "left", "fontsize": 11, "color": INK}
 
 
@@ -62,12 +64,15 @@ def figure(width: float = 8, height: float = 4.5) -> Figure:
 
 
 def save(fig: Figure, path: Path) -> Path:
-    """Write the figure, as PNG or SVG by the path's suffix.
+    """Write the figure, as PNG, SVG or PDF by the path's suffix.
 
     Raises:
+        UsageError: another kind of file.
         MachineError: it cannot be written.
     """
-    kind = path.suffix.lstrip(".").lower() or "png"
+    kind = path.suffix.lstrip(".").lower()
+    if kind not in KINDS:
+        raise UsageError(f"--plot {path}: a picture ends in .png, .svg or .pdf")
     return replace_file(path, render(fig, kind))
 
 
@@ -77,7 +82,7 @@ def render(fig: Figure, kind: str = "png") -> bytes:
 
     for axes in fig.axes:
         polish(axes)
-    metadata = {"Date": None, "Creator": None} if kind == "svg" else {}
+    metadata = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     if kind == "png":
         metadata = {"Software": None}
     out = io.BytesIO()

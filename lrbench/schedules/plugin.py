@@ -33,9 +33,9 @@ def load(name: str) -> Definition:
     function = _attribute(name)
     names = list(inspect.signature(function).parameters)
     if names and names[0] == "optimizer":
-        make = partial(_tabulated, function)
+        make = partial(_tabulated, name, function)
         return Definition(name, make, update="epoch", counts=True, jumps=True, own_scale=True)
-    return Definition(name, partial(_multiplied, function, names), jumps=True, own_scale=True)
+    return Definition(name, partial(_multiplied, name, function, names), jumps=True, own_scale=True)
 
 
 def _attribute(name: str) -> Callable[..., Any]:
@@ -63,6 +63,8 @@ def _module(name: str, path: str) -> Any:
             f"{name}: there is no module {path!r}",
             hint="it must be importable, or lie in the working folder",
         ) from None
+    except SyntaxError as fault:
+        raise UsageError(f"{name}: {path} is not Python ({fault})") from None
 
 
 def _near(part: str, module: Any) -> str:
@@ -72,10 +74,17 @@ def _near(part: str, module: Any) -> str:
 
 
 def _multiplied(
-    function: Callable[..., float], names: list[str], clock: Clock, lr: float, **arguments: Any
+    name: str,
+    function: Callable[..., float],
+    names: list[str],
+    clock: Clock,
+    lr: float,
+    **arguments: Any,
 ) -> Curve:
     """The base LR times the user's function; past the end of its phase it stays."""
     last = clock.steps - 1
+    passed = {key: 0 for key in CLOCK_NAMES if key in names} if "step" in names else {}
+    _check_call(name, function, () if passed else (0, 1, 1), {**passed, **arguments})
 
     def curve(step: int) -> float:
         known = (min(step, last), clock.steps, clock.steps_per_epoch)
@@ -83,14 +92,39 @@ def _multiplied(
             key: value for key, value in zip(CLOCK_NAMES, known, strict=True) if key in names
         }
         if "step" in by_name:
-            return lr * function(**by_name, **arguments)
-        return lr * function(*known, **arguments)
+            return lr * _number(name, function(**by_name, **arguments))
+        return lr * _number(name, function(*known, **arguments))
 
     return curve
 
 
-def _tabulated(factory: Callable[..., Any], clock: Clock, lr: float, **arguments: Any) -> Motion:
+def _check_call(
+    name: str, function: Callable[..., Any], values: tuple[Any, ...], arguments: dict[str, Any]
+) -> None:
+    """Raises UsageError: the function does not take what a schedule is given."""
+    try:
+        inspect.signature(function).bind(*values, **arguments)
+    except TypeError as fault:
+        raise UsageError(
+            f"--schedule {name}: it cannot be called as a schedule ({fault})",
+            hint="a schedule is f(step, steps, steps_per_epoch, ...) or f(optimizer, ...)",
+        ) from None
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"--schedule {name}: it returned {type(value).__name__}, not a number"
+        ) from None
+
+
+def _tabulated(
+    name: str, factory: Callable[..., Any], clock: Clock, lr: float, **arguments: Any
+) -> Motion:
     """What the factory's scheduler does on this clock, one entry a call of its `step()`."""
+    _check_call(name, factory, (None,), arguments)
     bridge = importlib.import_module("lrbench.schedules.torch_bridge")
     motion: Motion = bridge.from_factory(factory, lr, clock.steps, arguments)
     return motion

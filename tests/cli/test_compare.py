@@ -295,3 +295,45 @@ def test_a_group_that_matches_nothing_is_refused_before_anything_is_written(
     assert run([*SMALL, "--group", "nope lr=2x", "--out", str(out)]) == 2
     assert "--group 'nope' matches no parameter" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_damaged_tuning_journal_costs_no_final_row(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "run"
+    assert run([*SMALL, "--out", str(out)]) == 0
+    before = table(out / "trials.csv")
+    tuned = next(row["trial"] for row in before if row["stage"] == "tune")
+    journal = out / "trials" / tuned / "journal.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-30])
+    capsys.readouterr()
+    assert run(["report", str(out)]) == 0
+    assert "tuning is not complete here, although 4 final trials" in capsys.readouterr().err
+    finals = [row for row in table(out / "trials.csv") if row["stage"] == "final"]
+    assert len(finals) == 4
+    assert run([*SMALL, "--out", str(out)]) == 0
+    assert len(table(out / "trials.csv")) == len(before)
+
+
+def test_a_manifest_that_was_changed_by_hand_is_refused(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "run"
+    assert run([*SMALL, "--out", str(out)]) == 0
+    path = out / "manifest.json"
+    text = path.read_text()
+    path.write_text(text.replace('"batch_size": 128', '"batch_size": 64'))
+    for argv in (["report", str(out)], [*SMALL, "--out", str(out)]):
+        capsys.readouterr()
+        assert run(argv) == 3
+        assert "manifest.json: its experiment is not the one" in capsys.readouterr().err
+    path.unlink()
+    assert run([*SMALL, "--out", str(out)]) == 3
+    assert "no manifest.json" in capsys.readouterr().err
+
+
+def test_the_manifest_of_a_grown_run_repeats_all_of_it(tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    assert run([*SMALL, "--out", out]) == 0
+    assert run([*SMALL, "--out", out, "-s", "linear", "--lr", "0.2"]) == 0
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    line = manifest["command_line"]
+    assert "--schedule linear" in line and "--schedule cosine" in line
+    assert "0.02,0.05,0.1,0.2" in line
