@@ -87,3 +87,9 @@ def test_a_remedy_for_a_cut_cycle_works() -> None:
         remedy = notices(spec)[0].remedy
         epochs = int(remedy.split("train for ")[1].split("ep")[0])
         assert notices(spec, epochs) == []
+
+
+def test_a_short_run_is_no_unfinished_decay() -> None:
+    for steps in (2, 4, 7):
+        assert check(parse("cosine"), 0.1, steps, 2) == []
+        assert check(parse("linear"), 0.1, steps, 2) == []
