@@ -27,6 +27,8 @@ RISING = "rising: the loss only rises; lower --start-lr"
 def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -> str:
     """Why one seed's curve gives no learning rate; empty when it gives one."""
     points = 0 if curve is None else len(curve.u)
+    if len(lrs) < FEWEST:
+        return f"too few points: {len(lrs)}, at least {FEWEST} are needed; raise --points"
     if curve is None or points < FEWEST:
         if len(losses) >= FEWEST and np.isfinite(losses[:FEWEST]).all():
             return RISING

@@ -226,3 +226,8 @@ def test_a_window_must_have_a_width(window: float) -> None:
 def test_an_unknown_rule_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean steepest"):
         suggest(LRS, LOSS, rule="stepest")
+
+
+def test_a_grid_of_a_few_points_is_called_that() -> None:
+    found = suggest([1e-3, 1e-2, 1e-1], [1.0, 0.9, 0.8])
+    assert found.lr is None and found.reasons[0].startswith("too few points: 3")
