@@ -293,7 +293,7 @@ def _plugin_body(segment: Segment) -> Lines | None:
     call, clock, definition = segment.call, segment.clock, resolved(segment.call)
     if definition.counts:
         return None
-    _, names = definition.make.args  # type: ignore[attr-defined]  # a partial: see plugin.load
+    names = definition.make.args[-1]  # type: ignore[attr-defined]  # a partial: see plugin.load
     known = {"step": "step", "steps": clock.steps, "steps_per_epoch": clock.steps_per_epoch}
     by_name = [f"{name}={value}" for name, value in known.items() if name in names]
     values = by_name if "step" in names else [str(value) for value in known.values()]

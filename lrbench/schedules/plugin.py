@@ -79,6 +79,7 @@ def _multiplied(
     names: list[str],
     clock: Clock,
     lr: float,
+    /,
     **arguments: Any,
 ) -> Curve:
     """The base LR times the user's function; past the end of its phase it stays."""
@@ -121,7 +122,7 @@ def _number(name: str, value: Any) -> float:
 
 
 def _tabulated(
-    name: str, factory: Callable[..., Any], clock: Clock, lr: float, **arguments: Any
+    name: str, factory: Callable[..., Any], clock: Clock, lr: float, /, **arguments: Any
 ) -> Motion:
     """What the factory's scheduler does on this clock, one entry a call of its `step()`."""
     _check_call(name, factory, (None,), arguments)

@@ -30,6 +30,9 @@ class Family:
 def broken(step, steps, steps_per_epoch):
     raise KeyError("mine")
 
+def a_word(step):
+    return "high"
+
 constant = 3
 """
 
@@ -101,5 +104,17 @@ def test_the_users_exceptions_come_out_unchanged() -> None:
         parse("my_schedules:broken").bind(0.1, 10, 5).lr(0)
     with pytest.raises(ModuleNotFoundError, match="not_there_at_all"):
         parse("needs_more:wave").bind(0.1, 10, 5)
-    with pytest.raises(TypeError, match="wdith"):
-        parse("my_schedules:wave(wdith=3)").bind(0.1, 10, 5).lr(0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("my_schedules:wave(wdith=3)", "unexpected keyword argument 'wdith'"),
+        ("os:getcwd", "cannot be called as a schedule"),
+        ("my_schedules:a_word", "it returned str, not a number"),
+    ],
+)
+def test_a_function_that_is_no_schedule_is_refused_in_one_line(spec: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as fault:
+        parse(spec).bind(0.1, 10, 5).lr(0)
+    assert "\n" not in str(fault.value)
