@@ -274,6 +274,7 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_never_been_stopped(
     _, said = stopped.communicate(timeout=30)
     assert stopped.returncode == code
     assert "Traceback" not in said
+    assert number == signal.SIGKILL or "the same command goes on where it stopped" in said
     assert run([*argv, "--out", str(tmp_path / "stopped")]) == 0
     for file in ("trials.csv", "epochs.csv", "ranking.csv"):
         assert timeless(tmp_path / "stopped" / file) == timeless(tmp_path / "whole" / file)
