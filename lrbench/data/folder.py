@@ -79,8 +79,8 @@ def scan(root: Path) -> Listing:
     with a dot, do not count; folders within a class do.
 
     Raises:
-        MachineError: it has no train/ or no test/, a class is empty, or the two have different
-            classes.
+        MachineError: it has no train/ or no test/, fewer than two classes, an empty one, or
+            different ones in the two.
     """
     for split in SPLITS:
         if not (root / split).is_dir():
@@ -95,6 +95,8 @@ def scan(root: Path) -> Listing:
         for odd in sorted(set(classes) ^ set(tests)):
             split = "test" if odd in classes else "train"
             raise MachineError(f"{root / split} has no folder for the class {odd!r}")
+        if len(classes) == 1:
+            raise MachineError(f"{root / 'train'} holds one class, {classes[0]!r}: two are needed")
         files = tuple(
             file
             for split in SPLITS

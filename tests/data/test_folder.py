@@ -228,3 +228,10 @@ def test_full_cifar10_jpeg_is_read() -> None:
     data = load(name_of(folder))
     assert data.train_images.shape == (50_000, 3, 32, 32)
     assert np.bincount(data.test_labels).tolist() == [1000] * 10
+
+
+def test_one_class_is_nothing_to_learn(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / split / "cat").mkdir(parents=True)
+    with pytest.raises(MachineError, match="holds one class, 'cat': two are needed"):
+        scan(tmp_path)
