@@ -40,10 +40,6 @@ class NoLearningRate(LrbenchError):
     """The range test found no learning rate that it could defend."""
 
 
-class TrialFailed(LrbenchError):
-    """One training run could not be finished."""
-
-
 class Topic(StrEnum):
     """What a notice is about: one name for each thing that lrbench warns of."""
 
@@ -57,7 +53,6 @@ class Topic(StrEnum):
     EDGE_OF_GRID = "edge-of-grid"
     FEW_SEEDS = "few-seeds"
     TRIALS_FAILED = "trials-failed"
-    WEAK_LR = "weak-lr"
     LUCKY_LR = "lucky-lr"
     OTHER_MACHINE = "other-machine"
     NOISY_THROUGHPUT = "noisy-throughput"

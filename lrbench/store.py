@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from lrbench.errors import MachineError
 from lrbench.experiment import TrialSpec
+from lrbench.files import readable_faults, replace_file
 from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd
 
 SCHEMA_VERSION = 1
@@ -107,7 +108,7 @@ class RunDir:
 
     def write_manifest(self, content: Mapping[str, Any]) -> None:
         body = {"schema_version": SCHEMA_VERSION, **content}
-        write_atomic(self.manifest_path, json.dumps(body, indent=2) + "\n")
+        replace_file(self.manifest_path, (json.dumps(body, indent=2) + "\n").encode())
 
     def begin(self, trial: TrialSpec) -> None:
         """Start the journal of a trial anew."""
@@ -123,7 +124,8 @@ class RunDir:
         ends = [place for place, row in enumerate(rows) if row.get("kind") == "epoch"]
         if len(ends) < epochs or not epochs:
             return False
-        write_atomic(path, "".join(_sealed(row) for row in rows[: ends[epochs - 1] + 1]))
+        kept = "".join(_sealed(row) for row in rows[: ends[epochs - 1] + 1])
+        replace_file(path, kept.encode())
         return True
 
     def append(self, trial: str, records: Iterable[Record]) -> None:
@@ -216,32 +218,6 @@ def _read_journal(path: Path) -> list[dict[str, Any]]:
     return [row for row in rows if row is not None]
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Replace a file at once: a reader sees the old content or the new, never half of it."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with readable_faults(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(scratch, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
-
-
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-@contextmanager
-def readable_faults(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into one line that names the path."""
-    try:
-        yield
-    except OSError as fault:
-        where = fault.filename or path
-        reason = (fault.strerror or str(fault)).lower()
-        raise MachineError(f"cannot write {where}: {reason}") from fault

@@ -13,7 +13,7 @@ import pytest
 from lrbench.errors import MachineError
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
-from lrbench.store import RunDir, write_atomic
+from lrbench.store import RunDir
 
 TRIAL = TrialSpec(recipe=Recipe(), schedule="cosine", lr=0.1, seed=0, stage="final", epochs=2)
 EPOCH = EpochRecord(TRIAL.id, 1, 28, 0.1, 1 / 3, 2.3, 0.1, None, 0.2, 0.5, 1e4)
@@ -108,15 +108,6 @@ def test_the_manifest_comes_back_or_says_what_is_wrong(tmp_path: Path) -> None:
     run.manifest_path.write_text(json.dumps({"schema_version": 99}))
     with pytest.raises(MachineError, match="schema 99"):
         run.manifest()
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    write_atomic(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomic(path, "\ud800")
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
 
 
 def test_numbers_survive_to_the_last_bit(tmp_path: Path) -> None:

@@ -150,12 +150,12 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
     wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
     orphans = _orphans(spec, settled, known)
     if orphans:
-        lost = sum(known.histories[name].spec.stage == "final" for name in orphans)
         wanted += orphans
         notices += (
             Notice(
                 Topic.TRIALS_FAILED,
-                f"tuning is not complete here, although {lost} final trials are on the disk",
+                "tuning is not complete here, although "
+                f"{len(orphans)} final trials are on the disk",
                 "the same lrbench compare trains what is missing",
             ),
         )

@@ -45,10 +45,8 @@ def list_(
     shown = [entry for entry in entries if family in (None, entry.facts["family"])]
     if plot is not None:
         from lrbench.report.catalogue import draw_catalogue
-        from lrbench.store import readable_faults
 
-        with readable_faults(plot):
-            draw_catalogue(shown, plot)
+        draw_catalogue(shown, plot)
     if json:
         rows = [{"name": entry.name, "summary": entry.summary, **entry.facts} for entry in shown]
         typer.echo(jsonlib.dumps(rows, indent=2, ensure_ascii=False))
@@ -136,14 +134,12 @@ def _write(path: str, text: str) -> None:
     if path == "-":
         typer.echo(text, nl=False)
         return
-    from lrbench.store import write_atomic
+    from lrbench.files import replace_file
 
-    write_atomic(Path(path), text)
+    replace_file(Path(path), text.encode())
 
 
 def _draw(path: Path, tables: dict[str, list[float]], steps_per_epoch: int) -> None:
     from lrbench.report.catalogue import draw_schedules
-    from lrbench.store import readable_faults
 
-    with readable_faults(path):
-        draw_schedules(tables, steps_per_epoch, path)
+    draw_schedules(tables, steps_per_epoch, path)

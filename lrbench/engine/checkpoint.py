@@ -7,11 +7,11 @@ weights, optimizer state and a handful of numbers are all there is to keep.
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 from lrbench.engine.train import Training
+from lrbench.files import replace_file
 
 NUMBERS = ("epochs_done", "start_loss", "best_loss", "train_s")
 
@@ -29,15 +29,7 @@ def save(training: Training, path: Path) -> None:
     }
     memory = io.BytesIO()
     torch.save(content, memory)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(scratch, "wb") as file:
-            file.write(memory.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    replace_file(path, memory.getvalue())
 
 
 def restore(training: Training, path: Path) -> bool:

@@ -12,7 +12,7 @@ from lrbench.errors import LrbenchError
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
-from lrbench.store import RunDir, readable_faults
+from lrbench.store import RunDir
 from lrbench.tasks import Task
 
 CHECKPOINT_S = 10.0
@@ -71,9 +71,7 @@ def _recorded(
             continue
         run.append(trial, kept)
         if isinstance(record, EpochRecord) and time.monotonic() - saved > CHECKPOINT_S:
-            path = run.state_path(trial)
-            with readable_faults(path):
-                checkpoint.save(training, path)
+            checkpoint.save(training, run.state_path(trial))
             saved = time.monotonic()
         yield kept
         kept = []

@@ -6,12 +6,11 @@ import csv
 import io
 import math
 import numbers
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis import Summary
-from lrbench.errors import MachineError
+from lrbench.files import replace_file
 from lrbench.report.text import no_formula
 
 if TYPE_CHECKING:
@@ -61,23 +60,3 @@ def cell(value: Any) -> str:
     if isinstance(value, numbers.Real):
         return "" if math.isnan(value) else repr(float(value))
     return ""
-
-
-def replace_file(path: Path, content: bytes) -> Path:
-    """Put the content at the path at once: a reader sees the old file or the new one.
-
-    Raises:
-        MachineError: it cannot be written.
-    """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            scratch.write_bytes(content)
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
-    except OSError as fault:
-        reason = (fault.strerror or str(fault)).lower()
-        raise MachineError(f"cannot write {path}: {reason}") from fault
-    return path

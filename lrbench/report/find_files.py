@@ -7,8 +7,8 @@ import io
 from dataclasses import astuple, fields
 from pathlib import Path
 
+from lrbench.files import replace_file
 from lrbench.rangetest.result import CurvePoint, FindResult
-from lrbench.report.csv_files import replace_file
 from lrbench.report.find_plot import save_find_plot
 
 

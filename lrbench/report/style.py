@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import UsageError
-from lrbench.report.csv_files import replace_file
+from lrbench.files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

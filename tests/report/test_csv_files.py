@@ -9,8 +9,9 @@ import pytest
 
 from lrbench.analysis import Question, rank, summarise
 from lrbench.errors import MachineError
+from lrbench.files import replace_file
 from lrbench.records import History, StepRecord
-from lrbench.report.csv_files import replace_file, to_csv, write
+from lrbench.report.csv_files import to_csv, write
 from tests.analysis.made import finals, history, tuned
 from tests.report.hostile import NAMES
 

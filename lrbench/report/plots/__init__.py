@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
-from lrbench.report.csv_files import replace_file
+from lrbench.files import replace_file
 from lrbench.report.plots.curves import accuracy_plot, loss_plot, lr_plot
 from lrbench.report.plots.final import final_plot
 from lrbench.report.plots.sensitivity import sensitivity_plot

@@ -1,0 +1,41 @@
+"""Writing files so that a reader never finds half of one, and a fault is one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lrbench.errors import MachineError
+
+
+def replace_file(path: Path, content: bytes) -> Path:
+    """Put the content at the path at once: a reader, or a crash, finds the old file or the new
+    one. It is on the disk when this returns.
+
+    Raises:
+        MachineError: it cannot be written; the message names it.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    with readable_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(scratch, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+    return path
+
+
+@contextmanager
+def readable_faults(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into one line that names the path."""
+    try:
+        yield
+    except OSError as fault:
+        reason = (fault.strerror or str(fault)).lower()
+        raise MachineError(f"cannot write {path}: {reason}") from fault

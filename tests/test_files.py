@@ -1,0 +1,35 @@
+"""Files are replaced whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from lrbench.errors import MachineError
+from lrbench.files import replace_file
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "table.csv"
+    replace_file(path, b"old")
+    monkeypatch.setattr(os, step, full)
+    with pytest.raises(MachineError, match=r"cannot write .*table\.csv: no space left"):
+        replace_file(path, b"new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_text_that_cannot_be_written_never_reaches_the_file(tmp_path: Path) -> None:
+    path = replace_file(tmp_path / "table.csv", b"old")
+    with pytest.raises(UnicodeEncodeError):
+        replace_file(path, "\ud800".encode())
+    assert path.read_text() == "old"
