@@ -41,8 +41,26 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def canonical(self) -> str:
-        """JSON with sorted keys and no spaces: equal values have equal texts."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """The text that identities are hashes of: equal values have equal texts."""
+        return canonical(self.model_dump(mode="json"))
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces, without what is off (None, False or empty).
+
+    A field that is off by default can thus be added later, and older values keep their text.
+
+    >>> canonical({"lr": 0.1, "clip_norm": None, "groups": []})
+    '{"lr":0.1}'
+    """
+    return json.dumps(_without_off(value), sort_keys=True, separators=(",", ":"))
+
+
+def _without_off(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    kept = {key: _without_off(part) for key, part in value.items()}
+    return {key: part for key, part in kept.items() if part or (part == 0 and part is not False)}
 
 
 def digest(text: str, length: int = 12) -> str:
@@ -179,7 +197,7 @@ class CompareSpec(Frozen):
 
     @property
     def fingerprint(self) -> str:
-        return digest(json.dumps(self.fixed_part(), sort_keys=True), 64)
+        return digest(canonical(self.fixed_part()), 64)
 
     def grown_from(self, older: CompareSpec) -> CompareSpec:
         """This spec with the schedules, seeds and learning rates of an older one added.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from lrbench.experiment import CompareSpec, FindSpec, Recipe, TrialSpec, differences
+from lrbench.experiment import CompareSpec, FindSpec, Recipe, TrialSpec, canonical, differences
 
 
 def trial(**changes: object) -> TrialSpec:
@@ -69,3 +69,8 @@ def test_differences_name_leaves() -> None:
     assert differences({"a": {"batch_size": 1}, "b": 2}, {"a": {"batch_size": 3}, "b": 2}) == [
         "--batch-size 1 -> 3"
     ]
+
+
+def test_what_is_off_has_no_part_in_the_canonical_text_and_zero_is_not_off() -> None:
+    assert canonical({"a": None, "b": False, "c": (), "d": {"e": None}}) == "{}"
+    assert canonical({"momentum": 0.0, "seed": 0}) == '{"momentum":0.0,"seed":0}'
