@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -25,49 +25,11 @@ EPILOG = (
     "Examples: [bold]lrbench find[/bold]   ·   "
     "[bold]lrbench find --dataset mnist --optimizer adam --seeds 5[/bold]"
 )
-_PANEL = "Range test"
 
 
-def _option(*names: str, help: str, default: str | None = None) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=_PANEL, show_default=default or False)
-
-
+@p.takes(ALLOWED)
 def find(
-    start_lr: Annotated[
-        float | None, _option("--start-lr", default="1e-06", help="The lowest LR of the sweep.")
-    ] = None,
-    end_lr: Annotated[
-        float | None, _option("--end-lr", default="10", help="The highest LR of the sweep.")
-    ] = None,
-    points: Annotated[
-        int | None, _option("--points", default="100", help="Steps of each sweep.")
-    ] = None,
-    mode: Annotated[
-        str | None, _option("--mode", default="exp", help="exp or linear spacing.")
-    ] = None,
-    rule: Annotated[
-        str | None, _option("--rule", help="The rule that reads the LR off the curve.")
-    ] = None,
-    verify: Annotated[
-        bool | None,
-        _option("--verify/--no-verify", help="Check by short trainings; by default if cheap."),
-    ] = None,
-    dataset: p.Dataset = None,
-    data_dir: p.DataDir = None,
-    download: p.Download = None,
-    augment: p.Augment = None,
-    model: p.Model = None,
-    optimizer: p.Optimizer = None,
-    momentum: p.Momentum = None,
-    nesterov: p.Nesterov = None,
-    weight_decay: p.WeightDecay = None,
-    batch_size: p.BatchSize = None,
-    group: p.Group = None,
-    seeds: p.Seeds = None,
-    seed: p.Seed = None,
-    device: p.Device = None,
-    precision: p.Precision = None,
-    threads: p.Threads = None,
+    given: dict[str, Any],
     config: p.Config = None,
     print_config: p.PrintConfig = False,
     dry_run: p.DryRun = False,
@@ -80,7 +42,7 @@ def find(
     The answer comes with a grade. Where no LR can be defended there is none, the exit code is 1,
     and the message says what to change.
     """
-    options = merged(locals(), config, ALLOWED)
+    options = merged(given, config, ALLOWED)
     if print_config:
         typer.echo(to_toml(options), nl=False)
         return

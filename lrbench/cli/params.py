@@ -1,26 +1,48 @@
-"""The options that commands share. Every default is None: a TOML file may speak where the command
-line is silent, and the real defaults are those of the specs."""
+"""How options are declared: once, in a panel, for every command that takes them."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lrbench.data import DATASETS
-from lrbench.experiment import Recipe
-from lrbench.models import MODELS
-from lrbench.optimizers import OPTIMIZERS
 from lrbench.registry import Registry
 
 
-def _option(*names: str, panel: str, help: str, default: Any = None, **more: Any) -> Any:
-    shown = str(default) if default is not None else False
-    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=shown, **more)
+@dataclass(frozen=True)
+class Declared:
+    """An option without its panel: the type of its value, and what Typer is told."""
+
+    kind: Any
+    flags: tuple[str, ...]
+    settings: dict[str, Any]
+
+    def parameter(self, name: str, panel: str) -> inspect.Parameter:
+        option = typer.Option(*self.flags, rich_help_panel=panel, **self.settings)
+        annotation: Any = Annotated[self.kind | None, option]
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+        )
 
 
-def _names(registry: Registry[Any]) -> Any:
+def option(kind: Any, *flags: str, help: str, default: Any = None, complete: Any = None) -> Any:
+    """An option; `default` is what `--help` shows."""
+    shown = False if default is None else str(default)
+    settings = {"help": help, "show_default": shown, "autocompletion": complete}
+    return Declared(kind, flags, settings)
+
+
+def flag(flags: str, *, help: str) -> Any:
+    """An option that is on, off, or not said."""
+    return option(bool, flags, help=help)
+
+
+def names(registry: Registry[Any]) -> Any:
     """Completion from a registry."""
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
@@ -29,97 +51,51 @@ def _names(registry: Registry[Any]) -> Any:
     return complete
 
 
-_D = Recipe()
+def takes(wanted: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that takes the options of these names, in the order of the panels, and gets
+    those that were given as `given: dict[str, Any]`, beside the parameters of its own."""
+    from lrbench.cli.panels import PANELS
 
-Dataset = Annotated[
-    str | None,
-    _option(
-        "--dataset", panel="Data", default=_D.dataset, autocompletion=_names(DATASETS),
-        help=f"{', '.join(DATASETS.names())}, or folder:PATH of train/CLASS/* and test/CLASS/*.",
-    ),
-]  # fmt: skip
-DataDir = Annotated[
-    Path | None,
-    _option(
-        "--data-dir", panel="Data",
-        help="Where datasets lie, or are downloaded to; or set LRBENCH_DATA_DIR.",
-    ),
-]  # fmt: skip
-Download = Annotated[
-    bool | None,
-    _option("--download/--no-download", panel="Data", help="Fetch the dataset if it is missing."),
-]
-Augment = Annotated[
-    str | None,
-    _option("--augment", panel="Data", default="default", help="default (crop, flip) or none."),
-]
-Model = Annotated[
-    str | None,
-    _option(
-        "--model", panel="Model", default=_D.model, autocompletion=_names(MODELS),
-        help=f"{', '.join(MODELS.names())}.",
-    ),
-]  # fmt: skip
-Optimizer = Annotated[
-    str | None,
-    _option(
-        "--optimizer", panel="Optimizer", default=_D.optimizer,
-        autocompletion=_names(OPTIMIZERS),
-        help=f"{', '.join(OPTIMIZERS.names())}.",
-    ),
-]  # fmt: skip
-Momentum = Annotated[
-    float | None,
-    _option("--momentum", panel="Optimizer", default=_D.momentum, help="Of sgd and rmsprop."),
-]
-Nesterov = Annotated[
-    bool | None,
-    _option("--nesterov/--no-nesterov", panel="Optimizer", help="Nesterov's momentum, for sgd."),
-]
-WeightDecay = Annotated[
-    float | None,
-    _option("--weight-decay", panel="Optimizer", default=_D.weight_decay, help="Weight decay."),
-]
-BatchSize = Annotated[
-    int | None,
-    _option("--batch-size", panel="Optimizer", default=_D.batch_size, help="Images in a batch."),
-]
-Group = Annotated[
-    list[str] | None,
-    _option(
-        "--group", panel="Optimizer",
-        help="Parameters with an LR of their own: 'PATTERN lr=10x schedule=cosine "
-        "weight_decay=0'. Repeatable; the first match wins.",
-    ),
-]  # fmt: skip
-Seeds = Annotated[int | None, _option("--seeds", panel="Run", help="How many seeds.")]
-Seed = Annotated[
-    int | None, _option("--seed", panel="Run", default=0, help="The first of the seeds.")
-]
-Device = Annotated[
-    str | None, _option("--device", panel="Run", default="auto", help="auto, cpu, cuda, cuda:N.")
-]
-Precision = Annotated[
-    str | None, _option("--precision", panel="Run", default="fp32", help="fp32, tf32 or bf16.")
-]
-Threads = Annotated[
-    int | None, _option("--threads", panel="Run", help="CPU threads; all cores by default.")
-]
-Out = Annotated[
-    Path | None,
-    _option("--out", panel="Output", help="The run's folder; results/<name> by default."),
-]
-Json = Annotated[
-    bool, _option("--json", panel="Output", help="Print one JSON document, and nothing else.")
-]
-Quiet = Annotated[bool, _option("--quiet", "-q", panel="Output", help="No progress.")]
+    names = set(wanted)
+    shared = [
+        declared.parameter(name, panel)
+        for panel, options in PANELS.items()
+        for name, declared in options.items()
+        if name in names
+    ]
+    missing = names - {parameter.name for parameter in shared}
+    assert not missing, f"options in no panel: {missing}"
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**values: Any) -> None:
+            given = {name: values.pop(name) for name in names}
+            command({name: value for name, value in given.items() if value is not None}, **values)
+
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        rest = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "given"]
+        run.__signature__ = inspect.Signature([*shared, *rest])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in (*shared, *rest)}
+        del run.__wrapped__
+        return run
+
+    return decorated
+
+
+def _output(*flags: str, panel: str = "Output", help: str) -> Any:
+    return typer.Option(*flags, help=help, rich_help_panel=panel, show_default=False)
+
+
+Out = Annotated[Path | None, _output("--out", help="The run's folder; results/<name> by default.")]
+Json = Annotated[bool, _output("--json", help="Print one JSON document, and nothing else.")]
+Quiet = Annotated[bool, _output("--quiet", "-q", help="No progress.")]
 Config = Annotated[
     Path | None,
-    _option("--config", panel="Run", help="A TOML file of options; the command line wins."),
+    _output("--config", panel="Run", help="A TOML file of options; the command line wins."),
 ]
 PrintConfig = Annotated[
-    bool, _option("--print-config", panel="Run", help="Print the options as TOML, and stop.")
+    bool, _output("--print-config", panel="Run", help="Print the options as TOML, and stop.")
 ]
 DryRun = Annotated[
-    bool, _option("--dry-run", panel="Run", help="Show the plan and its time, and stop.")
+    bool, _output("--dry-run", panel="Run", help="Show the plan and its time, and stop.")
 ]

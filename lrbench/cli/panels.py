@@ -1,0 +1,117 @@
+"""The options that end up in a spec, panel by panel, by the names that `lrbench.options` knows.
+
+Every default is None: a TOML file may speak where the command line is silent, and the real
+defaults are those of the specs. A new option is one line here and its name in `lrbench.options`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lrbench.cli.params import flag, names, option
+from lrbench.data import DATASETS
+from lrbench.experiment import Recipe
+from lrbench.models import MODELS
+from lrbench.optimizers import OPTIMIZERS
+
+_D = Recipe()
+
+DATA = {
+    "dataset": option(
+        str, "--dataset", default=_D.dataset, complete=names(DATASETS),
+        help=f"{', '.join(DATASETS.names())}, or folder:PATH of train/CLASS/* and test/CLASS/*.",
+    ),
+    "data_dir": option(
+        Path, "--data-dir",
+        help="Where datasets lie, or are downloaded to; or set LRBENCH_DATA_DIR.",
+    ),
+    "download": flag("--download/--no-download", help="Fetch the dataset if it is missing."),
+    "augment": option(
+        str, "--augment", default=_D.augment, help="default (crop, flip) or none."
+    ),
+    "val_fraction": option(
+        float, "--val-fraction", default=_D.val_fraction,
+        help="Share of the training set that is held out for validation.",
+    ),
+}  # fmt: skip
+
+MODEL = {
+    "model": option(
+        str, "--model", default=_D.model, complete=names(MODELS),
+        help=f"{', '.join(MODELS.names())}.",
+    ),
+}  # fmt: skip
+
+OPTIMIZER = {
+    "optimizer": option(
+        str, "--optimizer", default=_D.optimizer, complete=names(OPTIMIZERS),
+        help=f"{', '.join(OPTIMIZERS.names())}.",
+    ),
+    "momentum": option(float, "--momentum", default=_D.momentum, help="Of sgd and rmsprop."),
+    "nesterov": flag("--nesterov/--no-nesterov", help="Nesterov's momentum, for sgd."),
+    "weight_decay": option(
+        float, "--weight-decay", default=_D.weight_decay, help="Weight decay."
+    ),
+    "batch_size": option(
+        int, "--batch-size", default=_D.batch_size, help="Images in a batch."
+    ),
+    "group": option(
+        list[str], "--group",
+        help="Parameters with an LR of their own: 'PATTERN lr=10x schedule=cosine "
+        "weight_decay=0'. Repeatable; the first match wins.",
+    ),
+}  # fmt: skip
+
+RUN = {
+    "seeds": option(int, "--seeds", help="How many seeds."),
+    "seed": option(int, "--seed", default=0, help="The first of the seeds."),
+    "device": option(str, "--device", default="auto", help="auto, cpu, cuda, cuda:N."),
+    "precision": option(
+        str, "--precision", default=_D.precision, help="fp32, tf32 or bf16."
+    ),
+    "threads": option(int, "--threads", help="CPU threads; all cores by default."),
+}  # fmt: skip
+
+RANGE_TEST = {
+    "start_lr": option(float, "--start-lr", default="1e-06", help="The lowest LR of the sweep."),
+    "end_lr": option(float, "--end-lr", default="10", help="The highest LR of the sweep."),
+    "points": option(int, "--points", default="100", help="Steps of each sweep."),
+    "mode": option(str, "--mode", default="exp", help="exp or linear spacing."),
+    "rule": option(str, "--rule", help="The rule that reads the LR off the curve."),
+    "verify": flag("--verify/--no-verify", help="Check by short trainings; by default if cheap."),
+}  # fmt: skip
+
+COMPARISON = {
+    "schedule": option(
+        list[str], "--schedule", "-s", help="A schedule spec, repeatable; six by default."
+    ),
+    "lr": option(
+        str, "--lr", default="auto", help="auto (range test), one LR, or several: 0.05,0.1."
+    ),
+    "lr_points": option(
+        int, "--lr-points", help="LRs tried per schedule with --lr auto: 5; 3 without --epochs."
+    ),
+    "lr_factor": option(float, "--lr-factor", default="2", help="Ratio of neighbouring LRs."),
+    "epochs": option(int, "--epochs", default="2", help="Of each trial."),
+    "metric": option(
+        str, "--metric", default="test_accuracy", help="Or test_loss, val_accuracy, val_loss."
+    ),
+    "reference": option(str, "--reference", help="A schedule to hold the others against."),
+    "target_accuracy": option(
+        float, "--target-accuracy", help="For epochs to target; by default 99 % of the best."
+    ),
+    "time_budget": option(str, "--time-budget", help="Size the plan to fit, like 20m."),
+    "record_steps": flag(
+        "--record-steps/--no-record-steps", help="Write steps.csv: LR and loss of each step."
+    ),
+}  # fmt: skip
+
+PANELS: dict[str, dict[str, Any]] = {
+    "Data": DATA,
+    "Model": MODEL,
+    "Optimizer": OPTIMIZER,
+    "Comparison": COMPARISON,
+    "Range test": RANGE_TEST,
+    "Run": RUN,
+}
