@@ -151,7 +151,8 @@ DEFAULT_SCHEDULES = (
 class CompareSpec(Frozen):
     """A comparison: each schedule, its LR tuned on validation data, over the same seeds.
 
-    `schedules`, `seeds` and `lrs` may grow: a larger spec reuses the trials of a smaller one.
+    `schedules`, `seeds`, `tuning_seeds` and `lrs` may grow: a larger spec reuses the trials of a
+    smaller one.
     """
 
     recipe: Recipe = Recipe()
@@ -160,6 +161,7 @@ class CompareSpec(Frozen):
     lrs: tuple[Positive, ...] = ()
     lr_points: Annotated[int, Field(ge=1, le=1000)] = 5
     lr_factor: Annotated[Finite, Field(gt=1)] = 2.0
+    tuning_seeds: Annotated[int, Field(ge=1, le=1000)] = 2
     seeds: Annotated[int, Field(ge=1, le=10_000)] = 5
     seed: Seed = 0
     metric: Metric = "test_accuracy"
@@ -184,13 +186,19 @@ class CompareSpec(Frozen):
         return tuple(range(self.seed, self.seed + self.seeds))
 
     @property
+    def all_tuning_seeds(self) -> tuple[int, ...]:
+        """The seeds that choose learning rates: far from the final ones."""
+        first = TUNING_SEED + self.seed
+        return tuple(range(first, first + self.tuning_seeds))
+
+    @property
     def range_test(self) -> FindSpec:
         """The range test that centres the grid of learning rates: on this very recipe."""
         return self.find.model_copy(update={"recipe": self.recipe, "max_stable": False})
 
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""
-        growing = {"schedules", "lrs", "seeds", "reference", "target_accuracy"}
+        growing = {"schedules", "lrs", "seeds", "tuning_seeds", "reference", "target_accuracy"}
         if not self.auto:
             growing |= {"lr_points", "lr_factor", "find"}
         return {**self.model_dump(mode="json", exclude=growing), "auto": self.auto}
@@ -217,6 +225,7 @@ class CompareSpec(Frozen):
                 "schedules": tuple(dict.fromkeys((*older.schedules, *self.schedules))),
                 "lrs": tuple(sorted({*older.lrs, *self.lrs})),
                 "seeds": max(older.seeds, self.seeds),
+                "tuning_seeds": max(older.tuning_seeds, self.tuning_seeds),
             }
         )
 

@@ -27,14 +27,15 @@ RECIPE = (
 HOST = ("device", "threads", "data_dir", "download", "record_steps")
 FIND = ("start_lr", "end_lr", "points", "mode", "rule", "seeds", "seed", "verify")
 COMPARE = (
-    "schedule", "lr", "lr_points", "lr_factor", "epochs", "seeds", "seed", "metric", "reference",
-    "target_accuracy", "time_budget",
+    "schedule", "lr", "lr_points", "lr_factor", "tuning_seeds", "epochs", "seeds", "seed", "metric",
+    "reference", "target_accuracy", "time_budget",
 )  # fmt: skip
 
 # What lets 6 schedules, their tuning and 5 final seeds be shown within 400,000 images of mnist5k.
 QUICK = {
     "epochs": 2,
     "lr_points": 3,
+    "tuning_seeds": 1,
     "find": FindSpec(
         points=75, seeds=(SWEEP_SEED, SWEEP_SEED + 1), verify_seeds=1, verify_steps=40
     ),

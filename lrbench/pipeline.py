@@ -90,7 +90,7 @@ def resolve(spec: CompareSpec, run: RunDir) -> CompareSpec:
     return spec.grown_from(older)
 
 
-SIZE = ("epochs", "lr_points", "seeds")
+SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 
 
 def recorded(manifest: Mapping[str, Any], run: RunDir) -> CompareSpec:
@@ -152,6 +152,7 @@ def work(spec: CompareSpec, steps_per_epoch: int) -> dict[str, dict[str, int]]:
     """
     tuned = sum(parse(name).fixed_lr is None for name in spec.schedules)
     points = spec.lr_points if spec.auto else len(spec.lrs)
+    tuning = points * tuned * spec.tuning_seeds if points > 1 else 0
     trial_steps = spec.epochs * steps_per_epoch
     finals = spec.seeds * len(spec.schedules)
     from lrbench.rangetest.find import VERIFY_LRS
@@ -162,7 +163,7 @@ def work(spec: CompareSpec, steps_per_epoch: int) -> dict[str, dict[str, int]]:
         "find": (len(find.seeds), len(find.seeds) * find.points + verifying)
         if spec.auto
         else (0, 0),
-        "tune": (points * tuned, points * tuned * trial_steps) if points > 1 else (0, 0),
+        "tune": (tuning, tuning * trial_steps),
         "final": (finals, finals * trial_steps),
     }
     return {
@@ -190,13 +191,14 @@ def fit(spec: CompareSpec, steps_per_epoch: int, step_s: float) -> CompareSpec:
     """
     assert spec.time_budget_s is not None
     sizes = [
-        (spec.seeds, spec.lr_points),
-        (min(spec.seeds, 3), spec.lr_points),
-        (min(spec.seeds, 3), min(spec.lr_points, 3)),
-        (min(spec.seeds, 2), min(spec.lr_points, 3)),
+        {},
+        {"tuning_seeds": 1},
+        {"tuning_seeds": 1, "seeds": min(spec.seeds, 3)},
+        {"tuning_seeds": 1, "seeds": min(spec.seeds, 3), "lr_points": min(spec.lr_points, 3)},
+        {"tuning_seeds": 1, "seeds": min(spec.seeds, 2), "lr_points": min(spec.lr_points, 3)},
     ]
-    for seeds, points in sizes:
-        smallest = spec.model_copy(update={"seeds": seeds, "lr_points": points, "epochs": 1})
+    for size in sizes:
+        smallest = spec.model_copy(update={**size, "epochs": 1})
         once = estimate_s(smallest, steps_per_epoch, step_s)
         twice_spec = smallest.model_copy(update={"epochs": 2})
         per_epoch = estimate_s(twice_spec, steps_per_epoch, step_s) - once

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lrbench.errors import NoLearningRate, Notice, Topic
-from lrbench.experiment import TUNING_SEED, CompareSpec, FindSpec, TrialSpec
+from lrbench.experiment import CompareSpec, FindSpec, TrialSpec
 from lrbench.records import History
 from lrbench.schedules import parse
 
@@ -127,9 +127,9 @@ class _Bench:
         """The trials that choose among the learning rates: none where there is no choice."""
         if len(grid) < 2:
             return ()
-        seed = TUNING_SEED + self.spec.seed
         return tuple(
             self.trial(schedule, self.base_lr(schedule, peak), seed, "tune")
+            for seed in self.spec.all_tuning_seeds
             for peak in grid
             for schedule in self.spec.schedules
             if parse(schedule).fixed_lr is None
@@ -138,14 +138,18 @@ class _Bench:
     def choose(
         self, schedule: str, grid: Sequence[float], histories: Mapping[str, History]
     ) -> float:
-        """The LR with the best last-epoch validation value of the metric, ties by validation
-        loss. Where no trial ended well, the smallest of the grid."""
-        rivals = [trial for trial in self.tuning(grid) if trial.schedule == schedule]
-        scored = [(score(self.spec.metric, histories[trial.id]), trial.lr) for trial in rivals]
-        finished = [(value, lr) for value, lr in scored if value is not None]
-        if not finished:
+        """The LR with the best last-epoch validation value of the metric, in the mean over the
+        tuning seeds, ties by validation loss; one that failed with fewer of them goes before.
+        Where no trial ended well, the smallest of the grid."""
+        scores: dict[float, list[Score | None]] = {}
+        for trial in self.tuning(grid):
+            if trial.schedule == schedule:
+                found = score(self.spec.metric, histories[trial.id])
+                scores.setdefault(trial.lr, []).append(found)
+        means = {lr: mean for lr, found in scores.items() if (mean := mean_score(found))}
+        if not means:
             return self.base_lr(schedule, min(grid))
-        return max(finished, key=lambda pair: pair[0])[1]
+        return max(means, key=lambda lr: means[lr])
 
     def edge(self, schedule: str, grid: Sequence[float], lr: float) -> str:
         """`low` or `high` where the schedule's best LR lies on that edge of a tuned grid."""
@@ -155,7 +159,10 @@ class _Bench:
         return next((s for s, end in sides.items() if lr == self.base_lr(schedule, end)), "")
 
 
-def score(metric: str, history: History) -> tuple[float, float] | None:
+Score = tuple[float, float]
+
+
+def score(metric: str, history: History) -> Score | None:
     """How good a tuning trial was, higher is better; None for one that did not end well."""
     if history.end is None or history.end.status != "done" or not history.epochs:
         return None
@@ -164,6 +171,19 @@ def score(metric: str, history: History) -> tuple[float, float] | None:
     if metric.endswith("accuracy") and last.val_accuracy is not None:
         return last.val_accuracy, loss
     return loss, 0.0
+
+
+def mean_score(scores: Sequence[Score | None]) -> tuple[int, float, float] | None:
+    """Minus the number of failed seeds, then the means over the others; None without any.
+
+    >>> mean_score([(0.75, -1.0), (0.25, -2.0)]), mean_score([(1.0, 0.0), None]), mean_score([None])
+    ((0, 0.5, -1.5), (-1, 1.0, 0.0), None)
+    """
+    good = [found for found in scores if found is not None]
+    if not good:
+        return None
+    first, second = (math.fsum(column) / len(good) for column in zip(*good, strict=True))
+    return len(good) - len(scores), first, second
 
 
 def _extended(

@@ -72,14 +72,15 @@ def test_each_schedule_gets_the_same_learning_rates_and_the_finals_the_same_seed
     tuned = {
         name: sorted(
             h.spec.lr for h in known.values() if h.spec.stage == "tune" and h.spec.schedule == name
-        )
+        )[::2]
         for name in ("constant", "cosine")
     }
     assert tuned["constant"] == tuned["cosine"] == [0.05, 0.1, 0.2]
     finals = [h.spec for h in known.values() if h.spec.stage == "final"]
     assert {trial.lr for trial in finals} == {0.1}
     assert sorted(t.seed for t in finals if t.schedule == "cosine") == [0, 1, 2, 3]
-    assert {h.spec.seed for h in known.values() if h.spec.stage == "tune"} == {TUNING_SEED}
+    tuning_seeds = {h.spec.seed for h in known.values() if h.spec.stage == "tune"}
+    assert tuning_seeds == {TUNING_SEED, TUNING_SEED + 1}
     assert [stage.stage for stage in stages] == ["tune", "final", "done"]
 
 
@@ -120,6 +121,25 @@ def test_a_diverged_trial_is_not_chosen() -> None:
     assert stages[-1].chosen == {"constant": 0.1, "cosine": 0.1}
 
 
+def test_the_tuning_seeds_are_averaged_and_one_that_failed_goes_before() -> None:
+    table = {(0.05, 0): 0.6, (0.1, 0): 0.9, (0.2, 0): 0.99, (0.05, 1): 0.6, (0.1, 1): 0.5}
+
+    def score(trial: TrialSpec) -> float | None:
+        return table.get((trial.lr, trial.seed - TUNING_SEED)) if trial.stage == "tune" else 0.5
+
+    stages, _ = run(spec(schedules=("cosine",)), score)
+    assert stages[-1].chosen == {"cosine": 0.1}
+    stages, _ = run(spec(schedules=("cosine",), tuning_seeds=1), score)
+    assert stages[-1].chosen == {"cosine": 0.2}
+
+
+def test_more_tuning_seeds_reuse_those_that_are_there() -> None:
+    small = spec(tuning_seeds=1)
+    _, known = run(small, best_at(0.1))
+    left = plan(spec(tuning_seeds=2).grown_from(small), known, {}, STEPS)
+    assert left.stage == "tune" and {t.seed for t in left.trials} == {TUNING_SEED + 1}
+
+
 def test_ties_of_accuracy_go_to_the_lower_loss() -> None:
     asked = spec(lrs=(0.1, 0.2), schedules=("cosine",))
     first = plan(asked, {}, {}, STEPS)
@@ -156,7 +176,7 @@ def test_a_schedule_that_names_its_lr_is_trained_at_that_one_alone() -> None:
 
 
 def test_a_schedule_whose_peak_is_not_its_base_lr_is_compared_at_equal_peaks() -> None:
-    asked = spec(schedules=("constant", "noam(d=512, warmup=10%)"))
+    asked = spec(schedules=("constant", "noam(d=512, warmup=10%)"), tuning_seeds=1)
     first = plan(asked, {}, {}, STEPS)
     from lrbench.schedules import parse
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NOISY = 1.1
-LUCKY = 0.05  # of validation accuracy, lost between the tuning seed and the final ones
+LUCKY = 0.05  # of validation accuracy, lost between the tuning seeds and the final ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ def _notices(found: Sequence[Standing], trials: DataFrame, question: Question) -
 
 
 def _lucky_notices(standing: Standing, trials: DataFrame) -> Iterable[Notice]:
-    """Learning rates that did well on the tuning seed and far worse over the final ones."""
+    """Learning rates that did well on the tuning seeds and far worse over the final ones."""
     column = "val_accuracy"
     for name, lr, rows in zip(standing.names, standing.lrs, standing.rows, strict=True):
         tuned = trials[
@@ -145,7 +145,7 @@ def _lucky_notices(standing: Standing, trials: DataFrame) -> Iterable[Notice]:
         if hoped - found > LUCKY:
             yield Notice(
                 Topic.LUCKY_LR,
-                f"LR {lr:g} gave {short(name, 40)} {100 * hoped:.1f} % on the tuning seed and "
+                f"LR {lr:g} gave {short(name, 40)} {100 * hoped:.1f} % in tuning and "
                 f"{100 * found:.1f} % over the final seeds",
                 "it is too near to where training breaks down: name smaller ones with --lr, or "
                 "train longer",

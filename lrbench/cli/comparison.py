@@ -131,7 +131,8 @@ def carry_out(
 def _grown(spec: CompareSpec) -> dict[str, Any]:
     """The options that may have grown since the run was begun, as they stand for all of it."""
     lrs = "auto" if spec.auto else ",".join(repr(lr) for lr in spec.lrs)
-    return {"schedule": list(spec.schedules), "lr": lrs, "seeds": spec.seeds}
+    sizes = {"seeds": spec.seeds, "tuning_seeds": spec.tuning_seeds}
+    return {"schedule": list(spec.schedules), "lr": lrs, **sizes}
 
 
 def _ended(event: Any) -> bool:

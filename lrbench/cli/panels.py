@@ -93,6 +93,9 @@ COMPARISON = {
         int, "--lr-points", help="LRs tried per schedule with --lr auto: 5; 3 without --epochs."
     ),
     "lr_factor": option(float, "--lr-factor", default="2", help="Ratio of neighbouring LRs."),
+    "tuning_seeds": option(
+        int, "--tuning-seeds", help="Seeds over which an LR is chosen: 2; 1 without --epochs."
+    ),
     "epochs": option(int, "--epochs", default="2", help="Of each trial."),
     "metric": option(
         str, "--metric", default="test_accuracy", help="Or test_loss, val_accuracy, val_loss."

@@ -72,6 +72,6 @@ def test_a_learning_rate_that_was_lucky_in_tuning_is_named() -> None:
     trials = [*tuned("cosine", {0.1: 0.9, 0.2: 0.95}), *finals({"cosine": [0.5, 0.7]}, lr=0.2)]
     said = [n for n in summarise(trials, Question()).notices if n.topic is Topic.LUCKY_LR]
     assert len(said) == 1
-    assert "LR 0.2 gave cosine 95.0 % on the tuning seed and 60.0 %" in str(said[0])
+    assert "LR 0.2 gave cosine 95.0 % in tuning and 60.0 %" in str(said[0])
     steady = [*tuned("cosine", {0.2: 0.95}), *finals({"cosine": [0.93, 0.94]}, lr=0.2)]
     assert not [n for n in summarise(steady, Question()).notices if n.topic is Topic.LUCKY_LR]

@@ -19,6 +19,7 @@ from lrbench.__main__ import run
 SMALL = (
     "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.02,0.05,0.1",
     "-s", "constant", "-s", "cosine", "--seeds", "2", "--threads", "1", "--quiet",
+    "--tuning-seeds", "1",
 )  # fmt: skip
 TRIALS = [
     "trial",
