@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lrbench.errors import UsageError
+from lrbench.plugins import is_own
 from lrbench.schedules import parse
 
 TUNING_SEED = 1_000_003
@@ -21,6 +22,22 @@ def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError("must be a finite number")
     return value
+
+
+def _default_or_own(text: str) -> str:
+    if text not in ("default", "none") and not is_own(text):
+        raise ValueError("must be default, none or module:function")
+    return text
+
+
+def _settings(texts: tuple[str, ...]) -> tuple[str, ...]:
+    keys = [text.partition("=")[0].strip() for text in texts]
+    for key, text in zip(keys, texts, strict=True):
+        if "=" not in text or not key.isidentifier():
+            raise UsageError(f"{text!r} is not of the form key=value")
+        if keys.count(key) > 1:
+            raise UsageError(f"{key} is given twice")
+    return tuple(sorted(texts))
 
 
 Finite = Annotated[float, AfterValidator(_finite)]
@@ -69,7 +86,10 @@ def digest(text: str, length: int = 12) -> str:
 
 
 class Recipe(Frozen):
-    """All that fixes a training but its schedule, learning rate, seed and length."""
+    """All that fixes a training but its schedule, learning rate, seed and length.
+
+    Where there is a `task`, that is the problem, and there is no dataset and no model here.
+    """
 
     dataset: str = "mnist5k"
     model: str = "lenet"
@@ -79,9 +99,13 @@ class Recipe(Frozen):
     weight_decay: Annotated[Finite, Field(ge=0)] = 5e-4
     batch_size: Annotated[int, Field(ge=1)] = 128
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    augment: Literal["default", "none"] = "default"
+    augment: Annotated[str, AfterValidator(_default_or_own)] = "default"
     val_fraction: Fraction = 0.1
     groups: tuple[str, ...] = ()
+    weights: str = ""
+    optimizer_options: Annotated[tuple[str, ...], AfterValidator(_settings)] = ()
+    loss: str = ""
+    task: str = ""
 
 
 class TrialSpec(Frozen):

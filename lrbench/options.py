@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from lrbench import plugins
 from lrbench.errors import MachineError, UsageError
 from lrbench.execute.workbench import Host
 from lrbench.experiment import SWEEP_SEED, CompareSpec, FindSpec, Frozen, Recipe
@@ -22,7 +23,7 @@ Options = Mapping[str, Any]
 
 RECIPE = (
     "dataset", "model", "optimizer", "momentum", "nesterov", "weight_decay", "batch_size",
-    "precision", "augment", "val_fraction", "group",
+    "precision", "augment", "val_fraction", "group", "weights", "opt", "loss",
 )  # fmt: skip
 HOST = ("device", "threads", "data_dir", "download", "record_steps")
 FIND = ("start_lr", "end_lr", "points", "mode", "rule", "seeds", "seed", "verify")
@@ -42,6 +43,7 @@ QUICK = {
 }
 FIELD_OPTIONS = {
     "groups": "group",
+    "optimizer_options": "opt",
     "schedules": "schedule",
     "lrs": "lr",
     "time_budget_s": "time_budget",
@@ -88,16 +90,24 @@ def recipe_of(options: Options) -> Recipe:
     """Raises UsageError: an unknown name, or a value that cannot be meant."""
     fields = {name: options[name] for name in RECIPE if name in options}
     fields["groups"] = tuple(_listed(fields.pop("group", ())))
+    fields["optimizer_options"] = tuple(_listed(fields.pop("opt", ())))
     recipe = _valid(Recipe, fields)
     check_names(recipe)
+    check_given(recipe, options)
     return recipe
+
+
+def check_given(recipe: Recipe, options: Options) -> None:
+    """Refuse options that were given and would change nothing."""
+    from lrbench import optimizers
+
+    optimizers.check_given(recipe, options)
 
 
 def check_names(recipe: Recipe) -> None:
     """Refuse names that nobody knows, and a batch that no epoch can hold, without torch."""
+    from lrbench import models, optimizers
     from lrbench.data import train_size
-    from lrbench.models import MODELS
-    from lrbench.optimizers import check
 
     train = train_size(recipe.dataset)
     kept = train and train - round(train * recipe.val_fraction)
@@ -106,8 +116,11 @@ def check_names(recipe: Recipe) -> None:
             f"--batch-size {recipe.batch_size} is more than the {kept} training images "
             f"of {recipe.dataset}"
         )
-    MODELS.get(recipe.model, option="--model")
-    check(recipe)
+    models.check(recipe.model, recipe.weights)
+    optimizers.check(recipe)
+    for option, name in (("--loss", recipe.loss), ("--augment", recipe.augment)):
+        if plugins.is_own(name):
+            plugins.load_callable(name, option)
 
 
 def find_spec(options: Options) -> FindSpec:

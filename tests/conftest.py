@@ -3,3 +3,7 @@
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from tests.own_code import own_pkg
+
+__all__ = ["own_pkg"]

@@ -43,6 +43,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"time_budget": "soon"}, "--time-budget soon"),
     ({"target_accuracy": 2.0}, "--target-accuracy 2.0"),
     ({"precision": "fp8"}, "--precision fp8"),
+    ({"augment": "flip"}, "--augment flip: must be default, none or module:function"),
+    ({"opt": ["betas"]}, "--opt: 'betas' is not of the form key=value"),
+    ({"opt": ["a=1", "a=2"]}, "--opt: a is given twice"),
+    ({"opt": ["lr=1"]}, "--opt lr: give it with --lr"),
+    ({"optimizer": "adam", "momentum": 0.9}, "--momentum: adam has none"),
+    ({"weights": "DEFAULT"}, "--weights DEFAULT: lenet has none"),
+    ({"model": "no_such_pkg.nets:build"}, "--model no_such_pkg.nets:build: there is no module"),
+    ({"dataset": "no_such_pkg:load"}, "--dataset no_such_pkg:load: there is no module"),
+    ({"loss": "torch.nn:CrossEntropy"}, "--loss torch.nn:CrossEntropy: torch.nn has no"),
 ]
 
 

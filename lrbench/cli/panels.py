@@ -20,7 +20,8 @@ _D = Recipe()
 DATA = {
     "dataset": option(
         str, "--dataset", default=_D.dataset, complete=names(DATASETS),
-        help=f"{', '.join(DATASETS.names())}, or folder:PATH of train/CLASS/* and test/CLASS/*.",
+        help=f"{', '.join(DATASETS.names())}, folder:PATH of train/CLASS/* and test/CLASS/*, or "
+        "your own module:function.",
     ),
     "data_dir": option(
         Path, "--data-dir",
@@ -28,7 +29,8 @@ DATA = {
     ),
     "download": flag("--download/--no-download", help="Fetch the dataset if it is missing."),
     "augment": option(
-        str, "--augment", default=_D.augment, help="default (crop, flip) or none."
+        str, "--augment", default=_D.augment,
+        help="default (crop, flip), none, or your own module:function of (images, generator).",
     ),
     "val_fraction": option(
         float, "--val-fraction", default=_D.val_fraction,
@@ -39,14 +41,28 @@ DATA = {
 MODEL = {
     "model": option(
         str, "--model", default=_D.model, complete=names(MODELS),
-        help=f"{', '.join(MODELS.names())}.",
+        help=f"{', '.join(MODELS.names())}, torchvision:NAME, or your own module:function or "
+        "module:Class.",
+    ),
+    "weights": option(
+        str, "--weights",
+        help="Pre-trained weights: DEFAULT for torchvision:NAME, or a file of any model; a last "
+        "layer of another shape stays new.",
+    ),
+    "loss": option(
+        str, "--loss", default="cross-entropy",
+        help="Your own module:function of (logits, labels), the mean loss.",
     ),
 }  # fmt: skip
 
 OPTIMIZER = {
     "optimizer": option(
         str, "--optimizer", default=_D.optimizer, complete=names(OPTIMIZERS),
-        help=f"{', '.join(OPTIMIZERS.names())}.",
+        help=f"{', '.join(OPTIMIZERS.names())}, or your own module:Class.",
+    ),
+    "opt": option(
+        list[str], "--opt",
+        help="A setting of the optimizer's class, key=value, such as betas=0.9,0.95. Repeatable.",
     ),
     "momentum": option(float, "--momentum", default=_D.momentum, help="Of sgd and rmsprop."),
     "nesterov": flag("--nesterov/--no-nesterov", help="Nesterov's momentum, for sgd."),

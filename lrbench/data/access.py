@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lrbench import plugins
 from lrbench.data.image_data import DATASETS, ImageData
+from lrbench.data.own import load_own
 from lrbench.errors import MachineError
 
 if TYPE_CHECKING:
@@ -69,8 +71,8 @@ def load(
     download: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageData:
-    """The dataset of that name, or of `folder:PATH`. `progress` hears of the images that are
-    decoded, (so far, in all).
+    """The dataset of that name, of `folder:PATH`, or of the user's `module:function`. `progress`
+    hears of the images that are decoded, (so far, in all).
 
     Raises:
         UsageError: nobody knows the name.
@@ -80,6 +82,8 @@ def load(
         from lrbench.data.folder import load_folder
 
         return load_folder(name, progress=progress)
+    if plugins.is_own(name):
+        return load_own(name, data_dir, progress)
     entry = DATASETS.get(name, option="--dataset")
     return _counted(entry, entry.make(data_dir, download))
 
@@ -96,6 +100,9 @@ def train_size(name: str) -> int | None:
         from lrbench.data.folder import root_of, scan
 
         return scan(root_of(name)).count("train")
+    if plugins.is_own(name):
+        plugins.load_callable(name, "--dataset")
+        return None
     size: int | None = DATASETS.get(name, option="--dataset").facts.get("train")
     return size
 
@@ -177,6 +184,8 @@ def _checked(name: str, data: ImageData, data_dir: Path | None) -> Checked:
 
         path: Path | None = root_of(name)
         integrity = "every file as it was when the folder was first used"
+    elif plugins.is_own(name):
+        path, integrity = None, "shapes, types and labels"
     else:
         entry = DATASETS.get(name)
         path = _listed(entry, data_folder(data_dir)).path

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Images = NDArray[np.uint8]
+    Images = NDArray[np.uint8] | NDArray[np.float32]
     Labels = NDArray[np.int64]
 
 # (data directory or None for the usual one, whether it may be downloaded) -> the data
@@ -46,7 +46,8 @@ UNCHANGED = Augmentation(crop_padding=0, flip=False)
 class ImageData:
     """An image classification dataset in memory.
 
-    Images are uint8 `[n, c, h, w]`, labels int64 `[n]`, whole numbers that index `classes`.
+    Images are uint8 `[n, c, h, w]`, or float32 of any range where they come from the user; labels
+    int64 `[n]`, whole numbers that index `classes`.
 
     Raises:
         MachineError: arrays that contradict each other, such as a label without a class.
@@ -94,7 +95,7 @@ class ImageData:
 
 def _fault(images: Images, labels: Labels, classes: int) -> str:
     """What is wrong with a split, in words; empty when nothing is."""
-    if images.dtype.name != "uint8" or images.ndim != 4:
+    if images.dtype.name not in ("uint8", "float32") or images.ndim != 4:
         return f"images are {images.dtype.name} of shape {images.shape}, not uint8 [n, c, h, w]"
     if labels.dtype.name != "int64" or labels.ndim != 1:
         return f"labels are {labels.dtype.name} of shape {labels.shape}, not int64 [n]"

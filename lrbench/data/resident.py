@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 class Resident:
     """A split on the device.
 
-    `images` are uint8 `[n, h + 2p, w + 2p, c]`: channels last, so that a crop of a batch is one
-    gather of whole pixels. `mean` and `std` are float32 `[c, 1, 1]`, in units of a byte.
+    `images` are uint8 (or float32) `[n, h + 2p, w + 2p, c]`: channels last, so that a crop of a
+    batch is one gather of whole pixels. `mean` and `std` are float32 `[c, 1, 1]`, in units of the
+    images.
     """
 
     images: Tensor
@@ -42,12 +44,21 @@ class Resident:
             images = crop(self.images, chosen, self.image_shape[1:])
         return self._normalised(images), self.labels[chosen.index]
 
+    def changed_batch(
+        self, chosen: Draw, change: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The images of a draw, uncropped, changed by `change` from `[b, c, h, w]` to the same
+        shape and then normalised; and labels."""
+        images = change(self.images[chosen.index].permute(0, 3, 1, 2))
+        return self._normalised(images.permute(0, 2, 3, 1)), self.labels[chosen.index]
+
     def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Images number `start` to `stop` of an unpadded split as they are, normalised; labels."""
         return self._normalised(self.images[start:stop]), self.labels[start:stop]
 
     def _normalised(self, images: Tensor) -> Tensor:
-        return images.permute(0, 3, 1, 2).float().sub_(self.mean).div_(self.std)
+        pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype, copy=True)
+        return pixels.sub_(self.mean).div_(self.std)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +105,19 @@ class Residents:
 
 
 def channel_statistics(images: Images) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel, in 0 .. 255.
+    """Mean and standard deviation of each channel, in the units of the images.
 
-    From a histogram, hence from whole numbers: the same to the last bit everywhere. A channel
-    that never changes has the standard deviation 1, so that dividing by it does nothing.
+    Of bytes from a histogram, hence from whole numbers: the same to the last bit everywhere. A
+    channel that never changes has the standard deviation 1, so that dividing by it does nothing.
     """
     import numpy as np
 
+    if images.dtype.kind == "f":
+        axes = (0, 2, 3)
+        return (
+            images.mean(axes, dtype=np.float64).tolist(),
+            [value or 1.0 for value in images.std(axes, dtype=np.float64).tolist()],
+        )
     values = np.arange(256)
     means, deviations = [], []
     for channel in range(images.shape[1]):

@@ -2,37 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
+from lrbench import plugins
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
 from lrbench.optimizers.groups import GroupSpec, assign, parse_group, parse_groups
+from lrbench.optimizers.own import check_own, make_own, takes
+from lrbench.optimizers.settings import parse_settings
 from lrbench.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-# (torch parameter groups with lr and weight_decay, the recipe) -> the optimizer
-Make = Callable[[list[dict[str, Any]], Recipe], "Optimizer"]
-OPTIMIZERS: Registry[Make] = Registry("optimizer", "lrbench.optimizers")
+# (torch parameter groups with lr and weight_decay, the recipe, **settings of --opt) -> optimizer
+Make = Callable[..., "Optimizer"]
+OPTIMIZERS: Registry[Make] = Registry("optimizer", "lrbench.optimizers", skip=("muon",))
 
-__all__ = ["OPTIMIZERS", "GroupSpec", "build", "check", "parse_group", "parse_groups"]
+__all__ = [
+    "OPTIMIZERS", "GroupSpec", "build", "check", "check_given", "parse_group", "parse_groups",
+]  # fmt: skip
 
 
 def check(recipe: Recipe) -> None:
     """Refuse, without torch, what no optimizer can be made of.
 
     Raises:
-        UsageError: an unknown optimizer, nesterov where there is none, an unreadable group.
+        UsageError: an unknown optimizer, nesterov where there is none, an unreadable group or
+            setting.
     """
-    facts = OPTIMIZERS.get(recipe.optimizer, option="--optimizer").facts
+    parse_groups(recipe.groups)
+    parse_settings(recipe.optimizer_options)
+    if plugins.is_own(recipe.optimizer):
+        check_own(recipe.optimizer)
+        facts: dict[str, Any] = {}
+    else:
+        facts = OPTIMIZERS.get(recipe.optimizer, option="--optimizer").facts
     if recipe.nesterov and not facts.get("nesterov"):
         raise UsageError(f"--nesterov: {recipe.optimizer} has no Nesterov momentum; use sgd")
     if recipe.nesterov and recipe.momentum == 0:
         raise UsageError("--nesterov needs a --momentum above 0")
-    parse_groups(recipe.groups)
+
+
+def check_given(recipe: Recipe, given: Collection[str]) -> None:
+    """Refuse options that were given, and that the optimizer would not hear of.
+
+    Raises:
+        UsageError: a momentum or a weight decay for an optimizer that has none, or that takes it
+            as a setting of its own.
+    """
+    own, name = plugins.is_own(recipe.optimizer), recipe.optimizer
+    if "momentum" in given and recipe.momentum:
+        if own:
+            raise UsageError(f"--momentum is not handed to {name}", hint="use --opt momentum=0.9")
+        if OPTIMIZERS.get(name).facts.get("momentum") is False:
+            raise UsageError(
+                f"--momentum: {name} has none",
+                hint="leave it out; --opt sets what the optimizer's class takes, such as betas",
+            )
+    if "weight_decay" in given and own and recipe.weight_decay and not takes(name, "weight_decay"):
+        raise UsageError(f"--weight-decay: {name} has no parameter weight_decay")
 
 
 def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple[GroupSpec, ...]]:
@@ -42,7 +73,8 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
     where the first match wins, then all other parameters.
 
     Raises:
-        UsageError: as `check`, and a pattern that matches no trainable parameter.
+        UsageError: as `check`, a pattern that matches no trainable parameter, or settings that
+            the optimizer does not take.
     """
     check(recipe)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -57,5 +89,19 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
         }
         for group, names in members
     ]
-    make = OPTIMIZERS.get(recipe.optimizer).make
-    return make(groups, recipe), tuple(group for group, _ in members)
+    return _made(recipe, groups, lr), tuple(group for group, _ in members)
+
+
+def _made(recipe: Recipe, groups: list[dict[str, Any]], lr: float) -> Optimizer:
+    name, settings = recipe.optimizer, parse_settings(recipe.optimizer_options)
+    if plugins.is_own(name):
+        return make_own(name, groups, lr, settings)
+    make = OPTIMIZERS.get(name).make
+    try:
+        return make(groups, recipe, **settings)
+    except (TypeError, ValueError, RuntimeError) as fault:
+        if isinstance(fault, UsageError):
+            raise
+        words = " ".join(str(fault).split())
+        what = "--opt " + " ".join(recipe.optimizer_options) if settings else f"--optimizer {name}"
+        raise UsageError(f"{what}: {words}") from fault

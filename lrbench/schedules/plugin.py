@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
+from lrbench import plugins
 from lrbench.errors import UsageError
-from lrbench.registry import did_you_mean
 from lrbench.schedules.definitions import Curve, Definition, Motion
 from lrbench.schedules.units import Clock
 
@@ -30,47 +29,14 @@ def load(name: str) -> Definition:
     Raises:
         UsageError: there is no such module, or nothing callable of that name in it.
     """
-    function = _attribute(name)
+    function = plugins.load(name)
+    if not callable(function):
+        raise UsageError(f"{name} is not a function")
     names = list(inspect.signature(function).parameters)
     if names and names[0] == "optimizer":
         make = partial(_tabulated, name, function)
         return Definition(name, make, update="epoch", counts=True, jumps=True, own_scale=True)
     return Definition(name, partial(_multiplied, name, function, names), jumps=True, own_scale=True)
-
-
-def _attribute(name: str) -> Callable[..., Any]:
-    path, _, attribute = name.partition(":")
-    found = _module(name, path)
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise UsageError(f"{name}: {path} has no {attribute!r}", hint=_near(part, found))
-        found = getattr(found, part)
-    if not callable(found):
-        raise UsageError(f"{name} is not a function")
-    return found  # type: ignore[no-any-return]
-
-
-def _module(name: str, path: str) -> Any:
-    """The module, from where Python finds it or from the working folder."""
-    if "" not in sys.path:
-        sys.path.append("")
-    try:
-        return importlib.import_module(path)
-    except ModuleNotFoundError as fault:
-        if fault.name is None or not f"{path}.".startswith(f"{fault.name}."):
-            raise
-        raise UsageError(
-            f"{name}: there is no module {path!r}",
-            hint="it must be importable, or lie in the working folder",
-        ) from None
-    except SyntaxError as fault:
-        raise UsageError(f"{name}: {path} is not Python ({fault})") from None
-
-
-def _near(part: str, module: Any) -> str:
-    public = [known for known in vars(module) if not known.startswith("_")]
-    hint = did_you_mean(part, public)
-    return hint if hint.startswith("did") else ""
 
 
 def _multiplied(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lrbench.data.augment import draw
+from lrbench.data.augment import draw, epoch_seed
 from lrbench.data.resident import Resident, Residents
 from lrbench.errors import UsageError
+from lrbench.plugins import is_own
 from lrbench.tasks.base import Split
+from lrbench.tasks.own_parts import own_change, own_loss
 
 if TYPE_CHECKING:
     import torch
@@ -22,14 +24,15 @@ EVALUATION_BATCH = 1000
 
 
 class ImageTask:
-    """Train a network of the recipe on a dataset's images, with cross-entropy.
+    """Train a network of the recipe on a dataset's images, with cross-entropy or the recipe's loss.
 
     Without `with_test` the task holds no test image: whoever tunes on it cannot read the test
     set. `resident` lends tensors that are on the device already; they must be of the same data,
     validation fraction and augmentation.
 
     Raises:
-        UsageError: a batch larger than the training split, or a network that nobody knows.
+        UsageError: a batch larger than the training split, a network that nobody knows, or a loss
+            or an augmentation of the user's that is none.
     """
 
     def __init__(
@@ -41,15 +44,17 @@ class ImageTask:
         with_test: bool,
         resident: Residents | None = None,
     ) -> None:
-        from lrbench.models import MODELS
+        from lrbench.models import check
 
-        MODELS.get(recipe.model, option="--model")
+        check(recipe.model, recipe.weights)
         splits = resident or residents(data, recipe, device)
         self._train = splits.train
         self._splits = {"val": splits.val, **({"test": splits.test} if with_test else {})}
         self._classes = splits.classes
         self._recipe = recipe
         self._device = device
+        self._own_loss = own_loss(recipe.loss, self._classes) if recipe.loss else None
+        self._change = own_change(recipe.augment) if is_own(recipe.augment) else None
         self.samples_per_step = recipe.batch_size
         self.steps_per_epoch = len(self._train) // recipe.batch_size
         if self.steps_per_epoch == 0:
@@ -68,7 +73,9 @@ class ImageTask:
         with torch.random.fork_rng(devices=[]):
             # torch.manual_seed would reach the generators of CUDA devices as well
             torch.default_generator.manual_seed(seed)
-            model = build(self._recipe.model, self._train.image_shape, self._classes)
+            model = build(
+                self._recipe.model, self._train.image_shape, self._classes, self._recipe.weights
+            )
         # batches are cut with channels last: convolutions that agree need not reorder them
         return model.to(self._device).to(memory_format=torch.channels_last)
 
@@ -77,20 +84,37 @@ class ImageTask:
         batch is dropped."""
         size = self.samples_per_step
         whole = draw(len(self._train), self._train.augmentation, seed, epoch).to(self._device)
+        change = self._changed(seed, epoch)
         for step in range(self.steps_per_epoch):
-            yield self._train.batch(whole[step * size : (step + 1) * size])
+            chosen = whole[step * size : (step + 1) * size]
+            if change is None:
+                yield self._train.batch(chosen)
+            else:
+                yield self._train.changed_batch(chosen, change)
+
+    def _changed(self, seed: int, epoch: int) -> Callable[[Tensor], Tensor] | None:
+        """The user's augmentation with the epoch's generator; None without one."""
+        import torch
+
+        if self._change is None:
+            return None
+        generator = torch.Generator(self._device).manual_seed(epoch_seed(seed, epoch))
+        change = self._change
+        return lambda images: change(images, generator)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy, and the number of right answers."""
+        """The mean loss, and the number of right answers."""
         import torch
 
         images, labels = batch
         logits = model(images)
         right = (logits.detach().argmax(1) == labels).sum()
+        if self._own_loss is not None:
+            return self._own_loss(logits, labels), right
         return torch.nn.functional.cross_entropy(logits, labels), right
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """Mean cross-entropy and accuracy over every image of a split, unaugmented.
+        """Mean loss and accuracy over every image of a split, unaugmented.
 
         Raises:
             UsageError: the test split, of a task that was made without it.
@@ -106,11 +130,23 @@ class ImageTask:
         model.eval()
         try:
             with torch.no_grad(), autocast(self._device, self._recipe.precision):
-                sums = [_sums(model, batch) for batch in _batches(images)]
+                sums = [self._sums(model, batch) for batch in _batches(images)]
         finally:
             model.train(training)
         losses, rights = zip(*torch.stack(sums).tolist(), strict=True)
         return {"loss": sum(losses) / len(images), "accuracy": sum(rights) / len(images)}
+
+    def _sums(self, model: nn.Module, batch: Batch) -> Tensor:
+        """float32 `[2]`: summed loss, and the number of right answers."""
+        import torch
+
+        images, labels = batch
+        logits = model(images).float()
+        if self._own_loss is not None:
+            loss = self._own_loss(logits, labels) * len(labels)
+        else:
+            loss = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+        return torch.stack([loss, (logits.argmax(1) == labels).sum().float()])
 
 
 def residents(data: ImageData, recipe: Recipe, device: torch.device) -> Residents:
@@ -126,13 +162,3 @@ def residents(data: ImageData, recipe: Recipe, device: torch.device) -> Resident
 def _batches(images: Resident) -> Iterator[Batch]:
     for start in range(0, len(images), EVALUATION_BATCH):
         yield images.plain(start, start + EVALUATION_BATCH)
-
-
-def _sums(model: nn.Module, batch: Batch) -> Tensor:
-    """float32 `[2]`: summed cross-entropy, and the number of right answers."""
-    import torch
-
-    images, labels = batch
-    logits = model(images).float()
-    loss = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
-    return torch.stack([loss, (logits.argmax(1) == labels).sum().float()])

@@ -43,7 +43,7 @@ def test_digest_is_that_of_bytes_in_c_order() -> None:
         ({"train_labels": np.arange(40) % 5}, "labels from 0 to 4, but 4 classes"),
         ({"test_labels": np.arange(40) % 4 - 1}, "labels from -1"),
         ({"train_labels": np.zeros(39, dtype=np.int64)}, "40 images, but 39 labels"),
-        ({"train_images": np.zeros((40, 1, 28, 28), dtype=np.float32)}, "float32"),
+        ({"train_images": np.zeros((40, 1, 28, 28), dtype=np.float64)}, "float64 of shape"),
         ({"train_images": np.zeros((40, 28, 28), dtype=np.uint8)}, "uint8 of shape"),
         ({"test_labels": np.zeros(40, dtype=np.int32)}, "int32"),
         ({"test_images": np.zeros((40, 1, 28, 27), dtype=np.uint8)}, "test images"),

@@ -30,10 +30,13 @@ REFERENCES = {
     "adamw": lambda p: torch.optim.AdamW(p, foreach=False, **SETTINGS),
     "rmsprop": lambda p: torch.optim.RMSprop(p, momentum=0.8, foreach=False, **SETTINGS),
     "adagrad": lambda p: torch.optim.Adagrad(p, foreach=False, **SETTINGS),
+    "nadam": lambda p: torch.optim.NAdam(p, foreach=False, **SETTINGS),
+    "radam": lambda p: torch.optim.RAdam(p, foreach=False, **SETTINGS),
+    "adadelta": lambda p: torch.optim.Adadelta(p, foreach=False, **SETTINGS),
 }
 
 
-def test_the_five_are_there() -> None:
+def test_torchs_are_there() -> None:
     assert set(OPTIMIZERS.names()) >= set(REFERENCES)
 
 

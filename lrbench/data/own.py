@@ -1,0 +1,182 @@
+"""The user's own dataset: `module:function`, which returns arrays, tensors or torch Datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench import plugins
+from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
+from lrbench.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+OPTION = "--dataset"
+EXPECTED = (
+    "return (train, test), each (images, labels) or a Dataset of (image, label): images uint8 or "
+    "float [n, c, h, w], [n, h, w, c] or [n, h, w], labels whole numbers [n]"
+)
+CHANNELS = (1, 3)
+
+# (images read so far, images in all)
+Progress = Callable[[int, int], None]
+
+
+def load_own(
+    name: str, data_dir: Path | None = None, progress: Progress | None = None
+) -> ImageData:
+    """Call the user's function, with `data_dir` if its signature asks for it, and take what it
+    returns: `(train, test)`, `(train, test, class names)`, a mapping with these keys (`classes`
+    for the names), `(train images, train labels, test images, test labels)`, or an `ImageData`.
+
+    A split is `(images, labels)` or anything with a length whose items are (image, label), such
+    as a torch Dataset; it is read once, from first to last. Images are uint8, or float and then
+    kept as float32; both are standardised by channel in training. A second axis of 1 or 3 is
+    that of the channels, else a last one of 1 or 3; without either, the second. Labels count
+    from 0.
+
+    Raises:
+        UsageError: the function cannot be called so, raised, or returned something else.
+    """
+    function = plugins.load_callable(name, OPTION)
+    offered = {"data_dir": data_dir}
+    found = plugins.call(name, function, {}, option=OPTION, extra=offered)
+    return image_data(name, found, progress)
+
+
+def image_data(name: str, found: Any, progress: Progress | None = None) -> ImageData:
+    """What a user's function returned, as a dataset.
+
+    Raises:
+        UsageError: it is none.
+    """
+    import numpy as np
+
+    if isinstance(found, ImageData):
+        return found
+    train, test, classes = _parts(name, found)
+    images, labels = _split(name, "train", train, progress)
+    test_images, test_labels = _split(name, "test", test, progress)
+    if test_images.dtype != images.dtype:
+        raise _wrong(name, f"training images are {images.dtype}, test images {test_images.dtype}")
+    count = int(max(labels.max(), test_labels.max())) + 1
+    names = tuple(str(label) for label in (classes if classes is not None else range(count)))
+    try:
+        return ImageData(
+            name=name,
+            train_images=np.ascontiguousarray(images),
+            train_labels=labels,
+            test_images=np.ascontiguousarray(test_images),
+            test_labels=test_labels,
+            classes=names,
+            augmentation=PHOTOS if images.shape[1] == 3 else DIGITS,
+        )
+    except MachineError as fault:
+        raise _wrong(name, fault.message.partition("is damaged: ")[2]) from None
+
+
+def _parts(name: str, found: Any) -> tuple[Any, Any, Any]:
+    """(train, test, class names or None)"""
+    if isinstance(found, Mapping):
+        if not {"train", "test"} <= set(found):
+            raise _wrong(name, f"the mapping has {', '.join(map(str, found))}")
+        return found["train"], found["test"], found.get("classes")
+    if isinstance(found, (tuple, list)) and len(found) == 2:
+        return found[0], found[1], None
+    if isinstance(found, (tuple, list)) and len(found) == 3:
+        return found[0], found[1], found[2]
+    if isinstance(found, (tuple, list)) and len(found) == 4:
+        return found[:2], found[2:], None
+    size = f" of {len(found)}" if isinstance(found, (tuple, list)) else ""
+    raise _wrong(name, f"it returned a {type(found).__name__}{size}")
+
+
+def _split(
+    name: str, split: str, found: Any, progress: Progress | None
+) -> tuple[Array, NDArray[np.int64]]:
+    import numpy as np
+
+    if isinstance(found, (tuple, list)) and len(found) == 2 and not _is_item(found[0]):
+        images, labels = _array(found[0]), _array(found[1])
+    elif hasattr(found, "__len__") and hasattr(found, "__getitem__") and not _is_array(found):
+        images, labels = _items(name, split, found, progress)
+    else:
+        raise _wrong(name, f"its {split} split is a {type(found).__name__}")
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise _wrong(name, f"its {split} labels are {labels.dtype} of shape {list(labels.shape)}")
+    if not len(labels):
+        raise _wrong(name, f"its {split} split is empty")
+    return _images(name, split, images), labels.astype(np.int64)
+
+
+def _items(name: str, split: str, found: Any, progress: Progress | None) -> tuple[Array, Array]:
+    """A Dataset, read from its first item to its last."""
+    import numpy as np
+
+    images, labels, total = [], [], len(found)
+    for place in range(total):
+        with plugins.blamed(name, OPTION):
+            item = found[place]
+        if not _is_item(item):
+            raise _wrong(name, f"item {place} of its {split} split is a {type(item).__name__}")
+        images.append(_array(item[0]))
+        labels.append(_array(item[1]))
+        if images[-1].shape != images[0].shape:
+            raise _wrong(
+                name,
+                f"image {place} of its {split} split is {list(images[-1].shape)}, the first "
+                f"{list(images[0].shape)}",
+            )
+        if progress is not None and place % 100 == 0:
+            progress(place, total)
+    if not total:
+        raise _wrong(name, f"its {split} split is empty")
+    return np.stack(images), np.stack(labels)
+
+
+def _is_item(item: Any) -> bool:
+    """Whether it is an (image, label): a pair whose second is one number."""
+    if not isinstance(item, (tuple, list)) or len(item) != 2 or isinstance(item[1], (tuple, list)):
+        return False
+    return _array(item[1]).ndim == 0
+
+
+def _images(name: str, split: str, images: Array) -> Array:
+    """uint8 or float32 [n, c, h, w]."""
+    import numpy as np
+
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.ndim == 4 and images.shape[1] not in CHANNELS and images.shape[3] in CHANNELS:
+        images = images.transpose(0, 3, 1, 2)
+    if images.ndim != 4:
+        raise _wrong(name, f"its {split} images are {images.dtype} of shape {list(images.shape)}")
+    if images.dtype.kind == "f":
+        if not np.isfinite(images).all():
+            raise _wrong(name, f"its {split} images hold values that are not finite")
+        return images.astype(np.float32)
+    if images.dtype.kind not in "iu" or images.min() < 0 or images.max() > 255:
+        raise _wrong(name, f"its {split} images are {images.dtype}, not uint8 or float")
+    return images.astype(np.uint8)
+
+
+def _array(value: Any) -> Array:
+    """Tensors of any device, arrays, pictures, lists and numbers as an array."""
+    import numpy as np
+
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    return np.asarray(value)
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "dtype") or hasattr(value, "__array__") or isinstance(value, (str, bytes))
+
+
+def _wrong(name: str, what: str) -> UsageError:
+    return UsageError(f"{OPTION} {name}: {what}", hint=EXPECTED)

@@ -1,0 +1,90 @@
+"""The user's own network: `module:attribute`, a function that makes one or a class of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lrbench import plugins
+from lrbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OPTION = "--model"
+
+
+def build_own(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """Call the user's function or class with `image_shape` (c, h, w) and `classes`, with one of
+    them, or bare, as its signature asks.
+
+    Raises:
+        UsageError: it cannot be called so, it raised, or it made something else than a module.
+    """
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng(devices=[]):  # importing it may draw numbers: not from the seed's
+        function = check_own(name)
+    found = plugins.call(
+        name,
+        function,
+        {"image_shape": image_shape, "classes": classes},
+        option=OPTION,
+        extra={
+            "input_shape": image_shape,
+            "in_channels": image_shape[0],
+            "num_classes": classes,
+            "n_classes": classes,
+        },
+    )
+    if not isinstance(found, nn.Module):
+        raise UsageError(f"{OPTION} {name}: it made a {type(found).__name__}, not an nn.Module")
+    return found
+
+
+def check_own(name: str) -> Any:
+    """What makes the network.
+
+    Raises:
+        UsageError: it cannot be imported, or is a network that is there already.
+    """
+    function = plugins.load_callable(name, OPTION)
+    if not isinstance(function, type) and hasattr(function, "state_dict"):
+        raise UsageError(
+            f"{OPTION} {name}: it is a network that was made already, so that no seed can draw "
+            "its weights",
+            hint="name a function or a class that makes one",
+        )
+    return function
+
+
+def check_logits(
+    option: str, model: nn.Module, image_shape: tuple[int, int, int], classes: int
+) -> nn.Module:
+    """The network, once it has shown that it takes such images and gives logits [b, classes].
+
+    Raises:
+        UsageError: it raised, gave something else, or has no parameter to train.
+    """
+    import torch
+
+    shape = " x ".join(str(size) for size in image_shape)
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            logits = model(torch.zeros(2, *image_shape))
+    except Exception as fault:  # a network of somebody else may raise anything
+        raise UsageError(
+            f"{option}: it takes no images of {shape} ({plugins.described(fault)})"
+        ) from fault
+    finally:
+        model.train(training)
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
+        what = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise UsageError(
+            f"{option}: for 2 images of {shape} it gives {what}, not logits (2, {classes})"
+        )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError(f"{option}: it has no parameter to train")
+    return model

@@ -1,0 +1,91 @@
+"""Weights from elsewhere, put into a new network whose last layer may be another one."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench.errors import MachineError, UsageError
+from lrbench.models.zoo import is_published, published
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+
+def fill(model: nn.Module, name: str, weights: str) -> None:
+    """Load `weights` (a file, or a name of torchvision's) into the network, in place.
+
+    The last layer keeps the weights that the seed drew where its shape is another one: the new
+    head of a fine-tuning. Nothing else may be missing.
+
+    Raises:
+        UsageError: the weights are another network's.
+        MachineError: the file is not there, or holds no weights.
+    """
+    state = published(name, weights) if is_published(name, weights) else read(Path(weights))
+    own = model.state_dict()
+    head = last_layer(model)
+    found = {key: _fitted(state[key], own[key]) for key in own if key in state}
+    bad = [key for key in own if key not in found or found[key].shape != own[key].shape]
+    unfit = [key for key in bad if key.rpartition(".")[0] != head]
+    if unfit:
+        raise UsageError(f"--weights {weights}: not of {name}: {_wrong(unfit[0], found, own)}")
+    model.load_state_dict({**own, **{key: found[key] for key in found if key not in bad}})
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that `torch.save` wrote: a state dict, bare or under `state_dict`.
+
+    Raises:
+        MachineError: the file is not there, or holds something else.
+    """
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as fault:
+        reason = (fault.strerror or str(fault)).lower()
+        raise MachineError(f"--weights {path}: {reason}") from None
+    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as fault:
+        reason = (str(fault) or type(fault).__name__).splitlines()[0]
+        raise MachineError(
+            f"--weights {path}: it is not a file of weights ({reason})",
+            hint="write it with torch.save(model.state_dict(), FILE)",
+        ) from None
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        raise MachineError(f"--weights {path}: it holds a {type(content).__name__}, no state dict")
+    return {
+        str(key).removeprefix("module."): value
+        for key, value in content.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def last_layer(model: nn.Module) -> str:
+    """The name of the last layer that has parameters of its own.
+
+    >>> from torch import nn
+    >>> last_layer(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 4), nn.ReLU()))
+    '2'
+    """
+    owners = [name for name, module in model.named_modules() if [*module.parameters(recurse=False)]]
+    return owners[-1] if owners else ""
+
+
+def _fitted(source: Tensor, target: Tensor) -> Tensor:
+    """A first convolution that sees one channel takes the sum over the three of a coloured one."""
+    grey = source.ndim == 4 and target.ndim == 4 and (source.shape[1], target.shape[1]) == (3, 1)
+    return source.sum(1, keepdim=True) if grey else source
+
+
+def _wrong(key: str, found: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    if key not in found:
+        return f"there is no {key}"
+    return f"{key} is {tuple(found[key].shape)}, not {tuple(own[key].shape)}"

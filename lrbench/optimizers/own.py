@@ -1,0 +1,68 @@
+"""The user's own optimizer: `module:Class`, or a function that makes one."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from lrbench import plugins
+from lrbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+OPTION = "--optimizer"
+
+
+def check_own(name: str) -> Any:
+    """What makes the optimizer.
+
+    Raises:
+        UsageError: it cannot be imported or called.
+    """
+    return plugins.load_callable(name, OPTION)
+
+
+def takes(name: str, parameter: str) -> bool:
+    """Whether the class has a parameter of that name, or takes any."""
+    try:
+        parameters = inspect.signature(check_own(name)).parameters
+    except (TypeError, ValueError):
+        return True
+    return parameter in parameters
+
+
+def make_own(
+    name: str, groups: list[dict[str, Any]], lr: float, settings: dict[str, Any]
+) -> Optimizer:
+    """Call `Class(groups, **settings)`, with `lr=` where it has such a parameter. Each group
+    brings its own `lr`, and its `weight_decay` where the class has one.
+
+    Raises:
+        UsageError: it cannot be called so, or made something else than an optimizer of these
+            groups.
+    """
+    from torch.optim import Optimizer
+
+    function = check_own(name)
+    if not takes(name, "weight_decay"):
+        groups = [{k: v for k, v in group.items() if k != "weight_decay"} for group in groups]
+    if takes(name, "lr"):
+        settings = {"lr": lr, **settings}
+    try:
+        inspect.signature(function).bind(groups, **settings)
+    except TypeError as fault:
+        given = ", ".join(("groups", *settings))
+        raise UsageError(
+            f"{OPTION} {name}: it is called as {name.rpartition(':')[2]}({given}), and {fault}"
+        ) from None
+    except ValueError:
+        pass  # made in C: it has no signature to hold the call against
+    with plugins.blamed(name, OPTION):
+        found = function(groups, **settings)
+    if not isinstance(found, Optimizer) or len(found.param_groups) != len(groups):
+        raise UsageError(
+            f"{OPTION} {name}: it made a {type(found).__name__}, not a torch Optimizer of the "
+            f"{len(groups)} parameter groups that it was given"
+        )
+    return found

@@ -1,0 +1,89 @@
+"""Muon for matrices, AdamW for all else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from lrbench.errors import UsageError
+from lrbench.experiment import Recipe
+from lrbench.optimizers import build
+
+pytestmark = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has no Muon")
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+
+
+def step(model: nn.Module, *optimizers: torch.optim.Optimizer) -> None:
+    images = torch.randn(8, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    model(images).square().mean().backward()
+    for optimizer in optimizers:
+        optimizer.step()
+
+
+def reference(model: nn.Module, lr: float) -> list[torch.optim.Optimizer]:
+    """Both of torch's optimizers side by side."""
+    matrices = [p for p in model.parameters() if p.ndim == 2]
+    others = [p for p in model.parameters() if p.ndim != 2]
+    return [
+        torch.optim.Muon(matrices, lr=lr, weight_decay=5e-4, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=lr, weight_decay=5e-4, fused=True),
+    ]
+
+
+def test_it_is_both_of_torchs_optimizers_side_by_side() -> None:
+    ours, theirs = net(), net()
+    optimizer, _ = build(Recipe(optimizer="muon"), ours, 0.01)
+    others = reference(theirs, 0.01)
+    for lr in (0.01, 0.01, 0.003):
+        for group in (*optimizer.param_groups, *(g for o in others for g in o.param_groups)):
+            group["lr"] = lr
+        step(ours, optimizer)
+        step(theirs, *others)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_it_goes_on_from_its_state() -> None:
+    whole, cut = net(), net()
+    first, _ = build(Recipe(optimizer="muon"), whole, 0.01)
+    before, _ = build(Recipe(optimizer="muon"), cut, 0.01)
+    step(whole, first)
+    step(cut, before)
+    after, _ = build(Recipe(optimizer="muon"), cut, 0.5)
+    after.load_state_dict(before.state_dict())
+    step(whole, first)
+    step(cut, after)
+    for a, b in zip(whole.parameters(), cut.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_groups_keep_their_rates_and_their_order() -> None:
+    model = net()
+    recipe = Recipe(optimizer="muon", groups=("*.bias lr=0x", "3.weight lr=10x"))
+    optimizer, groups = build(recipe, model, 0.01)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.1, 0.01]
+    assert [group.pattern for group in groups] == ["*.bias", "3.weight", "*"]
+    biases = [p.detach().clone() for name, p in model.named_parameters() if "bias" in name]
+    step(model, optimizer)
+    after = [p for name, p in model.named_parameters() if "bias" in name]
+    assert all(torch.equal(a, b) for a, b in zip(biases, after, strict=True))
+
+
+def test_settings_go_where_they_belong() -> None:
+    recipe = Recipe(optimizer="muon", optimizer_options=("momentum=0.8", "betas=0.5,0.9"))
+    optimizer, _ = build(recipe, net(), 0.01)
+    muon, adamw = (part for part, _ in optimizer._parts)  # type: ignore[attr-defined]
+    assert muon.param_groups[0]["momentum"] == 0.8
+    assert adamw.param_groups[0]["betas"] == (0.5, 0.9)
+
+
+def test_a_model_without_a_matrix_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--optimizer muon: .*no parameter of two dimensions"):
+        build(Recipe(optimizer="muon"), nn.Sequential(nn.Conv2d(1, 2, 3)), 0.01)
