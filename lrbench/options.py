@@ -31,6 +31,10 @@ COMPARE = (
     "schedule", "lr", "lr_points", "lr_factor", "tuning_seeds", "epochs", "seeds", "seed", "metric",
     "reference", "target_accuracy", "time_budget",
 )  # fmt: skip
+BENCH = (
+    "dataset", "model", "momentum", "weight_decay", "batch_size", "precision", "device", "threads",
+    "data_dir",
+)  # fmt: skip
 
 # What lets 6 schedules, their tuning and 5 final seeds be shown within 400,000 images of mnist5k.
 QUICK = {

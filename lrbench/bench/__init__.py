@@ -1,0 +1,1 @@
+"""This machine: the engine against the loop that people write by hand."""

@@ -1,0 +1,171 @@
+"""One contender in a process of its own: it gets ready, then times a round whenever asked."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+from lrbench.bench.figures import Round
+from lrbench.bench.plan import Contender, Workload
+from lrbench.experiment import Recipe, TrialSpec
+from lrbench.records import TrialEnd
+from lrbench.tasks.base import Split
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from lrbench.data import ImageData
+    from lrbench.tasks.images import ImageTask
+
+LR = 0.01
+Train = Callable[[int], int]  # epochs -> images that were trained on
+
+
+def serve(pipe: Connection, work: Workload, contender: Contender, start_method: str) -> None:
+    """Send what getting ready took, in seconds by name; then, for each number of epochs that
+    arrives, a `Round`. A fault is sent as its text. Worker processes of a DataLoader start as
+    they do in a user's own script on this machine."""
+    try:
+        multiprocessing.set_start_method(start_method, force=True)
+        began = time.perf_counter()
+        import torchvision  # noqa: F401 counted with torch, not with the data
+
+        imported = time.perf_counter()
+        train, data_s = prepared(work, contender)
+        ready = time.perf_counter()
+        train(1)
+        torch_sync(work.device)
+        warm_s = time.perf_counter() - ready
+        pipe.send({"import_s": imported - began, "data_s": data_s, "first_epoch_s": warm_s})
+        while (epochs := pipe.recv()) is not None:
+            pipe.send(timed(train, epochs, work.device, counts_cpu=contender.workers == 0))
+    except (EOFError, KeyboardInterrupt):
+        return
+    except Exception as fault:  # the compiler, the device: anything may be missing
+        pipe.send(f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:300])
+
+
+def prepared(work: Workload, contender: Contender) -> tuple[Train, float]:
+    """What trains for some epochs, and the seconds that reading the data took."""
+    from lrbench.engine.device import open_device, set_threads
+    from lrbench.engine.precision import apply_precision
+
+    set_threads(contender.threads)
+    device = open_device(work.device)
+    apply_precision(device, contender.precision)
+    recipe = work.recipe.model_copy(update={"precision": contender.precision})
+    began = time.perf_counter()
+    data = slim(work)
+    data_s = time.perf_counter() - began
+    if contender.loop == "engine":
+        return engine(recipe, data, device, contender), data_s
+    return by_hand(recipe, data, device, contender), data_s
+
+
+def timed(train: Train, epochs: int, device: str, *, counts_cpu: bool = True) -> Round:
+    torch_sync(device)
+    wall, cpu = time.perf_counter(), time.process_time()
+    images = train(epochs)
+    torch_sync(device)
+    spent = time.process_time() - cpu if counts_cpu else None
+    return Round(time.perf_counter() - wall, spent, images)
+
+
+def slim(work: Workload) -> ImageData:
+    """The dataset with at most `images` training images left after validation, evenly spread."""
+    from lrbench.data import load
+
+    data = load(work.recipe.dataset, work.data_dir)
+    wanted = int(work.images / (1 - work.recipe.val_fraction))
+    every = max(1, -(-len(data.train_labels) // wanted))
+    return replace(
+        data, train_images=data.train_images[::every], train_labels=data.train_labels[::every]
+    )
+
+
+class Switched:
+    """An image task that is never evaluated, with the engine's switches applied to its models."""
+
+    def __init__(self, task: ImageTask, contender: Contender) -> None:
+        self.task = task
+        self.contender = contender
+        self.steps_per_epoch = task.steps_per_epoch
+        self.samples_per_step = task.samples_per_step
+        self.train_batches = task.train_batches
+        self.loss = task.loss
+
+    def model(self, seed: int) -> nn.Module:
+        import torch
+
+        model = self.task.model(seed)
+        if not self.contender.channels_last:
+            model = model.to(memory_format=torch.contiguous_format)
+        if self.contender.compiled:
+            model.compile()
+        return model
+
+    def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
+        return {}
+
+
+def engine(recipe: Recipe, data: ImageData, device: torch.device, contender: Contender) -> Train:
+    """Whole trials of the engine, bookkeeping and all; only evaluation is left out."""
+    from lrbench.engine.train import begin, train
+    from lrbench.tasks.images import ImageTask
+
+    task = Switched(ImageTask(data, recipe, device, with_test=False), contender)
+
+    def run(epochs: int) -> int:
+        trial = TrialSpec(
+            recipe=recipe, schedule="cosine", lr=LR, seed=0, stage="tune", epochs=epochs
+        )
+        *_, end = train(task, begin(task, trial))
+        assert isinstance(end, TrialEnd) and end.status == "done", end
+        return epochs * task.steps_per_epoch * task.samples_per_step
+
+    return run
+
+
+def by_hand(recipe: Recipe, data: ImageData, device: torch.device, contender: Contender) -> Train:
+    """Whole trainings of the reference loop, on the reference's data or on the tuned one."""
+    import torch
+
+    from lrbench.bench import reference, tuned
+    from lrbench.data.split import stratified
+    from lrbench.models import build
+
+    kept, _ = stratified(data.train_labels, recipe.val_fraction)
+    data = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
+    home = tuned if contender.loop == "tuned" else reference
+    batches = home.train_loader(data, recipe.batch_size, contender.workers, device.type)
+
+    def run(epochs: int) -> int:
+        model = build(recipe.model, data.image_shape, len(data.classes)).to(device)
+        optimizer = torch.optim.SGD(
+            model.parameters(), LR, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        steps = epochs * (len(kept) // recipe.batch_size)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        done = sum(
+            1
+            for _ in range(epochs)
+            for _ in reference.train_epoch(
+                model, optimizer, schedule, batches, device.type, recipe.precision
+            )
+        )
+        return done * recipe.batch_size
+
+    return run
+
+
+def torch_sync(device: str) -> None:
+    """Wait until the device has done what it was given."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.synchronize()

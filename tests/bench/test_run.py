@@ -1,0 +1,106 @@
+"""A whole benchmark of two loops in processes of their own, and faults that one line tells."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lrbench.bench import plan as bench_plan
+from lrbench.bench.figures import Ratio
+from lrbench.bench.plan import Contender, Workload, loops, switches
+from lrbench.bench.result import Line, Result
+from lrbench.bench.run import run
+from lrbench.experiment import Recipe
+from lrbench.report.bench_console import bench_tables
+from lrbench.report.bench_files import write_bench
+
+WORK = Workload(Recipe(dataset="synthetic", model="mlp", batch_size=64), "cpu", 1, 256)
+
+
+def test_loops_and_switches_that_are_named_in_the_table() -> None:
+    names = [c.name for c in loops(WORK, quick=False)]
+    assert names[:4] == [f"reference, {n} workers" for n in (0, 2, 4, 8)]
+    assert names[-1] == "engine"
+    found = {c.name: c.why_not for c in switches(WORK, quick=True)}
+    assert found["compiled"] == "left out by --quick"
+    assert found["CUDA graph"] == "needs a CUDA device"
+    assert "needs --threads 2" in found["2 trials at once"]
+    assert not found["bf16"] and not found["channels_last off"]
+
+
+def test_without_a_compiler_a_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_plan.shutil, "which", lambda name: None)
+    found = {c.name: c.why_not for c in switches(WORK, quick=False)}
+    assert found["compiled"] == "needs a C++ compiler"
+
+
+def test_a_benchmark_from_processes_to_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Contender("engine", "engine", 1)
+    kinds = [Contender("reference, 0 workers", "reference", 1), plain]
+    odd = [
+        Contender("broken", "engine", 1, precision="tf32", against="engine"),
+        Contender("never", "engine", 1, against="engine", why_not="not today"),
+    ]
+    monkeypatch.setattr("lrbench.bench.run.loops", lambda work, quick: kinds)
+    monkeypatch.setattr("lrbench.bench.run.switches", lambda work, quick: odd)
+    said: list[str] = []
+    result = run(WORK, rounds=2, quick=True, say=said.append)
+    assert [line.name for line in result.lines] == [
+        "reference, 0 workers", "engine", "broken", "never",
+    ]  # fmt: skip
+    reference, engine, broken, never = result.lines
+    assert "tf32 needs a CUDA device" in broken.why_not and never.why_not == "not today"
+    assert result.best_reference is reference
+    for line in (reference, engine):
+        assert len(line.rounds) == 2
+        assert line.rounds[0].images == line.rounds[1].images > 0
+        assert line.first_epoch_s and line.first_epoch_s > 0
+    assert {r.images for r in reference.rounds} == {r.images for r in engine.rounds}
+    assert reference.ratio is not None
+    assert reference.ratio.low == min(
+        e.images_s / r.images_s for e, r in zip(engine.rounds, reference.rounds, strict=True)
+    )
+    assert any(line.startswith("round 2 of 2, engine: ") for line in said)
+    json.dumps(result.to_dict(), allow_nan=False)
+    with write_bench(result, tmp_path / "b.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == [line.name for line in result.lines]
+    assert float(rows[0]["ratio"]) == reference.ratio.median
+
+
+def test_tables_fit_80_columns_and_say_no_difference() -> None:
+    result = made(1.05)
+    text = shown(result)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "1.05 (0.95-1.16)" in text and "no difference" in text
+    assert "3.00 (2.71-3.31) times as fast as the best reference loop" in text
+
+
+def made(tuned_ratio: float) -> Result:
+    def line(kind: Any, name: str, times: float) -> Line:
+        spread = Ratio(times, times / 1.105, times * 1.105)
+        return Line(kind, name, 123456.7 / times, 81.04, spread, spread, 3.0, 0.1, 0.5)
+
+    lines = [
+        line("loop", "reference, 0 workers", 4.0), line("loop", "reference, 8 workers", 3.0),
+        line("loop", "tuned, 0 workers", tuned_ratio), line("loop", "engine", 1.0),
+        line("switch", "bf16", 0.7), Line("switch", "CUDA graph", why_not="needs a CUDA device"),
+    ]  # fmt: skip
+    machine = {"device": "cpu", "threads": 2}
+    workload = {"recipe": Recipe().model_dump(mode="json"), "epochs_per_round": 3}
+    return Result(machine, workload, lines)
+
+
+def shown(result: Result) -> str:
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(bench_tables(result))
+    return capture.get()
