@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.schedules.bound import Adaptive, Cut
-from lrbench.schedules.definitions import Arguments, Bounds, NonNegative, register
+from lrbench.schedules.definitions import Arguments, Bounds, NonNegative, Timed, register
 from lrbench.schedules.units import Clock, Level
 
 ZERO = Level(0)
 Factor = Annotated[float, Bounds(0, 1, open=True)]
-Count = Annotated[int, Bounds(0)]
+Epochs = Annotated[int, Bounds(0), Timed.EPOCHS]
 
 
 @dataclass
@@ -129,10 +129,10 @@ def plateau(
     *,
     mode: Literal["min", "max"] | None = None,
     factor: Factor = 0.1,
-    patience: Count = 10,
+    patience: Epochs = 10,
     threshold: NonNegative = 1e-4,
     threshold_mode: Literal["rel", "abs"] = "rel",
-    cooldown: Count = 0,
+    cooldown: Epochs = 0,
     min_: Level = ZERO,
 ) -> Plateau:
     """Multiply the LR by `factor` after more than `patience` epochs in a row without an

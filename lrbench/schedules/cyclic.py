@@ -11,8 +11,8 @@ from lrbench.schedules.definitions import (
     Arguments,
     AtLeastOne,
     Curve,
+    FactorPerTime,
     NonNegative,
-    Positive,
     register,
 )
 from lrbench.schedules.units import Clock, Intervals, Length, Level, number_text
@@ -197,7 +197,7 @@ def exp_range(
     half: Length | None = None,
     *,
     min_: Level = TENTH,
-    gamma: Positive | None = None,
+    gamma: FactorPerTime | None = None,
 ) -> Curve:
     """`triangular` with an amplitude that falls by `gamma` at every step; to a tenth at the end
     by default.
@@ -263,7 +263,7 @@ def sinexp(
     half: Length | None = None,
     *,
     min_: Level = TENTH,
-    gamma: Positive | None = None,
+    gamma: FactorPerTime | None = None,
 ) -> Curve:
     """`sin` with an amplitude that falls by `gamma` at every step; to a tenth by default.
 
@@ -310,7 +310,7 @@ def cosexp(
     half: Length | None = None,
     *,
     min_: Level = TENTH,
-    gamma: Positive | None = None,
+    gamma: FactorPerTime | None = None,
 ) -> Curve:
     """A cosine from the base LR to `min` and back, times `gamma` at every step; to a tenth by
     default.

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.schedules.definitions import (
     Arguments,
     Curve,
+    FactorPerTime,
     NonNegative,
     Positive,
+    RatePerEpoch,
+    Timed,
     register,
 )
 from lrbench.schedules.expression import Formula
@@ -117,7 +120,7 @@ def multistep(
     torch="ExponentialLR (update=epoch)",
     decays=True,
 )
-def exponential(clock: Clock, lr: float, *, gamma: Positive | None = None) -> Curve:
+def exponential(clock: Clock, lr: float, *, gamma: FactorPerTime | None = None) -> Curve:
     """Multiply the LR by `gamma` per epoch, continuously; to 1 % at the end by default.
 
     Formula: `b gamma^e`, e = t / steps per epoch. Source: torch's `ExponentialLR`, equal to it
@@ -139,7 +142,7 @@ def exponential(clock: Clock, lr: float, *, gamma: Positive | None = None) -> Cu
     formula="b e^(-k e), e epochs",
     decays=True,
 )
-def natural_exp(clock: Clock, lr: float, *, k: NonNegative | None = None) -> Curve:
+def natural_exp(clock: Clock, lr: float, *, k: RatePerEpoch | None = None) -> Curve:
     """The exponential by its rate `k` per epoch; to 1 % at the end by default.
 
     Formula: `b e^(-k e)`, e = t / steps per epoch. Source: Paddle's `NaturalExpDecay`.
@@ -161,7 +164,9 @@ def natural_exp(clock: Clock, lr: float, *, k: NonNegative | None = None) -> Cur
     jumps=True,
     decays=True,
 )
-def multiplicative(clock: Clock, lr: float, factor: Formula = FACTOR) -> Curve:
+def multiplicative(
+    clock: Clock, lr: float, factor: Annotated[Formula, Timed.FACTOR] = FACTOR
+) -> Curve:
     """Multiply the LR by the expression `factor` when an epoch begins, but for the first.
 
     Formula: `b f(1) f(2) … f(floor(e))`, e = t / steps per epoch; past the end of its phase it
@@ -200,7 +205,7 @@ def _products(clock: Clock, factor: Formula) -> Iterator[float]:
     decays=True,
 )
 def inverse_time(
-    clock: Clock, lr: float, *, k: NonNegative | None = None, power: Positive = 1.0
+    clock: Clock, lr: float, *, k: RatePerEpoch | None = None, power: Positive = 1.0
 ) -> Curve:
     """Time decay with rate `k` per epoch; to 5 % at the end by default.
 

@@ -9,7 +9,8 @@ parameters, and returns the LR as a function of the step (counted from the phase
 least 0, and possibly past the phase's end). A parameter's annotation decides what a spec may
 write there: `Length`, `Moment`, `Level`, `Formula`, `float`, `int`, `bool`, `str`, a `Literal` of
 words, a `Schedule`, `tuple[T, ...]` of any of them, each with `| None` where the default is
-worked out from the run; `Annotated[float, Bounds(...)]` for a number that must lie within limits.
+worked out from the run; `Annotated[float, Bounds(...)]` for a number that must lie within limits,
+with a `Timed` after the bounds where it is a rate per epoch or a number of epochs.
 Parameters before a `*` print by position. A trailing underscore is not part of the spec's name.
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from lrbench.errors import Notice
@@ -53,9 +55,20 @@ class Bounds:
         return f"{low} and {'below' if self.open else 'at most'} {self.high:g}"
 
 
+class Timed(Enum):
+    """How a plain number depends on time, said beside its bounds: a schedule that is stretched to
+    another length of run changes it accordingly."""
+
+    FACTOR = "the LR is multiplied by it once per epoch, or per step"
+    RATE = "it is so much per epoch"
+    EPOCHS = "it is a number of epochs"
+
+
 Positive = Annotated[float, Bounds(0, open=True)]
 NonNegative = Annotated[float, Bounds(0)]
 AtLeastOne = Annotated[float, Bounds(1)]
+FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
+RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
 
 
 @dataclass(frozen=True)

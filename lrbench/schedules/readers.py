@@ -29,7 +29,10 @@ def read(node: Node, annotation: Any, source: Source, build: Build, name: str) -
         return _read_union(node, arguments, source, build, name)
     if origin is Annotated:
         value = read(node, arguments[0], source, build, name)
-        return _within(value, arguments[1], node, source, name)
+        for limit in arguments[1:]:
+            if isinstance(limit, Bounds):
+                _check_within(value, limit, node, source, name)
+        return value
     if origin is tuple:
         if not isinstance(node, Items):
             raise _mismatch(node, source, name, "a list such as [30ep, 60ep]")
@@ -71,10 +74,9 @@ def _read_union(
     return read(node, kinds[-1], source, build, name)
 
 
-def _within(value: Any, bounds: Bounds, node: Node, source: Source, name: str) -> Any:
+def _check_within(value: Any, bounds: Bounds, node: Node, source: Source, name: str) -> None:
     if value not in bounds:
         raise source.fault(node.position, f"{name} must be {bounds}")
-    return value
 
 
 def _read_word(node: Node, words: tuple[str, ...], source: Source, name: str) -> str:

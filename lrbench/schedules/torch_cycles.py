@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from lrbench.errors import UsageError
-from lrbench.schedules.adaptive import Count as Natural
+from lrbench.schedules.adaptive import Epochs as Natural
 from lrbench.schedules.adaptive import Factor, Plateau, cannot_fire
 from lrbench.schedules.definitions import (
     Arguments,

@@ -1,0 +1,93 @@
+"""A schedule on another budget: stretched to it, not cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, get_args
+
+from lrbench.errors import UsageError
+from lrbench.schedules.base import Call, Phases, Repeat, Schedule
+from lrbench.schedules.definitions import Param, Timed
+from lrbench.schedules.expression import CLOCK_NAMES, Formula
+from lrbench.schedules.parse import parse
+from lrbench.schedules.units import Length, half_up, number_text
+
+COUNTED = re.compile(rf"\b({'|'.join(name for name in CLOCK_NAMES if name != 'progress')})\b")
+
+
+def stretched(schedule: Schedule, share: float) -> Schedule:
+    """The schedule for a run `share` times as long, of the same shape: lengths in epochs and steps
+    shrink with the run, rates per epoch grow, and percentages stay as they are.
+
+    >>> from lrbench.schedules import parse
+    >>> str(stretched(parse("warmup(4ep) + exponential(gamma=0.81)"), 0.5))
+    'warmup(2ep) + exponential(gamma=0.6561)'
+
+    Raises:
+        UsageError: one of torch's classes, whose arguments count the epochs of one length of run.
+    """
+    return parse(str(_stretched(schedule, share)))
+
+
+def _stretched(schedule: Schedule, share: float) -> Schedule:
+    if isinstance(schedule, Phases):
+        return Phases(tuple(_stretched(part, share) for part in schedule.parts))
+    if isinstance(schedule, Repeat):
+        return Repeat(schedule.count, _stretched(schedule.body, share))
+    assert isinstance(schedule, Call)
+    definition = schedule.definition
+    if definition.counts or definition.takes_optimizer:
+        raise UsageError(
+            f"--budgets: {schedule.name} counts the epochs of one length of run",
+            hint="use lrbench's own schedules there, whose lengths may be percentages",
+        )
+    given = dict(schedule.args)
+    args = tuple(
+        (param.name, _value(schedule.arguments[param.name], param, share))
+        for param in definition.params
+        if param.name in given or Timed.EPOCHS in _timed(param.annotation)
+    )
+    duration = schedule.duration and _length(schedule.duration, share)
+    return replace(schedule, args=args if definition.params else schedule.args, duration=duration)
+
+
+def _value(value: Any, param: Param, share: float) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_value(item, param, share) for item in value)
+    if isinstance(value, Length):
+        return _length(value, share)
+    timed = next(_timed(param.annotation), None)
+    if isinstance(value, Formula):
+        return _formula(value, timed, share)
+    if timed is None or value is None:
+        return value
+    if timed is Timed.FACTOR:
+        return _tidy(value ** (1 / share))
+    if timed is Timed.RATE:
+        return _tidy(value / share)
+    return max(min(1, value), half_up(value * share))
+
+
+def _length(length: Length, share: float) -> Length:
+    return length if length.unit == "%" else replace(length, amount=_tidy(length.amount * share))
+
+
+def _formula(formula: Formula, timed: Timed | None, share: float) -> Formula:
+    """The formula with the time of the whole run: `epoch` becomes `(epoch/0.25)`."""
+    text = COUNTED.sub(rf"(\1/{number_text(share)})", formula.text)
+    return Formula(f"({text})**{number_text(_tidy(1 / share))}" if timed else text)
+
+
+def _timed(annotation: Any) -> Iterator[Timed]:
+    """What a parameter's type says of its dependence on time; nothing of most."""
+    if isinstance(annotation, Timed):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _timed(part)
+
+
+def _tidy(value: float) -> float:
+    """Without the last bits that a power left behind."""
+    return float(f"{value:.12g}")

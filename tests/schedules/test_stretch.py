@@ -1,0 +1,84 @@
+"""A schedule on a shorter budget has the shape that it has on the whole one."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrbench.errors import UsageError
+from lrbench.schedules import SCHEDULES, parse
+from lrbench.schedules.stretch import stretched
+
+EPOCH = 40
+WHOLE = 16
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "cosine",
+        "step(4ep, gamma=0.5)",
+        "multistep([80it, 12ep], gamma=0.3)",
+        "warmup(2ep) + cosine(min=1%)",
+        "exponential(gamma=0.9)",
+        "natural_exp(k=0.1)",
+        "inverse_time(k=0.2)",
+        "exp_range(2ep, gamma=0.999)",
+        "sinexp(2ep, gamma=0.999)",
+        "sgdr(4ep, mult=2)",
+        "2*(warmup(1ep, from=0) + cosine(duration=7ep))",
+        "constant(12ep) + linear",
+        "wsd(warmup=1ep, decay=4ep)",
+        'expr("1 if epoch < 8 else steps/10000")',
+        "onecycle",
+    ],
+)
+@pytest.mark.parametrize("share", [0.25, 0.5, 2])
+def test_the_curve_is_the_same_over_the_share_of_the_run(spec: str, share: float) -> None:
+    schedule = parse(spec)
+    steps = WHOLE * EPOCH
+    whole = schedule.table(lr=1.0, steps=steps, steps_per_epoch=EPOCH)
+    short = stretched(schedule, share)
+    shrunk = short.table(lr=1.0, steps=int(share * steps), steps_per_epoch=EPOCH)
+    inside = [t for t in range(1, len(shrunk) - 1) if smooth(whole, int(t / share), share)]
+    assert len(inside) > 0.8 * len(shrunk)
+    for t in inside:
+        assert shrunk[t] == pytest.approx(whole[min(steps - 1, int(t / share))], abs=0.06)
+    assert parse(str(short)) == short
+
+
+def smooth(table: list[float], step: int, share: float) -> bool:
+    """Whether no jump lies within rounding of the step."""
+    reach = round(2 / share) + 2
+    near = table[max(0, step - reach) : step + reach]
+    return max(near) - min(near) < 0.2
+
+
+def test_patience_is_a_number_of_epochs_also_where_it_is_the_default() -> None:
+    assert str(stretched(parse("plateau"), 0.5)) == "plateau(patience=5)"
+    assert str(stretched(parse("plateau(patience=1)"), 0.25)) == "plateau(patience=1)"
+    assert str(stretched(parse("plateau(patience=0, cooldown=8)"), 0.25)) == (
+        "plateau(patience=0, cooldown=2)"
+    )
+
+
+def test_a_factor_for_every_epoch_gives_the_same_end() -> None:
+    whole, half = (parse('multiplicative("0.9")'), stretched(parse('multiplicative("0.9")'), 0.5))
+    ends = [
+        schedule.table(lr=1.0, steps=epochs * EPOCH + 1, steps_per_epoch=EPOCH)[-1]
+        for schedule, epochs in ((whole, 8), (half, 4))
+    ]
+    assert ends[0] == pytest.approx(ends[1])
+
+
+def test_relative_schedules_stay_as_they_are() -> None:
+    for entry in SCHEDULES:
+        if entry.make.counts or entry.make.takes_optimizer or entry.name == "plateau":
+            continue
+        bare = entry.name if entry.name != "expr" else 'expr("1 - progress")'
+        assert stretched(parse(bare), 0.25) == parse(bare)
+
+
+@pytest.mark.parametrize("spec", ["StepLR(step_size=30)", "ReduceLROnPlateau(patience=3)"])
+def test_torch_names_are_refused(spec: str) -> None:
+    with pytest.raises(UsageError, match=r"--budgets: \w+ counts the epochs"):
+        stretched(parse(spec), 0.5)
