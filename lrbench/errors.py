@@ -50,6 +50,7 @@ class Topic(StrEnum):
     WARMUP_TOO_LONG = "warmup-too-long"
     PLATEAU_CANNOT_FIRE = "plateau-cannot-fire"
     FIXED_LR = "fixed-lr"
+    STRETCHED = "stretched"
     EDGE_OF_GRID = "edge-of-grid"
     FEW_SEEDS = "few-seeds"
     TRIALS_FAILED = "trials-failed"

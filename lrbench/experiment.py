@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from lrbench.errors import UsageError
 from lrbench.plugins import is_own
-from lrbench.schedules import parse
+from lrbench.schedules import Schedule as ParsedSchedule
+from lrbench.schedules import parse, stretched
 
 TUNING_SEED = 1_000_003
 SWEEP_SEED = 2_000_003
@@ -44,6 +45,8 @@ Finite = Annotated[float, AfterValidator(_finite)]
 Positive = Annotated[Finite, Field(gt=0)]
 Fraction = Annotated[Finite, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+BatchSize = Annotated[int, Field(ge=1)]
 Schedule = Annotated[str, AfterValidator(lambda text: str(parse(text)))]
 Schedules = Annotated[
     tuple[Schedule, ...],
@@ -97,7 +100,7 @@ class Recipe(Frozen):
     momentum: Annotated[Finite, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = False
     weight_decay: Annotated[Finite, Field(ge=0)] = 5e-4
-    batch_size: Annotated[int, Field(ge=1)] = 128
+    batch_size: BatchSize = 128
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     augment: Annotated[str, AfterValidator(_default_or_own)] = "default"
     val_fraction: Fraction = 0.1
@@ -112,7 +115,8 @@ class TrialSpec(Frozen):
     """One training run, fully named: two equal specs mean the same training.
 
     `lr_reference` is the LR at which absolute LRs of parameter groups hold; at another LR they
-    are scaled with it.
+    are scaled with it. `stretch` is this training's length as a share of the one that the
+    schedules were written for, where that is another.
     """
 
     recipe: Recipe
@@ -120,12 +124,22 @@ class TrialSpec(Frozen):
     lr: Positive
     seed: Seed
     stage: Literal["tune", "final"]
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Epochs
     lr_reference: Positive | None = None
+    stretch: Positive | None = None
 
     @property
     def id(self) -> str:
         return digest(self.canonical())
+
+    def trained(self, schedule: str) -> ParsedSchedule:
+        """A schedule as this trial trains it: on its own budget.
+
+        Raises:
+            UsageError: it cannot be stretched to that.
+        """
+        parsed = parse(schedule)
+        return parsed if self.stretch is None else stretched(parsed, self.stretch)
 
 
 class FindSpec(Frozen):
@@ -172,16 +186,29 @@ DEFAULT_SCHEDULES = (
 )
 
 
+class Cell(Frozen):
+    """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
+    number as a share of the one that the schedules are written for, None where it is that."""
+
+    recipe: Recipe
+    epochs: int
+    stretch: Positive | None = None
+
+
 class CompareSpec(Frozen):
     """A comparison: each schedule, its LR tuned on validation data, over the same seeds.
 
-    `schedules`, `seeds`, `tuning_seeds` and `lrs` may grow: a larger spec reuses the trials of a
-    smaller one.
+    The schedules are written for `epochs`; `budgets` are the numbers of epochs that they are
+    stretched to, and `batch_sizes` the batch sizes of the recipe, each with a ranking of its own.
+    Schedules, seeds, tuning seeds, learning rates, budgets and batch sizes may grow: a larger spec
+    reuses the trials of a smaller one.
     """
 
     recipe: Recipe = Recipe()
     schedules: Schedules = DEFAULT_SCHEDULES
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 2
+    epochs: Epochs = 2
+    budgets: tuple[Epochs, ...] = ()
+    batch_sizes: tuple[BatchSize, ...] = ()
     lrs: tuple[Positive, ...] = ()
     lr_points: Annotated[int, Field(ge=1, le=1000)] = 5
     lr_factor: Annotated[Finite, Field(gt=1)] = 2.0
@@ -216,13 +243,30 @@ class CompareSpec(Frozen):
         return tuple(range(first, first + self.tuning_seeds))
 
     @property
-    def range_test(self) -> FindSpec:
-        """The range test that centres the grid of learning rates: on this very recipe."""
-        return self.find.model_copy(update={"recipe": self.recipe, "max_stable": False})
+    def cells(self) -> tuple[Cell, ...]:
+        """What is ranked: for each batch size, each budget, the longest first."""
+        return tuple(
+            Cell(recipe=self.recipe_at(size), epochs=epochs, stretch=self._share(epochs))
+            for size in self.batch_sizes or (self.recipe.batch_size,)
+            for epochs in sorted(self.budgets or (self.epochs,), reverse=True)
+        )
+
+    def recipe_at(self, batch_size: int) -> Recipe:
+        return self.recipe.model_copy(update={"batch_size": batch_size})
+
+    def _share(self, epochs: int) -> float | None:
+        return None if epochs == self.epochs else epochs / self.epochs
+
+    def range_test(self, recipe: Recipe) -> FindSpec:
+        """The range test that centres a recipe's grid of learning rates."""
+        return self.find.model_copy(update={"recipe": recipe, "max_stable": False})
 
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""
-        growing = {"schedules", "lrs", "seeds", "tuning_seeds", "reference", "target_accuracy"}
+        growing = {
+            "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes", "reference",
+            "target_accuracy",
+        }  # fmt: skip
         if not self.auto:
             growing |= {"lr_points", "lr_factor", "find"}
         return {**self.model_dump(mode="json", exclude=growing), "auto": self.auto}
@@ -250,8 +294,21 @@ class CompareSpec(Frozen):
                 "lrs": tuple(sorted({*older.lrs, *self.lrs})),
                 "seeds": max(older.seeds, self.seeds),
                 "tuning_seeds": max(older.tuning_seeds, self.tuning_seeds),
+                "budgets": joined(older.budgets, self.budgets, (self.epochs,)),
+                "batch_sizes": joined(
+                    older.batch_sizes, self.batch_sizes, (self.recipe.batch_size,)
+                ),
             }
         )
+
+
+def joined(old: tuple[int, ...], new: tuple[int, ...], silent: tuple[int, ...]) -> tuple[int, ...]:
+    """The values of both, where none at all means `silent`; none at all where both say nothing.
+
+    >>> joined((), (5,), (10,)), joined((), (), (10,))
+    ((5, 10), ())
+    """
+    return tuple(sorted({*(old or silent), *(new or silent)})) if old or new else ()
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -28,8 +28,8 @@ RECIPE = (
 HOST = ("device", "threads", "data_dir", "download", "record_steps")
 FIND = ("start_lr", "end_lr", "points", "mode", "rule", "seeds", "seed", "verify")
 COMPARE = (
-    "schedule", "lr", "lr_points", "lr_factor", "tuning_seeds", "epochs", "seeds", "seed", "metric",
-    "reference", "target_accuracy", "time_budget",
+    "schedule", "lr", "lr_points", "lr_factor", "tuning_seeds", "epochs", "budgets", "seeds",
+    "seed", "metric", "reference", "target_accuracy", "time_budget",
 )  # fmt: skip
 BENCH = (
     "dataset", "model", "momentum", "weight_decay", "batch_size", "precision", "device", "threads",
@@ -95,6 +95,10 @@ def recipe_of(options: Options) -> Recipe:
     fields = {name: options[name] for name in RECIPE if name in options}
     fields["groups"] = tuple(_listed(fields.pop("group", ())))
     fields["optimizer_options"] = tuple(_listed(fields.pop("opt", ())))
+    if "batch_size" in fields:
+        fields["batch_size"], *more = batch_sizes(fields["batch_size"])
+        if more:
+            raise UsageError("--batch-size: several are compared by lrbench compare only")
     recipe = _valid(Recipe, fields)
     check_names(recipe)
     check_given(recipe, options)
@@ -160,7 +164,14 @@ def compare_spec(options: Options) -> CompareSpec:
     fields["lrs"] = learning_rates(fields.pop("lr", "auto"))
     if "time_budget" in fields:
         fields["time_budget_s"] = duration_s(fields.pop("time_budget"))
-    recipe = recipe_of(options)
+    if "budgets" in fields:
+        if "time_budget" in fields or "time_budget_s" in fields:
+            raise UsageError("--budgets and --time-budget set the length: give one of them")
+        epochs = fields.get("epochs", CompareSpec().epochs)
+        fields["budgets"] = budgets_of(fields["budgets"], epochs)
+    sizes = batch_sizes(options.get("batch_size", Recipe().batch_size))
+    recipe = recipe_of({**options, "batch_size": sizes[0]})
+    fields["batch_sizes"] = sizes if len(sizes) > 1 else ()
     find = fields.get("find", FindSpec()).model_copy(update={"recipe": recipe})
     return _valid(CompareSpec, {**fields, "recipe": recipe, "find": find})
 
@@ -194,6 +205,49 @@ def learning_rates(value: Any) -> tuple[float, ...]:
     if not found or not all(math.isfinite(lr) and lr > 0 for lr in found):
         raise UsageError(f"--lr {value}: a learning rate is a finite number above 0")
     return tuple(found)
+
+
+def budgets_of(value: Any, epochs: int) -> tuple[int, ...]:
+    """Numbers of epochs, rising, from shares of the whole training or from numbers.
+
+    >>> budgets_of("25%,50%,100%", 20), budgets_of([5, 10], 20)
+    ((5, 10, 20), (5, 10))
+
+    Raises:
+        UsageError: something else, or a share of less than an epoch.
+    """
+    found = set()
+    for part in _listed(value.split(",") if isinstance(value, str) else value):
+        text = str(part).strip()
+        try:
+            exact = epochs * float(text[:-1]) / 100 if text.endswith("%") else float(text)
+            whole = int(exact + 0.5)
+        except (ValueError, OverflowError, TypeError):
+            raise UsageError(
+                f"--budgets {value}: give shares such as 25%,50%,100%, or numbers of epochs"
+            ) from None
+        if whole < 1 or (not text.endswith("%") and whole != exact):
+            raise UsageError(f"--budgets {text}: that is {exact:g} of an epoch; give whole ones")
+        found.add(whole)
+    return tuple(sorted(found))
+
+
+def batch_sizes(value: Any) -> tuple[int, ...]:
+    """
+    >>> batch_sizes(128), batch_sizes("64,128")
+    ((128,), (64, 128))
+
+    Raises:
+        UsageError: no whole numbers of at least 1.
+    """
+    parts = _listed(value.split(",") if isinstance(value, str) else value)
+    try:
+        found = tuple(dict.fromkeys(int(str(part).strip()) for part in parts))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1:
+        raise UsageError(f"--batch-size {value}: give whole numbers of at least 1")
+    return found
 
 
 def duration_s(text: Any) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 from lrbench.errors import MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.experiment import CompareSpec, TrialSpec
-from lrbench.plan import Plan, plan
+from lrbench.plan import Plan, StepsPerEpoch, plan
 from lrbench.records import Record
 from lrbench.schedules import parse
 from lrbench.store import RunDir
@@ -53,7 +53,7 @@ def run_comparison(
     `Planned` whose stage is `done`.
     """
     execute = EXECUTORS.get(executor, option="--executor").make
-    steps_per_epoch = bench.tuning_task.steps_per_epoch
+    steps_per_epoch = steps_by_batch_size(spec, bench)
     run.write_manifest({**manifest(spec, bench), **about})
     while True:
         known = run.known()
@@ -68,6 +68,25 @@ def run_comparison(
                 yield Trained(trial, tuple(records))
         else:
             return
+
+
+def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
+    """Optimizer steps in an epoch, for each batch size of the comparison."""
+    recipes = {cell.recipe.batch_size: cell.recipe for cell in spec.cells}
+    return {size: bench.at(it).tuning_task.steps_per_epoch for size, it in recipes.items()}
+
+
+def written_steps(spec: CompareSpec, steps: StepsPerEpoch) -> int | StepsPerEpoch:
+    """As files say it: one number, unless there are several batch sizes."""
+    return steps if spec.batch_sizes else steps[spec.recipe.batch_size]
+
+
+def recorded_steps(manifest: Mapping[str, Any]) -> dict[int, int]:
+    """The same from a run's manifest."""
+    steps = manifest["steps_per_epoch"]
+    if isinstance(steps, int):
+        return {manifest["experiment"]["recipe"]["batch_size"]: steps}
+    return {int(size): count for size, count in steps.items()}
 
 
 def resolve(spec: CompareSpec, run: RunDir) -> CompareSpec:
@@ -139,50 +158,52 @@ def manifest(spec: CompareSpec, bench: Workbench) -> dict[str, Any]:
         "command": "compare",
         "experiment": spec.model_dump(mode="json"),
         "fingerprint": spec.fingerprint,
-        "steps_per_epoch": bench.tuning_task.steps_per_epoch,
+        "steps_per_epoch": written_steps(spec, steps_by_batch_size(spec, bench)),
         **bench.facts(),
     }
 
 
-def work(spec: CompareSpec, steps_per_epoch: int) -> dict[str, dict[str, int]]:
+def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, int]]:
     """Trials, steps and training samples of each stage of a comparison with nothing done yet.
 
     The range test counts with all its short trainings. Extensions of the grid are not in it:
     whether they come is only known after tuning.
     """
+    from lrbench.rangetest.find import VERIFY_LRS
+
     tuned = sum(parse(name).fixed_lr is None for name in spec.schedules)
     points = spec.lr_points if spec.auto else len(spec.lrs)
     tuning = points * tuned * spec.tuning_seeds if points > 1 else 0
-    trial_steps = spec.epochs * steps_per_epoch
     finals = spec.seeds * len(spec.schedules)
-    from lrbench.rangetest.find import VERIFY_LRS
-
-    find = spec.range_test
+    find = spec.find
     verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) * find.verify_steps
-    stages = {
-        "find": (len(find.seeds), len(find.seeds) * find.points + verifying)
-        if spec.auto
-        else (0, 0),
-        "tune": (tuning, tuning * trial_steps),
-        "final": (finals, finals * trial_steps),
-    }
-    return {
-        stage: {"trials": trials, "steps": steps, "images": steps * spec.recipe.batch_size}
-        for stage, (trials, steps) in stages.items()
-    }
+    stages = {stage: {"trials": 0, "steps": 0, "images": 0} for stage in ("find", "tune", "final")}
+
+    def count(stage: str, trials: int, steps: int, batch_size: int) -> None:
+        for key, amount in (("trials", trials), ("steps", steps), ("images", steps * batch_size)):
+            stages[stage][key] += amount
+
+    for size in {cell.recipe.batch_size for cell in spec.cells} if spec.auto else ():
+        count("find", len(find.seeds), len(find.seeds) * find.points + verifying, size)
+    for cell in spec.cells:
+        size = cell.recipe.batch_size
+        trial_steps = cell.epochs * steps_per_epoch[size]
+        count("tune", tuning, tuning * trial_steps, size)
+        count("final", finals, finals * trial_steps, size)
+    return stages
 
 
 # Evaluation and bookkeeping on top of the training steps, from full runs on CPU.
 OVERHEAD = 1.2
 
 
-def estimate_s(spec: CompareSpec, steps_per_epoch: int, step_s: float) -> float:
+def estimate_s(spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float) -> float:
     """Seconds that the whole plan will take, from the time of one training step."""
     steps = sum(stage["steps"] for stage in work(spec, steps_per_epoch).values())
     return OVERHEAD * steps * step_s
 
 
-def fit(spec: CompareSpec, steps_per_epoch: int, step_s: float) -> CompareSpec:
+def fit(spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float) -> CompareSpec:
     """The largest plan within the time budget: as many epochs as fit, fewer seeds and learning
     rates only where one epoch would not fit.
 
@@ -217,4 +238,4 @@ def sized(spec: CompareSpec, run: RunDir, bench: Workbench) -> CompareSpec:
         return spec
     if run.manifest() is not None:
         return spec
-    return fit(spec, bench.tuning_task.steps_per_epoch, bench.step_s())
+    return fit(spec, steps_by_batch_size(spec, bench), bench.step_s())

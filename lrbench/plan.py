@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, Literal, get_args
 
 from lrbench.errors import NoLearningRate, Notice, Topic
-from lrbench.experiment import CompareSpec, FindSpec, TrialSpec
+from lrbench.experiment import Cell, CompareSpec, FindSpec, TrialSpec
 from lrbench.records import History
-from lrbench.schedules import parse
+from lrbench.schedules import parse, stretched
 
 MAX_EXTENSIONS = 2
+Stage = Literal["find", "tune", "final", "done"]
+StepsPerEpoch = Mapping[int, int]
+"""Optimizer steps in an epoch, by batch size."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +24,11 @@ class Plan:
     """What to do next, and what is settled by now.
 
     `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
-    `trials` those of them that are to be trained next.
+    `trials` those of them that are to be trained next. `chosen` is by schedule; with several
+    cells, that of the first.
     """
 
-    stage: Literal["find", "tune", "final", "done"]
+    stage: Stage
     find: FindSpec | None = None
     trials: tuple[TrialSpec, ...] = ()
     grid: tuple[float, ...] = ()
@@ -37,18 +42,45 @@ def plan(
     spec: CompareSpec,
     histories: Mapping[str, History],
     finds: Mapping[str, Mapping[str, Any]],
-    steps_per_epoch: int,
+    steps_per_epoch: StepsPerEpoch,
 ) -> Plan:
     """The next stage of a comparison: range test, tuning, up to two extensions of the grid,
-    final seeds; no trials when nothing is left.
+    final seeds; no trials when nothing is left. A stage is done for every cell before the next
+    begins for any.
 
     Raises:
-        NoLearningRate: the range test found none that it could defend.
+        NoLearningRate: a range test found none that it could defend.
     """
-    grid = first_grid(spec, finds.get(spec.range_test.id))
+    plans = [
+        _cell_plan(_Bench(spec, cell, steps_per_epoch[cell.recipe.batch_size]), histories, finds)
+        for cell in spec.cells
+    ]
+    stage = min((each.stage for each in plans), key=get_args(Stage).index)
+    return Plan(
+        stage,
+        find=next((each.find for each in plans if each.find is not None), None),
+        trials=_joined(each.trials for each in plans if each.stage == stage),
+        grid=plans[0].grid,
+        chosen=plans[0].chosen,
+        tuning=_joined(each.tuning for each in plans),
+        finals=_joined(each.finals for each in plans),
+        notices=tuple(chain.from_iterable(each.notices for each in plans)),
+    )
+
+
+def _joined(parts: Iterable[tuple[TrialSpec, ...]]) -> tuple[TrialSpec, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(parts)))
+
+
+def _cell_plan(
+    bench: _Bench, histories: Mapping[str, History], finds: Mapping[str, Mapping[str, Any]]
+) -> Plan:
+    spec = bench.spec
+    range_test = spec.range_test(bench.cell.recipe)
+    grid = first_grid(spec, finds.get(range_test.id))
     if not grid:
-        return Plan("find", find=spec.range_test)
-    bench = _Bench(spec, steps_per_epoch, centre=grid[len(grid) // 2])
+        return Plan("find", find=range_test)
+    bench = replace(bench, centre=grid[len(grid) // 2])
     for extensions in range(MAX_EXTENSIONS + 1):
         tuning = bench.tuning(grid)
         missing = _missing(tuning, histories)
@@ -96,31 +128,47 @@ def tidy(value: float, digits: int = 12) -> float:
 
 @dataclass(frozen=True)
 class _Bench:
-    """What all trials of a comparison share. Absolute LRs of parameter groups hold at `centre`."""
+    """What all trials of a cell share. Absolute LRs of parameter groups hold at `centre`."""
 
     spec: CompareSpec
+    cell: Cell
     steps_per_epoch: int
-    centre: float
+    centre: float | None = None
 
     def trial(
         self, schedule: str, lr: float, seed: int, stage: Literal["tune", "final"]
     ) -> TrialSpec:
+        recipe, share = self.cell.recipe, self.cell.stretch
+        same = share is None or stretched(parse(schedule), share) == parse(schedule)
         return TrialSpec(
-            recipe=self.spec.recipe,
+            recipe=recipe,
             schedule=schedule,
             lr=lr,
             seed=seed,
             stage=stage,
-            epochs=self.spec.epochs,
-            lr_reference=self.centre if self.spec.recipe.groups else None,
+            epochs=self.cell.epochs,
+            lr_reference=self.centre if recipe.groups else None,
+            stretch=None if same and not recipe.groups else share,
         )
+
+    @property
+    def where(self) -> str:
+        """Which of several cells, in words."""
+        parts = []
+        if self.spec.budgets:
+            parts.append(f"epochs {self.cell.epochs}")
+        if self.spec.batch_sizes:
+            parts.append(f"batch {self.cell.recipe.batch_size}")
+        return f"{', '.join(parts)}: " if parts else ""
 
     def base_lr(self, schedule: str, peak: float) -> float:
         """The base LR at which the schedule's highest LR is `peak`; its own where it names one."""
         parsed = parse(schedule)
         if parsed.fixed_lr is not None:
             return parsed.fixed_lr
-        ratio = parsed.peak(self.spec.epochs * self.steps_per_epoch, self.steps_per_epoch)
+        if self.cell.stretch is not None:
+            parsed = stretched(parsed, self.cell.stretch)
+        ratio = parsed.peak(self.cell.epochs * self.steps_per_epoch, self.steps_per_epoch)
         return peak if math.isclose(ratio, 1.0, rel_tol=1e-9) else tidy(peak / ratio)
 
     def tuning(self, grid: Sequence[float]) -> tuple[TrialSpec, ...]:
@@ -200,15 +248,15 @@ def _extended(
 def _edge_notices(
     bench: _Bench, grid: Sequence[float], chosen: Mapping[str, float]
 ) -> Iterator[Notice]:
-    words = {"low": ("lowest", "below"), "high": ("highest", "above")}
-    for schedule, lr in chosen.items():
-        side = bench.edge(schedule, grid, lr)
-        if side:
-            end, beyond = words[side]
+    words = {"low": ("lowest", "below", min(grid)), "high": ("highest", "above", max(grid))}
+    for side, (end, beyond, lr) in words.items():
+        names = [name for name in chosen if bench.edge(name, grid, chosen[name]) == side]
+        if names:
             yield Notice(
                 Topic.EDGE_OF_GRID,
-                f"the best LR of {schedule} is the {end} that was tried ({lr:g})",
-                f"its optimum may lie {beyond}: widen the grid with --lr",
+                f"{bench.where}the best LR of {', '.join(names)} is the {end} that was tried "
+                f"({lr:g})",
+                f"the optimum may lie {beyond}: widen the grid with --lr",
             )
 
 

@@ -12,7 +12,8 @@ from lrbench.experiment import TUNING_SEED, CompareSpec, TrialSpec
 from lrbench.plan import Plan, log_grid, plan
 from lrbench.records import EpochRecord, History, TrialEnd
 
-STEPS = 28
+EPOCH = 28
+STEPS = {128: EPOCH}
 Score = Callable[[TrialSpec], float | None]
 
 
@@ -26,7 +27,7 @@ def trained(trial: TrialSpec, accuracy: float | None) -> History:
     """A history that ended with this validation accuracy; diverged if there is none."""
     if accuracy is None:
         return History(trial, end=TrialEnd(trial.id, "diverged", "nan", start_loss=2.3))
-    epoch = EpochRecord(trial.id, 1, STEPS, 0.1, 0.1, 1.0, 0.5, 1 - accuracy, accuracy, 1.0, 1e3)
+    epoch = EpochRecord(trial.id, 1, EPOCH, 0.1, 0.1, 1.0, 0.5, 1 - accuracy, accuracy, 1.0, 1e3)
     return History(trial, (epoch,), end=TrialEnd(trial.id, "done", epochs=1))
 
 
@@ -35,7 +36,7 @@ def run(
 ) -> tuple[list[Plan], dict[str, History]]:
     """Follow the plan to its end, scoring each trial by a formula."""
     known: dict[str, History] = {}
-    finds = {asked.range_test.id: {"lr": lr, "reasons": ["flat"]}}
+    finds = {asked.range_test(asked.recipe).id: {"lr": lr, "reasons": ["flat"]}}
     stages = []
     while True:
         stages.append(plan(asked, known, finds, STEPS))
@@ -55,8 +56,8 @@ def best_at(lr: float) -> Score:
 def test_the_range_test_comes_first_and_sets_the_centre() -> None:
     asked = spec(lrs=(), lr_points=3)
     first = plan(asked, {}, {}, STEPS)
-    assert first.stage == "find" and first.find == asked.range_test
-    second = plan(asked, {}, {asked.range_test.id: {"lr": 0.0812}}, STEPS)
+    assert first.stage == "find" and first.find == asked.range_test(asked.recipe)
+    second = plan(asked, {}, {asked.range_test(asked.recipe).id: {"lr": 0.0812}}, STEPS)
     assert sorted({trial.lr for trial in second.trials}) == [0.0405, 0.081, 0.162]
 
 
@@ -64,7 +65,7 @@ def test_without_a_defended_lr_it_says_what_to_try() -> None:
     asked = spec(lrs=())
     answer = {"lr": None, "reasons": ["flat"], "rules": {"steepest": 0.03}}
     with pytest.raises(NoLearningRate, match=r"flat.*try --lr 0\.03"):
-        plan(asked, {}, {asked.range_test.id: answer}, STEPS)
+        plan(asked, {}, {asked.range_test(asked.recipe).id: answer}, STEPS)
 
 
 def test_each_schedule_gets_the_same_learning_rates_and_the_finals_the_same_seeds() -> None:
@@ -113,7 +114,8 @@ def test_a_best_lr_on_the_edge_adds_points_for_every_schedule_at_most_twice() ->
 def test_learning_rates_that_were_named_are_not_extended_but_flagged() -> None:
     stages, known = run(spec(), lambda trial: trial.lr)
     assert {h.spec.lr for h in known.values()} == {0.05, 0.1, 0.2}
-    assert len(stages[-1].notices) == 2
+    assert len(stages[-1].notices) == 1
+    assert "the best LR of constant, cosine is the highest" in str(stages[-1].notices[0])
 
 
 def test_a_diverged_trial_is_not_chosen() -> None:
@@ -182,7 +184,7 @@ def test_a_schedule_whose_peak_is_not_its_base_lr_is_compared_at_equal_peaks() -
 
     noam = parse("noam(d=512, warmup=10%)")
     peaks = [
-        max(noam.table(lr=trial.lr, steps=2 * STEPS, steps_per_epoch=STEPS))
+        max(noam.table(lr=trial.lr, steps=2 * EPOCH, steps_per_epoch=EPOCH))
         for trial in first.trials
         if trial.schedule.startswith("noam")
     ]
@@ -192,3 +194,47 @@ def test_a_schedule_whose_peak_is_not_its_base_lr_is_compared_at_equal_peaks() -
 def test_the_grid_is_tidy() -> None:
     assert log_grid(0.1, 5, 2) == (0.025, 0.05, 0.1, 0.2, 0.4)
     assert log_grid(0.03, 4, 3) == pytest.approx((0.03 / 9, 0.01, 0.03, 0.09))
+
+
+def test_every_budget_is_tuned_and_trained_for_itself() -> None:
+    asked = spec(budgets=(1, 2, 4), epochs=4, seeds=2, schedules=("step(2ep)", "cosine"))
+    stages, known = run(asked, lambda trial: best_at(0.05 * trial.epochs)(trial))
+    assert [stage.stage for stage in stages] == ["tune", "final", "done"]
+    for epochs in (1, 2, 4):
+        mine = [h.spec for h in known.values() if h.spec.epochs == epochs]
+        assert len([t for t in mine if t.stage == "tune"]) == 3 * 2 * 2
+        assert {t.lr for t in mine if t.stage == "final"} == {0.05 * epochs}
+    at_one = [h.spec for h in known.values() if h.spec.epochs == 1]
+    assert {t.stretch for t in at_one if t.schedule == "step(2ep)"} == {0.25}
+    assert {t.stretch for t in at_one if t.schedule == "cosine"} == {None}
+    assert {str(t.trained(t.schedule)) for t in at_one if t.stretch} == {"step(0.5ep)"}
+
+
+def test_the_whole_budget_is_the_ordinary_run() -> None:
+    _, plain = run(spec(epochs=4), best_at(0.1))
+    stages, _ = run(spec(epochs=4, budgets=(2, 4)), best_at(0.1))
+    assert {trial.id for trial in stages[-1].finals} > {
+        h.spec.id for h in plain.values() if h.spec.stage == "final"
+    }
+
+
+def test_budgets_and_batch_sizes_may_be_added_to_a_run() -> None:
+    small = spec(epochs=4)
+    grown = spec(epochs=4, budgets=(2,)).grown_from(small)
+    assert grown.budgets == (2, 4)
+    assert spec(epochs=4).grown_from(grown).budgets == (2, 4)
+    assert spec(batch_sizes=(64, 128)).grown_from(spec()).batch_sizes == (64, 128)
+
+
+def test_each_batch_size_has_a_range_test_of_its_own() -> None:
+    asked = spec(lrs=(), lr_points=3, batch_sizes=(64, 128))
+    steps = {64: 2 * EPOCH, 128: EPOCH}
+    finds = [asked.range_test(asked.recipe_at(size)) for size in (64, 128)]
+    assert finds[0].id != finds[1].id
+    first = plan(asked, {}, {}, steps)
+    assert first.find == finds[0]
+    second = plan(asked, {}, {finds[0].id: {"lr": 0.05}}, steps)
+    assert second.stage == "find" and second.find == finds[1]
+    third = plan(asked, {}, {finds[0].id: {"lr": 0.05}, finds[1].id: {"lr": 0.1}}, steps)
+    assert {t.lr for t in third.trials if t.recipe.batch_size == 64} == {0.025, 0.05, 0.1}
+    assert {t.lr for t in third.trials if t.recipe.batch_size == 128} == {0.05, 0.1, 0.2}

@@ -37,6 +37,7 @@ TRIAL_TYPES = {
     "train_accuracy": "float64",
     "start_loss": "float64",
     AREA: "float64",
+    "batch_size": "int64",
 }
 EPOCH_TYPES = {
     "trial": "object",
@@ -55,6 +56,7 @@ EPOCH_TYPES = {
     "throughput_img_s": "float64",
     "stage": "object",
     "budget": "int64",
+    "batch_size": "int64",
 }
 STEP_TYPES = {
     "trial": "object",
@@ -78,15 +80,23 @@ def frame(rows: Iterable[Mapping[str, Any]], types: Mapping[str, str]) -> DataFr
     return pd.DataFrame(columns)
 
 
+def completed(trials: DataFrame) -> DataFrame:
+    """A frame like `trials.csv` with every column: those that it lacks are missing values, and one
+    batch size for all is as good as any."""
+    whole = trials.reindex(columns=list(TRIAL_TYPES))
+    return whole.fillna({"batch_size": 0}).astype({"batch_size": "int64"})
+
+
 def in_order(histories: Iterable[History], question: Question) -> list[History]:
-    """Tuning before finals, schedules as they were named, then budget, LR and seed: an order that
-    does not tell in which order trials ran."""
+    """Tuning before finals, schedules as they were named, then batch size, budget, LR and seed: an
+    order that does not tell in which order trials ran."""
     places = {name: place for place, name in enumerate(question.schedules)}
 
     def key(history: History) -> tuple[Any, ...]:
         spec = history.spec
         place = places.get(spec.schedule, len(places))
-        return spec.stage == "final", place, spec.schedule, spec.epochs, spec.lr, spec.seed
+        cell = (spec.recipe.batch_size, spec.epochs)
+        return spec.stage == "final", place, spec.schedule, cell, spec.lr, spec.seed
 
     return sorted(histories, key=key)
 
@@ -148,6 +158,7 @@ def _naming(history: History) -> dict[str, Any]:
         "stage": spec.stage,
         "schedule": spec.schedule,
         "budget": spec.epochs,
+        "batch_size": spec.recipe.batch_size,
         "lr": spec.lr,
         "seed": spec.seed,
     }

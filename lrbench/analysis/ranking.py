@@ -1,4 +1,4 @@
-"""The ranking as a frame: a row for each schedule and budget, best first."""
+"""The ranking as a frame: a row for each schedule, budget and batch size, best first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.frames import TRIAL_TYPES, frame
+from lrbench.analysis.frames import completed, frame
 from lrbench.analysis.pairs import Floats, mean_interval
 from lrbench.analysis.power import seeds_needed
 from lrbench.analysis.question import Question, direction
@@ -47,23 +47,26 @@ RANKING_TYPES = {
     "throughput_img_s": "float64",
     "generalisation_gap": "float64",
     "seeds_needed": "Int64",
+    "batch_size": "int64",
 }
 
 
 def rank(trials: DataFrame, question: Question) -> DataFrame:
-    """A row for each schedule and budget, best first, from a frame like `trials.csv`.
+    """A row for each schedule, budget and batch size, best first, from a frame like `trials.csv`.
 
     Columns that the frame lacks count as missing. Intervals are t intervals at the question's
     confidence; `diff_to_best` is this row less the best-ranked one, over the seeds that both have,
     and its interval is not corrected for looking at many; `p_adjusted` is, by Holm over all pairs.
     """
-    trials = trials.reindex(columns=list(TRIAL_TYPES))
+    trials = completed(trials)
     return ranking_frame(standings(trials, question), trials, question)
 
 
 def ranking_frame(found: Sequence[Standing], trials: DataFrame, question: Question) -> DataFrame:
     columns = {name: trials[name].to_numpy() for name in trials.columns}
-    by_name = {(grid.schedule, grid.budget): grid for grid in grids(trials, question)}
+    by_name = {
+        (grid.schedule, grid.budget, grid.batch_size): grid for grid in grids(trials, question)
+    }
     return frame(
         (row for standing in found for row in _ranking_rows(standing, columns, by_name, question)),
         RANKING_TYPES,
@@ -71,7 +74,10 @@ def ranking_frame(found: Sequence[Standing], trials: DataFrame, question: Questi
 
 
 def _ranking_rows(
-    standing: Standing, columns: Columns, by_name: dict[tuple[str, int], Grid], question: Question
+    standing: Standing,
+    columns: Columns,
+    by_name: dict[tuple[str, int, int], Grid],
+    question: Question,
 ) -> list[dict[str, Any]]:
     means = means_of(standing.values)
     ranks = _ranks(means, standing.failed)
@@ -81,13 +87,14 @@ def _ranking_rows(
             "group": standing.letters[place] or None,
             "schedule": name,
             "budget": standing.budget,
+            "batch_size": standing.batch_size,
             "lr": standing.lrs[place],
             "failed": standing.failed[place],
             "metric": standing.metric,
             **_value_cells(standing, place),
             **_difference_cells(standing, place, question),
             **_other_cells(standing, place, columns),
-            **_sensitivity_cells(by_name.get((name, standing.budget))),
+            **_sensitivity_cells(by_name.get((name, standing.budget, standing.batch_size))),
         }
         for place, name in enumerate(standing.names)
     ]

@@ -26,6 +26,7 @@ REFERENCE_TYPES = {
     "diff_ci_high": "float64",
     "p_adjusted": "float64",
     "verdict": "object",
+    "batch_size": "int64",
 }
 
 
@@ -50,6 +51,7 @@ def _reference_rows(standing: Standing, base: int, question: Question) -> list[d
         {
             "schedule": name,
             "budget": standing.budget,
+            "batch_size": standing.batch_size,
             "reference": question.reference,
             "n": int(pairs.n[place, base]),
             "diff": pairs.mean[place, base],

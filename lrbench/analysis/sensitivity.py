@@ -11,6 +11,7 @@ import numpy as np
 from lrbench.analysis.frames import frame
 from lrbench.analysis.pairs import Bools, Floats
 from lrbench.analysis.question import Question
+from lrbench.analysis.standing import in_cell
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,18 +24,20 @@ SENSITIVITY_TYPES = {
     "failed": "int64",
     "val_accuracy_mean": "float64",
     "val_loss_mean": "float64",
+    "batch_size": "int64",
 }
 WIDTH_POINTS = 0.01
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A schedule's learning rates at one budget, rising; means over the trials that ended well,
-    NaN where none did. `loss` is capped at the loss of the untrained model, which is also what a
-    trial that diverged counts with; `start_loss` is that cap."""
+    """A schedule's learning rates at one budget and batch size, rising; means over the trials that
+    ended well, NaN where none did. `capped` is the loss capped at that of the untrained model,
+    which is also what a trial that diverged counts with."""
 
     schedule: str
     budget: int
+    batch_size: int
     lrs: Floats
     n: Floats
     failed: Floats
@@ -44,26 +47,28 @@ class Grid:
 
 
 def grids(trials: DataFrame, question: Question) -> list[Grid]:
-    """The grid of each schedule and budget: its tuning trials, or its finals where none were
-    tuned. The loss at initialisation is the median over the trials that recorded one, and
+    """The grid of each schedule, budget and batch size: its tuning trials, or its finals where none
+    were tuned. The loss at initialisation is the median over the trials that recorded one, and
     log(classes) where none did."""
     columns = {name: trials[name].to_numpy() for name in trials.columns}
     ended = trials["status"].notna().to_numpy()
     starts = columns["start_loss"][np.isfinite(columns["start_loss"])]
     classes = question.classes or 0
     start = float(np.median(starts)) if len(starts) else math.log(classes) if classes else math.nan
-    keys = dict.fromkeys(zip(columns["schedule"], columns["budget"], strict=True))
+    names = ("schedule", "budget", "batch_size")
+    keys = dict.fromkeys(zip(*(columns[name] for name in names), strict=True))
     found = []
-    for schedule, budget in keys:
-        mine = ended & (columns["schedule"] == schedule) & (columns["budget"] == budget)
+    for schedule, budget, batch_size in keys:
+        mine = ended & (columns["schedule"] == schedule) & in_cell(columns, budget, batch_size)
         tuned = mine & (columns["stage"] == "tune")
         rows = tuned if tuned.any() else mine
         if rows.any():
-            found.append(_grid(str(schedule), int(budget), columns, rows, start))
+            cell = (str(schedule), int(budget), int(batch_size))
+            found.append(_grid(cell, columns, rows, start))
     return found
 
 
-def _grid(schedule: str, budget: int, columns: dict[str, Any], rows: Bools, start: float) -> Grid:
+def _grid(cell: tuple[str, int, int], columns: dict[str, Any], rows: Bools, start: float) -> Grid:
     lrs = np.unique(columns["lr"][rows])
     done = rows & (columns["status"] == "done")
     points = [(rows & (columns["lr"] == lr), done & (columns["lr"] == lr)) for lr in lrs]
@@ -71,8 +76,7 @@ def _grid(schedule: str, budget: int, columns: dict[str, Any], rows: Bools, star
     failed = np.array([there.sum() for there, _ in points], dtype=float) - n
     losses = np.fmin(np.where(done, columns["val_loss"], np.nan), start)
     return Grid(
-        schedule,
-        budget,
+        *cell,
         lrs,
         n,
         failed,
@@ -111,7 +115,7 @@ def width_within_a_point(grid: Grid) -> float:
 
 
 def sensitivity_frame(trials: DataFrame, question: Question) -> DataFrame:
-    """One row per schedule, budget and learning rate."""
+    """One row per schedule, budget, batch size and learning rate."""
     return frame(
         (
             {
@@ -122,6 +126,7 @@ def sensitivity_frame(trials: DataFrame, question: Question) -> DataFrame:
                 "failed": int(grid.failed[place]),
                 "val_accuracy_mean": grid.accuracy[place],
                 "val_loss_mean": grid.val_loss[place],
+                "batch_size": grid.batch_size,
             }
             for grid in grids(trials, question)
             for place, lr in enumerate(grid.lrs)

@@ -1,4 +1,5 @@
-"""Who is ahead, and who cannot be told apart: the statistics of the final trials of a budget."""
+"""Who is ahead, and who cannot be told apart: the statistics of the final trials of a cell, that is
+of one budget and one batch size."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.analysis.frames import TRIAL_TYPES
+from lrbench.analysis.frames import completed
 from lrbench.analysis.pairs import Bools, Floats, Pairs, compare_pairs, holm_all_pairs
 from lrbench.analysis.question import MetricName, Question, direction, is_accuracy
 
@@ -22,7 +23,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """The schedules of one budget, best first.
+    """The schedules of one budget and batch size, best first.
 
     `values` is seeds x schedules, NaN where a seed has no usable value; `failed` counts the final
     trials that ended without one. `letters` names the group of each schedule; it is empty where
@@ -31,6 +32,7 @@ class Standing:
     """
 
     budget: int
+    batch_size: int
     metric: MetricName
     confidence: float
     floor: float
@@ -69,20 +71,38 @@ def usable_metric(trials: DataFrame, question: Question) -> MetricName:
 
 
 def standings(trials: DataFrame, question: Question) -> list[Standing]:
-    """One standing for each budget, the largest first."""
-    trials = trials.reindex(columns=list(TRIAL_TYPES))
+    """One standing for each cell: the smallest batch first, and the largest budget of each."""
+    trials = completed(trials)
     metric = usable_metric(trials, question)
     columns = {name: trials[name].to_numpy() for name in trials.columns}
     finals = (columns["stage"] == "final") & trials["status"].notna().to_numpy()
-    budgets = sorted({int(budget) for budget in columns["budget"][finals]}, reverse=True)
+    cells = {
+        (int(batch_size), int(budget))
+        for batch_size, budget in zip(
+            columns["batch_size"][finals], columns["budget"][finals], strict=True
+        )
+    }
     return [
-        _standing(budget, metric, columns, finals & (columns["budget"] == budget), question)
-        for budget in budgets
+        _standing(
+            budget,
+            batch_size,
+            metric,
+            columns,
+            finals & in_cell(columns, budget, batch_size),
+            question,
+        )
+        for batch_size, budget in sorted(cells, key=lambda cell: (cell[0], -cell[1]))
     ]
+
+
+def in_cell(columns: Any, budget: int, batch_size: int) -> Any:
+    """Which rows are of that budget and batch size: of a frame, or of its columns."""
+    return (columns["budget"] == budget) & (columns["batch_size"] == batch_size)
 
 
 def _standing(
     budget: int,
+    batch_size: int,
     metric: MetricName,
     columns: Columns,
     finals: Bools,
@@ -107,6 +127,7 @@ def _standing(
     adjusted = holm_all_pairs(np.where(sound[:, None] & sound[None, :], pairs.p, np.nan))
     return Standing(
         budget,
+        batch_size,
         metric,
         question.confidence,
         floor,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
+from lrbench.analysis.frames import completed, epochs_frame, in_order, steps_frame, trials_frame
 from lrbench.analysis.power import Power, power_facts
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.ranking import ranking_frame
 from lrbench.analysis.reference import against_reference
 from lrbench.analysis.sensitivity import sensitivity_frame
-from lrbench.analysis.standing import Standing, standings
+from lrbench.analysis.standing import Standing, in_cell, standings
 from lrbench.analysis.target import default_target
 from lrbench.analysis.words import listed, power_sentence, sentence, short
 from lrbench.errors import Notice, Topic
@@ -34,7 +34,8 @@ class Summary:
     """The frames of the run's files, and what they mean.
 
     `metric` is the one that ranks: the question's, or the loss where the task has no accuracy.
-    `best` is the best-ranked schedule of the largest budget, None before a final trial ended well;
+    `best` is the best-ranked schedule of the first standing (the largest budget of the smallest
+    batch), None before a final trial ended well;
     `winner` is the same where it is told apart from every other, and None in a tie. `chosen` is
     the LR that each schedule's finals were trained at. `reference` is empty without one.
     """
@@ -81,6 +82,7 @@ def summary_of(
     target: float | None = None,
 ) -> Summary:
     """The same from the frames."""
+    trials = completed(trials)
     found = tuple(standings(trials, question))
     largest = found[0] if found else None
     powers = [power_facts(standing, question.alpha) for standing in found]
@@ -138,7 +140,7 @@ def _lucky_notices(standing: Standing, trials: DataFrame) -> Iterable[Notice]:
         tuned = trials[
             (trials["stage"] == "tune")
             & (trials["schedule"] == name)
-            & (trials["budget"] == standing.budget)
+            & in_cell(trials, standing.budget, standing.batch_size)
             & (trials["lr"] == lr)
         ]
         hoped, found = tuned[column].mean(), trials.loc[rows, column].mean()

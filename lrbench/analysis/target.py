@@ -15,14 +15,15 @@ SHARE_OF_BEST = 0.99
 def default_target(histories: Iterable[History]) -> float | None:
     """99 % of the best schedule's mean final validation accuracy, over the final trials that ended
     well; None where there is none yet."""
-    finals: dict[tuple[str, int], list[float]] = {}
+    finals: dict[tuple[str, int, int], list[float]] = {}
     for history in histories:
         spec, end = history.spec, history.end
         if spec.stage != "final" or end is None or end.status != "done" or not history.epochs:
             continue
         accuracy = history.epochs[-1].val_accuracy
         if accuracy is not None:
-            finals.setdefault((spec.schedule, spec.epochs), []).append(accuracy)
+            cell = (spec.schedule, spec.epochs, spec.recipe.batch_size)
+            finals.setdefault(cell, []).append(accuracy)
     means = [math.fsum(values) / len(values) for values in finals.values()]
     return SHARE_OF_BEST * max(means) if means else None
 

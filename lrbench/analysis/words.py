@@ -71,12 +71,22 @@ def _digits(size: float) -> int:
 
 
 def sentence(found: Sequence[Standing], question: Question) -> str:
-    """The answer to the question, one sentence for each budget."""
+    """The answer to the question, one part for each budget and batch size."""
     if not found:
         return "no final trial has ended yet"
     if len(found) == 1:
         return _answer(found[0], question)
-    return "; ".join(f"at {s.budget} epochs: {_answer(s, question)}" for s in found)
+    return "; ".join(f"{where(s, found)}: {_answer(s, question)}" for s in found)
+
+
+def where(standing: Standing, found: Sequence[Standing]) -> str:
+    """Which of several standings: by its budget, its batch size, or both."""
+    parts = []
+    if len({each.budget for each in found}) > 1:
+        parts.append(f"for {standing.budget} epoch{'s' * (standing.budget > 1)}")
+    if len({each.batch_size for each in found}) > 1:
+        parts.append(f"with batch {standing.batch_size}")
+    return " ".join(parts)
 
 
 def _answer(standing: Standing, question: Question) -> str:

@@ -12,7 +12,7 @@ from lrbench.cli import params as p
 from lrbench.cli.common import notify, reading
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.options import COMPARE, HOST, RECIPE, compare_spec, host_of, merged, to_toml
-from lrbench.pipeline import machine_notices, resolve, sized
+from lrbench.pipeline import machine_notices, resolve, sized, steps_by_batch_size
 
 ALLOWED = (*RECIPE, *HOST, *COMPARE)
 EPILOG = (
@@ -59,7 +59,7 @@ def compare(
         bench = Workbench(spec.recipe, host, progress)
         bench.open()
     spec = sized(spec, run, bench)
-    notices = steps.check_schedules(spec, bench.tuning_task.steps_per_epoch)
+    notices = steps.check_schedules(spec, steps_by_batch_size(spec, bench))
     if not (quiet or json):
         notify([*notices, *machine_notices(run, bench)])
     if dry_run:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,18 @@ from lrbench.cli.common import command_line, notify, run_path, stdout
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.experiment import CompareSpec
 from lrbench.options import compare_spec
-from lrbench.pipeline import Trained, estimate_s, run_comparison, work
-from lrbench.plan import Plan, plan
+from lrbench.pipeline import (
+    Trained,
+    estimate_s,
+    recorded_steps,
+    run_comparison,
+    steps_by_batch_size,
+    work,
+    written_steps,
+)
+from lrbench.plan import Plan, StepsPerEpoch, plan
 from lrbench.records import TrialEnd
-from lrbench.schedules import check, parse
+from lrbench.schedules import check, parse, stretched
 from lrbench.store import Known, RunDir
 
 if TYPE_CHECKING:
@@ -56,26 +65,42 @@ def check_early(spec: CompareSpec) -> None:
     train = train_size(spec.recipe.dataset)
     if train:
         kept = train - round(train * spec.recipe.val_fraction)
-        check_schedules(spec, kept // spec.recipe.batch_size)
+        sizes = {cell.recipe.batch_size for cell in spec.cells}
+        check_schedules(spec, {size: kept // size for size in sizes})
 
 
-def check_schedules(spec: CompareSpec, steps_per_epoch: int) -> list[Notice]:
+def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[Notice]:
     """What is to be said of the schedules before training.
 
     Raises:
-        UsageError: an LR that is negative, infinite or NaN; the message names the step.
+        UsageError: an LR that is negative, infinite or NaN, or a schedule that cannot be stretched
+            to a budget.
     """
-    notices = []
-    for name in spec.schedules:
-        schedule = parse(name)
+    notices = [*stretch_notices(spec)]
+    for name, cell in product(spec.schedules, spec.cells):
+        schedule = stretched(parse(name), cell.stretch) if cell.stretch else parse(name)
         lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
-        notices += check(schedule, lr, spec.epochs * steps_per_epoch, steps_per_epoch)
-    return notices
+        steps = steps_per_epoch[cell.recipe.batch_size]
+        notices += check(schedule, lr, cell.epochs * steps, steps)
+    return list(dict.fromkeys(notices))
+
+
+def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
+    """The schedules that are another spec on another budget."""
+    for name in spec.schedules:
+        specs = {
+            cell.epochs: str(stretched(parse(name), cell.stretch))
+            for cell in spec.cells
+            if cell.stretch
+        }
+        changed = [f"{text} (epochs: {epochs})" for epochs, text in specs.items() if text != name]
+        if changed:
+            yield Notice(Topic.STRETCHED, f"{name} is trained as {', '.join(changed)}")
 
 
 def show_plan(spec: CompareSpec, bench: Workbench, run: RunDir, *, json: bool) -> None:
     """Print what a run would do, in trials, steps, images and time; train nothing."""
-    steps_per_epoch = bench.tuning_task.steps_per_epoch
+    steps_per_epoch = steps_by_batch_size(spec, bench)
     stages = work(spec, steps_per_epoch)
     total = {
         key: sum(stage[key] for stage in stages.values()) for key in ("trials", "steps", "images")
@@ -86,7 +111,7 @@ def show_plan(spec: CompareSpec, bench: Workbench, run: RunDir, *, json: bool) -
         document = {
             "experiment": spec.model_dump(mode="json"),
             "run": str(run.path),
-            "steps_per_epoch": steps_per_epoch,
+            "steps_per_epoch": written_steps(spec, steps_per_epoch),
             "stages": stages,
             "total": total,
             "done_trials": done,
@@ -147,7 +172,7 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
     data = manifest.get("data", {})
     known = run.known()
     notices: tuple[Notice, ...] = ()
-    settled = plan(spec, known.histories, known.finds, manifest["steps_per_epoch"])
+    settled = plan(spec, known.histories, known.finds, recorded_steps(manifest))
     wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
     orphans = _orphans(spec, settled, known)
     if orphans:
@@ -169,7 +194,7 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
         test_size=data.get("test"),
         val_size=data.get("val"),
         classes=data.get("classes"),
-        notices=(*settled.notices, *notices),
+        notices=(*stretch_notices(spec), *settled.notices, *notices),
     )
     histories = [known.histories[name] for name in wanted if name in known.histories]
     return summarise(histories, question)
@@ -183,8 +208,8 @@ def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[str]:
         name
         for name, history in known.histories.items()
         if history.spec.stage == "final"
-        and history.spec.recipe == spec.recipe
-        and history.spec.epochs == spec.epochs
+        and history.spec.recipe in {cell.recipe for cell in spec.cells}
+        and history.spec.epochs in {cell.epochs for cell in spec.cells}
     ]
 
 
@@ -220,7 +245,7 @@ def winner_code(summary: Summary, spec: CompareSpec, run: RunDir) -> str:
         return ""
     from lrbench.schedules import code
 
-    steps_per_epoch = (run.manifest() or {})["steps_per_epoch"]
+    steps_per_epoch = recorded_steps(run.manifest() or {})[spec.recipe.batch_size]
     lr, steps = summary.chosen[summary.best], spec.epochs * steps_per_epoch
     lines = code(parse(summary.best), lr, steps, steps_per_epoch)
     return f"{GROUPS_NOTE}\n{lines}" if spec.recipe.groups else lines

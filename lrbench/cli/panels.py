@@ -70,7 +70,8 @@ OPTIMIZER = {
         float, "--weight-decay", default=_D.weight_decay, help="Weight decay."
     ),
     "batch_size": option(
-        int, "--batch-size", default=_D.batch_size, help="Images in a batch."
+        str, "--batch-size", default=_D.batch_size,
+        help="Images in a batch; compare takes several: 64,128.",
     ),
     "group": option(
         list[str], "--group",
@@ -113,6 +114,10 @@ COMPARISON = {
         int, "--tuning-seeds", help="Seeds over which an LR is chosen: 2; 1 without --epochs."
     ),
     "epochs": option(int, "--epochs", default="2", help="Of each trial."),
+    "budgets": option(
+        str, "--budgets",
+        help="Rank for several lengths of training, schedules stretched: 25%,50%,100% or epochs.",
+    ),
     "metric": option(
         str, "--metric", default="test_accuracy", help="Or test_loss, val_accuracy, val_loss."
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lrbench.records import CutRecord
-from lrbench.schedules import Bound, parse
+from lrbench.schedules import Bound
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,7 @@ class Clockwork:
     def of(trial: TrialSpec, groups: Sequence[GroupSpec], steps_per_epoch: int) -> Clockwork:
         total = trial.epochs * steps_per_epoch
         bounds = tuple(
-            parse(group.schedule or trial.schedule).bind(
+            trial.trained(group.schedule or trial.schedule).bind(
                 lr=group.lr(trial.lr, trial.lr_reference),
                 steps=total,
                 steps_per_epoch=steps_per_epoch,

@@ -29,7 +29,8 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
     """
     yield []
     try:
-        task = bench.final_task if trial.stage == "final" else bench.tuning_task
+        here = bench.at(trial.recipe)
+        task = here.final_task if trial.stage == "final" else here.tuning_task
         training = _opened(task, run, trial)
         records = train(task, training, record_steps=bench.host.record_steps)
         yield from _recorded(bench, run, training, records)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice, pairwise
 from pathlib import Path
@@ -59,6 +59,15 @@ class Workbench:
         from lrbench.optimizers import build
 
         build(self.recipe, self.tuning_task.model(0), lr=1.0)
+
+    def at(self, recipe: Recipe) -> Workbench:
+        """The same host and the same resident data under another recipe: the batch size may
+        differ, and all that the data does not depend on."""
+        if recipe == self.recipe:
+            return self
+        other = replace(self, recipe=recipe)
+        vars(other).update(device=self.device, data=self.data, _resident=self._resident)
+        return other
 
     @cached_property
     def device(self) -> torch.device:
@@ -123,7 +132,7 @@ class Workbench:
         """Run a range test: progress events, and its result last."""
         from lrbench.rangetest.find import find_events
 
-        return find_events(spec, self.tuning_task)
+        return find_events(spec, self.at(spec.recipe).tuning_task)
 
     def step_s(self, probes: int = 12) -> float:
         """Seconds for one training step, from a short probe: the median after a warm-up."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis import Summary
 from lrbench.analysis.question import is_accuracy
+from lrbench.analysis.standing import in_cell
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from rich.console import Group, RenderableType
     from rich.table import Table
-
-SEVERAL_BUDGETS = 2
 
 
 def answer(summary: Summary) -> Group:
@@ -48,28 +48,36 @@ def ranking_table(summary: Summary) -> Table:
     table.add_column("#", justify="right", overflow="fold")
     table.add_column("tie", overflow="fold")
     table.add_column("schedule", overflow="fold")
-    budgets = summary.ranking["budget"].nunique() >= SEVERAL_BUDGETS
-    if budgets:
-        table.add_column("epochs", justify="right", overflow="fold")
+    cells = _cell_columns(summary)
+    for title in cells.values():
+        table.add_column(title, justify="right", overflow="fold")
     table.add_column("LR", justify="right", overflow="fold")
     table.add_column(metric.replace("_", " "), justify="right", overflow="fold")
     table.add_column("vs the best", justify="right", overflow="fold")
     table.add_column("seeds", justify="right", overflow="fold")
     for row in _records(summary.ranking):
         first = row["rank"] == 1
-        cells = [
+        if first:
+            table.add_section()
+        texts = [
             str(row["rank"]),
             row["group"] or "·",
             _name(row["schedule"]),
-            *([str(row["budget"])] if budgets else []),
+            *(str(row[column]) for column in cells),
             f"{row['lr']:.3g}",
             _value(row["metric_mean"], _half(row, "ci"), metric),
             "" if row["diff_to_best"] == 0 and first else _difference(row, "diff_to_best", metric),
             _seeds(row),
         ]
-        table.add_row(*cells, style="bold" if first else None)
+        table.add_row(*texts, style="bold" if first else None)
     table.caption = _caption(summary)
     return table
+
+
+def _cell_columns(summary: Summary) -> dict[str, str]:
+    """Which columns tell several rankings apart, and their titles."""
+    titles = {"budget": "epochs", "batch_size": "batch"}
+    return {name: title for name, title in titles.items() if summary.ranking[name].nunique() > 1}
 
 
 def details_table(summary: Summary) -> Table:
@@ -80,7 +88,7 @@ def details_table(summary: Summary) -> Table:
     table.add_column("schedule", overflow="fold", vertical="bottom")
     for title in (*speed, "LR\ncost", "LR\nwidth", "worst\nseed", "gap", "img/s"):
         table.add_column(title, justify="right", overflow="fold")
-    for row in _records(summary.ranking):
+    for row in _records(_first_ranking(summary)):
         cells = [
             _number(row["lr_sensitivity"], ".2g"),
             _number(row["lr_width"], ".3gx"),
@@ -91,6 +99,13 @@ def details_table(summary: Summary) -> Table:
         table.add_row(_name(row["schedule"]), *(_speed(row) if accuracy else []), *cells)
     table.caption = _details_caption(summary)
     return table
+
+
+def _first_ranking(summary: Summary) -> DataFrame:
+    first = summary.standings[0]
+    rows = summary.ranking
+    kept: DataFrame = rows[in_cell(rows, first.budget, first.batch_size)]
+    return kept
 
 
 def _speed(row: dict[str, Any]) -> list[str]:
@@ -197,6 +212,8 @@ def _details_caption(summary: Summary) -> str:
         "LR width: ratio of the LRs within 1 point of the best",
         "gap: training less validation accuracy, points",
     ]
+    if len(summary.standings) > 1:
+        parts.append("all of it of the first ranking; ranking.csv has the others")
     return "; ".join(parts)
 
 

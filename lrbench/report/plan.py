@@ -18,7 +18,7 @@ def plan_table(
     stages: Mapping[str, Mapping[str, int]],
     total: Mapping[str, int],
     seconds: float,
-    steps_per_epoch: int,
+    steps_per_epoch: Mapping[int, int],
 ) -> Group:
     """A line for each schedule, a row for each stage, and the time that it all should take."""
     from rich.console import Group
@@ -34,9 +34,11 @@ def plan_table(
             numbers = [f"{counts[key]:,}" for key in ("trials", "steps", "images")]
             table.add_row(WORDS[stage], *numbers)
     recipe = spec.recipe
+    budgets = ", ".join(str(epochs) for epochs in sorted(spec.budgets or (spec.epochs,)))
+    batches = ", ".join(f"{size} ({steps} steps)" for size, steps in steps_per_epoch.items())
     head = (
-        f"{recipe.model} on {recipe.dataset}, {recipe.optimizer}, batch {recipe.batch_size}: "
-        f"epochs {spec.epochs}, of {steps_per_epoch} steps; final seeds {spec.seeds}"
+        f"{recipe.model} on {recipe.dataset}, {recipe.optimizer}; epochs: {budgets}; "
+        f"batch (an epoch): {batches}; tuning seeds: {spec.tuning_seeds}, final: {spec.seeds}"
     )
     names = "\n".join(f"  {name}" for name in spec.schedules)
     grid = (

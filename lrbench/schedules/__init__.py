@@ -19,6 +19,7 @@ from lrbench.schedules.code import code
 from lrbench.schedules.definitions import SCHEDULES, Curve, Definition, Family, Motion, register
 from lrbench.schedules.notices import check
 from lrbench.schedules.parse import parse
+from lrbench.schedules.stretch import stretched
 from lrbench.schedules.units import Clock, Length, Level, Moment
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bound", "Call", "Clock", "Curve", "Length", "Level", "Moment", "Motion", "Phases", "Repeat",
-    "Schedule", "catalogue", "check", "code", "parse", "register", "to_torch",
+    "Schedule", "catalogue", "check", "code", "parse", "register", "stretched", "to_torch",
 ]  # fmt: skip
 
 

@@ -60,4 +60,5 @@ def test_columns() -> None:
     frame = sensitivity_frame(trials_frame([], None), Question())
     assert list(frame.columns) == [
         "schedule", "budget", "lr", "n", "failed", "val_accuracy_mean", "val_loss_mean",
+        "batch_size",
     ]  # fmt: skip

@@ -117,8 +117,8 @@ def test_losses_are_no_points() -> None:
 def test_each_budget_has_its_sentence() -> None:
     trials = [*finals({"a": [0.9]}, epochs=2), *finals({"a": [0.95]}, epochs=4)]
     assert say(trials) == (
-        "at 4 epochs: a reached 95.00 % test accuracy (one seed); "
-        "at 2 epochs: a reached 90.00 % test accuracy (one seed)"
+        "for 4 epochs: a reached 95.00 % test accuracy (one seed); "
+        "for 2 epochs: a reached 90.00 % test accuracy (one seed)"
     )
 
 

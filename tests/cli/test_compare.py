@@ -339,3 +339,60 @@ def test_the_manifest_of_a_grown_run_repeats_all_of_it(tmp_path: Path) -> None:
     line = manifest["command_line"]
     assert "--schedule linear" in line and "--schedule cosine" in line
     assert "0.02,0.05,0.1,0.2" in line
+
+
+def test_budgets_and_batch_sizes_have_rankings_of_their_own(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "run"
+    options = [
+        "--epochs",
+        "2",
+        "--budgets",
+        "50%,100%",
+        "--batch-size",
+        "64,128",
+        "-s",
+        "step(1ep)",
+    ]
+    assert run([*SMALL, *options, "--lr", "0.05", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "step(1ep) is trained as step(0.5ep)" in said.err
+    ranking = table(out / "ranking.csv")
+    cells = [(row["batch_size"], row["budget"]) for row in ranking]
+    assert list(dict.fromkeys(cells)) == [("64", "2"), ("64", "1"), ("128", "2"), ("128", "1")]
+    assert len(ranking) == 4 * 3
+    trials = table(out / "trials.csv")
+    assert {(t["batch_size"], t["budget"], t["steps"]) for t in trials} == {
+        ("64", "2", "56"), ("64", "1", "28"), ("128", "2", "28"), ("128", "1", "14"),
+    }  # fmt: skip
+    assert {"budgets.png", "batch_sizes.png"} <= {p.name for p in (out / "plots").iterdir()}
+    short = [row for row in table(out / "epochs.csv") if row["budget"] == "1"]
+    ends = [float(row["lr_last"]) for row in short if row["schedule"] == "step(1ep)"]
+    assert ends == pytest.approx([0.005] * len(ends)) and ends
+    assert json.loads((out / "manifest.json").read_text())["steps_per_epoch"] == {
+        "64": 28,
+        "128": 14,
+    }
+    capsys.readouterr()
+    assert run(["report", str(out), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["ranking"]) == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--budgets", "0.1%"], "--budgets 0.1%: that is 0.002 of an epoch"),
+        (["--budgets", "x"], "--budgets x: give shares"),
+        (["--budgets", "1.5"], "--budgets 1.5: that is 1.5 of an epoch"),
+        (["--budgets", "50%", "-s", "StepLR(step_size=1)"], "--budgets: StepLR counts the epochs"),
+        (["--budgets", "50%", "--time-budget", "1m"], "--budgets and --time-budget"),
+        (["--batch-size", "64,x"], "--batch-size 64,x: give whole numbers"),
+        (["--batch-size", "0"], "--batch-size 0: give whole numbers"),
+    ],
+)
+def test_wrong_budgets_and_batch_sizes_are_one_line(
+    tmp_path: Path, capsys: Any, options: list[str], words: str
+) -> None:
+    assert run([*SMALL, "--epochs", "2", *options, "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert words in said and "\n" not in said
+    assert not (tmp_path / "run").exists()

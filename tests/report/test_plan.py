@@ -10,14 +10,16 @@ from lrbench.report.plan import plan_table
 
 
 def test_it_counts_and_fits_80_columns() -> None:
-    spec = CompareSpec(schedules=("constant", "cosine"), lrs=(0.1, 0.2), epochs=3, seeds=4)
-    stages = work(spec, 28)
+    spec = CompareSpec(
+        schedules=("constant", "cosine"), lrs=(0.1, 0.2), epochs=3, seeds=4, tuning_seeds=1
+    )
+    stages = work(spec, {128: 28})
     assert stages["tune"] == {"trials": 4, "steps": 4 * 84, "images": 4 * 84 * 128}
     assert stages["final"]["trials"] == 8 and stages["find"]["trials"] == 0
     total = {key: sum(s[key] for s in stages.values()) for key in ("trials", "steps", "images")}
     console = Console(width=80, no_color=True)
     with console.capture() as capture:
-        console.print(plan_table(spec, stages, total, 200.0, 28))
+        console.print(plan_table(spec, stages, total, 200.0, {128: 28}))
     text = capture.get()
     assert "129,024" in text and "3 min 20 s" in text and "0.1, 0.2" in text
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -27,18 +29,18 @@ def test_a_schedule_that_names_its_lr_is_not_tuned() -> None:
     spec = CompareSpec(
         schedules=("constant", "OneCycleLR(max_lr=0.1, total_steps=84)"), lrs=(0.1, 0.2)
     )
-    assert work(spec, 28)["tune"]["trials"] == 2
+    assert work(spec, {128: 28})["tune"]["trials"] == 2 * spec.tuning_seeds
 
 
 def test_a_time_budget_is_used_and_kept() -> None:
     spec = CompareSpec(lrs=(0.1,), time_budget_s=600.0)
-    found = fit(spec, 28, 0.01)
+    found = fit(spec, {128: 28}, 0.01)
     assert found.seeds == 5 and found.epochs > 5
-    assert estimate_s(found, 28, 0.01) <= 600
+    assert estimate_s(found, {128: 28}, 0.01) <= 600
     longer = found.model_copy(update={"epochs": found.epochs + 1})
-    assert estimate_s(longer, 28, 0.01) > 600
+    assert estimate_s(longer, {128: 28}, 0.01) > 600
 
 
 def test_a_short_budget_gives_up_seeds_first() -> None:
     spec = CompareSpec(lrs=(0.1,), time_budget_s=8.0)
-    assert fit(spec, 28, 0.01).seeds < 5
+    assert fit(spec, {128: 28}, 0.01).seeds < 5

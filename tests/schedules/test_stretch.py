@@ -40,7 +40,7 @@ def test_the_curve_is_the_same_over_the_share_of_the_run(spec: str, share: float
     short = stretched(schedule, share)
     shrunk = short.table(lr=1.0, steps=int(share * steps), steps_per_epoch=EPOCH)
     inside = [t for t in range(1, len(shrunk) - 1) if smooth(whole, int(t / share), share)]
-    assert len(inside) > 0.8 * len(shrunk)
+    assert len(inside) > 0.6 * len(shrunk)
     for t in inside:
         assert shrunk[t] == pytest.approx(whole[min(steps - 1, int(t / share))], abs=0.06)
     assert parse(str(short)) == short

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
 from lrbench.files import replace_file
+from lrbench.report.plots.cells import batch_sizes_plot, budgets_plot
 from lrbench.report.plots.curves import accuracy_plot, loss_plot, lr_plot
 from lrbench.report.plots.final import final_plot
 from lrbench.report.plots.sensitivity import sensitivity_plot
@@ -23,6 +24,8 @@ PLOTS: dict[str, Callable[[Summary], Figure | None]] = {
     "loss": loss_plot,
     "lr": lr_plot,
     "sensitivity": sensitivity_plot,
+    "budgets": budgets_plot,
+    "batch_sizes": batch_sizes_plot,
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.analysis import Summary
+from lrbench.analysis.standing import in_cell
 from lrbench.report.style import Look, looks
 from lrbench.report.text import clean
 
@@ -40,13 +41,15 @@ def run_looks(summary: Summary) -> dict[str, Look]:
 
 
 def finals(summary: Summary, frame: DataFrame) -> DataFrame:
-    """The rows of the final trials of the largest budget, at the LR that was chosen."""
+    """The rows of the final trials of the first ranking, at the LR that was chosen."""
     rows = frame[frame["stage"] == "final"]
     if not summary.standings:
         return rows
-    rows = rows[rows["budget"] == summary.standings[0].budget]
+    first = summary.standings[0]
+    rows = rows[in_cell(rows, first.budget, first.batch_size)]
     chosen = rows["schedule"].map(summary.chosen)
-    return rows[chosen.isna() | (rows["lr"] == chosen)]
+    kept: DataFrame = rows[chosen.isna() | (rows["lr"] == chosen)]
+    return kept
 
 
 def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:

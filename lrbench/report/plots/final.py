@@ -9,7 +9,7 @@ import numpy as np
 
 from lrbench.analysis import Summary
 from lrbench.analysis.question import is_accuracy
-from lrbench.analysis.standing import Standing
+from lrbench.analysis.standing import Standing, in_cell
 from lrbench.report.plots.axes import plain, run_looks
 from lrbench.report.style import INK, TITLE, figure
 
@@ -47,7 +47,7 @@ def final_plot(summary: Summary) -> Figure | None:
 def _values(axes: Axes, summary: Summary, standing: Standing) -> None:
     scale = 100 if is_accuracy(standing.metric) else 1
     styles, rows = run_looks(summary), summary.ranking
-    rows = rows[rows["budget"] == standing.budget]
+    rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
     columns = (rows["metric_mean"], rows["ci_low"], rows["ci_high"])
     for place, (mean, low, high) in enumerate(zip(*columns, strict=True)):
         colour = styles[standing.names[place]].colour

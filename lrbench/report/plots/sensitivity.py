@@ -20,6 +20,7 @@ def sensitivity_plot(summary: Summary) -> Figure | None:
     """One line a schedule over its LR grid, log axis; the chosen LR is ringed, an LR at which
     every trial diverged is a cross at the bottom."""
     rows = summary.sensitivity
+    rows = rows[rows["batch_size"] == rows["batch_size"].min()]
     rows = rows[rows["budget"] == rows["budget"].max()]
     column = "val_loss_mean" if rows["val_accuracy_mean"].isna().all() else "val_accuracy_mean"
     known = rows[rows[column].notna()]
