@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
-from types import FrameType
 
 from lrbench.errors import LrbenchError
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived."""
+from lrbench.stopping import WORDS, Terminated, farewell, install, resume_with
 
 
 def main() -> None:
@@ -23,34 +18,27 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without × shows ? instead
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(sys.argv[1:]))
+    install()
+    code = run(sys.argv[1:])
+    if code in WORDS:  # no tidying up, during which a second signal would find no handler
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:
     """Run a command line: 0 done, 1 a trial failed or no LR, 2 usage, 3 machine, 130, 143."""
-    import typer
-
-    from lrbench.cli import app
-
+    resume_with("")
     try:
-        code = app(argv, prog_name="lrbench", standalone_mode=False)
-        sys.stdout.flush()
-        if code == 130:  # typer turns Ctrl-C into this code, without a word
-            raise KeyboardInterrupt
-        return code if isinstance(code, int) else 0
+        return _run(argv)
     except LrbenchError as fault:
         _say(f"error: {fault}")
         return fault.exit_code
-    except typer.TyperException as fault:
-        if words := _one_line(fault):
-            _say(f"error: {words}")
-        return 2
-    except (KeyboardInterrupt, typer.Abort):
-        _say("stopped by Ctrl-C; the same command goes on where it stopped")
+    except KeyboardInterrupt:
+        _say(farewell(130))
         return 130
     except Terminated:
-        _say("stopped by SIGTERM; the same command goes on where it stopped")
+        _say(farewell(143))
         return 143
     except OSError as fault:
         # What is left in the buffer cannot go where it should: drop it, or Python complains.
@@ -61,8 +49,26 @@ def run(argv: list[str]) -> int:
         return 3
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _run(argv: list[str]) -> int:
+    import typer
+
+    from lrbench.cli import app
+    from lrbench.registry import broken_plugins
+
+    for notice in broken_plugins():
+        _say(f"warning: {notice}")
+    try:
+        code = app(argv, prog_name="lrbench", standalone_mode=False)
+        sys.stdout.flush()
+        if code == 130:  # typer turns Ctrl-C into this code, without a word
+            raise KeyboardInterrupt
+        return code if isinstance(code, int) else 0
+    except typer.TyperException as fault:
+        if words := _one_line(fault):
+            _say(f"error: {words}")
+        return 2
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _one_line(fault: Exception) -> str:

@@ -32,10 +32,10 @@ def replace_file(path: Path, content: bytes) -> Path:
 
 
 @contextmanager
-def readable_faults(path: Path) -> Iterator[None]:
+def readable_faults(path: Path, deed: str = "write") -> Iterator[None]:
     """Turn the operating system's refusals into one line that names the path."""
     try:
         yield
     except OSError as fault:
         reason = (fault.strerror or str(fault)).lower()
-        raise MachineError(f"cannot write {path}: {reason}") from fault
+        raise MachineError(f"cannot {deed} {path}: {reason}") from fault

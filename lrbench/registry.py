@@ -13,6 +13,14 @@ from typing import Any, Generic, TypeVar
 from lrbench.errors import Notice, Topic, UsageError
 
 T = TypeVar("T")
+_notices: list[Notice] = []
+
+
+def broken_plugins() -> list[Notice]:
+    """The plug-ins that could not be imported by now, of every kind, each said once."""
+    found = list(dict.fromkeys(_notices))
+    _notices.clear()
+    return found
 
 
 @dataclass(frozen=True)
@@ -99,14 +107,14 @@ class Registry(Generic[T]):
         """A plug-in registers itself when it is imported; a broken one is named and left out."""
         try:
             point.load()
-        except Exception as fault:  # somebody else's code may raise anything
-            self.notices.append(
-                Notice(
-                    Topic.PLUGIN_BROKEN,
-                    f"plug-in {point.value!r} for {self.kind}s was left out ({fault!r})",
-                    "update or uninstall its package",
-                )
+        except (Exception, SystemExit) as fault:  # somebody else's code may raise anything
+            notice = Notice(
+                Topic.PLUGIN_BROKEN,
+                f"plug-in {point.value!r} for {self.kind}s was left out ({fault!r})"[:500],
+                "update or uninstall its package",
             )
+            self.notices.append(notice)
+            _notices.append(notice)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -14,11 +14,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lrbench.errors import MachineError
-from lrbench.experiment import TrialSpec
+from lrbench.experiment import TrialSpec, digest
 from lrbench.files import readable_faults, replace_file
 from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd
 
 SCHEMA_VERSION = 1
+UNSEALED = ("machine", "device", "threads", "lrbench")
 _KINDS = {"epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -76,7 +77,7 @@ class RunDir:
 
     def _owner(self) -> str:
         try:
-            return (self.path / "run.pid").read_text()
+            return (self.path / "run.pid").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return "another process"
 
@@ -84,7 +85,7 @@ class RunDir:
         """The manifest, or None where no run has been.
 
         Raises:
-            MachineError: it is damaged, or was written by a newer lrbench.
+            MachineError: it is damaged or was changed, or was written by a newer lrbench.
         """
         try:
             text = self.manifest_path.read_text(encoding="utf-8")
@@ -98,6 +99,11 @@ class RunDir:
             version = int(found["schema_version"])
         except (ValueError, KeyError, TypeError):
             raise MachineError(f"{self.manifest_path} is not the manifest of a run") from None
+        if found.pop("seal", _seal(found)) != _seal(found):
+            raise MachineError(
+                f"{self.manifest_path} was changed or damaged after it was written",
+                hint="undo the change, or choose another folder with --out",
+            )
         if version > SCHEMA_VERSION:
             raise MachineError(
                 f"{self.manifest_path} has schema {version}, this lrbench reads up to "
@@ -107,7 +113,8 @@ class RunDir:
         return found
 
     def write_manifest(self, content: Mapping[str, Any]) -> None:
-        body = {"schema_version": SCHEMA_VERSION, **content}
+        body: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **content}
+        body["seal"] = _seal(body)
         replace_file(self.manifest_path, (json.dumps(body, indent=2) + "\n").encode())
 
     def begin(self, trial: TrialSpec) -> None:
@@ -161,13 +168,15 @@ class RunDir:
             rows = _read_journal(path)
             if rows and rows[0].get("kind") == "find":
                 finds[path.parent.name] = rows[0]["result"]
-            elif rows and rows[0].get("kind") == "trial":
+            elif rows:
                 histories[path.parent.name] = _history(path, rows)
         return Known(histories, finds)
 
 
 def _history(path: Path, rows: list[dict[str, Any]]) -> History:
     try:
+        if rows[0]["kind"] != "trial":
+            raise ValueError("the line that names its trial is missing")
         spec = TrialSpec.model_validate(rows[0]["spec"])
         records: list[Record] = []
         for row in rows[1:]:
@@ -178,13 +187,31 @@ def _history(path: Path, rows: list[dict[str, Any]]) -> History:
             f"{path} holds a record that this lrbench cannot read ({fault.__class__.__name__})",
             hint="delete that file to train its trial again",
         ) from None
+    epochs = tuple(r for r in records if isinstance(r, EpochRecord))
+    if [r.epoch for r in epochs] != [*range(1, len(epochs) + 1)]:
+        raise _foreign(path, "its epochs do not follow one another")
+    if any(r.trial != path.parent.name for r in records):
+        raise _foreign(path, "it holds records of another trial")
     return History(
         spec=spec,
-        epochs=tuple(r for r in records if isinstance(r, EpochRecord)),
+        epochs=epochs,
         steps=tuple(r for r in records if isinstance(r, StepRecord)),
         cuts=tuple(r for r in records if isinstance(r, CutRecord)),
         end=next((r for r in records if isinstance(r, TrialEnd)), None),
     )
+
+
+def _foreign(path: Path, what: str) -> MachineError:
+    return MachineError(
+        f"{path} is damaged: {what}", hint="delete that file to train its trial again"
+    )
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """A digest of all that the numbers of a run depend on. The machine is left out: each trial
+    says in its journal on which one it was trained."""
+    sealed = {key: value for key, value in manifest.items() if key not in ("seal", *UNSEALED)}
+    return digest(json.dumps(sealed, sort_keys=True, default=str), 16)
 
 
 def _sealed(row: Mapping[str, Any]) -> str:
@@ -204,7 +231,7 @@ def _unsealed(line: str) -> dict[str, Any] | None:
 
 
 def _read_journal(path: Path) -> list[dict[str, Any]]:
-    with readable_faults(path):
+    with readable_faults(path, "read"):
         text = path.read_bytes().decode("utf-8", errors="replace")
     *lines, tail = text.split("\n")
     rows = [_unsealed(line) for line in lines]

@@ -110,6 +110,37 @@ def test_the_manifest_comes_back_or_says_what_is_wrong(tmp_path: Path) -> None:
         run.manifest()
 
 
+def test_a_manifest_that_was_changed_is_refused(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.write_manifest({"command": "compare", "data": {"test": 1000}, "threads": 2})
+    whole = run.manifest_path.read_text()
+    run.manifest_path.write_text(whole.replace("1000", "1001"))
+    with pytest.raises(MachineError, match="was changed or damaged"):
+        run.manifest()
+    run.manifest_path.write_text(whole.replace('"threads": 2', '"threads": 3'))
+    assert run.manifest() is not None  # where a trial was trained stands in its journal
+
+
+def test_the_journal_of_another_trial_is_refused(tmp_path: Path) -> None:
+    run = filled(tmp_path / "run")
+    other = run.journal_path("0" * 12)
+    other.parent.mkdir()
+    other.write_bytes(run.journal_path(TRIAL.id).read_bytes())
+    with pytest.raises(MachineError, match="records of another trial"):
+        run.known()
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_a_line_that_is_missing_is_refused(tmp_path: Path, lost: int) -> None:
+    run = filled(tmp_path / "run")
+    run.append(TRIAL.id, [replace(EPOCH, epoch=2)])
+    path = run.journal_path(TRIAL.id)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:lost] + lines[lost + 1 :]))
+    with pytest.raises(MachineError, match="journal"):
+        run.known()
+
+
 def test_numbers_survive_to_the_last_bit(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     run.begin(TRIAL)

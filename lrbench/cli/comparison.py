@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -27,6 +28,7 @@ from lrbench.pipeline import (
 from lrbench.plan import Plan, StepsPerEpoch, plan
 from lrbench.records import TrialEnd
 from lrbench.schedules import check, parse, stretched
+from lrbench.stopping import resume_with
 from lrbench.store import Known, RunDir
 
 if TYPE_CHECKING:
@@ -142,6 +144,7 @@ def carry_out(
     from lrbench.report.live import live
 
     with run.writer(), live(quiet=quiet, spec=spec) as show:
+        resume_with(shlex.join(["lrbench", "compare", "--resume", str(run.path)]))
         written = time.monotonic()
         for event in run_comparison(spec, run, bench, about, executor):
             show(event)

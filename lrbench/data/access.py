@@ -70,9 +70,11 @@ def load(
     data_dir: Path | None = None,
     download: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    option: str = "--dataset",
 ) -> ImageData:
     """The dataset of that name, of `folder:PATH`, or of the user's `module:function`. `progress`
-    hears of the images that are decoded, (so far, in all).
+    hears of the images that are decoded, (so far, in all); `option` is what a refusal blames.
 
     Raises:
         UsageError: nobody knows the name.
@@ -84,7 +86,7 @@ def load(
         return load_folder(name, progress=progress)
     if plugins.is_own(name):
         return load_own(name, data_dir, progress)
-    entry = DATASETS.get(name, option="--dataset")
+    entry = DATASETS.get(name, option=option)
     return _counted(entry, entry.make(data_dir, download))
 
 
@@ -124,10 +126,11 @@ def check(
         MachineError: the dataset is missing or damaged.
     """
     if name.startswith(FOLDER_PREFIX):
-        from lrbench.data.folder import load_folder
+        from lrbench.data.folder import load_folder, root_of
 
+        root_of(name, "NAME")
         return _checked(name, load_folder(name, progress=progress, rehash=True), data_dir)
-    return _checked(name, load(name, data_dir), data_dir)
+    return _checked(name, load(name, data_dir, option="NAME"), data_dir)
 
 
 def fetch(
@@ -143,10 +146,11 @@ def fetch(
         MachineError: it cannot be fetched, or is damaged.
     """
     if name.startswith(FOLDER_PREFIX):
-        from lrbench.data.folder import load_folder
+        from lrbench.data.folder import load_folder, root_of
 
+        root_of(name, "NAME")
         return _checked(name, load_folder(name, progress=progress, accept=True), data_dir)
-    return _checked(name, load(name, data_dir, download=True), data_dir)
+    return _checked(name, load(name, data_dir, True, option="NAME"), data_dir)
 
 
 def _counted(entry: Entry[Any], data: ImageData) -> ImageData:

@@ -62,7 +62,7 @@ class Listing:
         return sum(file.split == split for file in self.files)
 
 
-def root_of(name: str) -> Path:
+def root_of(name: str, option: str = "--dataset") -> Path:
     """The folder that `folder:PATH` names.
 
     Raises:
@@ -70,7 +70,7 @@ def root_of(name: str) -> Path:
     """
     path = name.removeprefix(FOLDER_PREFIX)
     if not path or "\0" in path:
-        raise UsageError("--dataset folder:PATH needs a path, such as folder:./photos")
+        raise UsageError(f"{option}: folder:PATH needs a path, such as folder:./photos")
     return Path(path).expanduser().resolve()
 
 

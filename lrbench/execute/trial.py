@@ -28,6 +28,7 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
         LrbenchError: what concerns every trial, such as a full disk.
     """
     yield []
+    training = None
     try:
         here = bench.at(trial.recipe)
         task = here.final_task if trial.stage == "final" else here.tuning_task
@@ -37,6 +38,8 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
     except (LrbenchError, OSError):
         raise
     except Exception as fault:  # the model's own code may raise anything
+        if training is None:  # its journal is as an earlier process left it, or not there at all
+            run.begin(trial)
         failed = _failed(bench, trial, fault)
         run.append(trial.id, [failed])
         yield [failed]

@@ -275,7 +275,8 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_never_been_stopped(
     _, said = stopped.communicate(timeout=30)
     assert stopped.returncode == code
     assert "Traceback" not in said
-    assert number == signal.SIGKILL or "the same command goes on where it stopped" in said
+    resume = "the same command goes on where it stopped: lrbench compare --resume stopped"
+    assert number == signal.SIGKILL or resume in said
     assert run([*argv, "--out", str(tmp_path / "stopped")]) == 0
     for file in ("trials.csv", "epochs.csv", "ranking.csv"):
         assert timeless(tmp_path / "stopped" / file) == timeless(tmp_path / "whole" / file)
@@ -325,7 +326,7 @@ def test_a_manifest_that_was_changed_by_hand_is_refused(tmp_path: Path, capsys: 
     for argv in (["report", str(out)], [*SMALL, "--out", str(out)]):
         capsys.readouterr()
         assert run(argv) == 3
-        assert "manifest.json: its experiment is not the one" in capsys.readouterr().err
+        assert "manifest.json was changed or damaged" in capsys.readouterr().err
     path.unlink()
     assert run([*SMALL, "--out", str(out)]) == 3
     assert "no manifest.json" in capsys.readouterr().err

@@ -60,7 +60,9 @@ def test_where_data_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_unknown_names_get_a_suggestion() -> None:
     for use in (load, check, train_size):
-        with pytest.raises(UsageError, match=r"--dataset: unknown dataset 'mnist5'.*mnist5k"):
+        with pytest.raises(
+            UsageError, match=r"(--dataset|NAME): unknown dataset 'mnist5'.*mnist5k"
+        ):
             use("mnist5")
 
 

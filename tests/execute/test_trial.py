@@ -98,6 +98,22 @@ def test_what_the_model_raises_is_the_reason_of_a_failed_trial(
     assert (end.status, end.reason) == ("failed", "RuntimeError: CUDA out of memory")
 
 
+def test_a_failure_before_the_first_record_is_kept_as_well(
+    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("no such thing")
+
+    run = RunDir(tmp_path)
+    run.begin(spec())
+    journal = run.journal_path(spec().id)
+    journal.write_bytes(journal.read_bytes() + b'{"kind":"ep')
+    monkeypatch.setattr(module, "_opened", broken)
+    list(run_trial(bench, run, spec()))
+    end = run.known().histories[spec().id].end
+    assert end is not None and end.status == "failed"
+
+
 def test_a_full_disk_is_not_the_trials_fault(
     tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

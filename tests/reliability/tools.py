@@ -1,0 +1,90 @@
+"""The real command in a process of its own, and plug-ins that misbehave."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TIMES = {"train_s", "throughput_img_s", "time_to_target_s"}
+TABLES = ("trials.csv", "epochs.csv", "ranking.csv", "sensitivity.csv")
+SMALL = (
+    "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "2", "--lr", "0.02,0.1",
+    "-s", "constant", "-s", "cosine", "--seeds", "2", "--threads", "1", "--quiet",
+    "--tuning-seeds", "1",
+)  # fmt: skip
+
+
+def environment(*folders: Path, **more: str) -> dict[str, str]:
+    path = os.pathsep.join(map(str, (ROOT, *folders)))
+    return {**os.environ, "PYTHONPATH": path, **more}
+
+
+def start(
+    *argv: str, cwd: Path, env: dict[str, str] | None = None, code: str = ""
+) -> subprocess.Popen[str]:
+    """Begin the real command; `code` is Python that runs in its process before it."""
+    command = ["-m", "lrbench"]
+    if code:
+        command = ["-c", f"{code}\nfrom lrbench.__main__ import main\nmain()"]
+    return subprocess.Popen(
+        [sys.executable, *command, *argv], cwd=cwd, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env or environment(),
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str], timeout_s: float = 120) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    out, err = process.communicate(timeout=timeout_s)
+    return process.returncode, out, err
+
+
+def command(
+    *argv: str, cwd: Path, env: dict[str, str] | None = None, code: str = ""
+) -> tuple[int, str, str]:
+    return finish(start(*argv, cwd=cwd, env=env, code=code))
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 60) -> None:
+    until = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < until, "what was waited for did not come"
+        time.sleep(0.02)
+
+
+def plugin(folder: Path, name: str, source: str, group: str = "lrbench.models") -> Path:
+    """A distribution with one entry point, as pip would leave it: put the folder on PYTHONPATH."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(source)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}\n")
+    return folder
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def timeless(run: Path) -> dict[str, list[dict[str, str]]]:
+    """Every table of a run without the columns of time."""
+    return {
+        name: [{k: v for k, v in row.items() if k not in TIMES} for row in table(run / name)]
+        for name in TABLES
+    }
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: one that waits to be buried does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
