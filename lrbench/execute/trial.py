@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from lrbench.engine import checkpoint
 from lrbench.engine.train import Training, begin, train
-from lrbench.errors import LrbenchError
+from lrbench.errors import MachineError
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
@@ -25,7 +25,7 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
     Whatever the model or the optimizer raises becomes the reason of a failed trial.
 
     Raises:
-        LrbenchError: what concerns every trial, such as a full disk.
+        MachineError: what concerns every trial, such as a full disk.
     """
     yield []
     training = None
@@ -35,7 +35,7 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
         training = _opened(task, run, trial)
         records = train(task, training, record_steps=bench.host.record_steps)
         yield from _recorded(bench, run, training, records)
-    except (LrbenchError, OSError):
+    except MachineError:
         raise
     except Exception as fault:  # the model's own code may raise anything
         if training is None:  # its journal is as an earlier process left it, or not there at all
