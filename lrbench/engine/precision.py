@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from lrbench.errors import UsageError
@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """A context in which forward passes compute in bf16; it changes nothing for fp32 and tf32."""
+    """A context in which forward passes compute in bf16, or for fp32 and tf32 in neither bf16
+    nor fp16."""
     import torch
 
+    if precision != "bf16" and not torch.is_autocast_enabled(device.type):
+        return nullcontext()  # entering and leaving autocast shows in the steps of a small network
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 

@@ -16,7 +16,7 @@ from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.state import Contents, generators, lend_state, preserved, seed_all
 from lrbench.rangetest.sweep import GroupLrs, Setup
-from lrbench.tasks.loader import LoaderTask, LossFn, StepFn
+from lrbench.tasks.loader import LoaderTask, LossFn, StepFn, to_device
 
 if TYPE_CHECKING:
     from torch import nn
@@ -145,7 +145,8 @@ class _Borrowed(LoaderTask):
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
         seed_all((seed * 1_000_003 + epoch) % 2**63, generators(self._loader))
-        return super().train_batches(seed, epoch)
+        for batch in self._loader:
+            yield to_device(batch, self._device)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -99,6 +100,36 @@ def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[i
     high = np.flatnonzero(recent > start + factor * (start - best + 4 * step)) + 2
     high = high[high >= grace]
     return (int(high[0]), "blew up") if len(high) else (len(finite), end)
+
+
+@dataclass
+class Watch:
+    """`ending(losses, factor)` for losses that come one by one, at a few comparisons each."""
+
+    factor: float
+    seen: list[float] = field(default_factory=list)
+    start: float = 0.0
+    step: float = 0.0
+    best: float = 0.0
+
+    def ends(self, loss: float) -> bool:
+        """Whether the curve ends at this loss, the next one."""
+        self.seen.append(loss)
+        if not math.isfinite(loss):
+            return True
+        if len(self.seen) <= FEWEST:
+            if len(self.seen) == FEWEST:
+                self._begin(np.array(self.seen))
+            return False
+        recent = sorted(self.seen[-3:])[1]
+        self.best = min(self.best, recent)
+        return recent > self.start + self.factor * (self.start - self.best + 4 * self.step)
+
+    def _begin(self, first: Floats) -> None:
+        self.start = float(np.median(first[:5]))
+        self.step = max(typical_step(first), 1e-12 * abs(self.start))
+        recent = np.median([first[:-2], first[1:-1], first[2:]], axis=0)
+        self.best = min(self.start, float(recent.min()))
 
 
 def typical_step(losses: Floats) -> float:

@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
 NEIGHBOURS = 3  # points on each side that a window holds at least, however narrow it is
 SPIKE_SIGMAS = 5.0
+TABLE = 1_000_000  # entries of the tables in which points are held against points
 
 
 @dataclass(frozen=True)
@@ -39,29 +41,40 @@ def smooth(u: Floats, y: Floats, window: float) -> Smooth:
         y: losses, finite, shape (n,).
         window: full width of the kernel in decades.
     """
-    fits = np.array([_weights(u, i, window) for i in range(len(u))])
-    value, slope = fits[:, 0], fits[:, 1]
     level = y[0]  # an offset far larger than the curve would eat its digits
-    return Smooth(
-        value=value @ (y - level) + level,
-        slope=slope @ (y - level),
-        value_gain=np.sqrt((value**2).sum(axis=1)),
-        slope_gain=np.sqrt((slope**2).sum(axis=1)),
+    parts = [_fitted(u, y - level, rows, window) for rows in _blocks(len(u))]
+    value, slope, value_gain, slope_gain = (
+        np.concatenate(each) for each in zip(*parts, strict=True)
     )
+    return Smooth(value + level, slope, value_gain, slope_gain)
 
 
-def _weights(u: Floats, i: int, window: float) -> Floats:
-    """The weights of all points in the value and in the slope at point i."""
-    distance = np.abs(u - u[i])
+def _blocks(points: int) -> list[slice]:
+    """Slices of the points, so small that a table of a block against all points is small too."""
+    size = max(1, TABLE // points)
+    return [slice(start, start + size) for start in range(0, points, size)]
+
+
+def _fitted(u: Floats, y: Floats, rows: slice, window: float) -> tuple[Floats, ...]:
+    """Value and slope at some of the points, and the gains of both."""
+    distance = np.abs(u[rows, None] - u)
     nearest = min(2 * NEIGHBOURS, len(u) - 1)
-    half = max(window / 2, 1.001 * float(np.partition(distance, nearest)[nearest]))
+    half = np.maximum(window / 2, 1.001 * np.partition(distance, nearest)[:, [nearest]])
     kernel = np.clip(1 - (distance / half) ** 3, 0, None) ** 3
-    x = (u - u[i]) / half
-    powers = np.stack([np.ones_like(x), x, x * x])
-    value = np.linalg.solve((powers * kernel) @ powers.T, powers * kernel)[0]
-    kernel /= kernel.sum()
-    offset = x - kernel @ x
-    return np.stack([value, kernel * offset / (kernel @ offset**2) / half])
+    x = (u - u[rows, None]) / half
+    value = kernel * _parabola(kernel, x)
+    offset = x - (kernel * x).sum(1, keepdims=True) / kernel.sum(1, keepdims=True)
+    slope = kernel * offset / ((kernel * offset**2).sum(1, keepdims=True) * half)
+    return value @ y, slope @ y, np.sqrt((value**2).sum(1)), np.sqrt((slope**2).sum(1))
+
+
+def _parabola(kernel: Floats, x: Floats) -> Floats:
+    """What each point's kernel is multiplied by in the value at 0 of the fitted parabola."""
+    powers = np.stack([np.ones_like(x), x, x * x], axis=1)
+    moments = (powers * kernel[:, None]) @ powers.transpose(0, 2, 1)
+    first = np.linalg.solve(moments, np.broadcast_to(np.eye(3)[:, :1], (len(x), 3, 1)))
+    weights: Floats = np.einsum("rpn,rp->rn", powers, first[:, :, 0])
+    return weights
 
 
 def despike(y: Floats) -> Floats:
@@ -79,7 +92,13 @@ def despike(y: Floats) -> Floats:
 
 def running_median(y: Floats) -> Floats:
     """The median of five around each point; at the ends, of the neighbours that there are."""
-    return np.array([np.median(y[max(0, i - 2) : i + 3]) for i in range(len(y))])
+    last = len(y) - 1
+    ends = sorted({i for i in (0, 1, last - 1, last) if 0 <= i <= last})
+    middle = np.array(y)
+    if len(y) >= 5:
+        middle[2:-2] = np.median(sliding_window_view(y, 5), axis=1)
+    middle[ends] = [np.median(y[max(0, i - 2) : i + 3]) for i in ends]
+    return middle
 
 
 def noise_sd(y: Floats, smoothed: Floats) -> float:

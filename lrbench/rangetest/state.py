@@ -153,6 +153,8 @@ def seed_all(seed: int, own: Sequence[torch.Generator] = ()) -> None:
 
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed costs a millisecond
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
     for generator in own:
         generator.manual_seed(seed)

@@ -54,7 +54,8 @@ def suggest(
 
     Args:
         lrs: the learning rates, positive and rising, shape (n,).
-        losses: one curve, or several on the same grid; each may end early.
+        losses: one curve as long as the grid, or an array of several, one a row; in a list of
+            curves each may end early.
         rule: `steepest`, `valley`, `minimum` or `slide`.
         window: of the smoothing, full width in decades.
 
@@ -96,24 +97,53 @@ def suggest(
 
 
 def _grid(lrs: ArrayLike) -> Floats:
-    grid = np.asarray(lrs, dtype=np.float64)
+    grid = _numbers("lrs", lrs)
     if grid.ndim != 1 or len(grid) < 2:
-        raise UsageError("lrs: pass a list of at least two learning rates")
+        raise UsageError(f"lrs: pass a list of at least two learning rates, not {_shape(grid)}")
     if not (np.isfinite(grid).all() and (grid > 0).all() and (np.diff(grid) > 0).all()):
         raise UsageError("lrs: learning rates must be finite, above 0 and rising")
     return grid
 
 
 def _rows(losses: Any, points: int) -> list[Floats]:
-    listed = list(losses)
+    """The curves; only those of a list of curves may end early, each where it will."""
+    listed = [_numbers("losses", row) for row in _sequence(losses)]
     if not listed:
         raise UsageError("losses: pass one curve or several")
-    many = np.ndim(listed[0]) > 0
-    rows = [np.asarray(row, dtype=np.float64) for row in (listed if many else [listed])]
+    if len({row.ndim for row in listed}) > 1:
+        raise UsageError("losses: numbers and curves are mixed; pass one curve or several")
+    if listed[0].ndim == 0:
+        rows, whole = [np.array(listed)], True
+    else:
+        rows, whole = listed, hasattr(losses, "shape")
     for row in rows:
-        if row.ndim != 1 or len(row) > points:
-            raise UsageError(f"losses: a curve has shape {row.shape}, for {points} learning rates")
+        if row.ndim != 1 or len(row) > points or (whole and len(row) != points):
+            raise UsageError(f"losses: a curve has {_shape(row)}, for {points} learning rates")
     return rows
+
+
+def _sequence(losses: Any) -> list[Any]:
+    try:
+        return list(losses)
+    except TypeError:
+        raise UsageError(f"losses: pass numbers, not {losses!r:.40}") from None
+
+
+def _numbers(name: str, values: Any) -> Floats:
+    """An array of floats, also of a tensor that has a gradient or lies on a device."""
+    plain = values.detach().cpu() if hasattr(values, "detach") else values
+    if isinstance(plain, (str, bytes)):
+        raise UsageError(f"{name}: pass numbers, not {plain!r:.40}")
+    try:
+        return np.asarray(plain, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"{name}: pass numbers in lists of one length, not {plain!r:.40}"
+        ) from None
+
+
+def _shape(values: Floats) -> str:
+    return f"{len(values)} points" if values.ndim == 1 else f"shape {values.shape}"
 
 
 def _lr(logs: ArrayLike) -> float:

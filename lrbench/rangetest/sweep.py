@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, repeat
+from itertools import count, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +12,7 @@ import numpy as np
 from lrbench.engine.clock import Row
 from lrbench.engine.train import steps
 from lrbench.errors import UsageError
-from lrbench.rangetest.curve import ending
-from lrbench.rangetest.smooth import Floats
+from lrbench.rangetest.curve import Watch
 from lrbench.records import SweepPoint
 from lrbench.tasks.base import Task
 
@@ -66,13 +65,16 @@ def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[float]:
     task = setup.task
     model = task.model(seed)
     optimizer, group_lrs = setup.make_optimizer(model)
-    every = 1 if next(model.parameters()).device.type == "cpu" else READ_EVERY
+    at_once = next(model.parameters()).device.type == "cpu"
     torch.manual_seed(seed)
     pending: list[Any] = []
     rows = (Row(group_lrs(lr)) for lr in lrs)
     for step in steps(task, model, optimizer, batches(task, seed), rows, setup.precision):
+        if at_once:
+            yield step.loss.item()
+            continue
         pending.append(step.loss)
-        if len(pending) == every:
+        if len(pending) == READ_EVERY:
             yield from torch.stack(pending).tolist()
             pending = []
     if pending:
@@ -115,20 +117,12 @@ def sweep(
     The point at which it blew up is the last; its loss may be infinite or NaN. With several
     steps per point, a point's loss is the mean over them.
     """
-    seen: list[float] = []
-    part: list[float] = []
+    watch = Watch(BLOWN_UP)
     every_lr = (lr for lr in lrs for _ in repeat(None, steps_per_point))
-    for loss in losses(setup, seed, every_lr):
-        part.append(loss)
-        if len(part) < steps_per_point:
-            continue
-        seen.append(float(np.mean(part)))
-        part = []
-        yield SweepPoint(seed, len(seen) - 1, lrs[len(seen) - 1], seen[-1])
-        if stopped(np.array(seen)):
+    each = losses(setup, seed, every_lr)
+    for step, lr in enumerate(lrs):
+        part = list(islice(each, steps_per_point))
+        loss = sum(part) / steps_per_point
+        yield SweepPoint(seed, step, lr, loss)
+        if watch.ends(loss):
             return
-
-
-def stopped(seen: Floats) -> bool:
-    """Whether the last loss ends a sweep."""
-    return ending(seen, BLOWN_UP)[0] < len(seen)

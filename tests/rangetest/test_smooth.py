@@ -62,3 +62,17 @@ def test_noise_is_measured_also_where_it_is_alike_from_step_to_step(rho: float) 
     for i in range(1, len(noise)):
         noise[i] = rho * noise[i - 1] + np.sqrt(1 - rho**2) * noise[i]
     assert noise_sd(noise, np.zeros(2000)) == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("points", [4, 30, 1500])
+def test_it_is_local_regression_point_by_point(points: int) -> None:
+    """Against numpy's weighted polynomial fits, on an uneven grid; many points go in blocks."""
+    rng = np.random.default_rng(points)
+    u, y = np.sort(rng.uniform(-6, 1, points)), rng.standard_normal(points)
+    fit = smooth(u, y, 1.0)
+    for i in range(0, points, max(1, points // 10)):
+        distance = np.abs(u - u[i])
+        half = max(0.5, 1.001 * np.sort(distance)[min(6, points - 1)])
+        root = np.sqrt(np.clip(1 - (distance / half) ** 3, 0, None) ** 3)
+        assert np.polyfit(u - u[i], y, 2, w=root)[2] == pytest.approx(fit.value[i], abs=1e-6)
+        assert np.polyfit(u - u[i], y, 1, w=root)[0] == pytest.approx(fit.slope[i], abs=1e-6)

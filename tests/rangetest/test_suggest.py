@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lrbench.errors import UsageError
 from lrbench.rangetest.rules import RULES
@@ -95,7 +97,7 @@ def test_only_points_before_the_first_that_is_not_finite_count(stop: int, bad: f
     broken = LOSS.copy()
     broken[stop] = bad
     broken[stop + 1 :] = -1e6
-    whole, cut = suggest(LRS, broken), suggest(LRS, LOSS[:stop])
+    whole, cut = suggest(LRS, broken), suggest(LRS, [LOSS[:stop]])
     assert whole.lr == cut.lr and whole.grade == cut.grade
     assert np.isnan(whole.smoothed[0][stop:]).all()
 
@@ -206,15 +208,37 @@ def test_linear_grids_are_read_in_log_lr() -> None:
         ([1e-3, 1e-4, 1e-2], [1.0, 1.0, 1.0], "rising"),
         ([0.0, 1e-4, 1e-2], [1.0, 1.0, 1.0], "above 0"),
         ([1e-4, 1e-3, np.nan], [1.0, 1.0, 1.0], "finite"),
-        ([1e-4, 1e-3], [1.0, 1.0, 1.0], "shape"),
+        ([1e-3, 1e-2, -1e-1], [1.0, 1.0, 1.0], "above 0"),
+        ([[1e-3, 1e-2]], [1.0, 1.0], r"lrs: .*shape \(1, 2\)"),
+        (1e-3, [1.0], "lrs: .*at least two"),
+        (["a", "b"], [1.0, 1.0], "lrs: pass numbers"),
+        ("ab", [1.0, 1.0], "lrs: pass numbers"),
+        ([1e-4, 1e-3], [1.0, 1.0, 1.0], "3 points, for 2"),
+        ([1e-4, 1e-3], [1.0], "1 points, for 2"),
         ([1e-4, 1e-3], [], "one curve or several"),
+        ([1e-4, 1e-3], 1.0, "losses: pass numbers"),
+        ([1e-4, 1e-3], "12", "losses: pass numbers"),
+        ([1e-4, 1e-3], ["low", "high"], "losses: pass numbers"),
+        ([1e-4, 1e-3], [1.0 + 1j, 2.0], "losses: pass numbers"),
+        ([1e-4, 1e-3], [1.0, [1.0, 2.0]], "mixed"),
+        ([1e-4, 1e-3], np.ones((2, 3)), "3 points, for 2"),
+        ([1e-4, 1e-3], np.ones((2, 1)), "1 points, for 2"),
+        ([1e-4, 1e-3], np.ones((2, 2, 2)), r"shape \(2, 2\)"),
     ],
 )
-def test_arguments_that_cannot_be_meant_are_refused(
-    lrs: list[float], losses: list[float], word: str
+def test_arguments_that_cannot_be_meant_are_refused_in_one_line(
+    lrs: Any, losses: Any, word: str
 ) -> None:
-    with pytest.raises(UsageError, match=word):
+    with pytest.raises(UsageError, match=word) as caught:
         suggest(lrs, losses)
+    assert "\n" not in str(caught.value)
+
+
+def test_tensors_are_read_like_arrays() -> None:
+    losses = torch.tensor(LOSS, requires_grad=True)
+    assert suggest(torch.tensor(LRS), losses).lr == CLEAN.lr
+    assert suggest(LRS, list(losses)).lr == CLEAN.lr
+    assert suggest(LRS, torch.stack([losses, losses])).lr == CLEAN.lr
 
 
 @pytest.mark.parametrize("window", [0.0, -1.0, np.nan, np.inf])

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lrbench.errors import UsageError
-from lrbench.rangetest.curve import ending
+from lrbench.rangetest.curve import Watch, ending
 from lrbench.rangetest.sweep import batches, grid, losses, step_flops, sweep
 from tests.rangetest.problems import Quadratic, Task, sgd
 
@@ -91,6 +91,23 @@ def test_noise_does_not_stop_a_sweep(offset: float) -> None:
     for seed in range(200):
         noise = 0.3 * np.random.default_rng(seed).standard_normal(100) + offset
         assert ending(noise, 2.0) == (100, "range")
+
+
+def test_watching_losses_one_by_one_ends_where_the_whole_curve_says() -> None:
+    rng = np.random.default_rng(4)
+    ends = []
+    for _ in range(200):
+        curve = rng.choice([0.01, 0.3]) * rng.standard_normal(60) + rng.uniform(-3, 3)
+        curve += rng.uniform(-0.2, 0.2) * np.arange(60) * rng.choice([0.0, 1.0])
+        if rng.random() < 0.3:
+            curve[rng.integers(60)] = rng.choice([np.nan, np.inf, -np.inf])
+        watch = Watch(2.0)
+        ended = [watch.ends(float(loss)) for loss in curve]
+        assert ended == [ending(curve[: i + 1], 2.0)[0] < i + 1 for i in range(60)] or (
+            ended.index(True) == ending(curve, 2.0)[0]
+        )
+        ends.append(any(ended))
+    assert 0.2 < np.mean(ends) < 0.8
 
 
 def test_losses_near_minus_infinity_are_no_blow_up() -> None:

@@ -1,0 +1,81 @@
+"""What a sweep costs beside the bare training loop: `python cost.py [ROUNDS]`.
+
+CPU seconds (`time.process_time`) of 100 steps at batch 128, the loop and the sweep in turns in one
+process, one thread: the least of all rounds, and the median of each round's ratio. The bare loop
+trains over the same resident tensors; `lrbench.find` (one seed, neither verification nor stable
+limit) also keeps and restores all state, smooths, grades and suggests.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import cycle, islice
+from statistics import median
+
+import torch
+from torch import nn
+
+from lrbench import find
+
+STEPS, BATCH = 100, 128
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+def conv() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(784, 10),
+    )  # fmt: skip
+
+
+def bare(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> None:
+    for x, y in islice(cycle(batches), STEPS):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+
+def sweep(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> None:
+    result = find(
+        model, nn.functional.cross_entropy, batches, optimizer,
+        start_lr=1e-7, end_lr=1e-2, points=STEPS, seeds=1, verify=False, max_stable=False,
+    )  # fmt: skip
+    assert len(result.curve) == STEPS, "it blew up: the two did not do the same work"
+
+
+def cpu_s(work: Callable[[], None]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    for name, make in (("mlp", mlp), ("conv-bn", conv)):
+        torch.manual_seed(0)
+        batches = [(torch.randn(BATCH, 1, 28, 28), torch.randint(10, (BATCH,))) for _ in range(30)]
+        model = make()
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
+        ways = [partial(way, model, batches, optimizer) for way in (bare, sweep)]
+        for way in ways:
+            way()
+        pairs = [[cpu_s(way) for way in ways] for _ in range(rounds)]
+        plain, swept = (min(column) for column in zip(*pairs, strict=True))
+        ratio = median(after / before for before, after in pairs)
+        sys.stdout.write(
+            f"{name:<8} bare loop {1e3 * plain:6.1f} ms, sweep {1e3 * swept:6.1f} ms: "
+            f"{100 * (swept / plain - 1):+.1f} % CPU time (median {100 * (ratio - 1):+.1f} %)\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
