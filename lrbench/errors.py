@@ -10,7 +10,7 @@ class LrbenchError(Exception):
     """A fault that a user can act on: what is wrong, and what to do about it.
 
     `exit_code` is what the command line ends with: 1 a trial failed or no answer could be
-    defended, 2 wrong use, 3 the machine or its files.
+    defended, 2 wrong use, 3 the machine or its files, 4 a condition that the user set.
     """
 
     exit_code = 1
@@ -34,6 +34,12 @@ class MachineError(LrbenchError):
     """A missing or damaged dataset, no such device, a full disk, a run in use."""
 
     exit_code = 3
+
+
+class ConditionHolds(LrbenchError):
+    """What `--fail-below` or `--fail-if-worse-than` asked for has come true."""
+
+    exit_code = 4
 
 
 class NoLearningRate(LrbenchError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from lrbench.analysis.frames import frame
 from lrbench.analysis.pairs import holm
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.standing import Standing
+from lrbench.analysis.words import verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -58,7 +58,7 @@ def _reference_rows(standing: Standing, base: int, question: Question) -> list[d
             "diff_ci_low": pairs.mean[place, base] - pairs.half[place, base],
             "diff_ci_high": pairs.mean[place, base] + pairs.half[place, base],
             "p_adjusted": adjusted[place],
-            "verdict": _verdict(
+            "verdict": verdict(
                 pairs.mean[place, base] * direction(standing.metric),
                 adjusted[place],
                 question.alpha,
@@ -67,11 +67,3 @@ def _reference_rows(standing: Standing, base: int, question: Question) -> list[d
         for place, name in enumerate(standing.names)
         if place != base
     ]
-
-
-def _verdict(gain: float, p: float, alpha: float) -> str | None:
-    if math.isnan(p):
-        return None
-    if p >= alpha:
-        return "tie"
-    return "better" if gain > 0 else "worse"

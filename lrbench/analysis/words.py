@@ -70,6 +70,19 @@ def _digits(size: float) -> int:
     return max(1, -math.floor(math.log10(size)))
 
 
+def verdict(gain: float, p: float, alpha: float) -> str | None:
+    """`better`, `worse` or `tie`; None where there was no test.
+
+    >>> verdict(0.1, 0.01, 0.05), verdict(-0.1, 0.2, 0.05)
+    ('better', 'tie')
+    """
+    if math.isnan(p):
+        return None
+    if p >= alpha:
+        return "tie"
+    return "better" if gain > 0 else "worse"
+
+
 def sentence(found: Sequence[Standing], question: Question) -> str:
     """The answer to the question, one part for each budget and batch size."""
     if not found:

@@ -10,6 +10,7 @@ import typer
 from lrbench.cli import comparison as steps
 from lrbench.cli import params as p
 from lrbench.cli.common import notify, reading
+from lrbench.cli.gate import check_conditions, enforce
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.options import COMPARE, HOST, RECIPE, compare_spec, host_of, merged, to_toml
 from lrbench.pipeline import machine_notices, resolve, sized, steps_by_batch_size
@@ -35,6 +36,8 @@ def compare(
         Path | None,
         typer.Option(help="Go on with this run, as it was begun.", rich_help_panel="Run"),
     ] = None,
+    fail_below: p.FailBelow = None,
+    fail_if_worse_than: p.FailIfWorseThan = None,
     config: p.Config = None,
     print_config: p.PrintConfig = False,
     dry_run: p.DryRun = False,
@@ -52,6 +55,7 @@ def compare(
         typer.echo(to_toml(options), nl=False)
         return
     EXECUTORS.get(executor, option="--executor")
+    check_conditions(fail_below, fail_if_worse_than)
     run, options = steps.located(options, out, resume)
     spec, host = resolve(compare_spec(options), run), host_of(options)
     steps.check_early(spec)
@@ -66,4 +70,6 @@ def compare(
         steps.show_plan(spec, bench, run, json=json)
         return
     summary = steps.carry_out(spec, run, bench, options, executor, quiet=quiet or json)
-    raise typer.Exit(steps.tell(summary, spec, run, json=json))
+    code = steps.tell(summary, spec, run, json=json)
+    enforce(summary, fail_below, fail_if_worse_than)
+    raise typer.Exit(code)

@@ -279,12 +279,13 @@ def rows(frame: DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def retold(spec: CompareSpec, run: RunDir, *, json: bool) -> None:
+def retold(spec: CompareSpec, run: RunDir, *, json: bool) -> Summary:
     """Make the tables and plots of a run again, from its journals, and print its answer."""
     summary = summarised(spec, run)
     with run.writer():
         write_files(summary, run.path)
     tell(summary, spec, run, json=json)
+    return summary
 
 
 def write_files(summary: Summary, folder: Path) -> None:

@@ -88,6 +88,14 @@ def _output(*flags: str, panel: str = "Output", help: str) -> Any:
 
 Out = Annotated[Path | None, _output("--out", help="The run's folder; results/<name> by default.")]
 Json = Annotated[bool, _output("--json", help="Print one JSON document, and nothing else.")]
+FailBelow = Annotated[
+    float | None,
+    _output("--fail-below", help="Exit with 4 unless the best schedule reaches this accuracy."),
+]
+FailIfWorseThan = Annotated[
+    str | None,
+    _output("--fail-if-worse-than", help="Exit with 4 if a schedule is worse than this one."),
+]
 Quiet = Annotated[bool, _output("--quiet", "-q", help="No progress.")]
 Config = Annotated[
     Path | None,

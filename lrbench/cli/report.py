@@ -11,6 +11,8 @@ import typer
 from lrbench.cli import params as p
 from lrbench.cli.comparison import retold
 from lrbench.cli.find import tell
+from lrbench.cli.gate import check_conditions, enforce
+from lrbench.cli.versus import side_by_side
 from lrbench.errors import UsageError
 from lrbench.experiment import FindSpec
 from lrbench.pipeline import recorded
@@ -19,20 +21,37 @@ from lrbench.store import RunDir
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.")],
+    fail_below: p.FailBelow = None,
+    fail_if_worse_than: p.FailIfWorseThan = None,
     json: p.Json = False,
 ) -> None:
-    """Make a run's tables and plots again, from its journals and its manifest alone."""
-    if json and len(runs) > 1:
-        raise UsageError("--json prints one document: name one run")
-    for path in runs:
+    """Make a run's tables and plots again, from its journals and its manifest alone. Several
+    comparisons are put side by side: what each schedule gains from the first to the others."""
+    check_conditions(fail_below, fail_if_worse_than)
+    manifests = {path: manifest_of(path) for path in runs}
+    commands = {manifest.get("command") for manifest in manifests.values()}
+    if len(manifests) > 1 and commands == {"compare"}:
+        if fail_below is not None or fail_if_worse_than is not None:
+            raise UsageError("--fail-below and --fail-if-worse-than judge one run: name one")
+        side_by_side([RunDir(path) for path in manifests], json=json)
+        return
+    if json and len(manifests) > 1:
+        raise UsageError("--json prints one document: name one run, or several comparisons")
+    for path, manifest in manifests.items():
         run = RunDir(path)
-        manifest = run.manifest()
-        if manifest is None:
-            raise UsageError(f"{path}: there is no run in this folder")
         if manifest.get("command") == "find":
             retold_find(run, manifest, json=json)
         else:
-            retold(recorded(manifest, run), run, json=json)
+            spec = recorded(manifest, run)
+            enforce(retold(spec, run, json=json), fail_below, fail_if_worse_than)
+
+
+def manifest_of(path: Path) -> dict[str, Any]:
+    """Raises UsageError where there is no run."""
+    manifest = RunDir(path).manifest()
+    if manifest is None:
+        raise UsageError(f"{path}: there is no run in this folder")
+    return manifest
 
 
 def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool) -> None:

@@ -1,0 +1,85 @@
+"""`lrbench report` with several comparisons: the first against each of the others."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from lrbench.cli.common import notify, stdout
+from lrbench.cli.comparison import document, rows, summarised, winner_code, write_files
+from lrbench.errors import Notice, Topic
+from lrbench.experiment import differences
+from lrbench.pipeline import recorded
+from lrbench.store import RunDir
+
+if TYPE_CHECKING:
+    from lrbench.analysis import Summary
+
+
+def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
+    """Make each run's files again, and print what each schedule gains from the first run to each
+    other: differences with intervals, and what differs between the experiments."""
+    from lrbench.analysis import versus
+
+    first, *others = [retold_quietly(run) for run in runs]
+    pairs = [(run, versus(first, other)) for run, other in zip(runs[1:], others, strict=True)]
+    if json:
+        told = zip(runs, (first, *others), strict=True)
+        found = {
+            "runs": [document(summary, run, code_of(summary, run)) for run, summary in told],
+            "versus": [
+                {"a": str(runs[0].path), "b": str(run.path),
+                 "differs": differing(runs[0], run), "schedules": rows(table)}
+                for run, table in pairs
+            ],
+        }  # fmt: skip
+        typer.echo(jsonlib.dumps(found, indent=2, ensure_ascii=False))
+        return
+    from rich.text import Text
+
+    from lrbench.report.versus import versus_table
+
+    for run, summary in zip(runs, (first, *others), strict=True):
+        stdout().print(Text(f"{run.path}: {summary.sentence}.\n"), soft_wrap=True)
+    for run, table in pairs:
+        notify(data_notices(runs[0], run))
+        words = differing(runs[0], run)
+        stdout().print(versus_table(table, str(runs[0].path), str(run.path), words))
+
+
+def retold_quietly(run: RunDir) -> Summary:
+    """Make a run's files again; what it says."""
+    summary = summarised(recorded(run.manifest() or {}, run), run)
+    with run.writer():
+        write_files(summary, run.path)
+    return summary
+
+
+def code_of(summary: Summary, run: RunDir) -> str:
+    return winner_code(summary, recorded(run.manifest() or {}, run), run)
+
+
+def differing(a: RunDir, b: RunDir) -> list[str]:
+    """What differs between the experiments of two runs, as options."""
+    specs = [recorded(run.manifest() or {}, run).model_dump(mode="json") for run in (a, b)]
+    for spec in specs:
+        for name in ("recipe", "schedules"):
+            spec["find"].pop(name, None)
+        spec.pop("schedules")
+    return differences(specs[0], specs[1])
+
+
+def data_notices(a: RunDir, b: RunDir) -> list[Notice]:
+    data: list[dict[str, Any]] = [(run.manifest() or {}).get("data", {}) for run in (a, b)]
+    if data[0].get("digest") == data[1].get("digest"):
+        return []
+    return [
+        Notice(
+            Topic.OTHER,
+            "the two runs were trained on different data",
+            "a difference between them is one of the data as well",
+        )
+    ]

@@ -1,0 +1,81 @@
+"""`lrbench report`: several runs, and conditions that make a script fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.__main__ import run
+
+SMALL = (
+    "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.05",
+    "-s", "constant", "-s", "constant(at=0.01%)", "--seeds", "5", "--threads", "1", "--quiet",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("runs")
+    paths = (str(folder / "a"), str(folder / "b"))
+    assert run([*SMALL, "--out", paths[0]]) == 0
+    assert run([*SMALL, "--momentum", "0.5", "--seeds", "2", "--out", paths[1]]) == 0
+    return paths
+
+
+def test_two_runs_side_by_side(runs: tuple[str, str], capsys: Any) -> None:
+    capsys.readouterr()
+    assert run(["report", *runs]) == 0
+    said = capsys.readouterr().out
+    assert "--momentum 0.9 -> 0.5" in said and "--seeds 5 -> 2" in said and "B - A" in said
+    assert run(["report", *runs, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["run"] for each in found["runs"]] == list(runs)
+    schedules = found["versus"][0]["schedules"]
+    assert [row["n"] for row in schedules] == [2, 2]
+
+
+def test_other_data_is_said(runs: tuple[str, str], tmp_path: Path, capsys: Any) -> None:
+    other = str(tmp_path / "c")
+    assert (
+        run([*SMALL, "--dataset", "mnist5k", "--lr", "0.01", "--seeds", "1", "--out", other]) == 0
+    )
+    capsys.readouterr()
+    assert run(["report", runs[0], other]) == 0
+    said = capsys.readouterr()
+    assert "trained on different data" in said.err
+    assert "--dataset synthetic -> mnist5k" in said.out
+
+
+@pytest.mark.parametrize(
+    ("condition", "code", "words"),
+    [
+        (["--fail-below", "0.999"], 4, "--fail-below 0.999: the best schedule, constant, reached"),
+        (["--fail-below", "0.2"], 0, ""),
+        (["--fail-below", "98"], 2, "--fail-below 98: an accuracy is a fraction"),
+        (["--fail-if-worse-than", "constant"], 4, "worse is constant(at=0.01%)"),
+        (["--fail-if-worse-than", "constant(at=0.01%)"], 0, ""),
+        (["--fail-if-worse-than", "cosine"], 2, "this run has no such schedule"),
+        (["--fail-if-worse-than", "consine"], 2, "did you mean"),
+    ],
+)
+def test_conditions_have_an_exit_code(
+    runs: tuple[str, str], capsys: Any, condition: list[str], code: int, words: str
+) -> None:
+    assert run(["report", runs[0], *condition]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_compare_knows_them_too(tmp_path: Path, capsys: Any) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    assert run([*SMALL, *out, "--fail-below", "7"]) == 2
+    assert not (tmp_path / "run").exists()
+    assert run([*SMALL, *out, "--seeds", "1", "--fail-below", "0.9999"]) == 4
+    assert (tmp_path / "run" / "ranking.csv").exists()
+
+
+def test_conditions_judge_one_run(runs: tuple[str, str], capsys: Any) -> None:
+    assert run(["report", *runs, "--fail-below", "0.5"]) == 2
+    assert "judge one run" in capsys.readouterr().err
