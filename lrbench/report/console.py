@@ -55,10 +55,13 @@ def ranking_table(summary: Summary) -> Table:
     table.add_column(metric.replace("_", " "), justify="right", overflow="fold")
     table.add_column("vs the best", justify="right", overflow="fold")
     table.add_column("seeds", justify="right", overflow="fold")
+    above = None
     for row in _records(summary.ranking):
         first = row["rank"] == 1
-        if first:
+        here = (row["budget"], row["batch_size"])
+        if above not in (None, here):
             table.add_section()
+        above = here
         texts = [
             str(row["rank"]),
             row["group"] or "·",

@@ -48,7 +48,8 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
             row["verdict"] or "·",
         )
     unit = ", %" if is_accuracy(metric) else ""
-    table.caption = f"{metric.replace('_', ' ')}{unit}; differences are paired over the seeds that both runs have; p: Holm"
+    words = "differences are paired over the seeds that both runs have; p: Holm"
+    table.caption = f"{metric.replace('_', ' ')}{unit}; {words}"
     return Group(Text("\n".join(head)), Text(), table)
 
 

@@ -12,7 +12,8 @@ from lrbench.__main__ import run
 
 SMALL = (
     "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.05",
-    "-s", "constant", "-s", "constant(at=0.01%)", "--seeds", "5", "--threads", "1", "--quiet",
+    "-s", "constant", "-s", "multistep([1%], gamma=0.001)", "--seeds", "5", "--threads", "1",
+    "--quiet",
 )  # fmt: skip
 
 
@@ -55,8 +56,8 @@ def test_other_data_is_said(runs: tuple[str, str], tmp_path: Path, capsys: Any) 
         (["--fail-below", "0.999"], 4, "--fail-below 0.999: the best schedule, constant, reached"),
         (["--fail-below", "0.2"], 0, ""),
         (["--fail-below", "98"], 2, "--fail-below 98: an accuracy is a fraction"),
-        (["--fail-if-worse-than", "constant"], 4, "worse is constant(at=0.01%)"),
-        (["--fail-if-worse-than", "constant(at=0.01%)"], 0, ""),
+        (["--fail-if-worse-than", "constant"], 4, "worse is multistep([1%], gamma=0.001)"),
+        (["--fail-if-worse-than", "multistep([1%], gamma=0.001)"], 0, ""),
         (["--fail-if-worse-than", "cosine"], 2, "this run has no such schedule"),
         (["--fail-if-worse-than", "consine"], 2, "did you mean"),
     ],
