@@ -110,6 +110,11 @@ class Recipe(Frozen):
     loss: str = ""
     task: str = ""
 
+    @property
+    def title(self) -> str:
+        """What is trained on what."""
+        return self.task or f"{self.model} on {self.dataset}"
+
 
 class TrialSpec(Frozen):
     """One training run, fully named: two equal specs mean the same training.

@@ -23,7 +23,7 @@ Options = Mapping[str, Any]
 
 RECIPE = (
     "dataset", "model", "optimizer", "momentum", "nesterov", "weight_decay", "batch_size",
-    "precision", "augment", "val_fraction", "group", "weights", "opt", "loss",
+    "precision", "augment", "val_fraction", "group", "weights", "opt", "loss", "task",
 )  # fmt: skip
 HOST = ("device", "threads", "data_dir", "download", "record_steps")
 FIND = ("start_lr", "end_lr", "points", "mode", "rule", "seeds", "seed", "verify")
@@ -99,10 +99,25 @@ def recipe_of(options: Options) -> Recipe:
         fields["batch_size"], *more = batch_sizes(fields["batch_size"])
         if more:
             raise UsageError("--batch-size: several are compared by lrbench compare only")
+    if fields.get("task"):
+        fields |= _without_images(options)
     recipe = _valid(Recipe, fields)
     check_names(recipe)
     check_given(recipe, options)
     return recipe
+
+
+# What only an image classification has.
+IMAGES = ("dataset", "model", "augment", "weights", "loss", "val_fraction")
+
+
+def _without_images(options: Options) -> dict[str, str]:
+    """Raises UsageError: options of an image classification beside a task."""
+    clash = next((name for name in IMAGES if name in options), None)
+    if clash is not None:
+        option = "--" + clash.replace("_", "-")
+        raise UsageError(f"{option}: a --task brings its own; leave one of the two out")
+    return {"dataset": "", "model": ""}
 
 
 def check_given(recipe: Recipe, options: Options) -> None:
@@ -117,6 +132,11 @@ def check_names(recipe: Recipe) -> None:
     from lrbench import models, optimizers
     from lrbench.data import train_size
 
+    if recipe.task:
+        with plugins.blamed(recipe.task, "--task"):
+            plugins.load(recipe.task)
+        optimizers.check(recipe)
+        return
     train = train_size(recipe.dataset)
     kept = train and train - round(train * recipe.val_fraction)
     if kept and recipe.batch_size > kept:

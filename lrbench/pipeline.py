@@ -9,6 +9,7 @@ from typing import Any
 from lrbench.errors import MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.experiment import CompareSpec, TrialSpec
+from lrbench.material import code_of, refuse_changes
 from lrbench.plan import Plan, StepsPerEpoch, plan
 from lrbench.records import Record
 from lrbench.schedules import parse
@@ -54,7 +55,7 @@ def run_comparison(
     """
     execute = EXECUTORS.get(executor, option="--executor").make
     steps_per_epoch = steps_by_batch_size(spec, bench)
-    run.write_manifest({**manifest(spec, bench), **about})
+    run.write_manifest({**continued(manifest(spec, bench), run), **about})
     while True:
         known = run.known()
         stage = plan(spec, known.histories, known.finds, steps_per_epoch)
@@ -159,8 +160,20 @@ def manifest(spec: CompareSpec, bench: Workbench) -> dict[str, Any]:
         "experiment": spec.model_dump(mode="json"),
         "fingerprint": spec.fingerprint,
         "steps_per_epoch": written_steps(spec, steps_by_batch_size(spec, bench)),
+        "code": code_of(spec.recipe, spec.schedules),
         **bench.facts(),
     }
+
+
+def continued(now: Mapping[str, Any], run: RunDir) -> dict[str, Any]:
+    """The manifest of a run that begins or goes on, with all of its code.
+
+    Raises:
+        UsageError: the user's code or the data have changed since it was begun.
+    """
+    before = run.manifest() or {}
+    refuse_changes(before, now["code"], now["data"].get("digest"))
+    return {**now, "code": {**before.get("code", {}), **now["code"]}}
 
 
 def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, int]]:

@@ -27,6 +27,9 @@ RESERVED = frozenset({"folder", "torchvision"})
 LENT = "python"
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 
+# Packages whose versions are in every manifest.
+VERSIONED = frozenset({"lrbench", "torch", "torchvision"})
+
 _lent: dict[str, Any] = {}
 
 
@@ -186,15 +189,29 @@ def lending() -> Iterator[None]:
 def sources(name: str) -> dict[str, str]:
     """SHA-256 of the source files behind a name: the module, the file in which the object is
     written, and what they import of the same package or, of the user's own, from the same
-    folder. Keys are paths relative to the folder that the module is imported from."""
+    folder. Keys are paths relative to the folder that the module is imported from. Of a script
+    or a notebook it is the object's own text, by its name; of an installed package the first two
+    files alone.
+    """
     thing = load(name)
     homes = {name.partition(":")[0], getattr(thing, "__module__", None) or type(thing).__module__}
+    if "__main__" in homes:
+        return _own_text(name, thing)
     found: dict[Path, str] = {}
     for home in homes & set(sys.modules):
         module, top = sys.modules[home], home.partition(".")[0]
-        if top != "lrbench":
+        if top not in VERSIONED:
             _collect(module, top, _root(module), found)
     return dict(sorted((label, _digest(path)) for path, label in found.items()))
+
+
+def _own_text(name: str, thing: Any) -> dict[str, str]:
+    written = thing if hasattr(thing, "__qualname__") else type(thing)
+    try:
+        text = inspect.getsource(written)
+    except (OSError, TypeError):
+        return {}
+    return {name: hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _collect(module: ModuleType, top: str, root: Path | None, found: dict[Path, str]) -> None:
@@ -204,7 +221,7 @@ def _collect(module: ModuleType, top: str, root: Path | None, found: dict[Path, 
         return
     inside = root is not None and root in path.parents
     found[path] = str(path.relative_to(root)) if root and inside else path.name
-    for other in _imported(module, path):
+    for other in () if _installed(path) else _imported(module, path):
         _collect(other, top, root, found)
 
 
@@ -216,7 +233,7 @@ def _imported(module: ModuleType, path: Path) -> Iterator[ModuleType]:
             names |= {part.name for part in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = "." * node.level + (node.module or "")
-            base = resolve_name(above, module.__package__) if node.level else above
+            base = resolve_name(above, module.__package__ or "") if node.level else above
             names |= {base, *(f"{base}.{part.name}" for part in node.names)}
     parents = {name.rpartition(".")[0] for name in names}
     for name in sorted(names | parents):

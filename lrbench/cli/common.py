@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 def run_name(command: str, recipe: Recipe, fingerprint: str) -> str:
-    """`command-dataset-model-12345678`, of letters that every file system takes."""
-    parts = (command, recipe.dataset.rpartition("/")[2], recipe.model, fingerprint[:8])
+    """`command-dataset-model-12345678` or `command-task-12345678`, of letters that every file
+    system takes."""
+    problem = (recipe.task,) if recipe.task else (recipe.dataset.rpartition("/")[2], recipe.model)
+    parts = (command, *problem, fingerprint[:8])
     return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-.") for part in parts)
 
 

@@ -13,6 +13,7 @@ from lrbench.cli.common import command_line, reading, run_path, stdout
 from lrbench.errors import NoLearningRate, UsageError
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec, differences
+from lrbench.material import code_of, refuse_changes
 from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, to_toml
 from lrbench.pipeline import OVERHEAD
 from lrbench.store import RunDir
@@ -92,15 +93,17 @@ def _carry_out(
     from lrbench.report.find_files import write_find
 
     found = run.manifest()
+    code = code_of(spec.recipe)
     if found is not None:
         _refuse_another(spec, found, run)
+        refuse_changes(found, code, bench.source.facts().get("digest"))
     with run.writer():
         known = run.known().finds.get(spec.id)
         if known is not None:
             result = FindResult.from_dict(known)
         else:
             result = _swept(spec, bench, quiet=quiet)
-            run.write_manifest(find_manifest(spec, bench, options, run))
+            run.write_manifest({**find_manifest(spec, bench, options, run), "code": code})
             run.save_find(spec.id, result.to_dict())
         write_find(result, run.path)
     return result

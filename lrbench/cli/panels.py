@@ -39,6 +39,10 @@ DATA = {
 }  # fmt: skip
 
 MODEL = {
+    "task": option(
+        str, "--task",
+        help="Your own module:Task instead of dataset and model, for anything else than images.",
+    ),
     "model": option(
         str, "--model", default=_D.model, complete=names(MODELS),
         help=f"{', '.join(MODELS.names())}, torchvision:NAME, or your own module:function or "

@@ -92,7 +92,7 @@ def load(
 
 def train_size(name: str) -> int | None:
     """How many training images a dataset has, validation included, without reading one; None
-    where that is not known.
+    where that is not known, as without a name.
 
     Raises:
         UsageError: nobody knows the name.
@@ -104,6 +104,8 @@ def train_size(name: str) -> int | None:
         return scan(root_of(name)).count("train")
     if plugins.is_own(name):
         plugins.load_callable(name, "--dataset")
+        return None
+    if not name:
         return None
     size: int | None = DATASETS.get(name, option="--dataset").facts.get("train")
     return size

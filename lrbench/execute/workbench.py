@@ -20,9 +20,8 @@ from lrbench.experiment import FindSpec, Recipe
 if TYPE_CHECKING:
     import torch
 
-    from lrbench.data import ImageData
-    from lrbench.data.resident import Residents
     from lrbench.tasks import Task
+    from lrbench.tasks.source import Source
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class Workbench:
         return self.host.threads or default_threads()
 
     def open(self) -> None:
-        """Find the device, read the data and build a model, before anything is written.
+        """Find the device, read the data, try the user's own parts and build a model, before
+        anything is written.
 
         Raises:
             MachineError: no such device, a dataset that is missing or damaged.
@@ -58,6 +58,7 @@ class Workbench:
         """
         from lrbench.optimizers import build
 
+        self.source.check(self.recipe)
         build(self.recipe, self.tuning_task.model(0), lr=1.0)
 
     def at(self, recipe: Recipe) -> Workbench:
@@ -66,7 +67,7 @@ class Workbench:
         if recipe == self.recipe:
             return self
         other = replace(self, recipe=recipe)
-        vars(other).update(device=self.device, data=self.data, _resident=self._resident)
+        vars(other).update(device=self.device, source=self.source)
         return other
 
     @cached_property
@@ -78,11 +79,12 @@ class Workbench:
         return found
 
     @cached_property
-    def data(self) -> ImageData:
+    def source(self) -> Source:
         """Raises MachineError where the dataset is missing or damaged."""
-        from lrbench.data import load
+        from lrbench.tasks.source import open_source
 
-        return load(self.recipe.dataset, self.host.data_dir, self.host.download, self.progress)
+        host = self.host
+        return open_source(self.recipe, self.device, host.data_dir, host.download, self.progress)
 
     @cached_property
     def machine(self) -> dict[str, Any]:
@@ -95,38 +97,18 @@ class Workbench:
             "machine": self.machine,
             "device": self.machine["device"],
             "threads": self.threads,
-            "data": {
-                "name": self.data.name,
-                "digest": self.data.digest,
-                "classes": len(self.data.classes),
-                "train": len(self.data.train_labels),
-                "val": len(self._resident.val),
-                "test": len(self.data.test_labels),
-            },
+            "data": dict(self.source.facts()),
         }
 
     @cached_property
     def tuning_task(self) -> Task:
         """The task as tuners and range tests see it: without the test set."""
-        return self._task(with_test=False)
+        return self.source.task(self.recipe, with_test=False)
 
     @cached_property
     def final_task(self) -> Task:
         """The same task with the test set, for final trials alone."""
-        return self._task(with_test=True)
-
-    @cached_property
-    def _resident(self) -> Residents:
-        from lrbench.tasks.images import residents
-
-        return residents(self.data, self.recipe, self.device)
-
-    def _task(self, *, with_test: bool) -> Task:
-        from lrbench.tasks.images import ImageTask
-
-        return ImageTask(
-            self.data, self.recipe, self.device, with_test=with_test, resident=self._resident
-        )
+        return self.source.task(self.recipe, with_test=True)
 
     def find(self, spec: FindSpec) -> Iterator[Any]:
         """Run a range test: progress events, and its result last."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
+OPTIONS = {"groups": "group", "optimizer_options": "opt"}
 
 
 def find_tables(result: FindResult, folder: Path | None = None) -> Group:
@@ -138,8 +139,8 @@ def _options(recipe: Mapping[str, Any]) -> Iterator[str]:
     """The options that lead from the defaults to the recipe."""
     for name, default in Recipe().model_dump(mode="json").items():
         value = recipe.get(name, default)
-        option = "--" + ("group" if name == "groups" else name.replace("_", "-"))
-        if value == default:
+        option = "--" + OPTIONS.get(name, name).replace("_", "-")
+        if value in (default, ""):
             continue
         if isinstance(value, bool):
             yield option if value else option.replace("--", "--no-", 1)

@@ -37,7 +37,7 @@ def plan_table(
     budgets = ", ".join(str(epochs) for epochs in sorted(spec.budgets or (spec.epochs,)))
     batches = ", ".join(f"{size} ({steps} steps)" for size, steps in steps_per_epoch.items())
     head = (
-        f"{recipe.model} on {recipe.dataset}, {recipe.optimizer}; epochs: {budgets}; "
+        f"{recipe.title}, {recipe.optimizer}; epochs: {budgets}; "
         f"batch (an epoch): {batches}; tuning seeds: {spec.tuning_seeds}, final: {spec.seeds}"
     )
     names = "\n".join(f"  {name}" for name in spec.schedules)

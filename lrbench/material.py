@@ -1,0 +1,66 @@
+"""What a run's options only name: the user's source files, a file of weights, the data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lrbench import plugins
+from lrbench.errors import MachineError, UsageError
+from lrbench.experiment import Recipe
+from lrbench.schedules import parse
+
+
+def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
+    """SHA-256 of every source file of the user's that trainings depend on, and of the weights
+    that they start from, by file. Imports the user's code.
+
+    Raises:
+        MachineError: the file of weights cannot be read.
+    """
+    found: dict[str, str] = {}
+    for name in _own_names(recipe, schedules):
+        found |= plugins.sources(name)
+    weights = Path(recipe.weights)
+    if recipe.weights and weights.is_file():
+        try:
+            found[recipe.weights] = hashlib.sha256(weights.read_bytes()).hexdigest()
+        except OSError as fault:
+            raise MachineError(f"--weights {weights}: {fault.strerror}") from None
+    return found
+
+
+def _own_names(recipe: Recipe, schedules: Iterable[str]) -> Iterator[str]:
+    parts = (recipe.task, recipe.dataset, recipe.model, recipe.optimizer, recipe.loss)
+    groups = (word for group in recipe.groups for word in _group_schedules(group))
+    for spec in (*schedules, *groups):
+        yield from (call.name for call in parse(spec).calls() if plugins.is_own(call.name))
+    yield from (name for name in (*parts, recipe.augment) if plugins.is_own(name))
+
+
+def _group_schedules(text: str) -> Iterator[str]:
+    from lrbench.optimizers import parse_group
+
+    schedule = parse_group(text).schedule
+    if schedule is not None:
+        yield schedule
+
+
+def refuse_changes(before: Mapping[str, Any], code: Mapping[str, str], digest: Any) -> None:
+    """Hold the code and the data of now against those in the manifest of a run that goes on.
+
+    Raises:
+        UsageError: a source file, the weights or the data are not what the run was begun with.
+    """
+    hint = "undo the change, or choose another folder with --out"
+    known = before.get("code", {})
+    for file, now in code.items():
+        if known.get(file, now) != now:
+            raise UsageError(f"{file} has changed since this run was begun", hint=hint)
+    data = before.get("data", {})
+    if data.get("digest", digest) != digest:
+        raise UsageError(
+            f"the data of {data['name']} is not what this run was begun with", hint=hint
+        )

@@ -1,0 +1,182 @@
+"""The user's own task: `module:Task`, for anything that is not image classification."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench import plugins
+from lrbench.errors import UsageError
+from lrbench.tasks.base import Split, Task
+from lrbench.tasks.loader import to_device
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from lrbench.experiment import Recipe
+
+OPTION = "--task"
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "model": ("seed",),
+    "train_batches": ("seed", "epoch"),
+    "loss": ("model", "batch"),
+    "evaluate": ("model", "split"),
+}
+COUNTS = ("steps_per_epoch", "samples_per_step")
+EXPECTED = (
+    "a task has model(seed), train_batches(seed, epoch), loss(model, batch), "
+    "evaluate(model, split), steps_per_epoch and samples_per_step"
+)
+
+
+@dataclass(frozen=True)
+class OwnSource:
+    """The tasks that a user's class or function makes, or the one that is there already.
+
+    It is called with those of `batch_size`, `device` and `data_dir` that its signature names.
+    """
+
+    name: str
+    device: torch.device
+    data_dir: Path | None = None
+
+    def task(self, recipe: Recipe, *, with_test: bool) -> Task:
+        with plugins.blamed(self.name, OPTION):
+            found = plugins.load(self.name)
+        if inspect.isclass(found) or not hasattr(found, "train_batches"):
+            found = plugins.call(
+                self.name,
+                plugins.load_callable(self.name, OPTION),
+                {},
+                option=OPTION,
+                extra={
+                    "batch_size": recipe.batch_size,
+                    "device": self.device,
+                    "data_dir": self.data_dir,
+                },
+            )
+        return OwnTask(self.name, found, self.device, recipe.precision, with_test=with_test)
+
+    def check(self, recipe: Recipe) -> None:
+        task = self.task(recipe, with_test=False)
+        with plugins.blamed(self.name, OPTION):
+            model = task.model(0)
+            batch = next(iter(task.train_batches(0, 0)))
+            task.loss(model, batch)
+            task.evaluate(model, "val")
+
+    def facts(self) -> Mapping[str, Any]:
+        return {"name": self.name}
+
+
+class OwnTask:
+    """A user's task as the training loop wants it, whatever the task itself takes care of.
+
+    Weights are drawn after `torch.manual_seed(seed)`, the model and the batches are on the
+    device, an evaluation is without gradients and in the model's evaluation mode, and what the
+    user's methods return is held to the protocol.
+
+    Raises:
+        UsageError: a method or a count is missing, or cannot be called as it is.
+    """
+
+    def __init__(
+        self, name: str, task: Any, device: torch.device, precision: str, *, with_test: bool
+    ) -> None:
+        self._name = name
+        self._task = task
+        self._device = device
+        self._precision = precision
+        self._splits = ("val", "test") if with_test else ("val",)
+        self._check_methods()
+        self.steps_per_epoch, self.samples_per_step = (self._count(key) for key in COUNTS)
+
+    def model(self, seed: int) -> nn.Module:
+        import torch
+        from torch import nn
+
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            model = self._task.model(seed)
+        if not isinstance(model, nn.Module):
+            raise self._wrong(f"model(seed) gave a {type(model).__name__}, not an nn.Module")
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise self._wrong("model(seed) gave a module without a parameter to train")
+        return model.to(self._device)
+
+    def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
+        count = 0
+        for batch in self._task.train_batches(seed, epoch):
+            count += 1
+            yield to_device(batch, self._device)
+            if count == self.steps_per_epoch:
+                return
+        raise self._wrong(
+            f"train_batches({seed}, {epoch}) gave {count} batches, and steps_per_epoch is "
+            f"{self.steps_per_epoch}"
+        )
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor | tuple[Tensor, Tensor]:
+        import torch
+
+        found: Any = self._task.loss(model, batch)
+        loss = found[0] if isinstance(found, tuple) and len(found) == 2 else found
+        if not isinstance(loss, torch.Tensor) or loss.ndim != 0:
+            what = list(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
+            raise self._wrong(
+                f"loss(model, batch) gave {what}, not a tensor of one number, the mean loss "
+                "(or that and the number of right answers)"
+            )
+        return found  # type: ignore[no-any-return]
+
+    def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
+        import torch
+
+        from lrbench.engine.precision import autocast
+
+        if split not in self._splits:
+            raise UsageError(f"this task was made without its {split} split")
+        training = model.training
+        model.eval()
+        try:
+            with torch.no_grad(), autocast(self._device, self._precision):
+                found = self._task.evaluate(model, split)
+        finally:
+            model.train(training)
+        known = isinstance(found, Mapping) and isinstance(found.get("loss"), (Real, torch.Tensor))
+        if not known and not (split == "test" and found == {}):
+            raise self._wrong(
+                f"evaluate(model, {split!r}) gave {found!r:.60}, not a mapping with the loss, "
+                '{"loss": 0.3}, and accuracy where that means something'
+            )
+        return {str(key): float(value) for key, value in found.items()}
+
+    def _check_methods(self) -> None:
+        for method, arguments in METHODS.items():
+            function = getattr(self._task, method, None)
+            if not callable(function):
+                raise self._wrong(f"it has no {method}({', '.join(arguments)})")
+            try:
+                signature = inspect.signature(function)
+                signature.bind(*arguments)
+            except ValueError:
+                continue  # made in C: it has no signature
+            except TypeError as fault:
+                raise self._wrong(
+                    f"{method} is called as {method}({', '.join(arguments)}), and {fault}"
+                ) from None
+
+    def _count(self, key: str) -> int:
+        value = getattr(self._task, key, None)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            what = "it has no" if value is None else f"{value!r:.30} is no number of"
+            raise self._wrong(f"{what} {key}")
+        return value
+
+    def _wrong(self, what: str) -> UsageError:
+        return UsageError(f"{OPTION} {self._name}: {what}", hint=EXPECTED)

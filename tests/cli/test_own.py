@@ -1,0 +1,153 @@
+"""The user's own parts on the command line, from the working folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+SMALL = ["-s", "cosine", "-s", "constant", "--epochs", "1", "--seeds", "2", "--device", "cpu"]
+
+RUN = "import sys; from lrbench.__main__ import run; sys.exit(run(sys.argv[1:]))"
+PARTS = """
+import numpy as np
+import torch
+from torch import nn
+
+
+def load():
+    random = np.random.RandomState(0)
+    patterns = random.rand(3, 16, 16)
+
+    def split(count):
+        labels = np.arange(count) % 3
+        return (patterns[labels] + 0.3 * random.randn(count, 16, 16)), labels
+
+    return split(240), split(60)
+
+
+class Net(nn.Module):
+    def __init__(self, image_shape, num_classes):
+        super().__init__()
+        self.head = nn.Linear(image_shape[1] * image_shape[2], num_classes)
+
+    def forward(self, images):
+        return self.head(images.flatten(1))
+
+
+def noise(images, generator):
+    return images + 0.1 * torch.randn(images.shape, generator=generator)
+
+
+def halved(step, steps, steps_per_epoch):
+    return 1.0 if step < steps / 2 else 0.5
+"""
+OWN = [
+    "--model", "parts:Net", "--dataset", "parts:load", "--augment", "parts:noise",
+    "--loss", "torch.nn:CrossEntropyLoss", "--optimizer", "torch.optim:Adagrad",
+    "--opt", "lr_decay=0.01", "--batch-size", "32",
+]  # fmt: skip
+
+
+def lrbench(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-c", RUN, *argv],
+        capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=300,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "parts.py").write_text(PARTS)
+    return tmp_path
+
+
+def test_everything_of_ones_own_at_once_and_a_change_of_it_refused(folder: Path) -> None:
+    argv = ["compare", *OWN, *SMALL, "-s", "parts:halved", "--lr", "0.01,0.03", "--out", "run"]
+    done = lrbench(*argv, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    ranking = json.loads(done.stdout)["ranking"]
+    assert {row["schedule"] for row in ranking} == {"cosine", "constant", "parts:halved"}
+    assert min(row["metric_mean"] for row in ranking) > 0.9
+    manifest: dict[str, Any] = json.loads((folder / "run" / "manifest.json").read_text())
+    assert set(manifest["code"]) == {"parts.py"}
+    assert manifest["data"]["name"] == "parts:load"
+    assert len(manifest["data"]["digest"]) == 64
+
+    again = lrbench(*argv, "--seeds", "3", "--quiet", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    trials = len(pd.read_csv(folder / "run" / "trials.csv"))
+    (folder / "parts.py").write_text(PARTS.replace("0.5\n", "0.6\n"))
+    refused = lrbench(*argv, "--seeds", "4", cwd=folder)
+    assert refused.returncode == 2
+    assert refused.stderr.strip().split("\n")[-1] == (
+        "lrbench: error: parts.py has changed since this run was begun; undo the change, or "
+        "choose another folder with --out"
+    )
+    assert len(pd.read_csv(folder / "run" / "trials.csv")) == trials
+    assert lrbench("report", "run", cwd=folder).returncode == 0
+
+
+def test_find_and_check_take_them_too(folder: Path) -> None:
+    argv = ["find", *OWN, "--points", "30", "--seeds", "1", "--no-verify", "--out", "found"]
+    done = lrbench(*argv, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert 1e-4 < found["lr"] < 1
+    assert "--opt lr_decay=0.01" in lrbench(*argv, "--quiet", cwd=folder).stdout
+    said = lrbench("data", "check", "parts:load", cwd=folder).stdout
+    assert "240 training and 60 test images of 1×16×16, 3 classes" in said
+    (folder / "parts.py").write_text(PARTS + "\n")
+    assert "parts.py has changed" in lrbench(*argv, cwd=folder).stderr
+
+
+@pytest.mark.parametrize("task", ["regression:Surface", "char_lm:Zen"])
+def test_the_examples_are_found_and_ranked_by_loss(task: str, tmp_path: Path) -> None:
+    optimizer = ["--optimizer", "adamw"] if task.startswith("char") else []
+    out = tmp_path / "found"
+    done = lrbench(
+        "find", "--task", task, *optimizer, "--seeds", "1", "--no-verify", "--json", "--device",
+        "cpu", "--out", str(out), cwd=EXAMPLES,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lr = json.loads(done.stdout)["lr"]
+    out = tmp_path / "run"
+    done = lrbench(
+        "compare", "--task", task, *optimizer, *SMALL, "--lr", repr(lr), "--json", "--out",
+        str(out), cwd=EXAMPLES,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["metric"] == "test_loss"
+    means = [row["metric_mean"] for row in answer["ranking"]]
+    assert means == sorted(means)
+    trials = pd.read_csv(out / "trials.csv")
+    assert trials["test_accuracy"].isna().all()
+    assert (trials["val_loss"] < trials["start_loss"]).all()
+    assert (out / "plots" / "loss.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--task", "regression:Surfce"], "--task regression:Surfce: regression has no 'Surfce'"),
+        (["--task", "regression:Surface", "--model", "lenet"], "--model: a --task brings its own"),
+        (["--task", "regression:Batch"], "--task regression:Batch: "),
+        (["--task", "no_such_module:Task"], "there is no module 'no_such_module'"),
+    ],
+)
+def test_a_wrong_task_is_one_line(argv: list[str], words: str, tmp_path: Path) -> None:
+    for command in ("compare", "find"):
+        done = lrbench(command, *argv, "--out", str(tmp_path / "run"), cwd=EXAMPLES)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert len(done.stderr.strip().split("\n")) == 1
+        assert not (tmp_path / "run").exists()

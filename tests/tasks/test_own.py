@@ -1,0 +1,138 @@
+"""A task of the user's own: made, held to the protocol, looked after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lrbench import plugins
+from lrbench.errors import UsageError
+from lrbench.experiment import Recipe
+from lrbench.tasks.own import OwnSource, OwnTask
+from tests.toys import Line
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(dataset="", model="", batch_size=7)
+
+
+@pytest.fixture(autouse=True)
+def _lent() -> Iterator[None]:
+    with plugins.lending():
+        yield
+
+
+def source(thing: Any) -> OwnSource:
+    return OwnSource(plugins.name_of(thing), CPU)
+
+
+def task(thing: Any, *, with_test: bool = True) -> OwnTask:
+    return OwnTask("m:T", thing, CPU, "fp32", with_test=with_test)
+
+
+def test_it_is_made_with_what_its_signature_names() -> None:
+    class Asks(Line):
+        def __init__(self, batch_size: int, device: torch.device, more: int = 3) -> None:
+            super().__init__()
+            self.samples_per_step = batch_size
+            self.asked = device, more
+
+    made = source(Asks).task(RECIPE, with_test=False)
+    assert made.samples_per_step == 7
+    assert source(Line).task(RECIPE, with_test=False).samples_per_step == 8
+    ready = Line()
+    assert source(ready).task(RECIPE, with_test=True)._task is ready  # type: ignore[attr-defined]
+
+
+def test_the_seed_draws_the_weights_of_a_model_that_ignores_it() -> None:
+    class Careless(Line):
+        def model(self, seed: int) -> nn.Module:
+            return nn.Linear(1, 1)
+
+    before = torch.get_rng_state()
+    weights = [float(task(Careless()).model(seed).weight.detach()) for seed in (0, 0, 1)]
+    assert weights[0] == weights[1] != weights[2]
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_an_evaluation_is_without_gradients_and_leaves_the_mode() -> None:
+    class Watching(Line):
+        def evaluate(self, model: nn.Module, split: str) -> dict[str, Any]:
+            assert not model.training
+            assert not torch.is_grad_enabled()
+            return {"loss": torch.tensor(0.5), "bits": 0.7}
+
+    model = nn.Linear(1, 1)
+    assert task(Watching()).evaluate(model, "val") == {"loss": 0.5, "bits": pytest.approx(0.7)}
+    assert model.training
+
+
+def test_a_task_for_tuning_cannot_read_the_test_split() -> None:
+    line = Line()
+    with pytest.raises(UsageError, match="without its test split"):
+        task(line, with_test=False).evaluate(nn.Linear(1, 1), "test")
+    assert line.tests_read == 0
+    task(line).evaluate(nn.Linear(1, 1), "test")
+    assert line.tests_read == 1
+
+
+class Short(Line):
+    def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
+        yield from list(super().train_batches(seed, epoch))[:3]
+
+
+class Long(Line):
+    def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
+        yield from super().train_batches(seed, epoch)
+        yield from super().train_batches(seed, epoch + 1)
+
+
+def test_an_epoch_has_the_steps_that_the_task_promised() -> None:
+    with pytest.raises(UsageError, match="gave 3 batches, and steps_per_epoch is 4"):
+        list(task(Short()).train_batches(0, 0))
+    assert len(list(task(Long()).train_batches(0, 0))) == 4
+
+
+def without(name: str) -> type[Line]:
+    return type("Without", (Line,), {name: None})
+
+
+def changed(**methods: Any) -> type[Line]:
+    return type("Changed", (Line,), methods)
+
+
+WRONG: list[tuple[Any, str]] = [
+    (without("loss"), "it has no loss(model, batch)"),
+    (without("train_batches"), "it has no train_batches(seed, epoch)"),
+    (without("steps_per_epoch"), "it has no steps_per_epoch"),
+    (changed(samples_per_step=2.5), "2.5 is no number of samples_per_step"),
+    (changed(steps_per_epoch=0), "0 is no number of steps_per_epoch"),
+    (changed(model=lambda self: nn.Linear(1, 1)), "model is called as model(seed), and too many"),
+    (changed(model=lambda self, seed: 3), "model(seed) gave a int, not an nn.Module"),
+    (changed(model=lambda self, seed: nn.ReLU()), "without a parameter to train"),
+    (changed(loss=lambda self, model, batch: 0.5), "loss(model, batch) gave float"),
+    (changed(loss=lambda self, model, batch: model(batch[0])), "loss(model, batch) gave [8, 1]"),
+    (changed(evaluate=lambda self, model, split: 0.5), "evaluate(model, 'val') gave 0.5"),
+    (changed(evaluate=lambda self, model, split: {}), "evaluate(model, 'val') gave {}"),
+]
+
+
+@pytest.mark.parametrize(("thing", "words"), WRONG, ids=[words for _, words in WRONG])
+def test_what_is_no_task_is_one_line_that_says_what_one_is(thing: Any, words: str) -> None:
+    with pytest.raises(UsageError, match="--task python:") as caught:
+        source(thing).check(RECIPE)
+    assert words in str(caught.value)
+    assert "a task has model(seed), train_batches(seed, epoch)" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_its_methods_raise_is_one_line_with_the_cause() -> None:
+    def loss(self: Any, model: nn.Module, batch: Any) -> Any:
+        raise IndexError("mine")
+
+    with pytest.raises(UsageError, match=r"IndexError: mine \(test_own.py, line") as caught:
+        source(changed(loss=loss)).check(RECIPE)
+    assert isinstance(caught.value.__cause__, IndexError)
