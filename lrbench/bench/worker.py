@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lrbench.bench.figures import Round
 from lrbench.bench.plan import Contender, Workload
@@ -96,7 +96,6 @@ class Switched:
         self.contender = contender
         self.steps_per_epoch = task.steps_per_epoch
         self.samples_per_step = task.samples_per_step
-        self.train_batches = task.train_batches
         self.loss = task.loss
 
     def model(self, seed: int) -> nn.Module:
@@ -109,8 +108,19 @@ class Switched:
             model.compile()
         return model
 
+    def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
+        for images, labels in self.task.train_batches(seed, epoch):
+            yield images if self.contender.channels_last else in_order(images), labels
+
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         return {}
+
+
+def in_order(images: torch.Tensor) -> torch.Tensor:
+    """The images with channels first; of one channel, both orders look contiguous to torch."""
+    import torch
+
+    return torch.empty(images.shape, device=images.device).copy_(images)
 
 
 def engine(recipe: Recipe, data: ImageData, device: torch.device, contender: Contender) -> Train:
@@ -141,13 +151,19 @@ def by_hand(recipe: Recipe, data: ImageData, device: torch.device, contender: Co
 
     kept, _ = stratified(data.train_labels, recipe.val_fraction)
     data = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
-    home = tuned if contender.loop == "tuned" else reference
+    is_tuned = contender.loop == "tuned"
+    home = tuned if is_tuned else reference
     batches = home.train_loader(data, recipe.batch_size, contender.workers, device.type)
 
     def run(epochs: int) -> int:
         model = build(recipe.model, data.image_shape, len(data.classes)).to(device)
+        model = tuned.prepared(model) if is_tuned else model
         optimizer = torch.optim.SGD(
-            model.parameters(), LR, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            model.parameters(),
+            LR,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            fused=is_tuned or None,
         )
         steps = epochs * (len(kept) // recipe.batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

@@ -62,14 +62,13 @@ def pad(images: Tensor, padding: int) -> Tensor:
     return torch.nn.functional.pad(images, (0, 0, padding, padding, padding, padding))
 
 
-def crop(padded: Tensor, chosen: Draw, size: tuple[int, int]) -> Tensor:
+def crop(padded: Tensor, chosen: Draw, size: tuple[int, int], *, mirrors: bool = True) -> Tensor:
     """The crops `[b, h, w, c]` of `size` that a draw chooses from padded images `[n, H, W, c]`,
-    mirrored left to right where it says so."""
+    mirrored left to right where it says so; `mirrors=False` promises that it never does."""
     import torch
 
     height, width = size
-    rows = chosen.top[:, None] + torch.arange(height, device=padded.device)
-    columns = torch.arange(width, device=padded.device).expand(len(chosen.left), width)
-    columns = torch.where(chosen.mirror[:, None], width - 1 - columns, columns)
-    columns = columns + chosen.left[:, None]
-    return padded[chosen.index[:, None, None], rows[:, :, None], columns[:, None, :]]
+    # every crop of every image, as a view [n, top, left, h, w, c]: a batch is one gather of rows
+    every = padded.unfold(1, height, 1).unfold(2, width, 1).permute(0, 1, 2, 4, 5, 3)
+    cut = every[chosen.index, chosen.top, chosen.left]
+    return torch.where(chosen.mirror[:, None, None, None], cut.flip(2), cut) if mirrors else cut

@@ -41,7 +41,8 @@ class Resident:
         if self.augmentation == UNCHANGED:
             images = self.images[chosen.index]
         else:
-            images = crop(self.images, chosen, self.image_shape[1:])
+            mirrors = self.augmentation.flip
+            images = crop(self.images, chosen, self.image_shape[1:], mirrors=mirrors)
         return self._normalised(images), self.labels[chosen.index]
 
     def changed_batch(

@@ -37,14 +37,14 @@ def lenet(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
     rows, columns = ((size // 2 - 4) // 2 for size in (height, width))
     return nn.Sequential(
         nn.Conv2d(channels, 16, 5, padding=2),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.MaxPool2d(2),
         nn.Conv2d(16, 32, 5),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Linear(32 * rows * columns, 84),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Linear(84, classes),
     )
 

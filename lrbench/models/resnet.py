@@ -52,7 +52,8 @@ def resnet(
     from lrbench.models.layers.residual import MeanPool, Residual, conv3x3, he_initialised
 
     width = widths[0]
-    layers: list[nn.Module] = [conv3x3(channels_in, width), nn.BatchNorm2d(width), nn.ReLU()]
+    layers: list[nn.Module] = [conv3x3(channels_in, width), nn.BatchNorm2d(width)]
+    layers.append(nn.ReLU(inplace=True))
     for stage, channels in enumerate(widths):
         for block in range(blocks):
             stride = 2 if stage > 0 and block == 0 else 1

@@ -48,7 +48,7 @@ def sentences(result: Result) -> list[str]:
     found = []
     for line, words in (
         (result.best_reference, "the best reference loop"),
-        (result.best_tuned, "the best loop by hand with tuned data loading"),
+        (result.best_tuned, "the fastest loop by hand"),
     ):
         if line is None or line.ratio is None:
             continue

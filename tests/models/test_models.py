@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
+from types import MethodType
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.nn import functional
 
 from lrbench.errors import UsageError
 from lrbench.models import MODELS, build
+from lrbench.models.layers.residual import Residual
 
 CIFAR, DIGITS = (3, 32, 32), (1, 28, 28)
 
@@ -182,3 +185,29 @@ def test_fastnet_does_not_guess_before_it_has_learnt() -> None:
     torch.manual_seed(0)
     shares = build("fastnet", CIFAR, 10)(torch.randn(64, *CIFAR)).softmax(1)
     assert shares.max() < 0.2
+
+
+@pytest.mark.parametrize(("name", "shape"), [("lenet", DIGITS), ("resnet20", CIFAR)])
+def test_working_in_place_changes_no_bit(name: str, shape: tuple[int, int, int]) -> None:
+    ours = build(name, image_shape=shape, classes=10)
+    plain = copy.deepcopy(ours)
+    for layer in plain.modules():
+        if isinstance(layer, nn.ReLU):
+            assert layer.inplace
+            layer.inplace = False
+        if isinstance(layer, Residual):
+            layer.forward = MethodType(  # type: ignore[method-assign]
+                lambda self, x: torch.relu(self.body(x) + self.shortcut(x)), layer
+            )
+    same_bits(ours, plain, torch.randn(4, *shape))
+
+
+def same_bits(ours: nn.Module, theirs: nn.Module, images: torch.Tensor) -> None:
+    outputs = [model(images) for model in (ours, theirs)]
+    assert torch.equal(*outputs)
+    for output in outputs:
+        output.square().sum().backward()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert a.grad is not None and b.grad is not None
+        assert a.grad.abs().sum() > 0
+        assert torch.equal(a.grad, b.grad)

@@ -14,7 +14,7 @@ from lrbench.data.image_data import PHOTOS
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
 from lrbench.tasks.base import Task
-from lrbench.tasks.images import ImageTask, residents
+from lrbench.tasks.images import EVALUATION_BATCH, ImageTask, residents
 from tests.data.makers import image_data
 
 CPU = torch.device("cpu")
@@ -52,7 +52,7 @@ def test_evaluation_batches_cover_every_image(monkeypatch: pytest.MonkeyPatch) -
     found = task(with_test=True)
     model = found.model(0)
     whole = found.evaluate(model, "test")
-    monkeypatch.setattr("lrbench.tasks.images.EVALUATION_BATCH", 7)
+    monkeypatch.setitem(EVALUATION_BATCH, "cpu", 7)
     parts = found.evaluate(model, "test")
     assert parts["accuracy"] == whole["accuracy"]
     assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-5)

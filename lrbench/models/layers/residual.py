@@ -28,14 +28,15 @@ class Residual(nn.Module):
         self.body = nn.Sequential(
             conv3x3(channels_in, channels, stride),
             nn.BatchNorm2d(channels),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             conv3x3(channels, channels),
             nn.BatchNorm2d(channels),
         )
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.body(x) + self.shortcut(x))
+        # in place: no layer's gradient needs the sums that are overwritten
+        return functional.relu_(self.body(x).add_(self.shortcut(x)))
 
 
 class MeanPool(nn.Module):
