@@ -239,7 +239,8 @@ def _print_answer(summary: Summary, run: RunDir, code: str) -> None:
         console.print(
             Text(f"\nIn torch, for the schedule that ranks first:\n\n{code}"), soft_wrap=True
         )
-    console.print(Text(f"\nfiles: {run.path}", style="dim"), soft_wrap=True)
+    page = run.path / "report.html"
+    console.print(Text(f"\nfiles: {run.path}\npage: {page}", style="dim"), soft_wrap=True)
 
 
 def winner_code(summary: Summary, spec: CompareSpec, run: RunDir) -> str:
@@ -289,11 +290,10 @@ def retold(spec: CompareSpec, run: RunDir, *, json: bool) -> Summary:
 
 
 def write_files(summary: Summary, folder: Path) -> None:
-    """Write every table and every plot of a run."""
-    from lrbench.report import csv_files, plots
+    """Write every table, every plot and the page of a run."""
+    from lrbench.report.renderers import write_all
 
-    csv_files.write(summary, folder)
-    plots.write(summary, folder / "plots")
+    write_all(summary, folder)
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lrbench.analysis import Summary
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import in_cell
+from lrbench.report import shown
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ def answer(summary: Summary) -> Group:
     parts: list[RenderableType] = []
     for table in tables(summary):
         parts += [table, Text()]
-    parts.append(Text(clean(_capital(summary.sentence), 2000) + ".", style="bold"))
+    parts.append(Text(clean(capital(summary.sentence), 2000) + ".", style="bold"))
     if summary.power_sentence:
-        parts.append(Text(clean(_capital(summary.power_sentence), 2000) + "."))
+        parts.append(Text(clean(capital(summary.power_sentence), 2000) + "."))
     return Group(*parts)
 
 
@@ -68,12 +69,14 @@ def ranking_table(summary: Summary) -> Table:
             _name(row["schedule"]),
             *(str(row[column]) for column in cells),
             f"{row['lr']:.3g}",
-            _value(row["metric_mean"], _half(row, "ci"), metric),
-            "" if row["diff_to_best"] == 0 and first else _difference(row, "diff_to_best", metric),
-            _seeds(row),
+            shown.value(row["metric_mean"], shown.half(row, "ci"), metric),
+            ""
+            if row["diff_to_best"] == 0 and first
+            else shown.difference(row, "diff_to_best", metric),
+            shown.seeds(row),
         ]
         table.add_row(*texts, style="bold" if first else None)
-    table.caption = _caption(summary)
+    table.caption = caption(summary)
     return table
 
 
@@ -93,14 +96,14 @@ def details_table(summary: Summary) -> Table:
         table.add_column(title, justify="right", overflow="fold")
     for row in _records(_first_ranking(summary)):
         cells = [
-            _number(row["lr_sensitivity"], ".2g"),
-            _number(row["lr_width"], ".3gx"),
-            _value(row["worst_seed"], math.nan, summary.metric),
-            _number(100 * row["generalisation_gap"], "+.1f"),
-            _number(row["throughput_img_s"], ",.0f"),
+            shown.number(row["lr_sensitivity"], ".2g"),
+            shown.number(row["lr_width"], ".3gx"),
+            shown.value(row["worst_seed"], math.nan, summary.metric),
+            shown.number(100 * row["generalisation_gap"], "+.1f"),
+            shown.number(row["throughput_img_s"], ",.0f"),
         ]
         table.add_row(_name(row["schedule"]), *(_speed(row) if accuracy else []), *cells)
-    table.caption = _details_caption(summary)
+    table.caption = details_caption(summary)
     return table
 
 
@@ -114,9 +117,9 @@ def _first_ranking(summary: Summary) -> DataFrame:
 def _speed(row: dict[str, Any]) -> list[str]:
     never = "never" if row["n"] else "·"
     return [
-        _number(row["epochs_to_target"], ".1f", never),
-        _number(row["time_to_target_s"], ".1f", never),
-        _number(row["val_auc"], ".3f"),
+        shown.number(row["epochs_to_target"], ".1f", never),
+        shown.number(row["time_to_target_s"], ".1f", never),
+        shown.number(row["val_auc"], ".3f"),
     ]
 
 
@@ -133,8 +136,8 @@ def reference_table(summary: Summary) -> Table:
     for row in _records(summary.reference):
         table.add_row(
             _name(row["schedule"]),
-            _difference(row, "diff", summary.metric),
-            _number(row["p_adjusted"], ".2g"),
+            shown.difference(row, "diff", summary.metric),
+            shown.number(row["p_adjusted"], ".2g"),
             row["verdict"] or "·",
         )
     return table
@@ -167,47 +170,13 @@ def _name(schedule: str) -> Any:
     return Text(clean(schedule))
 
 
-def _half(row: dict[str, Any], kind: str) -> float:
-    return float(row[f"{kind}_high"] - row[f"{kind}_low"]) / 2
-
-
-def _value(mean: float, half: float, metric: str) -> str:
-    if math.isnan(mean):
-        return "·"
-    scale, digits, unit = (100, 2, " %") if is_accuracy(metric) else (1, 4, "")
-    spread = "" if math.isnan(half) else f" ± {scale * half:.{digits}f}"
-    return f"{scale * mean:.{digits}f}{spread}{unit}"
-
-
-def _difference(row: dict[str, Any], key: str, metric: str) -> str:
-    if math.isnan(row[key]):
-        return "·"
-    scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
-    half = _half(row, "diff_ci")
-    spread = "" if math.isnan(half) else f" ± {scale * half:.{digits}f}"
-    return f"{scale * row[key]:+.{digits}f}{spread}"
-
-
-def _seeds(row: dict[str, Any]) -> str:
-    failed = int(row["failed"])
-    return f"{row['n']}, {failed} failed" if failed else str(row["n"])
-
-
-def _number(value: Any, form: str, missing: str = "·") -> str:
-    if value is None or math.isnan(value):
-        return missing
-    if form.endswith("x"):
-        return f"{value:{form[:-1]}}x"
-    return f"{value:{form}}"
-
-
-def _caption(summary: Summary) -> str:
+def caption(summary: Summary) -> str:
     level = f"{100 * summary.question.confidence:g} %"
     tie = "same letter: not told apart from the group's best (Holm over all pairs); "
     return (tie if summary.groups else "") + f"± {level} t intervals, differences paired by seed"
 
 
-def _details_caption(summary: Summary) -> str:
+def details_caption(summary: Summary) -> str:
     target = summary.target_accuracy
     parts = [f"target: {100 * target:.2f} % validation accuracy"] if target is not None else []
     parts += [
@@ -220,7 +189,7 @@ def _details_caption(summary: Summary) -> str:
     return "; ".join(parts)
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     """The text as a sentence begins, unless it begins with the name of a schedule."""
     words = ("no ", "with ", "one ", "at ")
     return text[:1].upper() + text[1:] if text.startswith(words) else text

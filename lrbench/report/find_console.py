@@ -56,12 +56,13 @@ def facts(result: FindResult) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column()
-    for name, text in _facts(result):
+    for name, text in fact_lines(result):
         table.add_row(name, text)
     return table
 
 
-def _facts(result: FindResult) -> Iterator[tuple[str, str]]:
+def fact_lines(result: FindResult) -> Iterator[tuple[str, str]]:
+    """(name, text) of what the answer stands on."""
     seeds = len({point.seed for point in result.curve})
     yield "sweep alone", f"{number(result.lr_sweep)}  ({seeds} seed{'s' if seeds > 1 else ''})"
     if result.band is not None:

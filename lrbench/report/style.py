@@ -37,6 +37,12 @@ class Look:
     colour: str
     dash: object
     marker: str
+    place: int = 0
+
+    @property
+    def gid(self) -> str:
+        """What its lines are called in an SVG: a page switches them on and off by that."""
+        return f"series-{self.place}"
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
@@ -46,6 +52,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
             PALETTE[place % len(PALETTE)],
             DASHES[place // len(PALETTE) % len(DASHES)],
             MARKERS[(place + place // len(PALETTE)) % len(MARKERS)],
+            place,
         )
         for place, name in enumerate(dict.fromkeys(names))
     }
@@ -76,8 +83,9 @@ def save(fig: Figure, path: Path) -> Path:
     return replace_file(path, render(fig, kind))
 
 
-def render(fig: Figure, kind: str = "png") -> bytes:
-    """The figure as a file's bytes, the same ones each time: without dates and versions."""
+def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
+    """The figure as a file's bytes, the same ones each time: without dates and versions. With
+    `text` the letters of an SVG stay letters, in the font of the page that holds it."""
     import matplotlib
 
     for axes in fig.axes:
@@ -85,9 +93,10 @@ def render(fig: Figure, kind: str = "png") -> bytes:
     metadata = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     if kind == "png":
         metadata = {"Software": None}
+    fonts = "none" if text else "path"
     out = io.BytesIO()
     with (
-        matplotlib.rc_context({"svg.hashsalt": "lrbench", "svg.fonttype": "path"}),
+        matplotlib.rc_context({"svg.hashsalt": "lrbench", "svg.fonttype": fonts}),
         warnings.catch_warnings(),
     ):
         # A character that the font lacks becomes a box: nothing to warn a user of.

@@ -12,10 +12,12 @@ from lrbench.report.find_files import write_find
 from tests.report.find_results import found, not_found
 
 
-def test_the_three_files_are_written(tmp_path: Path) -> None:
+def test_the_files_are_written(tmp_path: Path) -> None:
     paths = write_find(found(), tmp_path / "run")
     names = [str(path.relative_to(tmp_path / "run")) for path in paths]
-    assert names == ["find.csv", "find.json", "plots/find.png"]
+    assert names == [
+        "find.csv", "find.json", "plots/find.png", "plots/find.svg", "report.html",
+    ]  # fmt: skip
     assert all(path.stat().st_size for path in paths)
 
 

@@ -27,8 +27,8 @@ def budgets_plot(summary: Summary) -> Figure | None:
         return None
     fig = figure(8, 4.8)
     axes = fig.subplots()
-    _log2_ticks(axes, sorted(rows["budget"].unique().tolist()))
-    ends = _metric_lines(axes, summary, rows, "budget")
+    log2_ticks(axes, sorted(rows["budget"].unique().tolist()))
+    ends = metric_lines(axes, summary, rows, "budget")
     axes.set_xlabel("epochs; the schedules are stretched to them")
     axes.set_title(_title(summary), **TITLE)
     label_ends(axes, ends)
@@ -47,9 +47,9 @@ def batch_sizes_plot(summary: Summary) -> Figure | None:
     fig = figure(4.6 * count + 1.5, 4.8)
     panels = fig.subplots(1, count)
     for axes in panels:
-        _log2_ticks(axes, sizes)
+        log2_ticks(axes, sizes)
         axes.set_xlabel("batch size")
-    _metric_lines(panels[0], summary, rows, "batch_size")
+    metric_lines(panels[0], summary, rows, "batch_size")
     panels[0].set_title(_title(summary), **TITLE)
     if count == 3:
         panels[2].plot(sizes, memory, "o-", color=INK)
@@ -59,8 +59,9 @@ def batch_sizes_plot(summary: Summary) -> Figure | None:
     return fig
 
 
-def _metric_lines(axes: Axes, summary: Summary, rows: DataFrame, column: str) -> list[EndLabel]:
+def metric_lines(axes: Axes, summary: Summary, rows: DataFrame, column: str) -> list[EndLabel]:
     scale, unit = (100, ", %") if is_accuracy(summary.metric) else (1, "")
+    """Means with their intervals against a column of the ranking."""
     styles, ends = run_looks(summary), []
     names = list(rows["schedule"].unique())
     for place, (name, mine) in enumerate(rows.sort_values(column).groupby("schedule", sort=False)):
@@ -70,7 +71,7 @@ def _metric_lines(axes: Axes, summary: Summary, rows: DataFrame, column: str) ->
         half = scale * (mine["ci_high"] - mine["ci_low"]).to_numpy() / 2
         axes.errorbar(
             x, mean, yerr=np.nan_to_num(half), color=look.colour, linestyle=look.dash,
-            marker=look.marker, markersize=5, linewidth=1.6, capsize=2,
+            marker=look.marker, markersize=5, linewidth=1.6, capsize=2, gid=look.gid,
         )  # fmt: skip
         ends.append(EndLabel(str(name), x[-1], mean[-1], look))
     axes.set_ylabel(summary.metric.replace("_", " ") + unit)
@@ -106,7 +107,7 @@ def _peak_memory_mib(summary: Summary, sizes: Sequence[int]) -> Floats:
     return np.array([peaks[summary.trials["batch_size"] == size].max() for size in sizes])
 
 
-def _log2_ticks(axes: Axes, values: Sequence[int]) -> None:
+def log2_ticks(axes: Axes, values: Sequence[int]) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set_xscale("log", base=2)

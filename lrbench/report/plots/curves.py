@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,49 +27,62 @@ Points = list[tuple[float, float]]
 
 def lr_plot(summary: Summary) -> Figure | None:
     """The LR that each schedule used, against epochs."""
-    points = dict(_used_lrs(summary))
+    points = dict(used_lrs(summary))
     if not points:
         return None
     fig = figure(8, 4.2)
     axes = fig.subplots()
-    styles, ends = run_looks(summary), []
+    label_ends(axes, draw_lrs(axes, points, run_looks(summary)))
+    return fig
+
+
+def draw_lrs(
+    axes: Axes, points: Mapping[str, Points], styles: Mapping[str, Look]
+) -> list[EndLabel]:
+    """LR against epochs, a mark before each cut of a schedule that watches the training."""
+    ends = []
     for name, curve in points.items():
         x, y = (np.array(part) for part in zip(*curve, strict=True))
         look = styles[name]
-        axes.plot(x, y, color=look.colour, linestyle=look.dash, linewidth=1.6, clip_on=False)
+        own: dict[str, Any] = {"color": look.colour, "clip_on": False, "gid": look.gid}
+        axes.plot(x, y, linestyle=look.dash, linewidth=1.6, **own)
         ends.append(EndLabel(name, x[-1], y[-1], look))
-        cuts = _cuts(name, x, y)
-        axes.plot(x[cuts], y[cuts], "v", color=look.colour, markersize=6, clip_on=False)
+        cuts = cuts_of(name, x, y)
+        axes.plot(x[cuts], y[cuts], "v", markersize=6, **own)
     axes.set_xlabel("epoch")
     axes.set_ylabel("learning rate")
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, math.ceil(max(end.x for end in ends)))
-    _whole_epochs(axes)
-    label_ends(axes, ends)
-    return fig
+    whole_epochs(axes)
+    return ends
 
 
 def accuracy_plot(summary: Summary) -> Figure | None:
     """Validation accuracy over the epochs."""
-    curves = _curves(summary, "val_accuracy")
+    curves = mean_curves(summary, "val_accuracy")
     if not curves:
         return None
     fig = figure(8, 4.8)
     axes = fig.subplots()
-    ends = _draw(axes, curves, run_looks(summary))
+    ends = draw_means(axes, curves, run_looks(summary))
+    fit_accuracies(axes, curves)
+    draw_lost(axes, summary, "val_accuracy")
+    axes.set_title(seeds_title(summary), **TITLE)
+    label_ends(axes, ends)
+    return fig
+
+
+def fit_accuracies(axes: Axes, curves: Mapping[str, Curve]) -> None:
+    """An axis of accuracies that holds the means and their bands."""
     low = min(float((mean - sd).min()) for _, mean, sd in curves.values())
     high = max(float((mean + sd).max()) for _, mean, sd in curves.values())
     accuracy_axis(axes, max(low, 0.0), min(high, 1.0))
-    _losers(axes, summary, "val_accuracy")
-    axes.set_title(_seeds_title(summary), **TITLE)
-    label_ends(axes, ends)
-    return fig
 
 
 def loss_plot(summary: Summary) -> Figure | None:
     """Training and validation loss over the epochs, side by side on one scale."""
     panels = {"training loss": "train_loss", "validation loss": "val_loss"}
-    drawn = {title: _curves(summary, column) for title, column in panels.items()}
+    drawn = {title: mean_curves(summary, column) for title, column in panels.items()}
     drawn = {title: curves for title, curves in drawn.items() if curves}
     if not drawn:
         return None
@@ -79,15 +92,15 @@ def loss_plot(summary: Summary) -> Figure | None:
     for axes, (title, curves) in zip(row, drawn.items(), strict=True):
         if positive:
             axes.set_yscale("log")
-        ends = _draw(axes, curves, run_looks(summary))
+        ends = draw_means(axes, curves, run_looks(summary))
         axes.set_title(title, **TITLE)
     if positive:
-        _plain_log_ticks(row[0])
+        plain_log_ticks(row[0])
     label_ends(row[-1], ends)
     return fig
 
 
-def _cuts(name: str, epochs: Floats, lrs: Floats) -> NDArray[np.int64]:
+def cuts_of(name: str, epochs: Floats, lrs: Floats) -> NDArray[np.int64]:
     """Where a schedule that watches the training cut its LR: the points before each cut."""
     from lrbench.errors import LrbenchError
     from lrbench.schedules import parse
@@ -100,7 +113,7 @@ def _cuts(name: str, epochs: Floats, lrs: Floats) -> NDArray[np.int64]:
     return np.flatnonzero(watches & between_epochs & (lrs[1:] < lrs[:-1]))
 
 
-def _used_lrs(summary: Summary) -> Iterator[tuple[str, Points]]:
+def used_lrs(summary: Summary) -> Iterator[tuple[str, Points]]:
     """(epoch, LR) points of each schedule, from its longest final trial."""
     rows = finals(summary, summary.epochs)
     for name, mine in rows.groupby("schedule", sort=False):
@@ -143,7 +156,7 @@ def _recorded(trial: DataFrame) -> Points:
     return points
 
 
-def _curves(summary: Summary, column: str) -> dict[str, Curve]:
+def mean_curves(summary: Summary, column: str) -> dict[str, Curve]:
     """(epochs, mean, standard deviation) of each schedule, over the finals that ended well."""
     rows = finals(summary, summary.epochs)
     done = summary.trials["trial"][summary.trials["status"] == "done"]
@@ -161,7 +174,10 @@ def _mean_curve(rows: DataFrame, column: str) -> Curve:
     return epochs, np.array(mean, dtype=float), np.array(sd, dtype=float)
 
 
-def _draw(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, Look]) -> list[EndLabel]:
+def draw_means(
+    axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, Look]
+) -> list[EndLabel]:
+    """Means as lines, ± 1 standard deviation as bands."""
     ends = []
     for name, (epochs, mean, sd) in curves.items():
         look = styles[name]
@@ -178,17 +194,20 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, Look]) -
             markeredgewidth=0.6,
             clip_on=False,
             zorder=3,
+            gid=look.gid,
         )
-        axes.fill_between(epochs, mean - sd, mean + sd, color=look.colour, alpha=0.1, linewidth=0)
+        axes.fill_between(
+            epochs, mean - sd, mean + sd, color=look.colour, alpha=0.1, linewidth=0, gid=look.gid
+        )
         ends.append(EndLabel(name, epochs[-1], mean[-1], look))
     last = max(end.x for end in ends)
     axes.set_xlim(min(1.0, last - 0.5) if last > 1 else 0.5, last)
     axes.set_xlabel("epoch")
-    _whole_epochs(axes)
+    whole_epochs(axes)
     return ends
 
 
-def _losers(axes: Axes, summary: Summary, column: str) -> None:
+def draw_lost(axes: Axes, summary: Summary, column: str) -> None:
     """Finals that diverged, thin and dotted, a cross where they end."""
     rows = finals(summary, summary.epochs)
     lost = summary.trials["trial"][summary.trials["status"].isin(["diverged", "failed"])]
@@ -196,24 +215,25 @@ def _losers(axes: Axes, summary: Summary, column: str) -> None:
     for _, mine in rows[rows["trial"].isin(lost) & rows[column].notna()].groupby("trial"):
         look = styles[str(mine["schedule"].iloc[0])]
         x, y = mine["epoch"].to_numpy(), mine[column].to_numpy()
-        axes.plot(x, y, ":", color=look.colour, linewidth=1, scalex=False, scaley=False)
-        axes.plot(x[-1:], y[-1:], "x", color=look.colour, scalex=False, scaley=False)
+        own: dict[str, Any] = {"color": look.colour, "gid": look.gid}
+        axes.plot(x, y, ":", linewidth=1, scalex=False, scaley=False, **own)
+        axes.plot(x[-1:], y[-1:], "x", scalex=False, scaley=False, **own)
 
 
-def _seeds_title(summary: Summary) -> str:
+def seeds_title(summary: Summary) -> str:
     if not summary.standings:
         return ""
     count = int(np.isfinite(summary.standings[0].values).sum(axis=0).max(initial=0))
     return f"mean of {count} seeds, band: ± 1 standard deviation" if count > 1 else "one seed"
 
 
-def _whole_epochs(axes: Axes) -> None:
+def whole_epochs(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def _plain_log_ticks(axes: Axes) -> None:
+def plain_log_ticks(axes: Axes) -> None:
     """0.1, 0.2, 0.5, 1 … instead of powers of ten; even steps where fewer than three would show."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 

@@ -19,15 +19,32 @@ if TYPE_CHECKING:
 def sensitivity_plot(summary: Summary) -> Figure | None:
     """One line a schedule over its LR grid, log axis; the chosen LR is ringed, an LR at which
     every trial diverged is a cross at the bottom."""
+    rows, column = grid_rows(summary)
+    if not len(rows):
+        return None
+    fig = figure(8, 4.8)
+    axes = fig.subplots()
+    axes.set_title("after tuning; the chosen LR is ringed" if summary.chosen else "", **TITLE)
+    label_ends(axes, draw_sensitivity(axes, summary, rows, column))
+    return fig
+
+
+def grid_rows(summary: Summary) -> tuple[DataFrame, str]:
+    """The LR grids of the largest budget, and the column to draw: accuracies where there are any.
+    No rows where no schedule was trained at two learning rates."""
     rows = summary.sensitivity
     rows = rows[rows["batch_size"] == rows["batch_size"].min()]
     rows = rows[rows["budget"] == rows["budget"].max()]
     column = "val_loss_mean" if rows["val_accuracy_mean"].isna().all() else "val_accuracy_mean"
     known = rows[rows[column].notna()]
     if not len(known) or known.groupby("schedule")["lr"].nunique().max() < 2:
-        return None
-    fig = figure(8, 4.8)
-    axes = fig.subplots()
+        return rows[:0], column
+    return rows, column
+
+
+def draw_sensitivity(axes: Axes, summary: Summary, rows: DataFrame, column: str) -> list[EndLabel]:
+    """Lines over a logarithmic axis of learning rates, rings and crosses."""
+    known = rows[rows[column].notna()]
     axes.set_xscale("log")
     styles, ends = run_looks(summary), []
     for name, mine in known.groupby("schedule", sort=False):
@@ -35,10 +52,12 @@ def sensitivity_plot(summary: Summary) -> Figure | None:
         x, y = mine["lr"].to_numpy(), mine[column].to_numpy()
         axes.plot(
             x, y, color=look.colour, linestyle=look.dash, marker=look.marker, linewidth=1.7,
-            markersize=5.5, markeredgecolor="white", markeredgewidth=0.6,
+            markersize=5.5, markeredgecolor="white", markeredgewidth=0.6, gid=look.gid,
         )  # fmt: skip
         ring = x == summary.chosen.get(str(name))
-        axes.plot(x[ring], y[ring], "o", mfc="none", mec=look.colour, markersize=11, mew=1.3)
+        axes.plot(
+            x[ring], y[ring], "o", mfc="none", mec=look.colour, markersize=11, mew=1.3, gid=look.gid
+        )
         ends.append(EndLabel(str(name), x[-1], y[-1], look))
     if column == "val_accuracy_mean":
         accuracy_axis(axes, known[column].min(), known[column].max())
@@ -47,9 +66,7 @@ def sensitivity_plot(summary: Summary) -> Figure | None:
     _crosses(axes, rows[rows[column].isna()], styles)
     _lr_ticks(axes, sorted(set(rows["lr"].tolist())))
     axes.set_xlabel("learning rate")
-    axes.set_title("after tuning; the chosen LR is ringed" if summary.chosen else "", **TITLE)
-    label_ends(axes, ends)
-    return fig
+    return ends
 
 
 def _crosses(axes: Axes, rows: DataFrame, styles: Mapping[str, Look]) -> None:
@@ -65,6 +82,7 @@ def _crosses(axes: Axes, rows: DataFrame, styles: Mapping[str, Look]) -> None:
             markeredgecolor="white",
             transform=axes.get_xaxis_transform(),
             scaley=False,
+            gid=styles[name].gid,
         )
         beside[lr] += 1
 

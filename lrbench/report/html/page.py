@@ -1,0 +1,103 @@
+"""A page from its template: every value is escaped, style and script stand in the file itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lrbench.report.style import PALETTE
+
+LONGEST = 20_000
+ON_BLACK = (
+    "#58a6e8", "#ff8f4d", "#2fc99a", "#e6a3cb", "#f5b841", "#7fd0ff", "#c4c4c4", "#d66aa0",
+    "#cccc66", "#8f83e0",
+)  # fmt: skip
+
+
+def render(template: str, **values: Any) -> str:
+    """The template filled in; text of others stays text, whatever is in it."""
+    script = _asset("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(_asset("page.css")),
+            script=Markup(script),
+            script_digest=digest,
+            series=list(zip(PALETTE, ON_BLACK, strict=True)),
+            **values,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lrbench.report.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["kind_of"] = _kind_of
+    return environment
+
+
+def _kind_of(rows: Sequence[Sequence[Any]], column: int) -> str:
+    """How a column stands: numbers to the right; long words may break."""
+    keys = [row[column].key for row in rows]
+    if all(key is None or isinstance(key, (int, float)) for key in keys):
+        return "number"
+    return "words" if max(len(str(key)) for key in keys) > 24 else ""
+
+
+def _asset(name: str) -> str:
+    return (files("lrbench.report.html") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _visible(value: Any) -> Any:
+    """Text without characters that cannot be seen or that would turn it around."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    shown = value if len(value) <= LONGEST else value[:LONGEST] + "…"
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in shown)
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What the folder says of its run; nothing where there is no manifest."""
+    try:
+        found: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def facts(found: Mapping[str, Any], leave: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """(name, text) of each value that is not off, nested names joined by a point."""
+    return [(name.replace("_", " "), text) for name, text in _leaves(found, leave)]
+
+
+def _leaves(
+    found: Mapping[str, Any], leave: tuple[str, ...], prefix: str = ""
+) -> Iterator[tuple[str, str]]:
+    for key, value in found.items():
+        if key in leave or value in (None, "", [], (), {}, False):
+            continue
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _leaves(value, leave, f"{name}.")
+        elif isinstance(value, (list, tuple)):
+            yield name, ", ".join(map(str, value))
+        else:
+            yield name, f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,17 @@
+"""`report.html`, for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lrbench.analysis import Summary
+from lrbench.files import replace_file
+from lrbench.report.html import compare_page
+from lrbench.report.html.page import manifest_of
+from lrbench.report.renderers import RENDERERS
+
+
+@RENDERERS.register("html", "one page that needs no network", always=True)
+def write(summary: Summary, folder: Path) -> list[Path]:
+    page = compare_page(summary, manifest_of(folder))
+    return [replace_file(folder / "report.html", page.encode())]
