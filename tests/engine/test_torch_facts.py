@@ -1,0 +1,116 @@
+"""What the engine takes for granted about torch: should a release change one of these, this is
+where it shows."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adagrad, Adam, AdamW, RMSprop, lr_scheduler
+
+OPTIMIZERS = [
+    (SGD, {"momentum": 0.9, "weight_decay": 5e-4}),
+    (Adam, {"weight_decay": 5e-4}),
+    (AdamW, {"weight_decay": 5e-4}),
+]
+
+
+def trained(make: Any, lr: Any, steps: int = 5, **options: Any) -> list[Tensor]:
+    """Weights of a small network after some steps."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    optimizer = make(model.parameters(), lr=lr, **options)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model(torch.randn(8, 6)).square().sum().backward()
+        optimizer.step()
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def furthest(a: list[Tensor], b: list[Tensor]) -> float:
+    return max(float((x - y).abs().max()) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize(("make", "options"), OPTIMIZERS)
+def test_a_fused_optimizer_reads_its_lr_from_a_tensor(make: Any, options: Any) -> None:
+    """A captured graph can then be led through learning rates without capturing it again."""
+    number = trained(make, 0.01, fused=True, **options)
+    tensor = trained(make, torch.tensor(0.01, dtype=torch.float64), fused=True, **options)
+    assert furthest(number, tensor) == 0
+    assert furthest(number, trained(make, 0.02, fused=True, **options)) > 1e-4
+
+
+@pytest.mark.parametrize("kind", [{"foreach": False}, {"foreach": True}])
+def test_sgd_takes_a_tensor_lr_unfused_as_well(kind: Any) -> None:
+    number = trained(SGD, 0.01, momentum=0.9, **kind)
+    assert furthest(number, trained(SGD, torch.tensor(0.01), momentum=0.9, **kind)) < 1e-7
+
+
+@pytest.mark.parametrize(("make", "options"), OPTIMIZERS)
+def test_fused_is_the_same_optimizer(make: Any, options: Any) -> None:
+    plain = trained(make, 0.01, foreach=False, **options)
+    assert furthest(plain, trained(make, 0.01, fused=True, **options)) < 1e-6
+
+
+def test_an_lr_for_each_trial_in_one_tensor_is_refused() -> None:
+    with pytest.raises(ValueError, match="1-element"):
+        SGD([nn.Parameter(torch.zeros(2))], lr=torch.tensor([0.1, 0.2]))
+
+
+def test_adam_with_foreach_and_a_tensor_lr_is_refused() -> None:
+    with pytest.raises(ValueError, match="capturable"):
+        Adam([nn.Parameter(torch.zeros(2))], lr=torch.tensor(0.1), foreach=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "fused", "capturable"),
+    [(SGD, True, False), (Adam, True, True), (AdamW, True, True), (Adagrad, True, False),
+     (RMSprop, False, True)],
+)  # fmt: skip
+def test_which_optimizers_are_fused_and_capturable(
+    make: Any, fused: bool, capturable: bool
+) -> None:
+    names = inspect.signature(make).parameters
+    assert ("fused" in names, "capturable" in names) == (fused, capturable)
+
+
+def test_momentum_buffers_of_zeros_make_the_first_step_like_any_other() -> None:
+    """torch decides in Python whether a step is the first, and a capture would freeze that."""
+    torch.manual_seed(0)
+    weights = [nn.Parameter(torch.randn(7)) for _ in range(2)]
+    weights[1].data.copy_(weights[0].data)
+    optimizers = [SGD([w], lr=0.1, momentum=0.9, weight_decay=0.01, fused=True) for w in weights]
+    optimizers[1].state[weights[1]]["momentum_buffer"] = torch.zeros(7)
+    for _ in range(3):
+        gradient = torch.randn(7)
+        for weight, optimizer in zip(weights, optimizers, strict=True):
+            weight.grad = gradient.clone()
+            optimizer.step()
+    assert torch.equal(weights[0], weights[1])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: lr_scheduler.StepLR(o, 1),
+        lambda o: lr_scheduler.CosineAnnealingLR(o, 5),
+        lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=10),
+        lambda o: lr_scheduler.ExponentialLR(o, 0.9),
+    ],
+    ids=["step", "cosine", "onecycle", "exponential"],
+)
+def test_schedulers_of_torch_write_into_the_lr_tensor_that_is_there(make: Any) -> None:
+    lr = torch.tensor(0.1, dtype=torch.float64)
+    optimizer = SGD([nn.Parameter(torch.zeros(2))], lr=lr, momentum=0.9)
+    schedule, before = make(optimizer), lr.item()
+    optimizer.step()
+    schedule.step()
+    assert optimizer.param_groups[0]["lr"] is lr
+    assert lr.item() != before or isinstance(schedule, lr_scheduler.OneCycleLR)
+
+
+def test_a_captured_graph_can_own_a_generator() -> None:
+    assert hasattr(torch.cuda.CUDAGraph, "register_generator_state")
