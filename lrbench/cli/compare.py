@@ -10,6 +10,7 @@ import typer
 from lrbench.cli import comparison as steps
 from lrbench.cli import params as p
 from lrbench.cli.common import notify, reading
+from lrbench.cli.exports import Exports
 from lrbench.cli.gate import check_conditions, enforce
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.options import COMPARE, HOST, RECIPE, compare_spec, host_of, merged, to_toml
@@ -38,6 +39,10 @@ def compare(
     ] = None,
     fail_below: p.FailBelow = None,
     fail_if_worse_than: p.FailIfWorseThan = None,
+    export_markdown: p.ExportMarkdown = None,
+    export_csv: p.ExportCsv = None,
+    export_json: p.ExportJson = None,
+    tensorboard: p.Tensorboard = False,
     config: p.Config = None,
     print_config: p.PrintConfig = False,
     dry_run: p.DryRun = False,
@@ -56,9 +61,13 @@ def compare(
         return
     EXECUTORS.get(executor, option="--executor")
     check_conditions(fail_below, fail_if_worse_than)
+    exports = Exports(export_markdown, export_csv, export_json, tensorboard)
+    exports.check(json=json)
     run, options = steps.located(options, out, resume)
     spec, host = resolve(compare_spec(options), run), host_of(options)
     steps.check_early(spec)
+    if not dry_run:
+        exports.make()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         bench = Workbench(spec.recipe, host, progress)
         bench.open()
@@ -69,7 +78,9 @@ def compare(
     if dry_run:
         steps.show_plan(spec, bench, run, json=json)
         return
-    summary = steps.carry_out(spec, run, bench, options, executor, quiet=quiet or json)
-    code = steps.tell(summary, spec, run, json=json)
+    summary = steps.carry_out(
+        spec, run, bench, options, executor, quiet=quiet or json, also=exports.renderers
+    )
+    code = steps.tell(summary, run, json=json, exports=exports)
     enforce(summary, fail_below, fail_if_worse_than)
     raise typer.Exit(code)

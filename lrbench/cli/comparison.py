@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.cli.common import command_line, notify, run_path, stdout
+from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.experiment import CompareSpec
 from lrbench.options import compare_spec
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from lrbench.execute import Workbench
 
 REFRESH_S = 5.0
-GROUPS_NOTE = """\
-# This run had parameter groups (--group). The lines below treat all parameters alike: give each
-# group its own LR, and use lrbench.schedules.to_torch([a spec for each group], optimizer, ...)."""
 
 
 def located(
@@ -136,6 +134,7 @@ def carry_out(
     executor: str,
     *,
     quiet: bool,
+    also: Sequence[str] = (),
 ) -> Summary:
     """Run what is left of a comparison, showing progress, and write its files."""
     whole = {name: _plain(value) for name, value in options.items()} | _grown(spec)
@@ -152,7 +151,7 @@ def carry_out(
                 write(summarised(spec, run), run.path)
                 written = time.monotonic()
         summary = summarised(spec, run)
-        write_files(summary, run.path)
+        write_files(summary, run.path, also)
     return summary
 
 
@@ -216,14 +215,20 @@ def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[str]:
     ]
 
 
-def tell(summary: Summary, spec: CompareSpec, run: RunDir, *, json: bool) -> int:
-    """Print the answer; give the exit code: 1 if a trial failed or a final one diverged."""
-    code = winner_code(summary, spec, run)
+NOTHING_ELSE = Exports()
+
+
+def tell(summary: Summary, run: RunDir, *, json: bool, exports: Exports = NOTHING_ELSE) -> int:
+    """Print the answer and write what is exported; give the exit code: 1 if a trial failed or a
+    final one diverged."""
+    code = winner_code(summary, run)
     if json:
         typer.echo(jsonlib.dumps(document(summary, run, code), indent=2, ensure_ascii=False))
     else:
         notify(summary.notices)
-        _print_answer(summary, run, code)
+        if not exports.to_stdout:
+            _print_answer(summary, run, code)
+    exports.write(comparison_texts(summary, document(summary, run, code)))
     failed = (summary.trials["status"] == "failed").any()
     return 1 if failed or summary.failed_finals else 0
 
@@ -243,16 +248,11 @@ def _print_answer(summary: Summary, run: RunDir, code: str) -> None:
     console.print(Text(f"\nfiles: {run.path}\npage: {page}", style="dim"), soft_wrap=True)
 
 
-def winner_code(summary: Summary, spec: CompareSpec, run: RunDir) -> str:
+def winner_code(summary: Summary, run: RunDir) -> str:
     """The torch lines for the schedule that ranks first, its LR filled in; empty without one."""
-    if summary.best is None:
-        return ""
-    from lrbench.schedules import code
+    from lrbench.report.torch_lines import torch_lines
 
-    steps_per_epoch = recorded_steps(run.manifest() or {})[spec.recipe.batch_size]
-    lr, steps = summary.chosen[summary.best], spec.epochs * steps_per_epoch
-    lines = code(parse(summary.best), lr, steps, steps_per_epoch)
-    return f"{GROUPS_NOTE}\n{lines}" if spec.recipe.groups else lines
+    return torch_lines(summary, run.manifest() or {})
 
 
 def document(summary: Summary, run: RunDir, code: str) -> dict[str, Any]:
@@ -280,20 +280,22 @@ def rows(frame: DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def retold(spec: CompareSpec, run: RunDir, *, json: bool) -> Summary:
+def retold(
+    spec: CompareSpec, run: RunDir, *, json: bool, exports: Exports = NOTHING_ELSE
+) -> Summary:
     """Make the tables and plots of a run again, from its journals, and print its answer."""
     summary = summarised(spec, run)
     with run.writer():
-        write_files(summary, run.path)
-    tell(summary, spec, run, json=json)
+        write_files(summary, run.path, exports.renderers)
+    tell(summary, run, json=json, exports=exports)
     return summary
 
 
-def write_files(summary: Summary, folder: Path) -> None:
-    """Write every table, every plot and the page of a run."""
+def write_files(summary: Summary, folder: Path, also: Sequence[str] = ()) -> None:
+    """Write every table, every plot and the page of a run, and what else was asked for."""
     from lrbench.report.renderers import write_all
 
-    write_all(summary, folder)
+    write_all(summary, folder, also)
 
 
 def _plain(value: Any) -> Any:

@@ -82,8 +82,10 @@ def takes(wanted: Iterable[str]) -> Callable[[Callable[..., None]], Callable[...
     return decorated
 
 
-def _output(*flags: str, panel: str = "Output", help: str) -> Any:
-    return typer.Option(*flags, help=help, rich_help_panel=panel, show_default=False)
+def _output(*flags: str, panel: str = "Output", help: str, metavar: str | None = None) -> Any:
+    return typer.Option(
+        *flags, help=help, rich_help_panel=panel, show_default=False, metavar=metavar
+    )
 
 
 Out = Annotated[Path | None, _output("--out", help="The run's folder; results/<name> by default.")]
@@ -95,6 +97,21 @@ FailBelow = Annotated[
 FailIfWorseThan = Annotated[
     str | None,
     _output("--fail-if-worse-than", help="Exit with 4 if a schedule is worse than this one."),
+]
+ExportMarkdown = Annotated[
+    str | None,
+    _output("--export-markdown", metavar="PATH|-", help="The ranking as Markdown; - for stdout."),
+]
+ExportCsv = Annotated[
+    str | None,
+    _output("--export-csv", metavar="PATH|-", help="The ranking as CSV; - for stdout."),
+]
+ExportJson = Annotated[
+    str | None,
+    _output("--export-json", metavar="PATH|-", help="What --json prints; - for stdout."),
+]
+Tensorboard = Annotated[
+    bool, _output("--tensorboard", help="Also write event files for TensorBoard.")
 ]
 Quiet = Annotated[bool, _output("--quiet", "-q", help="No progress.")]
 Config = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +11,11 @@ import typer
 
 from lrbench.cli import params as p
 from lrbench.cli.comparison import retold
+from lrbench.cli.exports import Exports, find_texts
 from lrbench.cli.find import tell
 from lrbench.cli.gate import check_conditions, enforce
 from lrbench.cli.versus import side_by_side
-from lrbench.errors import UsageError
+from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import FindSpec
 from lrbench.pipeline import recorded
 from lrbench.store import RunDir
@@ -23,27 +25,49 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.")],
     fail_below: p.FailBelow = None,
     fail_if_worse_than: p.FailIfWorseThan = None,
+    export_markdown: p.ExportMarkdown = None,
+    export_csv: p.ExportCsv = None,
+    export_json: p.ExportJson = None,
+    tensorboard: p.Tensorboard = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open report.html in the browser.", show_default=False)
+    ] = False,
     json: p.Json = False,
 ) -> None:
     """Make a run's tables and plots again, from its journals and its manifest alone. Several
     comparisons are put side by side: what each schedule gains from the first to the others."""
     check_conditions(fail_below, fail_if_worse_than)
+    exports = Exports(export_markdown, export_csv, export_json, tensorboard)
+    exports.check(json=json)
+    if len(runs) > 1 and exports != Exports():
+        raise UsageError("--export-… and --tensorboard are of one run: name one")
     manifests = {path: manifest_of(path) for path in runs}
     commands = {manifest.get("command") for manifest in manifests.values()}
     if len(manifests) > 1 and commands == {"compare"}:
         if fail_below is not None or fail_if_worse_than is not None:
             raise UsageError("--fail-below and --fail-if-worse-than judge one run: name one")
         side_by_side([RunDir(path) for path in manifests], json=json)
+        _show(runs, open_)
         return
     if json and len(manifests) > 1:
         raise UsageError("--json prints one document: name one run, or several comparisons")
+    exports.make()
     for path, manifest in manifests.items():
         run = RunDir(path)
         if manifest.get("command") == "find":
-            retold_find(run, manifest, json=json)
+            retold_find(run, manifest, json=json, exports=exports)
         else:
-            spec = recorded(manifest, run)
-            enforce(retold(spec, run, json=json), fail_below, fail_if_worse_than)
+            summary = retold(recorded(manifest, run), run, json=json, exports=exports)
+            enforce(summary, fail_below, fail_if_worse_than)
+    _show(runs, open_)
+
+
+def _show(runs: list[Path], wanted: bool) -> None:
+    """Open the pages of the runs in this machine's browser; raises MachineError without one."""
+    for path in runs if wanted else ():
+        page = (path / "report.html").absolute()
+        if not webbrowser.open(page.as_uri()):
+            raise MachineError(f"--open: no browser was found here; the page is {page}")
 
 
 def manifest_of(path: Path) -> dict[str, Any]:
@@ -54,7 +78,7 @@ def manifest_of(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool) -> None:
+def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool, exports: Exports) -> None:
     """Make the files of a range test again, and print its answer."""
     from lrbench.rangetest.result import FindResult
     from lrbench.report.find_files import write_find
@@ -66,4 +90,6 @@ def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool) -> None
     result = FindResult.from_dict(found)
     with run.writer():
         write_find(result, run.path)
-    tell(result, run, json=json)
+    if not exports.to_stdout:
+        tell(result, run, json=json)
+    exports.write(find_texts(result))

@@ -29,7 +29,7 @@ def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
     if json:
         told = zip(runs, (first, *others), strict=True)
         found = {
-            "runs": [document(summary, run, code_of(summary, run)) for run, summary in told],
+            "runs": [document(summary, run, winner_code(summary, run)) for run, summary in told],
             "versus": [
                 {"a": str(runs[0].path), "b": str(run.path),
                  "differs": differing(runs[0], run), "schedules": rows(table)}
@@ -56,10 +56,6 @@ def retold_quietly(run: RunDir) -> Summary:
     with run.writer():
         write_files(summary, run.path)
     return summary
-
-
-def code_of(summary: Summary, run: RunDir) -> str:
-    return winner_code(summary, recorded(run.manifest() or {}, run), run)
 
 
 def differing(a: RunDir, b: RunDir) -> list[str]:

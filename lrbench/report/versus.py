@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrbench.analysis.question import is_accuracy
-from lrbench.report.cells import difference, number, value
 from lrbench.report.console import _name, _records, _table
+from lrbench.report.shown import difference, number, value
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:

@@ -48,7 +48,8 @@ def draw_lrs(
         axes.plot(x, y, linestyle=look.dash, linewidth=1.6, **own)
         ends.append(EndLabel(name, x[-1], y[-1], look))
         cuts = cuts_of(name, x, y)
-        axes.plot(x[cuts], y[cuts], "v", markersize=6, **own)
+        if len(cuts):  # the empty line would claim the figure's corner when room is shared out
+            axes.plot(x[cuts], y[cuts], "v", markersize=6, **own)
     axes.set_xlabel("epoch")
     axes.set_ylabel("learning rate")
     axes.set_ylim(bottom=0)

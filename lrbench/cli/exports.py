@@ -1,0 +1,111 @@
+"""`--export-markdown`, `--export-csv`, `--export-json`, `--tensorboard`: what else is written."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from lrbench.errors import UsageError
+from lrbench.files import readable_faults, replace_file
+
+if TYPE_CHECKING:
+    from lrbench.analysis import Summary
+    from lrbench.rangetest.result import FindResult
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Exports:
+    """Where the answer goes besides the run's folder: a path, `-` for stdout, or None."""
+
+    markdown: str | None = None
+    csv: str | None = None
+    json: str | None = None
+    tensorboard: bool = False
+
+    @property
+    def _places(self) -> dict[str, str]:
+        named = {"markdown": self.markdown, "csv": self.csv, "json": self.json}
+        return {kind: place for kind, place in named.items() if place is not None}
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether stdout is one of the exports, and holds nothing else."""
+        return STDOUT in self._places.values()
+
+    @property
+    def renderers(self) -> list[str]:
+        """The renderers that were asked for by name."""
+        return ["tensorboard"] if self.tensorboard else []
+
+    def check(self, *, json: bool) -> None:
+        """Refuse what cannot be meant, before anything is done.
+
+        Raises:
+            UsageError: two documents for stdout, one path for two, no tensorboardX.
+        """
+        places = [*(["-"] if json else []), *self._places.values()]
+        for kind, place in self._places.items():
+            if places.count(place) > 1:
+                raise UsageError(f"--export-{kind} {place}: two documents cannot go to one place")
+        if self.tensorboard:
+            from lrbench.report.renderers.tensorboard import check
+
+            check()
+
+    def make(self) -> None:
+        """Make the files that are not there yet: a wrong path fails now, not after an hour.
+
+        Raises:
+            MachineError: one cannot be written; the message names it.
+        """
+        for place in self._places.values():
+            if place != STDOUT:
+                with readable_faults(Path(place)), open(place, "ab"):
+                    pass
+
+    def write(self, texts: Mapping[str, str]) -> None:
+        """Write each document to its place.
+
+        Raises:
+            MachineError: one cannot be written.
+        """
+        for kind, place in self._places.items():
+            text = texts[kind]
+            if place == STDOUT:
+                typer.echo(text, nl=not text.endswith("\n"))
+            elif Path(place).is_file():
+                replace_file(Path(place), text.encode())
+            else:  # a pipe, or /dev/null
+                with readable_faults(Path(place)):
+                    Path(place).write_text(text, encoding="utf-8")
+
+
+def comparison_texts(summary: Summary, document: Mapping[str, Any]) -> dict[str, str]:
+    """A comparison's ranking in each format."""
+    from lrbench.report.csv_files import to_csv
+    from lrbench.report.markdown import to_markdown
+
+    return {
+        "markdown": to_markdown(summary),
+        "csv": to_csv(summary.ranking),
+        "json": jsonlib.dumps(document, indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def find_texts(result: FindResult) -> dict[str, str]:
+    """A range test's answer in each format; as CSV its curves."""
+    from lrbench.report.find_files import curve_csv
+    from lrbench.report.markdown import find_markdown
+
+    return {
+        "markdown": find_markdown(result),
+        "csv": curve_csv(result),
+        "json": result.to_json() + "\n",
+    }

@@ -1,0 +1,34 @@
+"""The torch code of the schedule that ranks first, its LR filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lrbench.analysis import Summary
+from lrbench.schedules import code, parse, stretched
+
+GROUPS_NOTE = """\
+# This run had parameter groups (--group). The lines below treat all parameters alike: give each
+# group its own LR, and use lrbench.schedules.to_torch([a spec for each group], optimizer, ...)."""
+
+
+def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
+    """The lines for the first ranking's best, at its budget and batch size; empty without one, or
+    where the manifest is not that of a comparison."""
+    if summary.best is None or not summary.standings or "experiment" not in manifest:
+        return ""
+    first, experiment = summary.standings[0], manifest["experiment"]
+    schedule = parse(summary.best)
+    if first.budget != experiment["epochs"]:
+        schedule = stretched(schedule, first.budget / experiment["epochs"])
+    steps_per_epoch = _steps_per_epoch(manifest, first.batch_size)
+    lr = summary.chosen[summary.best]
+    lines = code(schedule, lr, first.budget * steps_per_epoch, steps_per_epoch)
+    return f"{GROUPS_NOTE}\n{lines}" if experiment["recipe"].get("groups") else lines
+
+
+def _steps_per_epoch(manifest: Mapping[str, Any], batch_size: int) -> int:
+    """Older runs have one number, for their one batch size."""
+    steps = manifest["steps_per_epoch"]
+    return int(steps if isinstance(steps, int) else steps[str(batch_size)])

@@ -1,0 +1,161 @@
+"""Where an answer goes besides the run's folder, and `lrbench report` over large runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.__main__ import run
+from lrbench.experiment import CompareSpec, Recipe
+from lrbench.plan import plan
+from lrbench.records import EpochRecord, TrialEnd
+from lrbench.store import RunDir
+from tests.cli.test_without_torch import watched
+
+STEPS = 31
+SECONDS = 10.0
+
+
+def made_run(folder: Path, schedules: int = 4, seeds: int = 5, epochs: int = 3) -> int:
+    """A run that is done and was never trained; how many trials it has."""
+    spec = CompareSpec(
+        recipe=Recipe(),
+        schedules=[f"step({k + 1}it)" for k in range(schedules)],
+        epochs=epochs,
+        lrs=(0.05, 0.1, 0.2),
+        tuning_seeds=1,
+        seeds=seeds,
+    )
+    kept = RunDir(folder)
+    kept.write_manifest(
+        {
+            "command": "compare",
+            "experiment": spec.model_dump(mode="json"),
+            "fingerprint": spec.fingerprint,
+            "steps_per_epoch": {str(spec.recipe.batch_size): STEPS},
+            "options": {},
+            "command_line": "lrbench compare",
+        }
+    )
+    count = 0
+    while stage := plan(spec, kept.known().histories, {}, {spec.recipe.batch_size: STEPS}).trials:
+        for trial in stage:
+            kept.begin(trial)
+            kept.append(trial.id, records(trial, epochs))
+            count += 1
+    return count
+
+
+def records(trial: Any, epochs: int) -> list[Any]:
+    end = 0.9 + 0.001 * (trial.seed % 7) - 0.05 * abs(math.log10(trial.lr / 0.1))
+    rows: list[Any] = [
+        EpochRecord(
+            trial.id, k, k * STEPS, trial.lr, trial.lr, 1 / k, end, 1 / k, end * (1 - 0.5**k),
+            1.0, 4000.0,
+        )
+        for k in range(1, epochs + 1)
+    ]  # fmt: skip
+    last = (2.3, 0.3, end, float(epochs), 4000.0)
+    return [*rows, TrialEnd(trial.id, "done", "", epochs, epochs * STEPS, *last)]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    made_run(folder)
+    return folder
+
+
+def test_each_format_goes_to_its_path(small: Path, tmp_path: Path, capsys: Any) -> None:
+    places = {kind: tmp_path / f"answer.{kind}" for kind in ("markdown", "csv", "json")}
+    options = [word for kind, path in places.items() for word in (f"--export-{kind}", str(path))]
+    assert run(["report", str(small), *options]) == 0
+    assert "files: " in capsys.readouterr().out
+    assert places["csv"].read_bytes() == (small / "ranking.csv").read_bytes()
+    assert json.loads(places["json"].read_text())["best"]
+    assert places["markdown"].read_text().startswith("**")
+
+
+def test_a_dash_means_that_stdout_holds_that_and_nothing_else(small: Path, capsys: Any) -> None:
+    assert run(["report", str(small), "--export-csv", "-"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == 4 and rows[0]["rank"] == "1"
+    assert run(["report", str(small), "--export-json", "-"]) == 0
+    exported = json.loads(capsys.readouterr().out)
+    assert run(["report", str(small), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == exported
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--json", "--export-csv", "-"], ["--export-csv", "x", "--export-json", "x"]],
+    ids=["stdout twice", "one file twice"],
+)
+def test_two_documents_in_one_place_are_refused(
+    small: Path, options: list[str], capsys: Any
+) -> None:
+    assert run(["report", str(small), *options]) == 2
+    assert "two documents" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["no/such/folder/x.md", "."], ids=["no folder", "a folder"])
+def test_a_wrong_path_fails_before_anything_is_trained(
+    where: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["compare", "--dataset", "synthetic", "--model", "mlp", "--export-markdown", where]
+    assert run([*words, "--out", str(tmp_path / "run")]) == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"cannot write {where}" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_no_ordinary_file_is_written_through(small: Path) -> None:
+    assert run(["report", str(small), "--export-csv", "/dev/null"]) == 0
+    assert not Path("/dev/null").is_file()
+
+
+def test_several_runs_have_no_export(small: Path, capsys: Any) -> None:
+    assert run(["report", str(small), str(small), "--export-csv", "-"]) == 2
+    assert "name one" in capsys.readouterr().err
+
+
+def test_open_gives_the_page_to_the_browser(small: Path, monkeypatch: Any, capsys: Any) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    assert run(["report", str(small), "--open"]) == 0
+    assert opened == [(small / "report.html").absolute().as_uri()]
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    assert run(["report", str(small), "--open"]) == 3
+    assert "no browser" in capsys.readouterr().err
+
+
+def test_tensorboard_files_are_written_when_asked_for(small: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    assert not (small / "tensorboard").exists()
+    assert run(["report", str(small), "--tensorboard"]) == 0
+    assert len(list((small / "tensorboard").glob("final-*/events.*"))) == 20
+
+
+def test_without_tensorboardx_the_option_is_refused_in_one_line(
+    small: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
+    assert run(["report", str(small), "--tensorboard"]) == 2
+    assert "torch-lrbench[tensorboard]" in capsys.readouterr().err
+
+
+def test_200_trials_of_50_epochs_are_told_again_in_10_seconds_without_torch(
+    tmp_path: Path,
+) -> None:
+    assert made_run(tmp_path / "run", schedules=25, seeds=5, epochs=50) == 200
+    code, heavy, spent, out, _ = watched("report", str(tmp_path / "run"), cwd=tmp_path)
+    assert code == 0 and "torch" not in heavy
+    assert spent < SECONDS
+    assert "report.html" in out and (tmp_path / "run" / "report.html").stat().st_size > 100_000

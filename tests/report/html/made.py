@@ -1,0 +1,45 @@
+"""Comparisons to make pages of."""
+
+from __future__ import annotations
+
+import math
+
+from lrbench.analysis import Question, Summary, summarise
+from lrbench.records import History
+from tests.analysis.made import finals, history, tuned
+
+MANIFEST = {
+    "command": "compare",
+    "command_line": "lrbench compare --schedule cosine --out results/run",
+    "experiment": {
+        "recipe": {"dataset": "mnist5k", "model": "lenet", "optimizer": "sgd", "groups": []},
+        "epochs": 2,
+    },
+    "steps_per_epoch": {"128": 10},
+    "machine": {"device": "cpu", "torch": "2.15.0"},
+    "data": {"digest": "ab" * 32},
+}
+VALUES = {"cosine": [0.97, 0.972, 0.974], "linear": [0.96, 0.97, 0.965], "step": [0.9, None, 0.91]}
+
+
+def several() -> Summary:
+    """Two that are told apart, and one with a diverged seed; tuned over three learning rates."""
+    trials = [
+        *tuned("cosine", {0.05: 0.9, 0.1: 0.95, 0.2: None}),
+        *tuned("linear", {0.05: 0.9, 0.1: 0.93, 0.2: 0.92}),
+        *finals(VALUES),
+    ]
+    return summarise(trials, Question(tuple(VALUES), reference="linear", test_size=1000))
+
+
+def many(schedules: int = 20, seeds: int = 10, epochs: int = 50) -> Summary:
+    """As large as a page should bear."""
+    trials: list[History] = []
+    for place in range(schedules):
+        name = f"warmup({place + 1}%) + cosine"
+        trials += tuned(name, {0.02 * 2**k: 0.9 - 0.01 * k for k in range(5)}, epochs=epochs)
+        for seed in range(seeds):
+            end = 0.9 + 0.003 * place + 0.0007 * (seed % 5)
+            rises = [end * (1 - math.exp(-0.2 * (epoch + 1))) for epoch in range(epochs)]
+            trials.append(history(name, end, seed=seed, curve=rises, epochs=epochs))
+    return summarise(trials, Question(test_size=1000))

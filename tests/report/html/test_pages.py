@@ -1,0 +1,172 @@
+"""The pages as text: what they say, how large they are, and what strangers' names do to them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+from lrbench.analysis import Question, summarise
+from lrbench.records import History
+from lrbench.report.html import compare_page, find_page
+from tests.analysis.made import finals
+from tests.report.find_results import found, not_found
+from tests.report.hostile import NAMES
+from tests.report.html.made import MANIFEST, many, several
+
+LARGEST = 3_000_000
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Reader(HTMLParser):
+    """Tags that close in order, their identifiers, and the text that a reader sees."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.ids: Counter[str] = Counter()
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        for name, value in attrs:
+            assert not name.startswith("on"), f"<{tag} {name}>"
+            if name == "id":
+                self.ids[str(value)] += 1
+            if name in ("src", "href", "xlink:href"):
+                self.links.append(str(value))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def test_a_comparison_begins_with_its_answer_and_says_how_to_repeat_it() -> None:
+    summary = several()
+    page = compare_page(summary, MANIFEST, "scheduler = ...")
+    reader = Reader(page)
+    answer = re.search("<h1>(.*?)</h1>", page)
+    assert answer is not None and answer[1].rstrip(".") in summary.sentence
+    assert page.index("<h1>") < page.index("<h2>")
+    for said in (
+        "lrbench compare --schedule cosine --out results/run", "scheduler = ...", "2.15.0",
+        "the loss was not finite at step 13", "2, 1 failed", "Against linear", "97.20 ± 0.50 %",
+    ):  # fmt: skip
+        assert said in reader.text, said
+
+
+def test_every_schedule_has_its_interval_its_curve_and_values_to_hover_over() -> None:
+    summary = several()
+    page = compare_page(summary, MANIFEST)
+    assert page.count('<line x1="') >= len(summary.ranking)
+    for place, name in enumerate(summary.question.schedules):
+        assert len(re.findall(rf'<g class="s{place}">', page)) >= 4
+        assert f"<title>{name}, epoch 2: " in page
+    assert "<title>cosine, LR 0.1: 95.00 %</title>" in page
+
+
+def test_nothing_is_fetched_and_no_identifier_is_there_twice() -> None:
+    for page in (compare_page(several(), MANIFEST), find_page(found(), MANIFEST)):
+        reader = Reader(page)
+        assert all(link.startswith(("#", "data:")) for link in reader.links)
+        assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+        assert [name for name, count in reader.ids.items() if count > 1] == []
+        used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', page))
+        assert used <= set(reader.ids)
+
+
+def test_twenty_schedules_of_ten_seeds_stay_under_three_megabytes() -> None:
+    page = compare_page(many(), MANIFEST)
+    assert 100_000 < len(page.encode()) < LARGEST
+    Reader(page)
+
+
+def test_the_same_summary_gives_the_same_bytes() -> None:
+    assert compare_page(several(), MANIFEST) == compare_page(several(), MANIFEST)
+    assert find_page(found(), MANIFEST) == find_page(found(), MANIFEST)
+
+
+HOSTILE = (*NAMES, "<script>alert(1)</script>", "</svg></table><h1>x", "{{ 7 * 7 }}", "a\" onx='b")
+
+
+def test_hostile_names_stay_text() -> None:
+    ordinary = Reader(
+        compare_page(summarise(finals({name: [0.9, 0.8] for name in "abc"}), Question()), {})
+    )
+    names = [name for name in HOSTILE if name]
+    summary = summarise(finals({name: [0.9, 0.8] for name in names}), Question(reference=names[0]))
+    manifest = {
+        "command_line": HOSTILE[-4],
+        "experiment": {"recipe": {"model": HOSTILE[-3]}, "schedules": list(names), "epochs": 2},
+    }
+    page = compare_page(summary, manifest)
+    reader = Reader(page)
+    assert reader.tags["script"] == ordinary.tags["script"] == 1
+    assert reader.tags["h1"] == 1
+    assert "<script>alert(1)</script>" in reader.text and "{{ 7 * 7 }}" in reader.text
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e]", page)
+    assert len(page) < LARGEST
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [],
+        finals({"a": [0.9]}),
+        finals({"a": [None, None]}),
+        finals({"a": [0.9, 0.9], "b": [0.9, 0.9]}),
+        finals({"a": [0.9, 0.9], "b": [0.8, 0.9]}, accuracy=False),
+        [*finals({"a": [0.9], "b": [0.7]}), *finals({"a": [0.95], "b": [0.8]}, epochs=4)],
+    ],
+    ids=["nothing", "one seed", "all diverged", "exact tie", "no accuracy", "two budgets"],
+)
+def test_odd_runs_have_a_page(trials: list[History]) -> None:
+    reader = Reader(compare_page(summarise(trials, Question()), {}))
+    assert "nan" not in reader.text.lower().split() and "None" not in reader.text.split()
+
+
+def test_several_budgets_have_a_ranking_each() -> None:
+    trials = [*finals({"a": [0.9, 0.8]}), *finals({"a": [0.95, 0.9]}, epochs=4)]
+    reader = Reader(compare_page(summarise(trials, Question()), {}))
+    assert "Ranking at 4 epochs" in reader.text and "Ranking at 2 epochs" in reader.text
+    assert "What comes of training for longer" in reader.text
+
+
+def test_a_range_test_shows_answer_grade_rules_and_trainings() -> None:
+    result = found()
+    reader = Reader(find_page(result, MANIFEST))
+    assert f"Start from learning rate {result.lr:.3g}" in reader.text
+    for said in (
+        "grade ok",
+        "largest stable",
+        "steepest (used)",
+        "diverged",
+        "lrbench compare --lr",
+    ):
+        assert said in reader.text, said
+    assert f"smoothed {result.curve[0].smoothed:.3g}" in reader.text
+
+
+def test_a_range_test_without_an_answer_says_why() -> None:
+    reader = Reader(find_page(not_found("flat: <b>nothing</b> moves"), {}))
+    assert "No learning rate can be defended" in reader.text
+    assert "flat: <b>nothing</b> moves" in reader.text

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lrbench.errors import UsageError
+from lrbench.report.renderers import RENDERERS, write_all
+from tests.report.html.made import several
+
+
+def test_every_renderer_is_known_and_those_that_always_run_write_their_files(
+    tmp_path: Path,
+) -> None:
+    assert set(RENDERERS.names()) >= {"csv", "plots", "html", "markdown", "tensorboard"}
+    names = {str(path.relative_to(tmp_path)) for path in write_all(several(), tmp_path)}
+    assert {"trials.csv", "ranking.csv", "report.html", "plots/final.png", "plots/lr.svg"} <= names
+    assert "report.md" not in names and all((tmp_path / name).is_file() for name in names)
+
+
+def test_others_run_when_they_are_asked_for_and_unknown_ones_are_refused(tmp_path: Path) -> None:
+    assert tmp_path / "report.md" in write_all(several(), tmp_path, ["markdown"])
+    with pytest.raises(UsageError, match="did you mean markdown"):
+        write_all(several(), tmp_path, ["markdwn"])
+
+
+def test_the_same_summary_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_all(several(), tmp_path / name, ["markdown"])
+    for path in (tmp_path / "one").rglob("*.*"):
+        other = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == other.read_bytes(), path.name
