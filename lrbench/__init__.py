@@ -4,7 +4,8 @@
     >>> lrbench.schedules.parse("linear").table(lr=1.0, steps=4, steps_per_epoch=4)
     [1.0, 0.75, 0.5, 0.25]
 
-`find`, `suggest` and `max_stable_lr` are the range test; `schedules` and `models` are packages.
+`find`, `suggest` and `max_stable_lr` are the range test, `compare` ranks schedules; `schedules` and
+`models` are packages.
 Nothing heavy is imported before it is used.
 """
 
@@ -16,14 +17,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lrbench import models as models
     from lrbench import schedules as schedules
+    from lrbench.comparing import Comparison as Comparison
+    from lrbench.comparing import compare as compare
     from lrbench.rangetest.api import find as find
     from lrbench.rangetest.api import max_stable_lr as max_stable_lr
     from lrbench.rangetest.suggest import suggest as suggest
 
 __version__ = "0.1.0"
-__all__ = ["find", "max_stable_lr", "models", "schedules", "suggest"]
+__all__ = [
+    "Comparison",
+    "compare",
+    "find",
+    "max_stable_lr",
+    "models",
+    "schedules",
+    "suggest",
+]
 
 _HOMES = {
+    "Comparison": "lrbench.comparing",
+    "compare": "lrbench.comparing",
     "find": "lrbench.rangetest.api",
     "max_stable_lr": "lrbench.rangetest.api",
     "suggest": "lrbench.rangetest.suggest",

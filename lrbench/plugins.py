@@ -33,6 +33,10 @@ VERSIONED = frozenset({"lrbench", "torch", "torchvision"})
 _lent: dict[str, Any] = {}
 
 
+class OwnFault(UsageError):
+    """The user's code raised; the exception is this one's cause."""
+
+
 def is_own(name: str) -> bool:
     """Whether a name means the user's own code.
 
@@ -80,7 +84,7 @@ def blamed(name: str, option: str) -> Iterator[None]:
     """Whatever the user's code raises becomes one line: the option, the fault, file and line.
 
     Raises:
-        UsageError: the code raised; the exception is its cause.
+        OwnFault: the code raised.
     """
     try:
         yield
@@ -91,7 +95,7 @@ def blamed(name: str, option: str) -> Iterator[None]:
     except LrbenchError:
         raise
     except Exception as fault:  # somebody else's code may raise anything
-        raise UsageError(f"{option} {name}: {described(fault)}") from fault
+        raise OwnFault(f"{option} {name}: {described(fault)}") from fault
 
 
 def described(fault: BaseException) -> str:

@@ -38,6 +38,7 @@ FORBIDDEN = {
     "analysis": (TORCH | SCREEN | PICTURES, {"scipy", "pandas"}),
     "report": (TORCH, PICTURES | {"scipy", "pandas"}),
     "bench": (SCREEN | FRAMES | PICTURES, TORCH),
+    "comparing": (SCREEN, TORCH | FRAMES | PICTURES),
     "options": (TORCH | SCREEN | FRAMES | PICTURES, set()),
     "cli": (set(), TORCH | FRAMES | PICTURES),
 }

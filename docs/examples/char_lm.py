@@ -76,7 +76,7 @@ if __name__ == "__main__":
     import lrbench
 
     found = lrbench.compare(
-        Zen(), optimizer="adamw", schedules=["constant", "cosine"], epochs=5, seeds=3
+        Zen(), optimizer="adamw", schedules=["constant", "cosine"], epochs=3, seeds=3, lr_points=3
     )
     print(found.ranking[["rank", "group", "schedule", "lr", "metric", "metric_mean"]])
     print(found.sentence)

@@ -137,15 +137,13 @@ def carry_out(
     also: Sequence[str] = (),
 ) -> Summary:
     """Run what is left of a comparison, showing progress, and write its files."""
-    whole = {name: _plain(value) for name, value in options.items()} | _grown(spec)
-    about = {"options": whole, "command_line": command_line("compare", whole, run.path)}
     from lrbench.report.csv_files import write
     from lrbench.report.live import live
 
     with run.writer(), live(quiet=quiet, spec=spec) as show:
         resume_with(shlex.join(["lrbench", "compare", "--resume", str(run.path)]))
         written = time.monotonic()
-        for event in run_comparison(spec, run, bench, about, executor):
+        for event in run_comparison(spec, run, bench, asked(spec, run, options), executor):
             show(event)
             if _ended(event) and time.monotonic() - written > REFRESH_S:
                 write(summarised(spec, run), run.path)
@@ -153,6 +151,12 @@ def carry_out(
         summary = summarised(spec, run)
         write_files(summary, run.path, also)
     return summary
+
+
+def asked(spec: CompareSpec, run: RunDir, options: Mapping[str, Any]) -> dict[str, Any]:
+    """For the manifest: the options of the whole run, and the command that repeats it."""
+    whole = {name: _plain(value) for name, value in options.items()} | _grown(spec)
+    return {"options": whole, "command_line": command_line("compare", whole, run.path)}
 
 
 def _grown(spec: CompareSpec) -> dict[str, Any]:

@@ -97,6 +97,7 @@ def _is_classification(output: Any, target: Any) -> bool:
     return bool(
         tensors
         and output.ndim == 2
+        and output.shape[1] > 1
         and target.ndim == 1
         and len(output) == len(target)
         and not target.is_floating_point()

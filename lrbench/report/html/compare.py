@@ -24,7 +24,9 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
     command; `code` the torch lines of the winner."""
     experiment = manifest.get("experiment", {})
     recipe = experiment.get("recipe", {})
-    names = [str(recipe[name]) for name in ("model", "dataset", "optimizer") if recipe.get(name)]
+    names = [
+        str(recipe[name]) for name in ("task", "model", "dataset", "optimizer") if recipe.get(name)
+    ]
     return render(
         "compare.html.j2",
         title="Learning-rate schedules" + (f": {clean(' · '.join(names))}" if names else ""),

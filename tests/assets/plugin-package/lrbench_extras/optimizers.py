@@ -1,0 +1,15 @@
+"""An optimizer of torch that lrbench has no name for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lrbench.experiment import Recipe
+from lrbench.optimizers import OPTIMIZERS
+
+
+@OPTIMIZERS.register("adamax", "Adam with the infinity norm", momentum=False)
+def adamax(groups: list[dict[str, Any]], recipe: Recipe, **settings: Any):
+    from torch.optim import Adamax
+
+    return Adamax(groups, **settings)

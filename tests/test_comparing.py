@@ -1,0 +1,176 @@
+"""`lrbench.compare` from Python: tasks, loaders, functions and names."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import lrbench
+from lrbench.analysis.ranking import RANKING_TYPES
+from lrbench.errors import UsageError
+from tests.toys import Line
+
+TINY: dict[str, Any] = {
+    "schedules": ["constant", "cosine"], "lr": 0.05, "epochs": 2, "seeds": 2, "device": "cpu",
+}  # fmt: skip
+X = torch.randn(96, 4, generator=torch.Generator().manual_seed(0))
+LABELS = (X[:, 0] > 0).long()
+
+
+def loader(**more: Any) -> DataLoader[Any]:
+    return DataLoader(TensorDataset(X, LABELS), 16, **more)
+
+
+def test_a_task_is_ranked_by_its_loss_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    generators = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+    threads = torch.get_num_threads()
+    found = lrbench.compare(Line(), optimizer="sgd", momentum=0.0, **TINY)
+    assert list(found.ranking.columns)[: len(RANKING_TYPES)] == list(RANKING_TYPES)
+    assert set(found.ranking["schedule"]) == {"constant", "cosine"}
+    assert set(found.ranking["metric"]) == {"test_loss"}
+    assert found.ranking["metric_mean"].is_monotonic_increasing
+    assert found.best == found.ranking["schedule"][0]
+    assert found.lrs == {"constant": 0.05, "cosine": 0.05}
+    assert str(found) == found.sentence
+    assert "torch.optim" in found.code
+    assert len(found.trials) == 4
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(("lrbench", "results"))]
+    assert random.getstate() == generators[0]
+    assert np.random.get_state()[1].tolist() == generators[1]
+    assert torch.equal(torch.get_rng_state(), generators[2])
+    assert torch.get_num_threads() == threads
+
+
+def test_the_same_by_object_class_and_name() -> None:
+    found = [lrbench.compare(task, **TINY) for task in (Line(), Line, "tests.toys:Line")]
+    means = [one.ranking["metric_mean"].tolist() for one in found]
+    assert means[0] == means[1] == means[2]
+
+
+def test_pictures() -> None:
+    found = lrbench.compare(Line, **TINY)
+    assert found.plot().axes
+    assert found.plot("loss").axes
+    with pytest.raises(UsageError, match="did you mean loss"):
+        found.plot("losses")
+    with pytest.raises(UsageError, match="nothing to draw in 'accuracy'"):
+        found.plot("accuracy")
+
+
+def test_a_page(tmp_path: Path) -> None:
+    found = lrbench.compare(Line, **TINY)
+    page = found.to_html(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
+    assert "cosine" in page
+    assert "tests.toys:Line" in page
+    assert found.code.splitlines()[-1] in page.replace("&#39;", "'")
+
+
+def test_loaders_are_ranked_by_accuracy() -> None:
+    found = lrbench.compare(
+        make_model=lambda: nn.Linear(4, 2),
+        loss_fn=nn.CrossEntropyLoss(),
+        train=loader(shuffle=True),
+        val=loader(),
+        test=loader(),
+        **TINY,
+    )
+    assert set(found.ranking["metric"]) == {"test_accuracy"}
+    assert found.ranking["metric_mean"].min() > 0.6
+    seeds = found.trials.groupby("seed")["start_loss"].nunique()
+    assert seeds.tolist() == [1, 1]  # the same weights and batches for every schedule
+
+
+def test_without_a_test_loader_validation_ranks() -> None:
+    found = lrbench.compare(
+        make_model=lambda: nn.Linear(4, 1),
+        loss_fn=lambda output, target: (output[:, 0] - target).square().mean(),
+        train=loader(),
+        val=loader(),
+        **TINY,
+    )
+    assert set(found.ranking["metric"]) == {"val_loss"}
+    assert found.trials["test_loss"].isna().all()
+
+
+def test_functions_and_classes_for_names() -> None:
+    def arrays() -> Any:
+        images = (X.repeat(1, 4).reshape(96, 4, 4), LABELS)
+        return images, images
+
+    def build(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, classes))
+
+    def noise(images: Tensor) -> Tensor:
+        return images + 0.01
+
+    parts = {"model": build, "augment": noise, "loss": nn.CrossEntropyLoss}
+    options = {**TINY, **parts, "lr": 0.01, "batch_size": 16}
+    found = lrbench.compare(
+        dataset=arrays,
+        optimizer=torch.optim.Adagrad,
+        opt={"lr_decay": 0.01},
+        **options,
+    )
+    recipe: Mapping[str, Any] = found.manifest["experiment"]["recipe"]
+    assert recipe["optimizer"] == "torch.optim.adagrad:Adagrad"
+    assert recipe["optimizer_options"] == ["lr_decay=0.01"]
+    assert found.ranking["metric_mean"].min() > 0.6
+    again = lrbench.compare(dataset=arrays(), optimizer="adagrad", opt=["lr_decay=0.01"], **options)
+    assert found.ranking["metric_mean"].tolist() == again.ranking["metric_mean"].tolist()
+
+
+def test_a_run_that_is_kept_goes_on(tmp_path: Path) -> None:
+    first = lrbench.compare(Line, out=tmp_path / "run", **TINY)
+    assert first.path == tmp_path / "run"
+    assert (tmp_path / "run" / "ranking.csv").exists()
+    more = lrbench.compare(Line, out=tmp_path / "run", **{**TINY, "seeds": 3})
+    assert len(more.trials) == 6
+    kept = more.trials[more.trials["seed"] < 2].reset_index(drop=True)
+    assert kept["train_s"].tolist() == first.trials["train_s"].tolist()
+    with pytest.raises(UsageError, match="made with another experiment: --epochs 2 -> 3"):
+        lrbench.compare(Line, out=tmp_path / "run", **{**TINY, "epochs": 3})
+
+
+def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    lrbench.compare(Line, **TINY)
+    assert capfd.readouterr() == ("", "")
+    lrbench.compare(Line, progress=True, **TINY)
+    assert "final seeds: 4 trials" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"epoch": 3}, "compare: unknown option 'epoch'; did you mean epochs"),
+        ({"epochs": 0}, "--epochs 0"),
+        ({"model": nn.Linear(2, 2)}, "model: it is a module that was made already"),
+        ({"train": [1], "val": [1]}, "compare: loaders need make_model"),
+        ({"task": Line(), "dataset": "mnist5k"}, "--dataset: a --task brings its own"),
+    ],
+)
+def test_what_cannot_be_meant(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        lrbench.compare(**arguments)
+    assert words in str(caught.value)
+
+
+def test_the_users_exceptions_come_out_unchanged() -> None:
+    class Broken(Line):
+        def loss(self, model: nn.Module, batch: Any) -> Tensor:
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        lrbench.compare(Broken(), **TINY)
