@@ -77,9 +77,11 @@ def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
     return {size: bench.at(it).tuning_task.steps_per_epoch for size, it in recipes.items()}
 
 
-def written_steps(spec: CompareSpec, steps: StepsPerEpoch) -> int | StepsPerEpoch:
+def written_steps(spec: CompareSpec, steps: StepsPerEpoch) -> int | dict[str, int]:
     """As files say it: one number, unless there are several batch sizes."""
-    return steps if spec.batch_sizes else steps[spec.recipe.batch_size]
+    if not spec.batch_sizes:
+        return steps[spec.recipe.batch_size]
+    return {str(size): count for size, count in steps.items()}  # keys as JSON has them
 
 
 def recorded_steps(manifest: Mapping[str, Any]) -> dict[int, int]:
