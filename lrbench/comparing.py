@@ -186,7 +186,7 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
             write_files(summary, run.path)
     return Comparison(
         summary=summary,
-        code=winner_code(summary, spec, run),
+        code=winner_code(summary, run),
         manifest=run.manifest() or {},
         path=path if keep else None,
     )
