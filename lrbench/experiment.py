@@ -47,12 +47,17 @@ Fraction = Annotated[Finite, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 BatchSize = Annotated[int, Field(ge=1)]
+Momentum = Annotated[Finite, Field(ge=0, lt=1)]
 Schedule = Annotated[str, AfterValidator(lambda text: str(parse(text)))]
 Schedules = Annotated[
     tuple[Schedule, ...],
     Field(min_length=1, validate_default=True),
     AfterValidator(lambda names: tuple(dict.fromkeys(names))),
 ]
+
+
+def _once_each(values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(sorted(set(values)))
 
 
 class Frozen(BaseModel):
@@ -97,7 +102,7 @@ class Recipe(Frozen):
     dataset: str = "mnist5k"
     model: str = "lenet"
     optimizer: str = "sgd"
-    momentum: Annotated[Finite, Field(ge=0, lt=1)] = 0.9
+    momentum: Momentum = 0.9
     nesterov: bool = False
     weight_decay: Annotated[Finite, Field(ge=0)] = 5e-4
     batch_size: BatchSize = 128
@@ -153,7 +158,10 @@ class FindSpec(Frozen):
     `window` is the smoothing's width in decades; a point of the curve is a batch, or an epoch.
     `verify` trains `verify_steps` steps at constant learning rates around the suggestion, from
     the weights of `verify_seeds` seeds, and `max_stable` looks for the largest stable one; None
-    for either means where that is cheap.
+    for either means where that is cheap. With `val_loss` the curve is that of a fixed part of the
+    validation data. `sweep_group` sweeps one parameter group, by pattern or number, while the
+    others stay at their absolute learning rates. `batch_sizes` and `momenta` make a table of
+    further range tests, one for each pair.
     """
 
     recipe: Recipe = Recipe()
@@ -173,6 +181,21 @@ class FindSpec(Frozen):
     verify_steps: Annotated[int, Field(ge=8)] = 64
     verify_seeds: Annotated[int, Field(ge=1)] = 2
     max_stable: bool | None = None
+    val_loss: bool = False
+    sweep_group: str | None = None
+    batch_sizes: Annotated[tuple[BatchSize, ...], AfterValidator(_once_each)] = ()
+    momenta: Annotated[tuple[Momentum, ...], AfterValidator(_once_each)] = ()
+
+    @property
+    def cells(self) -> tuple[Recipe, ...]:
+        """The recipes of the table: each batch size with each momentum; none unasked."""
+        if not self.batch_sizes and not self.momenta:
+            return ()
+        return tuple(
+            self.recipe.model_copy(update={"batch_size": size, "momentum": momentum})
+            for momentum in self.momenta or (self.recipe.momentum,)
+            for size in self.batch_sizes or (self.recipe.batch_size,)
+        )
 
     @property
     def id(self) -> str:

@@ -26,7 +26,10 @@ RECIPE = (
     "precision", "augment", "val_fraction", "group", "weights", "opt", "loss", "task",
 )  # fmt: skip
 HOST = ("device", "threads", "data_dir", "download", "record_steps")
-FIND = ("start_lr", "end_lr", "points", "mode", "rule", "seeds", "seed", "verify")
+FIND = (
+    "start_lr", "end_lr", "points", "mode", "step", "rule", "window", "seeds", "seed", "verify",
+    "max_stable", "val_loss", "sweep_group", "batch_sizes", "momenta",
+)  # fmt: skip
 COMPARE = (
     "schedule", "lr", "lr_points", "lr_factor", "tuning_seeds", "epochs", "budgets", "seeds",
     "seed", "metric", "reference", "target_accuracy", "time_budget",
@@ -162,12 +165,36 @@ def find_spec(options: Options) -> FindSpec:
         from lrbench.rangetest.rules import get_rule
 
         get_rule(fields["rule"])
+    for name in ("batch_sizes", "momenta"):
+        if name in fields:
+            fields[name] = _numbers(fields[name], name)
     spec = _valid(
         FindSpec, {**fields, "recipe": recipe_of(options), "seeds": range(first, first + count)}
     )
     if spec.start_lr >= spec.end_lr:
         raise UsageError(f"--start-lr {spec.start_lr:g} must lie below --end-lr {spec.end_lr:g}")
+    check_find(spec)
     return spec
+
+
+def check_find(spec: FindSpec) -> None:
+    """Refuse, without torch, a group that cannot be swept alone and cells that cannot be trained.
+
+    Raises:
+        UsageError: as said.
+    """
+    from lrbench.optimizers import OPTIMIZERS, parse_groups
+    from lrbench.rangetest.groups import swept_place
+
+    if spec.sweep_group is not None:
+        swept_place(parse_groups(spec.recipe.groups), spec.sweep_group, rest_known=False)
+    name = spec.recipe.optimizer
+    if spec.momenta and (
+        plugins.is_own(name) or OPTIMIZERS.get(name).facts.get("momentum") is False
+    ):
+        raise UsageError(f"--momenta: {name} takes no --momentum")
+    for recipe in spec.cells:
+        check_names(recipe)
 
 
 def compare_spec(options: Options) -> CompareSpec:
@@ -268,6 +295,16 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
     if not found or min(found) < 1:
         raise UsageError(f"--batch-size {value}: give whole numbers of at least 1")
     return found
+
+
+def _numbers(value: Any, name: str) -> tuple[float, ...]:
+    """The numbers of a list, or of a text with commas."""
+    parts = _listed(value.split(",") if isinstance(value, str) else value)
+    try:
+        return tuple(float(part) for part in parts)
+    except (TypeError, ValueError):
+        option = name.replace("_", "-")
+        raise UsageError(f"--{option} {value}: give numbers with commas") from None
 
 
 def duration_s(text: Any) -> float:

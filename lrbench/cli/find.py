@@ -52,6 +52,7 @@ def find(
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         bench = Workbench(spec.recipe, host, progress)
         bench.open()
+        _check_group(spec, bench)
     if dry_run:
         _show_plan(spec, bench, run, json=json)
         return
@@ -61,9 +62,19 @@ def find(
         raise NoLearningRate(f"no learning rate can be defended: {', '.join(result.reasons)}")
 
 
+def _check_group(spec: FindSpec, bench: Workbench) -> None:
+    """Refuse a group that cannot be swept alone, now that the parameters are known."""
+    from lrbench.optimizers import build
+    from lrbench.rangetest.groups import swept
+
+    _, groups = build(spec.recipe, bench.tuning_task.model(0), lr=1.0)
+    swept(groups, spec.sweep_group)
+
+
 def _show_plan(spec: FindSpec, bench: Workbench, run: RunDir, *, json: bool) -> None:
     """Print what the sweep would do; the short trainings after it depend on its answer."""
-    steps = spec.points * len(spec.seeds)
+    tests = len({spec.recipe, *spec.cells})
+    steps = tests * spec.points * len(spec.seeds)
     if spec.step == "epoch":
         steps *= bench.tuning_task.steps_per_epoch
     seconds = OVERHEAD * steps * bench.step_s()

@@ -100,7 +100,26 @@ RANGE_TEST = {
     "points": option(int, "--points", default="100", help="Steps of each sweep."),
     "mode": option(str, "--mode", default="exp", help="exp or linear spacing."),
     "rule": option(str, "--rule", help="The rule that reads the LR off the curve."),
+    "window": option(
+        float, "--window", default="1", help="Width of the smoothing, in decades."
+    ),
+    "step": option(str, "--step", default="batch", help="A point is a batch, or an epoch."),
+    "val_loss": flag(
+        "--val-loss/--train-loss", help="The curve is the loss on two batches of validation data."
+    ),
+    "sweep_group": option(
+        str, "--sweep-group",
+        help="Sweep one --group, by pattern or number; the others stay at their lr=.",
+    ),
     "verify": flag("--verify/--no-verify", help="Check by short trainings; by default if cheap."),
+    "max_stable": flag(
+        "--max-stable/--no-max-stable",
+        help="Look for the largest stable LR; by default if cheap, or for a table.",
+    ),
+    "batch_sizes": option(
+        str, "--batch-sizes", help="A table of answers for these batch sizes: 32,128,512."
+    ),
+    "momenta": option(str, "--momenta", help="The same for these momenta: 0,0.9."),
 }  # fmt: skip
 
 COMPARISON = {

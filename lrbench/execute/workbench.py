@@ -112,9 +112,9 @@ class Workbench:
 
     def find(self, spec: FindSpec) -> Iterator[Any]:
         """Run a range test: progress events, and its result last."""
-        from lrbench.rangetest.find import find_events
+        from lrbench.rangetest.table import table_events
 
-        return find_events(spec, self.at(spec.recipe).tuning_task)
+        return table_events(spec, lambda recipe: self.at(recipe).tuning_task)
 
     def step_s(self, probes: int = 12) -> float:
         """Seconds for one training step, from a short probe: the median after a warm-up."""

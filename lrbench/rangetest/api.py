@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
@@ -11,16 +13,19 @@ from pydantic import ValidationError
 from lrbench.errors import UsageError
 from lrbench.experiment import FindSpec
 from lrbench.rangetest.find import range_test
+from lrbench.rangetest.groups import GroupLrs, ratio_of
 from lrbench.rangetest.probe import Prober
 from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.state import Contents, generators, lend_state, preserved, seed_all
-from lrbench.rangetest.sweep import GroupLrs, Setup
+from lrbench.rangetest.sweep import Setup
 from lrbench.tasks.loader import LoaderTask, LossFn, StepFn, to_device
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
+
+VAL_BATCHES = 16
 
 
 def find(
@@ -43,12 +48,16 @@ def find(
     step: StepFn | None = None,
     make_model: Callable[[], nn.Module] | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
+    sweep_group: int | None = None,
+    val_loader: Iterable[Any] | None = None,
+    val_loss: bool = False,
 ) -> FindResult:
     """Run a range test on a module, with its own optimizer, on the device where it is.
 
     Weights, buffers, gradients, training modes, the optimizer and every random generator are bit
     for bit as before when this returns or raises; no file is written. Several parameter groups
-    keep the ratio of their learning rates, and the answer is the first group's.
+    keep the ratio of their learning rates, and the answer is the first group's, unless one of them
+    is swept alone.
 
     Args:
         model: trained in place, from the same weights for each seed and each short training.
@@ -59,6 +68,11 @@ def find(
             with `make_model`.
         step: `step(model, batch) -> loss` for batches of any other kind.
         make_model: makes a module of the same shape with newly drawn weights.
+        sweep_group: the number of the only parameter group that is swept; the others stay at the
+            learning rates that they have, and the answer is this group's.
+        val_loader: batches of validation data, which judge the short trainings that verify the
+            answer; without it, four batches of the loader do.
+        val_loss: the curve is the loss on the first two batches of the `val_loader`.
 
     Raises:
         UsageError: an argument that cannot be meant, or a loader that can be read only once.
@@ -75,10 +89,19 @@ def find(
         verify=verify,
         verify_steps=verify_steps,
         max_stable=max_stable,
+        val_loss=val_loss,
     )
-    with _borrowed(model, loss_fn, loader, optimizer, step, make_model, precision) as setup:
+    if val_loss and val_loader is None:
+        raise UsageError("val_loss: pass a val_loader as well")
+    if isinstance(val_loader, Iterator):  # iter() would draw from a DataLoader's generator
+        raise UsageError(
+            "val_loader: it can be read only once", hint="pass a DataLoader or a list of batches"
+        )
+    borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model, val_loader)
+    with borrowed.setup(precision, sweep_group) as setup:
         settings = {
             **spec.model_dump(mode="json", exclude={"recipe"}),
+            "sweep_group": sweep_group,
             "model": type(model).__name__,
             "optimizer": type(optimizer).__name__,
             "precision": precision,
@@ -102,6 +125,7 @@ def max_stable_lr(
     step: StepFn | None = None,
     make_model: Callable[[], nn.Module] | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
+    sweep_group: int | None = None,
 ) -> Stability:
     """The largest learning rate at which `steps` steps of training converge.
 
@@ -115,7 +139,8 @@ def max_stable_lr(
     spec = _spec(start_lr=start_lr, end_lr=end_lr, seeds=(seed,), verify_steps=steps)
     if not ratio > 1:
         raise UsageError(f"ratio: must be above 1, not {ratio}")
-    with _borrowed(model, loss_fn, loader, optimizer, step, make_model, precision) as setup:
+    borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model)
+    with borrowed.setup(precision, sweep_group) as setup:
         search = largest_stable(
             Prober.of(setup, steps),
             spec.seeds[0],
@@ -136,6 +161,7 @@ class _Borrowed(LoaderTask):
     that its optimizer goes on holding its parameters."""
 
     contents: Contents
+    validation: Iterable[Any] | None
 
     def model(self, seed: int) -> nn.Module:
         self.contents.restore()
@@ -148,43 +174,55 @@ class _Borrowed(LoaderTask):
         for batch in self._loader:
             yield to_device(batch, self._device)
 
-
-@contextmanager
-def _borrowed(
-    model: nn.Module,
-    loss_fn: LossFn | None,
-    loader: Iterable[Any],
-    optimizer: Optimizer,
-    step: StepFn | None,
-    make_model: Callable[[], nn.Module] | None,
-    precision: str,
-) -> Iterator[Setup]:
-    import torch
-
-    group_lrs = _group_lrs(optimizer)
-    _check_parameters(model, optimizer)
-    modules = [model, *([loss_fn] if isinstance(loss_fn, torch.nn.Module) else [])]
-    state = optimizer.state
-
-    def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
-        lend_state(optimizer, state)
-        return optimizer, group_lrs
-
-    with torch.enable_grad(), preserved(modules, optimizer, loader) as contents:
-        task = _Borrowed(model, loss_fn, loader, step=step, make_model=make_model)
-        task.contents = contents
-        yield Setup(task, make_optimizer, precision)
+    def val_batches(self, samples: int) -> list[Any] | None:
+        """As many batches as hold so many samples, of at most `VAL_BATCHES`; always the same."""
+        if self.validation is None:
+            return None
+        seed_all(0, generators(self.validation))
+        found = [to_device(batch, self._device) for batch in islice(self.validation, VAL_BATCHES)]
+        if not found:
+            raise UsageError("val_loader: it holds no batch")
+        size = int(getattr(self.validation, "batch_size", None) or 1)
+        return found[: max(1, samples // size)]
 
 
-def _group_lrs(optimizer: Optimizer) -> GroupLrs:
-    """From the first group's learning rate to all, in the ratio that they have now."""
-    lrs = [float(group["lr"]) for group in optimizer.param_groups]
-    if len(lrs) == 1:
-        return lambda lr: (lr,)
-    if lrs[0] == 0:
-        raise UsageError("optimizer: the lr of its first group is 0, so the others have no ratio")
-    scales = [lr / lrs[0] for lr in lrs]
-    return lambda lr: tuple(lr * scale for scale in scales)
+@dataclass(frozen=True)
+class Borrowing:
+    """All that is handed in for a range test."""
+
+    model: nn.Module
+    loss_fn: LossFn | None
+    loader: Iterable[Any]
+    optimizer: Optimizer
+    step: StepFn | None
+    make_model: Callable[[], nn.Module] | None
+    val_loader: Iterable[Any] | None = None
+
+    @contextmanager
+    def setup(self, precision: str, sweep_group: int | None) -> Iterator[Setup]:
+        """What a range test trains; everything is put back at the end, whatever happens."""
+        import torch
+
+        optimizer = self.optimizer
+        lrs = [float(group["lr"]) for group in optimizer.param_groups]
+        group_lrs = ratio_of(lrs, sweep_group)
+        _check_parameters(self.model, optimizer)
+        own_loss = [self.loss_fn] if isinstance(self.loss_fn, torch.nn.Module) else []
+        state = optimizer.state
+
+        def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
+            lend_state(optimizer, state)
+            return optimizer, group_lrs
+
+        with (
+            torch.enable_grad(),
+            preserved([self.model, *own_loss], optimizer, self.loader, self.val_loader) as contents,
+        ):
+            task = _Borrowed(
+                self.model, self.loss_fn, self.loader, step=self.step, make_model=self.make_model
+            )
+            task.contents, task.validation = contents, self.val_loader
+            yield Setup(task, make_optimizer, precision)
 
 
 def _check_parameters(model: nn.Module, optimizer: Optimizer) -> None:

@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lrbench.experiment import FindSpec
+from lrbench.rangetest.groups import GroupLrs, swept
+from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.probe import Probe, Prober
 from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
 from lrbench.rangetest.rules import get_rule
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.suggest import Suggestion, suggest
-from lrbench.rangetest.sweep import GroupLrs, Setup, grid, step_flops, sweep
+from lrbench.rangetest.sweep import Setup, grid, step_flops, sweep
 from lrbench.rangetest.verify import Verification, verify
 from lrbench.records import SweepPoint
 from lrbench.tasks.base import Task
@@ -40,7 +42,7 @@ def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
 
     def make_optimizer(model: nn.Module) -> tuple[Optimizer, GroupLrs]:
         optimizer, groups = build(spec.recipe, model, spec.start_lr)
-        return optimizer, lambda lr: tuple(group.lr(lr) for group in groups)
+        return optimizer, swept(groups, spec.sweep_group)
 
     setup = Setup(task, make_optimizer, spec.recipe.precision)
     return range_test(spec, setup, settings=spec.model_dump(mode="json"))
@@ -50,14 +52,15 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     """Run a range test: progress, and the `FindResult` last."""
     get_rule(spec.rule)
     lrs = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode)
-    curves = yield from _sweeps(spec, setup, lrs)
+    judge = Judge.of(setup.task, setup.precision)
+    curves = yield from _sweeps(spec, setup, lrs, judge.quick() if spec.val_loss else None)
     losses = [[point.loss for point in curve] for curve in curves]
     suggestion = suggest(lrs, losses, rule=spec.rule, window=spec.window)
     verification: Verification | None = None
     stability: Stability | None = None
     if suggestion.lr is not None:
         cheap = _cheap(spec, setup)
-        prober = Prober.of(setup, spec.verify_steps)
+        prober = Prober.of(setup, spec.verify_steps, judge)
         if cheap if spec.verify is None else spec.verify:
             verification = yield from _verified(spec, prober, suggestion.lr)
         if cheap if spec.max_stable is None else spec.max_stable:
@@ -66,14 +69,14 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
 
 
 def _sweeps(
-    spec: FindSpec, setup: Setup, lrs: Sequence[float]
+    spec: FindSpec, setup: Setup, lrs: Sequence[float], judge: Judge | None
 ) -> Generator[FindProgress, None, list[list[SweepPoint]]]:
     curves: list[list[SweepPoint]] = []
     steps = setup.task.steps_per_epoch if spec.step == "epoch" else 1
     total = len(lrs) * len(spec.seeds)
     for place, seed in enumerate(spec.seeds):
         curve: list[SweepPoint] = []
-        for point in sweep(setup, seed, lrs, steps_per_point=steps):
+        for point in sweep(setup, seed, lrs, steps_per_point=steps, judge=judge):
             curve.append(point)
             done = place * len(lrs) + point.step + 1
             yield FindProgress("sweep", seed, done, total, point.lr, _finite(point.loss))
@@ -146,12 +149,13 @@ def _result(
         table=(),
         settings=settings,
         curve=_curve(curves, suggestion),
+        trainings=_trainings(verification, stability),
     )
     if verification is not None:
         found = replace(found, lr=verification.lr, verification=verification.to_dict())
     if stability is not None:
         found = replace(found, max_stable_lr=stability.lr, stability=stability.to_dict())
-    return replace(found, table=_table(verification, stability))
+    return found
 
 
 def _curve(
@@ -164,7 +168,7 @@ def _curve(
     )
 
 
-def _table(
+def _trainings(
     verification: Verification | None, stability: Stability | None
 ) -> tuple[Mapping[str, Any], ...]:
     """One row for each training at a constant learning rate."""

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.smooth import Floats
-from lrbench.rangetest.sweep import Setup, losses
+from lrbench.rangetest.sweep import Setup, read, trained
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Outcome = Literal["converges", "bounded", "diverges"]
 
 HOPELESS = 1e6  # times the size of the first losses: no need to train on
 GROWTH = 1.2  # of the loss above its start, from one eighth of the steps to the next
+JUDGEMENTS = 4  # in the last quarter of a training
 LEARNT = 0.1  # the part of the best fall so far that a training must reach to converge
 
 
 @dataclass(frozen=True)
 class Probe:
     """One constant-LR training: its mean loss over the last quarter of the steps (None when it
-    diverged), and how far that lies below the loss of the untouched weights on those batches."""
+    diverged), how far that lies below the loss of the untouched weights on those batches, and the
+    mean over that quarter of the judge's loss."""
 
     lr: float
     seed: int
     steps: int
     loss: float | None
     fall: float | None
+    judged: float | None = None
+
+
+@dataclass(frozen=True)
+class Course:
+    """The losses of a training, shape (steps done,), and what the judge said on its way."""
+
+    losses: Floats
+    judged: float | None
 
 
 @dataclass(frozen=True)
@@ -39,32 +54,54 @@ class Prober:
 
     setup: Setup
     steps: int
-    untouched: Callable[[int], Floats]
+    judge: Judge | None
+    untouched: Callable[[int], Course]
 
     @staticmethod
-    def of(setup: Setup, steps: int) -> Prober:
+    def of(setup: Setup, steps: int, judge: Judge | None = None) -> Prober:
         @cache
-        def untouched(seed: int) -> Floats:
-            return np.array(list(losses(setup, seed, repeat(0.0, steps))))
+        def untouched(seed: int) -> Course:
+            return train(setup, seed, 0.0, steps, judge)
 
-        return Prober(setup, steps, untouched)
+        return Prober(setup, steps, judge, untouched)
 
     def __call__(self, lr: float, seed: int) -> Probe:
-        reference = self.untouched(seed)
-        hopeless = HOPELESS * max(float(np.ptp(reference)), float(np.abs(reference).max()))
-        seen: list[float] = []
-        for loss in losses(self.setup, seed, repeat(lr, self.steps)):
-            seen.append(loss)
-            if not math.isfinite(loss) or loss - reference[0] > hopeless:
-                return Probe(lr, seed, len(seen), None, None)
-        final = _mean_end(np.array(seen))
-        if _grows(np.array(seen), reference):
-            return Probe(lr, seed, self.steps, None, None)
-        return Probe(lr, seed, self.steps, final, _mean_end(reference) - final)
+        first = self.untouched(seed).losses
+        hopeless = first[0] + HOPELESS * max(float(np.ptp(first)), float(np.abs(first).max()))
+        course = train(self.setup, seed, lr, self.steps, self.judge, hopeless)
+        seen = course.losses
+        if not math.isfinite(seen[-1]) or seen[-1] > hopeless or _grows(seen, first):
+            return Probe(lr, seed, len(seen), None, None)
+        final = _mean_end(seen)
+        return Probe(lr, seed, self.steps, final, _mean_end(first) - final, course.judged)
 
     def start(self, seed: int) -> float:
-        """The loss of the untouched weights on the batches on which a probe is judged."""
-        return _mean_end(self.untouched(seed))
+        """The loss of the untouched weights, as a probe's is judged."""
+        course = self.untouched(seed)
+        return _mean_end(course.losses) if course.judged is None else course.judged
+
+
+def train(
+    setup: Setup, seed: int, lr: float, steps: int, judge: Judge | None, limit: float = math.inf
+) -> Course:
+    """Train for some steps, or to the first loss that is not finite or is above the limit. The
+    judge is asked a few times in the last quarter."""
+    judgements: list[Tensor] = []
+    asked = {steps - place * max(1, steps // 16) for place in range(JUDGEMENTS)}
+
+    def course() -> Iterator[Tensor]:
+        for step, (model, loss) in enumerate(trained(setup, seed, repeat(lr, steps)), 1):
+            if judge is not None and step in asked:
+                judgements.append(judge(model))
+            yield loss
+
+    seen: list[float] = []
+    for loss in read(course()):
+        seen.append(loss)
+        if not math.isfinite(loss) or loss > limit:
+            break
+    judged = float(np.mean(list(read(judgements)))) if judgements else None
+    return Course(np.array(seen), judged)
 
 
 def _mean_end(curve: Floats) -> float:

@@ -19,7 +19,7 @@ Stage = Literal["sweep", "verify", "stability"]
 class FindProgress:
     """One more step of a range test: `done` of at most `total` in this stage. In a sweep a step
     is one learning rate, in the other stages one short training; `loss` is None when it
-    diverged."""
+    diverged. `part` names the row of a table that the test belongs to."""
 
     stage: Stage
     seed: int
@@ -27,6 +27,7 @@ class FindProgress:
     total: int
     lr: float
     loss: float | None
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,11 @@ class FindResult:
 
     `lr` is None when `grade` is "none"; `lr_sweep` is what the sweep alone says. `band`: the
     10th and 90th percentile of the seeds' answers. `lr_range`: where the loss begins and ceases
-    to fall. `max_stable_lr`: the largest learning rate at which a short training converges.
-    `rules`: what every rule says. `verification`: the short trainings around the answer.
-    `table`: one row for each learning rate that was trained at. `curve`: every point.
+    to fall, the two ends of a cyclical schedule. `max_stable_lr`: the largest learning rate at
+    which a short training converges. `rules`: what every rule says. `verification`: the short
+    trainings around the answer. `table`: answer and largest stable learning rate against batch
+    size and momentum, where they were asked for. `curve`: every point of the sweeps. `trainings`:
+    every short training at a constant learning rate.
     """
 
     lr: float | None
@@ -64,6 +67,7 @@ class FindResult:
     table: tuple[Mapping[str, Any], ...]
     settings: Mapping[str, Any]
     curve: tuple[CurvePoint, ...]
+    trainings: tuple[Mapping[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the curve as columns."""
@@ -76,15 +80,17 @@ class FindResult:
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> FindResult:
-        """The result that `to_dict` was made of."""
+        """The result that `to_dict` was made of; in old ones, `table` held the trainings."""
         columns = content["curve"]
+        old = "trainings" not in content
         rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
         fields = {
             **content,
             "reasons": tuple(content["reasons"]),
             "band": _pair(content["band"]),
             "lr_range": _pair(content["lr_range"]),
-            "table": tuple(content["table"]),
+            "table": () if old else tuple(content["table"]),
+            "trainings": tuple(content["table" if old else "trainings"]),
             "curve": tuple(CurvePoint(*row) for row in rows),
         }
         return FindResult(**fields)

@@ -38,15 +38,15 @@ class Contents:
 
 @contextmanager
 def preserved(
-    modules: Sequence[nn.Module], optimizer: torch.optim.Optimizer, loader: Any = None
+    modules: Sequence[nn.Module], optimizer: torch.optim.Optimizer, *loaders: Any
 ) -> Iterator[Contents]:
     """Whatever happens inside, leave weights, buffers, gradients, training modes, the optimizer
-    and every random generator (python, numpy, torch, cuda, the loader's own) as they were.
+    and every random generator (python, numpy, torch, cuda, the loaders' own) as they were.
 
     Gives the first contents of all tensors, to be restored before each training inside.
     """
     with (
-        random_state(generators(loader)),
+        random_state([own for loader in loaders for own in generators(loader)]),
         module_state(modules, optimizer) as contents,
         optimizer_state(optimizer),
     ):
@@ -103,7 +103,13 @@ def lend_state(optimizer: torch.optim.Optimizer, state: Any) -> None:
     import torch
 
     def copied(value: Any) -> Any:
-        return value.clone() if isinstance(value, torch.Tensor) else value
+        if isinstance(value, torch.Tensor):
+            return value.clone()
+        if isinstance(value, (list, tuple)):
+            return type(value)(copied(item) for item in value)
+        if isinstance(value, dict):
+            return {key: copied(item) for key, item in value.items()}
+        return value
 
     optimizer.state = defaultdict(dict)
     for parameter, values in state.items():

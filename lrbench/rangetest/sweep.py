@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice, repeat
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,14 +13,14 @@ from lrbench.engine.clock import Row
 from lrbench.engine.train import steps
 from lrbench.errors import UsageError
 from lrbench.rangetest.curve import Watch
+from lrbench.rangetest.groups import GroupLrs
+from lrbench.rangetest.judge import Judge
 from lrbench.records import SweepPoint
 from lrbench.tasks.base import Task
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from torch.optim import Optimizer
-
-GroupLrs = Callable[[float], tuple[float, ...]]
 
 BLOWN_UP = 2.0  # a sweep stops where the loss lies this many of its falls above its start
 READ_EVERY = 10  # steps between two readings of a device that computes by itself
@@ -57,28 +57,41 @@ def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list
     return [start_lr, *(float(lr) for lr in lrs[1:-1]), end_lr]
 
 
-def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[float]:
-    """Train a new model of the seed, one learning rate a step; yield each batch's mean loss
-    before the step. Where the device computes by itself, it is read every few steps."""
+def trained(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[tuple[nn.Module, Tensor]]:
+    """Train a new model of the seed, one learning rate a step; yield it after each step, with the
+    batch's mean loss before the step. Nothing waits for the device."""
     import torch
 
     task = setup.task
     model = task.model(seed)
     optimizer, group_lrs = setup.make_optimizer(model)
-    at_once = next(model.parameters()).device.type == "cpu"
     torch.manual_seed(seed)
-    pending: list[Any] = []
     rows = (Row(group_lrs(lr)) for lr in lrs)
     for step in steps(task, model, optimizer, batches(task, seed), rows, setup.precision):
-        if at_once:
-            yield step.loss.item()
+        yield model, step.loss
+
+
+def read(tensors: Iterable[Tensor]) -> Iterator[float]:
+    """The numbers in single-element tensors; a device that computes by itself is waited for once
+    every few of them."""
+    import torch
+
+    pending: list[Tensor] = []
+    for tensor in tensors:
+        if tensor.device.type == "cpu":
+            yield tensor.item()
             continue
-        pending.append(step.loss)
+        pending.append(tensor)
         if len(pending) == READ_EVERY:
             yield from torch.stack(pending).tolist()
             pending = []
     if pending:
         yield from torch.stack(pending).tolist()
+
+
+def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[float]:
+    """The losses of `trained`."""
+    return read(loss for _, loss in trained(setup, seed, lrs))
 
 
 def step_flops(setup: Setup, seed: int) -> int:
@@ -110,19 +123,40 @@ def batches(task: Task, seed: int) -> Iterator[Any]:
 
 
 def sweep(
-    setup: Setup, seed: int, lrs: Sequence[float], *, steps_per_point: int = 1
+    setup: Setup,
+    seed: int,
+    lrs: Sequence[float],
+    *,
+    steps_per_point: int = 1,
+    judge: Judge | None = None,
 ) -> Iterator[SweepPoint]:
     """Train along the learning rates until they end or the loss blows up.
 
     The point at which it blew up is the last; its loss may be infinite or NaN. With several
-    steps per point, a point's loss is the mean over them.
+    steps per point, a point's loss is the mean over them; with a judge, it is the judge's loss
+    after the last of them.
     """
     watch = Watch(BLOWN_UP)
-    every_lr = (lr for lr in lrs for _ in repeat(None, steps_per_point))
-    each = losses(setup, seed, every_lr)
-    for step, lr in enumerate(lrs):
-        part = list(islice(each, steps_per_point))
-        loss = sum(part) / steps_per_point
+    found = read(_points(setup, seed, lrs, steps_per_point, judge))
+    for step, (lr, loss) in enumerate(zip(lrs, found, strict=True)):
         yield SweepPoint(seed, step, lr, loss)
         if watch.ends(loss):
             return
+
+
+def _points(
+    setup: Setup, seed: int, lrs: Sequence[float], steps_per_point: int, judge: Judge | None
+) -> Iterator[Tensor]:
+    import torch
+
+    part: list[Tensor] = []
+    every_lr = (lr for lr in lrs for _ in repeat(None, steps_per_point))
+    for model, loss in trained(setup, seed, every_lr):
+        part.append(loss)
+        if len(part) < steps_per_point:
+            continue
+        if judge is not None:
+            yield judge(model)
+        else:
+            yield loss if steps_per_point == 1 else torch.stack(part).mean()
+        part.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from lrbench.rangetest.probe import Probe, Prober
 STEP = math.sqrt(10)
 TOLERANCE = 0.02  # of (start - best)
 FARTHEST = 6  # steps from the suggestion
+BOWL = 0.1  # of (start - best): losses above that are cut, since no parabola is a cliff
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Verification:
 
     `lr` is the suggestion where its loss is within 2 % of (start - best) of the best, else the
     lowest point of a parabola through the best training and those around it. `losses` holds
-    the mean loss over the seeds for each learning rate (None where one diverged).
+    the mean loss over the seeds for each learning rate (None where one diverged); `data` whether
+    it is that of validation or of training data.
     """
 
     lr: float
@@ -30,6 +32,7 @@ class Verification:
     start: float
     losses: tuple[tuple[float, float | None], ...]
     probes: tuple[Probe, ...]
+    data: Literal["validation", "training"]
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -39,6 +42,7 @@ class Verification:
             "steps": max(probe.steps for probe in self.probes),
             "seeds": sorted({probe.seed for probe in self.probes}),
             "losses": [list(pair) for pair in self.losses],
+            "data": self.data,
         }
 
 
@@ -71,13 +75,16 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
     means = {offset: _mean(probes[offset]) for offset in sorted(probes)}
     lowest = min(means.values())
     confirmed = means[0.0] - lowest <= TOLERANCE * (start - lowest)
-    offset = 0.0 if confirmed else parabola_minimum({k: min(v, start) for k, v in means.items()})
+    roof = lowest + BOWL * (start - lowest)
+    bowl = {offset: min(loss, roof) for offset, loss in means.items()}
+    offset = 0.0 if confirmed else parabola_minimum(bowl)
     return Verification(
         lr=lr * STEP**offset,
         confirmed=confirmed,
         start=start,
         losses=tuple((lr * STEP**k, v if math.isfinite(v) else None) for k, v in means.items()),
         probes=tuple(probe for offset in sorted(probes) for probe in probes[offset]),
+        data="validation" if prober.judge is not None and prober.judge.held_out else "training",
     )
 
 
@@ -97,8 +104,13 @@ def _best(probes: dict[float, list[Probe]]) -> float:
 
 
 def _mean(probes: Iterable[Probe]) -> float:
-    """The mean loss; infinite where a seed diverged."""
-    return float(np.mean([math.inf if p.loss is None else p.loss for p in probes]))
+    """The mean loss as it was judged; infinite where a seed diverged."""
+    return float(np.mean([_loss(probe) for probe in probes]))
+
+
+def _loss(probe: Probe) -> float:
+    loss = probe.loss if probe.loss is None or probe.judged is None else probe.judged
+    return math.inf if loss is None or not math.isfinite(loss) else loss
 
 
 def parabola_minimum(points: dict[float, float], reach: float = 1.0) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.experiment import Recipe
+from lrbench.optimizers.groups import parse_groups
+from lrbench.rangetest.groups import swept_place
 from lrbench.rangetest.result import FindResult
 from lrbench.report.text import clean
 
@@ -31,6 +34,8 @@ def find_tables(result: FindResult, folder: Path | None = None) -> Group:
     ]
     if result.lr is not None:
         parts += [Text(), facts(result), Text(), _side_by_side(result)]
+    if result.table:
+        parts += [Text(), cells(result)]
     command = next_command(result)
     if command:
         parts += [Text(), Text(clean(command, 2000), style="bold")]
@@ -80,10 +85,12 @@ def fact_lines(result: FindResult) -> Iterator[tuple[str, str]]:
         yield "largest stable", f"{number(result.max_stable_lr)}  ({seen})"
     if result.verification is None:
         yield "verified", "no: pass --verify"
-    elif result.verification["confirmed"]:
-        yield "verified", "yes: short trainings find nothing better"
+        return
+    data = result.verification.get("data", "training")
+    if result.verification["confirmed"]:
+        yield "verified", f"yes: short trainings find nothing better, by {data} loss"
     else:
-        yield "verified", "moved: short trainings did better than the sweep's answer"
+        yield "verified", f"moved: the sweep's answer is not the best, by {data} loss"
 
 
 def _side_by_side(result: FindResult) -> Table:
@@ -110,7 +117,7 @@ def rules(result: FindResult) -> Table:
 
 
 def trainings(result: FindResult) -> Table:
-    """The mean training loss at the end of the short trainings around the answer."""
+    """How the short trainings around the answer ended."""
     from rich import box
     from rich.table import Table
 
@@ -126,14 +133,53 @@ def trainings(result: FindResult) -> Table:
     return table
 
 
+def cells(result: FindResult) -> Table:
+    """Answer and stable limit against batch size and momentum."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in (
+        "batch size", "momentum", "lr", "grade", "sqrt rule", "linear rule", "largest stable",
+    ):  # fmt: skip
+        table.add_column(heading, justify="left" if heading == "grade" else "right")
+    for row in result.table:
+        table.add_row(
+            str(row["batch_size"]), f"{row['momentum']:g}", number(row["lr"]), row["grade"],
+            number(row["lr_sqrt_rule"]), number(row["lr_linear_rule"]),
+            number(row["max_stable_lr"]),
+        )  # fmt: skip
+    return table
+
+
 def next_command(result: FindResult) -> str:
     """What to type next: a comparison around the answer, or another range test."""
     recipe = result.settings.get("recipe")
     if recipe is None:
         return ""
-    words = ["lrbench", "compare" if result.lr is not None else "find", *_options(recipe)]
-    words += ["--lr", _around(result.lr)] if result.lr is not None else _remedy(result)
+    if result.lr is None:
+        again = [*_options(recipe), *_sweep_group(result), *_remedy(result)]
+        return "next: " + shlex.join(["lrbench", "find", *again])
+    swept = result.settings.get("sweep_group")
+    lrs = _around(result.lr) if swept is None else f"{result.lr:.2g}"
+    words = ["lrbench", "compare", *_options(_settled(recipe, swept, result.lr)), "--lr", lrs]
     return "next: " + shlex.join(words)
+
+
+def _settled(recipe: Mapping[str, Any], swept: str | None, lr: float) -> Mapping[str, Any]:
+    """The recipe in which a group that was swept alone has its answer."""
+    if swept is None:
+        return recipe
+    groups = list(parse_groups(recipe["groups"]))
+    place = swept_place(groups, swept, rest_known=False)
+    groups[place] = replace(groups[place], lr_absolute=float(f"{lr:.2g}"))
+    texts = [str(group) for group in groups if group.lr_absolute is not None]
+    return {**recipe, "groups": texts}
+
+
+def _sweep_group(result: FindResult) -> list[str]:
+    swept = result.settings.get("sweep_group")
+    return [] if swept is None else ["--sweep-group", swept]
 
 
 def _options(recipe: Mapping[str, Any]) -> Iterator[str]:

@@ -10,21 +10,27 @@ from pathlib import Path
 from lrbench.files import replace_file
 from lrbench.rangetest.result import CurvePoint, FindResult
 from lrbench.report.find_plot import save_find_plot
+from lrbench.report.find_table_plot import save_table_plot
 from lrbench.report.html import find_page
 from lrbench.report.html.page import manifest_of
 
 
 def write_find(result: FindResult, folder: Path) -> list[Path]:
-    """Write `find.csv`, `find.json`, `plots/find.png` and `.svg`, and `report.html` into a folder,
-    which may hold the run's `manifest.json`; gives their paths.
+    """Write `find.csv`, `find.json`, `plots/find.png` and `.svg`, for a table `plots/find-table.*`,
+    and `report.html` into a folder, which may hold the run's `manifest.json`; gives their paths.
 
     Raises:
         MachineError: a file cannot be written; the message names it.
     """
+    pictures = {"find": save_find_plot, **({"find-table": save_table_plot} if result.table else {})}
     return [
         replace_file(folder / "find.csv", curve_csv(result).encode()),
         replace_file(folder / "find.json", (result.to_json() + "\n").encode()),
-        *(save_find_plot(result, folder / "plots" / f"find.{kind}") for kind in ("png", "svg")),
+        *(
+            draw(result, folder / "plots" / f"{name}.{kind}")
+            for name, draw in pictures.items()
+            for kind in ("png", "svg")
+        ),
         replace_file(folder / "report.html", find_page(result, manifest_of(folder)).encode()),
     ]
 

@@ -39,11 +39,12 @@ def find_bar(*, quiet: bool = False) -> Iterator[Show]:
     def show(event: FindProgress | FindResult) -> None:
         if not isinstance(event, FindProgress):
             return
-        if event.stage not in rows:
-            rows[event.stage] = bar.add_task(TITLES[event.stage], total=event.total, now="")
+        row = f"{TITLES[event.stage]}{event.part and ', '}{event.part}"
+        if row not in rows:
+            rows[row] = bar.add_task(row, total=event.total, now="")
         loss = "diverged" if event.loss is None else f"loss {event.loss:.3f}"
         now = f"lr {event.lr:.1e} {loss}"
-        bar.update(rows[event.stage], total=event.total, completed=event.done, now=now)
+        bar.update(rows[row], total=event.total, completed=event.done, now=now)
 
     with bar:
         yield show

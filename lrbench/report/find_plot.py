@@ -44,7 +44,7 @@ def draw(result: FindResult, ax: Axes | None = None) -> Axes:
     _answers(ax, result)
     _probes(ax, result)
     ax.set_xlabel("learning rate")
-    ax.set_ylabel("training loss")
+    ax.set_ylabel("validation loss" if result.settings.get("val_loss") else "training loss")
     ax.set_title(_title(result), **TITLE)
     if len(ax.get_legend_handles_labels()[0]):
         below = (0.5, -0.13)
@@ -105,7 +105,8 @@ def _probes(ax: Axes, result: FindResult) -> None:
     pairs = result.verification["losses"]
     lrs = [lr for lr, loss in pairs if loss is not None]
     losses = [loss for _, loss in pairs if loss is not None]
-    label = f"after {result.verification['steps']} steps at one LR"
+    data = result.verification.get("data", "training")
+    label = f"{data} loss after {result.verification['steps']} steps at one LR"
     ax.plot(lrs, losses, "D-", color=PROBE, markersize=5, linewidth=1, label=label)
     lost = [lr for lr, loss in pairs if loss is None]
     if lost:

@@ -114,6 +114,14 @@ class ImageTask:
             return self._own_loss(logits, labels), right
         return torch.nn.functional.cross_entropy(logits, labels), right
 
+    def val_batches(self, samples: int) -> Iterator[Batch]:
+        """The first whole batches of the validation split, of at most so many images, unaugmented;
+        always the same, and at least one, however small the split."""
+        size, val = self.samples_per_step, self._splits["val"]
+        whole = min(samples, len(val)) // size
+        for start in range(0, max(1, whole) * size, size):
+            yield val.plain(start, start + size)
+
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """Mean loss and accuracy over every image of a split, unaugmented.
 

@@ -1,6 +1,6 @@
 """What is lost by training at the range test's answer: `python measure.py [FINDS [PROBLEM ...]]`.
 
-For small networks and two optimizers: the held-out loss after 64 steps at 19 constant learning
+For small networks and two optimizers: the test loss after 64 steps at 19 constant learning
 rates (mean of 3 seeds that no range test uses), then FINDS range tests of 3 seeds each, all seeds
 different. Regret is the loss at an answer, read off that grid in log LR, over the grid's best.
 Prints one table; a problem takes about 3 minutes on a free core for 10 range tests. The rules were
@@ -29,8 +29,9 @@ from lrbench.execute import Host, Workbench
 from lrbench.experiment import FindSpec, Recipe
 from lrbench.optimizers import build
 from lrbench.rangetest.find import range_test
+from lrbench.rangetest.groups import GroupLrs
 from lrbench.rangetest.result import FindResult
-from lrbench.rangetest.sweep import GroupLrs, Setup, batches
+from lrbench.rangetest.sweep import Setup, batches
 from lrbench.tasks.images import ImageTask
 
 STEPS = 64
@@ -83,12 +84,19 @@ class OwnNetwork(ImageTask):
 def task_of(network: str, recipe: Recipe) -> Any:
     """`colour-bn` learns 5,000 images of CIFAR-10 (as JPEG files), the others mnist5k."""
     if network != "colour-bn":
-        return Workbench(recipe, Host(device="cpu", threads=1)).tuning_task
+        return Workbench(recipe, Host(device="cpu", threads=1)).final_task
     folder = os.environ["LRBENCH_DATA_DIR"] + "/cifar10-jpeg"
     data = load(f"folder:{folder}")
     _, kept = stratified(data.train_labels, 0.1)
-    part = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
-    return ImageTask(part, recipe, torch.device("cpu"), with_test=False)
+    _, shown = stratified(data.test_labels, 0.2)
+    part = replace(
+        data,
+        train_images=data.train_images[kept],
+        train_labels=data.train_labels[kept],
+        test_images=data.test_images[shown],
+        test_labels=data.test_labels[shown],
+    )
+    return ImageTask(part, recipe, torch.device("cpu"), with_test=True)
 
 
 def setup_of(network: str, optimizer: str) -> Setup:
@@ -106,14 +114,14 @@ def setup_of(network: str, optimizer: str) -> Setup:
 
 
 def held_out(setup: Setup, lr: float, seed: int) -> float:
-    """The validation loss after training at a constant learning rate."""
+    """The test loss after training at a constant learning rate; no range test reads it."""
     model = setup.task.model(seed)
     optimizer, group_lrs = setup.make_optimizer(model)
     torch.manual_seed(seed)
     rows = repeat(Row(group_lrs(lr)), STEPS)
     for _ in steps(setup.task, model, optimizer, batches(setup.task, seed), rows):
         pass
-    return setup.task.evaluate(model, "val")["loss"]
+    return setup.task.evaluate(model, "test")["loss"]
 
 
 def find(setup: Setup, number: int) -> FindResult:

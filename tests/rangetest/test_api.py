@@ -318,6 +318,106 @@ def test_no_file_is_written(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_validation_data_judge_and_may_make_the_curve() -> None:
+    model, optimizer = trained()
+    data = list(loader())
+    held = DataLoader(
+        dataset(), batch_size=32, shuffle=True, generator=torch.Generator().manual_seed(3)
+    )
+    before = everything(model, optimizer, held)
+    answers = [
+        find(model, nn.CrossEntropyLoss(), data, optimizer, val_loader=held, val_loss=on, **QUICK)
+        for on in (False, True)
+    ]
+    assert everything(model, optimizer, held) == before
+    assert answers[0].curve[0].loss != answers[1].curve[0].loss
+    assert all(
+        answer.settings["val_loss"] is on for answer, on in zip(answers, (False, True), strict=True)
+    )
+    checked = find(
+        model, nn.CrossEntropyLoss(), data, optimizer, val_loader=held,
+        **{**QUICK, "verify": True, "start_lr": 1e-5, "points": 80},
+    )  # fmt: skip
+    assert checked.verification is None or checked.verification["data"] == "validation"
+
+
+def test_a_validation_curve_looks_at_two_batches_after_each_step() -> None:
+    """At most twice the time: forward over two batches costs less than one training step."""
+    seen: list[tuple[bool, float]] = []
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        seen.append((model.training, float(batch[1][0])))
+        return nn.functional.cross_entropy(model(batch[0]), batch[1])
+
+    model, optimizer = trained()
+    model.train()
+    settings = {"points": 12, "seeds": 1, "verify": False, "max_stable": False, "end_lr": 1e-4}
+    held = list(loader())
+    find(
+        model, None, list(loader()), optimizer, step=step, val_loader=held, val_loss=True,
+        **settings,
+    )  # fmt: skip
+    modes = [training for training, _ in seen]
+    assert modes == [True, False, False] * 12
+    assert [label for training, label in seen if not training] == 12 * [
+        float(batch[1][0]) for batch in held[:2]
+    ]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_forward_pass_computes_as_asked(precision: Any) -> None:
+    kinds = set()
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        output = model(batch[0])
+        kinds.add(output.dtype)
+        return nn.functional.cross_entropy(output.float(), batch[1])
+
+    model, optimizer = trained()
+    find(model, None, loader(), optimizer, step=step, precision=precision, **QUICK)
+    assert kinds == {torch.float32 if precision == "fp32" else torch.bfloat16}
+
+
+def test_several_inputs_and_dictionaries_reach_a_step() -> None:
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(6, 3), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor, other: Tensor) -> Tensor:
+            out: Tensor = self.first(x) + self.second(other)
+            return out
+
+    model = Sum()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    triples = [(x, x.flip(1), y) for x, y in loader()]
+    first = find(model, nn.CrossEntropyLoss(), triples, optimizer, **QUICK)
+    named = [{"x": (x, other), "y": y} for x, other, y in triples]
+
+    def step(model: nn.Module, batch: dict[str, Any]) -> Tensor:
+        return nn.functional.cross_entropy(model(*batch["x"]), batch["y"])
+
+    assert find(model, None, named, optimizer, step=step, **QUICK) == first
+
+
+@pytest.mark.parametrize("which", [2, -1, "head"])
+def test_a_group_that_is_not_there_is_refused(which: Any) -> None:
+    model, optimizer = trained()
+    with pytest.raises(UsageError, match="sweep_group"):
+        find(model, nn.CrossEntropyLoss(), loader(), optimizer, sweep_group=which, **QUICK)
+
+
+def test_validation_data_must_be_there_and_be_readable_again() -> None:
+    model, optimizer = trained()
+    loss = nn.CrossEntropyLoss()
+    with pytest.raises(UsageError, match="val_loss: pass a val_loader"):
+        find(model, loss, loader(), optimizer, val_loss=True, **QUICK)
+    with pytest.raises(UsageError, match="val_loader: it holds no batch"):
+        find(model, loss, loader(), optimizer, val_loader=[], **QUICK)
+    with pytest.raises(UsageError, match="val_loader: it can be read only once"):
+        find(model, loss, loader(), optimizer, val_loader=iter(list(loader())), **QUICK)
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_nothing_is_left_behind_on_cuda() -> None:

@@ -99,10 +99,17 @@ def test_the_result_comes_back_from_json() -> None:
     assert again.to_json() == result.to_json()
 
 
-def test_the_table_has_every_training() -> None:
+def test_every_training_is_kept() -> None:
     progress, result = run(PLAIN, noisy_line())
-    assert len(result.table) == sum(event.stage != "sweep" for event in progress)
-    assert set(result.table[0]) == {"lr", "seed", "steps", "loss", "fall"}
+    assert len(result.trainings) == sum(event.stage != "sweep" for event in progress)
+    assert set(result.trainings[0]) == {"lr", "seed", "steps", "loss", "fall", "judged"}
+
+
+def test_a_result_of_before_there_were_tables_of_batch_sizes_is_read() -> None:
+    _, result = run(PLAIN, noisy_line())
+    old = result.to_dict()
+    old["table"] = old.pop("trainings")
+    assert FindResult.from_dict(old) == result
 
 
 def test_a_group_with_its_own_lr_keeps_it() -> None:

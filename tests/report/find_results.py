@@ -9,6 +9,7 @@ import numpy as np
 from lrbench.experiment import FindSpec, Recipe
 from lrbench.rangetest.result import CurvePoint, FindResult
 from lrbench.rangetest.suggest import suggest
+from lrbench.rangetest.table import table
 from tests.rangetest.curves import hill
 
 
@@ -42,12 +43,26 @@ def found(recipe: Recipe | None = None) -> FindResult:
             "steps": 64,
             "seeds": [0, 1],
             "losses": [[answer.lr, 0.4], [2 * answer.lr, 0.3], [30 * answer.lr, None]],
+            "data": "validation",
         },
         stability={"lr": 0.2, "above": "diverges", "steps": 64},
-        table=({"lr": answer.lr, "seed": 0, "steps": 64, "loss": 0.4, "fall": 1.9},),
+        table=(),
         settings=FindSpec(recipe=recipe or Recipe()).model_dump(mode="json"),
         curve=tuple(points),
+        trainings=({"lr": answer.lr, "seed": 0, "steps": 64, "loss": 0.4, "fall": 1.9},),
     )
+
+
+def tabled() -> FindResult:
+    """The same with a table of three batch sizes and two momenta, one cell without an answer."""
+    first = found()
+    cells = [
+        (Recipe(batch_size=size, momentum=momentum), replace(first, lr=lr))
+        for momentum, scale in ((0.0, 5.0), (0.9, 1.0))
+        for size, lr in ((32, 0.01 * scale), (128, 0.02 * scale), (512, 0.05 * scale))
+    ]
+    cells[2] = (cells[2][0], not_found())
+    return replace(first, table=table(cells, 128))
 
 
 def not_found(reason: str = "flat: the loss does not change; raise --end-lr") -> FindResult:
@@ -64,7 +79,7 @@ def not_found(reason: str = "flat: the loss does not change; raise --end-lr") ->
         rules=dict.fromkeys(found().rules),
         verification=None,
         stability=None,
-        table=(),
+        trainings=(),
         curve=tuple(CurvePoint(0, i, 10.0 ** (i - 6), 2.3, 2.3) for i in range(7)),
     )
 

@@ -1,0 +1,86 @@
+"""Range tests against batch size and momentum, beside what the two common rules foretell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lrbench.experiment import FindSpec, Recipe
+from lrbench.rangetest.find import Event, find_events
+from lrbench.rangetest.result import FindProgress, FindResult
+from lrbench.tasks.base import Task
+
+Row = Mapping[str, Any]
+
+
+def table_events(spec: FindSpec, task_of: Callable[[Recipe], Task]) -> Iterator[Event]:
+    """The range test of a spec, then that of each cell of its table: progress, and the result of
+    the first last, with the table.
+
+    Raises:
+        UsageError: as `find_events`, or a batch size that no epoch holds.
+    """
+    cells = spec.cells
+    if not cells:
+        yield from find_events(spec, task_of(spec.recipe))
+        return
+    tasks = {recipe: task_of(recipe) for recipe in (spec.recipe, *cells)}
+    max_stable = True if spec.max_stable is None else spec.max_stable
+    results: dict[Recipe, FindResult] = {}
+    for recipe, task in tasks.items():
+        update = {"recipe": recipe, "max_stable": max_stable, "batch_sizes": (), "momenta": ()}
+        for event in find_events(spec.model_copy(update=update), task):
+            if isinstance(event, FindResult):
+                results[recipe] = event
+            else:
+                yield _named(event, recipe)
+    rows = table([(recipe, results[recipe]) for recipe in cells], spec.recipe.batch_size)
+    first = results[spec.recipe]
+    yield replace(first, table=rows, settings=spec.model_dump(mode="json"))
+
+
+def _named(event: FindProgress, recipe: Recipe) -> FindProgress:
+    return replace(event, part=f"batch {recipe.batch_size}, momentum {recipe.momentum:g}")
+
+
+def table(found: Sequence[tuple[Recipe, FindResult]], batch_size: int) -> tuple[Row, ...]:
+    """One row for each range test, with what the rules foretell from another of the same momentum:
+    the one of `batch_size`, or else of the smallest with an answer.
+
+    The square-root rule keeps the noise of an update (Krizhevsky, "One weird trick", 2014), the
+    linear one what an epoch does (Goyal et al., "Accurate, large minibatch SGD", 2017).
+    """
+    return tuple(
+        {
+            "batch_size": recipe.batch_size,
+            "momentum": recipe.momentum,
+            "grade": result.grade,
+            "lr": result.lr,
+            "lr_sweep": result.lr_sweep,
+            "max_stable_lr": result.max_stable_lr,
+            **_foretold(recipe, _reference(found, recipe.momentum, batch_size)),
+            "reasons": list(result.reasons),
+        }
+        for recipe, result in found
+    )
+
+
+def _reference(
+    found: Sequence[tuple[Recipe, FindResult]], momentum: float, batch_size: int
+) -> tuple[int, float] | None:
+    """Batch size and answer that the rules start from."""
+    known = {r.batch_size: f.lr for r, f in found if r.momentum == momentum and f.lr is not None}
+    if not known:
+        return None
+    size = batch_size if batch_size in known else min(known)
+    return size, known[size]
+
+
+def _foretold(recipe: Recipe, reference: tuple[int, float] | None) -> dict[str, float | None]:
+    if reference is None:
+        return {"lr_sqrt_rule": None, "lr_linear_rule": None}
+    size, lr = reference
+    ratio = recipe.batch_size / size
+    return {"lr_sqrt_rule": lr * math.sqrt(ratio), "lr_linear_rule": lr * ratio}

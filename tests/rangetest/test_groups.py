@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lrbench.errors import UsageError
+from lrbench.optimizers import parse_groups
+from lrbench.rangetest.api import find, max_stable_lr
+from lrbench.rangetest.groups import ratio_of, swept, swept_place
+from tests.rangetest.problems import Quadratic
+
+GROUPS = parse_groups(("head* lr=10x", "body* lr=0.2", "* lr=0.3"))
+
+
+def test_jointly_factors_are_kept_and_absolute_rates_stay() -> None:
+    assert swept(GROUPS)(0.1) == (1.0, 0.2, 0.3, 0.1)
+
+
+@pytest.mark.parametrize("which", ["head*", "0"])
+def test_a_group_alone_trains_at_the_tests_own_rate(which: str) -> None:
+    assert swept(GROUPS[:3], which)(0.5) == (0.5, 0.2, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [
+        ("heads*", "no such group; did you mean head\\*"),
+        ("3", "no such group; known: head"),
+        ("-1", "no such group"),
+        ("body*", "'head\\*' has no learning rate to stay at; give it one, like --group"),
+    ],
+)
+def test_a_group_that_cannot_be_swept_alone(which: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        swept_place(GROUPS[:3], which)
+    assert str(caught.value).startswith("--sweep-group")
+
+
+def test_an_optimizers_groups() -> None:
+    assert ratio_of([0.1, 0.5])(1.0) == (1.0, 5.0)
+    assert ratio_of([0.1, 0.5, 0.0], 1)(2.0) == (0.1, 2.0, 0.0)
+    for wrong in (3, -1, True):
+        with pytest.raises(UsageError, match="none of the groups 0 to 2"):
+            ratio_of([0.1, 0.5, 0.0], wrong)
+
+
+class Two(nn.Module):
+    """Two separate quadratics with curvatures 10 and 0.1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steep, self.shallow = Quadratic([10.0]), Quadratic([0.1])
+
+    def forward(self) -> Any:
+        return self.steep() + self.shallow()
+
+
+def two(**lrs: float) -> tuple[Two, torch.optim.Optimizer]:
+    model = Two()
+    groups = [{"params": getattr(model, n).parameters(), "lr": lr} for n, lr in lrs.items()]
+    return model, torch.optim.SGD(groups)
+
+
+@pytest.mark.parametrize(("group", "expected"), [(0, 0.2), (1, 20.0)])
+def test_each_groups_stable_limit_is_its_own(group: int, expected: float) -> None:
+    model, optimizer = two(steep=0.001, shallow=0.001)
+    found = max_stable_lr(
+        model, None, [0], optimizer, step=lambda model, _: model(), sweep_group=group, steps=128
+    )
+    assert found.lr == pytest.approx(expected, rel=0.05)
+
+
+def test_the_other_groups_stay_where_they_are() -> None:
+    model, optimizer = two(steep=0.03, shallow=0.001)
+    seen: list[tuple[float, ...]] = []
+
+    def step(model: nn.Module, _: Any) -> Any:
+        seen.append(tuple(group["lr"] for group in optimizer.param_groups))
+        return model()
+
+    settings: dict[str, Any] = {"verify": False, "max_stable": False, "points": 20, "seeds": 1}
+    find(model, None, [0], optimizer, step=step, sweep_group=1, start_lr=0.1, **settings)
+    trained = [lrs for lrs in seen if lrs != (0.03, 0.001)]
+    assert {first for first, _ in trained} == {0.03}
+    assert (trained[0][1], trained[-1][1]) == (0.1, 10.0)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.03, 0.001]
