@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,15 @@ def replace_file(path: Path, content: bytes) -> Path:
         finally:
             scratch.unlink(missing_ok=True)
     return path
+
+
+def is_scratch(path: Path) -> bool:
+    """Whether a file is one that `replace_file` had not put in its place yet.
+
+    >>> is_scratch(Path("run/.trials.csv.4711")), is_scratch(Path("run/trials.csv"))
+    (True, False)
+    """
+    return re.fullmatch(r"\..+\.\d+", path.name) is not None
 
 
 @contextmanager

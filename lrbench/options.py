@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from lrbench import plugins
+from lrbench.engine.device import default_threads
 from lrbench.errors import MachineError, UsageError
 from lrbench.execute.workbench import Host
 from lrbench.experiment import SWEEP_SEED, CompareSpec, FindSpec, Frozen, Recipe
@@ -25,7 +26,11 @@ RECIPE = (
     "dataset", "model", "optimizer", "momentum", "nesterov", "weight_decay", "batch_size",
     "precision", "augment", "val_fraction", "group", "weights", "opt", "loss", "task",
 )  # fmt: skip
-HOST = ("device", "threads", "data_dir", "download", "record_steps")
+HOST = ("device", "threads", "data_dir", "download")
+TRIALS = (
+    "record_steps", "executor", "jobs", "trial_timeout", "max_failures", "retry_failed", "force",
+)  # fmt: skip
+ONCE = ("retry_failed", "force")  # meant for one call: a run does not remember them
 FIND = (
     "start_lr", "end_lr", "points", "mode", "step", "rule", "window", "seeds", "seed", "verify",
     "max_stable", "val_loss", "sweep_group", "batch_sizes", "momenta",
@@ -225,15 +230,41 @@ def compare_spec(options: Options) -> CompareSpec:
 
 def host_of(options: Options) -> Host:
     """Raises UsageError: a device or a number of threads that cannot be meant."""
-    fields = {name: options[name] for name in HOST if name in options}
-    if "threads" in fields:
-        fields["threads"] = _count(fields["threads"], most=1024, name="threads")
+    names = [name for name in (*HOST, *TRIALS) if name != "executor"]
+    fields = {name: options[name] for name in names if name in options}
+    for name, most in (("threads", 1024), ("jobs", 1024), ("max_failures", 2**31 - 1)):
+        if name in fields:
+            fields[name] = _count(fields[name], most=most, name=name.replace("_", "-"))
+    if "trial_timeout" in fields:
+        timeout = fields.pop("trial_timeout")
+        fields["trial_timeout_s"] = duration_s(timeout, "trial-timeout")
+    elif options.get("executor") == "pool":
+        fields.setdefault("jobs", default_threads())
     if "data_dir" in fields:
         fields["data_dir"] = Path(fields["data_dir"]).expanduser()
     device = fields.get("device", "auto")
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(device)):
         raise UsageError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
     return Host(**fields)
+
+
+def executor_of(options: Options) -> str:
+    """Where trials run: processes of their own where more than one is wanted at a time, or where
+    one may have to be ended from outside.
+
+    Raises:
+        UsageError: there is no such executor.
+    """
+    from lrbench.execute import EXECUTORS
+
+    apart = options.get("jobs", 1) != 1 or "trial_timeout" in options
+    name = options.get("executor", "pool" if apart else "serial")
+    EXECUTORS.get(name, option="--executor")
+    if name == "serial" and apart:
+        raise UsageError(
+            "--executor serial takes neither --jobs nor --trial-timeout", hint="use --executor pool"
+        )
+    return str(name)
 
 
 def learning_rates(value: Any) -> tuple[float, ...]:
@@ -307,7 +338,7 @@ def _numbers(value: Any, name: str) -> tuple[float, ...]:
         raise UsageError(f"--{option} {value}: give numbers with commas") from None
 
 
-def duration_s(text: Any) -> float:
+def duration_s(text: Any, option: str = "time-budget") -> float:
     """Seconds in a text such as `90s`, `20m` or `1h30m`; a bare number means seconds.
 
     >>> duration_s("1h30m")
@@ -320,7 +351,7 @@ def duration_s(text: Any) -> float:
         parts = []
     seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
     if seconds <= 0:
-        raise UsageError(f"--time-budget {text}: write it like 90s, 20m or 1h30m")
+        raise UsageError(f"--{option} {text}: write it like 90s, 20m or 1h30m")
     return seconds
 
 

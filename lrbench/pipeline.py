@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lrbench.errors import MachineError, Notice, Topic, UsageError
+from lrbench import conditions
+from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.execute import EXECUTORS, Workbench
 from lrbench.experiment import CompareSpec, TrialSpec
 from lrbench.material import code_of, refuse_changes
 from lrbench.plan import Plan, StepsPerEpoch, plan
-from lrbench.records import Record
+from lrbench.records import Record, TrialEnd
 from lrbench.schedules import parse
 from lrbench.store import RunDir
 
@@ -55,7 +56,9 @@ def run_comparison(
     """
     execute = EXECUTORS.get(executor, option="--executor").make
     steps_per_epoch = steps_by_batch_size(spec, bench)
-    run.write_manifest({**continued(manifest(spec, bench), run), **about})
+    _made_ready(run, retry_failed=bench.host.retry_failed)
+    run.write_manifest({**continued(spec, run, bench), **about})
+    most, failures = bench.host.max_failures, list[TrialEnd]()
     while True:
         known = run.known()
         stage = plan(spec, known.histories, known.finds, steps_per_epoch)
@@ -67,8 +70,28 @@ def run_comparison(
         elif stage.trials:
             for trial, records in execute(bench, run, stage.trials):
                 yield Trained(trial, tuple(records))
+                failures += [r for r in records if isinstance(r, TrialEnd) and r.status == "failed"]
+                if most is not None and len(failures) >= most:
+                    raise _too_many(failures)
         else:
             return
+
+
+def _made_ready(run: RunDir, *, retry_failed: bool) -> None:
+    """Drop what a killed process left of trials that have ended, and trials to be trained again."""
+    for name, history in run.known().histories.items():
+        if retry_failed and history.end is not None and history.end.status == "failed":
+            run.forget(name)
+        elif history.end is not None:
+            run.state_path(name).unlink(missing_ok=True)
+
+
+def _too_many(failures: Sequence[TrialEnd]) -> LrbenchError:
+    return LrbenchError(
+        f"stopped after {len(failures)} failed trials (--max-failures); the last: "
+        f"{failures[-1].reason}",
+        hint="when the cause is gone, the same command with --retry-failed trains them again",
+    )
 
 
 def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
@@ -136,25 +159,6 @@ def recorded(manifest: Mapping[str, Any], run: RunDir) -> CompareSpec:
     return spec
 
 
-def machine_notices(run: RunDir, bench: Workbench) -> list[Notice]:
-    """What differs between the machine that began a run and the one that goes on with it."""
-    before = (run.manifest() or {}).get("machine", {})
-    changed = [
-        f"{name} {before[name]} -> {now}"
-        for name, now in bench.machine.items()
-        if name in ("device", "threads", "torch") and before.get(name, now) != now
-    ]
-    if not changed:
-        return []
-    return [
-        Notice(
-            Topic.OTHER_MACHINE,
-            f"this run was begun elsewhere: {', '.join(changed)}",
-            "trials from here on are not bit for bit comparable with those that are done",
-        )
-    ]
-
-
 def manifest(spec: CompareSpec, bench: Workbench) -> dict[str, Any]:
     """What a run is: enough to repeat it, and to know on what its numbers depend."""
     return {
@@ -167,15 +171,26 @@ def manifest(spec: CompareSpec, bench: Workbench) -> dict[str, Any]:
     }
 
 
-def continued(now: Mapping[str, Any], run: RunDir) -> dict[str, Any]:
-    """The manifest of a run that begins or goes on, with all of its code.
+def continued(spec: CompareSpec, run: RunDir, bench: Workbench) -> dict[str, Any]:
+    """The manifest of a run that begins or goes on: the machine under which it was begun, what
+    was forced upon it since, and all of its code.
 
     Raises:
-        UsageError: the user's code or the data have changed since it was begun.
+        UsageError: the user's code or the data have changed since it was begun, or what is left
+            would be trained on another machine.
     """
-    before = run.manifest() or {}
+    now, before = manifest(spec, bench), run.manifest() or {}
     refuse_changes(before, now["code"], now["data"].get("digest"))
-    return {**now, "code": {**before.get("code", {}), **now["code"]}}
+    code = {**before.get("code", {}), **now["code"]}
+    begun = {name: before[name] for name in (*MACHINE, "forced") if name in before}
+    known = run.known()
+    left = plan(spec, known.histories, known.finds, steps_by_batch_size(spec, bench))
+    if left.stage != "done":
+        begun |= conditions.carried_on(before, bench.machine, force=bench.host.force)
+    return {**now, **begun, "code": code}
+
+
+MACHINE = ("lrbench", "machine", "device", "threads")
 
 
 def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, int]]:

@@ -7,7 +7,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from lrbench.errors import MachineError
 from lrbench.experiment import TrialSpec, digest
-from lrbench.files import readable_faults, replace_file
+from lrbench.files import is_scratch, readable_faults, replace_file
 from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd
 
 SCHEMA_VERSION = 1
@@ -71,9 +71,16 @@ class RunDir:
                 (self.path / "run.pid").write_text(
                     f"process {os.getpid()} on {os.uname().nodename}"
                 )
+                self._tidy()
             yield
         finally:
             lock.release()
+
+    def _tidy(self) -> None:
+        """Remove the half-written files of a process that was killed."""
+        for found in (*self.path.glob(".*"), *self.path.glob("*/.*"), *self.path.glob("*/*/.*")):
+            if is_scratch(found):
+                found.unlink(missing_ok=True)
 
     def _owner(self) -> str:
         try:
@@ -113,7 +120,8 @@ class RunDir:
         return found
 
     def write_manifest(self, content: Mapping[str, Any]) -> None:
-        body: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **content}
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **content})
+        body: dict[str, Any] = json.loads(text)  # with the keys that a reader will find
         body["seal"] = _seal(body)
         replace_file(self.manifest_path, (json.dumps(body, indent=2) + "\n").encode())
 
@@ -135,10 +143,30 @@ class RunDir:
         replace_file(path, kept.encode())
         return True
 
+    def conclude(self, trial: TrialSpec, end: TrialEnd) -> TrialEnd:
+        """Add how a trial ended to what its journal holds, a torn last line aside: the process
+        that wrote it may have died. Returns the end that stands, which is the first."""
+        path = self.journal_path(trial.id)
+        rows = _read_journal(path) if path.exists() else []
+        rows = rows or [{"kind": "trial", "spec": trial.model_dump(mode="json")}]
+        known = _history(path, rows)
+        if known.end is not None:
+            return known.end
+        if known.epochs:
+            steps, train_s = known.epochs[-1].step, sum(epoch.train_s for epoch in known.epochs)
+            end = replace(end, epochs=len(known.epochs), steps=steps, train_s=train_s)
+        replace_file(path, "".join(map(_sealed, [*rows, row_of(end)])).encode())
+        return end
+
+    def forget(self, trial: str) -> None:
+        """Leave no trace of a trial: it will be trained anew."""
+        for path in (self.journal_path(trial), self.state_path(trial)):
+            with readable_faults(path, "delete"):
+                path.unlink(missing_ok=True)
+
     def append(self, trial: str, records: Iterable[Record]) -> None:
         """Add records to the trial's journal; they are on the disk when this returns."""
-        rows = [{"kind": _NAMES[type(record)], **asdict(record)} for record in records]
-        self._write(trial, rows, os.O_APPEND)
+        self._write(trial, map(row_of, records), os.O_APPEND)
 
     def save_find(self, key: str, result: Mapping[str, Any]) -> None:
         """Keep the answer of a range test."""
@@ -173,15 +201,29 @@ class RunDir:
         return Known(histories, finds)
 
 
+def row_of(record: Record) -> dict[str, Any]:
+    """A record as plain JSON values."""
+    return {"kind": _NAMES[type(record)], **asdict(record)}
+
+
+def record_of(row: Mapping[str, Any]) -> Record:
+    """The record that a row was made from.
+
+    Raises:
+        KeyError, TypeError: it is no row of a record.
+    """
+    content = dict(row)
+    record: Record = _KINDS[content.pop("kind")](**content)
+    return record
+
+
 def _history(path: Path, rows: list[dict[str, Any]]) -> History:
     try:
         if rows[0]["kind"] != "trial":
             raise ValueError("the line that names its trial is missing")
         spec = TrialSpec.model_validate(rows[0]["spec"])
         records: list[Record] = []
-        for row in rows[1:]:
-            content = dict(row)
-            records.append(_KINDS[content.pop("kind")](**content))
+        records += map(record_of, rows[1:])
     except (KeyError, TypeError, ValueError) as fault:
         raise MachineError(
             f"{path} holds a record that this lrbench cannot read ({fault.__class__.__name__})",
@@ -211,7 +253,7 @@ def _seal(manifest: Mapping[str, Any]) -> str:
     """A digest of all that the numbers of a run depend on. The machine is left out: each trial
     says in its journal on which one it was trained."""
     sealed = {key: value for key, value in manifest.items() if key not in ("seal", *UNSEALED)}
-    return digest(json.dumps(sealed, sort_keys=True, default=str), 16)
+    return digest(json.dumps(sealed, sort_keys=True), 16)
 
 
 def _sealed(row: Mapping[str, Any]) -> str:

@@ -112,7 +112,9 @@ def test_the_manifest_comes_back_or_says_what_is_wrong(tmp_path: Path) -> None:
 
 def test_a_manifest_that_was_changed_is_refused(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    run.write_manifest({"command": "compare", "data": {"test": 1000}, "threads": 2})
+    steps = {64: 2, 128: 1}  # numbers as keys, which JSON makes text of
+    run.write_manifest({"data": {"test": 1000}, "threads": 2, "steps_per_epoch": steps})
+    assert run.manifest() is not None
     whole = run.manifest_path.read_text()
     run.manifest_path.write_text(whole.replace("1000", "1001"))
     with pytest.raises(MachineError, match="was changed or damaged"):

@@ -12,11 +12,21 @@ from lrbench.cli import params as p
 from lrbench.cli.common import notify, reading
 from lrbench.cli.exports import Exports
 from lrbench.cli.gate import check_conditions, enforce
-from lrbench.execute import EXECUTORS, Workbench
-from lrbench.options import COMPARE, HOST, RECIPE, compare_spec, host_of, merged, to_toml
-from lrbench.pipeline import machine_notices, resolve, sized, steps_by_batch_size
+from lrbench.execute import Workbench
+from lrbench.options import (
+    COMPARE,
+    HOST,
+    RECIPE,
+    TRIALS,
+    compare_spec,
+    executor_of,
+    host_of,
+    merged,
+    to_toml,
+)
+from lrbench.pipeline import resolve, sized, steps_by_batch_size
 
-ALLOWED = (*RECIPE, *HOST, *COMPARE)
+ALLOWED = (*RECIPE, *HOST, *TRIALS, *COMPARE)
 EPILOG = (
     "Examples: [bold]lrbench compare[/bold]   ·   "
     "[bold]lrbench compare -s cosine -s 'warmup(5%) + cosine' --epochs 10 --seeds 5[/bold]   ·   "
@@ -27,12 +37,6 @@ EPILOG = (
 @p.takes(ALLOWED)
 def compare(
     given: dict[str, Any],
-    executor: Annotated[
-        str,
-        typer.Option(
-            help="Where trials run.", rich_help_panel="Run", autocompletion=p.names(EXECUTORS)
-        ),
-    ] = "serial",
     resume: Annotated[
         Path | None,
         typer.Option(help="Go on with this run, as it was begun.", rich_help_panel="Run"),
@@ -59,12 +63,12 @@ def compare(
     if print_config:
         typer.echo(to_toml(options), nl=False)
         return
-    EXECUTORS.get(executor, option="--executor")
     check_conditions(fail_below, fail_if_worse_than)
     exports = Exports(export_markdown, export_csv, export_json, tensorboard)
     exports.check(json=json)
     run, options = steps.located(options, out, resume)
-    spec, host = resolve(compare_spec(options), run), host_of(options)
+    executor, host = executor_of(options), host_of(options)
+    spec = resolve(compare_spec(options), run)
     steps.check_early(spec)
     if not dry_run:
         exports.make()
@@ -74,7 +78,7 @@ def compare(
     spec = sized(spec, run, bench)
     notices = steps.check_schedules(spec, steps_by_batch_size(spec, bench))
     if not (quiet or json):
-        notify([*notices, *machine_notices(run, bench)])
+        notify(notices)
     if dry_run:
         steps.show_plan(spec, bench, run, json=json)
         return

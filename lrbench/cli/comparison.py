@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from lrbench import conditions
 from lrbench.cli.common import command_line, notify, run_path, stdout
 from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.experiment import CompareSpec
-from lrbench.options import compare_spec
+from lrbench.options import ONCE, compare_spec
 from lrbench.pipeline import (
     Trained,
     estimate_s,
@@ -54,7 +55,10 @@ def located(
     manifest = run.manifest()
     if manifest is None or "options" not in manifest:
         raise UsageError(f"--resume {resume}: there is no run in this folder")
-    return run, {**manifest["options"], **options}
+    before = dict(manifest["options"])
+    if "executor" in options:
+        before = {name: before[name] for name in before if name not in ("jobs", "trial_timeout")}
+    return run, {**before, **options}
 
 
 def check_early(spec: CompareSpec) -> None:
@@ -155,7 +159,8 @@ def carry_out(
 
 def asked(spec: CompareSpec, run: RunDir, options: Mapping[str, Any]) -> dict[str, Any]:
     """For the manifest: the options of the whole run, and the command that repeats it."""
-    whole = {name: _plain(value) for name, value in options.items()} | _grown(spec)
+    kept = {name: _plain(value) for name, value in options.items() if name not in ONCE}
+    whole = kept | _grown(spec)
     return {"options": whole, "command_line": command_line("compare", whole, run.path)}
 
 
@@ -191,6 +196,8 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
                 "the same lrbench compare trains what is missing",
             ),
         )
+    histories = [known.histories[name] for name in wanted if name in known.histories]
+    said = conditions.notices(manifest, histories)
     question = Question(
         schedules=spec.schedules,
         metric=spec.metric,
@@ -200,9 +207,8 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
         test_size=data.get("test"),
         val_size=data.get("val"),
         classes=data.get("classes"),
-        notices=(*stretch_notices(spec), *settled.notices, *notices),
+        notices=(*stretch_notices(spec), *settled.notices, *notices, *said),
     )
-    histories = [known.histories[name] for name in wanted if name in known.histories]
     return summarise(histories, question)
 
 

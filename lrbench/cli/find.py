@@ -21,7 +21,7 @@ from lrbench.store import RunDir
 if TYPE_CHECKING:
     from lrbench.rangetest.result import FindResult
 
-ALLOWED = tuple(name for name in (*RECIPE, *HOST, *FIND) if name != "record_steps")
+ALLOWED = (*RECIPE, *HOST, *FIND)
 EPILOG = (
     "Examples: [bold]lrbench find[/bold]   ·   "
     "[bold]lrbench find --dataset mnist --optimizer adam --seeds 5[/bold]"

@@ -11,6 +11,7 @@ from typing import Any
 
 from lrbench.cli.params import flag, names, option
 from lrbench.data import DATASETS
+from lrbench.execute import EXECUTORS
 from lrbench.experiment import Recipe
 from lrbench.models import MODELS
 from lrbench.optimizers import OPTIMIZERS
@@ -91,7 +92,23 @@ RUN = {
     "precision": option(
         str, "--precision", default=_D.precision, help="fp32, tf32 or bf16."
     ),
-    "threads": option(int, "--threads", help="CPU threads; all cores by default."),
+    "threads": option(int, "--threads", help="CPU threads of a trial; all cores by default."),
+    "executor": option(
+        str, "--executor", default="serial", complete=names(EXECUTORS),
+        help=f"Where trials run: {', '.join(EXECUTORS.names())}.",
+    ),
+    "jobs": option(
+        int, "--jobs", "-j", default="1",
+        help="Trials at a time, in processes of their own (--executor pool).",
+    ),
+    "trial_timeout": option(
+        str, "--trial-timeout", help="Give a trial up after this long, like 10m: it has failed."
+    ),
+    "max_failures": option(int, "--max-failures", help="Stop after this many failed trials."),
+    "retry_failed": flag("--retry-failed", help="Train failed trials again."),
+    "force": flag(
+        "--force", help="Go on with a run that was begun with other threads, torch or device."
+    ),
 }  # fmt: skip
 
 RANGE_TEST = {

@@ -38,6 +38,31 @@ def open_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+class DeviceLost(MachineError):
+    """This process can no longer use its device."""
+
+
+def check_device(device: torch.device) -> None:
+    """After a fault on a GPU: is it still there? Out of memory is no harm, but after an illegal
+    access every later call of the process fails as well.
+
+    Raises:
+        DeviceLost: it is not.
+    """
+    import torch
+
+    if device.type != "cuda":
+        return
+    try:
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+    except RuntimeError as fault:
+        raise DeviceLost(
+            f"this process has lost its GPU: {str(fault).splitlines()[0]}",
+            hint="the same command goes on in a new process, or use --executor pool",
+        ) from None
+
+
 def default_threads() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lrbench.engine import checkpoint
+from lrbench.engine.device import check_device
 from lrbench.engine.train import Training, begin, train
 from lrbench.errors import MachineError
 from lrbench.execute.workbench import Workbench
@@ -28,7 +29,6 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
         MachineError: what concerns every trial, such as a full disk.
     """
     yield []
-    training = None
     try:
         here = bench.at(trial.recipe)
         task = here.final_task if trial.stage == "final" else here.tuning_task
@@ -38,11 +38,11 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
     except MachineError:
         raise
     except Exception as fault:  # the model's own code may raise anything
-        if training is None:  # its journal is as an earlier process left it, or not there at all
-            run.begin(trial)
-        failed = _failed(bench, trial, fault)
-        run.append(trial.id, [failed])
-        yield [failed]
+        words = str(fault).splitlines()[0] if str(fault) else ""
+        end = failed_end(bench, trial, f"{type(fault).__name__}: {words}")
+        yield [run.conclude(trial, end)]
+        del fault  # and with it the frames that hold the model
+        check_device(bench.device)
     run.state_path(trial.id).unlink(missing_ok=True)
 
 
@@ -81,11 +81,5 @@ def _recorded(
         kept = []
 
 
-def _failed(bench: Workbench, trial: TrialSpec, fault: Exception) -> TrialEnd:
-    words = str(fault).splitlines()[0] if str(fault) else ""
-    return TrialEnd(
-        trial=trial.id,
-        status="failed",
-        reason=f"{type(fault).__name__}: {words}"[:500],
-        machine=bench.machine,
-    )
+def failed_end(bench: Workbench, trial: TrialSpec, reason: str) -> TrialEnd:
+    return TrialEnd(trial=trial.id, status="failed", reason=reason[:500], machine=bench.machine)

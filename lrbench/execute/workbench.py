@@ -26,13 +26,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Host:
-    """Where to run and where the data lies; none of it changes what a trial means."""
+    """Where and how to run, and where the data lies; none of it changes what a trial means.
+
+    `threads` are those of one trial; None shares the cores among `jobs` trials at a time.
+    """
 
     device: str = "auto"
     threads: int | None = None
     data_dir: Path | None = None
     download: bool = False
     record_steps: bool = False
+    jobs: int = 1
+    trial_timeout_s: float | None = None
+    max_failures: int | None = None
+    retry_failed: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Workbench:
 
     @property
     def threads(self) -> int:
-        return self.host.threads or default_threads()
+        return self.host.threads or max(1, default_threads() // self.host.jobs)
 
     def open(self) -> None:
         """Find the device, read the data, try the user's own parts and build a model, before

@@ -42,10 +42,10 @@ class State:
 
     stage: str = ""
     total: int = 0
-    begun: int = 0
+    numbers: dict[str, int] = field(default_factory=dict)
     sweep: FindProgress | None = None
     trial: TrialSpec | None = None
-    last: EpochRecord | None = None
+    lasts: dict[str, EpochRecord] = field(default_factory=dict)
     start_s: float = 0.0
     epochs_done: int = 0
     stage_epochs: int = 0
@@ -53,6 +53,15 @@ class State:
     cut: str = ""
     metric: str = "accuracy"
     rows: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def begun(self) -> int:
+        """The number of the trial that was heard of last, among those of its stage."""
+        return self.numbers.get(self.trial.id, 0) if self.trial else 0
+
+    @property
+    def last(self) -> EpochRecord | None:
+        return self.lasts.get(self.trial.id) if self.trial else None
 
     @property
     def left_s(self) -> float | None:
@@ -80,7 +89,7 @@ def advance(state: State, event: Any, finals: int = 0) -> list[str]:
 
 
 def _plan_began(state: State, plan: Any, finals: int) -> list[str]:
-    state.stage, state.begun, state.trial, state.last = plan.stage, 0, None, None
+    state.stage, state.trial, state.numbers, state.lasts = plan.stage, None, {}, {}
     state.total = len(plan.trials)
     here = sum(trial.epochs for trial in plan.trials)
     each = max((trial.epochs for trial in (*plan.trials, *plan.tuning)), default=0)
@@ -104,15 +113,14 @@ def _range_test_line(result: FindResult) -> str:
 
 
 def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
-    if state.trial is None or state.trial.id != trial.id:
-        state.trial, state.last = trial, None
-        state.begun += 1
-        state.start_s = state.start_s or time.monotonic()
+    state.trial = trial  # several may be under way at a time, and speak in turns
+    state.numbers.setdefault(trial.id, len(state.numbers) + 1)
+    state.start_s = state.start_s or time.monotonic()
     row = state.rows.setdefault(trial.schedule, Row())
     lines = []
     for record in records:
         if isinstance(record, EpochRecord):
-            state.last = record
+            state.lasts[trial.id] = record
             state.epochs_done += 1
             _learn(state, row, record)
         elif isinstance(record, CutRecord):

@@ -88,3 +88,10 @@ def alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+def record(what: str, how_much: str, outcome: str) -> None:
+    """A line for the table of a soak run, where one is kept."""
+    if path := os.environ.get("SOAK_TABLE"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"| {what} | {how_much} | {outcome} |\n")

@@ -1,0 +1,74 @@
+"""The machine, on which the last bits of a run's numbers depend. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lrbench.errors import Notice, Topic, UsageError
+from lrbench.records import History
+
+BITS = ("device", "threads", "torch")
+INVENTED = "mock"
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """`threads 1 -> 2` for each condition that two descriptions of machines give otherwise."""
+    return [
+        f"{name} {before[name]} -> {now[name]}"
+        for name in BITS
+        if name in before and name in now and before[name] != now[name]
+    ]
+
+
+def carried_on(
+    begun: Mapping[str, Any], machine: Mapping[str, Any], *, force: bool
+) -> dict[str, list[str]]:
+    """What was forced upon a run by now, for its manifest; nothing for one that goes on as it
+    was begun. `begun` is its manifest, `machine` describes this one.
+
+    Raises:
+        UsageError: trials would be trained under other conditions than those that are done.
+    """
+    forced: list[str] = list(begun.get("forced", ()))
+    changed = differences(begun.get("machine", {}), machine)
+    unheard = [difference for difference in changed if difference not in forced]
+    if unheard and not force:
+        raise UsageError(
+            f"this run was begun elsewhere: {', '.join(unheard)}",
+            hint=f"{_as_before(begun)}give --force to train the rest here, which reports will say",
+        )
+    return {"forced": [*forced, *unheard]} if forced or unheard else {}
+
+
+def _as_before(begun: Mapping[str, Any]) -> str:
+    threads = begun.get("machine", {}).get("threads")
+    return f"go on as it was begun (--threads {threads}), or " if threads else ""
+
+
+def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[Notice]:
+    """What every report says of a run whose trials were not trained under one set of conditions,
+    or not trained at all."""
+    machines = [h.end.machine for h in histories if h.end is not None and h.end.machine]
+    found = []
+    if invented := sum(machine.get("device") == INVENTED for machine in machines):
+        found.append(
+            Notice(Topic.OTHER_MACHINE, f"{invented} trials were invented by --executor mock")
+        )
+    kinds = Counter(
+        ", ".join(f"{name} {machine[name]}" for name in BITS if name in machine)
+        for machine in machines
+    )
+    if len(kinds) > 1:
+        listed = "; ".join(f"{kind} ({count} trials)" for kind, count in sorted(kinds.items()))
+        found.append(_other(f"trials were trained under different conditions: {listed}"))
+    elif forced := manifest.get("forced"):
+        found.append(_other(f"--force let this run go on elsewhere: {', '.join(forced)}"))
+    return found
+
+
+def _other(what: str) -> Notice:
+    return Notice(
+        Topic.OTHER_MACHINE, what, "their last bits are not comparable, and paired seeds less so"
+    )

@@ -1,0 +1,131 @@
+"""A trial that misbehaves is recorded with its reason; the others do not notice."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.__main__ import run
+from tests.reliability.tools import (
+    SMALL,
+    alive,
+    command,
+    environment,
+    finish,
+    plugin,
+    start,
+    table,
+    timeless,
+    wait_for,
+)
+
+MOODY = """
+import os, pathlib, time
+import torch
+from torch import nn
+from lrbench.models import MODELS
+
+@MODELS.register("moody", "does what $MOODS says of its seed")
+def moody(image_shape, classes):
+    size = image_shape[0] * image_shape[1] * image_shape[2]
+    moods = dict(pair.split(":") for pair in os.environ.get("MOODS", "").split() if pair)
+    mood = moods.get(str(torch.initial_seed()), "")
+    class Moody(nn.Sequential):
+        def forward(self, x):
+            pathlib.Path(f"process-{os.getpid()}").touch()
+            if mood == "raise":
+                raise KeyError("nothing there")
+            if mood == "memory":
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            if mood == "hang":
+                time.sleep(1000)
+            if mood == "die" or mood == "die-once" and not pathlib.Path("died").exists():
+                pathlib.Path("died").touch()
+                os.kill(os.getpid(), 9)
+            return super().forward(x)
+    return Moody(nn.Flatten(), nn.Linear(size, classes))
+"""
+FIVE = ("compare", "--dataset", "synthetic", "--model", "moody", "--epochs", "2", "--lr", "0.1",
+        "-s", "constant", "--seeds", "5", "--threads", "1", "--quiet", "--out", "run")  # fmt: skip
+MOODS = "0:die-once 1:raise 2:memory 3:hang 4:die"
+REASONS = {
+    "1": "KeyError: 'nothing there'",
+    "2": "OutOfMemoryError: CUDA out of memory",
+    "3": "it did not end within 3 s (--trial-timeout)",
+    "4": "its process died 3 times (signal 9)",
+}
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in which nothing happens, and the plug-in's folder beside it."""
+    folder = tmp_path_factory.mktemp("calm")
+    env = environment(plugin(folder / "plugins", "moody", MOODY))
+    code, _, said = command(*FIVE, cwd=folder, env=env)
+    assert code == 0, said
+    return folder
+
+
+def test_failed_trials_are_recorded_the_others_untouched_and_trained_again_on_demand(
+    tmp_path: Path, calm: Path
+) -> None:
+    env = environment(calm / "plugins", MOODS=MOODS)
+    code, _, said = command(*FIVE, "-j", "2", "--trial-timeout", "3s", cwd=tmp_path, env=env)
+    assert code == 1 and "Traceback" not in said
+    assert (tmp_path / "died").exists()
+    rows = {row["seed"]: row for row in table(tmp_path / "run" / "trials.csv")}
+    assert rows["0"]["status"] == "done"
+    for seed, reason in REASONS.items():
+        assert rows[seed]["status"] == "failed" and rows[seed]["reason"].startswith(reason)
+    epochs = timeless(calm / "run")["epochs.csv"]
+    assert timeless(tmp_path / "run")["epochs.csv"] == [r for r in epochs if r["seed"] == "0"]
+    kept = (tmp_path / "run" / "trials" / rows["0"]["trial"] / "journal.jsonl").read_bytes()
+
+    env = environment(calm / "plugins")
+    code, _, said = command(*FIVE, "--retry-failed", cwd=tmp_path, env=env)
+    assert code == 0, said
+    assert timeless(tmp_path / "run") == timeless(calm / "run")
+    journal = tmp_path / "run" / "trials" / rows["0"]["trial"] / "journal.jsonl"
+    assert journal.read_bytes() == kept
+
+
+def test_too_many_failures_stop_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    from lrbench.execute import trial
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("nothing there")
+
+    monkeypatch.setattr(trial, "train", broken)
+    assert run([*SMALL, "--max-failures", "2", "--out", str(tmp_path)]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "stopped after 2 failed trials (--max-failures); the last: KeyError" in line
+    assert "--retry-failed" in line
+    assert len(list(tmp_path.glob("trials/*/journal.jsonl"))) == 2
+
+
+def test_a_pool_gives_the_bits_of_one_process(tmp_path: Path) -> None:
+    argv = [*SMALL, "--lr", "0.1"]
+    assert run([*argv, "--out", str(tmp_path / "serial")]) == 0
+    assert run([*argv, "--out", str(tmp_path / "pool"), "-j", "2"]) == 0
+    assert timeless(tmp_path / "pool") == timeless(tmp_path / "serial")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_no_process_is_left_behind(tmp_path: Path, calm: Path, number: int, code: int) -> None:
+    env = environment(calm / "plugins", MOODS="0:hang 1:hang")
+    process = start(*FIVE, "-j", "2", cwd=tmp_path, env=env)
+    wait_for(lambda: len(list(tmp_path.glob("process-*"))) == 2)
+    children = [int(path.name.partition("-")[2]) for path in tmp_path.glob("process-*")]
+    assert process.pid not in children
+    process.send_signal(number)
+    began = time.monotonic()
+    found, _, said = finish(process, 20)
+    assert found == code and time.monotonic() - began < 4.5
+    assert number == signal.SIGKILL or "lrbench compare --resume run" in said
+    wait_for(lambda: not any(alive(child) for child in children), timeout_s=5)
