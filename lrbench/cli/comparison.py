@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from lrbench.execute import Workbench
 
 REFRESH_S = 5.0
+MOST_SEEDS = 50  # that somebody would train to settle a tie
 
 
 def located(
@@ -254,8 +255,17 @@ def _print_answer(summary: Summary, run: RunDir, code: str) -> None:
         console.print(
             Text(f"\nIn torch, for the schedule that ranks first:\n\n{code}"), soft_wrap=True
         )
-    page = run.path / "report.html"
-    console.print(Text(f"\nfiles: {run.path}\npage: {page}", style="dim"), soft_wrap=True)
+    lines = [f"files: {run.path}", f"page: {run.path / 'report.html'}", next_line(summary, run)]
+    console.print(Text("\n" + "\n".join(lines), style="dim"), soft_wrap=True)
+
+
+def next_line(summary: Summary, run: RunDir) -> str:
+    """What to type next: more seeds where they would settle a tie, else to look at the page."""
+    path = shlex.quote(str(run.path))
+    power = summary.power[0] if summary.power and summary.winner is None else None
+    if power is not None and power.needed and power.n < power.needed <= MOST_SEEDS:
+        return f"next: lrbench compare --resume {path} --seeds {power.needed}"
+    return f"next: lrbench report {path} --open"
 
 
 def winner_code(summary: Summary, run: RunDir) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis import Summary
@@ -14,8 +15,10 @@ from lrbench.report.text import clean
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-    from rich.console import Group, RenderableType
+    from rich.console import Console, ConsoleOptions, Group, RenderableType
     from rich.table import Table
+
+NARROW = 66  # columns
 
 
 def answer(summary: Summary) -> Group:
@@ -26,11 +29,41 @@ def answer(summary: Summary) -> Group:
 
     parts: list[RenderableType] = []
     for table in tables(summary):
-        parts += [table, Text()]
+        parts += [Fitting(table), Text()]
     parts.append(Text(clean(capital(summary.sentence), 2000) + ".", style="bold"))
     if summary.power_sentence:
         parts.append(Text(clean(capital(summary.power_sentence), 2000) + "."))
     return Group(*parts)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A table; where the terminal is too narrow for it, a few lines for each of its rows."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        if options.max_width >= NARROW:
+            yield self.table
+        else:
+            yield from stacked(self.table)
+
+
+def stacked(table: Table) -> Iterator[RenderableType]:
+    """For each row its name, after what stands before it, then each value under its title."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    heads = [" ".join(str(column.header).split()) for column in table.columns]
+    name = heads.index("schedule")
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        cells = [str(cell) for cell in row]
+        yield Text(" ".join(cells[: name + 1]), style="bold")
+        pairs = zip(heads[name + 1 :], cells[name + 1 :], strict=True)
+        values = [f"{head} {cell}" for head, cell in pairs if cell not in ("", shown.MISSING)]
+        yield Padding(Text(" · ".join(values)), (0, 0, 0, 2))
+    if table.caption:
+        yield Text(str(table.caption), style="dim")
 
 
 def tables(summary: Summary) -> Iterator[Table]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Show = Callable[[Any], None]
 BARS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 12
+WIDE = 60
 STAGES = {"find": "range test", "tune": "tuning", "final": "final seeds"}
 
 
@@ -220,7 +221,10 @@ def _animated(screen: Console, state: State, finals: int) -> Iterator[Show]:
     from rich.live import Live
 
     with Live(
-        get_renderable=lambda: picture(state), console=screen, refresh_per_second=4, transient=True
+        get_renderable=lambda: picture(state, screen.width),
+        console=screen,
+        refresh_per_second=4,
+        transient=True,
     ):
 
         def take_in(event: Any) -> None:
@@ -229,12 +233,12 @@ def _animated(screen: Console, state: State, finals: int) -> Iterator[Show]:
         yield take_in
 
 
-def picture(state: State) -> Group:
-    """What the terminal shows now: a table of schedules, a bar, the trial under way."""
+def picture(state: State, width: int = 80) -> Group:
+    """What a terminal of that width shows now: a table of schedules, a bar, the trial under way."""
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[RenderableType] = [_schedules(state)] if state.rows else []
+    parts: list[RenderableType] = [_schedules(state, width)] if state.rows else []
     parts.append(_bar(state))
     if state.trial is not None:
         parts.append(Text(_now(state)))
@@ -243,23 +247,25 @@ def picture(state: State) -> Group:
     return Group(*parts)
 
 
-def _schedules(state: State) -> Table:
+def _schedules(state: State, width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("schedule", overflow="ellipsis", no_wrap=True, max_width=32)
+    best = f"best val {state.metric}" if width >= WIDE else "best"
+    spark = SPARK_WIDTH if width >= WIDE else SPARK_WIDTH // 2
+    table.add_column("schedule", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)
-    table.add_column(f"best val {state.metric}", justify="right", no_wrap=True)
-    table.add_column("latest", no_wrap=True, min_width=SPARK_WIDTH)
+    table.add_column(best, justify="right", no_wrap=True)
+    table.add_column("latest", no_wrap=True, min_width=spark)
     current = state.trial.schedule if state.trial else None
     for name, row in state.rows.items():
         failed = f" ({row.failed} failed)" if row.failed else ""
         table.add_row(
-            Text(clean(name, 60)),
+            Text(clean(name, min(60, max(13, width - 46)))),
             f"{row.done}/{row.planned}{failed}",
             "" if row.best is None else _best(row.best, state.metric),
-            sparkline(row.curve),
+            sparkline(row.curve, spark),
             style="bold" if name == current else None,
         )
     return table

@@ -63,6 +63,14 @@ def test_any_width_keeps_every_digit(width: int) -> None:
     assert "…" not in text
 
 
+def test_where_a_table_has_no_room_each_schedule_has_its_lines() -> None:
+    text = shown(several(), 40)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "1 a linear" in lines and "2, 1 failed" in " ".join(lines)
+    assert "LR 0.1 · test accuracy 97.50 ± 0.25 % ·" in " ".join(lines)
+    assert "─" not in text
+
+
 @pytest.mark.parametrize(
     "trials",
     [

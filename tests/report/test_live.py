@@ -140,3 +140,19 @@ def test_a_cut_of_the_learning_rate_is_said() -> None:
     console = Console(file=io.StringIO(), width=80)
     console.print(picture(state))
     assert lines[0] in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_picture_fits_its_terminal_and_shows_every_column(width: int) -> None:
+    state = State()
+    names = ("3*(warmup(2%, from=0) + cosine(duration=30%)) + constant(at=0.1%)", "cosine")
+    for event in list(events(finals({name: [0.9, 0.92] for name in names})))[:-1]:
+        advance(state, event, 4)
+    out = io.StringIO()
+    Console(file=out, width=width).print(picture(state, width))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    row = next(line for line in lines if line.startswith("cosine"))
+    assert "2/2" in row and "92.00 %" in row and "▁▁" in row
+    assert "……" not in out.getvalue()
+    assert "img/s" in out.getvalue() and " left" in out.getvalue()

@@ -14,6 +14,7 @@ from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.report import shown
 from lrbench.report.plots.axes import run_looks
+from lrbench.report.text import clean
 
 ROOM = 0.06  # of the scale, left and right of what is drawn
 WIDEST = 1.0  # spans of the seeds by which an interval may widen the scale
@@ -112,7 +113,7 @@ def _rows(
         interval = (row["ci_low"], row["ci_high"])
         values = standing.values[:, place]
         yield Row(
-            name=name,
+            name=clean(name),
             place=looks[name].place if name in looks else None,
             group=group,
             first_of_group=place > 0 and group != before,
@@ -137,7 +138,7 @@ def _title(name: str, row: Mapping[str, Any], values: Any, standing: Standing) -
         shown.value(v, math.nan, standing.metric) for v in values[np.isfinite(values)]
     )
     mean = shown.value(row["metric_mean"], shown.half(row, "ci"), standing.metric)
-    return f"{name}: {mean}; seeds: {seeds or 'none ended well'}"
+    return f"{clean(name)}: {mean}; seeds: {seeds or 'none ended well'}"
 
 
 def _cells(row: Mapping[str, Any], metric: str, *, first: bool) -> dict[str, Cell]:
