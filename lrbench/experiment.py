@@ -126,7 +126,7 @@ class TrialSpec(Frozen):
 
     `lr_reference` is the LR at which absolute LRs of parameter groups hold; at another LR they
     are scaled with it. `stretch` is this training's length as a share of the one that the
-    schedules were written for, where that is another.
+    schedules were written for, where that is another. A `contender` stands for its optimizer.
     """
 
     recipe: Recipe
@@ -137,6 +137,12 @@ class TrialSpec(Frozen):
     epochs: Epochs
     lr_reference: Positive | None = None
     stretch: Positive | None = None
+    contender: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the ranking calls it: the schedule, or the optimizer of a contender."""
+        return self.recipe.optimizer if self.contender else self.schedule
 
     @property
     def id(self) -> str:
@@ -223,6 +229,19 @@ class Cell(Frozen):
     stretch: Positive | None = None
 
 
+class Contender(Frozen):
+    """An optimizer that is ranked beside the schedules, at a constant learning rate. `lr` centres
+    its grid, where the optimizer has a usual one; None: a range test of its own does."""
+
+    optimizer: str
+    lr: Positive | None = None
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """The recipe under which it is trained: the comparison's, but for the optimizer."""
+        own = {"optimizer": self.optimizer, "nesterov": False, "optimizer_options": ()}
+        return recipe.model_copy(update=own)
+
+
 class CompareSpec(Frozen):
     """A comparison: each schedule, its LR tuned on validation data, over the same seeds.
 
@@ -237,6 +256,7 @@ class CompareSpec(Frozen):
     epochs: Epochs = 2
     budgets: tuple[Epochs, ...] = ()
     batch_sizes: tuple[BatchSize, ...] = ()
+    contenders: tuple[Contender, ...] = ()
     lrs: tuple[Positive, ...] = ()
     lr_points: Annotated[int, Field(ge=1, le=1000)] = 5
     lr_factor: Annotated[Finite, Field(gt=1)] = 2.0
@@ -253,6 +273,8 @@ class CompareSpec(Frozen):
     def _consistent(self) -> CompareSpec:
         if self.reference is not None and self.reference not in self.schedules:
             raise ValueError(f"reference {self.reference!r} is not one of the schedules")
+        if self.contenders and self.lrs:
+            raise ValueError("contender needs --lr auto: its learning rates are not the schedules'")
         return self
 
     @property
@@ -269,6 +291,11 @@ class CompareSpec(Frozen):
         """The seeds that choose learning rates: far from the final ones."""
         first = TUNING_SEED + self.seed
         return tuple(range(first, first + self.tuning_seeds))
+
+    @property
+    def entrants(self) -> tuple[str, ...]:
+        """All that is ranked, by name: schedules, then contenders."""
+        return (*self.schedules, *(each.optimizer for each in self.contenders))
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -292,8 +319,8 @@ class CompareSpec(Frozen):
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""
         growing = {
-            "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes", "reference",
-            "target_accuracy",
+            "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes", "contenders",
+            "reference", "target_accuracy",
         }  # fmt: skip
         if not self.auto:
             growing |= {"lr_points", "lr_factor", "find"}
@@ -319,6 +346,7 @@ class CompareSpec(Frozen):
         return self.model_copy(
             update={
                 "schedules": tuple(dict.fromkeys((*older.schedules, *self.schedules))),
+                "contenders": tuple(dict.fromkeys((*older.contenders, *self.contenders))),
                 "lrs": tuple(sorted({*older.lrs, *self.lrs})),
                 "seeds": max(older.seeds, self.seeds),
                 "tuning_seeds": max(older.tuning_seeds, self.tuning_seeds),

@@ -16,7 +16,7 @@ from lrbench import plugins
 from lrbench.engine.device import default_threads
 from lrbench.errors import MachineError, UsageError
 from lrbench.execute.workbench import Host
-from lrbench.experiment import SWEEP_SEED, CompareSpec, FindSpec, Frozen, Recipe
+from lrbench.experiment import SWEEP_SEED, CompareSpec, Contender, FindSpec, Frozen, Recipe
 from lrbench.registry import did_you_mean
 
 Kind = TypeVar("Kind", bound=Frozen)
@@ -37,7 +37,7 @@ FIND = (
 )  # fmt: skip
 COMPARE = (
     "schedule", "lr", "lr_points", "lr_factor", "tuning_seeds", "epochs", "budgets", "seeds",
-    "seed", "metric", "reference", "target_accuracy", "time_budget",
+    "seed", "metric", "contender", "reference", "target_accuracy", "time_budget",
 )  # fmt: skip
 BENCH = (
     "dataset", "model", "momentum", "weight_decay", "batch_size", "precision", "device", "threads",
@@ -221,6 +221,8 @@ def compare_spec(options: Options) -> CompareSpec:
             raise UsageError("--budgets and --time-budget set the length: give one of them")
         epochs = fields.get("epochs", CompareSpec().epochs)
         fields["budgets"] = budgets_of(fields["budgets"], epochs)
+    if "contender" in fields:
+        fields["contenders"] = contenders(fields.pop("contender"))
     sizes = batch_sizes(options.get("batch_size", Recipe().batch_size))
     recipe = recipe_of({**options, "batch_size": sizes[0]})
     fields["batch_sizes"] = sizes if len(sizes) > 1 else ()
@@ -283,6 +285,18 @@ def learning_rates(value: Any) -> tuple[float, ...]:
     if not found or not all(math.isfinite(lr) and lr > 0 for lr in found):
         raise UsageError(f"--lr {value}: a learning rate is a finite number above 0")
     return tuple(found)
+
+
+def contenders(value: Any) -> tuple[Contender, ...]:
+    """Optimizers by name, each with the learning rate that it is usually run at, if it has one.
+
+    Raises:
+        UsageError: no optimizer of that name, or a package that is not there.
+    """
+    from lrbench.optimizers import check_contender
+
+    names = dict.fromkeys(_listed(value))
+    return tuple(Contender(optimizer=name, lr=check_contender(name)) for name in names)
 
 
 def budgets_of(value: Any, epochs: int) -> tuple[int, ...]:
@@ -379,7 +393,7 @@ def _usage(fault: ValidationError) -> UsageError:
     words = str(cause) if cause is not None else first["msg"]
     words = words.replace("Input should be", "must be").splitlines()[0]
     if not first["loc"]:
-        return UsageError(f"--{words}" if words.startswith("reference") else words)
+        return UsageError(f"--{words}" if words.startswith(("reference", "contender")) else words)
     field = str(first["loc"][0])
     option = "--" + FIELD_OPTIONS.get(field, field).replace("_", "-")
     if isinstance(cause, UsageError):

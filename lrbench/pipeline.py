@@ -201,10 +201,12 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     """
     from lrbench.rangetest.find import VERIFY_LRS
 
-    tuned = sum(parse(name).fixed_lr is None for name in spec.schedules)
+    fixed = sum(parse(name).fixed_lr is not None for name in spec.schedules)
+    tuned = len(spec.entrants) - fixed
     points = spec.lr_points if spec.auto else len(spec.lrs)
     tuning = points * tuned * spec.tuning_seeds if points > 1 else 0
-    finals = spec.seeds * len(spec.schedules)
+    finals = spec.seeds * len(spec.entrants)
+    tests = spec.auto + sum(each.lr is None for each in spec.contenders)
     find = spec.find
     verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) * find.verify_steps
     stages = {stage: {"trials": 0, "steps": 0, "images": 0} for stage in ("find", "tune", "final")}
@@ -213,8 +215,9 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
         for key, amount in (("trials", trials), ("steps", steps), ("images", steps * batch_size)):
             stages[stage][key] += amount
 
-    for size in {cell.recipe.batch_size for cell in spec.cells} if spec.auto else ():
-        count("find", len(find.seeds), len(find.seeds) * find.points + verifying, size)
+    sweep = len(find.seeds) * find.points + verifying
+    for size in {cell.recipe.batch_size for cell in spec.cells}:
+        count("find", tests * len(find.seeds), tests * sweep, size)
     for cell in spec.cells:
         size = cell.recipe.batch_size
         trial_steps = cell.epochs * steps_per_epoch[size]

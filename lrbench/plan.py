@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any, Literal, get_args
 
 from lrbench.errors import NoLearningRate, Notice, Topic
-from lrbench.experiment import Cell, CompareSpec, FindSpec, TrialSpec
+from lrbench.experiment import Cell, CompareSpec, Contender, FindSpec, TrialSpec
 from lrbench.records import History
 from lrbench.schedules import parse, stretched
 
@@ -76,26 +76,26 @@ def _cell_plan(
     bench: _Bench, histories: Mapping[str, History], finds: Mapping[str, Mapping[str, Any]]
 ) -> Plan:
     spec = bench.spec
-    range_test = spec.range_test(bench.cell.recipe)
-    grid = first_grid(spec, finds.get(range_test.id))
-    if not grid:
-        return Plan("find", find=range_test)
-    bench = replace(bench, centre=grid[len(grid) // 2])
+    missing_find = next((test for test in bench.range_tests() if test.id not in finds), None)
+    if missing_find is not None:
+        return Plan("find", find=missing_find)
+    grid = first_grid(spec, finds.get(spec.range_test(bench.cell.recipe).id))
+    bench = replace(bench, centre=grid[len(grid) // 2], centres=bench.contender_centres(finds))
     for extensions in range(MAX_EXTENSIONS + 1):
         tuning = bench.tuning(grid)
         missing = _missing(tuning, histories)
         if missing:
             return Plan("tune", trials=missing, grid=grid, tuning=tuning)
-        chosen = {name: bench.choose(name, grid, histories) for name in spec.schedules}
+        chosen = {name: bench.choose(name, grid, histories) for name in spec.entrants}
         wider = _extended(bench, grid, chosen)
         if wider == grid or not spec.auto or extensions == MAX_EXTENSIONS:
             break
         grid = wider
 
     finals = tuple(
-        bench.trial(schedule, chosen[schedule], seed, "final")
+        bench.trial(name, chosen[name], seed, "final")
         for seed in spec.final_seeds
-        for schedule in spec.schedules
+        for name in spec.entrants
     )
     left = _missing(finals, histories)
     notices = tuple(_edge_notices(bench, grid, chosen))
@@ -128,14 +128,46 @@ def tidy(value: float, digits: int = 12) -> float:
 
 @dataclass(frozen=True)
 class _Bench:
-    """What all trials of a cell share. Absolute LRs of parameter groups hold at `centre`."""
+    """What all trials of a cell share. The schedules' grid has its `centre`, at which absolute LRs
+    of parameter groups hold; the grids of the contenders lie around `centres`."""
 
     spec: CompareSpec
     cell: Cell
     steps_per_epoch: int
-    centre: float | None = None
+    centre: float = 1.0
+    centres: Mapping[str, float] = field(default_factory=dict)
 
-    def trial(
+    def range_tests(self) -> Iterator[FindSpec]:
+        """Those that the grids are to be centred by."""
+        if self.spec.auto:
+            yield self.spec.range_test(self.cell.recipe)
+        for each in self.spec.contenders:
+            if each.lr is None:
+                yield self.spec.range_test(each.recipe(self.cell.recipe))
+
+    def contender_centres(self, finds: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+        def centre(each: Contender) -> float:
+            test = self.spec.range_test(each.recipe(self.cell.recipe))
+            return each.lr or _defended(finds[test.id])
+
+        return {each.optimizer: centre(each) for each in self.spec.contenders}
+
+    def trial(self, name: str, lr: float, seed: int, stage: Literal["tune", "final"]) -> TrialSpec:
+        for each in self.spec.contenders:
+            if each.optimizer == name:
+                return TrialSpec(
+                    recipe=each.recipe(self.cell.recipe),
+                    schedule="constant",
+                    lr=lr,
+                    seed=seed,
+                    stage=stage,
+                    epochs=self.cell.epochs,
+                    lr_reference=self.centres[name] if self.cell.recipe.groups else None,
+                    contender=True,
+                )
+        return self._scheduled(name, lr, seed, stage)
+
+    def _scheduled(
         self, schedule: str, lr: float, seed: int, stage: Literal["tune", "final"]
     ) -> TrialSpec:
         recipe, share = self.cell.recipe, self.cell.stretch
@@ -161,9 +193,12 @@ class _Bench:
             parts.append(f"batch {self.cell.recipe.batch_size}")
         return f"{', '.join(parts)}: " if parts else ""
 
-    def base_lr(self, schedule: str, peak: float) -> float:
-        """The base LR at which the schedule's highest LR is `peak`; its own where it names one."""
-        parsed = parse(schedule)
+    def base_lr(self, name: str, peak: float) -> float:
+        """The base LR at which the schedule's highest LR is `peak`; its own where it names one. A
+        contender's lies as far from its own centre as `peak` does from that of the schedules."""
+        if name in self.centres:
+            return tidy(peak * self.centres[name] / self.centre)
+        parsed = parse(name)
         if parsed.fixed_lr is not None:
             return parsed.fixed_lr
         if self.cell.stretch is not None:
@@ -176,35 +211,37 @@ class _Bench:
         if len(grid) < 2:
             return ()
         return tuple(
-            self.trial(schedule, self.base_lr(schedule, peak), seed, "tune")
+            self.trial(name, self.base_lr(name, peak), seed, "tune")
             for seed in self.spec.all_tuning_seeds
             for peak in grid
-            for schedule in self.spec.schedules
-            if parse(schedule).fixed_lr is None
+            for name in self.spec.entrants
+            if self.tuned(name)
         )
 
-    def choose(
-        self, schedule: str, grid: Sequence[float], histories: Mapping[str, History]
-    ) -> float:
+    def tuned(self, name: str) -> bool:
+        """Whether there is an LR to choose: not where the spec names one."""
+        return name in self.centres or parse(name).fixed_lr is None
+
+    def choose(self, name: str, grid: Sequence[float], histories: Mapping[str, History]) -> float:
         """The LR with the best last-epoch validation value of the metric, in the mean over the
         tuning seeds, ties by validation loss; one that failed with fewer of them goes before.
         Where no trial ended well, the smallest of the grid."""
         scores: dict[float, list[Score | None]] = {}
         for trial in self.tuning(grid):
-            if trial.schedule == schedule:
+            if trial.name == name:
                 found = score(self.spec.metric, histories[trial.id])
                 scores.setdefault(trial.lr, []).append(found)
         means = {lr: mean for lr, found in scores.items() if (mean := mean_score(found))}
         if not means:
-            return self.base_lr(schedule, min(grid))
+            return self.base_lr(name, min(grid))
         return max(means, key=lambda lr: means[lr])
 
-    def edge(self, schedule: str, grid: Sequence[float], lr: float) -> str:
+    def edge(self, name: str, grid: Sequence[float], lr: float) -> str:
         """`low` or `high` where the schedule's best LR lies on that edge of a tuned grid."""
-        if len(grid) < 2 or parse(schedule).fixed_lr is not None:
+        if len(grid) < 2 or not self.tuned(name):
             return ""
         sides = {"low": min(grid), "high": max(grid)}
-        return next((s for s, end in sides.items() if lr == self.base_lr(schedule, end)), "")
+        return next((s for s, end in sides.items() if lr == self.base_lr(name, end)), "")
 
 
 Score = tuple[float, float]
@@ -248,14 +285,15 @@ def _extended(
 def _edge_notices(
     bench: _Bench, grid: Sequence[float], chosen: Mapping[str, float]
 ) -> Iterator[Notice]:
-    words = {"low": ("lowest", "below", min(grid)), "high": ("highest", "above", max(grid))}
-    for side, (end, beyond, lr) in words.items():
+    words = {"low": ("lowest", "below"), "high": ("highest", "above")}
+    for side, (end, beyond) in words.items():
         names = [name for name in chosen if bench.edge(name, grid, chosen[name]) == side]
         if names:
+            lrs = ", ".join(dict.fromkeys(f"{chosen[name]:g}" for name in names))
             yield Notice(
                 Topic.EDGE_OF_GRID,
                 f"{bench.where}the best LR of {', '.join(names)} is the {end} that was tried "
-                f"({lr:g})",
+                f"({lrs})",
                 f"the optimum may lie {beyond}: widen the grid with --lr",
             )
 

@@ -94,9 +94,9 @@ def in_order(histories: Iterable[History], question: Question) -> list[History]:
 
     def key(history: History) -> tuple[Any, ...]:
         spec = history.spec
-        place = places.get(spec.schedule, len(places))
+        place = places.get(spec.name, len(places))
         cell = (spec.recipe.batch_size, spec.epochs)
-        return spec.stage == "final", place, spec.schedule, cell, spec.lr, spec.seed
+        return spec.stage == "final", place, spec.name, cell, spec.lr, spec.seed
 
     return sorted(histories, key=key)
 
@@ -156,7 +156,7 @@ def _naming(history: History) -> dict[str, Any]:
     spec = history.spec
     return {
         "stage": spec.stage,
-        "schedule": spec.schedule,
+        "schedule": spec.name,
         "budget": spec.epochs,
         "batch_size": spec.recipe.batch_size,
         "lr": spec.lr,

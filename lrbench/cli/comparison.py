@@ -169,7 +169,9 @@ def _grown(spec: CompareSpec) -> dict[str, Any]:
     """The options that may have grown since the run was begun, as they stand for all of it."""
     lrs = "auto" if spec.auto else ",".join(repr(lr) for lr in spec.lrs)
     sizes = {"seeds": spec.seeds, "tuning_seeds": spec.tuning_seeds}
-    return {"schedule": list(spec.schedules), "lr": lrs, **sizes}
+    found = {"schedule": list(spec.schedules), "lr": lrs, **sizes}
+    several = {"budgets": spec.budgets, "contender": [c.optimizer for c in spec.contenders]}
+    return found | {name: list(value) for name, value in several.items() if value}
 
 
 def _ended(event: Any) -> bool:
@@ -200,7 +202,7 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
     histories = [known.histories[name] for name in wanted if name in known.histories]
     said = conditions.notices(manifest, histories)
     question = Question(
-        schedules=spec.schedules,
+        schedules=spec.entrants,
         metric=spec.metric,
         reference=spec.reference,
         target_accuracy=spec.target_accuracy,

@@ -161,6 +161,11 @@ COMPARISON = {
     "metric": option(
         str, "--metric", default="test_accuracy", help="Or test_loss, val_accuracy, val_loss."
     ),
+    "contender": option(
+        list[str], "--contender", complete=names(OPTIMIZERS),
+        help="An optimizer to rank beside the schedules, at a constant LR of its own, such as "
+        "schedulefree_sgd or prodigy. Repeatable.",
+    ),
     "reference": option(str, "--reference", help="A schedule to hold the others against."),
     "target_accuracy": option(
         float, "--target-accuracy", help="For epochs to target; by default 99 % of the best."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.engine.clock import Clockwork, Row
 from lrbench.engine.precision import autocast
+from lrbench.engine.two_weights import for_judging, for_training
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def steps(
     """
     device = next(model.parameters()).device
     model.train()
+    for_training(optimizer)
     for row, batch in zip(rows, batches, strict=False):
         row.apply(optimizer)
         with autocast(device, precision):
@@ -116,6 +118,7 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
         diverged = is_diverged(mean_loss, training.start_loss or 0.0, training.best_loss)
         training.best_loss = min(training.best_loss, mean_loss)
         training.epochs_done += 1
+        for_judging(task, training.model, training.optimizer, trial.seed, training.epochs_done - 1)
         scores = task.evaluate(training.model, "val")
         metrics = {"train_loss": mean_loss, **{f"val_{k}": v for k, v in scores.items()}}
         yield from training.clock.observe(training.epochs_done - 1, metrics)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
@@ -22,7 +23,8 @@ Make = Callable[..., "Optimizer"]
 OPTIMIZERS: Registry[Make] = Registry("optimizer", "lrbench.optimizers", skip=("muon",))
 
 __all__ = [
-    "OPTIMIZERS", "GroupSpec", "build", "check", "check_given", "parse_group", "parse_groups",
+    "OPTIMIZERS", "GroupSpec", "build", "check", "check_contender", "check_given", "parse_group",
+    "parse_groups",
 ]  # fmt: skip
 
 
@@ -40,6 +42,7 @@ def check(recipe: Recipe) -> None:
         facts: dict[str, Any] = {}
     else:
         facts = OPTIMIZERS.get(recipe.optimizer, option="--optimizer").facts
+        check_installed(recipe.optimizer, facts)
     if recipe.nesterov and not facts.get("nesterov"):
         raise UsageError(f"--nesterov: {recipe.optimizer} has no Nesterov momentum; use sgd")
     if recipe.nesterov and recipe.momentum == 0:
@@ -64,6 +67,31 @@ def check_given(recipe: Recipe, given: Collection[str]) -> None:
             )
     if "weight_decay" in given and own and recipe.weight_decay and not takes(name, "weight_decay"):
         raise UsageError(f"--weight-decay: {name} has no parameter weight_decay")
+
+
+def check_contender(name: str) -> float | None:
+    """The learning rate that an optimizer is usually run at; None where it needs a range test.
+
+    Raises:
+        UsageError: an unknown optimizer, or one whose package is not there.
+    """
+    if plugins.is_own(name):
+        check_own(name)
+        return None
+    facts = OPTIMIZERS.get(name, option="--contender").facts
+    check_installed(name, facts)
+    usual: float | None = facts.get("usual_lr")
+    return usual
+
+
+def check_installed(name: str, facts: Mapping[str, Any]) -> None:
+    """Raises UsageError: the optimizer's package is an extra that is not installed."""
+    package = facts.get("package")
+    if package and find_spec(package) is None:
+        raise UsageError(
+            f"{name} is in the package {package}, which is not installed",
+            hint="pip install 'torch-lrbench[contenders]'",
+        )
 
 
 def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple[GroupSpec, ...]]:

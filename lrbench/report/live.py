@@ -100,7 +100,7 @@ def _plan_began(state: State, plan: Any, finals: int) -> list[str]:
         state.start_s = state.start_s or time.monotonic()
         state.rows = {}
     for trial in plan.trials:
-        state.rows.setdefault(trial.schedule, Row()).planned += 1
+        state.rows.setdefault(trial.name, Row()).planned += 1
     name = STAGES.get(plan.stage)
     if name is None:
         return []
@@ -117,7 +117,7 @@ def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
     state.trial = trial  # several may be under way at a time, and speak in turns
     state.numbers.setdefault(trial.id, len(state.numbers) + 1)
     state.start_s = state.start_s or time.monotonic()
-    row = state.rows.setdefault(trial.schedule, Row())
+    row = state.rows.setdefault(trial.name, Row())
     lines = []
     for record in records:
         if isinstance(record, EpochRecord):
@@ -137,7 +137,7 @@ def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
 
 def _cut_line(trial: TrialSpec, cut: CutRecord) -> str:
     return (
-        f"{clean(trial.schedule, 40)} seed {trial.seed}: LR cut from {cut.old_lr:.3g} to "
+        f"{clean(trial.name, 40)} seed {trial.seed}: LR cut from {cut.old_lr:.3g} to "
         f"{cut.new_lr:.3g} after epoch {cut.epoch}"
     )
 
@@ -153,7 +153,7 @@ def _learn(state: State, row: Row, record: EpochRecord) -> None:
 
 
 def _ended_line(state: State, trial: TrialSpec, end: TrialEnd) -> str:
-    what = f"{state.begun}/{state.total} {clean(trial.schedule, 40)} lr {trial.lr:.3g}"
+    what = f"{state.begun}/{state.total} {clean(trial.name, 40)} lr {trial.lr:.3g}"
     if end.status != "done":
         result = f"{end.status}: {clean(end.reason)}"
     else:
@@ -203,7 +203,7 @@ def live(
 
     screen = console or Console(stderr=True, highlight=False)
     state = State()
-    finals = spec.seeds * len(spec.schedules) if spec else 0
+    finals = spec.seeds * len(spec.entrants) if spec else 0
     if screen.is_terminal and screen.is_interactive:
         with _animated(screen, state, finals) as show:
             yield show
@@ -258,7 +258,7 @@ def _schedules(state: State, width: int) -> Table:
     table.add_column("trials", justify="right", no_wrap=True)
     table.add_column(best, justify="right", no_wrap=True)
     table.add_column("latest", no_wrap=True, min_width=spark)
-    current = state.trial.schedule if state.trial else None
+    current = state.trial.name if state.trial else None
     for name, row in state.rows.items():
         failed = f" ({row.failed} failed)" if row.failed else ""
         table.add_row(
@@ -293,7 +293,7 @@ def _bar(state: State) -> RenderableType:
 def _now(state: State) -> str:
     trial, last = state.trial, state.last
     assert trial is not None
-    text = f"trial {state.begun} of {state.total}: {clean(trial.schedule, 32)}, lr {trial.lr:.3g}"
+    text = f"trial {state.begun} of {state.total}: {clean(trial.name, 32)}, lr {trial.lr:.3g}"
     if last is None:
         return f"{text}, epoch 1 of {trial.epochs}"
     loss = "" if last.train_loss is None else f", train loss {last.train_loss:.4f}"

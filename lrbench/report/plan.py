@@ -40,7 +40,7 @@ def plan_table(
         f"{recipe.title}, {recipe.optimizer}; epochs: {budgets}; "
         f"batch (an epoch): {batches}; tuning seeds: {spec.tuning_seeds}, final: {spec.seeds}"
     )
-    names = "\n".join(f"  {name}" for name in spec.schedules)
+    names = "\n".join(f"  {name}" for name in spec.entrants)
     grid = (
         f"{spec.lr_points} LRs around the range test's, a factor of {spec.lr_factor:g} apart"
         if spec.auto

@@ -19,6 +19,8 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
     if summary.best is None or not summary.standings or "experiment" not in manifest:
         return ""
     first, experiment = summary.standings[0], manifest["experiment"]
+    if summary.best not in experiment["schedules"]:
+        return f"# {summary.best} at a constant LR of {summary.chosen[summary.best]!r}: no scheduler."
     schedule = parse(summary.best)
     if first.budget != experiment["epochs"]:
         schedule = stretched(schedule, first.budget / experiment["epochs"])

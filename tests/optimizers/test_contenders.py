@@ -1,0 +1,138 @@
+"""Optimizers without a schedule: two sets of weights, batch norm, resuming, place in a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.swa_utils import update_bn
+
+from lrbench.__main__ import run
+from lrbench.engine import checkpoint
+from lrbench.engine.train import begin, train
+from lrbench.engine.two_weights import BATCHES, renew_batch_norm
+from lrbench.experiment import CompareSpec, Contender, Recipe
+from lrbench.plan import plan
+from lrbench.records import EpochRecord
+from tests.toys import Line, trial
+
+pytest.importorskip("schedulefree", reason="the extra 'contenders' is not installed")
+pytest.importorskip("prodigyopt", reason="the extra 'contenders' is not installed")
+
+
+@pytest.mark.parametrize("name", ["schedulefree_sgd", "schedulefree_adamw", "prodigy"])
+def test_resumed_is_equal_to_uninterrupted(tmp_path: Path, name: str) -> None:
+    spec = trial(recipe=Recipe(optimizer=name, weight_decay=0.0), epochs=6, lr=0.3)
+
+    def losses(training: Any) -> list[float | None]:
+        return [r.val_loss for r in train(Line(), training) if isinstance(r, EpochRecord)]
+
+    whole = losses(begin(Line(), spec))
+    stopped = begin(Line(), spec)
+    list(islice((r for r in train(Line(), stopped) if isinstance(r, EpochRecord)), 3))
+    checkpoint.save(stopped, tmp_path / "state.pt")
+    resumed = begin(Line(), spec)
+    assert checkpoint.restore(resumed, tmp_path / "state.pt")
+    assert losses(resumed) == whole[3:]
+
+
+def test_it_is_judged_by_the_averaged_weights() -> None:
+    """The loss that is recorded is that of the packages' own recipe: train(), step, eval()."""
+    from schedulefree import SGDScheduleFree
+
+    task = Line()
+    spec = trial(recipe=Recipe(optimizer="schedulefree_sgd", weight_decay=0.0), lr=0.3, epochs=2)
+    recorded = [r.val_loss for r in train(task, begin(task, spec)) if isinstance(r, EpochRecord)]
+
+    model, found = task.model(0), []
+    optimizer = SGDScheduleFree(model.parameters(), lr=0.3, momentum=0.9)
+    for epoch in range(2):
+        optimizer.train()
+        for batch in task.train_batches(0, epoch):
+            optimizer.zero_grad()
+            task.loss(model, batch).backward()
+            optimizer.step()
+        optimizer.eval()
+        found.append(task.evaluate(model, "val")["loss"])
+    assert recorded == pytest.approx(found, rel=1e-6)
+
+
+class Normed(Line):
+    """The same problem through a batch norm."""
+
+    def evaluate(self, model: nn.Module, split: str) -> Mapping[str, float]:
+        return super().evaluate(model.eval(), split)
+
+    def model(self, seed: int) -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
+
+def test_batch_norm_statistics_are_renewed_as_torch_does_for_averaged_weights() -> None:
+    task = Normed()
+    ours, theirs = task.model(0), task.model(0)
+    renew_batch_norm(task, ours, seed=0, epoch=1)
+    update_bn(islice(task.train_batches(0, 1), BATCHES), theirs)
+    for (name, mine), other in zip(
+        ours.state_dict().items(), theirs.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(mine, other, msg=name)
+    assert ours[1].momentum == 0.1
+
+
+def test_other_optimizers_are_left_alone() -> None:
+    task = Normed()
+    training = begin(task, trial(epochs=1))
+    list(train(task, training))
+    assert int(training.model[1].num_batches_tracked) == task.steps_per_epoch
+
+
+def test_each_has_as_many_learning_rates_around_a_centre_of_its_own() -> None:
+    spec = CompareSpec(
+        schedules=("constant", "cosine"),
+        contenders=(Contender(optimizer="prodigy", lr=1.0), Contender(optimizer="adamw")),
+        lr_points=3,
+        tuning_seeds=1,
+    )
+    first = plan(spec, {}, {}, {128: 28})
+    assert first.find is not None and first.find.recipe.optimizer == "sgd"
+    finds = {first.find.id: {"lr": 0.1}}
+    second = plan(spec, {}, finds, {128: 28})
+    assert second.find is not None and second.find.recipe.optimizer == "adamw"
+    tuning = plan(spec, {}, {**finds, second.find.id: {"lr": 0.002}}, {128: 28})
+    lrs = {
+        name: sorted(t.lr for t in tuning.trials if t.name == name)
+        for name in ("constant", "cosine", "prodigy", "adamw")
+    }
+    assert lrs["constant"] == lrs["cosine"] == [0.05, 0.1, 0.2]
+    assert lrs["prodigy"] == [0.5, 1.0, 2.0]
+    assert lrs["adamw"] == pytest.approx([0.001, 0.002, 0.004])
+
+
+def test_it_stands_in_the_ranking(tmp_path: Path, capsys: Any) -> None:
+    out = str(tmp_path / "run")
+    options = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1",
+               "--lr-points", "3", "--tuning-seeds", "1", "-s", "constant", "--seeds", "2",
+               "--contender", "prodigy", "--threads", "1", "--out", out]  # fmt: skip
+    assert run([*options, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {row["schedule"] for row in found["ranking"]} == {"constant", "prodigy"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--contender", "prodigi"], "did you mean prodigy?"),
+        (["--contender", "prodigy", "--lr", "0.1"], "--contender needs --lr auto"),
+    ],
+)
+def test_wrong_contenders_are_one_line(capsys: Any, options: list[str], words: str) -> None:
+    assert run(["compare", *options]) == 2
+    assert words in capsys.readouterr().err
