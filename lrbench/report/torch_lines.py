@@ -19,13 +19,13 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
     if summary.best is None or not summary.standings or "experiment" not in manifest:
         return ""
     first, experiment = summary.standings[0], manifest["experiment"]
+    lr = summary.chosen[summary.best]
     if summary.best not in experiment["schedules"]:
-        return f"# {summary.best} at a constant LR of {summary.chosen[summary.best]!r}: no scheduler."
+        return f"# {summary.best} at a constant LR of {lr!r}: it needs no scheduler."
     schedule = parse(summary.best)
     if first.budget != experiment["epochs"]:
         schedule = stretched(schedule, first.budget / experiment["epochs"])
     steps_per_epoch = _steps_per_epoch(manifest, first.batch_size)
-    lr = summary.chosen[summary.best]
     lines = code(schedule, lr, first.budget * steps_per_epoch, steps_per_epoch)
     return f"{GROUPS_NOTE}\n{lines}" if experiment["recipe"].get("groups") else lines
 
