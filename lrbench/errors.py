@@ -56,6 +56,7 @@ class Topic(StrEnum):
     WARMUP_TOO_LONG = "warmup-too-long"
     PLATEAU_CANNOT_FIRE = "plateau-cannot-fire"
     FIXED_LR = "fixed-lr"
+    EARLY_STOP = "early-stop"
     STRETCHED = "stretched"
     EDGE_OF_GRID = "edge-of-grid"
     FEW_SEEDS = "few-seeds"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from lrbench.early_stop import EarlyStop
 from lrbench.errors import UsageError
 from lrbench.plugins import is_own
 from lrbench.schedules import Schedule as ParsedSchedule
@@ -39,6 +40,10 @@ def _settings(texts: tuple[str, ...]) -> tuple[str, ...]:
         if keys.count(key) > 1:
             raise UsageError(f"{key} is given twice")
     return tuple(sorted(texts))
+
+
+def _early_stop(text: str) -> str:
+    return str(EarlyStop.parse(text)) if text else ""
 
 
 Finite = Annotated[float, AfterValidator(_finite)]
@@ -114,6 +119,35 @@ class Recipe(Frozen):
     optimizer_options: Annotated[tuple[str, ...], AfterValidator(_settings)] = ()
     loss: str = ""
     task: str = ""
+    accumulate: Annotated[int, Field(ge=1)] | None = None
+    clip_norm: Positive | None = None
+    clip_value: Positive | None = None
+    no_decay_norms: bool = False
+    label_smoothing: Fraction | None = None
+    ema: Fraction | None = None
+    tta: Literal["", "flip"] = ""
+    early_stop: Annotated[str, AfterValidator(_early_stop)] = ""
+    init_from: str = ""
+    init_digest: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _off(cls, fields: Any) -> Any:
+        """One micro-batch a step and no smoothing are what there is without the option."""
+        if not isinstance(fields, Mapping):
+            return fields
+        off = {"accumulate": 1, "label_smoothing": 0}
+        return {key: None if off.get(key) == value else value for key, value in fields.items()}
+
+    @property
+    def micro_batches(self) -> int:
+        """Batches whose gradients make one optimizer step."""
+        return self.accumulate or 1
+
+    @property
+    def effective_batch(self) -> int:
+        """Samples that one optimizer step sees."""
+        return self.batch_size * self.micro_batches
 
     @property
     def title(self) -> str:
@@ -258,6 +292,8 @@ class CompareSpec(Frozen):
     batch_sizes: tuple[BatchSize, ...] = ()
     contenders: tuple[Contender, ...] = ()
     lrs: tuple[Positive, ...] = ()
+    lr_scaling: Literal["", "sqrt", "linear"] = ""
+    base_batch_size: BatchSize | None = None
     lr_points: Annotated[int, Field(ge=1, le=1000)] = 5
     lr_factor: Annotated[Finite, Field(gt=1)] = 2.0
     tuning_seeds: Annotated[int, Field(ge=1, le=1000)] = 2
@@ -275,7 +311,22 @@ class CompareSpec(Frozen):
             raise ValueError(f"reference {self.reference!r} is not one of the schedules")
         if self.contenders and self.lrs:
             raise ValueError("contender needs --lr auto: its learning rates are not the schedules'")
+        if self.lr_scaling and self.base_batch_size is None:
+            raise ValueError(f"lr-scaling {self.lr_scaling} needs --base-batch-size")
+        if self.lr_scaling and self.auto:
+            raise ValueError(
+                f"lr-scaling {self.lr_scaling} scales LRs that --lr names; the range test of --lr "
+                "auto has its LR from this batch size already"
+            )
         return self
+
+    def lr_scale(self, recipe: Recipe) -> float:
+        """What the learning rates that were named are multiplied by under a recipe: √k or k, for
+        k = its effective batch over the base batch."""
+        if not self.lr_scaling or self.base_batch_size is None:
+            return 1.0
+        times = recipe.effective_batch / self.base_batch_size
+        return math.sqrt(times) if self.lr_scaling == "sqrt" else times
 
     @property
     def auto(self) -> bool:

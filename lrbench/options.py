@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -25,7 +26,9 @@ Options = Mapping[str, Any]
 RECIPE = (
     "dataset", "model", "optimizer", "momentum", "nesterov", "weight_decay", "batch_size",
     "precision", "augment", "val_fraction", "group", "weights", "opt", "loss", "task",
+    "accumulate", "clip_norm", "clip_value", "no_decay_norms", "label_smoothing", "init_from",
 )  # fmt: skip
+TRAINING = ("early_stop", "ema", "tta")  # what shows at an epoch's end: not in a range test
 HOST = ("device", "threads", "data_dir", "download")
 TRIALS = (
     "record_steps", "executor", "jobs", "trial_timeout", "max_failures", "retry_failed", "force",
@@ -38,6 +41,7 @@ FIND = (
 COMPARE = (
     "schedule", "lr", "lr_points", "lr_factor", "tuning_seeds", "epochs", "budgets", "seeds",
     "seed", "metric", "contender", "reference", "target_accuracy", "time_budget",
+    "lr_scaling", "base_batch_size",
 )  # fmt: skip
 BENCH = (
     "dataset", "model", "momentum", "weight_decay", "batch_size", "precision", "device", "threads",
@@ -100,15 +104,17 @@ def to_toml(options: Options) -> str:
 
 def recipe_of(options: Options) -> Recipe:
     """Raises UsageError: an unknown name, or a value that cannot be meant."""
-    fields = {name: options[name] for name in RECIPE if name in options}
+    fields = {name: options[name] for name in (*RECIPE, *TRAINING) if name in options}
     fields["groups"] = tuple(_listed(fields.pop("group", ())))
     fields["optimizer_options"] = tuple(_listed(fields.pop("opt", ())))
     if "batch_size" in fields:
-        fields["batch_size"], *more = batch_sizes(fields["batch_size"])
+        fields["batch_size"], *more = batch_sizes(fields["batch_size"], options)
         if more:
             raise UsageError("--batch-size: several are compared by lrbench compare only")
     if fields.get("task"):
         fields |= _without_images(options)
+    if fields.get("init_from"):
+        fields["init_digest"] = file_digest(fields["init_from"], "--init-from")
     recipe = _valid(Recipe, fields)
     check_names(recipe)
     check_given(recipe, options)
@@ -116,7 +122,10 @@ def recipe_of(options: Options) -> Recipe:
 
 
 # What only an image classification has.
-IMAGES = ("dataset", "model", "augment", "weights", "loss", "val_fraction")
+IMAGES = (
+    "dataset", "model", "augment", "weights", "loss", "val_fraction", "label_smoothing", "tta",
+    "init_from",
+)  # fmt: skip
 
 
 def _without_images(options: Options) -> dict[str, str]:
@@ -152,11 +161,18 @@ def check_names(recipe: Recipe) -> None:
             f"--batch-size {recipe.batch_size} is more than the {kept} training images "
             f"of {recipe.dataset}"
         )
+    check_parts(recipe)
     models.check(recipe.model, recipe.weights)
     optimizers.check(recipe)
     for option, name in (("--loss", recipe.loss), ("--augment", recipe.augment)):
         if plugins.is_own(name):
             plugins.load_callable(name, option)
+
+
+def check_parts(recipe: Recipe) -> None:
+    """Refuse what would change nothing, or could not."""
+    if recipe.label_smoothing and recipe.loss:
+        raise UsageError("--label-smoothing belongs to cross-entropy; a --loss smooths by itself")
 
 
 def find_spec(options: Options) -> FindSpec:
@@ -223,7 +239,9 @@ def compare_spec(options: Options) -> CompareSpec:
         fields["budgets"] = budgets_of(fields["budgets"], epochs)
     if "contender" in fields:
         fields["contenders"] = contenders(fields.pop("contender"))
-    sizes = batch_sizes(options.get("batch_size", Recipe().batch_size))
+    if fields.get("lr_scaling") == "none":
+        fields["lr_scaling"] = ""
+    sizes = batch_sizes(options.get("batch_size", Recipe().batch_size), options)
     recipe = recipe_of({**options, "batch_size": sizes[0]})
     fields["batch_sizes"] = sizes if len(sizes) > 1 else ()
     find = fields.get("find", FindSpec()).model_copy(update={"recipe": recipe})
@@ -324,21 +342,24 @@ def budgets_of(value: Any, epochs: int) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def batch_sizes(value: Any) -> tuple[int, ...]:
-    """
+def batch_sizes(value: Any, options: Options | None = None) -> tuple[int, ...]:
+    """The numbers; `all` is the size of the whole training split, which is read for that.
+
     >>> batch_sizes(128), batch_sizes("64,128")
     ((128,), (64, 128))
 
     Raises:
         UsageError: no whole numbers of at least 1.
+        MachineError: the dataset is not there.
     """
     parts = _listed(value.split(",") if isinstance(value, str) else value)
+    parts = [_whole_split(options or {}) if part == "all" else part for part in parts]
     try:
         found = tuple(dict.fromkeys(int(str(part).strip()) for part in parts))
     except ValueError:
         found = ()
     if not found or min(found) < 1:
-        raise UsageError(f"--batch-size {value}: give whole numbers of at least 1")
+        raise UsageError(f"--batch-size {value}: give whole numbers of at least 1, or all")
     return found
 
 
@@ -350,6 +371,33 @@ def _numbers(value: Any, name: str) -> tuple[float, ...]:
     except (TypeError, ValueError):
         option = name.replace("_", "-")
         raise UsageError(f"--{option} {value}: give numbers with commas") from None
+
+
+def _whole_split(options: Options) -> int:
+    """How many images a training really trains on."""
+    from lrbench.data import load
+    from lrbench.data.split import stratified
+
+    if options.get("task"):
+        raise UsageError("--batch-size all: only the --task knows its samples; name the number")
+    host, default = host_of(options), Recipe()
+    data = load(options.get("dataset", default.dataset), host.data_dir, host.download)
+    fraction = options.get("val_fraction", default.val_fraction)
+    kept, _ = stratified(data.train_labels, float(fraction))
+    return len(kept)
+
+
+def file_digest(path: str, option: str) -> str:
+    """The start of a file's SHA-256.
+
+    Raises:
+        MachineError: it cannot be read.
+    """
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as fault:
+        raise MachineError(f"{option} {path}: {(fault.strerror or str(fault)).lower()}") from None
 
 
 def duration_s(text: Any, option: str = "time-budget") -> float:
@@ -393,7 +441,8 @@ def _usage(fault: ValidationError) -> UsageError:
     words = str(cause) if cause is not None else first["msg"]
     words = words.replace("Input should be", "must be").splitlines()[0]
     if not first["loc"]:
-        return UsageError(f"--{words}" if words.startswith(("reference", "contender")) else words)
+        named = ("reference", "contender", "lr-scaling")
+        return UsageError(f"--{words}" if words.startswith(named) else words)
     field = str(first["loc"][0])
     option = "--" + FIELD_OPTIONS.get(field, field).replace("_", "-")
     if isinstance(cause, UsageError):

@@ -97,7 +97,7 @@ def _too_many(failures: Sequence[TrialEnd]) -> LrbenchError:
 def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
     """Optimizer steps in an epoch, for each batch size of the comparison."""
     recipes = {cell.recipe.batch_size: cell.recipe for cell in spec.cells}
-    return {size: bench.at(it).tuning_task.steps_per_epoch for size, it in recipes.items()}
+    return {size: bench.at(it).steps_per_epoch for size, it in recipes.items()}
 
 
 def written_steps(spec: CompareSpec, steps: StepsPerEpoch) -> int | dict[str, int]:
@@ -211,18 +211,18 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) * find.verify_steps
     stages = {stage: {"trials": 0, "steps": 0, "images": 0} for stage in ("find", "tune", "final")}
 
-    def count(stage: str, trials: int, steps: int, batch_size: int) -> None:
-        for key, amount in (("trials", trials), ("steps", steps), ("images", steps * batch_size)):
+    def count(stage: str, trials: int, steps: int, batch: int) -> None:
+        for key, amount in (("trials", trials), ("steps", steps), ("images", steps * batch)):
             stages[stage][key] += amount
 
     sweep = len(find.seeds) * find.points + verifying
-    for size in {cell.recipe.batch_size for cell in spec.cells}:
-        count("find", tests * len(find.seeds), tests * sweep, size)
+    for batch in {cell.recipe.effective_batch for cell in spec.cells}:
+        count("find", tests * len(find.seeds), tests * sweep, batch)
     for cell in spec.cells:
-        size = cell.recipe.batch_size
-        trial_steps = cell.epochs * steps_per_epoch[size]
-        count("tune", tuning, tuning * trial_steps, size)
-        count("final", finals, finals * trial_steps, size)
+        batch = cell.recipe.effective_batch
+        trial_steps = cell.epochs * steps_per_epoch[cell.recipe.batch_size]
+        count("tune", tuning, tuning * trial_steps, batch)
+        count("final", finals, finals * trial_steps, batch)
     return stages
 
 

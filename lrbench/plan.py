@@ -79,8 +79,10 @@ def _cell_plan(
     missing_find = next((test for test in bench.range_tests() if test.id not in finds), None)
     if missing_find is not None:
         return Plan("find", find=missing_find)
-    grid = first_grid(spec, finds.get(spec.range_test(bench.cell.recipe).id))
-    bench = replace(bench, centre=grid[len(grid) // 2], centres=bench.contender_centres(finds))
+    scale = spec.lr_scale(bench.cell.recipe)
+    grid = first_grid(spec, finds.get(spec.range_test(bench.cell.recipe).id), scale)
+    centre = grid[len(grid) // 2] / scale
+    bench = replace(bench, centre=centre, centres=bench.contender_centres(finds))
     for extensions in range(MAX_EXTENSIONS + 1):
         tuning = bench.tuning(grid)
         missing = _missing(tuning, histories)
@@ -102,10 +104,13 @@ def _cell_plan(
     return Plan("final" if left else "done", None, left, grid, chosen, tuning, finals, notices)
 
 
-def first_grid(spec: CompareSpec, answer: Mapping[str, Any] | None) -> tuple[float, ...]:
-    """The learning rates to begin with; empty while the range test has yet to answer."""
+def first_grid(
+    spec: CompareSpec, answer: Mapping[str, Any] | None, scale: float = 1.0
+) -> tuple[float, ...]:
+    """The learning rates to begin with, those that were named times `scale`; empty while the
+    range test has yet to answer."""
     if not spec.auto:
-        return spec.lrs
+        return spec.lrs if scale == 1 else tuple(tidy(lr * scale) for lr in spec.lrs)
     if answer is None:
         return ()
     return log_grid(_defended(answer), spec.lr_points, spec.lr_factor)
@@ -129,7 +134,8 @@ def tidy(value: float, digits: int = 12) -> float:
 @dataclass(frozen=True)
 class _Bench:
     """What all trials of a cell share. The schedules' grid has its `centre`, at which absolute LRs
-    of parameter groups hold; the grids of the contenders lie around `centres`."""
+    of parameter groups hold: like them one before any scaling by the batch. The contenders' grids lie around
+    `centres`."""
 
     spec: CompareSpec
     cell: Cell

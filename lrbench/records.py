@@ -17,7 +17,9 @@ Status = Literal["done", "diverged", "failed"]
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch of one trial. `epoch` counts from 1; `step` is the optimizer steps done so far."""
+    """One epoch of one trial. `epoch` counts from 1; `step` is the optimizer steps done so far;
+    `clipped_share` is that of its steps whose gradients were clipped; `ema_…` are of the weights'
+    moving average."""
 
     trial: str
     epoch: int
@@ -30,6 +32,9 @@ class EpochRecord:
     val_accuracy: float | None
     train_s: float
     throughput_img_s: float
+    clipped_share: float | None = None
+    ema_val_loss: float | None = None
+    ema_val_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,9 @@ class TrialEnd:
     throughput_img_s: float | None = None
     peak_mem_bytes: int | None = None
     machine: Mapping[str, Any] = field(default_factory=dict)
+    clipped_share: float | None = None
+    ema_test_loss: float | None = None
+    ema_test_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lrbench.errors import MachineError, UsageError
+from lrbench.optimizers import parse_group
 from lrbench.options import (
     compare_spec,
     duration_s,
@@ -17,6 +18,7 @@ from lrbench.options import (
     merged,
     to_toml,
 )
+from lrbench.plan import plan
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 0}, "--epochs 0"),
@@ -139,3 +141,79 @@ def test_durations_and_learning_rates() -> None:
     assert learning_rates("auto") == ()
     assert learning_rates("0.2,0.1,0.2") == (0.1, 0.2)
     assert learning_rates(0.1) == (0.1,)
+
+
+RECIPES: list[tuple[dict[str, Any], str]] = [
+    ({"accumulate": 0}, "--accumulate 0"),
+    ({"clip_norm": 0.0}, "--clip-norm 0.0"),
+    ({"clip_value": -1.0}, "--clip-value -1.0"),
+    ({"label_smoothing": 1.0}, "--label-smoothing 1.0"),
+    ({"label_smoothing": 0.1, "loss": "tests.own_code:mse"}, "--label-smoothing belongs to"),
+    ({"ema": 1.0}, "--ema 1.0"),
+    ({"tta": "crop"}, "--tta crop"),
+    ({"early_stop": "patience=x"}, "--early-stop: patience=x"),
+    ({"lr_scaling": "sqrt", "lr": "0.1"}, "--lr-scaling sqrt needs --base-batch-size"),
+    ({"lr_scaling": "sqrt", "base_batch_size": 64}, "--lr-scaling sqrt scales LRs that --lr names"),
+    ({"lr_scaling": "cubic", "lr": "0.1"}, "--lr-scaling cubic"),
+    ({"group": ["bias* freeze=half"]}, "--group 'bias* freeze=half': freeze=half is no whole"),
+    ({"batch_size": "all,alll"}, "--batch-size all,alll: give whole numbers of at least 1, or all"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), RECIPES, ids=lambda value: str(value)[:40])
+def test_a_recipe_that_cannot_be_meant_is_one_line(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compare_spec(options)
+    assert words in str(caught.value)
+
+
+def test_a_file_to_start_from_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"--init-from .*no such file"):
+        compare_spec({"init_from": str(tmp_path / "none.pt")})
+
+
+def test_the_file_to_start_from_is_part_of_the_identity(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pt"
+    digests = []
+    for content in (b"one", b"two"):
+        file.write_bytes(content)
+        digests.append(compare_spec({"init_from": str(file)}).recipe.canonical())
+    assert digests[0] != digests[1]
+
+
+def test_all_is_the_whole_training_split() -> None:
+    spec = compare_spec({"batch_size": "all", "dataset": "mnist5k"})
+    assert spec.recipe.batch_size == 3600 and spec.batch_sizes == ()
+    both = compare_spec({"batch_size": "128,all", "dataset": "mnist5k"})
+    assert both.batch_sizes == (128, 3600)
+
+
+def test_what_is_off_leaves_the_identity_as_it_was() -> None:
+    off = {"accumulate": 1, "label_smoothing": 0, "no_decay_norms": False}
+    assert compare_spec(off) == compare_spec({})
+    assert compare_spec({}).recipe.canonical() == (
+        '{"augment":"default","batch_size":128,"dataset":"mnist5k","model":"lenet",'
+        '"momentum":0.9,"optimizer":"sgd","precision":"fp32","val_fraction":0.1,'
+        '"weight_decay":0.0005}'
+    )
+
+
+@pytest.mark.parametrize(("rule", "scale"), [("sqrt", 2.0), ("linear", 4.0), ("none", 1.0)])
+def test_learning_rates_follow_the_effective_batch(rule: str, scale: float) -> None:
+    options = {
+        "lr": "0.1", "batch_size": 64, "accumulate": 4, "lr_scaling": rule, "base_batch_size": 64,
+    }  # fmt: skip
+    spec = compare_spec(options)
+    assert spec.lr_scale(spec.recipe) == scale
+    found = plan(spec, {}, {}, {64: 14})
+    assert {trial.lr for trial in found.finals} == {0.1 * scale}
+    assert {trial.lr_reference for trial in found.finals} == {None}
+
+
+def test_absolute_lrs_of_groups_are_scaled_as_well() -> None:
+    options = {
+        "lr": "0.1", "batch_size": 256, "lr_scaling": "linear", "base_batch_size": 64,
+        "group": ["fc* lr=0.01"],
+    }  # fmt: skip
+    (trial, *_) = plan(compare_spec(options), {}, {}, {256: 14}).finals
+    assert parse_group("fc* lr=0.01").lr(trial.lr, trial.lr_reference) == pytest.approx(0.04)

@@ -38,6 +38,9 @@ TRIAL_TYPES = {
     "start_loss": "float64",
     AREA: "float64",
     "batch_size": "int64",
+    "clipped_share": "float64",
+    "ema_test_loss": "float64",
+    "ema_test_accuracy": "float64",
 }
 EPOCH_TYPES = {
     "trial": "object",
@@ -57,6 +60,9 @@ EPOCH_TYPES = {
     "stage": "object",
     "budget": "int64",
     "batch_size": "int64",
+    "clipped_share": "float64",
+    "ema_val_loss": "float64",
+    "ema_val_accuracy": "float64",
 }
 STEP_TYPES = {
     "trial": "object",
@@ -144,7 +150,7 @@ def _trial_row(history: History, target: float | None) -> dict[str, Any]:
 
 _FROM_END = (
     "status", "reason", "epochs", "steps", "start_loss", "test_loss", "test_accuracy", "train_s",
-    "throughput_img_s", "peak_mem_bytes",
+    "throughput_img_s", "peak_mem_bytes", "clipped_share", "ema_test_loss", "ema_test_accuracy",
 )  # fmt: skip
 
 

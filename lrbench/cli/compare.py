@@ -17,6 +17,7 @@ from lrbench.options import (
     COMPARE,
     HOST,
     RECIPE,
+    TRAINING,
     TRIALS,
     compare_spec,
     executor_of,
@@ -26,7 +27,7 @@ from lrbench.options import (
 )
 from lrbench.pipeline import resolve, sized, steps_by_batch_size
 
-ALLOWED = (*RECIPE, *HOST, *TRIALS, *COMPARE)
+ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
 EPILOG = (
     "Examples: [bold]lrbench compare[/bold]   ·   "
     "[bold]lrbench compare -s cosine -s 'warmup(5%) + cosine' --epochs 10 --seeds 5[/bold]   ·   "

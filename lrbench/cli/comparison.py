@@ -29,7 +29,7 @@ from lrbench.pipeline import (
 )
 from lrbench.plan import Plan, StepsPerEpoch, plan
 from lrbench.records import TrialEnd
-from lrbench.schedules import check, parse, stretched
+from lrbench.schedules import check, early_stop_notices, parse, stretched
 from lrbench.stopping import resume_with
 from lrbench.store import Known, RunDir
 
@@ -70,8 +70,10 @@ def check_early(spec: CompareSpec) -> None:
     train = train_size(spec.recipe.dataset)
     if train:
         kept = train - round(train * spec.recipe.val_fraction)
-        sizes = {cell.recipe.batch_size for cell in spec.cells}
-        check_schedules(spec, {size: kept // size for size in sizes})
+        recipes = {cell.recipe.batch_size: cell.recipe for cell in spec.cells}
+        steps = {size: kept // recipe.effective_batch for size, recipe in recipes.items()}
+        if all(steps.values()):  # the task itself says what is wrong with too large a batch
+            check_schedules(spec, steps)
 
 
 def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[Notice]:
@@ -87,6 +89,8 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
         lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
         steps = steps_per_epoch[cell.recipe.batch_size]
         notices += check(schedule, lr, cell.epochs * steps, steps)
+    if spec.recipe.early_stop:
+        notices += early_stop_notices([parse(name) for name in spec.schedules])
     return list(dict.fromkeys(notices))
 
 

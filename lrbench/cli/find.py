@@ -76,7 +76,7 @@ def _show_plan(spec: FindSpec, bench: Workbench, run: RunDir, *, json: bool) -> 
     tests = len({spec.recipe, *spec.cells})
     steps = tests * spec.points * len(spec.seeds)
     if spec.step == "epoch":
-        steps *= bench.tuning_task.steps_per_epoch
+        steps *= bench.steps_per_epoch
     seconds = OVERHEAD * steps * bench.step_s()
     if json:
         document = {

@@ -58,6 +58,20 @@ MODEL = {
         str, "--loss", default="cross-entropy",
         help="Your own module:function of (logits, labels), the mean loss.",
     ),
+    "label_smoothing": option(
+        float, "--label-smoothing", help="Of the training loss; others are without it."
+    ),
+    "init_from": option(
+        str, "--init-from",
+        help="Start from the weights in this file, such as a checkpoint; a last layer of another "
+        "shape stays new.",
+    ),
+    "ema": option(
+        float, "--ema", help="Also evaluate a moving average of the weights, such as 0.999."
+    ),
+    "tta": option(
+        str, "--tta", help="flip: evaluate each image and its mirror image, where those train."
+    ),
 }  # fmt: skip
 
 OPTIMIZER = {
@@ -76,12 +90,21 @@ OPTIMIZER = {
     ),
     "batch_size": option(
         str, "--batch-size", default=_D.batch_size,
-        help="Images in a batch; compare takes several: 64,128.",
+        help="Images in a batch, or all of them: all; compare takes several: 64,128.",
+    ),
+    "accumulate": option(
+        int, "--accumulate", default="1",
+        help="Batches whose mean gradient makes one optimizer step; schedules count steps.",
+    ),
+    "clip_norm": option(float, "--clip-norm", help="Clip the norm of all gradients to this."),
+    "clip_value": option(float, "--clip-value", help="Clip each number of the gradients to this."),
+    "no_decay_norms": flag(
+        "--no-decay-norms", help="No weight decay for biases and normalisation layers."
     ),
     "group": option(
         list[str], "--group",
         help="Parameters with an LR of their own: 'PATTERN lr=10x schedule=cosine "
-        "weight_decay=0'. Repeatable; the first match wins.",
+        "weight_decay=0 freeze=2ep'. Repeatable; the first match wins.",
     ),
 }  # fmt: skip
 
@@ -148,6 +171,18 @@ COMPARISON = {
     ),
     "lr_points": option(
         int, "--lr-points", help="LRs tried per schedule with --lr auto: 5; 3 without --epochs."
+    ),
+    "lr_scaling": option(
+        str, "--lr-scaling", default="none",
+        help="Multiply the LRs of --lr by k (linear) or its root (sqrt): k = images in a step "
+        "over --base-batch-size.",
+    ),
+    "base_batch_size": option(
+        int, "--base-batch-size", help="The batch size that the LRs of --lr are for."
+    ),
+    "early_stop": option(
+        str, "--early-stop",
+        help="End a trial that no longer improves: patience=5,metric=val_loss,min_delta=0.001.",
     ),
     "lr_factor": option(float, "--lr-factor", default="2", help="Ratio of neighbouring LRs."),
     "tuning_seeds": option(

@@ -14,7 +14,9 @@ from typing import Any
 from lrbench.engine.train import Training
 from lrbench.files import replace_file
 
-NUMBERS = ("epochs_done", "start_loss", "best_loss", "train_s")
+NUMBERS = (
+    "epochs_done", "start_loss", "best_loss", "train_s", "clipped", "early_best", "early_waited",
+)  # fmt: skip
 SEAL_BYTES = hashlib.sha256().digest_size
 
 
@@ -27,6 +29,7 @@ def save(training: Training, path: Path) -> None:
         "model": training.model.state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "clock": [bound.state() for bound in training.clock.bounds],
+        "average": None if training.average is None else training.average.model.state_dict(),
         **{name: getattr(training, name) for name in NUMBERS},
     }
     memory = io.BytesIO()
@@ -58,6 +61,9 @@ def _put_back(content: dict[str, Any], training: Training) -> None:
         bound.restore(state)
     for name in NUMBERS:
         setattr(training, name, content[name])
+    if training.average is not None:
+        training.average.model.load_state_dict(content["average"])
+        training.average.updates = training.steps_done
 
 
 def _read(path: Path, training: Training) -> dict[str, Any] | None:

@@ -49,6 +49,7 @@ class Clockwork:
     trial: str
     steps_per_epoch: int
     bounds: tuple[Bound, ...]
+    frozen: tuple[int, ...] = ()  # epochs in which a group is not trained
 
     @staticmethod
     def of(trial: TrialSpec, groups: Sequence[GroupSpec], steps_per_epoch: int) -> Clockwork:
@@ -61,7 +62,8 @@ class Clockwork:
             )
             for group in groups
         )
-        return Clockwork(trial.id, steps_per_epoch, bounds)
+        frozen = tuple(group.frozen_epochs(trial.stretch) for group in groups)
+        return Clockwork(trial.id, steps_per_epoch, bounds, frozen if any(frozen) else ())
 
     def first_step(self, epoch: int) -> int:
         return epoch * self.steps_per_epoch
@@ -74,7 +76,17 @@ class Clockwork:
     def _row(self, step: int) -> Row:
         momenta = tuple(bound.momentum(step) for bound in self.bounds)
         lrs = tuple(bound.lr(step) for bound in self.bounds)
+        if self.frozen:
+            first = (self.first_step(epochs) for epochs in self.frozen)
+            lrs = tuple(lr if step >= at else 0.0 for lr, at in zip(lrs, first, strict=True))
         return Row(lrs, momenta if any(m is not None for m in momenta) else ())
+
+    def freeze(self, optimizer: torch.optim.Optimizer, epoch: int) -> None:
+        """Keep the gradients of frozen groups from being computed in an epoch: their optimizer
+        state stays untouched as well."""
+        for group, epochs in zip(optimizer.param_groups, self.frozen, strict=False):
+            for parameter in group["params"]:
+                parameter.requires_grad_(epoch >= epochs)
 
     def observe(self, epoch: int, metrics: Mapping[str, float]) -> Iterator[CutRecord]:
         """Tell the adaptive schedules how the epoch went; yield the cuts that they make."""

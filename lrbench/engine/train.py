@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lrbench.early_stop import EarlyStop, Seen
 from lrbench.engine.clock import Clockwork, Row
+from lrbench.engine.method import PLAIN, Average, Method, optimizer_steps
 from lrbench.engine.precision import autocast
 from lrbench.engine.two_weights import for_judging, for_training
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """What one optimizer step leaves on the device: its batch's mean loss before the update,
-    and the number of right answers if the task counts them."""
+    """What one optimizer step leaves on the device: its batches' mean loss before the update,
+    the number of right answers if the task counts them, and whether the gradients were clipped
+    if they may be."""
 
     loss: Tensor
     correct: Tensor | None
+    clipped: Tensor | None = None
 
 
 def steps(
@@ -36,24 +40,43 @@ def steps(
     optimizer: torch.optim.Optimizer,
     batches: Iterable[Any],
     rows: Iterable[Row],
-    precision: str = "fp32",
+    method: Method = PLAIN,
+    average: Average | None = None,
 ) -> Iterator[Step]:
-    """Train on the batches, one row of learning rates each, until either runs out.
+    """Train on the batches, one row of learning rates for each step, until either runs out.
 
     Nothing here waits for the device: what a step yields is read when the caller wants it.
     """
     device = next(model.parameters()).device
     model.train()
     for_training(optimizer)
-    for row, batch in zip(rows, batches, strict=False):
+    for row, parts in zip(rows, method.grouped(batches), strict=False):
         row.apply(optimizer)
-        with autocast(device, precision):
-            result = task.loss(model, batch)
-        loss, correct = result if isinstance(result, tuple) else (result, None)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        done = []
+        for batch in parts:
+            with autocast(device, method.precision):
+                result = task.loss(model, batch)
+            loss, correct = result if isinstance(result, tuple) else (result, None)
+            mean = loss if len(parts) == 1 else loss / len(parts)
+            mean.backward()  # type: ignore[no-untyped-call]
+            done.append(Step(mean.detach(), correct))
+        clipped = method.clip(model)
         optimizer.step()
-        yield Step(loss.detach(), correct)
+        if average is not None:
+            average.update(model)
+        yield _together(done, clipped)
+
+
+def _together(parts: Sequence[Step], clipped: Tensor | None) -> Step:
+    """One step of the parts whose gradients made it."""
+    if len(parts) == 1:
+        return Step(parts[0].loss, parts[0].correct, clipped)
+    import torch
+
+    counts = [part.correct for part in parts if part.correct is not None]
+    loss = torch.stack([part.loss for part in parts]).sum()
+    return Step(loss, torch.stack(counts).sum() if counts else None, clipped)
 
 
 @dataclass
@@ -64,10 +87,14 @@ class Training:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     clock: Clockwork
+    average: Average | None = None
     epochs_done: int = 0
     start_loss: float | None = None
     best_loss: float = math.inf
     train_s: float = 0.0
+    clipped: int = 0
+    early_best: float | None = None
+    early_waited: int = 0
 
     @property
     def device(self) -> torch.device:
@@ -77,6 +104,24 @@ class Training:
     def steps_done(self) -> int:
         return self.clock.first_step(self.epochs_done)
 
+    def observe(self, metrics: Mapping[str, float]) -> None:
+        """Count the epochs since the metric of early stopping was at its best."""
+        if self.trial.recipe.early_stop:
+            stop = EarlyStop.parse(self.trial.recipe.early_stop)
+            seen = stop.observe(Seen(self.early_best, self.early_waited), metrics)
+            self.early_best, self.early_waited = seen.best, seen.waited
+
+    @property
+    def stopped(self) -> str:
+        """Why the training ends before its last epoch; empty where it goes on."""
+        if not self.trial.recipe.early_stop:
+            return ""
+        stop, seen = (
+            EarlyStop.parse(self.trial.recipe.early_stop),
+            Seen(self.early_best, self.early_waited),
+        )
+        return stop.reason(seen, self.epochs_done, self.trial.epochs)
+
 
 def begin(task: Task, trial: TrialSpec) -> Training:
     """A trial at its start: weights of its seed, optimizer, schedules."""
@@ -84,9 +129,11 @@ def begin(task: Task, trial: TrialSpec) -> Training:
 
     from lrbench.optimizers import build
 
-    model = task.model(trial.seed)
-    optimizer, groups = build(trial.recipe, model, trial.lr)
-    training = Training(trial, model, optimizer, Clockwork.of(trial, groups, task.steps_per_epoch))
+    model, recipe = task.model(trial.seed), trial.recipe
+    optimizer, groups = build(recipe, model, trial.lr)
+    clock = Clockwork.of(trial, groups, optimizer_steps(task, recipe))
+    average = Average(model, recipe.ema) if recipe.ema else None
+    training = Training(trial, model, optimizer, clock, average)
     if training.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(training.device)
     return training
@@ -101,9 +148,9 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
     two epochs and may be saved.
     """
     trial = training.trial
-    while training.epochs_done < trial.epochs:
+    while training.epochs_done < trial.epochs and not training.stopped:
         rows = training.clock.rows(training.epochs_done)
-        losses, accuracy, epoch_s = _train_epoch(task, training, rows)
+        losses, accuracy, clipped, epoch_s = _train_epoch(task, training, rows)
         if record_steps:
             yield from _step_records(training, rows, losses)
         bad = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
@@ -120,8 +167,10 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
         training.epochs_done += 1
         for_judging(task, training.model, training.optimizer, trial.seed, training.epochs_done - 1)
         scores = task.evaluate(training.model, "val")
+        averaged = task.evaluate(training.average.model, "val") if training.average else {}
         metrics = {"train_loss": mean_loss, **{f"val_{k}": v for k, v in scores.items()}}
         yield from training.clock.observe(training.epochs_done - 1, metrics)
+        training.observe(metrics)
         yield EpochRecord(
             trial=trial.id,
             epoch=training.epochs_done,
@@ -133,7 +182,10 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
             val_loss=finite(scores.get("loss")),
             val_accuracy=finite(scores.get("accuracy")),
             train_s=epoch_s,
-            throughput_img_s=len(losses) * task.samples_per_step / epoch_s,
+            throughput_img_s=len(losses) * _samples(task, trial) / epoch_s,
+            clipped_share=clipped,
+            ema_val_loss=finite(averaged.get("loss")),
+            ema_val_accuracy=finite(averaged.get("accuracy")),
         )
         if diverged:
             reason = (
@@ -142,7 +194,12 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
             )
             yield end(task, training, "diverged", reason)
             return
-    yield end(task, training, "done")
+    yield end(task, training, "done", training.stopped)
+
+
+def _samples(task: Task, trial: TrialSpec) -> int:
+    """Samples of one optimizer step."""
+    return task.samples_per_step * trial.recipe.micro_batches
 
 
 def is_diverged(mean_loss: float, start_loss: float, best_loss: float) -> bool:
@@ -161,26 +218,37 @@ def finite(value: float | None) -> float | None:
 
 def _train_epoch(
     task: Task, training: Training, rows: Sequence[Row]
-) -> tuple[list[float], float | None, float]:
-    """Losses of the epoch's steps, its training accuracy, its seconds. The device is waited for
-    once, when the losses are read."""
+) -> tuple[list[float], float | None, float | None, float]:
+    """Losses of the epoch's steps, its training accuracy, the share of its steps that were
+    clipped, its seconds. The device is waited for once, when the losses are read."""
     import torch
 
     trial, epoch = training.trial, training.epochs_done
     torch.manual_seed(_epoch_seed(trial.seed, epoch))
+    training.clock.freeze(training.optimizer, epoch)
     batches = task.train_batches(trial.seed, epoch)
     began = time.perf_counter()
+    method = Method.of(trial.recipe)
     taken = list(
-        steps(task, training.model, training.optimizer, batches, rows, trial.recipe.precision)
+        steps(task, training.model, training.optimizer, batches, rows, method, training.average)
     )
     losses: list[float] = torch.stack([step.loss for step in taken]).tolist()
     epoch_s = time.perf_counter() - began
     training.train_s += epoch_s
-    counts = [step.correct for step in taken if step.correct is not None]
-    if not counts:
-        return losses, None, epoch_s
-    right = float(torch.stack(counts).sum().item())
-    return losses, right / (len(counts) * task.samples_per_step), epoch_s
+    clips = _count(step.clipped for step in taken)
+    training.clipped += int(clips or 0)
+    share = None if clips is None else clips / len(taken)
+    right = _count(step.correct for step in taken)
+    accuracy = None if right is None else right / (len(taken) * _samples(task, trial))
+    return losses, accuracy, share, epoch_s
+
+
+def _count(parts: Iterable[Tensor | None]) -> float | None:
+    """The sum of what the steps counted; None where they counted nothing."""
+    import torch
+
+    counts = [part for part in parts if part is not None]
+    return float(torch.stack(counts).sum().item()) if counts else None
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
@@ -215,7 +283,10 @@ def end(
     trial, device = training.trial, training.device
     is_final = trial.stage == "final" and status == "done"
     test = task.evaluate(training.model, "test") if is_final else {}
-    samples = training.steps_done * task.samples_per_step
+    average = training.average
+    averaged = task.evaluate(average.model, "test") if is_final and average else {}
+    samples = training.steps_done * _samples(task, trial)
+    clips = Method.of(trial.recipe).clips
     return TrialEnd(
         trial=trial.id,
         status=status,
@@ -228,4 +299,7 @@ def end(
         train_s=training.train_s,
         throughput_img_s=samples / training.train_s if training.train_s and samples else None,
         peak_mem_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        clipped_share=training.clipped / training.steps_done if clips and samples else None,
+        ema_test_loss=finite(averaged.get("loss")),
+        ema_test_accuracy=finite(averaged.get("accuracy")),
     )

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench import __version__
 from lrbench.engine.clock import ramp
 from lrbench.engine.device import default_threads, describe, open_device, set_threads
+from lrbench.engine.method import Method, optimizer_steps
 from lrbench.engine.precision import apply_precision
 from lrbench.engine.train import steps
 from lrbench.experiment import FindSpec, Recipe
@@ -114,6 +115,15 @@ class Workbench:
         return self.source.task(self.recipe, with_test=False)
 
     @cached_property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in an epoch.
+
+        Raises:
+            UsageError: an epoch has too few batches for one.
+        """
+        return optimizer_steps(self.tuning_task, self.recipe)
+
+    @cached_property
     def final_task(self) -> Task:
         """The same task with the test set, for final trials alone."""
         return self.source.task(self.recipe, with_test=True)
@@ -131,10 +141,10 @@ class Workbench:
         task = self.tuning_task
         model = task.model(0)
         optimizer, groups = build(self.recipe, model, 1e-6)
-        batches = islice(task.train_batches(0, 0), probes)
+        batches = chain.from_iterable(task.train_batches(0, epoch) for epoch in count())
         rows = ramp([1e-6] * probes, [1.0] * len(groups))
         marks = [time.perf_counter()]
-        for step in steps(task, model, optimizer, batches, rows, self.recipe.precision):
+        for step in steps(task, model, optimizer, batches, rows, Method.of(self.recipe)):
             step.loss.item()
             marks.append(time.perf_counter())
         spans = sorted(b - a for a, b in pairwise(marks))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
-def fill(model: nn.Module, name: str, weights: str) -> None:
+def fill(model: nn.Module, name: str, weights: str, option: str = "--weights") -> None:
     """Load `weights` (a file, or a name of torchvision's) into the network, in place.
 
     The last layer keeps the weights that the seed drew where its shape is another one: the new
@@ -26,18 +26,19 @@ def fill(model: nn.Module, name: str, weights: str) -> None:
         UsageError: the weights are another network's.
         MachineError: the file is not there, or holds no weights.
     """
-    state = published(name, weights) if is_published(name, weights) else read(Path(weights))
+    known = is_published(name, weights)
+    state = published(name, weights) if known else read(Path(weights).expanduser(), option)
     own = model.state_dict()
     head = last_layer(model)
     found = {key: _fitted(state[key], own[key]) for key in own if key in state}
     bad = [key for key in own if key not in found or found[key].shape != own[key].shape]
     unfit = [key for key in bad if key.rpartition(".")[0] != head]
     if unfit:
-        raise UsageError(f"--weights {weights}: not of {name}: {_wrong(unfit[0], found, own)}")
+        raise UsageError(f"{option} {weights}: not of {name}: {_wrong(unfit[0], found, own)}")
     model.load_state_dict({**own, **{key: found[key] for key in found if key not in bad}})
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     """The tensors of a file that `torch.save` wrote: a state dict, bare or under `state_dict`.
 
     Raises:
@@ -49,18 +50,18 @@ def read(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as fault:
         reason = (fault.strerror or str(fault)).lower()
-        raise MachineError(f"--weights {path}: {reason}") from None
+        raise MachineError(f"{option} {path}: {reason}") from None
     except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as fault:
         reason = (str(fault) or type(fault).__name__).splitlines()[0]
         raise MachineError(
-            f"--weights {path}: it is not a file of weights ({reason})",
+            f"{option} {path}: it is not a file of weights ({reason})",
             hint="write it with torch.save(model.state_dict(), FILE)",
         ) from None
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping):
-        raise MachineError(f"--weights {path}: it holds a {type(content).__name__}, no state dict")
+        raise MachineError(f"{option} {path}: it holds a {type(content).__name__}, no state dict")
     return {
         str(key).removeprefix("module."): value
         for key, value in content.items()

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 from lrbench import plugins
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
-from lrbench.optimizers.groups import GroupSpec, assign, parse_group, parse_groups
+from lrbench.optimizers.groups import (
+    GroupSpec,
+    assign,
+    parse_group,
+    parse_groups,
+    without_decay,
+)
 from lrbench.optimizers.own import check_own, make_own, takes
 from lrbench.optimizers.settings import parse_settings
 from lrbench.registry import Registry
@@ -98,7 +104,8 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
     """The recipe's optimizer over the model's trainable parameters, at the learning rate `lr`.
 
     Its parameter groups and the specs returned are in the same order: that of `recipe.groups`,
-    where the first match wins, then all other parameters.
+    where the first match wins, then all other parameters. With `no_decay_norms` the biases and
+    norms of a group without a weight decay of its own follow it as a group without any.
 
     Raises:
         UsageError: as `check`, a pattern that matches no trainable parameter, or settings that
@@ -107,6 +114,10 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
     check(recipe)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     members = assign(list(parameters), parse_groups(recipe.groups))
+    if recipe.no_decay_norms:
+        members = list(without_decay(members, biases_and_norms(model)))
+    if all(group.freeze for group, _ in members):
+        raise UsageError("--group: freeze leaves nothing to train in the first epoch")
     groups = [
         {
             "params": [parameters[name] for name in names],
@@ -118,6 +129,12 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
         for group, names in members
     ]
     return _made(recipe, groups, lr), tuple(group for group, _ in members)
+
+
+def biases_and_norms(model: nn.Module) -> set[str]:
+    """The names of the parameters that weight decay is usually kept from: the biases, and all
+    that a normalisation layer has; these are the parameters of at most one dimension."""
+    return {name for name, parameter in model.named_parameters() if parameter.ndim <= 1}
 
 
 def _made(recipe: Recipe, groups: list[dict[str, Any]], lr: float) -> Optimizer:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from lrbench.errors import UsageError
 from lrbench.registry import did_you_mean
 
-KEYS = ("lr", "schedule", "weight_decay")
+KEYS = ("lr", "schedule", "weight_decay", "freeze")
 REST = "*"
 
 
@@ -20,7 +20,8 @@ class GroupSpec:
     """What is special about the parameters whose names match `pattern` (fnmatch).
 
     The learning rate is `lr_factor` times the trial's, unless `lr_absolute` names one. `None`
-    for the schedule or the weight decay means that of the trial.
+    for the schedule or the weight decay means that of the trial. In its first `freeze` epochs
+    the group is not trained.
     """
 
     pattern: str = REST
@@ -28,6 +29,15 @@ class GroupSpec:
     lr_absolute: float | None = None
     schedule: str | None = None
     weight_decay: float | None = None
+    freeze: int = 0
+
+    def frozen_epochs(self, stretch: float | None = None) -> int:
+        """The epochs without training, for a training of another length than was meant.
+
+        >>> GroupSpec("body*", freeze=2).frozen_epochs(stretch=0.5)
+        1
+        """
+        return int(self.freeze * (stretch or 1.0) + 0.5)
 
     def lr(self, base: float, reference: float | None = None) -> float:
         """The group's learning rate in a trial at `base`.
@@ -54,17 +64,19 @@ class GroupSpec:
             words.append(f"schedule={self.schedule}")
         if self.weight_decay is not None:
             words.append(f"weight_decay={self.weight_decay!r}")
+        if self.freeze:
+            words.append(f"freeze={self.freeze}ep")
         return " ".join(words)
 
 
 def parse_group(text: str) -> GroupSpec:
-    """Read `PATTERN lr=10x schedule=cosine weight_decay=0`.
+    """Read `PATTERN lr=10x schedule=cosine weight_decay=0 freeze=2ep`.
 
     Raises:
         UsageError: not of that form; the message names --group.
 
-    >>> parse_group("*.bias lr=2x weight_decay=0")
-    GroupSpec(pattern='*.bias', lr_factor=2.0, lr_absolute=None, schedule=None, weight_decay=0.0)
+    >>> str(parse_group("*.bias lr=2x weight_decay=0"))
+    '*.bias lr=2.0x weight_decay=0.0'
     """
     pattern, *settings = _split(text)
     if not pattern:
@@ -88,6 +100,7 @@ def parse_group(text: str) -> GroupSpec:
         lr_absolute=absolute,
         schedule=_schedule(values.get("schedule")),
         weight_decay=None if decay is None else _number(text, "weight_decay", decay),
+        freeze=_epochs(text, values.get("freeze", "0ep")),
     )
 
 
@@ -121,6 +134,20 @@ def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[Grou
         left = [name for name in left if name not in found]
         members.append((group, found))
     return [(group, found) for group, found in members if found]
+
+
+def without_decay(
+    members: Sequence[tuple[GroupSpec, list[str]]], names: Collection[str]
+) -> Iterator[tuple[GroupSpec, list[str]]]:
+    """The groups, each followed by a group without weight decay of those of its parameters that
+    are among `names`; one that sets a weight decay itself stays whole."""
+    for group, found in members:
+        parts = [(group, found)]
+        if group.weight_decay is None:
+            spared = [name for name in found if name in names]
+            rest = [name for name in found if name not in names]
+            parts = [(group, rest), (replace(group, weight_decay=0.0), spared)]
+        yield from ((spec, part) for spec, part in parts if part)
 
 
 def _matches_nothing(group: GroupSpec, names: Sequence[str]) -> UsageError:
@@ -157,6 +184,13 @@ def _learning_rate(text: str, value: str) -> tuple[float, float | None]:
     if value.endswith("x"):
         return _number(text, "lr", value.removesuffix("x")), None
     return 1.0, _number(text, "lr", value)
+
+
+def _epochs(text: str, value: str) -> int:
+    count = value.removesuffix("ep")
+    if not count.isdecimal():
+        raise _wrong(text, f"freeze={value} is no whole number of epochs, such as 2ep")
+    return int(count)
 
 
 def _number(text: str, key: str, value: str) -> float:

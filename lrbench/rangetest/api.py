@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from lrbench.engine.method import Method
 from lrbench.errors import UsageError
 from lrbench.experiment import FindSpec
 from lrbench.rangetest.find import range_test
@@ -222,7 +223,7 @@ class Borrowing:
                 self.model, self.loss_fn, self.loader, step=self.step, make_model=self.make_model
             )
             task.contents, task.validation = contents, self.val_loader
-            yield Setup(task, make_optimizer, precision)
+            yield Setup(task, make_optimizer, Method(precision))
 
 
 def _check_parameters(model: nn.Module, optimizer: Optimizer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lrbench.engine.method import Method, optimizer_steps
 from lrbench.experiment import FindSpec
 from lrbench.rangetest.groups import GroupLrs, swept
 from lrbench.rangetest.judge import Judge
@@ -44,7 +45,7 @@ def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
         optimizer, groups = build(spec.recipe, model, spec.start_lr)
         return optimizer, swept(groups, spec.sweep_group)
 
-    setup = Setup(task, make_optimizer, spec.recipe.precision)
+    setup = Setup(task, make_optimizer, Method.of(spec.recipe))
     return range_test(spec, setup, settings=spec.model_dump(mode="json"))
 
 
@@ -52,7 +53,7 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     """Run a range test: progress, and the `FindResult` last."""
     get_rule(spec.rule)
     lrs = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode)
-    judge = Judge.of(setup.task, setup.precision)
+    judge = Judge.of(setup.task, setup.method.precision)
     curves = yield from _sweeps(spec, setup, lrs, judge.quick() if spec.val_loss else None)
     losses = [[point.loss for point in curve] for curve in curves]
     suggestion = suggest(lrs, losses, rule=spec.rule, window=spec.window)
@@ -72,7 +73,7 @@ def _sweeps(
     spec: FindSpec, setup: Setup, lrs: Sequence[float], judge: Judge | None
 ) -> Generator[FindProgress, None, list[list[SweepPoint]]]:
     curves: list[list[SweepPoint]] = []
-    steps = setup.task.steps_per_epoch if spec.step == "epoch" else 1
+    steps = optimizer_steps(setup.task, spec.recipe) if spec.step == "epoch" else 1
     total = len(lrs) * len(spec.seeds)
     for place, seed in enumerate(spec.seeds):
         curve: list[SweepPoint] = []

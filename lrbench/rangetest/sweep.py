@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrbench.engine.clock import Row
+from lrbench.engine.method import PLAIN, Method
 from lrbench.engine.train import steps
 from lrbench.errors import UsageError
 from lrbench.rangetest.curve import Watch
@@ -36,7 +37,7 @@ class Setup:
 
     task: Task
     make_optimizer: Callable[[nn.Module], tuple[Optimizer, GroupLrs]]
-    precision: str = "fp32"
+    method: Method = PLAIN
 
 
 def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list[float]:
@@ -67,7 +68,7 @@ def trained(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[tuple[nn.
     optimizer, group_lrs = setup.make_optimizer(model)
     torch.manual_seed(seed)
     rows = (Row(group_lrs(lr)) for lr in lrs)
-    for step in steps(task, model, optimizer, batches(task, seed), rows, setup.precision):
+    for step in steps(task, model, optimizer, batches(task, seed), rows, setup.method):
         yield model, step.loss
 
 

@@ -17,7 +17,7 @@ from lrbench.schedules.base import Call, Phases, Repeat, Schedule
 from lrbench.schedules.bound import Bound
 from lrbench.schedules.code import code
 from lrbench.schedules.definitions import SCHEDULES, Curve, Definition, Family, Motion, register
-from lrbench.schedules.notices import check
+from lrbench.schedules.notices import check, early_stop_notices
 from lrbench.schedules.parse import parse
 from lrbench.schedules.stretch import stretched
 from lrbench.schedules.units import Clock, Length, Level, Moment
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bound", "Call", "Clock", "Curve", "Length", "Level", "Moment", "Motion", "Phases", "Repeat",
-    "Schedule", "catalogue", "check", "code", "parse", "register", "stretched", "to_torch",
+    "Schedule", "catalogue", "check", "code", "early_stop_notices", "parse", "register",
+    "stretched", "to_torch",
 ]  # fmt: skip
 
 

@@ -30,6 +30,18 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
     return list(dict.fromkeys(notices))
 
 
+def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
+    """Which schedules an early stop may cut off before they have decayed."""
+    names = [str(one) for one in schedules if any(c.definition.decays for c in one.calls())]
+    if names:
+        yield Notice(
+            Topic.EARLY_STOP,
+            f"--early-stop may end {', '.join(names)} before the decay is done, which is where "
+            "they gain most",
+            "raise its patience, or stop constant and plateau schedules alone",
+        )
+
+
 def _check_finite(schedule: Schedule, table: Sequence[float], steps_per_epoch: int) -> None:
     for step, lr in enumerate(table):
         if math.isfinite(lr) and lr >= 0:

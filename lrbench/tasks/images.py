@@ -52,6 +52,11 @@ class ImageTask:
         self._train = splits.train
         self._splits = {"val": splits.val, **({"test": splits.test} if with_test else {})}
         self._classes = splits.classes
+        if recipe.tta == "flip" and not data.augmentation.flip:
+            raise UsageError(
+                f"--tta flip: images of {data.name} are not mirrored in training: their mirror "
+                "images are something else"
+            )
         self._recipe = recipe
         self._device = device
         self._own_loss = own_loss(recipe.loss, self._classes) if recipe.loss else None
@@ -70,6 +75,7 @@ class ImageTask:
         import torch
 
         from lrbench.models import build
+        from lrbench.models.weights import fill
 
         with torch.random.fork_rng(devices=[]):
             # torch.manual_seed would reach the generators of CUDA devices as well
@@ -77,6 +83,8 @@ class ImageTask:
             model = build(
                 self._recipe.model, self._train.image_shape, self._classes, self._recipe.weights
             )
+        if self._recipe.init_from:
+            fill(model, self._recipe.model, self._recipe.init_from, "--init-from")
         # batches are cut with channels last: convolutions that agree need not reorder them
         return model.to(self._device).to(memory_format=torch.channels_last)
 
@@ -112,7 +120,8 @@ class ImageTask:
         right = (logits.detach().argmax(1) == labels).sum()
         if self._own_loss is not None:
             return self._own_loss(logits, labels), right
-        return torch.nn.functional.cross_entropy(logits, labels), right
+        smoothing = self._recipe.label_smoothing or 0.0
+        return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing), right
 
     def val_batches(self, samples: int) -> Iterator[Batch]:
         """The first whole batches of the validation split, of at most so many images, unaugmented;
@@ -151,6 +160,8 @@ class ImageTask:
 
         images, labels = batch
         logits = model(images).float()
+        if self._recipe.tta == "flip":
+            logits = (logits + model(images.flip(-1)).float()) / 2
         if self._own_loss is not None:
             loss = self._own_loss(logits, labels) * len(labels)
         else:

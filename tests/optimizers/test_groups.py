@@ -137,3 +137,28 @@ def test_parsing_needs_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_biases_and_norms_are_spared_from_weight_decay() -> None:
+    import torch
+    from torch import nn
+
+    from lrbench.experiment import Recipe
+    from lrbench.optimizers import build
+
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
+    groups = ("3.* lr=10x", "0.weight weight_decay=0.2")
+    recipe = Recipe(weight_decay=0.1, groups=groups, no_decay_norms=True)
+    optimizer, specs = build(recipe, model, 1.0)
+    decays = {
+        name: (group["weight_decay"], group["lr"])
+        for group in optimizer.param_groups
+        for name, parameter in model.named_parameters()
+        if any(parameter is one for one in group["params"])
+    }
+    assert decays == {
+        "0.weight": (0.2, 1.0), "0.bias": (0.0, 1.0), "1.weight": (0.0, 1.0),
+        "1.bias": (0.0, 1.0), "3.weight": (0.1, 10.0), "3.bias": (0.0, 10.0),
+    }  # fmt: skip
+    assert len(specs) == len(optimizer.param_groups)
+    assert isinstance(optimizer, torch.optim.SGD)

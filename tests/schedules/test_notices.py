@@ -93,3 +93,12 @@ def test_a_short_run_is_no_unfinished_decay() -> None:
     for steps in (2, 4, 7):
         assert check(parse("cosine"), 0.1, steps, 2) == []
         assert check(parse("linear"), 0.1, steps, 2) == []
+
+
+def test_an_early_stop_is_warned_of_where_a_decay_would_be_cut_off() -> None:
+    from lrbench.schedules import early_stop_notices, parse
+
+    names = ("constant", "cosine", "plateau", "warmup(5%) + linear")
+    (notice,) = early_stop_notices([parse(name) for name in names])
+    assert "cosine, warmup + linear before" in notice.message
+    assert not list(early_stop_notices([parse("constant"), parse("plateau")]))

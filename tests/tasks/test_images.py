@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -265,3 +266,50 @@ def test_a_gpu_trains_on_the_same_images_in_the_same_order() -> None:
         assert torch.equal(theirs[1].cpu(), ours[1])
     for a, b in zip(here.model(0).parameters(), there.model(0).parameters(), strict=True):
         assert torch.equal(a, b.cpu())
+
+
+def test_smoothed_labels_are_torchs_and_only_in_training() -> None:
+    data, device = image_data(64), torch.device("cpu")
+    plain = ImageTask(data, Recipe(batch_size=16), device, with_test=False)
+    smooth = ImageTask(data, Recipe(batch_size=16, label_smoothing=0.2), device, with_test=False)
+    model, batch = plain.model(0), next(plain.train_batches(0, 0))
+    expected = torch.nn.CrossEntropyLoss(label_smoothing=0.2)(model(batch[0]), batch[1])
+    torch.testing.assert_close(smooth.loss(model, batch)[0], expected)
+    assert plain.loss(model, batch)[0] != expected
+    assert smooth.evaluate(model, "val") == plain.evaluate(model, "val")
+
+
+def test_a_test_time_flip_is_the_mean_over_both_sides() -> None:
+    data, device = image_data(64, (3, 32, 32), augmentation=PHOTOS), torch.device("cpu")
+    both = ImageTask(data, Recipe(batch_size=16, tta="flip"), device, with_test=True)
+    one = ImageTask(data, Recipe(batch_size=16), device, with_test=True)
+    model = one.model(0).eval()
+    images, labels = one._splits["test"].plain(0, len(data.test_labels))
+    with torch.no_grad():
+        logits = (model(images) + model(torch.flip(images, [3]))) / 2
+    expected = torch.nn.functional.cross_entropy(logits, labels).item()
+    assert both.evaluate(model, "test")["loss"] == pytest.approx(expected, rel=1e-5)
+    assert one.evaluate(model, "test")["loss"] != pytest.approx(expected, rel=1e-5)
+
+
+def test_digits_are_not_flipped_at_test_time() -> None:
+    with pytest.raises(UsageError, match="--tta flip: images of"):
+        ImageTask(image_data(64), Recipe(tta="flip"), torch.device("cpu"), with_test=True)
+
+
+def test_a_warm_start_has_the_files_weights_and_a_head_that_fits(tmp_path: Path) -> None:
+    device = torch.device("cpu")
+    first = ImageTask(image_data(64), Recipe(batch_size=16), device, with_test=False)
+    file = tmp_path / "weights.pt"
+    torch.save({"model": first.model(7).state_dict(), "epoch": 3}, file)
+    recipe = Recipe(batch_size=16, init_from=str(file))
+    warm = ImageTask(image_data(64), recipe, device, with_test=False)
+    for found, expected in zip(
+        warm.model(0).parameters(), first.model(7).parameters(), strict=True
+    ):
+        assert torch.equal(found, expected)
+    with pytest.raises(UsageError, match=r"--init-from .*: not of mlp"):
+        other = ImageTask(
+            image_data(64), recipe.model_copy(update={"model": "mlp"}), device, with_test=False
+        )
+        other.model(0)

@@ -1,0 +1,110 @@
+"""How one optimizer step is made, beside its learning rate: one frozen value for the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from lrbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from lrbench.experiment import Recipe
+    from lrbench.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Method:
+    """Precision; batches whose mean gradient makes one step; how gradients are clipped."""
+
+    precision: str = "fp32"
+    accumulate: int = 1
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+    @staticmethod
+    def of(recipe: Recipe) -> Method:
+        return Method(recipe.precision, recipe.micro_batches, recipe.clip_norm, recipe.clip_value)
+
+    @property
+    def clips(self) -> bool:
+        return self.clip_norm is not None or self.clip_value is not None
+
+    def grouped(self, batches: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+        """The batches of each step; what is left over for less than a whole one is dropped."""
+        each = iter(batches)
+        while len(part := tuple(islice(each, self.accumulate))) == self.accumulate:
+            yield part
+
+    def clip(self, model: nn.Module) -> Tensor | None:
+        """Clip the gradients, first every number to ±`clip_value`, then the norm of all of them
+        to `clip_norm`. Whether that changed them, as bool `[]` on the device; None where nothing
+        is clipped."""
+        if not self.clips:
+            return None
+        import torch
+        from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+
+        found = []
+        if self.clip_value is not None:
+            grads = [p.grad for p in model.parameters() if p.grad is not None]
+            largest = torch.stack(torch._foreach_norm(grads, float("inf"))).max()
+            clip_grad_value_(model.parameters(), self.clip_value)
+            found.append(largest > self.clip_value)
+        if self.clip_norm is not None:
+            norm = clip_grad_norm_(model.parameters(), self.clip_norm)
+            found.append(norm > self.clip_norm)
+        return torch.stack(found).any()
+
+
+PLAIN = Method()
+
+
+def optimizer_steps(task: Task, recipe: Recipe) -> int:
+    """Optimizer steps in an epoch.
+
+    Raises:
+        UsageError: an epoch has too few batches for one.
+    """
+    steps = task.steps_per_epoch // recipe.micro_batches
+    if steps == 0:
+        raise UsageError(
+            f"--accumulate {recipe.accumulate}: an epoch has {task.steps_per_epoch} batches of "
+            f"{task.samples_per_step}"
+        )
+    return steps
+
+
+class Average:
+    """The exponential moving average of a model's weights and buffers (Polyak and Juditsky 1992;
+    as `torch.optim.swa_utils.AveragedModel`, whose count of updates would be read from the
+    device at every step): w̄ = decay·w̄ + (1 - decay)·w after each step, w̄ = w after the first.
+    """
+
+    def __init__(self, model: nn.Module, decay: float, updates: int = 0) -> None:
+        from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+        self.model = deepcopy(model).requires_grad_(False)
+        self.updates = updates
+        self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def update(self, model: nn.Module) -> None:
+        own, new = _contents(self.model), _contents(model)
+        kinds = dict.fromkeys((part.dtype, part.device) for part in own)
+        for kind in kinds:
+            pairs = [(a, b) for a, b in zip(own, new, strict=True) if (a.dtype, a.device) == kind]
+            averages, values = (list(column) for column in zip(*pairs, strict=True))
+            if self.updates and averages[0].is_floating_point():
+                self._average(averages, values, self.updates)
+            else:  # the first weights, and counters such as the batches that a norm has seen
+                for average, value in pairs:
+                    average.copy_(value)
+        self.updates += 1
+
+
+def _contents(model: nn.Module) -> list[Tensor]:
+    return [part.detach() for part in chain(model.parameters(), model.buffers())]
