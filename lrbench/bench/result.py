@@ -46,7 +46,7 @@ class Result:
     machine: Mapping[str, Any]
     workload: Mapping[str, Any]
     lines: Sequence[Line]
-    ceiling: Mapping[str, float | None] = field(default_factory=dict)
+    compute: Mapping[str, float] = field(default_factory=dict)
     grid: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -70,7 +70,7 @@ class Result:
             "workload": dict(self.workload),
             **{name: line and line.name for name, line in best.items()},
             "lines": lines,
-            "ceiling": dict(self.ceiling),
+            "compute": dict(self.compute),
             "grid": dict(self.grid),
         }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 
+from lrbench.bench.apart import compute, grid, in_process
+from lrbench.bench.figures import images_s
 from lrbench.bench.measure import entered, interleaved
-from lrbench.bench.plan import Workload, loops, switches
+from lrbench.bench.plan import Contender, Workload, loops, switches
 from lrbench.bench.result import Result, line_of
 from lrbench.errors import MachineError
 
@@ -37,7 +39,22 @@ def run(work: Workload, *, rounds: int, quick: bool, say: Callable[[str], None])
         )
         for entrant in entrants
     ]
-    return Result(machine(work), {**described(work), "epochs_per_round": epochs}, lines)
+    result = Result(machine(work), {**described(work), "epochs_per_round": epochs}, lines)
+    say("counting operations")
+    counted = in_process("counting operations", compute, work, images_s(engine.rounds))
+    say("a whole grid, by the engine and by hand")
+    try:
+        whole = grid(work, _workers(contenders, result))
+    except MachineError as fault:  # the rounds are worth printing without it
+        say(str(fault))
+        whole = {}
+    return replace(result, compute=counted, grid=whole)
+
+
+def _workers(contenders: Sequence[Contender], result: Result) -> int:
+    """Those of the best reference loop."""
+    best = result.best_reference
+    return next((c.workers for c in contenders if best and c.name == best.name), 0)
 
 
 def described(work: Workload) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -32,6 +33,8 @@ def serve(pipe: Connection, work: Workload, contender: Contender, start_method: 
     they do in a user's own script on this machine."""
     try:
         multiprocessing.set_start_method(start_method, force=True)
+        # more workers than cores: that is what their row is there to show
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
         began = time.perf_counter()
         import torchvision  # noqa: F401 counted with torch, not with the data
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as jsonlib
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +35,13 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", help="Instead: what operations, captured graphs and streams cost here.",
+            rich_help_panel="Run",
+        ),
+    ] = False,
     csv: Annotated[
         Path | None,
         typer.Option(
@@ -49,27 +58,48 @@ def bench(
     per-round ratios with their range. A difference under 15 % is called no difference.
     """
     recipe, host = recipe_of(given), host_of(given)
-    from lrbench.bench.plan import Workload
-    from lrbench.bench.run import run
     from lrbench.engine.device import default_threads, open_device
 
-    device = str(open_device(host.device))
-    threads = host.threads or default_threads()
-    work = Workload(recipe, device, threads, IMAGES, host.data_dir)
+    device, threads = str(open_device(host.device)), host.threads or default_threads()
     console = stderr()
 
     def say(line: str) -> None:
         if not (quiet or json):
             console.print(line, markup=False, soft_wrap=True)
 
+    if probe:
+        _tell(*_probed(device, threads, say, quick=quick), csv, json=json)
+        return
+    from lrbench.bench.plan import Workload
+    from lrbench.bench.run import run
+    from lrbench.report.bench_console import bench_tables
+
+    work = Workload(recipe, device, threads, IMAGES, host.data_dir)
     result = run(work, rounds=rounds or (3 if quick else 5), quick=quick, say=say)
+    _tell(result.to_dict(), result.rows(), bench_tables(result), csv, json=json)
+
+
+def _probed(
+    device: str, threads: int, say: Callable[[str], None], *, quick: bool
+) -> tuple[Any, Any, Any]:
+    """The probe's findings as a document, as rows and as a table."""
+    from lrbench.bench.probe import probe
+    from lrbench.report.bench_console import probe_table
+
+    findings = []
+    for found in probe(device, small=quick or device == "cpu", threads=threads):
+        findings.append(found)
+        say(f"{found.name}: {found.note or f'{found.value:.4g} {found.unit}'}")
+    rows = [asdict(found) for found in findings]
+    return {"device": device, "findings": rows}, rows, probe_table(findings)
+
+
+def _tell(document: Any, rows: Any, table: Any, csv: Path | None, *, json: bool) -> None:
     if csv is not None:
         from lrbench.report.bench_files import write_bench
 
-        write_bench(result, csv)
+        write_bench(rows, csv)
     if json:
-        typer.echo(jsonlib.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        typer.echo(jsonlib.dumps(document, indent=2, ensure_ascii=False))
         return
-    from lrbench.report.bench_console import bench_tables
-
-    stdout().print(bench_tables(result))
+    stdout().print(table)

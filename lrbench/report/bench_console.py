@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrbench.bench.figures import Ratio
+from lrbench.bench.probe import Finding
 from lrbench.bench.result import Line, Result
 from lrbench.report.text import clean
 
@@ -29,6 +30,18 @@ def bench_tables(result: Result) -> Group:
         *(Text(line) for line in apart(result)),
         *words,
     )  # fmt: skip
+
+
+def probe_table(findings: Sequence[Finding]) -> Table:
+    """One line a finding."""
+    table = _empty_table()
+    table.add_column("finding", overflow="fold")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for found in findings:
+        value = "·" if found.value is None else f"{found.value:.4g}"
+        table.add_row(found.name, value, " ".join([found.unit, found.note]).strip())
+    return table
 
 
 def workload_line(result: Result) -> str:
@@ -70,6 +83,22 @@ def apart(result: Result) -> list[str]:
         )
     if compiled is not None and compiled.first_epoch_s is not None:
         lines.append(f"Apart: the first epoch with compiling {compiled.first_epoch_s:.1f} s")
+    counted, whole = result.compute, result.grid
+    if counted:
+        share = (
+            f", {100 * counted['share']:.1f} % of a matrix product's" if "share" in counted else ""
+        )
+        lines.append(
+            f"Compute: {counted['flops_per_image'] / 1e6:.1f} MFLOP an image, the engine "
+            f"{counted['engine_flops_s'] / 1e9:,.0f} GFLOP/s{share}"
+        )
+    if whole:
+        lines.append(
+            f"A whole grid of {whole['trials']} trials of {whole['epochs']} epochs, from start to "
+            f"end: engine {whole['engine_s']:.1f} s, by hand {whole['by_hand_s']:.1f} s "
+            f"({whole['by_hand_timed_trials']} trials timed and scaled): "
+            f"{whole['ratio']:.2f} times as fast"
+        )
     return lines
 
 
@@ -82,10 +111,7 @@ def spread(ratio: Ratio) -> str:
 
 
 def _table(heading: str, ratio_heading: str, lines: Sequence[Line]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = _empty_table()
     table.add_column(heading, overflow="fold")
     table.add_column("img/s", justify="right", no_wrap=True)
     table.add_column("CPU µs/img", justify="right", no_wrap=True)
@@ -104,3 +130,10 @@ def _table(heading: str, ratio_heading: str, lines: Sequence[Line]) -> Table:
             line.verdict,
         )
     return table
+
+
+def _empty_table() -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))

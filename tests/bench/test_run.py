@@ -20,6 +20,8 @@ from lrbench.experiment import Recipe
 from lrbench.report.bench_console import bench_tables
 from lrbench.report.bench_files import write_bench
 
+# two for each weight and pass of three, but for the images' own gradient, which nobody needs
+MLP_FLOPS = 2 * 3 * (784 * 256 + 256 * 128 + 128 * 10) - 2 * 784 * 256
 WORK = Workload(Recipe(dataset="synthetic", model="mlp", batch_size=64), "cpu", 1, 256)
 
 
@@ -51,6 +53,7 @@ def test_a_benchmark_from_processes_to_table(
     ]
     monkeypatch.setattr("lrbench.bench.run.loops", lambda work, quick: kinds)
     monkeypatch.setattr("lrbench.bench.run.switches", lambda work, quick: odd)
+    monkeypatch.setattr("lrbench.bench.run.in_process", lambda name, work, *args: work(*args))
     said: list[str] = []
     result = run(WORK, rounds=2, quick=True, say=said.append)
     assert [line.name for line in result.lines] == [
@@ -70,7 +73,10 @@ def test_a_benchmark_from_processes_to_table(
     )
     assert any(line.startswith("round 2 of 2, engine: ") for line in said)
     json.dumps(result.to_dict(), allow_nan=False)
-    with write_bench(result, tmp_path / "b.csv").open() as file:
+    assert result.compute["flops_per_image"] == pytest.approx(MLP_FLOPS, rel=0.01)
+    assert "share" not in result.compute
+    assert result.grid["engine_s"] > 0 and result.grid["by_hand_timed_trials"] == 2
+    with write_bench(result.rows(), tmp_path / "b.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == [line.name for line in result.lines]
     assert float(rows[0]["ratio"]) == reference.ratio.median
@@ -81,6 +87,8 @@ def test_tables_fit_80_columns_and_say_no_difference() -> None:
     text = shown(result)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "1.05 (0.95-1.16)" in text and "no difference" in text
+    assert "40.0 % of a matrix product's" in text
+    assert "(2 trials timed and scaled)" in " ".join(text.split())
     assert "3.00 (2.71-3.31) times as fast as the best reference loop" in text
 
 
@@ -96,7 +104,10 @@ def made(tuned_ratio: float) -> Result:
     ]  # fmt: skip
     machine = {"device": "cpu", "threads": 2}
     workload = {"recipe": Recipe().model_dump(mode="json"), "epochs_per_round": 3}
-    return Result(machine, workload, lines)
+    compute = {"flops_per_image": 9.3e6, "engine_flops_s": 8e10, "matmul_flops_s": 2e11}
+    grid = {"trials": 12, "epochs": 2, "engine_s": 20.0, "by_hand_s": 51.0, "ratio": 2.55,
+            "by_hand_timed_trials": 2}  # fmt: skip
+    return Result(machine, workload, lines, {**compute, "share": 0.4}, grid)
 
 
 def shown(result: Result) -> str:
