@@ -134,8 +134,8 @@ def tidy(value: float, digits: int = 12) -> float:
 @dataclass(frozen=True)
 class _Bench:
     """What all trials of a cell share. The schedules' grid has its `centre`, at which absolute LRs
-    of parameter groups hold: like them one before any scaling by the batch. The contenders' grids lie around
-    `centres`."""
+    of parameter groups hold: like them one before any scaling by the batch. The contenders' grids
+    lie around `centres`."""
 
     spec: CompareSpec
     cell: Cell

@@ -176,6 +176,7 @@ def flops_per_image(work: Workload, device: torch.device) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     from lrbench.engine.clock import Row
+    from lrbench.engine.method import Method
     from lrbench.engine.train import begin, steps
     from lrbench.tasks.images import ImageTask
 
@@ -187,7 +188,7 @@ def flops_per_image(work: Workload, device: torch.device) -> float:
     with FlopCounterMode(display=False) as counter:
         for _ in steps(
             task, training.model, training.optimizer, task.train_batches(0, 0), one,
-            recipe.precision,
+            Method.of(recipe),
         ):  # fmt: skip
             pass
     return float(counter.get_total_flops()) / recipe.batch_size
