@@ -97,8 +97,8 @@ def test_a_hundred_kills_while_lenet_trains(tmp_path: Path) -> None:
     runs = 0
     while len(lost) < wanted and time.monotonic() < until:
         runs += 1
-        kills = min(12, wanted - len(lost))
-        lost += killed_at_random(LENET, tmp_path / f"killed-{runs}", kills, whole_s)
+        kills = min(25, wanted - len(lost))
+        lost += killed_at_random(LENET, tmp_path / f"killed-{runs}", kills, min(whole_s, 20.0))
         assert timeless(tmp_path / f"killed-{runs}") == timeless(tmp_path / "whole")
     record(
         "kill -9 at random moments, lenet on mnist5k", f"{len(lost)} kills over {runs} runs",
