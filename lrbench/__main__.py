@@ -9,6 +9,8 @@ import sys
 from lrbench.errors import LrbenchError
 from lrbench.stopping import WORDS, Terminated, farewell, install, resume_with
 
+LINE = 2000  # characters of a fault that are shown, of its beginning and its end
+
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
@@ -77,7 +79,8 @@ def _one_line(fault: Exception) -> str:
 
 
 def _say(line: str) -> None:
-    clean = "".join(c if c.isprintable() else "?" for c in line.replace("\n", " "))
+    short = line if len(line) <= LINE else f"{line[: LINE // 2]} … {line[-LINE // 2 :]}"
+    clean = "".join(c if c.isprintable() else "?" for c in short.replace("\n", " "))
     print(f"lrbench: {clean}", file=sys.stderr)  # noqa: T201 the one plain print: no rich needed
 
 

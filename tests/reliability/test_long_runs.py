@@ -1,0 +1,71 @@
+"""Many trials: memory and open files stay as they were, and writing records costs little."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from lrbench.execute import Host, Workbench
+from lrbench.execute.mock import invented, mock
+from lrbench.experiment import Recipe, TrialSpec
+from lrbench.records import EpochRecord, TrialEnd
+from lrbench.store import RunDir
+from tests.reliability.tools import record
+
+MEGABYTE = 2**20
+
+
+def trials(count: int, epochs: int) -> list[TrialSpec]:
+    return [
+        TrialSpec(recipe=Recipe(), schedule="cosine", lr=0.1, seed=seed, stage="final",
+                  epochs=epochs)
+        for seed in range(count)
+    ]  # fmt: skip
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.soak)])
+def test_memory_and_open_files_stay_flat(tmp_path: Path, count: int) -> None:
+    run, bench = RunDir(tmp_path), Workbench(Recipe(), Host())
+    wanted = trials(count, 50)
+    list(mock(bench, run, wanted[:5]))
+    before, files = resident_bytes(), len(os.listdir("/proc/self/fd"))
+    most = 0
+    for trial, _ in mock(bench, run, wanted):
+        if trial.seed % 10 == 0:
+            most = max(most, resident_bytes() - before)
+    assert len(os.listdir("/proc/self/fd")) == files
+    assert most < 20 * MEGABYTE
+    began = time.perf_counter()
+    histories = run.known().histories
+    read_s = time.perf_counter() - began
+    assert len(histories) == count and read_s < 10
+    assert all(len(history.epochs) == 50 for history in histories.values())
+    record(
+        f"{count} mock trials x 50 epochs",
+        f"memory +{most / MEGABYTE:.1f} MB at most, open files unchanged",
+        f"read again in {read_s:.2f} s",
+    )
+
+
+def test_what_is_written_down_costs_a_few_milliseconds_an_epoch(tmp_path: Path) -> None:
+    """The best of many: a loaded machine makes any of them slow, and none of them fast."""
+    run, (trial,) = RunDir(tmp_path), trials(1, 100)
+    run.begin(trial)
+    costs_s = []
+    for found in invented(trial):
+        assert isinstance(found, (EpochRecord, TrialEnd))
+        began = time.perf_counter()
+        run.append(trial.id, [found])
+        costs_s.append(time.perf_counter() - began)
+    middle_s = sorted(costs_s)[len(costs_s) // 2]
+    assert min(costs_s) < 5e-3
+    record("journal, one epoch", f"median {1e3 * middle_s:.2f} ms", "bar: 5 ms an epoch")
