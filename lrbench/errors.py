@@ -58,6 +58,7 @@ class Topic(StrEnum):
     FIXED_LR = "fixed-lr"
     EARLY_STOP = "early-stop"
     STRETCHED = "stretched"
+    HALVING = "halving"
     EDGE_OF_GRID = "edge-of-grid"
     FEW_SEEDS = "few-seeds"
     TRIALS_FAILED = "trials-failed"

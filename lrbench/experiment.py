@@ -294,6 +294,7 @@ class CompareSpec(Frozen):
     lrs: tuple[Positive, ...] = ()
     lr_scaling: Literal["", "sqrt", "linear"] = ""
     base_batch_size: BatchSize | None = None
+    halving: bool = False
     lr_points: Annotated[int, Field(ge=1, le=1000)] = 5
     lr_factor: Annotated[Finite, Field(gt=1)] = 2.0
     tuning_seeds: Annotated[int, Field(ge=1, le=1000)] = 2

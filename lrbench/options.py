@@ -39,8 +39,8 @@ FIND = (
     "max_stable", "val_loss", "sweep_group", "batch_sizes", "momenta",
 )  # fmt: skip
 COMPARE = (
-    "schedule", "lr", "lr_points", "lr_factor", "tuning_seeds", "epochs", "budgets", "seeds",
-    "seed", "metric", "contender", "reference", "target_accuracy", "time_budget",
+    "schedule", "lr", "lr_points", "lr_factor", "tuner", "tuning_seeds", "epochs", "budgets",
+    "seeds", "seed", "metric", "contender", "reference", "target_accuracy", "time_budget",
     "lr_scaling", "base_batch_size",
 )  # fmt: skip
 BENCH = (
@@ -57,6 +57,7 @@ QUICK = {
         points=75, seeds=(SWEEP_SEED, SWEEP_SEED + 1), verify_seeds=1, verify_steps=40
     ),
 }
+TUNERS = ("grid", "halving")
 FIELD_OPTIONS = {
     "groups": "group",
     "optimizer_options": "opt",
@@ -237,6 +238,11 @@ def compare_spec(options: Options) -> CompareSpec:
             raise UsageError("--budgets and --time-budget set the length: give one of them")
         epochs = fields.get("epochs", CompareSpec().epochs)
         fields["budgets"] = budgets_of(fields["budgets"], epochs)
+    if "tuner" in fields:
+        tuner = fields.pop("tuner")
+        if tuner not in TUNERS:
+            raise UsageError(f"--tuner {tuner}: choose {' or '.join(TUNERS)}")
+        fields["halving"] = tuner == "halving"
     if "contender" in fields:
         fields["contenders"] = contenders(fields.pop("contender"))
     if fields.get("lr_scaling") == "none":

@@ -238,3 +238,32 @@ def test_each_batch_size_has_a_range_test_of_its_own() -> None:
     third = plan(asked, {}, {finds[0].id: {"lr": 0.05}, finds[1].id: {"lr": 0.1}}, steps)
     assert {t.lr for t in third.trials if t.recipe.batch_size == 64} == {0.025, 0.05, 0.1}
     assert {t.lr for t in third.trials if t.recipe.batch_size == 128} == {0.05, 0.1, 0.2}
+
+
+def test_successive_halving_trains_only_the_best_for_longer() -> None:
+    asked = spec(lrs=(), lr_points=5, epochs=8, tuning_seeds=1, halving=True)
+    stages, known = run(asked, best_at(0.1))
+    tuned = [h.spec for h in known.values() if h.spec.stage == "tune"]
+    for name in asked.schedules:
+        mine = [t for t in tuned if t.name == name]
+        assert {n: len([t for t in mine if t.epochs == n]) for n in (2, 4, 8)} == {2: 5, 4: 2, 8: 1}
+    assert {t.stretch for t in tuned if t.epochs == 2} == {None}
+    assert [stage.stage for stage in stages] == ["tune", "tune", "tune", "final", "done"]
+    assert stages[-1].chosen == {"constant": 0.1, "cosine": 0.1}
+    spent, whole = 2 * (5 * 2 + 2 * 4 + 8), 2 * 5 * 8
+    assert f"{spent} epochs where the whole grid takes {whole}" in str(stages[-1].notices[-1])
+
+
+def test_halving_extends_the_grid_for_every_schedule_alike() -> None:
+    asked = spec(lrs=(), lr_points=3, epochs=4, tuning_seeds=1, halving=True)
+    stages, known = run(asked, lambda trial: trial.lr)
+    whole = [h.spec for h in known.values() if h.spec.stage == "tune" and h.spec.epochs == 4]
+    for name in asked.schedules:
+        assert sorted(t.lr for t in whole if t.name == name) == [0.2, 0.4, 0.8]
+    assert stages[-1].chosen == {"constant": 0.8, "cosine": 0.8}
+
+
+def test_halving_of_one_epoch_is_a_grid() -> None:
+    _, halved = run(spec(epochs=1, halving=True), best_at(0.1))
+    _, grid = run(spec(epochs=1), best_at(0.1))
+    assert set(halved) == set(grid)

@@ -185,6 +185,10 @@ COMPARISON = {
         help="End a trial that no longer improves: patience=5,metric=val_loss,min_delta=0.001.",
     ),
     "lr_factor": option(float, "--lr-factor", default="2", help="Ratio of neighbouring LRs."),
+    "tuner": option(
+        str, "--tuner", default="grid",
+        help="grid (every LR in full) or halving (only the best of shorter trainings).",
+    ),
     "tuning_seeds": option(
         int, "--tuning-seeds", help="Seeds over which an LR is chosen: 2; 1 without --epochs."
     ),

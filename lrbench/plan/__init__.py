@@ -1,0 +1,119 @@
+"""The next trials, from what is asked and what is known. Pure: resuming is the same call again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, Literal, get_args
+
+from lrbench.errors import Notice
+from lrbench.experiment import CompareSpec, FindSpec, TrialSpec
+from lrbench.plan.bench import Bench
+from lrbench.plan.grid import advice, first_grid, log_grid, tidy
+from lrbench.plan.notices import edge_notices, saving
+from lrbench.plan.scores import missing
+from lrbench.records import History
+
+__all__ = ["Plan", "StepsPerEpoch", "advice", "log_grid", "plan", "tidy"]
+
+MAX_EXTENSIONS = 2
+Stage = Literal["find", "tune", "final", "done"]
+StepsPerEpoch = Mapping[int, int]
+"""Optimizer steps in an epoch, by batch size."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do next, and what is settled by now.
+
+    `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
+    `trials` those of them that are to be trained next. `chosen` is by schedule; with several
+    cells, that of the first.
+    """
+
+    stage: Stage
+    find: FindSpec | None = None
+    trials: tuple[TrialSpec, ...] = ()
+    grid: tuple[float, ...] = ()
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    tuning: tuple[TrialSpec, ...] = ()
+    finals: tuple[TrialSpec, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def plan(
+    spec: CompareSpec,
+    histories: Mapping[str, History],
+    finds: Mapping[str, Mapping[str, Any]],
+    steps_per_epoch: StepsPerEpoch,
+) -> Plan:
+    """The next stage of a comparison: range test, tuning, up to two extensions of the grid,
+    final seeds; no trials when nothing is left. A stage is done for every cell before the next
+    begins for any.
+
+    Raises:
+        NoLearningRate: a range test found none that it could defend.
+    """
+    plans = [
+        _cell_plan(Bench(spec, cell, steps_per_epoch[cell.recipe.batch_size]), histories, finds)
+        for cell in spec.cells
+    ]
+    stage = min((each.stage for each in plans), key=get_args(Stage).index)
+    return Plan(
+        stage,
+        find=next((each.find for each in plans if each.find is not None), None),
+        trials=_joined(each.trials for each in plans if each.stage == stage),
+        grid=plans[0].grid,
+        chosen=plans[0].chosen,
+        tuning=_joined(each.tuning for each in plans),
+        finals=_joined(each.finals for each in plans),
+        notices=tuple(chain.from_iterable(each.notices for each in plans)),
+    )
+
+
+def _joined(parts: Iterable[tuple[TrialSpec, ...]]) -> tuple[TrialSpec, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(parts)))
+
+
+def _cell_plan(
+    bench: Bench, histories: Mapping[str, History], finds: Mapping[str, Mapping[str, Any]]
+) -> Plan:
+    spec = bench.spec
+    missing_find = next((test for test in bench.range_tests() if test.id not in finds), None)
+    if missing_find is not None:
+        return Plan("find", find=missing_find)
+    scale = spec.lr_scale(bench.cell.recipe)
+    grid = first_grid(spec, finds.get(spec.range_test(bench.cell.recipe).id), scale)
+    centres = bench.contender_centres(finds)
+    bench = replace(bench, centre=grid[len(grid) // 2] / scale, centres=centres, first=grid)
+    for extensions in range(MAX_EXTENSIONS + 1):
+        tuning = bench.tuning(grid, histories)
+        left = missing(tuning, histories)
+        if left:
+            return Plan("tune", trials=left, grid=grid, tuning=tuning)
+        chosen = {name: bench.choose(name, tuning, histories) for name in spec.entrants}
+        wider = extended(bench, grid, chosen)
+        if wider == grid or not spec.auto or extensions == MAX_EXTENSIONS:
+            break
+        grid = wider
+
+    finals = tuple(
+        bench.trial(name, chosen[name], seed, "final")
+        for seed in spec.final_seeds
+        for name in spec.entrants
+    )
+    left = missing(finals, histories)
+    notices = (*edge_notices(bench, grid, chosen), *saving(bench, grid, tuning))
+    return Plan("final" if left else "done", None, left, grid, chosen, tuning, finals, notices)
+
+
+def extended(
+    bench: Bench, grid: tuple[float, ...], chosen: Mapping[str, float]
+) -> tuple[float, ...]:
+    """The grid with one more point beyond each edge on which some schedule's best lies."""
+    edges = {bench.edge(schedule, grid, lr) for schedule, lr in chosen.items()}
+    factor = bench.spec.lr_factor
+    below = (tidy(min(grid) / factor),) if "low" in edges else ()
+    above = (tidy(max(grid) * factor),) if "high" in edges else ()
+    return (*below, *grid, *above)
