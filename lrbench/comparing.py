@@ -167,11 +167,14 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
         write_files,
     )
     from lrbench.execute import Workbench
-    from lrbench.options import compare_spec, host_of
+    from lrbench.options import compare_spec, executor_of, host_of
     from lrbench.pipeline import resolve, run_comparison, sized, steps_by_batch_size
     from lrbench.report.live import live
     from lrbench.store import RunDir
 
+    executor = executor_of(options)
+    if executor != "serial":
+        _check_importable(options)
     run = RunDir(path)
     spec: CompareSpec = resolve(compare_spec(options), run)
     bench = Workbench(spec.recipe, host_of(options))
@@ -179,7 +182,7 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
     spec = sized(spec, run, bench)
     check_schedules(spec, steps_by_batch_size(spec, bench))
     with run.writer(), live(quiet=not progress, spec=spec) as show:
-        for event in run_comparison(spec, run, bench, asked(spec, run, options)):
+        for event in run_comparison(spec, run, bench, asked(spec, run, options), executor):
             show(event)
         summary = summarised(spec, run)
         if keep:
@@ -192,15 +195,25 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
     )
 
 
+def _check_importable(options: Mapping[str, Any]) -> None:
+    """Refuse what other processes cannot import."""
+    for name in ("task", *OBJECTS):
+        if str(options.get(name, "")).startswith(f"{plugins.LENT}:"):
+            raise UsageError(
+                f"{name}: other processes cannot import {options[name].partition(':')[2]}",
+                hint="put it into a module, or leave out jobs and executor",
+            )
+
+
 def _named(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as the command line knows them: objects by their names.
 
     Raises:
         UsageError: an option that there is not.
     """
-    from lrbench.options import COMPARE, HOST, RECIPE
+    from lrbench.options import COMPARE, HOST, RECIPE, TRIALS
 
-    known = (*RECIPE, *HOST, *COMPARE)
+    known = (*RECIPE, *HOST, *TRIALS, *COMPARE)
     for name in options:
         if name not in known:
             raise UsageError(f"compare: unknown option {name!r}", hint=did_you_mean(name, known))

@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +47,14 @@ def is_own(name: str) -> bool:
     return bool(colon) and prefix not in RESERVED
 
 
+@contextmanager
+def printing_apart() -> Iterator[None]:
+    """What the user's code prints goes to stderr: stdout is for answers."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@printing_apart()
 def load(name: str) -> Any:
     """The object that `module:attribute` names. The user's own exceptions come out unchanged.
 
@@ -112,6 +120,7 @@ def described(fault: BaseException) -> str:
     return f"{type(fault).__name__}: {words}{place}" if words else f"{type(fault).__name__}{place}"
 
 
+@printing_apart()
 def call(
     name: str,
     function: Callable[..., Any],

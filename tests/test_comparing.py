@@ -156,6 +156,7 @@ def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> N
     [
         ({"epoch": 3}, "compare: unknown option 'epoch'; did you mean epochs"),
         ({"epochs": 0}, "--epochs 0"),
+        ({"task": Line(), "jobs": 2}, "task: other processes cannot import Line"),
         ({"model": nn.Linear(2, 2)}, "model: it is a module that was made already"),
         ({"train": [1], "val": [1]}, "compare: loaders need make_model"),
         ({"task": Line(), "dataset": "mnist5k"}, "--dataset: a --task brings its own"),

@@ -28,6 +28,7 @@ from lrbench.pipeline import (
     written_steps,
 )
 from lrbench.plan import Plan, StepsPerEpoch, plan
+from lrbench.plugins import printing_apart
 from lrbench.records import TrialEnd
 from lrbench.schedules import check, early_stop_notices, parse, stretched
 from lrbench.stopping import resume_with
@@ -135,6 +136,7 @@ def show_plan(spec: CompareSpec, bench: Workbench, run: RunDir, *, json: bool) -
     stdout().print(tail, markup=False, soft_wrap=True)
 
 
+@printing_apart()
 def carry_out(
     spec: CompareSpec,
     run: RunDir,

@@ -16,6 +16,7 @@ from lrbench.experiment import FindSpec, differences
 from lrbench.material import code_of, refuse_changes
 from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, to_toml
 from lrbench.pipeline import OVERHEAD
+from lrbench.plugins import printing_apart
 from lrbench.store import RunDir
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def _show_plan(spec: FindSpec, bench: Workbench, run: RunDir, *, json: bool) -> 
     stdout().print(line, markup=False, soft_wrap=True)
 
 
+@printing_apart()
 def _carry_out(
     spec: FindSpec, run: RunDir, bench: Workbench, options: Mapping[str, Any], *, quiet: bool
 ) -> FindResult:

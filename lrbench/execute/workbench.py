@@ -17,6 +17,7 @@ from lrbench.engine.method import Method, optimizer_steps
 from lrbench.engine.precision import apply_precision
 from lrbench.engine.train import steps
 from lrbench.experiment import FindSpec, Recipe
+from lrbench.plugins import printing_apart
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,7 @@ class Workbench:
     def threads(self) -> int:
         return self.host.threads or max(1, default_threads() // self.host.jobs)
 
+    @printing_apart()
     def open(self) -> None:
         """Find the device, read the data, try the user's own parts and build a model, before
         anything is written.
@@ -134,6 +136,7 @@ class Workbench:
 
         return table_events(spec, lambda recipe: self.at(recipe).tuning_task)
 
+    @printing_apart()
     def step_s(self, probes: int = 12) -> float:
         """Seconds for one training step, from a short probe: the median after a warm-up."""
         from lrbench.optimizers import build

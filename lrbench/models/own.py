@@ -58,6 +58,7 @@ def check_own(name: str) -> Any:
     return function
 
 
+@plugins.printing_apart()
 def check_logits(
     option: str, model: nn.Module, image_shape: tuple[int, int, int], classes: int
 ) -> nn.Module:
