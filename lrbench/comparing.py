@@ -211,9 +211,9 @@ def _named(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: an option that there is not.
     """
-    from lrbench.options import COMPARE, HOST, RECIPE, TRIALS
+    from lrbench.options import COMPARE, HOST, RECIPE, TRAINING, TRIALS
 
-    known = (*RECIPE, *HOST, *TRIALS, *COMPARE)
+    known = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
     for name in options:
         if name not in known:
             raise UsageError(f"compare: unknown option {name!r}", hint=did_you_mean(name, known))
