@@ -68,6 +68,9 @@ def sentences(result: Result) -> list[str]:
         times = f"{spread(line.ratio)} times as fast as {words} ({line.name})"
         same = "" if line.ratio.is_difference else ": no difference"
         found.append(f"The engine is {times}{same}.")
+    for line in result.loops:
+        if line.name.startswith("reference") and line.cpu_ratio is not None:
+            found.append(f"By CPU time it is {spread(line.cpu_ratio)} times {line.name}.")
     return found
 
 

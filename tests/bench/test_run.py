@@ -87,6 +87,7 @@ def test_tables_fit_80_columns_and_say_no_difference() -> None:
     text = shown(result)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "1.05 (0.95-1.16)" in text and "no difference" in text
+    assert "By CPU time it is 4.00 (3.62-4.42) times reference, 0 workers" in " ".join(text.split())
     assert "40.0 % of a matrix product's" in text
     assert "(2 trials timed and scaled)" in " ".join(text.split())
     assert "3.00 (2.71-3.31) times as fast as the best reference loop" in text
