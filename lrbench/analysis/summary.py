@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lrbench.analysis.diagnosis import diagnosis_frame
 from lrbench.analysis.frames import completed, epochs_frame, in_order, steps_frame, trials_frame
 from lrbench.analysis.power import Power, power_facts
 from lrbench.analysis.question import MetricName, Question
@@ -58,6 +59,7 @@ class Summary:
     power: tuple[Power, ...]
     power_sentence: str
     notices: tuple[Notice, ...]
+    diagnosis: DataFrame
 
     @property
     def failed_finals(self) -> int:
@@ -71,7 +73,8 @@ def summarise(histories: Iterable[History], question: Question) -> Summary:
     ordered = in_order(histories, question)
     target = question.target_accuracy or default_target(ordered)
     trials = trials_frame(ordered, target)
-    return summary_of(trials, epochs_frame(ordered), steps_frame(ordered), question, target)
+    frames = (trials, epochs_frame(ordered), steps_frame(ordered))
+    return summary_of(*frames, question, target, ordered)
 
 
 def summary_of(
@@ -80,8 +83,9 @@ def summary_of(
     steps: DataFrame,
     question: Question,
     target: float | None = None,
+    histories: Sequence[History] = (),
 ) -> Summary:
-    """The same from the frames."""
+    """The same from the frames; the diagnosis is that of `histories`."""
     trials = completed(trials)
     found = tuple(standings(trials, question))
     largest = found[0] if found else None
@@ -109,6 +113,7 @@ def summary_of(
         power=power,
         power_sentence=power_sentence(power[0], metric) if power else "",
         notices=tuple(dict.fromkeys(chain(question.notices, _notices(found, trials, question)))),
+        diagnosis=diagnosis_frame(histories),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis import Summary
+from lrbench.analysis.diagnosis import diagnosis_lines
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import in_cell
 from lrbench.report import shown
@@ -33,6 +34,9 @@ def answer(summary: Summary) -> Group:
     parts.append(Text(clean(capital(summary.sentence), 2000) + ".", style="bold"))
     if summary.power_sentence:
         parts.append(Text(clean(capital(summary.power_sentence), 2000) + "."))
+    lines = [clean(line, 2000) for line in diagnosis_lines(summary.diagnosis)]
+    if lines:
+        parts.append(Text("\n" + "\n".join(["From the curves:", *lines])))
     return Group(*parts)
 
 

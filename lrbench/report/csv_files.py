@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def write(summary: Summary, folder: Path) -> list[Path]:
-    """Write (or replace, at once) trials, epochs, ranking, sensitivity; steps and reference where
-    there are any. Returns the paths.
+    """Write (or replace, at once) trials, epochs, ranking, sensitivity; steps, reference
+    and diagnosis where there are any. Returns the paths.
 
     Raises:
         MachineError: a file cannot be written; the message names it.
@@ -30,7 +30,11 @@ def write(summary: Summary, folder: Path) -> list[Path]:
         "ranking": summary.ranking,
         "sensitivity": summary.sensitivity,
     }
-    optional = {"steps": summary.steps, "reference": summary.reference}
+    optional = {
+        "steps": summary.steps,
+        "reference": summary.reference,
+        "diagnosis": summary.diagnosis,
+    }
     frames |= {name: frame for name, frame in optional.items() if len(frame)}
     return [
         replace_file(folder / f"{name}.csv", to_csv(frame).encode())

@@ -1,0 +1,202 @@
+"""Each rule on a curve that has the fault, and none on curves that have not, made or real."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lrbench.analysis.diagnosis import RULES, diagnose, diagnosis_frame, diagnosis_lines
+from lrbench.analysis.diagnosis import rules as r
+from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
+from tests.analysis.made import history as made
+from tests.analysis.made import spec
+
+COSINE = [0.05 * (1 + math.cos(math.pi * i / 12)) for i in range(13)]
+FALLING = [2.0 * 0.7**i for i in range(1, 13)]
+
+
+def trained(
+    train: Sequence[float] = FALLING,
+    val: Sequence[float] | None = None,
+    lrs: Sequence[float] = (0.1,),
+    *,
+    schedule: str = "cosine",
+    cuts: Sequence[int] = (),
+    clipped: float | None = None,
+    epochs: int | None = None,
+) -> History:
+    """A training with these losses; `lrs` are those at the epochs' borders, the last repeated."""
+    count = len(train)
+    borders = [*lrs, *[lrs[-1]] * (count + 1 - len(lrs))]
+    trial = spec(schedule, 0.1, 0, "final", epochs or count)
+    losses = list(val or [1.05 * loss for loss in train])
+    records = tuple(
+        EpochRecord(
+            trial.id, i + 1, 10 * (i + 1), borders[i], borders[i + 1], train[i], 0.9,
+            losses[i], 0.9, 1.0, 1000.0,
+        )
+        for i in range(count)
+    )  # fmt: skip
+    end = TrialEnd(trial.id, "done", "", count, 10 * count, 2.0, clipped_share=clipped)
+    drops = tuple(CutRecord(trial.id, epoch, 0.1, 0.01) for epoch in cuts)
+    return History(trial, records, cuts=drops, end=end)
+
+
+def stairs(*levels: tuple[float, int]) -> list[float]:
+    return [level for level, count in levels for _ in range(count)]
+
+
+FAULTS: list[tuple[Callable[[History], r.Finding | None], History, str]] = [
+    (
+        r.early_oscillation,
+        trained([1.5, 2.5, 1.2, 1.9, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.4, 0.4]),
+        "lower the LR",
+    ),
+    (
+        r.stagnation,
+        trained([1.0, 0.6, *[0.5] * 10], lrs=[0.1 * 0.2**i for i in range(13)]),
+        "min",
+    ),
+    (
+        r.validation_noise,
+        trained(FALLING, [2.0, 1.5, 1.0, 0.8, 0.6, 0.5, 0.9, 0.4, 0.9, 0.3, 0.8, 0.4]),
+        "patience",
+    ),
+    (
+        r.overfitting,
+        trained(FALLING, [1.5, 1.0, 0.8, 0.7, 0.75, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4]),
+        "--early-stop",
+    ),
+    (r.plateau_never_fired, trained(schedule="plateau(patience=20)"), "patience"),
+    (r.plateau_fired_on_noise, trained(schedule="plateau(patience=0)", cuts=[5]), "patience"),
+    (r.lr_too_low, trained([2.0 - 0.1 * i for i in range(1, 12)]), "raise the LR"),
+    (r.mostly_clipped, trained(clipped=0.8), "raise the limit"),
+    (
+        r.fruitless_drop,
+        trained([1.0, 0.8, 0.7, 0.7, 0.71, 0.7, 0.7], lrs=stairs((0.1, 3), (0.1, 1), (0.01, 4))),
+        "drop it later",
+    ),
+    (
+        r.swings_at_high_lr,
+        trained(
+            [1.0, 0.8, 1.3, 0.7, 1.1, 0.6, 0.5, 0.45, 0.4, 0.38, 0.37, 0.36],
+            lrs=stairs((0.1, 6), (0.01, 7)),
+        ),
+        "peak",
+    ),
+    (
+        r.growing_gap,
+        trained(
+            [0.9, 0.5, 0.8, 0.3, 0.7, 0.1],
+            [1.0, 0.6, 1.0, 0.62, 1.1, 0.8],
+            lrs=[0.1, 0.05, 0.001],
+        ),
+        "cycles",
+    ),
+    (r.stopped_early, trained(FALLING, lrs=COSINE[:7], epochs=24), "patience"),
+]
+
+
+def cyclic(history: History) -> History:
+    """The same with an LR that starts again every second epoch."""
+    epochs = tuple(
+        replace(e, lr_first=0.1 if e.epoch % 2 else 0.05, lr_last=0.05 if e.epoch % 2 else 0.001)
+        for e in history.epochs
+    )
+    return replace(history, epochs=epochs)
+
+
+def stepped(history: History) -> History:
+    """The same with one LR in each epoch."""
+    return replace(history, epochs=tuple(replace(e, lr_last=e.lr_first) for e in history.epochs))
+
+
+@pytest.mark.parametrize(
+    ("rule", "history", "words"), FAULTS, ids=lambda v: getattr(v, "__name__", "")
+)
+def test_each_fault_is_found_and_comes_with_the_change_to_make(
+    rule: Callable[[History], r.Finding | None], history: History, words: str
+) -> None:
+    if rule in (r.growing_gap, r.fruitless_drop):
+        history = cyclic(history) if rule is r.growing_gap else stepped(history)
+    finding = rule(history)
+    assert finding is not None and words in finding.remedy
+    assert finding.rule == rule.__name__.replace("_", "-")
+    assert finding in diagnose(history)
+
+
+def test_every_rule_has_a_made_curve() -> None:
+    assert {rule for rule, _, _ in FAULTS} == set(RULES)
+
+
+HEALTHY = {
+    "cosine": trained(FALLING, lrs=COSINE),
+    "constant": trained([2.0 * 0.7**i + 0.05 for i in range(1, 13)], schedule="constant"),
+    "step": trained(
+        [1.0, 0.5, 0.3, 0.25, 0.15, 0.14, 0.13, 0.13, 0.12, 0.12, 0.12, 0.12],
+        lrs=stairs((0.1, 4), (0.01, 4), (0.001, 5)),
+        schedule="step",
+    ),
+    "plateau": trained(
+        [1.0, 0.5, 0.3, 0.25, 0.25, 0.25, 0.25, 0.15, 0.14, 0.14],
+        schedule="plateau",
+        cuts=[7],
+    ),
+    "cycles": cyclic(trained([0.9, 0.5, 0.6, 0.4, 0.5, 0.3], [1.0, 0.6, 0.7, 0.5, 0.6, 0.45])),
+    "clipped at first": trained(clipped=0.3),
+    "warm-up": trained([1.9, *FALLING[:11]], lrs=[0.01, *COSINE[:12]]),
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_nothing_is_said_of_a_healthy_training(name: str) -> None:
+    assert diagnose(HEALTHY[name]) == ()
+
+
+def test_a_training_under_way_and_one_that_failed_are_left_alone() -> None:
+    bad = FAULTS[0][1]
+    assert bad.end is not None
+    assert diagnose(replace(bad, end=None)) == ()
+    assert diagnose(replace(bad, end=replace(bad.end, status="failed"))) == ()
+
+
+def test_no_rule_needs_a_whole_curve() -> None:
+    for count in range(4):
+        for _, history, _ in FAULTS:
+            diagnose(replace(history, epochs=history.epochs[:count]))
+    diagnose(made(status="diverged"))
+    diagnose(made(accuracy=False))
+
+
+def test_a_run_is_summed_up_by_schedule_and_shown_where_most_trials_have_it() -> None:
+    bad = [trained(clipped=0.8), trained(clipped=0.9), trained(clipped=0.1)]
+    rare = [trained(clipped=c, schedule="linear") for c in (0.8, 0.1, 0.1)]
+    frame = diagnosis_frame([*bad, *rare])
+    rows = {row["schedule"]: (row["trials"], row["of"]) for row in frame.to_dict("records")}
+    assert rows == {"cosine": (2, 3), "linear": (1, 3)}
+    (line,) = diagnosis_lines(frame)
+    assert line.startswith("cosine (2 of 3 trials): gradients were clipped in 80 % of the steps")
+    assert list(diagnosis_lines(diagnosis_frame([]))) == []
+
+
+def test_no_false_alarm_on_healthy_real_trainings(tmp_path: Path) -> None:
+    """A small version of what docs/diagnosis.md reports of 50 runs."""
+    from lrbench.engine.train import begin, train
+    from lrbench.execute import Host, Workbench
+    from lrbench.experiment import Recipe, TrialSpec
+
+    bench = Workbench(Recipe(model="mlp"), Host(device="cpu", threads=1))
+    task = bench.tuning_task
+    for schedule in ("constant", "step", "cosine"):
+        trial = TrialSpec(
+            recipe=bench.recipe, schedule=schedule, lr=0.05, seed=1, stage="tune", epochs=10
+        )
+        found = list(train(task, begin(task, trial)))
+        epochs = tuple(record for record in found if isinstance(record, EpochRecord))
+        end = found[-1]
+        assert isinstance(end, TrialEnd) and end.status == "done"
+        assert diagnose(History(trial, epochs, end=end)) == (), schedule
