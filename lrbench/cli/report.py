@@ -84,7 +84,8 @@ def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool, exports
     from lrbench.report.find_files import write_find
 
     spec = FindSpec.model_validate(manifest["experiment"])
-    found = run.known().finds.get(spec.id)
+    finds = run.known().finds
+    found = finds.get(spec.id) or finds.get(manifest["fingerprint"])  # as older versions named it
     if found is None:
         raise UsageError(f"{run.path}: its range test did not end; repeat the command")
     result = FindResult.from_dict(found)

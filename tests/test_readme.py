@@ -1,0 +1,103 @@
+"""What the documentation tells people to type can be typed, and what it shows is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import typer
+
+from lrbench.cli.app import app
+from lrbench.schedules import parse
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPERATORS = {"&&", "||", ";", "|"}
+
+
+def typed(text: str) -> Iterator[list[str]]:
+    """The words of each `lrbench` command in shell blocks and in inline code."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.S)
+    mentions = re.findall(r"`(lrbench \w+ [^`]+)`", text)  # with more than a command's bare name
+    blocks += [code for code in mentions if "…" not in code]
+    for block in blocks:
+        for line in block.replace("\\\n", " ").splitlines():
+            lexer = shlex.shlex(line, posix=True, punctuation_chars=";|&<>")
+            lexer.whitespace_split = True
+            words: list[str] = []
+            for word in [*lexer, ";"]:
+                if word in OPERATORS or word.startswith((">", "<")):
+                    if words[:1] == ["lrbench"]:
+                        yield words[1:]
+                    words = []
+                else:
+                    words.append(word)
+
+
+COMMANDS = [
+    pytest.param(words, id=f"{page.name}: {' '.join(words)}"[:100])
+    for page in PAGES
+    for words in typed(page.read_text(encoding="utf-8"))
+    if not {word for word in words if re.fullmatch(r"[A-Z_]{2,}", word)}  # a form, such as RUN
+]
+
+
+def understood(words: list[str]) -> None:
+    """Read a command line as `lrbench` does, and run nothing."""
+    command = typer.main.get_command(app)
+    context = command.make_context("lrbench", list(words), resilient_parsing=False)
+    while (rest := [*context._protected_args, *context.args]) and hasattr(
+        command := context.command, "commands"
+    ):
+        _, found, left = command.resolve_command(context, rest)
+        context = found.make_context(found.name, left, parent=context)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_parses(words: list[str]) -> None:
+    understood([word for word in words if word not in ("--help", "--version")] or ["find"])
+    for option, value in pairwise(words):
+        if option in ("-s", "--schedule", "--reference") and ":" not in value:
+            parse(value)
+
+
+def test_there_are_commands_and_a_wrong_one_is_seen() -> None:
+    assert len(COMMANDS) > 20
+    for wrong in (["compare", "--epoch", "3"], ["compere"], ["find", "--points", "many"]):
+        with pytest.raises(Exception, match=r"No such|valid integer"):
+            understood(wrong)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_and_picture_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_picture_of_the_readme_stands_under_the_command_that_makes_it() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
+    assert len(pictures) >= 3
+    for picture in pictures:
+        before = text[: text.index(f"]({picture})")]
+        command = re.findall(r"```sh\n(.*?)```", before, flags=re.S)[-1]
+        made = picture.split("/plots/")[0]
+        assert made in command, picture
+
+
+def test_the_named_runs_can_be_told_again_from_what_is_committed() -> None:
+    from lrbench.pipeline import recorded
+    from lrbench.store import RunDir
+
+    runs = [path.parent for path in sorted((ROOT / "results").glob("*/manifest.json"))]
+    assert runs
+    for path in runs:
+        manifest = RunDir(path).manifest()
+        assert manifest is not None
+        if manifest["command"] == "compare":
+            assert recorded(manifest, RunDir(path)).fingerprint == manifest["fingerprint"]
