@@ -58,14 +58,7 @@ class RunDir:
         """
         with readable_faults(self.path):
             (self.path / "trials").mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / "run.lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                raise MachineError(
-                    f"{self.path} is in use by {self._owner()}",
-                    hint="wait for it, or choose another folder with --out",
-                ) from None
+            lock = self._locked()
         try:
             with readable_faults(self.path):
                 (self.path / "run.pid").write_text(
@@ -75,6 +68,27 @@ class RunDir:
             yield
         finally:
             lock.release()
+
+    def refuse_second_writer(self) -> None:
+        """Say at once, before anything is read, that another process writes here.
+
+        Raises:
+            MachineError: it does.
+        """
+        if (self.path / "run.lock").exists():
+            with readable_faults(self.path):
+                self._locked().release()
+
+    def _locked(self) -> FileLock:
+        lock = FileLock(self.path / "run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise MachineError(
+                f"{self.path} is in use by {self._owner()}",
+                hint="wait for it, or choose another folder with --out",
+            ) from None
+        return lock
 
     def _tidy(self) -> None:
         """Remove the half-written files of a process that was killed."""

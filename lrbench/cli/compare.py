@@ -72,6 +72,8 @@ def compare(
     spec = resolve(compare_spec(options), run)
     steps.check_early(spec)
     if not dry_run:
+        run.refuse_second_writer()
+    if not dry_run:
         exports.make()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         bench = Workbench(spec.recipe, host, progress)

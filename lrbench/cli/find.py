@@ -50,6 +50,8 @@ def find(
         return
     spec, host = find_spec(options), host_of(options)
     run = RunDir(run_path("find", spec.recipe, spec.id, out))
+    if not dry_run:
+        run.refuse_second_writer()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         bench = Workbench(spec.recipe, host, progress)
         bench.open()

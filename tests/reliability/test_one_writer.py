@@ -1,0 +1,36 @@
+"""Two commands on one run: the second is turned away at once; a killed one holds nothing."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrbench.__main__ import run
+from lrbench.execute import Workbench
+from lrbench.store import RunDir
+from tests.reliability.tools import SMALL, finish, start, wait_for
+
+
+def test_the_second_is_turned_away_before_it_reads_data_and_a_killed_first_holds_nothing(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    first = start(*SMALL, "--epochs", "100000", "--out", "run", cwd=tmp_path)
+    wait_for(lambda: list(out.glob("trials/*/journal.jsonl")))
+
+    def opened(*_: Any) -> None:
+        raise AssertionError("it opened the data first")
+
+    monkeypatch.setattr(Workbench, "open", opened)
+    for argv in ([*SMALL, "--epochs", "100000"], ["compare", "--resume", str(out)]):
+        code = run([*argv, "--out", str(out)] if "--resume" not in argv else argv)
+        said = capsys.readouterr().err
+        assert code == 3 and f"in use by process {first.pid} on " in said
+    assert run(["find", "--out", str(out)]) == 3
+    first.send_signal(signal.SIGKILL)
+    finish(first)
+    with RunDir(out).writer():
+        pass
