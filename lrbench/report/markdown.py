@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from lrbench.analysis import Summary
+from lrbench.analysis.diagnosis import diagnosis_lines
 from lrbench.rangetest.result import FindResult
 from lrbench.report import shown
 from lrbench.report.console import capital, caption
@@ -20,6 +21,9 @@ def to_markdown(summary: Summary) -> str:
         parts += [_ranking(summary), escape(capital(caption(summary))) + "."]
     if summary.power_sentence:
         parts.append(escape(capital(summary.power_sentence)) + ".")
+    said = [*diagnosis_lines(summary.diagnosis)]
+    if said:
+        parts.append("From the curves:\n\n" + "\n".join(f"- {escape(line)}" for line in said))
     if summary.notices:
         parts.append("\n".join(f"- {escape(str(notice))}" for notice in summary.notices))
     return "\n\n".join(parts) + "\n"

@@ -42,6 +42,7 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
         reference=summary.question.reference or "",
         against=_against(summary),
         failures=_failures(summary),
+        diagnosis={stage: _diagnosis(summary, stage) for stage in ("final", "tune")},
         trials=_trials(summary),
         command=manifest.get("command_line", ""),
         code=code,
@@ -127,6 +128,20 @@ def _against(summary: Summary) -> list[list[Cell]]:
     ]
 
 
+def _diagnosis(summary: Summary, stage: str) -> list[list[Cell]]:
+    """What the curves of this stage's trials say, and what to change."""
+    found = summary.diagnosis
+    return [
+        [
+            _cell(row["schedule"]),
+            Cell(f"{row['trials']} of {row['of']}", row["trials"] / max(1, row["of"])),
+            _cell(row["finding"]),
+            _cell(row["remedy"]),
+        ]
+        for row in shown.records(found[found["stage"] == stage])
+    ]
+
+
 def _failures(summary: Summary) -> list[list[Cell]]:
     bad = summary.trials[summary.trials["status"].isin(["diverged", "failed"])]
     columns = ("stage", "schedule", "lr", "seed", "status", "reason")
@@ -159,7 +174,7 @@ def _trials(summary: Summary) -> dict[str, Any]:
 
 def _cell(value: Any) -> Cell:
     if isinstance(value, str):
-        return Cell(clean(value), clean(value))
+        return Cell(*2 * [clean(value, 400)])
     if value is None or value != value:
         return Cell("", None)
     return Cell(f"{value:.4g}" if isinstance(value, float) else str(value), float(value))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from lrbench.analysis import Question, summarise
@@ -149,6 +151,19 @@ def test_several_budgets_have_a_ranking_each() -> None:
     reader = Reader(compare_page(summarise(trials, Question()), {}))
     assert "Ranking at 4 epochs" in reader.text and "Ranking at 2 epochs" in reader.text
     assert "What comes of training for longer" in reader.text
+
+
+def test_the_diagnosis_stands_with_its_remedy_finals_before_tuning() -> None:
+    summary = several()
+    rows = [
+        ("tune", "step", 2, 128, "overfit", 1, 2, "the loss <i>rose</i>", "train less"),
+        ("final", "cosine", 2, 128, "early", 3, 3, "it swung", "lower the LR, or warm up"),
+    ]
+    found = pd.DataFrame(rows, columns=summary.diagnosis.columns)
+    text = Reader(compare_page(replace(summary, diagnosis=found), {})).text
+    assert "cosine 3 of 3 it swung lower the LR, or warm up" in text
+    assert text.index("it swung") < text.index("the loss <i>rose</i>")
+    assert "Diagnosis" not in Reader(compare_page(replace(summary, diagnosis=found[:0]), {})).text
 
 
 def test_a_range_test_shows_answer_grade_rules_and_trainings() -> None:
