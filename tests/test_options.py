@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,12 @@ import pytest
 from lrbench.errors import MachineError, UsageError
 from lrbench.optimizers import parse_group
 from lrbench.options import (
+    COMPARE,
+    FIND,
+    HOST,
+    RECIPE,
+    TRAINING,
+    TRIALS,
     compare_spec,
     duration_s,
     find_spec,
@@ -19,6 +26,9 @@ from lrbench.options import (
     to_toml,
 )
 from lrbench.plan import plan
+
+ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
+RECIPES_FOLDER = Path(__file__).parent.parent / "results" / "recipes"
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 0}, "--epochs 0"),
@@ -217,3 +227,63 @@ def test_absolute_lrs_of_groups_are_scaled_as_well() -> None:
     }  # fmt: skip
     (trial, *_) = plan(compare_spec(options), {}, {}, {256: 14}).finals
     assert parse_group("fc* lr=0.01").lr(trial.lr, trial.lr_reference) == pytest.approx(0.04)
+
+
+def manifest_file(tmp_path: Path, **content: Any) -> Path:
+    file = tmp_path / "manifest.json"
+    file.write_text(json.dumps({"command": "compare", "experiment": {}, **content}))
+    return file
+
+
+def test_a_manifest_repeats_its_run_and_the_command_line_wins(tmp_path: Path) -> None:
+    options = {"lr": "0.1", "schedule": ["cosine"], "clip_norm": 2.0, "epochs": 3, "seeds": 2}
+    file = manifest_file(tmp_path, options=options)
+    found = merged({"seeds": 4}, file, ALLOWED)
+    assert compare_spec(found) == compare_spec({**options, "seeds": 4})
+
+
+def test_a_run_with_a_time_budget_is_repeated_at_its_size(tmp_path: Path) -> None:
+    size = {"epochs": 7, "lr_points": 3, "seeds": 2, "tuning_seeds": 1}
+    file = manifest_file(tmp_path, options={"time_budget": "5m"}, experiment=size)
+    assert merged({}, file, ALLOWED) == size
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"experiment": {}}', '{"options": 3}'])
+def test_a_file_that_is_no_manifest_is_one_line(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "manifest.json"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=r"--config .*manifest.json: it is not the manifest"):
+        merged({}, file, ALLOWED)
+
+
+def test_a_manifest_with_a_key_that_is_no_option_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown key 'momentun'; did you mean momentum"):
+        merged({}, manifest_file(tmp_path, options={"momentun": 0.9}), ALLOWED)
+
+
+def test_options_as_toml_mean_the_same_again(tmp_path: Path) -> None:
+    options = {
+        "lr": "0.1,0.2", "schedule": ['expr("0.5 ** epoch")', "cosine(min=1e-05)"],
+        "group": ["fc* lr=10x schedule=cosine freeze=2ep"], "clip_norm": 1e-05, "nesterov": True,
+        "early_stop": "patience=3", "data_dir": tmp_path / "dät\"a\\😀", "batch_size": "64,128",
+        "accumulate": 2, "ema": 0.9, "label_smoothing": 0.1,
+    }  # fmt: skip
+    file = tmp_path / "run.toml"
+    file.write_text(to_toml(options), encoding="utf-8")
+    again = merged({}, file, ALLOWED)
+    assert again == {**options, "data_dir": str(options["data_dir"])}
+    assert compare_spec(again) == compare_spec(options)
+    assert to_toml(again) == to_toml(options)
+
+
+@pytest.mark.parametrize("file", sorted(RECIPES_FOLDER.glob("*.toml")), ids=lambda file: file.stem)
+def test_the_recipes_of_the_repository_can_be_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(RECIPES_FOLDER))
+    if file.stem == "regression-find":
+        assert find_spec(merged({}, file, (*RECIPE, *HOST, *FIND))).recipe.task
+        return
+    options = merged({}, file, ALLOWED)
+    options.pop("init_from", None)  # made by digits.py
+    assert compare_spec(options).seeds

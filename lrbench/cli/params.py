@@ -116,7 +116,11 @@ Tensorboard = Annotated[
 Quiet = Annotated[bool, _output("--quiet", "-q", help="No progress.")]
 Config = Annotated[
     Path | None,
-    _output("--config", panel="Run", help="A TOML file of options; the command line wins."),
+    _output(
+        "--config",
+        panel="Run",
+        help="A TOML file of options, or the manifest.json of a run; the command line wins.",
+    ),
 ]
 PrintConfig = Annotated[
     bool, _output("--print-config", panel="Run", help="Print the options as TOML, and stop.")
