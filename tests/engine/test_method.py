@@ -163,6 +163,7 @@ def test_a_frozen_group_stays_as_it_was_until_its_epoch() -> None:
         if isinstance(record, EpochRecord):
             moved.append(not torch.equal(training.model.bias, start[1]))
             assert not torch.equal(training.model.weight, start[0])
+            assert (training.model.bias in training.optimizer.state) == moved[-1]
     assert moved == [False, False, True]
     assert lrs == [0.0] * 8 + [0.1] * 4
 
