@@ -145,7 +145,7 @@ RANGE_TEST = {
     ),
     "step": option(str, "--step", default="batch", help="A point is a batch, or an epoch."),
     "val_loss": flag(
-        "--val-loss/--train-loss", help="The curve is the loss on two batches of validation data."
+        "--val-loss/--train-loss", help="The curve is the loss on a batch of validation data."
     ),
     "sweep_group": option(
         str, "--sweep-group",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from lrbench.engine.method import Method
 from lrbench.errors import UsageError
-from lrbench.experiment import FindSpec
+from lrbench.experiment import FindSpec, Recipe
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import GroupLrs, ratio_of
 from lrbench.rangetest.probe import Prober
@@ -49,6 +49,7 @@ def find(
     step: StepFn | None = None,
     make_model: Callable[[], nn.Module] | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
+    accumulate: int = 1,
     sweep_group: int | None = None,
     val_loader: Iterable[Any] | None = None,
     val_loss: bool = False,
@@ -69,11 +70,12 @@ def find(
             with `make_model`.
         step: `step(model, batch) -> loss` for batches of any other kind.
         make_model: makes a module of the same shape with newly drawn weights.
+        accumulate: batches that make one optimizer step; its loss is their mean.
         sweep_group: the number of the only parameter group that is swept; the others stay at the
             learning rates that they have, and the answer is this group's.
         val_loader: batches of validation data, which judge the short trainings that verify the
             answer; without it, four batches of the loader do.
-        val_loss: the curve is the loss on the first two batches of the `val_loader`.
+        val_loss: the curve is the loss on the first batch of the `val_loader`.
 
     Raises:
         UsageError: an argument that cannot be meant, or a loader that can be read only once.
@@ -91,6 +93,7 @@ def find(
         verify_steps=verify_steps,
         max_stable=max_stable,
         val_loss=val_loss,
+        recipe={"precision": precision, "accumulate": accumulate},
     )
     if val_loss and val_loader is None:
         raise UsageError("val_loss: pass a val_loader as well")
@@ -99,13 +102,14 @@ def find(
             "val_loader: it can be read only once", hint="pass a DataLoader or a list of batches"
         )
     borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model, val_loader)
-    with borrowed.setup(precision, sweep_group) as setup:
+    with borrowed.setup(spec.recipe, sweep_group) as setup:
         settings = {
             **spec.model_dump(mode="json", exclude={"recipe"}),
             "sweep_group": sweep_group,
             "model": type(model).__name__,
             "optimizer": type(optimizer).__name__,
             "precision": precision,
+            "accumulate": accumulate,
         }
         *_, result = range_test(spec, setup, settings)
     assert isinstance(result, FindResult)
@@ -126,6 +130,7 @@ def max_stable_lr(
     step: StepFn | None = None,
     make_model: Callable[[], nn.Module] | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
+    accumulate: int = 1,
     sweep_group: int | None = None,
 ) -> Stability:
     """The largest learning rate at which `steps` steps of training converge.
@@ -137,11 +142,12 @@ def max_stable_lr(
     Raises:
         UsageError: an argument that cannot be meant, or a loader that can be read only once.
     """
-    spec = _spec(start_lr=start_lr, end_lr=end_lr, seeds=(seed,), verify_steps=steps)
+    recipe = {"precision": precision, "accumulate": accumulate}
+    spec = _spec(start_lr=start_lr, end_lr=end_lr, seeds=(seed,), verify_steps=steps, recipe=recipe)
     if not ratio > 1:
         raise UsageError(f"ratio: must be above 1, not {ratio}")
     borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model)
-    with borrowed.setup(precision, sweep_group) as setup:
+    with borrowed.setup(spec.recipe, sweep_group) as setup:
         search = largest_stable(
             Prober.of(setup, steps),
             spec.seeds[0],
@@ -200,7 +206,7 @@ class Borrowing:
     val_loader: Iterable[Any] | None = None
 
     @contextmanager
-    def setup(self, precision: str, sweep_group: int | None) -> Iterator[Setup]:
+    def setup(self, recipe: Recipe, sweep_group: int | None) -> Iterator[Setup]:
         """What a range test trains; everything is put back at the end, whatever happens."""
         import torch
 
@@ -223,7 +229,7 @@ class Borrowing:
                 self.model, self.loss_fn, self.loader, step=self.step, make_model=self.make_model
             )
             task.contents, task.validation = contents, self.val_loader
-            yield Setup(task, make_optimizer, Method(precision))
+            yield Setup(task, make_optimizer, Method.of(recipe))
 
 
 def _check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
@@ -238,6 +244,6 @@ def _spec(**fields: Any) -> FindSpec:
         return FindSpec(**fields)
     except ValidationError as fault:
         first = fault.errors()[0]
-        name = str(first["loc"][0])
+        name = next(str(part) for part in first["loc"] if part != "recipe")
         said = first["msg"].replace("Input should be", "must be")
         raise UsageError(f"{name}: {said}, not {first['input']!r}") from None

@@ -44,14 +44,14 @@ class Judge:
         return Judge(task, tuple(own), False, precision)
 
     def quick(self) -> Judge:
-        """The same with two batches, which cost less than one training step.
+        """The same with one batch, which costs about a third of a training step.
 
         Raises:
             UsageError: the task has no validation data.
         """
         if not self.held_out:
             raise UsageError("--val-loss: there is no validation data")
-        return replace(self, batches=self.batches[:2])
+        return replace(self, batches=self.batches[:1])
 
     def __call__(self, model: nn.Module) -> Tensor:
         """The mean loss over the batches, on the device."""

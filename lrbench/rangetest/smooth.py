@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 NEIGHBOURS = 3  # points on each side that a window holds at least, however narrow it is
 SPIKE_SIGMAS = 5.0
-TABLE = 1_000_000  # entries of the tables in which points are held against points
+BLOCK = 64  # points that are smoothed at once
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,26 @@ def smooth(u: Floats, y: Floats, window: float) -> Smooth:
 
 
 def _blocks(points: int) -> list[slice]:
-    """Slices of the points, so small that a table of a block against all points is small too."""
-    size = max(1, TABLE // points)
-    return [slice(start, start + size) for start in range(0, points, size)]
+    return [slice(start, start + BLOCK) for start in range(0, points, BLOCK)]
+
+
+def _reached(u: Floats, rows: slice, window: float) -> slice:
+    """The points that the kernels of a block of points can reach."""
+    block = u[rows]
+    low, high = np.searchsorted(u, [block[0] - window / 2, block[-1] + window / 2])
+    spare = 2 * NEIGHBOURS + 1
+    return slice(max(0, min(low, rows.start - spare)), max(high, rows.stop + spare) + 1)
 
 
 def _fitted(u: Floats, y: Floats, rows: slice, window: float) -> tuple[Floats, ...]:
     """Value and slope at some of the points, and the gains of both."""
-    distance = np.abs(u[rows, None] - u)
+    centres, reached = u[rows, None], _reached(u, rows, window)
+    u, y = u[reached], y[reached]
+    distance = np.abs(centres - u)
     nearest = min(2 * NEIGHBOURS, len(u) - 1)
     half = np.maximum(window / 2, 1.001 * np.partition(distance, nearest)[:, [nearest]])
     kernel = np.clip(1 - (distance / half) ** 3, 0, None) ** 3
-    x = (u - u[rows, None]) / half
+    x = (u - centres) / half
     value = kernel * _parabola(kernel, x)
     offset = x - (kernel * x).sum(1, keepdims=True) / kernel.sum(1, keepdims=True)
     slope = kernel * offset / ((kernel * offset**2).sum(1, keepdims=True) * half)

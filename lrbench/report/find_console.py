@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
 OPTIONS = {"groups": "group", "optimizer_options": "opt"}
 
+CELL_COLUMNS = {
+    "batch size": "batch_size",
+    "momentum": "momentum",
+    "lr": "lr",
+    "grade": "grade",
+    "sqrt rule": "lr_sqrt_rule",
+    "linear rule": "lr_linear_rule",
+    "largest stable": "max_stable_lr",
+}
+
 
 def find_tables(result: FindResult, folder: Path | None = None) -> Group:
     """The answer, what each rule says, the short trainings, and what to type next."""
@@ -139,17 +149,16 @@ def cells(result: FindResult) -> Table:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in (
-        "batch size", "momentum", "lr", "grade", "sqrt rule", "linear rule", "largest stable",
-    ):  # fmt: skip
+    for heading in CELL_COLUMNS:
         table.add_column(heading, justify="left" if heading == "grade" else "right")
     for row in result.table:
-        table.add_row(
-            str(row["batch_size"]), f"{row['momentum']:g}", number(row["lr"]), row["grade"],
-            number(row["lr_sqrt_rule"]), number(row["lr_linear_rule"]),
-            number(row["max_stable_lr"]),
-        )  # fmt: skip
+        table.add_row(*(written(row[name]) for name in CELL_COLUMNS.values()))
     return table
+
+
+def written(value: Any) -> str:
+    """A value of the table of batch sizes and momenta as text."""
+    return str(value) if isinstance(value, (int, str)) else number(value)
 
 
 def next_command(result: FindResult) -> str:

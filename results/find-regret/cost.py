@@ -3,7 +3,8 @@
 CPU seconds (`time.process_time`) of 100 steps at batch 128, the loop and the sweep in turns in one
 process, one thread: the least of all rounds, and the median of each round's ratio. The bare loop
 trains over the same resident tensors; `lrbench.find` (one seed, neither verification nor stable
-limit) also keeps and restores all state, smooths, grades and suggests.
+limit) also keeps and restores all state, smooths, grades and suggests. Then the same with a curve
+of validation losses, on one batch more a step.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import cycle, islice
 from statistics import median
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,10 +45,13 @@ def bare(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> N
         optimizer.step()
 
 
-def sweep(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> None:
+def sweep(
+    model: nn.Module, batches: list, optimizer: torch.optim.Optimizer, **settings: Any
+) -> None:
     result = find(
         model, nn.functional.cross_entropy, batches, optimizer,
-        start_lr=1e-7, end_lr=1e-2, points=STEPS, seeds=1, verify=False, max_stable=False,
+        start_lr=1e-7, end_lr=1e-5, points=STEPS, seeds=1, verify=False, max_stable=False,
+        **settings,
     )  # fmt: skip
     assert len(result.curve) == STEPS, "it blew up: the two did not do the same work"
 
@@ -65,15 +70,30 @@ def main() -> None:
         batches = [(torch.randn(BATCH, 1, 28, 28), torch.randint(10, (BATCH,))) for _ in range(30)]
         model = make()
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
-        ways = [partial(way, model, batches, optimizer) for way in (bare, sweep)]
-        for way in ways:
+        ways = {
+            "bare loop": partial(bare, model, batches, optimizer),
+            "sweep": partial(sweep, model, batches, optimizer),
+            "sweep, validation": partial(
+                sweep, model, batches, optimizer, val_loader=batches, val_loss=True
+            ),
+        }
+        for way in ways.values():
             way()
-        pairs = [[cpu_s(way) for way in ways] for _ in range(rounds)]
-        plain, swept = (min(column) for column in zip(*pairs, strict=True))
-        ratio = median(after / before for before, after in pairs)
+        times = {way: [] for way in ways}
+        for _ in range(rounds):
+            for way, work in ways.items():
+                times[way].append(cpu_s(work))
+        report(name, times)
+
+
+def report(name: str, times: dict[str, list[float]]) -> None:
+    (_, plain), *others = times.items()
+    sys.stdout.write(f"{name}: bare loop {1e3 * min(plain):.1f} ms\n")
+    for way, spent in others:
+        ratio = median(after / before for before, after in zip(plain, spent, strict=True))
         sys.stdout.write(
-            f"{name:<8} bare loop {1e3 * plain:6.1f} ms, sweep {1e3 * swept:6.1f} ms: "
-            f"{100 * (swept / plain - 1):+.1f} % CPU time (median {100 * (ratio - 1):+.1f} %)\n"
+            f"  {way:<18} {1e3 * min(spent):7.1f} ms: {100 * (min(spent) / min(plain) - 1):+.1f} % "
+            f"CPU time (median {100 * (ratio - 1):+.1f} %)\n"
         )
 
 

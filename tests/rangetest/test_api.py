@@ -284,6 +284,9 @@ def test_a_loader_that_hides_an_iterator_is_refused() -> None:
         ({"rule": "best"}, "rule"),
         ({"mode": "log"}, "mode"),
         ({"window": 0.0}, "window"),
+        ({"precision": "fp8"}, "precision"),
+        ({"accumulate": 0}, "accumulate"),
+        ({"accumulate": 1.5}, "accumulate"),
     ],
 )
 def test_arguments_that_cannot_be_meant_are_refused_in_one_line(
@@ -341,8 +344,8 @@ def test_validation_data_judge_and_may_make_the_curve() -> None:
     assert checked.verification is None or checked.verification["data"] == "validation"
 
 
-def test_a_validation_curve_looks_at_two_batches_after_each_step() -> None:
-    """At most twice the time: forward over two batches costs less than one training step."""
+def test_a_validation_curve_looks_at_one_batch_after_each_step() -> None:
+    """At most twice the time: forward over one more batch costs less than a training step."""
     seen: list[tuple[bool, float]] = []
 
     def step(model: nn.Module, batch: Any) -> Tensor:
@@ -358,10 +361,9 @@ def test_a_validation_curve_looks_at_two_batches_after_each_step() -> None:
         **settings,
     )  # fmt: skip
     modes = [training for training, _ in seen]
-    assert modes == [True, False, False] * 12
-    assert [label for training, label in seen if not training] == 12 * [
-        float(batch[1][0]) for batch in held[:2]
-    ]
+    assert modes == [True, False] * 12
+    first = float(held[0][1][0])
+    assert [label for training, label in seen if not training] == 12 * [first]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -398,6 +400,24 @@ def test_several_inputs_and_dictionaries_reach_a_step() -> None:
         return nn.functional.cross_entropy(model(*batch["x"]), batch["y"])
 
     assert find(model, None, named, optimizer, step=step, **QUICK) == first
+
+
+def test_batches_that_make_one_step_together_are_one_larger_batch() -> None:
+    """A plain linear model: the mean gradient of two halves is that of the whole."""
+    x, y = (torch.stack(parts) for parts in zip(*dataset(), strict=True))
+    model = nn.Linear(6, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    settings = {**QUICK, "verify": False, "max_stable": False}
+    whole = [(x[:32], y[:32]), (x[32:64], y[32:64])]
+    halves = [(part[0][i : i + 16], part[1][i : i + 16]) for part in whole for i in (0, 16)]
+    results = [
+        find(model, nn.CrossEntropyLoss(), data, optimizer, accumulate=k, **settings)
+        for data, k in ((whole, 1), (halves, 2), (halves, 1))
+    ]
+    curves = [[point.loss for point in result.curve][:30] for result in results]
+    assert curves[1] == pytest.approx(curves[0], rel=1e-4)
+    assert curves[2] != pytest.approx(curves[0], rel=1e-2)
+    assert results[1].settings["accumulate"] == 2
 
 
 @pytest.mark.parametrize("which", [2, -1, "head"])

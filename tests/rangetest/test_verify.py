@@ -4,13 +4,17 @@ from typing import Any
 
 import pytest
 
+from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.probe import Prober
 from lrbench.rangetest.verify import Verification, parabola_minimum, verify
 from tests.rangetest.problems import Quadratic, Task, sgd
 
 
 def verified(lr: float, **changes: Any) -> Verification:
-    prober = Prober.of(sgd(Task(lambda: Quadratic([1.0, 0.3]), **changes)), 12)
+    return searched(Prober.of(sgd(Task(lambda: Quadratic([1.0, 0.3]), **changes)), 12), lr)
+
+
+def searched(prober: Prober, lr: float) -> Verification:
     search = verify(prober, lr, (0, 1))
     while True:
         try:
@@ -33,6 +37,30 @@ def test_a_poor_suggestion_is_moved_to_where_trainings_are_best(lr: float, offse
     assert 0.5 < found.lr < 1.95  # the limit is 2
     losses = [loss for _, loss in found.losses if loss is not None]
     assert min(losses) < offset + 0.02
+
+
+class Elsewhere(Task):
+    """Training goes to 0; validation data would have it stop at 0.6."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: Quadratic([1.0]), loss_of=self.either)
+
+    @staticmethod
+    def either(model: Any, step: int) -> Any:
+        return (model.x - 0.6).square().sum() if step == 777 else model()
+
+    def val_batches(self, samples: int) -> list[int]:
+        return [777]
+
+
+def test_trainings_are_judged_by_validation_data_where_there_is_any() -> None:
+    task = Elsewhere()
+    blind = searched(Prober.of(sgd(task), 12), 0.05)
+    judged = searched(Prober.of(sgd(task), 12, Judge.of(task)), 0.05)
+    assert blind.lr > 0.5 and blind.data == "training"
+    assert judged.data == "validation"
+    assert pytest.approx((1 - judged.lr) ** 11.5, abs=0.1) == 0.6  # of 12, the last few count
+    assert judged.start == pytest.approx(0.16)
 
 
 def test_diverged_trainings_have_no_loss() -> None:

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from lrbench.report.find_files import write_find
 from lrbench.report.find_table_plot import panels, save_table_plot
+from lrbench.report.html import find_page
 from tests.report.find_results import found, tabled
 
 
@@ -46,3 +47,11 @@ def test_it_is_written_only_for_a_table(tmp_path: Path) -> None:
 def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
     one, two = (save_table_plot(tabled(), tmp_path / name) for name in ("one.png", "two.png"))
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_the_page_and_the_terminal_show_the_table_too() -> None:
+    page = find_page(tabled(), {})
+    assert "Against batch size and momentum" in page
+    assert "Against batch size" not in find_page(found(), {})
+    for heading in ("sqrt rule", "linear rule", "largest stable"):
+        assert heading in page

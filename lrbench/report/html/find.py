@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lrbench.rangetest.result import FindResult
-from lrbench.report.find_console import fact_lines, next_command, number
+from lrbench.report.find_console import (
+    CELL_COLUMNS,
+    fact_lines,
+    next_command,
+    number,
+    written,
+)
 from lrbench.report.find_plot import draw
 from lrbench.report.html.page import facts, render
 from lrbench.report.html.ranking import Cell
@@ -54,6 +60,8 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
         rules=_rules(result),
         trainings=_trainings(result),
         steps=(result.verification or {}).get("steps"),
+        cells=_cells(result),
+        cell_heads=list(CELL_COLUMNS),
         next=next_command(result).removeprefix("next: "),
         command=manifest.get("command_line", ""),
         facts={title: rows for title, rows in parts.items() if rows},
@@ -116,6 +124,13 @@ def _rules(result: FindResult) -> list[list[Cell]]:
     return [
         [Cell(f"{name} (used)" if name == used else name, name), Cell(number(lr), lr)]
         for name, lr in result.rules.items()
+    ]
+
+
+def _cells(result: FindResult) -> list[list[Cell]]:
+    return [
+        [Cell(written(row[name]), row[name]) for name in CELL_COLUMNS.values()]
+        for row in result.table
     ]
 
 
