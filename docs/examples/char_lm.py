@@ -26,7 +26,7 @@ LENGTH = 32
 class Reader(nn.Module):
     """Characters int64 [batch, length] to scores of the next one, [batch, length, characters]."""
 
-    def __init__(self, characters: int, width: int = 48) -> None:
+    def __init__(self, characters: int, width: int = 32) -> None:
         super().__init__()
         self.embedding = nn.Embedding(characters, 16)
         self.gru = nn.GRU(16, width, batch_first=True)
@@ -76,7 +76,12 @@ if __name__ == "__main__":
     import lrbench
 
     found = lrbench.compare(
-        Zen(), optimizer="adamw", schedules=["constant", "cosine"], epochs=3, seeds=3, lr_points=3
+        Zen(),
+        optimizer="adamw",
+        schedules=["constant", "cosine"],
+        lr=[0.01, 0.03],
+        epochs=3,
+        seeds=3,
     )
     print(found.ranking[["rank", "group", "schedule", "lr", "metric", "metric_mean"]])
     print(found.sentence)

@@ -41,6 +41,7 @@ def list_(data_dir: DataDir = None) -> None:
             found.state, found.summary,
         )  # fmt: skip
     table.add_row("folder:PATH", "", "", "", "", "", "train/CLASS/* and test/CLASS/* image files")
+    table.add_row("module:function", "", "", "", "", "", "your own, as docs/own.md says")
     stdout().print(table)
 
 

@@ -41,7 +41,10 @@ def test_a_grey_image_gives_what_it_would_in_three_equal_channels() -> None:
     coloured = build(SMALL, (3, 32, 32), 7).eval()
     images = torch.randn(4, 1, 32, 32)
     with torch.no_grad():
-        torch.testing.assert_close(grey(images), coloured(images.expand(-1, 3, -1, -1)))
+        whole = images.expand(-1, 3, -1, -1)
+        first, theirs = grey.get_submodule("conv1.0"), coloured.get_submodule("conv1.0")
+        torch.testing.assert_close(first(images), theirs(whole))
+        torch.testing.assert_close(grey(images), coloured(whole))
 
 
 def test_weights_of_a_file_fill_all_but_a_new_head(
