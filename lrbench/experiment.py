@@ -242,7 +242,10 @@ class FindSpec(Frozen):
         return digest(self.canonical())
 
 
-Metric = Literal["test_accuracy", "test_loss", "val_accuracy", "val_loss"]
+Metric = Literal[
+    "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
+    "val_balanced_accuracy",
+]  # fmt: skip
 
 DEFAULT_SCHEDULES = (
     "constant",

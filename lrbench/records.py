@@ -35,6 +35,7 @@ class EpochRecord:
     clipped_share: float | None = None
     ema_val_loss: float | None = None
     ema_val_accuracy: float | None = None
+    val_balanced_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class TrialEnd:
     clipped_share: float | None = None
     ema_test_loss: float | None = None
     ema_test_accuracy: float | None = None
+    test_balanced_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ TRIAL_TYPES = {
     "clipped_share": "float64",
     "ema_test_loss": "float64",
     "ema_test_accuracy": "float64",
+    "val_balanced_accuracy": "float64",
+    "test_balanced_accuracy": "float64",
 }
 EPOCH_TYPES = {
     "trial": "object",
@@ -63,6 +65,7 @@ EPOCH_TYPES = {
     "clipped_share": "float64",
     "ema_val_loss": "float64",
     "ema_val_accuracy": "float64",
+    "val_balanced_accuracy": "float64",
 }
 STEP_TYPES = {
     "trial": "object",
@@ -139,6 +142,7 @@ def _trial_row(history: History, target: float | None) -> dict[str, Any]:
         "train_accuracy": last and last.train_accuracy,
         "val_loss": last and last.val_loss,
         "val_accuracy": last and last.val_accuracy,
+        "val_balanced_accuracy": last and last.val_balanced_accuracy,
         "best_val_accuracy": max(known, default=None),
         "epochs_to_target": epochs_needed,
         "time_to_target_s": seconds_needed,
@@ -151,6 +155,7 @@ def _trial_row(history: History, target: float | None) -> dict[str, Any]:
 _FROM_END = (
     "status", "reason", "epochs", "steps", "start_loss", "test_loss", "test_accuracy", "train_s",
     "throughput_img_s", "peak_mem_bytes", "clipped_share", "ema_test_loss", "ema_test_accuracy",
+    "test_balanced_accuracy",
 )  # fmt: skip
 
 

@@ -7,7 +7,10 @@ from typing import Literal
 
 from lrbench.errors import Notice
 
-MetricName = Literal["test_accuracy", "test_loss", "val_accuracy", "val_loss"]
+MetricName = Literal[
+    "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
+    "val_balanced_accuracy",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

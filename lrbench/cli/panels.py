@@ -198,7 +198,8 @@ COMPARISON = {
         help="Rank for several lengths of training, schedules stretched: 25%,50%,100% or epochs.",
     ),
     "metric": option(
-        str, "--metric", default="test_accuracy", help="Or test_loss, val_accuracy, val_loss."
+        str, "--metric", default="test_accuracy", 
+        help="Or test_loss, test_balanced_accuracy (the mean over classes), or val_… of these."
     ),
     "contender": option(
         list[str], "--contender", complete=names(OPTIMIZERS),

@@ -186,6 +186,7 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
             clipped_share=clipped,
             ema_val_loss=finite(averaged.get("loss")),
             ema_val_accuracy=finite(averaged.get("accuracy")),
+            val_balanced_accuracy=finite(scores.get("balanced_accuracy")),
         )
         if diverged:
             reason = (
@@ -302,4 +303,5 @@ def end(
         clipped_share=training.clipped / training.steps_done if clips and samples else None,
         ema_test_loss=finite(averaged.get("loss")),
         ema_test_accuracy=finite(averaged.get("accuracy")),
+        test_balanced_accuracy=finite(test.get("balanced_accuracy")),
     )

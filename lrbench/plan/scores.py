@@ -20,8 +20,10 @@ def score(metric: str, history: History) -> Score | None:
         return None
     last = history.epochs[-1]
     loss = -last.val_loss if last.val_loss is not None else -math.inf
-    if metric.endswith("accuracy") and last.val_accuracy is not None:
-        return last.val_accuracy, loss
+    balanced = metric.endswith("balanced_accuracy")
+    accuracy = last.val_balanced_accuracy if balanced else last.val_accuracy
+    if metric.endswith("accuracy") and accuracy is not None:
+        return accuracy, loss
     return loss, 0.0
 
 

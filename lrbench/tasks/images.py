@@ -132,7 +132,8 @@ class ImageTask:
             yield val.plain(start, start + size)
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """Mean loss and accuracy over every image of a split, unaugmented.
+        """Mean loss, accuracy and balanced accuracy (the mean of the accuracies of its classes)
+        over every image of a split, unaugmented.
 
         Raises:
             UsageError: the test split, of a task that was made without it.
@@ -148,14 +149,20 @@ class ImageTask:
         model.eval()
         try:
             with torch.no_grad(), autocast(self._device, self._recipe.precision):
-                sums = [self._sums(model, batch) for batch in _batches(images)]
+                shares = _class_shares(images.labels, self._classes)
+                sums = [self._sums(model, batch, shares) for batch in _batches(images)]
         finally:
             model.train(training)
-        losses, rights = zip(*torch.stack(sums).tolist(), strict=True)
-        return {"loss": sum(losses) / len(images), "accuracy": sum(rights) / len(images)}
+        losses, rights, balanced = zip(*torch.stack(sums).tolist(), strict=True)
+        return {
+            "loss": sum(losses) / len(images),
+            "accuracy": sum(rights) / len(images),
+            "balanced_accuracy": sum(balanced),
+        }
 
-    def _sums(self, model: nn.Module, batch: Batch) -> Tensor:
-        """float32 `[2]`: summed loss, and the number of right answers."""
+    def _sums(self, model: nn.Module, batch: Batch, shares: Tensor) -> Tensor:
+        """float64 `[3]`: summed loss, the number of right answers, and the sum of the shares that
+        right answers have in the balanced accuracy."""
         import torch
 
         images, labels = batch
@@ -166,7 +173,15 @@ class ImageTask:
             loss = self._own_loss(logits, labels) * len(labels)
         else:
             loss = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
-        return torch.stack([loss, (logits.argmax(1) == labels).sum().float()])
+        right = logits.argmax(1) == labels
+        return torch.stack([loss.double(), right.sum().double(), (shares[labels] * right).sum()])
+
+
+def _class_shares(labels: Tensor, classes: int) -> Tensor:
+    """float64 `[classes]`: what one right answer of each class adds to the balanced accuracy,
+    which is 1 where all are right: 1 / (classes that occur x images of that class)."""
+    counts = labels.bincount(minlength=classes).double()
+    return 1 / (counts.clamp(min=1) * (counts > 0).sum())
 
 
 def residents(data: ImageData, recipe: Recipe, device: torch.device) -> Residents:

@@ -72,6 +72,21 @@ def test_evaluation_is_mean_cross_entropy_and_accuracy() -> None:
     assert scores["accuracy"] == float((logits.argmax(1) == labels).float().mean())
 
 
+def test_balanced_accuracy_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import balanced_accuracy_score
+
+    labels = np.array([0] * 25 + [1] * 9 + [2] * 4 + [3] * 2, dtype=np.int64)
+    found = task(with_test=True, test_labels=labels)
+    model = found.model(0).eval()
+    images, kept = found._splits["test"].plain(0, 40)
+    with torch.no_grad():
+        guesses = model(images).argmax(1)
+    expected = balanced_accuracy_score(kept.numpy(), guesses.numpy())
+    scores = found.evaluate(model, "test")
+    assert scores["balanced_accuracy"] == pytest.approx(expected)
+    assert scores["balanced_accuracy"] != pytest.approx(scores["accuracy"])
+
+
 def test_evaluation_leaves_the_model_as_it_was() -> None:
     found = task(Recipe(batch_size=8, val_fraction=0.2, model="resnet8"))
     for training in (True, False):
