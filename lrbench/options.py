@@ -74,7 +74,11 @@ def merged(given: Options, config: Path | None, allowed: tuple[str, ...]) -> dic
         UsageError: the file is neither, or holds a key that is no option.
         MachineError: the file cannot be read.
     """
-    typed = {name: given[name] for name in allowed if given.get(name) not in (None, [], ())}
+    typed = {
+        name: str(given[name]) if isinstance(given[name], Path) else given[name]
+        for name in allowed
+        if given.get(name) not in (None, [], ())
+    }
     if config is None:
         return typed
     return {**read_config(config, allowed), **typed}

@@ -287,3 +287,10 @@ def test_the_recipes_of_the_repository_can_be_read(
     options = merged({}, file, ALLOWED)
     options.pop("init_from", None)  # made by digits.py
     assert compare_spec(options).seeds
+
+
+def test_a_folder_that_was_typed_can_be_written_into_a_manifest(tmp_path: Path) -> None:
+    """A range test with --data-dir once failed after its sweep, when its manifest was written."""
+    options = merged({"data_dir": tmp_path, "lr": "0.1"}, None, ALLOWED)
+    assert json.loads(json.dumps(options)) == {"data_dir": str(tmp_path), "lr": "0.1"}
+    assert host_of(options).data_dir == tmp_path
