@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ from lrbench.rangetest.result import FindResult
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, ConsoleOptions, Group
     from rich.table import Table
     from rich.text import Text
 
+NARROW = 66  # columns
 GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
 OPTIONS = {"groups": "group", "optimizer_options": "opt"}
 
@@ -38,7 +39,7 @@ def find_tables(result: FindResult, folder: Path | None = None) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[Text | Table] = [
+    parts: list[Text | Table | SideBySide] = [
         answer_line(result),
         *(Text(f"  {clean(r, 2000)}") for r in result.reasons),
     ]
@@ -103,13 +104,27 @@ def fact_lines(result: FindResult) -> Iterator[tuple[str, str]]:
         yield "verified", f"moved: the sweep's answer is not the best, by {data} loss"
 
 
-def _side_by_side(result: FindResult) -> Table:
-    from rich.table import Table
+@dataclass(frozen=True)
+class SideBySide:
+    """Tables beside each other, or below each other where there is no room for that."""
 
-    grid = Table.grid(padding=(0, 6, 0, 0))
-    parts = [rules(result), *([trainings(result)] if result.verification is not None else [])]
-    grid.add_row(*parts)
-    return grid
+    parts: Sequence[Table]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        from rich.table import Table
+
+        if options.max_width < NARROW:
+            yield from self.parts
+            return
+        grid = Table.grid(padding=(0, 6, 0, 0))
+        grid.add_row(*self.parts)
+        yield grid
+
+
+def _side_by_side(result: FindResult) -> SideBySide:
+    return SideBySide(
+        [rules(result), *([trainings(result)] if result.verification is not None else [])]
+    )
 
 
 def rules(result: FindResult) -> Table:

@@ -34,6 +34,12 @@ def test_it_fits_into_80_columns(result: FindResult) -> None:
     assert max(len(line) for line in shown(result).splitlines()) <= 80
 
 
+def test_in_40_columns_no_number_is_cut() -> None:
+    text = shown(found(), 40)
+    assert max(len(line) for line in text.splitlines()) <= 40
+    assert "…" not in text and "steepest (used)" in text and "0.4000" in text
+
+
 def test_reasons_are_shown() -> None:
     result = replace(found(), grade="weak", reasons=("noisy: so and so", "edge: and so"))
     assert "noisy: so and so" in shown(result) and "edge: and so" in shown(result)

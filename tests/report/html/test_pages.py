@@ -181,6 +181,16 @@ def test_a_range_test_shows_answer_grade_rules_and_trainings() -> None:
     assert f"smoothed {result.curve[0].smoothed:.3g}" in reader.text
 
 
+def test_answers_against_batch_size_and_momentum_have_a_table() -> None:
+    row = {
+        "batch_size": 512, "momentum": 0.9, "lr": 0.04, "grade": "ok", "lr_sqrt_rule": 0.05,
+        "lr_linear_rule": None, "max_stable_lr": 0.3,
+    }  # fmt: skip
+    text = Reader(find_page(replace(found(), table=(row,)), {})).text
+    assert "512 0.9 0.04 ok 0.05 - 0.3" in text
+    assert "Against batch size" not in Reader(find_page(replace(found(), table=()), {})).text
+
+
 def test_a_range_test_without_an_answer_says_why() -> None:
     reader = Reader(find_page(not_found("flat: <b>nothing</b> moves"), {}))
     assert "No learning rate can be defended" in reader.text
