@@ -12,6 +12,7 @@ from lrbench.analysis.diagnosis import diagnosis_lines
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import in_cell
 from lrbench.report import shown
+from lrbench.report.tables import name_text, plain_table, records
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def tables(summary: Summary) -> Iterator[Table]:
 def ranking_table(summary: Summary) -> Table:
     """Rank, group, LR, the metric with its interval, the difference to the best with its own."""
     metric = summary.metric
-    table = _table()
+    table = plain_table()
     table.add_column("#", justify="right", overflow="fold")
     table.add_column("tie", overflow="fold")
     table.add_column("schedule", overflow="fold")
@@ -94,7 +95,7 @@ def ranking_table(summary: Summary) -> Table:
     table.add_column("vs the best", justify="right", overflow="fold")
     table.add_column("seeds", justify="right", overflow="fold")
     above = None
-    for row in _records(summary.ranking):
+    for row in records(summary.ranking):
         first = row["rank"] == 1
         here = (row["budget"], row["batch_size"])
         if above not in (None, here):
@@ -103,7 +104,7 @@ def ranking_table(summary: Summary) -> Table:
         texts = [
             str(row["rank"]),
             row["group"] or "·",
-            _name(row["schedule"]),
+            name_text(row["schedule"]),
             *(str(row[column]) for column in cells),
             f"{row['lr']:.3g}",
             shown.value(row["metric_mean"], shown.half(row, "ci"), metric),
@@ -125,13 +126,13 @@ def _cell_columns(summary: Summary) -> dict[str, str]:
 
 def details_table(summary: Summary) -> Table:
     """Speed of learning, what a wrong LR costs, the worst seed, overfitting, throughput."""
-    table = _table()
+    table = plain_table()
     accuracy = is_accuracy(summary.metric)
     speed = ["target\nepochs", "target\nseconds", "val\narea"] if accuracy else []
     table.add_column("schedule", overflow="fold", vertical="bottom")
     for title in (*speed, "LR\ncost", "LR\nwidth", "worst\nseed", "gap", "img/s"):
         table.add_column(title, justify="right", overflow="fold")
-    for row in _records(_first_ranking(summary)):
+    for row in records(_first_ranking(summary)):
         cells = [
             shown.number(row["lr_sensitivity"], ".2g"),
             shown.number(row["lr_width"], ".3gx"),
@@ -139,7 +140,7 @@ def details_table(summary: Summary) -> Table:
             shown.number(100 * row["generalisation_gap"], "+.1f"),
             shown.number(row["throughput_img_s"], ",.0f"),
         ]
-        table.add_row(_name(row["schedule"]), *(_speed(row) if accuracy else []), *cells)
+        table.add_row(name_text(row["schedule"]), *(_speed(row) if accuracy else []), *cells)
     table.caption = details_caption(summary)
     return table
 
@@ -164,47 +165,20 @@ def reference_table(summary: Summary) -> Table:
     """Each schedule against the one that was named beforehand."""
     from rich.text import Text
 
-    table = _table()
+    table = plain_table()
     table.add_column("schedule", overflow="fold")
     over = Text(f"over {clean(str(summary.question.reference), 24)}")
     table.add_column(over, justify="right")
     table.add_column("p (Holm)", justify="right", overflow="fold")
     table.add_column("verdict", overflow="fold")
-    for row in _records(summary.reference):
+    for row in records(summary.reference):
         table.add_row(
-            _name(row["schedule"]),
+            name_text(row["schedule"]),
             shown.difference(row, "diff", summary.metric),
             shown.number(row["p_adjusted"], ".2g"),
             row["verdict"] or "·",
         )
     return table
-
-
-def _table() -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        caption_justify="left",
-        caption_style="dim",
-    )
-
-
-def _records(frame: Any) -> Iterator[dict[str, Any]]:
-    """The rows as dicts, None where a text is missing."""
-    for row in frame.to_dict("records"):
-        texts = ("group", "verdict")
-        yield {k: v if k not in texts or isinstance(v, str) else None for k, v in row.items()}
-
-
-def _name(schedule: str) -> Any:
-    from rich.text import Text
-
-    return Text(clean(schedule))
 
 
 def caption(summary: Summary) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrbench.analysis.question import is_accuracy
-from lrbench.report.console import _name, _records, _table
 from lrbench.report.shown import difference, number, value
+from lrbench.report.tables import name_text, plain_table, records
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
     head.append(f"differs: {clean(', '.join(differs), 2000)}" if differs else "one experiment")
     if not len(rows):
         return Group(Text("\n".join([*head, "no schedule was ranked in both by one metric"])))
-    table = _table()
+    table = plain_table()
     cells = [name for name in ("budget", "batch_size") if _several(rows, name)]
     table.add_column("schedule", overflow="fold")
     for name in cells:
@@ -34,9 +34,9 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("B is", overflow="fold")
     metric = str(rows["metric"].iloc[0])
-    for row in _records(rows):
+    for row in records(rows):
         table.add_row(
-            _name(row["schedule"]),
+            name_text(row["schedule"]),
             *(f"{row[f'{name}_a']}" for name in cells),
             f"{row['lr_a']:.3g}, {row['lr_b']:.3g}",
             *(
