@@ -95,8 +95,18 @@ def _too_many(failures: Sequence[TrialEnd]) -> LrbenchError:
 
 
 def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
-    """Optimizer steps in an epoch, for each batch size of the comparison."""
+    """Optimizer steps in an epoch, for each batch size of the comparison.
+
+    Raises:
+        UsageError: several batch sizes, and a task that trains on the same batches for all of them.
+    """
     recipes = {cell.recipe.batch_size: cell.recipe for cell in spec.cells}
+    samples = {bench.at(it).tuning_task.samples_per_step for it in recipes.values()}
+    if len(samples) < len(recipes):
+        raise UsageError(
+            f"--batch-size {','.join(map(str, recipes))}: this task sets its own batch size",
+            hint="name none, or let the task take batch_size",
+        )
     return {size: bench.at(it).steps_per_epoch for size, it in recipes.items()}
 
 

@@ -294,3 +294,23 @@ def test_a_folder_that_was_typed_can_be_written_into_a_manifest(tmp_path: Path) 
     options = merged({"data_dir": tmp_path, "lr": "0.1"}, None, ALLOWED)
     assert json.loads(json.dumps(options)) == {"data_dir": str(tmp_path), "lr": "0.1"}
     assert host_of(options).data_dir == tmp_path
+
+
+def test_a_contender_may_be_the_reference_and_another_name_is_refused_by_its_option() -> None:
+    pytest.importorskip("prodigyopt", reason="the extra 'contenders' is not installed")
+    assert compare_spec({"contender": ["prodigy"], "reference": "prodigy"}).reference == "prodigy"
+    assert compare_spec({"reference": "warmup(5%)+cosine"}).reference == "warmup + cosine"
+    with pytest.raises(UsageError, match="--reference: schedule 'adam'"):
+        compare_spec({"reference": "adam"})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"epochs": 1, "budgets": "50%,100%"}, "--budgets 50%: that is 0.5 of an epoch"),
+        ({"base_batch_size": 64}, "--base-batch-size says nothing without --lr-scaling"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        compare_spec(options)

@@ -267,3 +267,20 @@ def test_halving_of_one_epoch_is_a_grid() -> None:
     _, halved = run(spec(epochs=1, halving=True), best_at(0.1))
     _, grid = run(spec(epochs=1), best_at(0.1))
     assert set(halved) == set(grid)
+
+
+def test_batch_sizes_grow_in_any_order() -> None:
+    begun = spec(batch_sizes=())
+    smaller = begun.recipe_at(64)
+    asked = spec(
+        recipe=smaller,
+        find=begun.find.model_copy(update={"recipe": smaller}),
+        batch_sizes=(64, 128),
+    )
+    assert asked.grown_from(begun).batch_sizes == (64, 128)
+    assert asked.grown_from(begun).recipe.batch_size == 128
+
+
+def test_halving_that_saves_nothing_says_nothing() -> None:
+    stages, _ = run(spec(epochs=1, halving=True), best_at(0.1))
+    assert stages[-1].notices == ()

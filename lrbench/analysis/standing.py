@@ -61,13 +61,15 @@ class Standing:
 
 
 def usable_metric(trials: DataFrame, question: Question) -> MetricName:
-    """The metric that was asked for, or the loss beside it where no final trial has that one: a
-    task need not know an accuracy."""
+    """The metric that was asked for, or the accuracy or the loss beside it where no final trial
+    has that one: a task need not know an accuracy, or not for each class."""
     asked = question.metric
-    loss: MetricName = "test_loss" if asked.startswith("test") else "val_loss"
+    test = asked.startswith("test")
+    accuracy: MetricName = "test_accuracy" if test else "val_accuracy"
+    loss: MetricName = "test_loss" if test else "val_loss"
+    rivals = (asked, accuracy, loss) if is_accuracy(asked) else (asked,)
     finals = trials[trials["stage"] == "final"]
-    missing = finals[asked].isna().all() and not finals[loss].isna().all()
-    return loss if missing else asked
+    return next((name for name in rivals if not finals[name].isna().all()), asked)
 
 
 def standings(trials: DataFrame, question: Question) -> list[Standing]:

@@ -19,7 +19,7 @@ from lrbench.analysis.reference import against_reference
 from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, in_cell, standings
 from lrbench.analysis.target import default_target
-from lrbench.analysis.words import listed, power_sentence, sentence, short
+from lrbench.analysis.words import listed, power_sentence, sentence, short, where
 from lrbench.errors import Notice, Topic
 from lrbench.records import History
 
@@ -111,10 +111,17 @@ def summary_of(
         else dict(zip(largest.names, largest.lrs.tolist(), strict=True)),
         sentence=sentence(found, question),
         power=power,
-        power_sentence=power_sentence(power[0], metric) if power else "",
+        power_sentence=_power_sentence(found, power, metric),
         notices=tuple(dict.fromkeys(chain(question.notices, _notices(found, trials, question)))),
         diagnosis=diagnosis_frame(histories),
     )
+
+
+def _power_sentence(found: Sequence[Standing], power: Sequence[Power], metric: MetricName) -> str:
+    if not power:
+        return ""
+    place, words = where(found[0], found), power_sentence(power[0], metric)
+    return f"{place}: {words}" if place else words
 
 
 def _best(standing: Standing | None) -> str | None:
@@ -135,10 +142,15 @@ def _notices(found: Sequence[Standing], trials: DataFrame, question: Question) -
         yield from _seed_notices(standing, question)
         yield from _failure_notices(standing)
         yield from _noise_notices(standing, trials)
-        yield from _lucky_notices(standing, trials)
+        yield from _lucky_notices(standing, trials, where(standing, found))
+    if found and found[0].metric != question.metric and "balanced" in question.metric:
+        yield Notice(
+            Topic.OTHER,
+            f"ranked by {found[0].metric}: this task does not measure {question.metric}",
+        )
 
 
-def _lucky_notices(standing: Standing, trials: DataFrame) -> Iterable[Notice]:
+def _lucky_notices(standing: Standing, trials: DataFrame, place: str) -> Iterable[Notice]:
     """Learning rates that did well on the tuning seeds and far worse over the final ones."""
     column = "val_accuracy"
     for name, lr, rows in zip(standing.names, standing.lrs, standing.rows, strict=True):
@@ -152,10 +164,11 @@ def _lucky_notices(standing: Standing, trials: DataFrame) -> Iterable[Notice]:
         if hoped - found > LUCKY:
             yield Notice(
                 Topic.LUCKY_LR,
-                f"LR {lr:g} gave {short(name, 40)} {100 * hoped:.1f} % in tuning and "
+                f"{place + ': ' if place else ''}LR {lr:g} gave {short(name, 40)} "
+                f"{100 * hoped:.1f} % in tuning and "
                 f"{100 * found:.1f} % over the final seeds",
-                "it is too near to where training breaks down: name smaller ones with --lr, or "
-                "train longer",
+                "it is too near to where training breaks down: more --tuning-seeds see that, and a "
+                "longer training is less of a lottery",
             )
 
 

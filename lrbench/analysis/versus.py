@@ -37,8 +37,8 @@ VERSUS_TYPES = {
 
 
 def versus(a: Summary, b: Summary) -> DataFrame:
-    """A row for each schedule of both runs: its mean in each, and the difference B - A with its
-    paired t interval over the seeds that both have; Holm over the schedules.
+    """A row for each schedule of both runs, over the seeds that both have: its mean in each, and
+    the difference B - A with its paired t interval; Holm over the schedules.
 
     Rankings meet by budget and batch size; where each run has but one, those two meet whatever
     they are. The verdict is on B: `better`, `worse`, `tie`, or empty where fewer than two seeds
@@ -105,8 +105,8 @@ def _difference(
     pairs = compare_pairs(values, floor, confidence)
     mean, half, p = (float(part[0, 1]) for part in (pairs.mean, pairs.half, pairs.p))
     return {
-        "mean_a": mean_interval(np.array(list(a.values())), 0.0, confidence)[0],
-        "mean_b": mean_interval(np.array(list(b.values())), 0.0, confidence)[0],
+        "mean_a": mean_interval(values[:, 1], 0.0, confidence)[0],
+        "mean_b": mean_interval(values[:, 0], 0.0, confidence)[0],
         "n": len(both),
         "diff": mean,
         "diff_ci_low": mean - half,

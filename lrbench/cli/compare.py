@@ -70,6 +70,7 @@ def compare(
     run, options = steps.located(options, out, resume)
     executor, host = executor_of(options), host_of(options)
     spec = resolve(compare_spec(options), run)
+    check_conditions(fail_below, fail_if_worse_than, spec)
     steps.check_early(spec)
     if not dry_run:
         run.refuse_second_writer()

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lrbench.errors import ConditionHolds, UsageError
+from lrbench.optimizers import OPTIMIZERS
 from lrbench.schedules import parse
 
 if TYPE_CHECKING:
     from lrbench.analysis import Summary
+    from lrbench.experiment import CompareSpec
 
 
-def check_conditions(fail_below: float | None, fail_if_worse_than: str | None) -> None:
-    """Raises UsageError: a condition that no run could meet, or a name that is no schedule."""
+def check_conditions(
+    fail_below: float | None, fail_if_worse_than: str | None, spec: CompareSpec | None = None
+) -> None:
+    """Raises UsageError: a condition that no run, or not the run of this spec, could meet."""
     if fail_below is not None and not 0 < fail_below <= 1:
         raise UsageError(f"--fail-below {fail_below:g}: an accuracy is a fraction, such as 0.97")
-    if fail_if_worse_than is not None:
-        parse(fail_if_worse_than)
+    if fail_below is not None and spec is not None and spec.metric.endswith("loss"):
+        raise UsageError(f"--fail-below is an accuracy, and --metric is {spec.metric}")
+    if fail_if_worse_than is None:
+        return
+    if spec is None:
+        ranked_name(fail_if_worse_than)
+    elif ranked_name(fail_if_worse_than, spec.entrants) not in spec.entrants:
+        raise UsageError(f"--fail-if-worse-than {fail_if_worse_than}: it is not compared here")
+
+
+def ranked_name(text: str, known: Sequence[str] = ()) -> str:
+    """What the ranking calls a schedule or a contender."""
+    return text if text in known or text in OPTIMIZERS else str(parse(text))
 
 
 def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str | None) -> None:
@@ -26,29 +42,31 @@ def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str 
     Raises:
         ConditionHolds: the best schedule's mean is below `fail_below`; or a schedule is told apart
             from the named one and worse (Holm over those comparisons), or has failed seeds where
-            the named one has none.
-        UsageError: the condition cannot be judged on this run.
+            the named one has none. All that hold are named.
+        UsageError: a condition cannot be judged on this run.
     """
     check_conditions(fail_below, fail_if_worse_than)
-    if fail_below is not None:
-        _check_accuracy(summary, fail_below)
+    found = []
     if fail_if_worse_than is not None:
-        _check_worse(summary, str(parse(fail_if_worse_than)))
+        found.append(_worse(summary, ranked_name(fail_if_worse_than, summary.question.schedules)))
+    if fail_below is not None:
+        found.append(_below(summary, fail_below))
+    if any(found):
+        raise ConditionHolds("; ".join(filter(None, reversed(found))))
 
 
-def _check_accuracy(summary: Summary, least: float) -> None:
+def _below(summary: Summary, least: float) -> str:
     if summary.metric.endswith("loss"):
         raise UsageError(f"--fail-below is an accuracy, and this run ranks by {summary.metric}")
     reached = summary.ranking["metric_mean"].iloc[0] if len(summary.ranking) else math.nan
-    if not reached >= least:
-        raise ConditionHolds(
-            f"--fail-below {least:g}: the best schedule, {summary.best}, reached {reached:.4f}"
-            if summary.best
-            else f"--fail-below {least:g}: no final trial ended well"
-        )
+    if reached >= least:
+        return ""
+    if summary.best is None:
+        return f"--fail-below {least:g}: no final trial ended well"
+    return f"--fail-below {least:g}: the best schedule, {summary.best}, reached {reached:.4f}"
 
 
-def _check_worse(summary: Summary, name: str) -> None:
+def _worse(summary: Summary, name: str) -> str:
     from lrbench.analysis.reference import against_reference
 
     if not any(name in standing.names for standing in summary.standings):
@@ -59,7 +77,6 @@ def _check_worse(summary: Summary, name: str) -> None:
         failed = dict(zip(standing.names, standing.failed.tolist(), strict=True))
         if failed.get(name) == 0:
             worse += [other for other, count in failed.items() if count]
-    if worse:
-        raise ConditionHolds(
-            f"--fail-if-worse-than {name}: worse is {', '.join(dict.fromkeys(worse))}"
-        )
+    if not worse:
+        return ""
+    return f"--fail-if-worse-than {name}: worse is {', '.join(dict.fromkeys(worse))}"

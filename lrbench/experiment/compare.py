@@ -18,7 +18,6 @@ from lrbench.experiment.values import (
     Fraction,
     Frozen,
     Positive,
-    Schedule,
     Schedules,
     Seed,
     canonical,
@@ -87,14 +86,14 @@ class CompareSpec(Frozen):
     seeds: Annotated[int, Field(ge=1, le=10_000)] = 5
     seed: Seed = 0
     metric: Metric = "test_accuracy"
-    reference: Schedule | None = None
+    reference: str | None = None
     target_accuracy: Fraction | None = None
     time_budget_s: Positive | None = None
     find: FindSpec = FindSpec()
 
     @model_validator(mode="after")
     def _consistent(self) -> CompareSpec:
-        if self.reference is not None and self.reference not in self.schedules:
+        if self.reference is not None and self.reference not in self.entrants:
             raise ValueError(f"reference {self.reference!r} is not one of the schedules")
         if self.contenders and self.lrs:
             raise ValueError("contender needs --lr auto: its learning rates are not the schedules'")
@@ -174,6 +173,18 @@ class CompareSpec(Frozen):
         Raises:
             UsageError: something else differs; the message names it.
         """
+        if older.recipe.batch_size in self.batch_sizes:
+            return self._at(older.recipe.batch_size)._joined_with(older)
+        return self._joined_with(older)
+
+    def _at(self, batch_size: int) -> CompareSpec:
+        """The same comparison, another of its batch sizes named first."""
+        find = self.find.model_copy(
+            update={"recipe": self.find.recipe.model_copy(update={"batch_size": batch_size})}
+        )
+        return self.model_copy(update={"recipe": self.recipe_at(batch_size), "find": find})
+
+    def _joined_with(self, older: CompareSpec) -> CompareSpec:
         mine, theirs = self.fixed_part(), older.fixed_part()
         changed = differences(theirs, mine)
         if changed:
@@ -213,5 +224,28 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += differences(before, after)
         elif before != after:
-            found.append(f"--{key.replace('_', '-')} {before} -> {after}")
+            found.append(
+                f"--{OPTIONS.get(key, key.replace('_', '-'))} {said(before)} -> {said(after)}"
+            )
     return found
+
+
+# The options behind fields of another name.
+OPTIONS = {
+    "batch_sizes": "batch-size", "contenders": "contender", "groups": "group", "halving": "tuner",
+    "lrs": "lr", "optimizer_options": "opt", "schedules": "schedule",
+    "time_budget_s": "time-budget",
+}  # fmt: skip
+
+
+def said(value: Any) -> str:
+    """A field's value as people would type it.
+
+    >>> said([64, 128]), said(None), said(True)
+    ('64,128', 'none', 'on')
+    """
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(said, value)) or "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value in (None, "") else str(value)

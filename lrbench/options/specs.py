@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from lrbench.options.values import (
     listed,
     numbers,
 )
+from lrbench.schedules import parse
 
 Kind = TypeVar("Kind", bound=Frozen)
 # What lets 6 schedules, their tuning and 5 final seeds be shown within 400,000 images of mnist5k.
@@ -185,6 +186,11 @@ def compare_spec(options: Options) -> CompareSpec:
         fields["halving"] = tuner == "halving"
     if "contender" in fields:
         fields["contenders"] = contenders(fields.pop("contender"))
+    if "reference" in fields:
+        known = [each.optimizer for each in fields.get("contenders", ())]
+        fields["reference"] = _reference(str(fields["reference"]), known)
+    if "base_batch_size" in fields and "lr_scaling" not in fields:
+        raise UsageError("--base-batch-size says nothing without --lr-scaling sqrt or linear")
     if fields.get("lr_scaling") == "none":
         fields["lr_scaling"] = ""
     sizes = batch_sizes(options.get("batch_size", Recipe().batch_size), options)
@@ -192,6 +198,16 @@ def compare_spec(options: Options) -> CompareSpec:
     fields["batch_sizes"] = sizes if len(sizes) > 1 else ()
     find = fields.get("find", FindSpec()).model_copy(update={"recipe": recipe})
     return _valid(CompareSpec, {**fields, "recipe": recipe, "find": find})
+
+
+def _reference(name: str, contenders: Sequence[str]) -> str:
+    """What the ranking calls it: a contender, or a schedule in its canonical text."""
+    if name in contenders:
+        return name
+    try:
+        return str(parse(name))
+    except UsageError as fault:
+        raise UsageError(f"--reference: {fault.message}", hint=fault.hint) from None
 
 
 def _valid(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:

@@ -61,7 +61,7 @@ def budgets_of(value: Any, epochs: int) -> tuple[int, ...]:
             raise UsageError(
                 f"--budgets {value}: give shares such as 25%,50%,100%, or numbers of epochs"
             ) from None
-        if whole < 1 or (not text.endswith("%") and whole != exact):
+        if exact < 1 or (not text.endswith("%") and whole != exact):
             raise UsageError(f"--budgets {text}: that is {exact:g} of an epoch; give whole ones")
         found.add(whole)
     return tuple(sorted(found))

@@ -32,6 +32,8 @@ def saving(bench: Bench, grid: Sequence[float], tuning: Sequence[TrialSpec]) -> 
     names = [name for name in bench.spec.entrants if bench.tuned(name)]
     whole = len(names) * len(grid) * bench.spec.tuning_seeds * bench.cell.epochs
     spent = sum(trial.epochs for trial in tuning)
+    if spent >= whole:
+        return
     yield Notice(
         Topic.HALVING,
         f"{bench.where}successive halving tuned in {spent} epochs where the whole grid takes "

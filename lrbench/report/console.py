@@ -142,6 +142,8 @@ def details_table(summary: Summary) -> Table:
         ]
         table.add_row(name_text(row["schedule"]), *(_speed(row) if accuracy else []), *cells)
     table.caption = details_caption(summary)
+    if len(summary.standings) > 1:
+        table.caption += "; all of it of the first ranking: ranking.csv has the others"
     return table
 
 
@@ -168,12 +170,16 @@ def reference_table(summary: Summary) -> Table:
     table = plain_table()
     table.add_column("schedule", overflow="fold")
     over = Text(f"over {clean(str(summary.question.reference), 24)}")
+    cells = _cell_columns(summary)
+    for title in cells.values():
+        table.add_column(title, justify="right", overflow="fold")
     table.add_column(over, justify="right")
     table.add_column("p (Holm)", justify="right", overflow="fold")
     table.add_column("verdict", overflow="fold")
     for row in records(summary.reference):
         table.add_row(
             name_text(row["schedule"]),
+            *(str(row[column]) for column in cells),
             shown.difference(row, "diff", summary.metric),
             shown.number(row["p_adjusted"], ".2g"),
             row["verdict"] or "·",
@@ -195,12 +201,10 @@ def details_caption(summary: Summary) -> str:
         "LR width: ratio of the LRs within 1 point of the best",
         "gap: training less validation accuracy, points",
     ]
-    if len(summary.standings) > 1:
-        parts.append("all of it of the first ranking; ranking.csv has the others")
     return "; ".join(parts)
 
 
 def capital(text: str) -> str:
     """The text as a sentence begins, unless it begins with the name of a schedule."""
-    words = ("no ", "with ", "one ", "at ")
+    words = ("no ", "with ", "one ", "for ")
     return text[:1].upper() + text[1:] if text.startswith(words) else text

@@ -48,7 +48,7 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
             row["verdict"] or "·",
         )
     unit = ", %" if is_accuracy(metric) else ""
-    words = "differences are paired over the seeds that both runs have; p: Holm"
+    words = "over the seeds that both runs have, differences paired; p: Holm"
     table.caption = f"{metric.replace('_', ' ')}{unit}; {words}"
     return Group(Text("\n".join(head)), Text(), table)
 

@@ -80,3 +80,25 @@ def test_compare_knows_them_too(tmp_path: Path, capsys: Any) -> None:
 def test_conditions_judge_one_run(runs: tuple[str, str], capsys: Any) -> None:
     assert run(["report", *runs, "--fail-below", "0.5"]) == 2
     assert "judge one run" in capsys.readouterr().err
+
+
+def test_several_conditions_are_all_named(runs: tuple[str, str], capsys: Any) -> None:
+    conditions = ["--fail-below", "0.999", "--fail-if-worse-than", "constant"]
+    assert run(["report", runs[0], *conditions]) == 4
+    said = capsys.readouterr().err
+    assert "--fail-below 0.999" in said and "--fail-if-worse-than constant: worse is" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fail-if-worse-than", "linear"], "--fail-if-worse-than linear: it is not compared"),
+        (["--fail-below", "0.5", "--metric", "test_loss"], "and --metric is test_loss"),
+    ],
+)
+def test_a_condition_that_cannot_be_judged_is_refused_before_training(
+    tmp_path: Path, capsys: Any, options: list[str], words: str
+) -> None:
+    assert run([*SMALL, *options, "--out", str(tmp_path / "run")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
