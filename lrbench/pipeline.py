@@ -9,7 +9,7 @@ from typing import Any
 from lrbench import conditions
 from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.execute import EXECUTORS, Workbench
-from lrbench.experiment import CompareSpec, TrialSpec
+from lrbench.experiment import SIZE, CompareSpec, TrialSpec
 from lrbench.material import code_of, refuse_changes
 from lrbench.plan import Plan, StepsPerEpoch, plan
 from lrbench.records import Record, TrialEnd
@@ -100,14 +100,14 @@ def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
     Raises:
         UsageError: several batch sizes, and a task that trains on the same batches for all of them.
     """
-    recipes = {cell.recipe.batch_size: cell.recipe for cell in spec.cells}
-    samples = {bench.at(it).tuning_task.samples_per_step for it in recipes.values()}
-    if len(samples) < len(recipes):
+    benches = {cell.recipe.batch_size: bench.at(cell.recipe) for cell in spec.cells}
+    samples = {each.tuning_task.samples_per_step for each in benches.values()}
+    if len(samples) < len(benches):
         raise UsageError(
-            f"--batch-size {','.join(map(str, recipes))}: this task sets its own batch size",
+            f"--batch-size {','.join(map(str, benches))}: this task sets its own batch size",
             hint="name none, or let the task take batch_size",
         )
-    return {size: bench.at(it).steps_per_epoch for size, it in recipes.items()}
+    return {size: each.steps_per_epoch for size, each in benches.items()}
 
 
 def written_steps(spec: CompareSpec, steps: StepsPerEpoch) -> int | dict[str, int]:
@@ -115,14 +115,6 @@ def written_steps(spec: CompareSpec, steps: StepsPerEpoch) -> int | dict[str, in
     if not spec.batch_sizes:
         return steps[spec.recipe.batch_size]
     return {str(size): count for size, count in steps.items()}  # keys as JSON has them
-
-
-def recorded_steps(manifest: Mapping[str, Any]) -> dict[int, int]:
-    """The same from a run's manifest."""
-    steps = manifest["steps_per_epoch"]
-    if isinstance(steps, int):
-        return {manifest["experiment"]["recipe"]["batch_size"]: steps}
-    return {int(size): count for size, count in steps.items()}
 
 
 def resolve(spec: CompareSpec, run: RunDir) -> CompareSpec:
@@ -143,9 +135,6 @@ def resolve(spec: CompareSpec, run: RunDir) -> CompareSpec:
     if spec.time_budget_s is not None:
         spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
     return spec.grown_from(older)
-
-
-SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 
 
 def recorded(manifest: Mapping[str, Any], run: RunDir) -> CompareSpec:

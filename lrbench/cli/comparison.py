@@ -21,13 +21,12 @@ from lrbench.options import ONCE, compare_spec
 from lrbench.pipeline import (
     Trained,
     estimate_s,
-    recorded_steps,
     run_comparison,
     steps_by_batch_size,
     work,
     written_steps,
 )
-from lrbench.plan import Plan, StepsPerEpoch, plan
+from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
 from lrbench.plugins import printing_apart
 from lrbench.records import TrialEnd
 from lrbench.schedules import check, early_stop_notices, parse, stretched
@@ -86,7 +85,7 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
     """
     notices = [*stretch_notices(spec)]
     for name, cell in product(spec.schedules, spec.cells):
-        schedule = stretched(parse(name), cell.stretch) if cell.stretch else parse(name)
+        schedule = stretched(parse(name), cell.stretch)
         lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
         steps = steps_per_epoch[cell.recipe.batch_size]
         notices += check(schedule, lr, cell.epochs * steps, steps)
@@ -312,10 +311,16 @@ def retold(
     spec: CompareSpec, run: RunDir, *, json: bool, exports: Exports = NOTHING_ELSE
 ) -> Summary:
     """Make the tables and plots of a run again, from its journals, and print its answer."""
+    summary = remade(spec, run, exports.renderers)
+    tell(summary, run, json=json, exports=exports)
+    return summary
+
+
+def remade(spec: CompareSpec, run: RunDir, also: Sequence[str] = ()) -> Summary:
+    """Make a run's files again, from its journals; what they say."""
     summary = summarised(spec, run)
     with run.writer():
-        write_files(summary, run.path, exports.renderers)
-    tell(summary, run, json=json, exports=exports)
+        write_files(summary, run.path, also)
     return summary
 
 

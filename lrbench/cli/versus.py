@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.cli.common import notify, stdout
-from lrbench.cli.comparison import document, rows, summarised, winner_code, write_files
+from lrbench.cli.comparison import document, remade, rows, winner_code
 from lrbench.errors import Notice, Topic
 from lrbench.experiment import differences
 from lrbench.pipeline import recorded
 from lrbench.store import RunDir
 
 if TYPE_CHECKING:
-    from lrbench.analysis import Summary
+    pass
 
 
 def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
@@ -24,7 +24,7 @@ def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
     other: differences with intervals, and what differs between the experiments."""
     from lrbench.analysis import versus
 
-    first, *others = [retold_quietly(run) for run in runs]
+    first, *others = [remade(recorded(run.manifest() or {}, run), run) for run in runs]
     pairs = [(run, versus(first, other)) for run, other in zip(runs[1:], others, strict=True)]
     if json:
         told = zip(runs, (first, *others), strict=True)
@@ -48,14 +48,6 @@ def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
         notify(data_notices(runs[0], run))
         words = differing(runs[0], run)
         stdout().print(versus_table(table, str(runs[0].path), str(run.path), words))
-
-
-def retold_quietly(run: RunDir) -> Summary:
-    """Make a run's files again; what it says."""
-    summary = summarised(recorded(run.manifest() or {}, run), run)
-    with run.writer():
-        write_files(summary, run.path)
-    return summary
 
 
 def differing(a: RunDir, b: RunDir) -> list[str]:

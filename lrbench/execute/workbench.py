@@ -77,9 +77,15 @@ class Workbench:
         differ, and all that the data does not depend on."""
         if recipe == self.recipe:
             return self
-        other = replace(self, recipe=recipe)
-        vars(other).update(device=self.device, source=self.source)
-        return other
+        if recipe not in self._others:
+            other = replace(self, recipe=recipe)
+            vars(other).update(device=self.device, source=self.source)
+            self._others[recipe] = other
+        return self._others[recipe]
+
+    @cached_property
+    def _others(self) -> dict[Recipe, Workbench]:
+        return {}
 
     @cached_property
     def device(self) -> torch.device:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lrbench.experiment.compare import TUNING_SEED, Cell, CompareSpec, Contender, differences
+from lrbench.experiment.compare import SIZE, TUNING_SEED, Cell, CompareSpec, Contender, differences
 from lrbench.experiment.find import SWEEP_SEED, FindSpec
 from lrbench.experiment.recipe import Recipe
 from lrbench.experiment.trial import TrialSpec
 from lrbench.experiment.values import Frozen, canonical, digest
 
 __all__ = [
-    "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
+    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
     "Recipe", "TrialSpec", "canonical", "differences", "digest",
 ]  # fmt: skip

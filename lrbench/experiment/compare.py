@@ -39,6 +39,10 @@ DEFAULT_SCHEDULES = (
 )
 
 
+# What a time budget decides.
+SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
+
+
 class Cell(Frozen):
     """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
     number as a share of the one that the schedules are written for, None where it is that."""

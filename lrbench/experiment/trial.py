@@ -43,5 +43,4 @@ class TrialSpec(Frozen):
         Raises:
             UsageError: it cannot be stretched to that.
         """
-        parsed = parse(schedule)
-        return parsed if self.stretch is None else stretched(parsed, self.stretch)
+        return stretched(parse(schedule), self.stretch)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import MachineError, UsageError
+from lrbench.experiment import SIZE
 from lrbench.options.names import Options
 from lrbench.registry import did_you_mean
 
@@ -57,9 +58,6 @@ def _of_manifest(text: str, path: Path) -> dict[str, Any]:
     if options.pop("time_budget", None) is not None:
         options |= {name: experiment[name] for name in SIZE}
     return options
-
-
-SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 
 
 def to_toml(options: Options) -> str:

@@ -10,17 +10,27 @@ from typing import Any, Literal, get_args
 from lrbench.errors import Notice
 from lrbench.experiment import CompareSpec, FindSpec, TrialSpec
 from lrbench.plan.bench import Bench
-from lrbench.plan.grid import advice, first_grid, log_grid, tidy
+from lrbench.plan.grid import advice, first_grid, log_grid
 from lrbench.plan.notices import edge_notices, saving
 from lrbench.plan.scores import missing
 from lrbench.records import History
+from lrbench.schedules.units import tidy
 
-__all__ = ["Plan", "StepsPerEpoch", "advice", "log_grid", "plan", "tidy"]
+__all__ = ["Plan", "StepsPerEpoch", "advice", "log_grid", "plan", "recorded_steps"]
 
 MAX_EXTENSIONS = 2
 Stage = Literal["find", "tune", "final", "done"]
 StepsPerEpoch = Mapping[int, int]
 """Optimizer steps in an epoch, by batch size."""
+
+
+def recorded_steps(manifest: Mapping[str, Any]) -> dict[int, int]:
+    """Optimizer steps in an epoch by batch size, from a run's manifest: one number where it has
+    but one batch size."""
+    steps = manifest["steps_per_epoch"]
+    if isinstance(steps, int):
+        return {manifest["experiment"]["recipe"]["batch_size"]: steps}
+    return {int(size): count for size, count in steps.items()}
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,8 @@ def _cell_plan(
     if missing_find is not None:
         return Plan("find", find=missing_find)
     scale = spec.lr_scale(bench.cell.recipe)
-    grid = first_grid(spec, finds.get(spec.range_test(bench.cell.recipe).id), scale)
+    answer = finds[spec.range_test(bench.cell.recipe).id] if spec.auto else None
+    grid = first_grid(spec, answer, scale)
     centres = bench.contender_centres(finds)
     bench = replace(bench, centre=grid[len(grid) // 2] / scale, centres=centres, first=grid)
     for extensions in range(MAX_EXTENSIONS + 1):

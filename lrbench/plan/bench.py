@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lrbench.experiment import Cell, CompareSpec, Contender, FindSpec, TrialSpec
-from lrbench.plan.grid import defended, tidy
+from lrbench.plan.grid import defended
 from lrbench.plan.scores import means, missing
 from lrbench.records import History
 from lrbench.schedules import parse, stretched
+from lrbench.schedules.units import tidy
 
 
 @dataclass(frozen=True)
@@ -43,25 +44,10 @@ class Bench:
         return {each.optimizer: centre(each) for each in self.spec.contenders}
 
     def trial(self, name: str, lr: float, seed: int, stage: Literal["tune", "final"]) -> TrialSpec:
-        for each in self.spec.contenders:
-            if each.optimizer == name:
-                return TrialSpec(
-                    recipe=each.recipe(self.cell.recipe),
-                    schedule="constant",
-                    lr=lr,
-                    seed=seed,
-                    stage=stage,
-                    epochs=self.cell.epochs,
-                    lr_reference=self.centres[name] if self.cell.recipe.groups else None,
-                    contender=True,
-                )
-        return self._scheduled(name, lr, seed, stage)
-
-    def _scheduled(
-        self, schedule: str, lr: float, seed: int, stage: Literal["tune", "final"]
-    ) -> TrialSpec:
-        recipe, share = self.cell.recipe, self.cell.stretch
-        same = share is None or stretched(parse(schedule), share) == parse(schedule)
+        rival = next((each for each in self.spec.contenders if each.optimizer == name), None)
+        recipe, schedule, centre = self.cell.recipe, name, self.centre
+        if rival is not None:
+            recipe, schedule, centre = rival.recipe(recipe), "constant", self.centres[name]
         return TrialSpec(
             recipe=recipe,
             schedule=schedule,
@@ -69,9 +55,17 @@ class Bench:
             seed=seed,
             stage=stage,
             epochs=self.cell.epochs,
-            lr_reference=self.centre if recipe.groups else None,
-            stretch=None if same and not recipe.groups else share,
+            lr_reference=centre if recipe.groups else None,
+            stretch=None if rival is not None else self._stretch(schedule),
+            contender=rival is not None,
         )
+
+    def _stretch(self, schedule: str) -> float | None:
+        """The cell's share; None where it changes nothing, so that the trial is the ordinary one.
+        The schedules of parameter groups are stretched as well."""
+        parsed, share = parse(schedule), self.cell.stretch
+        same = not self.cell.recipe.groups and stretched(parsed, share) == parsed
+        return None if same else share
 
     @property
     def where(self) -> str:
@@ -91,8 +85,7 @@ class Bench:
         parsed = parse(name)
         if parsed.fixed_lr is not None:
             return parsed.fixed_lr
-        if self.cell.stretch is not None:
-            parsed = stretched(parsed, self.cell.stretch)
+        parsed = stretched(parsed, self.cell.stretch)
         ratio = parsed.peak(self.cell.epochs * self.steps_per_epoch, self.steps_per_epoch)
         return peak if math.isclose(ratio, 1.0, rel_tol=1e-9) else tidy(peak / ratio)
 

@@ -7,17 +7,16 @@ from typing import Any
 
 from lrbench.errors import NoLearningRate
 from lrbench.experiment import CompareSpec
+from lrbench.schedules.units import tidy
 
 
 def first_grid(
     spec: CompareSpec, answer: Mapping[str, Any] | None, scale: float = 1.0
 ) -> tuple[float, ...]:
-    """The learning rates to begin with, those that were named times `scale`; empty while the
-    range test has yet to answer."""
-    if not spec.auto:
-        return spec.lrs if scale == 1 else tuple(tidy(lr * scale) for lr in spec.lrs)
+    """The learning rates to begin with: around the range test's answer, or, where there is none,
+    those that were named, times `scale`."""
     if answer is None:
-        return ()
+        return spec.lrs if scale == 1 else tuple(tidy(lr * scale) for lr in spec.lrs)
     return log_grid(defended(answer), spec.lr_points, spec.lr_factor)
 
 
@@ -29,11 +28,6 @@ def log_grid(centre: float, points: int, factor: float) -> tuple[float, ...]:
     """
     first = -(points // 2)
     return tuple(tidy(centre * factor**power) for power in range(first, first + points))
-
-
-def tidy(value: float, digits: int = 12) -> float:
-    """The value without the last bits that multiplying left behind."""
-    return float(f"{value:.{digits}g}")
 
 
 def defended(answer: Mapping[str, Any]) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrbench.analysis import Summary
+from lrbench.plan import recorded_steps
 from lrbench.schedules import code, parse, stretched
 
 GROUPS_NOTE = """\
@@ -25,12 +26,6 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
     schedule = parse(summary.best)
     if first.budget != experiment["epochs"]:
         schedule = stretched(schedule, first.budget / experiment["epochs"])
-    steps_per_epoch = _steps_per_epoch(manifest, first.batch_size)
+    steps_per_epoch = recorded_steps(manifest)[first.batch_size]
     lines = code(schedule, lr, first.budget * steps_per_epoch, steps_per_epoch)
     return f"{GROUPS_NOTE}\n{lines}" if experiment["recipe"].get("groups") else lines
-
-
-def _steps_per_epoch(manifest: Mapping[str, Any], batch_size: int) -> int:
-    """Older runs have one number, for their one batch size."""
-    steps = manifest["steps_per_epoch"]
-    return int(steps if isinstance(steps, int) else steps[str(batch_size)])

@@ -12,14 +12,15 @@ from lrbench.schedules.base import Call, Phases, Repeat, Schedule
 from lrbench.schedules.definitions import Param, Timed
 from lrbench.schedules.expression import CLOCK_NAMES, Formula
 from lrbench.schedules.parse import parse
-from lrbench.schedules.units import Length, half_up, number_text
+from lrbench.schedules.units import Length, half_up, number_text, tidy
 
 COUNTED = re.compile(rf"\b({'|'.join(name for name in CLOCK_NAMES if name != 'progress')})\b")
 
 
-def stretched(schedule: Schedule, share: float) -> Schedule:
+def stretched(schedule: Schedule, share: float | None) -> Schedule:
     """The schedule for a run `share` times as long, of the same shape: lengths in epochs and steps
-    shrink with the run, rates per epoch grow, and percentages stay as they are.
+    shrink with the run, rates per epoch grow, and percentages stay as they are. None is the whole
+    run: the schedule itself.
 
     >>> from lrbench.schedules import parse
     >>> str(stretched(parse("warmup(4ep) + exponential(gamma=0.81)"), 0.5))
@@ -28,7 +29,7 @@ def stretched(schedule: Schedule, share: float) -> Schedule:
     Raises:
         UsageError: one of torch's classes, whose arguments count the epochs of one length of run.
     """
-    return parse(str(_stretched(schedule, share)))
+    return schedule if share is None else parse(str(_stretched(schedule, share)))
 
 
 def _stretched(schedule: Schedule, share: float) -> Schedule:
@@ -64,20 +65,20 @@ def _value(value: Any, param: Param, share: float) -> Any:
     if timed is None or value is None:
         return value
     if timed is Timed.FACTOR:
-        return _tidy(value ** (1 / share))
+        return tidy(value ** (1 / share))
     if timed is Timed.RATE:
-        return _tidy(value / share)
+        return tidy(value / share)
     return max(min(1, value), half_up(value * share))
 
 
 def _length(length: Length, share: float) -> Length:
-    return length if length.unit == "%" else replace(length, amount=_tidy(length.amount * share))
+    return length if length.unit == "%" else replace(length, amount=tidy(length.amount * share))
 
 
 def _formula(formula: Formula, timed: Timed | None, share: float) -> Formula:
     """The formula with the time of the whole run: `epoch` becomes `(epoch/0.25)`."""
     text = COUNTED.sub(rf"(\1/{number_text(share)})", formula.text)
-    return Formula(f"({text})**{number_text(_tidy(1 / share))}" if timed else text)
+    return Formula(f"({text})**{number_text(tidy(1 / share))}" if timed else text)
 
 
 def _timed(annotation: Any) -> Iterator[Timed]:
@@ -86,8 +87,3 @@ def _timed(annotation: Any) -> Iterator[Timed]:
         yield annotation
     for part in get_args(annotation):
         yield from _timed(part)
-
-
-def _tidy(value: float) -> float:
-    """Without the last bits that a power left behind."""
-    return float(f"{value:.12g}")

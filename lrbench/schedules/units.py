@@ -100,6 +100,15 @@ def half_up(steps: float) -> int:
     return math.floor(round(steps, 9) + 0.5)  # 9 digits: sums such as 14.5 + 10 - 22 are halves
 
 
+def tidy(value: float, digits: int = 12) -> float:
+    """The value without the last bits that multiplying left behind.
+
+    >>> tidy(0.1 * 3)
+    0.3
+    """
+    return float(f"{value:.{digits}g}")
+
+
 def number_text(value: float) -> str:
     """The shortest text that reads back as the same number.
 

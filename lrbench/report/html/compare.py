@@ -11,7 +11,7 @@ from lrbench.analysis.question import is_accuracy
 from lrbench.report import shown
 from lrbench.report.console import capital, caption, details_caption
 from lrbench.report.html.charts import charts
-from lrbench.report.html.page import facts, render
+from lrbench.report.html.page import facts, machine_facts, render
 from lrbench.report.html.ranking import Cell, key, tables
 from lrbench.report.plots.axes import run_looks
 from lrbench.report.text import clean
@@ -58,10 +58,7 @@ def provenance(manifest: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
         "Recipe": facts(recipe),
         "Plan": facts(experiment, leave=("find",)),
         "Data": facts(manifest.get("data", {})),
-        "Machine": [
-            *facts(manifest.get("machine", {})),
-            *facts({"lrbench": manifest.get("lrbench"), "run": manifest.get("fingerprint")}),
-        ],
+        "Machine": machine_facts(manifest),
     }
     return {title: rows for title, rows in parts.items() if rows}
 

@@ -14,7 +14,7 @@ from lrbench.report.find_console import (
     written,
 )
 from lrbench.report.find_plot import draw
-from lrbench.report.html.page import facts, render
+from lrbench.report.html.page import facts, machine_facts, render
 from lrbench.report.html.ranking import Cell
 from lrbench.report.html.svg import THEME, Spot, inline
 from lrbench.report.style import figure
@@ -42,10 +42,7 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
         "Recipe": facts(recipe) if recipe is not result.settings else [],
         "Range test": facts(plan),
         "Data": facts(manifest.get("data", {})),
-        "Machine": [
-            *facts(manifest.get("machine", {})),
-            *facts({"lrbench": manifest.get("lrbench"), "run": manifest.get("fingerprint")}),
-        ],
+        "Machine": machine_facts(manifest),
     }
     return render(
         "find.html.j2",
