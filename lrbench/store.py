@@ -19,7 +19,6 @@ from lrbench.files import is_scratch, readable_faults, replace_file
 from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd
 
 SCHEMA_VERSION = 1
-UNSEALED = ("machine", "device", "threads", "lrbench")
 _KINDS = {"epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -109,16 +108,16 @@ class RunDir:
             MachineError: it is damaged or was changed, or was written by a newer lrbench.
         """
         try:
-            text = self.manifest_path.read_text(encoding="utf-8")
+            content = self.manifest_path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as fault:
             reason = (fault.strerror or str(fault)).lower()
             raise MachineError(f"cannot read {self.manifest_path}: {reason}") from None
         try:
-            found: dict[str, Any] = json.loads(text)
+            found: dict[str, Any] = json.loads(content)
             version = int(found["schema_version"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise MachineError(f"{self.manifest_path} is not the manifest of a run") from None
         if found.pop("seal", _seal(found)) != _seal(found):
             raise MachineError(
@@ -264,9 +263,7 @@ def _foreign(path: Path, what: str) -> MachineError:
 
 
 def _seal(manifest: Mapping[str, Any]) -> str:
-    """A digest of all that the numbers of a run depend on. The machine is left out: each trial
-    says in its journal on which one it was trained."""
-    sealed = {key: value for key, value in manifest.items() if key not in ("seal", *UNSEALED)}
+    sealed = {key: value for key, value in manifest.items() if key != "seal"}
     return digest(json.dumps(sealed, sort_keys=True), 16)
 
 
