@@ -9,12 +9,16 @@ from typing import Any
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.records import History
 
-BITS = ("device", "threads", "torch")
+BITS = ("device", "threads", "torch", "deterministic")
+OFF = {"deterministic": False}  # what older runs, which do not say it, were trained with
 INVENTED = "mock"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """`threads 1 -> 2` for each condition that two descriptions of machines give otherwise."""
+    if not before:
+        return []
+    before, now = {**OFF, **before}, {**OFF, **now}
     return [
         f"{name} {before[name]} -> {now[name]}"
         for name in BITS
@@ -57,7 +61,7 @@ def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[N
             Notice(Topic.OTHER_MACHINE, f"{invented} trials were invented by --executor mock")
         )
     kinds = Counter(
-        ", ".join(f"{name} {machine[name]}" for name in BITS if name in machine)
+        ", ".join(f"{name} {machine[name]}" for name in BITS if machine.get(name, False))
         for machine in machines
     )
     if len(kinds) > 1:

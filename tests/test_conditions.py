@@ -15,10 +15,12 @@ HERE = {"device": "cpu", "threads": 2, "torch": "2.15.0", "python": "3.13.1"}
 BEGUN: dict[str, Any] = {"machine": HERE}
 
 
-@pytest.mark.parametrize("other", [{"threads": 1}, {"torch": "2.16.0"}, {"device": "cuda"}])
+@pytest.mark.parametrize(
+    "other", [{"threads": 1}, {"torch": "2.16.0"}, {"device": "cuda"}, {"deterministic": True}]
+)
 def test_what_bits_depend_on_is_refused_unless_forced(other: dict[str, Any]) -> None:
     (name,) = other
-    said = f"{name} {HERE[name]} -> {other[name]}"
+    said = f"{name} {HERE.get(name, False)} -> {other[name]}"
     with pytest.raises(UsageError, match="begun elsewhere") as caught:
         carried_on(BEGUN, {**HERE, **other}, force=False)
     assert said in str(caught.value) and "--force" in str(caught.value)
@@ -31,7 +33,9 @@ def test_what_bits_depend_on_is_refused_unless_forced(other: dict[str, Any]) -> 
 
 def test_what_bits_do_not_depend_on_is_let_through() -> None:
     assert carried_on(BEGUN, {**HERE, "python": "3.11.0"}, force=False) == {}
-    assert differences({}, HERE) == []
+    assert differences({}, HERE) == [] and differences({}, {"deterministic": True}) == []
+    # a run of an older lrbench does not say it, and was trained without
+    assert differences(HERE, {**HERE, "deterministic": False}) == []
 
 
 def ended(machine: dict[str, Any]) -> History:
@@ -43,6 +47,9 @@ def test_reports_say_under_which_conditions_trials_were_trained() -> None:
     assert notices(BEGUN, [ended(HERE), ended(HERE)]) == []
     (mixed,) = notices(BEGUN, [ended(HERE), ended({**HERE, "threads": 1})])
     assert "threads 1, torch 2.15.0 (1 trials); device cpu, threads 2" in mixed.message
+    assert notices(BEGUN, [ended(HERE), ended({**HERE, "deterministic": False})]) == []
+    (apart,) = notices(BEGUN, [ended(HERE), ended({**HERE, "deterministic": True})])
+    assert "torch 2.15.0, deterministic True (1 trials)" in apart.message
     (forced,) = notices({**BEGUN, "forced": ["threads 2 -> 1"]}, [ended(HERE)])
     assert "threads 2 -> 1" in forced.message
     (invented,) = notices(BEGUN, [ended({"device": "mock"})])

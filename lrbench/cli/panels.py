@@ -116,6 +116,10 @@ RUN = {
         str, "--precision", default=_D.precision, help="fp32, tf32 or bf16."
     ),
     "threads": option(int, "--threads", help="CPU threads of a trial; all cores by default."),
+    "deterministic": flag(
+        "--deterministic/--no-deterministic",
+        help="The same bits each time on a CUDA device, slower; a CPU gives them anyway.",
+    ),
     "executor": option(
         str, "--executor", default="serial", complete=names(EXECUTORS),
         help=f"Where trials run: {', '.join(EXECUTORS.names())}.",

@@ -77,8 +77,24 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def describe(device: torch.device, threads: int) -> dict[str, Any]:
-    """Device kind and name, threads and versions: what the bits of a result depend on."""
+def make_deterministic(device: torch.device) -> None:
+    """For the rest of the process: on CUDA nothing but kernels that give the same bits each time,
+    an error where there is none, and no trying out of algorithms. On a CPU with as many threads
+    torch's kernels do so by themselves, and nothing is switched."""
+    import torch
+
+    if device.type != "cuda":
+        return
+    # read when cuBLAS is first used, and by the processes that this one starts
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+def describe(device: torch.device, threads: int, *, deterministic: bool = False) -> dict[str, Any]:
+    """Device kind and name, threads, versions and `--deterministic`: what the bits of a result
+    depend on."""
     import torch
     import torchvision
 
@@ -91,4 +107,5 @@ def describe(device: torch.device, threads: int) -> dict[str, Any]:
         "torchvision": torchvision.__version__,
         "python": platform.python_version(),
         "platform": platform.system().lower(),
+        "deterministic": deterministic,
     }

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench import __version__
 from lrbench.engine.clock import ramp
-from lrbench.engine.device import default_threads, describe, open_device, set_threads
+from lrbench.engine.device import (
+    default_threads,
+    describe,
+    make_deterministic,
+    open_device,
+    set_threads,
+)
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.engine.precision import apply_precision
 from lrbench.engine.train import steps
@@ -31,6 +37,7 @@ class Host:
     """Where and how to run, and where the data lies; none of it changes what a trial means.
 
     `threads` are those of one trial; None shares the cores among `jobs` trials at a time.
+    `deterministic` asks a CUDA device for the same bits each time.
     """
 
     device: str = "auto"
@@ -43,6 +50,7 @@ class Host:
     max_failures: int | None = None
     retry_failed: bool = False
     force: bool = False
+    deterministic: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,8 @@ class Workbench:
         """Raises MachineError where there is no such device."""
         found = open_device(self.host.device)
         set_threads(self.threads)
+        if self.host.deterministic:
+            make_deterministic(found)
         apply_precision(found, self.recipe.precision)
         return found
 
@@ -105,7 +115,7 @@ class Workbench:
 
     @cached_property
     def machine(self) -> dict[str, Any]:
-        return describe(self.device, self.threads)
+        return describe(self.device, self.threads, deterministic=self.host.deterministic)
 
     def facts(self) -> dict[str, Any]:
         """For the manifest: versions, device, threads, and the data that was really read."""

@@ -12,7 +12,7 @@ RECIPE = (
     "accumulate", "clip_norm", "clip_value", "no_decay_norms", "label_smoothing", "init_from",
 )  # fmt: skip
 TRAINING = ("early_stop", "ema", "tta")  # what shows at an epoch's end: not in a range test
-HOST = ("device", "threads", "data_dir", "download")
+HOST = ("device", "threads", "data_dir", "download", "deterministic")
 TRIALS = (
     "record_steps", "executor", "jobs", "trial_timeout", "max_failures", "retry_failed", "force",
 )  # fmt: skip
