@@ -21,7 +21,7 @@ def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
         MachineError: the file of weights cannot be read.
     """
     found: dict[str, str] = {}
-    for name in _own_names(recipe, schedules):
+    for name in own_names(recipe, schedules):
         found |= plugins.sources(name)
     weights = Path(recipe.weights)
     if recipe.weights and weights.is_file():
@@ -32,7 +32,8 @@ def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
     return found
 
 
-def _own_names(recipe: Recipe, schedules: Iterable[str]) -> Iterator[str]:
+def own_names(recipe: Recipe, schedules: Iterable[str] = ()) -> Iterator[str]:
+    """The parts of an experiment that are the user's, as `module:name`."""
     parts = (recipe.task, recipe.dataset, recipe.model, recipe.optimizer, recipe.loss)
     groups = (word for group in recipe.groups for word in _group_schedules(group))
     for spec in (*schedules, *groups):

@@ -121,7 +121,7 @@ def test_no_changed_byte_of_a_manifest_is_believed(tmp_path: Path, bit: int) -> 
         )
         if b'"seal"' not in run.manifest_path.read_bytes():
             continue  # as those of runs before there was one
-        with pytest.raises(MachineError, match="not the manifest|changed or damaged"):
+        with pytest.raises(MachineError, match=r"not the manifest|changed or damaged"):
             run.manifest()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,10 +14,10 @@ from lrbench.cli.common import command_line, reading, run_path, stdout
 from lrbench.errors import NoLearningRate, UsageError
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec, differences
-from lrbench.material import code_of, refuse_changes
+from lrbench.material import code_of, own_names, refuse_changes
 from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, to_toml
 from lrbench.pipeline import OVERHEAD
-from lrbench.plugins import printing_apart
+from lrbench.plugins import blamed, printing_apart
 from lrbench.store import RunDir
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def _refuse_another(spec: FindSpec, found: Mapping[str, Any], run: RunDir) -> No
 def _swept(spec: FindSpec, bench: Workbench, *, quiet: bool) -> FindResult:
     from lrbench.report.find_live import find_bar
 
-    with find_bar(quiet=quiet) as show:
+    own = ", ".join(own_names(spec.recipe))
+    with find_bar(quiet=quiet) as show, blamed(own, "training with") if own else nullcontext():
         for event in bench.find(spec):
             show(event)
     result: FindResult = event

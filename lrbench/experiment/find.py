@@ -43,7 +43,7 @@ class FindSpec(Frozen):
     )
     verify: bool | None = None
     verify_steps: Annotated[int, Field(ge=8)] = 64
-    verify_seeds: Annotated[int, Field(ge=1)] = 2
+    verify_seeds: Annotated[int, Field(ge=1)] = 3
     max_stable: bool | None = None
     val_loss: bool = False
     sweep_group: str | None = None

@@ -32,6 +32,13 @@ def takes(name: str, parameter: str) -> bool:
     return parameter in parameters
 
 
+def needs_closure(optimizer: Optimizer) -> bool:
+    """Whether a step must be given a function that computes the loss again, as LBFGS's must: its
+    steps are searches of their own, with several losses each."""
+    parameter = inspect.signature(optimizer.step).parameters.get("closure")
+    return parameter is not None and parameter.default is inspect.Parameter.empty
+
+
 def make_own(
     name: str, groups: list[dict[str, Any]], lr: float, settings: dict[str, Any]
 ) -> Optimizer:
@@ -65,4 +72,6 @@ def make_own(
             f"{OPTION} {name}: it made a {type(found).__name__}, not a torch Optimizer of the "
             f"{len(groups)} parameter groups that it was given"
         )
+    if needs_closure(found):
+        raise UsageError(f"{OPTION} {name}: its steps need a closure, which is not supported")
     return found

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from lrbench.engine.method import Method
 from lrbench.errors import UsageError
 from lrbench.experiment import FindSpec, Recipe
+from lrbench.optimizers.own import needs_closure
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import GroupLrs, ratio_of
 from lrbench.rangetest.probe import Prober
@@ -213,7 +214,7 @@ class Borrowing:
         optimizer = self.optimizer
         lrs = [float(group["lr"]) for group in optimizer.param_groups]
         group_lrs = ratio_of(lrs, sweep_group)
-        _check_parameters(self.model, optimizer)
+        _check_optimizer(self.model, optimizer)
         own_loss = [self.loss_fn] if isinstance(self.loss_fn, torch.nn.Module) else []
         state = optimizer.state
 
@@ -232,7 +233,11 @@ class Borrowing:
             yield Setup(task, make_optimizer, Method.of(recipe))
 
 
-def _check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
+def _check_optimizer(model: nn.Module, optimizer: Optimizer) -> None:
+    if needs_closure(optimizer):
+        raise UsageError(
+            f"optimizer: steps of {type(optimizer).__name__} need a closure, which is not supported"
+        )
     own = {id(parameter) for parameter in model.parameters()}
     stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not own & stepped:

@@ -30,7 +30,7 @@ LEARNT = 0.1  # the part of the best fall so far that a training must reach to c
 class Probe:
     """One constant-LR training: its mean loss over the last quarter of the steps (None when it
     diverged), how far that lies below the loss of the untouched weights on those batches, and the
-    mean over that quarter of the judge's loss."""
+    mean and the standard deviation over that quarter of the judge's loss."""
 
     lr: float
     seed: int
@@ -38,14 +38,23 @@ class Probe:
     loss: float | None
     fall: float | None
     judged: float | None = None
+    judged_sd: float | None = None
 
 
 @dataclass(frozen=True)
 class Course:
-    """The losses of a training, shape (steps done,), and what the judge said on its way."""
+    """The losses of a training, shape (steps done,), and what the judge said near its end."""
 
     losses: Floats
-    judged: float | None
+    judgements: tuple[float, ...]
+
+    @property
+    def judged(self) -> float | None:
+        return float(np.mean(self.judgements)) if self.judgements else None
+
+    @property
+    def judged_sd(self) -> float | None:
+        return float(np.std(self.judgements)) if self.judgements else None
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,8 @@ class Prober:
         if not math.isfinite(seen[-1]) or seen[-1] > hopeless or _grows(seen, first):
             return Probe(lr, seed, len(seen), None, None)
         final = _mean_end(seen)
-        return Probe(lr, seed, self.steps, final, _mean_end(first) - final, course.judged)
+        fall = _mean_end(first) - final
+        return Probe(lr, seed, self.steps, final, fall, course.judged, course.judged_sd)
 
     def start(self, seed: int) -> float:
         """The loss of the untouched weights, as a probe's is judged."""
@@ -100,8 +110,7 @@ def train(
         seen.append(loss)
         if not math.isfinite(loss) or loss > limit:
             break
-    judged = float(np.mean(list(read(judgements)))) if judgements else None
-    return Course(np.array(seen), judged)
+    return Course(np.array(seen), tuple(read(judgements)))
 
 
 def _mean_end(curve: Floats) -> float:

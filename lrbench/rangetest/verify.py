@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from lrbench.rangetest.probe import Probe, Prober
 STEP = math.sqrt(10)
 TOLERANCE = 0.02  # of (start - best)
 FARTHEST = 6  # steps from the suggestion
+FIRST = (0.0, -1.0, -2.0, 1.0)  # steps from it that are tried in any case
+CAUTION = 0.5  # standard deviations that a loss counts for more than its mean
 BOWL = 0.1  # of (start - best): losses above that are cut, since no parabola is a cliff
 
 
@@ -23,8 +25,9 @@ class Verification:
 
     `lr` is the suggestion where its loss is within 2 % of (start - best) of the best, else the
     lowest point of a parabola through the best training and those around it. `losses` holds
-    the mean loss over the seeds for each learning rate (None where one diverged); `data` whether
-    it is that of validation or of training data.
+    the loss for each learning rate (None where a seed diverged): the mean over the seeds and the
+    last steps, and half a standard deviation over both, since a learning rate that ends well by
+    luck will not end well again. `data` tells whether it is that of validation or of training data.
     """
 
     lr: float
@@ -47,8 +50,9 @@ class Verification:
 
 
 def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, None, Verification]:
-    """Train at `lr` and at half decades around it, farther where the best lies at an end, and
-    at quarter decades beside the best. Yields each probe as it is made.
+    """Train at `lr` and at half decades around it, two of them below, since the loss may have a
+    second valley at large learning rates; farther where the best lies at an end; and at quarter
+    decades beside the best. Yields each probe as it is made.
 
     Args:
         lr: the suggestion of a sweep.
@@ -63,7 +67,7 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
             probes[offset].append(probe)
             yield probe
 
-    for offset in (0.0, -1.0, 1.0):
+    for offset in FIRST:
         yield from train(offset)
     while (edge := _open_end(probes)) is not None:
         yield from train(edge)
@@ -72,17 +76,17 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
         yield from train(offset)
 
     start = float(np.mean([prober.start(seed) for seed in seeds]))
-    means = {offset: _mean(probes[offset]) for offset in sorted(probes)}
-    lowest = min(means.values())
-    confirmed = means[0.0] - lowest <= TOLERANCE * (start - lowest)
+    judged = {offset: cautious(probes[offset]) for offset in sorted(probes)}
+    lowest = min(judged.values())
+    confirmed = judged[0.0] - lowest <= TOLERANCE * (start - lowest)
     roof = lowest + BOWL * (start - lowest)
-    bowl = {offset: min(loss, roof) for offset, loss in means.items()}
+    bowl = {offset: min(loss, roof) for offset, loss in judged.items()}
     offset = 0.0 if confirmed else parabola_minimum(bowl)
     return Verification(
         lr=lr * STEP**offset,
         confirmed=confirmed,
         start=start,
-        losses=tuple((lr * STEP**k, v if math.isfinite(v) else None) for k, v in means.items()),
+        losses=tuple((lr * STEP**k, v if math.isfinite(v) else None) for k, v in judged.items()),
         probes=tuple(probe for offset in sorted(probes) for probe in probes[offset]),
         data="validation" if prober.judge is not None and prober.judge.held_out else "training",
     )
@@ -100,12 +104,17 @@ def _open_end(probes: dict[float, list[Probe]]) -> float | None:
 
 def _best(probes: dict[float, list[Probe]]) -> float:
     """The offset of the lowest loss; the smallest where all diverged."""
-    return min(sorted(probes), key=lambda offset: _mean(probes[offset]))
+    return min(sorted(probes), key=lambda offset: cautious(probes[offset]))
 
 
-def _mean(probes: Iterable[Probe]) -> float:
-    """The mean loss as it was judged; infinite where a seed diverged."""
-    return float(np.mean([_loss(probe) for probe in probes]))
+def cautious(probes: Sequence[Probe]) -> float:
+    """The mean loss and half a standard deviation, over the seeds and over the last steps of each;
+    infinite where a seed diverged."""
+    losses = [_loss(probe) for probe in probes]
+    if not all(map(math.isfinite, losses)):
+        return math.inf
+    within = np.mean([(probe.judged_sd or 0.0) ** 2 for probe in probes])
+    return float(np.mean(losses) + CAUTION * math.sqrt(np.var(losses) + within))
 
 
 def _loss(probe: Probe) -> float:

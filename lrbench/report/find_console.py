@@ -151,7 +151,7 @@ def trainings(result: FindResult) -> Table:
     best = min((loss for _, loss in losses if loss is not None), default=None)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("constant lr", justify="right")
-    table.add_column(f"loss after {result.verification['steps']} steps", justify="right")
+    table.add_column(f"loss + ½ sd after {result.verification['steps']} steps", justify="right")
     for lr, loss in losses:
         style = "bold green" if loss is not None and loss == best else ""
         table.add_row(f"{lr:.3g}", "diverged" if loss is None else f"{loss:.4f}", style=style)

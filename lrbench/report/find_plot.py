@@ -32,6 +32,11 @@ def save_find_plot(result: FindResult, path: Path) -> Path:
     return save(fig, path)
 
 
+def loss_name(result: FindResult) -> str:
+    """Which loss the curve is of."""
+    return "validation loss" if result.settings.get("val_loss") else "training loss"
+
+
 def draw(result: FindResult, ax: Axes | None = None) -> Axes:
     """Draw the result on axes, pyplot's new ones where none are given."""
     if ax is None:
@@ -44,7 +49,7 @@ def draw(result: FindResult, ax: Axes | None = None) -> Axes:
     _answers(ax, result)
     _probes(ax, result)
     ax.set_xlabel("learning rate")
-    ax.set_ylabel("validation loss" if result.settings.get("val_loss") else "training loss")
+    ax.set_ylabel(loss_name(result))
     ax.set_title(_title(result), **TITLE)
     if len(ax.get_legend_handles_labels()[0]):
         below = (0.5, -0.13)
@@ -98,7 +103,7 @@ def _upright(ax: Axes, lr: float, colour: str, dash: str, name: str) -> None:
 
 
 def _probes(ax: Axes, result: FindResult) -> None:
-    """The mean losses of the short trainings at constant learning rates; a cross at the upper
+    """The losses of the short trainings at constant learning rates; a cross at the upper
     edge is one that diverged."""
     if result.verification is None:
         return
@@ -106,7 +111,7 @@ def _probes(ax: Axes, result: FindResult) -> None:
     lrs = [lr for lr, loss in pairs if loss is not None]
     losses = [loss for _, loss in pairs if loss is not None]
     data = result.verification.get("data", "training")
-    label = f"{data} loss after {result.verification['steps']} steps at one LR"
+    label = f"{data} loss + ½ sd after {result.verification['steps']} steps at one LR"
     ax.plot(lrs, losses, "D-", color=PROBE, markersize=5, linewidth=1, label=label)
     lost = [lr for lr, loss in pairs if loss is None]
     if lost:

@@ -12,6 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from lrbench.__main__ import run
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 SMALL = ["-s", "cosine", "-s", "constant", "--epochs", "1", "--seeds", "2", "--device", "cpu"]
 
@@ -96,6 +98,22 @@ def test_everything_of_ones_own_at_once_and_a_change_of_it_refused(folder: Path)
     )
     assert len(pd.read_csv(folder / "run" / "trials.csv")) == trials
     assert lrbench("report", "run", cwd=folder).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "words"),
+    [
+        ("SparseAdam", "training with torch.optim:SparseAdam: RuntimeError: SparseAdam does not"),
+        ("LBFGS", "--optimizer torch.optim:LBFGS: its steps need a closure"),
+    ],
+)
+def test_an_optimizer_that_cannot_train_is_one_line_of_find(
+    optimizer: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["find", "--dataset", "synthetic", "--model", "mlp", "--quiet"]
+    argv += ["--optimizer", f"torch.optim:{optimizer}", "--out", str(tmp_path / "run")]
+    assert run(argv) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_find_and_check_take_them_too(folder: Path) -> None:

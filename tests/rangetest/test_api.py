@@ -304,6 +304,12 @@ def test_a_strangers_optimizer_is_refused() -> None:
         find(Net(), nn.CrossEntropyLoss(), loader(), optimizer)
 
 
+def test_an_optimizer_that_asks_for_losses_itself_is_refused() -> None:
+    model = Net()
+    with pytest.raises(UsageError, match="steps of LBFGS need a closure"):
+        find(model, nn.CrossEntropyLoss(), loader(), torch.optim.LBFGS(model.parameters()))
+
+
 def test_a_ratio_to_nothing_is_refused() -> None:
     model = Net()
     groups = [

@@ -102,7 +102,15 @@ def test_the_result_comes_back_from_json() -> None:
 def test_every_training_is_kept() -> None:
     progress, result = run(PLAIN, noisy_line())
     assert len(result.trainings) == sum(event.stage != "sweep" for event in progress)
-    assert set(result.trainings[0]) == {"lr", "seed", "steps", "loss", "fall", "judged"}
+    assert set(result.trainings[0]) == {
+        "lr",
+        "seed",
+        "steps",
+        "loss",
+        "fall",
+        "judged",
+        "judged_sd",
+    }
 
 
 def test_a_result_of_before_there_were_tables_of_batch_sizes_is_read() -> None:

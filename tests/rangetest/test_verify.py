@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lrbench.rangetest.judge import Judge
-from lrbench.rangetest.probe import Prober
-from lrbench.rangetest.verify import Verification, parabola_minimum, verify
+from lrbench.rangetest.probe import Probe, Prober
+from lrbench.rangetest.verify import Verification, cautious, parabola_minimum, verify
 from tests.rangetest.problems import Quadratic, Task, sgd
 
 
@@ -14,7 +18,7 @@ def verified(lr: float, **changes: Any) -> Verification:
     return searched(Prober.of(sgd(Task(lambda: Quadratic([1.0, 0.3]), **changes)), 12), lr)
 
 
-def searched(prober: Prober, lr: float) -> Verification:
+def searched(prober: Any, lr: float) -> Verification:
     search = verify(prober, lr, (0, 1))
     while True:
         try:
@@ -61,6 +65,44 @@ def test_trainings_are_judged_by_validation_data_where_there_is_any() -> None:
     assert judged.data == "validation"
     assert pytest.approx((1 - judged.lr) ** 11.5, abs=0.1) == 0.6  # of 12, the last few count
     assert judged.start == pytest.approx(0.16)
+
+
+@dataclass(frozen=True)
+class Told:
+    """In place of trainings: what they would say, by the half decades from 1."""
+
+    judged: Callable[[float], tuple[float, float]]
+    judge: None = None
+
+    def __call__(self, lr: float, seed: int) -> Probe:
+        mean, sd = self.judged(2 * math.log10(lr))
+        return Probe(lr, seed, 64, mean, 1.0, mean, sd)
+
+    def start(self, seed: int) -> float:
+        return 2.0
+
+
+def test_a_second_valley_at_large_learning_rates_is_no_trap() -> None:
+    def two_valleys(x: float) -> tuple[float, float]:
+        return min((x + 2) ** 2, 0.8 + x**2), 0.0
+
+    assert searched(Told(two_valleys), 1.0).lr == pytest.approx(0.1, rel=0.1)
+
+
+def test_what_ends_well_only_by_luck_is_not_the_answer() -> None:
+    def uncertain(x: float) -> tuple[float, float]:
+        return 0.3 + 0.1 * abs(x + 1), 2.0 if x > -0.9 else 0.01
+
+    found = searched(Told(uncertain), 1.0)
+    assert not found.confirmed and 0.1 < found.lr < 0.4
+
+
+def test_a_cautious_loss_is_the_mean_and_half_a_deviation_over_all_judgements() -> None:
+    seen = [np.array([1.0, 2.0, 4.0, 3.0]), np.array([0.5, 0.7, 0.9, 8.0])]
+    probes = [Probe(0.1, 0, 64, 9.0, 1.0, float(np.mean(x)), float(np.std(x))) for x in seen]
+    together = np.concatenate(seen)
+    assert cautious(probes) == pytest.approx(np.mean(together) + 0.5 * np.std(together))
+    assert cautious([*probes, Probe(0.1, 2, 9, None, None)]) == math.inf
 
 
 def test_diverged_trainings_have_no_loss() -> None:

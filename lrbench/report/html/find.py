@@ -13,7 +13,7 @@ from lrbench.report.find_console import (
     number,
     written,
 )
-from lrbench.report.find_plot import draw
+from lrbench.report.find_plot import draw, loss_name
 from lrbench.report.html.page import facts, machine_facts, render
 from lrbench.report.html.ranking import Cell
 from lrbench.report.html.svg import THEME, Spot, inline
@@ -74,7 +74,7 @@ def _chart(result: FindResult) -> tuple[Markup, list[dict[str, Any]]]:
     if drawn is not None:
         drawn.remove()
     legend = _name_parts(axes)
-    about = "training loss against the learning rate"
+    about = f"{loss_name(result)} against the learning rate"
     return inline(fig, "sweep", about, _spots(axes, result)), legend
 
 
