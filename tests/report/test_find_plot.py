@@ -24,7 +24,7 @@ def test_it_shows_what_was_found() -> None:
     assert f"lr {result.lr:.2g}, grade ok" in title and "mnist5k · lenet · sgd" in title
     for word in ("3 seeds", "10–90 %", "loss falls", "sweep alone", "answer", "largest stable"):
         assert any(word in label for label in labels), word
-    assert "diverged" in labels and "validation loss after 64 steps at one LR" in labels
+    assert "diverged" in labels and "validation loss + ½ sd after 64 steps at one LR" in labels
 
 
 def test_the_lines_stand_where_the_answers_are() -> None:
