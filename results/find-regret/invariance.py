@@ -12,12 +12,7 @@ import sys
 from typing import Any
 
 import torch
-from measure import FIRST_SEED, STEPS, say, setup_of
-
-from lrbench.experiment import FindSpec
-from lrbench.rangetest.find import range_test
-from lrbench.rangetest.result import FindResult
-from lrbench.rangetest.sweep import Setup
+from measure import find, say, setup_of
 
 CHANGES: dict[str, dict[str, Any]] = {
     "400 points": {"points": 400},
@@ -25,14 +20,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     "half the window": {"window": 0.5},
     "twice the window": {"window": 2.0},
 }
-
-
-def find(setup: Setup, number: int, **changes: Any) -> FindResult:
-    seeds = tuple(FIRST_SEED + 3 * number + i for i in range(3))
-    spec = FindSpec(seeds=seeds, verify=True, max_stable=False, verify_steps=STEPS, **changes)
-    *_, result = range_test(spec, setup, {})
-    assert isinstance(result, FindResult)
-    return result
 
 
 def decades(new: float | None, old: float | None) -> str:
@@ -50,8 +37,9 @@ def main() -> None:
         for change, fields in CHANGES.items():
             found = [find(setup, number, **fields) for number in range(sets)]
             pairs = list(zip(found, plain, strict=True))
-            swept = "".join(f"{decades(a.lr_sweep, b.lr_sweep):>6} " for a, b in pairs)
-            say(f"  {change:<16}{swept}  " + "".join(f"{decades(a.lr, b.lr):>6} " for a, b in pairs))
+            swept = "".join(f"{decades(a.lr_sweep, b.lr_sweep):>7}" for a, b in pairs)
+            answered = "".join(f"{decades(a.lr, b.lr):>7}" for a, b in pairs)
+            say(f"  {change:<16}{swept}  {answered}")
 
 
 if __name__ == "__main__":

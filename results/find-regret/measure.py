@@ -126,9 +126,9 @@ def held_out(setup: Setup, lr: float, seed: int) -> float:
     return setup.task.evaluate(model, "test")["loss"]
 
 
-def find(setup: Setup, number: int) -> FindResult:
+def find(setup: Setup, number: int, **changes: Any) -> FindResult:
     seeds = tuple(FIRST_SEED + 3 * number + i for i in range(3))
-    spec = FindSpec(seeds=seeds, verify=True, max_stable=False, verify_steps=STEPS)
+    spec = FindSpec(seeds=seeds, verify=True, max_stable=False, verify_steps=STEPS, **changes)
     *_, result = range_test(spec, setup, {})
     assert isinstance(result, FindResult)
     return result
