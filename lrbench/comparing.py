@@ -212,6 +212,7 @@ def _named(options: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: an option that there is not.
     """
     from lrbench.options import COMPARE, HOST, RECIPE, TRAINING, TRIALS
+    from lrbench.options.values import flat
 
     known = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
     for name in options:
@@ -221,9 +222,7 @@ def _named(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("task", *OBJECTS):
         if name in named and not isinstance(named[name], str):
             named[name] = _name_of(name, named[name])
-    if isinstance(named.get("opt"), Mapping):
-        named["opt"] = [f"{key}={_setting(value)}" for key, value in named["opt"].items()]
-    return named
+    return {name: flat(name, value) for name, value in named.items()}
 
 
 def _name_of(option: str, thing: Any) -> str:
@@ -240,12 +239,6 @@ def _name_of(option: str, thing: Any) -> str:
 
     dataset.__qualname__ = "dataset"
     return plugins.name_of(dataset)
-
-
-def _setting(value: Any) -> str:
-    if isinstance(value, (tuple, list)):
-        return ",".join(str(part) for part in value)
-    return str(value)
 
 
 def _loaders_task(

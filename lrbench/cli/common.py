@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import Notice
 from lrbench.experiment import Recipe
+from lrbench.options import REPEATABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +37,8 @@ def command_line(command: str, options: Mapping[str, Any], out: Path) -> str:
         if isinstance(value, bool):
             words.append(option if value else "--no-" + option[2:])
             continue
-        for item in value if isinstance(value, (list, tuple)) else [value]:
+        items = list(value) if isinstance(value, (list, tuple)) else [value]
+        for item in items if name in REPEATABLE else [",".join(map(str, items))]:
             words += [option, str(item)]
     return shlex.join([*words, "--out", str(out)])
 

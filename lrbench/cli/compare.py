@@ -23,7 +23,7 @@ from lrbench.options import (
     executor_of,
     host_of,
     merged,
-    to_toml,
+    resolved_toml,
 )
 from lrbench.pipeline import resolve, sized, steps_by_batch_size
 
@@ -62,7 +62,7 @@ def compare(
     """
     options = merged(given, config, ALLOWED)
     if print_config:
-        typer.echo(to_toml(options), nl=False)
+        typer.echo(resolved_toml(compare_spec(options), options), nl=False)
         return
     check_conditions(fail_below, fail_if_worse_than)
     exports = Exports(export_markdown, export_csv, export_json, tensorboard)

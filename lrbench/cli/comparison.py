@@ -17,7 +17,7 @@ from lrbench.cli.common import command_line, notify, run_path, stdout
 from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.experiment import CompareSpec
-from lrbench.options import ONCE, compare_spec
+from lrbench.options import ONCE, compare_options, compare_spec, resolved_toml
 from lrbench.pipeline import (
     Trained,
     estimate_s,
@@ -164,19 +164,21 @@ def carry_out(
 
 
 def asked(spec: CompareSpec, run: RunDir, options: Mapping[str, Any]) -> dict[str, Any]:
-    """For the manifest: the options of the whole run, and the command that repeats it."""
+    """For the manifest: the options of the whole run, the command that repeats it, and all
+    options with their defaults, at the size that a time budget gave it."""
     kept = {name: _plain(value) for name, value in options.items() if name not in ONCE}
-    whole = kept | _grown(spec)
-    return {"options": whole, "command_line": command_line("compare", whole, run.path)}
+    found = compare_options(spec)
+    several = ("batch_size",) if spec.batch_sizes else ()
+    whole = kept | {name: found[name] for name in (*GROWING, *several) if found.get(name)}
+    return {
+        "options": whole,
+        "command_line": command_line("compare", whole, run.path),
+        "toml": resolved_toml(spec.model_copy(update={"time_budget_s": None}), kept),
+    }
 
 
-def _grown(spec: CompareSpec) -> dict[str, Any]:
-    """The options that may have grown since the run was begun, as they stand for all of it."""
-    lrs = "auto" if spec.auto else ",".join(repr(lr) for lr in spec.lrs)
-    sizes = {"seeds": spec.seeds, "tuning_seeds": spec.tuning_seeds}
-    found = {"schedule": list(spec.schedules), "lr": lrs, **sizes}
-    several = {"budgets": spec.budgets, "contender": [c.optimizer for c in spec.contenders]}
-    return found | {name: list(value) for name, value in several.items() if value}
+# May have grown since the run was begun.
+GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "budgets", "contender")
 
 
 def _ended(event: Any) -> bool:

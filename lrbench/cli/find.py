@@ -15,7 +15,7 @@ from lrbench.errors import NoLearningRate, UsageError
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec, differences
 from lrbench.material import code_of, own_names, refuse_changes
-from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, to_toml
+from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, resolved_toml
 from lrbench.pipeline import OVERHEAD
 from lrbench.plugins import blamed, printing_apart
 from lrbench.store import RunDir
@@ -47,7 +47,7 @@ def find(
     """
     options = merged(given, config, ALLOWED)
     if print_config:
-        typer.echo(to_toml(options), nl=False)
+        typer.echo(resolved_toml(find_spec(options), options), nl=False)
         return
     spec, host = find_spec(options), host_of(options)
     run = RunDir(run_path("find", spec.recipe, spec.id, out))
@@ -157,6 +157,7 @@ def find_manifest(
         "fingerprint": spec.id,
         "options": dict(options),
         "command_line": command_line("find", options, run.path),
+        "toml": resolved_toml(spec, options),
         **bench.facts(),
     }
 

@@ -176,6 +176,10 @@ COMPARISON = {
     "lr_points": option(
         int, "--lr-points", help="LRs tried per schedule with --lr auto: 5; 3 without --epochs."
     ),
+    "range_test": option(
+        str, "--range-test",
+        help="The range test of --lr auto: points=100,seeds=3,end_lr=10,... as of lrbench find.",
+    ),
     "lr_scaling": option(
         str, "--lr-scaling", default="none",
         help="Multiply the LRs of --lr by k (linear) or its root (sqrt): k = images in a step "

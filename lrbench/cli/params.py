@@ -123,7 +123,7 @@ Config = Annotated[
     ),
 ]
 PrintConfig = Annotated[
-    bool, _output("--print-config", panel="Run", help="Print the options as TOML, and stop.")
+    bool, _output("--print-config", panel="Run", help="Print all options as TOML, and stop.")
 ]
 DryRun = Annotated[
     bool, _output("--dry-run", panel="Run", help="Show the plan and its time, and stop.")

@@ -16,6 +16,7 @@ HOST = ("device", "threads", "data_dir", "download", "deterministic")
 TRIALS = (
     "record_steps", "executor", "jobs", "trial_timeout", "max_failures", "retry_failed", "force",
 )  # fmt: skip
+REPEATABLE = ("schedule", "group", "opt", "contender")
 ONCE = ("retry_failed", "force")  # meant for one call: a run does not remember them
 FIND = (
     "start_lr", "end_lr", "points", "mode", "step", "rule", "window", "seeds", "seed", "verify",
@@ -24,7 +25,7 @@ FIND = (
 COMPARE = (
     "schedule", "lr", "lr_points", "lr_factor", "tuner", "tuning_seeds", "epochs", "budgets",
     "seeds", "seed", "metric", "contender", "reference", "target_accuracy", "time_budget",
-    "lr_scaling", "base_batch_size",
+    "lr_scaling", "base_batch_size", "range_test",
 )  # fmt: skip
 BENCH = (
     "dataset", "model", "momentum", "weight_decay", "batch_size", "precision", "device", "threads",

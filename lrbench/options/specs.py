@@ -12,6 +12,7 @@ from lrbench.errors import UsageError
 from lrbench.experiment import SWEEP_SEED, CompareSpec, FindSpec, Frozen, Recipe
 from lrbench.options.batch import batch_sizes
 from lrbench.options.names import COMPARE, FIND, RECIPE, TRAINING, Options
+from lrbench.options.range_test import with_range_test
 from lrbench.options.values import (
     budgets_of,
     contenders,
@@ -196,8 +197,16 @@ def compare_spec(options: Options) -> CompareSpec:
     sizes = batch_sizes(options.get("batch_size", Recipe().batch_size), options)
     recipe = recipe_of({**options, "batch_size": sizes[0]})
     fields["batch_sizes"] = sizes if len(sizes) > 1 else ()
-    find = fields.get("find", FindSpec()).model_copy(update={"recipe": recipe})
+    find = _range_test(fields).model_copy(update={"recipe": recipe})
     return _valid(CompareSpec, {**fields, "recipe": recipe, "find": find})
+
+
+def _range_test(fields: dict[str, Any]) -> FindSpec:
+    """The range test behind the learning rates, as nothing else where they are named."""
+    find, text = fields.pop("find", FindSpec()), fields.pop("range_test", None)
+    if text is not None:
+        find = with_range_test(text, find)
+    return FindSpec() if fields["lrs"] else find
 
 
 def _reference(name: str, contenders: Sequence[str]) -> str:

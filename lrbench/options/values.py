@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,27 @@ def duration_s(text: Any, option: str = "time-budget") -> float:
     if seconds <= 0:
         raise UsageError(f"--{option} {text}: write it like 90s, 20m or 1h30m")
     return seconds
+
+
+SETTINGS: Mapping[str, Callable[[Iterable[str]], Any]] = {
+    "opt": list, "early_stop": ",".join, "range_test": ",".join,
+}  # fmt: skip
+
+
+def flat(name: str, value: Any) -> Any:
+    """An option's value as the command line knows it: a mapping of settings is their text.
+
+    >>> flat("early_stop", {"patience": 5}), flat("opt", {"betas": (0.9, 0.95)}), flat("lr", 0.1)
+    ('patience=5', ['betas=0.9,0.95'], 0.1)
+
+    Raises:
+        UsageError: a mapping, for an option that is none.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    if name not in SETTINGS:
+        raise UsageError(f"--{name.replace('_', '-')}: it is one value, not a table of settings")
+    return SETTINGS[name](f"{key}={','.join(map(str, listed(v)))}" for key, v in value.items())
 
 
 def listed(value: Any) -> list[Any]:

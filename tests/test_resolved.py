@@ -1,0 +1,272 @@
+"""A run's options as one TOML text, defaults included: read back, they plan the same trials."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lrbench.__main__ import run
+from lrbench.cli.comparison import asked
+from lrbench.errors import UsageError
+from lrbench.experiment import CompareSpec, FindSpec
+from lrbench.options import (
+    COMPARE,
+    FIND,
+    HOST,
+    RECIPE,
+    TRAINING,
+    TRIALS,
+    compare_spec,
+    find_spec,
+    merged,
+    resolved_toml,
+)
+from lrbench.plan import plan
+from lrbench.store import RunDir
+
+OF_COMPARE = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
+OF_FIND = (*RECIPE, *HOST, *FIND)
+OWN = {"task": "docs.examples.regression:Surface"}
+
+recipes = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": st.sampled_from(["mlp", "torchvision.models:resnet18", "torchvision:resnet18"]),
+        "batch_size": st.integers(1, 3000),
+        "precision": st.sampled_from(["fp32", "bf16"]),
+        "augment": st.sampled_from(["default", "none"]),
+        "val_fraction": st.floats(0.05, 0.15),
+        "group": st.lists(
+            st.sampled_from(["fc* lr=10x schedule=cosine(min=1%)", "*b weight_decay=0", "ä lr=1"]),
+            unique=True,
+        ),
+        "accumulate": st.integers(1, 4),
+        "clip_norm": st.floats(1e-6, 1e6),
+        "clip_value": st.floats(1e-6, 1e6),
+        "no_decay_norms": st.booleans(),
+        "weight_decay": st.floats(0, 1),
+        "label_smoothing": st.floats(0, 0.9),
+    },
+)  # fmt: skip
+steppers = st.sampled_from(
+    [
+        {},
+        {"momentum": 0.5, "nesterov": True},
+        {"optimizer": "adam", "opt": ["betas=0.9,0.95", "eps=1e-06"]},
+        {"optimizer": "adam", "momentum": 0.0},
+        {"optimizer": "torch.optim:Adamax", "weight_decay": 0.0},
+        {"optimizer": "rmsprop", "momentum": 0.3},
+    ]
+)
+lengths = st.sampled_from(
+    [
+        {},
+        {"epochs": 2},
+        {"epochs": 20, "budgets": "25%,100%"},
+        {"epochs": 5, "budgets": [2, 5]},
+        {"time_budget": "1h30m"},
+        {"range_test": "points=30,seeds=1,verify=false,rule=valley", "epochs": 3},
+        {"range_test": "points=30"},
+    ]
+)
+rates = st.sampled_from(
+    [
+        {},
+        {"lr": "0.1"},
+        {"lr": [1e-05, 0.30000000000000004], "lr_scaling": "sqrt", "base_batch_size": 64},
+        {"lr_points": 7, "lr_factor": 1.5, "tuner": "halving"},
+    ]
+)
+others = st.fixed_dictionaries(
+    {},
+    optional={
+        "schedule": st.lists(
+            st.sampled_from(
+                ["cosine", "step(30ep, gamma=0.1)", 'expr("1 - progress")', "warmup(5%) + linear"]
+            ),
+            min_size=1,
+        ),
+        "tuning_seeds": st.integers(1, 5),
+        "seeds": st.integers(1, 9),
+        "seed": st.integers(0, 99),
+        "metric": st.sampled_from(["val_loss", "test_balanced_accuracy"]),
+        "target_accuracy": st.floats(0.01, 0.99),
+        "ema": st.floats(0.01, 0.999),
+        "early_stop": st.sampled_from(["", "patience=3,min_delta=0.01"]),
+    },
+)
+sweeps = st.fixed_dictionaries(
+    {},
+    optional={
+        "start_lr": st.floats(1e-9, 1e-3),
+        "end_lr": st.floats(1.0, 1e3),
+        "points": st.integers(2, 1000),
+        "mode": st.sampled_from(["exp", "linear"]),
+        "step": st.sampled_from(["batch", "epoch"]),
+        "rule": st.sampled_from(["valley", "steepest"]),
+        "window": st.floats(0.1, 3),
+        "seeds": st.integers(1, 9),
+        "seed": st.integers(0, 99),
+        "verify": st.booleans(),
+        "max_stable": st.booleans(),
+        "val_loss": st.booleans(),
+        "batch_sizes": st.sampled_from(["32,128", [64]]),
+    },
+)
+
+
+def united(parts: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def read_back(spec: CompareSpec | FindSpec) -> dict[str, Any]:
+    return tomllib.loads(resolved_toml(spec, {}))
+
+
+def same(spec: CompareSpec) -> None:
+    options = read_back(spec)
+    assert compare_spec(options) == spec
+    assert resolved_toml(compare_spec(options), {}) == resolved_toml(spec, {})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(recipes, steppers, lengths, rates, others).map(united))
+def test_all_options_of_a_comparison_mean_it_again(options: dict[str, Any]) -> None:
+    if "time_budget" in options or options.get("lr"):
+        options.pop("budgets", None)
+    same(compare_spec(options))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(recipes, steppers, sweeps).map(united))
+def test_all_options_of_a_range_test_mean_it_again(options: dict[str, Any]) -> None:
+    spec = find_spec(options)
+    assert find_spec(read_back(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        OWN,
+        {**OWN, "optimizer": "adam", "batch_size": 7, "metric": "test_loss", "epochs": 3},
+        {"batch_size": "64,128", "epochs": 2},
+        {"batch_size": "128,64"},
+        {"loss": "torch.nn:CrossEntropyLoss", "dataset": "synthetic"},
+        {"dataset": "cifar10", "tta": "flip", "init_from": __file__},
+        {"reference": "warmup(5%)+cosine", "schedule": ["cosine()", "warmup(5%)+cosine"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_so_do_those_of_other_problems(options: dict[str, Any]) -> None:
+    same(compare_spec(options))
+
+
+def test_contenders_too() -> None:
+    pytest.importorskip("prodigyopt", reason="the extra 'contenders' is not installed")
+    same(compare_spec({"contender": ["prodigy", "schedulefree_sgd"], "reference": "prodigy"}))
+
+
+def test_a_run_that_was_given_its_size_is_repeated_at_it(tmp_path: Path) -> None:
+    spec = compare_spec({"time_budget": "5m"}).model_copy(update={"epochs": 7, "tuning_seeds": 1})
+    options = tomllib.loads(asked(spec, RunDir(tmp_path), {"time_budget": "5m"})["toml"])
+    again = compare_spec(options)
+    assert again == spec.model_copy(update={"time_budget_s": None})
+
+
+def test_a_run_that_grew_plans_the_same_trials(tmp_path: Path) -> None:
+    first = {"batch_size": "128", "lr": "0.1,0.2", "seeds": 2, "epochs": 2, "schedule": ["cosine"]}
+    spec = compare_spec(first | {"batch_size": "64,128", "seeds": 3, "schedule": ["linear"]})
+    grown = spec.grown_from(compare_spec(first))
+    about = asked(grown, RunDir(tmp_path), first)
+    again = compare_spec(tomllib.loads(about["toml"]))
+    steps = {64: 56, 128: 28}
+    trials = [{t.id for t in plan(each, {}, {}, steps).trials} for each in (grown, again)]
+    assert trials[0] == trials[1] and again.fingerprint == grown.fingerprint
+    assert about["options"]["batch_size"] == "128,64"
+
+
+def test_the_whole_way_by_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The quick default plan, whose range test is a shorter one, is named by its manifest alone."""
+    monkeypatch.chdir(tmp_path)
+
+    def planned(*argv: str) -> dict[str, Any]:
+        assert run([*argv, "--dry-run", "--json"]) == 0, capsys.readouterr().err
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return {key: found[key] for key in ("experiment", "run", "stages") if key in found}
+
+    for command in (["compare", "--clip-norm", "1"], ["compare", "--lr", "0.1"], ["find"]):
+        argv = [*command, "--model", "mlp", "--device", "cpu"]
+        capsys.readouterr()
+        assert run([*argv, "--print-config"]) == 0
+        Path("run.toml").write_text(capsys.readouterr().out)
+        content = {"command": command[0], "toml": Path("run.toml").read_text()}
+        Path("manifest.json").write_text(json.dumps(content))
+        whole = planned(*argv)
+        assert planned(command[0], "--config", "run.toml") == whole
+        assert planned(command[0], "--config", "manifest.json") == whole
+
+
+def test_a_manifest_says_it_and_the_command_line_wins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    argv = ["compare", "--dataset", "synthetic", "--model", "mlp", "--lr", "0.1", "-s", "cosine"]
+    assert run([*argv, "--epochs", "1", "--seeds", "1", "--out", str(out), "-q"]) == 0
+    manifest = RunDir(out).manifest()
+    assert manifest is not None
+    again = merged({}, out / "manifest.json", OF_COMPARE)
+    assert compare_spec(again) == CompareSpec.model_validate(manifest["experiment"])
+    assert tomllib.loads(manifest["toml"])["momentum"] == 0.9
+    other = compare_spec(merged({"optimizer": "adam"}, out / "manifest.json", OF_COMPARE))
+    assert (other.recipe.optimizer, other.recipe.dataset) == ("adam", "synthetic")
+    capsys.readouterr()
+    assert run(["find", "--config", str(out / "manifest.json")]) == 2
+    said = capsys.readouterr().err
+    assert "unknown key 'schedule'; it is of lrbench compare" in said
+
+
+def test_a_task_takes_the_place_of_what_a_file_says_by_default(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(resolved_toml(compare_spec({"lr": "0.1", "epochs": 3}), {}))
+    spec = compare_spec(merged(OWN, file, OF_COMPARE))
+    assert spec == compare_spec({**OWN, "lr": "0.1", "epochs": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("points", "'points' is not of the form key=value"),
+        ("point=3", "unknown key 'point'; did you mean points"),
+        ("points=1", "--range-test points=1: must be greater than or equal to 2"),
+        ("points=3,points=4", "points is given twice"),
+        ("seeds=0", "--range-test seeds 0"),
+        ("start_lr=1,end_lr=0.1", "start_lr=1 must lie below end_lr=0.1"),
+        ("rule=steep", "--range-test rule=steep: must be"),
+    ],
+)
+def test_a_range_test_that_cannot_be_meant_is_one_line(text: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compare_spec({"range_test": text})
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_tables_of_settings_are_their_text(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('optimizer = "adam"\n[opt]\nbetas = [0.9, 0.95]\n[early-stop]\npatience = 3\n')
+    options = merged({}, file, OF_COMPARE)
+    assert options["opt"] == ["betas=0.9,0.95"] and options["early_stop"] == "patience=3"
+    for text in ("[lr]\na = 1", "[compare]\nlr = 1"):
+        file.write_text(text)
+        with pytest.raises(UsageError):
+            merged({}, file, OF_COMPARE)
+    file.write_text("batch-size = 3\nbatch_size = 4")
+    with pytest.raises(UsageError, match="twice, with - and with _"):
+        merged({}, file, OF_COMPARE)
