@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lrbench.errors import MachineError
@@ -29,7 +29,18 @@ def replace_file(path: Path, content: bytes) -> Path:
             os.replace(scratch, path)
         finally:
             scratch.unlink(missing_ok=True)
+    sync_folder(path.parent)
     return path
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk, so that a new file is found after a power cut."""
+    with suppress(OSError):  # not every file system can
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def is_scratch(path: Path) -> bool:

@@ -7,15 +7,17 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from lrbench.errors import MachineError
 from lrbench.experiment import TrialSpec, digest
-from lrbench.files import is_scratch, readable_faults, replace_file
+from lrbench.files import is_scratch, readable_faults, replace_file, sync_folder
 from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd
 
 SCHEMA_VERSION = 1
@@ -141,7 +143,7 @@ class RunDir:
     def begin(self, trial: TrialSpec) -> None:
         """Start the journal of a trial anew."""
         spec = trial.model_dump(mode="json")
-        self._write(trial.id, [{"kind": "trial", "spec": spec}], os.O_TRUNC)
+        self._begin(trial.id, {"kind": "trial", "spec": spec})
 
     def rewind(self, trial: TrialSpec, epochs: int) -> bool:
         """Cut the journal of a trial back to its first epochs; False where it has fewer."""
@@ -178,24 +180,26 @@ class RunDir:
                 path.unlink(missing_ok=True)
 
     def append(self, trial: str, records: Iterable[Record]) -> None:
-        """Add records to the trial's journal; they are on the disk when this returns."""
-        self._write(trial, map(row_of, records), os.O_APPEND)
+        """Add records to the trial's journal; they are on the disk when this returns.
+
+        Raises:
+            MachineError: the disk is full, or somebody has deleted the journal.
+        """
+        path = self.journal_path(trial)
+        with readable_faults(path):
+            _write(path, map(row_of, records), os.O_APPEND)
 
     def save_find(self, key: str, result: Mapping[str, Any]) -> None:
         """Keep the answer of a range test."""
-        self._write(key, [{"kind": "find", "result": result}], os.O_TRUNC)
+        self._begin(key, {"kind": "find", "result": result})
 
-    def _write(self, trial: str, rows: Iterable[Mapping[str, Any]], flag: int) -> None:
-        text = "".join(_sealed(row) for row in rows)
-        path = self.journal_path(trial)
+    def _begin(self, name: str, row: Mapping[str, Any]) -> None:
+        path = self.journal_path(name)
         with readable_faults(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o644)
-            try:
-                _write_all(descriptor, text.encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _write(path, [row], os.O_CREAT | os.O_TRUNC)
+        for folder in (path.parent, path.parent.parent):
+            sync_folder(folder)
 
     def known(self) -> Known:
         """Read every journal. A torn last line is left out: it was never acknowledged.
@@ -208,7 +212,7 @@ class RunDir:
         for path in sorted(self.path.glob("trials/*/journal.jsonl")):
             rows = _read_journal(path)
             if rows and rows[0].get("kind") == "find":
-                finds[path.parent.name] = rows[0]["result"]
+                finds[path.parent.name] = rows[0].get("result", {})
             elif rows:
                 histories[path.parent.name] = _history(path, rows)
         return Known(histories, finds)
@@ -223,11 +227,19 @@ def record_of(row: Mapping[str, Any]) -> Record:
     """The record that a row was made from.
 
     Raises:
-        KeyError, TypeError: it is no row of a record.
+        KeyError, TypeError, ValueError: it is no row of a record.
     """
     content = dict(row)
-    record: Record = _KINDS[content.pop("kind")](**content)
+    kind = _KINDS[content.pop("kind")]
+    if unknown := content.keys() - {field.name for field in fields(kind)}:
+        raise ValueError(f"nobody knows {', '.join(unknown)}")
+    record: Record = _reader(kind).validate_python(content)
     return record
+
+
+@cache
+def _reader(kind: type[Record]) -> TypeAdapter[Record]:
+    return TypeAdapter(kind)
 
 
 def _history(path: Path, rows: list[dict[str, Any]]) -> History:
@@ -279,8 +291,11 @@ def _unsealed(line: str) -> dict[str, Any] | None:
     text = body + "}"
     if not mark or seal != f'{zlib.crc32(text.encode()):08x}"}}':
         return None
-    row: dict[str, Any] = json.loads(text)
-    return row
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):  # sealed by somebody who means harm
+        return None
+    return row if isinstance(row, dict) else None
 
 
 def _read_journal(path: Path) -> list[dict[str, Any]]:
@@ -298,6 +313,12 @@ def _read_journal(path: Path) -> list[dict[str, Any]]:
     return [row for row in rows if row is not None]
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
+def _write(path: Path, rows: Iterable[Mapping[str, Any]], flag: int) -> None:
+    data = "".join(map(_sealed, rows)).encode()
+    descriptor = os.open(path, os.O_WRONLY | flag, 0o644)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -33,3 +33,24 @@ def test_text_that_cannot_be_written_never_reaches_the_file(tmp_path: Path) -> N
     with pytest.raises(UnicodeEncodeError):
         replace_file(path, "\ud800".encode())
     assert path.read_text() == "old"
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_when_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill cannot show, a power cut can."""
+    deeds = []
+    sync, put = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        deeds.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name.partition(".csv")[0])
+        sync(descriptor)
+
+    def replaced(*names: Path) -> None:
+        deeds.append("replace")
+        put(*names)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    replace_file(tmp_path / "table.csv", b"new")
+    assert deeds == [".table", "replace", tmp_path.name]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lrbench import store
 from lrbench.errors import MachineError
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
-from lrbench.store import RunDir
+from lrbench.store import RunDir, row_of
 
 TRIAL = TrialSpec(recipe=Recipe(), schedule="cosine", lr=0.1, seed=0, stage="final", epochs=2)
 EPOCH = EpochRecord(TRIAL.id, 1, 28, 0.1, 1 / 3, 2.3, 0.1, None, 0.2, 0.5, 1e4)
@@ -169,3 +174,74 @@ def test_numbers_survive_to_the_last_bit(tmp_path: Path) -> None:
     odd = replace(EPOCH, train_loss=0.1 + 0.2, lr_last=1e-300)
     run.append(TRIAL.id, [odd])
     assert run.known().histories[TRIAL.id].epochs == (odd,)
+
+
+def test_a_last_line_that_is_broken_within_was_never_acknowledged_either(tmp_path: Path) -> None:
+    """As a power cut leaves it: the length is there, the content is not."""
+    run = filled(tmp_path / "run")
+    path = run.journal_path(TRIAL.id)
+    path.write_bytes(path.read_bytes()[:-20] + b"\0" * 19 + b"\n")
+    history = run.known().histories[TRIAL.id]
+    assert history.end is None and history.epochs == (EPOCH,)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "nonsense", "[1]"])
+def test_a_line_that_is_sealed_but_no_row_is_refused(tmp_path: Path, text: str) -> None:
+    run = filled(tmp_path / "run")
+    path = run.journal_path(TRIAL.id)
+    body = f'{{"kind":{text}'
+    seal = zlib.crc32(f"{body}}}".encode())
+    path.write_text(f'{body},"crc":"{seal:08x}"}}\n' + path.read_text())
+    with pytest.raises(MachineError, match=r"journal\.jsonl"):
+        run.known()
+
+
+def test_a_journal_that_was_deleted_is_not_begun_in_the_middle(tmp_path: Path) -> None:
+    run = filled(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "trials")
+    with pytest.raises(MachineError, match=r"cannot write .*journal\.jsonl: no such file"):
+        run.append(TRIAL.id, [EPOCH])
+    assert run.known().histories == {}
+
+
+def test_what_was_acknowledged_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Content and names alike: what a kill cannot show, a power cut can."""
+    deeds = watched(monkeypatch)
+    run = RunDir(tmp_path / "run")
+    run.begin(TRIAL)
+    folder = f"run/trials/{TRIAL.id}"
+    journal = f"{folder}/journal.jsonl"
+    synced = [("fsync", name) for name in (journal, folder, "run/trials")]
+    assert deeds == [("write", journal), *synced]
+    deeds.clear()
+    run.append(TRIAL.id, [EPOCH])
+    assert deeds == [("write", journal), ("fsync", journal)]
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What is written and synced from now on, by the last parts of its path."""
+    deeds: list[tuple[str, str]] = []
+
+    def spy(name: str, deed: Any) -> Any:
+        def do(descriptor: int, *more: Any) -> Any:
+            path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+            deeds.append((name, str(path)[str(path).index("/run") + 1 :]))
+            return deed(descriptor, *more)
+
+        return do
+
+    for name in ("write", "fsync"):
+        monkeypatch.setattr(os, name, spy(name, getattr(os, name)))
+    return deeds
+
+
+@pytest.mark.parametrize("change", [{"lr": "x"}, {"group": {"a": 1}}, {"lr": None}, {"more": 1}])
+def test_a_record_of_other_types_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    run = filled(tmp_path / "run")
+    row = {**row_of(RECORDS[0]), **change}
+    path = run.journal_path(TRIAL.id)
+    path.write_text(path.read_text() + store._sealed(row))
+    with pytest.raises(MachineError, match=r"journal\.jsonl holds a record that"):
+        run.known()

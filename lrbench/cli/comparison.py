@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench import conditions
-from lrbench.cli.common import command_line, notify, run_path, stdout
+from lrbench.cli.common import command_line, notify, printable, run_path, stdout
 from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.experiment import CompareSpec
@@ -54,7 +54,7 @@ def located(
         raise UsageError("--out and --resume name a folder each: give one of them")
     run = RunDir(resume)
     manifest = run.manifest()
-    if manifest is None or "options" not in manifest:
+    if manifest is None or not isinstance(manifest.get("options"), dict):
         raise UsageError(f"--resume {resume}: there is no run in this folder")
     before = dict(manifest["options"])
     if "executor" in options:
@@ -265,7 +265,7 @@ def _print_answer(summary: Summary, run: RunDir, code: str) -> None:
             Text(f"\nIn torch, for the schedule that ranks first:\n\n{code}"), soft_wrap=True
         )
     lines = [f"files: {run.path}", f"page: {run.path / 'report.html'}", next_line(summary, run)]
-    console.print(Text("\n" + "\n".join(lines), style="dim"), soft_wrap=True)
+    console.print(Text("\n" + "\n".join(map(printable, lines)), style="dim"), soft_wrap=True)
 
 
 def next_line(summary: Summary, run: RunDir) -> str:
@@ -312,9 +312,12 @@ def rows(frame: DataFrame) -> list[dict[str, Any]]:
 def retold(
     spec: CompareSpec, run: RunDir, *, json: bool, exports: Exports = NOTHING_ELSE
 ) -> Summary:
-    """Make the tables and plots of a run again, from its journals, and print its answer."""
-    summary = remade(spec, run, exports.renderers)
+    """Print the answer of a run from its journals, which a folder that is read-only or in use
+    can be asked for as well, and make its tables and plots again."""
+    summary = summarised(spec, run)
     tell(summary, run, json=json, exports=exports)
+    with run.writer():
+        write_files(summary, run.path, exports.renderers)
     return summary
 
 

@@ -79,18 +79,21 @@ def manifest_of(path: Path) -> dict[str, Any]:
 
 
 def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool, exports: Exports) -> None:
-    """Make the files of a range test again, and print its answer."""
+    """Print the answer of a range test, and make its files again."""
     from lrbench.rangetest.result import FindResult
     from lrbench.report.find_files import write_find
 
-    spec = FindSpec.model_validate(manifest["experiment"])
     finds = run.known().finds
-    found = finds.get(spec.id) or finds.get(manifest["fingerprint"])  # as older versions named it
-    if found is None:
-        raise UsageError(f"{run.path}: its range test did not end; repeat the command")
-    result = FindResult.from_dict(found)
-    with run.writer():
-        write_find(result, run.path)
+    try:
+        spec = FindSpec.model_validate(manifest["experiment"])
+        found = finds.get(spec.id) or finds.get(manifest["fingerprint"])  # as older versions named
+        if found is None:
+            raise UsageError(f"{run.path}: its range test did not end; repeat the command")
+        result = FindResult.from_dict(found)
+    except (KeyError, TypeError, ValueError):
+        raise MachineError(f"{run.path} holds a range test that cannot be read") from None
     if not exports.to_stdout:
         tell(result, run, json=json)
     exports.write(find_texts(result))
+    with run.writer():
+        write_find(result, run.path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lrbench.cli.common import notify, stdout
+from lrbench.cli.common import notify, printable, stdout
 from lrbench.cli.comparison import document, remade, rows, winner_code
 from lrbench.errors import Notice, Topic
 from lrbench.experiment import differences
@@ -43,11 +43,12 @@ def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
     from lrbench.report.versus import versus_table
 
     for run, summary in zip(runs, (first, *others), strict=True):
-        stdout().print(Text(f"{run.path}: {summary.sentence}.\n"), soft_wrap=True)
+        stdout().print(Text(f"{printable(str(run.path))}: {summary.sentence}.\n"), soft_wrap=True)
+    first_name = printable(str(runs[0].path))
     for run, table in pairs:
         notify(data_notices(runs[0], run))
         words = differing(runs[0], run)
-        stdout().print(versus_table(table, str(runs[0].path), str(run.path), words))
+        stdout().print(versus_table(table, first_name, printable(str(run.path)), words))
 
 
 def differing(a: RunDir, b: RunDir) -> list[str]:

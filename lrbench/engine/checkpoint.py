@@ -16,6 +16,7 @@ from lrbench.files import replace_file
 
 NUMBERS = (
     "epochs_done", "start_loss", "best_loss", "train_s", "clipped", "early_best", "early_waited",
+    "diverged",
 )  # fmt: skip
 SEAL_BYTES = hashlib.sha256().digest_size
 

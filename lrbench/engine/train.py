@@ -95,6 +95,7 @@ class Training:
     clipped: int = 0
     early_best: float | None = None
     early_waited: int = 0
+    diverged: str = ""
 
     @property
     def device(self) -> torch.device:
@@ -148,7 +149,7 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
     two epochs and may be saved.
     """
     trial = training.trial
-    while training.epochs_done < trial.epochs and not training.stopped:
+    while training.epochs_done < trial.epochs and not (training.stopped or training.diverged):
         rows = training.clock.rows(training.epochs_done)
         losses, accuracy, clipped, epoch_s = _train_epoch(task, training, rows)
         if record_steps:
@@ -162,9 +163,13 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
 
         mean_loss = math.fsum(losses) / len(losses)
         training.start_loss = training.start_loss if training.epochs_done else losses[0]
-        diverged = is_diverged(mean_loss, training.start_loss or 0.0, training.best_loss)
-        training.best_loss = min(training.best_loss, mean_loss)
         training.epochs_done += 1
+        if is_diverged(mean_loss, training.start_loss or 0.0, training.best_loss):
+            training.diverged = (
+                f"the mean loss of epoch {training.epochs_done} was {mean_loss:.4g}, "
+                f"from {training.start_loss:.4g} at the start"
+            )
+        training.best_loss = min(training.best_loss, mean_loss)
         for_judging(task, training.model, training.optimizer, trial.seed, training.epochs_done - 1)
         scores = task.evaluate(training.model, "val")
         averaged = task.evaluate(training.average.model, "val") if training.average else {}
@@ -188,14 +193,10 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
             ema_val_accuracy=finite(averaged.get("accuracy")),
             val_balanced_accuracy=finite(scores.get("balanced_accuracy")),
         )
-        if diverged:
-            reason = (
-                f"the mean loss of epoch {training.epochs_done} was {mean_loss:.4g}, "
-                f"from {training.start_loss:.4g} at the start"
-            )
-            yield end(task, training, "diverged", reason)
-            return
-    yield end(task, training, "done", training.stopped)
+    if training.diverged:
+        yield end(task, training, "diverged", training.diverged)
+    else:
+        yield end(task, training, "done", training.stopped)
 
 
 def _samples(task: Task, trial: TrialSpec) -> int:

@@ -63,10 +63,11 @@ def _opened(task: Task, run: RunDir, trial: TrialSpec) -> Training:
 def _recorded(
     bench: Workbench, run: RunDir, training: Training, records: Iterator[Record]
 ) -> Iterator[list[Record]]:
-    """Write each epoch's records, then, every few seconds, a checkpoint."""
+    """Write each epoch's records, then a checkpoint, if after another epoch like this one more
+    than a few seconds of training could be lost."""
     trial = training.trial.id
     kept: list[Record] = []
-    saved = time.monotonic()
+    saved = ended = time.monotonic()
     for record in records:
         if isinstance(record, TrialEnd):
             record = replace(record, machine=bench.machine)
@@ -74,9 +75,10 @@ def _recorded(
         if not isinstance(record, (EpochRecord, TrialEnd)):
             continue
         run.append(trial, kept)
-        if isinstance(record, EpochRecord) and time.monotonic() - saved > CHECKPOINT_S:
+        before, ended = ended, time.monotonic()
+        if isinstance(record, EpochRecord) and 2 * ended - before - saved > CHECKPOINT_S:
             checkpoint.save(training, run.state_path(trial))
-            saved = time.monotonic()
+            saved = ended
         yield kept
         kept = []
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lrbench.__main__ import run
+from lrbench.store import RunDir
 
 SMALL = (
     "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.05",
@@ -102,3 +104,27 @@ def test_a_condition_that_cannot_be_judged_is_refused_before_training(
     assert run([*SMALL, *options, "--out", str(tmp_path / "run")]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_in_use_is_told_and_left_alone(runs: tuple[str, str], capsys: Any) -> None:
+    """As a folder that is read-only: its answer, and one line that its files stay as they were."""
+    page = Path(runs[0]) / "report.html"
+    before = page.stat().st_mtime_ns
+    capsys.readouterr()
+    with RunDir(Path(runs[0])).writer():
+        assert run(["report", runs[0], "--json"]) == 3
+    said = capsys.readouterr()
+    assert json.loads(said.out)["run"] == runs[0] and "in use by process" in said.err
+    assert page.stat().st_mtime_ns == before
+
+
+def test_a_path_that_would_colour_the_terminal_does_not(
+    runs: tuple[str, str], tmp_path: Path, capsys: Any
+) -> None:
+    name = str(tmp_path / "[/red]\x1b[31m\nb c")
+    shutil.copytree(runs[0], name)
+    for argv in ([name], [name, runs[1]], [name, "--json"]):
+        capsys.readouterr()
+        assert run(["report", *argv]) == 0
+        said = capsys.readouterr()
+        assert "\x1b" not in said.out + said.err and "[/red]" in said.out

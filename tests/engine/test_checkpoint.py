@@ -12,7 +12,7 @@ import pytest
 from lrbench.engine import checkpoint
 from lrbench.engine.train import begin, train
 from lrbench.experiment import Recipe
-from lrbench.records import EpochRecord
+from lrbench.records import EpochRecord, Record, TrialEnd
 from tests.toys import Line, trial
 
 
@@ -34,6 +34,25 @@ def test_resumed_is_equal_to_uninterrupted(tmp_path: Path, optimizer: str, sched
     resumed = begin(Line(), spec)
     assert checkpoint.restore(resumed, tmp_path / "state.pt")
     assert epochs(Line(), resumed) == whole[3:]
+
+
+def test_a_training_that_diverged_at_an_epochs_end_does_not_go_on(tmp_path: Path) -> None:
+    """Killed between the checkpoint of its last epoch and the line that says how it ended."""
+    spec = trial(lr=1.2, epochs=6)
+    found = train(Line(), stopped := begin(Line(), spec))
+    until_end = [record for record in found if save_at_epoch(record, stopped, tmp_path)]
+    assert len(until_end) < spec.epochs and stopped.diverged
+    resumed = begin(Line(), spec)
+    assert checkpoint.restore(resumed, tmp_path / "state.pt")
+    (end,) = train(Line(), resumed)
+    assert isinstance(end, TrialEnd) and end.status == "diverged"
+    assert end.reason.startswith(f"the mean loss of epoch {len(until_end)} was")
+
+
+def save_at_epoch(record: Record, training: Any, folder: Path) -> bool:
+    if isinstance(record, EpochRecord):
+        checkpoint.save(training, folder / "state.pt")
+    return isinstance(record, EpochRecord)
 
 
 def test_a_checkpoint_of_another_trial_or_a_damaged_one_is_not_used(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,6 +84,32 @@ def test_a_checkpoint_that_knows_more_than_the_journal_is_not_believed(
     run.begin(spec())
     again = [r for records in run_trial(bench, run, spec()) for r in records]
     assert [r.epoch for r in again if isinstance(r, EpochRecord)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("epoch_s", "saved"), [(1.0, 3), (4.0, 15), (11.0, 30), (0.1, 0)])
+def test_a_kill_costs_ten_seconds_or_one_epoch(
+    tmp_path: Path,
+    bench: Workbench,
+    monkeypatch: pytest.MonkeyPatch,
+    epoch_s: float,
+    saved: int,
+) -> None:
+    """With a clock that each epoch moves on: nowhere is more than that not in a checkpoint."""
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(module, "time", clock)
+    marks = []
+    monkeypatch.setattr(module.checkpoint, "save", lambda *_: marks.append(clock.now))
+
+    def epochs(*_: Any, **__: Any) -> Iterator[EpochRecord]:
+        for epoch in range(1, 31):
+            assert clock.now + epoch_s - max([0.0, *marks]) <= max(10.0, epoch_s)
+            clock.now += epoch_s
+            yield EpochRecord(spec().id, epoch, epoch, 0.1, 0.1, 1.0, 0.5, 1.0, 0.5, 1.0, 1.0)
+
+    monkeypatch.setattr(module, "train", epochs)
+    list(run_trial(bench, RunDir(tmp_path), spec(epochs=30)))
+    assert len(marks) == saved
 
 
 def test_what_the_model_raises_is_the_reason_of_a_failed_trial(
