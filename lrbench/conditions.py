@@ -9,8 +9,11 @@ from typing import Any
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.records import History
 
-BITS = ("device", "threads", "torch", "deterministic")
-OFF = {"deterministic": False}  # what older runs, which do not say it, were trained with
+BITS = ("device", "threads", "torch", "deterministic", "graph")
+OFF = {
+    "deterministic": False,
+    "graph": False,
+}  # what older runs, which do not say it, were trained with
 INVENTED = "mock"
 
 
@@ -59,6 +62,11 @@ def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[N
     if invented := sum(machine.get("device") == INVENTED for machine in machines):
         found.append(
             Notice(Topic.OTHER_MACHINE, f"{invented} trials were invented by --executor mock")
+        )
+    eager = Counter(machine["eager"] for machine in machines if machine.get("eager"))
+    for reason, count in sorted(eager.items()):
+        found.append(
+            Notice(Topic.OTHER_MACHINE, f"--graph: {count} trials were trained without: {reason}")
         )
     kinds = Counter(
         ", ".join(f"{name} {machine[name]}" for name in BITS if machine.get(name, False))

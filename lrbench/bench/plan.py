@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from lrbench.engine.compiling import missing_compiler
 from lrbench.experiment import Recipe
 
 Loop = Literal["reference", "tuned", "engine"]
@@ -41,6 +41,7 @@ class Contender:
     precision: str = "fp32"
     channels_last: bool = True
     compiled: bool = False
+    graph: bool = False
     against: str = ""
     why_not: str = ""
 
@@ -67,8 +68,8 @@ def switches(work: Workload, *, quick: bool) -> Iterator[Contender]:
     bf16 = "the workload is bf16 already" if plain.precision == "bf16" else ""
     yield replace(plain, name="bf16", precision="bf16", why_not=bf16)
     yield replace(plain, name="compiled", compiled=True, why_not=_no_compiler(cuda, quick))
-    graph = "the engine has no captured graph yet" if cuda else "needs a CUDA device"
-    yield replace(plain, name="CUDA graph", why_not=graph)
+    graph = "" if cuda else "needs a CUDA device"
+    yield replace(plain, name="CUDA graph", graph=True, why_not=graph)
     for copies in (2, 4) if cuda else (2,):
         short = "" if cuda or work.threads >= copies else f"needs --threads {copies} or more"
         yield replace(
@@ -83,6 +84,4 @@ def switches(work: Workload, *, quick: bool) -> Iterator[Contender]:
 def _no_compiler(cuda: bool, quick: bool) -> str:
     if quick:
         return "left out by --quick"
-    if not cuda and not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
-        return "needs a C++ compiler"
-    return ""
+    return missing_compiler(on_cuda=cuda)

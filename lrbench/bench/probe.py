@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lrbench.bench.apart import matmul_flops
-from lrbench.bench.repeat import WARM_UP, Program, Work, abreast, in_turn, repeated
+from lrbench.bench.program import Program
 from lrbench.bench.worker import torch_sync
+from lrbench.engine.repeat import WARM_UP, Work, abreast, in_turn, repeated
 from lrbench.experiment import Recipe
 
 if TYPE_CHECKING:

@@ -61,7 +61,9 @@ def prepared(work: Workload, contender: Contender) -> tuple[Train, float]:
     set_threads(contender.threads)
     device = open_device(work.device)
     apply_precision(device, contender.precision)
-    recipe = work.recipe.model_copy(update={"precision": contender.precision})
+    recipe = work.recipe.model_copy(
+        update={"precision": contender.precision, "compile": contender.compiled}
+    )
     began = time.perf_counter()
     data = slim(work)
     data_s = time.perf_counter() - began
@@ -100,6 +102,8 @@ class Switched:
         self.steps_per_epoch = task.steps_per_epoch
         self.samples_per_step = task.samples_per_step
         self.loss = task.loss
+        self.orders = task.orders
+        self.ordered_batch = task.ordered_batch
 
     def model(self, seed: int) -> nn.Module:
         import torch
@@ -107,8 +111,6 @@ class Switched:
         model = self.task.model(seed)
         if not self.contender.channels_last:
             model = model.to(memory_format=torch.contiguous_format)
-        if self.contender.compiled:
-            model.compile()
         return model
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
@@ -128,16 +130,20 @@ def in_order(images: torch.Tensor) -> torch.Tensor:
 
 def engine(recipe: Recipe, data: ImageData, device: torch.device, contender: Contender) -> Train:
     """Whole trials of the engine, bookkeeping and all; only evaluation is left out."""
+    from lrbench.engine.program import Program
     from lrbench.engine.train import begin, train
     from lrbench.tasks.images import ImageTask
 
     task = Switched(ImageTask(data, recipe, device, with_test=False), contender)
+    program = Program(task, recipe) if contender.graph else None
 
     def run(epochs: int) -> int:
         trial = TrialSpec(
             recipe=recipe, schedule="cosine", lr=LR, seed=0, stage="tune", epochs=epochs
         )
-        *_, end = train(task, begin(task, trial))
+        training = begin(task, trial)
+        training.program = program
+        *_, end = train(task, training)
         assert isinstance(end, TrialEnd) and end.status == "done", end
         return epochs * task.steps_per_epoch * task.samples_per_step
 

@@ -115,6 +115,13 @@ RUN = {
     "precision": option(
         str, "--precision", default=_D.precision, help="fp32, tf32 or bf16."
     ),
+    "graph": flag(
+        "--graph/--no-graph",
+        help="Replay training steps as a CUDA graph; off, as no GPU has measured it yet.",
+    ),
+    "compile": flag(
+        "--compile/--no-compile", help="Train through torch.compile: worth its minute in long runs."
+    ),
     "threads": option(int, "--threads", help="CPU threads of a trial; all cores by default."),
     "deterministic": flag(
         "--deterministic/--no-deterministic",

@@ -92,9 +92,11 @@ def make_deterministic(device: torch.device) -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def describe(device: torch.device, threads: int, *, deterministic: bool = False) -> dict[str, Any]:
-    """Device kind and name, threads, versions and `--deterministic`: what the bits of a result
-    depend on."""
+def describe(
+    device: torch.device, threads: int, *, deterministic: bool = False, graph: bool = False
+) -> dict[str, Any]:
+    """Device kind and name, threads, versions, `--deterministic` and `--graph`: what the bits of a
+    result depend on."""
     import torch
     import torchvision
 
@@ -108,4 +110,5 @@ def describe(device: torch.device, threads: int, *, deterministic: bool = False)
         "python": platform.python_version(),
         "platform": platform.system().lower(),
         "deterministic": deterministic,
+        "graph": graph,
     }

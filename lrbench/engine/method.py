@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lrbench.errors import UsageError
 
@@ -19,16 +19,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """Precision; batches whose mean gradient makes one step; how gradients are clipped."""
+    """Precision; batches whose mean gradient makes one step; how gradients are clipped; whether
+    forward and backward passes are compiled."""
 
     precision: str = "fp32"
     accumulate: int = 1
     clip_norm: float | None = None
     clip_value: float | None = None
+    compiled: bool = False
 
     @staticmethod
     def of(recipe: Recipe) -> Method:
-        return Method(recipe.precision, recipe.micro_batches, recipe.clip_norm, recipe.clip_value)
+        return Method(
+            recipe.precision, recipe.micro_batches, recipe.clip_norm, recipe.clip_value,
+            recipe.compile,
+        )  # fmt: skip
+
+    def called(self, model: nn.Module) -> nn.Module:
+        """The model as training steps call it. Models of one architecture share what was compiled
+        for the first of them; evaluation, of other shapes, goes without."""
+        import torch
+
+        return cast("nn.Module", torch.compile(model)) if self.compiled else model
 
     @property
     def clips(self) -> bool:

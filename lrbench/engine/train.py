@@ -11,27 +11,17 @@ from typing import TYPE_CHECKING, Any
 from lrbench.early_stop import EarlyStop, Seen
 from lrbench.engine.clock import Clockwork, Row
 from lrbench.engine.method import PLAIN, Average, Method, optimizer_steps
-from lrbench.engine.precision import autocast
+from lrbench.engine.step import Step, one_step, stacked
 from lrbench.engine.two_weights import for_judging, for_training
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import nn
 
+    from lrbench.engine.program import Program
     from lrbench.experiment import TrialSpec
     from lrbench.tasks.base import Task
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one optimizer step leaves on the device: its batches' mean loss before the update,
-    the number of right answers if the task counts them, and whether the gradients were clipped
-    if they may be."""
-
-    loss: Tensor
-    correct: Tensor | None
-    clipped: Tensor | None = None
 
 
 def steps(
@@ -47,36 +37,15 @@ def steps(
 
     Nothing here waits for the device: what a step yields is read when the caller wants it.
     """
-    device = next(model.parameters()).device
+    called = method.called(model)
     model.train()
     for_training(optimizer)
     for row, parts in zip(rows, method.grouped(batches), strict=False):
         row.apply(optimizer)
-        optimizer.zero_grad(set_to_none=True)
-        done = []
-        for batch in parts:
-            with autocast(device, method.precision):
-                result = task.loss(model, batch)
-            loss, correct = result if isinstance(result, tuple) else (result, None)
-            mean = loss if len(parts) == 1 else loss / len(parts)
-            mean.backward()  # type: ignore[no-untyped-call]
-            done.append(Step(mean.detach(), correct))
-        clipped = method.clip(model)
-        optimizer.step()
+        step = one_step(task, called, optimizer, parts, method)
         if average is not None:
             average.update(model)
-        yield _together(done, clipped)
-
-
-def _together(parts: Sequence[Step], clipped: Tensor | None) -> Step:
-    """One step of the parts whose gradients made it."""
-    if len(parts) == 1:
-        return Step(parts[0].loss, parts[0].correct, clipped)
-    import torch
-
-    counts = [part.correct for part in parts if part.correct is not None]
-    loss = torch.stack([part.loss for part in parts]).sum()
-    return Step(loss, torch.stack(counts).sum() if counts else None, clipped)
+        yield step
 
 
 @dataclass
@@ -96,6 +65,7 @@ class Training:
     early_best: float | None = None
     early_waited: int = 0
     diverged: str = ""
+    program: Program | None = None  # of `--graph`: where its epochs are trained
 
     @property
     def device(self) -> torch.device:
@@ -222,35 +192,43 @@ def _train_epoch(
     task: Task, training: Training, rows: Sequence[Row]
 ) -> tuple[list[float], float | None, float | None, float]:
     """Losses of the epoch's steps, its training accuracy, the share of its steps that were
-    clipped, its seconds. The device is waited for once, when the losses are read."""
+    clipped, its seconds. The device is waited for once, when what the steps left is read."""
     import torch
 
     trial, epoch = training.trial, training.epochs_done
     torch.manual_seed(_epoch_seed(trial.seed, epoch))
     training.clock.freeze(training.optimizer, epoch)
-    batches = task.train_batches(trial.seed, epoch)
+    batches = () if training.program else task.train_batches(trial.seed, epoch)
     began = time.perf_counter()
-    method = Method.of(trial.recipe)
-    taken = list(
-        steps(task, training.model, training.optimizer, batches, rows, method, training.average)
-    )
-    losses: list[float] = torch.stack([step.loss for step in taken]).tolist()
+    if training.program is not None:
+        taken = training.program.epoch(training, rows)
+    else:
+        method = Method.of(trial.recipe)
+        each = steps(
+            task, training.model, training.optimizer, batches, rows, method, training.average
+        )
+        taken = stacked(list(each))
+    losses, right, clips = _read(taken)
     epoch_s = time.perf_counter() - began
     training.train_s += epoch_s
-    clips = _count(step.clipped for step in taken)
     training.clipped += int(clips or 0)
-    share = None if clips is None else clips / len(taken)
-    right = _count(step.correct for step in taken)
-    accuracy = None if right is None else right / (len(taken) * _samples(task, trial))
+    share = None if clips is None else clips / len(losses)
+    accuracy = None if right is None else right / (len(losses) * _samples(task, trial))
     return losses, accuracy, share, epoch_s
 
 
-def _count(parts: Iterable[Tensor | None]) -> float | None:
-    """The sum of what the steps counted; None where they counted nothing."""
+def _read(taken: Step) -> tuple[list[float], float | None, float | None]:
+    """The losses of an epoch's steps, its right answers and its clipped steps, in one transfer."""
     import torch
 
-    counts = [part for part in parts if part is not None]
-    return float(torch.stack(counts).sum().item()) if counts else None
+    device = taken.loss.device
+    parts = [part for part in (taken.correct, taken.clipped) if part is not None]
+    counts = [part.sum().double().to(device)[None] for part in parts]
+    numbers: list[float] = torch.cat([taken.loss.double(), *counts]).tolist()
+    found = iter(numbers[len(taken.loss) :])
+    right = None if taken.correct is None else next(found)
+    clips = None if taken.clipped is None else next(found)
+    return numbers[: len(taken.loss)], right, clips
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from lrbench.engine import checkpoint
 from lrbench.engine.device import check_device
+from lrbench.engine.program import why_eager
 from lrbench.engine.train import Training, begin, train
 from lrbench.errors import MachineError
 from lrbench.execute.workbench import Workbench
@@ -33,8 +35,9 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
         here = bench.at(trial.recipe)
         task = here.final_task if trial.stage == "final" else here.tuning_task
         training = _opened(task, run, trial)
+        machine = {**bench.machine, **_graph(here, training)}
         records = train(task, training, record_steps=bench.host.record_steps)
-        yield from _recorded(bench, run, training, records)
+        yield from _recorded(machine, run, training, records)
     except MachineError:
         raise
     except Exception as fault:  # the model's own code may raise anything
@@ -60,8 +63,19 @@ def _opened(task: Task, run: RunDir, trial: TrialSpec) -> Training:
     return begin(task, trial)
 
 
+def _graph(here: Workbench, training: Training) -> dict[str, str]:
+    """With `--graph`, give the training the program of its recipe; why it goes without."""
+    if not here.host.graph:
+        return {}
+    program = here.program
+    reason = program if isinstance(program, str) else why_eager(training)
+    if not reason and not isinstance(program, str):
+        training.program = program
+    return {"eager": reason} if reason else {}
+
+
 def _recorded(
-    bench: Workbench, run: RunDir, training: Training, records: Iterator[Record]
+    machine: Mapping[str, Any], run: RunDir, training: Training, records: Iterator[Record]
 ) -> Iterator[list[Record]]:
     """Write each epoch's records, then a checkpoint, if after another epoch like this one more
     than a few seconds of training could be lost."""
@@ -70,7 +84,7 @@ def _recorded(
     saved = ended = time.monotonic()
     for record in records:
         if isinstance(record, TrialEnd):
-            record = replace(record, machine=bench.machine)
+            record = replace(record, machine=machine)
         kept.append(record)
         if not isinstance(record, (EpochRecord, TrialEnd)):
             continue

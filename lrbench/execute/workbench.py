@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lrbench import __version__
 from lrbench.engine.clock import ramp
+from lrbench.engine.compiling import missing_compiler
 from lrbench.engine.device import (
+    check_device,
     default_threads,
     describe,
     make_deterministic,
@@ -22,13 +24,16 @@ from lrbench.engine.device import (
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.engine.precision import apply_precision
 from lrbench.engine.train import steps
+from lrbench.errors import MachineError
 from lrbench.experiment import FindSpec, Recipe
 from lrbench.plugins import printing_apart
 
 if TYPE_CHECKING:
     import torch
 
+    from lrbench.engine.program import Program
     from lrbench.tasks import Task
+    from lrbench.tasks.base import OrderedTask
     from lrbench.tasks.source import Source
 
 
@@ -37,7 +42,7 @@ class Host:
     """Where and how to run, and where the data lies; none of it changes what a trial means.
 
     `threads` are those of one trial; None shares the cores among `jobs` trials at a time.
-    `deterministic` asks a CUDA device for the same bits each time.
+    `deterministic` asks a CUDA device for the same bits each time; `graph` replays captured steps.
     """
 
     device: str = "auto"
@@ -51,6 +56,7 @@ class Host:
     retry_failed: bool = False
     force: bool = False
     deterministic: bool = False
+    graph: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,9 @@ class Workbench:
         """
         from lrbench.optimizers import build
 
+        missing = missing_compiler(on_cuda=self.device.type == "cuda")
+        if self.recipe.compile and missing:
+            raise MachineError(f"--compile {missing}", hint="install it, or leave --compile out")
         self.source.check(self.recipe)
         build(self.recipe, self.tuning_task.model(0), lr=1.0)
 
@@ -115,7 +124,10 @@ class Workbench:
 
     @cached_property
     def machine(self) -> dict[str, Any]:
-        return describe(self.device, self.threads, deterministic=self.host.deterministic)
+        host = self.host
+        return describe(
+            self.device, self.threads, deterministic=host.deterministic, graph=host.graph
+        )
 
     def facts(self) -> dict[str, Any]:
         """For the manifest: versions, device, threads, and the data that was really read."""
@@ -145,6 +157,20 @@ class Workbench:
     def final_task(self) -> Task:
         """The same task with the test set, for final trials alone."""
         return self.source.task(self.recipe, with_test=True)
+
+    @cached_property
+    def program(self) -> Program | str:
+        """What trains the epochs of this recipe's trials with `--graph`, or why nothing does."""
+        from lrbench.engine.program import Program, why_not
+
+        task = self.tuning_task
+        if reason := why_not(task, self.recipe):
+            return reason
+        try:
+            return Program(cast("OrderedTask", task), self.recipe)
+        except Exception as fault:  # a model may do what no graph can hold
+            check_device(self.device)
+            return f"its step could not be captured: {' '.join(str(fault).split())}"[:300]
 
     def find(self, spec: FindSpec) -> Iterator[Any]:
         """Run a range test: progress events, and its result last."""

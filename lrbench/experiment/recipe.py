@@ -64,6 +64,7 @@ class Recipe(Frozen):
     early_stop: Annotated[str, AfterValidator(_early_stop)] = ""
     init_from: str = ""
     init_digest: str = ""
+    compile: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -10,11 +10,13 @@ RECIPE = (
     "dataset", "model", "optimizer", "momentum", "nesterov", "weight_decay", "batch_size",
     "precision", "augment", "val_fraction", "group", "weights", "opt", "loss", "task",
     "accumulate", "clip_norm", "clip_value", "no_decay_norms", "label_smoothing", "init_from",
+    "compile",
 )  # fmt: skip
 TRAINING = ("early_stop", "ema", "tta")  # what shows at an epoch's end: not in a range test
 HOST = ("device", "threads", "data_dir", "download", "deterministic")
 TRIALS = (
     "record_steps", "executor", "jobs", "trial_timeout", "max_failures", "retry_failed", "force",
+    "graph",
 )  # fmt: skip
 REPEATABLE = ("schedule", "group", "opt", "contender")
 ONCE = ("retry_failed", "force")  # meant for one call: a run does not remember them

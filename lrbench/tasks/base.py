@@ -38,3 +38,15 @@ class Task(Protocol):
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """`loss`, and `accuracy` as a fraction where that means something, over a split."""
         ...
+
+
+class OrderedTask(Task, Protocol):
+    """A task whose batches follow on the device from a tensor that chance decides beforehand."""
+
+    def orders(self, seed: int, epoch: int) -> Tensor:
+        """int64 `[steps_per_epoch, ...]`: for each batch of `train_batches` what makes it."""
+        ...
+
+    def ordered_batch(self, order: Tensor) -> Any:
+        """The batch of one order, which lies on the device; nothing waits for it."""
+        ...

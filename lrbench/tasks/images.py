@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lrbench.data.augment import draw, epoch_seed
+from lrbench.data.augment import Draw, draw, epoch_seed
 from lrbench.data.resident import Resident, Residents
 from lrbench.errors import UsageError
 from lrbench.plugins import is_own
@@ -100,6 +100,20 @@ class ImageTask:
                 yield self._train.batch(chosen)
             else:
                 yield self._train.changed_batch(chosen, change)
+
+    def orders(self, seed: int, epoch: int) -> Tensor:
+        """int64 `[steps_per_epoch, 4, b]`: index, top, left and mirror of each batch's images."""
+        import torch
+
+        size, steps = self.samples_per_step, self.steps_per_epoch
+        whole = draw(len(self._train), self._train.augmentation, seed, epoch)[: size * steps]
+        parts = (whole.index, whole.top, whole.left, whole.mirror)
+        return torch.stack([part.long().reshape(steps, size) for part in parts], dim=1)
+
+    def ordered_batch(self, order: Tensor) -> Batch:
+        """The batch of one of the `orders`, as `train_batches` would give it."""
+        index, top, left, mirror = order
+        return self._train.batch(Draw(index, top, left, mirror.bool()))
 
     def _changed(self, seed: int, epoch: int) -> Callable[[Tensor], Tensor] | None:
         """The user's augmentation with the epoch's generator; None without one."""

@@ -9,7 +9,8 @@ import torch
 
 from lrbench.__main__ import run
 from lrbench.bench.probe import NEEDS_CUDA, Finding, operations, probe
-from lrbench.bench.repeat import WARM_UP, Program, abreast, in_turn, repeated
+from lrbench.bench.program import Program
+from lrbench.engine.repeat import WARM_UP, abreast, in_turn, repeated
 from lrbench.experiment import Recipe
 
 CPU = torch.device("cpu")

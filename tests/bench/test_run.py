@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lrbench.bench import plan as bench_plan
 from lrbench.bench.figures import Ratio
 from lrbench.bench.plan import Contender, Workload, loops, switches
 from lrbench.bench.result import Line, Result
 from lrbench.bench.run import run
+from lrbench.engine import compiling
 from lrbench.experiment import Recipe
 from lrbench.report.bench_console import bench_tables
 from lrbench.report.bench_files import write_bench
@@ -37,7 +37,7 @@ def test_loops_and_switches_that_are_named_in_the_table() -> None:
 
 
 def test_without_a_compiler_a_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_plan.shutil, "which", lambda name: None)
+    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
     found = {c.name: c.why_not for c in switches(WORK, quick=False)}
     assert found["compiled"] == "needs a C++ compiler"
 

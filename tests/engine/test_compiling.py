@@ -1,0 +1,82 @@
+"""`--compile`: one compilation for all trials, the same training up to rounding, one clear line."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounter
+
+from lrbench.engine import compiling
+from lrbench.engine.method import Method
+from lrbench.engine.train import begin, train
+from lrbench.errors import MachineError
+from lrbench.execute import Host, Workbench
+from lrbench.experiment import Recipe
+from lrbench.records import EpochRecord, StepRecord
+from tests.engine.test_program import SMALL, task_of, trial
+
+RECIPE = Recipe(compile=True, **SMALL)
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> CompileCounter:
+    """Instead of torch's compiler, which takes a minute: how often it was called."""
+    found, original = CompileCounter(), torch.compile  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(torch, "compile", lambda model: original(model, backend=found))
+    torch._dynamo.reset()
+    return found
+
+
+def test_it_is_part_of_a_trials_name_and_off_leaves_older_names() -> None:
+    assert Method.of(RECIPE).compiled and not Method.of(Recipe()).compiled
+    on, off = (trial(Recipe(compile=value)) for value in (True, False))
+    assert on.id != off.id
+    assert "compile" not in off.canonical()
+
+
+def test_all_trials_share_what_was_compiled_once(counter: CompileCounter) -> None:
+    task = task_of(RECIPE)
+    for seed in range(3):
+        *_, end = train(task, begin(task, trial(RECIPE, seed=seed, epochs=2)))
+        assert end.status == "done" and end.test_accuracy is not None
+        assert counter.frame_count == 1
+
+
+def test_it_trains_as_without(counter: CompileCounter) -> None:
+    """The counter's backend runs the traced graph as it stands."""
+    plain = Recipe(**SMALL)
+    found, expected = (
+        list(train(task_of(r), begin(task_of(r), trial(r)), record_steps=True))
+        for r in (RECIPE, plain)
+    )
+    assert counter.op_count > 5
+    for kind, name in ((StepRecord, "train_loss"), (EpochRecord, "val_loss")):
+        ours, theirs = ([getattr(r, name) for r in rs if isinstance(r, kind)]
+                        for rs in (found, expected))  # fmt: skip
+        assert len(ours) > 2 and ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
+    bench = Workbench(Recipe(dataset="synthetic", compile=True), Host(device="cpu"))
+    with pytest.raises(MachineError, match=r"^--compile needs a C\+\+ compiler"):
+        bench.open()
+    Workbench(Recipe(dataset="synthetic"), Host(device="cpu")).open()
+
+
+def test_a_gpu_needs_triton_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "find_spec", lambda name: None)
+    assert compiling.missing_compiler(on_cuda=True) == "needs triton"
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
+def test_torchs_compiler_trains_as_without() -> None:
+    losses: list[Any] = []
+    for recipe in (RECIPE, Recipe(**SMALL)):
+        found = train(task_of(recipe), begin(task_of(recipe), trial(recipe)), record_steps=True)
+        losses.append([r.train_loss for r in found if isinstance(r, StepRecord)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

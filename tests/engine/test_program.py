@@ -1,0 +1,269 @@
+"""Epochs of `--graph`: on a CPU the same code, called instead of replayed, must leave the bits of
+the plain loop; on a GPU it is held against that loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lrbench.conditions import notices
+from lrbench.engine import checkpoint, program
+from lrbench.engine.program import Program, why_eager, why_not
+from lrbench.engine.train import Training, begin, steps, train
+from lrbench.execute import Host, Workbench
+from lrbench.execute.trial import run_trial
+from lrbench.experiment import Recipe, TrialSpec
+from lrbench.records import EpochRecord
+from lrbench.store import RunDir
+from lrbench.tasks.images import ImageTask
+from tests.data.makers import image_data
+from tests.toys import Line
+
+CPU = torch.device("cpu")
+SMALL = {"batch_size": 16, "val_fraction": 0.2}
+RECIPES = {
+    "sgd": Recipe(**SMALL),
+    "no momentum, no decay": Recipe(momentum=0, weight_decay=0, **SMALL),
+    "nesterov, batch norm": Recipe(model="resnet8", nesterov=True, **SMALL),
+    "adam": Recipe(optimizer="adam", **SMALL),
+    "adamw, groups": Recipe(optimizer="adamw", groups=("*bias lr=2x schedule=linear",), **SMALL),
+    "clipped": Recipe(clip_norm=0.5, clip_value=0.01, **SMALL),
+    "accumulated, smoothed": Recipe(accumulate=2, label_smoothing=0.1, **SMALL),
+    "averaged": Recipe(ema=0.9, **SMALL),
+    "bf16": Recipe(precision="bf16", **SMALL),
+    "no augmentation": Recipe(augment="none", **SMALL),
+}
+
+
+def task_of(recipe: Recipe, device: torch.device = CPU) -> ImageTask:
+    return ImageTask(image_data(100), recipe, device, with_test=True)
+
+
+def trial(recipe: Recipe, **changes: Any) -> TrialSpec:
+    fields = {"schedule": "warmup(2it) + cosine", "lr": 0.05, "seed": 0, "stage": "final"}
+    return TrialSpec(recipe=recipe, **{**fields, "epochs": 3, **changes})
+
+
+def timeless(records: list[Any]) -> list[Any]:
+    off = {"train_s": 0.0, "throughput_img_s": 0.0}
+    return [replace(r, **off) if hasattr(r, "train_s") else r for r in records]
+
+
+def trained(task: ImageTask, spec: TrialSpec, by: Program | None) -> tuple[list[Any], Training]:
+    training = begin(task, spec)
+    training.program = by
+    return timeless(list(train(task, training, record_steps=True))), training
+
+
+def contents(training: Training) -> list[Tensor]:
+    """Weights, buffers and all of the optimizer's state."""
+    state = training.optimizer.state_dict()["state"]
+    kept = [value for each in state.values() for value in each.values() if value is not None]
+    return [*training.model.state_dict().values(), *kept]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_on_a_cpu_it_leaves_the_bits_of_the_plain_loop(name: str) -> None:
+    recipe = RECIPES[name]
+    task, spec = task_of(recipe), trial(recipe)
+    plain, ours = trained(task, spec, None), trained(task, spec, Program(task, recipe))
+    assert ours[0] == plain[0]
+    assert len(ours[0]) > 3 and ours[0][-1].status == "done"
+    pairs = list(zip(contents(ours[1]), contents(plain[1]), strict=True))
+    assert all(torch.equal(a, b) for a, b in pairs)
+    groups = [training.optimizer.param_groups for _, training in (ours, plain)]
+    assert [g["lr"] for g in groups[0]] == [g["lr"] for g in groups[1]]
+
+
+def test_one_program_trains_every_trial_in_any_order_whatever_became_of_the_last() -> None:
+    recipe = RECIPES["nesterov, batch norm"]
+    task, by = task_of(recipe), Program(task_of(recipe), recipe)
+    trials = [
+        trial(recipe),
+        trial(recipe, lr=1e30, seed=1),
+        trial(recipe, schedule="constant", seed=2),
+    ]
+    alone = [trained(task, spec, None)[0] for spec in trials]
+    assert [records[-1].status for records in alone] == ["done", "diverged", "done"]
+    assert [trained(task, spec, by)[0] for spec in trials] == alone
+    assert [trained(task, spec, by)[0] for spec in trials[::-1]] == alone[::-1]
+
+
+def test_trials_that_take_turns_in_one_program_leave_the_bits_they_leave_alone() -> None:
+    recipe = RECIPES["adam"]
+    task, by = task_of(recipe), Program(task_of(recipe), recipe)
+    trials = [trial(recipe, lr=0.001), trial(recipe, lr=1e30, seed=1), trial(recipe, seed=2)]
+    alone = [trained(task, spec, None)[0] for spec in trials]
+    trainings = [begin(task, spec) for spec in trials]
+    for training in trainings:
+        training.program = by
+    streams = [train(task, training, record_steps=True) for training in trainings]
+    found: list[list[Any]] = [[] for _ in trials]
+    while any(turns := [next(stream, None) for stream in streams]):
+        for kept, record in zip(found, turns, strict=True):
+            kept += [record] if record is not None else []
+    assert [timeless(records) for records in found] == alone
+
+
+class Random(nn.Module):
+    """Draws random numbers in its steps, as dropout does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+def test_dropout_draws_what_it_draws_in_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Random())
+    recipe = RECIPES["sgd"]
+    task, spec = task_of(recipe), trial(recipe)
+    assert trained(task, spec, None)[0] == trained(task, spec, Program(task, recipe))[0]
+
+
+def test_a_checkpoint_goes_on_with_or_without(tmp_path: Path) -> None:
+    recipe = RECIPES["adam"]
+    task, spec, path = task_of(recipe), trial(recipe), tmp_path / "state.pt"
+    by = Program(task, recipe)
+    whole = [r for r in trained(task, spec, None)[0] if isinstance(r, EpochRecord)]
+    for before, after in ((by, by), (by, None), (None, by)):
+        first, second = begin(task, spec), begin(task, spec)
+        first.program, second.program = before, after
+        next(train(task, first))
+        checkpoint.save(first, path)
+        assert checkpoint.restore(second, path)
+        rest = [r for r in train(task, second) if isinstance(r, EpochRecord)]
+        assert timeless(rest) == whole[1:]
+
+
+def test_what_cannot_be_captured_says_why() -> None:
+    task = task_of(RECIPES["sgd"])
+    assert why_not(task, RECIPES["sgd"]) == ""
+    assert "code of its own" in why_not(Line(), Recipe())
+    assert "code of its own" in why_not(task, Recipe(augment="torch:sub"))
+    assert "rmsprop does not read" in why_not(task, Recipe(optimizer="rmsprop"))
+    assert "--opt" in why_not(task, Recipe(optimizer_options=("dampening=0.1",)))
+    moved = begin(task, trial(RECIPES["sgd"], schedule="onecycle"))
+    assert why_eager(moved) == "the schedule moves the momentum"
+    frozen = Recipe(groups=("*bias freeze=1ep",), **SMALL)
+    assert why_eager(begin(task, trial(frozen))) == "a group is frozen at first"
+    assert why_eager(begin(task, trial(RECIPES["sgd"]))) == ""
+
+
+RUN = Recipe(dataset="synthetic", model="mlp", batch_size=256)
+
+
+def test_with_graph_a_run_says_which_trials_went_without(tmp_path: Path) -> None:
+    bench = Workbench(RUN, Host(device="cpu", threads=1, graph=True))
+    run, specs = RunDir(tmp_path), [trial(RUN), trial(RUN, schedule="onecycle")]
+    for spec in specs:
+        list(run_trial(bench, run, spec))
+    histories = run.known().histories
+    machines = [histories[spec.id].end.machine for spec in specs]  # type: ignore[union-attr]
+    assert all(machine["graph"] for machine in machines)
+    assert [machine.get("eager") for machine in machines] == [
+        None, "the schedule moves the momentum",
+    ]  # fmt: skip
+    (notice,) = notices({}, histories.values())
+    assert notice.message == (
+        "--graph: 1 trials were trained without: the schedule moves the momentum"
+    )
+    plain = RunDir(tmp_path / "plain")
+    for spec in specs:
+        list(run_trial(Workbench(RUN, Host(device="cpu", threads=1)), plain, spec))
+        for other in (run, plain):
+            assert other.known().histories[spec.id].end.status == "done"  # type: ignore[union-attr]
+        kept = [timeless(list(r.known().histories[spec.id].epochs)) for r in (run, plain)]
+        assert kept[0] == kept[1]
+
+
+def test_a_step_that_cannot_be_captured_is_trained_eager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> Any:
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    monkeypatch.setattr(program, "repeated", refused)
+    bench = Workbench(RUN, Host(device="cpu", threads=1, graph=True))
+    run = RunDir(tmp_path)
+    list(run_trial(bench, run, trial(RUN)))
+    end = run.known().histories[trial(RUN).id].end
+    assert end is not None and end.status == "done"
+    assert "could not be captured: operation not permitted" in end.machine["eager"]
+
+
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.cuda
+@on_cuda
+@pytest.mark.parametrize("name", [n for n in RECIPES if n != "bf16"])
+def test_on_cuda_a_captured_epoch_is_that_of_the_plain_loop(name: str) -> None:
+    """Over the first epoch, at a small learning rate: it differs by the LR's rounding to float32
+    and by what kernels that add in another order make of that."""
+    recipe, device = RECIPES[name], torch.device("cuda")
+    task, spec = task_of(recipe, device), trial(recipe, lr=0.005, epochs=1)
+    plain, ours = trained(task, spec, None), trained(task, spec, Program(task, recipe))
+    for a, b in zip(ours[0], plain[0], strict=True):
+        if hasattr(a, "train_loss"):
+            assert a.train_loss == pytest.approx(b.train_loss, rel=1e-3)
+    for x, y in zip(contents(ours[1]), contents(plain[1]), strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.cuda
+@on_cuda
+def test_on_cuda_one_capture_serves_every_trial_and_a_neighbour_that_overflows() -> None:
+    recipe, device = RECIPES["sgd"], torch.device("cuda")
+    task = task_of(recipe, device)
+    by = Program(task, recipe)
+    trials = [trial(recipe), trial(recipe, lr=1e30, seed=1), trial(recipe, seed=2)]
+    first = [trained(task, spec, by)[0] for spec in trials]
+    assert [records[-1].status for records in first] == ["done", "diverged", "done"]
+    for spec, records in list(zip(trials, first, strict=True))[::2]:
+        again = trained(task, spec, by)[0]
+        for a, b in zip(again, records, strict=True):
+            if hasattr(a, "train_loss"):
+                assert a.train_loss == pytest.approx(b.train_loss, rel=1e-2)
+
+
+@pytest.mark.cuda
+@on_cuda
+@pytest.mark.parametrize("name", ["sgd", "adam", "clipped", "accumulated, smoothed", "averaged"])
+def test_on_cuda_nothing_in_an_epoch_waits_for_the_device(name: str) -> None:
+    recipe, device = RECIPES[name], torch.device("cuda")
+    task = task_of(recipe, device)
+    training = begin(task, trial(recipe))
+    batches, rows = task.train_batches(0, 0), training.clock.rows(0)
+    loop = steps(task, training.model, training.optimizer, batches, rows)
+    next(loop)  # the data order goes to the device at once
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert len(list(loop)) == len(rows) - 1
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.cuda
+@on_cuda
+def test_on_cuda_a_network_that_reads_from_the_device_is_trained_eager(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Reading(Random):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * (1.0 if x.sum().item() > -1e9 else 0.0)
+
+    monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Reading())
+    recipe = Recipe(dataset="mnist5k", model="mlp", batch_size=128)
+    bench = Workbench(recipe, Host(device="cuda", graph=True))
+    run = RunDir(tmp_path)
+    list(run_trial(bench, run, trial(recipe, epochs=1)))
+    end = run.known().histories[trial(recipe, epochs=1).id].end
+    assert end is not None and end.status == "done" and "captured" in end.machine["eager"]
