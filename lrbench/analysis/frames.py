@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lrbench.analysis.diagnosis import rule_names
 from lrbench.analysis.question import Question
 from lrbench.analysis.target import AREA, area_under, reached
 from lrbench.records import EpochRecord, History
@@ -43,6 +44,7 @@ TRIAL_TYPES = {
     "ema_test_accuracy": "float64",
     "val_balanced_accuracy": "float64",
     "test_balanced_accuracy": "float64",
+    "diagnosis": "object",
 }
 EPOCH_TYPES = {
     "trial": "object",
@@ -148,6 +150,7 @@ def _trial_row(history: History, target: float | None) -> dict[str, Any]:
         "time_to_target_s": seconds_needed,
         "train_s": sum(epoch.train_s for epoch in history.epochs),
         AREA: area_under(curve),
+        "diagnosis": rule_names(history),
         **from_end,
     }
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from lrbench.analysis.diagnosis import diagnosis_frame
 from lrbench.analysis.frames import completed, epochs_frame, in_order, steps_frame, trials_frame
+from lrbench.analysis.names import short
 from lrbench.analysis.power import Power, power_facts
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.ranking import ranking_frame
@@ -19,7 +20,7 @@ from lrbench.analysis.reference import against_reference
 from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, in_cell, standings
 from lrbench.analysis.target import default_target
-from lrbench.analysis.words import listed, power_sentence, sentence, short, where
+from lrbench.analysis.words import listed, power_sentence, sentence, where
 from lrbench.errors import Notice, Topic
 from lrbench.records import History
 

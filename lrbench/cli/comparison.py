@@ -296,6 +296,7 @@ def document(summary: Summary, run: RunDir, code: str) -> dict[str, Any]:
         "sensitivity": rows(summary.sensitivity),
         "power": summary.power_sentence,
         "notices": [str(notice) for notice in summary.notices],
+        "diagnosis": rows(summary.diagnosis),
         "code": code,
         "run": str(run.path),
     }

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lrbench.analysis.diagnosis import rule_names, trial_line
 from lrbench.experiment import CompareSpec, TrialSpec
 from lrbench.rangetest.result import FindProgress, FindResult
-from lrbench.records import CutRecord, EpochRecord, TrialEnd
+from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
 from lrbench.report.plan import readable_time
 from lrbench.report.text import clean
 
@@ -46,12 +47,14 @@ class State:
     numbers: dict[str, int] = field(default_factory=dict)
     sweep: FindProgress | None = None
     trial: TrialSpec | None = None
-    lasts: dict[str, EpochRecord] = field(default_factory=dict)
+    seen: dict[str, list[EpochRecord | CutRecord]] = field(default_factory=dict)
     start_s: float = 0.0
     epochs_done: int = 0
     stage_epochs: int = 0
     later: int = 0
     cut: str = ""
+    findings: list[str] = field(default_factory=list)
+    told: dict[str, set[str]] = field(default_factory=dict)
     metric: str = "accuracy"
     rows: dict[str, Row] = field(default_factory=dict)
 
@@ -62,7 +65,8 @@ class State:
 
     @property
     def last(self) -> EpochRecord | None:
-        return self.lasts.get(self.trial.id) if self.trial else None
+        seen = self.seen.get(self.trial.id, []) if self.trial else []
+        return next((each for each in reversed(seen) if isinstance(each, EpochRecord)), None)
 
     @property
     def left_s(self) -> float | None:
@@ -90,7 +94,7 @@ def advance(state: State, event: Any, finals: int = 0) -> list[str]:
 
 
 def _plan_began(state: State, plan: Any, finals: int) -> list[str]:
-    state.stage, state.trial, state.numbers, state.lasts = plan.stage, None, {}, {}
+    state.stage, state.trial, state.numbers, state.seen = plan.stage, None, {}, {}
     state.total = len(plan.trials)
     here = sum(trial.epochs for trial in plan.trials)
     each = max((trial.epochs for trial in (*plan.trials, *plan.tuning)), default=0)
@@ -121,10 +125,11 @@ def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
     lines = []
     for record in records:
         if isinstance(record, EpochRecord):
-            state.lasts[trial.id] = record
+            state.seen.setdefault(trial.id, []).append(record)
             state.epochs_done += 1
             _learn(state, row, record)
         elif isinstance(record, CutRecord):
+            state.seen.setdefault(trial.id, []).append(record)
             state.cut = _cut_line(trial, record)
             lines.append(state.cut)
         elif isinstance(record, TrialEnd):
@@ -132,7 +137,27 @@ def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
             row.failed += record.status != "done"
             state.epochs_done += max(0, trial.epochs - record.epochs)
             lines.append(_ended_line(state, trial, record))
+            state.findings = _finding_lines(state, trial, record)
+            lines += state.findings
     return lines
+
+
+def _finding_lines(state: State, trial: TrialSpec, end: TrialEnd) -> list[str]:
+    """What its curves say of a trial that has ended, if they were seen from its start."""
+    seen = state.seen.pop(trial.id, [])
+    state.seen[trial.id] = seen[-1:]
+    epochs = tuple(each for each in seen if isinstance(each, EpochRecord))
+    if len(epochs) != end.epochs:
+        return []
+    cuts = tuple(each for each in seen if isinstance(each, CutRecord))
+    history = History(trial, epochs, cuts=cuts, end=end)
+    told = state.told.setdefault(trial.name, set())
+    words = trial_line(history, told)
+    if trial.stage == "final":
+        told |= {*rule_names(history).split(";")}
+    seed = f" seed {trial.seed}" if trial.stage == "final" else ""
+    name = f"{trial.stage} {clean(trial.name, 40)} lr {trial.lr:.3g}{seed}"
+    return [f"{name}: {clean(words, 400)}"] if words else []
 
 
 def _cut_line(trial: TrialSpec, cut: CutRecord) -> str:
@@ -228,7 +253,10 @@ def _animated(screen: Console, state: State, finals: int) -> Iterator[Show]:
     ):
 
         def take_in(event: Any) -> None:
+            state.findings = []
             advance(state, event, finals)
+            for line in state.findings:  # above the picture
+                screen.print(line, markup=False, style="yellow")
 
         yield take_in
 

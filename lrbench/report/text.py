@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrbench.analysis.words import short
+from lrbench.analysis.names import short
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 

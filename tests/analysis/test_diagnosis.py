@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.analysis.diagnosis import RULES, diagnose, diagnosis_frame, diagnosis_lines
+from lrbench.analysis import Question, summarise
+from lrbench.analysis.diagnosis import (
+    RULES,
+    diagnose,
+    diagnosis_frame,
+    diagnosis_lines,
+    rule_names,
+    trial_line,
+)
 from lrbench.analysis.diagnosis import rules as r
 from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
 from tests.analysis.made import history as made
@@ -50,6 +58,24 @@ def stairs(*levels: tuple[float, int]) -> list[float]:
     return [level for level, count in levels for _ in range(count)]
 
 
+def guessing(train: Sequence[float], accuracy: float = 0.1, start: float | None = None) -> History:
+    """A training from the loss `start`, the first by default, to that accuracy."""
+    found = trained(train, train)
+    epochs = tuple(replace(e, val_accuracy=accuracy) for e in found.epochs)
+    assert found.end is not None
+    return replace(found, epochs=epochs, end=replace(found.end, start_loss=start or train[0]))
+
+
+def without_accuracy(train: Sequence[float], init_from: str = "") -> History:
+    found = guessing(train)
+    recipe = found.spec.recipe.model_copy(update={"init_from": init_from})
+    return replace(
+        found,
+        spec=found.spec.model_copy(update={"recipe": recipe}),
+        epochs=tuple(replace(e, val_accuracy=None) for e in found.epochs),
+    )
+
+
 FAULTS: list[tuple[Callable[[History], r.Finding | None], History, str]] = [
     (
         r.early_oscillation,
@@ -74,6 +100,9 @@ FAULTS: list[tuple[Callable[[History], r.Finding | None], History, str]] = [
     (r.plateau_never_fired, trained(schedule="plateau(patience=20)"), "patience"),
     (r.plateau_fired_on_noise, trained(schedule="plateau(patience=0)", cuts=[5]), "patience"),
     (r.lr_too_low, trained([2.0 - 0.1 * i for i in range(1, 12)]), "raise the LR"),
+    (r.no_progress, guessing([2.31, 2.305, 2.303, 2.303, 2.302]), "lrbench find"),
+    (r.no_progress, guessing([0.70, 0.694, 0.693, 0.693], 0.5), "lrbench find"),
+    (r.no_progress, without_accuracy([5.0, 4.99, 4.98, 4.97]), "lrbench find"),
     (r.mostly_clipped, trained(clipped=0.8), "raise the limit"),
     (
         r.fruitless_drop,
@@ -148,6 +177,13 @@ HEALTHY = {
     ),
     "cycles": cyclic(trained([0.9, 0.5, 0.6, 0.4, 0.5, 0.3], [1.0, 0.6, 0.7, 0.5, 0.6, 0.45])),
     "clipped at first": trained(clipped=0.3),
+    "a hard problem": guessing([4.4, 4.3, 4.25, 4.2], 0.04, start=4.6),
+    "few classes": guessing([0.66, 0.64, 0.63, 0.63], 0.65, start=0.69),
+    "four classes": guessing([1.41, 1.38, 1.36, 1.34], 0.44),
+    "two hard classes": guessing([0.69, 0.66, 0.65, 0.64], 0.58),
+    "fine-tuned from a good start": guessing([0.05, 0.049, 0.048, 0.048], 0.98),
+    "gone on with": without_accuracy([1.2, 1.195, 1.19, 1.19], init_from="weights.pt"),
+    "a slow language model": without_accuracy([5.0, 4.9, 4.8, 4.7]),
     "warm-up": trained([1.9, *FALLING[:11]], lrs=[0.01, *COSINE[:12]]),
 }
 
@@ -162,6 +198,23 @@ def test_a_training_under_way_and_one_that_failed_are_left_alone() -> None:
     assert bad.end is not None
     assert diagnose(replace(bad, end=None)) == ()
     assert diagnose(replace(bad, end=replace(bad.end, status="failed"))) == ()
+
+
+def test_the_names_of_the_rules_are_in_the_table_of_trials() -> None:
+    question = Question(schedules=("cosine",))
+    bad = trained([1.5, 2.5, 1.2, 1.9, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.4, 0.4], clipped=0.8)
+    rows = summarise([bad, replace(bad, end=None)], question).trials
+    assert rows["diagnosis"].tolist() == ["early-oscillation;mostly-clipped", ""]
+    assert rows.columns[-1] == "diagnosis"
+
+
+def test_a_line_for_a_trial_is_short_where_there_is_little_to_learn() -> None:
+    bad = trained(clipped=0.8)
+    assert trial_line(bad).startswith("gradients were clipped in 80 % of the steps")
+    assert trial_line(bad, {"mostly-clipped"}) == "mostly-clipped"
+    tuning = replace(bad, spec=bad.spec.model_copy(update={"stage": "tune"}))
+    assert trial_line(tuning) == rule_names(tuning) == "mostly-clipped"
+    assert trial_line(trained()) == rule_names(trained()) == ""
 
 
 def test_no_rule_needs_a_whole_curve() -> None:

@@ -6,9 +6,10 @@ from scipy import stats
 
 from lrbench.analysis import Question
 from lrbench.analysis.frames import trials_frame
+from lrbench.analysis.names import short
 from lrbench.analysis.power import power_facts
 from lrbench.analysis.standing import Standing, standings
-from lrbench.analysis.words import margin, power_sentence, sentence, short
+from lrbench.analysis.words import margin, power_sentence, sentence
 from lrbench.records import History
 from tests.analysis.made import finals, trials_of
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -156,3 +158,32 @@ def test_the_picture_fits_its_terminal_and_shows_every_column(width: int) -> Non
     assert "2/2" in row and "92.00 %" in row and "▁▁" in row
     assert "……" not in out.getvalue()
     assert "img/s" in out.getvalue() and " left" in out.getvalue()
+
+
+FOUND = "gradients were clipped in 80 % of the steps"
+
+
+def clipped(stage: str) -> list[History]:
+    """Two trials of which the curves say something."""
+    found = (
+        finals({"cosine": [0.9, 0.92]}) if stage == "final" else tuned("cosine", {1: 0.9, 2: 0.9})
+    )
+    return [replace(each, end=replace(each.end, clipped_share=0.8)) for each in found if each.end]
+
+
+def test_what_the_curves_say_is_said_when_a_trial_ends_in_full_once() -> None:
+    for terminal in (False, True):
+        out = io.StringIO()
+        console = Console(file=out, width=200, force_terminal=terminal, force_interactive=terminal)
+        run(console, trials=[*clipped("tune"), *clipped("final")])
+        said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+        assert said.count("tune cosine lr 1: mostly-clipped\n") == 1
+        assert said.count(f"final cosine lr 0.1 seed 0: {FOUND}") == 1
+        assert said.count("final cosine lr 0.1 seed 1: mostly-clipped\n") == 1
+
+
+def test_nothing_is_said_of_a_trial_whose_beginning_was_not_seen(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run(trials=[replace(each, epochs=each.epochs[1:]) for each in clipped("final")])
+    assert "clipped" not in capfd.readouterr().err

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis.diagnosis.rules import RULES, Finding
-from lrbench.analysis.words import short
+from lrbench.analysis.names import short
 from lrbench.records import History
 
 if TYPE_CHECKING:
@@ -24,6 +24,24 @@ def diagnose(history: History) -> tuple[Finding, ...]:
         return ()
     found = (rule(history) for rule in RULES)
     return tuple(each for each in found if each is not None)
+
+
+def rule_names(history: History) -> str:
+    """The rules that speak of one training, joined by `;`; empty without any."""
+    return ";".join(finding.rule for finding in diagnose(history))
+
+
+def trial_line(history: History, told: Collection[str] = ()) -> str:
+    """What is to be said when a training ends; empty where there is nothing.
+
+    Of a tuning trial, where most LRs are wrong on purpose, and of rules that were `told` before,
+    it is the name alone.
+    """
+    tuning = history.spec.stage == "tune"
+    return "; ".join(
+        each.rule if tuning or each.rule in told else f"{each.message}: {each.remedy}"
+        for each in diagnose(history)
+    )
 
 
 def diagnosis_frame(histories: Iterable[History]) -> DataFrame:

@@ -6,6 +6,7 @@ right. `docs/diagnosis.md` lists them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,6 +33,7 @@ NOISE = 0.35  # mean change of the validation loss between epochs, over its medi
 OVERFIT = 1.25  # the validation loss at the end, over its best
 STEEP = 0.03  # of the loss at the start, in each epoch
 DROP = 3.0  # the factor by which a step lowers the LR
+CHANCE = 1.5  # an accuracy below that many times exp(-loss) is no better than guessing
 
 
 def early_oscillation(history: History) -> Finding | None:
@@ -153,6 +155,33 @@ def lr_too_low(history: History) -> Finding | None:
     )
 
 
+def no_progress(history: History) -> Finding | None:
+    """The training loss never fell by a tenth, and what is predicted is guessed.
+
+    Guessing among k classes has the loss ln k and the accuracy 1/k, so the exponential of minus
+    the loss stands for chance. Where no accuracy is measured, the loss never fell by 2 %; there, a
+    training that goes on from given weights may well begin where it ends.
+    """
+    losses, last = _with_start(history), history.epochs[-1] if history.epochs else None
+    done = history.end is not None and history.end.status == "done"
+    if not done or last is None or len(history.epochs) < 2 or losses[0] <= 0:
+        return None
+    recipe, accuracy = history.spec.recipe, last.val_accuracy
+    if accuracy is None:
+        stuck = min(losses) > 0.98 * losses[0] and not (recipe.init_from or recipe.weights)
+    else:
+        guessed = accuracy <= min(0.55, CHANCE * math.exp(-losses[-1]))
+        stuck = guessed and min(losses) > 0.9 * losses[0]
+    if not stuck:
+        return None
+    level = "" if accuracy is None else f", and {100 * accuracy:.0f} % right is guessing"
+    return Finding(
+        "no-progress",
+        f"the training loss went from {losses[0]:.3g} to {losses[-1]:.3g}{level}",
+        "the LR is far too low, or so high that the network died: lrbench find names one",
+    )
+
+
 def mostly_clipped(history: History) -> Finding | None:
     """Gradients were clipped in over half of the steps."""
     share = history.end.clipped_share if history.end is not None else None
@@ -251,6 +280,7 @@ RULES: tuple[Rule, ...] = (
     plateau_never_fired,
     plateau_fired_on_noise,
     lr_too_low,
+    no_progress,
     mostly_clipped,
     fruitless_drop,
     swings_at_high_lr,

@@ -159,12 +159,13 @@ TRIAL_COLUMNS = {
     "test_loss": "test loss",
     "test_accuracy": "test accuracy",
     "train_s": "seconds",
+    "diagnosis": "diagnosis",
 }
 
 
 def _trials(summary: Summary) -> dict[str, Any]:
     """Every trial: the columns that hold anything."""
-    frame = summary.trials[list(TRIAL_COLUMNS)].dropna(axis=1, how="all")
+    frame = summary.trials[list(TRIAL_COLUMNS)].replace("", None).dropna(axis=1, how="all")
     rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
     return {"heads": [TRIAL_COLUMNS[name] for name in frame.columns], "rows": rows}
 

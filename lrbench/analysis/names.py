@@ -1,0 +1,25 @@
+"""Names of schedules in few characters."""
+
+from __future__ import annotations
+
+NAME_WIDTH = 60
+
+
+def short(name: str, width: int = NAME_WIDTH) -> str:
+    """The name in at most `width` characters: its middle is left out where it is longer, whole
+    words of it where that leaves enough.
+
+    >>> short("warmup(5%) + cosine", 11), short("warmup(5%) + linear + cosine", 24)
+    ('warmu…osine', 'warmup(5%) … + cosine')
+    """
+    if len(name) <= width:
+        return name
+    tail = (width - 1) // 2
+    head = width - 1 - tail
+    return f"{_whole_words(name[:head])}…{_whole_words(name[: -tail - 1 : -1])[::-1]}"
+
+
+def _whole_words(part: str) -> str:
+    """The part up to its last blank, bracket or comma, unless that halves it."""
+    ends = [place for place, letter in enumerate(part, 1) if letter in " (),[]"]
+    return part[: ends[-1]] if ends and 2 * ends[-1] >= len(part) else part
