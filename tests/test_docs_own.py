@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,35 @@ def test_what_is_said_to_run_runs(text: str, folder: Path) -> None:
         assert "cosine" in (folder / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", [text for text in PYTHON if text.startswith("# compile")])
-def test_what_needs_other_packages_compiles(text: str) -> None:
-    compile(text, "own.md", "exec")
+CHECKED = [text for text in PYTHON if text.startswith("# check")]
+ROOT = Path(__file__).parents[1]
+STUBS = ROOT / "tests" / "assets" / "stubs"  # of packages too heavy to install for a snippet
+
+
+def complaints(folder: Path, texts: Sequence[str]) -> str:
+    """What mypy has to say of the snippets, each a file of its own."""
+    api = pytest.importorskip("mypy.api", reason="mypy is not installed")
+    files = [folder / f"snippet_{place}.py" for place in range(len(texts))]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    stubbed = [path for path in STUBS.iterdir() if find_spec(path.name) is None]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYPYPATH", os.pathsep.join(map(str, [ROOT, *stubbed])))
+        flags = ["--config-file=", "--strict", "--no-error-summary"]
+        cache = ["--cache-dir", str(ROOT / ".mypy_cache")]
+        found: tuple[str, str, int] = api.run([*flags, *cache, *map(str, files)])
+    return found[0] + found[1]
+
+
+def test_what_needs_other_packages_has_the_right_types(tmp_path: Path) -> None:
+    assert len(CHECKED) == 2
+    wrong = [
+        CHECKED[0].replace(" or 1)", ")"),  # it may be None
+        CHECKED[0].replace('"scheduler": scheduler', '"scheduler": steps'),
+        CHECKED[1].replace("optimizer, steps, steps_per_epoch", "optimizer, steps"),
+        CHECKED[1].replace("num_train_epochs", "train_epochs"),
+    ]
+    assert not set(wrong) & set(CHECKED)
+    said = complaints(tmp_path, [*CHECKED, *wrong])
+    blamed = {line.partition(":")[0].rpartition("/")[2] for line in said.splitlines()}
+    assert blamed == {f"snippet_{place}.py" for place in range(2, 6)}, said

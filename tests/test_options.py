@@ -309,6 +309,11 @@ def test_a_contender_may_be_the_reference_and_another_name_is_refused_by_its_opt
     [
         ({"epochs": 1, "budgets": "50%,100%"}, "--budgets 50%: that is 0.5 of an epoch"),
         ({"base_batch_size": 64}, "--base-batch-size says nothing without --lr-scaling"),
+        ({"task": "tests.toys:Line", "tta": "flip"}, "--tta: a --task brings its own"),
+        (
+            {"task": "tests.toys:Line", "lr_scaling": "sqrt", "base_batch_size": 8, "lr": "0.1"},
+            "--lr-scaling sqrt: this task sets its own batch size",
+        ),
     ],
 )
 def test_what_would_be_ignored_is_refused(options: dict[str, Any], words: str) -> None:

@@ -26,6 +26,7 @@ from lrbench.options import (
     resolved_toml,
 )
 from lrbench.pipeline import resolve, sized, steps_by_batch_size
+from lrbench.tasks.own import ignored_batch_size
 
 ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
 EPILOG = (
@@ -81,6 +82,7 @@ def compare(
         bench.open()
     spec = sized(spec, run, bench)
     notices = steps.check_schedules(spec, steps_by_batch_size(spec, bench))
+    notices += ignored_batch_size(spec.recipe, bench.source.facts())
     if not (quiet or json):
         notify(notices)
     if dry_run:

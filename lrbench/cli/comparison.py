@@ -32,6 +32,7 @@ from lrbench.records import TrialEnd
 from lrbench.schedules import check, early_stop_notices, parse, stretched
 from lrbench.stopping import resume_with
 from lrbench.store import Known, RunDir
+from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -217,7 +218,13 @@ def summarised(spec: CompareSpec, run: RunDir) -> Summary:
         test_size=data.get("test"),
         val_size=data.get("val"),
         classes=data.get("classes"),
-        notices=(*stretch_notices(spec), *settled.notices, *notices, *said),
+        notices=(
+            *stretch_notices(spec),
+            *ignored_batch_size(spec.recipe, data),
+            *settled.notices,
+            *notices,
+            *said,
+        ),
     )
     return summarise(histories, question)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.cli import params as p
-from lrbench.cli.common import command_line, reading, run_path, stdout
+from lrbench.cli.common import command_line, notify, reading, run_path, stdout
 from lrbench.errors import NoLearningRate, UsageError
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec, differences
@@ -19,6 +19,7 @@ from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, reso
 from lrbench.pipeline import OVERHEAD
 from lrbench.plugins import blamed, printing_apart
 from lrbench.store import RunDir
+from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:
     from lrbench.rangetest.result import FindResult
@@ -57,6 +58,8 @@ def find(
         bench = Workbench(spec.recipe, host, progress)
         bench.open()
         _check_group(spec, bench)
+    if not (quiet or json):
+        notify(ignored_batch_size(spec.recipe, bench.source.facts()))
     if dry_run:
         _show_plan(spec, bench, run, json=json)
         return

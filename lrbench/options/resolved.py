@@ -29,7 +29,7 @@ def compare_options(spec: CompareSpec) -> dict[str, Any]:
     sizes = dict.fromkeys((spec.recipe.batch_size, *spec.batch_sizes))
     fields = {
         **_fields(spec, COMPARE),
-        "batch_size": joined(sizes) if spec.batch_sizes else spec.recipe.batch_size,
+        "batch_size": joined(sizes) if spec.batch_sizes else None,
         "lr": "auto" if spec.auto else joined(spec.lrs),
         "lr_scaling": spec.lr_scaling or "none",
         "tuner": "halving" if spec.halving else "grid",

@@ -24,6 +24,7 @@ from lrbench.options.values import (
     numbers,
 )
 from lrbench.schedules import parse
+from lrbench.tasks.own import takes_batch_size
 
 Kind = TypeVar("Kind", bound=Frozen)
 # What lets 6 schedules, their tuning and 5 final seeds be shown within 400,000 images of mnist5k.
@@ -67,7 +68,6 @@ def recipe_of(options: Options) -> Recipe:
 # What only an image classification has.
 IMAGES = (
     "dataset", "model", "augment", "weights", "loss", "val_fraction", "label_smoothing", "tta",
-    "init_from",
 )  # fmt: skip
 
 
@@ -77,7 +77,17 @@ def _without_images(options: Options) -> dict[str, str]:
     if clash is not None:
         option = "--" + clash.replace("_", "-")
         raise UsageError(f"{option}: a --task brings its own; leave one of the two out")
+    batches = next((name for name in BATCHES if options.get(name) not in (None, "none")), None)
+    if batches is not None and not takes_batch_size(options["task"]):
+        option = "--" + batches.replace("_", "-")
+        raise UsageError(
+            f"{option} {options[batches]}: this task sets its own batch size",
+            hint="leave it out, or let the task take batch_size",
+        )
     return {"dataset": "", "model": ""}
+
+
+BATCHES = ("batch_sizes", "lr_scaling")  # nonsense for a task that sets its own batch size
 
 
 def check_given(recipe: Recipe, options: Options) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.experiment import FindSpec
-from lrbench.rangetest.groups import GroupLrs, swept
+from lrbench.rangetest.groups import GroupLrs, freeze, swept
 from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.probe import Probe, Prober
 from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
@@ -43,6 +43,7 @@ def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
 
     def make_optimizer(model: nn.Module) -> tuple[Optimizer, GroupLrs]:
         optimizer, groups = build(spec.recipe, model, spec.start_lr)
+        freeze(optimizer, groups)
         return optimizer, swept(groups, spec.sweep_group)
 
     setup = Setup(task, make_optimizer, Method.of(spec.recipe))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from lrbench.errors import UsageError
 from lrbench.optimizers.groups import GroupSpec
 from lrbench.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
 
 GroupLrs = Callable[[float], tuple[float, ...]]
 
@@ -46,6 +50,11 @@ def swept_place(groups: Sequence[GroupSpec], which: str, *, rest_known: bool = T
     else:
         hint = did_you_mean(which, patterns)
         raise UsageError(f"--sweep-group {which}: there is no such group", hint=hint)
+    if groups[place].freeze:
+        raise UsageError(
+            f"--sweep-group {which}: {groups[place]} is frozen at first, as in a range test",
+            hint="leave out its freeze=",
+        )
     for i, group in enumerate(groups if rest_known else groups[:-1]):
         if i != place and group.lr_absolute is None:
             raise UsageError(
@@ -53,6 +62,14 @@ def swept_place(groups: Sequence[GroupSpec], which: str, *, rest_known: bool = T
                 hint=f"give it one, like --group '{group.pattern} lr=0.01'",
             )
     return place
+
+
+def freeze(optimizer: Optimizer, groups: Sequence[GroupSpec]) -> None:
+    """Keep the groups with `freeze=` as they are: a range test is about the first steps of a
+    training, in which they are not trained."""
+    for group, stepped in zip(groups, optimizer.param_groups, strict=False):
+        for parameter in stepped["params"] if group.freeze else ():
+            parameter.requires_grad_(False)
 
 
 def ratio_of(lrs: Sequence[float], alone: int | None = None) -> GroupLrs:

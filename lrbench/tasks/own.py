@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
-from lrbench.errors import UsageError
+from lrbench.errors import Notice, Topic, UsageError
 from lrbench.tasks.base import Split, Task
 from lrbench.tasks.loader import to_device
 
@@ -60,7 +60,14 @@ class OwnSource:
                     "data_dir": self.data_dir,
                 },
             )
-        return OwnTask(self.name, found, self.device, recipe.precision, with_test=with_test)
+        return OwnTask(
+            self.name,
+            found,
+            self.device,
+            recipe.precision,
+            with_test=with_test,
+            init_from=recipe.init_from,
+        )
 
     def check(self, recipe: Recipe) -> None:
         task = self.task(recipe, with_test=False)
@@ -71,7 +78,33 @@ class OwnSource:
             task.evaluate(model, "val")
 
     def facts(self) -> Mapping[str, Any]:
-        return {"name": self.name}
+        return {"name": self.name, "takes_batch_size": takes_batch_size(self.name)}
+
+
+def takes_batch_size(name: str) -> bool:
+    """Whether the task's class or function has a parameter batch_size; an object has not.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    with plugins.blamed(name, OPTION):
+        found = plugins.load(name)
+    made = inspect.isclass(found) or not hasattr(found, "train_batches")
+    try:
+        return made and "batch_size" in inspect.signature(found).parameters
+    except (TypeError, ValueError):  # nothing to call, which is said elsewhere, or made in C
+        return made
+
+
+def ignored_batch_size(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[Notice]:
+    """That a --batch-size reaches nothing, from what is known of the recipe's task."""
+    given = recipe.batch_size != type(recipe)().batch_size
+    if recipe.task and given and facts.get("takes_batch_size") is False:
+        yield Notice(
+            Topic.OTHER,
+            f"--batch-size {recipe.batch_size} changes nothing, as {recipe.task} sets its own",
+            "leave it out, or let the task take batch_size",
+        )
 
 
 class OwnTask:
@@ -79,19 +112,28 @@ class OwnTask:
 
     Weights are drawn after `torch.manual_seed(seed)`, the model and the batches are on the
     device, an evaluation is without gradients and in the model's evaluation mode, and what the
-    user's methods return is held to the protocol.
+    user's methods return is held to the protocol. Weights of the file `init_from` take the place
+    of those that were drawn.
 
     Raises:
         UsageError: a method or a count is missing, or cannot be called as it is.
     """
 
     def __init__(
-        self, name: str, task: Any, device: torch.device, precision: str, *, with_test: bool
+        self,
+        name: str,
+        task: Any,
+        device: torch.device,
+        precision: str,
+        *,
+        with_test: bool,
+        init_from: str = "",
     ) -> None:
         self._name = name
         self._task = task
         self._device = device
         self._precision = precision
+        self._init_from = init_from
         self._splits = ("val", "test") if with_test else ("val",)
         self._check_methods()
         self.steps_per_epoch, self.samples_per_step = (self._count(key) for key in COUNTS)
@@ -100,6 +142,8 @@ class OwnTask:
         import torch
         from torch import nn
 
+        from lrbench.models.weights import fill
+
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             model = self._task.model(seed)
@@ -107,6 +151,8 @@ class OwnTask:
             raise self._wrong(f"model(seed) gave a {type(model).__name__}, not an nn.Module")
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise self._wrong("model(seed) gave a module without a parameter to train")
+        if self._init_from:
+            fill(model, self._name, self._init_from, "--init-from")
         return model.to(self._device)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:

@@ -7,10 +7,14 @@ import torch
 from torch import nn
 
 from lrbench.errors import UsageError
+from lrbench.experiment import FindSpec, Recipe
 from lrbench.optimizers import parse_groups
 from lrbench.rangetest.api import find, max_stable_lr
-from lrbench.rangetest.groups import ratio_of, swept, swept_place
+from lrbench.rangetest.find import find_events
+from lrbench.rangetest.groups import freeze, ratio_of, swept, swept_place
+from lrbench.tasks.own import OwnTask
 from tests.rangetest.problems import Quadratic
+from tests.toys import Line
 
 GROUPS = parse_groups(("head* lr=10x", "body* lr=0.2", "* lr=0.3"))
 
@@ -37,6 +41,40 @@ def test_a_group_that_cannot_be_swept_alone(which: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         swept_place(GROUPS[:3], which)
     assert str(caught.value).startswith("--sweep-group")
+
+
+def test_a_group_that_is_frozen_at_first_is_not_trained_by_a_range_test() -> None:
+    model = Two()
+    groups = parse_groups(("steep* freeze=2ep",))
+    stepped = [{"params": part.parameters(), "lr": 0.1} for part in (model.steep, model.shallow)]
+    optimizer = torch.optim.SGD(stepped)
+    freeze(optimizer, groups)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    model().backward()
+    optimizer.step()
+    moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
+    assert moved == [False, True]
+    with pytest.raises(UsageError, match=r"steep. freeze=2ep is frozen at first"):
+        swept_place(groups, "steep*")
+
+
+def test_a_range_test_of_a_recipe_leaves_its_frozen_group_alone() -> None:
+    made: list[nn.Module] = []
+
+    class Watched(Line):
+        def model(self, seed: int) -> nn.Module:
+            made.append(super().model(seed))
+            return made[-1]
+
+    recipe = Recipe(dataset="", model="", task="m:T", groups=("bias freeze=1ep",))
+    spec = FindSpec(recipe=recipe, points=20, seeds=(0,), verify=False, max_stable=False)
+    first = {name: p.detach().clone() for name, p in Line().model(0).named_parameters()}
+    *_, _ = find_events(
+        spec, OwnTask("m:T", Watched(), torch.device("cpu"), "fp32", with_test=False)
+    )
+    trained = dict(made[0].named_parameters())
+    assert torch.equal(trained["bias"], first["bias"])
+    assert not torch.equal(trained["weight"], first["weight"])
 
 
 def test_an_optimizers_groups() -> None:

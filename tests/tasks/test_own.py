@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from lrbench import plugins
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
-from lrbench.tasks.own import OwnSource, OwnTask
+from lrbench.tasks.own import OwnSource, OwnTask, ignored_batch_size
 from tests.toys import Line
 
 CPU = torch.device("cpu")
@@ -56,6 +57,44 @@ def test_the_seed_draws_the_weights_of_a_model_that_ignores_it() -> None:
     weights = [float(task(Careless()).model(seed).weight.detach()) for seed in (0, 0, 1)]
     assert weights[0] == weights[1] != weights[2]
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_file_of_weights_takes_the_place_of_those_that_were_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pt"
+    torch.save({"state_dict": {"weight": torch.tensor([[2.0]]), "bias": torch.tensor([3.0])}}, file)
+    recipe = RECIPE.model_copy(update={"init_from": str(file)})
+    for seed in (0, 1):
+        model = source(Line).task(recipe, with_test=False).model(seed)
+        assert [float(p.detach()) for p in model.parameters()] == [2.0, 3.0]
+    torch.save({"other": torch.zeros(3)}, file)
+    with pytest.raises(UsageError, match=r"--init-from .*there is no"):
+        source(NoHead).task(recipe, with_test=False).model(0)
+
+
+class NoHead(Line):
+    def model(self, seed: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+
+
+def test_whether_a_task_hears_of_a_batch_size_is_known() -> None:
+    class Takes(Line):
+        def __init__(self, batch_size: int = 4) -> None:
+            super().__init__()
+
+    def make(batch_size: int) -> Line:
+        return Line()
+
+    given = RECIPE.model_copy(update={"task": "m:T"})
+    for thing, expected in ((Takes, True), (make, True), (Line, False), (Line(), False)):
+        facts = source(thing).facts()
+        assert facts["takes_batch_size"] is expected
+        assert bool([*ignored_batch_size(given, facts)]) is not expected
+    usual = given.model_copy(update={"batch_size": 128})
+    assert not [*ignored_batch_size(usual, {"takes_batch_size": False})]
+    assert not [*ignored_batch_size(given, {})]  # a run of an older version
+    assert "changes nothing, as m:T sets its own" in str(
+        next(ignored_batch_size(given, {"takes_batch_size": False}))
+    )
 
 
 def test_an_evaluation_is_without_gradients_and_leaves_the_mode() -> None:
