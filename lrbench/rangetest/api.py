@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError
-
 from lrbench.engine.method import Method
 from lrbench.errors import UsageError
-from lrbench.experiment import FindSpec, Recipe
-from lrbench.optimizers.own import needs_closure
+from lrbench.experiment import Recipe
+from lrbench.rangetest.arguments import (
+    check_callable,
+    check_model,
+    check_optimizer,
+    checked_seeds,
+    checked_spec,
+)
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import GroupLrs, ratio_of
 from lrbench.rangetest.probe import Prober
@@ -21,7 +25,7 @@ from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.state import Contents, generators, lend_state, preserved, seed_all
 from lrbench.rangetest.sweep import Setup
-from lrbench.tasks.loader import LoaderTask, LossFn, StepFn, to_device
+from lrbench.tasks.loader import LoaderTask, LossFn, StepFn, check_loader, to_device
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,7 +85,8 @@ def find(
     Raises:
         UsageError: an argument that cannot be meant, or a loader that can be read only once.
     """
-    spec = _spec(
+    spec = checked_spec(
+        ("step",),
         start_lr=start_lr,
         end_lr=end_lr,
         points=points,
@@ -89,7 +94,7 @@ def find(
         step=per,
         rule=rule,
         window=window,
-        seeds=range(seeds) if isinstance(seeds, int) else seeds,
+        seeds=checked_seeds(seeds),
         verify=verify,
         verify_steps=verify_steps,
         max_stable=max_stable,
@@ -98,10 +103,8 @@ def find(
     )
     if val_loss and val_loader is None:
         raise UsageError("val_loss: pass a val_loader as well")
-    if isinstance(val_loader, Iterator):  # iter() would draw from a DataLoader's generator
-        raise UsageError(
-            "val_loader: it can be read only once", hint="pass a DataLoader or a list of batches"
-        )
+    if val_loader is not None:
+        check_loader("val_loader", val_loader)
     borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model, val_loader)
     with borrowed.setup(spec.recipe, sweep_group) as setup:
         settings = {
@@ -144,7 +147,16 @@ def max_stable_lr(
         UsageError: an argument that cannot be meant, or a loader that can be read only once.
     """
     recipe = {"precision": precision, "accumulate": accumulate}
-    spec = _spec(start_lr=start_lr, end_lr=end_lr, seeds=(seed,), verify_steps=steps, recipe=recipe)
+    spec = checked_spec(
+        ("verify_steps",),
+        start_lr=start_lr,
+        end_lr=end_lr,
+        seeds=checked_seeds([seed]),
+        verify_steps=steps,
+        recipe=recipe,
+    )
+    if not start_lr < end_lr:
+        raise UsageError(f"start_lr {start_lr:g} must lie below end_lr {end_lr:g}")
     if not ratio > 1:
         raise UsageError(f"ratio: must be above 1, not {ratio}")
     borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model)
@@ -174,8 +186,14 @@ class _Borrowed(LoaderTask):
     def model(self, seed: int) -> nn.Module:
         self.contents.restore()
         if self._make_model is not None:
-            self._module.load_state_dict(super().model(seed).state_dict())
+            self._draw(super().model(seed))
         return self._module
+
+    def _draw(self, drawn: nn.Module) -> None:
+        try:
+            self._module.load_state_dict(drawn.state_dict())
+        except (RuntimeError, AttributeError):
+            raise UsageError("make_model: what it makes has other weights than the model") from None
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
         seed_all((seed * 1_000_003 + epoch) % 2**63, generators(self._loader))
@@ -212,9 +230,11 @@ class Borrowing:
         import torch
 
         optimizer = self.optimizer
+        check_model(self.model)
+        check_optimizer(self.model, optimizer)
+        check_callable(loss_fn=self.loss_fn, step=self.step, make_model=self.make_model)
         lrs = [float(group["lr"]) for group in optimizer.param_groups]
         group_lrs = ratio_of(lrs, sweep_group)
-        _check_optimizer(self.model, optimizer)
         own_loss = [self.loss_fn] if isinstance(self.loss_fn, torch.nn.Module) else []
         state = optimizer.state
 
@@ -223,6 +243,7 @@ class Borrowing:
             return optimizer, group_lrs
 
         with (
+            torch.inference_mode(False),
             torch.enable_grad(),
             preserved([self.model, *own_loss], optimizer, self.loader, self.val_loader) as contents,
         ):
@@ -231,24 +252,3 @@ class Borrowing:
             )
             task.contents, task.validation = contents, self.val_loader
             yield Setup(task, make_optimizer, Method.of(recipe))
-
-
-def _check_optimizer(model: nn.Module, optimizer: Optimizer) -> None:
-    if needs_closure(optimizer):
-        raise UsageError(
-            f"optimizer: steps of {type(optimizer).__name__} need a closure, which is not supported"
-        )
-    own = {id(parameter) for parameter in model.parameters()}
-    stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if not own & stepped:
-        raise UsageError("optimizer: it holds none of the model's parameters")
-
-
-def _spec(**fields: Any) -> FindSpec:
-    try:
-        return FindSpec(**fields)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        name = next(str(part) for part in first["loc"] if part != "recipe")
-        said = first["msg"].replace("Input should be", "must be")
-        raise UsageError(f"{name}: {said}, not {first['input']!r}") from None

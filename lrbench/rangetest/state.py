@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+    Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,25 @@ def module_state(
     try:
         yield contents
     finally:
+        contents.restore()
         for part, mode, buffer in zip(parts, modes, buffers, strict=True):
             part.training = mode
-            part._buffers.clear()
-            part._buffers.update(buffer)
-        contents.restore()
+            _put_back(part, buffer)
         for parameter, grad, flag in zip(parameters, grads, flags, strict=True):
             parameter.requires_grad_(flag)
             parameter.grad = grad
+
+
+def _put_back(part: nn.Module, buffers: Mapping[str, Tensor | None]) -> None:
+    """Give a part the very tensors that were its buffers."""
+    import torch
+
+    if isinstance(part, torch.jit.ScriptModule):  # it can only assign, and gains no new buffers
+        for name, buffer in buffers.items():
+            setattr(part, name, buffer)
+        return
+    part._buffers.clear()
+    part._buffers.update(buffers)
 
 
 @contextmanager
@@ -117,13 +130,13 @@ def lend_state(optimizer: torch.optim.Optimizer, state: Any) -> None:
 
 
 @contextmanager
-def random_state(own: Sequence[torch.Generator] = ()) -> Iterator[None]:
+def random_state(own: Sequence[Generator] = ()) -> Iterator[None]:
     """Keep the global generators of python, numpy, torch and CUDA, and some others."""
     import torch
 
     python, numpy, host = random.getstate(), np.random.get_state(), torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
-    states = [generator.get_state() for generator in own]
+    states = [_state(generator) for generator in own]
     try:
         yield
     finally:
@@ -133,13 +146,14 @@ def random_state(own: Sequence[torch.Generator] = ()) -> Iterator[None]:
         if cuda is not None:
             torch.cuda.set_rng_state_all(cuda)
         for generator, state in zip(own, states, strict=True):
-            generator.set_state(state)
+            _set_state(generator, state)
 
 
-def generators(loader: Any) -> list[torch.Generator]:
+def generators(loader: Any) -> list[Generator]:
     """The random generators that a DataLoader, its samplers and its dataset carry themselves."""
     import torch
 
+    kinds = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
     batch_sampler = getattr(loader, "batch_sampler", None)
     holders = [
         loader,
@@ -148,12 +162,41 @@ def generators(loader: Any) -> list[torch.Generator]:
         getattr(batch_sampler, "sampler", None),
         getattr(loader, "dataset", None),
     ]
-    found = [getattr(holder, "generator", None) for holder in holders]
-    unique = {id(one): one for one in found if isinstance(one, torch.Generator)}
-    return list(unique.values())
+    held = [value for holder in holders for value in getattr(holder, "__dict__", {}).values()]
+    held += [getattr(holder, "generator", None) for holder in holders]
+    return list({id(one): one for one in held if isinstance(one, kinds)}.values())
 
 
-def seed_all(seed: int, own: Sequence[torch.Generator] = ()) -> None:
+def _state(generator: Generator) -> Any:
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.get_state()
+
+
+def _set_state(generator: Generator, state: Any) -> None:
+    if isinstance(generator, random.Random):
+        generator.setstate(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)
+
+
+def _seed(generator: Generator, seed: int) -> None:
+    import torch
+
+    if isinstance(generator, torch.Generator):
+        generator.manual_seed(seed)
+    elif isinstance(generator, np.random.Generator):
+        kind: Any = type(generator.bit_generator)
+        generator.bit_generator.state = kind(seed).state
+    else:
+        generator.seed(seed % 2**32)
+
+
+def seed_all(seed: int, own: Sequence[Generator] = ()) -> None:
     """Seed every generator that `random_state` keeps."""
     import torch
 
@@ -163,4 +206,4 @@ def seed_all(seed: int, own: Sequence[torch.Generator] = ()) -> None:
     if torch.cuda.is_available():
         torch.cuda.manual_seed_all(seed)
     for generator in own:
-        generator.manual_seed(seed)
+        _seed(generator, seed)

@@ -18,8 +18,10 @@ class Task(Protocol):
     rows, sequences: whatever throughput counts).
     """
 
-    steps_per_epoch: int
     samples_per_step: int
+
+    @property
+    def steps_per_epoch(self) -> int: ...
 
     def model(self, seed: int) -> nn.Module:
         """A new model on the task's device; the seed alone fixes its weights."""

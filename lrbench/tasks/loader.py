@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import UsageError
@@ -39,11 +40,7 @@ class LoaderTask:
         step: StepFn | None = None,
         make_model: Callable[[], nn.Module] | None = None,
     ) -> None:
-        if iter(loader) is loader:
-            raise UsageError(
-                "loader: it can be read only once",
-                hint="pass a DataLoader or a list of batches, not an iterator",
-            )
+        check_loader("loader", loader)
         if loss_fn is None and step is None:
             raise UsageError("loss_fn: pass a loss function, or step=(model, batch) -> loss")
         parameter = next((p for p in model.parameters() if p.requires_grad), None)
@@ -56,8 +53,13 @@ class LoaderTask:
         self._step = step
         self._loader = loader
         self._device = parameter.device
-        self.steps_per_epoch = _length(loader)
+        if hasattr(loader, "__len__"):
+            _ = self.steps_per_epoch  # any other is counted where that is needed: it may not end
         self.samples_per_step = int(getattr(loader, "batch_size", None) or 1)
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        return _length(self._loader)
 
     def model(self, seed: int) -> nn.Module:
         import torch
@@ -79,6 +81,7 @@ class LoaderTask:
     def loss(self, model: nn.Module, batch: Any) -> Tensor | tuple[Tensor, Tensor]:
         if self._step is not None:
             result: Tensor | tuple[Tensor, Tensor] = self._step(model, batch)
+            check_loss("step", result[0] if isinstance(result, tuple) else result)
             return result
         assert self._loss_fn is not None
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
@@ -88,10 +91,36 @@ class LoaderTask:
             )
         *inputs, target = batch
         loss: Tensor = self._loss_fn(model(*inputs), target)
+        check_loss("loss_fn", loss[0] if isinstance(loss, tuple) else loss)
         return loss
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         raise UsageError(f"this task has no {split} split")
+
+
+def check_loader(name: str, loader: Any) -> None:
+    """Refuse what cannot be read again and again; nothing is drawn from a DataLoader."""
+    hint = "pass a DataLoader or a list of batches"
+    if isinstance(loader, Iterator) and iter(loader) is loader:
+        raise UsageError(f"{name}: it can be read only once", hint=f"{hint}, not an iterator")
+    if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):
+        raise UsageError(f"{name}: a {type(loader).__name__} holds no batches", hint=hint)
+
+
+def check_loss(name: str, loss: Any) -> None:
+    """Refuse what is no loss to go backward from: one number with a gradient."""
+    import torch
+
+    if not isinstance(loss, torch.Tensor):
+        raise UsageError(f"{name}: it gave a {type(loss).__name__}, not a loss tensor")
+    if loss.numel() != 1:
+        hint = "return their mean"
+        raise UsageError(f"{name}: it gave {loss.numel()} numbers, not one loss", hint=hint)
+    if torch.is_grad_enabled() and not (loss.requires_grad and loss.is_floating_point()):
+        raise UsageError(
+            f"{name}: its loss has no gradient",
+            hint="make it from the model's outputs, without .detach(), .item() or complex numbers",
+        )
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

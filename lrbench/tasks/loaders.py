@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import UsageError
 from lrbench.tasks.base import Split
-from lrbench.tasks.loader import LoaderTask, LossFn, StepFn, to_device
+from lrbench.tasks.loader import LoaderTask, LossFn, StepFn, check_loader, to_device
 
 if TYPE_CHECKING:
     import torch
@@ -38,11 +38,7 @@ class LoadersTask(LoaderTask):
         super().__init__(make_model(), loss_fn, train, step=step, make_model=make_model)
         self._splits = {"val": val} | ({"test": test} if test is not None else {})
         for name, loader in self._splits.items():
-            if iter(loader) is loader:
-                raise UsageError(
-                    f"{name}: it can be read only once",
-                    hint="pass a DataLoader or a list of batches, not an iterator",
-                )
+            check_loader(name, loader)
         if not getattr(train, "batch_size", None):
             self.samples_per_step = _samples(next(iter(train)))
 

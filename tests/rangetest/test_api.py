@@ -203,6 +203,27 @@ def test_it_works_where_gradients_are_switched_off() -> None:
         assert find(model, nn.CrossEntropyLoss(), loader(), optimizer, **QUICK).curve
 
 
+def test_it_works_in_inference_mode() -> None:
+    model, optimizer = trained()
+    data = loader()
+    before = everything(model, optimizer, data)
+    with torch.inference_mode():
+        assert find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK).curve
+        assert torch.is_inference_mode_enabled()
+    assert everything(model, optimizer, data) == before
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_a_scripted_module_is_put_back_too() -> None:
+    torch.manual_seed(0)
+    parts = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    model: Any = torch.jit.script(parts)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = bits(model.state_dict())
+    assert find(model, nn.CrossEntropyLoss(), loader(), optimizer, **QUICK).curve
+    assert bits(model.state_dict()) == before
+
+
 def test_groups_keep_their_ratio() -> None:
     seen: set[float] = set()
     model = Net()
@@ -257,6 +278,50 @@ def test_a_loader_that_can_be_read_only_once_is_refused(make: Any) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("handed", [None, 3, lambda: loader()])
+def test_what_is_no_loader_is_refused(handed: Any) -> None:
+    model, optimizer = trained()
+    with pytest.raises(UsageError, match="holds no batches"):
+        find(model, nn.CrossEntropyLoss(), handed, optimizer, **QUICK)
+
+
+def test_a_loader_may_go_on_for_ever() -> None:
+    class Endless:
+        def __iter__(self) -> Iterator[Any]:
+            while True:
+                yield from loader()
+
+    model, optimizer = trained()
+    assert find(model, nn.CrossEntropyLoss(), Endless(), optimizer, **QUICK).curve
+
+
+def test_generators_of_any_kind_that_a_loader_carries_are_put_back_and_follow_the_seed() -> None:
+    class Drawing:
+        def __init__(self) -> None:
+            self.numpy = np.random.default_rng(5)
+            self.old = np.random.RandomState(5)
+            self.python = random.Random(5)
+
+        def states(self) -> Any:
+            return bits(
+                (self.numpy.bit_generator.state, self.old.get_state(), self.python.getstate())
+            )
+
+        def __iter__(self) -> Iterator[Any]:
+            for _ in range(6):
+                places = [self.numpy.integers(96, size=8), self.old.randint(96, size=8)]
+                places.append(np.array([self.python.randrange(96) for _ in range(8)]))
+                yield dataset()[torch.from_numpy(np.concatenate(places))]
+
+    model, optimizer = trained()
+    data = Drawing()
+    before = data.states()
+    first, again = (find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK) for _ in "ab")
+    assert data.states() == before
+    data.numpy.random(), data.old.rand(), data.python.random()
+    assert find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK) == first == again
+
+
 def test_a_loader_that_hides_an_iterator_is_refused() -> None:
     class Once:
         def __init__(self) -> None:
@@ -287,6 +352,14 @@ def test_a_loader_that_hides_an_iterator_is_refused() -> None:
         ({"precision": "fp8"}, "precision"),
         ({"accumulate": 0}, "accumulate"),
         ({"accumulate": 1.5}, "accumulate"),
+        ({"seeds": [3, 3]}, "seeds: each must be another"),
+        ({"seeds": []}, "seeds: at least one"),
+        ({"seeds": 2.0}, "seeds: pass how many"),
+        ({"per": "year"}, "^per: must be 'batch' or 'epoch'"),
+        ({"start_lr": float("inf")}, "^start_lr: must be a finite number"),
+        ({"step": 3}, "^step: pass a function"),
+        ({"make_model": lambda: nn.Linear(6, 3)}, "^make_model: .* other weights"),
+        ({"val_loader": 7}, "^val_loader"),
     ],
 )
 def test_arguments_that_cannot_be_meant_are_refused_in_one_line(
@@ -296,6 +369,53 @@ def test_arguments_that_cannot_be_meant_are_refused_in_one_line(
     with pytest.raises(UsageError, match=word) as caught:
         find(model, nn.CrossEntropyLoss(), loader(), optimizer, **{**QUICK, **change})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "words"),
+    [
+        (lambda output, target: 0.5, "loss_fn: it gave a float"),
+        (lambda output, target: None, "loss_fn: it gave a NoneType"),
+        (lambda output, target: output, "loss_fn: it gave 48 numbers, not one"),
+        (lambda output, target: output.mean().detach(), "loss_fn: its loss has no gradient"),
+        (lambda output, target: target.sum(), "loss_fn: its loss has no gradient"),
+    ],
+)
+def test_what_is_no_loss_is_refused_in_one_line(loss_fn: Any, words: str) -> None:
+    model, optimizer = trained()
+    before = everything(model, optimizer, None)
+    with pytest.raises(UsageError, match=words):
+        find(model, loss_fn, loader(), optimizer, **QUICK)
+    assert everything(model, optimizer, None) == before
+
+
+def test_what_is_no_model_or_optimizer_is_refused() -> None:
+    model, optimizer = trained()
+    lazy = nn.Sequential(nn.LazyLinear(3))
+    with torch.inference_mode():
+        inferring = Net()
+    cases: list[Any] = [
+        (None, optimizer, "model: pass an nn.Module, not a NoneType"),
+        (Net, optimizer, "model: pass an nn.Module, not the class Net"),
+        (lazy, optimizer, "lazy layers"),
+        (inferring, optimizer, "inference mode"),
+        (model, None, "optimizer: pass one of the model's parameters, not a NoneType"),
+        (model, torch.optim.SGD, "not the class SGD"),
+        (model, torch.optim.lr_scheduler.StepLR(optimizer, 3), "not a StepLR"),
+    ]
+    for own_model, own_optimizer, words in cases:
+        with pytest.raises(UsageError, match=words):
+            find(own_model, nn.CrossEntropyLoss(), loader(), own_optimizer, **QUICK)
+
+
+def test_the_stable_limit_needs_a_range_and_names_its_own_arguments() -> None:
+    model, optimizer = trained()
+    for change, words in (
+        ({"start_lr": 1.0, "end_lr": 0.1}, "start_lr 1 must lie below"),
+        ({"steps": 1}, "^steps: "),
+    ):
+        with pytest.raises(UsageError, match=words):
+            max_stable_lr(model, nn.CrossEntropyLoss(), loader(), optimizer, **change)
 
 
 def test_a_strangers_optimizer_is_refused() -> None:
