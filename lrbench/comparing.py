@@ -219,6 +219,8 @@ def _named(options: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             raise UsageError(f"compare: unknown option {name!r}", hint=did_you_mean(name, known))
     named = dict(options)
+    if "device" in named:
+        named["device"] = str(named["device"])  # torch.device has this text
     for name in ("task", *OBJECTS):
         if name in named and not isinstance(named[name], str):
             named[name] = _name_of(name, named[name])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lrbench.errors import MachineError, UsageError
+from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.optimizers import parse_group
 from lrbench.options import (
     COMPARE,
@@ -19,12 +20,14 @@ from lrbench.options import (
     TRIALS,
     compare_spec,
     duration_s,
+    executor_of,
     find_spec,
     host_of,
     learning_rates,
     merged,
     to_toml,
 )
+from lrbench.options.values import flat
 from lrbench.plan import plan
 
 ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
@@ -319,3 +322,48 @@ def test_a_contender_may_be_the_reference_and_another_name_is_refused_by_its_opt
 def test_what_would_be_ignored_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         compare_spec(options)
+
+
+ODD = (
+    True, -1, 2.5, float("nan"), 10**30, "", "x", "ä😀", "1,,2", [], [1], [[1]], [None], ["a", "b"],
+    "9" * 400, date(2020, 1, 1), {"a": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted({*ALLOWED, *FIND}))
+def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> None:
+    for value in ODD:
+        for spec_of in [compare_spec] * (name in ALLOWED) + [find_spec] * (name in FIND):
+            try:
+                options = {name: flat(name, value)}
+                spec_of(options), host_of(options), executor_of(options)
+            except LrbenchError as fault:
+                assert "\n" not in str(fault)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("force", "yes", "--force yes: must be true or false"),
+        ("init_from", 3, "--init-from 3: must be text"),
+        ("contender", ["prodigy", 3], "--contender .*: must be text"),
+        ("lr", {"a": 1}, "--lr: it is one value, not a table"),
+    ],
+)
+def test_a_value_of_another_type_names_its_option(name: str, value: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        flat(name, value)
+
+
+def test_the_usual_loss_may_be_named_and_no_other_word() -> None:
+    assert compare_spec({"loss": "cross-entropy"}) == compare_spec({})
+    with pytest.raises(UsageError, match="--loss mse: must be cross-entropy or module:function"):
+        compare_spec({"loss": "mse"})
+
+
+def test_a_file_from_windows_and_one_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(b'epochs = 3\r\n# \xc3\xa4\r\nschedule = ["cosine"]\r\n')
+    assert merged({}, path, ALLOWED) == {"epochs": 3, "schedule": ["cosine"]}
+    path.write_bytes(b"\xef\xbb\xbfepochs = 3\n")
+    assert merged({}, path, ALLOWED) == {"epochs": 3}

@@ -5,6 +5,7 @@ Beside the registered names there are torchvision's, `torchvision:resnet18`, and
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,8 @@ def check(name: str, weights: str = "") -> None:
         check_own(name)
     elif not name.startswith(PREFIX):
         MODELS.get(name, option="--model")
-    if weights and not is_published(name, weights) and not Path(weights).is_file():
+    there = os.path.isfile(Path(weights).expanduser())  # False for a name that cannot be one
+    if weights and not is_published(name, weights) and not there:
         if weights == "DEFAULT":
             raise UsageError(f"--weights DEFAULT: {name} has none", hint="name a file of weights")
         raise MachineError(f"--weights {weights}: there is no such file")

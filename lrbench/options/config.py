@@ -42,7 +42,7 @@ def read_config(path: Path, allowed: tuple[str, ...]) -> dict[str, Any]:
     settings is their text."""
     command = ""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".json":
             found, command = _of_manifest(text, path)
         else:

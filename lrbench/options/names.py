@@ -19,6 +19,15 @@ TRIALS = (
     "graph",
 )  # fmt: skip
 REPEATABLE = ("schedule", "group", "opt", "contender")
+FLAGS = (
+    "nesterov", "no_decay_norms", "compile", "download", "deterministic", "record_steps", "graph",
+    "retry_failed", "force", "verify", "max_stable", "val_loss",
+)  # fmt: skip
+TEXTS = (
+    *REPEATABLE, "dataset", "model", "optimizer", "precision", "augment", "weights", "loss", "task",
+    "init_from", "early_stop", "tta", "device", "data_dir", "executor", "mode", "step", "rule",
+    "sweep_group", "tuner", "metric", "reference", "lr_scaling", "range_test",
+)  # fmt: skip
 ONCE = ("retry_failed", "force")  # meant for one call: a run does not remember them
 FIND = (
     "start_lr", "end_lr", "points", "mode", "step", "rule", "window", "seeds", "seed", "verify",

@@ -55,6 +55,8 @@ def recipe_of(options: Options) -> Recipe:
         fields["batch_size"], *more = batch_sizes(fields["batch_size"], options)
         if more:
             raise UsageError("--batch-size: several are compared by lrbench compare only")
+    if fields.get("loss") == "cross-entropy":
+        fields["loss"] = ""
     if fields.get("task"):
         fields |= _without_images(options)
     if fields.get("init_from"):
@@ -124,6 +126,8 @@ def check_names(recipe: Recipe) -> None:
 
 def check_parts(recipe: Recipe) -> None:
     """Refuse what would change nothing, or could not."""
+    if recipe.loss and not plugins.is_own(recipe.loss):
+        raise UsageError(f"--loss {recipe.loss}: must be cross-entropy or module:function")
     if recipe.label_smoothing and recipe.loss:
         raise UsageError("--label-smoothing belongs to cross-entropy; a --loss smooths by itself")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import Contender
+from lrbench.options.names import FLAGS, REPEATABLE, TEXTS
 
 
 def learning_rates(value: Any) -> tuple[float, ...]:
@@ -87,8 +88,9 @@ def file_digest(path: str, option: str) -> str:
     try:
         with Path(path).expanduser().open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError as fault:
-        raise MachineError(f"{option} {path}: {(fault.strerror or str(fault)).lower()}") from None
+    except (OSError, ValueError) as fault:  # ValueError: a name with a zero byte
+        words = getattr(fault, "strerror", None) or str(fault)
+        raise MachineError(f"{option} {path}: {words.lower()}") from None
 
 
 def duration_s(text: Any, option: str = "time-budget") -> float:
@@ -114,18 +116,25 @@ SETTINGS: Mapping[str, Callable[[Iterable[str]], Any]] = {
 
 
 def flat(name: str, value: Any) -> Any:
-    """An option's value as the command line knows it: a mapping of settings is their text.
+    """An option's value from a file or from Python, as the command line knows it: a mapping of
+    settings is their text.
 
     >>> flat("early_stop", {"patience": 5}), flat("opt", {"betas": (0.9, 0.95)}), flat("lr", 0.1)
     ('patience=5', ['betas=0.9,0.95'], 0.1)
 
     Raises:
-        UsageError: a mapping, for an option that is none.
+        UsageError: a mapping for an option that is none, or another value that cannot be meant.
     """
+    option = "--" + name.replace("_", "-")
     if not isinstance(value, Mapping):
+        if name in FLAGS and not isinstance(value, bool):
+            raise UsageError(f"{option} {value}: must be true or false")
+        parts = listed(value) if name in REPEATABLE else [value]
+        if name in TEXTS and not all(isinstance(part, (str, Path)) for part in parts):
+            raise UsageError(f"{option} {value}: must be text")
         return value
     if name not in SETTINGS:
-        raise UsageError(f"--{name.replace('_', '-')}: it is one value, not a table of settings")
+        raise UsageError(f"{option}: it is one value, not a table of settings")
     return SETTINGS[name](f"{key}={','.join(map(str, listed(v)))}" for key, v in value.items())
 
 
