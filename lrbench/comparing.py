@@ -109,7 +109,7 @@ class Comparison:
 def compare(
     task: Any = None,
     *,
-    schedules: Sequence[str] | str = (),
+    schedules: Sequence[str] | str | None = None,
     make_model: Callable[[], nn.Module] | None = None,
     loss_fn: Callable[..., Any] | None = None,
     train: Iterable[Any] | None = None,
@@ -152,8 +152,8 @@ def compare(
                 options.setdefault("metric", "val_accuracy")
         given = {**options, "task": task, "schedule": schedules}
         whole = {name: value for name, value in given.items() if value is not None}
-        if not whole["schedule"]:
-            del whole["schedule"]
+        if not whole.get("schedule", True):
+            raise UsageError("schedules: it is empty", hint="name one, or leave it out for six")
         with _folder(out) as path:
             return _compared(_named(whole), path, keep=out is not None, progress=progress)
 

@@ -102,7 +102,10 @@ def _split(
     import numpy as np
 
     if isinstance(found, (tuple, list)) and len(found) == 2 and not _is_item(found[0]):
-        images, labels = _array(found[0]), _array(found[1])
+        try:
+            images, labels = _array(found[0]), _array(found[1])
+        except (ValueError, RuntimeError):
+            raise _wrong(name, f"its {split} images are not all of one shape") from None
     elif hasattr(found, "__len__") and hasattr(found, "__getitem__") and not _is_array(found):
         images, labels = _items(name, split, found, progress)
     else:

@@ -53,6 +53,8 @@ def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
         raise MachineError(f"{option} {path}: {reason}") from None
     except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as fault:
         reason = (str(fault) or type(fault).__name__).splitlines()[0]
+        if isinstance(fault, pickle.UnpicklingError):
+            reason = "it holds more than tensors, or torch.save did not write it"
         raise MachineError(
             f"{option} {path}: it is not a file of weights ({reason})",
             hint="write it with torch.save(model.state_dict(), FILE)",

@@ -92,6 +92,7 @@ WRONG: list[tuple[Any, str]] = [
     (((GREY, LABELS), (GREY[:, 1:], LABELS)), "training images are"),
     (([], (GREY, LABELS)), "its train split is empty"),
     (([(GREY[0], 1), (GREY[0, 1:], 0)], (GREY, LABELS)), "image 1 of its train split is [7, 9]"),
+    ((([GREY, GREY[:, 1:]], [0, 1]), (GREY, LABELS)), "images are not all of one shape"),
     (([1, 2, 3], (GREY, LABELS)), "item 0 of its train split is a int"),
 ]
 
