@@ -9,11 +9,9 @@ from typing import Any
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.records import History
 
-BITS = ("device", "threads", "torch", "deterministic", "graph")
-OFF = {
-    "deterministic": False,
-    "graph": False,
-}  # what older runs, which do not say it, were trained with
+BITS = ("device", "threads", "torch", "deterministic", "graph", "at_once")
+# What older runs, which do not say it, were trained with.
+OFF: Mapping[str, Any] = {"deterministic": False, "graph": False, "at_once": 1}
 INVENTED = "mock"
 
 
@@ -69,7 +67,11 @@ def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[N
             Notice(Topic.OTHER_MACHINE, f"--graph: {count} trials were trained without: {reason}")
         )
     kinds = Counter(
-        ", ".join(f"{name} {machine[name]}" for name in BITS if machine.get(name, False))
+        ", ".join(
+            f"{name} {machine[name]}"
+            for name in BITS
+            if machine.get(name, OFF.get(name)) != OFF.get(name)
+        )
         for machine in machines
     )
     if len(kinds) > 1:

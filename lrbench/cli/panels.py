@@ -119,6 +119,10 @@ RUN = {
         "--graph/--no-graph",
         help="Replay training steps as a CUDA graph; off, as no GPU has measured it yet.",
     ),
+    "at_once": option(
+        int, "--at-once", default="1",
+        help="Trials side by side in the graph of --graph; not measured on a GPU yet either.",
+    ),
     "compile": flag(
         "--compile/--no-compile", help="Train through torch.compile: worth its minute in long runs."
     ),

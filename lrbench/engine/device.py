@@ -92,11 +92,9 @@ def make_deterministic(device: torch.device) -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def describe(
-    device: torch.device, threads: int, *, deterministic: bool = False, graph: bool = False
-) -> dict[str, Any]:
-    """Device kind and name, threads, versions, `--deterministic` and `--graph`: what the bits of a
-    result depend on."""
+def describe(device: torch.device, threads: int, **switches: bool | int) -> dict[str, Any]:
+    """Device kind and name, threads, versions, and the engine's switches by name: what the bits of
+    a result depend on."""
     import torch
     import torchvision
 
@@ -109,6 +107,5 @@ def describe(
         "torchvision": torchvision.__version__,
         "python": platform.python_version(),
         "platform": platform.system().lower(),
-        "deterministic": deterministic,
-        "graph": graph,
+        **switches,
     }

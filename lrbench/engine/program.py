@@ -3,6 +3,7 @@ graph once for each recipe, and replayed for every trial of it."""
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.engine.clock import Row
 from lrbench.engine.method import Method, optimizer_steps
-from lrbench.engine.repeat import lr_type, repeated
+from lrbench.engine.repeat import Work, abreast, lr_type, repeated
 from lrbench.engine.step import Step, one_step
+from lrbench.errors import UsageError
 from lrbench.plugins import is_own
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
@@ -26,13 +29,12 @@ if TYPE_CHECKING:
 CAPTURED = ("sgd", "adam", "adamw")
 
 
-class Program:
+class Place:
     """A network, its optimizer, the learning rates and the data order of an epoch, and what its
     steps left, all in tensors that are written over and never replaced.
 
     Before an epoch a trial's own weights and optimizer state are copied in, and after it back, so
-    that nothing of a trial stays here. On a CPU the step is called instead of replayed: the same
-    code, and the bits of the plain loop.
+    that nothing of a trial stays here.
     """
 
     def __init__(self, task: OrderedTask, recipe: Recipe) -> None:
@@ -57,22 +59,8 @@ class Program:
         self.loss = torch.zeros(steps, dtype=torch.float64, device=device)
         self.correct = torch.zeros(steps, dtype=torch.int64, device=device)
         self.clipped = torch.zeros(steps, dtype=torch.bool, device=device)
-        with warnings.catch_warnings():  # Adam says of each step that it could be captured
-            warnings.filterwarnings("ignore", message=".*capturable=True")
-            self.again = repeated(self._step, device)  # at learning rates of zero
 
-    def epoch(self, training: Training, rows: Sequence[Row]) -> Step:
-        """Train a trial for one epoch: what its steps left, until the next epoch is trained."""
-        self._bring(training, rows)
-        for _ in rows:
-            self.again()
-            if training.average is not None:
-                training.average.update(self.model)
-        self._return(training)
-        rows[-1].apply(training.optimizer)
-        return Step(self.loss, self.correct, self.clipped if self.method.clips else None)
-
-    def _step(self) -> None:
+    def step(self) -> None:
         """Step number `at`: whatever differs between two steps is read from the device."""
         import torch
 
@@ -87,7 +75,8 @@ class Program:
             self.clipped.index_copy_(0, self.at, found.clipped[None])
         self.at.add_(1).remainder_(len(self.lrs))
 
-    def _bring(self, training: Training, rows: Sequence[Row]) -> None:
+    def bring(self, training: Training, rows: Sequence[Row]) -> None:
+        """Make ready for an epoch of a trial."""
         import torch
 
         steps, parts = self.order.shape[:2]
@@ -105,7 +94,8 @@ class Program:
         self.order.copy_(self._order(training.trial.seed, training.epochs_done, steps, parts))
         self.at.zero_()
 
-    def _return(self, training: Training) -> None:
+    def take_back(self, training: Training, rows: Sequence[Row]) -> Step:
+        """Leave the trial as its epoch has made it, and what the epoch's steps left."""
         import torch
 
         with torch.no_grad():
@@ -117,11 +107,90 @@ class Program:
                         theirs[name].copy_(value)
                     else:
                         theirs[name] = value.clone()
+        rows[-1].apply(training.optimizer)
+        clipped = self.clipped.clone() if self.method.clips else None
+        return Step(self.loss.clone(), self.correct.clone(), clipped)
 
     def _order(self, seed: int, epoch: int, steps: int, parts: int) -> Tensor:
         """The orders of an epoch's batches, `[steps, parts, ...]`: those of a step together."""
         orders = self.task.orders(seed, epoch)[: steps * parts]
         return orders.reshape(steps, parts, *orders.shape[1:])
+
+
+class Program:
+    """The captured step of a recipe, or several of them side by side for as many trials at once:
+    branches of one graph, each on a stream and in a place of its own.
+
+    On a CPU they are called one after the other instead of replayed: the same code, and the bits
+    of the plain loop.
+
+    Raises:
+        UsageError: several at once, of a network that draws random numbers: they would share the
+            generator.
+    """
+
+    def __init__(self, task: OrderedTask, recipe: Recipe, copies: int = 1) -> None:
+        self.places = [Place(task, recipe) for _ in range(copies)]
+        self.members: list[Training] = []  # each between two epochs, whenever one of them asks
+        device = self.places[0].at.device
+        with warnings.catch_warnings():  # Adam says of each step that it could be captured
+            warnings.filterwarnings("ignore", message=".*capturable=True")
+            if copies > 1 and _draws(self.places[0].step, device):
+                raise UsageError("its network draws random numbers: at once they would be shared")
+            works = [place.step for place in self.places]
+            # at learning rates of zero
+            self.again = repeated(works[0] if copies == 1 else abreast(works, device), device)
+        self._ahead: list[tuple[Training, Step, float]] = []
+
+    def epoch(self, training: Training) -> tuple[Step, float]:
+        """What the steps of a trial's next epoch left, and the seconds that it took. Other members
+        that go on are trained beside it, and find theirs when they ask."""
+        if not any(member is training for member, _, _ in self._ahead):
+            self._train([training, *self._idle(training)][: len(self.places)])
+        place = next(i for i, each in enumerate(self._ahead) if each[0] is training)
+        _, found, seconds = self._ahead.pop(place)
+        return found, seconds
+
+    def leave(self, training: Training) -> None:
+        """The training has ended, however that was."""
+        self.members = [member for member in self.members if member is not training]
+        self._ahead = [each for each in self._ahead if each[0] is not training]
+
+    def _idle(self, training: Training) -> list[Training]:
+        """The other members that go on and have not been trained ahead."""
+        busy = [training, *(member for member, _, _ in self._ahead)]
+        return [m for m in self.members if m.goes_on and not any(m is other for other in busy)]
+
+    def _train(self, trainings: Sequence[Training]) -> None:
+        began = time.perf_counter()
+        each = [
+            (place, training, training.clock.rows(training.epochs_done))
+            for place, training in zip(self.places, trainings, strict=False)
+        ]
+        for place, training, rows in each:
+            place.bring(training, rows)
+        for _ in each[0][2]:
+            self.again()
+            for place, training, _ in each:
+                if training.average is not None:
+                    training.average.update(place.model)
+        found = [(training, place.take_back(training, rows)) for place, training, rows in each]
+        self.places[0].at.item()  # the device is done
+        seconds = time.perf_counter() - began
+        self._ahead += [(training, step, seconds) for training, step in found]
+
+
+def _draws(step: Work, device: torch.device) -> bool:
+    """Whether a step draws from the process's generators."""
+    import torch
+
+    def states() -> list[Tensor]:
+        on_cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+        return [torch.get_rng_state(), *on_cuda]
+
+    before = states()
+    step()
+    return not all(torch.equal(a, b) for a, b in zip(before, states(), strict=True))
 
 
 def why_not(task: Task, recipe: Recipe) -> str:

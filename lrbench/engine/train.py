@@ -83,6 +83,11 @@ class Training:
             self.early_best, self.early_waited = seen.best, seen.waited
 
     @property
+    def goes_on(self) -> bool:
+        """Whether an epoch is left to train."""
+        return self.epochs_done < self.trial.epochs and not (self.stopped or self.diverged)
+
+    @property
     def stopped(self) -> str:
         """Why the training ends before its last epoch; empty where it goes on."""
         if not self.trial.recipe.early_stop:
@@ -119,7 +124,7 @@ def train(task: Task, training: Training, *, record_steps: bool = False) -> Iter
     two epochs and may be saved.
     """
     trial = training.trial
-    while training.epochs_done < trial.epochs and not (training.stopped or training.diverged):
+    while training.goes_on:
         rows = training.clock.rows(training.epochs_done)
         losses, accuracy, clipped, epoch_s = _train_epoch(task, training, rows)
         if record_steps:
@@ -201,7 +206,8 @@ def _train_epoch(
     batches = () if training.program else task.train_batches(trial.seed, epoch)
     began = time.perf_counter()
     if training.program is not None:
-        taken = training.program.epoch(training, rows)
+        taken, seconds = training.program.epoch(training)  # maybe at a neighbour's asking
+        began = time.perf_counter() - seconds
     else:
         method = Method.of(trial.recipe)
         each = steps(

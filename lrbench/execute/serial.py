@@ -1,7 +1,8 @@
-"""One trial after the other, in this process."""
+"""One trial after the other, in this process; with `--at-once`, several of a recipe in turns."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from lrbench.execute import EXECUTORS
@@ -16,6 +17,16 @@ from lrbench.store import RunDir
 def serial(
     bench: Workbench, run: RunDir, trials: Sequence[TrialSpec]
 ) -> Iterator[tuple[TrialSpec, list[Record]]]:
-    for trial in trials:
-        for records in run_trial(bench, run, trial):
-            yield trial, records
+    waiting, under_way = deque(trials), list[tuple[TrialSpec, Iterator[list[Record]]]]()
+    while waiting or under_way:
+        while waiting and len(under_way) < bench.host.at_once:
+            if under_way and waiting[0].recipe != under_way[0][0].recipe:
+                break  # nothing of theirs could be shared
+            trial = waiting.popleft()
+            under_way.append((trial, run_trial(bench, run, trial)))
+        for trial, stream in list(under_way):
+            records = next(stream, None)
+            if records is None:
+                under_way.remove((trial, stream))
+            else:
+                yield trial, records

@@ -31,6 +31,7 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
         MachineError: what concerns every trial, such as a full disk.
     """
     yield []
+    training = None
     try:
         here = bench.at(trial.recipe)
         task = here.final_task if trial.stage == "final" else here.tuning_task
@@ -46,6 +47,9 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
         yield [run.conclude(trial, end)]
         del fault  # and with it the frames that hold the model
         check_device(bench.device)
+    finally:
+        if training is not None and training.program is not None:
+            training.program.leave(training)
     run.state_path(trial.id).unlink(missing_ok=True)
 
 
@@ -71,6 +75,7 @@ def _graph(here: Workbench, training: Training) -> dict[str, str]:
     reason = program if isinstance(program, str) else why_eager(training)
     if not reason and not isinstance(program, str):
         training.program = program
+        program.members.append(training)
     return {"eager": reason} if reason else {}
 
 

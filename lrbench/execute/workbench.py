@@ -24,7 +24,7 @@ from lrbench.engine.device import (
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.engine.precision import apply_precision
 from lrbench.engine.train import steps
-from lrbench.errors import MachineError
+from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import FindSpec, Recipe
 from lrbench.plugins import printing_apart
 
@@ -42,7 +42,8 @@ class Host:
     """Where and how to run, and where the data lies; none of it changes what a trial means.
 
     `threads` are those of one trial; None shares the cores among `jobs` trials at a time.
-    `deterministic` asks a CUDA device for the same bits each time; `graph` replays captured steps.
+    `deterministic` asks a CUDA device for the same bits each time; `graph` replays captured
+    steps, those of `at_once` trials side by side.
     """
 
     device: str = "auto"
@@ -57,6 +58,7 @@ class Host:
     force: bool = False
     deterministic: bool = False
     graph: bool = False
+    at_once: int = 1
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,11 @@ class Workbench:
     def machine(self) -> dict[str, Any]:
         host = self.host
         return describe(
-            self.device, self.threads, deterministic=host.deterministic, graph=host.graph
+            self.device,
+            self.threads,
+            deterministic=host.deterministic,
+            graph=host.graph,
+            at_once=host.at_once,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -167,7 +173,9 @@ class Workbench:
         if reason := why_not(task, self.recipe):
             return reason
         try:
-            return Program(cast("OrderedTask", task), self.recipe)
+            return Program(cast("OrderedTask", task), self.recipe, self.host.at_once)
+        except UsageError as fault:
+            return fault.message
         except Exception as fault:  # a model may do what no graph can hold
             check_device(self.device)
             return f"its step could not be captured: {' '.join(str(fault).split())}"[:300]

@@ -11,12 +11,14 @@ from lrbench.execute.workbench import Host
 from lrbench.options.names import HOST, TRIALS, Options
 from lrbench.options.values import count, duration_s
 
+LIMITS = {"threads": 1024, "jobs": 1024, "max_failures": 2**31 - 1, "at_once": 64}
+
 
 def host_of(options: Options) -> Host:
     """Raises UsageError: a device or a number of threads that cannot be meant."""
     names = [name for name in (*HOST, *TRIALS) if name != "executor"]
     fields = {name: options[name] for name in names if name in options}
-    for name, most in (("threads", 1024), ("jobs", 1024), ("max_failures", 2**31 - 1)):
+    for name, most in LIMITS.items():
         if name in fields:
             fields[name] = count(fields[name], most=most, name=name.replace("_", "-"))
     if "trial_timeout" in fields:
@@ -29,6 +31,8 @@ def host_of(options: Options) -> Host:
     device = fields.get("device", "auto")
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(device)):
         raise UsageError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
+    if fields.get("at_once", 1) > 1 and not fields.get("graph"):
+        raise UsageError("--at-once: trials are side by side in a graph; add --graph")
     return Host(**fields)
 
 
@@ -42,6 +46,8 @@ def executor_of(options: Options) -> str:
     from lrbench.execute import EXECUTORS
 
     apart = options.get("jobs", 1) != 1 or "trial_timeout" in options
+    if options.get("at_once", 1) != 1 and (apart or options.get("executor", "serial") != "serial"):
+        raise UsageError("--at-once is for one process: leave out --jobs, --trial-timeout and pool")
     name = options.get("executor", "pool" if apart else "serial")
     EXECUTORS.get(name, option="--executor")
     if name == "serial" and apart:

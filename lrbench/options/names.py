@@ -16,7 +16,7 @@ TRAINING = ("early_stop", "ema", "tta")  # what shows at an epoch's end: not in 
 HOST = ("device", "threads", "data_dir", "download", "deterministic")
 TRIALS = (
     "record_steps", "executor", "jobs", "trial_timeout", "max_failures", "retry_failed", "force",
-    "graph",
+    "graph", "at_once",
 )  # fmt: skip
 REPEATABLE = ("schedule", "group", "opt", "contender")
 FLAGS = (

@@ -15,10 +15,14 @@ from lrbench.conditions import notices
 from lrbench.engine import checkpoint, program
 from lrbench.engine.program import Program, why_eager, why_not
 from lrbench.engine.train import Training, begin, steps, train
+from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
+from lrbench.execute import trial as run_trial_module
+from lrbench.execute.serial import serial
 from lrbench.execute.trial import run_trial
 from lrbench.experiment import Recipe, TrialSpec
-from lrbench.records import EpochRecord
+from lrbench.options import executor_of, host_of
+from lrbench.records import EpochRecord, StepRecord
 from lrbench.store import RunDir
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
@@ -110,6 +114,41 @@ def test_trials_that_take_turns_in_one_program_leave_the_bits_they_leave_alone()
     assert [timeless(records) for records in found] == alone
 
 
+NEIGHBOURS: list[dict[str, Any]] = [
+    {"lr": 0.02},
+    {"lr": 1e30, "seed": 1},
+    {"seed": 2, "schedule": "constant", "epochs": 2},
+    {"seed": 3},
+    {"seed": 4, "lr": 0.1},
+]
+
+
+@pytest.mark.parametrize("name", ["nesterov, batch norm", "adam", "averaged"])
+def test_trials_at_once_leave_the_bits_they_leave_alone(name: str) -> None:
+    """Also beside one that overflows, and beside one that is shorter."""
+    recipe = RECIPES[name]
+    task = task_of(recipe)
+    trials = [trial(recipe, **changes) for changes in NEIGHBOURS[:4]]
+    alone = [trained(task, spec, None) for spec in trials]
+    expected = [[r for r in records if not isinstance(r, StepRecord)] for records, _ in alone]
+    ends = [records[-1].status for records, _ in alone]
+    assert ends[:2] == ["done", "diverged"] and ends[3] == "done"
+    by = Program(task, recipe, copies=3)
+    trainings = [begin(task, spec) for spec in trials]
+    for training in trainings:
+        training.program = by
+        by.members.append(training)
+    streams = [train(task, training) for training in trainings]
+    found: list[list[Any]] = [[] for _ in trials]
+    while any(turns := [next(stream, None) for stream in streams]):
+        for kept, record in zip(found, turns, strict=True):
+            kept += [record] if record is not None else []
+    assert [timeless(records) for records in found] == expected
+    for ours, (records, theirs) in zip(trainings, alone, strict=True):
+        pairs = zip(contents(ours), contents(theirs), strict=True)
+        assert records[-1].status != "done" or all(torch.equal(a, b) for a, b in pairs)
+
+
 class Random(nn.Module):
     """Draws random numbers in its steps, as dropout does."""
 
@@ -126,6 +165,16 @@ def test_dropout_draws_what_it_draws_in_the_plain_loop(monkeypatch: pytest.Monke
     recipe = RECIPES["sgd"]
     task, spec = task_of(recipe), trial(recipe)
     assert trained(task, spec, None)[0] == trained(task, spec, Program(task, recipe))[0]
+
+
+def test_trials_at_once_would_share_the_generator_of_dropout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = RECIPES["sgd"]
+    Program(task_of(recipe), recipe, copies=2)
+    monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Random())
+    with pytest.raises(UsageError, match="draws random numbers"):
+        Program(task_of(recipe), recipe, copies=2)
 
 
 def test_a_checkpoint_goes_on_with_or_without(tmp_path: Path) -> None:
@@ -182,6 +231,48 @@ def test_with_graph_a_run_says_which_trials_went_without(tmp_path: Path) -> None
             assert other.known().histories[spec.id].end.status == "done"  # type: ignore[union-attr]
         kept = [timeless(list(r.known().histories[spec.id].epochs)) for r in (run, plain)]
         assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize("at_once", [2, 3])
+def test_a_run_of_several_at_once_writes_what_a_plain_run_writes(
+    tmp_path: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it is cut off in the middle."""
+    trials = [trial(RUN, **changes) for changes in NEIGHBOURS]
+    plain, run = RunDir(tmp_path / "plain"), RunDir(tmp_path / "run")
+    list(serial(Workbench(RUN, Host(device="cpu", threads=1)), plain, trials))
+    host = Host(device="cpu", threads=1, graph=True, at_once=at_once)
+    bench = Workbench(RUN, host)
+    monkeypatch.setattr(run_trial_module, "CHECKPOINT_S", -1.0)
+    under_way = serial(bench, run, trials)
+    for _ in range(3 * at_once):
+        next(under_way)
+    under_way.close()
+    del under_way
+    assert isinstance(bench.program, Program) and not bench.program.members
+    known = run.known().histories
+    left = [spec for spec in trials if spec.id not in known or known[spec.id].end is None]
+    assert len(left) >= at_once
+    list(serial(bench, run, left))
+    assert not bench.program.members
+    ours, theirs = run.known().histories, plain.known().histories
+    for spec in trials:
+        a, b = ours[spec.id].end, theirs[spec.id].end
+        assert a is not None and b is not None and a.machine["at_once"] == at_once
+        assert timeless([replace(a, machine={})]) == timeless([replace(b, machine={})])
+        kept = [timeless(list(each[spec.id].epochs)) for each in (ours, theirs)]
+        assert kept[0] == kept[1]
+        assert all(epoch.train_s > 1e-4 for epoch in ours[spec.id].epochs)  # the whole of it
+
+
+def test_at_once_needs_graph_and_one_process() -> None:
+    with pytest.raises(UsageError, match=r"--at-once.*--graph"):
+        host_of({"at_once": 2})
+    with pytest.raises(UsageError, match="--at-once 0"):
+        host_of({"at_once": 0, "graph": True})
+    with pytest.raises(UsageError, match="--at-once is for one process"):
+        executor_of({"at_once": 2, "graph": True, "jobs": 2})
+    assert host_of({"at_once": 2, "graph": True}).at_once == 2
 
 
 def test_a_step_that_cannot_be_captured_is_trained_eager(
