@@ -41,7 +41,7 @@ class Contender:
     precision: str = "fp32"
     channels_last: bool = True
     compiled: bool = False
-    graph: bool = False
+    graph: int = 0  # places of a captured graph
     against: str = ""
     why_not: str = ""
 
@@ -69,7 +69,9 @@ def switches(work: Workload, *, quick: bool) -> Iterator[Contender]:
     yield replace(plain, name="bf16", precision="bf16", why_not=bf16)
     yield replace(plain, name="compiled", compiled=True, why_not=_no_compiler(cuda, quick))
     graph = "" if cuda else "needs a CUDA device"
-    yield replace(plain, name="CUDA graph", graph=True, why_not=graph)
+    yield replace(plain, name="CUDA graph", graph=1, why_not=graph)
+    for places in (2, 4, 8) if cuda else (4,):
+        yield replace(plain, name=f"{places} trials in a graph", graph=places, why_not=graph)
     for copies in (2, 4) if cuda else (2,):
         short = "" if cuda or work.threads >= copies else f"needs --threads {copies} or more"
         yield replace(

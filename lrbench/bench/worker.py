@@ -135,17 +135,26 @@ def engine(recipe: Recipe, data: ImageData, device: torch.device, contender: Con
     from lrbench.tasks.images import ImageTask
 
     task = Switched(ImageTask(data, recipe, device, with_test=False), contender)
-    program = Program(task, recipe) if contender.graph else None
+    program = Program(task, recipe, contender.graph) if contender.graph else None
 
     def run(epochs: int) -> int:
-        trial = TrialSpec(
-            recipe=recipe, schedule="cosine", lr=LR, seed=0, stage="tune", epochs=epochs
-        )
-        training = begin(task, trial)
-        training.program = program
-        *_, end = train(task, training)
-        assert isinstance(end, TrialEnd) and end.status == "done", end
-        return epochs * task.steps_per_epoch * task.samples_per_step
+        trainings = [
+            begin(
+                task,
+                TrialSpec(
+                    recipe=recipe, schedule="cosine", lr=LR, seed=seed, stage="tune", epochs=epochs
+                ),
+            )
+            for seed in range(contender.graph or 1)
+        ]
+        for training in trainings:
+            training.program = program
+        if program is not None:
+            program.members = trainings
+        *_, ends = zip(*(train(task, training) for training in trainings), strict=True)
+        for end in ends:
+            assert isinstance(end, TrialEnd) and end.status == "done", end
+        return len(trainings) * epochs * task.steps_per_epoch * task.samples_per_step
 
     return run
 

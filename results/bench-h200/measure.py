@@ -48,8 +48,8 @@ PARTS = ("tests", "probe", "bench", "goals")
 # What was expected before any GPU was at hand: estimates, to be replaced by what is measured.
 PREDICTED = {
     "channels_last off": "0.3-0.7 with bf16", "bf16": "1.5-3", "compiled": "1.0-1.2",
-    "CUDA graph": "3-5 lenet, 1.0-1.3 resnet18", "2 trials at once": "1-2",
-    "4 trials at once": "2-4 lenet, 1.0 resnet18",
+    "CUDA graph": "3-5 lenet, 1.0-1.3 resnet18",
+    "4 trials in a graph": "times 2-4 lenet, 1.0 resnet18",
 }  # fmt: skip
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 from lrbench.bench.figures import Ratio
 from lrbench.bench.plan import Contender, Workload, loops, switches
 from lrbench.bench.result import Line, Result
 from lrbench.bench.run import run
+from lrbench.bench.worker import engine, slim
 from lrbench.engine import compiling
 from lrbench.experiment import Recipe
 from lrbench.report.bench_console import bench_tables
@@ -32,6 +34,7 @@ def test_loops_and_switches_that_are_named_in_the_table() -> None:
     found = {c.name: c.why_not for c in switches(WORK, quick=True)}
     assert found["compiled"] == "left out by --quick"
     assert found["CUDA graph"] == "needs a CUDA device"
+    assert found["4 trials in a graph"] == "needs a CUDA device"
     assert "needs --threads 2" in found["2 trials at once"]
     assert not found["bf16"] and not found["channels_last off"]
 
@@ -40,6 +43,16 @@ def test_without_a_compiler_a_row_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
     found = {c.name: c.why_not for c in switches(WORK, quick=False)}
     assert found["compiled"] == "needs a C++ compiler"
+
+
+def test_a_graph_of_several_places_counts_the_images_of_all_of_them() -> None:
+    """As a GPU's rows run it; on a CPU the steps are called."""
+    data, device = slim(WORK), torch.device("cpu")
+    plain, *several = (
+        engine(WORK.recipe, data, device, Contender("", "engine", 1, graph=places))(2)
+        for places in (0, 1, 3)
+    )
+    assert several == [plain, 3 * plain] and plain > 0
 
 
 def test_a_benchmark_from_processes_to_table(
