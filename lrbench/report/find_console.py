@@ -211,7 +211,7 @@ def _options(recipe: Mapping[str, Any]) -> Iterator[str]:
     for name, default in Recipe().model_dump(mode="json").items():
         value = recipe.get(name, default)
         option = "--" + OPTIONS.get(name, name).replace("_", "-")
-        if value in (default, ""):
+        if value in (default, "") or name == "init_digest":  # that is no option
             continue
         if isinstance(value, bool):
             yield option if value else option.replace("--", "--no-", 1)

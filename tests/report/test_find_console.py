@@ -50,6 +50,12 @@ def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
     assert "\x1b" not in shown(result)
 
 
+def test_the_next_command_names_a_file_of_weights_and_not_its_digest() -> None:
+    recipe = Recipe(init_from="w.pt", init_digest="6de8121da15e2ddc")
+    words = shlex.split(next_command(replace(found(recipe), lr=0.1)).removeprefix("next: "))
+    assert words == shlex.split("lrbench compare --init-from w.pt --lr 0.05,0.1,0.2")
+
+
 def test_the_next_command_repeats_what_is_not_the_default() -> None:
     recipe = Recipe(dataset="mnist", optimizer="adam", groups=("*.bias lr=2x",), batch_size=64)
     words = shlex.split(next_command(replace(found(recipe), lr=0.1)).removeprefix("next: "))
