@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_a_file_that_cannot_grow_is_one_line_and_the_run_goes_on_later(
     code, _, said = command(*ARGV, "--out", "run", cwd=tmp_path, code=LIMIT.format(most_bytes))
     assert code == 3, said
     (line,) = said.splitlines()
-    assert line.startswith("lrbench: error: cannot write") and "file too large" in line
+    assert re.fullmatch(r"lrbench: error: cannot write run/\S+: file too large", line)
     assert run([*ARGV, "--out", str(tmp_path / "run")]) == 0
     assert timeless(tmp_path / "run") == timeless(whole)
 
@@ -55,7 +55,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(small_disk: Path, who
     code, _, said = command(*argv, cwd=small_disk)
     assert code == 3, said
     (line,) = said.splitlines()
-    assert "no space left on device" in line
+    assert re.search(rf"cannot write {small_disk}/run/\S+: no space left on device", line)
     subprocess.run(["mount", "-o", "remount,size=64m,nr_inodes=4000", str(small_disk)], check=True)
     assert run(list(argv)) == 0
     assert timeless(small_disk / "run") == timeless(whole)
@@ -66,8 +66,6 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_first_step(
     tmp_path: Path, place: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    began = time.monotonic()
     code, _, said = command(*ARGV, "--epochs", "100000", "--out", place, cwd=tmp_path)
     assert code == 3, said
     assert len(said.splitlines()) == 1 and "cannot" in said
-    assert time.monotonic() - began < 60

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
+from lrbench.schedules import parse
 from tests.reliability.tools import (
     SMALL,
     alive,
@@ -42,12 +43,19 @@ def moody(image_shape, classes):
             if mood == "memory":
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
             if mood == "hang":
+                pathlib.Path("hangs").touch()
                 time.sleep(1000)
+            if mood == "slow":
+                time.sleep(0.02)
             if mood == "die" or mood == "die-once" and not pathlib.Path("died").exists():
                 pathlib.Path("died").touch()
                 os.kill(os.getpid(), 9)
             return super().forward(x)
     return Moody(nn.Flatten(), nn.Linear(size, classes))
+
+if os.environ.get("EVERY_EPOCH"):
+    from lrbench.execute import trial
+    trial.CHECKPOINT_S = -1.0
 """
 FIVE = ("compare", "--dataset", "synthetic", "--model", "moody", "--epochs", "2", "--lr", "0.1",
         "-s", "constant", "--seeds", "5", "--threads", "1", "--quiet", "--out", "run")  # fmt: skip
@@ -58,6 +66,7 @@ REASONS = {
     "3": "it did not end within 3 s (--trial-timeout)",
     "4": "its process died 3 times (signal 9)",
 }
+TIMEOUT_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +83,18 @@ def test_failed_trials_are_recorded_the_others_untouched_and_trained_again_on_de
     tmp_path: Path, calm: Path
 ) -> None:
     env = environment(calm / "plugins", MOODS=MOODS)
-    code, _, said = command(*FIVE, "-j", "2", "--trial-timeout", "3s", cwd=tmp_path, env=env)
+    code, _, said = command(
+        *FIVE, "-j", "2", "--trial-timeout", f"{TIMEOUT_S:g}s", cwd=tmp_path, env=env
+    )
     assert code == 1 and "Traceback" not in said
     assert (tmp_path / "died").exists()
+    hung = (tmp_path / "hangs").stat().st_mtime
     rows = {row["seed"]: row for row in table(tmp_path / "run" / "trials.csv")}
     assert rows["0"]["status"] == "done"
     for seed, reason in REASONS.items():
         assert rows[seed]["status"] == "failed" and rows[seed]["reason"].startswith(reason)
+    written = tmp_path / "run" / "trials" / rows["3"]["trial"] / "journal.jsonl"
+    assert written.stat().st_mtime - hung < TIMEOUT_S + 5
     epochs = timeless(calm / "run")["epochs.csv"]
     assert timeless(tmp_path / "run")["epochs.csv"] == [r for r in epochs if r["seed"] == "0"]
     kept = (tmp_path / "run" / "trials" / rows["0"]["trial"] / "journal.jsonl").read_bytes()
@@ -116,7 +130,14 @@ def test_a_pool_gives_the_bits_of_one_process(tmp_path: Path) -> None:
     assert timeless(tmp_path / "pool") == timeless(tmp_path / "serial")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak),
+    ],
+)
 def test_no_process_is_left_behind(tmp_path: Path, calm: Path, number: int, code: int) -> None:
     env = environment(calm / "plugins", MOODS="0:hang 1:hang")
     process = start(*FIVE, "-j", "2", cwd=tmp_path, env=env)
@@ -129,3 +150,31 @@ def test_no_process_is_left_behind(tmp_path: Path, calm: Path, number: int, code
     assert found == code and time.monotonic() - began < 4.5
     assert number == signal.SIGKILL or "lrbench compare --resume run" in said
     wait_for(lambda: not any(alive(child) for child in children), timeout_s=5)
+
+
+GOOD = ("constant", "cosine", "linear")
+
+
+def test_a_schedule_that_diverges_ranks_last_and_changes_no_byte_of_the_others(
+    tmp_path: Path, capsys: Any
+) -> None:
+    argv = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "2", "--lr", "0.1",
+            "--seeds", "2", "--threads", "1", "--quiet"]  # fmt: skip
+    argv += [word for name in GOOD for word in ("-s", name)]
+    bad = "CyclicLR(base_lr=1e9, max_lr=2e9, step_size_up=5)"
+    assert run([*argv, "--out", str(tmp_path / "calm")]) == 0
+    assert run([*argv, "-s", bad, "--out", str(tmp_path / "run"), "--json"]) == 1
+    assert "NaN" not in capsys.readouterr().out
+    bad = str(parse(bad))
+    calm, found = timeless(tmp_path / "calm"), timeless(tmp_path / "run")
+    for name in ("trials.csv", "epochs.csv"):
+        assert [row for row in found[name] if row["schedule"] != bad] == calm[name]
+    lost = [row for row in found["trials.csv"] if row["schedule"] == bad]
+    assert {(row["status"], row["epochs"], row["test_accuracy"]) for row in lost} == {
+        ("diverged", "0", "")
+    }
+    assert all(f"not finite at step {row['steps']} " in row["reason"] for row in lost)
+    last = found["ranking.csv"][-1]
+    assert (last["schedule"], last["failed"], last["metric_mean"]) == (bad, "2", "")
+    means = {row["schedule"]: row["metric_mean"] for row in calm["ranking.csv"]}
+    assert {r["schedule"]: r["metric_mean"] for r in found["ranking.csv"][:-1]} == means

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.engine import checkpoint
+from lrbench.engine.train import Training, begin, train
 from lrbench.execute import Host, Workbench
 from lrbench.execute.mock import invented, mock
+from lrbench.execute.trial import CHECKPOINT_S
 from lrbench.experiment import Recipe, TrialSpec
-from lrbench.records import EpochRecord, TrialEnd
+from lrbench.records import EpochRecord
 from lrbench.store import RunDir
 from tests.reliability.tools import record
 
@@ -57,15 +60,32 @@ def test_memory_and_open_files_stay_flat(tmp_path: Path, count: int) -> None:
 
 
 def test_what_is_written_down_costs_a_few_milliseconds_an_epoch(tmp_path: Path) -> None:
-    """The best of many: a loaded machine makes any of them slow, and none of them fast."""
+    """A line for each epoch, and every ten seconds a checkpoint of the network that users begin
+    with. The quickest of many: a loaded machine makes any of them slow, and none of them fast."""
     run, (trial,) = RunDir(tmp_path), trials(1, 100)
     run.begin(trial)
-    costs_s = []
+    lines_s = []
     for found in invented(trial):
-        assert isinstance(found, (EpochRecord, TrialEnd))
         began = time.perf_counter()
         run.append(trial.id, [found])
-        costs_s.append(time.perf_counter() - began)
-    middle_s = sorted(costs_s)[len(costs_s) // 2]
-    assert min(costs_s) < 5e-3
-    record("journal, one epoch", f"median {1e3 * middle_s:.2f} ms", "bar: 5 ms an epoch")
+        lines_s.append(time.perf_counter() - began)
+    recipe = Recipe(dataset="synthetic", model="lenet")
+    small = trial.model_copy(update={"recipe": recipe, "epochs": 1, "stage": "tune"})
+    task = Workbench(recipe, Host(threads=1)).tuning_task
+    training = begin(task, small)
+    (epoch, _) = train(task, training)
+    assert isinstance(epoch, EpochRecord)
+    state_s = min(saved_s(training, tmp_path / "state.pt") for _ in range(20))
+    share_s = state_s * min(1.0, epoch.train_s / CHECKPOINT_S)  # of an epoch
+    assert min(lines_s) + share_s < max(5e-3, 0.02 * epoch.train_s)
+    record(
+        "journal and checkpoint, one epoch",
+        f"{1e3 * min(lines_s):.2f} ms and {1e3 * state_s:.1f} ms every {CHECKPOINT_S:g} s",
+        "bar: 5 ms an epoch, or 2 % of it",
+    )
+
+
+def saved_s(training: Training, path: Path) -> float:
+    began = time.perf_counter()
+    checkpoint.save(training, path)
+    return time.perf_counter() - began

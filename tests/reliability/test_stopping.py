@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.reliability.tools import SMALL, environment, finish, plugin, start, wait_for
+from lrbench.__main__ import run
+from lrbench.files import is_scratch
+from tests.reliability.tools import SMALL, command, environment, finish, plugin, start, wait_for
 
 STUCK = """
 import hashlib, pathlib
@@ -26,8 +30,15 @@ def stuck(image_shape, classes):
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    ("number", "code", "times"),
+    [
+        (signal.SIGINT, 130, 1),
+        (signal.SIGTERM, 143, 1),
+        (signal.SIGINT, 130, 2),
+        pytest.param(signal.SIGTERM, 143, 2, marks=pytest.mark.soak),
+    ],
+)
 def test_a_step_that_does_not_end_is_left_after_three_seconds_or_at_once(
     tmp_path: Path, number: int, code: int, times: int
 ) -> None:
@@ -44,3 +55,69 @@ def test_a_step_that_does_not_end_is_left_after_three_seconds_or_at_once(
     assert found == code
     assert "lrbench compare --resume run" in said and len(said.splitlines()) == 1
     assert took_s < (1.5 if times == 2 else 4.5)
+
+
+AT_IMPORT = """
+import os, signal, sys, threading, time
+def stop():
+    while {module!r} not in sys.modules:
+        time.sleep(0.0005)
+    os.kill(os.getpid(), signal.{name})
+threading.Thread(target=stop, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("pydantic", "SIGINT"), ("torch.nn", "SIGTERM"), ("matplotlib.figure", "SIGINT")],
+    ids=["first imports", "torch is imported", "the report is written"],
+)
+def test_a_stop_while_modules_are_imported_is_one_line_as_well(
+    tmp_path: Path, module: str, name: str
+) -> None:
+    argv = (*SMALL, "--lr", "0.1", "--seeds", "1", "--out", "run")
+    code = AT_IMPORT.format(module=module, name=name)
+    found, _, said = command(*argv, cwd=tmp_path, code=code)
+    assert found == (130 if name == "SIGINT" else 143), said
+    (line,) = said.splitlines()
+    assert line.startswith("lrbench: stopped by")
+    if module == "matplotlib.figure":
+        assert run([*argv[:-1], str(tmp_path / "run")]) == 0
+        assert (tmp_path / "run" / "report.html").exists()
+        assert not [path for path in tmp_path.rglob("*") if is_scratch(path)]
+
+
+class Stalling(BaseHTTPRequestHandler):
+    """Begins to send a file, and then sends no more."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(2**24))
+        self.end_headers()
+        self.wfile.write(b"x" * 2**16)
+        self.wfile.flush()
+        self.server.stalled.wait(60)  # type: ignore[attr-defined]
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_stop_while_data_are_fetched_leaves_nothing_that_passes_for_data(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
+        server.stalled = threading.Event()  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_port}/"
+        code = f"from torchvision.datasets import MNIST\nMNIST.mirrors = [{mirror!r}]"
+        argv = ("data", "fetch", "mnist", "--data-dir", "data")
+        process = start(*argv, cwd=tmp_path, code=code)
+        wait_for(lambda: list(tmp_path.glob("data/MNIST/raw/*")))
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        found, _, said = finish(process, 20)
+        took_s = time.monotonic() - began
+        server.stalled.set()  # type: ignore[attr-defined]
+        server.shutdown()
+    assert found == 130 and took_s < 4.5, said
+    assert said.splitlines()[-1].startswith("lrbench: stopped by Ctrl-C")
+    found, _, said = command("data", "check", "mnist", "--data-dir", "data", cwd=tmp_path)
+    assert found == 3 and len(said.splitlines()) == 1 and "mnist is not in" in said

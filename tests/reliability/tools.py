@@ -38,7 +38,7 @@ def start(
     )  # fmt: skip
 
 
-def finish(process: subprocess.Popen[str], timeout_s: float = 120) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen[str], timeout_s: float = 300) -> tuple[int, str, str]:
     """Exit code, stdout, stderr."""
     out, err = process.communicate(timeout=timeout_s)
     return process.returncode, out, err
@@ -50,7 +50,7 @@ def command(
     return finish(start(*argv, cwd=cwd, env=env, code=code))
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 60) -> None:
+def wait_for(condition: Callable[[], object], timeout_s: float = 300) -> None:
     until = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < until, "what was waited for did not come"

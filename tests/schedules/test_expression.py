@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import random
 import sys
+import time
+import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -162,15 +164,16 @@ def generated(rng: random.Random, index: int) -> str:
     return forbidden_text(rng) if index % 4 == 1 else broken_text(rng)
 
 
-def test_generated_expressions_touch_nothing() -> None:
-    count = 100_000
+@pytest.mark.parametrize("count", [20_000, pytest.param(200_000, marks=pytest.mark.soak)])
+def test_generated_expressions_touch_nothing_and_take_no_time(count: int) -> None:
     rng = random.Random(0)
     texts = [generated(rng, index) for index in range(count)]
     compiled("step + min(1, 2)")  # what is imported at the first use has been imported now
     parse('expr("1")')
-    read = 0
+    read, slowest_s = 0, 0.0
     with audited() as seen:
         for index, text in enumerate(texts):
+            began = time.thread_time()
             try:
                 if index % 10:
                     compiled(text)
@@ -181,8 +184,26 @@ def test_generated_expressions_touch_nothing() -> None:
                 assert index % 4 != 1, text
             except UsageError as fault:
                 assert index % 2 or "power" in str(fault), text
+            slowest_s = max(slowest_s, time.thread_time() - began)
     assert seen == []
+    assert slowest_s < 0.05
     assert 0.4 * count < read < 0.7 * count
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1" + "+1" * 249, "-" * 499 + "1", "9" * 500, "(" * 250 + "1" + ")" * 249, "9**" * 166 + "9",
+     "max(" + "step," * 98 + "1)", "2**1000*" * 70 + "1"],
+)  # fmt: skip
+def test_no_text_takes_much_memory(text: str) -> None:
+    assert len(text) <= 570
+    tracemalloc.start()
+    try:
+        with suppress(UsageError):
+            Formula(text)(VARIABLES)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_audit_sees() -> None:
