@@ -71,6 +71,12 @@ def test_differences_name_leaves() -> None:
     ]
 
 
+def test_a_field_that_an_older_run_lacks_differs_only_when_it_is_on() -> None:
+    assert differences({"a": {}}, {"a": {"compile": False, "ema": None, "groups": []}}) == []
+    assert differences({}, {"compile": True}) == ["--compile none -> on"]
+    assert differences({"verify": None}, {"verify": False}) == ["--verify none -> off"]
+
+
 def test_what_is_off_has_no_part_in_the_canonical_text_and_zero_is_not_off() -> None:
     assert canonical({"a": None, "b": False, "c": (), "d": {"e": None}}) == "{}"
     assert canonical({"momentum": 0.0, "seed": 0}) == '{"momentum":0.0,"seed":0}'

@@ -221,9 +221,12 @@ def joined(old: tuple[int, ...], new: tuple[int, ...], silent: tuple[int, ...]) 
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """`--option old -> new` for each leaf that differs between two nested mappings."""
+    """`--option old -> new` for each leaf that differs between two nested mappings; a field that
+    is off differs from none at all as little as in an identity: older runs lack newer fields."""
     found = []
     for key in new:
+        if key not in old and canonical({key: new[key]}) == "{}":
+            continue
         before, after = old.get(key), new[key]
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += differences(before, after)

@@ -31,6 +31,7 @@ Event = FindProgress | FindResult
 SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
 VERIFY_LRS = 7  # learning rates that a verification usually trains at
 STABLE_RATIO = 1.1  # the bracket of the stable limit
+UNSTABLE = "unstable: the answer is above the largest stable LR; use that, or pass --verify"
 
 
 def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
@@ -104,15 +105,26 @@ def _stable(
     spec: FindSpec, prober: Prober, lr: float, verification: Verification | None
 ) -> Generator[FindProgress, None, Stability]:
     known = verification.probes if verification else ()
-    search = largest_stable(
-        prober,
-        spec.seeds[0],
-        start_lr=lr,
-        end_lr=max(spec.end_lr, lr * 1e4),
-        known=known,
-        ratio=STABLE_RATIO,
-    )
-    return (yield from _reported("stability", search, 5))
+    return (yield from _reported("stability", _limit(spec, prober, lr, known), 5))
+
+
+def _limit(
+    spec: FindSpec, prober: Prober, lr: float, known: Sequence[Probe]
+) -> Generator[Probe, None, Stability]:
+    """The stable limit, from the answer upwards; where that does not converge, as a sweep runs
+    ahead of the blow-up it has caused, from below it."""
+    while True:
+        found = yield from largest_stable(
+            prober,
+            spec.seeds[0],
+            start_lr=lr,
+            end_lr=max(spec.end_lr, lr * 1e4),
+            known=known,
+            ratio=STABLE_RATIO,
+        )
+        if found.lr is not None or found.above is None or lr <= spec.start_lr:
+            return found
+        known, lr = (), max(lr / 10, spec.start_lr)
 
 
 def _reported(
@@ -157,7 +169,13 @@ def _result(
         found = replace(found, lr=verification.lr, verification=verification.to_dict())
     if stability is not None:
         found = replace(found, max_stable_lr=stability.lr, stability=stability.to_dict())
+        if verification is None and _above(suggestion.lr, stability.lr):
+            found = replace(found, grade="weak", reasons=(*found.reasons, UNSTABLE))
     return found
+
+
+def _above(lr: float | None, limit: float | None) -> bool:
+    return lr is not None and limit is not None and lr > limit
 
 
 def _curve(

@@ -22,6 +22,8 @@ DISAGREE = 0.5  # decades between the 10th and the 90th percentile of the seeds
 EDGE = 0.25  # windows
 
 RISING = "rising: the loss only rises; lower --start-lr"
+COARSE = "rising: the loss falls at the first steps at most; lower --end-lr, or use --mode exp"
+AT_FIRST = "diverged at once: the first loss is not finite; look at the data and --loss"
 
 
 def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -> str:
@@ -29,14 +31,16 @@ def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -
     points = 0 if curve is None else len(curve.u)
     if len(lrs) < FEWEST:
         return f"too few points: {len(lrs)}, at least {FEWEST} are needed; raise --points"
+    if len(losses) and not np.isfinite(losses[0]):
+        return AT_FIRST
     if curve is None or points < FEWEST:
         if len(losses) >= FEWEST and np.isfinite(losses[:FEWEST]).all():
-            return RISING
+            return _rising(lrs)
         if len(losses) < len(lrs) or points < len(losses):
             return f"diverged at once: after {points} steps; lower --start-lr"
         return f"too few points: {points}, at least {FEWEST} are needed; raise --points"
     if curve.drop <= asked(LIKELY, points) * curve.drop_error or curve.drop <= _rounding(curve):
-        return _not_falling(curve)
+        return _not_falling(curve, lrs)
     if _still_steep(curve, window):
         return f"edge: the fall has only begun at {lrs[points - 1]:.2g}; raise --end-lr"
     return ""
@@ -47,7 +51,13 @@ def asked(errors: float, points: int) -> float:
     return errors * (1 + SHORT / points)
 
 
-def _not_falling(curve: Curve) -> str:
+def _rising(lrs: Floats) -> str:
+    """What to change where the loss only rises. A linear grid leaps over its low end, where a
+    lower start changes nothing."""
+    return COARSE if lrs[1] / lrs[0] > 1.5 * lrs[-1] / lrs[-2] else RISING
+
+
+def _not_falling(curve: Curve, lrs: Floats) -> str:
     spread = float(np.ptp(curve.loss))
     if spread <= _rounding(curve):
         return "flat: the loss does not change; raise --end-lr"
@@ -55,7 +65,7 @@ def _not_falling(curve: Curve) -> str:
     rise = float(value[-1] - value[0])
     error = curve.noise * float(np.hypot(gain[0], gain[-1]))
     if curve.end == "blew up" or rise > max(asked(LIKELY, len(value)) * error, _rounding(curve)):
-        return RISING
+        return _rising(lrs)
     return "noise: the loss falls no more than its noise; raise --batch-size or --end-lr"
 
 

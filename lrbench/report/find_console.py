@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrbench.experiment import Recipe
+from lrbench.experiment import FindSpec, Recipe
 from lrbench.optimizers.groups import parse_groups
 from lrbench.rangetest.groups import swept_place
 from lrbench.rangetest.result import FindResult
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 NARROW = 66  # columns
 GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
+SWEEP = {
+    "start_lr", "end_lr", "points", "mode", "step", "rule", "window", "verify", "max_stable",
+    "val_loss", "sweep_group",
+}  # fmt: skip
 OPTIONS = {"groups": "group", "optimizer_options": "opt"}
 
 CELL_COLUMNS = {
@@ -182,7 +186,10 @@ def next_command(result: FindResult) -> str:
     if recipe is None:
         return ""
     if result.lr is None:
-        again = [*_options(recipe), *_sweep_group(result), *_remedy(result)]
+        remedy = _remedy(result)
+        if not remedy:
+            return ""
+        again = [*_options(recipe), *_sweep_options(result, remedy[0]), *remedy]
         return "next: " + shlex.join(["lrbench", "find", *again])
     swept = result.settings.get("sweep_group")
     lrs = _around(result.lr) if swept is None else f"{result.lr:.2g}"
@@ -201,15 +208,18 @@ def _settled(recipe: Mapping[str, Any], swept: str | None, lr: float) -> Mapping
     return {**recipe, "groups": texts}
 
 
-def _sweep_group(result: FindResult) -> list[str]:
-    swept = result.settings.get("sweep_group")
-    return [] if swept is None else ["--sweep-group", swept]
+def _sweep_options(result: FindResult, changed: str) -> list[str]:
+    """The options of the range test that are not the defaults, but for the one that changes."""
+    kept = SWEEP - {changed[2:].replace("-", "_")}
+    defaults = FindSpec().model_dump(mode="json", include=kept)
+    return list(_options(result.settings, defaults))
 
 
-def _options(recipe: Mapping[str, Any]) -> Iterator[str]:
-    """The options that lead from the defaults to the recipe."""
-    for name, default in Recipe().model_dump(mode="json").items():
-        value = recipe.get(name, default)
+def _options(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """The options that lead from the defaults, those of a recipe unless others are given, to the
+    values."""
+    for name, default in (defaults or Recipe().model_dump(mode="json")).items():
+        value = values.get(name, default)
         option = "--" + OPTIONS.get(name, name).replace("_", "-")
         if value in (default, "") or name == "init_digest":  # that is no option
             continue
@@ -226,9 +236,13 @@ def _around(lr: float) -> str:
 
 
 def _remedy(result: FindResult) -> list[str]:
-    """Another value for the option that the first reason names."""
+    """Another value for the option that the first reason names; nothing where none would help."""
     settings = result.settings
     text = result.reasons[0] if result.reasons else ""
+    if "--loss" in text:
+        return []
+    if "lower --end-lr" in text:
+        return ["--end-lr", f"{settings['end_lr'] / 10:g}"]
     if "--end-lr" in text:
         return ["--end-lr", f"{settings['end_lr'] * 100:g}"]
     if "--start-lr" in text:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from lrbench.execute import Host, Workbench
 from lrbench.experiment import FindSpec, Recipe
 from lrbench.rangetest.find import find_events, range_test
 from lrbench.rangetest.result import FindProgress, FindResult
+from lrbench.rangetest.suggest import suggest
 from tests.rangetest.problems import Task, sgd
 
 PLAIN = FindSpec(points=60, start_lr=1e-4, end_lr=100.0, seeds=(0, 1))
@@ -53,6 +55,25 @@ def test_the_answer_is_below_the_largest_stable_lr() -> None:
     assert result.lr is not None and result.max_stable_lr is not None
     assert 0.01 < result.lr < result.max_stable_lr
     assert 0.4 < result.max_stable_lr < 2
+
+
+@pytest.mark.parametrize("far", [1.0, 60.0])
+def test_an_answer_above_the_stable_limit_is_weak_and_the_limit_is_found_below_it(
+    far: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_high(*args: Any, **settings: Any) -> Any:
+        answer = suggest(*args, **settings)
+        assert answer.lr is not None
+        return replace(answer, lr=far * answer.lr, grade="ok", reasons=())
+
+    monkeypatch.setattr("lrbench.rangetest.find.suggest", too_high)
+    spec = PLAIN.model_copy(update={"verify": False, "max_stable": True})
+    progress, result = run(spec, noisy_line())
+    assert result.max_stable_lr is not None and 0.4 < result.max_stable_lr < 2
+    assert any("unstable" in reason for reason in result.reasons) == (far > 1)
+    assert result.grade == ("ok" if far == 1 else "weak")
+    done = [event.done for event in progress if event.stage == "stability"]
+    assert done == sorted(set(done))
 
 
 @pytest.mark.parametrize("scale", [4.0, 1 / 64])

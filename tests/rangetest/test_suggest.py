@@ -62,6 +62,15 @@ def test_where_nothing_was_learnt_there_is_no_answer(losses: np.ndarray, reason:
     assert set(answer.rules) == set(RULES) and not any(answer.rules.values())
 
 
+def test_the_advice_is_one_that_helps() -> None:
+    rising = np.linspace(2.3, 2.7, 100) ** 3
+    assert "lower --start-lr" in suggest(LRS, rising).reasons[0]
+    linear = np.linspace(LRS[0], LRS[-1], 100)
+    assert "lower --end-lr, or use --mode exp" in suggest(linear, rising).reasons[0]
+    assert "--start-lr" in suggest(LRS, [[2.3, 2.3, 9.0, np.inf]]).reasons[0]
+    assert "the data and --loss" in suggest(LRS, [[np.nan], [np.inf]]).reasons[0]
+
+
 def test_a_loss_that_rises_in_noise_gives_no_answer() -> None:
     rng = np.random.default_rng(0)
     grades = [

@@ -71,6 +71,7 @@ def test_the_next_command_repeats_what_is_not_the_default() -> None:
         ("flat: raise --end-lr", "--end-lr 1000"),
         ("rising: lower --start-lr", "--start-lr 1e-08"),
         ("too few points: raise --points", "--points 200"),
+        ("rising: lower --end-lr", "--end-lr 1"),
         ("seeds disagree", "--seeds 6"),
     ],
 )
@@ -78,6 +79,20 @@ def test_without_an_answer_the_next_command_changes_what_the_reason_names(
     reason: str, option: str
 ) -> None:
     assert next_command(not_found(reason)) == f"next: lrbench find {option}"
+
+
+def test_without_an_answer_the_other_options_of_the_range_test_are_repeated() -> None:
+    result = not_found("rising: lower --end-lr")
+    given = {"mode": "linear", "start_lr": 0.01, "end_lr": 5.0, "points": 50, "verify": False}
+    result = replace(result, settings={**result.settings, **given, "val_loss": True})
+    assert next_command(result) == (
+        "next: lrbench find --start-lr 0.01 --points 50 --mode linear --no-verify --val-loss "
+        "--end-lr 0.5"
+    )
+
+
+def test_no_option_is_named_where_none_would_help() -> None:
+    assert next_command(not_found("diverged at once: look at the data and --loss")) == ""
 
 
 def test_a_result_of_the_python_api_has_no_next_command() -> None:
