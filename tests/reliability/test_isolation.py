@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -150,6 +151,47 @@ def test_no_process_is_left_behind(tmp_path: Path, calm: Path, number: int, code
     assert found == code and time.monotonic() - began < 4.5
     assert number == signal.SIGKILL or "lrbench compare --resume run" in said
     wait_for(lambda: not any(alive(child) for child in children), timeout_s=5)
+
+
+LONG = ("compare", "--dataset", "synthetic", "--model", "moody", "--epochs", "8", "--lr", "0.1",
+        "-s", "constant", "--seeds", "1", "--threads", "1", "--quiet", "--out", "run")  # fmt: skip
+
+
+def test_a_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(
+    tmp_path: Path, calm: Path
+) -> None:
+    """kill -9 of the worker, from outside, once some epochs are behind it."""
+    env = environment(calm / "plugins", MOODS="0:slow", EVERY_EPOCH="yes")
+    process = start(*LONG, "--trial-timeout", "10m", cwd=tmp_path, env=env)
+    wait_for(lambda: epochs_in(tmp_path) >= 3)
+    (worker,) = workers_in(tmp_path)
+    assert worker != process.pid
+    os.kill(worker, signal.SIGKILL)
+    behind = epochs_in(tmp_path)
+    least = []
+
+    def watched() -> bool:
+        least.append(epochs_in(tmp_path))
+        return process.poll() is not None
+
+    wait_for(watched)
+    code, _, said = finish(process)
+    assert code == 0, said
+    assert len(workers_in(tmp_path)) == 2
+    assert min(least) >= behind - 1, "it was begun anew"
+    code, _, said = command(*LONG[:-1], "whole", cwd=tmp_path, env=environment(calm / "plugins"))
+    assert code == 0, said
+    assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
+
+
+def epochs_in(folder: Path) -> int:
+    """How many epochs the one journal of a run holds."""
+    found = [path.read_bytes() for path in folder.glob("run/trials/*/journal.jsonl")]
+    return sum(text.count(b'"kind":"epoch"') for text in found)
+
+
+def workers_in(folder: Path) -> list[int]:
+    return [int(path.name.partition("-")[2]) for path in folder.glob("process-*")]
 
 
 GOOD = ("constant", "cosine", "linear")
