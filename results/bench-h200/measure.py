@@ -149,6 +149,7 @@ def gains(result: Result, name: str) -> Iterator[Line]:
 
 def goals(device: str, *, small: bool) -> Iterator[Line]:
     lenet, fastnet, resnet18 = (shrunk(grid) if small else grid for grid in grids())
+    yield beside(lenet, device, small=small)
     for grid in (lenet, fastnet, resnet18):
         data, made_up = images(grid.recipe.dataset, small=small)
         note = " (made-up images)" if made_up else ""
@@ -207,6 +208,24 @@ def timed(grid: Grid, data: ImageData, device_name: str, *, graph: bool) -> Time
             scores.append(end.test_accuracy)
         speeds += [r.throughput_img_s for r in epochs[-1:] if isinstance(r, EpochRecord)]
     return Timed(once_s, median(spans), median(speeds), flops_per_image(task), tuple(scores))
+
+
+def beside(grid: Grid, device_name: str, *, small: bool) -> Line:
+    """By how much a trial differs alone and among four, one of which overflows."""
+    data, _ = images(grid.recipe.dataset, small=small)
+    task = ImageTask(data, grid.recipe, open_device(device_name), with_test=False)
+    weights = []
+    for lrs in ([grid.lr], [grid.lr, 1e30, grid.lr, grid.lr]):
+        program = Program(task, grid.recipe, copies=len(lrs))
+        program.members = [
+            begin(task, TrialSpec(recipe=grid.recipe, schedule="cosine", lr=lr, seed=seed,
+                                  stage="tune", epochs=1))
+            for seed, lr in enumerate(lrs)
+        ]  # fmt: skip
+        program.epoch(program.members[0])
+        weights.append([p.detach() for p in program.members[0].model.parameters()])
+    worst = max((a - b).abs().max().item() for a, b in zip(*weights, strict=True))
+    return Line("a trial alone and among 4, --graph: largest difference of a weight", f"{worst:g}")
 
 
 def share(grid: Grid, device: str, found: Timed) -> Line:

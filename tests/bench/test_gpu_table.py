@@ -46,7 +46,8 @@ def test_a_dry_run_trains_every_grid_and_ends_in_a_table_without_verdicts(
     assert code == 1  # what was not measured is not met
     text = (tmp_path / "table.txt").read_text()
     assert capsys.readouterr().out.endswith(text)
-    rows = text.splitlines()[3:]
+    first, *rows = text.splitlines()[3:]
+    assert "a trial alone and among 4" in first and first.endswith(" 0")
     assert len(rows) == 10
     speeds = [row for row in rows if "s (1 trained and scaled) (made-up images)" in row]
     assert len(speeds) == 6 and sum(", --graph" in row for row in speeds) == 3

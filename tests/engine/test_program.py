@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lrbench.conditions import notices
 from lrbench.engine import checkpoint, program
+from lrbench.engine.device import make_deterministic
 from lrbench.engine.program import Program, why_eager, why_not
 from lrbench.engine.train import Training, begin, steps, train
 from lrbench.errors import UsageError
@@ -358,3 +359,24 @@ def test_on_cuda_a_network_that_reads_from_the_device_is_trained_eager(
     list(run_trial(bench, run, trial(recipe, epochs=1)))
     end = run.known().histories[trial(recipe, epochs=1).id].end
     assert end is not None and end.status == "done" and "captured" in end.machine["eager"]
+
+
+@pytest.mark.cuda
+@on_cuda
+def test_on_cuda_a_neighbour_that_overflows_changes_no_bit() -> None:
+    recipe, device = Recipe(model="mlp", **SMALL), torch.device("cuda")
+    make_deterministic(device)
+    try:
+        task = task_of(recipe, device)
+        by, kept = Program(task, recipe, copies=3), []
+        for lr in (0.02, 1e30):
+            changes = ({}, {"seed": 1, "lr": lr}, {"seed": 2})
+            by.members = [begin(task, trial(recipe, **change)) for change in changes]
+            for training in by.members:
+                by.epoch(training)
+            kept.append([p for t in by.members[::2] for p in t.model.parameters()])
+            diverged = not all(bool(p.isfinite().all()) for p in by.members[1].model.parameters())
+            assert diverged == (lr > 1)
+        assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
+    finally:
+        torch.use_deterministic_algorithms(False)
