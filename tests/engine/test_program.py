@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lrbench.conditions import notices
 from lrbench.engine import checkpoint, program
 from lrbench.engine.device import make_deterministic
+from lrbench.engine.method import Method
 from lrbench.engine.program import Program, why_eager, why_not
 from lrbench.engine.train import Training, begin, steps, train
 from lrbench.errors import UsageError
@@ -153,9 +154,9 @@ def test_trials_at_once_leave_the_bits_they_leave_alone(name: str) -> None:
 class Random(nn.Module):
     """Draws random numbers in its steps, as dropout does."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 4) -> None:
         super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 4))
+        self.net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, classes))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -334,7 +335,10 @@ def test_on_cuda_nothing_in_an_epoch_waits_for_the_device(name: str) -> None:
     task = task_of(recipe, device)
     training = begin(task, trial(recipe))
     batches, rows = task.train_batches(0, 0), training.clock.rows(0)
-    loop = steps(task, training.model, training.optimizer, batches, rows)
+    loop = steps(
+        task, training.model, training.optimizer, batches, rows, Method.of(recipe),
+        training.average,
+    )  # fmt: skip
     next(loop)  # the data order goes to the device at once
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -352,7 +356,7 @@ def test_on_cuda_a_network_that_reads_from_the_device_is_trained_eager(
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(x) * (1.0 if x.sum().item() > -1e9 else 0.0)
 
-    monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Reading())
+    monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Reading(10))
     recipe = Recipe(dataset="mnist5k", model="mlp", batch_size=128)
     bench = Workbench(recipe, Host(device="cuda", graph=True))
     run = RunDir(tmp_path)
