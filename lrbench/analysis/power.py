@@ -63,7 +63,8 @@ def seeds_needed(difference: float, sd: float, alpha: float, power: float = POWE
 class Power:
     """What one budget's final seeds could tell.
 
-    `sd` is the median over all pairs of the standard deviation of a difference; `detectable` the
+    `sd` is the median over all pairs of the standard deviation of a difference, floored for pairs
+    that are exactly equal too: that says nothing of a difference yet unseen; `detectable` the
     true difference that is found with 80 % power at the level of the first step of Holm,
     alpha / tests. `observed` is the difference of the best two, `needed` the seeds for it.
     """
@@ -87,7 +88,7 @@ def power_facts(standing: Standing, alpha: float) -> Power | None:
     pairs, level = standing.pairs, alpha / max(1, standing.tests)
     upper = np.triu_indices(len(judged), 1)
     block = np.ix_(judged, judged)
-    sd = float(np.nanmedian(pairs.sd[block][upper]))
+    sd = max(float(np.nanmedian(pairs.sd[block][upper])), standing.floor)
     n = int(np.nanmedian(pairs.n[block][upper]))
     first, second = judged[:2]
     observed = abs(float(pairs.mean[first, second]))

@@ -158,6 +158,12 @@ def test_each_fault_is_found_and_comes_with_the_change_to_make(
     assert finding in diagnose(history)
 
 
+def test_a_short_training_is_said_to_have_the_epochs_that_it_had() -> None:
+    found = r.early_oscillation(guessing([2.0, 3.0], start=0.6))
+    assert found is not None
+    assert "2 times in the first 2 epochs" in found.message
+
+
 def test_every_rule_has_a_made_curve() -> None:
     assert {rule for rule, _, _ in FAULTS} == set(RULES)
 

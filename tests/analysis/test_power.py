@@ -53,6 +53,14 @@ def test_facts_of_a_standing() -> None:
     assert facts.observed == pytest.approx(-standing.pairs.mean[1, 0])
 
 
+def test_schedules_that_are_equal_are_not_said_to_find_any_difference() -> None:
+    (standing,) = standings(trials_of(np.ones((3, 3))), Question(test_size=90))
+    facts = power_facts(standing, 0.05)
+    assert facts is not None
+    assert facts.sd == pytest.approx(1 / (90 * 12**0.5))
+    assert facts.detectable is not None and facts.detectable > facts.sd
+
+
 def test_one_seed_has_no_power_facts() -> None:
     (standing,) = standings(trials_of(np.array([[0.9, 0.8]])), Question())
     assert power_facts(standing, 0.05) is None

@@ -39,7 +39,7 @@ CHANCE = 1.5  # an accuracy below that many times exp(-loss) is no better than g
 def early_oscillation(history: History) -> Finding | None:
     """The training loss rises by over a tenth at least twice within the first third."""
     losses = _with_start(history)
-    count = max(4, len(history.epochs) // 3)
+    count = min(max(4, len(history.epochs) // 3), len(history.epochs))
     rises = [_ratio(a, b) for a, b in pairwise(losses[: count + 1]) if b > RISE * a]
     if len(rises) < 2:
         return None
