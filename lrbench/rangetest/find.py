@@ -16,7 +16,7 @@ from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
 from lrbench.rangetest.rules import get_rule
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.suggest import Suggestion, suggest
-from lrbench.rangetest.sweep import Setup, grid, step_flops, sweep
+from lrbench.rangetest.sweep import Setup, apart, grid, others_train, step_flops, sweep
 from lrbench.rangetest.verify import Verification, verify
 from lrbench.records import SweepPoint
 from lrbench.tasks.base import Task
@@ -56,7 +56,9 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     get_rule(spec.rule)
     lrs = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode)
     judge = Judge.of(setup.task, setup.method.precision)
-    curves = yield from _sweeps(spec, setup, lrs, judge.quick() if spec.val_loss else None)
+    alone = others_train(setup, spec.seeds[0])
+    quick = judge.quick() if spec.val_loss else None
+    curves = yield from _sweeps(spec, setup, lrs, quick, alone=alone)
     losses = [[point.loss for point in curve] for curve in curves]
     suggestion = suggest(lrs, losses, rule=spec.rule, window=spec.window)
     verification: Verification | None = None
@@ -68,23 +70,28 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
             verification = yield from _verified(spec, prober, suggestion.lr)
         if cheap if spec.max_stable is None else spec.max_stable:
             stability = yield from _stable(spec, prober, suggestion.lr, verification)
-    yield _result(suggestion, curves, verification, stability, settings)
+    told = {**settings, "others_train": True} if alone else settings
+    yield _result(suggestion, curves, verification, stability, told)
 
 
 def _sweeps(
-    spec: FindSpec, setup: Setup, lrs: Sequence[float], judge: Judge | None
+    spec: FindSpec, setup: Setup, lrs: Sequence[float], judge: Judge | None, *, alone: bool
 ) -> Generator[FindProgress, None, list[list[SweepPoint]]]:
-    curves: list[list[SweepPoint]] = []
+    """A curve for each seed. Where some groups are swept alone while others train, it is rid of
+    what those learn by a second training, in which the swept ones stand still."""
     steps = optimizer_steps(setup.task, spec.recipe) if spec.step == "epoch" else 1
-    total = len(lrs) * len(spec.seeds)
-    for place, seed in enumerate(spec.seeds):
+    ramps = (lrs, [0.0] * len(lrs)) if alone else (lrs,)
+    runs = [(seed, ramp) for seed in spec.seeds for ramp in ramps]
+    found: list[list[SweepPoint]] = []
+    for place, (seed, ramp) in enumerate(runs):
         curve: list[SweepPoint] = []
-        for point in sweep(setup, seed, lrs, steps_per_point=steps, judge=judge):
+        for point in sweep(setup, seed, ramp, steps_per_point=steps, judge=judge):
             curve.append(point)
             done = place * len(lrs) + point.step + 1
+            total = len(lrs) * len(runs)
             yield FindProgress("sweep", seed, done, total, point.lr, _finite(point.loss))
-        curves.append(curve)
-    return curves
+        found.append(curve)
+    return list(map(apart, found[::2], found[1::2])) if alone else found
 
 
 def _cheap(spec: FindSpec, setup: Setup) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +143,25 @@ def sweep(
         yield SweepPoint(seed, step, lr, loss)
         if watch.ends(loss):
             return
+
+
+def others_train(setup: Setup, seed: int) -> bool:
+    """Whether groups that are not swept are trained meanwhile."""
+    _, group_lrs = setup.make_optimizer(setup.task.model(seed))
+    return any(group_lrs(0.0))
+
+
+def apart(curve: Sequence[SweepPoint], still: Sequence[SweepPoint]) -> list[SweepPoint]:
+    """The curve of one group, without what the others learn meanwhile.
+
+    Args:
+        still: the same training with this group at learning rates of 0. What is left of the curve
+            is its difference to that, from the first loss on.
+    """
+    return [
+        replace(point, loss=point.loss - other.loss + still[0].loss)
+        for point, other in zip(curve, still, strict=False)
+    ]
 
 
 def _points(

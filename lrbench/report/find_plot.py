@@ -34,7 +34,9 @@ def save_find_plot(result: FindResult, path: Path) -> Path:
 
 def loss_name(result: FindResult) -> str:
     """Which loss the curve is of."""
-    return "validation loss" if result.settings.get("val_loss") else "training loss"
+    name = "validation loss" if result.settings.get("val_loss") else "training loss"
+    apart = result.settings.get("others_train")
+    return f"{name} without what other groups learn" if apart else name
 
 
 def draw(result: FindResult, ax: Axes | None = None) -> Axes:
