@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from lrbench.engine import checkpoint
 from lrbench.engine.train import begin, train
@@ -34,6 +36,28 @@ def test_resumed_is_equal_to_uninterrupted(tmp_path: Path, optimizer: str, sched
     resumed = begin(Line(), spec)
     assert checkpoint.restore(resumed, tmp_path / "state.pt")
     assert epochs(Line(), resumed) == whole[3:]
+
+
+class Chancy(Line):
+    """Its loss draws from torch's own generator, as dropout does."""
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        x, y = batch
+        return super().loss(model, (x, y + 0.1 * torch.randn_like(y)))
+
+
+def test_chance_within_a_step_is_that_of_the_epoch_whoever_went_before(tmp_path: Path) -> None:
+    spec = trial(epochs=4)
+    whole = epochs(Chancy(), begin(Chancy(), spec))
+    stopped = begin(Chancy(), spec)
+    list(islice((r for r in train(Chancy(), stopped) if isinstance(r, EpochRecord)), 2))
+    checkpoint.save(stopped, tmp_path / "state.pt")
+    torch.randn(7)
+    resumed = begin(Chancy(), spec)
+    assert checkpoint.restore(resumed, tmp_path / "state.pt")
+    assert epochs(Chancy(), resumed) == whole[2:]
+    torch.randn(7)
+    assert epochs(Chancy(), begin(Chancy(), spec)) == whole
 
 
 def test_a_training_that_diverged_at_an_epochs_end_does_not_go_on(tmp_path: Path) -> None:

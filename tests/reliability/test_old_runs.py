@@ -38,6 +38,19 @@ def test_report_gives_the_numbers_of_its_time(sample: Path, tmp_path: Path, caps
             }
 
 
+def test_a_range_test_is_found_by_the_name_that_an_older_version_gave_it(
+    tmp_path: Path, capsys: Any
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(RUNS / "schema-1" / "find", copy)
+    (answer,) = (copy / "trials").iterdir()
+    answer.rename(answer.with_name("0123456789ab"))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "fingerprint": "0123456789ab"}))
+    assert run(["report", str(copy), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["lr"] == pytest.approx(0.0749536)
+
+
 def recorded(file: str, column: str) -> bool:
     """What was measured then; statistics over it may be done better one day."""
     if file != "ranking.csv":
