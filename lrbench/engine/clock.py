@@ -54,15 +54,17 @@ class Clockwork:
     @staticmethod
     def of(trial: TrialSpec, groups: Sequence[GroupSpec], steps_per_epoch: int) -> Clockwork:
         total = trial.epochs * steps_per_epoch
+        lrs = [group.lr(trial.lr, trial.lr_reference) for group in groups]
         bounds = tuple(
             trial.trained(group.schedule or trial.schedule).bind(
-                lr=group.lr(trial.lr, trial.lr_reference),
-                steps=total,
-                steps_per_epoch=steps_per_epoch,
+                lr=lr or trial.lr, steps=total, steps_per_epoch=steps_per_epoch
             )
-            for group in groups
+            for group, lr in zip(groups, lrs, strict=True)
         )
-        frozen = tuple(group.frozen_epochs(trial.stretch) for group in groups)
+        frozen = tuple(  # a group of LR 0 is never trained
+            group.frozen_epochs(trial.stretch) if lr else trial.epochs
+            for group, lr in zip(groups, lrs, strict=True)
+        )
         return Clockwork(trial.id, steps_per_epoch, bounds, frozen if any(frozen) else ())
 
     def first_step(self, epoch: int) -> int:

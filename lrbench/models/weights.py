@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,9 @@ def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a strange pickle is refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as fault:
         reason = (fault.strerror or str(fault)).lower()
         raise MachineError(f"{option} {path}: {reason}") from None

@@ -116,8 +116,8 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
     members = assign(list(parameters), parse_groups(recipe.groups))
     if recipe.no_decay_norms:
         members = list(without_decay(members, biases_and_norms(model)))
-    if all(group.freeze for group, _ in members):
-        raise UsageError("--group: freeze leaves nothing to train in the first epoch")
+    if all(group.freeze or group.lr(lr) == 0 for group, _ in members):
+        raise UsageError("--group: freeze or lr=0 leaves nothing to train in the first epoch")
     groups = [
         {
             "params": [parameters[name] for name in names],

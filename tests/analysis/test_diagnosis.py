@@ -158,6 +158,27 @@ def test_each_fault_is_found_and_comes_with_the_change_to_make(
     assert finding in diagnose(history)
 
 
+def test_what_moves_far_below_the_loss_of_the_start_is_no_trouble() -> None:
+    restless = [0.01, 0.02, 0.008, 0.02, 0.007, 0.01, 0.004, 0.008, 0.003, 0.006, 0.002, 0.004]
+    worse = [0.01, 0.005, 0.001, 0.002, 0.003, 0.005, 0.008, 0.01, 0.012, 0.014, 0.015, 0.016]
+    rules = (r.early_oscillation, r.validation_noise, r.overfitting)
+    for val in (restless, worse):
+        learnt = guessing(restless, 1.0, start=2.3)
+        epochs = tuple(replace(e, val_loss=v) for e, v in zip(learnt.epochs, val, strict=True))
+        assert [rule(replace(learnt, epochs=epochs)) for rule in rules] == [None] * 3
+
+
+def test_what_to_do_about_an_early_stop_depends_on_the_schedule() -> None:
+    def remedy(schedule: str) -> str:
+        found = r.stopped_early(trained(FALLING, schedule=schedule, epochs=24))
+        assert found is not None
+        return found.remedy
+
+    assert remedy("constant").startswith("nothing to do")
+    assert "above that of plateau" in remedy("plateau")
+    assert "for a schedule that decays" in remedy("warmup(5%) + cosine")
+
+
 def test_a_short_training_is_said_to_have_the_epochs_that_it_had() -> None:
     found = r.early_oscillation(guessing([2.0, 3.0], start=0.6))
     assert found is not None

@@ -168,6 +168,18 @@ def test_a_frozen_group_stays_as_it_was_until_its_epoch() -> None:
     assert lrs == [0.0] * 8 + [0.1] * 4
 
 
-def test_freezing_everything_is_refused() -> None:
+@pytest.mark.parametrize("group", ["bias lr=0", "bias lr=0x weight_decay=0.1"])
+def test_a_group_of_lr_0_is_never_trained(group: str) -> None:
+    training = begin(Line(), trial(recipe=Recipe(momentum=0.9, groups=(group,)), epochs=2))
+    start = [p.detach().clone() for p in training.model.parameters()]
+    records = list(train(Line(), training, record_steps=True))
+    assert {r.lr for r in records if isinstance(r, StepRecord) and r.group == 0} == {0.0}
+    assert records[-1].status == "done"
+    assert torch.equal(training.model.bias, start[1])
+    assert not torch.equal(training.model.weight, start[0])
+
+
+@pytest.mark.parametrize("group", ["* freeze=1ep", "* lr=0"])
+def test_freezing_everything_is_refused(group: str) -> None:
     with pytest.raises(UsageError, match="nothing to train"):
-        begin(Line(), trial(recipe=Recipe(groups=("* freeze=1ep",))))
+        begin(Line(), trial(recipe=Recipe(groups=(group,))))

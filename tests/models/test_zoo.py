@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,12 @@ def test_a_file_that_holds_code_or_nonsense_is_refused(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(MachineError, match="there is no such file"):
         check("lenet", str(tmp_path / "none.pt"))
+
+
+def test_a_strange_pickle_is_refused_without_a_warning_of_torchs(tmp_path: Path) -> None:
+    (tmp_path / "print.pt").write_bytes(pickle.dumps({"a": print}, protocol=4))
+    with pytest.raises(MachineError, match="it holds more than tensors"):
+        build("lenet", (1, 28, 28), 10, str(tmp_path / "print.pt"))
 
 
 def test_published_weights_are_torchvisions(

@@ -28,6 +28,7 @@ Rule = Callable[[History], Finding | None]
 
 RISE = 1.1  # from one epoch's loss to the next: a step back that is no noise
 SWING = 1.25
+LEARNT = 0.02  # of the loss at the start: what moves below that is no trouble
 TINY_LR = 1e-3  # of the peak
 NOISE = 0.35  # mean change of the validation loss between epochs, over its median
 OVERFIT = 1.25  # the validation loss at the end, over its best
@@ -40,7 +41,8 @@ def early_oscillation(history: History) -> Finding | None:
     """The training loss rises by over a tenth at least twice within the first third."""
     losses = _with_start(history)
     count = min(max(4, len(history.epochs) // 3), len(history.epochs))
-    rises = [_ratio(a, b) for a, b in pairwise(losses[: count + 1]) if b > RISE * a]
+    low = LEARNT * losses[0]
+    rises = [_ratio(a, b) for a, b in pairwise(losses[: count + 1]) if b > max(RISE * a, low)]
     if len(rises) < 2:
         return None
     return Finding(
@@ -73,7 +75,7 @@ def validation_noise(history: History) -> Finding | None:
     """In the second half the validation loss jumps up and down by a third of itself."""
     values = _val(history.epochs)
     half = values[len(values) // 2 :]
-    if len(half) < 5 or median(half) <= 0:
+    if len(half) < 5 or median(half) <= LEARNT * _with_start(history)[0]:
         return None
     moves = [b - a for a, b in pairwise(half)]
     turns = sum(a * b < 0 for a, b in pairwise(moves))
@@ -95,7 +97,8 @@ def overfitting(history: History) -> Finding | None:
         return None
     best = min(range(len(values)), key=values.__getitem__)
     level, end = fmean(values[max(0, best - 1) : best + 2]), fmean(values[-3:])
-    worse = level > 0 and end > OVERFIT * level and best < 0.6 * len(values)
+    high = end > max(OVERFIT * level, LEARNT * _with_start(history)[0])
+    worse = level > 0 and high and best < 0.6 * len(values)
     if not worse or losses[-1] > 0.8 * losses[best] or values[-1] < losses[-1]:
         return None
     return Finding(
@@ -265,10 +268,14 @@ def stopped_early(history: History) -> Finding | None:
     where = f"stopped early after epoch {len(epochs)} of {history.spec.epochs}"
     if share <= 0.1:
         return Finding("stopped-early", where, "nothing to do: the LR had come down")
+    if history.spec.schedule == "constant":
+        return Finding("stopped-early", where, "nothing to do: a constant LR misses no decay")
     return Finding(
         "stopped-early",
         f"{where}, with the LR at {100 * share:.0f} % of its peak",
-        "for a schedule that decays, raise the patience of --early-stop or shorten --epochs",
+        "raise the patience of --early-stop above that of plateau, which then cuts the LR first"
+        if _is_plateau(history)
+        else "for a schedule that decays, raise the patience of --early-stop or shorten --epochs",
     )
 
 
