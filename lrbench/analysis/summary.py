@@ -203,7 +203,7 @@ def _failure_notices(standing: Standing) -> Iterable[Notice]:
             Topic.TRIALS_FAILED,
             f"{int(standing.failed.sum())} final trials of {listed([short(n, 40) for n in bad])} "
             "did not end well and rank last",
-            "trials.csv says at which step and why; a smaller LR may help",
+            "trials.csv says at which step and why; where they diverged, a smaller LR may help",
         )
 
 
