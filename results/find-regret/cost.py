@@ -2,9 +2,10 @@
 
 CPU seconds (`time.process_time`) of 100 steps at batch 128, the loop and the sweep in turns in one
 process, one thread: the least of all rounds, and the median of each round's ratio. The bare loop
-trains over the same resident tensors; `lrbench.find` (one seed, neither verification nor stable
-limit) also keeps and restores all state, smooths, grades and suggests. Then the same with a curve
-of validation losses, on one batch more a step.
+trains over the same resident tensors; the sweep trains along the learning rates. Then all of
+`lrbench.find` (one seed, neither verification nor stable limit), which also keeps and restores all
+state, smooths, grades and suggests; and the same with a curve of validation losses, on one batch
+more a step.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ from itertools import cycle, islice
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from lrbench import find
+from lrbench.experiment import Recipe
+from lrbench.rangetest.api import Borrowing
+from lrbench.rangetest.sweep import sweep
 
 STEPS, BATCH = 100, 128
 
@@ -45,7 +50,14 @@ def bare(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> N
         optimizer.step()
 
 
-def sweep(
+def alone(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> None:
+    lrs = np.logspace(-7, -5, STEPS).tolist()
+    lent = Borrowing(model, nn.functional.cross_entropy, batches, optimizer, None, None)
+    with lent.setup(Recipe(), None) as setup:
+        assert len(list(sweep(setup, 0, lrs))) == STEPS
+
+
+def whole(
     model: nn.Module, batches: list, optimizer: torch.optim.Optimizer, **settings: Any
 ) -> None:
     result = find(
@@ -72,9 +84,10 @@ def main() -> None:
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
         ways = {
             "bare loop": partial(bare, model, batches, optimizer),
-            "sweep": partial(sweep, model, batches, optimizer),
-            "sweep, validation": partial(
-                sweep, model, batches, optimizer, val_loader=batches, val_loss=True
+            "sweep": partial(alone, model, batches, optimizer),
+            "find": partial(whole, model, batches, optimizer),
+            "find, validation": partial(
+                whole, model, batches, optimizer, val_loader=batches, val_loss=True
             ),
         }
         for way in ways.values():
