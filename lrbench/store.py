@@ -21,6 +21,7 @@ from lrbench.files import is_scratch, readable_faults, replace_file, sync_folder
 from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd
 
 SCHEMA_VERSION = 1
+ONCE_UNSEALED = ("machine", "device", "threads", "lrbench")  # as the first seals left out
 _KINDS = {"epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -121,7 +122,8 @@ class RunDir:
             version = int(found["schema_version"])
         except (ValueError, KeyError, TypeError, RecursionError):
             raise MachineError(f"{self.manifest_path} is not the manifest of a run") from None
-        if found.pop("seal", _seal(found)) != _seal(found):
+        older = {key: value for key, value in found.items() if key not in ONCE_UNSEALED}
+        if found.pop("seal", _seal(found)) not in (_seal(found), _seal(older)):
             raise MachineError(
                 f"{self.manifest_path} was changed or damaged after it was written",
                 hint="undo the change, or choose another folder with --out",

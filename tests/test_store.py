@@ -16,7 +16,7 @@ import pytest
 
 from lrbench import store
 from lrbench.errors import MachineError
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.experiment import Recipe, TrialSpec, digest
 from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
 from lrbench.store import RunDir, row_of
 
@@ -128,6 +128,17 @@ def test_no_changed_byte_of_a_manifest_is_believed(tmp_path: Path, bit: int) -> 
             continue  # as those of runs before there was one
         with pytest.raises(MachineError, match=r"not the manifest|changed or damaged"):
             run.manifest()
+
+
+def test_a_seal_of_before_the_machine_was_sealed_is_known(tmp_path: Path) -> None:
+    sealed = {"command": "compare", "schema_version": 1, "seeds": [1, 2]}
+    seal = digest(json.dumps(sealed, sort_keys=True), 16)
+    whole = {**sealed, "threads": 2, "seal": seal}
+    (tmp_path / "manifest.json").write_text(json.dumps(whole))
+    assert RunDir(tmp_path).manifest() == {**sealed, "threads": 2}
+    (tmp_path / "manifest.json").write_text(json.dumps({**whole, "seeds": [1, 3]}))
+    with pytest.raises(MachineError, match="changed or damaged"):
+        RunDir(tmp_path).manifest()
 
 
 def test_a_manifest_nested_without_end_is_refused(tmp_path: Path) -> None:
