@@ -8,87 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
-from lrbench.errors import UsageError
 from lrbench.rangetest.api import find, max_stable_lr
-
-QUICK: dict[str, Any] = {"points": 40, "seeds": 2, "verify_steps": 8}
-
-
-class Net(nn.Module):
-    """With everything that training changes: batch-norm, dropout, a buffer outside state_dict."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 3)
-        )
-        self.register_buffer("calls", torch.zeros((), dtype=torch.int64), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.calls = self.calls + 1  # a new tensor takes the old one's place
-        out: Tensor = self.layers(x)
-        return out
-
-
-def dataset() -> TensorDataset:
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(96, 6, generator=generator)
-    return TensorDataset(x, (x @ torch.randn(6, 3, generator=generator)).argmax(1))
-
-
-def loader(**settings: Any) -> DataLoader[Any]:
-    return DataLoader(dataset(), batch_size=16, shuffle=True, **settings)
-
-
-def trained(kind: type[torch.optim.Optimizer] = torch.optim.Adam) -> tuple[Net, Any]:
-    """A net in the middle of its training: optimizer state, gradients, one part in eval mode."""
-    torch.manual_seed(0)
-    model = Net()
-    optimizer = kind(model.parameters(), lr=1e-2)  # type: ignore[call-arg]
-    for x, y in loader():
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(x), y).backward()
-        optimizer.step()
-    model.layers[1].eval()
-    return model, optimizer
-
-
-def bits(value: Any) -> Any:
-    """A value as nested tuples that compare bit for bit."""
-    if isinstance(value, Tensor):
-        return (str(value.dtype), tuple(value.shape), value.detach().numpy().tobytes())
-    if isinstance(value, dict):
-        return tuple((key, bits(item)) for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return tuple(bits(item) for item in value)
-    if isinstance(value, np.ndarray):
-        return value.tobytes()
-    return value
-
-
-def everything(model: nn.Module, optimizer: Any, loader: Any) -> Any:
-    own = getattr(loader, "generator", None)
-    return bits(
-        {
-            "parameters": dict(model.named_parameters()),
-            "identity": [id(p) for p in model.parameters()],
-            "buffers": dict(model.named_buffers()),
-            "grads": [p.grad for p in model.parameters()],
-            "grad identity": [id(p.grad) for p in model.parameters()],
-            "flags": [p.requires_grad for p in model.parameters()],
-            "modes": [m.training for m in model.modules()],
-            "optimizer": optimizer.state_dict(),
-            "attributes": sorted(vars(optimizer)),
-            "python": random.getstate(),
-            "numpy": np.random.get_state(),
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else (),
-            "loader": own.get_state() if own is not None else None,
-            "grad mode": torch.is_grad_enabled(),
-        }
-    )
+from tests.rangetest.handed import QUICK, Net, bits, dataset, everything, loader, trained
 
 
 class Stop(BaseException):
@@ -270,21 +193,6 @@ def losses_at_start(result: Any) -> list[float]:
     return [point.loss for point in result.curve if point.step == 0]
 
 
-@pytest.mark.parametrize("make", [iter, lambda data: (batch for batch in data), enumerate])
-def test_a_loader_that_can_be_read_only_once_is_refused(make: Any) -> None:
-    model, optimizer = trained()
-    with pytest.raises(UsageError, match="read only once") as caught:
-        find(model, nn.CrossEntropyLoss(), make(list(loader())), optimizer, **QUICK)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("handed", [None, 3, lambda: loader()])
-def test_what_is_no_loader_is_refused(handed: Any) -> None:
-    model, optimizer = trained()
-    with pytest.raises(UsageError, match="holds no batches"):
-        find(model, nn.CrossEntropyLoss(), handed, optimizer, **QUICK)
-
-
 def test_a_loader_may_go_on_for_ever() -> None:
     class Endless:
         def __iter__(self) -> Iterator[Any]:
@@ -320,124 +228,6 @@ def test_generators_of_any_kind_that_a_loader_carries_are_put_back_and_follow_th
     assert data.states() == before
     data.numpy.random(), data.old.rand(), data.python.random()
     assert find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK) == first == again
-
-
-def test_a_loader_that_hides_an_iterator_is_refused() -> None:
-    class Once:
-        def __init__(self) -> None:
-            self.iterator = iter(list(loader()))
-
-        def __iter__(self) -> Iterator[Any]:
-            return iter(self.iterator)
-
-        def __len__(self) -> int:
-            return 6
-
-    model, optimizer = trained()
-    with pytest.raises(UsageError, match="no batch when read again"):
-        find(model, nn.CrossEntropyLoss(), Once(), optimizer, **QUICK)
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        ({"points": 1}, "points"),
-        ({"start_lr": 1.0, "end_lr": 0.1}, "start_lr"),
-        ({"start_lr": -1.0}, "start_lr"),
-        ({"end_lr": float("nan")}, "end_lr"),
-        ({"seeds": 0}, "seeds"),
-        ({"rule": "best"}, "rule"),
-        ({"mode": "log"}, "mode"),
-        ({"window": 0.0}, "window"),
-        ({"precision": "fp8"}, "precision"),
-        ({"accumulate": 0}, "accumulate"),
-        ({"accumulate": 1.5}, "accumulate"),
-        ({"seeds": [3, 3]}, "seeds: each must be another"),
-        ({"seeds": []}, "seeds: at least one"),
-        ({"seeds": 2.0}, "seeds: pass how many"),
-        ({"per": "year"}, "^per: must be 'batch' or 'epoch'"),
-        ({"start_lr": float("inf")}, "^start_lr: must be a finite number"),
-        ({"step": 3}, "^step: pass a function"),
-        ({"make_model": lambda: nn.Linear(6, 3)}, "^make_model: .* other weights"),
-        ({"val_loader": 7}, "^val_loader"),
-    ],
-)
-def test_arguments_that_cannot_be_meant_are_refused_in_one_line(
-    change: dict[str, Any], word: str
-) -> None:
-    model, optimizer = trained()
-    with pytest.raises(UsageError, match=word) as caught:
-        find(model, nn.CrossEntropyLoss(), loader(), optimizer, **{**QUICK, **change})
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("loss_fn", "words"),
-    [
-        (lambda output, target: 0.5, "loss_fn: it gave a float"),
-        (lambda output, target: None, "loss_fn: it gave a NoneType"),
-        (lambda output, target: output, "loss_fn: it gave 48 numbers, not one"),
-        (lambda output, target: output.mean().detach(), "loss_fn: its loss has no gradient"),
-        (lambda output, target: target.sum(), "loss_fn: its loss has no gradient"),
-    ],
-)
-def test_what_is_no_loss_is_refused_in_one_line(loss_fn: Any, words: str) -> None:
-    model, optimizer = trained()
-    before = everything(model, optimizer, None)
-    with pytest.raises(UsageError, match=words):
-        find(model, loss_fn, loader(), optimizer, **QUICK)
-    assert everything(model, optimizer, None) == before
-
-
-def test_what_is_no_model_or_optimizer_is_refused() -> None:
-    model, optimizer = trained()
-    lazy = nn.Sequential(nn.LazyLinear(3))
-    with torch.inference_mode():
-        inferring = Net()
-    cases: list[Any] = [
-        (None, optimizer, "model: pass an nn.Module, not a NoneType"),
-        (Net, optimizer, "model: pass an nn.Module, not the class Net"),
-        (lazy, optimizer, "lazy layers"),
-        (inferring, optimizer, "inference mode"),
-        (model, None, "optimizer: pass one of the model's parameters, not a NoneType"),
-        (model, torch.optim.SGD, "not the class SGD"),
-        (model, torch.optim.lr_scheduler.StepLR(optimizer, 3), "not a StepLR"),
-    ]
-    for own_model, own_optimizer, words in cases:
-        with pytest.raises(UsageError, match=words):
-            find(own_model, nn.CrossEntropyLoss(), loader(), own_optimizer, **QUICK)
-
-
-def test_the_stable_limit_needs_a_range_and_names_its_own_arguments() -> None:
-    model, optimizer = trained()
-    for change, words in (
-        ({"start_lr": 1.0, "end_lr": 0.1}, "start_lr 1 must lie below"),
-        ({"steps": 1}, "^steps: "),
-    ):
-        with pytest.raises(UsageError, match=words):
-            max_stable_lr(model, nn.CrossEntropyLoss(), loader(), optimizer, **change)
-
-
-def test_a_strangers_optimizer_is_refused() -> None:
-    optimizer = torch.optim.SGD(Net().parameters(), lr=0.1)
-    with pytest.raises(UsageError, match="none of the model's parameters"):
-        find(Net(), nn.CrossEntropyLoss(), loader(), optimizer)
-
-
-def test_an_optimizer_that_asks_for_losses_itself_is_refused() -> None:
-    model = Net()
-    with pytest.raises(UsageError, match="steps of LBFGS need a closure"):
-        find(model, nn.CrossEntropyLoss(), loader(), torch.optim.LBFGS(model.parameters()))
-
-
-def test_a_ratio_to_nothing_is_refused() -> None:
-    model = Net()
-    groups = [
-        {"params": model.layers[0].parameters(), "lr": 0.0},
-        {"params": model.layers[4].parameters(), "lr": 0.1},
-    ]
-    with pytest.raises(UsageError, match="first group is 0"):
-        find(model, nn.CrossEntropyLoss(), loader(), torch.optim.SGD(groups))
 
 
 def test_no_file_is_written(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -544,24 +334,6 @@ def test_batches_that_make_one_step_together_are_one_larger_batch() -> None:
     assert curves[1] == pytest.approx(curves[0], rel=1e-4)
     assert curves[2] != pytest.approx(curves[0], rel=1e-2)
     assert results[1].settings["accumulate"] == 2
-
-
-@pytest.mark.parametrize("which", [2, -1, "head"])
-def test_a_group_that_is_not_there_is_refused(which: Any) -> None:
-    model, optimizer = trained()
-    with pytest.raises(UsageError, match="sweep_group"):
-        find(model, nn.CrossEntropyLoss(), loader(), optimizer, sweep_group=which, **QUICK)
-
-
-def test_validation_data_must_be_there_and_be_readable_again() -> None:
-    model, optimizer = trained()
-    loss = nn.CrossEntropyLoss()
-    with pytest.raises(UsageError, match="val_loss: pass a val_loader"):
-        find(model, loss, loader(), optimizer, val_loss=True, **QUICK)
-    with pytest.raises(UsageError, match="val_loader: it holds no batch"):
-        find(model, loss, loader(), optimizer, val_loader=[], **QUICK)
-    with pytest.raises(UsageError, match="val_loader: it can be read only once"):
-        find(model, loss, loader(), optimizer, val_loader=iter(list(loader())), **QUICK)
 
 
 @pytest.mark.cuda
