@@ -23,7 +23,7 @@ def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in own_names(recipe, schedules):
         found |= plugins.sources(name)
-    weights = Path(recipe.weights)
+    weights = Path(recipe.weights).expanduser()
     if recipe.weights and weights.is_file():
         try:
             found[recipe.weights] = hashlib.sha256(weights.read_bytes()).hexdigest()

@@ -31,6 +31,15 @@ def test_everything_of_the_users_is_in_it(own_pkg: Path, tmp_path: Path) -> None
     assert found[str(weights)].startswith("ba7816bf")  # SHA-256 of "abc", FIPS 180-2
 
 
+def test_weights_in_the_home_folder_are_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "weights.pt").write_bytes(b"abc")
+    found = code_of(Recipe(weights="~/weights.pt"))
+    assert found["~/weights.pt"].startswith("ba7816bf")
+
+
 def test_without_code_of_ones_own_there_is_nothing() -> None:
     assert code_of(Recipe(), ["cosine"]) == {}
 
