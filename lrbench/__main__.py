@@ -6,7 +6,7 @@ import io
 import os
 import sys
 
-from lrbench.errors import LrbenchError
+from lrbench.errors import LrbenchError, printable
 from lrbench.stopping import WORDS, Terminated, farewell, install, resume_with
 
 LINE = 2000  # characters of a fault that are shown, of its beginning and its end
@@ -80,7 +80,7 @@ def _one_line(fault: Exception) -> str:
 
 def _say(line: str) -> None:
     short = line if len(line) <= LINE else f"{line[: LINE // 2]} … {line[-LINE // 2 :]}"
-    clean = "".join(c if c.isprintable() else "?" for c in short.replace("\n", " "))
+    clean = printable(short.replace("\n", " "), "?")
     print(f"lrbench: {clean}", file=sys.stderr)  # noqa: T201 the one plain print: no rich needed
 
 

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+def printable(text: str, instead: str = "�") -> str:
+    """The text without characters that would move a terminal's cursor, colour it, or turn its
+    text around."""
+    return "".join(c if c.isprintable() else instead for c in text)
+
+
 class LrbenchError(Exception):
     """A fault that a user can act on: what is wrong, and what to do about it.
 

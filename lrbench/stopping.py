@@ -16,6 +16,8 @@ import threading
 from types import FrameType
 from typing import NoReturn
 
+from lrbench.errors import printable
+
 GRACE_S = 3.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 WORDS = {130: "stopped by Ctrl-C", 143: "stopped by SIGTERM"}
@@ -38,7 +40,7 @@ def farewell(code: int) -> str:
     """The line for a process that was stopped and ends with this exit code."""
     again = f": {_resume_command}" if _resume_command else ""
     line = f"{WORDS[code]}; the same command goes on where it stopped{again}"
-    return "".join(c if c.isprintable() else "?" for c in line)
+    return printable(line, "?")
 
 
 def install() -> None:

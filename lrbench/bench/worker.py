@@ -147,13 +147,15 @@ def engine(recipe: Recipe, data: ImageData, device: torch.device, contender: Con
             )
             for seed in range(contender.graph or 1)
         ]
-        for training in trainings:
-            training.program = program
         if program is not None:
-            program.members = trainings
+            for training in trainings:
+                program.join(training)
         *_, ends = zip(*(train(task, training) for training in trainings), strict=True)
         for end in ends:
             assert isinstance(end, TrialEnd) and end.status == "done", end
+        if program is not None:
+            for training in trainings:
+                program.leave(training)
         return len(trainings) * epochs * task.steps_per_epoch * task.samples_per_step
 
     return run

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import Notice
+from lrbench.errors import Notice, printable
 from lrbench.experiment import Recipe
 from lrbench.options import REPEATABLE
 
@@ -77,8 +77,3 @@ def notify(notices: Iterable[Notice]) -> None:
     console = stderr()
     for notice in dict.fromkeys(notices):
         console.print(Text("warning: ", style="yellow") + Text(printable(str(notice))))
-
-
-def printable(text: str) -> str:
-    """The text without characters that would move a terminal's cursor or colours."""
-    return "".join(c if c.isprintable() else "�" for c in text)

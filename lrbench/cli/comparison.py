@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench import conditions
-from lrbench.cli.common import command_line, notify, printable, run_path, stdout
+from lrbench.cli.common import command_line, notify, run_path, stdout
 from lrbench.cli.exports import Exports, comparison_texts
-from lrbench.errors import Notice, Topic, UsageError
+from lrbench.errors import Notice, Topic, UsageError, printable
 from lrbench.experiment import CompareSpec
 from lrbench.options import ONCE, compare_options, compare_spec, resolved_toml
 from lrbench.pipeline import (

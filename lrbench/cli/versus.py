@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lrbench.cli.common import notify, printable, stdout
+from lrbench.cli.common import notify, stdout
 from lrbench.cli.comparison import document, remade, rows, winner_code
-from lrbench.errors import Notice, Topic
+from lrbench.errors import Notice, Topic, printable
 from lrbench.experiment import differences
 from lrbench.pipeline import recorded
 from lrbench.store import RunDir

@@ -151,6 +151,11 @@ class Program:
         _, found, seconds = self._ahead.pop(place)
         return found, seconds
 
+    def join(self, training: Training) -> None:
+        """From now on the training's epochs are trained here."""
+        training.program = self
+        self.members.append(training)
+
     def leave(self, training: Training) -> None:
         """The training has ended, however that was."""
         self.members = [member for member in self.members if member is not training]

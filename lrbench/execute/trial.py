@@ -74,8 +74,7 @@ def _graph(here: Workbench, training: Training) -> dict[str, str]:
     program = here.program
     reason = program if isinstance(program, str) else why_eager(training)
     if not reason and not isinstance(program, str):
-        training.program = program
-        program.members.append(training)
+        program.join(training)
     return {"eager": reason} if reason else {}
 
 

@@ -6,9 +6,9 @@ from lrbench.experiment.compare import SIZE, TUNING_SEED, Cell, CompareSpec, Con
 from lrbench.experiment.find import SWEEP_SEED, FindSpec
 from lrbench.experiment.recipe import Recipe
 from lrbench.experiment.trial import TrialSpec
-from lrbench.experiment.values import Frozen, canonical, digest
+from lrbench.experiment.values import Frozen, canonical, digest, refusal
 
 __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
-    "Recipe", "TrialSpec", "canonical", "differences", "digest",
+    "Recipe", "TrialSpec", "canonical", "differences", "digest", "refusal",
 ]  # fmt: skip

@@ -13,6 +13,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from lrbench.schedules import parse
 
 
+def refusal(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a field, in our words, from one of pydantic's `errors()`."""
+    words = str(fault.get("ctx", {}).get("error", fault["msg"]))
+    return words.replace("Input should be", "must be")
+
+
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError("must be a finite number")

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lrbench.errors import UsageError
-from lrbench.experiment import SWEEP_SEED, FindSpec
+from lrbench.experiment import SWEEP_SEED, FindSpec, refusal
 from lrbench.optimizers.settings import parse_value
 from lrbench.options.values import count
 from lrbench.registry import did_you_mean
@@ -49,8 +49,8 @@ def with_range_test(text: str, find: FindSpec) -> FindSpec:
         found = FindSpec(**{**dict(find), **fields})
     except ValidationError as fault:
         first = fault.errors()[0]
-        words = first["msg"].replace("Input should be", "must be")
-        raise UsageError(f"{OPTION} {first['loc'][0]}={first['input']}: {words}") from None
+        named = f"{OPTION} {first['loc'][0]}={first['input']}"
+        raise UsageError(f"{named}: {refusal(first)}") from None
     if found.start_lr >= found.end_lr:
         raise UsageError(
             f"{OPTION}: start_lr={found.start_lr:g} must lie below end_lr={found.end_lr:g}"

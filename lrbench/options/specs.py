@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from lrbench import plugins
 from lrbench.errors import UsageError
-from lrbench.experiment import SWEEP_SEED, CompareSpec, FindSpec, Frozen, Recipe
+from lrbench.experiment import SWEEP_SEED, CompareSpec, FindSpec, Frozen, Recipe, refusal
 from lrbench.options.batch import batch_sizes
 from lrbench.options.names import COMPARE, FIND, RECIPE, TRAINING, Options
 from lrbench.options.range_test import with_range_test
@@ -244,8 +244,7 @@ def _usage(fault: ValidationError) -> UsageError:
     """The first thing that is wrong, in one line that names the option."""
     first = fault.errors()[0]
     cause = first.get("ctx", {}).get("error")
-    words = str(cause) if cause is not None else first["msg"]
-    words = words.replace("Input should be", "must be").splitlines()[0]
+    words = refusal(first).splitlines()[0]
     if not first["loc"]:
         named = ("reference", "contender", "lr-scaling")
         return UsageError(f"--{words}" if words.startswith(named) else words)

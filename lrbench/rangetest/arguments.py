@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from lrbench.errors import UsageError
-from lrbench.experiment import FindSpec
+from lrbench.experiment import FindSpec, refusal
 from lrbench.optimizers.own import needs_closure
 
 if TYPE_CHECKING:
@@ -33,10 +33,8 @@ def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
     except ValidationError as fault:
         first = fault.errors()[0]
         name = next(str(part) for part in first["loc"] if part != "recipe")
-        words = str(first.get("ctx", {}).get("error", first["msg"]))
-        words = words.replace("Input should be", "must be")
         said = SAID[name] if name in names else name
-        raise UsageError(f"{said}: {words}, not {first['input']!r:.60}") from None
+        raise UsageError(f"{said}: {refusal(first)}, not {first['input']!r:.60}") from None
 
 
 def checked_seeds(seeds: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lrbench.analysis.diagnosis import rule_names, trial_line
+from lrbench.analysis.diagnosis import diagnose, trial_line
 from lrbench.experiment import CompareSpec, TrialSpec
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
@@ -154,7 +154,7 @@ def _finding_lines(state: State, trial: TrialSpec, end: TrialEnd) -> list[str]:
     told = state.told.setdefault(trial.name, set())
     words = trial_line(history, told)
     if trial.stage == "final":
-        told |= {*rule_names(history).split(";")}
+        told |= {finding.rule for finding in diagnose(history)}
     seed = f" seed {trial.seed}" if trial.stage == "final" else ""
     name = f"{trial.stage} {clean(trial.name, 40)} lr {trial.lr:.3g}{seed}"
     return [f"{name}: {clean(words, 400)}"] if words else []

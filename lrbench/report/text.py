@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lrbench.analysis.names import short
+from lrbench.errors import printable
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -16,7 +17,7 @@ def clean(text: str, width: int = 120) -> str:
     """
     spaced = " ".join(str(text)[: 4 * width].split()) if len(text) <= 4 * width else str(text)
     shown = short(spaced, width)
-    return "".join(c if c.isprintable() else "�" for c in shown)
+    return printable(shown)
 
 
 def no_formula(text: str) -> str:
