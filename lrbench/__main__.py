@@ -6,6 +6,7 @@ import io
 import os
 import sys
 
+from lrbench.engine.waiting import wait_briefly
 from lrbench.errors import LrbenchError, printable
 from lrbench.stopping import WORDS, Terminated, farewell, install, resume_with
 
@@ -14,9 +15,7 @@ LINE = 2000  # characters of a fault that are shown, of its beginning and its en
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    # torch's threads spin while they wait for each other. Where anything else wants a core, that
-    # makes small networks 10 to 20 times slower; sleeping costs next to nothing on a quiet machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without × shows ? instead

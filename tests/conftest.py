@@ -1,9 +1,8 @@
-"""Before anything imports torch: its threads shall sleep, not spin, while they wait."""
+"""Before anything imports torch: its threads wait as they do under the command."""
 
-import os
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
+from lrbench.engine.waiting import wait_briefly
 from tests.own_code import own_pkg
+
+wait_briefly()
 
 __all__ = ["own_pkg"]

@@ -6,13 +6,14 @@ import math
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from lrbench.bench.figures import Round
 from lrbench.bench.plan import Contender, Workload
 from lrbench.bench.worker import serve
+from lrbench.engine.waiting import waiting_as_found
 from lrbench.errors import MachineError
 
 START_S = 600.0
@@ -80,7 +81,8 @@ def entered(work: Workload, contenders: Sequence[Contender], say: Say) -> Iterat
             for _ in range(contender.copies):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=serve, args=(theirs, work, contender, users_way))
-                process.start()
+                with nullcontext() if contender.loop == "engine" else waiting_as_found():
+                    process.start()
                 theirs.close()
                 processes.append(process)
                 entrant.pipes.append(ours)

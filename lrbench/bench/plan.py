@@ -10,7 +10,7 @@ from typing import Literal
 from lrbench.engine.compiling import missing_compiler
 from lrbench.experiment import Recipe
 
-Loop = Literal["reference", "tuned", "engine"]
+Loop = Literal["reference", "tuned", "alone", "engine"]
 WORKERS = (0, 2, 4, 8)
 QUICK_WORKERS = (0, 2)
 
@@ -47,13 +47,15 @@ class Contender:
 
 
 def loops(work: Workload, *, quick: bool) -> list[Contender]:
-    """The reference loop with several numbers of workers, the tuned one, and the engine."""
+    """The reference loop with several numbers of workers, the tuned one, steps without any
+    loading, and the engine."""
     plain = Contender("", "engine", work.threads, precision=work.recipe.precision)
     workers = QUICK_WORKERS if quick else WORKERS
     return [
         *(replace(plain, name=f"reference, {n} workers", loop="reference", workers=n)
           for n in workers),
         *(replace(plain, name=f"tuned, {n} workers", loop="tuned", workers=n) for n in (0, 2)),
+        replace(plain, name="steps alone", loop="alone"),
         replace(plain, name="engine"),
     ]  # fmt: skip
 

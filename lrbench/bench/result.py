@@ -62,6 +62,13 @@ class Result:
     def best_tuned(self) -> Line | None:
         return _fastest(self.loops, "tuned")
 
+    @property
+    def ceiling(self) -> Ratio | None:
+        """Steps without any loading over the best reference loop: what no loop of these eager
+        steps can pass."""
+        alone, best = _fastest(self.loops, "steps alone"), self.best_reference
+        return ratio(alone.rounds, best.rounds) if alone and best else None
+
     def to_dict(self) -> dict[str, Any]:
         best = {"best_reference": self.best_reference, "best_tuned": self.best_tuned}
         lines = [{**asdict(line), "verdict": line.verdict} for line in self.lines]
@@ -69,6 +76,7 @@ class Result:
             "machine": dict(self.machine),
             "workload": dict(self.workload),
             **{name: line and line.name for name, line in best.items()},
+            "ceiling": self.ceiling and asdict(self.ceiling),
             "lines": lines,
             "compute": dict(self.compute),
             "grid": dict(self.grid),

@@ -162,7 +162,8 @@ def engine(recipe: Recipe, data: ImageData, device: torch.device, contender: Con
 
 
 def by_hand(recipe: Recipe, data: ImageData, device: torch.device, contender: Contender) -> Train:
-    """Whole trainings of the reference loop, on the reference's data or on the tuned one."""
+    """Whole trainings of the reference loop, on the reference's data, on the tuned one, or alone:
+    on the batches of a tuned epoch that was loaded before."""
     import torch
 
     from lrbench.bench import reference, tuned
@@ -171,9 +172,11 @@ def by_hand(recipe: Recipe, data: ImageData, device: torch.device, contender: Co
 
     kept, _ = stratified(data.train_labels, recipe.val_fraction)
     data = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
-    is_tuned = contender.loop == "tuned"
+    is_tuned = contender.loop != "reference"
     home = tuned if is_tuned else reference
     batches = home.train_loader(data, recipe.batch_size, contender.workers, device.type)
+    if contender.loop == "alone":
+        batches = [(images.to(device), labels.to(device)) for images, labels in batches]
 
     def run(epochs: int) -> int:
         model = build(recipe.model, data.image_shape, len(data.classes)).to(device)

@@ -68,6 +68,11 @@ def sentences(result: Result) -> list[str]:
         times = f"{spread(line.ratio)} times as fast as {words} ({line.name})"
         same = "" if line.ratio.is_difference else ": no difference"
         found.append(f"The engine is {times}{same}.")
+    if result.ceiling is not None:
+        found.append(
+            f"Steps without any loading are {spread(result.ceiling)} times as fast as the best "
+            "reference loop: no loop of the same eager steps passes that."
+        )
     for line in result.loops:
         if line.name.startswith("reference") and line.cpu_ratio is not None:
             found.append(f"By CPU time it is {spread(line.cpu_ratio)} times {line.name}.")

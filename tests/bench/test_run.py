@@ -12,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from lrbench.bench.figures import Ratio
+from lrbench.bench.figures import Ratio, ratio
 from lrbench.bench.plan import Contender, Workload, loops, switches
 from lrbench.bench.result import Line, Result
 from lrbench.bench.run import run
@@ -30,7 +30,7 @@ WORK = Workload(Recipe(dataset="synthetic", model="mlp", batch_size=64), "cpu", 
 def test_loops_and_switches_that_are_named_in_the_table() -> None:
     names = [c.name for c in loops(WORK, quick=False)]
     assert names[:4] == [f"reference, {n} workers" for n in (0, 2, 4, 8)]
-    assert names[-1] == "engine"
+    assert names[-2:] == ["steps alone", "engine"]
     found = {c.name: c.why_not for c in switches(WORK, quick=True)}
     assert found["compiled"] == "left out by --quick"
     assert found["CUDA graph"] == "needs a CUDA device"
@@ -59,7 +59,8 @@ def test_a_benchmark_from_processes_to_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = Contender("engine", "engine", 1)
-    kinds = [Contender("reference, 0 workers", "reference", 1), plain]
+    alone = Contender("steps alone", "alone", 1)
+    kinds = [Contender("reference, 0 workers", "reference", 1), alone, plain]
     odd = [
         Contender("broken", "engine", 1, precision="tf32", against="engine"),
         Contender("never", "engine", 1, against="engine", why_not="not today"),
@@ -70,16 +71,19 @@ def test_a_benchmark_from_processes_to_table(
     said: list[str] = []
     result = run(WORK, rounds=2, quick=True, say=said.append)
     assert [line.name for line in result.lines] == [
-        "reference, 0 workers", "engine", "broken", "never",
+        "reference, 0 workers", "steps alone", "engine", "broken", "never",
     ]  # fmt: skip
-    reference, engine, broken, never = result.lines
+    reference, bare, engine, broken, never = result.lines
     assert "tf32 needs a CUDA device" in broken.why_not and never.why_not == "not today"
     assert result.best_reference is reference
     for line in (reference, engine):
         assert len(line.rounds) == 2
         assert line.rounds[0].images == line.rounds[1].images > 0
         assert line.first_epoch_s and line.first_epoch_s > 0
-    assert {r.images for r in reference.rounds} == {r.images for r in engine.rounds}
+    trained = [{r.images for r in line.rounds} for line in (reference, bare, engine)]
+    assert trained[0] == trained[1] == trained[2]
+    assert result.ceiling == ratio(bare.rounds, reference.rounds)
+    assert "Steps without any loading are " in " ".join(shown(result).split())
     assert reference.ratio is not None
     assert reference.ratio.low == min(
         e.images_s / r.images_s for e, r in zip(engine.rounds, reference.rounds, strict=True)
