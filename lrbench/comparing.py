@@ -168,7 +168,7 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
     )
     from lrbench.execute import Workbench
     from lrbench.options import compare_spec, executor_of, host_of
-    from lrbench.pipeline import resolve, run_comparison, sized, steps_by_batch_size
+    from lrbench.pipeline import resolve, run_comparison, settled, sized, steps_by_batch_size
     from lrbench.report.live import live
     from lrbench.store import RunDir
 
@@ -177,7 +177,7 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
         _check_importable(options)
     run = RunDir(path)
     spec: CompareSpec = resolve(compare_spec(options), run)
-    bench = Workbench(spec.recipe, host_of(options))
+    bench = Workbench(spec.recipe, settled(host_of(options), run))
     bench.open()
     spec = sized(spec, run, bench)
     check_schedules(spec, steps_by_batch_size(spec, bench))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lrbench import conditions
 from lrbench.errors import LrbenchError, MachineError, UsageError
-from lrbench.execute import EXECUTORS, Workbench
+from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
 from lrbench.material import code_of, refuse_changes
 from lrbench.plan import Plan, StepsPerEpoch, plan
@@ -135,6 +135,14 @@ def resolve(spec: CompareSpec, run: RunDir) -> CompareSpec:
     if spec.time_budget_s is not None:
         spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
     return spec.grown_from(older)
+
+
+def settled(host: Host, run: RunDir) -> Host:
+    """The host with as many trials at once as the run was begun with, where a probe would say."""
+    begun = (run.manifest() or {}).get("machine", {})
+    if host.at_once is None and "at_once" in begun:
+        return replace(host, at_once=begun["at_once"])
+    return host
 
 
 def recorded(manifest: Mapping[str, Any], run: RunDir) -> CompareSpec:

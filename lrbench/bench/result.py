@@ -48,6 +48,7 @@ class Result:
     lines: Sequence[Line]
     compute: Mapping[str, float] = field(default_factory=dict)
     grid: Mapping[str, Any] = field(default_factory=dict)
+    eager_schedules: Sequence[str] = ()  # trained without a captured step
 
     @property
     def loops(self) -> list[Line]:
@@ -80,6 +81,7 @@ class Result:
             "lines": lines,
             "compute": dict(self.compute),
             "grid": dict(self.grid),
+            "eager_schedules": list(self.eager_schedules),
         }
 
     def rows(self) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 from lrbench.bench.apart import compute, grid, in_process
@@ -11,7 +12,7 @@ from lrbench.bench.figures import images_s
 from lrbench.bench.measure import entered, interleaved
 from lrbench.bench.plan import Contender, Workload, loops, switches
 from lrbench.bench.result import Result, line_of
-from lrbench.errors import MachineError
+from lrbench.errors import MachineError, UsageError
 
 ROUND_S, QUICK_ROUND_S = 2.0, 0.5
 
@@ -48,13 +49,26 @@ def run(work: Workload, *, rounds: int, quick: bool, say: Callable[[str], None])
     except MachineError as fault:  # the rounds are worth printing without it
         say(str(fault))
         whole = {}
-    return replace(result, compute=counted, grid=whole)
+    return replace(result, compute=counted, grid=whole, eager_schedules=moving_momentum())
 
 
 def _workers(contenders: Sequence[Contender], result: Result) -> int:
     """Those of the best reference loop."""
     best = result.best_reference
     return next((c.workers for c in contenders if best and c.name == best.name), 0)
+
+
+def moving_momentum() -> list[str]:
+    """The schedules that move the momentum, of which a captured step holds one number."""
+    from lrbench.schedules import catalogue, parse
+
+    found = []
+    for entry in catalogue():
+        with suppress(UsageError):  # somebody's plug-in that wants arguments
+            schedule = parse(entry.facts.get("example") or entry.name)
+            if schedule.bind(1.0, steps=100, steps_per_epoch=10).momentum(0) is not None:
+                found.append(entry.name)
+    return found
 
 
 def described(work: Workload) -> dict[str, object]:

@@ -25,7 +25,7 @@ from lrbench.options import (
     merged,
     resolved_toml,
 )
-from lrbench.pipeline import resolve, sized, steps_by_batch_size
+from lrbench.pipeline import resolve, settled, sized, steps_by_batch_size
 from lrbench.tasks.own import ignored_batch_size
 
 ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
@@ -78,7 +78,7 @@ def compare(
     if not dry_run:
         exports.make()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
-        bench = Workbench(spec.recipe, host, progress)
+        bench = Workbench(spec.recipe, settled(host, run), progress)
         bench.open()
     spec = sized(spec, run, bench)
     notices = steps.check_schedules(spec, steps_by_batch_size(spec, bench))

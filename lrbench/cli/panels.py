@@ -120,7 +120,7 @@ RUN = {
         help="Replay training steps as a CUDA graph; off, as no GPU has measured it yet.",
     ),
     "at_once": option(
-        int, "--at-once", default="1",
+        int, "--at-once", default="as a probe says",
         help="Trials side by side in the graph of --graph; not measured on a GPU yet either.",
     ),
     "compile": flag(

@@ -151,6 +151,10 @@ class Program:
         _, found, seconds = self._ahead.pop(place)
         return found, seconds
 
+    def wait(self) -> None:
+        """Until the device is done."""
+        self.places[0].at.item()
+
     def join(self, training: Training) -> None:
         """From now on the training's epochs are trained here."""
         training.program = self
@@ -180,7 +184,7 @@ class Program:
                 if training.average is not None:
                     training.average.update(place.model)
         found = [(training, place.take_back(training, rows)) for place, training, rows in each]
-        self.places[0].at.item()  # the device is done
+        self.wait()
         seconds = time.perf_counter() - began
         self._ahead += [(training, step, seconds) for training, step in found]
 

@@ -19,7 +19,7 @@ def serial(
 ) -> Iterator[tuple[TrialSpec, list[Record]]]:
     waiting, under_way = deque(trials), list[tuple[TrialSpec, Iterator[list[Record]]]]()
     while waiting or under_way:
-        while waiting and len(under_way) < bench.host.at_once:
+        while waiting and len(under_way) < bench.at_once:
             if under_way and waiting[0].recipe != under_way[0][0].recipe:
                 break  # nothing of theirs could be shared
             trial = waiting.popleft()

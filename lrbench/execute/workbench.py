@@ -43,7 +43,7 @@ class Host:
 
     `threads` are those of one trial; None shares the cores among `jobs` trials at a time.
     `deterministic` asks a CUDA device for the same bits each time; `graph` replays captured
-    steps, those of `at_once` trials side by side.
+    steps, those of `at_once` trials side by side; None lets a probe say how many.
     """
 
     device: str = "auto"
@@ -58,7 +58,7 @@ class Host:
     force: bool = False
     deterministic: bool = False
     graph: bool = False
-    at_once: int = 1
+    at_once: int | None = 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Workbench:
             return self
         if recipe not in self._others:
             other = replace(self, recipe=recipe)
-            vars(other).update(device=self.device, source=self.source)
+            vars(other).update(device=self.device, source=self.source, at_once=self.at_once)
             self._others[recipe] = other
         return self._others[recipe]
 
@@ -132,7 +132,7 @@ class Workbench:
             self.threads,
             deterministic=host.deterministic,
             graph=host.graph,
-            at_once=host.at_once,
+            at_once=self.at_once,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -165,6 +165,18 @@ class Workbench:
         return self.source.task(self.recipe, with_test=True)
 
     @cached_property
+    def at_once(self) -> int:
+        """Trials side by side. Only a CUDA device gains by several: elsewhere nothing is probed."""
+        from lrbench.engine.at_once import probed
+        from lrbench.engine.program import why_not
+
+        if self.host.at_once is not None:
+            return self.host.at_once
+        if self.device.type != "cuda" or why_not(self.tuning_task, self.recipe):
+            return 1
+        return probed(cast("OrderedTask", self.tuning_task), self.recipe, self.device)
+
+    @cached_property
     def program(self) -> Program | str:
         """What trains the epochs of this recipe's trials with `--graph`, or why nothing does."""
         from lrbench.engine.program import Program, why_not
@@ -173,7 +185,7 @@ class Workbench:
         if reason := why_not(task, self.recipe):
             return reason
         try:
-            return Program(cast("OrderedTask", task), self.recipe, self.host.at_once)
+            return Program(cast("OrderedTask", task), self.recipe, self.at_once)
         except UsageError as fault:
             return fault.message
         except Exception as fault:  # a model may do what no graph can hold

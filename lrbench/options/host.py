@@ -33,6 +33,8 @@ def host_of(options: Options) -> Host:
         raise UsageError(f"--device {device}: choose auto, cpu, cuda or cuda:N")
     if fields.get("at_once", 1) > 1 and not fields.get("graph"):
         raise UsageError("--at-once: trials are side by side in a graph; add --graph")
+    if fields.get("graph") and executor_of(options) == "serial":
+        fields.setdefault("at_once", None)
     return Host(**fields)
 
 

@@ -107,6 +107,11 @@ def apart(result: Result) -> list[str]:
             f"({whole['by_hand_timed_trials']} trials timed and scaled): "
             f"{whole['ratio']:.2f} times as fast"
         )
+    if result.eager_schedules:
+        lines.append(
+            f"With --graph {', '.join(result.eager_schedules)} train without it: they move the "
+            "momentum"
+        )
     return lines
 
 

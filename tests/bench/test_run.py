@@ -92,6 +92,8 @@ def test_a_benchmark_from_processes_to_table(
     json.dumps(result.to_dict(), allow_nan=False)
     assert result.compute["flops_per_image"] == pytest.approx(MLP_FLOPS, rel=0.01)
     assert "share" not in result.compute
+    assert {"onecycle", "OneCycleLR", "CyclicLR"} <= set(result.eager_schedules)
+    assert not {"cosine", "LambdaLR", "SequentialLR"} & set(result.eager_schedules)
     assert result.grid["engine_s"] > 0 and result.grid["by_hand_timed_trials"] == 2
     with write_bench(result.rows(), tmp_path / "b.csv").open() as file:
         rows = list(csv.DictReader(file))
