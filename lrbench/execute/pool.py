@@ -24,6 +24,8 @@ from lrbench.records import Record, TrialEnd
 from lrbench.store import RunDir, record_of
 
 RETRIES = 2  # of a trial whose process died; it goes on from its checkpoint
+POLL_S = 1.0
+STOOD_STILL_S = 2.0  # a wait that ends so much too late: the machine was paused, not busy
 Left = tuple[TrialSpec, list[Record]]
 
 
@@ -122,13 +124,18 @@ def _begun(bench: Workbench, run: RunDir) -> Worker:
 
 
 def _speaking(workers: Sequence[Worker]) -> list[Worker]:
-    """Those that have something to say, before the next deadline."""
-    wait_s = min(worker.deadline for worker in workers) - time.monotonic()
+    """Those that have something to say, after a moment at most. For as long as this process stood
+    still (Ctrl-Z, a paused container) its workers most likely did: no trial is charged for it."""
+    began = time.monotonic()
     with selectors.DefaultSelector() as selector:
         for worker in workers:
             assert worker.process.stdout is not None
             selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
-        ready = selector.select(min(max(wait_s, 0.0), 60.0))
+        ready = selector.select(POLL_S)
+    late_s = time.monotonic() - began - POLL_S
+    if late_s > STOOD_STILL_S:
+        for worker in workers:
+            worker.deadline += late_s
     return [key.data for key, _ in ready]
 
 
