@@ -203,10 +203,10 @@ def matmul_flops(device: torch.device, kind: torch.dtype, size: int, tries: int 
     a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
     spans = []
     for _ in repeat(None, tries + 2):  # the first two warm up
-        torch_sync(device.type)
+        torch_sync(device)
         began = time.perf_counter()
         for _ in range(4):
             a @ b
-        torch_sync(device.type)
+        torch_sync(device)
         spans.append((time.perf_counter() - began) / 4)
     return 2 * size**3 / min(spans[2:])

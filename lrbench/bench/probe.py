@@ -69,13 +69,13 @@ def probe(device_name: str, *, small: bool, threads: int = 1) -> Iterator[Findin
 def seconds(work: Work, device: torch.device, span_s: float) -> float:
     """Seconds a call, over at least `span_s` of them."""
     work()
-    torch_sync(device.type)
+    torch_sync(device)
     calls, began = 0, time.perf_counter()
     while True:
         for _ in range(5):
             work()
         calls += 5
-        torch_sync(device.type)
+        torch_sync(device)
         if time.perf_counter() - began >= span_s:
             return (time.perf_counter() - began) / calls
 

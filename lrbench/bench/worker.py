@@ -202,9 +202,9 @@ def by_hand(recipe: Recipe, data: ImageData, device: torch.device, contender: Co
     return run
 
 
-def torch_sync(device: str) -> None:
+def torch_sync(device: str | torch.device) -> None:
     """Wait until the device has done what it was given."""
-    if device.startswith("cuda"):
+    if str(device).startswith("cuda"):
         import torch
 
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)

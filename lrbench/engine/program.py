@@ -56,6 +56,7 @@ class Place:
                 group["capturable"] = True
         self.order = self._order(0, 0, steps, parts).to(device)
         self.at = torch.zeros(1, dtype=torch.int64, device=device)
+        self.numbers = torch.arange(steps, device=device)
         self.loss = torch.zeros(steps, dtype=torch.float64, device=device)
         self.correct = torch.zeros(steps, dtype=torch.int64, device=device)
         self.clipped = torch.zeros(steps, dtype=torch.bool, device=device)
@@ -68,11 +69,13 @@ class Place:
         (orders,) = self.order.index_select(0, self.at)
         batches = [self.task.ordered_batch(order) for order in orders]
         found = one_step(self.task, self.called, self.optimizer, batches, self.method)
-        self.loss.index_copy_(0, self.at, found.loss.double()[None])
         assert found.correct is not None
-        self.correct.index_copy_(0, self.at, found.correct[None])
+        # index_copy_ would wait for the device in some versions of torch, with --deterministic
+        here = self.numbers == self.at
+        torch.where(here, found.loss.double(), self.loss, out=self.loss)
+        torch.where(here, found.correct, self.correct, out=self.correct)
         if found.clipped is not None:
-            self.clipped.index_copy_(0, self.at, found.clipped[None])
+            torch.where(here, found.clipped, self.clipped, out=self.clipped)
         self.at.add_(1).remainder_(len(self.lrs))
 
     def bring(self, training: Training, rows: Sequence[Row]) -> None:

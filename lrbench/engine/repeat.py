@@ -3,7 +3,9 @@ called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,22 +25,31 @@ def lr_type(device: torch.device) -> torch.dtype:
 
 def repeated(work: Work, device: torch.device) -> Work:
     """The work as one CUDA graph, after some runs that warm it up; on other devices the work
-    itself, after as many runs."""
+    itself, after as many runs.
+
+    Raises:
+        RuntimeError: work that no graph can hold, such as work that reads from the device.
+    """
     import torch
 
     if device.type != "cuda":
         for _ in range(WARM_UP):
             work()
         return work
-    with torch.cuda.device(device):
+    # a capture that fails leaves its own stream current, in torch before 2.15
+    home = torch.cuda.current_stream(device)
+    with torch.cuda.device(device), torch.cuda.stream(home):
         side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(device))
+        side.wait_stream(home)
         with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
+            for _ in range(WARM_UP - 1):
                 work()
-        torch.cuda.current_stream(device).wait_stream(side)
+            with never_waiting():
+                work()
+        home.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # on the stream that was warmed up, whose workspaces are there; other threads do no harm
+        with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
             work()
 
     def again() -> None:
@@ -46,6 +57,22 @@ def repeated(work: Work, device: torch.device) -> Work:
             graph.replay()
 
     return again
+
+
+@contextmanager
+def never_waiting() -> Iterator[None]:
+    """Whatever waits for a CUDA device inside is an error. A capture would fail at it as well, but
+    leave torch's generators unusable for the rest of the process."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
+        before = torch.cuda.get_sync_debug_mode()
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 def abreast(works: Sequence[Work], device: torch.device) -> Work:

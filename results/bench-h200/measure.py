@@ -191,7 +191,7 @@ def timed(grid: Grid, data: ImageData, device_name: str, *, graph: bool) -> Time
     began = time.perf_counter()
     task = ImageTask(data, grid.recipe, device, with_test=True)
     program = Program(task, grid.recipe) if graph else None
-    torch_sync(device.type)
+    torch_sync(device)
     once_s, spans, speeds, scores = time.perf_counter() - began, [], [], []
     for seed in range(grid.timed):
         began = time.perf_counter()
