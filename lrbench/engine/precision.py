@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ def apply_precision(device: torch.device, precision: str) -> None:
 
     if precision == "tf32" and device.type != "cuda":
         raise UsageError("--precision tf32 needs a CUDA device", hint="use fp32 or bf16")
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    with warnings.catch_warnings():  # torch 2.9 says once that there are newer names
+        warnings.filterwarnings("ignore", message="Please use the new API settings")
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        if device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = precision == "tf32"

@@ -67,7 +67,8 @@ class LoaderTask:
         if self._make_model is None:
             self._module.load_state_dict(self._first_state)
             return self._module
-        with torch.random.fork_rng():
+        # named, since torch warns where it has to find them
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(seed)
             return self._make_model().to(self._device)
 
