@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.registry import Entry
 from lrbench.schedules import parse
-from lrbench.schedules.preview import PERCENTS, preview, sparkline
+from lrbench.schedules.preview import sparkline
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 BAR_WIDTH = 12
 COLUMNS = 6
+PERCENTS = (0, 5, 25, 50, 75, 100)  # of the run: where a preview names the LR
 
 
 def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
@@ -31,18 +32,9 @@ def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
         about.append(f"\n{entry.facts['formula']}", style="cyan")
         if entry.facts.get("torch") and entry.facts["torch"] != entry.name:
             about.append(f"  = {entry.facts['torch']}", style="dim")
-        table.add_row(Text(entry.name, style="bold"), _shape(entry.name), about)
+        shape = sparkline(_bare_table(entry.name), BAR_WIDTH)
+        table.add_row(Text(entry.name, style="bold"), shape, about)
     return table
-
-
-def _shape(name: str) -> str:
-    """The bare name over a run; nothing for a name that means nothing without arguments."""
-    from lrbench.errors import UsageError
-
-    try:
-        return preview(parse(name), width=BAR_WIDTH)
-    except UsageError:
-        return ""
 
 
 def draw_catalogue(entries: Iterable[Entry[Any]], path: Path) -> None:

@@ -16,6 +16,7 @@ from lrbench.schedules.units import Clock, Level
 ZERO = Level(0)
 Factor = Annotated[float, Bounds(0, 1, open=True)]
 Epochs = Annotated[int, Bounds(0), Timed.EPOCHS]
+Metric = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
 
 
 @dataclass
@@ -125,7 +126,7 @@ def watched(arguments: Arguments) -> str:
 def plateau(
     clock: Clock,
     lr: float,
-    metric: Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"] = "val_loss",
+    metric: Metric = "val_loss",
     *,
     mode: Literal["min", "max"] | None = None,
     factor: Factor = 0.1,

@@ -92,7 +92,9 @@ class Call(Schedule):
     @property
     def definition(self) -> Definition:
         """What the name stands for; a plug-in's code is not loaded for it."""
-        return definition_of(self.name)
+        if ":" in self.name:
+            return Definition(self.name, lambda *_: None, jumps=True, own_scale=True)
+        return SCHEDULES.get(self.name).make
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -204,13 +206,6 @@ def segments(schedule: Schedule, clock: Clock) -> Iterator[Segment]:
         held = length is not None and index == len(calls) - 1
         yield Segment(call, clock.phase(start, end - start), held)
         start = end
-
-
-def definition_of(name: str) -> Definition:
-    """The definition behind a name in a spec, known or `module:attribute`."""
-    if ":" in name:
-        return Definition(name, lambda *_: None, jumps=True, own_scale=True)
-    return SCHEDULES.get(name).make
 
 
 def resolved(call: Call) -> Definition:

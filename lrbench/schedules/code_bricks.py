@@ -62,6 +62,15 @@ def _number(value: float) -> str:
     return "math.inf" if value == math.inf else repr(value)
 
 
+def clock_names(steps: int, *, step: str, epoch: str, epochs: float) -> dict[str, str]:
+    """The code for each name that an expression may use, in a phase of so many steps."""
+    progress = f"{step} / {steps}"
+    return {
+        "step": step, "steps": f"{steps}", "epoch": epoch, "epochs": f"{epochs}",
+        "progress": progress,
+    }  # fmt: skip
+
+
 def inlined(formula: Formula, names: dict[str, str]) -> str:
     """An expression as Python code, each name replaced by the code for it.
 

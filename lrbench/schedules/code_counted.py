@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import math
 
-from lrbench.schedules.code_bricks import Body, Lines, Numbers, inlined, over, piece, returns, turn
+from lrbench.schedules.code_bricks import (
+    Body,
+    Lines,
+    Numbers,
+    clock_names,
+    inlined,
+    over,
+    piece,
+    returns,
+    turn,
+)
 from lrbench.schedules.units import Clock, Intervals
 
 
-def _counted_names(clock: Clock) -> dict[str, str]:
-    counts = f"{clock.steps}"
-    return {
-        "step": "step", "epoch": "step", "steps": counts, "epochs": counts,
-        "progress": f"step / {counts}",
-    }  # fmt: skip
-
-
 def _lambda_lr(arguments: Numbers, clock: Clock, lr: float) -> Lines:
-    value = inlined(arguments["lr_lambda"], _counted_names(clock))
+    names = clock_names(clock.steps, step="step", epoch="step", epochs=clock.steps)
+    value = inlined(arguments["lr_lambda"], names)
     return [f"step = min(step, {clock.steps - 1})", *returns(value)]
 
 
 def _multiplicative_lr(arguments: Numbers, clock: Clock, lr: float) -> Lines:
-    value = inlined(arguments["lr_lambda"], {**_counted_names(clock), "step": "count",
-                    "epoch": "count", "progress": f"count / {clock.steps}"})  # fmt: skip
+    names = clock_names(clock.steps, step="count", epoch="count", epochs=clock.steps)
+    value = inlined(arguments["lr_lambda"], names)
     counts = f"range(1, min(step, {clock.steps - 1}) + 1)"
     return returns(f"math.prod({value} for count in {counts})")
 

@@ -11,7 +11,17 @@ from __future__ import annotations
 import math
 
 from lrbench.schedules.base import Call
-from lrbench.schedules.code_bricks import Body, Lines, Numbers, inlined, over, piece, returns, turn
+from lrbench.schedules.code_bricks import (
+    Body,
+    Lines,
+    Numbers,
+    clock_names,
+    inlined,
+    over,
+    piece,
+    returns,
+    turn,
+)
 from lrbench.schedules.code_counted import COUNTED, COUNTED_MOMENTA
 from lrbench.schedules.code_torch import filled
 from lrbench.schedules.units import Clock, Intervals
@@ -73,13 +83,7 @@ def _natural_exp(arguments: Numbers, clock: Clock, lr: float) -> Lines:
 
 def _multiplicative(arguments: Numbers, clock: Clock, lr: float) -> Lines:
     size, last = clock.steps_per_epoch, -(-clock.steps // clock.steps_per_epoch) - 1
-    names = {
-        "step": f"epoch * {size}",
-        "steps": f"{clock.steps}",
-        "epoch": "epoch",
-        "epochs": f"{clock.epochs!r}",
-        "progress": f"epoch * {size} / {clock.steps}",
-    }
+    names = clock_names(clock.steps, step=f"epoch * {size}", epoch="epoch", epochs=clock.epochs)
     return [
         f"epochs = range(1, min(step // {size}, {last}) + 1)",
         f"return math.prod({inlined(arguments['factor'], names)} for epoch in epochs)",
@@ -239,13 +243,8 @@ def _slanted(arguments: Numbers, clock: Clock, lr: float) -> Lines:
 
 
 def _expr(arguments: Numbers, clock: Clock, lr: float) -> Lines:
-    names = {
-        "step": "step",
-        "steps": f"{clock.steps}",
-        "epoch": f"step / {clock.steps_per_epoch}",
-        "epochs": f"{clock.epochs!r}",
-        "progress": f"step / {clock.steps}",
-    }
+    epoch = f"step / {clock.steps_per_epoch}"
+    names = clock_names(clock.steps, step="step", epoch=epoch, epochs=clock.epochs)
     return [f"step = min(step, {clock.steps - 1})", *returns(inlined(arguments["formula"], names))]
 
 

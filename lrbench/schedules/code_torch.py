@@ -14,9 +14,9 @@ from itertools import product
 from typing import Any
 
 from lrbench.schedules.base import Call, Segment
-from lrbench.schedules.code_bricks import Numbers, inlined
+from lrbench.schedules.code_bricks import Numbers, clock_names, inlined
 from lrbench.schedules.expression import Formula
-from lrbench.schedules.units import Clock, Intervals
+from lrbench.schedules.units import Clock, Intervals, half_up
 
 WIDTH = 80  # of a call that stays on one line
 MAX_PIECES = 12  # of a SequentialLR: more are easier to read as a formula
@@ -105,7 +105,7 @@ def _cyclic_from_run(given: Numbers, counts: int, lr: float) -> Numbers:
 FROM_RUN: dict[str, Callable[[Numbers, int, float], Numbers]] = {
     "StepLR": lambda given, counts, lr: {"step_size": -(-counts // 3)},
     "MultiStepLR": lambda given, counts, lr: {
-        "milestones": (math.floor(counts / 2 + 0.5), math.floor(counts * 3 / 4 + 0.5))
+        "milestones": (half_up(counts / 2), half_up(counts * 3 / 4))
     },
     "ExponentialLR": lambda given, counts, lr: {"gamma": 0.01 ** (1 / counts)},
     "CosineAnnealingLR": lambda given, counts, lr: {"T_max": counts},
@@ -325,8 +325,8 @@ def _code_value(value: Any, counts: int) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return f"{value:.1f}"
     if isinstance(value, Formula):
-        names = {"step": "epoch", "epoch": "epoch", "steps": f"{counts}", "epochs": f"{counts}"}
-        return "lambda epoch: " + inlined(value, {**names, "progress": f"epoch / {counts}"})
+        names = clock_names(counts, step="epoch", epoch="epoch", epochs=counts)
+        return "lambda epoch: " + inlined(value, names)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_code_value(item, counts) for item in value) + "]"
     return f'"{value}"' if isinstance(value, str) else repr(value)

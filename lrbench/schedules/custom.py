@@ -45,3 +45,11 @@ def variables(clock: Clock, step: int) -> dict[str, float]:
         "epochs": clock.epochs,
         "progress": step / clock.steps,
     }
+
+
+def running_products(clock: Clock, factor: Formula) -> list[float]:
+    """1, f(1), f(1) f(2), …: one for each epoch of the phase, f asked at the epoch's first step."""
+    products = [1.0]
+    for step in range(clock.steps_per_epoch, clock.steps, clock.steps_per_epoch):
+        products.append(products[-1] * factor(variables(clock, step)))
+    return products

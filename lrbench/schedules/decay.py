@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Annotated, Any
 
 from lrbench.errors import Notice, Topic, UsageError
+from lrbench.schedules.custom import running_products
 from lrbench.schedules.definitions import (
     Arguments,
     Curve,
@@ -103,10 +105,8 @@ def multistep(
     Raises:
         UsageError: the milestones do not rise on this run's clock.
     """
-    exact = [moment.on(clock) for moment in milestones]
-    for index in range(1, len(exact)):
-        if exact[index] <= exact[index - 1]:
-            before, after = milestones[index - 1], milestones[index]
+    for before, after in pairwise(milestones):
+        if after.on(clock) <= before.on(clock):
             raise UsageError(f"milestones must rise: {after} is not after {before} in this run")
     marks = [moment.steps(clock) for moment in milestones]
     return lambda step: lr * gamma ** bisect_right(marks, step)
@@ -176,25 +176,8 @@ def multiplicative(
     >>> parse('multiplicative("1/(1+epoch)")').table(lr=6.0, steps=4, steps_per_epoch=1)
     [6.0, 3.0, 1.0, 0.25]
     """
-    products = list(_products(clock, factor))
+    products = running_products(clock, factor)
     return lambda step: lr * products[min(step // clock.steps_per_epoch, len(products) - 1)]
-
-
-def _products(clock: Clock, factor: Formula) -> Iterator[float]:
-    product = 1.0
-    for epoch in range(-(-clock.steps // clock.steps_per_epoch)):
-        if epoch:
-            begun = epoch * clock.steps_per_epoch
-            product *= factor(
-                {
-                    "step": float(begun),
-                    "steps": float(clock.steps),
-                    "epoch": float(epoch),
-                    "epochs": clock.epochs,
-                    "progress": begun / clock.steps,
-                }
-            )
-        yield product
 
 
 @register(

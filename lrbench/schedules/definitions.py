@@ -67,6 +67,7 @@ class Timed(Enum):
 Positive = Annotated[float, Bounds(0, open=True)]
 NonNegative = Annotated[float, Bounds(0)]
 AtLeastOne = Annotated[float, Bounds(1)]
+Share = Annotated[float, Bounds(0, 1)]
 FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
 RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
 

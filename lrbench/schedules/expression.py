@@ -41,7 +41,7 @@ BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-    ast.Pow: lambda base, power: _power(base, power),
+    ast.Pow: math.pow,  # no complex numbers, and floats only
 }
 COMPARE: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.Lt: operator.lt,
@@ -228,11 +228,6 @@ class _Compiler:
             inner = terms[0]
             return lambda variables: function(inner(variables))
         return lambda variables: function(*[term(variables) for term in terms])
-
-
-def _power(base: float, power: float) -> float:
-    """Like `math.pow`: no complex numbers, and floats only."""
-    return math.pow(base, power)
 
 
 def _has_names(node: ast.expr) -> bool:

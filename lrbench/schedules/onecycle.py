@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Literal
 
-from lrbench.schedules.definitions import Bounds, Curve, Motion, Positive, register
+from lrbench.schedules.definitions import Curve, Motion, Positive, Share, register
 from lrbench.schedules.units import Clock, Moment
 
 THIRTY_PERCENT = Moment(30, "%")
-Share = Annotated[float, Bounds(0, 1)]
 
 ANNEAL: dict[str, Callable[[float, float, float], float]] = {
     "cos": lambda start, end, x: end + (start - end) * (1 + math.cos(math.pi * x)) / 2,

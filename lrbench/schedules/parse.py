@@ -154,9 +154,8 @@ def _by_name(definition: Definition, node: Apply, source: Source) -> dict[str, A
         if not key:
             raise source.fault(argument.position, f"too many values for {definition.name}")
         if key not in names and (key not in COMMON or _refuses(definition, key)):
-            raise source.fault(
-                argument.position, f"{definition.name} has no parameter {key!r}", _near(key, names)
-            )
+            fault = f"{definition.name} has no parameter {key!r}"
+            raise source.fault(argument.position, fault, did_you_mean(key, [*names, *COMMON]))
         if key in given:
             raise source.fault(argument.position, f"{key} is given twice")
         given[key] = argument
@@ -166,10 +165,6 @@ def _by_name(definition: Definition, node: Apply, source: Source) -> dict[str, A
 def _refuses(definition: Definition, key: str) -> bool:
     """What has a length of its own takes no duration; what adapts to a metric takes neither."""
     return definition.watches is not None or (key == "duration" and definition.has_length)
-
-
-def _near(key: str, names: list[str]) -> str:
-    return did_you_mean(key, [*names, *COMMON])
 
 
 def _without_optimizer(

@@ -30,8 +30,8 @@ def read(node: Node, annotation: Any, source: Source, build: Build, name: str) -
     if origin is Annotated:
         value = read(node, arguments[0], source, build, name)
         for limit in arguments[1:]:
-            if isinstance(limit, Bounds):
-                _check_within(value, limit, node, source, name)
+            if isinstance(limit, Bounds) and value not in limit:
+                raise source.fault(node.position, f"{name} must be {limit}")
         return value
     if origin is tuple:
         if not isinstance(node, Items):
@@ -72,11 +72,6 @@ def _read_union(
         except UsageError:
             continue
     return read(node, kinds[-1], source, build, name)
-
-
-def _check_within(value: Any, bounds: Bounds, node: Node, source: Source, name: str) -> None:
-    if value not in bounds:
-        raise source.fault(node.position, f"{name} must be {bounds}")
 
 
 def _read_word(node: Node, words: tuple[str, ...], source: Source, name: str) -> str:

@@ -8,19 +8,18 @@ from typing import Literal
 
 from lrbench.errors import UsageError
 from lrbench.schedules.adaptive import Epochs as Natural
-from lrbench.schedules.adaptive import Factor, Plateau, cannot_fire
+from lrbench.schedules.adaptive import Factor, Metric, Plateau, cannot_fire
 from lrbench.schedules.definitions import (
     Arguments,
     Curve,
     NonNegative,
     Positive,
+    Share,
     register,
 )
-from lrbench.schedules.torch_names import Count, Law, Share
+from lrbench.schedules.torch_names import Count, Law, of_torch
 from lrbench.schedules.torch_notices import cut_cycle, cut_restart, other_total
 from lrbench.schedules.units import Clock, Intervals
-
-Metric = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
 
 
 def named_lr(arguments: Arguments) -> float | None:
@@ -29,16 +28,12 @@ def named_lr(arguments: Arguments) -> float | None:
     return lr
 
 
-@register(
+@of_torch(
     "CosineAnnealingWarmRestarts",
-    "torch: falls along half a cosine, again and again",
+    "falls along half a cosine, again and again",
     family="cyclic",
     formula="eta_min + (b-eta_min)(1+cos(pi T_cur/T_i))/2",
-    torch="CosineAnnealingWarmRestarts",
-    update="epoch",
-    counts=True,
     jumps=True,
-    takes_optimizer=True,
     notices=[cut_restart],
 )
 def cosine_annealing_warm_restarts(
@@ -81,15 +76,13 @@ CYCLE_SCALES: dict[str, Callable[[int, int, float], float]] = {
 }
 
 
-@register(
+@of_torch(
     "CyclicLR",
-    "torch: rises and falls along straight lines; momentum goes the other way",
+    "rises and falls along straight lines; momentum goes the other way",
     family="cyclic",
     formula="base_lr + (max_lr-base_lr) tri(n) scale(mode)",
-    torch="CyclicLR",
-    counts=True,
+    update="step",
     own_scale=True,
-    takes_optimizer=True,
     fixed=named_lr,
     notices=[cut_cycle],
 )
@@ -147,15 +140,13 @@ ANNEAL: dict[str, Callable[[float, float, float], float]] = {
 }
 
 
-@register(
+@of_torch(
     "OneCycleLR",
-    "torch: rises once, then falls far below its start; momentum goes the other way",
+    "rises once, then falls far below its start; momentum goes the other way",
     family="cyclic",
     formula="max_lr/div_factor up to max_lr, then down to max_lr/div_factor/final_div_factor",
-    torch="OneCycleLR",
-    counts=True,
+    update="step",
     decays=True,
-    takes_optimizer=True,
     fixed=named_lr,
     notices=[other_total],
 )

@@ -14,14 +14,16 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from lrbench.schedules.definitions import (
     Bounds,
     Curve,
+    F,
     Motion,
     NonNegative,
     Positive,
+    Share,
     register,
 )
 from lrbench.schedules.torch_notices import late_milestones, one_stair, other_period
@@ -30,7 +32,6 @@ from lrbench.schedules.units import Clock, half_up
 THIRD = 1.0 / 3
 END = 0.01  # of the base LR at the end of the run: where a bare ExponentialLR leads
 Count = Annotated[int, Bounds(1)]
-Share = Annotated[float, Bounds(0, 1)]
 
 
 class StartFactor(Bounds):
@@ -70,6 +71,12 @@ class Law(Motion):
         return self.lr(count) if self.after is None else self.after(count, lr)
 
 
+def of_torch(name: str, summary: str, **facts: Any) -> Callable[[F], F]:
+    """`register` for one of torch's classes that count: stepped once an epoch by default."""
+    usual = {"torch": name, "update": "epoch", "counts": True, "takes_optimizer": True}
+    return register(name, f"torch: {summary}", **{**usual, **facts})
+
+
 def multiplies(base: float, factor: Curve, enter: Callable[[float], float] | None = None) -> Law:
     """The law of a scheduler that multiplies the LR that it finds, and nothing else."""
 
@@ -80,16 +87,12 @@ def multiplies(base: float, factor: Curve, enter: Callable[[float], float] | Non
     return Law(lambda count: base * factor(count), after=after, factor=factor, enter=enter)
 
 
-@register(
+@of_torch(
     "ConstantLR",
-    "torch: a smaller LR for the first counts, then the base LR",
+    "a smaller LR for the first counts, then the base LR",
     family="warmup",
     formula="b factor until total_iters, then b",
-    torch="ConstantLR",
-    update="epoch",
-    counts=True,
     jumps=True,
-    takes_optimizer=True,
 )
 def constant_lr(clock: Clock, lr: float, *, factor: Share = THIRD, total_iters: Count = 5) -> Law:
     """The base LR times `factor` before the count `total_iters`, the base LR from there on.
@@ -103,15 +106,11 @@ def constant_lr(clock: Clock, lr: float, *, factor: Share = THIRD, total_iters: 
     return multiplies(lr, lambda count: factor if count < total_iters else 1.0)
 
 
-@register(
+@of_torch(
     "LinearLR",
-    "torch: from one factor of the base LR to another along a straight line",
+    "from one factor of the base LR to another along a straight line",
     family="warmup",
     formula="b (s + (e-s) min(1, n/total_iters))",
-    torch="LinearLR",
-    update="epoch",
-    counts=True,
-    takes_optimizer=True,
 )
 def linear_lr(
     clock: Clock,
@@ -138,17 +137,13 @@ def linear_lr(
     return multiplies(lr, factor)
 
 
-@register(
+@of_torch(
     "StepLR",
-    "torch: falls by a factor after every stretch of equal length",
+    "falls by a factor after every stretch of equal length",
     family="ordered",
     formula="b gamma^floor(n/step_size)",
-    torch="StepLR",
-    update="epoch",
-    counts=True,
     jumps=True,
     decays=True,
-    takes_optimizer=True,
     notices=[one_stair],
 )
 def step_lr(
@@ -166,17 +161,13 @@ def step_lr(
     return multiplies(lr, lambda count: gamma ** (count // size))
 
 
-@register(
+@of_torch(
     "MultiStepLR",
-    "torch: falls by a factor at each milestone",
+    "falls by a factor at each milestone",
     family="ordered",
     formula="b gamma^#{m <= n}",
-    torch="MultiStepLR",
-    update="epoch",
-    counts=True,
     jumps=True,
     decays=True,
-    takes_optimizer=True,
     notices=[late_milestones],
 )
 def multi_step_lr(
@@ -200,16 +191,12 @@ def multi_step_lr(
     return multiplies(lr, lambda count: gamma ** bisect_right(marks, count))
 
 
-@register(
+@of_torch(
     "ExponentialLR",
-    "torch: falls by the same factor at every count",
+    "falls by the same factor at every count",
     family="ordered",
     formula="b gamma^n",
-    torch="ExponentialLR",
-    update="epoch",
-    counts=True,
     decays=True,
-    takes_optimizer=True,
 )
 def exponential_lr(clock: Clock, lr: float, *, gamma: NonNegative | None = None) -> Law:
     """The base LR times `gamma` to the count; to 1 % at the end of the run by default.
@@ -224,16 +211,12 @@ def exponential_lr(clock: Clock, lr: float, *, gamma: NonNegative | None = None)
     return multiplies(lr, lambda count: rate**count)
 
 
-@register(
+@of_torch(
     "PolynomialLR",
-    "torch: falls to 0 along a power of the counts left",
+    "falls to 0 along a power of the counts left",
     family="ordered",
     formula="b (1 - min(1, n/total_iters))^power",
-    torch="PolynomialLR",
-    update="epoch",
-    counts=True,
     decays=True,
-    takes_optimizer=True,
 )
 def polynomial_lr(clock: Clock, lr: float, *, total_iters: Count = 5, power: Positive = 1.0) -> Law:
     """Down to 0 at the count `total_iters`, where it stays.
@@ -247,16 +230,12 @@ def polynomial_lr(clock: Clock, lr: float, *, total_iters: Count = 5, power: Pos
     return multiplies(lr, lambda count: (1 - min(1.0, count / total_iters)) ** power)
 
 
-@register(
+@of_torch(
     "CosineAnnealingLR",
-    "torch: falls along a cosine, and climbs back past T_max",
+    "falls along a cosine, and climbs back past T_max",
     family="ordered",
     formula="eta_min + (b-eta_min)(1+cos(pi n/T_max))/2",
-    torch="CosineAnnealingLR",
-    update="epoch",
-    counts=True,
     decays=True,
-    takes_optimizer=True,
     notices=[other_period],
 )
 def cosine_annealing_lr(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -9,27 +10,23 @@ from typing import Annotated, Any
 
 from lrbench.errors import Notice, UsageError
 from lrbench.schedules.base import Call, Schedule
-from lrbench.schedules.custom import variables
-from lrbench.schedules.definitions import Arguments, Bounds, Curve, register
+from lrbench.schedules.custom import running_products, variables
+from lrbench.schedules.definitions import Arguments, Bounds, Curve
 from lrbench.schedules.expression import Formula
-from lrbench.schedules.torch_names import Law, multiplies
+from lrbench.schedules.torch_names import Law, multiplies, of_torch
 from lrbench.schedules.torch_notices import late_milestones
 from lrbench.schedules.units import Clock
 
 Milestones = tuple[Annotated[int, Bounds(0)], ...]
 
 
-@register(
+@of_torch(
     "LambdaLR",
-    "torch: the base LR times an expression of the count, `epoch`",
+    "the base LR times an expression of the count, `epoch`",
     family="custom",
     formula="b f(n)",
-    torch="LambdaLR",
-    update="epoch",
-    counts=True,
     jumps=True,
     own_scale=True,
-    takes_optimizer=True,
     example='LambdaLR(lr_lambda="0.95**epoch")',
 )
 def lambda_lr(clock: Clock, lr: float, *, lr_lambda: Formula) -> Law:
@@ -46,17 +43,13 @@ def lambda_lr(clock: Clock, lr: float, *, lr_lambda: Formula) -> Law:
     return Law(lambda count: lr * lr_lambda(variables(clock, min(count, clock.steps - 1))))
 
 
-@register(
+@of_torch(
     "MultiplicativeLR",
-    "torch: multiplied at each count by an expression of it, `epoch`",
+    "multiplied at each count by an expression of it, `epoch`",
     family="custom",
     formula="b f(1) f(2) … f(n)",
-    torch="MultiplicativeLR",
-    update="epoch",
-    counts=True,
     jumps=True,
     own_scale=True,
-    takes_optimizer=True,
     example='MultiplicativeLR(lr_lambda="0.95")',
 )
 def multiplicative_lr(clock: Clock, lr: float, *, lr_lambda: Formula) -> Law:
@@ -69,16 +62,12 @@ def multiplicative_lr(clock: Clock, lr: float, *, lr_lambda: Formula) -> Law:
     >>> parse(spec).table(lr=1.0, steps=5, steps_per_epoch=1)
     [1.0, 0.5, 0.25, 0.25, 0.25]
     """
-
-    def change(count: int) -> float:
-        return lr_lambda(variables(clock, count))
-
-    products = [1.0]
-    for count in range(1, clock.steps):
-        products.append(products[-1] * change(count))
+    products = running_products(clock, lr_lambda)
     last = len(products) - 1
     return multiplies(
-        lr, lambda count: products[min(count, last)], enter=lambda found: found * change(0)
+        lr,
+        lambda count: products[min(count, last)],
+        enter=lambda found: found * lr_lambda(variables(clock, 0)),
     )
 
 
@@ -104,17 +93,13 @@ def nested_notices(call: Any, clock: Clock, arguments: Arguments) -> Iterable[No
                 yield from rule(own, counted.phase(start, counted.steps - start), own.arguments)
 
 
-@register(
+@of_torch(
     "SequentialLR",
-    "torch: one scheduler after the other, each from its own start",
+    "one scheduler after the other, each from its own start",
     family="custom",
     formula="scheduler #{m <= n} at n - m",
-    torch="SequentialLR",
-    update="epoch",
-    counts=True,
     jumps=True,
     own_scale=True,
-    takes_optimizer=True,
     fixed=nested_fixed,
     notices=[late_milestones, nested_notices],
     example="SequentialLR([LinearLR(total_iters=5), CosineAnnealingLR(T_max=95)], milestones=[5])",
@@ -171,17 +156,13 @@ def sequential_lr(
     return Law(curve, _momentum_in_turn(laws, milestones), after=after)
 
 
-@register(
+@of_torch(
     "ChainedScheduler",
-    "torch: several schedulers at once, each changing the LR that the one before it left",
+    "several schedulers at once, each changing the LR that the one before it left",
     family="custom",
     formula="each scheduler's change of the LR in turn, at every count",
-    torch="ChainedScheduler",
-    update="epoch",
-    counts=True,
     jumps=True,
     own_scale=True,
-    takes_optimizer=True,
     fixed=nested_fixed,
     notices=[nested_notices],
     example="ChainedScheduler([ConstantLR(total_iters=4), ExponentialLR(gamma=0.9)])",
@@ -214,20 +195,11 @@ def chained_scheduler(clock: Clock, lr: float, *, schedulers: tuple[Schedule, ..
         return found
 
     if len(factors) == len(laws):
-        return replace(multiplies(lr, _product(factors)), momentum=momentum)
+        together = multiplies(lr, lambda count: math.prod(factor(count) for factor in factors))
+        return replace(together, momentum=momentum)
     if any(law.after is None for law in laws):
         return Law(lambda count: after(count, lr), momentum)
     return Law(_walked(after, lr, clock.steps), momentum, after=after)
-
-
-def _product(factors: Sequence[Curve]) -> Curve:
-    def curve(count: int) -> float:
-        product = 1.0
-        for factor in factors:
-            product *= factor(count)
-        return product
-
-    return curve
 
 
 def _walked(after: Callable[[int, float], float], lr: float, steps: int) -> Curve:
