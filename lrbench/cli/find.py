@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from lrbench.cli import params as p
 from lrbench.cli.common import command_line, notify, reading, run_path, stdout
-from lrbench.errors import NoLearningRate, UsageError
+from lrbench.errors import LrbenchError, MachineError, NoLearningRate, UsageError
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec, differences
 from lrbench.material import code_of, own_names, refuse_changes
@@ -119,13 +119,30 @@ def _carry_out(
     with run.writer():
         known = run.known().finds.get(spec.id)
         if known is not None:
-            result = FindResult.from_dict(known)
-        else:
-            result = _swept(spec, bench, quiet=quiet)
-            run.write_manifest({**find_manifest(spec, bench, options, run), "code": code})
-            run.save_find(spec.id, result.to_dict())
+            with told_again(run):
+                result = FindResult.from_dict(known)
+                write_find(result, run.path)
+            return result
+        result = _swept(spec, bench, quiet=quiet)
+        run.write_manifest({**find_manifest(spec, bench, options, run), "code": code})
+        run.save_find(spec.id, result.to_dict())
         write_find(result, run.path)
     return result
+
+
+@contextmanager
+def told_again(run: RunDir) -> Iterator[None]:
+    """What a run holds need not be a range test, whole and sealed though it is.
+
+    Raises:
+        MachineError: it could not be read, drawn or printed.
+    """
+    try:
+        yield
+    except LrbenchError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise MachineError(f"{run.path} holds a range test that cannot be read") from None
 
 
 def _refuse_another(spec: FindSpec, found: Mapping[str, Any], run: RunDir) -> None:

@@ -12,7 +12,7 @@ import typer
 from lrbench.cli import params as p
 from lrbench.cli.comparison import retold
 from lrbench.cli.exports import Exports, find_texts
-from lrbench.cli.find import tell
+from lrbench.cli.find import tell, told_again
 from lrbench.cli.gate import check_conditions, enforce
 from lrbench.cli.versus import side_by_side
 from lrbench.errors import MachineError, UsageError
@@ -84,16 +84,14 @@ def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool, exports
     from lrbench.report.find_files import write_find
 
     finds = run.known().finds
-    try:
+    with told_again(run):
         spec = FindSpec.model_validate(manifest["experiment"])
         found = finds.get(spec.id) or finds.get(manifest["fingerprint"])  # as older versions named
         if found is None:
             raise UsageError(f"{run.path}: its range test did not end; repeat the command")
         result = FindResult.from_dict(found)
-    except (KeyError, TypeError, ValueError):
-        raise MachineError(f"{run.path} holds a range test that cannot be read") from None
-    if not exports.to_stdout:
-        tell(result, run, json=json)
-    exports.write(find_texts(result))
-    with run.writer():
-        write_find(result, run.path)
+        if not exports.to_stdout:
+            tell(result, run, json=json)
+        exports.write(find_texts(result))
+        with run.writer():
+            write_find(result, run.path)

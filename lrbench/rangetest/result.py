@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import TypeAdapter
+
 from lrbench.rangetest.grade import Grade
 
 if TYPE_CHECKING:
@@ -80,7 +82,12 @@ class FindResult:
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> FindResult:
-        """The result that `to_dict` was made of; in old ones, `table` held the trainings."""
+        """The result that `to_dict` was made of; in old ones, `table` held the trainings.
+
+        Raises:
+            KeyError, TypeError, ValueError: it was made of something else.
+        """
+        json.dumps(content, allow_nan=False)
         columns = content["curve"]
         old = "trainings" not in content
         rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
@@ -91,9 +98,9 @@ class FindResult:
             "lr_range": _pair(content["lr_range"]),
             "table": () if old else tuple(content["table"]),
             "trainings": tuple(content["table" if old else "trainings"]),
-            "curve": tuple(CurvePoint(*row) for row in rows),
+            "curve": tuple(dict(zip(_COLUMNS, row, strict=True)) for row in rows),
         }
-        return FindResult(**fields)
+        return TypeAdapter(FindResult).validate_python(fields)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw curves, band and answer; gives the matplotlib axes. Nothing is shown or saved."""

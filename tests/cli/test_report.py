@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lrbench import store
 from lrbench.__main__ import run
+from lrbench.experiment import FindSpec
 from lrbench.store import RunDir
+from tests.report.find_results import found
 
 SMALL = (
     "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.05",
@@ -34,9 +38,9 @@ def test_two_runs_side_by_side(runs: tuple[str, str], capsys: Any) -> None:
     said = capsys.readouterr().out
     assert "--momentum 0.9 -> 0.5" in said and "--seeds 5 -> 2" in said and "B - A" in said
     assert run(["report", *runs, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [each["run"] for each in found["runs"]] == list(runs)
-    schedules = found["versus"][0]["schedules"]
+    told = json.loads(capsys.readouterr().out)
+    assert [each["run"] for each in told["runs"]] == list(runs)
+    schedules = told["versus"][0]["schedules"]
     assert [row["n"] for row in schedules] == [2, 2]
 
 
@@ -128,3 +132,39 @@ def test_a_path_that_would_colour_the_terminal_does_not(
         assert run(["report", *argv]) == 0
         said = capsys.readouterr()
         assert "\x1b" not in said.out + said.err and "[/red]" in said.out
+
+
+def shorter(answer: dict[str, Any]) -> None:
+    answer["curve"]["loss"].pop()
+
+
+def in_words(answer: dict[str, Any]) -> None:
+    answer["curve"]["smoothed"][0] = "low"
+
+
+def without_losses(answer: dict[str, Any]) -> None:
+    answer["verification"]["losses"] = "none"
+
+
+def beyond_numbers(answer: dict[str, Any]) -> None:
+    answer["curve"]["loss"][0] = json.loads("1e400")
+
+
+@pytest.mark.parametrize("craft", [shorter, in_words, without_losses, beyond_numbers])
+def test_a_range_test_that_is_sealed_and_yet_none_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, craft: Any
+) -> None:
+    answer, spec, folder = found().to_dict(), FindSpec(), RunDir(tmp_path)
+    craft(answer)
+    monkeypatch.setattr(store, "_sealed", sealed_by_a_stranger)
+    folder.write_manifest({"command": "find", "experiment": spec.model_dump(mode="json")})
+    folder.save_find(spec.id, answer)
+    assert run(["report", str(tmp_path)]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"lrbench: error: {tmp_path} holds a range test that cannot be read"
+
+
+def sealed_by_a_stranger(row: dict[str, Any]) -> str:
+    """As lrbench seals a line, but for numbers that it never writes."""
+    text = json.dumps(row, separators=(",", ":")).replace("Infinity", "1e400")
+    return f'{text[:-1]},"crc":"{zlib.crc32(text.encode()):08x}"}}\n'
