@@ -185,7 +185,7 @@ def next_command(result: FindResult) -> str:
     recipe = result.settings.get("recipe")
     if recipe is None:
         return ""
-    if result.lr is None:
+    if result.lr is None or _unstable(result):
         remedy = _remedy(result)
         if not remedy:
             return ""
@@ -235,8 +235,15 @@ def _around(lr: float) -> str:
     return ",".join(f"{lr * factor:.2g}" for factor in (0.5, 1, 2))
 
 
+def _unstable(result: FindResult) -> bool:
+    """Whether training at the answer did not go well, and nothing better was looked for."""
+    return any(reason.startswith("unstable:") for reason in result.reasons)
+
+
 def _remedy(result: FindResult) -> list[str]:
     """Another value for the option that the first reason names; nothing where none would help."""
+    if _unstable(result):
+        return ["--verify"]
     settings = result.settings
     text = result.reasons[0] if result.reasons else ""
     if "--loss" in text:

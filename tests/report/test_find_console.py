@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from lrbench.experiment import Recipe
+from lrbench.rangetest.find import UNSTABLE
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.report.find_console import find_tables, next_command
 from lrbench.report.find_live import find_bar
@@ -115,3 +116,9 @@ def test_the_bar_takes_every_event_and_can_be_silenced(capsys: pytest.CaptureFix
             show(event)
     said = capsys.readouterr()
     assert said.out == "" and "check by training" in said.err and "diverged" in said.err
+
+
+def test_an_answer_above_the_stable_limit_is_verified_before_it_is_compared() -> None:
+    result = replace(found(), grade="weak", reasons=("seeds disagree", UNSTABLE), verification=None)
+    result = replace(result, settings={**result.settings, "verify": False, "points": 50})
+    assert next_command(result) == "next: lrbench find --points 50 --verify"
