@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import Notice, printable
+from lrbench.errors import MachineError, Notice, printable
 from lrbench.experiment import Recipe
 from lrbench.options import REPEATABLE
 
@@ -26,6 +26,12 @@ def run_name(command: str, recipe: Recipe, fingerprint: str) -> str:
 
 
 def run_path(command: str, recipe: Recipe, fingerprint: str, out: Path | None) -> Path:
+    """
+    Raises:
+        MachineError: `--out` is a file.
+    """
+    if out is not None and out.is_file():
+        raise MachineError(f"--out {out}: it is a file, and a run is a folder")
     return out if out is not None else Path("results") / run_name(command, recipe, fingerprint)
 
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from lrbench.__main__ import run
 from lrbench.cli.common import run_name
 from lrbench.experiment import Recipe
 
@@ -20,3 +23,15 @@ def test_a_folders_name_has_only_letters_that_every_file_system_takes(
     name = run_name("compare", Recipe.model_construct(**{**dict(Recipe()), **parts}), "0123456789")
     assert name.startswith("compare-") and name.endswith("-01234567")
     assert not set(name) & set("/\\:[] \t\n") and ".." not in name.split("-")
+
+
+@pytest.mark.parametrize("command", ["find", "compare"])
+def test_a_file_for_a_folder_is_refused_by_the_name_of_the_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    assert run([command, "--dataset", "synthetic", "--out", str(path)]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"lrbench: error: --out {path}: it is a file, and a run is a folder"
+    assert path.read_text() == "mine"

@@ -286,7 +286,7 @@ def test_a_folder_that_cannot_be_written_is_one_line_before_training(
     tmp_path: Path, capsys: Any
 ) -> None:
     (tmp_path / "run").write_text("a file")
-    assert run([*SMALL, "--out", str(tmp_path / "run")]) == 3
+    assert run([*SMALL, "--out", str(tmp_path / "run" / "deeper")]) == 3
     said = capsys.readouterr().err
     assert said.startswith("lrbench: error: cannot") and len(said.splitlines()) == 1
 
