@@ -21,11 +21,19 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
         return ""
     first, experiment = summary.standings[0], manifest["experiment"]
     lr = summary.chosen[summary.best]
+    lost = failures_note(int(first.failed[0]))
     if summary.best not in experiment["schedules"]:
-        return f"# {summary.best} at a constant LR of {lr!r}: it needs no scheduler."
+        return f"{lost}# {summary.best} at a constant LR of {lr!r}: it needs no scheduler."
     schedule = parse(summary.best)
     if first.budget != experiment["epochs"]:
         schedule = stretched(schedule, first.budget / experiment["epochs"])
     steps_per_epoch = recorded_steps(manifest)[first.batch_size]
     lines = code(schedule, lr, first.budget * steps_per_epoch, steps_per_epoch)
-    return f"{GROUPS_NOTE}\n{lines}" if experiment["recipe"].get("groups") else lines
+    return f"{lost}{GROUPS_NOTE}\n{lines}" if experiment["recipe"].get("groups") else lost + lines
+
+
+def failures_note(count: int) -> str:
+    """One comment line where so many of the schedule's own seeds did not end well."""
+    return f"# Not yet to be relied on: {count} of its final trials did not end well.\n" * (
+        count > 0
+    )

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from lrbench.analysis import Question, summarise
+from lrbench.experiment import CompareSpec
+from lrbench.report.torch_lines import torch_lines
+from tests.analysis.made import finals
+
+SPEC = CompareSpec(schedules=("cosine", "linear"), epochs=2)
+MANIFEST = {"experiment": SPEC.model_dump(mode="json"), "steps_per_epoch": {"128": 10}}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "note"),
+    [
+        ([0.9, 0.8], ""),
+        ([0.9, None], "# Not yet to be relied on: 1 of its final trials did not end well.\n"),
+    ],
+)
+def test_the_lines_say_where_the_best_has_lost_seeds_itself(
+    seeds: list[float | None], note: str
+) -> None:
+    summary = summarise(finals({"cosine": seeds, "linear": [0.7, None]}), Question())
+    assert summary.best == "cosine"
+    assert torch_lines(summary, MANIFEST).startswith(f"{note}# cosine, for 20 steps")
