@@ -196,11 +196,10 @@ def caption(summary: Summary) -> str:
 def details_caption(summary: Summary) -> str:
     target = summary.target_accuracy
     parts = [f"target: {100 * target:.2f} % validation accuracy"] if target is not None else []
-    parts += [
-        "LR cost: mean validation loss above the best over the LR grid",
-        "LR width: ratio of the LRs within 1 point of the best",
-        "gap: training less validation accuracy, points",
-    ]
+    parts.append("LR cost: mean validation loss above the best over the LR grid")
+    if summary.trials["val_accuracy"].notna().any():
+        parts.append("LR width: ratio of the LRs within 1 point of the best")
+        parts.append("gap: training less validation accuracy, points")
     return "; ".join(parts)
 
 

@@ -25,15 +25,20 @@ def half(row: Mapping[str, Any], kind: str) -> float:
 
 
 def value(mean: float, half: float, metric: str) -> str:
-    """A value of the metric with the half-width of its interval.
+    """A value of the metric with the half-width of its interval; where that passes 0 or 100 %,
+    with what is left of it on each side.
 
     >>> value(0.975, 0.0025, "test_accuracy"), value(0.05, math.nan, "test_loss")
     ('97.50 ± 0.25 %', '0.0500')
+    >>> value(0.995, 0.01, "test_accuracy")
+    '99.50 +0.50 -1.00 %'
     """
     if math.isnan(mean):
         return MISSING
     scale, digits, unit = (100, 2, " %") if is_accuracy(metric) else (1, 4, "")
     spread = "" if math.isnan(half) else f" ± {scale * half:.{digits}f}"
+    if is_accuracy(metric) and half > min(mean, 1 - mean):
+        spread = f" +{scale * min(half, 1 - mean):.2f} -{scale * min(half, mean):.2f}"
     return f"{scale * mean:.{digits}f}{spread}{unit}"
 
 

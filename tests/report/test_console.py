@@ -99,3 +99,18 @@ def test_hostile_names_stay_text() -> None:
         assert "\x1b]0;" not in text and "\x07" not in text and "\u202e" not in text
         assert "\x1b[31m" not in text
     assert len(text) < 20_000
+
+
+def test_no_footer_explains_an_accuracy_where_there_is_none() -> None:
+    values = {"a": [0.9, 0.8], "b": [0.8, 0.9]}
+    words = ("LR width:", "gap:", "LR cost:")
+    text, without = (
+        shown(summarise(finals(values, accuracy=known), Question())) for known in (True, False)
+    )
+    assert [word in text for word in words] == [True, True, True]
+    assert [word in without for word in words] == [False, False, True]
+
+
+def test_no_interval_of_an_accuracy_passes_its_bounds() -> None:
+    text = " ".join(shown(summarise(finals({"a": [0.999, 0.98]}), Question())).split())
+    assert "98.95 +1.05 -12.07 %" in text

@@ -54,6 +54,8 @@ def _values(axes: Axes, summary: Summary, standing: Standing) -> None:
         seeds = scale * standing.values[:, place]
         below = np.full(len(seeds), place + 0.24)
         axes.plot(seeds, below, "o", color=colour, alpha=0.45, markersize=4.5, mew=0)
+        if scale == 100:
+            low, high = max(low, 0.0), min(high, 1.0)
         if math.isfinite(low):
             axes.plot([scale * low, scale * high], [place, place], color=colour, linewidth=2)
         axes.plot([scale * mean], [place], "D", color=colour, markersize=6, mec="white")

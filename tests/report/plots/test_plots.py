@@ -171,3 +171,10 @@ def test_cuts_of_a_plateau_are_marked() -> None:
     assert marks.get_marker() == "v"
     assert list(marks.get_ydata()) == [0.1] and 1.5 < marks.get_xdata()[0] < 2
     assert len(curve.get_ydata()) == 6
+
+
+def test_no_interval_of_an_accuracy_is_drawn_beyond_its_bounds() -> None:
+    figure = final_plot(summarise(finals({"a": [0.999, 0.98]}), Question()))
+    assert figure is not None
+    drawn = [x for line in figure.axes[0].lines for x in np.asarray(line.get_xdata())]
+    assert max(drawn) == 100 and 80 < min(drawn) < 98
