@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
-from lrbench.errors import Notice, UsageError
+from lrbench.errors import Notice, UsageError, named_as_in_python
 from lrbench.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ class Comparison:
         return self.sentence
 
 
+@named_as_in_python()
 def compare(
     task: Any = None,
     *,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,6 +53,32 @@ class ConditionHolds(LrbenchError):
 
 class NoLearningRate(LrbenchError):
     """The range test found no learning rate that it could defend."""
+
+
+# An option in a message; pip's own are none of ours.
+_OPTION = re.compile(r"(?<![\w-])(?<!install )--([a-z]+(?:-[a-z]+)*)")
+
+
+@contextmanager
+def named_as_in_python() -> Iterator[None]:
+    """Around a call from Python: faults name its parameters, not the command line's options."""
+    try:
+        yield
+    except LrbenchError as fault:
+        fault.message, fault.hint = map(_with_parameters, (fault.message, fault.hint))
+        fault.args = (fault.message,)
+        raise
+
+
+def _with_parameters(text: str) -> str:
+    """
+    >>> _with_parameters("--batch-size 0: must be at least 1")
+    'batch_size 0: must be at least 1'
+    """
+    return _OPTION.sub(lambda found: _PARAMETERS.get(found[1], found[1].replace("-", "_")), text)
+
+
+_PARAMETERS = {"schedule": "schedules"}  # that are called otherwise
 
 
 class Topic(StrEnum):

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from lrbench.engine.method import Method
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, named_as_in_python
 from lrbench.experiment import Recipe
 from lrbench.rangetest.arguments import (
     check_callable,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 VAL_BATCHES = 16
 
 
+@named_as_in_python()
 def find(
     model: nn.Module,
     loss_fn: LossFn | None,
@@ -120,6 +121,7 @@ def find(
     return result
 
 
+@named_as_in_python()
 def max_stable_lr(
     model: nn.Module,
     loss_fn: LossFn | None,

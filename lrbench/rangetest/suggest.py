@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, named_as_in_python
 from lrbench.rangetest.curve import Curve, read_curve
 from lrbench.rangetest.grade import Grade, doubts, no_answer
 from lrbench.rangetest.rules import DEFAULT_RULE, RULES, get_rule, steepest_index
@@ -39,6 +39,7 @@ class Suggestion:
     smoothed: tuple[Floats, ...]
 
 
+@named_as_in_python()
 def suggest(
     lrs: ArrayLike,
     losses: ArrayLike | Sequence[ArrayLike],

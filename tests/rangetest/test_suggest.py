@@ -252,7 +252,7 @@ def test_tensors_are_read_like_arrays() -> None:
 
 @pytest.mark.parametrize("window", [0.0, -1.0, np.nan, np.inf])
 def test_a_window_must_have_a_width(window: float) -> None:
-    with pytest.raises(UsageError, match="--window"):
+    with pytest.raises(UsageError, match=r"^window"):
         suggest(LRS, LOSS, window=window)
 
 
