@@ -108,16 +108,19 @@ def blamed(name: str, option: str) -> Iterator[None]:
 
 def described(fault: BaseException) -> str:
     """An exception in one line, with the place in the user's code that it came from."""
-    words = " ".join(str(fault).split())
-    frames = traceback.extract_tb(fault.__traceback__)
-    here = str(Path(__file__).parent)
-    outside = [
-        frame
-        for frame in frames
-        if not frame.filename.startswith((here, "<")) and not _installed(Path(frame.filename))
-    ]
-    place = f" ({Path(outside[-1].filename).name}, line {outside[-1].lineno})" if outside else ""
+    words, place = " ".join(str(fault).split()), place_of(fault)
     return f"{type(fault).__name__}: {words}{place}" if words else f"{type(fault).__name__}{place}"
+
+
+def place_of(fault: BaseException) -> str:
+    """Where in the user's own code an exception came from, in brackets; empty for nowhere."""
+    strange = (str(Path(__file__).parent), str(_standard_library()), "<")
+    own = [
+        frame
+        for frame in traceback.extract_tb(fault.__traceback__)
+        if not frame.filename.startswith(strange) and not _installed(Path(frame.filename))
+    ]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 @printing_apart()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def test_what_the_users_code_raises_is_one_line_with_its_place(own_pkg: Path) ->
     said = f"--model own_pkg.nets:raises: KeyError: 'mine' (nets.py, line {line})"
     assert str(caught.value) == said
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_the_place_is_the_users_own_and_not_one_in_pythons_library() -> None:
+    def reads() -> None:
+        json.loads("{")
+
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        reads()
+    line = reads.__code__.co_firstlineno + 1
+    assert plugins.place_of(caught.value) == f" (test_plugins.py, line {line})"
 
 
 @pytest.mark.parametrize(

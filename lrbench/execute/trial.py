@@ -14,6 +14,7 @@ from lrbench.engine.train import Training, begin, train
 from lrbench.errors import MachineError
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
+from lrbench.plugins import place_of
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.store import RunDir
 from lrbench.tasks import Task
@@ -42,8 +43,9 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
     except MachineError:
         raise
     except Exception as fault:  # the model's own code may raise anything
-        words = str(fault).splitlines()[0] if str(fault) else ""
-        end = failed_end(bench, trial, f"{type(fault).__name__}: {words}")
+        words = "".join(str(fault).strip().splitlines()[:1])[:400]
+        reason = f"{type(fault).__name__}: {words}{place_of(fault)}"
+        end = failed_end(bench, trial, reason)
         yield [run.conclude(trial, end)]
         del fault  # and with it the frames that hold the model
         check_device(bench.device)

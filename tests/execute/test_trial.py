@@ -123,7 +123,8 @@ def test_what_the_model_raises_is_the_reason_of_a_failed_trial(
     (_, records) = list(run_trial(bench, run, spec()))
     end = run.known().histories[spec().id].end
     assert end is not None and records == [end]
-    assert (end.status, end.reason) == ("failed", "RuntimeError: CUDA out of memory")
+    place = f"(test_trial.py, line {broken.__code__.co_firstlineno + 1})"
+    assert (end.status, end.reason) == ("failed", f"RuntimeError: CUDA out of memory {place}")
 
 
 def test_a_failure_before_the_first_record_is_kept_as_well(
