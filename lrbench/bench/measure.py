@@ -112,13 +112,18 @@ def dismiss(pipe: Connection) -> None:
 
 def interleaved(entrants: Sequence[Entrant], rounds: int, round_s: float, say: Say) -> int:
     """Let everyone train once in each round; the epochs of a round, the same for all, are as
-    many as the first one needs to fill `round_s`."""
+    many as the first one needs to fill `round_s`. Who fails is left out from then on."""
     able = [entrant for entrant in entrants if not entrant.fault]
     once = able[0].go(1)
     epochs = max(1, math.ceil(round_s / once.wall_s))
     for number in range(rounds):
-        for entrant in able:
-            entrant.rounds.append(entrant.go(epochs))
+        for entrant in [each for each in able if not each.fault]:
+            try:
+                entrant.rounds.append(entrant.go(epochs))
+            except MachineError as fault:  # memory of the device that others took meanwhile
+                entrant.fault, entrant.rounds = fault.message, []
+                say(entrant.fault)
+                continue
             say(
                 f"round {number + 1} of {rounds}, {entrant.name}: "
                 f"{entrant.rounds[-1].images_s:,.0f} img/s"

@@ -1,23 +1,29 @@
 """The table of a CUDA device: whether the CUDA path is right, what each of its steps gains, and
 whether the goals are met.
 
-`python results/bench-h200/measure.py [--only tests,probe,bench,goals] [--out FOLDER]`, from a clone
-with the test extra installed; each part is under ten minutes on a fast device. `--small --device
-cpu` only shows that everything runs. MNIST and `cifar10-jpeg` are looked for under
-LRBENCH_DATA_DIR; without them made-up images of the same shape and number stand in for speed, and
-accuracy is not judged. The table comes last, and into FOLDER/table.txt; a line that could not be
-measured says why.
+`python results/bench-h200/measure.py [--only tests,probe,goals,lenet,resnet18] [--out FOLDER]`,
+from a clone with the test extra installed; each part takes a few minutes on a fast device.
+After `--within` seconds, on Ctrl-C or when it is asked to end, it stops where it is. The table
+comes last, and into FOLDER/table.txt, which is written anew with each line; FOLDER keeps the lines
+of parts that were measured before on the same device, so that they may be measured one by one.
+
+`--small --device cpu` only shows that everything runs. MNIST and `cifar10-jpeg` are looked for
+under LRBENCH_DATA_DIR; without them made-up images of the same shape and number stand in for speed,
+and accuracy is not judged. A line that could not be measured says why.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -27,9 +33,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lrbench.bench import probe as probing
 from lrbench.bench.apart import MATRIX, matmul_flops
+from lrbench.bench.apart import grid as whole_grid
 from lrbench.bench.plan import Workload
 from lrbench.bench.result import Result
-from lrbench.bench.run import run as run_bench
+from lrbench.bench.run import best_workers, raced
 from lrbench.bench.worker import torch_sync
 from lrbench.data import ImageData, load
 from lrbench.data.image_data import DIGITS, PHOTOS
@@ -44,7 +51,15 @@ from lrbench.tasks.images import ImageTask
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_MEASURED = "NOT MEASURED"
-PARTS = ("tests", "probe", "bench", "goals")
+PARTS = ("tests", "probe", "goals", "lenet", "resnet18")
+TEST_S = 200.0  # the most that a file of tests may take
+WITHIN_S = 570
+# Of the larger network, what its figures need: many processes take long to start.
+CHOSEN = (
+    "reference, 0 workers", "reference, 8 workers", "tuned, 2 workers", "steps alone", "engine",
+    "channels_last off", "compiled", "CUDA graph", "4 trials in a graph",
+)  # fmt: skip
+tell = partial(print, flush=True)
 # What was expected before any GPU was at hand: estimates, to be replaced by what is measured.
 PREDICTED = {
     "channels_last off": "0.3-0.7 with bf16", "bf16": "1.5-3", "compiled": "1.0-1.2",
@@ -97,17 +112,26 @@ class Timed:
 
 
 def tests(device: str, *, small: bool) -> Iterator[Line]:
-    """`pytest -m cuda`."""
-    chosen = ["tests/engine/test_device.py"] if small else ["tests"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "cuda", *chosen],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    print("\n".join(line for line in lines if line.startswith(("FAILED", "ERROR", "E  "))))
-    last = lines[-1].strip("= ") if lines else done.stderr.strip()[-200:]
-    right = done.returncode == 0 and "passed" in last
-    yield Line("pytest -m cuda", last, "all pass", "met" if right else "NOT MET")
+    """`pytest -m cuda`, each file in a process of its own: what one breaks is not the next one's.
+    Warnings of another torch than the one that tests are written for are no faults."""
+    every = sorted((ROOT / "tests").rglob("test_*.py"))
+    files = [path for path in every if "\n@pytest.mark.cuda\n" in path.read_text()]
+    for path in files[:1] if small else files:
+        name = f"pytest -m cuda {path.relative_to(ROOT)}"
+        line = Line(name, f"not done within {TEST_S:.0f} s", "all pass", "NOT MET")
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "cuda", "-W", "default", str(path)]
+        try:
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TEST_S)
+        except subprocess.TimeoutExpired:
+            yield line
+            continue
+        said = [row for row in (done.stderr + done.stdout).splitlines() if row.strip()]
+        for row in said:
+            if row.startswith(("FAILED", "ERROR", "E  ", "Fatal")):
+                tell(row)
+        last = said[-1].strip("= ") if said else f"exit code {done.returncode}"
+        right = done.returncode == 0 and "passed" in last
+        yield replace(line, found=last[-200:], verdict="met" if right else "NOT MET")
 
 
 def probe(device: str, *, small: bool) -> Iterator[Line]:
@@ -116,18 +140,30 @@ def probe(device: str, *, small: bool) -> Iterator[Line]:
         yield Line(f"probe: {found.name}", value)
 
 
-def bench(device: str, *, small: bool) -> Iterator[Line]:
-    """`lrbench bench` for the smallest network and for a larger one."""
-    shapes = [("lenet", "mnist", "fp32", 128)]
-    shapes += [] if small else [("resnet18", "cifar10-jpeg", "bf16", 512)]
-    for model, dataset, precision, batch in shapes:
-        recipe = Recipe(
-            model=model, dataset=found_dataset(dataset), precision=precision, batch_size=batch
-        )
-        number = 256 if small else 3600 if model == "lenet" else 14400
-        work = Workload(recipe, device, threads_of(small=small), number, None)
-        result = run_bench(work, rounds=1 if small else 5, quick=small, say=print)
-        yield from gains(result, f"bench {model}")
+def lenet(device: str, *, small: bool) -> Iterator[Line]:
+    """`lrbench bench` for the smallest network."""
+    yield from bench(Recipe(dataset="mnist"), device, small=small, rounds=5)
+
+
+def resnet18(device: str, *, small: bool) -> Iterator[Line]:
+    """`lrbench bench` for a larger one, of the loops and switches that matter there."""
+    if small:
+        return
+    recipe = Recipe(model="resnet18", dataset="cifar10-jpeg", precision="bf16", batch_size=512)
+    yield from bench(recipe, device, small=small, rounds=3, only=CHOSEN)
+
+
+def bench(
+    recipe: Recipe, device: str, *, small: bool, rounds: int, only: tuple[str, ...] = ()
+) -> Iterator[Line]:
+    recipe = recipe.model_copy(update={"dataset": found_dataset(recipe.dataset)})
+    work = Workload(recipe, device, threads_of(small=small), 256 if small else 14400, None)
+    result = raced(work, rounds=1 if small else rounds, quick=small, say=tell, only=only)
+    yield from gains(result, f"bench {recipe.model}")
+    whole = whole_grid(work, best_workers(work, result))
+    text = "{ratio:.2f} x ({engine_s:.1f} s; {by_hand_s:.1f} s by hand)".format(**whole)
+    size = "{trials} trials of {epochs} epochs".format(**whole)
+    yield Line(f"bench {recipe.model}: {size} from start to end, engine over by hand", text)
 
 
 def gains(result: Result, name: str) -> Iterator[Line]:
@@ -148,9 +184,9 @@ def gains(result: Result, name: str) -> Iterator[Line]:
 
 
 def goals(device: str, *, small: bool) -> Iterator[Line]:
-    lenet, fastnet, resnet18 = (shrunk(grid) if small else grid for grid in grids())
-    yield beside(lenet, device, small=small)
-    for grid in (lenet, fastnet, resnet18):
+    first, second, third = (shrunk(grid) if small else grid for grid in grids())
+    yield beside(first, device, small=small)
+    for grid in (first, second, third):
         data, made_up = images(grid.recipe.dataset, small=small)
         note = " (made-up images)" if made_up else ""
         for graph in (False, True):
@@ -163,9 +199,9 @@ def goals(device: str, *, small: bool) -> Iterator[Line]:
             text = f"{whole:.1f} s ({grid.timed} trained and scaled){note}"
             line = Line(f"{grid.name}{', --graph' * graph}", text, f"<= {grid.most_s:.0f} s")
             yield judged(line, whole <= grid.most_s)
-            if grid is resnet18:
+            if grid is third:
                 yield share(grid, device, found)
-            if grid is fastnet:
+            if grid is second:
                 yield accuracy(found, made_up=made_up)
 
 
@@ -203,6 +239,7 @@ def timed(grid: Grid, data: ImageData, device_name: str, *, graph: bool) -> Time
         training.program = program
         *epochs, end = train(task, training)
         spans.append(time.perf_counter() - began)
+        tell(f"trial {seed + 1} of {grid.timed}: {spans[-1]:.2f} s")
         assert isinstance(end, TrialEnd)
         if end.test_accuracy is not None:
             scores.append(end.test_accuracy)
@@ -295,8 +332,7 @@ def one_line(fault: Exception) -> str:
     return f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:160]
 
 
-def table(lines: list[Line], device: str) -> str:
-    where = torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU: a dry run"
+def table(lines: list[Line], where: str) -> str:
     rows = [
         ("", "found", "goal or expected", ""),
         *((x.name, x.found, x.bar, x.verdict) for x in lines),
@@ -306,35 +342,94 @@ def table(lines: list[Line], device: str) -> str:
         "  ".join(part.ljust(width) for part, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    return "\n".join([f"{where}, torch {torch.__version__}", "", *text])
+    return "\n".join([where, "", *text])
+
+
+@dataclass
+class Kept:
+    """The lines of each part, in a folder as well where there is one."""
+
+    where: str
+    folder: Path | None
+    parts: dict[str, list[Line]]
+
+    @staticmethod
+    def of(device: str, folder: Path | None) -> Kept:
+        """What was measured on the same device before."""
+        gpu = device.startswith("cuda")
+        where = torch.cuda.get_device_name(device) if gpu else "CPU: a dry run"
+        kept = Kept(f"{where}, torch {torch.__version__}", folder, {})
+        if folder is not None and (folder / "lines.json").exists():
+            before = json.loads((folder / "lines.json").read_text())
+            if before["where"] == kept.where:
+                kept.parts = {k: [Line(**x) for x in v] for k, v in before["parts"].items()}
+        return kept
+
+    def add(self, part: str, line: Line) -> None:
+        self.parts.setdefault(part, []).append(line)
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        parts = {name: [asdict(line) for line in lines] for name, lines in self.parts.items()}
+        whole = json.dumps({"where": self.where, "parts": parts}, indent=1)
+        (self.folder / "lines.json").write_text(whole)
+        (self.folder / "table.txt").write_text(self.table() + "\n")
+
+    @property
+    def lines(self) -> list[Line]:
+        return [line for part in PARTS for line in self.parts.get(part, [])]
+
+    def table(self) -> str:
+        return table(self.lines, self.where)
+
+
+def measure(parts: list[str], device: str, kept: Kept, *, small: bool) -> None:
+    """Part after part, until it is interrupted."""
+    began = time.monotonic()
+    made = {"tests": tests, "probe": probe, "goals": goals, "lenet": lenet, "resnet18": resnet18}
+    for part in parts:
+        kept.parts[part] = []
+        try:
+            for line in made[part](device, small=small):
+                if small and line.verdict in ("met", "NOT MET"):
+                    line = replace(line, verdict="dry run")
+                spent = time.monotonic() - began
+                tell(f"[{spent:.0f} s] {line.name}: {line.found}  {line.verdict}")
+                kept.add(part, line)
+        except KeyboardInterrupt:
+            kept.add(part, Line(part, "interrupted, or its time was up", "", NOT_MEASURED))
+            return
+        except Exception as fault:  # the other parts are worth having without it
+            kept.add(part, Line(part, one_line(fault), "", NOT_MEASURED))
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="The table of a CUDA device.")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between them")
+    parser.add_argument("--within", type=int, default=WITHIN_S, help="seconds")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
+    chosen = given.only.split(",")
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"--only: no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     device = str(open_device(given.device))
     set_threads(threads_of(small=given.small))
-    made = {"tests": tests, "probe": probe, "bench": bench, "goals": goals}
-    lines: list[Line] = []
-    for part in (name for name in PARTS if name in given.only.split(",")):
-        try:
-            for line in made[part](device, small=given.small):
-                if given.small and line.verdict in ("met", "NOT MET"):
-                    line = replace(line, verdict="dry run")
-                print(f"{line.name}: {line.found}  {line.verdict}", flush=True)
-                lines.append(line)
-        except Exception as fault:  # the other parts are worth having without it
-            lines.append(Line(part, one_line(fault), "", NOT_MEASURED))
-    whole = table(lines, device)
-    print("\n" + whole)
-    if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "table.txt").write_text(whole + "\n")
-    return int(any(line.verdict.startswith("NOT") for line in lines))
+    kept = Kept.of(device, given.out)
+    for one in (signal.SIGALRM, signal.SIGTERM):
+        signal.signal(one, interrupt)
+    signal.alarm(given.within)
+    try:
+        measure([part for part in PARTS if part in chosen], device, kept, small=given.small)
+    finally:
+        signal.alarm(0)
+    tell("\n" + kept.table())
+    return int(any(line.verdict.startswith("NOT") for line in kept.lines))
 
 
 if __name__ == "__main__":

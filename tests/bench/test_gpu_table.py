@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,3 +105,77 @@ def test_a_part_that_fails_is_a_line_of_the_table(
     assert script.main(["--small", "--device", "cpu", "--only", "probe"]) == 1
     last = capsys.readouterr().out.splitlines()[-1]
     assert "RuntimeError: CUDA error: no kernel image" in last and last.endswith("NOT MEASURED")
+
+
+def lines_then(script: ModuleType, fault: BaseException | None, *names: str) -> Any:
+    def part(device: str, *, small: bool) -> Iterator[Any]:
+        yield from (script.Line(name, "1 s") for name in names)
+        if fault is not None:
+            raise fault
+
+    return part
+
+
+def test_what_was_measured_before_an_interruption_or_in_another_run_stays_in_the_table(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def run(only: str) -> list[str]:
+        script.main(["--small", "--device", "cpu", "--only", only, "--out", str(tmp_path)])
+        rows = (tmp_path / "table.txt").read_text().splitlines()[3:]
+        return [row.split()[0] for row in rows]
+
+    monkeypatch.setattr(script, "goals", lines_then(script, None, "old", "older"))
+    assert run("goals") == ["old", "older"]
+    monkeypatch.setattr(script, "probe", lines_then(script, KeyboardInterrupt(), "first"))
+    assert run("probe,lenet") == ["first", "probe", "old", "older"]
+    monkeypatch.setattr(script, "goals", lines_then(script, None, "new"))
+    assert run("goals") == ["first", "probe", "new"]
+    monkeypatch.setattr(script.torch, "__version__", "2.11")  # figures of another machine
+    assert run("goals") == ["new"]
+
+
+def test_it_stops_when_its_time_is_up_whatever_it_is_at(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    def slow(*_: Any, **__: Any) -> Any:
+        time.sleep(60)
+
+    began = time.monotonic()
+    monkeypatch.setattr(script, "timed", slow)
+    monkeypatch.setattr(script, "beside", lambda *_, **__: script.Line("beside", "0"))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        code = script.main(["--small", "--device", "cpu", "--only", "goals", "--within", "1"])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert time.monotonic() - began < 20 and code == 1
+    first, last = capsys.readouterr().out.splitlines()[-2:]
+    assert first.startswith("beside") and "its time was up" in last
+
+
+def test_every_file_of_tests_runs_by_itself_and_may_take_too_long(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "tests").mkdir()
+    for name, body in {
+        "right": "assert True", "wrong": "assert 1 == 2", "endless": "import time; time.sleep(60)",
+        "dies": "import os; os._exit(7)",
+    }.items():  # fmt: skip
+        text = f"import pytest\n@pytest.mark.cuda\ndef test_it():\n    {body}\n"
+        (tmp_path / "tests" / f"test_{name}.py").write_text(text)
+    (tmp_path / "tests" / "test_other.py").write_text("")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = cuda\n")
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.setattr(script, "TEST_S", 5.0)
+    lines = {line.name.rpartition("test_")[2]: line for line in script.tests("cuda", small=False)}
+    assert {name: line.verdict for name, line in lines.items()} == {
+        "right.py": "met", "wrong.py": "NOT MET", "endless.py": "NOT MET", "dies.py": "NOT MET",
+    }  # fmt: skip
+    assert "1 failed" in lines["wrong.py"].found and "5 s" in lines["endless.py"].found
+    assert "assert 1 == 2" in capsys.readouterr().out
+
+
+def test_a_part_that_nobody_knows_is_refused(script: ModuleType, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        script.main(["--device", "cpu", "--only", "bench"])
+    assert "no part bench" in capsys.readouterr().err

@@ -12,12 +12,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from lrbench.bench.figures import Ratio, ratio
+from lrbench.bench.figures import Ratio, Round, ratio
+from lrbench.bench.measure import Entrant, interleaved
 from lrbench.bench.plan import Contender, Workload, loops, switches
 from lrbench.bench.result import Line, Result
 from lrbench.bench.run import run
 from lrbench.bench.worker import engine, slim
 from lrbench.engine import compiling
+from lrbench.errors import MachineError
 from lrbench.experiment import Recipe
 from lrbench.report.bench_console import bench_tables
 from lrbench.report.bench_files import write_bench
@@ -99,6 +101,25 @@ def test_a_benchmark_from_processes_to_table(
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == [line.name for line in result.lines]
     assert float(rows[0]["ratio"]) == reference.ratio.median
+
+
+class Entered(Entrant):
+    """Trains as many images as it is told to, and may fail in a round."""
+
+    def go(self, epochs: int) -> Round:
+        if self.contender.why_not and self.rounds:
+            raise MachineError(f"bench: {self.name}: CUDA out of memory")
+        return Round(1.0, 1.0, 100 * epochs)
+
+
+def test_who_fails_in_a_round_is_left_out_and_the_others_go_on() -> None:
+    names = {"engine": "", "8 trials in a graph": "short", "bf16": ""}
+    entrants = [Entered(Contender(n, "engine", 1, why_not=why), []) for n, why in names.items()]
+    said: list[str] = []
+    assert interleaved(entrants, 3, 2.0, said.append) == 2
+    assert [len(entrant.rounds) for entrant in entrants] == [3, 0, 3]
+    assert "out of memory" in entrants[1].fault and not entrants[2].fault
+    assert sum("out of memory" in line for line in said) == 1
 
 
 def test_tables_fit_80_columns_and_say_no_difference() -> None:
