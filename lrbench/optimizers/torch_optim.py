@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
 from lrbench.optimizers import OPTIMIZERS
 
@@ -86,12 +85,6 @@ def adadelta(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
 @OPTIMIZERS.register("muon", "Muon for matrices, AdamW for all else", momentum=False)
 def muon(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
     """Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024)."""
-    import torch
-
-    if not hasattr(torch.optim, "Muon"):
-        raise UsageError(
-            f"--optimizer muon: torch {torch.__version__} has none", hint="it came with torch 2.9"
-        )
     from lrbench.optimizers.muon import MuonAdamW
 
     return MuonAdamW(groups, **settings)

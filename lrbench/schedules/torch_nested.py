@@ -111,7 +111,9 @@ def sequential_lr(
 
     All of them are stepped as the whole is: once an epoch, or with `update=step` once a step.
     `MultiplicativeLR` goes on from the LR that it finds. A `OneCycleLR` changes the base LR of
-    what is constructed after it, and of the first, as it does in torch. Source: torch 2.15.
+    what is constructed after it, and of the first, as it does in torch. With a milestone of 0
+    torch before 2.13 keeps the first factor of a scheduler that is over before it began, and comes
+    a count late; here the LRs are those of newer ones. Source: torch 2.15.
 
     >>> from lrbench.schedules import parse
     >>> spec = "SequentialLR([ConstantLR(factor=0.1), ExponentialLR(gamma=0.5)], milestones=[2])"

@@ -24,6 +24,7 @@ from torch.optim import (
 )
 
 from lrbench.engine.repeat import lr_type, repeated
+from lrbench.schedules import parse
 
 OPTIMIZERS = [
     (SGD, {"momentum": 0.9, "weight_decay": 5e-4}),
@@ -166,6 +167,25 @@ def test_schedulers_of_torch_write_into_the_lr_tensor_that_is_there(make: Any) -
     schedule.step()
     assert optimizer.param_groups[0]["lr"] is lr
     assert lr.item() != before or isinstance(schedule, lr_scheduler.OneCycleLR)
+
+
+def test_a_milestone_of_0_begins_with_the_second_scheduler_from_torch_2_13_on() -> None:
+    """Before, the first factor of the first one stays in all that follows, and the second comes a
+    count late. Ours does neither, so what `lrbench schedules code` prints has other LRs there."""
+    optimizer = SGD([nn.Parameter(torch.zeros(2))], lr=1.0)
+    schedulers: list[Any] = [
+        lr_scheduler.ConstantLR(optimizer, 0.1, 5),
+        lr_scheduler.StepLR(optimizer, 2, 0.5),
+    ]
+    sequence, lrs = lr_scheduler.SequentialLR(optimizer, schedulers, milestones=[0]), []
+    for _ in range(4):
+        lrs.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        sequence.step()
+    ours = parse("SequentialLR([ConstantLR(0.1, 5), StepLR(2, 0.5)], milestones=[0])")
+    table = ours.table(lr=1.0, steps=4, steps_per_epoch=1)
+    assert table == [1.0, 1.0, 0.5, 0.5]
+    assert lrs == (table if torch.__version__ >= (2, 13) else [0.1, 0.1, 0.1, 0.05])
 
 
 def test_a_captured_graph_can_own_a_generator() -> None:

@@ -10,8 +10,6 @@ from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
 from lrbench.optimizers import build
 
-pytestmark = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has no Muon")
-
 
 def net() -> nn.Module:
     torch.manual_seed(0)
