@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.bench.measure import receive
 from lrbench.bench.plan import Workload
-from lrbench.bench.worker import LR, slim, torch_sync
+from lrbench.bench.worker import LR, opened, slim, torch_sync
 from lrbench.engine.waiting import waiting_as_found
 from lrbench.errors import MachineError
 from lrbench.experiment import TrialSpec
@@ -116,12 +116,12 @@ def hand_grid(work: Workload, workers: int, trials: int) -> dict[str, float]:
 
     from lrbench.bench import reference
     from lrbench.data.split import stratified
-    from lrbench.engine.device import open_device, set_threads
+    from lrbench.engine.device import set_threads
     from lrbench.engine.precision import apply_precision
     from lrbench.models import build
 
     set_threads(work.threads)
-    device, recipe, data = open_device(work.device), work.recipe, slim(work)
+    device, recipe, data = opened(work.device), work.recipe, slim(work)
     apply_precision(device, recipe.precision)
     kept, held = stratified(data.train_labels, recipe.val_fraction)
     mine = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])

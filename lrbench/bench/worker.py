@@ -55,11 +55,11 @@ def serve(pipe: Connection, work: Workload, contender: Contender, start_method: 
 
 def prepared(work: Workload, contender: Contender) -> tuple[Train, float]:
     """What trains for some epochs, and the seconds that reading the data took."""
-    from lrbench.engine.device import open_device, set_threads
+    from lrbench.engine.device import set_threads
     from lrbench.engine.precision import apply_precision
 
     set_threads(contender.threads)
-    device = open_device(work.device)
+    device = opened(work.device)
     apply_precision(device, contender.precision)
     recipe = work.recipe.model_copy(
         update={"precision": contender.precision, "compile": contender.compiled}
@@ -200,6 +200,18 @@ def by_hand(recipe: Recipe, data: ImageData, device: torch.device, contender: Co
         return done * recipe.batch_size
 
     return run
+
+
+def opened(name: str) -> torch.device:
+    """The device, made the current one of this process: the loops by hand only say `cuda`."""
+    from lrbench.engine.device import open_device
+
+    device = open_device(name)
+    if device.index is not None:
+        import torch
+
+        torch.cuda.set_device(device)
+    return device
 
 
 def torch_sync(device: str | torch.device) -> None:

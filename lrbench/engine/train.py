@@ -273,6 +273,8 @@ def end(
     averaged = task.evaluate(average.model, "test") if is_final and average else {}
     samples = training.steps_done * _samples(task, trial)
     clips = Method.of(trial.recipe).clips
+    # a captured step has its memory before a trial comes
+    counted = device.type == "cuda" and training.program is None
     return TrialEnd(
         trial=trial.id,
         status=status,
@@ -284,7 +286,7 @@ def end(
         test_accuracy=finite(test.get("accuracy")),
         train_s=training.train_s,
         throughput_img_s=samples / training.train_s if training.train_s and samples else None,
-        peak_mem_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        peak_mem_bytes=torch.cuda.max_memory_allocated(device) if counted else None,
         clipped_share=training.clipped / training.steps_done if clips and samples else None,
         ema_test_loss=finite(averaged.get("loss")),
         ema_test_accuracy=finite(averaged.get("accuracy")),

@@ -59,7 +59,7 @@ class ImageTask:
             )
         self._recipe = recipe
         self._device = device
-        self._own_loss = own_loss(recipe.loss, self._classes) if recipe.loss else None
+        self._own_loss = own_loss(recipe.loss, self._classes, device) if recipe.loss else None
         self._change = own_change(recipe.augment) if is_own(recipe.augment) else None
         self.samples_per_step = recipe.batch_size
         self.steps_per_epoch = len(self._train) // recipe.batch_size

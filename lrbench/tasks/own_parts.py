@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
@@ -17,9 +18,10 @@ Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 Change = Callable[["Tensor", "torch.Generator"], "Tensor"]
 
 
-def own_loss(name: str, classes: int) -> Loss:
+def own_loss(name: str, classes: int, device: torch.device) -> Loss:
     """The user's `(logits [b, classes], labels [b]) -> mean loss`, a function or a class such as
-    `torch.nn:CrossEntropyLoss` whose instance is one, held to that on 2 made logits.
+    `torch.nn:CrossEntropyLoss` whose instance is one, held to that on 2 made logits. Of a module a
+    copy is used, on the device with its class weights.
 
     Raises:
         UsageError: it is none.
@@ -39,6 +41,8 @@ def own_loss(name: str, classes: int) -> Loss:
             f"{option} {name}: called with logits [2, {classes}] and labels [2] it gives {what}, "
             "not one number with a gradient, the mean loss"
         )
+    if isinstance(function, torch.nn.Module):
+        function = deepcopy(function).to(device)
     return lambda logits, labels: function(logits, labels).reshape(())
 
 

@@ -18,7 +18,7 @@ from lrbench.engine.method import Method
 from lrbench.engine.precision import apply_precision
 from lrbench.engine.program import Program, why_eager, why_not
 from lrbench.engine.repeat import never_waiting
-from lrbench.engine.train import Training, begin, steps, train
+from lrbench.engine.train import Training, begin, end, steps, train
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
 from lrbench.execute import trial as run_trial_module
@@ -208,6 +208,18 @@ def test_what_cannot_be_captured_says_why() -> None:
     frozen = Recipe(groups=("*bias freeze=1ep",), **SMALL)
     assert why_eager(begin(task, trial(frozen))) == "a group is frozen at first"
     assert why_eager(begin(task, trial(RECIPES["sgd"]))) == ""
+
+
+def test_memory_is_not_told_of_a_trial_in_a_captured_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was there before the trial was."""
+    recipe = RECIPES["sgd"]
+    task = task_of(recipe)
+    plain, ours = begin(task, trial(recipe)), begin(task, trial(recipe))
+    ours.program = Program(task, recipe)
+    monkeypatch.setattr(Training, "device", torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 7)
+    assert end(task, plain, "diverged").peak_mem_bytes == 7
+    assert end(task, ours, "diverged").peak_mem_bytes is None
 
 
 RUN = Recipe(dataset="synthetic", model="mlp", batch_size=256)

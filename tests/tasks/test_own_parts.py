@@ -13,6 +13,7 @@ from lrbench.data import load
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
 from lrbench.tasks.images import ImageTask
+from lrbench.tasks.own_parts import own_loss
 
 CPU = torch.device("cpu")
 
@@ -41,6 +42,24 @@ def test_a_class_of_torch_is_a_loss() -> None:
     own, plain = task(loss="torch.nn:CrossEntropyLoss"), task()
     model = plain.model(0)
     assert own.evaluate(model, "val") == pytest.approx(plain.evaluate(model, "val"))
+
+
+class Weighed(torch.nn.CrossEntropyLoss):
+    def __init__(self) -> None:
+        super().__init__(weight=torch.tensor([1.0, 2.0]))
+
+
+weighed = Weighed()
+
+
+@pytest.mark.parametrize("name", ["Weighed", "weighed"])
+def test_class_weights_of_a_loss_lie_where_the_images_are(name: str) -> None:
+    elsewhere = torch.device("meta")
+    for _ in range(2):  # the user's own is not moved
+        loss = own_loss(f"{__name__}:{name}", 2, elsewhere)
+    logits = torch.zeros(4, 2, device=elsewhere)
+    assert loss(logits, torch.zeros(4, dtype=torch.int64, device=elsewhere)).device == elsewhere
+    assert weighed.weight is not None and weighed.weight.device == CPU
 
 
 @pytest.mark.parametrize(
