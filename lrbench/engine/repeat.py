@@ -86,12 +86,15 @@ def abreast(works: Sequence[Work], device: torch.device) -> Work:
 
     def together() -> None:
         home = torch.cuda.current_stream(device)
-        for work, stream in zip(works, streams, strict=True):
-            stream.wait_stream(home)
-            with torch.cuda.stream(stream):
-                work()
         for stream in streams:
-            home.wait_stream(stream)
+            stream.wait_stream(home)
+        try:
+            for work, stream in zip(works, streams, strict=True):
+                with torch.cuda.stream(stream):
+                    work()
+        finally:  # a capture whose branches are loose cannot end, and the allocator waits for that
+            for stream in streams:
+                home.wait_stream(stream)
 
     return together
 

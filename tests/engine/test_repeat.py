@@ -116,3 +116,15 @@ def test_abreast_every_stream_starts_from_the_current_one_and_ends_in_it(device:
         "stream 1 waits for home", "stream 2 waits for home",
         "home waits for stream 1", "home waits for stream 2",
     ]  # fmt: skip
+
+
+def test_streams_abreast_end_in_the_current_one_when_one_of_them_fails(device: Device) -> None:
+    """As it does where the memory ends; else the capture could not be ended."""
+
+    def full() -> None:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        abreast([full, full, full], CUDA)()
+    forks = [f"stream {n} waits for home" for n in (1, 2, 3)]
+    assert device.told == [*forks, *(f"home waits for stream {n}" for n in (1, 2, 3))]
