@@ -176,13 +176,10 @@ def _result(
         found = replace(found, lr=verification.lr, verification=verification.to_dict())
     if stability is not None:
         found = replace(found, max_stable_lr=stability.lr, stability=stability.to_dict())
-        if verification is None and _above(suggestion.lr, stability.lr):
+        above = found.lr is not None and stability.lr is not None and found.lr > stability.lr
+        if verification is None and above:
             found = replace(found, grade="weak", reasons=(*found.reasons, UNSTABLE))
     return found
-
-
-def _above(lr: float | None, limit: float | None) -> bool:
-    return lr is not None and limit is not None and lr > limit
 
 
 def _curve(

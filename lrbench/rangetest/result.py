@@ -73,7 +73,8 @@ class FindResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the curve as columns."""
-        content = {**vars(self), "curve": self._columns()}
+        columns = {name: [getattr(point, name) for point in self.curve] for name in _COLUMNS}
+        content = {**vars(self), "curve": columns}
         plain: dict[str, Any] = json.loads(json.dumps(content, default=dict))
         return plain
 
@@ -107,9 +108,6 @@ class FindResult:
         from lrbench.report.find_plot import draw
 
         return draw(self, ax)
-
-    def _columns(self) -> dict[str, list[Any]]:
-        return {name: [getattr(point, name) for point in self.curve] for name in _COLUMNS}
 
 
 _COLUMNS = tuple(CurvePoint.__dataclass_fields__)

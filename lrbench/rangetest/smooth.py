@@ -42,15 +42,12 @@ def smooth(u: Floats, y: Floats, window: float) -> Smooth:
         window: full width of the kernel in decades.
     """
     level = y[0]  # an offset far larger than the curve would eat its digits
-    parts = [_fitted(u, y - level, rows, window) for rows in _blocks(len(u))]
+    blocks = (slice(start, start + BLOCK) for start in range(0, len(u), BLOCK))
+    parts = [_fitted(u, y - level, rows, window) for rows in blocks]
     value, slope, value_gain, slope_gain = (
         np.concatenate(each) for each in zip(*parts, strict=True)
     )
     return Smooth(value + level, slope, value_gain, slope_gain)
-
-
-def _blocks(points: int) -> list[slice]:
-    return [slice(start, start + BLOCK) for start in range(0, points, BLOCK)]
 
 
 def _reached(u: Floats, rows: slice, window: float) -> slice:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lrbench.experiment import FindSpec, Recipe
 from lrbench.rangetest.find import Event, find_events
-from lrbench.rangetest.result import FindProgress, FindResult
+from lrbench.rangetest.result import FindResult
 from lrbench.tasks.base import Task
 
 Row = Mapping[str, Any]
@@ -30,19 +30,16 @@ def table_events(spec: FindSpec, task_of: Callable[[Recipe], Task]) -> Iterator[
     max_stable = True if spec.max_stable is None else spec.max_stable
     results: dict[Recipe, FindResult] = {}
     for recipe, task in tasks.items():
+        part = f"batch {recipe.batch_size}, momentum {recipe.momentum:g}"
         update = {"recipe": recipe, "max_stable": max_stable, "batch_sizes": (), "momenta": ()}
         for event in find_events(spec.model_copy(update=update), task):
             if isinstance(event, FindResult):
                 results[recipe] = event
             else:
-                yield _named(event, recipe)
+                yield replace(event, part=part)
     rows = table([(recipe, results[recipe]) for recipe in cells], spec.recipe.batch_size)
     first = results[spec.recipe]
     yield replace(first, table=rows, settings=spec.model_dump(mode="json"))
-
-
-def _named(event: FindProgress, recipe: Recipe) -> FindProgress:
-    return replace(event, part=f"batch {recipe.batch_size}, momentum {recipe.momentum:g}")
 
 
 def table(found: Sequence[tuple[Recipe, FindResult]], batch_size: int) -> tuple[Row, ...]:
