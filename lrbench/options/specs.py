@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from lrbench import plugins
+from lrbench import optimizers, plugins
 from lrbench.errors import UsageError
 from lrbench.experiment import SWEEP_SEED, CompareSpec, FindSpec, Frozen, Recipe, refusal
 from lrbench.options.batch import batch_sizes
@@ -63,7 +63,7 @@ def recipe_of(options: Options) -> Recipe:
         fields["init_digest"] = file_digest(fields["init_from"], "--init-from")
     recipe = _valid(Recipe, fields)
     check_names(recipe)
-    check_given(recipe, options)
+    optimizers.check_given(recipe, options)
     return recipe
 
 
@@ -92,16 +92,9 @@ def _without_images(options: Options) -> dict[str, str]:
 BATCHES = ("batch_sizes", "lr_scaling")  # nonsense for a task that sets its own batch size
 
 
-def check_given(recipe: Recipe, options: Options) -> None:
-    """Refuse options that were given and would change nothing."""
-    from lrbench import optimizers
-
-    optimizers.check_given(recipe, options)
-
-
 def check_names(recipe: Recipe) -> None:
     """Refuse names that nobody knows, and a batch that no epoch can hold, without torch."""
-    from lrbench import models, optimizers
+    from lrbench import models
     from lrbench.data import train_size
 
     if recipe.task:
@@ -156,11 +149,7 @@ def find_spec(options: Options) -> FindSpec:
 
 
 def check_find(spec: FindSpec) -> None:
-    """Refuse, without torch, a group that cannot be swept alone and cells that cannot be trained.
-
-    Raises:
-        UsageError: as said.
-    """
+    """Raises UsageError: a group that cannot be swept alone, or a cell that cannot be trained."""
     from lrbench.optimizers import OPTIMIZERS, parse_groups
     from lrbench.rangetest.groups import swept_place
 
