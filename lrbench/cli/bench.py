@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lrbench.cli import params as p
-from lrbench.cli.common import stderr, stdout
+from lrbench.cli.common import as_json, stderr, stdout
 from lrbench.options import BENCH, host_of, recipe_of
 
 IMAGES = 3600
@@ -100,6 +99,6 @@ def _tell(document: Any, rows: Any, table: Any, csv: Path | None, *, json: bool)
 
         write_bench(rows, csv)
     if json:
-        typer.echo(jsonlib.dumps(document, indent=2, ensure_ascii=False))
+        typer.echo(as_json(document))
         return
     stdout().print(table)

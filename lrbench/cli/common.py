@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,6 +75,10 @@ def reading(name: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], 
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task(f"reading {printable(name)}", total=None, visible=False)
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+
+
+def as_json(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def notify(notices: Iterable[Notice]) -> None:

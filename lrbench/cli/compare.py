@@ -75,7 +75,6 @@ def compare(
     steps.check_early(spec)
     if not dry_run:
         run.refuse_second_writer()
-    if not dry_run:
         exports.make()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         bench = Workbench(spec.recipe, settled(host, run), progress)

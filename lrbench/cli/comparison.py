@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as jsonlib
+import json
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench import conditions
-from lrbench.cli.common import command_line, notify, run_path, stdout
+from lrbench.cli.common import as_json, command_line, notify, run_path, stdout
 from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import Notice, Topic, UsageError, printable
 from lrbench.experiment import CompareSpec
@@ -127,7 +127,7 @@ def show_plan(spec: CompareSpec, bench: Workbench, run: RunDir, *, json: bool) -
             "done_trials": done,
             "estimated_s": seconds,
         }
-        typer.echo(jsonlib.dumps(document, indent=2, ensure_ascii=False))
+        typer.echo(as_json(document))
         return
     from lrbench.report.plan import plan_table
 
@@ -250,7 +250,7 @@ def tell(summary: Summary, run: RunDir, *, json: bool, exports: Exports = NOTHIN
     final one diverged."""
     code = winner_code(summary, run)
     if json:
-        typer.echo(jsonlib.dumps(document(summary, run, code), indent=2, ensure_ascii=False))
+        typer.echo(as_json(document(summary, run, code)))
     else:
         notify(summary.notices)
         if not exports.to_stdout:
@@ -311,9 +311,7 @@ def document(summary: Summary, run: RunDir, code: str) -> dict[str, Any]:
 
 def rows(frame: DataFrame) -> list[dict[str, Any]]:
     """A table as plain values: a missing one is None."""
-    found: list[dict[str, Any]] = jsonlib.loads(
-        frame.to_json(orient="records", double_precision=15)
-    )
+    found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from lrbench.cli.common import as_json
 from lrbench.errors import UsageError
 from lrbench.files import readable_faults, replace_file
 
@@ -95,7 +95,7 @@ def comparison_texts(summary: Summary, document: Mapping[str, Any]) -> dict[str,
     return {
         "markdown": to_markdown(summary),
         "csv": to_csv(summary.ranking),
-        "json": jsonlib.dumps(document, indent=2, ensure_ascii=False) + "\n",
+        "json": as_json(document) + "\n",
     }
 
 

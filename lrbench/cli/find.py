@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.cli import params as p
-from lrbench.cli.common import command_line, notify, reading, run_path, stdout
+from lrbench.cli.common import as_json, command_line, notify, reading, run_path, stdout
 from lrbench.errors import LrbenchError, MachineError, NoLearningRate, UsageError
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec, differences
@@ -92,7 +91,7 @@ def _show_plan(spec: FindSpec, bench: Workbench, run: RunDir, *, json: bool) -> 
             "sweep_steps": steps,
             "estimated_sweep_s": seconds,
         }
-        typer.echo(jsonlib.dumps(document, indent=2, ensure_ascii=False))
+        typer.echo(as_json(document))
         return
     from lrbench.report.plan import readable_time
 

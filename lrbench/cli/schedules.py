@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json as jsonlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lrbench.cli.common import notify, stdout
+from lrbench.cli.common import as_json, notify, stdout
 from lrbench.errors import UsageError
 
 app = typer.Typer(
@@ -49,7 +48,7 @@ def list_(
         draw_catalogue(shown, plot)
     if json:
         rows = [{"name": entry.name, "summary": entry.summary, **entry.facts} for entry in shown]
-        typer.echo(jsonlib.dumps(rows, indent=2, ensure_ascii=False))
+        typer.echo(as_json(rows))
         return
     from lrbench.report.catalogue import catalogue_table
 

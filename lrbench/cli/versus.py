@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
-from lrbench.cli.common import notify, stdout
+from lrbench.cli.common import as_json, notify, stdout
 from lrbench.cli.comparison import document, remade, rows, winner_code
 from lrbench.errors import Notice, Topic, printable
 from lrbench.experiment import differences
 from lrbench.pipeline import recorded
 from lrbench.store import RunDir
-
-if TYPE_CHECKING:
-    pass
 
 
 def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
@@ -36,7 +32,7 @@ def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
                 for run, table in pairs
             ],
         }  # fmt: skip
-        typer.echo(jsonlib.dumps(found, indent=2, ensure_ascii=False))
+        typer.echo(as_json(found))
         return
     from rich.text import Text
 
