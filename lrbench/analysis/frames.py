@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lrbench.analysis.diagnosis import rule_names
 from lrbench.analysis.question import Question
 from lrbench.analysis.target import AREA, area_under, reached
-from lrbench.records import EpochRecord, History
+from lrbench.records import History
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -119,7 +119,9 @@ def trials_frame(histories: Sequence[History], target: float | None) -> DataFram
 
 def epochs_frame(histories: Sequence[History]) -> DataFrame:
     """One row per trial and epoch."""
-    rows = (_epoch_row(history, epoch) for history in histories for epoch in history.epochs)
+    rows = (
+        {**vars(epoch), **_naming(history)} for history in histories for epoch in history.epochs
+    )
     return frame(rows, EPOCH_TYPES)
 
 
@@ -160,10 +162,6 @@ _FROM_END = (
     "throughput_img_s", "peak_mem_bytes", "clipped_share", "ema_test_loss", "ema_test_accuracy",
     "test_balanced_accuracy",
 )  # fmt: skip
-
-
-def _epoch_row(history: History, epoch: EpochRecord) -> dict[str, Any]:
-    return {**vars(epoch), **_naming(history)}
 
 
 def _naming(history: History) -> dict[str, Any]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from lrbench.errors import Notice
+from lrbench.experiment.compare import Metric
 
-MetricName = Literal[
-    "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
-    "val_balanced_accuracy",
-]  # fmt: skip
+MetricName = Metric
 
 
 @dataclass(frozen=True)

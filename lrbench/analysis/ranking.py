@@ -12,7 +12,13 @@ from lrbench.analysis.frames import completed, frame
 from lrbench.analysis.pairs import Floats, mean_interval
 from lrbench.analysis.power import seeds_needed
 from lrbench.analysis.question import Question, direction
-from lrbench.analysis.sensitivity import Grid, grids, loss_above_best, width_within_a_point
+from lrbench.analysis.sensitivity import (
+    Grid,
+    grids,
+    loss_above_best,
+    mean_of,
+    width_within_a_point,
+)
 from lrbench.analysis.standing import Columns, Ints, Standing, means_of, standings
 from lrbench.analysis.target import AREA
 
@@ -151,9 +157,9 @@ def _other_cells(standing: Standing, place: int, columns: Columns) -> dict[str, 
     return {
         "test_accuracy_mean": accuracy,
         "test_accuracy_sd": accuracy_sd,
-        "val_auc": _mean(columns[AREA][done]),
+        "val_auc": mean_of(columns[AREA][done]),
         "throughput_img_s": _median(columns["throughput_img_s"][done]),
-        "generalisation_gap": _mean(gaps),
+        "generalisation_gap": mean_of(gaps),
         **reached,
     }
 
@@ -168,11 +174,6 @@ def _median_or_never(values: Floats) -> float:
     """The median over the seeds, where a seed that never got there took for ever; NaN: never."""
     middle = float(np.median(np.where(np.isfinite(values), values, np.inf))) if len(values) else 0.0
     return middle if math.isfinite(middle) and len(values) else math.nan
-
-
-def _mean(values: Floats) -> float:
-    kept = values[np.isfinite(values)]
-    return float(kept.mean()) if len(kept) else math.nan
 
 
 def _median(values: Floats) -> float:

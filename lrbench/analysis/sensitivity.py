@@ -80,13 +80,14 @@ def _grid(cell: tuple[str, int, int], columns: dict[str, Any], rows: Bools, star
         lrs,
         n,
         failed,
-        np.array([_mean(columns["val_accuracy"][good]) for _, good in points]),
-        np.array([_mean(columns["val_loss"][good]) for _, good in points]),
-        np.array([_mean(losses[there]) for there, _ in points]),
+        np.array([mean_of(columns["val_accuracy"][good]) for _, good in points]),
+        np.array([mean_of(columns["val_loss"][good]) for _, good in points]),
+        np.array([mean_of(losses[there]) for there, _ in points]),
     )
 
 
-def _mean(values: Floats) -> float:
+def mean_of(values: Floats) -> float:
+    """The mean of the values that are finite; NaN without any."""
     kept = values[np.isfinite(values)]
     return float(kept.mean()) if len(kept) else math.nan
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lrbench.bench.figures import Ratio
 from lrbench.bench.probe import Finding
 from lrbench.bench.result import Line, Result
+from lrbench.report.tables import plain_table
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def bench_tables(result: Result) -> Group:
 
 def probe_table(findings: Sequence[Finding]) -> Table:
     """One line a finding."""
-    table = _empty_table()
+    table = plain_table()
     table.add_column("finding", overflow="fold")
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -124,7 +125,7 @@ def spread(ratio: Ratio) -> str:
 
 
 def _table(heading: str, ratio_heading: str, lines: Sequence[Line]) -> Table:
-    table = _empty_table()
+    table = plain_table()
     table.add_column(heading, overflow="fold")
     table.add_column("img/s", justify="right", no_wrap=True)
     table.add_column("CPU µs/img", justify="right", no_wrap=True)
@@ -143,10 +144,3 @@ def _table(heading: str, ratio_heading: str, lines: Sequence[Line]) -> Table:
             line.verdict,
         )
     return table
-
-
-def _empty_table() -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))

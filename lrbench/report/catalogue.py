@@ -92,13 +92,14 @@ def preview_table(tables: Mapping[str, Sequence[float]]) -> Table:
 
 def draw_schedules(tables: Mapping[str, Sequence[float]], steps_per_epoch: int, path: Path) -> None:
     """One picture of all schedules: LR against epochs."""
-    from lrbench.report.style import figure, save, series_colours
+    from lrbench.report.style import figure, looks, save
 
     fig = figure(8, 4.5)
     axes = fig.subplots()
-    for colour, (name, lrs) in zip(series_colours(list(tables)), tables.items(), strict=True):
+    look = looks(list(tables))
+    for name, lrs in tables.items():
         epochs = [step / steps_per_epoch for step in range(len(lrs))]
-        axes.plot(epochs, lrs, label=name, color=colour)
+        axes.plot(epochs, lrs, label=name, color=look[name].colour)
     axes.set_xlabel("epoch")
     axes.set_ylabel("learning rate")
     axes.set_ylim(bottom=0)

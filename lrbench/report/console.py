@@ -12,7 +12,7 @@ from lrbench.analysis.diagnosis import diagnosis_lines
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import in_cell
 from lrbench.report import shown
-from lrbench.report.tables import name_text, plain_table, records
+from lrbench.report.tables import name_text, plain_table
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def ranking_table(summary: Summary) -> Table:
     table.add_column("#", justify="right", overflow="fold")
     table.add_column("tie", overflow="fold")
     table.add_column("schedule", overflow="fold")
-    cells = _cell_columns(summary)
+    cells = shown.cell_columns(summary.ranking)
     for title in cells.values():
         table.add_column(title, justify="right", overflow="fold")
     table.add_column("LR", justify="right", overflow="fold")
@@ -95,7 +95,7 @@ def ranking_table(summary: Summary) -> Table:
     table.add_column("vs the best", justify="right", overflow="fold")
     table.add_column("seeds", justify="right", overflow="fold")
     above = None
-    for row in records(summary.ranking):
+    for row in shown.records(summary.ranking):
         first = row["rank"] == 1
         here = (row["budget"], row["batch_size"])
         if above not in (None, here):
@@ -118,12 +118,6 @@ def ranking_table(summary: Summary) -> Table:
     return table
 
 
-def _cell_columns(summary: Summary) -> dict[str, str]:
-    """Which columns tell several rankings apart, and their titles."""
-    titles = {"budget": "epochs", "batch_size": "batch"}
-    return {name: title for name, title in titles.items() if summary.ranking[name].nunique() > 1}
-
-
 def details_table(summary: Summary) -> Table:
     """Speed of learning, what a wrong LR costs, the worst seed, overfitting, throughput."""
     table = plain_table()
@@ -132,7 +126,7 @@ def details_table(summary: Summary) -> Table:
     table.add_column("schedule", overflow="fold", vertical="bottom")
     for title in (*speed, "LR\ncost", "LR\nwidth", "worst\nseed", "gap", "img/s"):
         table.add_column(title, justify="right", overflow="fold")
-    for row in records(_first_ranking(summary)):
+    for row in shown.records(_first_ranking(summary)):
         cells = [
             shown.number(row["lr_sensitivity"], ".2g"),
             shown.number(row["lr_width"], ".3gx"),
@@ -170,13 +164,13 @@ def reference_table(summary: Summary) -> Table:
     table = plain_table()
     table.add_column("schedule", overflow="fold")
     over = Text(f"over {clean(str(summary.question.reference), 24)}")
-    cells = _cell_columns(summary)
+    cells = shown.cell_columns(summary.ranking)
     for title in cells.values():
         table.add_column(title, justify="right", overflow="fold")
     table.add_column(over, justify="right")
     table.add_column("p (Holm)", justify="right", overflow="fold")
     table.add_column("verdict", overflow="fold")
-    for row in records(summary.reference):
+    for row in shown.records(summary.reference):
         table.add_row(
             name_text(row["schedule"]),
             *(str(row[column]) for column in cells),

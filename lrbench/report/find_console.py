@@ -48,7 +48,8 @@ def find_tables(result: FindResult, folder: Path | None = None) -> Group:
         *(Text(f"  {clean(r, 2000)}") for r in result.reasons),
     ]
     if result.lr is not None:
-        parts += [Text(), facts(result), Text(), _side_by_side(result)]
+        beside = [trainings(result)] if result.verification is not None else []
+        parts += [Text(), facts(result), Text(), SideBySide([rules(result), *beside])]
     if result.table:
         parts += [Text(), cells(result)]
     command = next_command(result)
@@ -125,18 +126,16 @@ class SideBySide:
         yield grid
 
 
-def _side_by_side(result: FindResult) -> SideBySide:
-    return SideBySide(
-        [rules(result), *([trainings(result)] if result.verification is not None else [])]
-    )
+def _table() -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def rules(result: FindResult) -> Table:
     """What each rule reads off the sweep."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = _table()
     table.add_column("rule")
     table.add_column("what it says", justify="right")
     used = result.settings.get("rule")
@@ -147,13 +146,10 @@ def rules(result: FindResult) -> Table:
 
 def trainings(result: FindResult) -> Table:
     """How the short trainings around the answer ended."""
-    from rich import box
-    from rich.table import Table
-
     assert result.verification is not None
     losses = result.verification["losses"]
     best = min((loss for _, loss in losses if loss is not None), default=None)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = _table()
     table.add_column("constant lr", justify="right")
     table.add_column(f"loss + ½ sd after {result.verification['steps']} steps", justify="right")
     for lr, loss in losses:
@@ -164,10 +160,7 @@ def trainings(result: FindResult) -> Table:
 
 def cells(result: FindResult) -> Table:
     """Answer and stable limit against batch size and momentum."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = _table()
     for heading in CELL_COLUMNS:
         table.add_column(heading, justify="left" if heading == "grade" else "right")
     for row in result.table:

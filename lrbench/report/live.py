@@ -12,7 +12,7 @@ from lrbench.analysis.diagnosis import diagnose, trial_line
 from lrbench.experiment import CompareSpec, TrialSpec
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
-from lrbench.report.plan import readable_time
+from lrbench.report.plan import STAGES, readable_time
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ Show = Callable[[Any], None]
 BARS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 12
 WIDE = 60
-STAGES = {"find": "range test", "tune": "tuning", "final": "final seeds"}
 
 
 @dataclass

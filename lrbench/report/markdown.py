@@ -31,15 +31,14 @@ def to_markdown(summary: Summary) -> str:
 
 def _ranking(summary: Summary) -> str:
     metric, ranking = summary.metric, summary.ranking
-    titles = {"budget": "epochs", "batch_size": "batch"}
-    several = [name for name in titles if ranking[name].nunique() > 1]
-    heads = ["#", "tie", "schedule", *(titles[name] for name in several), "LR"]
+    cells = shown.cell_columns(ranking)
+    heads = ["#", "tie", "schedule", *cells.values(), "LR"]
     rows = [
         [
             str(row["rank"]),
-            row["group"] if isinstance(row["group"], str) else shown.MISSING,
+            row["group"] or shown.MISSING,
             escape(row["schedule"]),
-            *(str(row[name]) for name in several),
+            *(str(row[name]) for name in cells),
             f"{row['lr']:.3g}",
             shown.value(row["metric_mean"], shown.half(row, "ci"), metric),
             shown.difference(row, "diff_to_best", metric) if row["diff_to_best"] else "best",

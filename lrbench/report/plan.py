@@ -10,7 +10,7 @@ from lrbench.experiment import CompareSpec, Recipe
 if TYPE_CHECKING:
     from rich.console import Group
 
-WORDS = {"find": "range test", "tune": "tuning", "final": "final seeds"}
+STAGES = {"find": "range test", "tune": "tuning", "final": "final seeds"}
 
 
 def plan_table(
@@ -32,7 +32,7 @@ def plan_table(
     for stage, counts in stages.items():
         if counts["trials"]:
             numbers = [f"{counts[key]:,}" for key in ("trials", "steps", "images")]
-            table.add_row(WORDS[stage], *numbers)
+            table.add_row(STAGES[stage], *numbers)
     recipe = spec.recipe
     budgets = ", ".join(str(epochs) for epochs in sorted(spec.budgets or (spec.epochs,)))
     batches = ", ".join(f"{size} ({steps} steps)" for size, steps in steps_per_epoch.items())

@@ -19,6 +19,12 @@ def records(frame: DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
+def cell_columns(ranking: DataFrame) -> dict[str, str]:
+    """Which columns tell several rankings apart, and their titles."""
+    titles = {"budget": "epochs", "batch_size": "batch"}
+    return {name: title for name, title in titles.items() if ranking[name].nunique() > 1}
+
+
 def half(row: Mapping[str, Any], kind: str) -> float:
     """Half the width of the interval `kind`: `ci` or `diff_ci`."""
     return float(row[f"{kind}_high"] - row[f"{kind}_low"]) / 2

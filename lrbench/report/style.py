@@ -58,11 +58,6 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def series_colours(names: Sequence[str]) -> list[str]:
-    """A colour for each name, by its place."""
-    return [PALETTE[place % len(PALETTE)] for place in range(len(names))]
-
-
 def figure(width: float = 8, height: float = 4.5) -> Figure:
     """An empty figure, in inches, that no pyplot knows of."""
     from matplotlib.figure import Figure
@@ -90,9 +85,7 @@ def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
 
     for axes in fig.axes:
         polish(axes)
-    metadata = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    if kind == "png":
-        metadata = {"Software": None}
+    told = {"png": ("Software",), "svg": ("Date", "Creator"), "pdf": ("CreationDate",)}
     fonts = "none" if text else "path"
     out = io.BytesIO()
     with (
@@ -101,7 +94,7 @@ def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
     ):
         # A character that the font lacks becomes a box: nothing to warn a user of.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        fig.savefig(out, format=kind, dpi=DPI, metadata=metadata)
+        fig.savefig(out, format=kind, dpi=DPI, metadata=dict.fromkeys(told[kind]))
     return out.getvalue()
 
 

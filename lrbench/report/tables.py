@@ -1,8 +1,7 @@
-"""What the tables of a terminal share: their look, their rows, the names in them."""
+"""What the tables of a terminal share: their look, and the names in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lrbench.report.text import clean
@@ -24,13 +23,6 @@ def plain_table() -> Table:
         caption_justify="left",
         caption_style="dim",
     )
-
-
-def records(frame: Any) -> Iterator[dict[str, Any]]:
-    """The rows as dicts, None where a text is missing."""
-    for row in frame.to_dict("records"):
-        texts = ("group", "verdict")
-        yield {k: v if k not in texts or isinstance(v, str) else None for k, v in row.items()}
 
 
 def name_text(schedule: str) -> Any:

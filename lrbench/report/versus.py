@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrbench.analysis.question import is_accuracy
-from lrbench.report.shown import difference, number, value
-from lrbench.report.tables import name_text, plain_table, records
+from lrbench.report.shown import MISSING, difference, number, records, value
+from lrbench.report.tables import name_text, plain_table
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
             ),
             difference(row, "diff", metric),
             number(row["p_adjusted"], ".2g"),
-            row["verdict"] or "·",
+            row["verdict"] or MISSING,
         )
     unit = ", %" if is_accuracy(metric) else ""
     words = "over the seeds that both runs have, differences paired; p: Holm"

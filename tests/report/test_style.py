@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.report.style import MARKERS, PALETTE, figure, looks, render, save, series_colours
+from lrbench.report.style import MARKERS, PALETTE, figure, looks, render, save
 
 
 def test_a_schedule_keeps_its_colour_whatever_comes_after_it() -> None:
     few, more = looks(["a", "b"]), looks(["a", "b", "c", "a"])
     assert few["b"] == more["b"]
     assert list(more) == ["a", "b", "c"]
-    assert series_colours(["a", "b"]) == [few["a"].colour, few["b"].colour]
 
 
 def test_twenty_schedules_look_different() -> None:

@@ -86,9 +86,8 @@ def _speed(summary: Summary) -> dict[str, Any]:
         "generalisation_gap": ("gap, points", "+.1f", 100),
         "throughput_img_s": ("img/s", ",.0f", 1),
     }
-    titles = {"budget": "epochs", "batch_size": "batch"}
-    several = [name for name in titles if summary.ranking[name].nunique() > 1]
-    heads = ["schedule", *(titles[name] for name in several), *(c[0] for c in columns.values())]
+    several = shown.cell_columns(summary.ranking)
+    heads = ["schedule", *several.values(), *(title for title, _, _ in columns.values())]
     rows = []
     for row in shown.records(summary.ranking):
         made = [Cell(clean(row["schedule"]), clean(row["schedule"]))]
@@ -119,7 +118,7 @@ def _against(summary: Summary) -> list[list[Cell]]:
             Cell(clean(row["schedule"]), clean(row["schedule"])),
             Cell(shown.difference(row, "diff", summary.metric), key(row["diff"])),
             Cell(shown.number(row["p_adjusted"], ".2g"), key(row["p_adjusted"])),
-            Cell(*2 * [row["verdict"] if isinstance(row["verdict"], str) else shown.MISSING]),
+            Cell(*2 * [row["verdict"] or shown.MISSING]),
         ]
         for row in shown.records(summary.reference)
     ]

@@ -17,6 +17,7 @@ from lrbench.report.text import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from pandas import DataFrame
 
 LABEL_WIDTH = 30
@@ -78,7 +79,7 @@ def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
         axes.text(
             1.04,
             place,
-            plain(label.name),
+            clean(label.name, LABEL_WIDTH),
             transform=axes.transAxes,
             color=label.look.colour,
             fontsize=LABEL_POINTS,
@@ -87,9 +88,13 @@ def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
         )
 
 
-def plain(name: str, width: int = LABEL_WIDTH) -> str:
-    """The name for a picture: one short line. Draw it with `parse_math=False`."""
-    return clean(name, width)
+def fixed_ticks(axis: Axis, values: Sequence[float], form: str) -> None:
+    """Ticks at these values alone, written in this form."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axis.set_major_locator(FixedLocator(values))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:{form}}"))
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 from lrbench.analysis import Summary
 from lrbench.analysis.pairs import Floats
 from lrbench.analysis.question import is_accuracy
-from lrbench.report.plots.axes import EndLabel, label_ends, run_looks
+from lrbench.report.plots.axes import EndLabel, fixed_ticks, label_ends, run_looks
 from lrbench.report.style import INK, TITLE, figure
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def batch_sizes_plot(summary: Summary) -> Figure | None:
 
 
 def metric_lines(axes: Axes, summary: Summary, rows: DataFrame, column: str) -> list[EndLabel]:
-    scale, unit = (100, ", %") if is_accuracy(summary.metric) else (1, "")
     """Means with their intervals against a column of the ranking."""
+    scale, unit = (100, ", %") if is_accuracy(summary.metric) else (1, "")
     styles, ends = run_looks(summary), []
     names = list(rows["schedule"].unique())
     for place, (name, mine) in enumerate(rows.sort_values(column).groupby("schedule", sort=False)):
@@ -81,8 +81,6 @@ def metric_lines(axes: Axes, summary: Summary, rows: DataFrame, column: str) -> 
 def _lr_lines(
     axes: Axes, summary: Summary, rows: DataFrame, sizes: Sequence[int]
 ) -> list[EndLabel]:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
     styles, ends = run_looks(summary), []
     axes.set_yscale("log")
     for name, mine in rows.sort_values("batch_size").groupby("schedule", sort=False):
@@ -95,9 +93,7 @@ def _lr_lines(
     for power, dash, name in ((0.5, "--", "square root"), (1.0, ":", "linear")):
         axes.plot(sizes, first * ratio**power, dash, color=INK, linewidth=1, label=f"{name} rule")
     axes.legend(frameon=False, fontsize=8, loc="upper left")
-    axes.yaxis.set_major_locator(FixedLocator(sorted(set(rows["lr"].tolist()))))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    fixed_ticks(axes.yaxis, sorted(set(rows["lr"].tolist())), ".3g")
     axes.set_title("tuned LR", **TITLE)
     return ends
 
@@ -108,12 +104,8 @@ def _peak_memory_mib(summary: Summary, sizes: Sequence[int]) -> Floats:
 
 
 def log2_ticks(axes: Axes, values: Sequence[int]) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator(values))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    fixed_ticks(axes.xaxis, values, "g")
 
 
 def _title(summary: Summary) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 from lrbench.analysis import Summary
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import Standing, in_cell
-from lrbench.report.plots.axes import plain, run_looks
+from lrbench.report.plots.axes import run_looks
 from lrbench.report.style import INK, TITLE, figure
+from lrbench.report.text import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ def final_plot(summary: Summary) -> Figure | None:
         1, min(count, 2), sharey=True, squeeze=False, width_ratios=(3, 2)[: min(count, 2)]
     )[0]
     _values(panels[0], summary, standing)
-    names = [plain(name, NAME_WIDTH) for name in standing.names]
+    names = [clean(name, NAME_WIDTH) for name in standing.names]
     panels[0].set_yticks(range(count), names, parse_math=False)
     panels[0].set_ylim(count - 0.4, -0.6)
     if count > 1:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
-from lrbench.report.plots.axes import EndLabel, accuracy_axis, label_ends, run_looks
+from lrbench.report.plots.axes import EndLabel, accuracy_axis, fixed_ticks, label_ends, run_looks
 from lrbench.report.style import TITLE, Look, figure
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def draw_sensitivity(axes: Axes, summary: Summary, rows: DataFrame, column: str)
     else:
         axes.set_ylabel("validation loss")
     _crosses(axes, rows[rows[column].isna()], styles)
-    _lr_ticks(axes, sorted(set(rows["lr"].tolist())))
+    lrs = sorted(set(rows["lr"].tolist()))
+    fixed_ticks(axes.xaxis, lrs[:: max(1, len(lrs) // 10)], ".3g")
     axes.set_xlabel("learning rate")
     return ends
 
@@ -85,12 +86,3 @@ def _crosses(axes: Axes, rows: DataFrame, styles: Mapping[str, Look]) -> None:
             gid=styles[name].gid,
         )
         beside[lr] += 1
-
-
-def _lr_ticks(axes: Axes, lrs: Sequence[float]) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    kept = lrs[:: max(1, len(lrs) // 10)]
-    axes.xaxis.set_major_locator(FixedLocator(kept))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
