@@ -90,7 +90,6 @@ class Topic(StrEnum):
     MILESTONE_NOT_REACHED = "milestone-not-reached"
     WARMUP_TOO_LONG = "warmup-too-long"
     PLATEAU_CANNOT_FIRE = "plateau-cannot-fire"
-    FIXED_LR = "fixed-lr"
     EARLY_STOP = "early-stop"
     STRETCHED = "stretched"
     HALVING = "halving"

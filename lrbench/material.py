@@ -34,19 +34,13 @@ def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
 
 def own_names(recipe: Recipe, schedules: Iterable[str] = ()) -> Iterator[str]:
     """The parts of an experiment that are the user's, as `module:name`."""
-    parts = (recipe.task, recipe.dataset, recipe.model, recipe.optimizer, recipe.loss)
-    groups = (word for group in recipe.groups for word in _group_schedules(group))
-    for spec in (*schedules, *groups):
-        yield from (call.name for call in parse(spec).calls() if plugins.is_own(call.name))
-    yield from (name for name in (*parts, recipe.augment) if plugins.is_own(name))
-
-
-def _group_schedules(text: str) -> Iterator[str]:
     from lrbench.optimizers import parse_group
 
-    schedule = parse_group(text).schedule
-    if schedule is not None:
-        yield schedule
+    parts = (recipe.task, recipe.dataset, recipe.model, recipe.optimizer, recipe.loss)
+    groups = (parse_group(group).schedule for group in recipe.groups)
+    for spec in (*schedules, *filter(None, groups)):
+        yield from (call.name for call in parse(spec).calls() if plugins.is_own(call.name))
+    yield from (name for name in (*parts, recipe.augment) if plugins.is_own(name))
 
 
 def refuse_changes(before: Mapping[str, Any], code: Mapping[str, str], digest: Any) -> None:

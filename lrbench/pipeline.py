@@ -274,8 +274,6 @@ def fit(spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float) -> Com
 
 def sized(spec: CompareSpec, run: RunDir, bench: Workbench) -> CompareSpec:
     """The spec cut to its time budget; a run that is there keeps the size that it was given."""
-    if spec.time_budget_s is None:
-        return spec
-    if run.manifest() is not None:
+    if spec.time_budget_s is None or run.manifest() is not None:
         return spec
     return fit(spec, steps_by_batch_size(spec, bench), bench.step_s())

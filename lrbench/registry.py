@@ -46,7 +46,6 @@ class Registry(Generic[T]):
         self.kind = kind
         self.package = package
         self.skip = frozenset(skip)
-        self.notices: list[Notice] = []
         self._entries: dict[str, Entry[T]] = {}
         self._loaded = False
 
@@ -108,13 +107,13 @@ class Registry(Generic[T]):
         try:
             point.load()
         except (Exception, SystemExit) as fault:  # somebody else's code may raise anything
-            notice = Notice(
-                Topic.PLUGIN_BROKEN,
-                f"plug-in {point.value!r} for {self.kind}s was left out ({fault!r})"[:500],
-                "update or uninstall its package",
+            _notices.append(
+                Notice(
+                    Topic.PLUGIN_BROKEN,
+                    f"plug-in {point.value!r} for {self.kind}s was left out ({fault!r})"[:500],
+                    "update or uninstall its package",
+                )
             )
-            self.notices.append(notice)
-            _notices.append(notice)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

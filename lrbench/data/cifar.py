@@ -10,7 +10,7 @@ from typing import Any
 
 from lrbench.data.access import data_folder
 from lrbench.data.image_data import DATASETS, PHOTOS, ImageData
-from lrbench.data.integrity import damaged, downloading, first_absent, missing, verify
+from lrbench.data.integrity import bring, damaged, verify
 
 # MD5 of every file that is unpickled, as Krizhevsky published them: nothing is unpickled unseen.
 CIFAR10_MD5: Mapping[str, str] = MappingProxyType(
@@ -80,13 +80,7 @@ def read(
     import numpy as np
 
     paths = {folder / file: known for file, known in md5.items()}
-    if first_absent(paths) and download:
-        with downloading(name, folder):
-            from torchvision import datasets
-
-            getattr(datasets, torchvision_class)(str(folder), download=True)
-    if absent := first_absent(paths):
-        raise missing(name, folder, absent)
+    bring(name, torchvision_class, folder, paths, download=download)
     for path, known in paths.items():
         verify(path, "md5", known)
     train, test = (opened(torchvision_class, folder, train=part) for part in (True, False))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lrbench.data.access import FOLDER_PREFIX
 from lrbench.data.folder_cache import Remembered, cache_file, recall, remember
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
+from lrbench.data.integrity import contents
 from lrbench.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def decode(
     for done, file in enumerate(listing.files):
         if progress is not None and done % 100 == 0:
             progress(done, len(listing.files))
-        content = _read(file.path)
+        content = contents(file.path)
         digests.append(digest_of(content))
         pictures.append(_decoded(file.path, content))
         _check_size(listing, pictures)
@@ -212,7 +213,7 @@ def _refuse_changes(listing: Listing, known: Remembered) -> None:
     for name, file in now.items():
         if name not in then:
             raise _changed(listing, file.path, "is new")
-        if digest_of(_read(file.path)) != then[name]:
+        if digest_of(contents(file.path)) != then[name]:
             raise _changed(listing, file.path, "has changed")
 
 
@@ -222,13 +223,6 @@ def _changed(listing: Listing, path: Path, what: str) -> MachineError:
         f"{path} {what} since its folder was first used",
         hint=f"restore it, or take the folder as it now is: {accept}",
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as fault:
-        raise MachineError(f"{path} cannot be read: {fault.strerror or fault}") from None
 
 
 def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:

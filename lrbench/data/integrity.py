@@ -8,7 +8,7 @@ import math
 import struct
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from http.client import HTTPException
 from pathlib import Path
 from tarfile import TarError
@@ -43,6 +43,23 @@ def damaged(path: Path, what: str) -> MachineError:
 
 def first_absent(paths: Iterable[Path]) -> Path | None:
     return next((path for path in paths if not path.is_file()), None)
+
+
+def bring(
+    name: str, torchvision_class: str, folder: Path, paths: Collection[Path], *, download: bool
+) -> None:
+    """See that all files are there; where one is not, torchvision's class may fetch them.
+
+    Raises:
+        MachineError: one is missing and not to be fetched, or cannot be fetched.
+    """
+    if download and first_absent(paths):
+        with downloading(name, folder):
+            from torchvision import datasets
+
+            getattr(datasets, torchvision_class)(str(folder), download=True)
+    if absent := first_absent(paths):
+        raise missing(name, folder, absent)
 
 
 def contents(path: Path) -> bytes:

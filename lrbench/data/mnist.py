@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING
 
 from lrbench.data.access import data_folder
 from lrbench.data.image_data import CLOTHES, DATASETS, DIGITS, Augmentation, ImageData
-from lrbench.data.integrity import (
-    contents,
-    damaged,
-    downloading,
-    first_absent,
-    missing,
-    parse_idx,
-    verify,
-)
+from lrbench.data.integrity import bring, contents, damaged, parse_idx, verify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,13 +127,7 @@ def read(family: Family, folder: Path, download: bool) -> ImageData:
     import numpy as np
 
     paths = [folder / file for file in family.files]
-    if first_absent(paths) and download:
-        with downloading(family.name, folder):
-            from torchvision import datasets
-
-            getattr(datasets, family.torchvision_class)(str(folder), download=True)
-    if absent := first_absent(paths):
-        raise missing(family.name, folder, absent)
+    bring(family.name, family.torchvision_class, folder, paths, download=download)
     parts = [
         verified(family, path, place, shape)
         for place, (path, shape) in enumerate(zip(paths, SHAPES.values(), strict=True))

@@ -16,7 +16,7 @@ from lrbench.optimizers.groups import (
     parse_groups,
     without_decay,
 )
-from lrbench.optimizers.own import check_own, make_own, takes
+from lrbench.optimizers.own import OPTION, make_own, takes
 from lrbench.optimizers.settings import parse_settings
 from lrbench.registry import Registry
 
@@ -44,7 +44,7 @@ def check(recipe: Recipe) -> None:
     parse_groups(recipe.groups)
     parse_settings(recipe.optimizer_options)
     if plugins.is_own(recipe.optimizer):
-        check_own(recipe.optimizer)
+        plugins.load_callable(recipe.optimizer, OPTION)
         facts: dict[str, Any] = {}
     else:
         facts = OPTIMIZERS.get(recipe.optimizer, option="--optimizer").facts
@@ -82,7 +82,7 @@ def check_contender(name: str) -> float | None:
         UsageError: an unknown optimizer, or one whose package is not there.
     """
     if plugins.is_own(name):
-        check_own(name)
+        plugins.load_callable(name, OPTION)
         return None
     facts = OPTIMIZERS.get(name, option="--contender").facts
     check_installed(name, facts)

@@ -14,19 +14,10 @@ if TYPE_CHECKING:
 OPTION = "--optimizer"
 
 
-def check_own(name: str) -> Any:
-    """What makes the optimizer.
-
-    Raises:
-        UsageError: it cannot be imported or called.
-    """
-    return plugins.load_callable(name, OPTION)
-
-
 def takes(name: str, parameter: str) -> bool:
     """Whether the class has a parameter of that name, or takes any."""
     try:
-        parameters = inspect.signature(check_own(name)).parameters
+        parameters = inspect.signature(plugins.load_callable(name, OPTION)).parameters
     except (TypeError, ValueError):
         return True
     return parameter in parameters
@@ -51,7 +42,7 @@ def make_own(
     """
     from torch.optim import Optimizer
 
-    function = check_own(name)
+    function: Any = plugins.load_callable(name, OPTION)
     if not takes(name, "weight_decay"):
         groups = [{k: v for k, v in group.items() if k != "weight_decay"} for group in groups]
     if takes(name, "lr"):
