@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError
@@ -55,12 +56,13 @@ def check_device(device: torch.device) -> None:
         return
     try:
         torch.cuda.synchronize(device)
-        torch.cuda.empty_cache()
     except RuntimeError as fault:
         raise DeviceLost(
             f"this process has lost its GPU: {str(fault).splitlines()[0]}",
             hint="the same command goes on in a new process, or use --executor pool",
         ) from None
+    with suppress(RuntimeError):  # refused after a capture that failed, and all else works
+        torch.cuda.empty_cache()
 
 
 def default_threads() -> int:

@@ -9,7 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lrbench.engine.device import default_threads, describe, make_deterministic, open_device
+from lrbench.engine.device import (
+    DeviceLost,
+    check_device,
+    default_threads,
+    describe,
+    make_deterministic,
+    open_device,
+)
 from lrbench.engine.precision import apply_precision, autocast
 from lrbench.engine.train import begin, train
 from lrbench.errors import MachineError, UsageError
@@ -51,6 +58,20 @@ def test_a_record_says_on_what_its_bits_depend() -> None:
     facts = describe(CPU, default_threads())
     assert facts["device"] == "cpu" and facts["threads"] >= 1
     assert facts["torch"] == torch.__version__
+
+
+def test_a_gpu_is_lost_where_waiting_for_it_fails_not_where_its_memory_cannot_be_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: object) -> None:
+        raise RuntimeError("captures_underway.empty() INTERNAL ASSERT FAILED\nmore")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "empty_cache", refused)
+    check_device(torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "synchronize", refused)
+    with pytest.raises(DeviceLost, match=r"lost its GPU: captures_underway.* FAILED; the same"):
+        check_device(torch.device("cuda"))
 
 
 @pytest.fixture
