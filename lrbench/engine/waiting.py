@@ -1,9 +1,9 @@
 """How long torch's CPU threads spin while they wait for each other, before they sleep.
 
-Left to itself libgomp spins for milliseconds: where anything else wants a core, a small network
-takes several times as long. A thread that sleeps at once has to be woken by the kernel some thirty
-times a step: LeNet loses a third of its speed on a quiet machine. A few dozen microseconds of
-spinning have most of both; `results/bench-cpu` holds the figures.
+Left to itself libgomp spins for milliseconds: beside another training a step has taken ten times as
+long. A thread that sleeps at once has to be woken by the kernel some thirty times a step: LeNet
+loses a quarter of its speed on a quiet machine. Some ten microseconds of spinning are near the best
+in both; `results/bench-cpu` holds the figures.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # GOMP_SPINCOUNT, libgomp's own, goes before the policy; other runtimes of OpenMP hear the policy
-BRIEFLY = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "4000"}
+BRIEFLY = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 
 
 def wait_briefly() -> None:
