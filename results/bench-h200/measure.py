@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,13 +40,14 @@ from lrbench.bench.run import best_workers, raced
 from lrbench.bench.worker import torch_sync
 from lrbench.data import ImageData, load
 from lrbench.data.image_data import DIGITS, PHOTOS
+from lrbench.engine.at_once import probed
 from lrbench.engine.device import default_threads, open_device, set_threads
 from lrbench.engine.precision import apply_precision
 from lrbench.engine.program import Program
 from lrbench.engine.train import begin, train
 from lrbench.errors import LrbenchError
 from lrbench.experiment import Recipe, TrialSpec
-from lrbench.records import EpochRecord, TrialEnd
+from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.tasks.images import ImageTask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +60,8 @@ CHOSEN = (
     "reference, 0 workers", "reference, 8 workers", "tuned, 2 workers", "steps alone", "engine",
     "channels_last off", "compiled", "CUDA graph", "4 trials in a graph",
 )  # fmt: skip
+AT_ONCE = ", --graph, several at once"
+WAYS = ("", ", --graph", AT_ONCE)
 tell = partial(print, flush=True)
 # What was expected before any GPU was at hand: estimates, to be replaced by what is measured.
 PREDICTED = {
@@ -98,14 +101,16 @@ class Grid:
 
 @dataclass(frozen=True)
 class Timed:
-    """What trainings of a grid took: once for all of them, and each; the last epoch's throughput;
-    FLOPs of an image; their test accuracies."""
+    """What trainings of a grid took: once for all of them, and each; the last epoch's throughput,
+    of all that train at once; FLOPs of an image; their test accuracies."""
 
     once_s: float
     each_s: float
     images_s: float
     flops: float
     accuracies: tuple[float, ...]
+    timed: int
+    at_once: int
 
     def whole_s(self, trials: int) -> float:
         return self.once_s + trials * self.each_s
@@ -189,16 +194,17 @@ def goals(device: str, *, small: bool) -> Iterator[Line]:
     for grid in (first, second, third):
         data, made_up = images(grid.recipe.dataset, small=small)
         note = " (made-up images)" if made_up else ""
-        for graph in (False, True):
+        for way in WAYS:
+            line = Line(f"{grid.name}{way}", "", f"<= {grid.most_s:.0f} s")
             try:
-                found = timed(grid, data, device, graph=graph)
+                found = timed(grid, data, device, way)
             except Exception as fault:  # the table says so, and goes on
-                yield Line(f"{grid.name}{', --graph' * graph}", one_line(fault), "", NOT_MEASURED)
+                yield replace(line, found=one_line(fault), verdict=NOT_MEASURED)
                 continue
             whole = found.whole_s(grid.trials)
-            text = f"{whole:.1f} s ({grid.timed} trained and scaled){note}"
-            line = Line(f"{grid.name}{', --graph' * graph}", text, f"<= {grid.most_s:.0f} s")
-            yield judged(line, whole <= grid.most_s)
+            beside_it = f", {found.at_once} at once" if found.at_once > 1 else ""
+            text = f"{whole:.1f} s ({found.timed} trained and scaled{beside_it}){note}"
+            yield judged(replace(line, found=text), whole <= grid.most_s)
             if grid is third:
                 yield share(grid, device, found)
             if grid is second:
@@ -220,31 +226,44 @@ def shrunk(grid: Grid) -> Grid:
     return replace(grid, recipe=recipe, timed=1, epochs=1)
 
 
-def timed(grid: Grid, data: ImageData, device_name: str, *, graph: bool) -> Timed:
-    """Whole trials, evaluation included."""
+def timed(grid: Grid, data: ImageData, device_name: str, way: str) -> Timed:
+    """Whole trials, evaluation included; with `AT_ONCE` as many side by side as a probe says."""
     device = open_device(device_name)
     apply_precision(device, grid.recipe.precision)
     began = time.perf_counter()
     task = ImageTask(data, grid.recipe, device, with_test=True)
-    program = Program(task, grid.recipe) if graph else None
+    copies = probed(task, grid.recipe, device) if way == AT_ONCE else 1
+    program = Program(task, grid.recipe, copies) if way else None
     torch_sync(device)
     once_s, spans, speeds, scores = time.perf_counter() - began, [], [], []
-    for seed in range(grid.timed):
+    for first in range(0, grid.timed, copies):
         began = time.perf_counter()
-        spec = TrialSpec(
-            recipe=grid.recipe, schedule="warmup(20%) + linear", lr=grid.lr, seed=seed,
-            stage="final", epochs=grid.epochs,
-        )  # fmt: skip
-        training = begin(task, spec)
-        training.program = program
-        *epochs, end = train(task, training)
-        spans.append(time.perf_counter() - began)
-        tell(f"trial {seed + 1} of {grid.timed}: {spans[-1]:.2f} s")
-        assert isinstance(end, TrialEnd)
-        if end.test_accuracy is not None:
-            scores.append(end.test_accuracy)
-        speeds += [r.throughput_img_s for r in epochs[-1:] if isinstance(r, EpochRecord)]
-    return Timed(once_s, median(spans), median(speeds), flops_per_image(task), tuple(scores))
+        records, ends = together(grid, task, program, range(first, first + copies))
+        spans.append((time.perf_counter() - began) / copies)
+        tell(f"{len(ends)} of {grid.timed} trials: {spans[-1]:.2f} s each")
+        scores += [end.test_accuracy for end in ends if end.test_accuracy is not None]
+        speeds += [copies * r.throughput_img_s for r in records if isinstance(r, EpochRecord)]
+    flops, count = flops_per_image(task), copies * len(spans)
+    return Timed(once_s, median(spans), median(speeds), flops, tuple(scores), count, copies)
+
+
+def together(
+    grid: Grid, task: ImageTask, program: Program | None, seeds: Iterable[int]
+) -> tuple[list[Record], list[TrialEnd]]:
+    """Trials epoch by epoch, in turns: what the last epoch of each left, and its end."""
+    trainings = [
+        begin(task, TrialSpec(recipe=grid.recipe, schedule="warmup(20%) + linear", lr=grid.lr,
+                              seed=seed, stage="final", epochs=grid.epochs))
+        for seed in seeds
+    ]  # fmt: skip
+    if program is not None:
+        for training in trainings:
+            program.join(training)
+    *_, last, ends = zip(*(train(task, training) for training in trainings), strict=True)
+    if program is not None:
+        for training in trainings:
+            program.leave(training)
+    return list(last), [end for end in ends if isinstance(end, TrialEnd)]
 
 
 def beside(grid: Grid, device_name: str, *, small: bool) -> Line:

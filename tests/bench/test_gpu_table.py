@@ -38,6 +38,7 @@ def quick(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         replace(grid, recipe=grid.recipe.model_copy(update={"model": "mlp"})) for grid in grids
     ]
     monkeypatch.setattr(script, "grids", lambda: tuple(found))
+    monkeypatch.setattr(script, "probed", lambda task, recipe, device: 2)
     return script
 
 
@@ -50,14 +51,16 @@ def test_a_dry_run_trains_every_grid_and_ends_in_a_table_without_verdicts(
     assert capsys.readouterr().out.endswith(text)
     first, *rows = text.splitlines()[3:]
     assert "a trial alone and among 4" in first and first.endswith(" 0")
-    assert len(rows) == 10
-    speeds = [row for row in rows if "s (1 trained and scaled) (made-up images)" in row]
-    assert len(speeds) == 6 and sum(", --graph" in row for row in speeds) == 3
+    assert len(rows) == 15
+    speeds = [row for row in rows if "(made-up images)" in row]
+    assert sum("s (1 trained and scaled) " in row for row in speeds) == 6
+    assert sum("s (2 trained and scaled, 2 at once) " in row for row in speeds) == 3
+    assert len(speeds) == 9 and sum(", --graph" in row for row in speeds) == 6
     assert all(row.endswith("dry run") for row in speeds)
     rest = [row for row in rows if row not in speeds]
     assert all(row.endswith("NOT MEASURED") for row in rest)
-    assert sum("needs a CUDA device" in row for row in rest) == 2
-    assert sum("needs cifar10-jpeg" in row for row in rest) == 2
+    assert sum("needs a CUDA device" in row for row in rest) == 3
+    assert sum("needs cifar10-jpeg" in row for row in rest) == 3
 
 
 def test_bars_are_those_of_the_goals(script: ModuleType) -> None:
@@ -67,7 +70,7 @@ def test_bars_are_those_of_the_goals(script: ModuleType) -> None:
     ]  # fmt: skip
     assert lenet.recipe == Recipe(dataset="mnist") and lenet.recipe.batch_size == 128
     assert resnet18.recipe.precision == "bf16"
-    found = script.Timed(10.0, 0.5, 1e6, 3e9, (0.92, 0.93))
+    found = script.Timed(10.0, 0.5, 1e6, 3e9, (0.92, 0.93), 2, 1)
     assert found.whole_s(120) == 70
     line = script.accuracy(found, made_up=False)
     assert line.verdict == "NOT MET" and line.found.startswith("92.50 %")
