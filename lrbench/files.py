@@ -10,16 +10,22 @@ from pathlib import Path
 
 from lrbench.errors import MachineError
 
+DEVICES = (Path("/dev"), Path("/dev/fd"))
+
 
 def replace_file(path: Path, content: bytes) -> Path:
     """Put the content at the path at once: a reader, or a crash, finds the old file or the new
-    one. It is on the disk when this returns.
+    one. It is on the disk when this returns. A device is written to; a link is replaced, since in
+    a stranger's run it may point anywhere.
 
     Raises:
         MachineError: it cannot be written; the message names it.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     with readable_faults(path):
+        if path.is_char_device() or path.parent in DEVICES:
+            path.write_bytes(content)
+            return path
+        scratch = path.with_name(f".{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(scratch, "wb") as file:

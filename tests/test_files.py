@@ -54,3 +54,15 @@ def test_content_is_on_the_disk_before_its_name_and_the_name_when_it_returns(
     monkeypatch.setattr(os, "replace", replaced)
     replace_file(tmp_path / "table.csv", b"new")
     assert deeds == [".table", "replace", tmp_path.name]
+
+
+def test_a_device_stays_one_and_a_link_is_not_followed(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="no space left"):
+        replace_file(Path("/dev/full"), b"x")
+    replace_file(Path("/dev/null"), b"x")
+    assert all(Path(name).is_char_device() for name in ("/dev/full", "/dev/null"))
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("somebody's")
+    link.symlink_to(target)
+    replace_file(link, b"ours")
+    assert target.read_text() == "somebody's" and link.read_text() == "ours"

@@ -28,6 +28,7 @@ class Line:
     first_epoch_s: float | None = None
     why_not: str = ""
     rounds: tuple[Round, ...] = ()
+    laid_out_s: float | None = None  # onto the device, and captured where it is a graph
 
     @property
     def verdict(self) -> str:
@@ -65,8 +66,8 @@ class Result:
 
     @property
     def ceiling(self) -> Ratio | None:
-        """Steps without any loading over the best reference loop: what no loop of these eager
-        steps can pass."""
+        """Steps without any loading over the best reference loop: what a loop of these eager steps
+        can pass by noise alone."""
         alone, best = _fastest(self.loops, "steps alone"), self.best_reference
         return ratio(alone.rounds, best.rounds) if alone and best else None
 
@@ -110,6 +111,7 @@ def line_of(
         cpu_ratio(*pair),
         import_s=ready.get("import_s"),
         data_s=ready.get("data_s"),
+        laid_out_s=ready.get("laid_out_s"),
         first_epoch_s=ready.get("first_epoch_s"),
         rounds=tuple(rounds),
     )

@@ -44,7 +44,9 @@ def serve(pipe: Connection, work: Workload, contender: Contender, start_method: 
         train(1)
         torch_sync(work.device)
         warm_s = time.perf_counter() - ready
-        pipe.send({"import_s": imported - began, "data_s": data_s, "first_epoch_s": warm_s})
+        laid_out_s = ready - imported - data_s
+        pipe.send({"import_s": imported - began, "data_s": data_s, "laid_out_s": laid_out_s,
+                   "first_epoch_s": warm_s})  # fmt: skip
         while (epochs := pipe.recv()) is not None:
             pipe.send(timed(train, epochs, work.device, counts_cpu=contender.workers == 0))
     except (EOFError, KeyboardInterrupt):

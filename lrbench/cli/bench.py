@@ -11,6 +11,7 @@ import typer
 
 from lrbench.cli import params as p
 from lrbench.cli.common import as_json, stderr, stdout
+from lrbench.files import readable_faults
 from lrbench.options import BENCH, host_of, recipe_of
 
 IMAGES = 3600
@@ -59,6 +60,10 @@ def bench(
     recipe, host = recipe_of(given), host_of(given)
     from lrbench.engine.device import default_threads, open_device
 
+    if csv is not None:  # a wrong path fails now, not after the rounds
+        with readable_faults(csv):
+            csv.parent.mkdir(parents=True, exist_ok=True)
+            csv.open("ab").close()
     device, threads = str(open_device(host.device)), host.threads or default_threads()
     console = stderr()
 
@@ -94,11 +99,11 @@ def _probed(
 
 
 def _tell(document: Any, rows: Any, table: Any, csv: Path | None, *, json: bool) -> None:
+    if json:
+        typer.echo(as_json(document))
+    else:
+        stdout().print(table)
     if csv is not None:
         from lrbench.report.bench_files import write_bench
 
         write_bench(rows, csv)
-    if json:
-        typer.echo(as_json(document))
-        return
-    stdout().print(table)

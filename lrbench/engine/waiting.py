@@ -2,8 +2,8 @@
 
 Left to itself libgomp spins for milliseconds: beside another training a step has taken ten times as
 long. A thread that sleeps at once has to be woken by the kernel some thirty times a step: LeNet
-loses a quarter of its speed on a quiet machine. Some ten microseconds of spinning are near the best
-in both; `results/bench-cpu` holds the figures.
+loses a quarter of its speed on a quiet machine. A thousand spins are near the best in both;
+`results/bench-cpu` holds the figures.
 """
 
 from __future__ import annotations

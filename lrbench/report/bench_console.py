@@ -72,7 +72,7 @@ def sentences(result: Result) -> list[str]:
     if result.ceiling is not None:
         found.append(
             f"Steps without any loading are {spread(result.ceiling)} times as fast as the best "
-            "reference loop: no loop of the same eager steps passes that."
+            "reference loop: about the most that a loop of the same eager steps can be."
         )
     for line in result.loops:
         if line.name.startswith("reference") and line.cpu_ratio is not None:
@@ -92,6 +92,9 @@ def apart(result: Result) -> list[str]:
         )
     if compiled is not None and compiled.first_epoch_s is not None:
         lines.append(f"Apart: the first epoch with compiling {compiled.first_epoch_s:.1f} s")
+    captured = next((line for line in result.lines if line.name == "CUDA graph"), None)
+    if captured is not None and captured.laid_out_s is not None:
+        lines.append(f"Apart: laying out and capturing a step {captured.laid_out_s:.1f} s")
     counted, whole = result.compute, result.grid
     if counted:
         share = (

@@ -19,7 +19,7 @@ from lrbench.engine.waiting import BRIEFLY
 SETTINGS = {
     "as libgomp does by itself": {},
     "asleep at once": {"OMP_WAIT_POLICY": "PASSIVE"},
-    "some microseconds, then asleep: lrbench": BRIEFLY,
+    "1,000 spins, then asleep: lrbench": BRIEFLY,
 }
 ROUNDS, EPOCHS = 5, 3
 

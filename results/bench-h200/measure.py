@@ -437,7 +437,10 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = given.only.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"--only: no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    device = str(open_device(given.device))
+    try:
+        device = str(open_device(given.device))
+    except LrbenchError as fault:
+        parser.error(str(fault))
     set_threads(threads_of(small=given.small))
     kept = Kept.of(device, given.out)
     for one in (signal.SIGALRM, signal.SIGTERM):

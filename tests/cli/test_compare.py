@@ -229,7 +229,11 @@ def test_the_default_plan_is_small_enough(tmp_path: Path, capsys: Any) -> None:
     assert document["experiment"]["seeds"] == 5
 
 
-def test_a_time_budget_sizes_the_plan(tmp_path: Path, capsys: Any) -> None:
+def test_a_time_budget_sizes_the_plan(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine whose steps always take as long: a busy one may say otherwise each time."""
+    monkeypatch.setattr("lrbench.execute.Workbench.step_s", lambda bench: 0.003)
     argv = ["compare", "--dataset", "synthetic", "--model", "mlp", "--dry-run", "--json"]
     documents = []
     for budget in ("1m", "10m"):
@@ -238,7 +242,7 @@ def test_a_time_budget_sizes_the_plan(tmp_path: Path, capsys: Any) -> None:
         documents.append(json.loads(capsys.readouterr().out))
     small, large = (document["experiment"]["epochs"] for document in documents)
     assert large > small >= 1
-    assert documents[1]["estimated_s"] <= 600 * 1.5
+    assert 300 < documents[1]["estimated_s"] <= 600
 
 
 def test_lr_auto_on_real_digits(tmp_path: Path, capsys: Any) -> None:

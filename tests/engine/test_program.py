@@ -127,7 +127,7 @@ NEIGHBOURS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("name", ["nesterov, batch norm", "adam", "averaged"])
+@pytest.mark.parametrize("name", ["nesterov, batch norm", "adam", "averaged", "clipped"])
 def test_trials_at_once_leave_the_bits_they_leave_alone(name: str) -> None:
     """Also beside one that overflows, and beside one that is shorter."""
     recipe = RECIPES[name]
