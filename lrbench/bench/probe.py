@@ -3,15 +3,15 @@ several trials side by side gain, and whether a captured step still hears its le
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lrbench.bench.apart import matmul_flops
 from lrbench.bench.program import Program
 from lrbench.bench.worker import torch_sync
-from lrbench.engine.repeat import WARM_UP, Work, abreast, in_turn, repeated
+from lrbench.engine.repeat import WARM_UP, Work, abreast, in_turn, repeated, seconds_each
 from lrbench.experiment import Recipe
 
 if TYPE_CHECKING:
@@ -68,16 +68,7 @@ def probe(device_name: str, *, small: bool, threads: int = 1) -> Iterator[Findin
 
 def seconds(work: Work, device: torch.device, span_s: float) -> float:
     """Seconds a call, over at least `span_s` of them."""
-    work()
-    torch_sync(device)
-    calls, began = 0, time.perf_counter()
-    while True:
-        for _ in range(5):
-            work()
-        calls += 5
-        torch_sync(device)
-        if time.perf_counter() - began >= span_s:
-            return (time.perf_counter() - began) / calls
+    return seconds_each(work, partial(torch_sync, device), span_s)
 
 
 def _steps(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from lrbench.bench.figures import Round
 from lrbench.bench.plan import Contender, Workload
 from lrbench.experiment import Recipe, TrialSpec
-from lrbench.records import TrialEnd
-from lrbench.tasks.base import Split
+from lrbench.records import Record, TrialEnd
+from lrbench.tasks.base import Split, Task
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from lrbench.data import ImageData
+    from lrbench.engine.program import Program
+    from lrbench.engine.train import Training
     from lrbench.tasks.images import ImageTask
 
 LR = 0.01
@@ -133,7 +135,7 @@ def in_order(images: torch.Tensor) -> torch.Tensor:
 def engine(recipe: Recipe, data: ImageData, device: torch.device, contender: Contender) -> Train:
     """Whole trials of the engine, bookkeeping and all; only evaluation is left out."""
     from lrbench.engine.program import Program
-    from lrbench.engine.train import begin, train
+    from lrbench.engine.train import begin
     from lrbench.tasks.images import ImageTask
 
     task = Switched(ImageTask(data, recipe, device, with_test=False), contender)
@@ -149,18 +151,29 @@ def engine(recipe: Recipe, data: ImageData, device: torch.device, contender: Con
             )
             for seed in range(contender.graph or 1)
         ]
-        if program is not None:
-            for training in trainings:
-                program.join(training)
-        *_, ends = zip(*(train(task, training) for training in trainings), strict=True)
+        _, ends = in_turns(task, trainings, program)
         for end in ends:
             assert isinstance(end, TrialEnd) and end.status == "done", end
-        if program is not None:
-            for training in trainings:
-                program.leave(training)
         return len(trainings) * epochs * task.steps_per_epoch * task.samples_per_step
 
     return run
+
+
+def in_turns(
+    task: Task, trainings: Sequence[Training], program: Program | None
+) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+    """Train all to their ends, an epoch of each at a time, in the program if there is one: what
+    the last epoch of each left, and how each ended. All have as many epochs."""
+    from lrbench.engine.train import train
+
+    if program is not None:
+        for training in trainings:
+            program.join(training)
+    *_, last, ends = zip(*(train(task, training) for training in trainings), strict=True)
+    if program is not None:
+        for training in trainings:
+            program.leave(training)
+    return last, ends
 
 
 def by_hand(recipe: Recipe, data: ImageData, device: torch.device, contender: Contender) -> Train:

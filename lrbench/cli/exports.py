@@ -80,11 +80,11 @@ class Exports:
             text = texts[kind]
             if place == STDOUT:
                 typer.echo(text, nl=not text.endswith("\n"))
-            elif Path(place).is_file():
-                replace_file(Path(place), text.encode())
-            else:  # a pipe, or /dev/null
+            elif Path(place).is_fifo():
                 with readable_faults(Path(place)):
                     Path(place).write_text(text, encoding="utf-8")
+            else:
+                replace_file(Path(place), text.encode())
 
 
 def comparison_texts(summary: Summary, document: Mapping[str, Any]) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lrbench.engine.device import check_device
 from lrbench.engine.program import Program
+from lrbench.engine.repeat import seconds_each
 
 if TYPE_CHECKING:
     import torch
@@ -48,13 +48,4 @@ def probed(task: OrderedTask, recipe: Recipe, device: torch.device) -> int:
 
 def _seconds(program: Program) -> float:
     """Seconds of one replay, over at least `SPAN_S` of them."""
-    program.again()
-    program.wait()
-    replays, began = 0, time.perf_counter()
-    while True:
-        for _ in range(10):
-            program.again()
-        replays += 10
-        program.wait()
-        if (spent := time.perf_counter() - began) >= SPAN_S:
-            return spent / replays
+    return seconds_each(program.again, program.wait, SPAN_S)

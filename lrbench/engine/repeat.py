@@ -3,6 +3,7 @@ called."""
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,21 @@ def repeated(work: Work, device: torch.device) -> Work:
             graph.replay()
 
     return again
+
+
+def seconds_each(work: Work, wait: Work, span_s: float) -> float:
+    """Seconds of one run of the work, over at least `span_s` of them, after one that does not
+    count; `wait` returns when the device is done."""
+    work()
+    wait()
+    runs, began = 0, time.perf_counter()
+    while True:
+        for _ in range(5):
+            work()
+        runs += 5
+        wait()
+        if (spent := time.perf_counter() - began) >= span_s:
+            return spent / runs
 
 
 @contextmanager

@@ -37,14 +37,14 @@ from lrbench.bench.apart import grid as whole_grid
 from lrbench.bench.plan import Workload
 from lrbench.bench.result import Result
 from lrbench.bench.run import best_workers, raced
-from lrbench.bench.worker import torch_sync
+from lrbench.bench.worker import in_turns, torch_sync
 from lrbench.data import ImageData, load
 from lrbench.data.image_data import DIGITS, PHOTOS
 from lrbench.engine.at_once import probed
 from lrbench.engine.device import default_threads, open_device, set_threads
 from lrbench.engine.precision import apply_precision
 from lrbench.engine.program import Program
-from lrbench.engine.train import begin, train
+from lrbench.engine.train import begin
 from lrbench.errors import LrbenchError
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
@@ -256,13 +256,7 @@ def together(
                               seed=seed, stage="final", epochs=grid.epochs))
         for seed in seeds
     ]  # fmt: skip
-    if program is not None:
-        for training in trainings:
-            program.join(training)
-    *_, last, ends = zip(*(train(task, training) for training in trainings), strict=True)
-    if program is not None:
-        for training in trainings:
-            program.leave(training)
+    last, ends = in_turns(task, trainings, program)
     return list(last), [end for end in ends if isinstance(end, TrialEnd)]
 
 
