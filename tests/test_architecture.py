@@ -38,7 +38,6 @@ FORBIDDEN = {
     "pipeline": (SCREEN | FRAMES | PICTURES, TORCH),
     "analysis": (TORCH | SCREEN | PICTURES, {"scipy", "pandas"}),
     "report": (TORCH, PICTURES | {"scipy", "pandas"}),
-    "bench": (SCREEN | FRAMES | PICTURES, TORCH),
     "comparing": (SCREEN, TORCH | FRAMES | PICTURES),
     "options": (TORCH | SCREEN | FRAMES | PICTURES, set()),
     "cli": (set(), TORCH | FRAMES | PICTURES),
@@ -67,7 +66,6 @@ ROOMS = {
     "report": {"engine", "store", "execute", "cli", "pipeline", "options", "tasks"},
     "execute": {"report", "cli", "analysis", "pipeline", "options"},
     "pipeline": {"report", "cli", "analysis", "options"},
-    "bench": {"report", "cli", "analysis", "options"},
 }
 
 EXCEPTIONS = {
@@ -75,10 +73,6 @@ EXCEPTIONS = {
     ("models/layers/*", "torch"),
     # An optimizer that is a class of its own; it is imported when it is made.
     ("optimizers/muon.py", "torch"),
-    # The loops by hand look as people write them; only processes of their own import them.
-    ("bench/reference.py", "torch"),
-    ("bench/reference.py", "torchvision"),
-    ("bench/tuned.py", "torch"),
     # The bridge to torch's scheduler classes is where the pure schedules end.
     ("schedules/torch_bridge.py", "torch"),
     # `result.plot()` of the Python API hands over to the report's drawing.

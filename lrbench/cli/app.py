@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lrbench import __version__
-from lrbench.cli import bench, compare, data, find, report, schedules
+from lrbench.cli import compare, data, find, report, schedules
 
 app = typer.Typer(
     name="lrbench",
@@ -22,7 +22,6 @@ app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(data.app, name="data")
 app.command("report")(report.report)
-app.command("bench", epilog=bench.EPILOG)(bench.bench)
 
 
 def _version(wanted: bool) -> None:

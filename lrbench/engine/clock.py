@@ -1,4 +1,4 @@
-"""The learning rates of the coming epoch, known before it starts: one row a step."""
+"""The learning rates of an epoch, computed before it starts: one row per step."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """The learning rates of one step, one for each parameter group, and its momenta where the
-    schedule moves them (None leaves a group's own)."""
+    """One step's learning rate for each parameter group, and its momenta if the schedule moves
+    them (None keeps a group's own)."""
 
     lrs: tuple[float, ...]
     momenta: tuple[float | None, ...] = ()
@@ -38,7 +38,7 @@ class Row:
 
 
 def ramp(lrs: Iterable[float], scales: Sequence[float] = (1.0,)) -> list[Row]:
-    """Rows that lead every group through the same learning rates, each times its own scale."""
+    """Rows with the same learning rates for every group, times the group's scale."""
     return [Row(tuple(lr * scale for scale in scales)) for lr in lrs]
 
 
@@ -84,14 +84,14 @@ class Clockwork:
         return Row(lrs, momenta if any(m is not None for m in momenta) else ())
 
     def freeze(self, optimizer: torch.optim.Optimizer, epoch: int) -> None:
-        """Keep the gradients of frozen groups from being computed in an epoch: their optimizer
-        state stays untouched as well."""
+        """Switch off the gradients of groups that are frozen in an epoch, so that their optimizer
+        state stays untouched too."""
         for group, epochs in zip(optimizer.param_groups, self.frozen, strict=False):
             for parameter in group["params"]:
                 parameter.requires_grad_(epoch >= epochs)
 
     def observe(self, epoch: int, metrics: Mapping[str, float]) -> Iterator[CutRecord]:
-        """Tell the adaptive schedules how the epoch went; yield the cuts that they make."""
+        """Pass an epoch's metrics to the adaptive schedules; yield the cuts that they make."""
         for bound in self.bounds:
             cut = bound.observe(metrics, epoch) if bound.adaptive else None
             if cut is not None:

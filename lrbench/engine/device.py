@@ -1,16 +1,20 @@
-"""Where a training runs: the device, its threads, and their description in records."""
+"""Where a training runs: the device, its threads, its compiler, and their description."""
 
 from __future__ import annotations
 
 import os
 import platform
+import shutil
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError
 
 if TYPE_CHECKING:
     import torch
+
+COMPILERS = ("c++", "g++", "clang++")
 
 
 def open_device(name: str) -> torch.device:
@@ -39,16 +43,25 @@ def open_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def missing_compiler(*, on_cuda: bool) -> str:
+    """What torch.compile lacks on this machine; empty if nothing."""
+    if on_cuda and find_spec("triton") is None:
+        return "needs triton"
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), *COMPILERS)):
+        return "needs a C++ compiler"
+    return ""
+
+
 class DeviceLost(MachineError):
-    """This process can no longer use its device."""
+    """The process can no longer use its device."""
 
 
 def check_device(device: torch.device) -> None:
-    """After a fault on a GPU: is it still there? Out of memory is no harm, but after an illegal
-    access every later call of the process fails as well.
+    """See whether a GPU is still usable after a fault. Out of memory does no harm, but after an
+    illegal access every later call of the process fails too.
 
     Raises:
-        DeviceLost: it is not.
+        DeviceLost: the GPU is not usable.
     """
     import torch
 
@@ -61,33 +74,32 @@ def check_device(device: torch.device) -> None:
             f"this process has lost its GPU: {str(fault).splitlines()[0]}",
             hint="the same command goes on in a new process, or use --executor pool",
         ) from None
-    with suppress(RuntimeError):  # refused after a capture that failed, and all else works
+    with suppress(RuntimeError):  # refused after a failed capture, harmlessly
         torch.cuda.empty_cache()
 
 
 def default_threads() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def set_threads(threads: int) -> None:
-    """Fix the threads of torch's operators: on a CPU their number changes the last bits."""
+    """Fix the threads of torch's operators: their number changes the last bits on a CPU."""
     import torch
 
     torch.set_num_threads(threads)
 
 
 def make_deterministic(device: torch.device) -> None:
-    """For the rest of the process: on CUDA nothing but kernels that give the same bits each time,
-    an error where there is none, and no trying out of algorithms. On a CPU with as many threads
-    torch's kernels do so by themselves, and nothing is switched."""
+    """Use only deterministic kernels on CUDA for the rest of the process; an operation without
+    one is an error. On a CPU, torch's kernels are deterministic for a fixed number of threads."""
     import torch
 
     if device.type != "cuda":
         return
-    # read when cuBLAS is first used, and by the processes that this one starts
+    # cuBLAS reads it on first use, and so do child processes
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.deterministic = True
@@ -95,8 +107,7 @@ def make_deterministic(device: torch.device) -> None:
 
 
 def describe(device: torch.device, threads: int, **switches: bool | int) -> dict[str, Any]:
-    """Device kind and name, threads, versions, and the engine's switches by name: what the bits of
-    a result depend on."""
+    """What the bits of a result depend on: device, threads, versions, and the engine's switches."""
     import torch
     import torchvision
 

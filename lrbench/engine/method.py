@@ -1,4 +1,4 @@
-"""How one optimizer step is made, beside its learning rate: one frozen value for the loop."""
+"""How an optimizer step is made, apart from its learning rate."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """Precision; batches whose mean gradient makes one step; how gradients are clipped; whether
-    forward and backward passes are compiled."""
+    """Precision, batches accumulated into one step, gradient clipping, torch.compile."""
 
     precision: str = "fp32"
     accumulate: int = 1
@@ -36,8 +35,8 @@ class Method:
         )  # fmt: skip
 
     def called(self, model: nn.Module) -> nn.Module:
-        """The model as training steps call it. Models of one architecture share what was compiled
-        for the first of them; evaluation, of other shapes, goes without."""
+        """The model as training steps call it, compiled if asked for. Models of one architecture
+        share one compilation; evaluation, which has other shapes, goes without."""
         import torch
 
         return cast("nn.Module", torch.compile(model)) if self.compiled else model
@@ -47,15 +46,15 @@ class Method:
         return self.clip_norm is not None or self.clip_value is not None
 
     def grouped(self, batches: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-        """The batches of each step; what is left over for less than a whole one is dropped."""
+        """The batches of each step; an incomplete last group is dropped."""
         each = iter(batches)
         while len(part := tuple(islice(each, self.accumulate))) == self.accumulate:
             yield part
 
     def clip(self, model: nn.Module) -> Tensor | None:
-        """Clip the gradients, first every number to ±`clip_value`, then the norm of all of them
-        to `clip_norm`. Whether that changed them, as bool `[]` on the device; None where nothing
-        is clipped."""
+        """Clip gradients, first each number to ±`clip_value`, then their global norm to
+        `clip_norm`. Returns whether that changed them, as a bool `[]` on the device, or None
+        without clipping."""
         if not self.clips:
             return None
         import torch
@@ -105,7 +104,7 @@ class Average:
         self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     def update(self, model: nn.Module) -> None:
-        own, new = _contents(self.model), _contents(model)
+        own, new = tensors_of(self.model), tensors_of(model)
         kinds = dict.fromkeys((part.dtype, part.device) for part in own)
         for kind in kinds:
             pairs = [(a, b) for a, b in zip(own, new, strict=True) if (a.dtype, a.device) == kind]
@@ -118,5 +117,6 @@ class Average:
         self.updates += 1
 
 
-def _contents(model: nn.Module) -> list[Tensor]:
+def tensors_of(model: nn.Module) -> list[Tensor]:
+    """Weights and buffers, without gradients."""
     return [part.detach() for part in chain(model.parameters(), model.buffers())]

@@ -1,4 +1,4 @@
-"""The arithmetic that a trial's name promises: fp32, tf32 or bf16."""
+"""The arithmetic of a trial: fp32, tf32 or bf16."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """A context in which forward passes compute in bf16, or for fp32 and tf32 in neither bf16
-    nor fp16."""
+    """A context for forward passes: autocast to bf16, or none for fp32 and tf32."""
     import torch
 
     if precision != "bf16" and not torch.is_autocast_enabled(device.type):
-        return nullcontext()  # entering and leaving autocast shows in the steps of a small network
+        return nullcontext()  # autocast costs time in the steps of a small network
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
@@ -26,13 +25,13 @@ def apply_precision(device: torch.device, precision: str) -> None:
     """Allow or forbid TensorFloat-32 in matrix products and convolutions, for the process.
 
     Raises:
-        UsageError: tf32 was asked for on a device that has none.
+        UsageError: the device has no tf32.
     """
     import torch
 
     if precision == "tf32" and device.type != "cuda":
         raise UsageError("--precision tf32 needs a CUDA device", hint="use fp32 or bf16")
-    with warnings.catch_warnings():  # torch 2.9 says once that there are newer names
+    with warnings.catch_warnings():  # torch 2.9 warns of newer names
         warnings.filterwarnings("ignore", message="Please use the new API settings")
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         if device.type == "cuda":

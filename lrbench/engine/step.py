@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """What an optimizer step leaves on the device: its batches' mean loss before the update, the
-    number of right answers if the task counts them, and whether the gradients were clipped if
-    they may be. Scalars; of a whole epoch, vectors `[steps]`."""
+    """What an optimizer step leaves on the device: the mean loss of its batches before the update,
+    the number of correct answers if the task counts them, and whether gradients were clipped if
+    clipping is on. Scalars `[]`; for a whole epoch, vectors `[steps]`."""
 
     loss: Tensor
     correct: Tensor | None
@@ -34,8 +34,8 @@ def one_step(
     parts: Sequence[Any],
     method: Method,
 ) -> Step:
-    """Train on batches whose mean gradient makes one step, at the learning rates that the
-    optimizer holds. Nothing here waits for the device, or remembers anything outside of it."""
+    """Take one step along the mean gradient of the batches in `parts`, at the optimizer's current
+    learning rates. Nothing here waits for the device or keeps state elsewhere."""
     device = next(model.parameters()).device
     optimizer.zero_grad(set_to_none=True)
     done = []
@@ -52,7 +52,7 @@ def one_step(
 
 
 def _together(parts: Sequence[Step], clipped: Tensor | None) -> Step:
-    """One step of the parts whose gradients made it."""
+    """Combine the parts of an accumulated step."""
     if len(parts) == 1:
         return Step(parts[0].loss, parts[0].correct, clipped)
     import torch
@@ -63,7 +63,7 @@ def _together(parts: Sequence[Step], clipped: Tensor | None) -> Step:
 
 
 def stacked(steps: Sequence[Step]) -> Step:
-    """The steps of an epoch as one."""
+    """The steps of an epoch as one `Step` of vectors."""
     import torch
 
     columns = (

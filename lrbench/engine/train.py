@@ -1,10 +1,10 @@
-"""The training loop: one for trials and range tests, images and anything else, CPU and CUDA."""
+"""The training loop of trials and range tests, for any task, on CPU and CUDA."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from lrbench.engine.program import Program
     from lrbench.experiment import TrialSpec
     from lrbench.tasks.base import Task
 
@@ -33,9 +32,9 @@ def steps(
     method: Method = PLAIN,
     average: Average | None = None,
 ) -> Iterator[Step]:
-    """Train on the batches, one row of learning rates for each step, until either runs out.
+    """Train on the batches, one row of learning rates per step, until either runs out.
 
-    Nothing here waits for the device: what a step yields is read when the caller wants it.
+    Nothing here waits for the device: the caller reads what a step yields when it likes.
     """
     called = method.called(model)
     model.train()
@@ -48,9 +47,9 @@ def steps(
         yield step
 
 
-@dataclass
+@dataclass(eq=False)
 class Training:
-    """A trial under way, between two epochs: all that a checkpoint has to hold."""
+    """A trial in progress, between two epochs: everything that a checkpoint holds."""
 
     trial: TrialSpec
     model: nn.Module
@@ -65,7 +64,6 @@ class Training:
     early_best: float | None = None
     early_waited: int = 0
     diverged: str = ""
-    program: Program | None = None  # of `--graph`: where its epochs are trained
 
     @property
     def device(self) -> torch.device:
@@ -89,18 +87,20 @@ class Training:
 
     @property
     def stopped(self) -> str:
-        """Why the training ends before its last epoch; empty where it goes on."""
+        """Why early stopping ends the training; empty if it goes on."""
         if not self.trial.recipe.early_stop:
             return ""
-        stop, seen = (
-            EarlyStop.parse(self.trial.recipe.early_stop),
-            Seen(self.early_best, self.early_waited),
-        )
+        stop = EarlyStop.parse(self.trial.recipe.early_stop)
+        seen = Seen(self.early_best, self.early_waited)
         return stop.reason(seen, self.epochs_done, self.trial.epochs)
 
 
+# An epoch's steps as vectors `[steps]`, and the seconds that they took.
+RunEpoch = Callable[["Task", Training, Sequence[Row]], tuple[Step, float]]
+
+
 def begin(task: Task, trial: TrialSpec) -> Training:
-    """A trial at its start: weights of its seed, optimizer, schedules."""
+    """A trial before its first step: the weights of its seed, optimizer, schedules."""
     import torch
 
     from lrbench.optimizers import build
@@ -115,18 +115,34 @@ def begin(task: Task, trial: TrialSpec) -> Training:
     return training
 
 
-def train(task: Task, training: Training, *, record_steps: bool = False) -> Iterator[Record]:
-    """Train to the end and yield the records of each epoch as it ends, a `TrialEnd` last.
+def step_by_step(task: Task, training: Training, rows: Sequence[Row]) -> tuple[Step, float]:
+    """Train an epoch in the ordinary way, one step after the other."""
+    batches = task.train_batches(training.trial.seed, training.epochs_done)
+    method = Method.of(training.trial.recipe)
+    model, optimizer, average = training.model, training.optimizer, training.average
+    began = time.perf_counter()
+    taken = stacked(list(steps(task, model, optimizer, batches, rows, method, average)))
+    return taken, time.perf_counter() - began
+
+
+def train(
+    task: Task,
+    training: Training,
+    *,
+    record_steps: bool = False,
+    run_epoch: RunEpoch = step_by_step,
+) -> Iterator[Record]:
+    """Train to the end and yield the records of each epoch when it ends, a `TrialEnd` last.
 
     A trial that diverges ends early: at the first loss that is not finite, or after an epoch
     whose mean loss is above start + 10·max(1, start - best so far). The test set is read once,
-    by a final trial that ended well. When an `EpochRecord` is yielded, the training is between
-    two epochs and may be saved.
+    by a final trial that ended well. The training may be saved whenever an `EpochRecord` is
+    yielded. `run_epoch` trains one epoch; it gets the rows of its steps.
     """
     trial = training.trial
     while training.goes_on:
         rows = training.clock.rows(training.epochs_done)
-        losses, accuracy, clipped, epoch_s = _train_epoch(task, training, rows)
+        losses, accuracy, clipped, epoch_s = _train_epoch(task, training, rows, run_epoch)
         if record_steps:
             yield from _step_records(training, rows, losses)
         bad = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
@@ -189,57 +205,49 @@ def is_diverged(mean_loss: float, start_loss: float, best_loss: float) -> bool:
 
 
 def finite(value: float | None) -> float | None:
-    """The number, or None where there is none worth recording."""
+    """The number, or None if it is missing, infinite or NaN."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def _train_epoch(
-    task: Task, training: Training, rows: Sequence[Row]
+    task: Task, training: Training, rows: Sequence[Row], run_epoch: RunEpoch
 ) -> tuple[list[float], float | None, float | None, float]:
-    """Losses of the epoch's steps, its training accuracy, the share of its steps that were
-    clipped, its seconds. The device is waited for once, when what the steps left is read."""
+    """The losses of the epoch's steps, its training accuracy, the share of its steps that were
+    clipped, its seconds. The device is waited for once, when the results are read."""
     import torch
 
     trial, epoch = training.trial, training.epochs_done
     torch.manual_seed(_epoch_seed(trial.seed, epoch))
     training.clock.freeze(training.optimizer, epoch)
-    batches = () if training.program else task.train_batches(trial.seed, epoch)
+    taken, train_s = run_epoch(task, training, rows)
     began = time.perf_counter()
-    if training.program is not None:
-        taken, seconds = training.program.epoch(training)  # maybe at a neighbour's asking
-        began = time.perf_counter() - seconds
-    else:
-        method = Method.of(trial.recipe)
-        each = steps(
-            task, training.model, training.optimizer, batches, rows, method, training.average
-        )
-        taken = stacked(list(each))
-    losses, right, clips = _read(taken)
-    epoch_s = time.perf_counter() - began
-    training.train_s += epoch_s
-    training.clipped += int(clips or 0)
-    share = None if clips is None else clips / len(losses)
-    accuracy = None if right is None else right / (len(losses) * _samples(task, trial))
-    return losses, accuracy, share, epoch_s
+    losses, correct, clipped = _read(taken)
+    train_s += time.perf_counter() - began
+    training.train_s += train_s
+    training.clipped += int(clipped or 0)
+    share = None if clipped is None else clipped / len(losses)
+    accuracy = None if correct is None else correct / (len(losses) * _samples(task, trial))
+    return losses, accuracy, share, train_s
 
 
 def _read(taken: Step) -> tuple[list[float], float | None, float | None]:
-    """The losses of an epoch's steps, its right answers and its clipped steps, in one transfer."""
+    """The losses of an epoch's steps, its correct answers and its clipped steps, in one
+    transfer from the device."""
     import torch
 
-    device = taken.loss.device
+    device, steps = taken.loss.device, len(taken.loss)
     parts = [part for part in (taken.correct, taken.clipped) if part is not None]
     counts = [part.sum().double().to(device)[None] for part in parts]
     numbers: list[float] = torch.cat([taken.loss.double(), *counts]).tolist()
-    found = iter(numbers[len(taken.loss) :])
-    right = None if taken.correct is None else next(found)
-    clips = None if taken.clipped is None else next(found)
-    return numbers[: len(taken.loss)], right, clips
+    rest = iter(numbers[steps:])
+    correct = None if taken.correct is None else next(rest)
+    clipped = None if taken.clipped is None else next(rest)
+    return numbers[:steps], correct, clipped
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
-    """The generator of dropout and its like starts anew each epoch, so that an epoch depends
-    on the seed and its own number alone."""
+    """Dropout's generator is seeded anew for each epoch, so that an epoch depends on nothing but
+    the trial's seed and its own number."""
     return (seed * 1_000_003 + epoch * 7_919 + 17) % 2**63
 
 
@@ -254,7 +262,7 @@ def _step_records(
 
 
 def momentum_of(group: Mapping[str, Any]) -> float | None:
-    """The momentum of a parameter group, or Adam's first beta; None where there is none."""
+    """The momentum of a parameter group, or Adam's first beta; None if it has neither."""
     if "betas" in group:
         return float(group["betas"][0])
     return float(group["momentum"]) if "momentum" in group else None
@@ -272,9 +280,7 @@ def end(
     average = training.average
     averaged = task.evaluate(average.model, "test") if is_final and average else {}
     samples = training.steps_done * _samples(task, trial)
-    clips = Method.of(trial.recipe).clips
-    # a captured step has its memory before a trial comes
-    counted = device.type == "cuda" and training.program is None
+    clips, on_cuda = Method.of(trial.recipe).clips, device.type == "cuda"
     return TrialEnd(
         trial=trial.id,
         status=status,
@@ -286,7 +292,7 @@ def end(
         test_accuracy=finite(test.get("accuracy")),
         train_s=training.train_s,
         throughput_img_s=samples / training.train_s if training.train_s and samples else None,
-        peak_mem_bytes=torch.cuda.max_memory_allocated(device) if counted else None,
+        peak_mem_bytes=torch.cuda.max_memory_allocated(device) if on_cuda else None,
         clipped_share=training.clipped / training.steps_done if clips and samples else None,
         ema_test_loss=finite(averaged.get("loss")),
         ema_test_accuracy=finite(averaged.get("accuracy")),

@@ -1,7 +1,6 @@
-"""Optimizers that hold one set of weights to train and another to be judged by.
+"""Schedule-free optimizers train one set of weights and evaluate another.
 
-Schedule-free ones do; they have a `train()` and an `eval()` of their own. Nothing here touches any
-other optimizer.
+They have a `train()` and an `eval()`; other optimizers are left alone here.
 """
 
 from __future__ import annotations
@@ -19,14 +18,15 @@ BATCHES = 50
 
 
 def for_training(optimizer: Optimizer) -> None:
-    """Put the weights that are trained into the model."""
+    """Put the weights to train into the model."""
     if hasattr(optimizer, "train"):
         optimizer.train()
 
 
 def for_judging(task: Task, model: nn.Module, optimizer: Optimizer, seed: int, epoch: int) -> None:
-    """Put the weights to be judged by into the model, and renew its batch-norm statistics, which
-    belong to the others, over some training batches (Defazio et al. 2024, arXiv:2405.15682)."""
+    """Put the weights to evaluate into the model, and recompute its batch-norm statistics, which
+    belong to the other weights, on some training batches (Defazio et al. 2024,
+    arXiv:2405.15682)."""
     if not hasattr(optimizer, "eval"):
         return
     optimizer.eval()
@@ -34,7 +34,7 @@ def for_judging(task: Task, model: nn.Module, optimizer: Optimizer, seed: int, e
 
 
 def renew_batch_norm(task: Task, model: nn.Module, seed: int, epoch: int) -> None:
-    """The mean of the statistics of the epoch's first batches, without training on them."""
+    """Set batch-norm statistics to their mean over the epoch's first `BATCHES` batches."""
     import torch
     from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -44,7 +44,7 @@ def renew_batch_norm(task: Task, model: nn.Module, seed: int, epoch: int) -> Non
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # torch's word for the mean of all batches so far
+        layer.momentum = None  # torch then takes the mean of all batches so far
     training = model.training
     model.train()
     with torch.no_grad():

@@ -9,7 +9,7 @@ from typing import Any
 
 from lrbench.engine import checkpoint
 from lrbench.engine.device import check_device
-from lrbench.engine.program import why_eager
+from lrbench.engine.graphs.program import Program, why_eager
 from lrbench.engine.train import Training, begin, train
 from lrbench.errors import MachineError
 from lrbench.execute.workbench import Workbench
@@ -32,13 +32,16 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
         MachineError: what concerns every trial, such as a full disk.
     """
     yield []
-    training = None
     try:
         here = bench.at(trial.recipe)
         task = here.final_task if trial.stage == "final" else here.tuning_task
         training = _opened(task, run, trial)
-        machine = {**bench.machine, **_graph(here, training)}
-        records = train(task, training, record_steps=bench.host.record_steps)
+        program = _program(here, training)
+        if isinstance(program, Program):
+            machine, train_by = bench.machine, program.train
+        else:  # without --graph, or why the trial goes without it
+            machine, train_by = {**bench.machine, **({"eager": program} if program else {})}, train
+        records = train_by(task, training, record_steps=bench.host.record_steps)
         yield from _recorded(machine, run, training, records)
     except MachineError:
         raise
@@ -49,9 +52,6 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
         yield [run.conclude(trial, end)]
         del fault  # and with it the frames that hold the model
         check_device(bench.device)
-    finally:
-        if training is not None and training.program is not None:
-            training.program.leave(training)
     run.state_path(trial.id).unlink(missing_ok=True)
 
 
@@ -69,15 +69,12 @@ def _opened(task: Task, run: RunDir, trial: TrialSpec) -> Training:
     return begin(task, trial)
 
 
-def _graph(here: Workbench, training: Training) -> dict[str, str]:
-    """With `--graph`, give the training the program of its recipe; why it goes without."""
+def _program(here: Workbench, training: Training) -> Program | str:
+    """With `--graph`, the program of the trial's recipe, or why the trial is trained without."""
     if not here.host.graph:
-        return {}
+        return ""
     program = here.program
-    reason = program if isinstance(program, str) else why_eager(training)
-    if not reason and not isinstance(program, str):
-        program.join(training)
-    return {"eager": reason} if reason else {}
+    return program if isinstance(program, str) else why_eager(training) or program
 
 
 def _recorded(

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lrbench import __version__
 from lrbench.engine.clock import ramp
-from lrbench.engine.compiling import missing_compiler
 from lrbench.engine.device import (
     check_device,
     default_threads,
     describe,
     make_deterministic,
+    missing_compiler,
     open_device,
     set_threads,
 )
@@ -31,7 +31,7 @@ from lrbench.plugins import printing_apart
 if TYPE_CHECKING:
     import torch
 
-    from lrbench.engine.program import Program
+    from lrbench.engine.graphs.program import Program
     from lrbench.tasks import Task
     from lrbench.tasks.base import OrderedTask
     from lrbench.tasks.source import Source
@@ -167,8 +167,8 @@ class Workbench:
     @cached_property
     def at_once(self) -> int:
         """Trials side by side. Only a CUDA device gains by several: elsewhere nothing is probed."""
-        from lrbench.engine.at_once import probed
-        from lrbench.engine.program import why_not
+        from lrbench.engine.graphs.at_once import probed
+        from lrbench.engine.graphs.program import why_not
 
         if self.host.at_once is not None:
             return self.host.at_once
@@ -179,7 +179,7 @@ class Workbench:
     @cached_property
     def program(self) -> Program | str:
         """What trains the epochs of this recipe's trials with `--graph`, or why nothing does."""
-        from lrbench.engine.program import Program, why_not
+        from lrbench.engine.graphs.program import Program, why_not
 
         task = self.tuning_task
         if reason := why_not(task, self.recipe):

@@ -38,7 +38,3 @@ COMPARE = (
     "seeds", "seed", "metric", "contender", "reference", "target_accuracy", "time_budget",
     "lr_scaling", "base_batch_size", "range_test",
 )  # fmt: skip
-BENCH = (
-    "dataset", "model", "momentum", "weight_decay", "batch_size", "precision", "device", "threads",
-    "data_dir",
-)  # fmt: skip

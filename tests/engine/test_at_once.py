@@ -11,7 +11,7 @@ import torch
 
 from lrbench.conditions import carried_on
 from lrbench.engine import at_once
-from lrbench.engine.at_once import probed, worthwhile
+from lrbench.engine.graphs.at_once import probed, worthwhile
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
 from lrbench.experiment import Recipe

@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lrbench.engine.program import CAPTURED, Place, why_not
+from lrbench.engine.graphs.program import CAPTURED, Place, why_not
 from lrbench.experiment import Recipe
 from lrbench.models import MODELS, build
 from lrbench.tasks.images import ImageTask

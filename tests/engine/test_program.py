@@ -16,8 +16,8 @@ from lrbench.engine import checkpoint, program
 from lrbench.engine.device import make_deterministic
 from lrbench.engine.method import Method
 from lrbench.engine.precision import apply_precision
-from lrbench.engine.program import Program, why_eager, why_not
-from lrbench.engine.repeat import never_waiting
+from lrbench.engine.graphs.program import Program, why_eager, why_not
+from lrbench.engine.graphs.capture import never_waiting
 from lrbench.engine.train import Training, begin, end, steps, train
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrbench.engine.repeat import WARM_UP, abreast, repeated
+from lrbench.engine.graphs.capture import WARM_UP, abreast, repeated
 
 CUDA = torch.device("cuda", 0)
 

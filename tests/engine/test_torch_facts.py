@@ -23,7 +23,7 @@ from torch.optim import (
     lr_scheduler,
 )
 
-from lrbench.engine.repeat import lr_type, repeated
+from lrbench.engine.graphs.capture import lr_type, repeated
 from lrbench.schedules import parse
 
 OPTIMIZERS = [

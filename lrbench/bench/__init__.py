@@ -1,1 +1,0 @@
-"""This machine: the engine against the loop that people write by hand."""

@@ -1,0 +1,1 @@
+"""Captured training steps (`--graph`): an optional way to run the epochs of `engine.train`."""

@@ -1,0 +1,228 @@
+"""Train epochs by a captured step: one training step in fixed memory, captured as a CUDA graph
+once per recipe and replayed for every trial of it.
+
+`train(task, training, run_epoch=program.epoch)` is all that the training loop sees of it.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lrbench.engine.clock import Row
+from lrbench.engine.graphs.capture import Work, captured, in_parallel, lr_dtype
+from lrbench.engine.method import Method, optimizer_steps, tensors_of
+from lrbench.engine.step import Step, one_step
+from lrbench.engine.train import Training, train
+from lrbench.errors import UsageError
+from lrbench.plugins import is_own
+from lrbench.records import Record, TrialEnd
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from lrbench.experiment import Recipe
+    from lrbench.tasks.base import OrderedTask, Task
+
+# Fused, so that they read their learning rates from the device; all their state starts at zero.
+CAPTURED = ("sgd", "adam", "adamw")
+
+
+class Slot:
+    """Room for one trial: network, optimizer, the epoch's learning rates and data order, and what
+    its steps leave, in tensors that are overwritten and never replaced.
+
+    A trial's weights and optimizer state are copied in before an epoch and back after it, so that
+    nothing of a trial stays here.
+    """
+
+    def __init__(self, task: OrderedTask, recipe: Recipe) -> None:
+        import torch
+
+        from lrbench.optimizers import build
+
+        self.task, self.method = task, Method.of(recipe)
+        self.model = task.model(0)
+        self.called = self.method.called(self.model)
+        self.optimizer, groups = build(recipe, self.model, 1.0)
+        device = next(self.model.parameters()).device
+        steps, parts = optimizer_steps(task, recipe), self.method.accumulate
+        self.lrs = torch.zeros(steps, len(groups), dtype=lr_dtype(device), device=device)
+        self.lr = self.lrs[:1].clone()
+        for index, group in enumerate(self.optimizer.param_groups):
+            group["lr"] = self.lr[0, index]
+            if "capturable" in group:
+                group["capturable"] = True
+        self.order = self._order(0, 0, steps, parts).to(device)
+        self.at = torch.zeros(1, dtype=torch.int64, device=device)
+        self.numbers = torch.arange(steps, device=device)
+        self.loss = torch.zeros(steps, dtype=torch.float64, device=device)
+        self.correct = torch.zeros(steps, dtype=torch.int64, device=device)
+        self.clipped = torch.zeros(steps, dtype=torch.bool, device=device)
+
+    def step(self) -> None:
+        """Step number `at`. Whatever differs between steps is read from the device."""
+        import torch
+
+        torch.index_select(self.lrs, 0, self.at, out=self.lr)
+        (orders,) = self.order.index_select(0, self.at)
+        batches = [self.task.ordered_batch(order) for order in orders]
+        found = one_step(self.task, self.called, self.optimizer, batches, self.method)
+        assert found.correct is not None
+        # with --deterministic, index_copy_ waits for the device in some versions of torch
+        here = self.numbers == self.at
+        torch.where(here, found.loss.double(), self.loss, out=self.loss)
+        torch.where(here, found.correct, self.correct, out=self.correct)
+        if found.clipped is not None:
+            torch.where(here, found.clipped, self.clipped, out=self.clipped)
+        self.at.add_(1).remainder_(len(self.lrs))
+
+    def load(self, training: Training, rows: Sequence[Row]) -> None:
+        """Get ready for a trial's next epoch."""
+        import torch
+
+        for mine, theirs in zip(tensors_of(self.model), tensors_of(training.model), strict=True):
+            mine.copy_(theirs)
+        states = zip(_states(self.optimizer), _states(training.optimizer), strict=True)
+        for state, trial_state in states:
+            for name, value in state.items():
+                if name in trial_state:
+                    value.copy_(trial_state[name])
+                else:
+                    value.zero_()
+        self.lrs.copy_(torch.tensor([row.lrs for row in rows], dtype=self.lrs.dtype))
+        steps, parts = self.order.shape[:2]
+        self.order.copy_(self._order(training.trial.seed, training.epochs_done, steps, parts))
+        self.at.zero_()
+
+    def unload(self, training: Training, rows: Sequence[Row]) -> Step:
+        """Copy the trained weights and state back to the trial; what the epoch's steps left."""
+        for mine, theirs in zip(tensors_of(self.model), tensors_of(training.model), strict=True):
+            theirs.copy_(mine)
+        states = zip(_states(self.optimizer), _states(training.optimizer), strict=True)
+        for state, trial_state in states:
+            for name, value in state.items():
+                if name in trial_state:
+                    trial_state[name].copy_(value)
+                else:
+                    trial_state[name] = value.clone()
+        rows[-1].apply(training.optimizer)
+        clipped = self.clipped.clone() if self.method.clips else None
+        return Step(self.loss.clone(), self.correct.clone(), clipped)
+
+    def _order(self, seed: int, epoch: int, steps: int, parts: int) -> Tensor:
+        """The data order of an epoch, `[steps, parts, ...]`: the batches of a step together."""
+        orders = self.task.orders(seed, epoch)[: steps * parts]
+        return orders.reshape(steps, parts, *orders.shape[1:])
+
+
+class Program:
+    """The captured step of a recipe in `copies` slots, so that as many trials train in parallel,
+    each on its own stream of one graph.
+
+    On a CPU the slots are called in turn instead of replayed, with the bits of the plain loop.
+
+    Raises:
+        UsageError: several copies of a network that draws random numbers, which would share the
+            generator.
+    """
+
+    def __init__(self, task: OrderedTask, recipe: Recipe, copies: int = 1) -> None:
+        self.slots = [Slot(task, recipe) for _ in range(copies)]
+        self.members: list[Training] = []  # all between two epochs when one asks for its next
+        self._ahead: dict[Training, tuple[Step, float]] = {}
+        steps = [slot.step for slot in self.slots]
+        device = self.slots[0].at.device
+        with warnings.catch_warnings():  # Adam warns at each step that it could be captured
+            warnings.filterwarnings("ignore", message=".*capturable=True")
+            if copies > 1 and _draws(steps[0], device):
+                raise UsageError("its network draws random numbers: at once they would be shared")
+            # the learning rates are zero until a trial is loaded
+            self.replay = captured(steps[0] if copies == 1 else in_parallel(steps, device), device)
+
+    def train(
+        self, task: Task, training: Training, *, record_steps: bool = False
+    ) -> Iterator[Record]:
+        """The records of `engine.train.train`, with epochs trained here. No peak memory: the step
+        allocated it before the trial began."""
+        self.members.append(training)
+        try:
+            for record in train(task, training, record_steps=record_steps, run_epoch=self.epoch):
+                is_end = isinstance(record, TrialEnd)
+                yield replace(record, peak_mem_bytes=None) if is_end else record
+        finally:
+            self.members.remove(training)
+            self._ahead.pop(training, None)
+
+    def epoch(self, _: Task, training: Training, rows: Sequence[Row]) -> tuple[Step, float]:
+        """Train an epoch, as `RunEpoch`. Free slots train the next epoch of other members, which
+        get it when they ask."""
+        if training not in self._ahead:
+            idle = [m for m in self.members if m.goes_on and m is not training]
+            self._train([training, *(m for m in idle if m not in self._ahead)])
+        return self._ahead.pop(training)
+
+    def wait(self) -> None:
+        """Return when the device is done."""
+        self.slots[0].at.item()
+
+    def _train(self, trainings: Sequence[Training]) -> None:
+        began = time.perf_counter()
+        each = [
+            (slot, training, training.clock.rows(training.epochs_done))
+            for slot, training in zip(self.slots, trainings, strict=False)
+        ]
+        for slot, training, rows in each:
+            slot.load(training, rows)
+        for _ in each[0][2]:
+            self.replay()
+            for slot, training, _ in each:
+                if training.average is not None:
+                    training.average.update(slot.model)
+        found = {training: slot.unload(training, rows) for slot, training, rows in each}
+        self.wait()
+        seconds = time.perf_counter() - began
+        self._ahead |= {training: (step, seconds) for training, step in found.items()}
+
+
+def why_not(task: Task, recipe: Recipe) -> str:
+    """Why a recipe's steps cannot be captured; empty if capture is supported."""
+    if not hasattr(task, "orders") or is_own(recipe.augment):
+        return "its batches are made by code of its own"
+    if recipe.optimizer not in CAPTURED:
+        return f"{recipe.optimizer} does not read its learning rate from the device"
+    if recipe.optimizer_options:
+        return "the optimizer has settings of its own (--opt)"
+    return ""
+
+
+def why_eager(training: Training) -> str:
+    """Why a trial of a captured recipe is trained without capture; empty if it is not."""
+    if training.clock.frozen:
+        return "a group is frozen at first"
+    if any(bound.momentum(0) is not None for bound in training.clock.bounds):
+        return "the schedule moves the momentum"
+    return ""
+
+
+def _draws(step: Work, device: torch.device) -> bool:
+    """Whether a step draws from torch's global generators."""
+    import torch
+
+    def states() -> list[Tensor]:
+        on_cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+        return [torch.get_rng_state(), *on_cuda]
+
+    before = states()
+    step()
+    return not all(torch.equal(a, b) for a, b in zip(before, states(), strict=True))
+
+
+def _states(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """The state of each parameter."""
+    return [optimizer.state[p] for group in optimizer.param_groups for p in group["params"]]
