@@ -153,8 +153,9 @@ class Program:
         self.members.append(training)
         try:
             for record in train(task, training, record_steps=record_steps, run_epoch=self.epoch):
-                is_end = isinstance(record, TrialEnd)
-                yield replace(record, peak_mem_bytes=None) if is_end else record
+                if isinstance(record, TrialEnd):
+                    record = replace(record, peak_mem_bytes=None)
+                yield record
         finally:
             self.members.remove(training)
             self._ahead.pop(training, None)

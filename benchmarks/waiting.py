@@ -1,8 +1,8 @@
-"""How long torch's threads should spin: LeNet on two threads under each setting, alone, beside a
-process that keeps one core busy, and beside another such training. Prints a table of milliseconds a
+"""How long torch's threads should spin: LeNet on two threads under each setting, alone, next to a
+process that keeps one core busy, and next to another such training. Prints a table of milliseconds a
 step, the median of interleaved rounds with its range. Takes five minutes.
 
-    python results/bench-cpu/waiting.py
+    python -m benchmarks.waiting
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 from lrbench.engine.waiting import BRIEFLY
@@ -26,22 +25,19 @@ ROUNDS, EPOCHS = 5, 3
 
 def step_ms() -> float:
     """Of the engine's trials of LeNet on mnist5k, after an epoch that warms up."""
-    from lrbench.bench.plan import Contender, Workload
-    from lrbench.bench.worker import prepared
-    from lrbench.experiment import Recipe
+    from benchmarks.loops import Loop, Work, timed, trainer
 
-    recipe = Recipe(dataset="mnist5k", model="lenet")
-    train, _ = prepared(Workload(recipe, "cpu", 2, 3600), Contender("engine", "engine", 2))
+    recipe = {"dataset": "mnist5k", "model": "lenet", "batch_size": 128}
+    train = trainer(Work(recipe, "cpu", 2, 4000), Loop("engine"))
     train(1)
-    began = time.perf_counter()
-    images = train(EPOCHS)
-    return 1e3 * (time.perf_counter() - began) / (images / recipe.batch_size)
+    found = timed(train, EPOCHS, "cpu")
+    return 1e3 * found["wall_s"] * 128 / found["images"]
 
 
 def measured(setting: dict[str, str], copies: int = 1) -> float:
     """The mean of some at once, in processes of their own: torch reads its environment once."""
     plain = {k: v for k, v in os.environ.items() if k not in BRIEFLY and k != "OMP_NUM_THREADS"}
-    command, env = [sys.executable, __file__, "once"], {**plain, **setting}
+    command, env = [sys.executable, "-m", "benchmarks.waiting", "once"], {**plain, **setting}
     runs = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE) for _ in range(copies)]
     return statistics.mean(float(run.communicate()[0]) for run in runs)
 
