@@ -31,7 +31,7 @@ from lrbench.options.values import flat
 from lrbench.plan import plan
 
 ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
-RECIPES_FOLDER = Path(__file__).parent.parent / "results" / "recipes"
+RECIPES_FOLDER = Path(__file__).parent.parent / "docs" / "recipes"
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 0}, "--epochs 0"),
