@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
-from lrbench.engine import compiling
+from lrbench.engine import device
 from lrbench.engine.method import Method
 from lrbench.engine.train import begin, train
 from lrbench.errors import MachineError
 from lrbench.execute import Host, Workbench
 from lrbench.experiment import Recipe
 from lrbench.records import EpochRecord, StepRecord
-from tests.engine.test_program import SMALL, task_of, trial
+from tests.engine.graphs.test_program import SMALL, task_of, trial
 
 RECIPE = Recipe(compile=True, **SMALL)
 
@@ -60,7 +60,7 @@ def test_it_trains_as_without(counter: CompileCounter) -> None:
 
 
 def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
+    monkeypatch.setattr(device.shutil, "which", lambda name: None)
     bench = Workbench(Recipe(dataset="synthetic", compile=True), Host(device="cpu"))
     with pytest.raises(MachineError, match=r"^--compile needs a C\+\+ compiler"):
         bench.open()
@@ -68,8 +68,8 @@ def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_gpu_needs_triton_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "find_spec", lambda name: None)
-    assert compiling.missing_compiler(on_cuda=True) == "needs triton"
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    assert device.missing_compiler(on_cuda=True) == "needs triton"
 
 
 @pytest.mark.soak

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrbench.bench import reference
+from benchmarks import reference
 from lrbench.data import load
 from lrbench.data.split import stratified
 from lrbench.engine.train import begin, steps, train

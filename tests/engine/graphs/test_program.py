@@ -1,5 +1,5 @@
-"""Epochs of `--graph`: on a CPU the same code, called instead of replayed, must leave the bits of
-the plain loop; on a GPU it is held against that loop."""
+"""Epochs of `--graph`. On a CPU the step is called instead of replayed and must give the bits of the
+plain loop; on a GPU it is compared with that loop."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.conditions import notices
-from lrbench.engine import checkpoint, program
+from lrbench.engine import checkpoint
 from lrbench.engine.device import make_deterministic
+from lrbench.engine.graphs import program
+from lrbench.engine.graphs.capture import forbid_sync
+from lrbench.engine.graphs.program import Program, why_eager, why_not
 from lrbench.engine.method import Method
 from lrbench.engine.precision import apply_precision
-from lrbench.engine.graphs.program import Program, why_eager, why_not
-from lrbench.engine.graphs.capture import never_waiting
-from lrbench.engine.train import Training, begin, end, steps, train
+from lrbench.engine.train import Training, begin, steps, train
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
 from lrbench.execute import trial as run_trial_module
 from lrbench.execute.serial import serial
 from lrbench.execute.trial import run_trial
 from lrbench.experiment import Recipe, TrialSpec
-from lrbench.options import executor_of, host_of
 from lrbench.records import EpochRecord, StepRecord
 from lrbench.store import RunDir
 from lrbench.tasks.images import ImageTask
@@ -64,8 +64,18 @@ def timeless(records: list[Any]) -> list[Any]:
 
 def trained(task: ImageTask, spec: TrialSpec, by: Program | None) -> tuple[list[Any], Training]:
     training = begin(task, spec)
-    training.program = by
-    return timeless(list(train(task, training, record_steps=True))), training
+    train_by = by.train if by else train
+    return timeless(list(train_by(task, training, record_steps=True))), training
+
+
+def in_turns(task: ImageTask, trainings: list[Training], by: Program) -> list[list[Any]]:
+    """The records of trials that are trained one epoch at a time, in turns."""
+    streams = [by.train(task, training) for training in trainings]
+    found: list[list[Any]] = [[] for _ in trainings]
+    while any(turns := [next(stream, None) for stream in streams]):
+        for kept, record in zip(found, turns, strict=True):
+            kept += [record] if record is not None else []
+    return [timeless(records) for records in found]
 
 
 def contents(training: Training) -> list[Tensor]:
@@ -102,22 +112,6 @@ def test_one_program_trains_every_trial_in_any_order_whatever_became_of_the_last
     assert [trained(task, spec, by)[0] for spec in trials[::-1]] == alone[::-1]
 
 
-def test_trials_that_take_turns_in_one_program_leave_the_bits_they_leave_alone() -> None:
-    recipe = RECIPES["adam"]
-    task, by = task_of(recipe), Program(task_of(recipe), recipe)
-    trials = [trial(recipe, lr=0.001), trial(recipe, lr=1e30, seed=1), trial(recipe, seed=2)]
-    alone = [trained(task, spec, None)[0] for spec in trials]
-    trainings = [begin(task, spec) for spec in trials]
-    for training in trainings:
-        training.program = by
-    streams = [train(task, training, record_steps=True) for training in trainings]
-    found: list[list[Any]] = [[] for _ in trials]
-    while any(turns := [next(stream, None) for stream in streams]):
-        for kept, record in zip(found, turns, strict=True):
-            kept += [record] if record is not None else []
-    assert [timeless(records) for records in found] == alone
-
-
 NEIGHBOURS: list[dict[str, Any]] = [
     {"lr": 0.02},
     {"lr": 1e30, "seed": 1},
@@ -127,9 +121,12 @@ NEIGHBOURS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("name", ["nesterov, batch norm", "adam", "averaged", "clipped"])
-def test_trials_at_once_leave_the_bits_they_leave_alone(name: str) -> None:
-    """Also beside one that overflows, and beside one that is shorter."""
+@pytest.mark.parametrize(
+    ("name", "copies"),
+    [("nesterov, batch norm", 3), ("adam", 1), ("adam", 3), ("averaged", 2), ("clipped", 3)],
+)
+def test_trials_in_turns_leave_the_bits_they_leave_alone(name: str, copies: int) -> None:
+    """Also next to one that overflows, and next to one that is shorter."""
     recipe = RECIPES[name]
     task = task_of(recipe)
     trials = [trial(recipe, **changes) for changes in NEIGHBOURS[:4]]
@@ -137,17 +134,9 @@ def test_trials_at_once_leave_the_bits_they_leave_alone(name: str) -> None:
     expected = [[r for r in records if not isinstance(r, StepRecord)] for records, _ in alone]
     ends = [records[-1].status for records, _ in alone]
     assert ends[:2] == ["done", "diverged"] and ends[3] == "done"
-    by = Program(task, recipe, copies=3)
+    by = Program(task, recipe, copies)
     trainings = [begin(task, spec) for spec in trials]
-    for training in trainings:
-        training.program = by
-        by.members.append(training)
-    streams = [train(task, training) for training in trainings]
-    found: list[list[Any]] = [[] for _ in trials]
-    while any(turns := [next(stream, None) for stream in streams]):
-        for kept, record in zip(found, turns, strict=True):
-            kept += [record] if record is not None else []
-    assert [timeless(records) for records in found] == expected
+    assert in_turns(task, trainings, by) == expected
     for ours, (records, theirs) in zip(trainings, alone, strict=True):
         pairs = zip(contents(ours), contents(theirs), strict=True)
         assert records[-1].status != "done" or all(torch.equal(a, b) for a, b in pairs)
@@ -188,11 +177,11 @@ def test_a_checkpoint_goes_on_with_or_without(tmp_path: Path) -> None:
     whole = [r for r in trained(task, spec, None)[0] if isinstance(r, EpochRecord)]
     for before, after in ((by, by), (by, None), (None, by)):
         first, second = begin(task, spec), begin(task, spec)
-        first.program, second.program = before, after
-        next(train(task, first))
+        next(before.train(task, first) if before else train(task, first))
         checkpoint.save(first, path)
         assert checkpoint.restore(second, path)
-        rest = [r for r in train(task, second) if isinstance(r, EpochRecord)]
+        records = after.train(task, second) if after else train(task, second)
+        rest = [r for r in records if isinstance(r, EpochRecord)]
         assert timeless(rest) == whole[1:]
 
 
@@ -210,16 +199,18 @@ def test_what_cannot_be_captured_says_why() -> None:
     assert why_eager(begin(task, trial(RECIPES["sgd"]))) == ""
 
 
-def test_memory_is_not_told_of_a_trial_in_a_captured_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was there before the trial was."""
+def test_peak_memory_is_not_reported_of_a_captured_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was allocated before the trial began."""
     recipe = RECIPES["sgd"]
-    task = task_of(recipe)
-    plain, ours = begin(task, trial(recipe)), begin(task, trial(recipe))
-    ours.program = Program(task, recipe)
-    monkeypatch.setattr(Training, "device", torch.device("cuda"))
+    task, spec, by = task_of(recipe), trial(recipe, epochs=1), Program(task_of(recipe), recipe)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: None)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 7)
-    assert end(task, plain, "diverged").peak_mem_bytes == 7
-    assert end(task, ours, "diverged").peak_mem_bytes is None
+    trainings = [begin(task, spec) for _ in range(2)]
+    monkeypatch.setattr(Training, "device", torch.device("cuda"))
+    plain, ours = (
+        list(run(task, t))[-1] for run, t in zip((train, by.train), trainings, strict=True)
+    )
+    assert (plain.peak_mem_bytes, ours.peak_mem_bytes) == (7, None)
 
 
 RUN = Recipe(dataset="synthetic", model="mlp", batch_size=256)
@@ -281,23 +272,13 @@ def test_a_run_of_several_at_once_writes_what_a_plain_run_writes(
         assert all(epoch.train_s > 1e-4 for epoch in ours[spec.id].epochs)  # the whole of it
 
 
-def test_at_once_needs_graph_and_one_process() -> None:
-    with pytest.raises(UsageError, match=r"--at-once.*--graph"):
-        host_of({"at_once": 2})
-    with pytest.raises(UsageError, match="--at-once 0"):
-        host_of({"at_once": 0, "graph": True})
-    with pytest.raises(UsageError, match="--at-once is for one process"):
-        executor_of({"at_once": 2, "graph": True, "jobs": 2})
-    assert host_of({"at_once": 2, "graph": True}).at_once == 2
-
-
 def test_a_step_that_cannot_be_captured_is_trained_eager(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: Any) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing\nand more")
 
-    monkeypatch.setattr(program, "repeated", refused)
+    monkeypatch.setattr(program, "captured", refused)
     bench = Workbench(RUN, Host(device="cpu", threads=1, graph=True))
     run = RunDir(tmp_path)
     list(run_trial(bench, run, trial(RUN)))
@@ -384,7 +365,7 @@ def test_on_cuda_nothing_in_an_epoch_waits_for_the_device(name: str) -> None:
         training.average,
     )  # fmt: skip
     next(loop)  # the data order goes to the device at once
-    with never_waiting():
+    with forbid_sync():
         assert len(list(loop)) == len(rows) - 1
 
 
@@ -408,7 +389,7 @@ def test_on_cuda_a_network_that_reads_from_the_device_is_trained_eager(
 
 @pytest.mark.cuda
 @on_cuda
-def test_on_cuda_a_neighbour_that_overflows_changes_no_bit() -> None:
+def test_on_cuda_an_overflowing_neighbour_changes_no_bit() -> None:
     recipe, device = Recipe(model="mlp", **SMALL), torch.device("cuda")
     make_deterministic(device)
     try:
@@ -416,11 +397,10 @@ def test_on_cuda_a_neighbour_that_overflows_changes_no_bit() -> None:
         by, kept = Program(task, recipe, copies=3), []
         for lr in (0.02, 1e30):
             changes = ({}, {"seed": 1, "lr": lr}, {"seed": 2})
-            by.members = [begin(task, trial(recipe, **change)) for change in changes]
-            for training in by.members:
-                by.epoch(training)
-            kept.append([p for t in by.members[::2] for p in t.model.parameters()])
-            diverged = not all(bool(p.isfinite().all()) for p in by.members[1].model.parameters())
+            trainings = [begin(task, trial(recipe, epochs=1, **change)) for change in changes]
+            in_turns(task, trainings, by)
+            kept.append([p for t in trainings[::2] for p in t.model.parameters()])
+            diverged = not all(bool(p.isfinite().all()) for p in trainings[1].model.parameters())
             assert diverged == (lr > 1)
         assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
     finally:

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from lrbench.conditions import carried_on
-from lrbench.engine import at_once
-from lrbench.engine.graphs.at_once import probed, worthwhile
+from lrbench.engine.graphs import at_once
+from lrbench.engine.graphs.at_once import probed, replay_s, worthwhile
+from lrbench.engine.graphs.program import Program
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
 from lrbench.experiment import Recipe
-from lrbench.options import host_of
+from lrbench.options import executor_of, host_of
 from lrbench.pipeline import settled
 from lrbench.store import RunDir
 from lrbench.tasks.images import ImageTask
@@ -47,29 +48,35 @@ def test_each_doubling_must_gain_more_than_noise(rates: list[float], found: int)
     assert asked == [2**i for i in range(len(rates))]
 
 
-def test_the_probe_counts_the_steps_of_all_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Places for nothing would gain all; places that take turns gain nothing."""
-    task = ImageTask(image_data(100), Recipe(batch_size=16), CPU, with_test=False)
-    monkeypatch.setattr(at_once, "SPAN_S", 0.01)
-    assert probed(task, Recipe(batch_size=16), CPU) in (1, 2, 4, 8, 16)  # real steps, real noise
-    monkeypatch.setattr(at_once, "_seconds", lambda program: 0.01)
-    assert probed(task, Recipe(batch_size=16), CPU) == 16
-    monkeypatch.setattr(at_once, "_seconds", lambda program: 0.01 * len(program.places))
-    assert probed(task, Recipe(batch_size=16), CPU) == 1
-
-
-def test_what_cannot_be_captured_counts_as_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("most", "seconds", "found"),
+    [
+        (16, lambda program: 0.01, 16),  # slots for nothing gain everything
+        (16, lambda program: 0.01 * len(program.slots), 1),  # slots in turn gain nothing
+        (2, lambda program: 0.01, 2),  # memory for two
+    ],
+)
+def test_the_probe_counts_the_steps_of_all_slots(
+    most: int, seconds: Any, found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = at_once.Program
 
-    def short(task: Any, recipe: Recipe, copies: int) -> Any:
-        if copies > 2:
+    def program(task: Any, recipe: Recipe, copies: int) -> Any:
+        if copies > most:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(task, recipe, copies)
 
-    task = ImageTask(image_data(100), Recipe(batch_size=16), CPU, with_test=False)
-    monkeypatch.setattr(at_once, "Program", short)
-    monkeypatch.setattr(at_once, "_seconds", lambda program: 0.01)
-    assert probed(task, Recipe(batch_size=16), CPU) == 2
+    recipe = Recipe(model="mlp", batch_size=16)
+    task = ImageTask(image_data(100), recipe, CPU, with_test=False)
+    monkeypatch.setattr(at_once, "Program", program)
+    monkeypatch.setattr(at_once, "replay_s", seconds)
+    assert probed(task, recipe, CPU) == found
+
+
+def test_a_replay_is_timed() -> None:
+    recipe = Recipe(model="mlp", batch_size=16)
+    task = ImageTask(image_data(100), recipe, CPU, with_test=False)
+    assert 0 < replay_s(Program(task, recipe), span_s=0.01) < 1
 
 
 def test_only_graph_in_one_process_asks_the_probe() -> None:
@@ -79,21 +86,23 @@ def test_only_graph_in_one_process_asks_the_probe() -> None:
     assert host_of({}).at_once == 1
 
 
-def test_a_cuda_device_is_probed_once_for_all_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Recipe] = []
-    monkeypatch.setattr(at_once, "probed", lambda task, recipe, device: asked.append(recipe) or 4)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"at_once": 2}, r"--at-once.*--graph"),
+        ({"at_once": 0, "graph": True}, "--at-once 0"),
+        ({"at_once": 2, "graph": True, "jobs": 2}, "--at-once is for one process"),
+    ],
+)
+def test_at_once_needs_graph_and_one_process(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        host_of(options)
+        executor_of(options)
+
+
+def test_a_cpu_is_not_probed() -> None:
     host = Host(device="cpu", threads=1, graph=True, at_once=None)
-    assert Workbench(RECIPE, host).at_once == 1 and not asked
-    bench = Workbench(RECIPE, host)
-    assert bench.tuning_task  # on the CPU, before the device is said to be another
-    vars(bench)["device"] = torch.device("cuda")
-    assert bench.at_once == 4
-    assert bench.at(RECIPE.model_copy(update={"model": "lenet"})).at_once == 4
-    assert asked == [RECIPE]
-    own = Workbench(RECIPE.model_copy(update={"optimizer": "rmsprop"}), host)
-    assert own.tuning_task
-    vars(own)["device"] = torch.device("cuda")
-    assert own.at_once == 1 and asked == [RECIPE]
+    assert Workbench(RECIPE, host).at_once == 1
 
 
 def test_a_run_keeps_what_the_probe_said_when_it_was_begun(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lrbench.engine.graphs.program import CAPTURED, Place, why_not
+from lrbench.engine.graphs.program import CAPTURED, Slot, why_not
 from lrbench.experiment import Recipe
 from lrbench.models import MODELS, build
 from lrbench.tasks.images import ImageTask
@@ -95,12 +95,12 @@ def test_masks_numbers_read_and_tensors_from_elsewhere_are_told() -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_step_reads_nothing_from_the_device(name: str) -> None:
     recipe = RECIPES[name]
-    place = Place(colour(recipe, CPU), recipe)
+    slot = Slot(colour(recipe, CPU), recipe)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*capturable=True")
-        place.step()
+        slot.step()
         with Watch(CPU) as watch:
-            place.step()
+            slot.step()
     assert not watch.found and watch.count > 50
 
 
@@ -143,15 +143,15 @@ def test_on_a_cuda_device_nothing_of_a_step_comes_from_the_host(
     assert why_not(colour(recipe, CPU), recipe) == ""
     with on_a_fake_device(monkeypatch), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*capturable=True")
-        place = Place(colour(recipe, CUDA), recipe)
+        slot = Slot(colour(recipe, CUDA), recipe)
         with Watch(CUDA):
-            place.step()
+            slot.step()
         with Watch(CUDA) as watch:
-            place.step()
+            slot.step()
         assert not watch.found and watch.count > 30
         assert watch.fused == {f"_fused_{recipe.optimizer}_.tensor_lr"}
-        assert {group["lr"].dtype for group in place.optimizer.param_groups} == {torch.float32}
-        states = [v for state in place.optimizer.state.values() for v in state.values()]
+        assert {group["lr"].dtype for group in slot.optimizer.param_groups} == {torch.float32}
+        states = [v for state in slot.optimizer.state.values() for v in state.values()]
         assert all(value.device == CUDA for value in states if value is not None)
 
 
@@ -164,7 +164,7 @@ def test_a_step_that_reads_from_a_cuda_device_is_found_out(
 
     recipe = Recipe(model="mlp", **SMALL)
     with on_a_fake_device(monkeypatch):
-        place = Place(colour(recipe, CUDA), recipe)
-        place.called = Reading(*place.model)
+        slot = Slot(colour(recipe, CUDA), recipe)
+        slot.called = Reading(*slot.model)
         with pytest.raises(DataDependentOutputException):
-            place.step()
+            slot.step()

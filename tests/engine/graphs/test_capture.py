@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrbench.engine.graphs.capture import WARM_UP, abreast, repeated
+from lrbench.engine.graphs.capture import WARM_UP, captured, in_parallel
 
 CUDA = torch.device("cuda", 0)
 
@@ -82,7 +82,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 
 def test_it_is_captured_on_the_stream_that_was_warmed_up(device: Device) -> None:
     seen: list[tuple[str, Any, bool]] = []
-    again = repeated(lambda: seen.append((device.current, device.mode, device.capturing)), CUDA)
+    again = captured(lambda: seen.append((device.current, device.mode, device.capturing)), CUDA)
     warm = [("stream 1", "default", False)] * (WARM_UP - 1) + [("stream 1", "error", False)]
     assert seen == [*warm, ("stream 1", "default", True)]
     assert device.told == ["stream 1 waits for home", "home waits for stream 1", "capture"]
@@ -93,7 +93,7 @@ def test_it_is_captured_on_the_stream_that_was_warmed_up(device: Device) -> None
 
 def test_work_that_waits_for_the_device_is_refused_before_a_capture_begins(device: Device) -> None:
     with pytest.raises(RuntimeError, match="synchronizing"):
-        repeated(device.wait, CUDA)
+        captured(device.wait, CUDA)
     assert "capture" not in device.told
     assert (device.current, device.mode) == ("home", "default")
 
@@ -104,13 +104,15 @@ def test_a_capture_that_fails_leaves_its_stream(device: Device) -> None:
             raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        repeated(work, CUDA)
+        captured(work, CUDA)
     assert device.current == "home"
 
 
-def test_abreast_every_stream_starts_from_the_current_one_and_ends_in_it(device: Device) -> None:
+def test_in_parallel_every_stream_starts_from_the_current_one_and_ends_in_it(
+    device: Device,
+) -> None:
     seen: list[str] = []
-    abreast([lambda: seen.append(device.current)] * 2, CUDA)()
+    in_parallel([lambda: seen.append(device.current)] * 2, CUDA)()
     assert seen == ["stream 1", "stream 2"] and device.current == "home"
     assert device.told == [
         "stream 1 waits for home", "stream 2 waits for home",
@@ -118,13 +120,13 @@ def test_abreast_every_stream_starts_from_the_current_one_and_ends_in_it(device:
     ]  # fmt: skip
 
 
-def test_streams_abreast_end_in_the_current_one_when_one_of_them_fails(device: Device) -> None:
+def test_parallel_streams_end_in_the_current_one_when_one_of_them_fails(device: Device) -> None:
     """As it does where the memory ends; else the capture could not be ended."""
 
     def full() -> None:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        abreast([full, full, full], CUDA)()
+        in_parallel([full, full, full], CUDA)()
     forks = [f"stream {n} waits for home" for n in (1, 2, 3)]
     assert device.told == [*forks, *(f"home waits for stream {n}" for n in (1, 2, 3))]
