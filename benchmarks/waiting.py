@@ -1,6 +1,6 @@
 """How long torch's threads should spin: LeNet on two threads under each setting, alone, next to a
-process that keeps one core busy, and next to another such training. Prints a table of milliseconds a
-step, the median of interleaved rounds with its range. Takes five minutes.
+process that keeps one core busy, and next to another such training. Prints a table of milliseconds
+per step, the median of interleaved rounds with its range. Takes five minutes.
 
     python -m benchmarks.waiting
 """

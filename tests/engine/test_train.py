@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrbench.engine.train import begin, train
+from lrbench.engine.train import begin, step_by_step, train
 from lrbench.experiment import Recipe
 from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
 from tests.toys import Line, trial
@@ -52,21 +52,28 @@ def test_it_is_the_loop_that_everybody_writes() -> None:
     assert last.val_loss == pytest.approx(Line().evaluate(model, "val")["loss"], rel=1e-4)
 
 
-def test_the_recorded_lr_is_the_lr_that_the_optimizer_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[float] = []
-    original = torch.optim.SGD.step
-
-    def spy(self: torch.optim.SGD, *args: Any, **kwargs: Any) -> Any:
-        used.append(self.param_groups[0]["lr"])
-        return original(self, *args, **kwargs)
-
-    monkeypatch.setattr(torch.optim.SGD, "step", spy)
+def test_the_recorded_lrs_of_an_epoch_are_its_first_and_last() -> None:
     found = records(Line(), trial(schedule="warmup(3it) + linear"), record_steps=True)
-    assert used == [r.lr for r in found if isinstance(r, StepRecord)]
+    lrs = [r.lr for r in found if isinstance(r, StepRecord)]
     epochs = [r for r in found if isinstance(r, EpochRecord)]
     assert [(e.lr_first, e.lr_last) for e in epochs] == [
-        (used[4 * i], used[4 * i + 3]) for i in range(3)
+        (lrs[4 * i], lrs[4 * i + 3]) for i in range(3)
     ]
+
+
+def test_another_way_to_run_an_epoch_gets_its_rows_and_keeps_the_bookkeeping() -> None:
+    asked: list[int] = []
+
+    def run_epoch(task: Any, training: Any, rows: Any) -> Any:
+        asked.append(len(rows))
+        taken, _ = step_by_step(task, training, rows)
+        return taken, 100.0
+
+    spec = trial(epochs=2)
+    plain, ours = records(Line(), spec), records(Line(), spec, run_epoch=run_epoch)
+    assert asked == [4, 4]
+    assert [r.train_loss for r in ours[:-1]] == [r.train_loss for r in plain[:-1]]
+    assert ours[-1].train_s == pytest.approx(200, abs=1) and plain[-1].train_s < 100
 
 
 def test_momentum_cycles_reach_the_optimizer_and_the_records() -> None:

@@ -108,7 +108,7 @@ def test_a_capture_that_fails_leaves_its_stream(device: Device) -> None:
     assert device.current == "home"
 
 
-def test_in_parallel_every_stream_starts_from_the_current_one_and_ends_in_it(
+def test_parallel_streams_start_from_the_current_one_and_end_in_it(
     device: Device,
 ) -> None:
     seen: list[str] = []

@@ -1,5 +1,5 @@
-"""Epochs of `--graph`. On a CPU the step is called instead of replayed and must give the bits of the
-plain loop; on a GPU it is compared with that loop."""
+"""Epochs of `--graph`. On a CPU the step is called instead of replayed and must give the bits of
+the plain loop; on a GPU it is compared with that loop."""
 
 from __future__ import annotations
 
