@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.early_stop import EarlyStop, Seen
 from lrbench.engine.clock import Clockwork, Row
-from lrbench.engine.method import PLAIN, Average, Method, optimizer_steps
-from lrbench.engine.step import Step, one_step, stacked
+from lrbench.engine.method import (
+    PLAIN,
+    Average,
+    Method,
+    Step,
+    one_step,
+    optimizer_steps,
+    stacked,
+)
 from lrbench.engine.two_weights import for_judging, for_training
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ import torch
 from torch import nn
 
 from lrbench.engine.train import begin, step_by_step, train
-from lrbench.experiment import Recipe
+from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
+from lrbench.tasks.images import ImageTask
+from tests.data.makers import image_data
 from tests.toys import Line, trial
 
 
@@ -141,3 +145,34 @@ def test_the_same_trial_twice_gives_the_same_bits_and_another_seed_does_not() ->
 
     assert losses() == losses()
     assert losses() != losses(seed=1)
+
+
+def digits(recipe: Recipe) -> ImageTask:
+    return ImageTask(image_data(80), recipe, torch.device("cpu"), with_test=True)
+
+
+def timeless(records: Sequence[Any]) -> list[Any]:
+    return [replace(r, train_s=0.0, throughput_img_s=0.0) for r in records]
+
+
+def test_the_same_bits_alone_in_another_order_and_in_turns() -> None:
+    """Of three trials, the second of which overflows."""
+    recipe = Recipe(batch_size=16, val_fraction=0.2)
+    trials = [
+        TrialSpec(recipe=recipe, schedule=s, lr=lr, seed=seed, stage="final", epochs=3)
+        for s, lr, seed in (("cosine", 0.05, 0), ("constant", 1e30, 1), ("onecycle", 0.02, 2))
+    ]
+    alone = []
+    for spec in trials:
+        task = digits(recipe)
+        alone.append(timeless(list(train(task, begin(task, spec)))))
+    assert [records[-1].status for records in alone] == ["done", "diverged", "done"]
+    task = digits(recipe)
+    backwards = [timeless(list(train(task, begin(task, spec)))) for spec in trials[::-1]]
+    assert backwards[::-1] == alone
+    streams = [train(task, begin(task, spec)) for spec in trials]
+    found: list[list[Any]] = [[] for _ in trials]
+    while any(turns := [next(stream, None) for stream in streams]):
+        for kept, record in zip(found, turns, strict=True):
+            kept += [record] if record is not None else []
+    assert [timeless(records) for records in found] == alone

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.engine.clock import Row
 from lrbench.engine.graphs.capture import Work, captured, in_parallel, lr_dtype
-from lrbench.engine.method import Method, optimizer_steps, tensors_of
-from lrbench.engine.step import Step, one_step
+from lrbench.engine.method import Method, Step, one_step, optimizer_steps, tensors_of
 from lrbench.engine.train import Training, train
 from lrbench.errors import UsageError
 from lrbench.plugins import is_own

@@ -98,20 +98,6 @@ def test_on_a_cpu_it_leaves_the_bits_of_the_plain_loop(name: str) -> None:
     assert [g["lr"] for g in groups[0]] == [g["lr"] for g in groups[1]]
 
 
-def test_one_program_trains_every_trial_in_any_order_whatever_became_of_the_last() -> None:
-    recipe = RECIPES["nesterov, batch norm"]
-    task, by = task_of(recipe), Program(task_of(recipe), recipe)
-    trials = [
-        trial(recipe),
-        trial(recipe, lr=1e30, seed=1),
-        trial(recipe, schedule="constant", seed=2),
-    ]
-    alone = [trained(task, spec, None)[0] for spec in trials]
-    assert [records[-1].status for records in alone] == ["done", "diverged", "done"]
-    assert [trained(task, spec, by)[0] for spec in trials] == alone
-    assert [trained(task, spec, by)[0] for spec in trials[::-1]] == alone[::-1]
-
-
 NEIGHBOURS: list[dict[str, Any]] = [
     {"lr": 0.02},
     {"lr": 1e30, "seed": 1},
