@@ -91,8 +91,8 @@ def test_every_picture_of_the_readme_stands_under_the_command_that_makes_it() ->
 
 
 def test_the_named_runs_can_be_told_again_from_what_is_committed() -> None:
-    from lrbench.pipeline import recorded
-    from lrbench.store import RunDir
+    from lrbench.run.store import RunDir
+    from lrbench.session.compare import recorded
 
     runs = [path.parent for path in sorted((ROOT / "results").glob("*/manifest.json"))]
     assert runs

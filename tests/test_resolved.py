@@ -28,7 +28,7 @@ from lrbench.options import (
     resolved_toml,
 )
 from lrbench.plan import plan
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 
 OF_COMPARE = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
 OF_FIND = (*RECIPE, *HOST, *FIND)

@@ -19,7 +19,7 @@ from lrbench.bench.worker import LR, opened, slim, torch_sync
 from lrbench.engine.waiting import waiting_as_found
 from lrbench.errors import MachineError
 from lrbench.experiment import TrialSpec
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 
 if TYPE_CHECKING:
     import torch

@@ -25,7 +25,7 @@ from lrbench.options import (
     merged,
     resolved_toml,
 )
-from lrbench.pipeline import resolve, settled, sized, steps_by_batch_size
+from lrbench.session.compare import resolve, settled, sized, steps_by_batch_size
 from lrbench.tasks.own import ignored_batch_size
 
 ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)

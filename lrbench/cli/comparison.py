@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lrbench import conditions
 from lrbench.cli.common import as_json, command_line, notify, run_path, stdout
 from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import Notice, Topic, UsageError, printable
 from lrbench.experiment import CompareSpec
 from lrbench.options import ONCE, compare_options, compare_spec, resolved_toml
-from lrbench.pipeline import (
+from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
+from lrbench.plugins import printing_apart
+from lrbench.records import TrialEnd
+from lrbench.run import conditions
+from lrbench.run.store import Known, RunDir
+from lrbench.schedules import check, early_stop_notices, parse, stretched
+from lrbench.session.compare import (
     Trained,
     estimate_s,
     run_comparison,
@@ -26,12 +31,7 @@ from lrbench.pipeline import (
     work,
     written_steps,
 )
-from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
-from lrbench.plugins import printing_apart
-from lrbench.records import TrialEnd
-from lrbench.schedules import check, early_stop_notices, parse, stretched
 from lrbench.stopping import resume_with
-from lrbench.store import Known, RunDir
 from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from lrbench.cli.common import as_json, command_line, notify, reading, run_path,
 from lrbench.errors import LrbenchError, MachineError, NoLearningRate, UsageError
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec, differences
-from lrbench.material import code_of, own_names, refuse_changes
 from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, resolved_toml
-from lrbench.pipeline import OVERHEAD
 from lrbench.plugins import blamed, printing_apart
-from lrbench.store import RunDir
+from lrbench.run.material import code_of, own_names, refuse_changes
+from lrbench.run.store import RunDir
+from lrbench.session.compare import OVERHEAD
 from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:

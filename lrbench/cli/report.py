@@ -17,8 +17,8 @@ from lrbench.cli.gate import check_conditions, enforce
 from lrbench.cli.versus import side_by_side
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import FindSpec
-from lrbench.pipeline import recorded
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
+from lrbench.session.compare import recorded
 
 
 def report(

@@ -11,8 +11,8 @@ from lrbench.cli.common import as_json, notify, stdout
 from lrbench.cli.comparison import document, remade, rows, winner_code
 from lrbench.errors import Notice, Topic, printable
 from lrbench.experiment import differences
-from lrbench.pipeline import recorded
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
+from lrbench.session.compare import recorded
 
 
 def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:

@@ -8,7 +8,7 @@ from lrbench.execute.workbench import Host, Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import Record
 from lrbench.registry import Registry
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 
 Executor = Callable[
     [Workbench, RunDir, Sequence[TrialSpec]], Iterator[tuple[TrialSpec, list[Record]]]

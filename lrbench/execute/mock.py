@@ -9,7 +9,7 @@ from lrbench.execute import EXECUTORS
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 
 STEPS = 10
 IMAGES_S = 1e4

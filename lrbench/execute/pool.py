@@ -21,7 +21,7 @@ from lrbench.execute.trial import failed_end
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import Record, TrialEnd
-from lrbench.store import RunDir, record_of
+from lrbench.run.store import RunDir, record_of
 
 RETRIES = 2  # of a trial whose process died; it goes on from its checkpoint
 POLL_S = 1.0

@@ -10,7 +10,7 @@ from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import Record
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 
 
 @EXECUTORS.register("serial", "one trial after the other, in this process")

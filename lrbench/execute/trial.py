@@ -16,7 +16,7 @@ from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.plugins import place_of
 from lrbench.records import EpochRecord, Record, TrialEnd
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 from lrbench.tasks import Task
 
 CHECKPOINT_S = 10.0

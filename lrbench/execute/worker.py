@@ -25,7 +25,7 @@ from lrbench.errors import LrbenchError
 from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Host, Workbench
 from lrbench.experiment import Recipe, TrialSpec
-from lrbench.store import RunDir, row_of
+from lrbench.run.store import RunDir, row_of
 
 HOST = TypeAdapter(Host)
 

@@ -15,7 +15,7 @@ from lrbench.__main__ import run
 from lrbench.experiment import CompareSpec, Recipe
 from lrbench.plan import plan
 from lrbench.records import EpochRecord, TrialEnd
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 from tests.cli.test_without_torch import watched
 
 STEPS = 31

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from lrbench import store
 from lrbench.__main__ import run
 from lrbench.experiment import FindSpec
-from lrbench.store import RunDir
+from lrbench.run import store
+from lrbench.run.store import RunDir
 from tests.report.find_results import found
 
 SMALL = (

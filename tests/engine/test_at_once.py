@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from lrbench.conditions import carried_on
 from lrbench.engine import at_once
 from lrbench.engine.at_once import probed, worthwhile
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
 from lrbench.experiment import Recipe
 from lrbench.options import host_of
-from lrbench.pipeline import settled
-from lrbench.store import RunDir
+from lrbench.run.conditions import carried_on
+from lrbench.run.store import RunDir
+from lrbench.session.compare import settled
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
 

@@ -22,7 +22,7 @@ from lrbench.engine.train import begin, steps, train
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.models import build
 from lrbench.records import EpochRecord, StepRecord, TrialEnd
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
 from tests.toys import Line, trial

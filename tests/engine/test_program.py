@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lrbench.conditions import notices
 from lrbench.engine import checkpoint, program
 from lrbench.engine.device import make_deterministic
 from lrbench.engine.method import Method
@@ -27,7 +26,8 @@ from lrbench.execute.trial import run_trial
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.options import executor_of, host_of
 from lrbench.records import EpochRecord, StepRecord
-from lrbench.store import RunDir
+from lrbench.run.conditions import notices
+from lrbench.run.store import RunDir
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
 from tests.toys import Line

@@ -16,7 +16,7 @@ from lrbench.execute import trial as module
 from lrbench.execute.trial import run_trial
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import EpochRecord
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 
 RECIPE = Recipe(dataset="synthetic", model="mlp", batch_size=256)
 

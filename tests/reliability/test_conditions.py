@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.__main__ import run
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 from tests.reliability.tools import SMALL, table
 
 

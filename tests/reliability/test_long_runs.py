@@ -15,7 +15,7 @@ from lrbench.execute.mock import invented, mock
 from lrbench.execute.trial import CHECKPOINT_S
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import EpochRecord
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 from tests.reliability.tools import record
 
 MEGABYTE = 2**20

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.store import SCHEMA_VERSION
+from lrbench.run.store import SCHEMA_VERSION
 from tests.reliability.tools import table
 
 RUNS = Path(__file__).parents[1] / "assets" / "runs"

@@ -10,7 +10,7 @@ import pytest
 
 from lrbench.__main__ import run
 from lrbench.execute import Workbench
-from lrbench.store import RunDir
+from lrbench.run.store import RunDir
 from tests.reliability.tools import SMALL, finish, start, wait_for
 
 

@@ -169,9 +169,9 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
     )
     from lrbench.execute import Workbench
     from lrbench.options import compare_spec, executor_of, host_of
-    from lrbench.pipeline import resolve, run_comparison, settled, sized, steps_by_batch_size
     from lrbench.report.live import live
-    from lrbench.store import RunDir
+    from lrbench.run.store import RunDir
+    from lrbench.session.compare import resolve, run_comparison, settled, sized, steps_by_batch_size
 
     executor = executor_of(options)
     if executor != "serial":

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrbench import conditions
 from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
-from lrbench.material import code_of, refuse_changes
 from lrbench.plan import Plan, StepsPerEpoch, plan
 from lrbench.records import Record, TrialEnd
+from lrbench.run import conditions
+from lrbench.run.material import code_of, refuse_changes
+from lrbench.run.store import RunDir
 from lrbench.schedules import parse
-from lrbench.store import RunDir
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a task before anything is trained."""
+"""What a comparison asks of a task before anything is trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from lrbench.errors import UsageError
 from lrbench.experiment import CompareSpec, Recipe
-from lrbench.pipeline import steps_by_batch_size
+from lrbench.session.compare import steps_by_batch_size
 
 
 class Bench:

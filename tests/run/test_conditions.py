@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from lrbench.conditions import carried_on, differences, notices
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import History, TrialEnd
+from lrbench.run.conditions import carried_on, differences, notices
 
 HERE = {"device": "cpu", "threads": 2, "torch": "2.15.0", "python": "3.13.1"}
 BEGUN: dict[str, Any] = {"machine": HERE}

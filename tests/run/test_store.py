@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from lrbench import store
 from lrbench.errors import MachineError
 from lrbench.experiment import Recipe, TrialSpec, digest
 from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
-from lrbench.store import RunDir, row_of
+from lrbench.run import store
+from lrbench.run.store import RunDir, row_of
 
 TRIAL = TrialSpec(recipe=Recipe(), schedule="cosine", lr=0.1, seed=0, stage="final", epochs=2)
 EPOCH = EpochRecord(TRIAL.id, 1, 28, 0.1, 1 / 3, 2.3, 0.1, None, 0.2, 0.5, 1e4)
@@ -81,7 +81,7 @@ def test_the_answer_of_a_range_test_is_kept(tmp_path: Path) -> None:
 def test_a_second_writer_is_refused_and_named(tmp_path: Path) -> None:
     run = RunDir(tmp_path / "run")
     code = (
-        "import sys; from pathlib import Path; from lrbench.store import RunDir\n"
+        "import sys; from pathlib import Path; from lrbench.run.store import RunDir\n"
         "from lrbench.errors import MachineError\n"
         "try:\n    RunDir(Path(sys.argv[1])).writer().__enter__()\n"
         "except MachineError as fault:\n    sys.exit(str(fault))"
