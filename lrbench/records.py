@@ -6,7 +6,8 @@ used. `None` means that there is no such value; NaN and infinity never enter a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -104,3 +105,27 @@ class History:
     steps: tuple[StepRecord, ...] = ()
     cuts: tuple[CutRecord, ...] = ()
     end: TrialEnd | None = None
+
+
+def extended(history: History, records: Sequence[Record]) -> History:
+    """The history with more records. A trial that went on from an earlier epoch trains the later
+    ones again: what it said of them before is dropped."""
+    if not records:
+        return history
+    epochs = tuple(r for r in records if isinstance(r, EpochRecord))
+    ends = [r for r in records if isinstance(r, TrialEnd)]
+    kept = len(history.epochs)
+    if epochs:
+        kept = min(kept, epochs[0].epoch - 1)
+    elif ends:
+        kept = min(kept, ends[-1].epochs)
+    first_step = history.epochs[kept - 1].step if kept else 0
+    known_steps = bisect_left(history.steps, first_step, key=lambda each: each.step)
+    return History(
+        history.spec,
+        history.epochs[:kept] + epochs,
+        history.steps[:known_steps] + tuple(r for r in records if isinstance(r, StepRecord)),
+        tuple(cut for cut in history.cuts if cut.epoch <= kept)
+        + tuple(r for r in records if isinstance(r, CutRecord)),
+        ends[-1] if ends else None,
+    )

@@ -19,7 +19,7 @@ from lrbench.bench.worker import LR, opened, slim, torch_sync
 from lrbench.engine.waiting import waiting_as_found
 from lrbench.errors import MachineError
 from lrbench.experiment import TrialSpec
-from lrbench.run.store import RunDir
+from lrbench.run.store import Run
 
 if TYPE_CHECKING:
     import torch
@@ -100,7 +100,7 @@ def engine_grid(work: Workload, trials: int) -> None:
     apply_precision(device, recipe.precision)
     task = ImageTask(slim(work), recipe, device, with_test=True)
     with tempfile.TemporaryDirectory() as folder:
-        run = RunDir(Path(folder))
+        run = Run(Path(folder))
         for seed in range(trials):
             spec = TrialSpec(
                 recipe=recipe, schedule="cosine", lr=LR, seed=seed, stage="final", epochs=EPOCHS

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lrbench.analysis import Summary
-    from lrbench.experiment import CompareSpec
 
 OBJECTS = ("model", "optimizer", "loss", "augment", "dataset")
 
@@ -160,38 +159,25 @@ def compare(
 
 
 def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool) -> Comparison:
-    from lrbench.cli.comparison import (
-        asked,
-        check_schedules,
-        summarised,
-        winner_code,
-        write_files,
-    )
-    from lrbench.execute import Workbench
-    from lrbench.options import compare_spec, executor_of, host_of
+    from lrbench.options import executor_of
     from lrbench.report.live import live
-    from lrbench.run.store import RunDir
-    from lrbench.session.compare import resolve, run_comparison, settled, sized, steps_by_batch_size
+    from lrbench.report.torch_lines import torch_lines
+    from lrbench.run.store import Run
+    from lrbench.session import compare as session
 
-    executor = executor_of(options)
-    if executor != "serial":
+    if executor_of(options) != "serial":
         _check_importable(options)
-    run = RunDir(path)
-    spec: CompareSpec = resolve(compare_spec(options), run)
-    bench = Workbench(spec.recipe, settled(host_of(options), run))
-    bench.open()
-    spec = sized(spec, run, bench)
-    check_schedules(spec, steps_by_batch_size(spec, bench))
-    with run.writer(), live(quiet=not progress, spec=spec) as show:
-        for event in run_comparison(spec, run, bench, asked(spec, run, options), executor):
+    run = Run(path)
+    job = session.prepared(session.resolve(options, run), run, options)
+    with live(quiet=not progress, spec=job.spec) as show:
+        for event in session.carry_out(job, files=keep):
             show(event)
-        summary = summarised(spec, run)
-        if keep:
-            write_files(summary, run.path)
+    assert isinstance(event, session.Finished)
+    summary, manifest = event.summary, run.manifest or {}
     return Comparison(
         summary=summary,
-        code=winner_code(summary, run),
-        manifest=run.manifest() or {},
+        code=torch_lines(summary, manifest),
+        manifest=manifest,
         path=path if keep else None,
     )
 

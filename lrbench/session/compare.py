@@ -1,20 +1,36 @@
-"""From a spec to a finished run directory: plan, execute, write down, and again until done."""
+"""A comparison as a library: open its run, train what is left, sum up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import LrbenchError, MachineError, UsageError
+from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
-from lrbench.plan import Plan, StepsPerEpoch, plan
+from lrbench.options import compare_options, compare_spec, executor_of, host_of, resolved_toml
+from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
+from lrbench.run.manifest import material_of
 from lrbench.run.material import code_of, refuse_changes
-from lrbench.run.store import RunDir
-from lrbench.schedules import parse
+from lrbench.run.store import Known, Run
+from lrbench.schedules import check, early_stop_notices, parse, stretched
+from lrbench.session.place import command_line, lasting, run_path
+from lrbench.session.size import fit, steps_by_batch_size, written_steps
+from lrbench.stopping import resume_with
+from lrbench.tasks.own import ignored_batch_size
+
+if TYPE_CHECKING:
+    from lrbench.analysis import Summary
+
+REFRESH_S = 5.0  # between two writings of the CSV files, at least
+REFRESH_SHARE = 0.05  # of the wall time, at most
 
 
 @dataclass(frozen=True)
@@ -39,47 +55,231 @@ class Trained:
     records: tuple[Record, ...]
 
 
-Event = Planned | Swept | Trained
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """Nothing is left to do."""
+
+    summary: Summary
 
 
-def run_comparison(
-    spec: CompareSpec,
-    run: RunDir,
-    bench: Workbench,
-    about: Mapping[str, Any],
-    executor: str = "serial",
-) -> Iterator[Event]:
-    """Do what is left of a comparison; a record is on the disk before it is yielded.
+Event = Planned | Swept | Trained | Finished
 
-    `about` is added to the manifest. The caller holds `run.writer()`. The last event is a
-    `Planned` whose stage is `done`.
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A comparison that is ready to train: its parts have been tried, nothing is written yet."""
+
+    spec: CompareSpec
+    run: Run
+    bench: Workbench
+    options: Mapping[str, Any]
+    executor: str
+    steps_per_epoch: StepsPerEpoch
+    notices: tuple[Notice, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """What comes next, from what is known by now."""
+        return plan(self.spec, self.run.histories, self.run.finds, self.steps_per_epoch)
+
+
+def located(
+    options: Mapping[str, Any], out: Path | None, resume: Path | None
+) -> tuple[Run, dict[str, Any]]:
+    """The run directory, and the options, added to those with which a resumed run was begun."""
+    if resume is None:
+        spec = compare_spec(options)
+        return Run(run_path("compare", spec.recipe, spec.fingerprint, out)), dict(options)
+    if out is not None:
+        raise UsageError("--out and --resume name a folder each: give one of them")
+    run = Run(resume)
+    if run.manifest is None or run.manifest["command"] != "compare":
+        raise UsageError(f"--resume {resume}: there is no comparison in this folder")
+    before = dict(run.manifest["options"])
+    if "executor" in options:
+        before = {name: before[name] for name in before if name not in ("jobs", "trial_timeout")}
+    return run, {**before, **options}
+
+
+def resolve(options: Mapping[str, Any], run: Run) -> CompareSpec:
+    """What is to be compared, grown by what the run already holds.
+
+    Raises:
+        UsageError: the run was made with another experiment.
+        MachineError: the folder holds trials, but not what they were trained for.
     """
-    execute = EXECUTORS.get(executor, option="--executor").make
+    spec = compare_spec(options)
+    if run.manifest is None:
+        if any(run.path.glob("trials/*/journal.jsonl")):
+            raise MachineError(
+                f"{run.path} holds trials but no manifest.json", hint="choose another --out"
+            )
+        return spec
+    older = recorded(run)
+    if spec.time_budget_s is not None:
+        spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
+    return spec.grown_from(older)
+
+
+def recorded(run: Run) -> CompareSpec:
+    """The experiment that a run was made for.
+
+    Raises:
+        UsageError: it is the run of another command, or there is none.
+        MachineError: its experiment cannot be read.
+    """
+    manifest = run.manifest
+    if manifest is None or manifest["command"] != "compare":
+        raise UsageError(f"{run.path} does not hold a run of lrbench compare")
+    try:
+        spec = CompareSpec.model_validate(manifest["experiment"])
+    except ValueError:
+        raise MachineError(f"{run.path}: the experiment of its manifest cannot be read") from None
+    if spec.fingerprint != manifest["fingerprint"]:
+        raise MachineError(
+            f"{run.path}: the experiment of its manifest does not match its fingerprint",
+            hint="undo the change, or choose another --out",
+        )
+    return spec
+
+
+def prepared(
+    spec: CompareSpec,
+    run: Run,
+    options: Mapping[str, Any],
+    progress: Callable[[int, int], None] | None = None,
+) -> Job:
+    """Open the device and the data, try the user's parts, and settle how large the comparison is.
+    `progress(done, total)` is called as images are read.
+
+    Raises:
+        UsageError: a schedule or a part that cannot be trained.
+        MachineError: no such device, a dataset that is missing or damaged.
+    """
+    executor = executor_of(options)
+    bench = Workbench(spec.recipe, settled(host_of(options), run), progress)
+    bench.open()
     steps_per_epoch = steps_by_batch_size(spec, bench)
-    _made_ready(run, retry_failed=bench.host.retry_failed)
-    run.write_manifest({**continued(spec, run, bench), **about})
-    most, failures = bench.host.max_failures, list[TrialEnd]()
+    if spec.time_budget_s is not None and run.manifest is None:
+        spec = fit(spec, steps_per_epoch, bench.step_s())
+    notices = check_schedules(spec, steps_per_epoch)
+    notices += ignored_batch_size(spec.recipe, bench.source.facts())
+    return Job(spec, run, bench, options, executor, steps_per_epoch, tuple(notices))
+
+
+def settled(host: Host, run: Run) -> Host:
+    """The host with as many trials at once as the run was begun with, where a probe would say."""
+    begun = (run.manifest or {}).get("machine", {})
+    if host.at_once is None and "at_once" in begun:
+        return replace(host, at_once=begun["at_once"])
+    return host
+
+
+def check_early(spec: CompareSpec) -> None:
+    """Refuse a schedule that cannot run before torch is imported, where the dataset's size is
+    known without opening it."""
+    from lrbench.data import train_size
+
+    train = train_size(spec.recipe.dataset)
+    if train:
+        kept = train - round(train * spec.recipe.val_fraction)
+        recipes = {cell.recipe.batch_size: cell.recipe for cell in spec.cells}
+        steps = {size: kept // recipe.effective_batch for size, recipe in recipes.items()}
+        if all(steps.values()):  # the task itself says what is wrong with too large a batch
+            check_schedules(spec, steps)
+
+
+def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[Notice]:
+    """What is to be said of the schedules before training.
+
+    Raises:
+        UsageError: an LR that is negative, infinite or NaN, or a schedule that cannot be stretched
+            to a budget.
+    """
+    notices = [*stretch_notices(spec)]
+    for name, cell in product(spec.schedules, spec.cells):
+        schedule = stretched(parse(name), cell.stretch)
+        lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
+        steps = steps_per_epoch[cell.recipe.batch_size]
+        notices += check(schedule, lr, cell.epochs * steps, steps)
+    if spec.recipe.early_stop:
+        notices += early_stop_notices([parse(name) for name in spec.schedules])
+    return list(dict.fromkeys(notices))
+
+
+def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
+    """The schedules that are another spec on another budget."""
+    for name in spec.schedules:
+        specs = {
+            cell.epochs: str(stretched(parse(name), cell.stretch))
+            for cell in spec.cells
+            if cell.stretch
+        }
+        changed = [f"{text} (epochs: {epochs})" for epochs, text in specs.items() if text != name]
+        if changed:
+            yield Notice(Topic.STRETCHED, f"{name} is trained as {', '.join(changed)}")
+
+
+def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iterator[Event]:
+    """Train what is left; a record is on the disk before its event is yielded. The last event is
+    `Finished`. With `files`, the CSV files follow the training, and every table, plot and page is
+    written at the end; `also` names more renderers.
+
+    Raises:
+        UsageError: code, data or machine are not those that the run was begun with.
+        MachineError: the folder cannot be written, or another process writes there.
+        NoLearningRate: a range test found none that it could defend.
+    """
+    from lrbench.report import csv_files
+
+    run = job.run
+    with run.writer():
+        resume_with(shlex.join(["lrbench", "compare", "--resume", str(run.path)]))
+        due_s = time.monotonic() + REFRESH_S
+        for event in _trained(job):
+            yield event
+            if files and _has_ended(event) and time.monotonic() > due_s:
+                began_s = time.monotonic()
+                csv_files.write(summarised(job.spec, run), run.path)
+                now_s = time.monotonic()
+                due_s = now_s + max(REFRESH_S, (now_s - began_s) / REFRESH_SHARE)
+        summary = summarised(job.spec, run)
+        if files:
+            _write(summary, run, also)
+    yield Finished(summary)
+
+
+def _trained(job: Job) -> Iterator[Event]:
+    run, host = job.run, job.bench.host
+    execute = EXECUTORS.get(job.executor, option="--executor").make
+    _make_ready(run, retry_failed=host.retry_failed)
+    run.write_manifest(_manifest(job))
+    failures: list[TrialEnd] = []
     while True:
-        known = run.known()
-        stage = plan(spec, known.histories, known.finds, steps_per_epoch)
+        stage = job.plan
         yield Planned(stage)
         if stage.find is not None:
-            for event in bench.find(stage.find):
+            for event in job.bench.find(stage.find):
                 yield Swept(event)
             run.save_find(stage.find.id, event.to_dict())
         elif stage.trials:
-            for trial, records in execute(bench, run, stage.trials):
+            for trial, records in execute(job.bench, run, stage.trials):
+                run.note(trial, records)
                 yield Trained(trial, tuple(records))
                 failures += [r for r in records if isinstance(r, TrialEnd) and r.status == "failed"]
-                if most is not None and len(failures) >= most:
+                if host.max_failures is not None and len(failures) >= host.max_failures:
                     raise _too_many(failures)
         else:
             return
 
 
-def _made_ready(run: RunDir, *, retry_failed: bool) -> None:
+def _has_ended(event: Event) -> bool:
+    return isinstance(event, Trained) and any(isinstance(r, TrialEnd) for r in event.records)
+
+
+def _make_ready(run: Run, *, retry_failed: bool) -> None:
     """Drop what a killed process left of trials that have ended, and trials to be trained again."""
-    for name, history in run.known().histories.items():
+    for name, history in list(run.histories.items()):
         if retry_failed and history.end is not None and history.end.status == "failed":
             run.forget(name)
         elif history.end is not None:
@@ -94,186 +294,121 @@ def _too_many(failures: Sequence[TrialEnd]) -> LrbenchError:
     )
 
 
-def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
-    """Optimizer steps in an epoch, for each batch size of the comparison.
-
-    Raises:
-        UsageError: several batch sizes, and a task that trains on the same batches for all of them.
-    """
-    benches = {cell.recipe.batch_size: bench.at(cell.recipe) for cell in spec.cells}
-    samples = {each.tuning_task.samples_per_step for each in benches.values()}
-    if len(samples) < len(benches):
-        raise UsageError(
-            f"--batch-size {','.join(map(str, benches))}: this task sets its own batch size",
-            hint="name none, or let the task take batch_size",
-        )
-    return {size: each.steps_per_epoch for size, each in benches.items()}
-
-
-def written_steps(spec: CompareSpec, steps: StepsPerEpoch) -> int | dict[str, int]:
-    """As files say it: one number, unless there are several batch sizes."""
-    if not spec.batch_sizes:
-        return steps[spec.recipe.batch_size]
-    return {str(size): count for size, count in steps.items()}  # keys as JSON has them
-
-
-def resolve(spec: CompareSpec, run: RunDir) -> CompareSpec:
-    """The spec, grown by what the run directory already holds.
-
-    Raises:
-        UsageError: the run was made with another experiment.
-        MachineError: the folder holds trials, but not what they were trained for.
-    """
-    found = run.manifest()
-    if found is None:
-        if any(run.path.glob("trials/*/journal.jsonl")):
-            raise MachineError(
-                f"{run.path} holds trials but no manifest.json", hint="choose another --out"
-            )
-        return spec
-    older = recorded(found, run)
-    if spec.time_budget_s is not None:
-        spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
-    return spec.grown_from(older)
-
-
-def settled(host: Host, run: RunDir) -> Host:
-    """The host with as many trials at once as the run was begun with, where a probe would say."""
-    begun = (run.manifest() or {}).get("machine", {})
-    if host.at_once is None and "at_once" in begun:
-        return replace(host, at_once=begun["at_once"])
-    return host
-
-
-def recorded(manifest: Mapping[str, Any], run: RunDir) -> CompareSpec:
-    """The experiment that a run was made for.
-
-    Raises:
-        UsageError: it is the run of another command.
-        MachineError: the manifest was changed by hand.
-    """
-    if manifest.get("command") != "compare":
-        raise UsageError(f"{run.path} holds a run of lrbench {manifest.get('command')}")
-    try:
-        spec = CompareSpec.model_validate(manifest["experiment"])
-    except (KeyError, ValueError):
-        raise MachineError(f"{run.manifest_path}: its experiment cannot be read") from None
-    if spec.fingerprint != manifest.get("fingerprint"):
-        raise MachineError(
-            f"{run.manifest_path}: its experiment is not the one that its fingerprint is of",
-            hint="undo the change, or choose another --out",
-        )
-    return spec
-
-
-def manifest(spec: CompareSpec, bench: Workbench) -> dict[str, Any]:
-    """What a run is: enough to repeat it, and to know on what its numbers depend."""
-    return {
-        "command": "compare",
-        "experiment": spec.model_dump(mode="json"),
-        "fingerprint": spec.fingerprint,
-        "steps_per_epoch": written_steps(spec, steps_by_batch_size(spec, bench)),
-        "code": code_of(spec.recipe, spec.schedules),
-        **bench.facts(),
-    }
-
-
-def continued(spec: CompareSpec, run: RunDir, bench: Workbench) -> dict[str, Any]:
-    """The manifest of a run that begins or goes on: the machine under which it was begun, what
-    was forced upon it since, and all of its code.
+def _manifest(job: Job) -> dict[str, Any]:
+    """What a run is: enough to repeat it, and to know on what its numbers depend. A run that goes
+    on keeps the machine under which it was begun, and adds what was forced upon it since.
 
     Raises:
         UsageError: the user's code or the data have changed since it was begun, or what is left
             would be trained on another machine.
     """
-    now, before = manifest(spec, bench), run.manifest() or {}
-    refuse_changes(before, now["code"], now["data"].get("digest"))
-    code = {**before.get("code", {}), **now["code"]}
-    begun = {name: before[name] for name in (*MACHINE, "forced") if name in before}
-    known = run.known()
-    left = plan(spec, known.histories, known.finds, steps_by_batch_size(spec, bench))
-    if left.stage != "done":
+    spec, bench, before = job.spec, job.bench, job.run.manifest or {}
+    facts, code = bench.facts(), code_of(spec.recipe, spec.schedules)
+    refuse_changes(before, code, facts["data"].get("digest"))
+    begun = {name: before[name] for name in KEPT if name in before}
+    if job.plan.stage != "done":
         begun |= conditions.carried_on(before, bench.machine, force=bench.host.force)
-    return {**now, **begun, "code": code}
+    return {
+        "command": "compare",
+        "experiment": spec.model_dump(mode="json"),
+        "fingerprint": spec.fingerprint,
+        "steps_per_epoch": written_steps(spec, job.steps_per_epoch),
+        "material": material_of(code, facts["data"]),
+        **facts,
+        **begun,
+        "code": {**before.get("code", {}), **code},
+        **_asked(job),
+    }
 
 
-MACHINE = ("lrbench", "machine", "device", "threads")
+KEPT = ("lrbench", "machine", "device", "threads", "forced", "material")
+# These may have grown since the run was begun.
+GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "budgets", "contender")
 
 
-def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, int]]:
-    """Trials, steps and training samples of each stage of a comparison with nothing done yet.
-
-    The range test counts with all its short trainings. Extensions of the grid are not in it:
-    whether they come is only known after tuning.
-    """
-    from lrbench.rangetest.find import VERIFY_LRS
-
-    fixed = sum(parse(name).fixed_lr is not None for name in spec.schedules)
-    tuned = len(spec.entrants) - fixed
-    points = spec.lr_points if spec.auto else len(spec.lrs)
-    tuning = points * tuned * spec.tuning_seeds if points > 1 else 0
-    finals = spec.seeds * len(spec.entrants)
-    tests = spec.auto + sum(each.lr is None for each in spec.contenders)
-    find = spec.find
-    verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) * find.verify_steps
-    stages = {stage: {"trials": 0, "steps": 0, "images": 0} for stage in ("find", "tune", "final")}
-
-    def count(stage: str, trials: int, steps: int, batch: int) -> None:
-        for key, amount in (("trials", trials), ("steps", steps), ("images", steps * batch)):
-            stages[stage][key] += amount
-
-    sweep = len(find.seeds) * find.points + verifying
-    for batch in {cell.recipe.effective_batch for cell in spec.cells}:
-        count("find", tests * len(find.seeds), tests * sweep, batch)
-    for cell in spec.cells:
-        batch = cell.recipe.effective_batch
-        trial_steps = cell.epochs * steps_per_epoch[cell.recipe.batch_size]
-        count("tune", tuning, tuning * trial_steps, batch)
-        count("final", finals, finals * trial_steps, batch)
-    return stages
+def _asked(job: Job) -> dict[str, Any]:
+    """The options of the whole run, the command that repeats it, and all options with their
+    defaults, at the size that a time budget gave it."""
+    kept, found = lasting(job.options), compare_options(job.spec)
+    several = ("batch_size",) if job.spec.batch_sizes else ()
+    whole = kept | {name: found[name] for name in (*GROWING, *several) if found.get(name)}
+    return {
+        "options": whole,
+        "command_line": command_line("compare", whole, job.run.path),
+        "toml": resolved_toml(job.spec.model_copy(update={"time_budget_s": None}), kept),
+    }
 
 
-# Evaluation and bookkeeping on top of the training steps, from full runs on CPU.
-OVERHEAD = 1.2
+def summarised(spec: CompareSpec, run: Run) -> Summary:
+    """The analysis of what the run directory holds by now. Needs no torch."""
+    from lrbench.analysis import Question, summarise
+
+    manifest = run.manifest or {}
+    data = manifest.get("data", {})
+    known = run.known
+    notices: tuple[Notice, ...] = ()
+    settled = plan(spec, known.histories, known.finds, recorded_steps(manifest))
+    wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
+    orphans = _orphans(spec, settled, known)
+    if orphans:
+        wanted += orphans
+        notices += (
+            Notice(
+                Topic.TRIALS_FAILED,
+                "tuning is not complete here, although "
+                f"{len(orphans)} final trials are on the disk",
+                "the same lrbench compare trains what is missing",
+            ),
+        )
+    histories = [known.histories[name] for name in wanted if name in known.histories]
+    said = conditions.notices(manifest, histories)
+    question = Question(
+        schedules=spec.entrants,
+        metric=spec.metric,
+        reference=spec.reference,
+        target_accuracy=spec.target_accuracy,
+        seeds=spec.seeds,
+        test_size=data.get("test"),
+        val_size=data.get("val"),
+        classes=data.get("classes"),
+        manifest=manifest,
+        notices=(
+            *stretch_notices(spec),
+            *ignored_batch_size(spec.recipe, data),
+            *settled.notices,
+            *notices,
+            *said,
+        ),
+    )
+    return summarise(histories, question)
 
 
-def estimate_s(spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float) -> float:
-    """Seconds that the whole plan will take, from the time of one training step."""
-    steps = sum(stage["steps"] for stage in work(spec, steps_per_epoch).values())
-    return OVERHEAD * steps * step_s
+def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[str]:
+    """Final trials whose tuning trials are gone: a damaged run loses no row for that."""
+    if settled.stage not in ("find", "tune"):
+        return []
+    recipes = {cell.recipe for cell in spec.cells}
+    epochs = {cell.epochs for cell in spec.cells}
+    return [
+        name
+        for name, history in known.histories.items()
+        if history.spec.stage == "final"
+        and history.spec.recipe in recipes
+        and history.spec.epochs in epochs
+    ]
 
 
-def fit(spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float) -> CompareSpec:
-    """The largest plan within the time budget: as many epochs as fit, fewer seeds and learning
-    rates only where one epoch would not fit.
+def write_files(summary: Summary, run: Run, also: Sequence[str] = ()) -> None:
+    """Make the files of a run again.
 
     Raises:
-        UsageError: not even the smallest honest plan fits (3 learning rates, 2 seeds, 1 epoch).
+        MachineError: the folder cannot be written, or another process writes there.
     """
-    assert spec.time_budget_s is not None
-    sizes = [
-        {},
-        {"tuning_seeds": 1},
-        {"tuning_seeds": 1, "seeds": min(spec.seeds, 3)},
-        {"tuning_seeds": 1, "seeds": min(spec.seeds, 3), "lr_points": min(spec.lr_points, 3)},
-        {"tuning_seeds": 1, "seeds": min(spec.seeds, 2), "lr_points": min(spec.lr_points, 3)},
-    ]
-    for size in sizes:
-        smallest = spec.model_copy(update={**size, "epochs": 1})
-        once = estimate_s(smallest, steps_per_epoch, step_s)
-        twice_spec = smallest.model_copy(update={"epochs": 2})
-        per_epoch = estimate_s(twice_spec, steps_per_epoch, step_s) - once
-        epochs = 1 + int((spec.time_budget_s - once) // per_epoch)
-        if epochs >= 1:
-            return smallest.model_copy(update={"epochs": epochs})
-    raise UsageError(
-        f"--time-budget {spec.time_budget_s:g}s: the smallest plan takes about {once:.0f} s",
-        hint="allow more time, or name fewer schedules",
-    )
+    with run.writer():
+        _write(summary, run, also)
 
 
-def sized(spec: CompareSpec, run: RunDir, bench: Workbench) -> CompareSpec:
-    """The spec cut to its time budget; a run that is there keeps the size that it was given."""
-    if spec.time_budget_s is None or run.manifest() is not None:
-        return spec
-    return fit(spec, steps_by_batch_size(spec, bench), bench.step_s())
+def _write(summary: Summary, run: Run, also: Sequence[str]) -> None:
+    from lrbench.report.renderers import write_all
+
+    write_all(summary, run.path, also)
