@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from lrbench.experiment import TrialSpec
 
+FINITE = {"allow_inf_nan": False}
 Status = Literal["done", "diverged", "failed"]
 
 
@@ -21,6 +22,8 @@ class EpochRecord:
     """One epoch of one trial. `epoch` counts from 1; `step` is the optimizer steps done so far;
     `clipped_share` is that of its steps whose gradients were clipped; `ema_…` are of the weights'
     moving average."""
+
+    __pydantic_config__ = FINITE
 
     trial: str
     epoch: int
@@ -43,6 +46,8 @@ class EpochRecord:
 class StepRecord:
     """One optimizer step of one parameter group; `step` counts from 0."""
 
+    __pydantic_config__ = FINITE
+
     trial: str
     step: int
     group: int
@@ -55,6 +60,8 @@ class StepRecord:
 class CutRecord:
     """A reduce-on-plateau cut of the learning rate, made after `epoch`."""
 
+    __pydantic_config__ = FINITE
+
     trial: str
     epoch: int
     old_lr: float
@@ -64,6 +71,8 @@ class CutRecord:
 @dataclass(frozen=True)
 class TrialEnd:
     """How a trial ended, with what was measured once: the test set, and the memory's peak."""
+
+    __pydantic_config__ = FINITE
 
     trial: str
     status: Status

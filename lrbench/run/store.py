@@ -42,6 +42,7 @@ class Run:
     path: Path
     material: str = ""
     _marks: dict[str, Mark] = field(default_factory=dict)
+    _stamp: int = 0
 
     @cached_property
     def manifest(self) -> dict[str, Any] | None:
@@ -50,12 +51,14 @@ class Run:
         Raises:
             MachineError: it is damaged or was changed, or was written by a newer lrbench.
         """
+        self._stamp = self._stamped()
         found = manifest.read(self.path / "manifest.json")
         self.material = found["material"] if found else self.material
         return found
 
     def write_manifest(self, content: Mapping[str, Any]) -> None:
         self.manifest = manifest.write(self.path / "manifest.json", content)
+        self._stamp = self._stamped()
         self.material = self.manifest.get("material", "")
 
     @cached_property
@@ -198,6 +201,11 @@ class Run:
             _refuse_link(self.path / "trials")
             lock = self._locked()
         try:
+            if "manifest" in vars(self) and self._stamp != self._stamped():
+                raise MachineError(
+                    f"another process has changed {self.path} since this one read it",
+                    hint="repeat the command",
+                )
             with readable_faults(self.path):
                 owner = self.path / "run.pid"
                 owner.unlink(missing_ok=True)  # it may be a link
@@ -216,6 +224,14 @@ class Run:
         if (self.path / "run.lock").exists():
             with readable_faults(self.path):
                 self._locked().release()
+
+    def _stamped(self) -> int:
+        """Another number whenever the manifest was replaced."""
+        try:
+            found = os.stat(self.path / "manifest.json")
+        except OSError:
+            return 0
+        return hash((found.st_ino, found.st_mtime_ns))
 
     def _locked(self) -> FileLock:
         _refuse_link(self.path / "run.lock")

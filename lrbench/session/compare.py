@@ -317,7 +317,7 @@ def _manifest(job: Job) -> dict[str, Any]:
         **facts,
         **begun,
         "code": {**before.get("code", {}), **code},
-        **_asked(job),
+        **asked(spec, job.run, job.options),
     }
 
 
@@ -326,16 +326,16 @@ KEPT = ("lrbench", "machine", "device", "threads", "forced", "material")
 GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "budgets", "contender")
 
 
-def _asked(job: Job) -> dict[str, Any]:
+def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the whole run, the command that repeats it, and all options with their
     defaults, at the size that a time budget gave it."""
-    kept, found = lasting(job.options), compare_options(job.spec)
-    several = ("batch_size",) if job.spec.batch_sizes else ()
+    kept, found = lasting(options), compare_options(spec)
+    several = ("batch_size",) if spec.batch_sizes else ()
     whole = kept | {name: found[name] for name in (*GROWING, *several) if found.get(name)}
     return {
         "options": whole,
-        "command_line": command_line("compare", whole, job.run.path),
-        "toml": resolved_toml(job.spec.model_copy(update={"time_budget_s": None}), kept),
+        "command_line": command_line("compare", whole, run.path),
+        "toml": resolved_toml(spec.model_copy(update={"time_budget_s": None}), kept),
     }
 
 

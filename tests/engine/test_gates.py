@@ -22,7 +22,7 @@ from lrbench.engine.train import begin, steps, train
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.models import build
 from lrbench.records import EpochRecord, StepRecord, TrialEnd
-from lrbench.run.store import RunDir
+from lrbench.run.store import Run
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
 from tests.toys import Line, trial
@@ -154,7 +154,7 @@ def test_bookkeeping_costs_less_than_5_ms_an_epoch_and_2_percent_of_lenet(tmp_pa
     the journal. Against the CPU time of LeNet's own steps."""
     spec = trial(schedule="warmup(5%) + cosine", recipe=Recipe(), epochs=5)
     training = begin(Long(), spec)
-    run = RunDir(tmp_path)
+    run = Run(tmp_path)
     run.begin(spec)
     record = EpochRecord(spec.id, 1, 421, 0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0)
 

@@ -15,7 +15,7 @@ from lrbench.execute.mock import invented, mock
 from lrbench.execute.trial import CHECKPOINT_S
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import EpochRecord
-from lrbench.run.store import RunDir
+from lrbench.run.store import Run
 from tests.reliability.tools import record
 
 MEGABYTE = 2**20
@@ -37,7 +37,7 @@ def resident_bytes() -> int:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
 @pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.soak)])
 def test_memory_and_open_files_stay_flat(tmp_path: Path, count: int) -> None:
-    run, bench = RunDir(tmp_path), Workbench(Recipe(), Host())
+    run, bench = Run(tmp_path), Workbench(Recipe(), Host())
     wanted = trials(count, 50)
     list(mock(bench, run, wanted[:5]))
     before, files = resident_bytes(), len(os.listdir("/proc/self/fd"))
@@ -48,7 +48,7 @@ def test_memory_and_open_files_stay_flat(tmp_path: Path, count: int) -> None:
     assert len(os.listdir("/proc/self/fd")) == files
     assert most < 20 * MEGABYTE
     began = time.perf_counter()
-    histories = run.known().histories
+    histories = run.histories
     read_s = time.perf_counter() - began
     assert len(histories) == count and read_s < 10
     assert all(len(history.epochs) == 50 for history in histories.values())
@@ -62,7 +62,7 @@ def test_memory_and_open_files_stay_flat(tmp_path: Path, count: int) -> None:
 def test_what_is_written_down_costs_a_few_milliseconds_an_epoch(tmp_path: Path) -> None:
     """A line for each epoch, and every ten seconds a checkpoint of the network that users begin
     with. The quickest of many: a loaded machine makes any of them slow, and none of them fast."""
-    run, (trial,) = RunDir(tmp_path), trials(1, 100)
+    run, (trial,) = Run(tmp_path), trials(1, 100)
     run.begin(trial)
     lines_s = []
     for found in invented(trial):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.run.store import SCHEMA_VERSION
+from lrbench.run.manifest import SCHEMA_VERSION
 from tests.reliability.tools import table
 
 RUNS = Path(__file__).parents[1] / "assets" / "runs"
@@ -36,19 +36,6 @@ def test_report_gives_the_numbers_of_its_time(sample: Path, tmp_path: Path, caps
             assert {key: now[key] for key in before if recorded(old.name, key)} == {
                 key: value for key, value in before.items() if recorded(old.name, key)
             }
-
-
-def test_a_range_test_is_found_by_the_name_that_an_older_version_gave_it(
-    tmp_path: Path, capsys: Any
-) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(RUNS / "schema-1" / "find", copy)
-    (answer,) = (copy / "trials").iterdir()
-    answer.rename(answer.with_name("0123456789ab"))
-    manifest = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps({**manifest, "fingerprint": "0123456789ab"}))
-    assert run(["report", str(copy), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["lr"] == pytest.approx(0.0749536)
 
 
 def recorded(file: str, column: str) -> bool:

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from lrbench.experiment import CompareSpec
 from lrbench.report.plan import plan_table
-from lrbench.session.compare import estimate_s, fit, work
+from lrbench.session.size import estimate_s, fit, work
 
 
 def test_it_counts_and_fits_80_columns() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from lrbench.errors import UsageError
 from lrbench.experiment import CompareSpec, Recipe
-from lrbench.session.compare import steps_by_batch_size
+from lrbench.session.size import steps_by_batch_size
 
 
 class Bench:
