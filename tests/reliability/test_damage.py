@@ -73,7 +73,9 @@ def nothing_wrong_in(found: Path, known: Path, what: str) -> None:
 
 
 @pytest.mark.usefixtures("without_pictures")
-@pytest.mark.parametrize("times", [14, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "times", [pytest.param(14, marks=pytest.mark.long), pytest.param(200, marks=pytest.mark.soak)]
+)
 def test_damage_is_never_believed(
     tmp_path: Path, runs: tuple[Path, Path], times: int, capsys: Any
 ) -> None:

@@ -59,6 +59,7 @@ def test_memory_and_open_files_stay_flat(tmp_path: Path, count: int) -> None:
     )
 
 
+@pytest.mark.long
 def test_what_is_written_down_costs_a_few_milliseconds_an_epoch(tmp_path: Path) -> None:
     """A line for each epoch, and every ten seconds a checkpoint of the network that users begin
     with. The quickest of many: a loaded machine makes any of them slow, and none of them fast."""
