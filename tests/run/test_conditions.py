@@ -34,7 +34,6 @@ def test_what_bits_depend_on_is_refused_unless_forced(other: dict[str, Any]) -> 
 def test_what_bits_do_not_depend_on_is_let_through() -> None:
     assert carried_on(BEGUN, {**HERE, "python": "3.11.0"}, force=False) == {}
     assert differences({}, HERE) == [] and differences({}, {"deterministic": True}) == []
-    # a run of an older lrbench does not say it, and was trained without
     assert differences(HERE, {**HERE, "deterministic": False}) == []
 
 
