@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lrbench.analysis import Summary
 
-MOST_SEEDS = 50  # that somebody would train to settle a tie
+MOST_SEEDS = 50  # worth training to settle a tie
 NOTHING_ELSE = Exports()
 
 

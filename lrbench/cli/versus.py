@@ -25,9 +25,9 @@ def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
         write_files(summary, run)
     pairs = [(run, versus(first, other)) for run, other in zip(runs[1:], others, strict=True)]
     if json:
-        told = zip(runs, (first, *others), strict=True)
+        summaries = zip(runs, (first, *others), strict=True)
         found = {
-            "runs": [document(summary, run.path) for run, summary in told],
+            "runs": [document(summary, run.path) for run, summary in summaries],
             "versus": [
                 {"a": str(runs[0].path), "b": str(run.path),
                  "differs": differing(runs[0], run), "schedules": rows(table)}

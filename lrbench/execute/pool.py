@@ -43,9 +43,9 @@ class Worker:
 
     def give(self, trial: TrialSpec) -> None:
         self.trial, self.deadline, self.ended = trial, math.inf, False
-        self.tell(trial.model_dump_json())
+        self.send(trial.model_dump_json())
 
-    def tell(self, line: str) -> None:
+    def send(self, line: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n".encode())
         self.process.stdin.flush()
@@ -76,7 +76,7 @@ def pool(bench: Workbench, run: Run, trials: Sequence[TrialSpec]) -> Iterator[Le
             for worker in _speaking(workers):
                 messages = worker.messages()
                 for message in messages:
-                    yield from _heard(bench, worker, message)
+                    yield from _received(bench, worker, message)
                 if not messages and not worker.torn:
                     yield from _died(bench, run, worker, waiting, deaths)
                     workers.remove(worker)
@@ -102,13 +102,13 @@ def _hand_out(bench: Workbench, run: Run, waiting: deque[TrialSpec], workers: li
 
 def _give(worker: Worker, waiting: deque[TrialSpec]) -> None:
     trial = waiting.popleft()
-    with suppress(BrokenPipeError):  # it is dead, which reading from it will tell
+    with suppress(BrokenPipeError):  # it is dead, which the next read shows
         worker.give(trial)
 
 
 def _begun(bench: Workbench, run: Run) -> Worker:
-    """A new process with the threads of one trial. It stands apart from the terminal, whose
-    Ctrl-C is for this process alone."""
+    """A new process with the threads of one trial, in its own session: Ctrl-C is for this process
+    alone."""
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "lrbench.execute.worker"],
@@ -123,7 +123,7 @@ def _begun(bench: Workbench, run: Run) -> Worker:
         "material": run.material,
     }
     worker = Worker(process)
-    worker.tell(json.dumps(about, default=str))
+    worker.send(json.dumps(about, default=str))
     return worker
 
 
@@ -143,7 +143,7 @@ def _speaking(workers: Sequence[Worker]) -> list[Worker]:
     return [key.data for key, _ in ready]
 
 
-def _heard(bench: Workbench, worker: Worker, message: dict[str, Any]) -> Iterator[Left]:
+def _received(bench: Workbench, worker: Worker, message: dict[str, Any]) -> Iterator[Left]:
     if "fault" in message:
         raise MachineError(message["fault"], hint=message["hint"])
     if "ready" in message:

@@ -1,4 +1,4 @@
-"""One trial in a run directory: begun or resumed, its records written down as they come."""
+"""One trial in a run directory: begun or resumed; its records are written as they come."""
 
 from __future__ import annotations
 

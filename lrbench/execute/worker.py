@@ -1,4 +1,4 @@
-"""A process that trains the trials it is told to: JSON lines in, JSON lines out.
+"""A process that trains trials: JSON lines in, JSON lines out.
 
     {"recipe": ..., "host": ..., "run": ..., "material": ...}     once; then trials, one a line
     {"records": [...]}                            as `run_trial` yields them, null for its end

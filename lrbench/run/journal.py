@@ -1,7 +1,7 @@
 """One append-only file for each trial: JSON lines, each with a checksum that covers all before it.
 
 A line that was changed, deleted, doubled or moved is found. Only a torn last line is dropped: it
-was never acknowledged, since records are on the disk before anyone hears of them.
+was never acknowledged, since records are reported only once they are on disk.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], after: Mark | None = No
     try:
         size = os.fstat(descriptor).st_size
         if size < mark.size:
-            raise damaged(path, "somebody has shortened it")
+            raise damaged(path, "it was shortened while it was in use")
         if size > mark.size:
             os.ftruncate(descriptor, mark.size)
         os.lseek(descriptor, mark.size, os.SEEK_SET)
@@ -178,6 +178,6 @@ def _decoded(line: bytes, before: int) -> tuple[dict[str, Any] | None, int]:
         return None, before
     try:
         row = json.loads(text)
-    except (ValueError, RecursionError):  # somebody means harm and computed the checksum
+    except (ValueError, RecursionError):  # the checksum can be forged
         return None, before
     return (row, checksum) if isinstance(row, dict) else (None, before)

@@ -87,8 +87,8 @@ def write(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     """Write a manifest; what a reader will find."""
     text = json.dumps({"schema_version": SCHEMA_VERSION, **content}, allow_nan=False)
     body: dict[str, Any] = json.loads(text)  # with keys of text
-    sealed = {**body, "checksum": _checksum(body)}
-    replace_file(path, (json.dumps(sealed, indent=2) + "\n").encode())
+    whole = {**body, "checksum": _checksum(body)}
+    replace_file(path, (json.dumps(whole, indent=2) + "\n").encode())
     return body
 
 

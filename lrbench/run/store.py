@@ -33,10 +33,10 @@ class Known:
 
 @dataclass(eq=False)
 class Run:
-    """A folder with one writer, read once: its manifest and its journals are kept in memory from
-    their first use on, and what arrives later is noted there. Making the value touches no disk.
+    """A folder with one writer, read once: the manifest and the journals are read at first use and
+    kept in memory, where `note` adds new records. Making the value does not touch the disk.
 
-    `material` is that of the manifest; processes that train trials of a run are told it.
+    `material` is the manifest's; worker processes get it from their parent.
     """
 
     path: Path
@@ -101,7 +101,7 @@ class Run:
         return self.path / "trials" / trial / "state.pt"
 
     def note(self, trial: TrialSpec, records: Sequence[Record]) -> None:
-        """Keep in memory what an executor has written down."""
+        """Keep records in memory that an executor has written to a journal."""
         history = self.known.histories.get(trial.id, History(trial))
         self.known.histories[trial.id] = extended(history, records)
 
@@ -115,7 +115,7 @@ class Run:
         when this returns.
 
         Raises:
-            MachineError: the disk is full, or somebody has deleted the journal.
+            MachineError: the disk is full, or the journal was deleted.
         """
         path = self.journal_path(trial)
         with readable_faults(path):
@@ -152,7 +152,7 @@ class Run:
         return end
 
     def forget(self, trial: str) -> None:
-        """Leave no trace of a trial: it will be trained anew."""
+        """Delete a trial, so that it is trained again."""
         self.known.histories.pop(trial, None)
         for path in (self.journal_path(trial), self.state_path(trial)):
             with readable_faults(path, "delete"):
@@ -216,7 +216,7 @@ class Run:
             lock.release()
 
     def refuse_second_writer(self) -> None:
-        """Say at once, before anything is read, that another process writes here.
+        """Fail early, before any data are read, if another process writes here.
 
         Raises:
             MachineError: it does.
@@ -226,7 +226,7 @@ class Run:
                 self._locked().release()
 
     def _stamped(self) -> int:
-        """Another number whenever the manifest was replaced."""
+        """A number that changes when the manifest is replaced."""
         try:
             found = os.stat(self.path / "manifest.json")
         except OSError:
@@ -272,7 +272,7 @@ def opened(path: Path) -> Run:
 
 
 def _refuse_link(path: Path) -> None:
-    """In a stranger's run a link may point anywhere."""
+    """In somebody else's run a link may point anywhere."""
     if path.is_symlink():
         raise MachineError(f"cannot write {path}: it is a link")
 

@@ -1,4 +1,4 @@
-"""A comparison as a library: open its run, train what is left, sum up."""
+"""A comparison as a library: open its run, train what is left, summarise."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Swept:
-    """The range test goes on, or has ended with its result."""
+    """Progress of the range test; its result last."""
 
     event: Any
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trial has started (no records yet) or left records."""
+    """A trial has started (no records yet) or has new records."""
 
     trial: TrialSpec
     records: tuple[Record, ...]
@@ -57,7 +57,7 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """Nothing is left to do."""
+    """Everything is trained."""
 
     summary: Summary
 
@@ -67,7 +67,7 @@ Event = Planned | Swept | Trained | Finished
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A comparison that is ready to train: its parts have been tried, nothing is written yet."""
+    """A comparison that is ready to train. Its parts were tried; nothing is written yet."""
 
     spec: CompareSpec
     run: Run
@@ -79,7 +79,7 @@ class Job:
 
     @property
     def plan(self) -> Plan:
-        """What comes next, from what is known by now."""
+        """The next stage, from the records so far."""
         return plan(self.spec, self.run.histories, self.run.finds, self.steps_per_epoch)
 
 
@@ -102,7 +102,7 @@ def located(
 
 
 def resolve(options: Mapping[str, Any], run: Run) -> CompareSpec:
-    """What is to be compared, grown by what the run already holds.
+    """What to compare: the options, extended by what the run already holds.
 
     Raises:
         UsageError: the run was made with another experiment.
@@ -168,7 +168,7 @@ def prepared(
 
 
 def settled(host: Host, run: Run) -> Host:
-    """The host with as many trials at once as the run was begun with, where a probe would say."""
+    """The host with the run's own number of parallel trials, if it would be probed otherwise."""
     begun = (run.manifest or {}).get("machine", {})
     if host.at_once is None and "at_once" in begun:
         return replace(host, at_once=begun["at_once"])
@@ -190,7 +190,7 @@ def check_early(spec: CompareSpec) -> None:
 
 
 def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[Notice]:
-    """What is to be said of the schedules before training.
+    """Warnings about the schedules, before training.
 
     Raises:
         UsageError: an LR that is negative, infinite or NaN, or a schedule that cannot be stretched
@@ -208,7 +208,7 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
 
 
 def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
-    """The schedules that are another spec on another budget."""
+    """Schedules that change with the budget."""
     for name in spec.schedules:
         specs = {
             cell.epochs: str(stretched(parse(name), cell.stretch))
@@ -278,7 +278,7 @@ def _has_ended(event: Event) -> bool:
 
 
 def _make_ready(run: Run, *, retry_failed: bool) -> None:
-    """Drop what a killed process left of trials that have ended, and trials to be trained again."""
+    """Delete checkpoints of trials that have ended, and failed trials that are to be retrained."""
     for name, history in list(run.histories.items()):
         if retry_failed and history.end is not None and history.end.status == "failed":
             run.forget(name)
@@ -340,7 +340,7 @@ def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, 
 
 
 def summarised(spec: CompareSpec, run: Run) -> Summary:
-    """The analysis of what the run directory holds by now. Needs no torch."""
+    """The analysis of all records so far. Needs no torch."""
     from lrbench.analysis import Question, summarise
 
     manifest = run.manifest or {}
@@ -384,7 +384,7 @@ def summarised(spec: CompareSpec, run: Run) -> Summary:
 
 
 def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[str]:
-    """Final trials whose tuning trials are gone: a damaged run loses no row for that."""
+    """Final trials whose tuning trials are gone: they are still reported."""
     if settled.stage not in ("find", "tune"):
         return []
     recipes = {cell.recipe for cell in spec.cells}
