@@ -1,4 +1,4 @@
-"""Many trials: memory and open files stay as they were, and writing records costs little."""
+"""Many trials: memory and open files stay as they were."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.engine import checkpoint
-from lrbench.engine.train import Training, begin, train
 from lrbench.execute import Host, Workbench
-from lrbench.execute.mock import invented, mock
-from lrbench.execute.trial import CHECKPOINT_S
+from lrbench.execute.mock import mock
 from lrbench.experiment import Recipe, TrialSpec
-from lrbench.records import EpochRecord
 from lrbench.run.store import Run
 from tests.reliability.tools import record
 
@@ -57,36 +53,3 @@ def test_memory_and_open_files_stay_flat(tmp_path: Path, count: int) -> None:
         f"memory +{most / MEGABYTE:.1f} MB at most, open files unchanged",
         f"read again in {read_s:.2f} s",
     )
-
-
-@pytest.mark.long
-def test_what_is_written_down_costs_a_few_milliseconds_an_epoch(tmp_path: Path) -> None:
-    """A line for each epoch, and every ten seconds a checkpoint of the network that users begin
-    with. The quickest of many: a loaded machine makes any of them slow, and none of them fast."""
-    run, (trial,) = Run(tmp_path), trials(1, 100)
-    run.begin(trial)
-    lines_s = []
-    for found in invented(trial):
-        began = time.perf_counter()
-        run.append(trial.id, [found])
-        lines_s.append(time.perf_counter() - began)
-    recipe = Recipe(dataset="synthetic", model="lenet")
-    small = trial.model_copy(update={"recipe": recipe, "epochs": 1, "stage": "tune"})
-    task = Workbench(recipe, Host(threads=1)).tuning_task
-    training = begin(task, small)
-    (epoch, _) = train(task, training)
-    assert isinstance(epoch, EpochRecord)
-    state_s = min(saved_s(training, tmp_path / "state.pt") for _ in range(20))
-    share_s = state_s * min(1.0, epoch.train_s / CHECKPOINT_S)  # of an epoch
-    assert min(lines_s) + share_s < max(5e-3, 0.02 * epoch.train_s)
-    record(
-        "journal and checkpoint, one epoch",
-        f"{1e3 * min(lines_s):.2f} ms and {1e3 * state_s:.1f} ms every {CHECKPOINT_S:g} s",
-        "bar: 5 ms an epoch, or 2 % of it",
-    )
-
-
-def saved_s(training: Training, path: Path) -> float:
-    began = time.perf_counter()
-    checkpoint.save(training, path)
-    return time.perf_counter() - began
