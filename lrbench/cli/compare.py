@@ -24,6 +24,7 @@ from lrbench.options import (
 )
 from lrbench.plugins import printing_apart
 from lrbench.session import compare as session
+from lrbench.session.checks import check_early
 from lrbench.session.compare import Finished, Job
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def compare(
     run, options = session.located(options, out, resume)
     spec = session.resolve(options, run)
     check_conditions(fail_below, fail_if_worse_than, spec)
-    session.check_early(spec)
+    check_early(spec)
     if not dry_run:
         run.refuse_second_writer()
         exports.make()

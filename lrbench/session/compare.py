@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from lrbench.run import conditions
 from lrbench.run.manifest import material_of
 from lrbench.run.material import code_of, refuse_changes
 from lrbench.run.store import Known, Run
-from lrbench.schedules import check, early_stop_notices, parse, stretched
+from lrbench.session.checks import check_schedules, stretch_notices
 from lrbench.session.place import command_line, lasting, run_path
 from lrbench.session.size import fit, steps_by_batch_size, written_steps
 from lrbench.stopping import resume_with
@@ -173,51 +172,6 @@ def settled(host: Host, run: Run) -> Host:
     if host.at_once is None and "at_once" in begun:
         return replace(host, at_once=begun["at_once"])
     return host
-
-
-def check_early(spec: CompareSpec) -> None:
-    """Refuse a schedule that cannot run before torch is imported, where the dataset's size is
-    known without opening it."""
-    from lrbench.data import train_size
-
-    train = train_size(spec.recipe.dataset)
-    if train:
-        kept = train - round(train * spec.recipe.val_fraction)
-        recipes = {cell.recipe.batch_size: cell.recipe for cell in spec.cells}
-        steps = {size: kept // recipe.effective_batch for size, recipe in recipes.items()}
-        if all(steps.values()):  # the task itself says what is wrong with too large a batch
-            check_schedules(spec, steps)
-
-
-def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[Notice]:
-    """Warnings about the schedules, before training.
-
-    Raises:
-        UsageError: an LR that is negative, infinite or NaN, or a schedule that cannot be stretched
-            to a budget.
-    """
-    notices = [*stretch_notices(spec)]
-    for name, cell in product(spec.schedules, spec.cells):
-        schedule = stretched(parse(name), cell.stretch)
-        lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
-        steps = steps_per_epoch[cell.recipe.batch_size]
-        notices += check(schedule, lr, cell.epochs * steps, steps)
-    if spec.recipe.early_stop:
-        notices += early_stop_notices([parse(name) for name in spec.schedules])
-    return list(dict.fromkeys(notices))
-
-
-def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
-    """Schedules that change with the budget."""
-    for name in spec.schedules:
-        specs = {
-            cell.epochs: str(stretched(parse(name), cell.stretch))
-            for cell in spec.cells
-            if cell.stretch
-        }
-        changed = [f"{text} (epochs: {epochs})" for epochs, text in specs.items() if text != name]
-        if changed:
-            yield Notice(Topic.STRETCHED, f"{name} is trained as {', '.join(changed)}")
 
 
 def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iterator[Event]:
