@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lrbench import models as models
     from lrbench import schedules as schedules
-    from lrbench.comparing import Comparison as Comparison
-    from lrbench.comparing import compare as compare
     from lrbench.rangetest.api import find as find
     from lrbench.rangetest.api import max_stable_lr as max_stable_lr
     from lrbench.rangetest.suggest import suggest as suggest
+    from lrbench.session.api import Comparison as Comparison
+    from lrbench.session.api import compare as compare
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Comparison": "lrbench.comparing",
-    "compare": "lrbench.comparing",
+    "Comparison": "lrbench.session.api",
+    "compare": "lrbench.session.api",
     "find": "lrbench.rangetest.api",
     "max_stable_lr": "lrbench.rangetest.api",
     "suggest": "lrbench.rangetest.suggest",

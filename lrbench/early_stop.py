@@ -1,4 +1,4 @@
-"""When a training that no longer gets better ends before its last epoch."""
+"""Ending a training early, when its metric no longer improves."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class LrbenchError(Exception):
 
 
 class UsageError(LrbenchError, ValueError):
-    """An option, a spec, a name or an argument that cannot be meant."""
+    """An invalid option, spec, name or argument."""
 
     exit_code = 2
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lrbench.errors import MachineError
 
+SCRATCH = ".lrbench-tmp"
 DEVICES = (Path("/dev"), Path("/dev/fd"))
 
 
@@ -25,10 +25,11 @@ def replace_file(path: Path, content: bytes) -> Path:
         if path.is_char_device() or path.parent in DEVICES:
             path.write_bytes(content)
             return path
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
+        scratch = path.with_name(f".{path.name}.{os.getpid()}{SCRATCH}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(scratch, "wb") as file:
+            scratch.unlink(missing_ok=True)
+            with open(scratch, "xb") as file:  # which follows no link
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -52,10 +53,10 @@ def sync_folder(folder: Path) -> None:
 def is_scratch(path: Path) -> bool:
     """Whether a file is one that `replace_file` had not put in its place yet.
 
-    >>> is_scratch(Path("run/.trials.csv.4711")), is_scratch(Path("run/trials.csv"))
+    >>> is_scratch(Path("run/.trials.csv.4711.lrbench-tmp")), is_scratch(Path("run/trials.csv"))
     (True, False)
     """
-    return re.fullmatch(r"\..+\.\d+", path.name) is not None
+    return path.name.startswith(".") and path.name.endswith(SCRATCH)
 
 
 @contextmanager

@@ -6,12 +6,14 @@ used. `None` means that there is no such value; NaN and infinity never enter a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lrbench.experiment import TrialSpec
 
+FINITE = {"allow_inf_nan": False}
 Status = Literal["done", "diverged", "failed"]
 
 
@@ -20,6 +22,8 @@ class EpochRecord:
     """One epoch of one trial. `epoch` counts from 1; `step` is the optimizer steps done so far;
     `clipped_share` is that of its steps whose gradients were clipped; `ema_…` are of the weights'
     moving average."""
+
+    __pydantic_config__ = FINITE
 
     trial: str
     epoch: int
@@ -42,6 +46,8 @@ class EpochRecord:
 class StepRecord:
     """One optimizer step of one parameter group; `step` counts from 0."""
 
+    __pydantic_config__ = FINITE
+
     trial: str
     step: int
     group: int
@@ -54,6 +60,8 @@ class StepRecord:
 class CutRecord:
     """A reduce-on-plateau cut of the learning rate, made after `epoch`."""
 
+    __pydantic_config__ = FINITE
+
     trial: str
     epoch: int
     old_lr: float
@@ -63,6 +71,8 @@ class CutRecord:
 @dataclass(frozen=True)
 class TrialEnd:
     """How a trial ended, with what was measured once: the test set, and the memory's peak."""
+
+    __pydantic_config__ = FINITE
 
     trial: str
     status: Status
@@ -104,3 +114,27 @@ class History:
     steps: tuple[StepRecord, ...] = ()
     cuts: tuple[CutRecord, ...] = ()
     end: TrialEnd | None = None
+
+
+def extended(history: History, records: Sequence[Record]) -> History:
+    """The history with more records. A trial that went on from an earlier epoch trains the later
+    ones again: what it said of them before is dropped."""
+    if not records:
+        return history
+    epochs = tuple(r for r in records if isinstance(r, EpochRecord))
+    ends = [r for r in records if isinstance(r, TrialEnd)]
+    kept = len(history.epochs)
+    if epochs:
+        kept = min(kept, epochs[0].epoch - 1)
+    elif ends:
+        kept = min(kept, ends[-1].epochs)
+    first_step = history.epochs[kept - 1].step if kept else 0
+    known_steps = bisect_left(history.steps, first_step, key=lambda each: each.step)
+    return History(
+        history.spec,
+        history.epochs[:kept] + epochs,
+        history.steps[:known_steps] + tuple(r for r in records if isinstance(r, StepRecord)),
+        tuple(cut for cut in history.cuts if cut.epoch <= kept)
+        + tuple(r for r in records if isinstance(r, CutRecord)),
+        ends[-1] if ends else None,
+    )

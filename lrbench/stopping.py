@@ -3,7 +3,7 @@
 Python raises between two of its own instructions, so a single long step of torch would keep a
 Ctrl-C waiting. The wake-up pipe is written by the C handler itself and read by a thread, which
 ends the process after a while whatever the main thread does. Nothing is lost by that: records
-are on the disk before anybody hears of them, and files are replaced whole.
+are on disk before they are reported, and files are replaced whole.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Terminated(BaseException):
 
 
 def resume_with(command: str) -> None:
-    """From now on, whoever stops this process is told this command."""
+    """Set the command that is printed when this process is stopped."""
     global _resume_command
     _resume_command = command
 

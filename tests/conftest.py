@@ -1,7 +1,14 @@
 """Before anything imports torch: its threads wait as they do under the command, and cuBLAS works
 as --deterministic wants it, which torch asks at the first matrix product of a process alone."""
 
+from __future__ import annotations
+
 import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 from lrbench.engine.waiting import wait_briefly
 from tests.own_code import own_pkg
@@ -10,3 +17,24 @@ wait_briefly()
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 __all__ = ["own_pkg"]
+
+_listeners: list[list[str]] = []
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _listeners and isinstance(arguments[0], (str, os.PathLike)):
+        path, flags = os.fspath(arguments[0]), arguments[2]
+        reads = isinstance(flags, int) and flags & os.O_ACCMODE == os.O_RDONLY
+        if reads and os.path.basename(path) in ("manifest.json", "journal.jsonl"):
+            _listeners[-1].append(path)
+
+
+sys.addaudithook(_hear)
+
+
+@pytest.fixture
+def opens() -> Iterator[list[str]]:
+    """The manifests and journals that this process opens to read, in order."""
+    _listeners.append([])
+    yield _listeners[-1]
+    _listeners.pop()

@@ -23,10 +23,9 @@ FORBIDDEN = {
     "early_stop": (TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}, set()),
     "records": (TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}, set()),
     "experiment": (TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}, set()),
-    "material": (TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}, set()),
     "plan": (TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}, set()),
     "files": (TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}, set()),
-    "store": (TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}, set()),
+    "run": (TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}, set()),
     "schedules": (SCREEN | FRAMES | PICTURES | {"numpy", "pydantic"} | TORCH, set()),
     "tasks": (SCREEN | FRAMES | PICTURES, TORCH),
     "data": (SCREEN | FRAMES | PICTURES, TORCH),
@@ -35,10 +34,9 @@ FORBIDDEN = {
     "engine": (SCREEN | FRAMES | PICTURES, TORCH),
     "rangetest": (SCREEN | FRAMES, TORCH | PICTURES),
     "execute": (SCREEN | FRAMES | PICTURES, TORCH),
-    "pipeline": (SCREEN | FRAMES | PICTURES, TORCH),
     "analysis": (TORCH | SCREEN | PICTURES, {"scipy", "pandas"}),
     "report": (TORCH, PICTURES | {"scipy", "pandas"}),
-    "comparing": (SCREEN, TORCH | FRAMES | PICTURES),
+    "session": (SCREEN, TORCH | FRAMES | PICTURES),
     "options": (TORCH | SCREEN | FRAMES | PICTURES, set()),
     "cli": (set(), TORCH | FRAMES | PICTURES),
 }
@@ -52,20 +50,28 @@ ROOMS = {
     "early_stop": {"*", "-errors", "-registry"},
     "records": {"*", "-experiment"},
     "experiment": {"*", "-early_stop", "-errors", "-plugins", "-registry", "-schedules"},
-    "material": {"*", "-errors", "-experiment", "-optimizers", "-plugins", "-schedules"},
     "plan": {"*", "-errors", "-experiment", "-records", "-schedules"},
     "files": {"*", "-errors"},
-    "store": {"*", "-errors", "-experiment", "-files", "-records"},
-    "tasks": {"store", "execute", "report", "cli", "analysis", "pipeline", "options"},
-    "data": {"store", "execute", "report", "cli", "analysis", "pipeline", "options"},
-    "models": {"store", "execute", "report", "cli", "analysis", "pipeline", "options"},
-    "optimizers": {"store", "execute", "report", "cli", "analysis", "pipeline", "options"},
-    "engine": {"store", "execute", "report", "cli", "analysis", "pipeline", "options"},
-    "rangetest": {"store", "execute", "cli", "analysis", "pipeline", "options"},
-    "analysis": {"engine", "store", "execute", "report", "cli", "pipeline", "options", "tasks"},
-    "report": {"engine", "store", "execute", "cli", "pipeline", "options", "tasks"},
-    "execute": {"report", "cli", "analysis", "pipeline", "options"},
-    "pipeline": {"report", "cli", "analysis", "options"},
+    "run": {
+        "*",
+        "-errors",
+        "-experiment",
+        "-files",
+        "-optimizers",
+        "-plugins",
+        "-records",
+        "-schedules",
+    },
+    "tasks": {"run", "execute", "report", "cli", "analysis", "session", "options"},
+    "data": {"run", "execute", "report", "cli", "analysis", "session", "options"},
+    "models": {"run", "execute", "report", "cli", "analysis", "session", "options"},
+    "optimizers": {"run", "execute", "report", "cli", "analysis", "session", "options"},
+    "engine": {"run", "execute", "report", "cli", "analysis", "session", "options"},
+    "rangetest": {"run", "execute", "cli", "analysis", "session", "options"},
+    "analysis": {"engine", "run", "execute", "report", "cli", "session", "options", "tasks"},
+    "report": {"engine", "run", "execute", "cli", "session", "options", "tasks"},
+    "execute": {"report", "cli", "analysis", "session", "options"},
+    "session": {"cli"},
 }
 
 EXCEPTIONS = {
@@ -78,6 +84,13 @@ EXCEPTIONS = {
     # `result.plot()` of the Python API hands over to the report's drawing.
     ("rangetest/find.py", "lrbench.report"),
 }
+
+# Still to be broken.
+CIRCLES = [
+    {"lrbench.cli.panels", "lrbench.cli.params"},
+    {"lrbench.data.access", "lrbench.data.folder", "lrbench.data.folder_cache"},
+    {"lrbench.rangetest.result", "lrbench.report.find_plot"},
+]
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -92,8 +105,9 @@ def is_excused(here: str, parts: list[str]) -> bool:
     return any(fnmatch(here, file) and module in named for file, module in EXCEPTIONS)
 
 
-def imports(path: Path) -> list[tuple[str, bool]]:
-    """(dotted module, whether the import runs when the module is imported)."""
+def imports(path: Path, *, names: bool = False) -> list[tuple[str, bool]]:
+    """(dotted module, whether the import runs when the module is imported); with `names`,
+    `from a import b` is `a.b`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found: list[tuple[str, bool]] = []
 
@@ -102,8 +116,8 @@ def imports(path: Path) -> list[tuple[str, bool]]:
             if isinstance(child, ast.Import):
                 found.extend((name.name, at_top) for name in child.names)
             elif isinstance(child, ast.ImportFrom) and child.module:
-                if child.module == "lrbench":
-                    found.extend((f"lrbench.{name.name}", at_top) for name in child.names)
+                if child.module == "lrbench" or names:
+                    found.extend((f"{child.module}.{name.name}", at_top) for name in child.names)
                 else:
                     found.append((child.module, at_top))
             if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
@@ -136,11 +150,55 @@ def test_every_room_keeps_to_its_imports(path: Path) -> None:
     assert not wrong, f"{here} must not import {', '.join(wrong)}"
 
 
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def graph() -> dict[str, set[str]]:
+    """module -> the modules of the package that it imports, inside functions as well."""
+    modules = {module_of(path) for path in FILES}
+    found: dict[str, set[str]] = {}
+    for path in FILES:
+        targets = {name for name, _ in imports(path, names=True)}
+        known = {name if name in modules else name.rpartition(".")[0] for name in targets}
+        found[module_of(path)] = known & modules - {module_of(path)}
+    return found
+
+
+def circles(edges: dict[str, set[str]]) -> list[set[str]]:
+    """Groups of modules each of which reaches all others.
+
+    >>> circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [{"b", "c"}]
+    True
+    """
+    reach = {start: reachable(start, edges) for start in edges}
+    groups = {frozenset(m for m in reach[start] if start in reach[m]) for start in edges}
+    return sorted((set(group) for group in groups if len(group) > 1), key=sorted)
+
+
+def reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
+    """What a module imports, and what that imports, and so on; itself only in a circle."""
+    found: set[str] = set()
+    waiting = [*edges[start]]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += edges.get(module, ())
+    return found
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    found = [circle for circle in circles(graph()) if not any(circle >= c for c in CIRCLES)]
+    assert not found, "\n".join(", ".join(sorted(circle)) for circle in found)
+
+
 def test_the_walls_are_real(tmp_path: Path) -> None:
     """A file that breaks a rule inside a function is seen."""
     bad = tmp_path / "bad.py"
-    bad.write_text("def f():\n    import torch\n    from lrbench import store\n")
-    assert imports(bad) == [("torch", False), ("lrbench.store", False)]
+    bad.write_text("def f():\n    import torch\n    from lrbench import run\n")
+    assert imports(bad) == [("torch", False), ("lrbench.run", False)]
 
 
 def test_no_way_to_run_text_as_code() -> None:

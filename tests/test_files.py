@@ -66,3 +66,7 @@ def test_a_device_stays_one_and_a_link_is_not_followed(tmp_path: Path) -> None:
     link.symlink_to(target)
     replace_file(link, b"ours")
     assert target.read_text() == "somebody's" and link.read_text() == "ours"
+    scratch = tmp_path / f".table.csv.{os.getpid()}.lrbench-tmp"  # where it is written first
+    scratch.symlink_to(target)
+    replace_file(tmp_path / "table.csv", b"ours")
+    assert target.read_text() == "somebody's" and not scratch.is_symlink()

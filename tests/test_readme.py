@@ -91,13 +91,13 @@ def test_every_picture_of_the_readme_stands_under_the_command_that_makes_it() ->
 
 
 def test_the_named_runs_can_be_told_again_from_what_is_committed() -> None:
-    from lrbench.pipeline import recorded
-    from lrbench.store import RunDir
+    from lrbench.run.store import Run
+    from lrbench.session.compare import recorded
 
     runs = [path.parent for path in sorted((ROOT / "results").glob("*/manifest.json"))]
     assert runs
     for path in runs:
-        manifest = RunDir(path).manifest()
-        assert manifest is not None
-        if manifest["command"] == "compare":
-            assert recorded(manifest, RunDir(path)).fingerprint == manifest["fingerprint"]
+        run = Run(path)
+        assert run.manifest is not None
+        if run.manifest["command"] == "compare":
+            assert recorded(run).fingerprint == run.manifest["fingerprint"]

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrbench.__main__ import run
-from lrbench.cli.comparison import asked
 from lrbench.errors import UsageError
 from lrbench.experiment import CompareSpec, FindSpec
 from lrbench.options import (
@@ -28,7 +27,8 @@ from lrbench.options import (
     resolved_toml,
 )
 from lrbench.plan import plan
-from lrbench.store import RunDir
+from lrbench.run.store import Run
+from lrbench.session.compare import asked
 
 OF_COMPARE = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
 OF_FIND = (*RECIPE, *HOST, *FIND)
@@ -174,7 +174,7 @@ def test_contenders_too() -> None:
 
 def test_a_run_that_was_given_its_size_is_repeated_at_it(tmp_path: Path) -> None:
     spec = compare_spec({"time_budget": "5m"}).model_copy(update={"epochs": 7, "tuning_seeds": 1})
-    options = tomllib.loads(asked(spec, RunDir(tmp_path), {"time_budget": "5m"})["toml"])
+    options = tomllib.loads(asked(spec, Run(tmp_path), {"time_budget": "5m"})["toml"])
     again = compare_spec(options)
     assert again == spec.model_copy(update={"time_budget_s": None})
 
@@ -183,7 +183,7 @@ def test_a_run_that_grew_plans_the_same_trials(tmp_path: Path) -> None:
     first = {"batch_size": "128", "lr": "0.1,0.2", "seeds": 2, "epochs": 2, "schedule": ["cosine"]}
     spec = compare_spec(first | {"batch_size": "64,128", "seeds": 3, "schedule": ["linear"]})
     grown = spec.grown_from(compare_spec(first))
-    about = asked(grown, RunDir(tmp_path), first)
+    about = asked(grown, Run(tmp_path), first)
     again = compare_spec(tomllib.loads(about["toml"]))
     steps = {64: 56, 128: 28}
     trials = [{t.id for t in plan(each, {}, {}, steps).trials} for each in (grown, again)]
@@ -220,7 +220,7 @@ def test_a_manifest_says_it_and_the_command_line_wins(
     out = tmp_path / "run"
     argv = ["compare", "--dataset", "synthetic", "--model", "mlp", "--lr", "0.1", "-s", "cosine"]
     assert run([*argv, "--epochs", "1", "--seeds", "1", "--out", str(out), "-q"]) == 0
-    manifest = RunDir(out).manifest()
+    manifest = Run(out).manifest
     assert manifest is not None
     again = merged({}, out / "manifest.json", OF_COMPARE)
     assert compare_spec(again) == CompareSpec.model_validate(manifest["experiment"])

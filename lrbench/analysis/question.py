@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from lrbench.errors import Notice
 from lrbench.experiment.compare import Metric
@@ -14,7 +16,8 @@ MetricName = Metric
 class Question:
     """`schedules` in the order in which they were named; a schedule that is not among them comes
     after them. `seeds` is the number of final seeds that are planned. `test_size` and `val_size`
-    are images: one image is the smallest step of an accuracy. `notices` is what was said before.
+    are images: one image is the smallest step of an accuracy. `notices` is what was said before;
+    `manifest` says what the run is.
     """
 
     schedules: tuple[str, ...] = ()
@@ -27,6 +30,7 @@ class Question:
     val_size: int | None = None
     classes: int | None = None
     notices: tuple[Notice, ...] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def alpha(self) -> float:

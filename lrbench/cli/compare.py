@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrbench.cli import comparison as steps
 from lrbench.cli import params as p
 from lrbench.cli.common import notify, reading
+from lrbench.cli.comparison import print_answer, show_plan
 from lrbench.cli.exports import Exports
 from lrbench.cli.gate import check_conditions, enforce
-from lrbench.execute import Workbench
 from lrbench.options import (
     COMPARE,
     HOST,
@@ -20,13 +19,16 @@ from lrbench.options import (
     TRAINING,
     TRIALS,
     compare_spec,
-    executor_of,
-    host_of,
     merged,
     resolved_toml,
 )
-from lrbench.pipeline import resolve, settled, sized, steps_by_batch_size
-from lrbench.tasks.own import ignored_batch_size
+from lrbench.plugins import printing_apart
+from lrbench.session import compare as session
+from lrbench.session.checks import check_early
+from lrbench.session.compare import Finished, Job
+
+if TYPE_CHECKING:
+    from lrbench.analysis import Summary
 
 ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
 EPILOG = (
@@ -68,28 +70,33 @@ def compare(
     check_conditions(fail_below, fail_if_worse_than)
     exports = Exports(export_markdown, export_csv, export_json, tensorboard)
     exports.check(json=json)
-    run, options = steps.located(options, out, resume)
-    executor, host = executor_of(options), host_of(options)
-    spec = resolve(compare_spec(options), run)
+    run, options = session.located(options, out, resume)
+    spec = session.resolve(options, run)
     check_conditions(fail_below, fail_if_worse_than, spec)
-    steps.check_early(spec)
+    check_early(spec)
     if not dry_run:
         run.refuse_second_writer()
         exports.make()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
-        bench = Workbench(spec.recipe, settled(host, run), progress)
-        bench.open()
-    spec = sized(spec, run, bench)
-    notices = steps.check_schedules(spec, steps_by_batch_size(spec, bench))
-    notices += ignored_batch_size(spec.recipe, bench.source.facts())
+        job = session.prepared(spec, run, options, progress)
     if not (quiet or json):
-        notify(notices)
+        notify(job.notices)
     if dry_run:
-        steps.show_plan(spec, bench, run, json=json)
+        show_plan(job, json=json)
         return
-    summary = steps.carry_out(
-        spec, run, bench, options, executor, quiet=quiet or json, also=exports.renderers
-    )
-    code = steps.tell(summary, run, json=json, exports=exports)
+    summary = _carry_out(job, exports, quiet=quiet or json)
+    code = print_answer(summary, run.path, json=json, exports=exports)
     enforce(summary, fail_below, fail_if_worse_than)
     raise typer.Exit(code)
+
+
+@printing_apart()
+def _carry_out(job: Job, exports: Exports, *, quiet: bool) -> Summary:
+    from lrbench.report.live import live
+
+    with live(quiet=quiet, spec=job.spec) as show:
+        for event in session.carry_out(job, also=exports.renderers):
+            if isinstance(event, Finished):
+                return event.summary
+            show(event)
+    raise AssertionError("a comparison ends with its summary")

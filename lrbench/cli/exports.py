@@ -22,7 +22,7 @@ STDOUT = "-"
 
 @dataclass(frozen=True)
 class Exports:
-    """Where the answer goes besides the run's folder: a path, `-` for stdout, or None."""
+    """Where else the answer goes: a path, `-` for stdout, or None."""
 
     markdown: str | None = None
     csv: str | None = None
@@ -45,7 +45,7 @@ class Exports:
         return ["tensorboard"] if self.tensorboard else []
 
     def check(self, *, json: bool) -> None:
-        """Refuse what cannot be meant, before anything is done.
+        """Refuse invalid combinations, before anything is done.
 
         Raises:
             UsageError: two documents for stdout, one path for two, no tensorboardX.

@@ -40,9 +40,9 @@ def ranked_name(text: str, known: Sequence[str] = ()) -> str:
 def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str | None) -> None:
     """
     Raises:
-        ConditionHolds: the best schedule's mean is below `fail_below`; or a schedule is told apart
-            from the named one and worse (Holm over those comparisons), or has failed seeds where
-            the named one has none. All that hold are named.
+        ConditionHolds: the best schedule's mean is below `fail_below`; or a schedule is
+            significantly worse than the named one (Holm over those comparisons), or has failed
+            seeds where the named one has none. The message names every condition that holds.
         UsageError: a condition cannot be judged on this run.
     """
     check_conditions(fail_below, fail_if_worse_than)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lrbench.cli import params as p
-from lrbench.cli.comparison import retold
+from lrbench.cli.comparison import print_answer
 from lrbench.cli.exports import Exports, find_texts
-from lrbench.cli.find import tell, told_again
+from lrbench.cli.find import print_answer as print_find
 from lrbench.cli.gate import check_conditions, enforce
 from lrbench.cli.versus import side_by_side
 from lrbench.errors import MachineError, UsageError
-from lrbench.experiment import FindSpec
-from lrbench.pipeline import recorded
-from lrbench.store import RunDir
+from lrbench.run.store import Run, opened
+from lrbench.session import compare as compared
+from lrbench.session import find as swept
+
+if TYPE_CHECKING:
+    from lrbench.analysis import Summary
 
 
 def report(
@@ -41,25 +43,46 @@ def report(
     exports.check(json=json)
     if len(runs) > 1 and exports != Exports():
         raise UsageError("--export-… and --tensorboard are of one run: name one")
-    manifests = {path: manifest_of(path) for path in runs}
-    commands = {manifest.get("command") for manifest in manifests.values()}
-    if len(manifests) > 1 and commands == {"compare"}:
+    found = [opened(path) for path in runs]
+    commands = {run.manifest["command"] for run in found if run.manifest}
+    if len(found) > 1 and commands == {"compare"}:
         if fail_below is not None or fail_if_worse_than is not None:
             raise UsageError("--fail-below and --fail-if-worse-than judge one run: name one")
-        side_by_side([RunDir(path) for path in manifests], json=json)
+        side_by_side(found, json=json)
         _show(runs, open_)
         return
-    if json and len(manifests) > 1:
+    if json and len(found) > 1:
         raise UsageError("--json prints one document: name one run, or several comparisons")
     exports.make()
-    for path, manifest in manifests.items():
-        run = RunDir(path)
-        if manifest.get("command") == "find":
-            retold_find(run, manifest, json=json, exports=exports)
+    for run in found:
+        if run.manifest and run.manifest["command"] == "find":
+            _report_find(run, json=json, exports=exports)
         else:
-            summary = retold(recorded(manifest, run), run, json=json, exports=exports)
+            summary = _report_comparison(run, json=json, exports=exports)
             enforce(summary, fail_below, fail_if_worse_than)
     _show(runs, open_)
+
+
+def _report_comparison(run: Run, *, json: bool, exports: Exports) -> Summary:
+    """Print the answer, which a folder that is read-only or in use can give as well, and make the
+    files again."""
+    summary = compared.summarised(compared.recorded(run), run)
+    print_answer(summary, run.path, json=json, exports=exports)
+    compared.write_files(summary, run, exports.renderers)
+    return summary
+
+
+def _report_find(run: Run, *, json: bool, exports: Exports) -> None:
+    """Print the answer of a range test, and make its files again."""
+    from lrbench.report.find_files import write_find
+
+    with swept.readable(run):
+        result = swept.answer(run, swept.recorded(run))
+        if not exports.to_stdout:
+            print_find(result, run.path, json=json)
+        exports.write(find_texts(result))
+        with run.writer():
+            write_find(result, run.path, run.manifest)
 
 
 def _show(runs: list[Path], wanted: bool) -> None:
@@ -68,30 +91,3 @@ def _show(runs: list[Path], wanted: bool) -> None:
         page = (path / "report.html").absolute()
         if not webbrowser.open(page.as_uri()):
             raise MachineError(f"--open: no browser was found here; the page is {page}")
-
-
-def manifest_of(path: Path) -> dict[str, Any]:
-    """Raises UsageError where there is no run."""
-    manifest = RunDir(path).manifest()
-    if manifest is None:
-        raise UsageError(f"{path}: there is no run in this folder")
-    return manifest
-
-
-def retold_find(run: RunDir, manifest: Mapping[str, Any], *, json: bool, exports: Exports) -> None:
-    """Print the answer of a range test, and make its files again."""
-    from lrbench.rangetest.result import FindResult
-    from lrbench.report.find_files import write_find
-
-    finds = run.known().finds
-    with told_again(run):
-        spec = FindSpec.model_validate(manifest["experiment"])
-        found = finds.get(spec.id) or finds.get(manifest["fingerprint"])  # as older versions named
-        if found is None:
-            raise UsageError(f"{run.path}: its range test did not end; repeat the command")
-        result = FindResult.from_dict(found)
-        if not exports.to_stdout:
-            tell(result, run, json=json)
-        exports.write(find_texts(result))
-        with run.writer():
-            write_find(result, run.path)

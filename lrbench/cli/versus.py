@@ -8,24 +8,26 @@ from typing import Any
 import typer
 
 from lrbench.cli.common import as_json, notify, stdout
-from lrbench.cli.comparison import document, remade, rows, winner_code
+from lrbench.cli.comparison import document, rows
 from lrbench.errors import Notice, Topic, printable
 from lrbench.experiment import differences
-from lrbench.pipeline import recorded
-from lrbench.store import RunDir
+from lrbench.run.store import Run
+from lrbench.session.compare import recorded, summarised, write_files
 
 
-def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
+def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
     """Make each run's files again, and print what each schedule gains from the first run to each
     other: differences with intervals, and what differs between the experiments."""
     from lrbench.analysis import versus
 
-    first, *others = [remade(recorded(run.manifest() or {}, run), run) for run in runs]
+    first, *others = [summarised(recorded(run), run) for run in runs]
+    for run, summary in zip(runs, (first, *others), strict=True):
+        write_files(summary, run)
     pairs = [(run, versus(first, other)) for run, other in zip(runs[1:], others, strict=True)]
     if json:
-        told = zip(runs, (first, *others), strict=True)
+        summaries = zip(runs, (first, *others), strict=True)
         found = {
-            "runs": [document(summary, run, winner_code(summary, run)) for run, summary in told],
+            "runs": [document(summary, run.path) for run, summary in summaries],
             "versus": [
                 {"a": str(runs[0].path), "b": str(run.path),
                  "differs": differing(runs[0], run), "schedules": rows(table)}
@@ -47,9 +49,9 @@ def side_by_side(runs: Sequence[RunDir], *, json: bool) -> None:
         stdout().print(versus_table(table, first_name, printable(str(run.path)), words))
 
 
-def differing(a: RunDir, b: RunDir) -> list[str]:
+def differing(a: Run, b: Run) -> list[str]:
     """What differs between the experiments of two runs, as options."""
-    specs = [recorded(run.manifest() or {}, run).model_dump(mode="json") for run in (a, b)]
+    specs = [recorded(run).model_dump(mode="json") for run in (a, b)]
     for spec in specs:
         for name in ("recipe", "schedules"):
             spec["find"].pop(name, None)
@@ -57,8 +59,8 @@ def differing(a: RunDir, b: RunDir) -> list[str]:
     return differences(specs[0], specs[1])
 
 
-def data_notices(a: RunDir, b: RunDir) -> list[Notice]:
-    data: list[dict[str, Any]] = [(run.manifest() or {}).get("data", {}) for run in (a, b)]
+def data_notices(a: Run, b: Run) -> list[Notice]:
+    data: list[dict[str, Any]] = [(run.manifest or {}).get("data", {}) for run in (a, b)]
     if data[0].get("digest") == data[1].get("digest"):
         return []
     return [

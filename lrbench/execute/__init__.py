@@ -8,11 +8,9 @@ from lrbench.execute.workbench import Host, Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import Record
 from lrbench.registry import Registry
-from lrbench.store import RunDir
+from lrbench.run.store import Run
 
-Executor = Callable[
-    [Workbench, RunDir, Sequence[TrialSpec]], Iterator[tuple[TrialSpec, list[Record]]]
-]
+Executor = Callable[[Workbench, Run, Sequence[TrialSpec]], Iterator[tuple[TrialSpec, list[Record]]]]
 """Yields (trial, records): an empty list when the trial starts, then what each epoch left. The
 records of a trial end with its `TrialEnd`, whatever happened to it."""
 

@@ -9,7 +9,7 @@ from lrbench.execute import EXECUTORS
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
-from lrbench.store import RunDir
+from lrbench.run.store import Run
 
 STEPS = 10
 IMAGES_S = 1e4
@@ -17,7 +17,7 @@ IMAGES_S = 1e4
 
 @EXECUTORS.register("mock", "trains nothing and makes numbers up, for tests")
 def mock(
-    bench: Workbench, run: RunDir, trials: Sequence[TrialSpec]
+    bench: Workbench, run: Run, trials: Sequence[TrialSpec]
 ) -> Iterator[tuple[TrialSpec, list[Record]]]:
     for trial in trials:
         yield trial, []

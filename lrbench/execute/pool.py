@@ -21,7 +21,8 @@ from lrbench.execute.trial import failed_end
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import Record, TrialEnd
-from lrbench.store import RunDir, record_of
+from lrbench.run.journal import record_of
+from lrbench.run.store import Run
 
 RETRIES = 2  # of a trial whose process died; it goes on from its checkpoint
 POLL_S = 1.0
@@ -42,9 +43,9 @@ class Worker:
 
     def give(self, trial: TrialSpec) -> None:
         self.trial, self.deadline, self.ended = trial, math.inf, False
-        self.tell(trial.model_dump_json())
+        self.send(trial.model_dump_json())
 
-    def tell(self, line: str) -> None:
+    def send(self, line: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n".encode())
         self.process.stdin.flush()
@@ -66,7 +67,7 @@ class Worker:
 
 
 @EXECUTORS.register("pool", "several trials at a time, in processes of this machine (--jobs)")
-def pool(bench: Workbench, run: RunDir, trials: Sequence[TrialSpec]) -> Iterator[Left]:
+def pool(bench: Workbench, run: Run, trials: Sequence[TrialSpec]) -> Iterator[Left]:
     waiting, deaths = deque(trials), Counter[str]()
     workers: list[Worker] = []
     try:
@@ -75,7 +76,7 @@ def pool(bench: Workbench, run: RunDir, trials: Sequence[TrialSpec]) -> Iterator
             for worker in _speaking(workers):
                 messages = worker.messages()
                 for message in messages:
-                    yield from _heard(bench, worker, message)
+                    yield from _received(bench, worker, message)
                 if not messages and not worker.torn:
                     yield from _died(bench, run, worker, waiting, deaths)
                     workers.remove(worker)
@@ -89,9 +90,7 @@ def pool(bench: Workbench, run: RunDir, trials: Sequence[TrialSpec]) -> Iterator
             worker.end()
 
 
-def _hand_out(
-    bench: Workbench, run: RunDir, waiting: deque[TrialSpec], workers: list[Worker]
-) -> None:
+def _hand_out(bench: Workbench, run: Run, waiting: deque[TrialSpec], workers: list[Worker]) -> None:
     """Give every idle process a trial; begin processes while there are trials for them."""
     for worker in workers:
         if worker.trial is None and waiting:
@@ -103,13 +102,13 @@ def _hand_out(
 
 def _give(worker: Worker, waiting: deque[TrialSpec]) -> None:
     trial = waiting.popleft()
-    with suppress(BrokenPipeError):  # it is dead, which reading from it will tell
+    with suppress(BrokenPipeError):  # it is dead, which the next read shows
         worker.give(trial)
 
 
-def _begun(bench: Workbench, run: RunDir) -> Worker:
-    """A new process with the threads of one trial. It stands apart from the terminal, whose
-    Ctrl-C is for this process alone."""
+def _begun(bench: Workbench, run: Run) -> Worker:
+    """A new process with the threads of one trial, in its own session: Ctrl-C is for this process
+    alone."""
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "lrbench.execute.worker"],
@@ -117,9 +116,14 @@ def _begun(bench: Workbench, run: RunDir) -> Worker:
         env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     host = {**asdict(bench.host), "threads": bench.threads, "download": False}
-    about = {"recipe": bench.recipe.model_dump(mode="json"), "host": host, "run": run.path}
+    about = {
+        "recipe": bench.recipe.model_dump(mode="json"),
+        "host": host,
+        "run": run.path,
+        "material": run.material,
+    }
     worker = Worker(process)
-    worker.tell(json.dumps(about, default=str))
+    worker.send(json.dumps(about, default=str))
     return worker
 
 
@@ -139,7 +143,7 @@ def _speaking(workers: Sequence[Worker]) -> list[Worker]:
     return [key.data for key, _ in ready]
 
 
-def _heard(bench: Workbench, worker: Worker, message: dict[str, Any]) -> Iterator[Left]:
+def _received(bench: Workbench, worker: Worker, message: dict[str, Any]) -> Iterator[Left]:
     if "fault" in message:
         raise MachineError(message["fault"], hint=message["hint"])
     if "ready" in message:
@@ -158,7 +162,7 @@ def _heard(bench: Workbench, worker: Worker, message: dict[str, Any]) -> Iterato
 
 
 def _died(
-    bench: Workbench, run: RunDir, worker: Worker, waiting: deque[TrialSpec], deaths: Counter[str]
+    bench: Workbench, run: Run, worker: Worker, waiting: deque[TrialSpec], deaths: Counter[str]
 ) -> Iterator[Left]:
     """Its trial goes on from its checkpoint in another process, but not for ever."""
     code = worker.end()
@@ -174,7 +178,7 @@ def _died(
     yield from _given_up(bench, run, worker, f"its process died {RETRIES + 1} times ({how})")
 
 
-def _given_up(bench: Workbench, run: RunDir, worker: Worker, reason: str) -> Iterator[Left]:
+def _given_up(bench: Workbench, run: Run, worker: Worker, reason: str) -> Iterator[Left]:
     """Write down the end of a trial whose process is dead: nobody else writes its journal now."""
     assert worker.trial is not None
     yield worker.trial, [run.conclude(worker.trial, failed_end(bench, worker.trial, reason))]

@@ -10,12 +10,12 @@ from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import Record
-from lrbench.store import RunDir
+from lrbench.run.store import Run
 
 
 @EXECUTORS.register("serial", "one trial after the other, in this process")
 def serial(
-    bench: Workbench, run: RunDir, trials: Sequence[TrialSpec]
+    bench: Workbench, run: Run, trials: Sequence[TrialSpec]
 ) -> Iterator[tuple[TrialSpec, list[Record]]]:
     waiting, under_way = deque(trials), list[tuple[TrialSpec, Iterator[list[Record]]]]()
     while waiting or under_way:

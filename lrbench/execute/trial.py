@@ -1,4 +1,4 @@
-"""One trial in a run directory: begun or resumed, its records written down as they come."""
+"""One trial in a run directory: begun or resumed; its records are written as they come."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.plugins import place_of
 from lrbench.records import EpochRecord, Record, TrialEnd
-from lrbench.store import RunDir
+from lrbench.run.store import Run
 from lrbench.tasks import Task
 
 CHECKPOINT_S = 10.0
 
 
-def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[Record]]:
+def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Record]]:
     """Train a trial to its end and yield the records of each epoch once they are on the disk;
     first an empty list. A trial that was under way goes on from its checkpoint.
 
@@ -55,7 +55,7 @@ def run_trial(bench: Workbench, run: RunDir, trial: TrialSpec) -> Iterator[list[
     run.state_path(trial.id).unlink(missing_ok=True)
 
 
-def _opened(task: Task, run: RunDir, trial: TrialSpec) -> Training:
+def _opened(task: Task, run: Run, trial: TrialSpec) -> Training:
     """The training where the run directory left it. The journal never says more than the
     checkpoint, and a checkpoint that knows more than the journal is not believed."""
     state = run.state_path(trial.id)
@@ -78,7 +78,7 @@ def _program(here: Workbench, training: Training) -> Program | str:
 
 
 def _recorded(
-    machine: Mapping[str, Any], run: RunDir, training: Training, records: Iterator[Record]
+    machine: Mapping[str, Any], run: Run, training: Training, records: Iterator[Record]
 ) -> Iterator[list[Record]]:
     """Write each epoch's records, then a checkpoint, if after another epoch like this one more
     than a few seconds of training could be lost."""

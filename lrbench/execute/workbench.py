@@ -64,7 +64,7 @@ class Host:
 @dataclass(frozen=True)
 class Workbench:
     """A recipe laid out on a host. The device and the data are opened when first asked for;
-    `progress` hears of images read, and of how many there are."""
+    `progress(done, total)` is called as images are read."""
 
     recipe: Recipe
     host: Host

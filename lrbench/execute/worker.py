@@ -1,6 +1,6 @@
-"""A process that trains the trials it is told to: JSON lines in, JSON lines out.
+"""A process that trains trials: JSON lines in, JSON lines out.
 
-    {"recipe": ..., "host": ..., "run": ...}      once, and then trials, one a line
+    {"recipe": ..., "host": ..., "run": ..., "material": ...}     once; then trials, one a line
     {"records": [...]}                            as `run_trial` yields them, null for its end
     {"fault": "...", "hint": "..."}               what concerns every trial
 
@@ -25,7 +25,8 @@ from lrbench.errors import LrbenchError
 from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Host, Workbench
 from lrbench.experiment import Recipe, TrialSpec
-from lrbench.store import RunDir, row_of
+from lrbench.run.journal import row_of
+from lrbench.run.store import Run
 
 HOST = TypeAdapter(Host)
 
@@ -45,7 +46,7 @@ def main() -> None:
 def _work(lines: Iterator[str], answers: IO[str]) -> None:
     about = json.loads(next(lines))
     bench = Workbench(Recipe(**about["recipe"]), HOST.validate_python(about["host"]))
-    run = RunDir(Path(about["run"]))
+    run = Run(Path(about["run"]), about["material"])
     bench.open()
     _say(answers, {"ready": os.getpid()})
     for line in lines:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from lrbench.errors import Notice
 from lrbench.experiment import CompareSpec, FindSpec, TrialSpec
-from lrbench.plan.bench import Bench
+from lrbench.plan.cell import CellPlan
 from lrbench.plan.grid import advice, first_grid, log_grid
 from lrbench.plan.notices import edge_notices, saving
 from lrbench.plan.scores import missing
@@ -35,7 +35,7 @@ def recorded_steps(manifest: Mapping[str, Any]) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do next, and what is settled by now.
+    """What to do next, and what is settled so far.
 
     `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
     `trials` those of them that are to be trained next. `chosen` is by schedule; with several
@@ -66,7 +66,7 @@ def plan(
         NoLearningRate: a range test found none that it could defend.
     """
     plans = [
-        _cell_plan(Bench(spec, cell, steps_per_epoch[cell.recipe.batch_size]), histories, finds)
+        _planned(CellPlan(spec, cell, steps_per_epoch[cell.recipe.batch_size]), histories, finds)
         for cell in spec.cells
     ]
     stage = min((each.stage for each in plans), key=get_args(Stage).index)
@@ -86,45 +86,45 @@ def _joined(parts: Iterable[tuple[TrialSpec, ...]]) -> tuple[TrialSpec, ...]:
     return tuple(dict.fromkeys(chain.from_iterable(parts)))
 
 
-def _cell_plan(
-    bench: Bench, histories: Mapping[str, History], finds: Mapping[str, Mapping[str, Any]]
+def _planned(
+    here: CellPlan, histories: Mapping[str, History], finds: Mapping[str, Mapping[str, Any]]
 ) -> Plan:
-    spec = bench.spec
-    missing_find = next((test for test in bench.range_tests() if test.id not in finds), None)
+    spec = here.spec
+    missing_find = next((test for test in here.range_tests() if test.id not in finds), None)
     if missing_find is not None:
         return Plan("find", find=missing_find)
-    scale = spec.lr_scale(bench.cell.recipe)
-    answer = finds[spec.range_test(bench.cell.recipe).id] if spec.auto else None
+    scale = spec.lr_scale(here.cell.recipe)
+    answer = finds[spec.range_test(here.cell.recipe).id] if spec.auto else None
     grid = first_grid(spec, answer, scale)
-    centres = bench.contender_centres(finds)
-    bench = replace(bench, centre=grid[len(grid) // 2] / scale, centres=centres, first=grid)
+    centres = here.contender_centres(finds)
+    here = replace(here, centre=grid[len(grid) // 2] / scale, centres=centres, first=grid)
     for extensions in range(MAX_EXTENSIONS + 1):
-        tuning = bench.tuning(grid, histories)
+        tuning = here.tuning(grid, histories)
         left = missing(tuning, histories)
         if left:
             return Plan("tune", trials=left, grid=grid, tuning=tuning)
-        chosen = {name: bench.choose(name, tuning, histories) for name in spec.entrants}
-        wider = extended(bench, grid, chosen)
+        chosen = {name: here.choose(name, tuning, histories) for name in spec.entrants}
+        wider = extended(here, grid, chosen)
         if wider == grid or not spec.auto or extensions == MAX_EXTENSIONS:
             break
         grid = wider
 
     finals = tuple(
-        bench.trial(name, chosen[name], seed, "final")
+        here.trial(name, chosen[name], seed, "final")
         for seed in spec.final_seeds
         for name in spec.entrants
     )
     left = missing(finals, histories)
-    notices = (*edge_notices(bench, grid, chosen), *saving(bench, grid, tuning))
+    notices = (*edge_notices(here, grid, chosen), *saving(here, grid, tuning))
     return Plan("final" if left else "done", None, left, grid, chosen, tuning, finals, notices)
 
 
 def extended(
-    bench: Bench, grid: tuple[float, ...], chosen: Mapping[str, float]
+    here: CellPlan, grid: tuple[float, ...], chosen: Mapping[str, float]
 ) -> tuple[float, ...]:
     """The grid with one more point beyond each edge on which some schedule's best lies."""
-    edges = {bench.edge(schedule, grid, lr) for schedule, lr in chosen.items()}
-    factor = bench.spec.lr_factor
+    edges = {here.edge(schedule, grid, lr) for schedule, lr in chosen.items()}
+    factor = here.spec.lr_factor
     below = (tidy(min(grid) / factor),) if "low" in edges else ()
     above = (tidy(max(grid) * factor),) if "high" in edges else ()
     return (*below, *grid, *above)

@@ -6,37 +6,37 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lrbench.errors import Notice, Topic
 from lrbench.experiment import TrialSpec
-from lrbench.plan.bench import Bench
+from lrbench.plan.cell import CellPlan
 
 
 def edge_notices(
-    bench: Bench, grid: Sequence[float], chosen: Mapping[str, float]
+    here: CellPlan, grid: Sequence[float], chosen: Mapping[str, float]
 ) -> Iterator[Notice]:
     words = {"low": ("lowest", "below"), "high": ("highest", "above")}
     for side, (end, beyond) in words.items():
-        names = [name for name in chosen if bench.edge(name, grid, chosen[name]) == side]
+        names = [name for name in chosen if here.edge(name, grid, chosen[name]) == side]
         if names:
             lrs = ", ".join(dict.fromkeys(f"{chosen[name]:g}" for name in names))
             yield Notice(
                 Topic.EDGE_OF_GRID,
-                f"{bench.where}the best LR of {', '.join(names)} is the {end} that was tried "
+                f"{here.where}the best LR of {', '.join(names)} is the {end} that was tried "
                 f"({lrs})",
                 f"the optimum may lie {beyond}: widen the grid with --lr",
             )
 
 
-def saving(bench: Bench, grid: Sequence[float], tuning: Sequence[TrialSpec]) -> Iterator[Notice]:
+def saving(here: CellPlan, grid: Sequence[float], tuning: Sequence[TrialSpec]) -> Iterator[Notice]:
     """What successive halving spared."""
-    if not bench.spec.halving or not tuning:
+    if not here.spec.halving or not tuning:
         return
-    names = [name for name in bench.spec.entrants if bench.tuned(name)]
-    whole = len(names) * len(grid) * bench.spec.tuning_seeds * bench.cell.epochs
+    names = [name for name in here.spec.entrants if here.tuned(name)]
+    whole = len(names) * len(grid) * here.spec.tuning_seeds * here.cell.epochs
     spent = sum(trial.epochs for trial in tuning)
     if spent >= whole:
         return
     yield Notice(
         Topic.HALVING,
-        f"{bench.where}successive halving tuned in {spent} epochs where the whole grid takes "
+        f"{here.where}successive halving tuned in {spent} epochs where the whole grid takes "
         f"{whole}",
         "the LR sensitivity is known at fewer learning rates",
     )

@@ -51,5 +51,6 @@ def means(
 
 
 def missing(wanted: Sequence[TrialSpec], histories: Mapping[str, History]) -> tuple[TrialSpec, ...]:
-    done = {key for key, history in histories.items() if history.end is not None}
-    return tuple(trial for trial in wanted if trial.id not in done)
+    """Those that have not ended yet."""
+    known = ((trial, histories.get(trial.id)) for trial in wanted)
+    return tuple(trial for trial, history in known if history is None or history.end is None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import astuple, fields
 from pathlib import Path
+from typing import Any
 
 from lrbench.files import replace_file
 from lrbench.rangetest.result import CurvePoint, FindResult
@@ -15,13 +17,17 @@ from lrbench.report.html import find_page
 from lrbench.report.html.page import manifest_of
 
 
-def write_find(result: FindResult, folder: Path) -> list[Path]:
+def write_find(
+    result: FindResult, folder: Path, manifest: Mapping[str, Any] | None = None
+) -> list[Path]:
     """Write `find.csv`, `find.json`, `plots/find.png` and `.svg`, for a table `plots/find-table.*`,
-    and `report.html` into a folder, which may hold the run's `manifest.json`; gives their paths.
+    and `report.html` into a folder; gives their paths. Its `manifest.json` is read unless it is
+    given.
 
     Raises:
         MachineError: a file cannot be written; the message names it.
     """
+    about = manifest_of(folder) if manifest is None else manifest
     pictures = {"find": save_find_plot, **({"find-table": save_table_plot} if result.table else {})}
     return [
         replace_file(folder / "find.csv", curve_csv(result).encode()),
@@ -31,7 +37,7 @@ def write_find(result: FindResult, folder: Path) -> list[Path]:
             for name, draw in pictures.items()
             for kind in ("png", "svg")
         ),
-        replace_file(folder / "report.html", find_page(result, manifest_of(folder)).encode()),
+        replace_file(folder / "report.html", find_page(result, about).encode()),
     ]
 
 

@@ -77,7 +77,7 @@ class State:
 
 
 def advance(state: State, event: Any, finals: int = 0) -> list[str]:
-    """Take in an event of the pipeline: a plan, a point of the range test, records of a trial.
+    """Take in an event of the session: a plan, a point of the range test, records of a trial.
     `finals` is the number of final trials that the whole run will have. Returns lines to print
     where nothing is animated."""
     match event:

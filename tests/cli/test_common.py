@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.cli.common import run_name
 from lrbench.experiment import Recipe
+from lrbench.session.place import run_name
 
 
 @pytest.mark.parametrize(

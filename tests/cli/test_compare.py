@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
+import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lrbench.__main__ import run
+from tests.reliability.tools import finish, start, table, timeless, wait_for
 
 SMALL = (
     "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.02,0.05,0.1",
@@ -22,87 +19,41 @@ SMALL = (
     "--tuning-seeds", "1",
 )  # fmt: skip
 TRIALS = [
-    "trial",
-    "stage",
-    "schedule",
-    "budget",
-    "lr",
-    "seed",
-    "status",
-    "reason",
-    "epochs",
-    "steps",
-    "train_loss",
-    "val_loss",
-    "val_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "best_val_accuracy",
-    "epochs_to_target",
-    "time_to_target_s",
-    "train_s",
-    "throughput_img_s",
+    "trial", "stage", "schedule", "budget", "lr", "seed", "status", "reason", "epochs",
+    "steps", "train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
+    "best_val_accuracy", "epochs_to_target", "time_to_target_s", "train_s", "throughput_img_s",
     "peak_mem_bytes",
-]
+]  # fmt: skip
 EPOCHS = [
-    "trial",
-    "schedule",
-    "lr",
-    "seed",
-    "epoch",
-    "step",
-    "lr_first",
-    "lr_last",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "train_s",
-    "throughput_img_s",
-]
+    "trial", "schedule", "lr", "seed", "epoch", "step", "lr_first", "lr_last", "train_loss",
+    "train_accuracy", "val_loss", "val_accuracy", "train_s", "throughput_img_s",
+]  # fmt: skip
 RANKING = [
-    "rank",
-    "group",
-    "schedule",
-    "budget",
-    "lr",
-    "n",
-    "failed",
-    "metric",
-    "metric_mean",
-    "metric_sd",
-    "ci_low",
-    "ci_high",
-    "diff_to_best",
-    "diff_ci_low",
-    "diff_ci_high",
-    "p_adjusted",
-    "test_accuracy_mean",
-    "test_accuracy_sd",
-    "val_auc",
-    "lr_sensitivity",
-    "lr_width",
-    "worst_seed",
-    "epochs_to_target",
-    "time_to_target_s",
-    "throughput_img_s",
-]
-SENSITIVITY = ["schedule", "budget", "lr", "n", "failed", "val_accuracy_mean", "val_loss_mean"]
-TIMES = {"train_s", "throughput_img_s", "time_to_target_s"}
+    "rank", "group", "schedule", "budget", "lr", "n", "failed", "metric", "metric_mean",
+    "metric_sd", "ci_low", "ci_high", "diff_to_best", "diff_ci_low", "diff_ci_high",
+    "p_adjusted", "test_accuracy_mean", "test_accuracy_sd", "val_auc", "lr_sensitivity",
+    "lr_width", "worst_seed", "epochs_to_target", "time_to_target_s", "throughput_img_s",
+]  # fmt: skip
+SENSITIVITY = [
+    "schedule", "budget", "lr", "n", "failed", "val_accuracy_mean", "val_loss_mean",
+]  # fmt: skip
 
 
-def table(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run: ten trials."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert run([*SMALL, "--out", str(folder), "--record-steps"]) == 0
+    return folder
 
 
-def timeless(path: Path) -> list[dict[str, str]]:
-    return [{k: v for k, v in row.items() if k not in TIMES} for row in table(path)]
+@pytest.fixture
+def out(tmp_path: Path, finished: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-def test_a_comparison_writes_what_it_promises(tmp_path: Path, capsys: Any) -> None:
-    out = tmp_path / "run"
-    assert run([*SMALL, "--out", str(out), "--record-steps"]) == 0
+def test_a_comparison_writes_what_it_promises(out: Path, capsys: Any) -> None:
     trials = table(out / "trials.csv")
     assert list(trials[0])[: len(TRIALS)] == TRIALS
     assert len(trials) == 3 * 2 + 2 * 2
@@ -125,27 +76,30 @@ def test_a_comparison_writes_what_it_promises(tmp_path: Path, capsys: Any) -> No
     assert len(list((out / "plots").glob("*.png"))) >= 4
     assert len(list(out.glob("trials/*/journal.jsonl"))) == len(trials)
     assert not list(out.glob("trials/*/state.pt"))
-    said = capsys.readouterr().out
-    assert "cosine" in said and "torch" in said
+    capsys.readouterr()
+    assert run(["compare", "--resume", str(out), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["rank"] for row in document["ranking"]] == [1, 2]
+    assert document["sentence"] and "torch" in document["code"]
 
 
 def test_the_same_command_trains_nothing_twice_and_a_larger_one_extends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = str(tmp_path / "run")
-    assert run([*SMALL, "--out", out]) == 0
-    first = table(tmp_path / "run" / "trials.csv")
+    first = table(out / "trials.csv")
     begun = count_trainings(monkeypatch)
-    assert run([*SMALL, "--out", out]) == 0
+    assert run([*SMALL, "--out", str(out)]) == 0
     assert begun == []
-    assert table(tmp_path / "run" / "trials.csv") == first
-    assert run([*SMALL, "--out", out, "--seeds", "3", "-s", "linear"]) == 0
+    assert table(out / "trials.csv") == first
+    assert run([*SMALL, "--out", str(out), "--seeds", "3", "-s", "linear"]) == 0
     # linear: three LRs and three seeds; the others: one seed more
     assert len(begun) == 3 + 3 + 2
-    after = {row["trial"]: row for row in table(tmp_path / "run" / "trials.csv")}
+    after = {row["trial"]: row for row in table(out / "trials.csv")}
     unchanged = ("lr", "seed", "train_loss", "val_loss", "test_accuracy", "train_s")
     for row in first:
         assert [after[row["trial"]][key] for key in unchanged] == [row[key] for key in unchanged]
+    line = json.loads((out / "manifest.json").read_text())["command_line"]
+    assert "--schedule linear" in line and "--schedule cosine" in line
 
 
 def count_trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -162,11 +116,7 @@ def count_trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return begun
 
 
-def test_a_changed_experiment_is_refused_and_nothing_is_touched(
-    tmp_path: Path, capsys: Any
-) -> None:
-    out = tmp_path / "run"
-    assert run([*SMALL, "--out", str(out)]) == 0
+def test_a_changed_experiment_is_refused_and_nothing_is_touched(out: Path, capsys: Any) -> None:
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     capsys.readouterr()
     assert run([*SMALL, "--out", str(out), "--batch-size", "64"]) == 2
@@ -174,11 +124,9 @@ def test_a_changed_experiment_is_refused_and_nothing_is_touched(
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_two_folders_get_the_same_numbers(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        assert run([*SMALL, "--out", str(tmp_path / name)]) == 0
-    for file in ("trials.csv", "epochs.csv", "ranking.csv", "sensitivity.csv"):
-        assert timeless(tmp_path / "one" / file) == timeless(tmp_path / "two" / file)
+def test_two_folders_get_the_same_numbers(tmp_path: Path, finished: Path) -> None:
+    assert run([*SMALL, "--out", str(tmp_path)]) == 0
+    assert timeless(tmp_path) == timeless(finished)
 
 
 def test_two_names_of_one_curve_are_a_tie(tmp_path: Path) -> None:
@@ -198,13 +146,6 @@ def test_a_diverged_final_seed_gives_exit_1_and_stays_in_the_table(tmp_path: Pat
     assert {row["status"] for row in rows} == {"diverged"}
     assert all("step" in row["reason"] or "epoch" in row["reason"] for row in rows)
     assert table(tmp_path / "ranking.csv")[0]["failed"] == "2"
-
-
-def test_json_is_one_document_and_nothing_else(tmp_path: Path, capsys: Any) -> None:
-    assert run([*SMALL, "--out", str(tmp_path), "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert [row["rank"] for row in document["ranking"]] == [1, 2]
-    assert document["sentence"] and document["code"]
 
 
 def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: Any) -> None:
@@ -245,6 +186,7 @@ def test_a_time_budget_sizes_the_plan(
     assert 300 < documents[1]["estimated_s"] <= 600
 
 
+@pytest.mark.long
 def test_lr_auto_on_real_digits(tmp_path: Path, capsys: Any) -> None:
     argv = ["compare", "--epochs", "1", "--seeds", "1", "-s", "constant", "--lr-points", "3"]
     assert run([*argv, "--quiet", "--threads", "1", "--out", str(tmp_path)]) == 0
@@ -254,36 +196,21 @@ def test_lr_auto_on_real_digits(tmp_path: Path, capsys: Any) -> None:
     assert "seed" in said
 
 
-def start(*argv: str, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "lrbench", *argv], cwd=cwd, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)],
 )
 def test_a_stopped_run_goes_on_and_ends_as_if_it_had_never_been_stopped(
-    tmp_path: Path, number: int, code: int
+    tmp_path: Path, finished: Path, number: int, code: int
 ) -> None:
-    argv = [*SMALL, "--epochs", "2"]
-    assert run([*argv, "--out", str(tmp_path / "whole")]) == 0
-    stopped = start(*argv, "--out", "stopped", cwd=tmp_path)
-    journals = tmp_path / "stopped" / "trials"
-    until = time.monotonic() + 60
-    while time.monotonic() < until and len(list(journals.glob("*/journal.jsonl"))) < 4:
-        time.sleep(0.02)
+    stopped = start(*SMALL, "--out", "stopped", cwd=tmp_path)
+    wait_for(lambda: len(list(tmp_path.glob("stopped/trials/*/journal.jsonl"))) >= 4)
     stopped.send_signal(number)
-    _, said = stopped.communicate(timeout=30)
-    assert stopped.returncode == code
-    assert "Traceback" not in said
-    resume = "the same command goes on where it stopped: lrbench compare --resume stopped"
-    assert number == signal.SIGKILL or resume in said
-    assert run([*argv, "--out", str(tmp_path / "stopped")]) == 0
-    for file in ("trials.csv", "epochs.csv", "ranking.csv"):
-        assert timeless(tmp_path / "stopped" / file) == timeless(tmp_path / "whole" / file)
+    found, _, said = finish(stopped)
+    assert found == code and "Traceback" not in said
+    assert "the same command goes on where it stopped: lrbench compare --resume stopped" in said
+    assert run([*SMALL, "--out", str(tmp_path / "stopped")]) == 0
+    assert timeless(tmp_path / "stopped") == timeless(finished)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line_before_training(
@@ -304,9 +231,7 @@ def test_a_group_that_matches_nothing_is_refused_before_anything_is_written(
     assert not out.exists()
 
 
-def test_a_damaged_tuning_journal_costs_no_final_row(tmp_path: Path, capsys: Any) -> None:
-    out = tmp_path / "run"
-    assert run([*SMALL, "--out", str(out)]) == 0
+def test_a_damaged_tuning_journal_costs_no_final_row(out: Path, capsys: Any) -> None:
     before = table(out / "trials.csv")
     tuned = next(row["trial"] for row in before if row["stage"] == "tune")
     journal = out / "trials" / tuned / "journal.jsonl"
@@ -321,9 +246,7 @@ def test_a_damaged_tuning_journal_costs_no_final_row(tmp_path: Path, capsys: Any
     assert len(table(out / "trials.csv")) == len(before)
 
 
-def test_a_manifest_that_was_changed_by_hand_is_refused(tmp_path: Path, capsys: Any) -> None:
-    out = tmp_path / "run"
-    assert run([*SMALL, "--out", str(out)]) == 0
+def test_a_manifest_that_was_changed_by_hand_is_refused(out: Path, capsys: Any) -> None:
     path = out / "manifest.json"
     text = path.read_text()
     path.write_text(text.replace('"batch_size": 128', '"batch_size": 64'))
@@ -334,16 +257,6 @@ def test_a_manifest_that_was_changed_by_hand_is_refused(tmp_path: Path, capsys: 
     path.unlink()
     assert run([*SMALL, "--out", str(out)]) == 3
     assert "no manifest.json" in capsys.readouterr().err
-
-
-def test_the_manifest_of_a_grown_run_repeats_all_of_it(tmp_path: Path) -> None:
-    out = str(tmp_path / "run")
-    assert run([*SMALL, "--out", out]) == 0
-    assert run([*SMALL, "--out", out, "-s", "linear", "--lr", "0.2"]) == 0
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    line = manifest["command_line"]
-    assert "--schedule linear" in line and "--schedule cosine" in line
-    assert "0.02,0.05,0.1,0.2" in line
 
 
 def test_budgets_and_batch_sizes_have_rankings_of_their_own(tmp_path: Path, capsys: Any) -> None:

@@ -15,8 +15,9 @@ from lrbench.__main__ import run
 from lrbench.experiment import CompareSpec, Recipe
 from lrbench.plan import plan
 from lrbench.records import EpochRecord, TrialEnd
-from lrbench.store import RunDir
+from lrbench.run.store import Run
 from tests.cli.test_without_torch import watched
+from tests.run.made import manifest
 
 STEPS = 31
 SECONDS = 10.0
@@ -32,22 +33,20 @@ def made_run(folder: Path, schedules: int = 4, seeds: int = 5, epochs: int = 3) 
         tuning_seeds=1,
         seeds=seeds,
     )
-    kept = RunDir(folder)
+    kept = Run(folder)
     kept.write_manifest(
-        {
-            "command": "compare",
-            "experiment": spec.model_dump(mode="json"),
-            "fingerprint": spec.fingerprint,
-            "steps_per_epoch": {str(spec.recipe.batch_size): STEPS},
-            "options": {},
-            "command_line": "lrbench compare",
-        }
+        manifest(
+            experiment=spec.model_dump(mode="json"),
+            fingerprint=spec.fingerprint,
+            steps_per_epoch={str(spec.recipe.batch_size): STEPS},
+        )
     )
     count = 0
-    while stage := plan(spec, kept.known().histories, {}, {spec.recipe.batch_size: STEPS}).trials:
+    while stage := plan(spec, kept.histories, {}, {spec.recipe.batch_size: STEPS}).trials:
         for trial in stage:
             kept.begin(trial)
             kept.append(trial.id, records(trial, epochs))
+            kept.note(trial, records(trial, epochs))
             count += 1
     return count
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lrbench.__main__ import run
+from tests.cli.test_without_torch import watched
 
 SMALL = (
     "find", "--dataset", "synthetic", "--model", "mlp", "--points", "50", "--seeds", "2",
@@ -20,47 +19,59 @@ SMALL = (
 )  # fmt: skip
 
 
-def test_it_writes_what_it_promises(tmp_path: Path, capsys: Any) -> None:
-    assert run([*SMALL, "--out", str(tmp_path)]) == 0
-    said = capsys.readouterr()
-    assert "learning rate" in said.out and "next: lrbench compare" in said.out
-    with open(tmp_path / "find.csv", newline="") as file:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert run([*SMALL, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path, finished: Path) -> Path:
+    """A copy of a finished range test."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def test_it_writes_what_it_promises(out: Path, capsys: Any) -> None:
+    with open(out / "find.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["seed", "step", "lr", "loss", "smoothed"]
     assert {row["seed"] for row in rows} == {"0", "1"}
-    answer = json.loads((tmp_path / "find.json").read_text())
+    answer = json.loads((out / "find.json").read_text())
     wanted = {
         "lr", "lr_sweep", "grade", "reasons", "band", "lr_range", "max_stable_lr", "rules",
         "verification", "table", "settings",
     }  # fmt: skip
     assert wanted <= set(answer)
     assert answer["lr_range"][0] < answer["lr_range"][1]
-    assert (tmp_path / "plots" / "find.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((tmp_path / "manifest.json").read_text())["command"] == "find"
+    assert (out / "plots" / "find.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / "manifest.json").read_text())["command"] == "find"
+    capsys.readouterr()
+    assert run(["report", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "learning rate" in said and "next: lrbench compare" in said
 
 
-def test_json_is_the_answer_and_nothing_else(tmp_path: Path, capsys: Any) -> None:
+def test_json_is_the_answer_and_two_folders_get_the_same_bits(
+    tmp_path: Path, finished: Path, capsys: Any
+) -> None:
     assert run([*SMALL, "--out", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "find.json").read_text())
-
-
-def test_two_folders_get_the_same_bits(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        assert run([*SMALL, "--out", str(tmp_path / name)]) == 0
     for file in ("find.csv", "find.json", "plots/find.png"):
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+        assert (tmp_path / file).read_bytes() == (finished / file).read_bytes()
 
 
 def test_an_answer_that_is_there_is_not_sought_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, monkeypatch: pytest.MonkeyPatch, opens: list[str]
 ) -> None:
-    assert run([*SMALL, "--out", str(tmp_path)]) == 0
-    before = (tmp_path / "find.json").read_bytes()
+    before = (out / "find.json").read_bytes()
     from lrbench.execute import Workbench
 
     monkeypatch.setattr(Workbench, "find", lambda *_: pytest.fail("trained again"))
-    assert run([*SMALL, "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "find.json").read_bytes() == before
+    opens.clear()
+    assert run([*SMALL, "--out", str(out)]) == 0
+    assert (out / "find.json").read_bytes() == before
+    assert len(opens) == 2 and len(set(opens)) == 2  # the manifest and the answer
 
 
 def test_no_learning_rate_is_exit_1_with_a_remedy(tmp_path: Path, capsys: Any) -> None:
@@ -72,33 +83,26 @@ def test_no_learning_rate_is_exit_1_with_a_remedy(tmp_path: Path, capsys: Any) -
     assert answer["lr"] is None and answer["grade"] == "none" and answer["reasons"]
 
 
-def test_a_folder_of_another_experiment_is_refused(tmp_path: Path, capsys: Any) -> None:
-    assert run([*SMALL, "--out", str(tmp_path)]) == 0
-    before = (tmp_path / "find.json").read_bytes()
+def test_a_folder_of_another_experiment_is_refused(out: Path, capsys: Any) -> None:
+    before = (out / "find.json").read_bytes()
     capsys.readouterr()
-    assert run([*SMALL, "--points", "60", "--out", str(tmp_path)]) == 2
+    assert run([*SMALL, "--points", "60", "--out", str(out)]) == 2
     assert "--points 50 -> 60" in capsys.readouterr().err
-    assert (tmp_path / "find.json").read_bytes() == before
+    assert (out / "find.json").read_bytes() == before
 
 
-def test_report_makes_the_files_again_without_torch(tmp_path: Path) -> None:
-    assert run([*SMALL, "--out", str(tmp_path)]) == 0
-    before = (tmp_path / "find.csv").read_bytes()
-    (tmp_path / "find.csv").unlink()
-    code = (
-        "import sys; from lrbench.__main__ import run\n"
-        f"code = run(['report', {str(tmp_path)!r}])\n"
-        "sys.exit(code or 10 * ('torch' in sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "find.csv").read_bytes() == before
+def test_report_makes_the_files_again_without_torch(out: Path) -> None:
+    before = (out / "find.csv").read_bytes()
+    (out / "find.csv").unlink()
+    code, heavy, *_ = watched("report", str(out), cwd=out)
+    assert code == 0 and "torch" not in heavy
+    assert (out / "find.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "adagrad"])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["adam", *(pytest.param(n, marks=pytest.mark.long) for n in ("adamw", "rmsprop", "adagrad"))],
+)
 def test_every_optimizer(tmp_path: Path, optimizer: str, capsys: Any) -> None:
     code = run([*SMALL, "--optimizer", optimizer, "--out", str(tmp_path), "--json"])
     answer = json.loads(capsys.readouterr().out)
@@ -127,8 +131,10 @@ def test_a_table_of_batch_sizes_and_momenta(tmp_path: Path, capsys: Any) -> None
     assert "sqrt rule" in said and "linear rule" in said
 
 
-def test_the_curve_may_be_that_of_validation_data(tmp_path: Path, capsys: Any) -> None:
-    plain = answer_of([*SMALL, "--out", str(tmp_path / "a")], capsys)
+def test_the_curve_may_be_that_of_validation_data(
+    tmp_path: Path, finished: Path, capsys: Any
+) -> None:
+    plain = json.loads((finished / "find.json").read_text())
     found = answer_of([*SMALL, "--val-loss", "--out", str(tmp_path / "b")], capsys)
     assert found["settings"]["val_loss"] is True
     assert found["curve"]["loss"] != plain["curve"]["loss"]

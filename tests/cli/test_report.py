@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lrbench import store
 from lrbench.__main__ import run
 from lrbench.experiment import FindSpec
-from lrbench.store import RunDir
+from lrbench.run.store import Run
 from tests.report.find_results import found
+from tests.run.made import manifest, write_lines
 
 SMALL = (
     "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.05",
@@ -115,7 +114,7 @@ def test_a_run_in_use_is_told_and_left_alone(runs: tuple[str, str], capsys: Any)
     page = Path(runs[0]) / "report.html"
     before = page.stat().st_mtime_ns
     capsys.readouterr()
-    with RunDir(Path(runs[0])).writer():
+    with Run(Path(runs[0])).writer():
         assert run(["report", runs[0], "--json"]) == 3
     said = capsys.readouterr()
     assert json.loads(said.out)["run"] == runs[0] and "in use by process" in said.err
@@ -151,20 +150,16 @@ def beyond_numbers(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("craft", [shorter, in_words, without_losses, beyond_numbers])
-def test_a_range_test_that_is_sealed_and_yet_none_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, craft: Any
+def test_a_range_test_with_right_checksums_that_is_none_is_one_line(
+    tmp_path: Path, capsys: Any, craft: Any
 ) -> None:
-    answer, spec, folder = found().to_dict(), FindSpec(), RunDir(tmp_path)
+    answer, spec, folder = found().to_dict(), FindSpec(), Run(tmp_path)
     craft(answer)
-    monkeypatch.setattr(store, "_sealed", sealed_by_a_stranger)
-    folder.write_manifest({"command": "find", "experiment": spec.model_dump(mode="json")})
-    folder.save_find(spec.id, answer)
+    folder.write_manifest(
+        manifest(command="find", experiment=spec.model_dump(mode="json"), fingerprint=spec.id)
+    )
+    row = json.dumps({"kind": "find", "material": "", "result": answer}, separators=(",", ":"))
+    write_lines(folder.journal_path(spec.id), [row.replace("Infinity", "1e400")])
     assert run(["report", str(tmp_path)]) == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"lrbench: error: {tmp_path} holds a range test that cannot be read"
-
-
-def sealed_by_a_stranger(row: dict[str, Any]) -> str:
-    """As lrbench seals a line, but for numbers that it never writes."""
-    text = json.dumps(row, separators=(",", ":")).replace("Infinity", "1e400")
-    return f'{text[:-1]},"crc":"{zlib.crc32(text.encode()):08x}"}}\n'

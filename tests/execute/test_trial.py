@@ -16,7 +16,7 @@ from lrbench.execute import trial as module
 from lrbench.execute.trial import run_trial
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import EpochRecord
-from lrbench.store import RunDir
+from lrbench.run.store import Run
 
 RECIPE = Recipe(dataset="synthetic", model="mlp", batch_size=256)
 
@@ -38,8 +38,8 @@ def bench() -> Workbench:
     return Workbench(RECIPE, Host(device="cpu", threads=1))
 
 
-def timeless(run: RunDir, trial: TrialSpec) -> list[Any]:
-    history = run.known().histories[trial.id]
+def timeless(run: Run, trial: TrialSpec) -> list[Any]:
+    history = run.histories[trial.id]
     epochs = [replace(e, train_s=0.0, throughput_img_s=0.0) for e in history.epochs]
     assert history.end is not None
     return [*epochs, replace(history.end, train_s=0.0, throughput_img_s=None)]
@@ -48,7 +48,7 @@ def timeless(run: RunDir, trial: TrialSpec) -> list[Any]:
 def test_a_trial_that_was_cut_off_goes_on_from_its_checkpoint(
     tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, cut = RunDir(tmp_path / "whole"), RunDir(tmp_path / "cut")
+    whole, cut = Run(tmp_path / "whole"), Run(tmp_path / "cut")
     list(run_trial(bench, whole, spec()))
     monkeypatch.setattr(module, "CHECKPOINT_S", -1.0)
     stream = run_trial(bench, cut, spec())
@@ -64,12 +64,12 @@ def test_a_trial_that_was_cut_off_goes_on_from_its_checkpoint(
 
 
 def test_without_a_checkpoint_it_starts_anew(tmp_path: Path, bench: Workbench) -> None:
-    run = RunDir(tmp_path)
+    run = Run(tmp_path)
     stream = run_trial(bench, run, spec())
     next(stream), next(stream)
     stream.close()
     list(run_trial(bench, run, spec()))
-    epochs = run.known().histories[spec().id].epochs
+    epochs = run.histories[spec().id].epochs
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
 
 
@@ -77,7 +77,7 @@ def test_a_checkpoint_that_knows_more_than_the_journal_is_not_believed(
     tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHECKPOINT_S", -1.0)
-    run = RunDir(tmp_path)
+    run = Run(tmp_path)
     stream = run_trial(bench, run, spec())
     next(stream), next(stream), next(stream)
     stream.close()
@@ -108,7 +108,7 @@ def test_a_kill_costs_ten_seconds_or_one_epoch(
             yield EpochRecord(spec().id, epoch, epoch, 0.1, 0.1, 1.0, 0.5, 1.0, 0.5, 1.0, 1.0)
 
     monkeypatch.setattr(module, "train", epochs)
-    list(run_trial(bench, RunDir(tmp_path), spec(epochs=30)))
+    list(run_trial(bench, Run(tmp_path), spec(epochs=30)))
     assert len(marks) == saved
 
 
@@ -119,9 +119,9 @@ def test_what_the_model_raises_is_the_reason_of_a_failed_trial(
         raise RuntimeError("CUDA out of memory\nand more")
 
     monkeypatch.setattr(module, "begin", broken)
-    run = RunDir(tmp_path)
+    run = Run(tmp_path)
     (_, records) = list(run_trial(bench, run, spec()))
-    end = run.known().histories[spec().id].end
+    end = run.histories[spec().id].end
     assert end is not None and records == [end]
     place = f"(test_trial.py, line {broken.__code__.co_firstlineno + 1})"
     assert (end.status, end.reason) == ("failed", f"RuntimeError: CUDA out of memory {place}")
@@ -133,13 +133,13 @@ def test_a_failure_before_the_first_record_is_kept_as_well(
     def broken(*_: Any) -> Any:
         raise RuntimeError("no such thing")
 
-    run = RunDir(tmp_path)
+    run = Run(tmp_path)
     run.begin(spec())
     journal = run.journal_path(spec().id)
     journal.write_bytes(journal.read_bytes() + b'{"kind":"ep')
     monkeypatch.setattr(module, "_opened", broken)
     list(run_trial(bench, run, spec()))
-    end = run.known().histories[spec().id].end
+    end = run.histories[spec().id].end
     assert end is not None and end.status == "failed"
 
 
@@ -149,14 +149,14 @@ def test_a_full_disk_is_not_the_trials_fault(
     def full(*_: Any) -> None:
         raise MachineError("cannot write: no space left on device")
 
-    monkeypatch.setattr(RunDir, "append", full)
+    monkeypatch.setattr(Run, "append", full)
     with pytest.raises(MachineError, match="no space left"):
-        list(run_trial(bench, RunDir(tmp_path), spec()))
+        list(run_trial(bench, Run(tmp_path), spec()))
 
 
 def test_a_diverged_trial_says_where(tmp_path: Path, bench: Workbench) -> None:
-    run = RunDir(tmp_path)
+    run = Run(tmp_path)
     list(run_trial(bench, run, spec(lr=1e6)))
-    end = run.known().histories[spec(lr=1e6).id].end
+    end = run.histories[spec(lr=1e6).id].end
     assert end is not None and end.status == "diverged" and end.test_accuracy is None
     assert "epoch" in end.reason and end.machine["threads"] == 1

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.__main__ import run
-from lrbench.store import RunDir
 from tests.reliability.tools import SMALL, table
 
 
@@ -34,16 +33,3 @@ def test_other_threads_are_refused_forced_and_told_and_done_trials_stay(
     assert run(["report", str(out), "--json"]) == 0
     (said,) = [n for n in json.loads(capsys.readouterr().out)["notices"] if "conditions" in n]
     assert "threads 1" in said and "threads 2" in said
-
-
-def test_another_torch_is_refused_by_its_name(tmp_path: Path, capsys: Any) -> None:
-    out = tmp_path / "run"
-    assert run([*SMALL, "--out", str(out)]) == 0
-    manifest = RunDir(out).manifest()
-    assert manifest is not None
-    now = manifest["machine"]["torch"]
-    manifest["machine"]["torch"] = "2.0.0"
-    RunDir(out).write_manifest(manifest)
-    capsys.readouterr()
-    assert run([*SMALL, "--out", str(out), "--seeds", "3"]) == 2
-    assert f"torch 2.0.0 -> {now}" in capsys.readouterr().err

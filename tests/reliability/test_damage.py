@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.cli import comparison
 from lrbench.execute import trial
-from lrbench.report import csv_files
+from lrbench.report import csv_files, renderers
 from tests.reliability.tools import SMALL, record, table, timeless
 
 ARGV = [*SMALL, "--lr", "0.1", "--seeds", "3"]
@@ -22,7 +21,7 @@ KEYS = {"trials.csv": ("trial",), "epochs.csv": ("trial", "epoch")}
 
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "write_files", lambda summary, folder, *_: csv_files.write(
+    monkeypatch.setattr(renderers, "write_all", lambda summary, folder, *_: csv_files.write(
         summary, folder))  # fmt: skip
 
 
@@ -74,7 +73,9 @@ def nothing_wrong_in(found: Path, known: Path, what: str) -> None:
 
 
 @pytest.mark.usefixtures("without_pictures")
-@pytest.mark.parametrize("times", [14, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "times", [pytest.param(14, marks=pytest.mark.long), pytest.param(200, marks=pytest.mark.soak)]
+)
 def test_damage_is_never_believed(
     tmp_path: Path, runs: tuple[Path, Path], times: int, capsys: Any
 ) -> None:

@@ -23,7 +23,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("most_bytes", [100, 1_500])
+@pytest.mark.parametrize("most_bytes", [100, pytest.param(1_500, marks=pytest.mark.long)])
 def test_a_file_that_cannot_grow_is_one_line_and_the_run_goes_on_later(
     tmp_path: Path, whole: Path, most_bytes: int
 ) -> None:

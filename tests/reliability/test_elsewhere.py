@@ -108,6 +108,7 @@ def test_a_read_only_run_is_told_and_goes_on_nowhere(archive: Path, capsys: Any)
     assert "read-only file system" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_an_answer_that_cannot_be_printed_is_one_line(tmp_path: Path, whole: Path) -> None:
     shutil.copytree(whole / "two", tmp_path / "run")
     with open("/dev/full", "w") as full:
@@ -121,6 +122,7 @@ def test_an_answer_that_cannot_be_printed_is_one_line(tmp_path: Path, whole: Pat
     assert "Traceback" not in found.stderr
 
 
+@pytest.mark.long
 def test_without_shared_memory_and_with_a_home_that_cannot_be_written(
     tmp_path: Path, whole: Path
 ) -> None:

@@ -135,7 +135,7 @@ def test_a_pool_gives_the_bits_of_one_process(tmp_path: Path) -> None:
     ("number", "code"),
     [
         (signal.SIGINT, 130),
-        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.long),
         pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak),
     ],
 )
@@ -157,6 +157,7 @@ LONG = ("compare", "--dataset", "synthetic", "--model", "moody", "--epochs", "8"
         "-s", "constant", "--seeds", "1", "--threads", "1", "--quiet", "--out", "run")  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(
     tmp_path: Path, calm: Path
 ) -> None:
@@ -184,6 +185,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(
     assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_a_run_that_stood_still_fails_no_trial(tmp_path: Path, calm: Path) -> None:
     """Ctrl-Z, a paused container: a trial is charged for the time that it could have trained."""
     env = environment(calm / "plugins", MOODS="0:slow")

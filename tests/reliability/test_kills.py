@@ -17,7 +17,7 @@ from lrbench.files import is_scratch
 from tests.reliability.tools import ROOT, SMALL, environment, finish, record, start, table, timeless
 
 
-@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_kill_at_every_point_between_two_writes_changes_nothing(
     tmp_path: Path, stride: int
 ) -> None:
@@ -70,6 +70,7 @@ def last_safe(folder: Path, began: float) -> float:
     return max([began, *kept, *ended])
 
 
+@pytest.mark.long
 def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     argv = (*SMALL, "--lr", "0.1", "--epochs", "60")
     process = start(*argv, "--out", "whole", cwd=tmp_path)

@@ -11,6 +11,7 @@ import torch
 from tests.reliability.tools import SMALL, command, environment
 
 
+@pytest.mark.long
 def test_no_home_no_terminal_no_colour_no_utf8_forty_columns(tmp_path: Path) -> None:
     bare = environment(
         LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", NO_COLOR="1", COLUMNS="40",

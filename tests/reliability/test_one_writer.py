@@ -10,7 +10,7 @@ import pytest
 
 from lrbench.__main__ import run
 from lrbench.execute import Workbench
-from lrbench.store import RunDir
+from lrbench.run.store import Run
 from tests.reliability.tools import SMALL, finish, start, wait_for
 
 
@@ -32,5 +32,5 @@ def test_the_second_is_turned_away_before_it_reads_data_and_a_killed_first_holds
     assert run(["find", "--out", str(out)]) == 3
     first.send_signal(signal.SIGKILL)
     finish(first)
-    with RunDir(out).writer():
+    with Run(out).writer():
         pass

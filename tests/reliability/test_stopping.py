@@ -34,8 +34,8 @@ def stuck(image_shape, classes):
     ("number", "code", "times"),
     [
         (signal.SIGINT, 130, 1),
-        (signal.SIGTERM, 143, 1),
-        (signal.SIGINT, 130, 2),
+        pytest.param(signal.SIGTERM, 143, 1, marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, 130, 2, marks=pytest.mark.long),
         pytest.param(signal.SIGTERM, 143, 2, marks=pytest.mark.soak),
     ],
 )
@@ -69,8 +69,11 @@ threading.Thread(target=stop, daemon=True).start()
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [("pydantic", "SIGINT"), ("torch.nn", "SIGTERM"), ("matplotlib.figure", "SIGINT")],
-    ids=["first imports", "torch is imported", "the report is written"],
+    [
+        pytest.param("pydantic", "SIGINT", id="first imports"),
+        pytest.param("torch.nn", "SIGTERM", id="torch is imported", marks=pytest.mark.long),
+        pytest.param("matplotlib.figure", "SIGINT", id="report", marks=pytest.mark.long),
+    ],
 )
 def test_a_stop_while_modules_are_imported_is_one_line_as_well(
     tmp_path: Path, module: str, name: str
@@ -102,6 +105,7 @@ class Stalling(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.long
 def test_a_stop_while_data_are_fetched_leaves_nothing_that_passes_for_data(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
         server.stalled = threading.Event()  # type: ignore[attr-defined]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 
 from lrbench.experiment import CompareSpec
-from lrbench.pipeline import estimate_s, fit, work
 from lrbench.report.plan import plan_table
+from lrbench.session.size import estimate_s, fit, work
 
 
 def test_it_counts_and_fits_80_columns() -> None:

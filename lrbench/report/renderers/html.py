@@ -14,6 +14,6 @@ from lrbench.report.torch_lines import torch_lines
 
 @RENDERERS.register("html", "one page that needs no network", always=True)
 def write(summary: Summary, folder: Path) -> list[Path]:
-    manifest = manifest_of(folder)
+    manifest = summary.question.manifest or manifest_of(folder)
     page = compare_page(summary, manifest, torch_lines(summary, manifest))
     return [replace_file(folder / "report.html", page.encode())]

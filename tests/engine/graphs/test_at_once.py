@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from lrbench.conditions import carried_on
 from lrbench.engine.graphs import at_once
 from lrbench.engine.graphs.at_once import probed, replay_s, worthwhile
 from lrbench.engine.graphs.program import Program
@@ -17,10 +16,12 @@ from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
 from lrbench.experiment import Recipe
 from lrbench.options import executor_of, host_of
-from lrbench.pipeline import settled
-from lrbench.store import RunDir
+from lrbench.run.conditions import carried_on
+from lrbench.run.store import Run
+from lrbench.session.compare import settled
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
+from tests.run.made import manifest
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(dataset="synthetic", model="mlp", batch_size=64)
@@ -106,14 +107,14 @@ def test_a_cpu_is_not_probed() -> None:
 
 
 def test_a_run_keeps_what_the_probe_said_when_it_was_begun(tmp_path: Path) -> None:
-    run = RunDir(tmp_path)
+    run = Run(tmp_path)
     asking = Host(graph=True, at_once=None)
     assert settled(asking, run) == asking
-    run.write_manifest({"machine": {"graph": True, "at_once": 8}})
+    run.write_manifest(manifest(machine={"graph": True, "at_once": 8}))
     assert settled(asking, run).at_once == 8
     assert settled(Host(graph=True, at_once=2), run).at_once == 2
     with pytest.raises(UsageError, match="at_once 8 -> 2"):
-        carried_on(run.manifest() or {}, {"graph": True, "at_once": 2}, force=False)
+        carried_on(run.manifest or {}, {"graph": True, "at_once": 2}, force=False)
 
 
 def test_a_run_with_graph_says_how_many_and_goes_on_with_them(tmp_path: Path) -> None:
@@ -124,6 +125,6 @@ def test_a_run_with_graph_says_how_many_and_goes_on_with_them(tmp_path: Path) ->
     ]  # fmt: skip
     for seeds in ("2", "3"):
         subprocess.run([*command, "--seeds", seeds], check=True, capture_output=True)
-    manifest = RunDir(tmp_path / "run").manifest()
+    manifest = Run(tmp_path / "run").manifest
     assert manifest is not None and manifest["machine"]["at_once"] == 1
-    assert len(RunDir(tmp_path / "run").known().histories) == 3
+    assert len(Run(tmp_path / "run").histories) == 3

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lrbench.conditions import notices
 from lrbench.engine import checkpoint
 from lrbench.engine.device import make_deterministic
 from lrbench.engine.graphs import program
@@ -27,7 +26,8 @@ from lrbench.execute.serial import serial
 from lrbench.execute.trial import run_trial
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import EpochRecord, StepRecord
-from lrbench.store import RunDir
+from lrbench.run.conditions import notices
+from lrbench.run.store import Run
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
 from tests.toys import Line
@@ -204,10 +204,10 @@ RUN = Recipe(dataset="synthetic", model="mlp", batch_size=256)
 
 def test_with_graph_a_run_says_which_trials_went_without(tmp_path: Path) -> None:
     bench = Workbench(RUN, Host(device="cpu", threads=1, graph=True))
-    run, specs = RunDir(tmp_path), [trial(RUN), trial(RUN, schedule="onecycle")]
+    run, specs = Run(tmp_path), [trial(RUN), trial(RUN, schedule="onecycle")]
     for spec in specs:
         list(run_trial(bench, run, spec))
-    histories = run.known().histories
+    histories = run.histories
     machines = [histories[spec.id].end.machine for spec in specs]  # type: ignore[union-attr]
     assert all(machine["graph"] for machine in machines)
     assert [machine.get("eager") for machine in machines] == [
@@ -217,12 +217,12 @@ def test_with_graph_a_run_says_which_trials_went_without(tmp_path: Path) -> None
     assert notice.message == (
         "--graph: 1 trials were trained without: the schedule moves the momentum"
     )
-    plain = RunDir(tmp_path / "plain")
+    plain = Run(tmp_path / "plain")
     for spec in specs:
         list(run_trial(Workbench(RUN, Host(device="cpu", threads=1)), plain, spec))
         for other in (run, plain):
-            assert other.known().histories[spec.id].end.status == "done"  # type: ignore[union-attr]
-        kept = [timeless(list(r.known().histories[spec.id].epochs)) for r in (run, plain)]
+            assert other.histories[spec.id].end.status == "done"  # type: ignore[union-attr]
+        kept = [timeless(list(r.histories[spec.id].epochs)) for r in (run, plain)]
         assert kept[0] == kept[1]
 
 
@@ -232,7 +232,7 @@ def test_a_run_of_several_at_once_writes_what_a_plain_run_writes(
 ) -> None:
     """Also when it is cut off in the middle."""
     trials = [trial(RUN, **changes) for changes in NEIGHBOURS]
-    plain, run = RunDir(tmp_path / "plain"), RunDir(tmp_path / "run")
+    plain, run = Run(tmp_path / "plain"), Run(tmp_path / "run")
     list(serial(Workbench(RUN, Host(device="cpu", threads=1)), plain, trials))
     host = Host(device="cpu", threads=1, graph=True, at_once=at_once)
     bench = Workbench(RUN, host)
@@ -243,12 +243,12 @@ def test_a_run_of_several_at_once_writes_what_a_plain_run_writes(
     under_way.close()
     del under_way
     assert isinstance(bench.program, Program) and not bench.program.members
-    known = run.known().histories
+    known = run.histories
     left = [spec for spec in trials if spec.id not in known or known[spec.id].end is None]
     assert len(left) >= at_once
     list(serial(bench, run, left))
     assert not bench.program.members
-    ours, theirs = run.known().histories, plain.known().histories
+    ours, theirs = run.histories, plain.histories
     for spec in trials:
         a, b = ours[spec.id].end, theirs[spec.id].end
         assert a is not None and b is not None and a.machine["at_once"] == at_once
@@ -266,9 +266,9 @@ def test_a_step_that_cannot_be_captured_is_trained_eager(
 
     monkeypatch.setattr(program, "captured", refused)
     bench = Workbench(RUN, Host(device="cpu", threads=1, graph=True))
-    run = RunDir(tmp_path)
+    run = Run(tmp_path)
     list(run_trial(bench, run, trial(RUN)))
-    end = run.known().histories[trial(RUN).id].end
+    end = run.histories[trial(RUN).id].end
     assert end is not None and end.status == "done"
     assert "could not be captured: operation not permitted" in end.machine["eager"]
 
@@ -367,9 +367,9 @@ def test_on_cuda_a_network_that_reads_from_the_device_is_trained_eager(
     monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Reading(10))
     recipe = Recipe(dataset="mnist5k", model="mlp", batch_size=128)
     bench = Workbench(recipe, Host(device="cuda", graph=True))
-    run = RunDir(tmp_path)
+    run = Run(tmp_path)
     list(run_trial(bench, run, trial(recipe, epochs=1)))
-    end = run.known().histories[trial(recipe, epochs=1).id].end
+    end = run.histories[trial(recipe, epochs=1).id].end
     assert end is not None and end.status == "done" and "captured" in end.machine["eager"]
 
 

@@ -1,4 +1,4 @@
-"""The machine, on which the last bits of a run's numbers depend. Pure."""
+"""The machine, on which the last bits of a run's numbers depend."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lrbench.errors import Notice, Topic, UsageError
 from lrbench.records import History
 
 BITS = ("device", "threads", "torch", "deterministic", "graph", "at_once")
-# What older runs, which do not say it, were trained with.
+# The usual values, which reports leave out.
 OFF: Mapping[str, Any] = {"deterministic": False, "graph": False, "at_once": 1}
 INVENTED = "mock"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`threads 1 -> 2` for each condition that two descriptions of machines give otherwise."""
+    """`threads 1 -> 2` for each condition in which two descriptions of machines differ."""
     if not before:
         return []
     before, now = {**OFF, **before}, {**OFF, **now}
@@ -30,21 +30,21 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def carried_on(
     begun: Mapping[str, Any], machine: Mapping[str, Any], *, force: bool
 ) -> dict[str, list[str]]:
-    """What was forced upon a run by now, for its manifest; nothing for one that goes on as it
-    was begun. `begun` is its manifest, `machine` describes this one.
+    """What `--force` let change in a run so far, for its manifest; empty if it goes on as it was
+    begun. `begun` is its manifest, `machine` describes this machine.
 
     Raises:
         UsageError: trials would be trained under other conditions than those that are done.
     """
     forced: list[str] = list(begun.get("forced", ()))
     changed = differences(begun.get("machine", {}), machine)
-    unheard = [difference for difference in changed if difference not in forced]
-    if unheard and not force:
+    new = [difference for difference in changed if difference not in forced]
+    if new and not force:
         raise UsageError(
-            f"this run was begun elsewhere: {', '.join(unheard)}",
+            f"this run was begun elsewhere: {', '.join(new)}",
             hint=f"{_as_before(begun)}give --force to train the rest here, which reports will say",
         )
-    return {"forced": [*forced, *unheard]} if forced or unheard else {}
+    return {"forced": [*forced, *new]} if forced or new else {}
 
 
 def _as_before(begun: Mapping[str, Any]) -> str:
@@ -53,8 +53,7 @@ def _as_before(begun: Mapping[str, Any]) -> str:
 
 
 def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[Notice]:
-    """What every report says of a run whose trials were not trained under one set of conditions,
-    or not trained at all."""
+    """Warnings for a run whose trials were trained under different conditions, or not at all."""
     machines = [h.end.machine for h in histories if h.end is not None and h.end.machine]
     found = []
     if invented := sum(machine.get("device") == INVENTED for machine in machines):

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from lrbench.conditions import carried_on, differences, notices
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.records import History, TrialEnd
+from lrbench.run.conditions import carried_on, differences, notices
 
 HERE = {"device": "cpu", "threads": 2, "torch": "2.15.0", "python": "3.13.1"}
 BEGUN: dict[str, Any] = {"machine": HERE}
@@ -34,7 +34,6 @@ def test_what_bits_depend_on_is_refused_unless_forced(other: dict[str, Any]) -> 
 def test_what_bits_do_not_depend_on_is_let_through() -> None:
     assert carried_on(BEGUN, {**HERE, "python": "3.11.0"}, force=False) == {}
     assert differences({}, HERE) == [] and differences({}, {"deterministic": True}) == []
-    # a run of an older lrbench does not say it, and was trained without
     assert differences(HERE, {**HERE, "deterministic": False}) == []
 
 

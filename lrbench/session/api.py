@@ -1,4 +1,4 @@
-"""A comparison of schedules from Python: the engine and the statistics of `lrbench compare`."""
+"""`lrbench.compare`: a comparison from Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lrbench.analysis import Summary
-    from lrbench.experiment import CompareSpec
 
 OBJECTS = ("model", "optimizer", "loss", "augment", "dataset")
 
@@ -52,12 +51,12 @@ class Comparison:
 
     @property
     def best(self) -> str | None:
-        """The schedule that ranks first, told apart from the others or not."""
+        """The schedule that ranks first, significantly or not."""
         return self.summary.best
 
     @property
     def winner(self) -> str | None:
-        """The schedule that is told apart from every other; None in a tie."""
+        """The schedule that differs significantly from every other; None in a tie."""
         return self.summary.winner
 
     @property
@@ -74,15 +73,15 @@ class Comparison:
         return self.summary.notices
 
     def plot(self, name: str = "final") -> Figure:
-        """A picture: final, accuracy, loss, lr, sensitivity, and more where the run has them.
+        """A plot: final, accuracy, loss, lr, sensitivity, and others where the run has their data.
 
         Raises:
-            UsageError: there is no such picture, or nothing to draw in it.
+            UsageError: there is no such plot, or the run has no data for it.
         """
         from lrbench.report.plots import PLOTS
 
         if name not in PLOTS:
-            raise UsageError(f"plot: unknown picture {name!r}", hint=did_you_mean(name, PLOTS))
+            raise UsageError(f"plot: unknown plot {name!r}", hint=did_you_mean(name, PLOTS))
         figure = PLOTS[name](self.summary)
         if figure is None:
             raise UsageError(f"plot: this comparison has nothing to draw in {name!r}")
@@ -132,16 +131,16 @@ def compare(
         schedules: specs; the six of the command line by default.
         step: `step(model, batch) -> loss`, or loss and number of right answers, instead of
             `loss_fn(model(*inputs), target)`.
-        out: a folder that keeps the run, to go on with it; none is left behind by default. An
-            object that cannot be imported stands in it by its name alone, so go on with the same.
+        out: a folder for the run, which can then be resumed; by default nothing is kept. An
+            object that cannot be imported is recorded by name only: resume with the same one.
         progress: show a live table on stderr.
 
-    The process's random generators and number of threads are as before at the end. An exception
-    of the user's own code comes out unchanged while the parts are tried on a first batch; later
-    on it makes a failed trial, with its reason in `trials`.
+    Leaves the process's random generators and thread count as they were. Exceptions of the
+    user's code propagate while the parts are tried on a first batch; later they make a failed
+    trial, with the reason in `trials`.
 
     Raises:
-        UsageError: an argument that cannot be meant.
+        UsageError: an invalid argument.
         MachineError: a dataset that is missing, a folder that cannot be written.
         NoLearningRate: the range test of `lr="auto"` found none that it could defend.
     """
@@ -160,38 +159,25 @@ def compare(
 
 
 def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool) -> Comparison:
-    from lrbench.cli.comparison import (
-        asked,
-        check_schedules,
-        summarised,
-        winner_code,
-        write_files,
-    )
-    from lrbench.execute import Workbench
-    from lrbench.options import compare_spec, executor_of, host_of
-    from lrbench.pipeline import resolve, run_comparison, settled, sized, steps_by_batch_size
+    from lrbench.options import executor_of
     from lrbench.report.live import live
-    from lrbench.store import RunDir
+    from lrbench.report.torch_lines import torch_lines
+    from lrbench.run.store import Run
+    from lrbench.session import compare as session
 
-    executor = executor_of(options)
-    if executor != "serial":
+    if executor_of(options) != "serial":
         _check_importable(options)
-    run = RunDir(path)
-    spec: CompareSpec = resolve(compare_spec(options), run)
-    bench = Workbench(spec.recipe, settled(host_of(options), run))
-    bench.open()
-    spec = sized(spec, run, bench)
-    check_schedules(spec, steps_by_batch_size(spec, bench))
-    with run.writer(), live(quiet=not progress, spec=spec) as show:
-        for event in run_comparison(spec, run, bench, asked(spec, run, options), executor):
+    run = Run(path)
+    job = session.prepared(session.resolve(options, run), run, options)
+    with live(quiet=not progress, spec=job.spec) as show:
+        for event in session.carry_out(job, files=keep):
             show(event)
-        summary = summarised(spec, run)
-        if keep:
-            write_files(summary, run.path)
+    assert isinstance(event, session.Finished)
+    summary, manifest = event.summary, run.manifest or {}
     return Comparison(
         summary=summary,
-        code=winner_code(summary, run),
-        manifest=run.manifest() or {},
+        code=torch_lines(summary, manifest),
+        manifest=manifest,
         path=path if keep else None,
     )
 
@@ -207,10 +193,10 @@ def _check_importable(options: Mapping[str, Any]) -> None:
 
 
 def _named(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as the command line knows them: objects by their names.
+    """Options as on the command line: objects by their names.
 
     Raises:
-        UsageError: an option that there is not.
+        UsageError: an unknown option.
     """
     from lrbench.options import COMPARE, HOST, RECIPE, TRAINING, TRIALS
     from lrbench.options.values import flat
@@ -274,7 +260,7 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _unblamed() -> Iterator[None]:
-    """What the user's code raised comes out as it was."""
+    """Let exceptions of the user's code propagate unchanged."""
     try:
         yield
     except plugins.OwnFault as fault:

@@ -16,7 +16,7 @@ from lrbench.schedules.units import tidy
 
 
 @dataclass(frozen=True)
-class Bench:
+class CellPlan:
     """What all trials of a cell share. The schedules' grid has its `centre`, at which absolute LRs
     of parameter groups hold: one before any scaling by the batch. The contenders' grids lie around
     `centres`. `first` is the grid before it was extended."""
@@ -114,7 +114,7 @@ class Bench:
                 left[name] = tuple(p for p in grid if p in best or p not in self.first)
         return (*wanted, *self.trials_at(left))
 
-    def _rungs(self) -> list[Bench]:
+    def _rungs(self) -> list[CellPlan]:
         """The shorter trainings of successive halving: a quarter and half of the whole."""
         whole = self.cell.epochs
         lengths = sorted({max(1, whole // 4), max(1, whole // 2)} - {whole})

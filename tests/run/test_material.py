@@ -8,7 +8,7 @@ import pytest
 
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
-from lrbench.material import code_of, refuse_changes
+from lrbench.run.material import code_of, refuse_changes
 
 
 def test_everything_of_the_users_is_in_it(own_pkg: Path, tmp_path: Path) -> None:

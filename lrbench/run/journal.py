@@ -1,0 +1,183 @@
+"""One append-only file for each trial: JSON lines, each with a checksum that covers all before it.
+
+A line that was changed, deleted, doubled or moved is found. Only a torn last line is dropped: it
+was never acknowledged, since records are reported only once they are on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from lrbench.errors import MachineError
+from lrbench.experiment import TrialSpec
+from lrbench.files import readable_faults
+from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd, extended
+
+KINDS = {"epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd}
+_NAMES = {kind: name for name, kind in KINDS.items()}
+RETRAIN = "delete that file to train its trial again"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The end of a line: where it is, in bytes, and the checksum that the next line continues."""
+
+    size: int = 0
+    checksum: int = 0
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The rows of a file, and the end of each."""
+
+    rows: tuple[dict[str, Any], ...]
+    marks: tuple[Mark, ...]
+
+
+def read(path: Path) -> Journal:
+    """Read a journal; without rows where there is none.
+
+    Raises:
+        MachineError: it cannot be read, or is damaged before its last line.
+    """
+    try:
+        with readable_faults(path, "read"):
+            *lines, tail = path.read_bytes().split(b"\n")
+    except MachineError as fault:
+        if isinstance(fault.__cause__, FileNotFoundError):
+            return Journal((), ())
+        raise
+    rows: list[dict[str, Any]] = []
+    marks: list[Mark] = []
+    before = Mark()
+    for number, line in enumerate(lines, 1):
+        row, checksum = _decoded(line, before.checksum)
+        if row is None:
+            if number == len(lines) and not tail:
+                break
+            raise damaged(path, f"line {number} does not match its checksum")
+        before = Mark(before.size + len(line) + 1, checksum)
+        rows.append(row)
+        marks.append(before)
+    return Journal(tuple(rows), tuple(marks))
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]], after: Mark | None = None) -> Mark:
+    """Add rows after a mark, dropping what follows it; without a mark, begin the file anew. They
+    are on the disk when this returns.
+
+    Raises:
+        OSError: the disk is full, the path is a link, or the file to add to is gone.
+    """
+    mark = after or Mark()
+    lines: list[bytes] = []
+    checksum = mark.checksum
+    for row in rows:
+        line, checksum = _encoded(row, checksum)
+        lines.append(line)
+    data = b"".join(lines)
+    end = Mark(mark.size + len(data), checksum)
+    flags = os.O_WRONLY | os.O_NOFOLLOW | (os.O_CREAT if after is None else 0)
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size < mark.size:
+            raise damaged(path, "it was shortened while it was in use")
+        if size > mark.size:
+            os.ftruncate(descriptor, mark.size)
+        os.lseek(descriptor, mark.size, os.SEEK_SET)
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return end
+
+
+def history_of(path: Path, rows: Iterable[Mapping[str, Any]]) -> History:
+    """What a trial's journal says, checked against the schema and against itself.
+
+    Raises:
+        MachineError: a row of another trial, of other types, or out of order.
+    """
+    first, *rest = rows
+    try:
+        if first["kind"] != "trial":
+            raise ValueError("the line that names its trial is missing")
+        spec = TrialSpec.model_validate(first["spec"])
+        records = [record_of(row) for row in rest]
+    except (KeyError, TypeError, ValueError) as fault:
+        raise MachineError(
+            f"{path} holds a record that this lrbench cannot read ({fault.__class__.__name__})",
+            hint=RETRAIN,
+        ) from None
+    if any(name != path.parent.name for name in (spec.id, *(each.trial for each in records))):
+        raise damaged(path, "it holds records of another trial")
+    epochs = [each.epoch for each in records if isinstance(each, EpochRecord)]
+    if epochs != [*range(1, len(epochs) + 1)]:
+        raise damaged(path, "its epochs do not follow one another")
+    ends = [place for place, each in enumerate(records) if isinstance(each, TrialEnd)]
+    if ends and ends != [len(records) - 1]:
+        raise damaged(path, "it goes on after the end of its trial")
+    history = extended(History(spec), records)
+    if history.end is not None and history.end.epochs != len(epochs):
+        raise damaged(path, f"its end counts {history.end.epochs} epochs, not {len(epochs)}")
+    return history
+
+
+def row_of(record: Record) -> dict[str, Any]:
+    """A record as plain JSON values."""
+    return {"kind": _NAMES[type(record)], **asdict(record)}
+
+
+def record_of(row: Mapping[str, Any]) -> Record:
+    """The record that a row was made from.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not the row of a record.
+    """
+    content = dict(row)
+    kind = KINDS[content.pop("kind")]
+    if unknown := content.keys() - {field.name for field in fields(kind)}:
+        raise ValueError(f"unknown fields: {', '.join(unknown)}")
+    record: Record = _reader(kind).validate_python(content)
+    return record
+
+
+def damaged(path: Path, what: str) -> MachineError:
+    return MachineError(f"{path} is damaged: {what}", hint=RETRAIN)
+
+
+@cache
+def _reader(kind: type[Record]) -> TypeAdapter[Record]:
+    return TypeAdapter(kind)
+
+
+def _encoded(row: Mapping[str, Any], before: int) -> tuple[bytes, int]:
+    """One line whose last field is the CRC-32 of all lines up to it, and that number."""
+    text = json.dumps(row, separators=(",", ":"), allow_nan=False)
+    checksum = zlib.crc32(text.encode(), before)
+    return f'{text[:-1]},"crc":"{checksum:08x}"}}\n'.encode(), checksum
+
+
+def _decoded(line: bytes, before: int) -> tuple[dict[str, Any] | None, int]:
+    """The row of a line and its checksum; None where the two do not agree."""
+    body, _, tail = line.rpartition(b',"crc":"')
+    text = body + b"}"
+    checksum = zlib.crc32(text, before)
+    if tail != f'{checksum:08x}"}}'.encode():
+        return None, before
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):  # the checksum can be forged
+        return None, before
+    return (row, checksum) if isinstance(row, dict) else (None, before)

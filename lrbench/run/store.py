@@ -1,0 +1,290 @@
+"""The run directory: what survives. Journals are appended, all else can be made again from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lrbench.errors import MachineError, UsageError
+from lrbench.experiment import TrialSpec
+from lrbench.files import is_scratch, readable_faults, sync_folder
+from lrbench.records import History, Record, TrialEnd, extended
+from lrbench.run import journal, manifest
+from lrbench.run.journal import Mark, row_of
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a run's journals say: trials by their id, and the answers of range tests. `ends` are
+    the ends of the lines after which a trial under way can go on: its first line, and each epoch.
+    """
+
+    histories: dict[str, History] = field(default_factory=dict)
+    finds: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    ends: dict[str, tuple[Mark, ...]] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Run:
+    """A folder with one writer, read once: the manifest and the journals are read at first use and
+    kept in memory, where `note` adds new records. Making the value does not touch the disk.
+
+    `material` is the manifest's; worker processes get it from their parent.
+    """
+
+    path: Path
+    material: str = ""
+    _marks: dict[str, Mark] = field(default_factory=dict)
+    _stamp: int = 0
+
+    @cached_property
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest, or None where no run has been.
+
+        Raises:
+            MachineError: it is damaged or was changed, or was written by a newer lrbench.
+        """
+        self._stamp = self._stamped()
+        found = manifest.read(self.path / "manifest.json")
+        self.material = found["material"] if found else self.material
+        return found
+
+    def write_manifest(self, content: Mapping[str, Any]) -> None:
+        self.manifest = manifest.write(self.path / "manifest.json", content)
+        self._stamp = self._stamped()
+        self.material = self.manifest.get("material", "")
+
+    @cached_property
+    def known(self) -> Known:
+        """What the journals say. A torn last line is left out: it was never acknowledged.
+
+        Raises:
+            MachineError: a journal is damaged, or is not of this run.
+        """
+        known = Known()
+        bound = self.manifest is not None
+        for trial in self._trials():
+            path = self.journal_path(trial)
+            found = journal.read(path)
+            if not found.rows:
+                continue
+            if bound and found.rows[0].get("material") != self.material:
+                raise journal.damaged(path, "it is of a run with other code or data")
+            if found.rows[0].get("kind") == "find":
+                known.finds[trial] = _answer(path, found.rows)
+                continue
+            known.histories[trial] = history = journal.history_of(path, found.rows)
+            if history.end is None:
+                known.ends[trial] = _ends(found)
+        return known
+
+    @property
+    def histories(self) -> Mapping[str, History]:
+        return self.known.histories
+
+    @property
+    def finds(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.known.finds
+
+    def journal_path(self, trial: str) -> Path:
+        return self.path / "trials" / trial / "journal.jsonl"
+
+    def state_path(self, trial: str) -> Path:
+        """Where a trial under way keeps its checkpoint."""
+        return self.path / "trials" / trial / "state.pt"
+
+    def note(self, trial: TrialSpec, records: Sequence[Record]) -> None:
+        """Keep records in memory that an executor has written to a journal."""
+        history = self.known.histories.get(trial.id, History(trial))
+        self.known.histories[trial.id] = extended(history, records)
+
+    def begin(self, trial: TrialSpec) -> None:
+        """Start the journal of a trial anew."""
+        spec = trial.model_dump(mode="json")
+        self._begin(trial.id, {"kind": "trial", "material": self.material, "spec": spec})
+
+    def append(self, trial: str, records: Iterable[Record]) -> None:
+        """Add records to the journal of a trial that was begun or rewound; they are on the disk
+        when this returns.
+
+        Raises:
+            MachineError: the disk is full, or the journal was deleted.
+        """
+        path = self.journal_path(trial)
+        with readable_faults(path):
+            self._marks[trial] = journal.write(path, map(row_of, records), self._marks[trial])
+
+    def rewind(self, trial: TrialSpec, epochs: int) -> bool:
+        """Cut the journal of a trial back to its first epochs; False where it has fewer."""
+        ends = self._read_ends(trial.id)
+        if not 0 < epochs < len(ends):
+            return False
+        path = self.journal_path(trial.id)
+        with readable_faults(path):
+            self._marks[trial.id] = journal.write(path, [], ends[epochs])
+        return True
+
+    def conclude(self, trial: TrialSpec, end: TrialEnd) -> TrialEnd:
+        """Add how a trial ended to what its journal holds, which is read again: the process that
+        wrote it may have died. Returns the end that stands, which is the first."""
+        path = self.journal_path(trial.id)
+        found = journal.read(path)
+        if not found.rows:
+            self.begin(trial)
+            self.append(trial.id, [end])
+            return end
+        history = journal.history_of(path, found.rows)
+        if history.end is not None:
+            return history.end
+        if history.epochs:
+            train_s = sum(epoch.train_s for epoch in history.epochs)
+            steps = history.epochs[-1].step
+            end = replace(end, epochs=len(history.epochs), steps=steps, train_s=train_s)
+        self._marks[trial.id] = found.marks[-1]
+        self.append(trial.id, [end])
+        return end
+
+    def forget(self, trial: str) -> None:
+        """Delete a trial, so that it is trained again."""
+        self.known.histories.pop(trial, None)
+        for path in (self.journal_path(trial), self.state_path(trial)):
+            with readable_faults(path, "delete"):
+                path.unlink(missing_ok=True)
+
+    def save_find(self, key: str, result: Mapping[str, Any]) -> None:
+        """Keep the answer of a range test."""
+        self._begin(key, {"kind": "find", "material": self.material, "result": result})
+        self.known.finds[key] = result
+
+    def _begin(self, name: str, row: Mapping[str, Any]) -> None:
+        path = self.journal_path(name)
+        with readable_faults(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _refuse_link(path.parent)
+            self._marks[name] = journal.write(path, [row])
+        for folder in (path.parent, path.parent.parent):
+            sync_folder(folder)
+
+    def _trials(self) -> list[str]:
+        """The folders of trials, in order of their names."""
+        folder = self.path / "trials"
+        if not folder.exists() and not folder.is_symlink():
+            return []
+        with readable_faults(folder, "read"):
+            return sorted(
+                entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)
+            )
+
+    def _read_ends(self, trial: str) -> tuple[Mark, ...]:
+        """Those that were read when the run was opened, or, in a process that trains for another,
+        of that one journal."""
+        if "known" in vars(self):
+            return self.known.ends.get(trial, ())
+        return _ends(journal.read(self.journal_path(trial)))
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Make the folder and hold its lock.
+
+        Raises:
+            MachineError: another process writes here, or the folder cannot be written.
+        """
+        with readable_faults(self.path):
+            (self.path / "trials").mkdir(parents=True, exist_ok=True)
+            _refuse_link(self.path / "trials")
+            lock = self._locked()
+        try:
+            if "manifest" in vars(self) and self._stamp != self._stamped():
+                raise MachineError(
+                    f"another process has changed {self.path} since this one read it",
+                    hint="repeat the command",
+                )
+            with readable_faults(self.path):
+                owner = self.path / "run.pid"
+                owner.unlink(missing_ok=True)  # it may be a link
+                owner.write_text(f"process {os.getpid()} on {os.uname().nodename}")
+                self._tidy()
+            yield
+        finally:
+            lock.release()
+
+    def refuse_second_writer(self) -> None:
+        """Fail early, before any data are read, if another process writes here.
+
+        Raises:
+            MachineError: it does.
+        """
+        if (self.path / "run.lock").exists():
+            with readable_faults(self.path):
+                self._locked().release()
+
+    def _stamped(self) -> int:
+        """A number that changes when the manifest is replaced."""
+        try:
+            found = os.stat(self.path / "manifest.json")
+        except OSError:
+            return 0
+        return hash((found.st_ino, found.st_mtime_ns))
+
+    def _locked(self) -> FileLock:
+        _refuse_link(self.path / "run.lock")
+        lock = FileLock(self.path / "run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise MachineError(
+                f"{self.path} is in use by {self._owner()}",
+                hint="wait for it, or choose another folder with --out",
+            ) from None
+        return lock
+
+    def _owner(self) -> str:
+        try:
+            return (self.path / "run.pid").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return "another process"
+
+    def _tidy(self) -> None:
+        """Remove the half-written files of a process that was killed."""
+        for depth in (".*", "*/.*", "*/*/.*"):
+            for found in filter(is_scratch, self.path.glob(depth)):
+                found.unlink(missing_ok=True)
+
+
+def opened(path: Path) -> Run:
+    """A run that is there.
+
+    Raises:
+        UsageError: there is none in this folder.
+        MachineError: its manifest is damaged.
+    """
+    run = Run(path)
+    if run.manifest is None:
+        raise UsageError(f"{path}: there is no run in this folder")
+    return run
+
+
+def _refuse_link(path: Path) -> None:
+    """In somebody else's run a link may point anywhere."""
+    if path.is_symlink():
+        raise MachineError(f"cannot write {path}: it is a link")
+
+
+def _answer(path: Path, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    result = rows[0].get("result")
+    if len(rows) != 1 or not isinstance(result, dict):
+        raise journal.damaged(path, "it does not hold the answer of a range test")
+    return result
+
+
+def _ends(found: journal.Journal) -> tuple[Mark, ...]:
+    after = {"trial", "epoch"}
+    pairs = zip(found.rows, found.marks, strict=True)
+    return tuple(mark for row, mark in pairs if row.get("kind") in after)

@@ -1,0 +1,56 @@
+"""Checks of the schedules before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from lrbench.errors import Notice, Topic
+from lrbench.experiment import CompareSpec
+from lrbench.plan import StepsPerEpoch
+from lrbench.schedules import check, early_stop_notices, parse, stretched
+
+
+def check_early(spec: CompareSpec) -> None:
+    """Refuse a schedule that cannot run before torch is imported, where the dataset's size is
+    known without opening it."""
+    from lrbench.data import train_size
+
+    train = train_size(spec.recipe.dataset)
+    if train:
+        kept = train - round(train * spec.recipe.val_fraction)
+        recipes = {cell.recipe.batch_size: cell.recipe for cell in spec.cells}
+        steps = {size: kept // recipe.effective_batch for size, recipe in recipes.items()}
+        if all(steps.values()):  # the task itself says what is wrong with too large a batch
+            check_schedules(spec, steps)
+
+
+def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[Notice]:
+    """Warnings about the schedules, before training.
+
+    Raises:
+        UsageError: an LR that is negative, infinite or NaN, or a schedule that cannot be stretched
+            to a budget.
+    """
+    notices = [*stretch_notices(spec)]
+    for name, cell in product(spec.schedules, spec.cells):
+        schedule = stretched(parse(name), cell.stretch)
+        lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
+        steps = steps_per_epoch[cell.recipe.batch_size]
+        notices += check(schedule, lr, cell.epochs * steps, steps)
+    if spec.recipe.early_stop:
+        notices += early_stop_notices([parse(name) for name in spec.schedules])
+    return list(dict.fromkeys(notices))
+
+
+def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
+    """Schedules that change with the budget."""
+    for name in spec.schedules:
+        specs = {
+            cell.epochs: str(stretched(parse(name), cell.stretch))
+            for cell in spec.cells
+            if cell.stretch
+        }
+        changed = [f"{text} (epochs: {epochs})" for epochs, text in specs.items() if text != name]
+        if changed:
+            yield Notice(Topic.STRETCHED, f"{name} is trained as {', '.join(changed)}")

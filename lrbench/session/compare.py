@@ -1,0 +1,368 @@
+"""A comparison as a library: open its run, train what is left, summarise."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
+from lrbench.execute import EXECUTORS, Host, Workbench
+from lrbench.experiment import SIZE, CompareSpec, TrialSpec
+from lrbench.options import compare_options, compare_spec, executor_of, host_of, resolved_toml
+from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
+from lrbench.records import Record, TrialEnd
+from lrbench.run import conditions
+from lrbench.run.manifest import material_of
+from lrbench.run.material import code_of, refuse_changes
+from lrbench.run.store import Known, Run
+from lrbench.session.checks import check_schedules, stretch_notices
+from lrbench.session.place import command_line, lasting, run_path
+from lrbench.session.size import fit, steps_by_batch_size, written_steps
+from lrbench.stopping import resume_with
+from lrbench.tasks.own import ignored_batch_size
+
+if TYPE_CHECKING:
+    from lrbench.analysis import Summary
+
+REFRESH_S = 5.0  # between two writings of the CSV files, at least
+REFRESH_SHARE = 0.05  # of the wall time, at most
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A stage begins."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Progress of the range test; its result last."""
+
+    event: Any
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trial has started (no records yet) or has new records."""
+
+    trial: TrialSpec
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """Everything is trained."""
+
+    summary: Summary
+
+
+Event = Planned | Swept | Trained | Finished
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A comparison that is ready to train. Its parts were tried; nothing is written yet."""
+
+    spec: CompareSpec
+    run: Run
+    bench: Workbench
+    options: Mapping[str, Any]
+    executor: str
+    steps_per_epoch: StepsPerEpoch
+    notices: tuple[Notice, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """The next stage, from the records so far."""
+        return plan(self.spec, self.run.histories, self.run.finds, self.steps_per_epoch)
+
+
+def located(
+    options: Mapping[str, Any], out: Path | None, resume: Path | None
+) -> tuple[Run, dict[str, Any]]:
+    """The run directory, and the options, added to those with which a resumed run was begun."""
+    if resume is None:
+        spec = compare_spec(options)
+        return Run(run_path("compare", spec.recipe, spec.fingerprint, out)), dict(options)
+    if out is not None:
+        raise UsageError("--out and --resume name a folder each: give one of them")
+    run = Run(resume)
+    if run.manifest is None or run.manifest["command"] != "compare":
+        raise UsageError(f"--resume {resume}: there is no comparison in this folder")
+    before = dict(run.manifest["options"])
+    if "executor" in options:
+        before = {name: before[name] for name in before if name not in ("jobs", "trial_timeout")}
+    return run, {**before, **options}
+
+
+def resolve(options: Mapping[str, Any], run: Run) -> CompareSpec:
+    """What to compare: the options, extended by what the run already holds.
+
+    Raises:
+        UsageError: the run was made with another experiment.
+        MachineError: the folder holds trials, but not what they were trained for.
+    """
+    spec = compare_spec(options)
+    if run.manifest is None:
+        if any(run.path.glob("trials/*/journal.jsonl")):
+            raise MachineError(
+                f"{run.path} holds trials but no manifest.json", hint="choose another --out"
+            )
+        return spec
+    older = recorded(run)
+    if spec.time_budget_s is not None:
+        spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
+    return spec.grown_from(older)
+
+
+def recorded(run: Run) -> CompareSpec:
+    """The experiment that a run was made for.
+
+    Raises:
+        UsageError: it is the run of another command, or there is none.
+        MachineError: its experiment cannot be read.
+    """
+    manifest = run.manifest
+    if manifest is None or manifest["command"] != "compare":
+        raise UsageError(f"{run.path} does not hold a run of lrbench compare")
+    try:
+        spec = CompareSpec.model_validate(manifest["experiment"])
+    except ValueError:
+        raise MachineError(f"{run.path}: the experiment of its manifest cannot be read") from None
+    if spec.fingerprint != manifest["fingerprint"]:
+        raise MachineError(
+            f"{run.path}: the experiment of its manifest does not match its fingerprint",
+            hint="undo the change, or choose another --out",
+        )
+    return spec
+
+
+def prepared(
+    spec: CompareSpec,
+    run: Run,
+    options: Mapping[str, Any],
+    progress: Callable[[int, int], None] | None = None,
+) -> Job:
+    """Open the device and the data, try the user's parts, and settle how large the comparison is.
+    `progress(done, total)` is called as images are read.
+
+    Raises:
+        UsageError: a schedule or a part that cannot be trained.
+        MachineError: no such device, a dataset that is missing or damaged.
+    """
+    executor = executor_of(options)
+    bench = Workbench(spec.recipe, settled(host_of(options), run), progress)
+    bench.open()
+    steps_per_epoch = steps_by_batch_size(spec, bench)
+    if spec.time_budget_s is not None and run.manifest is None:
+        spec = fit(spec, steps_per_epoch, bench.step_s())
+    notices = check_schedules(spec, steps_per_epoch)
+    notices += ignored_batch_size(spec.recipe, bench.source.facts())
+    return Job(spec, run, bench, options, executor, steps_per_epoch, tuple(notices))
+
+
+def settled(host: Host, run: Run) -> Host:
+    """The host with the run's own number of parallel trials, if it would be probed otherwise."""
+    begun = (run.manifest or {}).get("machine", {})
+    if host.at_once is None and "at_once" in begun:
+        return replace(host, at_once=begun["at_once"])
+    return host
+
+
+def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iterator[Event]:
+    """Train what is left; a record is on the disk before its event is yielded. The last event is
+    `Finished`. With `files`, the CSV files follow the training, and every table, plot and page is
+    written at the end; `also` names more renderers.
+
+    Raises:
+        UsageError: code, data or machine are not those that the run was begun with.
+        MachineError: the folder cannot be written, or another process writes there.
+        NoLearningRate: a range test found none that it could defend.
+    """
+    from lrbench.report import csv_files
+
+    run = job.run
+    with run.writer():
+        resume_with(shlex.join(["lrbench", "compare", "--resume", str(run.path)]))
+        due_s = time.monotonic() + REFRESH_S
+        for event in _trained(job):
+            yield event
+            if files and _has_ended(event) and time.monotonic() > due_s:
+                began_s = time.monotonic()
+                csv_files.write(summarised(job.spec, run), run.path)
+                now_s = time.monotonic()
+                due_s = now_s + max(REFRESH_S, (now_s - began_s) / REFRESH_SHARE)
+        summary = summarised(job.spec, run)
+        if files:
+            _write(summary, run, also)
+    yield Finished(summary)
+
+
+def _trained(job: Job) -> Iterator[Event]:
+    run, host = job.run, job.bench.host
+    execute = EXECUTORS.get(job.executor, option="--executor").make
+    _make_ready(run, retry_failed=host.retry_failed)
+    run.write_manifest(_manifest(job))
+    failures: list[TrialEnd] = []
+    while True:
+        stage = job.plan
+        yield Planned(stage)
+        if stage.find is not None:
+            for event in job.bench.find(stage.find):
+                yield Swept(event)
+            run.save_find(stage.find.id, event.to_dict())
+        elif stage.trials:
+            for trial, records in execute(job.bench, run, stage.trials):
+                run.note(trial, records)
+                yield Trained(trial, tuple(records))
+                failures += [r for r in records if isinstance(r, TrialEnd) and r.status == "failed"]
+                if host.max_failures is not None and len(failures) >= host.max_failures:
+                    raise _too_many(failures)
+        else:
+            return
+
+
+def _has_ended(event: Event) -> bool:
+    return isinstance(event, Trained) and any(isinstance(r, TrialEnd) for r in event.records)
+
+
+def _make_ready(run: Run, *, retry_failed: bool) -> None:
+    """Delete checkpoints of trials that have ended, and failed trials that are to be retrained."""
+    for name, history in list(run.histories.items()):
+        if retry_failed and history.end is not None and history.end.status == "failed":
+            run.forget(name)
+        elif history.end is not None:
+            run.state_path(name).unlink(missing_ok=True)
+
+
+def _too_many(failures: Sequence[TrialEnd]) -> LrbenchError:
+    return LrbenchError(
+        f"stopped after {len(failures)} failed trials (--max-failures); the last: "
+        f"{failures[-1].reason}",
+        hint="when the cause is gone, the same command with --retry-failed trains them again",
+    )
+
+
+def _manifest(job: Job) -> dict[str, Any]:
+    """What a run is: enough to repeat it, and to know on what its numbers depend. A run that goes
+    on keeps the machine under which it was begun, and adds what was forced upon it since.
+
+    Raises:
+        UsageError: the user's code or the data have changed since it was begun, or what is left
+            would be trained on another machine.
+    """
+    spec, bench, before = job.spec, job.bench, job.run.manifest or {}
+    facts, code = bench.facts(), code_of(spec.recipe, spec.schedules)
+    refuse_changes(before, code, facts["data"].get("digest"))
+    begun = {name: before[name] for name in KEPT if name in before}
+    if job.plan.stage != "done":
+        begun |= conditions.carried_on(before, bench.machine, force=bench.host.force)
+    return {
+        "command": "compare",
+        "experiment": spec.model_dump(mode="json"),
+        "fingerprint": spec.fingerprint,
+        "steps_per_epoch": written_steps(spec, job.steps_per_epoch),
+        "material": material_of(code, facts["data"]),
+        **facts,
+        **begun,
+        "code": {**before.get("code", {}), **code},
+        **asked(spec, job.run, job.options),
+    }
+
+
+KEPT = ("lrbench", "machine", "device", "threads", "forced", "material")
+# These may have grown since the run was begun.
+GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "budgets", "contender")
+
+
+def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the whole run, the command that repeats it, and all options with their
+    defaults, at the size that a time budget gave it."""
+    kept, found = lasting(options), compare_options(spec)
+    several = ("batch_size",) if spec.batch_sizes else ()
+    whole = kept | {name: found[name] for name in (*GROWING, *several) if found.get(name)}
+    return {
+        "options": whole,
+        "command_line": command_line("compare", whole, run.path),
+        "toml": resolved_toml(spec.model_copy(update={"time_budget_s": None}), kept),
+    }
+
+
+def summarised(spec: CompareSpec, run: Run) -> Summary:
+    """The analysis of all records so far. Needs no torch."""
+    from lrbench.analysis import Question, summarise
+
+    manifest = run.manifest or {}
+    data = manifest.get("data", {})
+    known = run.known
+    notices: tuple[Notice, ...] = ()
+    settled = plan(spec, known.histories, known.finds, recorded_steps(manifest))
+    wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
+    orphans = _orphans(spec, settled, known)
+    if orphans:
+        wanted += orphans
+        notices += (
+            Notice(
+                Topic.TRIALS_FAILED,
+                "tuning is not complete here, although "
+                f"{len(orphans)} final trials are on the disk",
+                "the same lrbench compare trains what is missing",
+            ),
+        )
+    histories = [known.histories[name] for name in wanted if name in known.histories]
+    said = conditions.notices(manifest, histories)
+    question = Question(
+        schedules=spec.entrants,
+        metric=spec.metric,
+        reference=spec.reference,
+        target_accuracy=spec.target_accuracy,
+        seeds=spec.seeds,
+        test_size=data.get("test"),
+        val_size=data.get("val"),
+        classes=data.get("classes"),
+        manifest=manifest,
+        notices=(
+            *stretch_notices(spec),
+            *ignored_batch_size(spec.recipe, data),
+            *settled.notices,
+            *notices,
+            *said,
+        ),
+    )
+    return summarise(histories, question)
+
+
+def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[str]:
+    """Final trials whose tuning trials are gone: they are still reported."""
+    if settled.stage not in ("find", "tune"):
+        return []
+    recipes = {cell.recipe for cell in spec.cells}
+    epochs = {cell.epochs for cell in spec.cells}
+    return [
+        name
+        for name, history in known.histories.items()
+        if history.spec.stage == "final"
+        and history.spec.recipe in recipes
+        and history.spec.epochs in epochs
+    ]
+
+
+def write_files(summary: Summary, run: Run, also: Sequence[str] = ()) -> None:
+    """Make the files of a run again.
+
+    Raises:
+        MachineError: the folder cannot be written, or another process writes there.
+    """
+    with run.writer():
+        _write(summary, run, also)
+
+
+def _write(summary: Summary, run: Run, also: Sequence[str]) -> None:
+    from lrbench.report.renderers import write_all
+
+    write_all(summary, run.path, also)

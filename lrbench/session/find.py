@@ -1,0 +1,150 @@
+"""A range test as a library: the answer that a run holds already, or that of a new sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench.errors import LrbenchError, MachineError, UsageError
+from lrbench.execute import Host, Workbench
+from lrbench.experiment import FindSpec, differences
+from lrbench.options import resolved_toml
+from lrbench.plugins import blamed
+from lrbench.run.manifest import material_of
+from lrbench.run.material import code_of, own_names, refuse_changes
+from lrbench.run.store import Run
+from lrbench.session.place import command_line, lasting, run_path
+from lrbench.session.size import OVERHEAD
+
+if TYPE_CHECKING:
+    from lrbench.rangetest.result import FindResult
+
+
+def located(spec: FindSpec, out: Path | None) -> Run:
+    return Run(run_path("find", spec.recipe, spec.id, out))
+
+
+def prepared(
+    spec: FindSpec, host: Host, progress: Callable[[int, int], None] | None = None
+) -> Workbench:
+    """Open the device and the data, and try the user's parts and the group to be swept.
+    `progress(done, total)` is called as images are read.
+
+    Raises:
+        UsageError: a part that cannot be trained, a group that cannot be swept alone.
+        MachineError: no such device, a dataset that is missing or damaged.
+    """
+    from lrbench.optimizers import build
+    from lrbench.rangetest.groups import swept
+
+    bench = Workbench(spec.recipe, host, progress)
+    bench.open()
+    _, groups = build(spec.recipe, bench.tuning_task.model(0), lr=1.0)
+    swept(groups, spec.sweep_group)
+    return bench
+
+
+def sweep_steps(spec: FindSpec, bench: Workbench) -> int:
+    """Training steps of the sweep; the short trainings after it depend on its answer."""
+    steps = len({spec.recipe, *spec.cells}) * spec.points * len(spec.seeds)
+    return steps * bench.steps_per_epoch if spec.step == "epoch" else steps
+
+
+def estimate_s(spec: FindSpec, bench: Workbench) -> float:
+    """Seconds that the sweep will take."""
+    return OVERHEAD * sweep_steps(spec, bench) * bench.step_s()
+
+
+def carry_out(
+    spec: FindSpec, run: Run, bench: Workbench, options: Mapping[str, Any]
+) -> Iterator[Any]:
+    """Events of the sweep, unless the run holds its answer; the `FindResult` last, its files
+    written.
+
+    Raises:
+        UsageError: the run was made with another experiment, other code or other data.
+        MachineError: the folder cannot be written, or another process writes there.
+    """
+    from lrbench.report.find_files import write_find
+
+    code, facts = code_of(spec.recipe), bench.facts()
+    if run.manifest is not None:
+        _refuse_another(spec, run.manifest, run)
+        refuse_changes(run.manifest, code, facts["data"].get("digest"))
+    with run.writer():
+        if spec.id not in run.finds:
+            own = ", ".join(own_names(spec.recipe))
+            with blamed(own, "training with") if own else nullcontext():
+                for event in bench.find(spec):
+                    yield event
+            run.write_manifest(
+                {
+                    "command": "find",
+                    "experiment": spec.model_dump(mode="json"),
+                    "fingerprint": spec.id,
+                    "options": lasting(options),
+                    "command_line": command_line("find", options, run.path),
+                    "toml": resolved_toml(spec, options),
+                    "material": material_of(code, facts["data"]),
+                    "code": code,
+                    **facts,
+                }
+            )
+            run.save_find(spec.id, event.to_dict())
+        with readable(run):
+            result = answer(run, spec)
+            write_find(result, run.path, run.manifest)
+    yield result
+
+
+def recorded(run: Run) -> FindSpec:
+    """The experiment that a run was made for.
+
+    Raises:
+        MachineError: it cannot be read.
+    """
+    try:
+        return FindSpec.model_validate((run.manifest or {})["experiment"])
+    except (KeyError, ValueError):
+        raise MachineError(f"{run.path}: the experiment of its manifest cannot be read") from None
+
+
+def answer(run: Run, spec: FindSpec) -> FindResult:
+    """The answer that a run holds.
+
+    Raises:
+        UsageError: its range test did not end.
+    """
+    from lrbench.rangetest.result import FindResult
+
+    if spec.id not in run.finds:
+        raise UsageError(f"{run.path}: its range test did not end; repeat the command")
+    return FindResult.from_dict(run.finds[spec.id])
+
+
+@contextmanager
+def readable(run: Run) -> Iterator[None]:
+    """What a run holds need not be a range test, though its checksums are right.
+
+    Raises:
+        MachineError: it could not be read, drawn or printed.
+    """
+    try:
+        yield
+    except LrbenchError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise MachineError(f"{run.path} holds a range test that cannot be read") from None
+
+
+def _refuse_another(spec: FindSpec, found: Mapping[str, Any], run: Run) -> None:
+    if found["command"] != "find":
+        raise UsageError(f"--out {run.path}: it holds a run of lrbench {found['command']}")
+    changed = differences(found["experiment"], spec.model_dump(mode="json"))
+    if changed:
+        raise UsageError(
+            "this run was made with another experiment: " + ", ".join(changed),
+            hint="choose another folder with --out, or repeat the old options",
+        )

@@ -1,0 +1,51 @@
+"""Where a run lies, and the command that repeats it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lrbench.errors import MachineError
+from lrbench.experiment import Recipe
+from lrbench.options import ONCE, REPEATABLE
+
+
+def run_name(command: str, recipe: Recipe, fingerprint: str) -> str:
+    """`command-dataset-model-12345678` or `command-task-12345678`, of letters that every file
+    system takes."""
+    problem = (recipe.task,) if recipe.task else (recipe.dataset.rpartition("/")[2], recipe.model)
+    parts = (command, *problem, fingerprint[:8])
+    return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-.") for part in parts)
+
+
+def run_path(command: str, recipe: Recipe, fingerprint: str, out: Path | None) -> Path:
+    """
+    Raises:
+        MachineError: `--out` is a file.
+    """
+    if out is not None and out.is_file():
+        raise MachineError(f"--out {out}: it is a file, and a run is a folder")
+    return out if out is not None else Path("results") / run_name(command, recipe, fingerprint)
+
+
+def command_line(command: str, options: Mapping[str, Any], out: Path) -> str:
+    """The command that repeats a run, ready for a shell."""
+    words = ["lrbench", command]
+    for name, value in options.items():
+        option = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(option if value else "--no-" + option[2:])
+            continue
+        items = list(value) if isinstance(value, (list, tuple)) else [value]
+        for item in items if name in REPEATABLE else [",".join(map(str, items))]:
+            words += [option, str(item)]
+    return shlex.join([*words, "--out", str(out)])
+
+
+def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that belong into a manifest, as plain values."""
+    plain = {name: str(v) if isinstance(v, Path) else v for name, v in options.items()}
+    return {name: value for name, value in plain.items() if name not in ONCE}

@@ -1,0 +1,94 @@
+"""A comparison as a library: its sizes, one reading of the run, tables that follow the training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lrbench.__main__ import run
+from lrbench.errors import UsageError
+from lrbench.experiment import CompareSpec, Recipe
+from lrbench.records import TrialEnd
+from lrbench.run.store import Run
+from lrbench.session import compare as session
+from lrbench.session.size import steps_by_batch_size
+
+
+class Bench:
+    """A workbench whose task has its own batches, or takes those of the recipe."""
+
+    def __init__(self, samples: int | None, recipe: Recipe | None = None) -> None:
+        self.samples = samples
+        self.recipe = recipe or Recipe()
+
+    def at(self, recipe: Recipe) -> Bench:
+        return Bench(self.samples, recipe)
+
+    @property
+    def tuning_task(self) -> Any:
+        return SimpleNamespace(samples_per_step=self.samples or self.recipe.batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return 3584 // self.tuning_task.samples_per_step
+
+
+def test_each_batch_size_has_its_steps() -> None:
+    spec = CompareSpec(batch_sizes=(64, 128))
+    assert steps_by_batch_size(spec, Bench(None)) == {64: 56, 128: 28}  # type: ignore[arg-type]
+
+
+def test_a_task_with_batches_of_its_own_is_not_compared_with_itself() -> None:
+    spec = CompareSpec(batch_sizes=(64, 128))
+    with pytest.raises(UsageError, match="--batch-size 64,128: this task sets its own"):
+        steps_by_batch_size(spec, Bench(32))  # type: ignore[arg-type]
+    assert steps_by_batch_size(CompareSpec(), Bench(32)) == {128: 112}  # type: ignore[arg-type]
+
+
+MOCK = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "2", "--lr", "0.02,0.1",
+        "-s", "constant", "-s", "cosine", "--tuning-seeds", "1", "--threads", "1", "--quiet",
+        "--executor", "mock"]  # fmt: skip
+
+
+def test_no_manifest_and_no_journal_is_read_twice(tmp_path: Path, opens: list[str]) -> None:
+    """Neither where a run begins, nor where it grows, nor where it is reported."""
+    out = str(tmp_path / "run")
+    for argv, journals in (
+        ([*MOCK, "--seeds", "1", "--out", out], 0),
+        ([*MOCK, "--seeds", "2", "--out", out], 6),
+        (["report", out], 8),
+    ):
+        opens.clear()
+        assert run(argv) == 0
+        assert sorted(opens) == sorted(set(opens)), argv
+        assert sum(path.endswith("journal.jsonl") for path in opens) == journals
+
+
+def test_the_tables_follow_the_training_at_a_small_share_of_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock by hand: a refresh takes 2 s, a trial 1 s; refreshes may take 5 %."""
+    now, refreshed = [0.0], []
+
+    def tick(seconds: float) -> None:
+        now[0] += seconds
+
+    def write(*_: Any) -> None:
+        refreshed.append(now[0])
+        tick(2.0)
+
+    spec = CompareSpec(recipe=Recipe(dataset="synthetic", model="mlp"), lrs=(0.1,), seeds=20)
+    kept = Run(tmp_path)
+    job = session.prepared(spec, kept, {"executor": "mock", "threads": 1})
+    monkeypatch.setattr(session.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("lrbench.report.csv_files.write", write)
+    monkeypatch.setattr("lrbench.report.renderers.write_all", lambda *_: [])
+    for event in session.carry_out(job):
+        if isinstance(event, session.Trained):
+            tick(sum(isinstance(record, TrialEnd) for record in event.records))
+    assert isinstance(event, session.Finished) and len(event.summary.trials) == 120
+    assert refreshed[0] <= 6 and 40 <= refreshed[1] - refreshed[0] <= 44
+    assert 2.0 * len(refreshed) <= 0.07 * now[0]
