@@ -14,23 +14,18 @@ from lrbench.optimizers import parse_group
 from lrbench.options import (
     COMPARE,
     FIND,
-    HOST,
-    RECIPE,
-    TRAINING,
-    TRIALS,
     compare_spec,
-    duration_s,
     executor_of,
     find_spec,
     host_of,
-    learning_rates,
     merged,
     to_toml,
 )
-from lrbench.options.values import flat
+from lrbench.experiment import duration_s, learning_rates
+from lrbench.options.commands import flat
 from lrbench.plan import plan
 
-ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
+ALLOWED = COMPARE
 RECIPES_FOLDER = Path(__file__).parent.parent / "results" / "recipes"
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -117,7 +112,7 @@ def test_schedules_are_canonical_and_named_once() -> None:
 def test_a_file_speaks_where_the_command_line_is_silent(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text('epochs = 7\nseeds = 3\nschedule = ["cosine", "linear"]\nlr = [0.1, 0.2]\n')
-    allowed = ("epochs", "seeds", "schedule", "lr")
+    allowed = COMPARE
     options = merged({"epochs": 4, "seeds": None}, path, allowed)
     spec = compare_spec(options)
     assert (spec.epochs, spec.seeds, spec.lrs) == (4, 3, (0.1, 0.2))
@@ -127,7 +122,7 @@ def test_what_is_printed_as_toml_reads_back(tmp_path: Path) -> None:
     options = {"schedule": ['expr("1 - progress")', "cosine"], "lr": "auto", "nesterov": True}
     path = tmp_path / "run.toml"
     path.write_text(to_toml(options))
-    assert merged({}, path, tuple(options)) == options
+    assert merged({}, path, COMPARE) == options
 
 
 @pytest.mark.parametrize(
@@ -138,13 +133,13 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, words: str) -> None
     path = tmp_path / "run.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match="--config") as caught:
-        merged({}, path, ("epochs",))
+        merged({}, path, COMPARE)
     assert words in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="no such file"):
-        merged({}, tmp_path / "none.toml", ())
+        merged({}, tmp_path / "none.toml", COMPARE)
 
 
 def test_durations_and_learning_rates() -> None:
@@ -285,7 +280,7 @@ def test_the_recipes_of_the_repository_can_be_read(
 ) -> None:
     monkeypatch.syspath_prepend(str(RECIPES_FOLDER))
     if file.stem == "regression-find":
-        assert find_spec(merged({}, file, (*RECIPE, *HOST, *FIND))).recipe.task
+        assert find_spec(merged({}, file, FIND)).recipe.task
         return
     options = merged({}, file, ALLOWED)
     options.pop("init_from", None)  # made by digits.py
@@ -335,7 +330,7 @@ def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> 
     for value in ODD:
         for spec_of in [compare_spec] * (name in ALLOWED) + [find_spec] * (name in FIND):
             try:
-                options = {name: flat(name, value)}
+                options = {name: flat({**FIND, **COMPARE}[name], value)}
                 spec_of(options), host_of(options), executor_of(options)
             except LrbenchError as fault:
                 assert "\n" not in str(fault)
@@ -352,7 +347,7 @@ def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> 
 )
 def test_a_value_of_another_type_names_its_option(name: str, value: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        flat(name, value)
+        flat(COMPARE[name], value)
 
 
 def test_the_usual_loss_may_be_named_and_no_other_word() -> None:

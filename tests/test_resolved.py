@@ -18,10 +18,6 @@ from lrbench.experiment import CompareSpec, FindSpec
 from lrbench.options import (
     COMPARE,
     FIND,
-    HOST,
-    RECIPE,
-    TRAINING,
-    TRIALS,
     compare_spec,
     find_spec,
     merged,
@@ -30,8 +26,7 @@ from lrbench.options import (
 from lrbench.plan import plan
 from lrbench.store import RunDir
 
-OF_COMPARE = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
-OF_FIND = (*RECIPE, *HOST, *FIND)
+OF_COMPARE = COMPARE
 OWN = {"task": "docs.examples.regression:Surface"}
 
 recipes = st.fixed_dictionaries(

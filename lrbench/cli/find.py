@@ -14,7 +14,7 @@ from lrbench.errors import LrbenchError, MachineError, NoLearningRate, UsageErro
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec, differences
 from lrbench.material import code_of, own_names, refuse_changes
-from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, resolved_toml
+from lrbench.options import FIND, find_spec, host_of, merged, resolved_toml
 from lrbench.pipeline import OVERHEAD
 from lrbench.plugins import blamed, printing_apart
 from lrbench.store import RunDir
@@ -23,14 +23,14 @@ from lrbench.tasks.own import ignored_batch_size
 if TYPE_CHECKING:
     from lrbench.rangetest.result import FindResult
 
-ALLOWED = (*RECIPE, *HOST, *FIND)
-EPILOG = (
-    "Examples: [bold]lrbench find[/bold]   ·   "
-    "[bold]lrbench find --dataset mnist --optimizer adam --seeds 5[/bold]"
-)
+EPILOG = """lrbench find --help-all shows every option. Examples:
+
+lrbench find
+
+lrbench find --dataset mnist --optimizer adam --seeds 5"""
 
 
-@p.takes(ALLOWED)
+@p.takes(FIND)
 def find(
     given: dict[str, Any],
     config: p.Config = None,
@@ -45,7 +45,7 @@ def find(
     The answer comes with a grade. Where no LR can be defended there is none, the exit code is 1,
     and the message says what to change.
     """
-    options = merged(given, config, ALLOWED)
+    options = merged(given, config, FIND)
     if print_config:
         typer.echo(resolved_toml(find_spec(options), options), nl=False)
         return
@@ -147,7 +147,7 @@ def told_again(run: RunDir) -> Iterator[None]:
 def _refuse_another(spec: FindSpec, found: Mapping[str, Any], run: RunDir) -> None:
     if found.get("command") != "find":
         raise UsageError(f"--out {run.path}: it holds a run of lrbench {found.get('command')}")
-    changed = differences(found["experiment"], spec.model_dump(mode="json"))
+    changed = differences(found["experiment"], spec.model_dump(mode="json"), FindSpec)
     if changed:
         raise UsageError(
             "this run was made with another experiment: " + ", ".join(changed),

@@ -23,8 +23,8 @@ from pydantic import TypeAdapter
 from lrbench.engine.device import DeviceLost
 from lrbench.errors import LrbenchError
 from lrbench.execute.trial import run_trial
-from lrbench.execute.workbench import Host, Workbench
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.execute.workbench import Workbench
+from lrbench.experiment import Host, Recipe, TrialSpec
 from lrbench.store import RunDir, row_of
 
 HOST = TypeAdapter(Host)

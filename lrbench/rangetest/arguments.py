@@ -26,7 +26,7 @@ def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
         names: of the fields whose argument has the name in `SAID`.
 
     Raises:
-        UsageError: one of them cannot be meant.
+        UsageError: an invalid argument.
     """
     try:
         return FindSpec(**fields)
