@@ -19,6 +19,7 @@ from lrbench.experiment.recipe import Recipe
 from lrbench.experiment.trial import TrialSpec
 from lrbench.experiment.values import (
     Frozen,
+    batch_sizes,
     canonical,
     digest,
     duration_s,
@@ -28,7 +29,7 @@ from lrbench.experiment.values import (
 
 __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
-    "Host", "Opt", "Option", "Options", "Recipe", "TrialSpec", "canonical", "changed",
+    "Host", "Opt", "Option", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical", "changed",
     "differences", "digest", "duration_s", "is_quick", "learning_rates", "listed", "named",
     "options_of", "refusal", "refuse_unknown", "with_keywords",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lrbench import optimizers, plugins
 from lrbench.errors import UsageError
 from lrbench.experiment import FindSpec, Options, Recipe, options_of
+from lrbench.registry import did_you_mean
 from lrbench.tasks.own import takes_batch_size
 
 IMAGES = tuple(key for key, option in options_of(Recipe).items() if option.opt.images)
@@ -63,6 +64,14 @@ def _check_images(recipe: Recipe) -> None:
             plugins.load_callable(name, flag)
 
 
+def check_rule(spec: FindSpec, typed: str) -> None:
+    """Raises UsageError: there is no such rule; the message begins as it was `typed`."""
+    from lrbench.rangetest.rules import RULES
+
+    if spec.rule not in RULES:
+        raise UsageError(f"{typed}{spec.rule}: unknown rule", hint=did_you_mean(spec.rule, RULES))
+
+
 def check_find(spec: FindSpec) -> None:
     """
     Raises:
@@ -71,9 +80,8 @@ def check_find(spec: FindSpec) -> None:
     """
     from lrbench.optimizers import OPTIMIZERS, parse_groups
     from lrbench.rangetest.groups import swept_place
-    from lrbench.rangetest.rules import get_rule
 
-    get_rule(spec.rule)
+    check_rule(spec, "--rule ")
     if spec.start_lr >= spec.end_lr:
         raise UsageError(f"--start-lr {spec.start_lr:g} must lie below --end-lr {spec.end_lr:g}")
     if spec.sweep_group is not None:

@@ -18,13 +18,14 @@ from lrbench.experiment import (
     Host,
     Options,
     Recipe,
+    batch_sizes,
     is_quick,
     listed,
     named,
     options_of,
     refusal,
 )
-from lrbench.options.checks import check_find, check_images_only, check_recipe
+from lrbench.options.checks import check_find, check_images_only, check_recipe, check_rule
 
 Kind = TypeVar("Kind")
 
@@ -103,6 +104,8 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
         options = {**options, "batch_size": sizes[0]}
     recipe = recipe_of(options)
     fields["contenders"] = _with_usual_lrs(fields.get("contenders", ()))
+    if "range_test" in options:
+        check_rule(fields["find"], "--range-test rule=")
     find = FindSpec() if fields["lrs"] else fields.get("find", FindSpec())
     return made(
         kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
@@ -171,6 +174,10 @@ def _without_all(options: Options) -> Options:
     parts = typed.split(",") if isinstance(typed, str) else listed(typed)
     if "all" not in parts:
         return options
+    try:
+        batch_sizes([part for part in parts if part != "all"] or 1)
+    except ValueError as fault:
+        raise UsageError(f"--batch-size {typed}: {fault}") from None
     size = _whole_split(options)
     return {**options, "batch_size": [size if part == "all" else part for part in parts]}
 
