@@ -155,7 +155,8 @@ def compare(
         if schedules is not None and not len(schedules):
             raise UsageError("schedules: it is empty", hint="name one, or leave it out for six")
         with _folder(out) as path:
-            return _compared(from_python(given, COMPARE), path, keep=out is not None, progress=progress)
+            named = from_python(given, COMPARE)
+            return _compared(named, path, keep=out is not None, progress=progress)
 
 
 def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool) -> Comparison:

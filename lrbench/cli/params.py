@@ -1,4 +1,4 @@
-"""Options as parameters of a command, their help and completion, and those that no spec declares."""
+"""Options as parameters of a command, with help and completion; and those of no spec."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _parameter(option: Option) -> inspect.Parameter:
     default = shown_default(option)
     told = typer.Option(
         *option.names,
-        help=escape(option.help) + (f" [dim]{escape(f'[default: {default}]')}[/dim]" if default else ""),
+        help=escape(option.help) + (f" [dim]\\[default: {default}][/dim]" if default else ""),
         rich_help_panel=option.opt.panel,
         show_default=False,
         hidden=not option.opt.common,
@@ -204,7 +204,5 @@ PrintConfig = Annotated[
 ]
 DryRun = Annotated[
     bool,
-    _output(
-        "--dry-run", panel="Run", common=True, help="Show the plan and its time, and stop."
-    ),
+    _output("--dry-run", panel="Run", common=True, help="Show the plan and its time, and stop."),
 ]

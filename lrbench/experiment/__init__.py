@@ -1,4 +1,4 @@
-"""What is asked for: frozen, validated specs, with their options, canonical text and fingerprint."""
+"""What is asked for: frozen, validated specs with options, canonical text and fingerprint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lrbench.experiment.values import (
 
 __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
-    "Host", "Opt", "Option", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical", "changed",
-    "differences", "digest", "duration_s", "is_quick", "learning_rates", "listed", "named",
-    "options_of", "refusal", "refuse_unknown", "with_keywords",
+    "Host", "Opt", "Option", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
+    "changed", "differences", "digest", "duration_s", "is_quick", "learning_rates", "listed",
+    "named", "options_of", "refusal", "refuse_unknown", "with_keywords",
 ]  # fmt: skip

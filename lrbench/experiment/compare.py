@@ -203,7 +203,8 @@ class CompareSpec(Frozen):
     lr_scaling: Annotated[
         Literal["", "sqrt", "linear"],
         Opt("--lr-scaling", "Multiply the LRs of --lr by k (linear), its root (sqrt) or "
-            "nothing (none): k = images in a step over --base-batch-size.", panel="Comparison", off="none"),
+            "nothing (none): k = images in a step over --base-batch-size.", panel="Comparison",
+            off="none"),
     ] = ""
     base_batch_size: Annotated[
         BatchSize | None,
@@ -226,13 +227,13 @@ class CompareSpec(Frozen):
         if self.reference is not None and self.reference not in self.entrants:
             raise ValueError(f"--reference {self.reference!r} is not one of the schedules")
         if self.contenders and self.lrs:
-            raise ValueError("--contender needs --lr auto: its learning rates are not the schedules'")
+            raise ValueError("--contender needs --lr auto: its LRs are not the schedules'")
         if self.lr_scaling and self.base_batch_size is None:
             raise ValueError(f"--lr-scaling {self.lr_scaling} needs --base-batch-size")
         if self.lr_scaling and self.auto:
             raise ValueError(
-                f"--lr-scaling {self.lr_scaling} scales LRs that --lr names; the range test of --lr "
-                "auto has its LR from this batch size already"
+                f"--lr-scaling {self.lr_scaling} scales LRs that --lr names; the range test of "
+                "--lr auto has its LR from this batch size already"
             )
         return self
 

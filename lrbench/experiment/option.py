@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -174,9 +174,13 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, range)) else [value]
 
 
-@cache
-def options_of(spec: type) -> dict[str, Option]:
+def options_of(spec: type) -> Mapping[str, Option]:
     """The options that a spec declares, by key, in the order of its fields."""
+    return _options_of(spec)
+
+
+@cache
+def _options_of(spec: Hashable) -> dict[str, Option]:
     found = [
         Option(opt, field, info.annotation, info.get_default(call_default_factory=False))
         for field, info in spec.__pydantic_fields__.items()  # type: ignore[attr-defined]

@@ -29,7 +29,7 @@ def check_images_only(options: Options) -> None:
             )
 
 
-def check_recipe(recipe: Recipe, given: Options = {}) -> None:
+def check_recipe(recipe: Recipe, given: Options) -> None:
     """Refuse unknown names, a batch that no epoch can hold, and `given` options that would change
     nothing; torch is not needed.
 
@@ -92,4 +92,4 @@ def check_find(spec: FindSpec) -> None:
     ):
         raise UsageError(f"--momenta: {name} takes no --momentum")
     for recipe in spec.cells:
-        check_recipe(recipe)
+        check_recipe(recipe, {})

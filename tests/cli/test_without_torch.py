@@ -81,8 +81,6 @@ WRONG = [
     (["schedules", "show", "cosine", "--steps", "0"], "--steps"),
     (["schedules", "list", "--family", "cyclical"], "did you mean cyclic?"),
     (["report", "nowhere"], "nowhere"),
-    (["bench", "--model", "lenets"], "did you mean lenet?"),
-    (["bench", "--rounds", "0"], "--rounds"),
     (["nonsense"], "nonsense"),
 ]
 
