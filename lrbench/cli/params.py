@@ -31,7 +31,9 @@ class OptionsCommand(TyperCommand):
         super(OptionsCommand, shown).format_help(ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        return super(OptionsCommand, self._revealed()).shell_complete(ctx, incomplete)
+        shown = self._revealed()
+        shown.params = [_with_choices(param, ctx) for param in shown.params]
+        return super(OptionsCommand, shown).shell_complete(ctx, incomplete)
 
     def _revealed(self) -> OptionsCommand:
         shown = copy.copy(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -116,110 +116,84 @@ class CompareSpec(Frozen):
     reuses the trials of a smaller one.
     """
 
+    PANEL: ClassVar = "Comparison"
+
     # fmt: off
     recipe: Recipe = Recipe()
-    batch_sizes: Annotated[
-        tuple[BatchSize, ...],
-        Opt("--batch-size", "Images in a batch; all: the whole training set; several have a "
-            "ranking each: 64,128.", panel="Optimizer", common=True, kind=object, default=128,
-            parse=lambda value, _: _several(batch_sizes(value)),
-            show=lambda spec: _every_batch_size(spec)),
-    ] = ()
-    schedules: Annotated[
-        Schedules,
-        Opt("--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.",
-            panel="Comparison", common=True, choices="lrbench.schedules:catalogue"),
-    ] = DEFAULT_SCHEDULES
-    lrs: Annotated[
-        tuple[Positive, ...],
-        Opt("--lr", "auto (range test), one LR, or several: 0.05,0.1.", panel="Comparison",
-            common=True, kind=object, default="auto",
-            parse=lambda value, _: learning_rates(value),
-            show=lambda spec: joined(spec.lrs) or "auto"),
-    ] = ()
-    lr_points: Annotated[
-        int,
-        Field(ge=1, le=1000),
-        Opt("--lr-points", "LRs tried per schedule with --lr auto.", panel="Comparison", quick=3),
-    ] = 5
-    lr_factor: Annotated[
-        Finite, Field(gt=1), Opt("--lr-factor", "Ratio of neighbouring LRs.", panel="Comparison")
-    ] = 2.0
-    halving: Annotated[
-        bool,
-        Opt("--tuner", "grid (every LR in full) or halving (only the best of shorter trainings).",
-            panel="Comparison", kind=str, values=("grid", "halving"), default="grid",
-            parse=lambda value, _: _is_halving(value),
-            show=lambda spec: "halving" if spec.halving else "grid"),
-    ] = False
-    tuning_seeds: Annotated[
-        int,
-        Field(ge=1, le=1000),
-        Opt("--tuning-seeds", "Seeds over which an LR is chosen.", panel="Comparison", quick=1),
-    ] = 2
-    epochs: Annotated[
-        Epochs, Opt("--epochs", "Epochs of each trial.", panel="Comparison", common=True)
-    ] = EPOCHS
-    budgets: Annotated[
-        tuple[Epochs, ...],
-        Opt("--budgets", "Rank for several lengths of training, schedules stretched: "
-            "25%,50%,100% or epochs.", panel="Comparison", kind=object,
-            parse=lambda value, options: epoch_budgets(value, options.get("epochs", EPOCHS)),
-            show=lambda spec: joined(spec.budgets)),
-    ] = ()
-    seeds: Annotated[
-        int,
-        Field(ge=1, le=10_000),
-        Opt("--seeds", "Final trials of each schedule.", panel="Comparison", common=True),
-    ] = 5
-    seed: Annotated[Seed, Opt("--seed", "The first of the seeds.", panel="Comparison")] = 0
-    metric: Annotated[
-        Metric, Opt("--metric", "What is ranked:", panel="Comparison", common=True)
-    ] = "test_accuracy"
-    contenders: Annotated[
-        tuple[Contender, ...],
-        Opt("--contender", "An optimizer to rank next to the schedules, at a constant LR of its "
-            "own, such as schedulefree_sgd or prodigy. Repeatable.", panel="Comparison",
-            choices="lrbench.optimizers:OPTIMIZERS", parse=lambda value, _: _contenders(value),
-            show=lambda spec: [each.optimizer for each in spec.contenders]),
-    ] = ()
-    reference: Annotated[
-        str | None,
-        Opt("--reference", "A schedule to hold the others against.", panel="Comparison",
-            choices="lrbench.schedules:catalogue",
-            parse=lambda value, options: _canonical_name(value, options)),
-    ] = None
-    target_accuracy: Annotated[
-        Fraction | None,
-        Opt("--target-accuracy", "For epochs to target; 99 % of the best by default.",
-            panel="Comparison"),
-    ] = None
-    time_budget_s: Annotated[
-        Positive | None,
-        Opt("--time-budget", "Size the plan to fit, like 20m.", panel="Comparison", common=True,
-            kind=object, parse=lambda value, _: duration_s(value),
-            show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"),
-    ] = None
-    lr_scaling: Annotated[
-        Literal["", "sqrt", "linear"],
-        Opt("--lr-scaling", "Multiply the LRs of --lr by k (linear), its root (sqrt) or "
-            "nothing (none): k = images in a step over --base-batch-size.", panel="Comparison",
-            off="none"),
-    ] = ""
-    base_batch_size: Annotated[
-        BatchSize | None,
-        Opt("--base-batch-size", "The batch size that the LRs of --lr are for.",
-            panel="Comparison"),
-    ] = None
-    find: Annotated[
-        FindSpec,
-        Opt("--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as of "
-            "lrbench find.", panel="Comparison", kind=str, settings=True, quick=QUICK_FIND,
-            parse=lambda text, options: with_range_test(
-                text, QUICK_FIND if is_quick(options) else FindSpec()
-            ),
-            show=lambda spec: range_test_text(spec.find) if spec.auto else None),
-    ] = FindSpec()
+    batch_sizes: Annotated[tuple[BatchSize, ...], Opt(
+        "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
+        "each: 64,128.", panel="Optimizer", common=True, kind=object, default=128,
+        parse=lambda value, _: _several(batch_sizes(value)),
+        show=lambda spec: _every_batch_size(spec)
+    )] = ()
+    schedules: Annotated[Schedules, Opt(
+        "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,
+        choices="lrbench.schedules:catalogue"
+    )] = DEFAULT_SCHEDULES
+    lrs: Annotated[tuple[Positive, ...], Opt(
+        "--lr", "auto (range test), one LR, or several: 0.05,0.1.", common=True, kind=object,
+        default="auto", parse=lambda value, _: learning_rates(value),
+        show=lambda spec: joined(spec.lrs) or "auto"
+    )] = ()
+    lr_points: Annotated[int, Field(ge=1, le=1000), Opt(
+        "--lr-points", "LRs tried per schedule with --lr auto.", quick=3
+    )] = 5
+    lr_factor: Annotated[Finite, Field(gt=1), Opt(
+        "--lr-factor", "Ratio of neighbouring LRs."
+    )] = 2.0
+    halving: Annotated[bool, Opt(
+        "--tuner", "grid (every LR in full) or halving (only the best of shorter trainings).",
+        kind=str, values=("grid", "halving"), default="grid",
+        parse=lambda value, _: _is_halving(value),
+        show=lambda spec: "halving" if spec.halving else "grid"
+    )] = False
+    tuning_seeds: Annotated[int, Field(ge=1, le=1000), Opt(
+        "--tuning-seeds", "Seeds over which an LR is chosen.", quick=1
+    )] = 2
+    epochs: Annotated[Epochs, Opt("--epochs", "Epochs of each trial.", common=True)] = EPOCHS
+    budgets: Annotated[tuple[Epochs, ...], Opt(
+        "--budgets", "Rank for several lengths of training, schedules stretched: 25%,50%,100% or "
+        "epochs.", kind=object,
+        parse=lambda value, options: epoch_budgets(value, options.get("epochs", EPOCHS)),
+        show=lambda spec: joined(spec.budgets)
+    )] = ()
+    seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
+        "--seeds", "Final trials of each schedule.", common=True
+    )] = 5
+    seed: Annotated[Seed, Opt("--seed", "The first of the seeds.")] = 0
+    metric: Annotated[Metric, Opt("--metric", "What is ranked:", common=True)] = "test_accuracy"
+    contenders: Annotated[tuple[Contender, ...], Opt(
+        "--contender", "An optimizer to rank next to the schedules, at a constant LR of its own, "
+        "such as schedulefree_sgd or prodigy. Repeatable.", choices="lrbench.optimizers:OPTIMIZERS",
+        parse=lambda value, _: _contenders(value),
+        show=lambda spec: [each.optimizer for each in spec.contenders]
+    )] = ()
+    reference: Annotated[str | None, Opt(
+        "--reference", "A schedule to hold the others against.",
+        choices="lrbench.schedules:catalogue",
+        parse=lambda value, options: _canonical_name(value, options)
+    )] = None
+    target_accuracy: Annotated[Fraction | None, Opt(
+        "--target-accuracy", "For epochs to target; 99 % of the best by default."
+    )] = None
+    time_budget_s: Annotated[Positive | None, Opt(
+        "--time-budget", "Size the plan to fit, like 20m.", common=True, kind=object,
+        parse=lambda value, _: duration_s(value),
+        show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
+    )] = None
+    lr_scaling: Annotated[Literal["", "sqrt", "linear"], Opt(
+        "--lr-scaling", "Multiply the LRs of --lr by k (linear), its root (sqrt) or nothing "
+        "(none): k = images in a step over --base-batch-size.", off="none"
+    )] = ""
+    base_batch_size: Annotated[BatchSize | None, Opt(
+        "--base-batch-size", "The batch size that the LRs of --lr are for."
+    )] = None
+    find: Annotated[FindSpec, Opt(
+        "--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as of "
+        "lrbench find.", kind=str, settings=True, quick=QUICK_FIND,
+        parse=lambda text, options: with_range_test(text, QUICK_FIND if is_quick(options) else FindSpec()),
+        show=lambda spec: range_test_text(spec.find) if spec.auto else None
+    )] = FindSpec()
     # fmt: on
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -52,85 +52,59 @@ class FindSpec(Frozen):
     range tests, one for each pair.
     """
 
+    PANEL: ClassVar = "Range test"
+    COMMAND: ClassVar = "find"
+
     # fmt: off
     recipe: Recipe = Recipe()
-    points: Annotated[
-        int,
-        Field(ge=2, le=100_000),
-        Opt("--points", "Steps of each sweep.", panel="Range test", command="find", common=True),
-    ] = 100
-    start_lr: Annotated[
-        Positive,
-        Opt("--start-lr", "The lowest LR of the sweep.", panel="Range test", command="find",
-            common=True),
-    ] = 1e-6
-    end_lr: Annotated[
-        Positive,
-        Opt("--end-lr", "The highest LR of the sweep.", panel="Range test", command="find",
-            common=True),
-    ] = 10.0
-    mode: Annotated[
-        Literal["exp", "linear"],
-        Opt("--mode", "Spacing of the LRs:", panel="Range test", command="find"),
-    ] = "exp"
-    step: Annotated[
-        Literal["batch", "epoch"],
-        Opt("--step", "What a point of the curve is:", panel="Range test", command="find"),
-    ] = "batch"
-    rule: Annotated[
-        str,
-        Opt("--rule", "The rule that reads the LR off the curve: {choices}.", panel="Range test",
-            command="find", common=True, choices="lrbench.rangetest.rules:RULES"),
-    ] = "steepest"
-    window: Annotated[
-        Positive,
-        Opt("--window", "Width of the smoothing, in decades.", panel="Range test",
-            command="find"),
-    ] = 1.0
-    seeds: Annotated[
-        tuple[Seed, ...],
-        Field(min_length=1),
-        Opt("--seeds", "How many seeds.", panel="Range test", command="find", common=True,
-            kind=int, default=SEEDS, parse=_seeds, show=lambda spec: len(spec.seeds)),
-        Opt("--seed", "The first of the seeds.", panel="Range test", command="find", kind=int,
-            default=0, parse=_seeds, show=lambda spec: spec.seeds[0]),
-    ] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
-    verify: Annotated[
-        bool | None,
-        Opt("--verify/--no-verify", "Check by short trainings; by default if cheap.",
-            panel="Range test", command="find"),
-    ] = None
+    points: Annotated[int, Field(ge=2, le=100_000), Opt(
+        "--points", "Steps of each sweep.", common=True
+    )] = 100
+    start_lr: Annotated[Positive, Opt(
+        "--start-lr", "The lowest LR of the sweep.", common=True
+    )] = 1e-6
+    end_lr: Annotated[Positive, Opt("--end-lr", "The highest LR of the sweep.", common=True)] = 10.0
+    mode: Annotated[Literal["exp", "linear"], Opt("--mode", "Spacing of the LRs:")] = "exp"
+    step: Annotated[Literal["batch", "epoch"], Opt(
+        "--step", "What a point of the curve is:"
+    )] = "batch"
+    rule: Annotated[str, Opt(
+        "--rule", "The rule that reads the LR off the curve: {choices}.", common=True,
+        choices="lrbench.rangetest.rules:RULES"
+    )] = "steepest"
+    window: Annotated[Positive, Opt("--window", "Width of the smoothing, in decades.")] = 1.0
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Opt(
+        "--seeds", "How many seeds.", common=True, kind=int, default=SEEDS, parse=_seeds,
+        show=lambda spec: len(spec.seeds)
+    ), Opt(
+        "--seed", "The first of the seeds.", kind=int, default=0, parse=_seeds,
+        show=lambda spec: spec.seeds[0]
+    )] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
+    verify: Annotated[bool | None, Opt(
+        "--verify/--no-verify", "Check by short trainings; by default if cheap."
+    )] = None
     verify_steps: Annotated[int, Field(ge=8)] = 64
     verify_seeds: Annotated[int, Field(ge=1)] = 3
-    max_stable: Annotated[
-        bool | None,
-        Opt("--max-stable/--no-max-stable", "Look for the largest stable LR; by default if cheap, "
-            "or for a table.", panel="Range test", command="find", swept=False),
-    ] = None
-    val_loss: Annotated[
-        bool,
-        Opt("--val-loss/--train-loss", "Sweep the loss on a batch of validation data.",
-            panel="Range test", command="find"),
-    ] = False
-    sweep_group: Annotated[
-        str | None,
-        Opt("--sweep-group", "Sweep one --group, by pattern or number; the others stay at their "
-            "lr=.", panel="Range test", command="find", swept=False),
-    ] = None
-    batch_sizes: Annotated[
-        tuple[BatchSize, ...],
-        AfterValidator(_once_each),
-        Opt("--batch-sizes", "A table of answers for these batch sizes: 32,128,512.",
-            panel="Range test", command="find", kind=object, swept=False,
-            parse=lambda value, _: numbers(value), show=lambda spec: joined(spec.batch_sizes)),
-    ] = ()
-    momenta: Annotated[
-        tuple[Momentum, ...],
-        AfterValidator(_once_each),
-        Opt("--momenta", "A table of answers for these momenta: 0,0.9.", panel="Range test",
-            command="find", kind=object, swept=False, parse=lambda value, _: numbers(value),
-            show=lambda spec: joined(spec.momenta)),
-    ] = ()
+    max_stable: Annotated[bool | None, Opt(
+        "--max-stable/--no-max-stable", "Look for the largest stable LR; by default if cheap, or "
+        "for a table.", swept=False
+    )] = None
+    val_loss: Annotated[bool, Opt(
+        "--val-loss/--train-loss", "Sweep the loss on a batch of validation data."
+    )] = False
+    sweep_group: Annotated[str | None, Opt(
+        "--sweep-group", "Sweep one --group, by pattern or number; the others stay at their lr=.",
+        swept=False
+    )] = None
+    batch_sizes: Annotated[tuple[BatchSize, ...], AfterValidator(_once_each), Opt(
+        "--batch-sizes", "A table of answers for these batch sizes: 32,128,512.", kind=object,
+        swept=False, parse=lambda value, _: numbers(value),
+        show=lambda spec: joined(spec.batch_sizes)
+    )] = ()
+    momenta: Annotated[tuple[Momentum, ...], AfterValidator(_once_each), Opt(
+        "--momenta", "A table of answers for these momenta: 0,0.9.", kind=object, swept=False,
+        parse=lambda value, _: numbers(value), show=lambda spec: joined(spec.momenta)
+    )] = ()
     # fmt: on
 
     @property

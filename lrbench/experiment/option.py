@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from types import NoneType, UnionType
@@ -25,9 +25,9 @@ class Opt:
     Attributes:
         flags: such as `--schedule -s` or `--verify/--no-verify`; the first one names the option.
         help: one sentence; `values` follow it, and `{choices}` stands for registered names.
-        panel: its heading in the help.
+        panel: its heading in the help; by default the `PANEL` of its spec.
         common: shown by `--help`; all others by `--help-all` only.
-        command: the one command that takes it; every command does if this is empty.
+        command: the only command that takes it; by default the `COMMAND` of its spec, if any.
         kind: what is typed: str, int, float, bool, or a list of texts; `object` is text on the
             command line, and may be a number or a list elsewhere. By default the field's own type.
         choices: where names are registered, as `package:REGISTRY`.
@@ -46,7 +46,7 @@ class Opt:
 
     flags: str
     help: str
-    panel: str = "Run"
+    panel: str = ""
     common: bool = False
     command: Literal["", "find", "compare"] = ""
     kind: Any = None
@@ -182,12 +182,18 @@ def options_of(spec: type) -> Mapping[str, Option]:
 @cache
 def _options_of(spec: Hashable) -> dict[str, Option]:
     found = [
-        Option(opt, field, info.annotation, info.get_default(call_default_factory=False))
+        Option(_completed(opt, spec), field, info.annotation, info.default)
         for field, info in spec.__pydantic_fields__.items()  # type: ignore[attr-defined]
         for opt in info.metadata
         if isinstance(opt, Opt)
     ]
     return {option.key: option for option in found}
+
+
+def _completed(opt: Opt, spec: Any) -> Opt:
+    """The declaration with what its spec says for all of its options."""
+    panel, command = getattr(spec, "PANEL", "Run"), getattr(spec, "COMMAND", "")
+    return replace(opt, panel=opt.panel or panel, command=opt.command or command)
 
 
 def changed(spec: Any, besides: Iterable[str] = ()) -> Iterator[str]:

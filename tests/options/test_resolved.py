@@ -244,7 +244,7 @@ def test_a_task_takes_the_place_of_what_a_file_says_by_default(tmp_path: Path) -
         ("points=3,points=4", "points is given twice"),
         ("seeds=0", "--range-test seeds 0"),
         ("start_lr=1,end_lr=0.1", "start_lr=1 must lie below end_lr=0.1"),
-        ("rule=steep", "--range-test rule=steep: must be"),
+        ("rule=steep", "--range-test rule=steep: unknown rule; did you mean steepest"),
     ],
 )
 def test_a_range_test_that_cannot_be_meant_is_one_line(text: str, words: str) -> None:
