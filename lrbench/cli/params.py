@@ -81,7 +81,7 @@ def _reflowed(text: str) -> str:
 def _parameter(option: Option) -> inspect.Parameter:
     kind = str if option.kind is object else option.kind
     default = shown_default(option)
-    told = typer.Option(
+    declared = typer.Option(
         *option.names,
         help=escape(option.help) + (f" [dim]\\[default: {default}][/dim]" if default else ""),
         rich_help_panel=option.opt.panel,
@@ -89,7 +89,7 @@ def _parameter(option: Option) -> inspect.Parameter:
         hidden=not option.opt.common,
         autocompletion=_completion(option),
     )
-    annotation: Any = Annotated[kind | None, told]
+    annotation: Any = Annotated[kind | None, declared]
     return inspect.Parameter(
         option.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )

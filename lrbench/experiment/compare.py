@@ -86,6 +86,14 @@ def _contenders(value: Any) -> tuple[Contender, ...]:
     return tuple(Contender(optimizer=name) for name in dict.fromkeys(listed(value)))
 
 
+def _budgets(value: Any, options: Options) -> tuple[int, ...]:
+    return epoch_budgets(value, options.get("epochs", EPOCHS))
+
+
+def _range_test(text: str, options: Options) -> FindSpec:
+    return with_range_test(text, QUICK_FIND if is_quick(options) else FindSpec())
+
+
 def _canonical_name(value: str, options: Options) -> str:
     """What the ranking calls it: a contender, or a schedule in its canonical text."""
     return value if value in listed(options.get("contender", ())) else str(parse(value))
@@ -97,8 +105,9 @@ def _is_halving(value: str) -> bool:
     return value == "halving"
 
 
-def _several(sizes: tuple[int, ...]) -> tuple[int, ...]:
+def _several(value: Any) -> tuple[int, ...]:
     """The batch sizes, where there is more than the recipe's own."""
+    sizes = batch_sizes(value)
     return sizes if len(sizes) > 1 else ()
 
 
@@ -122,8 +131,7 @@ class CompareSpec(Frozen):
     recipe: Recipe = Recipe()
     batch_sizes: Annotated[tuple[BatchSize, ...], Opt(
         "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
-        "each: 64,128.", panel="Optimizer", common=True, kind=object, default=128,
-        parse=lambda value, _: _several(batch_sizes(value)),
+        "each: 64,128.", panel="Optimizer", common=True, kind=object, default=128, parse=_several,
         show=lambda spec: _every_batch_size(spec)
     )] = ()
     schedules: Annotated[Schedules, Opt(
@@ -132,8 +140,7 @@ class CompareSpec(Frozen):
     )] = DEFAULT_SCHEDULES
     lrs: Annotated[tuple[Positive, ...], Opt(
         "--lr", "auto (range test), one LR, or several: 0.05,0.1.", common=True, kind=object,
-        default="auto", parse=lambda value, _: learning_rates(value),
-        show=lambda spec: joined(spec.lrs) or "auto"
+        default="auto", parse=learning_rates, show=lambda spec: joined(spec.lrs) or "auto"
     )] = ()
     lr_points: Annotated[int, Field(ge=1, le=1000), Opt(
         "--lr-points", "LRs tried per schedule with --lr auto.", quick=3
@@ -143,8 +150,7 @@ class CompareSpec(Frozen):
     )] = 2.0
     halving: Annotated[bool, Opt(
         "--tuner", "grid (every LR in full) or halving (only the best of shorter trainings).",
-        kind=str, values=("grid", "halving"), default="grid",
-        parse=lambda value, _: _is_halving(value),
+        kind=str, values=("grid", "halving"), default="grid", parse=_is_halving,
         show=lambda spec: "halving" if spec.halving else "grid"
     )] = False
     tuning_seeds: Annotated[int, Field(ge=1, le=1000), Opt(
@@ -153,9 +159,7 @@ class CompareSpec(Frozen):
     epochs: Annotated[Epochs, Opt("--epochs", "Epochs of each trial.", common=True)] = EPOCHS
     budgets: Annotated[tuple[Epochs, ...], Opt(
         "--budgets", "Rank for several lengths of training, schedules stretched: 25%,50%,100% or "
-        "epochs.", kind=object,
-        parse=lambda value, options: epoch_budgets(value, options.get("epochs", EPOCHS)),
-        show=lambda spec: joined(spec.budgets)
+        "epochs.", kind=object, parse_among=_budgets, show=lambda spec: joined(spec.budgets)
     )] = ()
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True
@@ -165,21 +169,18 @@ class CompareSpec(Frozen):
     contenders: Annotated[tuple[Contender, ...], Opt(
         "--contender", "An optimizer to rank next to the schedules, at a constant LR of its own, "
         "such as schedulefree_sgd or prodigy. Repeatable.", choices="lrbench.optimizers:OPTIMIZERS",
-        parse=lambda value, _: _contenders(value),
-        show=lambda spec: [each.optimizer for each in spec.contenders]
+        parse=_contenders, show=lambda spec: [each.optimizer for each in spec.contenders]
     )] = ()
     reference: Annotated[str | None, Opt(
         "--reference", "A schedule to hold the others against.",
-        choices="lrbench.schedules:catalogue",
-        parse=lambda value, options: _canonical_name(value, options)
+        choices="lrbench.schedules:catalogue", parse_among=_canonical_name
     )] = None
     target_accuracy: Annotated[Fraction | None, Opt(
         "--target-accuracy", "For epochs to target; 99 % of the best by default."
     )] = None
     time_budget_s: Annotated[Positive | None, Opt(
         "--time-budget", "Size the plan to fit, like 20m.", common=True, kind=object,
-        parse=lambda value, _: duration_s(value),
-        show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
+        parse=duration_s, show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
     )] = None
     lr_scaling: Annotated[Literal["", "sqrt", "linear"], Opt(
         "--lr-scaling", "Multiply the LRs of --lr by k (linear), its root (sqrt) or nothing "
@@ -190,8 +191,7 @@ class CompareSpec(Frozen):
     )] = None
     find: Annotated[FindSpec, Opt(
         "--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as of "
-        "lrbench find.", kind=str, settings=True, quick=QUICK_FIND,
-        parse=lambda text, options: with_range_test(text, QUICK_FIND if is_quick(options) else FindSpec()),
+        "lrbench find.", kind=str, settings=True, quick=QUICK_FIND, parse_among=_range_test,
         show=lambda spec: range_test_text(spec.find) if spec.auto else None
     )] = FindSpec()
     # fmt: on

@@ -74,10 +74,10 @@ class FindSpec(Frozen):
     )] = "steepest"
     window: Annotated[Positive, Opt("--window", "Width of the smoothing, in decades.")] = 1.0
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Opt(
-        "--seeds", "How many seeds.", common=True, kind=int, default=SEEDS, parse=_seeds,
+        "--seeds", "How many seeds.", common=True, kind=int, default=SEEDS, parse_among=_seeds,
         show=lambda spec: len(spec.seeds)
     ), Opt(
-        "--seed", "The first of the seeds.", kind=int, default=0, parse=_seeds,
+        "--seed", "The first of the seeds.", kind=int, default=0, parse_among=_seeds,
         show=lambda spec: spec.seeds[0]
     )] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
     verify: Annotated[bool | None, Opt(
@@ -98,12 +98,11 @@ class FindSpec(Frozen):
     )] = None
     batch_sizes: Annotated[tuple[BatchSize, ...], AfterValidator(_once_each), Opt(
         "--batch-sizes", "A table of answers for these batch sizes: 32,128,512.", kind=object,
-        swept=False, parse=lambda value, _: numbers(value),
-        show=lambda spec: joined(spec.batch_sizes)
+        swept=False, parse=numbers, show=lambda spec: joined(spec.batch_sizes)
     )] = ()
     momenta: Annotated[tuple[Momentum, ...], AfterValidator(_once_each), Opt(
         "--momenta", "A table of answers for these momenta: 0,0.9.", kind=object, swept=False,
-        parse=lambda value, _: numbers(value), show=lambda spec: joined(spec.momenta)
+        parse=numbers, show=lambda spec: joined(spec.momenta)
     )] = ()
     # fmt: on
 

@@ -59,7 +59,7 @@ class Host:
     )] = 1
     trial_timeout_s: Annotated[Positive | None, Opt(
         "--trial-timeout", "Give a trial up after this long, like 10m: it has failed.",
-        command="compare", kind=object, parse=lambda value, _: duration_s(value)
+        command="compare", kind=object, parse=duration_s
     )] = None
     max_failures: Annotated[Count | None, Opt(
         "--max-failures", "Stop after this many failed trials.", command="compare"

@@ -35,7 +35,8 @@ class Opt:
         off: the word for an empty text.
         default: what is meant without the option, as typed, if that is not the field's default.
         quick: the field's value in a comparison whose length is not given.
-        parse: (value as typed, all options) -> the field's value.
+        parse: value as typed -> the field's value.
+        parse_among: (value as typed, all options) -> the field's value, if other options matter.
         show: spec -> the value as typed, None for nothing.
         own: may be `module:name`, so that Python takes an object.
         images: belongs to image classification, and not next to `--task`.
@@ -55,7 +56,8 @@ class Opt:
     off: str = ""
     default: Any = None
     quick: Any = None
-    parse: Callable[[Any, Options], Any] | None = None
+    parse: Callable[[Any], Any] | None = None
+    parse_among: Callable[[Any, Options], Any] | None = None
     show: Callable[[Any], Any] | None = None
     own: bool = False
     images: bool = False
@@ -126,14 +128,16 @@ class Option:
         value = options[self.key]
         if self.opt.off and value == self.opt.off:
             return ""
-        if self.opt.parse is None:
-            return tuple(listed(value)) if self.repeatable else value
         try:
-            return self.opt.parse(value, options)
+            if self.opt.parse_among is not None:
+                return self.opt.parse_among(value, options)
+            if self.opt.parse is not None:
+                return self.opt.parse(value)
         except UsageError as fault:
             raise named(self.flag, fault) from None
         except ValueError as fault:
             raise UsageError(f"{self.flag} {value}: {fault}") from None
+        return tuple(listed(value)) if self.repeatable else value
 
     def show(self, spec: Any) -> Any:
         """What was typed, from the spec: `read` backwards."""

@@ -79,7 +79,7 @@ class Recipe(Frozen):
     )] = 5e-4
     batch_size: Annotated[BatchSize, Opt(
         "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",
-        common=True, kind=object, parse=lambda value, _: one_batch_size(value)
+        common=True, kind=object, parse=one_batch_size
     )] = 128
     precision: Annotated[Literal["fp32", "tf32", "bf16"], Opt(
         "--precision", "Arithmetic of the training:"
@@ -107,7 +107,7 @@ class Recipe(Frozen):
     loss: Annotated[str, AfterValidator(_cross_entropy_or_own), Opt(
         "--loss", "cross-entropy, or your own module:function of (logits, labels), the mean loss.",
         panel="Model", own=True, images=True, default="cross-entropy",
-        parse=lambda value, _: "" if value == "cross-entropy" else value,
+        parse=lambda value: "" if value == "cross-entropy" else value,
         show=lambda recipe: recipe.loss
     )] = ""
     task: Annotated[str, Opt(

@@ -58,12 +58,12 @@ def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, 
     if config is None:
         return typed
     defaults = {key: option.default for key, option in options_of(Recipe).items()}
-    told = {
+    configured = {
         key: value
         for key, value in _read_config(config, allowed).items()
         if key not in defaults or defaults[key] != value
     }  # defaults in the file must not clash with --optimizer or --task on the command line
-    return {**told, **typed}
+    return {**configured, **typed}
 
 
 def flat(option: Option, value: Any) -> Any:

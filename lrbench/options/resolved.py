@@ -23,11 +23,6 @@ def compare_options(spec: CompareSpec) -> dict[str, Any]:
     return _all_options(spec)
 
 
-def find_options(spec: FindSpec) -> dict[str, Any]:
-    """All options of a range test: `find_spec` of them is the spec."""
-    return _all_options(spec)
-
-
 def _all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
     return {**_recipe_options(spec.recipe), **shown(spec)}
 

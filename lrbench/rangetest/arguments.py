@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-SAID = {"step": "per", "verify_steps": "steps"}  # fields that an argument is called otherwise
+SAID = {"step": "per", "verify_steps": "steps"}  # fields whose argument has another name
 
 
 def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:

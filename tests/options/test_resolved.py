@@ -17,7 +17,6 @@ from lrbench.errors import UsageError
 from lrbench.experiment import CompareSpec, FindSpec
 from lrbench.options import (
     COMPARE,
-    FIND,
     compare_spec,
     find_spec,
     merged,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lrbench.errors import LrbenchError, MachineError, UsageError
+from lrbench.experiment import duration_s, learning_rates
 from lrbench.optimizers import parse_group
 from lrbench.options import (
     COMPARE,
@@ -21,7 +22,6 @@ from lrbench.options import (
     merged,
     to_toml,
 )
-from lrbench.experiment import duration_s, learning_rates
 from lrbench.options.commands import flat
 from lrbench.plan import plan
 
