@@ -22,7 +22,7 @@ app.command("find", cls=OptionsCommand, epilog=find.EPILOG)(find.find)
 app.command("compare", cls=OptionsCommand, epilog=compare.EPILOG)(compare.compare)
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(data.app, name="data")
-app.command("report")(report.report)
+app.command("report", cls=OptionsCommand)(report.report)
 
 
 def _version(wanted: bool) -> None:

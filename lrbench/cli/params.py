@@ -18,7 +18,7 @@ from lrbench.options.commands import Declared
 
 
 class OptionsCommand(TyperCommand):
-    """A command whose `--help` leaves out hidden options, whose `--help-all` shows every option,
+    """A command whose `--help` leaves out hidden options, if it has a `--help-all` to show them,
     and whose completion knows all of them."""
 
     def format_all(self, ctx: typer.Context) -> None:
@@ -26,8 +26,9 @@ class OptionsCommand(TyperCommand):
         self._revealed().format_help(ctx, ctx.make_formatter())
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        shown = copy.copy(self)
-        shown.params = [_with_choices(param, ctx) for param in self.params]
+        folded = any(param.name == "help_all" for param in self.params)
+        shown = copy.copy(self if folded else self._revealed())
+        shown.params = [_with_choices(param, ctx) for param in shown.params]
         super(OptionsCommand, shown).format_help(ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
@@ -144,67 +145,44 @@ HelpAll = Annotated[
 ]
 
 
-def _output(
-    *flags: str, help: str, panel: str = "Output", metavar: str | None = None, common: bool = False
-) -> Any:
+def _output(flags: str, help: str, panel: str = "Output", **settings: Any) -> Any:
+    """An option that no spec declares; hidden ones are shown by `--help-all` only."""
     return typer.Option(
-        *flags,
-        help=help,
-        rich_help_panel=panel,
-        show_default=False,
-        metavar=metavar,
-        hidden=not common,
+        *flags.split(), help=help, rich_help_panel=panel, show_default=False, **settings
     )
 
 
-Out = Annotated[
-    Path | None,
-    _output("--out", common=True, help="The run's folder; results/<name> by default."),
-]
-Resume = Annotated[
-    Path | None,
-    _output("--resume", panel="Run", common=True, help="Continue this run with its options."),
-]
-Json = Annotated[
-    bool, _output("--json", common=True, help="Print one JSON document, and nothing else.")
-]
-FailBelow = Annotated[
-    float | None,
-    _output("--fail-below", help="Exit with 4 unless the best schedule reaches this accuracy."),
-]
-FailIfWorseThan = Annotated[
-    str | None,
-    _output("--fail-if-worse-than", help="Exit with 4 if a schedule is worse than this one."),
-]
-ExportMarkdown = Annotated[
-    str | None,
-    _output("--export-markdown", metavar="PATH|-", help="The ranking as Markdown; - for stdout."),
-]
-ExportCsv = Annotated[
-    str | None,
-    _output("--export-csv", metavar="PATH|-", help="The ranking as CSV; - for stdout."),
-]
-ExportJson = Annotated[
-    str | None,
-    _output("--export-json", metavar="PATH|-", help="What --json prints; - for stdout."),
-]
-Tensorboard = Annotated[
-    bool, _output("--tensorboard", help="Also write event files for TensorBoard.")
-]
-Quiet = Annotated[bool, _output("--quiet", "-q", help="No progress.")]
-Config = Annotated[
-    Path | None,
-    _output(
-        "--config",
-        panel="Run",
-        common=True,
-        help="A TOML file of options, or the manifest.json of a run; the command line wins.",
-    ),
-]
-PrintConfig = Annotated[
-    bool, _output("--print-config", panel="Run", help="Print all options as TOML, and stop.")
-]
-DryRun = Annotated[
-    bool,
-    _output("--dry-run", panel="Run", common=True, help="Show the plan and its time, and stop."),
-]
+PLACE: dict[str, Any] = {"metavar": "PATH|-", "hidden": True}
+
+# fmt: off
+Out = Annotated[Path | None, _output("--out", "The run's folder; results/<name> by default.")]
+Resume = Annotated[Path | None, _output("--resume", "Continue this run with its options.", "Run")]
+Json = Annotated[bool, _output("--json", "Print one JSON document, and nothing else.")]
+FailBelow = Annotated[float | None, _output(
+    "--fail-below", "Exit with 4 unless the best schedule reaches this accuracy.", hidden=True
+)]
+FailIfWorseThan = Annotated[str | None, _output(
+    "--fail-if-worse-than", "Exit with 4 if a schedule is worse than this one.", hidden=True
+)]
+ExportMarkdown = Annotated[str | None, _output(
+    "--export-markdown", "The ranking as Markdown; - for stdout.", **PLACE
+)]
+ExportCsv = Annotated[str | None, _output(
+    "--export-csv", "The ranking as CSV; - for stdout.", **PLACE
+)]
+ExportJson = Annotated[str | None, _output(
+    "--export-json", "What --json prints; - for stdout.", **PLACE
+)]
+Tensorboard = Annotated[bool, _output(
+    "--tensorboard", "Also write event files for TensorBoard.", hidden=True
+)]
+Quiet = Annotated[bool, _output("--quiet -q", "No progress.", hidden=True)]
+Config = Annotated[Path | None, _output(
+    "--config", "A TOML file of options, or the manifest.json of a run; the command line wins.",
+    "Run"
+)]
+PrintConfig = Annotated[bool, _output(
+    "--print-config", "Print all options as TOML, and stop.", "Run", hidden=True
+)]
+DryRun = Annotated[bool, _output("--dry-run", "Show the plan and its time, and stop.", "Run")]
+# fmt: on

@@ -95,12 +95,15 @@ def numbers(value: Any) -> tuple[float, ...]:
     ((0.0, 0.9), (0.9,))
 
     Raises:
-        ValueError: something else than numbers.
+        ValueError: no numbers, or something else.
     """
     try:
-        return tuple(float(part) for part in split(value))
+        found = tuple(float(part) for part in split(value))
     except (TypeError, ValueError, OverflowError):
-        raise ValueError("give numbers separated by commas") from None
+        found = ()
+    if not found:
+        raise ValueError("give numbers separated by commas")
+    return found
 
 
 def learning_rates(value: Any) -> tuple[float, ...]:
@@ -115,12 +118,9 @@ def learning_rates(value: Any) -> tuple[float, ...]:
     if split(value) == ["auto"]:
         return ()
     try:
-        found = sorted({*numbers(value)})
+        return tuple(sorted({*numbers(value)}))
     except ValueError:
         raise ValueError("give auto, a number, or numbers separated by commas") from None
-    if not found or not all(math.isfinite(lr) and lr > 0 for lr in found):
-        raise ValueError("a learning rate is a finite number above 0")
-    return tuple(found)
 
 
 def batch_sizes(value: Any) -> tuple[int, ...]:

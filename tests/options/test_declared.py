@@ -131,6 +131,11 @@ def test_help_all_shows_every_option_and_no_internal_executor(command: str) -> N
     assert f"lrbench {command} --help-all shows every option" in short
 
 
+def test_a_command_of_few_options_shows_them_all() -> None:
+    whole = said(app, "report", "--help")
+    assert "--fail-below" in whole and "--export-csv" in whole and "--json" in whole
+
+
 def test_schedules_are_completed() -> None:
     found = said(app, _BAKE_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="bake compare -s co")
     assert "constant" in found and "cosine" in found
