@@ -131,8 +131,8 @@ class CompareSpec(Frozen):
     recipe: Recipe = Recipe()
     batch_sizes: Annotated[tuple[BatchSize, ...], Opt(
         "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
-        "each: 64,128.", panel="Optimizer", common=True, kind=object, default=128, parse=_several,
-        show=lambda spec: _every_batch_size(spec)
+        "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
+        parse=_several, show=lambda spec: _every_batch_size(spec)
     )] = ()
     schedules: Annotated[Schedules, Opt(
         "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,

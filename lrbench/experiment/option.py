@@ -49,7 +49,7 @@ class Opt:
     help: str
     panel: str = ""
     common: bool = False
-    command: Literal["", "find", "compare"] = ""
+    command: str = ""
     kind: Any = None
     choices: str = ""
     values: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,24 +125,24 @@ def host_of(options: Options) -> Host:
     """Raises UsageError: an invalid value, or options that contradict each other."""
     from lrbench.execute import EXECUTORS
 
-    apart = options.get("jobs", 1) != 1 or "trial_timeout" in options
-    fields = fields_of(Host, options)
-    name = fields.setdefault("executor", "pool" if apart else "serial")
-    if options.get("at_once", 1) != 1 and (apart or name != "serial"):
-        raise UsageError("--at-once is for one process: leave out --jobs, --trial-timeout and pool")
+    host = made(Host, fields_of(Host, options))
+    apart = host.jobs > 1 or host.trial_timeout_s is not None
+    name = options.get("executor", "pool" if apart else "serial")
     EXECUTORS.get(name, option="--executor")
+    if host.at_once != 1 and (apart or name != "serial"):
+        raise UsageError("--at-once is for one process: leave out --jobs, --trial-timeout and pool")
+    if host.at_once != 1 and not host.graph:
+        raise UsageError("--at-once: trials share a graph; add --graph")
     if name == "serial" and apart:
         raise UsageError(
             "--executor serial takes neither --jobs nor --trial-timeout", hint="use --executor pool"
         )
-    if options.get("executor") == "pool" and "trial_timeout" not in options:
-        fields.setdefault("jobs", default_threads())
-    if fields.get("graph") and name == "serial":
-        fields.setdefault("at_once", None)
-    host = made(Host, fields)
-    if (host.at_once or 1) > 1 and not host.graph:
-        raise UsageError("--at-once: trials share a graph; add --graph")
-    return host
+    found: dict[str, Any] = {"executor": name}
+    if name == "pool" and not apart and "jobs" not in options:
+        found["jobs"] = default_threads()
+    if host.graph and name == "serial" and "at_once" not in options:
+        found["at_once"] = None
+    return replace(host, **found)
 
 
 def executor_of(options: Options) -> str:
