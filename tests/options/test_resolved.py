@@ -246,7 +246,7 @@ def test_a_task_takes_the_place_of_what_a_file_says_by_default(tmp_path: Path) -
         ("rule=steep", "--range-test rule=steep: unknown rule; did you mean steepest"),
     ],
 )
-def test_a_range_test_that_cannot_be_meant_is_one_line(text: str, words: str) -> None:
+def test_an_invalid_range_test_is_one_line(text: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         compare_spec({"range_test": text})
     assert words in str(caught.value) and "\n" not in str(caught.value)

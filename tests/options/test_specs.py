@@ -1,4 +1,4 @@
-"""Options: what people type, refused in one line that names the option when it cannot be meant."""
+"""Options: what people type, refused in one line that names the option if it is invalid."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ RECIPES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("options", "words"), RECIPES, ids=lambda value: str(value)[:40])
-def test_a_recipe_that_cannot_be_meant_is_one_line(options: dict[str, Any], words: str) -> None:
+def test_an_invalid_recipe_is_one_line(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as caught:
         compare_spec(options)
     assert words in str(caught.value)
