@@ -56,8 +56,6 @@ def _run(argv: list[str]) -> int:
     from lrbench.cli import app
     from lrbench.registry import broken_plugins
 
-    for notice in broken_plugins():
-        _say(f"warning: {notice}")
     try:
         code = app(argv, prog_name="lrbench", standalone_mode=False)
         sys.stdout.flush()
@@ -70,6 +68,9 @@ def _run(argv: list[str]) -> int:
         return 2
     except typer.Abort:
         raise KeyboardInterrupt from None
+    finally:  # registries are read when they are needed
+        for notice in broken_plugins():
+            _say(f"warning: {notice}")
 
 
 def _one_line(fault: Exception) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from lrbench import __version__
 from lrbench.cli import compare, data, find, report, schedules
+from lrbench.cli.params import OptionsCommand
 
 app = typer.Typer(
     name="lrbench",
@@ -17,11 +18,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("find", epilog=find.EPILOG)(find.find)
-app.command("compare", epilog=compare.EPILOG)(compare.compare)
+app.command("find", cls=OptionsCommand, epilog=find.EPILOG)(find.find)
+app.command("compare", cls=OptionsCommand, epilog=compare.EPILOG)(compare.compare)
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(data.app, name="data")
-app.command("report")(report.report)
+app.command("report", cls=OptionsCommand)(report.report)
 
 
 def _version(wanted: bool) -> None:

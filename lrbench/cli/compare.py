@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,10 +13,6 @@ from lrbench.cli.exports import Exports
 from lrbench.cli.gate import check_conditions, enforce
 from lrbench.options import (
     COMPARE,
-    HOST,
-    RECIPE,
-    TRAINING,
-    TRIALS,
     compare_spec,
     merged,
     resolved_toml,
@@ -30,21 +25,19 @@ from lrbench.session.compare import Finished, Job
 if TYPE_CHECKING:
     from lrbench.analysis import Summary
 
-ALLOWED = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
-EPILOG = (
-    "Examples: [bold]lrbench compare[/bold]   ·   "
-    "[bold]lrbench compare -s cosine -s 'warmup(5%) + cosine' --epochs 10 --seeds 5[/bold]   ·   "
-    "[bold]lrbench compare --dataset mnist --lr 0.05,0.1,0.2 --time-budget 20m[/bold]"
-)
+EPILOG = """lrbench compare --help-all shows every option. Examples:
+
+lrbench compare
+
+lrbench compare -s cosine -s 'warmup(5%) + cosine' --epochs 10 --seeds 5
+
+lrbench compare --dataset mnist --lr 0.05,0.1,0.2 --time-budget 20m"""
 
 
-@p.takes(ALLOWED)
+@p.takes(COMPARE)
 def compare(
     given: dict[str, Any],
-    resume: Annotated[
-        Path | None,
-        typer.Option(help="Go on with this run, as it was begun.", rich_help_panel="Run"),
-    ] = None,
+    resume: p.Resume = None,
     fail_below: p.FailBelow = None,
     fail_if_worse_than: p.FailIfWorseThan = None,
     export_markdown: p.ExportMarkdown = None,
@@ -63,7 +56,7 @@ def compare(
     Every schedule's LR is tuned on a validation split with the same budget; the final trials use
     the same seeds for all, and a tie is called a tie.
     """
-    options = merged(given, config, ALLOWED)
+    options = merged(given, config, COMPARE)
     if print_config:
         typer.echo(resolved_toml(compare_spec(options), options), nl=False)
         return

@@ -13,7 +13,7 @@ from lrbench.cli.common import as_json, notify, reading, stdout
 from lrbench.errors import NoLearningRate
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec
-from lrbench.options import FIND, HOST, RECIPE, find_spec, host_of, merged, resolved_toml
+from lrbench.options import FIND, find_spec, host_of, merged, resolved_toml
 from lrbench.plugins import printing_apart
 from lrbench.run.store import Run
 from lrbench.session import find as session
@@ -22,14 +22,14 @@ from lrbench.tasks.own import ignored_batch_size
 if TYPE_CHECKING:
     from lrbench.rangetest.result import FindResult
 
-ALLOWED = (*RECIPE, *HOST, *FIND)
-EPILOG = (
-    "Examples: [bold]lrbench find[/bold]   ·   "
-    "[bold]lrbench find --dataset mnist --optimizer adam --seeds 5[/bold]"
-)
+EPILOG = """lrbench find --help-all shows every option. Examples:
+
+lrbench find
+
+lrbench find --dataset mnist --optimizer adam --seeds 5"""
 
 
-@p.takes(ALLOWED)
+@p.takes(FIND)
 def find(
     given: dict[str, Any],
     config: p.Config = None,
@@ -44,7 +44,7 @@ def find(
     The answer comes with a grade. Where no LR can be defended there is none, the exit code is 1,
     and the message says what to change.
     """
-    options = merged(given, config, ALLOWED)
+    options = merged(given, config, FIND)
     if print_config:
         typer.echo(resolved_toml(find_spec(options), options), nl=False)
         return

@@ -1,130 +1,188 @@
-"""How options are declared: once, in a panel, for every command that takes them."""
+"""Options as parameters of a command, with help and completion; and those of no spec."""
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
+from typer.core import TyperCommand, TyperOption
 
-from lrbench.registry import Registry
-
-
-@dataclass(frozen=True)
-class Declared:
-    """An option without its panel: the type of its value, and what Typer is told."""
-
-    kind: Any
-    flags: tuple[str, ...]
-    settings: dict[str, Any]
-
-    def parameter(self, name: str, panel: str) -> inspect.Parameter:
-        option = typer.Option(*self.flags, rich_help_panel=panel, **self.settings)
-        annotation: Any = Annotated[self.kind | None, option]
-        return inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
-        )
+from lrbench.experiment import Option
+from lrbench.options.commands import Declared
 
 
-def option(kind: Any, *flags: str, help: str, default: Any = None, complete: Any = None) -> Any:
-    """An option; `default` is what `--help` shows."""
-    shown = False if default is None else str(default)
-    settings = {"help": help, "show_default": shown, "autocompletion": complete}
-    return Declared(kind, flags, settings)
+class OptionsCommand(TyperCommand):
+    """A command whose `--help` leaves out hidden options, if it has a `--help-all` to show them,
+    and whose completion knows all of them."""
+
+    def format_all(self, ctx: typer.Context) -> None:
+        """Print the help with every option."""
+        self._revealed().format_help(ctx, ctx.make_formatter())
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        folded = any(param.name == "help_all" for param in self.params)
+        shown = copy.copy(self if folded else self._revealed())
+        shown.params = [_with_choices(param, ctx) for param in shown.params]
+        super(OptionsCommand, shown).format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        shown = self._revealed()
+        shown.params = [_with_choices(param, ctx) for param in shown.params]
+        return super(OptionsCommand, shown).shell_complete(ctx, incomplete)
+
+    def _revealed(self) -> OptionsCommand:
+        shown = copy.copy(self)
+        shown.params = [copy.copy(param) for param in self.params]
+        for param in shown.params:
+            if isinstance(param, TyperOption):
+                param.hidden = False
+        return shown
 
 
-def flag(flags: str, *, help: str) -> Any:
-    """An option that is on, off, or not said."""
-    return option(bool, flags, help=help)
+def takes(allowed: Declared) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that takes these options and gets those that were given as
+    `given: dict[str, Any]`, next to the parameters of its own.
 
-
-def names(registry: Registry[Any]) -> Any:
-    """Completion from a registry."""
-
-    def complete(incomplete: str) -> list[tuple[str, str]]:
-        return [(e.name, e.summary) for e in registry if e.name.startswith(incomplete)]
-
-    return complete
-
-
-def takes(wanted: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command that takes the options of these names, in the order of the panels, and gets
-    those that were given as `given: dict[str, Any]`, beside the parameters of its own."""
-    from lrbench.cli.panels import PANELS
-
-    names = set(wanted)
-    shared = [
-        declared.parameter(name, panel)
-        for panel, options in PANELS.items()
-        for name, declared in options.items()
-        if name in names
-    ]
-    missing = names - {parameter.name for parameter in shared}
-    assert not missing, f"options in no panel: {missing}"
+    The defaults are those of the specs: a TOML file may set what the command line leaves open.
+    """
+    shared = [_parameter(option) for option in allowed.values()]
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
-        def run(**values: Any) -> None:
-            given = {name: values.pop(name) for name in names}
-            command({name: value for name, value in given.items() if value is not None}, **values)
+        def run(help_all: bool, **values: Any) -> None:
+            given = {key: values.pop(key) for key in allowed}
+            command({key: value for key, value in given.items() if value is not None}, **values)
 
         own = inspect.signature(command, eval_str=True).parameters.values()
         rest = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "given"]
-        run.__signature__ = inspect.Signature([*shared, *rest])  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in (*shared, *rest)}
+        everything = inspect.Parameter(
+            "help_all", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=HelpAll
+        )
+        parameters = [*shared, *rest, everything]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        run.__doc__ = _reflowed(command.__doc__ or "")
         del run.__wrapped__
         return run
 
     return decorated
 
 
-def _output(*flags: str, panel: str = "Output", help: str, metavar: str | None = None) -> Any:
-    return typer.Option(
-        *flags, help=help, rich_help_panel=panel, show_default=False, metavar=metavar
+def _reflowed(text: str) -> str:
+    """Each paragraph on one line: Typer would keep the line breaks."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    kind = str if option.kind is object else option.kind
+    default = shown_default(option)
+    declared = typer.Option(
+        *option.names,
+        help=escape(option.help) + (f" [dim]\\[default: {default}][/dim]" if default else ""),
+        rich_help_panel=option.opt.panel,
+        show_default=False,
+        hidden=not option.opt.common,
+        autocompletion=_completion(option),
+    )
+    annotation: Any = Annotated[kind | None, declared]
+    return inspect.Parameter(
+        option.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )
 
 
-Out = Annotated[Path | None, _output("--out", help="The run's folder; results/<name> by default.")]
-Json = Annotated[bool, _output("--json", help="Print one JSON document, and nothing else.")]
-FailBelow = Annotated[
-    float | None,
-    _output("--fail-below", help="Exit with 4 unless the best schedule reaches this accuracy."),
+def shown_default(option: Option) -> str:
+    """The default as the help shows it; empty where there is nothing to show.
+
+    >>> from lrbench.options import COMPARE
+    >>> [shown_default(COMPARE[key]) for key in ("momentum", "lr", "lr_points", "clip_norm")]
+    ['0.9', 'auto', '5; 3 without --epochs', '']
+    """
+    default, quick = option.default, option.opt.quick
+    if isinstance(default, list):
+        return ", ".join(default)
+    if isinstance(default, bool) or not isinstance(default, (str, int, float)):
+        return ""
+    text = f"{default:g}" if isinstance(default, float) else str(default)
+    return text if quick is None else f"{text}; {quick} without --epochs"
+
+
+def _completion(option: Option) -> Callable[[str], list[tuple[str, str]]] | None:
+    if not (option.values or option.opt.choices):
+        return None
+
+    def complete(incomplete: str) -> list[tuple[str, str]]:
+        return [found for found in option.completions() if found[0].startswith(incomplete)]
+
+    return complete
+
+
+def _with_choices(param: Any, ctx: Any) -> Any:
+    """The parameter, its help with the names that its completion offers."""
+    if "{choices}" not in (getattr(param, "help", None) or ""):
+        return param
+    shown = copy.copy(param)
+    names = ", ".join(item.value for item in param.shell_complete(ctx, ""))
+    shown.help = param.help.replace("{choices}", names)
+    return shown
+
+
+def _help_all(ctx: typer.Context, wanted: bool) -> None:
+    if wanted:
+        assert isinstance(ctx.command, OptionsCommand)
+        ctx.command.format_all(ctx)
+        raise typer.Exit
+
+
+HelpAll = Annotated[
+    bool,
+    typer.Option("--help-all", callback=_help_all, is_eager=True, help="Show every option."),
 ]
-FailIfWorseThan = Annotated[
-    str | None,
-    _output("--fail-if-worse-than", help="Exit with 4 if a schedule is worse than this one."),
-]
-ExportMarkdown = Annotated[
-    str | None,
-    _output("--export-markdown", metavar="PATH|-", help="The ranking as Markdown; - for stdout."),
-]
-ExportCsv = Annotated[
-    str | None,
-    _output("--export-csv", metavar="PATH|-", help="The ranking as CSV; - for stdout."),
-]
-ExportJson = Annotated[
-    str | None,
-    _output("--export-json", metavar="PATH|-", help="What --json prints; - for stdout."),
-]
-Tensorboard = Annotated[
-    bool, _output("--tensorboard", help="Also write event files for TensorBoard.")
-]
-Quiet = Annotated[bool, _output("--quiet", "-q", help="No progress.")]
-Config = Annotated[
-    Path | None,
-    _output(
-        "--config",
-        panel="Run",
-        help="A TOML file of options, or the manifest.json of a run; the command line wins.",
-    ),
-]
-PrintConfig = Annotated[
-    bool, _output("--print-config", panel="Run", help="Print all options as TOML, and stop.")
-]
-DryRun = Annotated[
-    bool, _output("--dry-run", panel="Run", help="Show the plan and its time, and stop.")
-]
+
+
+def _output(flags: str, help: str, panel: str = "Output", **settings: Any) -> Any:
+    """An option that no spec declares; hidden ones are shown by `--help-all` only."""
+    return typer.Option(
+        *flags.split(), help=help, rich_help_panel=panel, show_default=False, **settings
+    )
+
+
+PLACE: dict[str, Any] = {"metavar": "PATH|-", "hidden": True}
+
+# fmt: off
+Out = Annotated[Path | None, _output("--out", "The run's folder; results/<name> by default.")]
+Resume = Annotated[Path | None, _output("--resume", "Continue this run with its options.", "Run")]
+Json = Annotated[bool, _output("--json", "Print one JSON document, and nothing else.")]
+FailBelow = Annotated[float | None, _output(
+    "--fail-below", "Exit with 4 unless the best schedule reaches this accuracy.", hidden=True
+)]
+FailIfWorseThan = Annotated[str | None, _output(
+    "--fail-if-worse-than", "Exit with 4 if a schedule is worse than this one.", hidden=True
+)]
+ExportMarkdown = Annotated[str | None, _output(
+    "--export-markdown", "The ranking as Markdown; - for stdout.", **PLACE
+)]
+ExportCsv = Annotated[str | None, _output(
+    "--export-csv", "The ranking as CSV; - for stdout.", **PLACE
+)]
+ExportJson = Annotated[str | None, _output(
+    "--export-json", "What --json prints; - for stdout.", **PLACE
+)]
+Tensorboard = Annotated[bool, _output(
+    "--tensorboard", "Also write event files for TensorBoard.", hidden=True
+)]
+Quiet = Annotated[bool, _output("--quiet -q", "No progress.", hidden=True)]
+Config = Annotated[Path | None, _output(
+    "--config", "A TOML file of options, or the manifest.json of a run; the command line wins.",
+    "Run"
+)]
+PrintConfig = Annotated[bool, _output(
+    "--print-config", "Print all options as TOML, and stop.", "Run", hidden=True
+)]
+DryRun = Annotated[bool, _output("--dry-run", "Show the plan and its time, and stop.", "Run")]
+# fmt: on

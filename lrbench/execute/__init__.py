@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from lrbench.execute.workbench import Host, Workbench
-from lrbench.experiment import TrialSpec
+from lrbench.execute.workbench import Workbench
+from lrbench.experiment import Host, TrialSpec
 from lrbench.records import Record
 from lrbench.registry import Registry
 from lrbench.run.store import Run

@@ -15,7 +15,7 @@ STEPS = 10
 IMAGES_S = 1e4
 
 
-@EXECUTORS.register("mock", "trains nothing and makes numbers up, for tests")
+@EXECUTORS.register("mock", "trains nothing and makes numbers up, for tests", hidden=True)
 def mock(
     bench: Workbench, run: Run, trials: Sequence[TrialSpec]
 ) -> Iterator[tuple[TrialSpec, list[Record]]]:

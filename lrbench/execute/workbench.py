@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count, pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lrbench import __version__
@@ -25,7 +24,7 @@ from lrbench.engine.method import Method, optimizer_steps
 from lrbench.engine.precision import apply_precision
 from lrbench.engine.train import steps
 from lrbench.errors import MachineError, UsageError
-from lrbench.experiment import FindSpec, Recipe
+from lrbench.experiment import FindSpec, Host, Recipe
 from lrbench.plugins import printing_apart
 
 if TYPE_CHECKING:
@@ -35,30 +34,6 @@ if TYPE_CHECKING:
     from lrbench.tasks import Task
     from lrbench.tasks.base import OrderedTask
     from lrbench.tasks.source import Source
-
-
-@dataclass(frozen=True)
-class Host:
-    """Where and how to run, and where the data lies; none of it changes what a trial means.
-
-    `threads` are those of one trial; None shares the cores among `jobs` trials at a time.
-    `deterministic` asks a CUDA device for the same bits each time; `graph` replays captured
-    steps, those of `at_once` trials side by side; None lets a probe say how many.
-    """
-
-    device: str = "auto"
-    threads: int | None = None
-    data_dir: Path | None = None
-    download: bool = False
-    record_steps: bool = False
-    jobs: int = 1
-    trial_timeout_s: float | None = None
-    max_failures: int | None = None
-    retry_failed: bool = False
-    force: bool = False
-    deterministic: bool = False
-    graph: bool = False
-    at_once: int | None = 1
 
 
 @dataclass(frozen=True)

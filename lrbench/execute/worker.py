@@ -23,8 +23,8 @@ from pydantic import TypeAdapter
 from lrbench.engine.device import DeviceLost
 from lrbench.errors import LrbenchError
 from lrbench.execute.trial import run_trial
-from lrbench.execute.workbench import Host, Workbench
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.execute.workbench import Workbench
+from lrbench.experiment import Host, Recipe, TrialSpec
 from lrbench.run.journal import row_of
 from lrbench.run.store import Run
 

@@ -1,14 +1,35 @@
-"""What is asked for: frozen, validated, with a canonical text and a fingerprint."""
+"""What is asked for: frozen, validated specs with options, canonical text and fingerprint."""
 
 from __future__ import annotations
 
-from lrbench.experiment.compare import SIZE, TUNING_SEED, Cell, CompareSpec, Contender, differences
+from lrbench.experiment.compare import (
+    SIZE,
+    TUNING_SEED,
+    Cell,
+    CompareSpec,
+    Contender,
+    differences,
+    is_quick,
+)
 from lrbench.experiment.find import SWEEP_SEED, FindSpec
+from lrbench.experiment.host import Host
+from lrbench.experiment.keywords import refuse_unknown, with_keywords
+from lrbench.experiment.option import Opt, Option, Options, changed, listed, named, options_of
 from lrbench.experiment.recipe import Recipe
 from lrbench.experiment.trial import TrialSpec
-from lrbench.experiment.values import Frozen, canonical, digest, refusal
+from lrbench.experiment.values import (
+    Frozen,
+    batch_sizes,
+    canonical,
+    digest,
+    duration_s,
+    learning_rates,
+    refusal,
+)
 
 __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
-    "Recipe", "TrialSpec", "canonical", "differences", "digest", "refusal",
+    "Host", "Opt", "Option", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
+    "changed", "differences", "digest", "duration_s", "is_quick", "learning_rates", "listed",
+    "named", "options_of", "refusal", "refuse_unknown", "with_keywords",
 ]  # fmt: skip

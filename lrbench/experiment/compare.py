@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from lrbench.errors import UsageError
-from lrbench.experiment.find import FindSpec
+from lrbench.experiment.find import SWEEP_SEED, FindSpec, range_test_text, with_range_test
+from lrbench.experiment.option import Opt, Options, listed, options_of, said
 from lrbench.experiment.recipe import Recipe
 from lrbench.experiment.values import (
     BatchSize,
@@ -20,11 +21,18 @@ from lrbench.experiment.values import (
     Positive,
     Schedules,
     Seed,
+    batch_sizes,
     canonical,
     digest,
+    duration_s,
+    epoch_budgets,
+    joined,
+    learning_rates,
 )
+from lrbench.schedules import parse
 
 TUNING_SEED = 1_000_003
+EPOCHS = 2
 Metric = Literal[
     "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
     "val_balanced_accuracy",
@@ -37,15 +45,24 @@ DEFAULT_SCHEDULES = (
     "warmup(5%) + cosine",
     "onecycle",
 )
-
-
-# What a time budget decides.
 SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
+"""The fields that a time budget decides."""
+
+QUICK_FIND = FindSpec(
+    points=75, seeds=(SWEEP_SEED, SWEEP_SEED + 1), verify_seeds=1, verify_steps=40
+)
+"""The range test of a quick comparison: with it, 6 schedules, their tuning and 5 final seeds train
+on fewer than 400,000 images of mnist5k."""
+
+
+def is_quick(options: Options) -> bool:
+    """Whether no length of the training is given: the comparison is a quick one then."""
+    return not {"epochs", "time_budget"} & options.keys()
 
 
 class Cell(Frozen):
     """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
-    number as a share of the one that the schedules are written for, None where it is that."""
+    number over the one that the schedules are written for; None if they are equal."""
 
     recipe: Recipe
     epochs: int
@@ -53,8 +70,8 @@ class Cell(Frozen):
 
 
 class Contender(Frozen):
-    """An optimizer that is ranked beside the schedules, at a constant learning rate. `lr` centres
-    its grid, where the optimizer has a usual one; None: a range test of its own does."""
+    """An optimizer that is ranked next to the schedules, at a constant learning rate. Its usual
+    `lr` centres its grid; None: a range test of its own does."""
 
     optimizer: str
     lr: Positive | None = None
@@ -63,6 +80,40 @@ class Contender(Frozen):
         """The recipe under which it is trained: the comparison's, but for the optimizer."""
         own = {"optimizer": self.optimizer, "nesterov": False, "optimizer_options": ()}
         return recipe.model_copy(update=own)
+
+
+def _contenders(value: Any) -> tuple[Contender, ...]:
+    return tuple(Contender(optimizer=name) for name in dict.fromkeys(listed(value)))
+
+
+def _budgets(value: Any, options: Options) -> tuple[int, ...]:
+    return epoch_budgets(value, options.get("epochs", EPOCHS))
+
+
+def _range_test(text: str, options: Options) -> FindSpec:
+    return with_range_test(text, QUICK_FIND if is_quick(options) else FindSpec())
+
+
+def _canonical_name(value: str, options: Options) -> str:
+    """What the ranking calls it: a contender, or a schedule in its canonical text."""
+    return value if value in listed(options.get("contender", ())) else str(parse(value))
+
+
+def _is_halving(value: str) -> bool:
+    if value not in ("grid", "halving"):
+        raise ValueError("choose grid or halving")
+    return value == "halving"
+
+
+def _several(value: Any) -> tuple[int, ...]:
+    """The batch sizes, where there is more than the recipe's own."""
+    sizes = batch_sizes(value)
+    return sizes if len(sizes) > 1 else ()
+
+
+def _every_batch_size(spec: CompareSpec) -> str | None:
+    sizes = dict.fromkeys((spec.recipe.batch_size, *spec.batch_sizes))
+    return joined(sizes) if spec.batch_sizes else None
 
 
 class CompareSpec(Frozen):
@@ -74,45 +125,95 @@ class CompareSpec(Frozen):
     reuses the trials of a smaller one.
     """
 
+    PANEL: ClassVar = "Comparison"
+
+    # fmt: off
     recipe: Recipe = Recipe()
-    schedules: Schedules = DEFAULT_SCHEDULES
-    epochs: Epochs = 2
-    budgets: tuple[Epochs, ...] = ()
-    batch_sizes: tuple[BatchSize, ...] = ()
-    contenders: tuple[Contender, ...] = ()
-    lrs: tuple[Positive, ...] = ()
-    lr_scaling: Literal["", "sqrt", "linear"] = ""
-    base_batch_size: BatchSize | None = None
-    halving: bool = False
-    lr_points: Annotated[int, Field(ge=1, le=1000)] = 5
-    lr_factor: Annotated[Finite, Field(gt=1)] = 2.0
-    tuning_seeds: Annotated[int, Field(ge=1, le=1000)] = 2
-    seeds: Annotated[int, Field(ge=1, le=10_000)] = 5
-    seed: Seed = 0
-    metric: Metric = "test_accuracy"
-    reference: str | None = None
-    target_accuracy: Fraction | None = None
-    time_budget_s: Positive | None = None
-    find: FindSpec = FindSpec()
+    batch_sizes: Annotated[tuple[BatchSize, ...], Opt(
+        "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
+        "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
+        parse=_several, show=lambda spec: _every_batch_size(spec)
+    )] = ()
+    schedules: Annotated[Schedules, Opt(
+        "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,
+        choices="lrbench.schedules:catalogue"
+    )] = DEFAULT_SCHEDULES
+    lrs: Annotated[tuple[Positive, ...], Opt(
+        "--lr", "auto (range test), one LR, or several: 0.05,0.1.", common=True, kind=object,
+        default="auto", parse=learning_rates, show=lambda spec: joined(spec.lrs) or "auto"
+    )] = ()
+    lr_points: Annotated[int, Field(ge=1, le=1000), Opt(
+        "--lr-points", "LRs tried per schedule with --lr auto.", quick=3
+    )] = 5
+    lr_factor: Annotated[Finite, Field(gt=1), Opt(
+        "--lr-factor", "Ratio of neighbouring LRs."
+    )] = 2.0
+    halving: Annotated[bool, Opt(
+        "--tuner", "grid (every LR in full) or halving (only the best of shorter trainings).",
+        kind=str, values=("grid", "halving"), default="grid", parse=_is_halving,
+        show=lambda spec: "halving" if spec.halving else "grid"
+    )] = False
+    tuning_seeds: Annotated[int, Field(ge=1, le=1000), Opt(
+        "--tuning-seeds", "Seeds over which an LR is chosen.", quick=1
+    )] = 2
+    epochs: Annotated[Epochs, Opt("--epochs", "Epochs of each trial.", common=True)] = EPOCHS
+    budgets: Annotated[tuple[Epochs, ...], Opt(
+        "--budgets", "Rank for several lengths of training, schedules stretched: 25%,50%,100% or "
+        "epochs.", kind=object, parse_among=_budgets, show=lambda spec: joined(spec.budgets)
+    )] = ()
+    seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
+        "--seeds", "Final trials of each schedule.", common=True
+    )] = 5
+    seed: Annotated[Seed, Opt("--seed", "The first of the seeds.")] = 0
+    metric: Annotated[Metric, Opt("--metric", "What is ranked:", common=True)] = "test_accuracy"
+    contenders: Annotated[tuple[Contender, ...], Opt(
+        "--contender", "An optimizer to rank next to the schedules, at a constant LR of its own, "
+        "such as schedulefree_sgd or prodigy. Repeatable.", choices="lrbench.optimizers:OPTIMIZERS",
+        parse=_contenders, show=lambda spec: [each.optimizer for each in spec.contenders]
+    )] = ()
+    reference: Annotated[str | None, Opt(
+        "--reference", "A schedule to hold the others against.",
+        choices="lrbench.schedules:catalogue", parse_among=_canonical_name
+    )] = None
+    target_accuracy: Annotated[Fraction | None, Opt(
+        "--target-accuracy", "For epochs to target; 99 % of the best by default."
+    )] = None
+    time_budget_s: Annotated[Positive | None, Opt(
+        "--time-budget", "Size the plan to fit, like 20m.", common=True, kind=object,
+        parse=duration_s, show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
+    )] = None
+    lr_scaling: Annotated[Literal["", "sqrt", "linear"], Opt(
+        "--lr-scaling", "Multiply the LRs of --lr by k (linear), its root (sqrt) or nothing "
+        "(none): k = images in a step over --base-batch-size.", off="none"
+    )] = ""
+    base_batch_size: Annotated[BatchSize | None, Opt(
+        "--base-batch-size", "The batch size that the LRs of --lr are for."
+    )] = None
+    find: Annotated[FindSpec, Opt(
+        "--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as of "
+        "lrbench find.", kind=str, settings=True, quick=QUICK_FIND, parse_among=_range_test,
+        show=lambda spec: range_test_text(spec.find) if spec.auto else None
+    )] = FindSpec()
+    # fmt: on
 
     @model_validator(mode="after")
     def _consistent(self) -> CompareSpec:
         if self.reference is not None and self.reference not in self.entrants:
-            raise ValueError(f"reference {self.reference!r} is not one of the schedules")
+            raise ValueError(f"--reference {self.reference!r} is not one of the schedules")
         if self.contenders and self.lrs:
-            raise ValueError("contender needs --lr auto: its learning rates are not the schedules'")
+            raise ValueError("--contender needs --lr auto: its LRs are not the schedules'")
         if self.lr_scaling and self.base_batch_size is None:
-            raise ValueError(f"lr-scaling {self.lr_scaling} needs --base-batch-size")
+            raise ValueError(f"--lr-scaling {self.lr_scaling} needs --base-batch-size")
         if self.lr_scaling and self.auto:
             raise ValueError(
-                f"lr-scaling {self.lr_scaling} scales LRs that --lr names; the range test of --lr "
-                "auto has its LR from this batch size already"
+                f"--lr-scaling {self.lr_scaling} scales LRs that --lr names; the range test of "
+                "--lr auto has its LR from this batch size already"
             )
         return self
 
     def lr_scale(self, recipe: Recipe) -> float:
-        """What the learning rates that were named are multiplied by under a recipe: √k or k, for
-        k = its effective batch over the base batch."""
+        """The factor of the learning rates of `lrs` under a recipe: √k or k, for k = its effective
+        batch over the base batch."""
         if not self.lr_scaling or self.base_batch_size is None:
             return 1.0
         times = recipe.effective_batch / self.base_batch_size
@@ -135,7 +236,7 @@ class CompareSpec(Frozen):
 
     @property
     def entrants(self) -> tuple[str, ...]:
-        """All that is ranked, by name: schedules, then contenders."""
+        """Everything that is ranked, by name: schedules, then contenders."""
         return (*self.schedules, *(each.optimizer for each in self.contenders))
 
     @property
@@ -203,56 +304,44 @@ class CompareSpec(Frozen):
                 "lrs": tuple(sorted({*older.lrs, *self.lrs})),
                 "seeds": max(older.seeds, self.seeds),
                 "tuning_seeds": max(older.tuning_seeds, self.tuning_seeds),
-                "budgets": joined(older.budgets, self.budgets, (self.epochs,)),
-                "batch_sizes": joined(
+                "budgets": union(older.budgets, self.budgets, (self.epochs,)),
+                "batch_sizes": union(
                     older.batch_sizes, self.batch_sizes, (self.recipe.batch_size,)
                 ),
             }
         )
 
 
-def joined(old: tuple[int, ...], new: tuple[int, ...], silent: tuple[int, ...]) -> tuple[int, ...]:
-    """The values of both, where none at all means `silent`; none at all where both say nothing.
+def union(old: tuple[int, ...], new: tuple[int, ...], silent: tuple[int, ...]) -> tuple[int, ...]:
+    """The values of both, where none at all means `silent`; none if both have none.
 
-    >>> joined((), (5,), (10,)), joined((), (), (10,))
+    >>> union((), (5,), (10,)), union((), (), (10,))
     ((5, 10), ())
     """
     return tuple(sorted({*(old or silent), *(new or silent)})) if old or new else ()
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """`--option old -> new` for each leaf that differs between two nested mappings; a field that
-    is off differs from none at all as little as in an identity: older runs lack newer fields."""
-    found = []
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], kind: type[Frozen] = CompareSpec
+) -> list[str]:
+    """`--option old -> new` for each leaf that differs between two specs of a kind, as nested
+    mappings. An unset field equals an absent one: older runs lack newer fields."""
+    return list(dict.fromkeys(_differing(old, new, kind, "")))
+
+
+def _differing(
+    old: Mapping[str, Any], new: Mapping[str, Any], kind: type[Frozen], of: str
+) -> Iterator[str]:
+    flags = {option.field: option.flag for option in options_of(kind).values()}
     for key in new:
         if key not in old and canonical({key: new[key]}) == "{}":
             continue
         before, after = old.get(key), new[key]
+        flag = f"{of} {key}" if of else flags.get(key, "--" + key.replace("_", "-"))
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += differences(before, after)
+            inner = kind.model_fields[key].annotation if key in kind.model_fields else kind
+            nested = flag if inner is FindSpec else ""
+            assert isinstance(inner, type) and issubclass(inner, Frozen)
+            yield from _differing(before, after, inner, nested)
         elif before != after:
-            found.append(
-                f"--{OPTIONS.get(key, key.replace('_', '-'))} {said(before)} -> {said(after)}"
-            )
-    return found
-
-
-# The options behind fields of another name.
-OPTIONS = {
-    "batch_sizes": "batch-size", "contenders": "contender", "groups": "group", "halving": "tuner",
-    "lrs": "lr", "optimizer_options": "opt", "schedules": "schedule",
-    "time_budget_s": "time-budget",
-}  # fmt: skip
-
-
-def said(value: Any) -> str:
-    """A field's value as people would type it.
-
-    >>> said([64, 128]), said(None), said(True)
-    ('64,128', 'none', 'on')
-    """
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(said, value)) or "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "none" if value in (None, "") else str(value)
+            yield f"{flag} {said(before)} -> {said(after)}"

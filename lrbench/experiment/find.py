@@ -2,57 +2,113 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
 
+from lrbench.errors import UsageError
+from lrbench.experiment.option import Opt, Options, options_of
 from lrbench.experiment.recipe import Recipe
-from lrbench.experiment.values import BatchSize, Frozen, Momentum, Positive, Seed, digest
+from lrbench.experiment.values import (
+    BatchSize,
+    Frozen,
+    Momentum,
+    Positive,
+    Seed,
+    digest,
+    joined,
+    numbers,
+    refusal,
+    whole_number,
+)
+from lrbench.registry import did_you_mean
 
 SWEEP_SEED = 2_000_003
+SEEDS = 3
+MOST_SEEDS = 10_000
 
 
 def _once_each(values: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted(set(values)))
 
 
+def _seeds(_: Any, options: Options) -> tuple[int, ...]:
+    """`--seeds` many, from `--seed` on."""
+    first = whole_number(options.get("seed", 0), "--seed", 0, 2**31 - 1)
+    count = whole_number(options.get("seeds", SEEDS), "--seeds", 1, MOST_SEEDS)
+    return tuple(range(first, first + count))
+
+
 class FindSpec(Frozen):
     """A range test: `points` learning rates from `start_lr` to `end_lr`, once for each seed.
 
-    `window` is the smoothing's width in decades; a point of the curve is a batch, or an epoch.
-    `verify` trains `verify_steps` steps at constant learning rates around the suggestion, from
-    the weights of `verify_seeds` seeds, and `max_stable` looks for the largest stable one; None
+    `window` is the width of the smoothing in decades; a point of the curve is a batch or an
+    epoch. `verify` trains `verify_steps` steps at constant learning rates around the suggestion,
+    from the weights of `verify_seeds` seeds; `max_stable` looks for the largest stable one; None
     for either means where that is cheap. With `val_loss` the curve is that of a fixed part of the
     validation data. `sweep_group` sweeps one parameter group, by pattern or number, while the
-    others stay at their absolute learning rates. `batch_sizes` and `momenta` make a table of
-    further range tests, one for each pair.
+    others keep their absolute learning rates. `batch_sizes` and `momenta` make a table of further
+    range tests, one for each pair.
     """
 
+    PANEL: ClassVar = "Range test"
+    COMMAND: ClassVar = "find"
+
+    # fmt: off
     recipe: Recipe = Recipe()
-    start_lr: Positive = 1e-6
-    end_lr: Positive = 10.0
-    points: Annotated[int, Field(ge=2, le=100_000)] = 100
-    mode: Literal["exp", "linear"] = "exp"
-    step: Literal["batch", "epoch"] = "batch"
-    rule: Literal["steepest", "valley", "minimum", "slide"] = "steepest"
-    window: Positive = 1.0
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (
-        SWEEP_SEED,
-        SWEEP_SEED + 1,
-        SWEEP_SEED + 2,
-    )
-    verify: bool | None = None
+    points: Annotated[int, Field(ge=2, le=100_000), Opt(
+        "--points", "Steps of each sweep.", common=True
+    )] = 100
+    start_lr: Annotated[Positive, Opt(
+        "--start-lr", "The lowest LR of the sweep.", common=True
+    )] = 1e-6
+    end_lr: Annotated[Positive, Opt("--end-lr", "The highest LR of the sweep.", common=True)] = 10.0
+    mode: Annotated[Literal["exp", "linear"], Opt("--mode", "Spacing of the LRs:")] = "exp"
+    step: Annotated[Literal["batch", "epoch"], Opt(
+        "--step", "What a point of the curve is:"
+    )] = "batch"
+    rule: Annotated[str, Opt(
+        "--rule", "The rule that reads the LR off the curve: {choices}.", common=True,
+        choices="lrbench.rangetest.rules:RULES"
+    )] = "steepest"
+    window: Annotated[Positive, Opt("--window", "Width of the smoothing, in decades.")] = 1.0
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Opt(
+        "--seeds", "How many seeds.", common=True, kind=int, default=SEEDS, parse_among=_seeds,
+        show=lambda spec: len(spec.seeds)
+    ), Opt(
+        "--seed", "The first of the seeds.", kind=int, default=0, parse_among=_seeds,
+        show=lambda spec: spec.seeds[0]
+    )] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
+    verify: Annotated[bool | None, Opt(
+        "--verify/--no-verify", "Check by short trainings; by default if cheap."
+    )] = None
     verify_steps: Annotated[int, Field(ge=8)] = 64
     verify_seeds: Annotated[int, Field(ge=1)] = 3
-    max_stable: bool | None = None
-    val_loss: bool = False
-    sweep_group: str | None = None
-    batch_sizes: Annotated[tuple[BatchSize, ...], AfterValidator(_once_each)] = ()
-    momenta: Annotated[tuple[Momentum, ...], AfterValidator(_once_each)] = ()
+    max_stable: Annotated[bool | None, Opt(
+        "--max-stable/--no-max-stable", "Look for the largest stable LR; by default if cheap, or "
+        "for a table.", swept=False
+    )] = None
+    val_loss: Annotated[bool, Opt(
+        "--val-loss/--train-loss", "Sweep the loss on a batch of validation data."
+    )] = False
+    sweep_group: Annotated[str | None, Opt(
+        "--sweep-group", "Sweep one --group, by pattern or number; the others stay at their lr=.",
+        swept=False
+    )] = None
+    batch_sizes: Annotated[tuple[BatchSize, ...], AfterValidator(_once_each), Opt(
+        "--batch-sizes", "A table of answers for these batch sizes: 32,128,512.", kind=object,
+        swept=False, parse=numbers, show=lambda spec: joined(spec.batch_sizes)
+    )] = ()
+    momenta: Annotated[tuple[Momentum, ...], AfterValidator(_once_each), Opt(
+        "--momenta", "A table of answers for these momenta: 0,0.9.", kind=object, swept=False,
+        parse=numbers, show=lambda spec: joined(spec.momenta)
+    )] = ()
+    # fmt: on
 
     @property
     def cells(self) -> tuple[Recipe, ...]:
-        """The recipes of the table: each batch size with each momentum; none unasked."""
+        """The recipes of the table: each batch size with each momentum; none without a table."""
         if not self.batch_sizes and not self.momenta:
             return ()
         return tuple(
@@ -64,3 +120,56 @@ class FindSpec(Frozen):
     @property
     def id(self) -> str:
         return digest(self.canonical())
+
+
+_ALONE = {option.field for option in options_of(FindSpec).values() if not option.opt.swept}
+SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", *_ALONE})
+"""What `--range-test` can set."""
+
+
+def with_range_test(text: str, find: FindSpec) -> FindSpec:
+    """The range test with what the text of `--range-test` sets.
+
+    >>> find = with_range_test("points=50,seeds=1", FindSpec())
+    >>> find.points, len(find.seeds), find.end_lr
+    (50, 1, 10.0)
+
+    Raises:
+        UsageError: not of that form, or an invalid value.
+    """
+    fields: dict[str, Any] = {}
+    for part in str(text).split(","):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not value:
+            hint = "write it like points=100,seeds=3"
+            raise UsageError(f"{part.strip()!r} is not of the form key=value", hint=hint)
+        if key not in SWEPT:
+            hint = did_you_mean(key, SWEPT)
+            raise UsageError(f"unknown key {key!r}", hint=hint)
+        if key in fields:
+            raise UsageError(f"{key} is given twice")
+        fields[key] = None if value.lower() == "none" else value
+    if "seeds" in fields:
+        text = fields["seeds"] or ""
+        count = int(text) if text.isdecimal() and len(text) < 9 else text
+        count = whole_number(count, "--range-test seeds", 1, MOST_SEEDS)
+        fields["seeds"] = range(SWEEP_SEED, SWEEP_SEED + count)
+    try:
+        found = FindSpec(**{**dict(find), **fields})
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        named = f"--range-test {first['loc'][0]}={first['input']}"
+        raise UsageError(f"{named}: {refusal(first)}") from None
+    if found.start_lr >= found.end_lr:
+        raise UsageError(f"start_lr={found.start_lr:g} must lie below end_lr={found.end_lr:g}")
+    return found
+
+
+def range_test_text(find: FindSpec) -> str:
+    """`with_range_test` read backwards: the text that gives this range test from any other.
+
+    >>> range_test_text(FindSpec())[:47]
+    'points=100,start_lr=1e-06,end_lr=10.0,mode=exp,'
+    """
+    fields: Mapping[str, Any] = {**dict(find), "seeds": len(find.seeds)}
+    return ",".join(f"{key}={fields[key]}".lower() for key in SWEPT)

@@ -9,13 +9,28 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lrbench.early_stop import EarlyStop
 from lrbench.errors import UsageError
-from lrbench.experiment.values import BatchSize, Finite, Fraction, Frozen, Momentum, Positive
+from lrbench.experiment.option import Opt
+from lrbench.experiment.values import (
+    BatchSize,
+    Finite,
+    Fraction,
+    Frozen,
+    Momentum,
+    Positive,
+    one_batch_size,
+)
 from lrbench.plugins import is_own
 
 
 def _default_or_own(text: str) -> str:
     if text not in ("default", "none") and not is_own(text):
         raise ValueError("must be default, none or module:function")
+    return text
+
+
+def _cross_entropy_or_own(text: str) -> str:
+    if text and not is_own(text):
+        raise ValueError("must be cross-entropy or module:function")
     return text
 
 
@@ -36,40 +51,114 @@ def _early_stop(text: str) -> str:
 class Recipe(Frozen):
     """All that fixes a training but its schedule, learning rate, seed and length.
 
-    Where there is a `task`, that is the problem, and there is no dataset and no model here.
+    A `task` brings its own data and model: `dataset` and `model` are empty then.
     """
 
-    dataset: str = "mnist5k"
-    model: str = "lenet"
-    optimizer: str = "sgd"
-    momentum: Momentum = 0.9
-    nesterov: bool = False
-    weight_decay: Annotated[Finite, Field(ge=0)] = 5e-4
-    batch_size: BatchSize = 128
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    augment: Annotated[str, AfterValidator(_default_or_own)] = "default"
-    val_fraction: Fraction = 0.1
-    groups: tuple[str, ...] = ()
-    weights: str = ""
-    optimizer_options: Annotated[tuple[str, ...], AfterValidator(_settings)] = ()
-    loss: str = ""
-    task: str = ""
-    accumulate: Annotated[int, Field(ge=1)] | None = None
-    clip_norm: Positive | None = None
-    clip_value: Positive | None = None
-    no_decay_norms: bool = False
-    label_smoothing: Fraction | None = None
-    ema: Fraction | None = None
-    tta: Literal["", "flip"] = ""
-    early_stop: Annotated[str, AfterValidator(_early_stop)] = ""
-    init_from: str = ""
+    # fmt: off
+    dataset: Annotated[str, Opt(
+        "--dataset", "{choices}, folder:PATH of train/CLASS/* and test/CLASS/*, or your own "
+        "module:function.", panel="Data", common=True, own=True, images=True,
+        choices="lrbench.data:DATASETS"
+    )] = "mnist5k"
+    model: Annotated[str, Opt(
+        "--model", "{choices}, torchvision:NAME, or your own module:function or module:Class.",
+        panel="Model", common=True, own=True, images=True, choices="lrbench.models:MODELS"
+    )] = "lenet"
+    optimizer: Annotated[str, Opt(
+        "--optimizer", "{choices}, or your own module:Class.", panel="Optimizer", common=True,
+        own=True, choices="lrbench.optimizers:OPTIMIZERS"
+    )] = "sgd"
+    momentum: Annotated[Momentum, Opt(
+        "--momentum", "Momentum of sgd and rmsprop.", panel="Optimizer"
+    )] = 0.9
+    nesterov: Annotated[bool, Opt(
+        "--nesterov/--no-nesterov", "Nesterov's momentum, for sgd.", panel="Optimizer"
+    )] = False
+    weight_decay: Annotated[Finite, Field(ge=0), Opt(
+        "--weight-decay", "Weight decay.", panel="Optimizer"
+    )] = 5e-4
+    batch_size: Annotated[BatchSize, Opt(
+        "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",
+        common=True, kind=object, parse=one_batch_size
+    )] = 128
+    precision: Annotated[Literal["fp32", "tf32", "bf16"], Opt(
+        "--precision", "Arithmetic of the training:"
+    )] = "fp32"
+    augment: Annotated[str, AfterValidator(_default_or_own), Opt(
+        "--augment", "default (crop, flip), none, or your own module:function of (images, "
+        "generator).", panel="Data", own=True, images=True
+    )] = "default"
+    val_fraction: Annotated[Fraction, Opt(
+        "--val-fraction", "Share of the training set held out for validation.", panel="Data",
+        images=True
+    )] = 0.1
+    groups: Annotated[tuple[str, ...], Opt(
+        "--group", "Parameters with an LR of their own: 'PATTERN lr=10x schedule=cosine "
+        "weight_decay=0 freeze=2ep'. Repeatable; the first match wins.", panel="Optimizer"
+    )] = ()
+    weights: Annotated[str, Opt(
+        "--weights", "Pre-trained weights: DEFAULT for torchvision:NAME, or a file for any model; "
+        "a last layer of another shape stays new.", panel="Model", images=True
+    )] = ""
+    optimizer_options: Annotated[tuple[str, ...], AfterValidator(_settings), Opt(
+        "--opt", "A setting of the optimizer's class, key=value, such as betas=0.9,0.95. "
+        "Repeatable.", panel="Optimizer", settings=True
+    )] = ()
+    loss: Annotated[str, AfterValidator(_cross_entropy_or_own), Opt(
+        "--loss", "cross-entropy, or your own module:function of (logits, labels), the mean loss.",
+        panel="Model", own=True, images=True, default="cross-entropy",
+        parse=lambda value: "" if value == "cross-entropy" else value,
+        show=lambda recipe: recipe.loss
+    )] = ""
+    task: Annotated[str, Opt(
+        "--task", "Your own module:Task instead of dataset and model, for anything else than "
+        "images.", panel="Model", own=True
+    )] = ""
+    accumulate: Annotated[Annotated[int, Field(ge=1)] | None, Opt(
+        "--accumulate", "Batches whose mean gradient makes one optimizer step; schedules count "
+        "steps.", panel="Optimizer", default=1, show=lambda recipe: recipe.micro_batches
+    )] = None
+    clip_norm: Annotated[Positive | None, Opt(
+        "--clip-norm", "Clip the norm of all gradients to this.", panel="Optimizer"
+    )] = None
+    clip_value: Annotated[Positive | None, Opt(
+        "--clip-value", "Clip each element of the gradients to this.", panel="Optimizer"
+    )] = None
+    no_decay_norms: Annotated[bool, Opt(
+        "--no-decay-norms", "No weight decay for biases and normalisation layers.",
+        panel="Optimizer"
+    )] = False
+    label_smoothing: Annotated[Fraction | None, Opt(
+        "--label-smoothing", "Smooths the labels of the training loss only.", panel="Model",
+        images=True
+    )] = None
+    init_from: Annotated[str, Opt(
+        "--init-from", "Start from the weights in this file, such as a checkpoint; a last layer of "
+        "another shape stays new.", panel="Model"
+    )] = ""
     init_digest: str = ""
-    compile: bool = False
+    compile: Annotated[bool, Opt(
+        "--compile/--no-compile", "Train through torch.compile: worth its minute in long runs."
+    )] = False
+    early_stop: Annotated[str, AfterValidator(_early_stop), Opt(
+        "--early-stop", "End a trial that no longer improves: "
+        "patience=5,metric=val_loss,min_delta=0.001.", panel="Comparison", command="compare",
+        settings=True
+    )] = ""
+    ema: Annotated[Fraction | None, Opt(
+        "--ema", "Also evaluate a moving average of the weights, such as 0.999.", panel="Model",
+        command="compare"
+    )] = None
+    tta: Annotated[Literal["", "flip"], Opt(
+        "--tta", "Test-time augmentation; flip: average over each image and its mirror image.",
+        panel="Model", command="compare", images=True, values=("flip",)
+    )] = ""
+    # fmt: on
 
     @model_validator(mode="before")
     @classmethod
     def _off(cls, fields: Any) -> Any:
-        """One micro-batch a step and no smoothing are what there is without the option."""
+        """One micro-batch a step and no smoothing equal the absent options."""
         if not isinstance(fields, Mapping):
             return fields
         off = {"accumulate": 1, "label_smoothing": 0}

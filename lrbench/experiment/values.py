@@ -1,22 +1,25 @@
-"""What specs are made of: bounded numbers, frozen values, one canonical text."""
+"""What specs are made of: bounded numbers, frozen values with a canonical text, typed lists."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lrbench.errors import UsageError
+from lrbench.experiment.option import listed
 from lrbench.schedules import parse
 
 
 def refusal(fault: Mapping[str, Any]) -> str:
     """What is wrong with a field, in our words, from one of pydantic's `errors()`."""
     words = str(fault.get("ctx", {}).get("error", fault["msg"]))
-    return words.replace("Input should be", "must be")
+    return words.replace("Input should be", "must be").splitlines()[0]
 
 
 def _finite(value: float) -> float:
@@ -41,19 +44,19 @@ Schedules = Annotated[
 
 
 class Frozen(BaseModel):
-    """A value: it does not change, refuses unknown fields, and has one canonical text."""
+    """An immutable value that refuses unknown fields and has one canonical text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def canonical(self) -> str:
-        """The text that identities are hashes of: equal values have equal texts."""
+        """The text that ids and fingerprints are hashes of: equal values have equal texts."""
         return canonical(self.model_dump(mode="json"))
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces, without what is off (None, False or empty).
+    """JSON with sorted keys and no spaces, without fields that are None, False or empty.
 
-    A field that is off by default can thus be added later, and older values keep their text.
+    A field that is off by default can thus be added later without changing older texts.
 
     >>> canonical({"lr": 0.1, "clip_norm": None, "groups": []})
     '{"lr":0.1}'
@@ -71,3 +74,125 @@ def _without_off(value: Any) -> Any:
 def digest(text: str, length: int = 12) -> str:
     """The first `length` hexadecimal characters of the text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def split(value: Any) -> list[Any]:
+    """The parts of a list, or of a text with commas."""
+    return listed(value.split(",") if isinstance(value, str) else value)
+
+
+def joined(values: Iterable[Any]) -> str:
+    """
+    >>> joined((0.1, 1e-05))
+    '0.1,1e-05'
+    """
+    return ",".join(map(repr, values))
+
+
+def numbers(value: Any) -> tuple[float, ...]:
+    """
+    >>> numbers("0,0.9"), numbers(0.9)
+    ((0.0, 0.9), (0.9,))
+
+    Raises:
+        ValueError: no numbers, or something else.
+    """
+    try:
+        found = tuple(float(part) for part in split(value))
+    except (TypeError, ValueError, OverflowError):
+        found = ()
+    if not found:
+        raise ValueError("give numbers separated by commas")
+    return found
+
+
+def learning_rates(value: Any) -> tuple[float, ...]:
+    """The numbers, rising; `auto`, the range test's answer, is none at all.
+
+    >>> learning_rates("0.2,0.1"), learning_rates("auto")
+    ((0.1, 0.2), ())
+
+    Raises:
+        ValueError: neither.
+    """
+    if split(value) == ["auto"]:
+        return ()
+    try:
+        return tuple(sorted({*numbers(value)}))
+    except ValueError:
+        raise ValueError("give auto, a number, or numbers separated by commas") from None
+
+
+def batch_sizes(value: Any) -> tuple[int, ...]:
+    """
+    >>> batch_sizes(128), batch_sizes("64,128")
+    ((128,), (64, 128))
+
+    Raises:
+        ValueError: something else than whole numbers of at least 1.
+    """
+    try:
+        found = tuple(dict.fromkeys(int(str(part).strip()) for part in split(value)))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1:
+        raise ValueError("give whole numbers of at least 1, or all")
+    return found
+
+
+def one_batch_size(value: Any) -> int:
+    """The only batch size; raises UsageError where there are several."""
+    first, *more = batch_sizes(value)
+    if more:
+        raise UsageError("several are compared by lrbench compare only")
+    return first
+
+
+def epoch_budgets(value: Any, epochs: int) -> tuple[int, ...]:
+    """Numbers of epochs, rising, from shares of the whole training or from numbers.
+
+    >>> epoch_budgets("25%,50%,100%", 20), epoch_budgets([5, 10], 20)
+    ((5, 10, 20), (5, 10))
+
+    Raises:
+        ValueError: something else, or less than one epoch.
+    """
+    found = set()
+    for part in split(value):
+        text = str(part).strip()
+        try:
+            exact = epochs * float(text[:-1]) / 100 if text.endswith("%") else float(text)
+            whole = int(exact + 0.5)
+        except (ValueError, OverflowError, TypeError):
+            raise ValueError("give shares such as 25%,50%,100%, or numbers of epochs") from None
+        if exact < 1 or (not text.endswith("%") and whole != exact):
+            raise ValueError(f"{text} is {exact:g} of an epoch; give whole ones")
+        found.add(whole)
+    return tuple(sorted(found))
+
+
+def duration_s(text: Any) -> float:
+    """Seconds in a text such as `90s`, `20m` or `1h30m`; a bare number means seconds.
+
+    >>> duration_s("1h30m")
+    5400.0
+
+    Raises:
+        ValueError: something else.
+    """
+    found = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", str(text).strip())
+    try:
+        parts = [float(part or 0) for part in found.groups()] if found else []
+    except ValueError:
+        parts = []
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if seconds <= 0:
+        raise ValueError("write it like 90s, 20m or 1h30m")
+    return seconds
+
+
+def whole_number(value: Any, flag: str, least: int, most: int) -> int:
+    """Raises UsageError: something else than a whole number within the bounds."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UsageError(f"{flag} {value}: must be a whole number from {least} to {most:,}")
+    return value

@@ -2,243 +2,195 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from lrbench import optimizers, plugins
-from lrbench.errors import UsageError
-from lrbench.experiment import SWEEP_SEED, CompareSpec, FindSpec, Frozen, Recipe, refusal
-from lrbench.options.batch import batch_sizes
-from lrbench.options.names import COMPARE, FIND, RECIPE, TRAINING, Options
-from lrbench.options.range_test import with_range_test
-from lrbench.options.values import (
-    budgets_of,
-    contenders,
-    count,
-    duration_s,
-    file_digest,
-    learning_rates,
+from lrbench.engine.device import default_threads
+from lrbench.errors import MachineError, UsageError
+from lrbench.experiment import (
+    CompareSpec,
+    Contender,
+    FindSpec,
+    Host,
+    Options,
+    Recipe,
+    batch_sizes,
+    is_quick,
     listed,
-    numbers,
+    named,
+    options_of,
+    refusal,
 )
-from lrbench.schedules import parse
-from lrbench.tasks.own import takes_batch_size
+from lrbench.options.checks import check_find, check_images_only, check_recipe, check_rule
 
-Kind = TypeVar("Kind", bound=Frozen)
-# What lets 6 schedules, their tuning and 5 final seeds be shown within 400,000 images of mnist5k.
-QUICK = {
-    "epochs": 2,
-    "lr_points": 3,
-    "tuning_seeds": 1,
-    "find": FindSpec(
-        points=75, seeds=(SWEEP_SEED, SWEEP_SEED + 1), verify_seeds=1, verify_steps=40
-    ),
-}
-TUNERS = ("grid", "halving")
-FIELD_OPTIONS = {
-    "groups": "group",
-    "optimizer_options": "opt",
-    "schedules": "schedule",
-    "lrs": "lr",
-    "time_budget_s": "time_budget",
-}
+Kind = TypeVar("Kind")
+
+
+def fields_of(kind: type, options: Options, *, quick: bool = False) -> dict[str, Any]:
+    """The fields of a spec that options set, and the defaults that are not the spec's own.
+
+    Raises:
+        UsageError: an invalid value; the message names the option.
+    """
+    fields = {}
+    for key, option in options_of(kind).items():
+        if key in options:
+            fields[option.field] = option.read(options)
+        elif quick and option.opt.quick is not None:
+            fields[option.field] = option.opt.quick
+        elif option.opt.default is not None:
+            fields[option.field] = option.read({**options, key: option.opt.default})
+    return fields
+
+
+def made(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
+    """The spec of these fields.
+
+    Raises:
+        UsageError: the first invalid value, by the name of its option.
+    """
+    try:
+        return kind(**fields)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+    words = refusal(first)
+    if not first["loc"]:
+        raise UsageError(words)
+    flags = {option.field: option.flag for option in options_of(kind).values()}
+    flag = flags[str(first["loc"][0])]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UsageError):
+        raise named(flag, cause)
+    raise UsageError(f"{flag} {first['input']}: {words}")
 
 
 def recipe_of(options: Options) -> Recipe:
-    """Raises UsageError: an unknown name, or a value that cannot be meant."""
-    fields = {name: options[name] for name in (*RECIPE, *TRAINING) if name in options}
-    fields["groups"] = tuple(listed(fields.pop("group", ())))
-    fields["optimizer_options"] = tuple(listed(fields.pop("opt", ())))
-    if "batch_size" in fields:
-        fields["batch_size"], *more = batch_sizes(fields["batch_size"], options)
-        if more:
-            raise UsageError("--batch-size: several are compared by lrbench compare only")
-    if fields.get("loss") == "cross-entropy":
-        fields["loss"] = ""
+    """Raises UsageError: an unknown name, or an invalid value."""
+    fields = fields_of(Recipe, _without_all(options))
     if fields.get("task"):
-        fields |= _without_images(options)
+        check_images_only(options)
+        fields |= {"dataset": "", "model": ""}
     if fields.get("init_from"):
-        fields["init_digest"] = file_digest(fields["init_from"], "--init-from")
-    recipe = _valid(Recipe, fields)
-    check_names(recipe)
-    optimizers.check_given(recipe, options)
+        fields["init_digest"] = _file_digest(fields["init_from"], "--init-from")
+    recipe = made(Recipe, fields)
+    check_recipe(recipe, options)
     return recipe
 
 
-# What only an image classification has.
-IMAGES = (
-    "dataset", "model", "augment", "weights", "loss", "val_fraction", "label_smoothing", "tta",
-)  # fmt: skip
-
-
-def _without_images(options: Options) -> dict[str, str]:
-    """Raises UsageError: options of an image classification beside a task."""
-    clash = next((name for name in IMAGES if name in options), None)
-    if clash is not None:
-        option = "--" + clash.replace("_", "-")
-        raise UsageError(f"{option}: a --task brings its own; leave one of the two out")
-    batches = next((name for name in BATCHES if options.get(name) not in (None, "none")), None)
-    if batches is not None and not takes_batch_size(options["task"]):
-        option = "--" + batches.replace("_", "-")
-        raise UsageError(
-            f"{option} {options[batches]}: this task sets its own batch size",
-            hint="leave it out, or let the task take batch_size",
-        )
-    return {"dataset": "", "model": ""}
-
-
-BATCHES = ("batch_sizes", "lr_scaling")  # nonsense for a task that sets its own batch size
-
-
-def check_names(recipe: Recipe) -> None:
-    """Refuse names that nobody knows, and a batch that no epoch can hold, without torch."""
-    from lrbench import models
-    from lrbench.data import train_size
-
-    if recipe.task:
-        with plugins.blamed(recipe.task, "--task"):
-            plugins.load(recipe.task)
-        optimizers.check(recipe)
-        return
-    train = train_size(recipe.dataset)
-    kept = train and train - round(train * recipe.val_fraction)
-    if kept and recipe.batch_size > kept:
-        raise UsageError(
-            f"--batch-size {recipe.batch_size} is more than the {kept} training images "
-            f"of {recipe.dataset}"
-        )
-    check_parts(recipe)
-    models.check(recipe.model, recipe.weights)
-    optimizers.check(recipe)
-    for option, name in (("--loss", recipe.loss), ("--augment", recipe.augment)):
-        if plugins.is_own(name):
-            plugins.load_callable(name, option)
-
-
-def check_parts(recipe: Recipe) -> None:
-    """Refuse what would change nothing, or could not."""
-    if recipe.loss and not plugins.is_own(recipe.loss):
-        raise UsageError(f"--loss {recipe.loss}: must be cross-entropy or module:function")
-    if recipe.label_smoothing and recipe.loss:
-        raise UsageError("--label-smoothing belongs to cross-entropy; a --loss smooths by itself")
-
-
-def find_spec(options: Options) -> FindSpec:
-    """Raises UsageError: a value that cannot be meant."""
-    fields = {name: options[name] for name in FIND if name in options}
-    how_many, first = (
-        count(fields.pop("seeds", 3)),
-        count(fields.pop("seed", 0), least=0, name="seed"),
-    )
-    if "rule" in fields:
-        from lrbench.rangetest.rules import get_rule
-
-        get_rule(fields["rule"])
-    for name in ("batch_sizes", "momenta"):
-        if name in fields:
-            fields[name] = numbers(fields[name], name)
-    spec = _valid(
-        FindSpec, {**fields, "recipe": recipe_of(options), "seeds": range(first, first + how_many)}
-    )
-    if spec.start_lr >= spec.end_lr:
-        raise UsageError(f"--start-lr {spec.start_lr:g} must lie below --end-lr {spec.end_lr:g}")
+def find_spec(options: Options, kind: type[FindSpec] = FindSpec) -> FindSpec:
+    """Raises UsageError: an unknown name, or an invalid value."""
+    spec = made(kind, {**fields_of(kind, options), "recipe": recipe_of(options)})
     check_find(spec)
     return spec
 
 
-def check_find(spec: FindSpec) -> None:
-    """Raises UsageError: a group that cannot be swept alone, or a cell that cannot be trained."""
-    from lrbench.optimizers import OPTIMIZERS, parse_groups
-    from lrbench.rangetest.groups import swept_place
-
-    if spec.sweep_group is not None:
-        swept_place(parse_groups(spec.recipe.groups), spec.sweep_group, rest_known=False)
-    name = spec.recipe.optimizer
-    if spec.momenta and (
-        plugins.is_own(name) or OPTIMIZERS.get(name).facts.get("momentum") is False
-    ):
-        raise UsageError(f"--momenta: {name} takes no --momentum")
-    for recipe in spec.cells:
-        check_names(recipe)
-
-
-def compare_spec(options: Options) -> CompareSpec:
+def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> CompareSpec:
     """Without a length of the training the plan is the quick one.
 
     Raises:
-        UsageError: a value that cannot be meant.
+        UsageError: an unknown name, or an invalid value.
     """
-    fields = {name: options[name] for name in COMPARE if name in options}
-    if not {"epochs", "time_budget"} & set(fields):
-        fields = {**QUICK, **fields}
-    if "schedule" in fields:
-        fields["schedules"] = tuple(listed(fields.pop("schedule")))
-    fields["lrs"] = learning_rates(fields.pop("lr", "auto"))
-    if "time_budget" in fields:
-        fields["time_budget_s"] = duration_s(fields.pop("time_budget"))
-    if "budgets" in fields:
-        if "time_budget" in fields or "time_budget_s" in fields:
-            raise UsageError("--budgets and --time-budget set the length: give one of them")
-        epochs = fields.get("epochs", CompareSpec().epochs)
-        fields["budgets"] = budgets_of(fields["budgets"], epochs)
-    if "tuner" in fields:
-        tuner = fields.pop("tuner")
-        if tuner not in TUNERS:
-            raise UsageError(f"--tuner {tuner}: choose {' or '.join(TUNERS)}")
-        fields["halving"] = tuner == "halving"
-    if "contender" in fields:
-        fields["contenders"] = contenders(fields.pop("contender"))
-    if "reference" in fields:
-        known = [each.optimizer for each in fields.get("contenders", ())]
-        fields["reference"] = _reference(str(fields["reference"]), known)
-    if "base_batch_size" in fields and "lr_scaling" not in fields:
-        raise UsageError("--base-batch-size says nothing without --lr-scaling sqrt or linear")
-    if fields.get("lr_scaling") == "none":
-        fields["lr_scaling"] = ""
-    sizes = batch_sizes(options.get("batch_size", Recipe().batch_size), options)
-    recipe = recipe_of({**options, "batch_size": sizes[0]})
-    fields["batch_sizes"] = sizes if len(sizes) > 1 else ()
-    find = _range_test(fields).model_copy(update={"recipe": recipe})
-    return _valid(CompareSpec, {**fields, "recipe": recipe, "find": find})
+    if "budgets" in options and "time_budget" in options:
+        raise UsageError("--budgets and --time-budget set the length: give one of them")
+    if "base_batch_size" in options and "lr_scaling" not in options:
+        raise UsageError("--base-batch-size needs --lr-scaling sqrt or linear")
+    options = _without_all(options)
+    fields = fields_of(kind, options, quick=is_quick(options))
+    if sizes := fields.get("batch_sizes"):
+        options = {**options, "batch_size": sizes[0]}
+    recipe = recipe_of(options)
+    fields["contenders"] = _with_usual_lrs(fields.get("contenders", ()))
+    if "range_test" in options:
+        check_rule(fields["find"], "--range-test rule=")
+    find = FindSpec() if fields["lrs"] else fields.get("find", FindSpec())
+    return made(
+        kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
+    )
 
 
-def _range_test(fields: dict[str, Any]) -> FindSpec:
-    """The range test behind the learning rates, as nothing else where they are named."""
-    find, text = fields.pop("find", FindSpec()), fields.pop("range_test", None)
-    if text is not None:
-        find = with_range_test(text, find)
-    return FindSpec() if fields["lrs"] else find
+def _with_usual_lrs(contenders: tuple[Contender, ...]) -> tuple[Contender, ...]:
+    from lrbench.optimizers import check_contender
+
+    return tuple(
+        each.model_copy(update={"lr": check_contender(each.optimizer)}) for each in contenders
+    )
 
 
-def _reference(name: str, contenders: Sequence[str]) -> str:
-    """What the ranking calls it: a contender, or a schedule in its canonical text."""
-    if name in contenders:
-        return name
+def host_of(options: Options) -> Host:
+    """Raises UsageError: an invalid value, or options that contradict each other."""
+    from lrbench.execute import EXECUTORS
+
+    host = made(Host, fields_of(Host, options))
+    apart = host.jobs > 1 or host.trial_timeout_s is not None
+    name = options.get("executor", "pool" if apart else "serial")
+    EXECUTORS.get(name, option="--executor")
+    if host.at_once != 1 and (apart or name != "serial"):
+        raise UsageError("--at-once is for one process: leave out --jobs, --trial-timeout and pool")
+    if host.at_once != 1 and not host.graph:
+        raise UsageError("--at-once: trials share a graph; add --graph")
+    if name == "serial" and apart:
+        raise UsageError(
+            "--executor serial takes neither --jobs nor --trial-timeout", hint="use --executor pool"
+        )
+    found: dict[str, Any] = {"executor": name}
+    if name == "pool" and not apart and "jobs" not in options:
+        found["jobs"] = default_threads()
+    if host.graph and name == "serial" and "at_once" not in options:
+        found["at_once"] = None
+    return replace(host, **found)
+
+
+def executor_of(options: Options) -> str:
+    """Where trials run: processes of their own where several run in parallel, or where one may
+    have to be ended from outside.
+
+    Raises:
+        UsageError: as `host_of`.
+    """
+    return host_of(options).executor
+
+
+def _file_digest(path: str, flag: str) -> str:
+    """The start of a file's SHA-256.
+
+    Raises:
+        MachineError: it cannot be read.
+    """
     try:
-        return str(parse(name))
-    except UsageError as fault:
-        raise UsageError(f"--reference: {fault.message}", hint=fault.hint) from None
+        with Path(path).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except (OSError, ValueError) as fault:  # ValueError: a name with a zero byte
+        words = getattr(fault, "strerror", None) or str(fault)
+        raise MachineError(f"{flag} {path}: {words.lower()}") from None
 
 
-def _valid(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
+def _without_all(options: Options) -> Options:
+    """The options with the number that `--batch-size all` means."""
+    typed = options.get("batch_size")
+    parts = typed.split(",") if isinstance(typed, str) else listed(typed)
+    if "all" not in parts:
+        return options
     try:
-        return kind(**fields)
-    except ValidationError as fault:
-        raise _usage(fault) from None
+        batch_sizes([part for part in parts if part != "all"] or 1)
+    except ValueError as fault:
+        raise UsageError(f"--batch-size {typed}: {fault}") from None
+    size = _whole_split(options)
+    return {**options, "batch_size": [size if part == "all" else part for part in parts]}
 
 
-def _usage(fault: ValidationError) -> UsageError:
-    """The first thing that is wrong, in one line that names the option."""
-    first = fault.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    words = refusal(first).splitlines()[0]
-    if not first["loc"]:
-        named = ("reference", "contender", "lr-scaling")
-        return UsageError(f"--{words}" if words.startswith(named) else words)
-    field = str(first["loc"][0])
-    option = "--" + FIELD_OPTIONS.get(field, field).replace("_", "-")
-    if isinstance(cause, UsageError):
-        return UsageError(f"{option}: {cause.message}", hint=cause.hint)
-    return UsageError(f"{option} {first['input']}: {words}")
+def _whole_split(options: Options) -> int:
+    """How many images a training really trains on; reads the dataset."""
+    from lrbench.data import load
+    from lrbench.data.split import stratified
+
+    if options.get("task"):
+        raise UsageError("--batch-size all: only the --task knows its samples; name the number")
+    recipe, host = made(Recipe, fields_of(Recipe, {**options, "batch_size": 1})), host_of(options)
+    data = load(recipe.dataset, host.data_dir, host.download)
+    kept, _ = stratified(data.train_labels, recipe.val_fraction)
+    return len(kept)

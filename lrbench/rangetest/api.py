@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lrbench.engine.method import Method
 from lrbench.errors import UsageError, named_as_in_python
-from lrbench.experiment import Recipe
+from lrbench.experiment import FindSpec, Recipe, options_of, refuse_unknown, with_keywords
 from lrbench.rangetest.arguments import (
     check_callable,
     check_model,
@@ -34,31 +34,29 @@ if TYPE_CHECKING:
 VAL_BATCHES = 16
 
 
+# Options of `lrbench find` that mean something else here, or nothing.
+_OTHERWISE = {"step", "seeds", "seed", "sweep_group", "batch_sizes", "momenta"}
+KEYWORDS = {key: each for key, each in options_of(FindSpec).items() if key not in _OTHERWISE}
+
+
 @named_as_in_python()
+@with_keywords(KEYWORDS)
 def find(
     model: nn.Module,
     loss_fn: LossFn | None,
     loader: Iterable[Any],
     optimizer: Optimizer,
     *,
-    start_lr: float = 1e-6,
-    end_lr: float = 10.0,
-    points: int = 100,
-    mode: Literal["exp", "linear"] = "exp",
     per: Literal["batch", "epoch"] = "batch",
-    rule: str = "steepest",
-    window: float = 1.0,
     seeds: int | Sequence[int] = 3,
-    verify: bool | None = None,
     verify_steps: int = 64,
-    max_stable: bool | None = None,
     step: StepFn | None = None,
     make_model: Callable[[], nn.Module] | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
     accumulate: int = 1,
     sweep_group: int | None = None,
     val_loader: Iterable[Any] | None = None,
-    val_loss: bool = False,
+    **options: Any,
 ) -> FindResult:
     """Run a range test on a module, with its own optimizer, on the device where it is.
 
@@ -72,6 +70,7 @@ def find(
         loss_fn: `loss_fn(model(*inputs), target)` gives the mean loss of a batch.
         loader: any re-iterable of `(input, ..., target)` batches, such as a DataLoader.
         optimizer: of the model's parameters; it starts from its present state.
+        per: what a point of the curve is.
         seeds: how many, or which. A seed fixes data order and dropout; it draws weights only
             with `make_model`.
         step: `step(model, batch) -> loss` for batches of any other kind.
@@ -81,28 +80,20 @@ def find(
             learning rates that they have, and the answer is this group's.
         val_loader: batches of validation data, which judge the short trainings that verify the
             answer; without it, four batches of the loader do.
-        val_loss: the curve is the loss on the first batch of the `val_loader`.
 
     Raises:
-        UsageError: an argument that cannot be meant, or a loader that can be read only once.
+        UsageError: an invalid argument, or a loader that can be read only once.
     """
+    refuse_unknown("find", options, KEYWORDS)
     spec = checked_spec(
         ("step",),
-        start_lr=start_lr,
-        end_lr=end_lr,
-        points=points,
-        mode=mode,
+        **options,
         step=per,
-        rule=rule,
-        window=window,
         seeds=checked_seeds(seeds),
-        verify=verify,
         verify_steps=verify_steps,
-        max_stable=max_stable,
-        val_loss=val_loss,
         recipe={"precision": precision, "accumulate": accumulate},
     )
-    if val_loss and val_loader is None:
+    if spec.val_loss and val_loader is None:
         raise UsageError("val_loss: pass a val_loader as well")
     if val_loader is not None:
         check_loader("val_loader", val_loader)
@@ -146,7 +137,7 @@ def max_stable_lr(
     SGD and 2(1+m)/h with momentum m (Polyak 1964). What is handed in is left as `find` leaves it.
 
     Raises:
-        UsageError: an argument that cannot be meant, or a loader that can be read only once.
+        UsageError: an invalid argument, or a loader that can be read only once.
     """
     recipe = {"precision": precision, "accumulate": accumulate}
     spec = checked_spec(

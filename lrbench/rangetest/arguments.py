@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-SAID = {"step": "per", "verify_steps": "steps"}  # fields that an argument is called otherwise
+SAID = {"step": "per", "verify_steps": "steps"}  # fields whose argument has another name
 
 
 def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
@@ -26,7 +26,7 @@ def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
         names: of the fields whose argument has the name in `SAID`.
 
     Raises:
-        UsageError: one of them cannot be meant.
+        UsageError: an invalid argument.
     """
     try:
         return FindSpec(**fields)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lrbench.experiment import CompareSpec, Recipe
+from lrbench.experiment import CompareSpec, changed
 
 if TYPE_CHECKING:
     from rich.console import Group
 
+# The options that have a place of their own in the table.
+SHOWN = {
+    "dataset", "model", "task", "optimizer", "batch_size", "accumulate", "schedule", "contender",
+    "lr", "lr_points", "lr_factor", "lr_scaling", "base_batch_size", "epochs", "budgets", "seeds",
+    "tuning_seeds", "time_budget", "range_test",
+}  # fmt: skip
 STAGES = {"find": "range test", "tune": "tuning", "final": "final seeds"}
 
 
@@ -40,7 +46,9 @@ def plan_table(
         f"{recipe.title}, {recipe.optimizer}; epochs: {budgets}; "
         f"batch (an epoch): {batches}; tuning seeds: {spec.tuning_seeds}, final: {spec.seeds}"
     )
-    more = [*_batch_words(spec), *_recipe_words(recipe)]
+    more = [*_batch_words(spec)]
+    if settings := [*changed(recipe, besides=SHOWN), *changed(spec, besides=SHOWN)]:
+        more.append(", ".join(settings))
     names = "\n".join(f"  {name}" for name in spec.entrants)
     grid = (
         f"{spec.lr_points} LRs around the range test's, a factor of {spec.lr_factor:g} apart"
@@ -54,12 +62,12 @@ def plan_table(
         Text(f"LRs: {grid}{edges}"),
         *(Text(line) for line in more),
         table,
-        Text(f"about {readable_time(seconds)} here, judged by a dozen steps"),
+        Text(f"about {readable_time(seconds)} here, estimated from a dozen steps"),
     )
 
 
 def _batch_words(spec: CompareSpec) -> Iterator[str]:
-    """What one optimizer step sees, and what that does to the learning rates."""
+    """What one optimizer step sees, and how that scales the learning rates."""
     for recipe in dict.fromkeys(cell.recipe for cell in spec.cells):
         scale = spec.lr_scale(recipe)
         if recipe.micro_batches > 1:
@@ -73,23 +81,6 @@ def _batch_words(spec: CompareSpec) -> Iterator[str]:
                 f"LRs for {recipe.effective_batch} images a step, {spec.lr_scaling} scaling from "
                 f"{spec.base_batch_size} (x {scale:.4g}): {lrs}"
             )
-
-
-def _recipe_words(recipe: Recipe) -> Iterator[str]:
-    """What else the recipe changes, if anything."""
-    settings = {
-        "clip norm": recipe.clip_norm,
-        "clip value": recipe.clip_value,
-        "label smoothing": recipe.label_smoothing,
-        "EMA": recipe.ema,
-        "early stop": recipe.early_stop,
-        "test-time": recipe.tta,
-        "from": recipe.init_from,
-    }
-    said = [f"{name} {value}" for name, value in settings.items() if value]
-    said += ["no weight decay on biases and norms"] if recipe.no_decay_norms else []
-    if said:
-        yield ", ".join(said)
 
 
 def readable_time(seconds: float) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
 from lrbench.errors import Notice, UsageError, named_as_in_python
+from lrbench.experiment import with_keywords
+from lrbench.options import COMPARE, OBJECTS, from_python
 from lrbench.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lrbench.analysis import Summary
-
-OBJECTS = ("model", "optimizer", "loss", "augment", "dataset")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +106,7 @@ class Comparison:
 
 
 @named_as_in_python()
+@with_keywords(COMPARE, without=("task",), names={"schedule": "schedules"})
 def compare(
     task: Any = None,
     *,
@@ -124,11 +125,10 @@ def compare(
 
     The problem is a `task` (an object, a class or a `module:Task`), or `make_model`, `loss_fn`
     and re-iterable loaders, or a `dataset` and a `model`, by name or as what a name would stand
-    for. All other options are those of `lrbench compare`: `lr=0.1`, `epochs=5`, `seeds=3`, ...;
-    `optimizer`, `loss` and `augment` may be functions or classes, `opt` a mapping.
+    for. All other options are those of `lrbench compare`; `optimizer`, `loss` and `augment` may be
+    functions or classes, `opt` a mapping.
 
     Args:
-        schedules: specs; the six of the command line by default.
         step: `step(model, batch) -> loss`, or loss and number of right answers, instead of
             `loss_fn(model(*inputs), target)`.
         out: a folder for the run, which can then be resumed; by default nothing is kept. An
@@ -151,11 +151,11 @@ def compare(
             if test is None:
                 options.setdefault("metric", "val_accuracy")
         given = {**options, "task": task, "schedule": schedules}
-        whole = {name: value for name, value in given.items() if value is not None}
-        if not whole.get("schedule", True):
+        if schedules is not None and not len(schedules):
             raise UsageError("schedules: it is empty", hint="name one, or leave it out for six")
         with _folder(out) as path:
-            return _compared(_named(whole), path, keep=out is not None, progress=progress)
+            named = from_python(given, COMPARE)
+            return _compared(named, path, keep=out is not None, progress=progress)
 
 
 def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool) -> Comparison:
@@ -184,50 +184,12 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
 
 def _check_importable(options: Mapping[str, Any]) -> None:
     """Refuse what other processes cannot import."""
-    for name in ("task", *OBJECTS):
+    for name in OBJECTS:
         if str(options.get(name, "")).startswith(f"{plugins.LENT}:"):
             raise UsageError(
                 f"{name}: other processes cannot import {options[name].partition(':')[2]}",
                 hint="put it into a module, or leave out jobs and executor",
             )
-
-
-def _named(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as on the command line: objects by their names.
-
-    Raises:
-        UsageError: an unknown option.
-    """
-    from lrbench.options import COMPARE, HOST, RECIPE, TRAINING, TRIALS
-    from lrbench.options.values import flat
-
-    known = (*RECIPE, *TRAINING, *HOST, *TRIALS, *COMPARE)
-    for name in options:
-        if name not in known:
-            raise UsageError(f"compare: unknown option {name!r}", hint=did_you_mean(name, known))
-    named = dict(options)
-    if "device" in named:
-        named["device"] = str(named["device"])  # torch.device has this text
-    for name in ("task", *OBJECTS):
-        if name in named and not isinstance(named[name], str):
-            named[name] = _name_of(name, named[name])
-    return {name: flat(name, value) for name, value in named.items()}
-
-
-def _name_of(option: str, thing: Any) -> str:
-    if option == "model" and hasattr(thing, "state_dict") and not isinstance(thing, type):
-        raise UsageError(
-            "model: it is a module that was made already, so that no seed can draw its weights",
-            hint="pass a function or a class that makes one",
-        )
-    if option != "dataset" or callable(thing):
-        return plugins.name_of(thing)
-
-    def dataset() -> Any:
-        return thing
-
-    dataset.__qualname__ = "dataset"
-    return plugins.name_of(dataset)
 
 
 def _loaders_task(

@@ -142,7 +142,7 @@ def readable(run: Run) -> Iterator[None]:
 def _refuse_another(spec: FindSpec, found: Mapping[str, Any], run: Run) -> None:
     if found["command"] != "find":
         raise UsageError(f"--out {run.path}: it holds a run of lrbench {found['command']}")
-    changed = differences(found["experiment"], spec.model_dump(mode="json"))
+    changed = differences(found["experiment"], spec.model_dump(mode="json"), FindSpec)
     if changed:
         raise UsageError(
             "this run was made with another experiment: " + ", ".join(changed),

@@ -71,6 +71,18 @@ def test_differences_name_leaves() -> None:
     ]
 
 
+def test_differences_name_the_options_that_set_the_fields() -> None:
+    old = {"recipe": {"groups": []}, "halving": False, "find": {"points": 100}, "batch_sizes": []}
+    new = {"recipe": {"groups": ["a"]}, "halving": True, "find": {"points": 75}, "batch_sizes": [8]}
+    assert differences(old, new) == [
+        "--group none -> a", "--tuner off -> on", "--range-test points 100 -> 75",
+        "--batch-size none -> 8",
+    ]  # fmt: skip
+    assert differences({"batch_sizes": [8]}, {"batch_sizes": []}, FindSpec) == [
+        "--batch-sizes 8 -> none"
+    ]
+
+
 def test_a_field_that_an_older_run_lacks_differs_only_when_it_is_on() -> None:
     assert differences({"a": {}}, {"a": {"compile": False, "ema": None, "groups": []}}) == []
     assert differences({}, {"compile": True}) == ["--compile none -> on"]

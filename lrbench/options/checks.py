@@ -1,0 +1,95 @@
+"""What no single option can check: names without torch, and options that exclude each other."""
+
+from __future__ import annotations
+
+from lrbench import optimizers, plugins
+from lrbench.errors import UsageError
+from lrbench.experiment import FindSpec, Options, Recipe, options_of
+from lrbench.registry import did_you_mean
+from lrbench.tasks.own import takes_batch_size
+
+IMAGES = tuple(key for key, option in options_of(Recipe).items() if option.opt.images)
+"""Options of image classification, which a `--task` replaces."""
+
+BATCHES = ("batch_sizes", "lr_scaling")
+"""Options without a meaning for a task that sets its own batch size."""
+
+
+def check_images_only(options: Options) -> None:
+    """Raises UsageError: options of an image classification next to a task."""
+    for key in IMAGES:
+        if key in options:
+            flag = options_of(Recipe)[key].flag
+            raise UsageError(f"{flag}: a --task brings its own; leave one of the two out")
+    for key in BATCHES:
+        if options.get(key) not in (None, "none") and not takes_batch_size(options["task"]):
+            raise UsageError(
+                f"--{key.replace('_', '-')} {options[key]}: this task sets its own batch size",
+                hint="leave it out, or let the task take batch_size",
+            )
+
+
+def check_recipe(recipe: Recipe, given: Options) -> None:
+    """Refuse unknown names, a batch that no epoch can hold, and `given` options that would change
+    nothing; torch is not needed.
+
+    Raises:
+        UsageError: any of these.
+    """
+    if recipe.task:
+        with plugins.blamed(recipe.task, "--task"):
+            plugins.load(recipe.task)
+    else:
+        _check_images(recipe)
+    optimizers.check(recipe)
+    optimizers.check_given(recipe, given)
+
+
+def _check_images(recipe: Recipe) -> None:
+    from lrbench import models
+    from lrbench.data import train_size
+
+    train = train_size(recipe.dataset)
+    kept = train and train - round(train * recipe.val_fraction)
+    if kept and recipe.batch_size > kept:
+        raise UsageError(
+            f"--batch-size {recipe.batch_size} is more than the {kept} training images "
+            f"of {recipe.dataset}"
+        )
+    if recipe.label_smoothing and recipe.loss:
+        raise UsageError("--label-smoothing belongs to cross-entropy; a --loss smooths by itself")
+    models.check(recipe.model, recipe.weights)
+    for flag, name in (("--loss", recipe.loss), ("--augment", recipe.augment)):
+        if plugins.is_own(name):
+            plugins.load_callable(name, flag)
+
+
+def check_rule(spec: FindSpec, typed: str) -> None:
+    """Raises UsageError: there is no such rule; the message begins as it was `typed`."""
+    from lrbench.rangetest.rules import RULES
+
+    if spec.rule not in RULES:
+        raise UsageError(f"{typed}{spec.rule}: unknown rule", hint=did_you_mean(spec.rule, RULES))
+
+
+def check_find(spec: FindSpec) -> None:
+    """
+    Raises:
+        UsageError: an empty range of LRs, an unknown rule, a group that cannot be swept alone, or
+            a cell of the table that cannot be trained.
+    """
+    from lrbench.optimizers import OPTIMIZERS, parse_groups
+    from lrbench.rangetest.groups import swept_place
+
+    check_rule(spec, "--rule ")
+    if spec.start_lr >= spec.end_lr:
+        raise UsageError(f"--start-lr {spec.start_lr:g} must lie below --end-lr {spec.end_lr:g}")
+    if spec.sweep_group is not None:
+        swept_place(parse_groups(spec.recipe.groups), spec.sweep_group, rest_known=False)
+    name = spec.recipe.optimizer
+    if spec.momenta and (
+        plugins.is_own(name) or OPTIMIZERS.get(name).facts.get("momentum") is False
+    ):
+        raise UsageError(f"--momenta: {name} takes no --momentum")
+    for recipe in spec.cells:
+        check_recipe(recipe, {})

@@ -1,0 +1,134 @@
+"""Which options a command takes, and their values from a TOML file or a run's manifest."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from lrbench.errors import MachineError, UsageError
+from lrbench.experiment import (
+    CompareSpec,
+    FindSpec,
+    Host,
+    Option,
+    Options,
+    Recipe,
+    listed,
+    options_of,
+)
+from lrbench.registry import did_you_mean
+
+Declared = Mapping[str, Option]
+
+
+def declared(command: Literal["find", "compare"], *specs: type) -> dict[str, Option]:
+    """The options of a command, by key; a later spec's win."""
+    return {
+        key: option
+        for spec in specs
+        for key, option in options_of(spec).items()
+        if option.opt.command in ("", command)
+    }
+
+
+FIND = declared("find", Recipe, FindSpec, Host)
+COMPARE = declared("compare", Recipe, CompareSpec, Host)
+_ALL = {**FIND, **COMPARE}
+REPEATABLE = frozenset(key for key, option in _ALL.items() if option.repeatable)
+ONCE = frozenset(key for key, option in _ALL.items() if option.opt.once)
+OBJECTS = tuple(key for key, option in _ALL.items() if option.opt.own)
+"""Options that take `module:name`, and in Python an object."""
+
+
+def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, Any]:
+    """The options that were given, over those of a TOML file or of a run's manifest.
+
+    Raises:
+        UsageError: the file is neither, or has a key that is no option of the command.
+        MachineError: the file cannot be read.
+    """
+    typed = {
+        key: str(given[key]) if isinstance(given[key], Path) else given[key]
+        for key in allowed
+        if given.get(key) not in (None, [], ())
+    }
+    if config is None:
+        return typed
+    defaults = {key: option.default for key, option in options_of(Recipe).items()}
+    configured = {
+        key: value
+        for key, value in _read_config(config, allowed).items()
+        if key not in defaults or defaults[key] != value
+    }  # defaults in the file must not clash with --optimizer or --task on the command line
+    return {**configured, **typed}
+
+
+def flat(option: Option, value: Any) -> Any:
+    """A value from a file or from Python, as it would be typed: a mapping of settings is text.
+
+    >>> flat(COMPARE["early_stop"], {"patience": 5}), flat(COMPARE["opt"], {"betas": (0.9, 0.95)})
+    ('patience=5', ['betas=0.9,0.95'])
+
+    Raises:
+        UsageError: a value of another type.
+    """
+    flag = option.flag
+    if isinstance(value, Mapping):
+        if not option.opt.settings:
+            raise UsageError(f"{flag}: it is one value, not a table of settings")
+        pairs = [f"{key}={','.join(map(str, listed(v)))}" for key, v in value.items()]
+        return pairs if option.repeatable else ",".join(pairs)
+    if option.kind is bool and not isinstance(value, bool):
+        raise UsageError(f"{flag} {value}: must be true or false")
+    if option.kind in (int, float) and isinstance(value, bool):
+        raise UsageError(f"{flag} {value}: must be a number")
+    parts = listed(value) if option.repeatable else [value]
+    texts = option.repeatable or option.kind in (str, Path)
+    if texts and not all(isinstance(part, (str, Path)) for part in parts):
+        raise UsageError(f"{flag} {value}: must be text")
+    return value
+
+
+def to_toml(options: Options) -> str:
+    """The options as TOML. JSON strings are TOML strings once DEL is escaped."""
+
+    def value_of(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
+
+    return "".join(
+        f"{name} = {value_of(value)}\n" for name, value in options.items() if value is not None
+    )
+
+
+def _read_config(path: Path, allowed: Declared) -> dict[str, Any]:
+    command = ""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix == ".json":
+            text, command = _of_manifest(text, path)
+        found = tomllib.loads(text)
+    except OSError as fault:
+        raise MachineError(f"--config {path}: {(fault.strerror or str(fault)).lower()}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise UsageError(f"--config {path}: {fault}") from None
+    options = {key.replace("-", "_"): value for key, value in found.items()}
+    for key in options:
+        if key not in allowed:
+            other = command and key in _ALL
+            hint = f"it is of lrbench {command}" if other else did_you_mean(key, allowed)
+            raise UsageError(f"--config {path}: unknown key {key!r}", hint=hint)
+    if len(options) < len(found):
+        raise UsageError(f"--config {path}: an option is given twice, with - and with _")
+    return {key: flat(allowed[key], value) for key, value in options.items()}
+
+
+def _of_manifest(text: str, path: Path) -> tuple[str, str]:
+    """The options of a run as TOML, and its command."""
+    try:
+        manifest = json.loads(text)
+        return str(manifest["toml"]), str(manifest["command"])
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"--config {path}: it is not the manifest of a run") from None
