@@ -79,14 +79,9 @@ class Comparison:
         Raises:
             UsageError: there is no such picture, or nothing to draw in it.
         """
-        from lrbench.report.plots import PLOTS
+        from lrbench.report.plots import plot
 
-        if name not in PLOTS:
-            raise UsageError(f"plot: unknown picture {name!r}", hint=did_you_mean(name, PLOTS))
-        figure = PLOTS[name](self.summary)
-        if figure is None:
-            raise UsageError(f"plot: this comparison has nothing to draw in {name!r}")
-        return figure
+        return plot(self.summary, name)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The report as one page that needs no network; written to `path` where there is one.

@@ -62,7 +62,7 @@ ROOMS = {
     "models": {"store", "execute", "report", "cli", "analysis", "pipeline", "options"},
     "optimizers": {"store", "execute", "report", "cli", "analysis", "pipeline", "options"},
     "engine": {"store", "execute", "report", "cli", "analysis", "pipeline", "options"},
-    "rangetest": {"store", "execute", "cli", "analysis", "pipeline", "options"},
+    "rangetest": {"store", "execute", "report", "cli", "analysis", "pipeline", "options"},
     "analysis": {"engine", "store", "execute", "report", "cli", "pipeline", "options", "tasks"},
     "report": {"engine", "store", "execute", "cli", "pipeline", "options", "tasks"},
     "execute": {"report", "cli", "analysis", "pipeline", "options"},
@@ -82,7 +82,7 @@ EXCEPTIONS = {
     # The bridge to torch's scheduler classes is where the pure schedules end.
     ("schedules/torch_bridge.py", "torch"),
     # `result.plot()` of the Python API hands over to the report's drawing.
-    ("rangetest/find.py", "lrbench.report"),
+    ("rangetest/result.py", "lrbench.report"),
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

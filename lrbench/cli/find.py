@@ -186,6 +186,6 @@ def tell(result: FindResult, run: RunDir, *, json: bool) -> None:
     if json:
         typer.echo(result.to_json())
         return
-    from lrbench.report.find_console import find_tables
+    from lrbench.report.console import find_tables
 
     stdout().print(find_tables(result, run.path))

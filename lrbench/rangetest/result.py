@@ -105,7 +105,7 @@ class FindResult:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw curves, band and answer; gives the matplotlib axes. Nothing is shown or saved."""
-        from lrbench.report.find_plot import draw
+        from lrbench.report.find_plot import draw  # the one way back from here to the report
 
         return draw(self, ax)
 

@@ -16,29 +16,21 @@ from lrbench.report.text import no_formula
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+ALWAYS = ("trials", "epochs", "ranking", "sensitivity")
+IF_ANY = ("steps", "reference", "diagnosis")
+
 
 def write(summary: Summary, folder: Path) -> list[Path]:
-    """Write (or replace, at once) trials, epochs, ranking, sensitivity; steps, reference
-    and diagnosis where there are any. Returns the paths.
+    """Write (or replace, at once) trials, epochs, ranking, sensitivity; steps, reference and
+    diagnosis where there are any.
 
     Raises:
         MachineError: a file cannot be written; the message names it.
     """
-    frames = {
-        "trials": summary.trials,
-        "epochs": summary.epochs,
-        "ranking": summary.ranking,
-        "sensitivity": summary.sensitivity,
-    }
-    optional = {
-        "steps": summary.steps,
-        "reference": summary.reference,
-        "diagnosis": summary.diagnosis,
-    }
-    frames |= {name: frame for name, frame in optional.items() if len(frame)}
+    names = [*ALWAYS, *(name for name in IF_ANY if len(getattr(summary, name)))]
     return [
-        replace_file(folder / f"{name}.csv", to_csv(frame).encode())
-        for name, frame in frames.items()
+        replace_file(folder / f"{name}.csv", to_csv(getattr(summary, name)).encode())
+        for name in names
     ]
 
 

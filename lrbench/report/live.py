@@ -53,7 +53,7 @@ class State:
     later: int = 0
     cut: str = ""
     findings: list[str] = field(default_factory=list)
-    told: dict[str, set[str]] = field(default_factory=dict)
+    reported: dict[str, set[str]] = field(default_factory=dict)
     metric: str = "accuracy"
     rows: dict[str, Row] = field(default_factory=dict)
 
@@ -150,10 +150,10 @@ def _finding_lines(state: State, trial: TrialSpec, end: TrialEnd) -> list[str]:
         return []
     cuts = tuple(each for each in seen if isinstance(each, CutRecord))
     history = History(trial, epochs, cuts=cuts, end=end)
-    told = state.told.setdefault(trial.name, set())
-    words = trial_line(history, told)
+    reported = state.reported.setdefault(trial.name, set())
+    words = trial_line(history, reported)
     if trial.stage == "final":
-        told |= {finding.rule for finding in diagnose(history)}
+        reported |= set(diagnose(history))
     seed = f" seed {trial.seed}" if trial.stage == "final" else ""
     name = f"{trial.stage} {clean(trial.name, 40)} lr {trial.lr:.3g}{seed}"
     return [f"{name}: {clean(words, 400)}"] if words else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -42,7 +42,7 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("lrbench.report.html"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -50,16 +50,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["kind_of"] = _kind_of
-    return environment
-
-
-def _kind_of(rows: Sequence[Sequence[Any]], column: int) -> str:
-    """How a column stands: numbers to the right; long words may break."""
-    keys = [row[column].key for row in rows]
-    if all(key is None or isinstance(key, (int, float)) for key in keys):
-        return "number"
-    return "words" if max(len(str(key)) for key in keys) > 24 else ""
 
 
 def _asset(name: str) -> str:

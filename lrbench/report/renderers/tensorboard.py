@@ -11,7 +11,7 @@ from lrbench.analysis import Summary
 from lrbench.errors import UsageError
 from lrbench.files import readable_faults
 from lrbench.report.renderers import RENDERERS
-from lrbench.report.shown import records
+from lrbench.report.table import records
 
 if TYPE_CHECKING:
     from pandas import DataFrame
