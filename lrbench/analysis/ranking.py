@@ -136,14 +136,14 @@ RANKING = (
             title="worst seed", form="metric", **_MORE),
     Column("epochs_to_target", "float64", "median epochs until the target; a lost seed is never",
             lambda e: e.median_or_never("epochs_to_target"),
-            title="epochs to target", form=".1f", missing="never", **_MORE),
+            title="target epochs", form=".1f", missing="never", **_MORE),
     Column("time_to_target_s", "float64", "median training seconds until the target",
             lambda e: e.median_or_never("time_to_target_s"),
-            title="seconds to target", form=".1f", missing="never", **_MORE),
+            title="target seconds", form=".1f", missing="never", **_MORE),
     Column("throughput_img_s", "float64", "median images per second",
             lambda e: _median(e.trials["throughput_img_s"][e.done]),
             title="img/s", form=",.0f", **_MORE),
-    Column("generalisation_gap", "float64", "training less validation accuracy",
+    Column("generalisation_gap", "float64", "training less validation accuracy, shown in points",
             lambda e: mean_of(
                 e.trials["train_accuracy"][e.done] - e.trials["val_accuracy"][e.done]
             ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lrbench.bench.figures import Ratio
 from lrbench.bench.probe import Finding
 from lrbench.bench.result import Line, Result
-from lrbench.report.tables import plain_table
+from lrbench.report.console import plain_table
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:

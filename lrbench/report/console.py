@@ -94,21 +94,26 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
     return Group(Text("\n".join(head)), Text(), Fitting(made))
 
 
-def rich_table(made: Table) -> Any:
-    """The table without frames, its caption below; a best-ranked row is bold."""
+def plain_table(caption: str = "") -> Any:
     from rich import box
     from rich.table import Table as RichTable
-    from rich.text import Text
 
-    shown = RichTable(
+    return RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
         padding=(0, 1, 0, 0),
-        caption=made.caption or None,
+        caption=caption or None,
         caption_justify="left",
         caption_style="dim",
     )
+
+
+def rich_table(made: Table) -> Any:
+    """The table without frames, its caption below; a best-ranked row is bold."""
+    from rich.text import Text
+
+    shown = plain_table(made.caption)
     for place, head in enumerate(made.heads):
         number = made.kind(place) == "number"
         words = len(made.heads) > 7 and number  # where columns are many, their heads are tall

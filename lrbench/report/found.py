@@ -123,7 +123,7 @@ def _sweep_options(result: FindResult, changed: str) -> list[str]:
 
 
 def _options(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Iterator[str]:
-    """The options that lead from the defaults (a recipe's unless others are given) to the values."""
+    """The options that lead from the defaults, a recipe's unless given, to the values."""
     for name, default in (defaults or Recipe().model_dump(mode="json")).items():
         value = values.get(name, default)
         option = "--" + OPTIONS.get(name, name).replace("_", "-")

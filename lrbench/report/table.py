@@ -1,5 +1,5 @@
-"""A table as plain data, made from a frame and its columns. The terminal, Markdown and the page each
-show any such table."""
+"""A table as plain data, made from a frame and its columns: the terminal, Markdown and the page
+each show any such table."""
 
 from __future__ import annotations
 

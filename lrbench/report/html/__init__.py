@@ -27,10 +27,11 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
     """A comparison's page as text. `manifest` is that of the run, for the recipe, the machine and
     the command; `code` the torch lines of the winner."""
     experiment = manifest.get("experiment", {})
+    recipe = experiment.get("recipe", {})
     plan = {name: value for name, value in experiment.items() if name != "recipe"}
     return render(
         "compare.html.j2",
-        title=_title("Learning-rate schedules", experiment.get("recipe", {})),
+        title=_title("Learning-rate schedules", recipe),
         sentence=compared.answer_text(summary),
         power=compared.power_text(summary),
         notices=[str(notice) for notice in summary.notices],
@@ -45,9 +46,7 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
         trials=compared.trials_table(summary),
         command=manifest.get("command_line", ""),
         code=code,
-        facts=_facts(
-            manifest, experiment.get("recipe", {}), {"Plan": facts(plan, leave=("find",))}
-        ),
+        facts=_facts(manifest, recipe, {"Plan": facts(plan, leave=("find",))}),
     )
 
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "line", "plain", "thin", "bars", "dots", "lost", "end", "cut", "ring", "cross", "top cross",
-    "interval", "mean", "strip", "probe", "upright", "span",
+    "seeds", "interval", "mean", "strip", "probe", "upright", "span",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """Points that are drawn alike. `low` and `high` are a band, or the ends of bars; `texts` is what
-    the points say. `look.place` is the series that it is switched with."""
+    """Points that are drawn alike. `low` and `high` are a band, or the ends of bars; `texts` are
+    what the points say when pointed at; `look.place` is the series that it is switched with."""
 
     name: str
     look: Look

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-PAGE_WIDTH, PAGE_HEIGHT = 5.2, 3.4  # of a panel on the page: narrow enough for a phone
+PAGE_WIDTH, PAGE_HEIGHT = 5.2, 4.8  # of a chart on the page: narrow enough for a phone
 LABEL_WIDTH, LABEL_POINTS, NAME_WIDTH = 30, 9, 34
 MOST_MARKERS = 12
 LEAST_ERROR = 5e-4
@@ -32,6 +32,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "plain": {"linestyle": None, "linewidth": 1.6, "clip_on": False},
     "thin": {"linestyle": None, "linewidth": 1},
     "dots": {"linestyle": "", "marker": ".", "markersize": 4, "alpha": 0.3, "markeredgewidth": 0},
+    "seeds": {"linestyle": "", "marker": "o", "markersize": 4.5, "alpha": 0.45,
+              "markeredgewidth": 0},
     "lost": {"linestyle": ":", "linewidth": 1},
     "end": {"linestyle": "", "marker": "x"},
     "cut": {"linestyle": "", "marker": "v", "markersize": 6, "clip_on": False},
@@ -53,7 +55,7 @@ def figure_of(chart: Chart, *, page: bool = False) -> Figure:
     whose legend names the lines."""
     count = len(chart.panels)
     if page:
-        fig = figure(PAGE_WIDTH, PAGE_HEIGHT * count + 0.6 * (count == 1))
+        fig = figure(PAGE_WIDTH, PAGE_HEIGHT + 0.8 * (count - 1))
         row = fig.subplots(count, 1, squeeze=False)[:, 0]
     else:
         fig = figure(*chart.size)
@@ -61,6 +63,8 @@ def figure_of(chart: Chart, *, page: bool = False) -> Figure:
         row = fig.subplots(1, count, squeeze=False, sharey=chart.share_y, width_ratios=widths)[0]
     for axes, panel in zip(row, chart.panels, strict=True):
         draw_panel(axes, panel, legend=not page)
+        if page and count == 1:
+            axes.set_title("", loc="left")
     for axes, panel in zip(row, chart.panels, strict=True):
         if panel.labelled and not page:
             _label_ends(axes, panel)

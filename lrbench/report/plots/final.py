@@ -63,7 +63,7 @@ def _values(summary: Summary, standing: Standing) -> Iterator[Line]:
         name, look = standing.names[place], styles[standing.names[place]]
         seeds = scale * standing.values[:, place]
         ends = scale * np.clip([low, high], 0, 1) if accuracy else floats([low, high])
-        yield Line(name, look, seeds, np.full(len(seeds), place + 0.24), "dots")
+        yield Line(name, look, seeds, np.full(len(seeds), place + 0.24), "seeds")
         yield Line("", look, ends, floats([place, place]), "interval")
         yield Line("", look, floats([scale * mean]), floats([place]), "mean")
 
