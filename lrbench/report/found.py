@@ -92,12 +92,12 @@ def next_command(result: FindResult) -> str:
     recipe = result.settings.get("recipe")
     if recipe is None:
         return ""
-    if result.lr is None or _unstable(result):
-        remedy = _remedy(result)
-        if not remedy:
-            return ""
-        again = [*_options(recipe), *_sweep_options(result, remedy[0]), *remedy]
-        return shlex.join(["lrbench", "find", *again])
+    if result.changes:
+        changed = _options(result.changes, dict.fromkeys(result.changes))
+        words = ["lrbench", "find", *_options(recipe), *_sweep_options(result), *changed]
+        return shlex.join(words)
+    if result.lr is None:
+        return ""
     swept = result.settings.get("sweep_group")
     lrs = _around(result.lr) if swept is None else f"{result.lr:.2g}"
     words = ["lrbench", "compare", *_options(_settled(recipe, swept, result.lr)), "--lr", lrs]
@@ -115,51 +115,33 @@ def _settled(recipe: Mapping[str, Any], swept: str | None, lr: float) -> Mapping
     return {**recipe, "groups": texts}
 
 
-def _sweep_options(result: FindResult, changed: str) -> list[str]:
-    """The options of the range test that are not the defaults, but for the one that changes."""
-    kept = SWEEP - {changed[2:].replace("-", "_")}
+def _sweep_options(result: FindResult) -> Iterator[str]:
+    """The options of the range test that are not the defaults, but for those that change."""
+    kept = SWEEP - set(result.changes)
     defaults = FindSpec().model_dump(mode="json", include=kept)
-    return list(_options(result.settings, defaults))
+    return _options(result.settings, defaults)
 
 
 def _options(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Iterator[str]:
-    """The options that lead from the defaults, a recipe's unless given, to the values."""
+    """The options for the values that differ from the defaults, those of a recipe unless given."""
     for name, default in (defaults or Recipe().model_dump(mode="json")).items():
         value = values.get(name, default)
         option = "--" + OPTIONS.get(name, name).replace("_", "-")
-        if value in (default, "") or name == "init_digest":  # that is no option
+        if value in (default, "") or name == "init_digest":  # the digest is not an option
             continue
         if isinstance(value, bool):
             yield option if value else option.replace("--", "--no-", 1)
             continue
         for item in value if isinstance(value, (list, tuple)) else [value]:
-            yield from (option, str(item))
+            yield from (option, _short(item))
+
+
+def _short(value: Any) -> str:
+    """A number without needless digits."""
+    short = isinstance(value, float) and float(f"{value:g}") == value
+    return f"{value:g}" if short else str(value)
 
 
 def _around(lr: float) -> str:
     """The answer, half of it and twice it, to two digits."""
     return ",".join(f"{lr * factor:.2g}" for factor in (0.5, 1, 2))
-
-
-def _unstable(result: FindResult) -> bool:
-    """Whether training at the answer did not go well, and nothing better was looked for."""
-    return any(reason.startswith("unstable:") for reason in result.reasons)
-
-
-def _remedy(result: FindResult) -> list[str]:
-    """Another value for the option that the first reason names; nothing where none would help."""
-    if _unstable(result):
-        return ["--verify"]
-    settings = result.settings
-    text = result.reasons[0] if result.reasons else ""
-    if "--loss" in text:
-        return []
-    if "lower --end-lr" in text:
-        return ["--end-lr", f"{settings['end_lr'] / 10:g}"]
-    if "--end-lr" in text:
-        return ["--end-lr", f"{settings['end_lr'] * 100:g}"]
-    if "--start-lr" in text:
-        return ["--start-lr", f"{settings['start_lr'] / 100:g}"]
-    if "--points" in text:
-        return ["--points", str(max(100, 2 * settings["points"]))]
-    return ["--seeds", str(2 * len(settings["seeds"]))]
