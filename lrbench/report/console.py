@@ -19,6 +19,7 @@ from lrbench.report.text import clean
 if TYPE_CHECKING:
     from pandas import DataFrame
     from rich.console import Console, ConsoleOptions, Group, RenderableType
+    from rich.table import Table as RichTable
 
 NARROW = 66  # columns
 GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
@@ -94,7 +95,7 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
     return Group(Text("\n".join(head)), Text(), Fitting(made))
 
 
-def plain_table(caption: str = "") -> Any:
+def plain_table(caption: str = "") -> RichTable:
     from rich import box
     from rich.table import Table as RichTable
 
@@ -109,7 +110,7 @@ def plain_table(caption: str = "") -> Any:
     )
 
 
-def rich_table(made: Table) -> Any:
+def rich_table(made: Table) -> RichTable:
     """The table without frames, its caption below; a best-ranked row is bold."""
     from rich.text import Text
 

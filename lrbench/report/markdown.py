@@ -6,11 +6,25 @@ import re
 from collections.abc import Iterable, Sequence
 
 from lrbench.analysis import Summary
-from lrbench.analysis.diagnosis import diagnosis_lines
+from lrbench.analysis.diagnosis import DIAGNOSIS, diagnosis_lines
+from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
+from lrbench.analysis.ranking import RANKING
+from lrbench.analysis.reference import REFERENCE
+from lrbench.analysis.sensitivity import SENSITIVITY
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.table import Table
 from lrbench.report.text import clean
+
+FILES = {
+    "trials": TRIALS,
+    "epochs": EPOCHS,
+    "steps": STEPS,
+    "ranking": RANKING,
+    "sensitivity": SENSITIVITY,
+    "reference": REFERENCE,
+    "diagnosis": DIAGNOSIS,
+}
 
 
 def to_markdown(summary: Summary) -> str:
@@ -38,6 +52,20 @@ def find_markdown(result: FindResult) -> str:
     if result.lr is not None:
         parts.append(_lines(("", ""), found.facts(result)))
     parts.append(_table(found.rules_table(result)))
+    return "\n\n".join(parts) + "\n"
+
+
+def columns_page() -> str:
+    """`docs/columns.md`: every column of every CSV file of a comparison."""
+    parts = [
+        "# The columns of a comparison's files",
+        "Accuracies are fractions, times seconds, floats in full precision; an empty cell is a "
+        "missing value.\nThis page is made by `lrbench.report.markdown.columns_page`.",
+    ]
+    for name, columns in FILES.items():
+        rows = [(f"`{column.name}`", escape(column.help)) for column in columns]
+        lines = "\n".join(f"| {cell} | {text} |" for cell, text in rows)
+        parts.append(f"## {name}.csv\n\n| column | meaning |\n| --- | --- |\n{lines}")
     return "\n\n".join(parts) + "\n"
 
 

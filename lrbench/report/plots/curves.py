@@ -9,7 +9,7 @@ import numpy as np
 
 from lrbench.analysis import Summary
 from lrbench.analysis.names import watches_training
-from lrbench.analysis.pairs import Floats
+from lrbench.analysis.pairs import Bools, Floats
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, finals, floats, run_looks
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ def _lrs(summary: Summary) -> Iterator[Line]:
             yield Line("", look, x[:-1][cuts], y[:-1][cuts], "cut")
 
 
-def _cuts(name: str, epochs: Floats, lrs: Floats) -> Floats:
+def _cuts(name: str, epochs: Floats, lrs: Floats) -> Bools:
     """Which points are followed by a cut, made between two epochs."""
     between_epochs = np.floor(epochs[:-1]) < np.floor(epochs[1:])
-    found: Floats = watches_training(name) & between_epochs & (lrs[1:] < lrs[:-1])
+    found: Bools = watches_training(name) & between_epochs & (lrs[1:] < lrs[:-1])
     return found
 
 

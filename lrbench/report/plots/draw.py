@@ -94,10 +94,10 @@ def draw_panel(axes: Axes, panel: Panel, *, legend: bool = True) -> None:
         axes.text(1.03, place, remark, transform=axes.get_yaxis_transform(), fontsize=10,
                   verticalalignment="center", color=INK)  # fmt: skip
     if legend and panel.legend and axes.get_legend_handles_labels()[0]:
-        place: dict[str, Any] = {"loc": "upper left"}
+        where: dict[str, Any] = {"loc": "upper left"}
         if panel.legend == "below":
-            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 3}
-        axes.legend(**place, fontsize=8.5, frameon=False)
+            where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 3}
+        axes.legend(**where, fontsize=8.5, frameon=False)
     polish(axes)
 
 
