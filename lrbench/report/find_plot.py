@@ -89,7 +89,7 @@ def _curves(result: FindResult) -> Iterator[Line]:
         ]
         yield Line("loss in the sweep", _look(CURVE), x, raw, "dots")
         yield Line(
-            f"smoothed, {len(curves)} seeds", _look(CURVE), x, smoothed, "plain", texts=texts
+            f"smoothed, {len(curves)} seeds", _look(CURVE), x, smoothed, "curve", texts=texts
         )
 
 
@@ -181,6 +181,7 @@ def _batch_panel(rows: Rows) -> Panel:
     return Panel(
         tuple(lines), "batch size", "learning rate", "against batch size", x_scale="log2",
         y_scale="log", x_ticks=tuple(_values(rows, "batch_size")), labelled=False, legend="below",
+        legend_columns=2,
     )  # fmt: skip
 
 
@@ -189,6 +190,7 @@ def _momentum_panel(rows: Rows) -> Panel:
         tuple(_table_lines(rows, "momentum", "batch_size", "batch {:g}")), "momentum",
         "learning rate", "against momentum", y_scale="log",
         x_ticks=tuple(_values(rows, "momentum")), labelled=False, legend="below",
+        legend_columns=2,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Kind = Literal[
-    "line", "plain", "thin", "bars", "dots", "lost", "end", "cut", "ring", "cross", "top cross",
+    "line", "plain", "curve", "thin", "bars", "dots", "lost", "end", "cut", "ring", "cross", "top cross",
     "seeds", "interval", "mean", "strip", "probe", "upright", "span",
 ]  # fmt: skip
 
@@ -53,7 +53,8 @@ class Panel:
     y_ticks: tuple[float, ...] = ()
     y_limits: tuple[float, float] | None = None
     labelled: bool = True
-    legend: Literal["", "inside", "below"] = ""
+    legend: Literal["", "below"] = ""
+    legend_columns: int = 3
     rows: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     zero_line: bool = False

@@ -30,6 +30,7 @@ KINDS: dict[str, dict[str, Any]] = {
              "markeredgecolor": "white", "markeredgewidth": 0.6, "clip_on": False, "zorder": 3},
     "bars": {"linestyle": None, "marker": None, "linewidth": 1.6, "markersize": 5, "capsize": 2},
     "plain": {"linestyle": None, "linewidth": 1.6, "clip_on": False},
+    "curve": {"linestyle": "-", "linewidth": 1.5, "alpha": 0.9},
     "thin": {"linestyle": None, "linewidth": 1},
     "dots": {"linestyle": "", "marker": ".", "markersize": 4, "alpha": 0.3, "markeredgewidth": 0},
     "seeds": {"linestyle": "", "marker": "o", "markersize": 4.5, "alpha": 0.45,
@@ -93,11 +94,13 @@ def draw_panel(axes: Axes, panel: Panel, *, legend: bool = True) -> None:
     for place, remark in enumerate(panel.remarks):
         axes.text(1.03, place, remark, transform=axes.get_yaxis_transform(), fontsize=10,
                   verticalalignment="center", color=INK)  # fmt: skip
-    if legend and panel.legend and axes.get_legend_handles_labels()[0]:
-        where: dict[str, Any] = {"loc": "upper left"}
-        if panel.legend == "below":
-            where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 3}
-        axes.legend(**where, fontsize=8.5, frameon=False)
+    if legend and panel.legend:
+        parts = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+        if parts:
+            axes.legend(
+                parts.values(), parts.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.13),
+                ncols=panel.legend_columns, fontsize=8.5, frameon=False,
+            )  # fmt: skip
     polish(axes)
 
 

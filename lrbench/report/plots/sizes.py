@@ -67,6 +67,8 @@ def _metric_lines(summary: Summary, rows: DataFrame, column: str) -> Iterator[Li
     for place, (name, mine) in enumerate(rows.sort_values(column).groupby("schedule", sort=False)):
         x = floats(mine[column]) * (1 + 0.012 * (place - count / 2))
         y, low, high = (scale * floats(mine[key]) for key in ("metric_mean", "ci_low", "ci_high"))
+        if scale == 100:
+            low, high = low.clip(0, 100), high.clip(0, 100)
         texts = [
             f"{name}, {row[column]} {unit}: "
             + value(row["metric_mean"], half(row, "ci"), summary.metric)
