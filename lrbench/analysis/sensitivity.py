@@ -92,7 +92,7 @@ def loss_above_best(grid: Grid) -> float:
 
 def width_within_a_point(grid: Grid) -> float:
     """Largest over smallest LR of the unbroken range, around the best LR, whose validation
-    accuracies lie within 1 point of the best; 1 where it stands alone."""
+    accuracies lie within 1 point of the best; 1 for a single LR."""
     if len(grid.lrs) < 2 or not np.isfinite(grid.accuracy).any():
         return math.nan
     best = int(np.nanargmax(grid.accuracy))

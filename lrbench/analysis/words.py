@@ -165,16 +165,16 @@ def _without_groups(standing: Standing) -> str:
 
 def _equals(standing: Standing) -> list[str]:
     """Names of one curve: schedules that agree in every seed."""
-    told: set[int] = set()
+    named: set[int] = set()
     parts = []
     for place, name in enumerate(standing.names):
         same = [
             other
             for other in range(place + 1, len(standing.names))
-            if standing.verdicts.pairs.equal[place, other] and other not in told
+            if standing.verdicts.pairs.equal[place, other] and other not in named
         ]
-        if same and place not in told:
-            told.update(same)
+        if same and place not in named:
+            named.update(same)
             names = [short(name), *(short(standing.names[other]) for other in same)]
             count = int(standing.verdicts.pairs.n[place, same[0]])
             parts.append(f"{listed(names)} are exactly equal in all {count} seeds")

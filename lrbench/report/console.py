@@ -143,7 +143,7 @@ class Fitting:
 
 
 def _stacked(made: Table) -> Iterator[RenderableType]:
-    """For each row its name, after what stands before it, then each value under its title."""
+    """For each row its name, after the cells before it, then each value after its title."""
     from rich.padding import Padding
     from rich.text import Text
 

@@ -38,7 +38,7 @@ class Table:
     sections: tuple[int, ...] = ()
 
     def kind(self, column: int) -> str:
-        """`number` for a column that stands to the right, `words` for one that may break."""
+        """`number` for a column set to the right, `words` for one whose text may wrap."""
         keys = [row[column].key for row in self.rows]
         if all(key is None or isinstance(key, (int, float)) for key in keys):
             return "number"

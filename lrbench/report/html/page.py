@@ -1,4 +1,4 @@
-"""A page from its template: every value is escaped, style and script stand in the file itself."""
+"""A page from its template: all values escaped, style and script inlined."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ON_BLACK = (
 
 
 def render(template: str, **values: Any) -> str:
-    """The template filled in; text of others stays text, whatever is in it."""
+    """The template filled in; all values are escaped."""
     script = _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -57,7 +57,7 @@ def _asset(name: str) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """Text without characters that cannot be seen or that would turn it around."""
+    """Text without invisible characters and those that change its direction."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     shown = value if len(value) <= LONGEST else value[:LONGEST] + "…"
@@ -65,7 +65,7 @@ def _visible(value: Any) -> Any:
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """What the folder says of its run; nothing where there is no manifest."""
+    """The manifest of the run in this folder; empty without one."""
     try:
         found: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -79,7 +79,7 @@ def facts(found: Mapping[str, Any], leave: tuple[str, ...] = ()) -> list[tuple[s
 
 
 def machine_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """On what a run was made, and under which version and identity."""
+    """The machine that a run was made on, its version and its fingerprint."""
     return [
         *facts(manifest.get("machine", {})),
         *facts({"lrbench": manifest.get("lrbench"), "run": manifest.get("fingerprint")}),

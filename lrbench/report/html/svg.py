@@ -61,8 +61,8 @@ def picture(name: str, chart: Chart) -> Picture:
 
 
 def _spots(fig: Figure, chart: Chart) -> Iterator[str]:
-    """A circle that cannot be seen for each point that says its value; browsers show its title, the
-    page's script shows it sooner."""
+    """An invisible circle for each point with a text; browsers show its title on hover, the page's
+    script shows it at once."""
     size = np.array([fig.get_figwidth(), fig.get_figheight()]) * POINTS_PER_INCH
     for axes, panel in zip(fig.axes, chart.panels, strict=True):
         left, bottom, right, top = axes.get_position().extents * np.tile(size, 2)

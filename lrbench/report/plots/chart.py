@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Kind = Literal[
-    "line", "plain", "curve", "thin", "bars", "dots", "lost", "end", "cut", "ring", "cross", "top cross",
-    "seeds", "interval", "mean", "strip", "probe", "upright", "span",
+    "line", "plain", "curve", "thin", "bars", "dots", "seeds", "interval", "mean", "lost", "end",
+    "cut", "ring", "cross", "top cross", "strip", "probe", "upright", "span",
 ]  # fmt: skip
 
 

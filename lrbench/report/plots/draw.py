@@ -24,7 +24,7 @@ MOST_MARKERS = 12
 LEAST_ERROR = 5e-4
 ACCURACY_TICKS = (0, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 
-# How each kind of line looks; a look's dash and marker are added where `None` stands.
+# How each kind of line looks; `None` is replaced by the look's own dash or marker.
 KINDS: dict[str, dict[str, Any]] = {
     "line": {"linestyle": None, "marker": None, "linewidth": 1.7, "markersize": 5,
              "markeredgecolor": "white", "markeredgewidth": 0.6, "clip_on": False, "zorder": 3},
