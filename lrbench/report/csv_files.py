@@ -10,13 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis import Summary
+from lrbench.analysis.diagnosis import DIAGNOSIS
+from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
+from lrbench.analysis.ranking import RANKING
+from lrbench.analysis.reference import REFERENCE
+from lrbench.analysis.sensitivity import SENSITIVITY
 from lrbench.files import replace_file
 from lrbench.report.text import no_formula
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-ALWAYS = ("trials", "epochs", "ranking", "sensitivity")
+FILES = {
+    "trials": TRIALS,
+    "epochs": EPOCHS,
+    "ranking": RANKING,
+    "sensitivity": SENSITIVITY,
+    "steps": STEPS,
+    "reference": REFERENCE,
+    "diagnosis": DIAGNOSIS,
+}
 IF_ANY = ("steps", "reference", "diagnosis")
 
 
@@ -27,7 +40,7 @@ def write(summary: Summary, folder: Path) -> list[Path]:
     Raises:
         MachineError: a file cannot be written; the message names it.
     """
-    names = [*ALWAYS, *(name for name in IF_ANY if len(getattr(summary, name)))]
+    names = [name for name in FILES if name not in IF_ANY or len(getattr(summary, name))]
     return [
         replace_file(folder / f"{name}.csv", to_csv(getattr(summary, name)).encode())
         for name in names

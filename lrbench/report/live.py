@@ -218,8 +218,8 @@ def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
 def live(
     *, quiet: bool = False, spec: CompareSpec | None = None, console: Console | None = None
 ) -> Iterator[Show]:
-    """Yield a function that shows the events of a run; it does nothing if `quiet`. With the spec, the
-    time left includes the final trials from the start."""
+    """Yield a function that shows the events of a run, or that does nothing if `quiet`. With the
+    spec, the time left includes the final trials from the start."""
     if quiet:
         yield lambda event: None
         return

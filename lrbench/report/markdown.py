@@ -6,25 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 
 from lrbench.analysis import Summary
-from lrbench.analysis.diagnosis import DIAGNOSIS, diagnosis_lines
-from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
-from lrbench.analysis.ranking import RANKING
-from lrbench.analysis.reference import REFERENCE
-from lrbench.analysis.sensitivity import SENSITIVITY
+from lrbench.analysis.diagnosis import diagnosis_lines
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
+from lrbench.report.csv_files import FILES
 from lrbench.report.table import Table
 from lrbench.report.text import clean
-
-FILES = {
-    "trials": TRIALS,
-    "epochs": EPOCHS,
-    "steps": STEPS,
-    "ranking": RANKING,
-    "sensitivity": SENSITIVITY,
-    "reference": REFERENCE,
-    "diagnosis": DIAGNOSIS,
-}
 
 
 def to_markdown(summary: Summary) -> str:

@@ -13,6 +13,7 @@ from lrbench.analysis import Summary
 from lrbench.analysis.pairs import Floats
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import Standing, in_cell
+from lrbench.analysis.words import where
 from lrbench.report.compared import ranking_table
 from lrbench.report.plots.chart import run_looks
 from lrbench.report.table import Cell, Table, half, records, value
@@ -57,17 +58,7 @@ def rankings(summary: Summary) -> Iterator[Ranking]:
         low, high = _scale(standing, rows)
         ends = [value(end, math.nan, standing.metric) for end in (low, high)]
         drawn = tuple(_rows(summary, standing, rows, table, low, high))
-        yield Ranking(_where(summary, standing), table, drawn, *ends)
-
-
-def _where(summary: Summary, standing: Standing) -> str:
-    """What tells this standing from the run's others: the budget, the batch size, or both."""
-    several, parts = summary.standings, []
-    if len({other.budget for other in several}) > 1:
-        parts.append(f"{standing.budget} epochs")
-    if len({other.batch_size for other in several}) > 1:
-        parts.append(f"batch {standing.batch_size}")
-    return ", ".join(parts)
+        yield Ranking(where(standing, summary.standings), table, drawn, *ends)
 
 
 def _scale(standing: Standing, rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.pairs import Floats
 from lrbench.report.plots.chart import Chart, Line, Panel
 from lrbench.report.style import INK, TITLE, figure, polish
 from lrbench.report.text import clean
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 PAGE_WIDTH, PAGE_HEIGHT = 5.2, 4.8  # of a chart on the page: narrow enough for a phone
 LABEL_WIDTH, LABEL_POINTS, NAME_WIDTH = 30, 9, 34
 MOST_MARKERS = 12
-LEAST_ERROR = 5e-4
-ACCURACY_TICKS = (0, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 
 # How each kind of line looks; `None` is replaced by the look's own dash or marker.
 KINDS: dict[str, dict[str, Any]] = {
@@ -159,10 +156,8 @@ def _fit(axes: Axes, panel: Panel) -> None:
     if panel.y_scale == "from 0":
         axes.set_ylim(bottom=0)
     if panel.y_scale == "accuracy":
-        ends = [line.y if e is None else e for line in panel.lines for e in (line.low, line.high)
-                if line.kind == "line"]  # fmt: skip
-        low, high = (float(pick(np.concatenate(ends))) for pick in (np.nanmin, np.nanmax))
-        _accuracy_axis(axes, max(low, 0.0), min(high, 1.0))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
+        axes.set_ylim(top=min(1.0, axes.get_ylim()[1]), bottom=max(0.0, axes.get_ylim()[0]))
     if panel.rows:
         names = [clean(name, NAME_WIDTH) for name in panel.rows]
         axes.set_yticks(range(len(names)), names, parse_math=False)
@@ -182,16 +177,16 @@ def _epochs_axis(axes: Axes, panel: Panel) -> None:
 
 
 def _fixed_ticks(axis: Axis, values: Sequence[float]) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, NullLocator
 
     axis.set_major_locator(FixedLocator(values))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axis.set_major_formatter(lambda value, _: f"{value:.4g}")
 
 
 def _plain_log_ticks(axes: Axes) -> None:
     """0.1, 0.2, 0.5, 1 … instead of powers of ten; even steps where fewer than three would show."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     low, high = axes.get_ylim()
     locator = LogLocator(subs=(1.0, 2.0, 5.0))
@@ -199,44 +194,7 @@ def _plain_log_ticks(axes: Axes) -> None:
     few = MaxNLocator(5, steps=[1, 2, 5, 10])
     axes.yaxis.set_major_locator(locator if len(shown) >= 3 else few)
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _accuracy_axis(axes: Any, low: float, high: float) -> None:
-    """A vertical axis of accuracies in per cent. Where some lie above 80 %, its error is
-    logarithmic: 98 and 99 % are then as far apart as 80 and 90 %."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    if high >= 0.8:
-        axes.set_yscale("function", functions=(nines, accuracy_of))
-        bottom, top = nines(np.array([low, high]))
-        room = 0.05 * max(top - bottom, 0.05)
-        axes.set_ylim(*accuracy_of(np.array([bottom - room, top + room])))
-        axes.yaxis.set_major_locator(FixedLocator(_accuracy_ticks(low, high)))
-        axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g}"))
-
-
-def _accuracy_ticks(low: float, high: float) -> list[float]:
-    """Coarse ones where the range is wide, evenly spaced ones where it is narrow."""
-    inside = [tick for tick in ACCURACY_TICKS if low <= tick <= high]
-    if len(inside) >= 4:
-        return inside
-    step = 10.0 ** math.floor(math.log10(max(high - low, 1e-4)))
-    step = step / 2 if (high - low) / step < 4 else step
-    first = math.ceil(low / step)
-    return [round(k * step, 6) for k in range(first, math.floor(high / step) + 1)]
-
-
-def nines(accuracy: Any) -> Floats:
-    """-log10 of the error, which is at least LEAST_ERROR: 0.9 is 1, 0.99 is 2."""
-    error = np.maximum(1 - np.asarray(accuracy, dtype=float), LEAST_ERROR)
-    return np.asarray(-np.log10(error))
-
-
-def accuracy_of(value: Any) -> Floats:
-    """The inverse of `nines`."""
-    return np.asarray(1 - 10.0 ** -np.asarray(value, dtype=float))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def _label_ends(axes: Axes, panel: Panel) -> None:

@@ -12,7 +12,7 @@ from lrbench.experiment import TrialSpec
 from lrbench.records import History
 from lrbench.report import plots
 from lrbench.report.plots.chart import run_looks
-from lrbench.report.plots.draw import accuracy_of, nines, spread
+from lrbench.report.plots.draw import spread
 from tests.analysis.made import finals, history, tuned
 from tests.report.hostile import NAMES
 
@@ -137,13 +137,6 @@ def test_labels_keep_their_order_and_their_distance() -> None:
     assert min(found) >= -1e-9 and max(found) <= 1 + 1e-9
     assert spread([0.2, 0.8], 0.1) == [0.2, 0.8]
     assert spread([], 0.1) == []
-
-
-def test_the_scale_of_accuracies_goes_both_ways() -> None:
-    values = np.array([0.1, 0.9, 0.99, 0.999])
-    assert accuracy_of(nines(values)) == pytest.approx(values)
-    assert np.isfinite(nines([1.0, 1.1])).all()
-    assert nines(0.99) == pytest.approx(2)
 
 
 def test_a_plot_of_a_summary_needs_no_torch() -> None:
