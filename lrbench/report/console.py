@@ -117,8 +117,8 @@ def rich_table(made: Table) -> RichTable:
     shown = plain_table(made.caption)
     for place, head in enumerate(made.heads):
         number = made.kind(place) == "number"
-        words = len(made.heads) > 7 and number  # where columns are many, their heads are tall
-        title = Text(head.replace(" ", "\n") if words else head)
+        tall = number and len(made.heads) > 7 and len(head) > 6  # many columns: narrow heads
+        title = Text(head.replace(" ", "\n") if tall else head)
         shown.add_column(title, justify="right" if number else "left", overflow="fold",
                          vertical="top")  # fmt: skip
     for place, row in enumerate(made.rows):
