@@ -1,13 +1,25 @@
-"""Names of schedules in few characters."""
+"""What a schedule's name says, and short forms of it."""
 
 from __future__ import annotations
 
 NAME_WIDTH = 60
 
 
+def watches_training(name: str) -> bool:
+    """Whether the schedule reacts to the training, as reduce-on-plateau does. False where its
+    plug-in is not installed."""
+    from lrbench.errors import LrbenchError
+    from lrbench.schedules import parse
+
+    try:
+        return bool(parse(name).adaptive)
+    except LrbenchError:
+        return False
+
+
 def short(name: str, width: int = NAME_WIDTH) -> str:
-    """The name in at most `width` characters: its middle is left out where it is longer, whole
-    words of it where that leaves enough.
+    """The name in at most `width` characters: the middle of a longer one is left out, at word
+    boundaries where that leaves enough.
 
     >>> short("warmup(5%) + cosine", 11), short("warmup(5%) + linear + cosine", 24)
     ('warmu…osine', 'warmup(5%) … + cosine')

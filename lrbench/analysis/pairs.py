@@ -1,4 +1,4 @@
-"""Differences between schedules, paired by seed: paired t intervals and Holm's correction."""
+"""Differences between schedules, paired by seed, and means, with their t intervals."""
 
 from __future__ import annotations
 
@@ -54,29 +54,6 @@ def compare_pairs(values: Floats, floor: float = 0.0, confidence: float = 0.95) 
         half = stdtrit(n - 1, (1 + confidence) / 2) * error
     p = np.where(equal, 1.0, np.where(enough, p, np.nan))
     return Pairs(n, mean, sd, np.where(enough, half, np.nan), p, equal)
-
-
-def holm(p: Floats) -> Floats:
-    """p-values corrected for having looked at all of them (Holm 1979): the i-th smallest of m is
-    multiplied by m - i + 1, and none may be below one before it. NaN is no test and stays NaN.
-
-    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(np.isfinite(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
-    return adjusted
-
-
-def holm_all_pairs(p: Floats) -> Floats:
-    """Holm over all pairs of a symmetric k x k matrix; the diagonal is NaN."""
-    upper = np.triu_indices(len(p), 1)
-    adjusted = np.full(p.shape, np.nan)
-    adjusted[upper] = holm(p[upper])
-    return np.where(np.isfinite(adjusted), adjusted, adjusted.T)
 
 
 def mean_interval(values: Floats, floor: float, confidence: float) -> tuple[float, float, float]:

@@ -61,12 +61,12 @@ def seeds_needed(difference: float, sd: float, alpha: float, power: float = POWE
 
 @dataclass(frozen=True)
 class Power:
-    """What one budget's final seeds could tell.
+    """What the final seeds of one standing could show.
 
-    `sd` is the median over all pairs of the standard deviation of a difference, floored for pairs
-    that are exactly equal too: that says nothing of a difference yet unseen; `detectable` the
-    true difference that is found with 80 % power at the level of the first step of Holm,
-    alpha / tests. `observed` is the difference of the best two, `needed` the seeds for it.
+    `sd` is the median over all pairs of the standard deviation of a difference, floored also for
+    pairs that are exactly equal; `detectable` the true difference that is found with 80 % power at
+    the level of the first step of Holm. `observed` is the difference of the best two, `needed` the
+    seeds that would confirm it.
     """
 
     budget: int
@@ -80,26 +80,26 @@ class Power:
     needed: int | None
 
 
-def power_facts(standing: Standing, alpha: float) -> Power | None:
+def power_facts(standing: Standing) -> Power | None:
     """None where fewer than two schedules can be compared."""
-    judged = [place for place, letter in enumerate(standing.letters) if letter]
+    verdicts = standing.verdicts
+    judged = [place for place, letter in enumerate(verdicts.letters) if letter]
     if len(judged) < 2:
         return None
-    pairs, level = standing.pairs, alpha / max(1, standing.tests)
-    upper = np.triu_indices(len(judged), 1)
+    pairs, upper = verdicts.pairs, np.triu_indices(len(judged), 1)
     block = np.ix_(judged, judged)
     sd = max(float(np.nanmedian(pairs.sd[block][upper])), standing.floor)
     n = int(np.nanmedian(pairs.n[block][upper]))
     first, second = judged[:2]
     observed = abs(float(pairs.mean[first, second]))
     return Power(
-        standing.budget,
-        n,
-        standing.tests,
-        sd,
-        detectable_difference(sd, n, level),
-        standing.names[first],
-        standing.names[second],
-        observed,
-        seeds_needed(observed, float(pairs.sd[first, second]), level),
+        budget=standing.budget,
+        n=n,
+        tests=verdicts.tests,
+        sd=sd,
+        detectable=detectable_difference(sd, n, verdicts.level),
+        first=standing.names[first],
+        second=standing.names[second],
+        observed=observed,
+        needed=seeds_needed(observed, float(pairs.sd[first, second]), verdicts.level),
     )

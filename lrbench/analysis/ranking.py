@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.frames import completed, frame
-from lrbench.analysis.pairs import Floats, mean_interval
+from lrbench.analysis.columns import Column, frame
+from lrbench.analysis.frames import completed
+from lrbench.analysis.pairs import Bools, Floats, mean_interval
 from lrbench.analysis.power import seeds_needed
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.sensitivity import (
@@ -19,163 +22,167 @@ from lrbench.analysis.sensitivity import (
     mean_of,
     width_within_a_point,
 )
-from lrbench.analysis.standing import Columns, Ints, Standing, means_of, standings
-from lrbench.analysis.target import AREA
+from lrbench.analysis.standing import Arrays, Standing, means_of, standings
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-RANKING_TYPES = {
-    "rank": "int64",
-    "group": "object",
-    "schedule": "object",
-    "budget": "int64",
-    "lr": "float64",
-    "n": "int64",
-    "failed": "int64",
-    "metric": "object",
-    "metric_mean": "float64",
-    "metric_sd": "float64",
-    "ci_low": "float64",
-    "ci_high": "float64",
-    "diff_to_best": "float64",
-    "diff_ci_low": "float64",
-    "diff_ci_high": "float64",
-    "p_adjusted": "float64",
-    "test_accuracy_mean": "float64",
-    "test_accuracy_sd": "float64",
-    "val_auc": "float64",
-    "lr_sensitivity": "float64",
-    "lr_width": "float64",
-    "worst_seed": "float64",
-    "epochs_to_target": "float64",
-    "time_to_target_s": "float64",
-    "throughput_img_s": "float64",
-    "generalisation_gap": "float64",
-    "seeds_needed": "Int64",
-    "batch_size": "int64",
-}
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A schedule of a standing: what the cells of its row are computed from."""
+
+    standing: Standing
+    place: int
+    rank: int
+    trials: Arrays
+    grid: Grid | None
+
+    @cached_property
+    def done(self) -> Bools:
+        """Its final trials that ended well, in the frame of trials."""
+        done: Bools = self.standing.rows[self.place] & (self.trials["status"] == "done")
+        return done
+
+    @cached_property
+    def values(self) -> Floats:
+        """The metric of each seed that has one."""
+        values = self.standing.values[:, self.place]
+        return values[np.isfinite(values)]
+
+    @cached_property
+    def interval(self) -> tuple[float, float, float]:
+        """(mean, sd, half-width of the mean's interval)."""
+        standing = self.standing
+        return mean_interval(standing.values[:, self.place], standing.floor, standing.confidence)
+
+    @property
+    def worst(self) -> float:
+        pick = min if direction(self.standing.metric) > 0 else max
+        return float(pick(self.values.tolist(), default=math.nan))
+
+    def gain(self, part: str) -> float:
+        """A statistic of the paired difference to the best-ranked schedule; 0 for its own mean."""
+        if self.place == 0:
+            return 0.0 if part == "mean" and len(self.values) else math.nan
+        return float(getattr(self.standing.verdicts.pairs, part)[self.place, 0])
+
+    @property
+    def p_adjusted(self) -> float:
+        return float(self.standing.verdicts.adjusted[self.place, 0]) if self.place else math.nan
+
+    @property
+    def seeds_needed(self) -> int | None:
+        return seeds_needed(self.gain("mean"), self.gain("sd"), self.standing.verdicts.level)
+
+    def median_or_never(self, column: str) -> float:
+        """The median over the seeds, one that never got there counting as infinite; NaN: never."""
+        ended = self.standing.rows[self.place]
+        values = np.where(self.done, self.trials[column], np.nan)[ended]
+        middle = float(np.median(np.where(np.isfinite(values), values, np.inf)))
+        return middle if math.isfinite(middle) else math.nan
 
 
-def rank(trials: DataFrame, question: Question) -> DataFrame:
-    """A row for each schedule, budget and batch size, best first, from a frame like `trials.csv`.
-
-    Columns that the frame lacks count as missing. Intervals are t intervals at the question's
-    confidence; `diff_to_best` is this row less the best-ranked one, over the seeds that both have,
-    and its interval is not corrected for looking at many; `p_adjusted` is, by Holm over all pairs.
-    """
-    trials = completed(trials)
-    return ranking_frame(standings(trials, question), trials, question)
-
-
-def ranking_frame(found: Sequence[Standing], trials: DataFrame, question: Question) -> DataFrame:
-    columns = {name: trials[name].to_numpy() for name in trials.columns}
-    by_name = {
-        (grid.schedule, grid.budget, grid.batch_size): grid for grid in grids(trials, question)
-    }
-    return frame(
-        (row for standing in found for row in _ranking_rows(standing, columns, by_name, question)),
-        RANKING_TYPES,
-    )
-
-
-def _ranking_rows(
-    standing: Standing,
-    columns: Columns,
-    by_name: dict[tuple[str, int, int], Grid],
-    question: Question,
-) -> list[dict[str, Any]]:
-    means = means_of(standing.values)
-    ranks = _ranks(means, standing.failed)
-    return [
-        {
-            "rank": ranks[place],
-            "group": standing.letters[place] or None,
-            "schedule": name,
-            "budget": standing.budget,
-            "batch_size": standing.batch_size,
-            "lr": standing.lrs[place],
-            "failed": standing.failed[place],
-            "metric": standing.metric,
-            **_value_cells(standing, place),
-            **_difference_cells(standing, place, question),
-            **_other_cells(standing, place, columns),
-            **_sensitivity_cells(by_name.get((name, standing.budget, standing.batch_size))),
-        }
-        for place, name in enumerate(standing.names)
-    ]
-
-
-def _ranks(means: Sequence[float], failed: Ints) -> list[int]:
-    """1, 2, …; those with equal means share the better rank."""
-    ranks: list[int] = []
-    for place, mean in enumerate(means):
-        tied = place > 0 and mean == means[place - 1] and not failed[place - 1 : place + 1].any()
-        ranks.append(ranks[-1] if tied else place + 1)
-    return ranks
-
-
-def _value_cells(standing: Standing, place: int) -> dict[str, Any]:
-    values = standing.values[:, place]
-    kept = values[np.isfinite(values)]
-    mean, sd, half = mean_interval(values, standing.floor, standing.confidence)
-    worst = min if direction(standing.metric) > 0 else max
-    return {
-        "n": len(kept),
-        "metric_mean": mean,
-        "metric_sd": sd,
-        "ci_low": mean - half,
-        "ci_high": mean + half,
-        "worst_seed": worst(kept.tolist(), default=math.nan),
-    }
-
-
-def _difference_cells(standing: Standing, place: int, question: Question) -> dict[str, Any]:
-    """Against the best-ranked schedule, whose own row is 0 without an interval."""
-    if place == 0:
-        return {"diff_to_best": 0.0 if np.isfinite(standing.values[:, 0]).any() else math.nan}
-    pairs = standing.pairs
-    mean, half, sd = (float(part[place, 0]) for part in (pairs.mean, pairs.half, pairs.sd))
-    return {
-        "diff_to_best": mean,
-        "diff_ci_low": mean - half,
-        "diff_ci_high": mean + half,
-        "p_adjusted": standing.adjusted[place, 0],
-        "seeds_needed": seeds_needed(mean, sd, question.alpha / max(1, standing.tests)),
-    }
-
-
-def _other_cells(standing: Standing, place: int, columns: Columns) -> dict[str, Any]:
-    done = standing.rows[place] & (columns["status"] == "done")
-    accuracy, accuracy_sd, _ = mean_interval(columns["test_accuracy"][done], 0.0, 0.95)
-    ended = standing.rows[place]
-    reached = {
-        name: _median_or_never(np.where(done, columns[name], np.nan)[ended])
-        for name in ("epochs_to_target", "time_to_target_s")
-    }
-    gaps = columns["train_accuracy"][done] - columns["val_accuracy"][done]
-    return {
-        "test_accuracy_mean": accuracy,
-        "test_accuracy_sd": accuracy_sd,
-        "val_auc": mean_of(columns[AREA][done]),
-        "throughput_img_s": _median(columns["throughput_img_s"][done]),
-        "generalisation_gap": mean_of(gaps),
-        **reached,
-    }
-
-
-def _sensitivity_cells(grid: Grid | None) -> dict[str, float]:
-    if grid is None:
-        return {}
-    return {"lr_sensitivity": loss_above_best(grid), "lr_width": width_within_a_point(grid)}
-
-
-def _median_or_never(values: Floats) -> float:
-    """The median over the seeds, where a seed that never got there took for ever; NaN: never."""
-    middle = float(np.median(np.where(np.isfinite(values), values, np.inf))) if len(values) else 0.0
-    return middle if math.isfinite(middle) and len(values) else math.nan
+def _of_grid(measure: Callable[[Grid], float]) -> Callable[[Entry], float | None]:
+    return lambda e: None if e.grid is None else measure(e.grid)
 
 
 def _median(values: Floats) -> float:
     kept = values[np.isfinite(values)]
     return float(np.median(kept)) if len(kept) else math.nan
+
+
+_MAIN: dict[str, Any] = {"view": "ranking"}
+_MORE: dict[str, Any] = {"view": "details"}
+RANKING = (
+    Column("rank", "int64", "1 is best; equal means share a rank", lambda e: e.rank,
+            title="#", order=0, **_MAIN),
+    Column("group", "object", "letter of those not told apart from the group's best",
+            lambda e: e.standing.verdicts.letters[e.place] or None, title="tie", order=0, **_MAIN),
+    Column("schedule", "object", "schedule, as a spec", lambda e: e.standing.names[e.place],
+            title="schedule", form="name", order=0, view="all"),
+    Column("budget", "int64", "epochs", lambda e: e.standing.budget,
+            title="epochs", several=True, order=0, view="all"),
+    Column("lr", "float64", "learning rate of its final trials",
+            lambda e: e.standing.lrs[e.place], title="LR", form=".3g", **_MAIN),
+    Column("n", "int64", "final seeds that ended well", lambda e: len(e.values),
+            title="seeds", form="seeds", order=2, **_MAIN),
+    Column("failed", "int64", "final seeds that did not", lambda e: e.standing.failed[e.place]),
+    Column("metric", "object", "metric that ranks", lambda e: e.standing.metric),
+    Column("metric_mean", "float64", "its mean over the seeds", lambda e: e.interval[0],
+            title="{metric}", form="mean", **_MAIN),
+    Column("metric_sd", "float64", "its standard deviation", lambda e: e.interval[1]),
+    Column("ci_low", "float64", "t interval of the mean", lambda e: e.interval[0] - e.interval[2]),
+    Column("ci_high", "float64", "its upper end", lambda e: e.interval[0] + e.interval[2]),
+    Column("diff_to_best", "float64", "difference to the best-ranked, over common seeds",
+            lambda e: e.gain("mean"), title="vs the best", form="gain", missing="best", **_MAIN),
+    Column("diff_ci_low", "float64", "paired t interval of the difference, not corrected",
+            lambda e: e.gain("mean") - e.gain("half")),
+    Column("diff_ci_high", "float64", "its upper end", lambda e: e.gain("mean") + e.gain("half")),
+    Column("p_adjusted", "float64", "p-value of the difference, Holm over all pairs",
+            lambda e: e.p_adjusted, title="p (Holm)", form=".2g", view="page"),
+    Column("test_accuracy_mean", "float64", "mean test accuracy",
+            lambda e: mean_interval(e.trials["test_accuracy"][e.done], 0.0, 0.95)[0]),
+    Column("test_accuracy_sd", "float64", "its standard deviation",
+            lambda e: mean_interval(e.trials["test_accuracy"][e.done], 0.0, 0.95)[1]),
+    Column("val_auc", "float64", "mean height of the validation accuracy over the epochs",
+            lambda e: mean_of(e.trials["val_auc"][e.done]),
+            title="val area", form=".3f", **_MORE),
+    Column("lr_sensitivity", "float64", "mean validation loss above the best over the LR grid",
+            _of_grid(loss_above_best), title="LR cost", form=".2g", **_MORE),
+    Column("lr_width", "float64", "ratio of the LRs within 1 point of the best",
+            _of_grid(width_within_a_point), title="LR width", form=".3gx", **_MORE),
+    Column("worst_seed", "float64", "metric of the worst seed", lambda e: e.worst,
+            title="worst seed", form="metric", **_MORE),
+    Column("epochs_to_target", "float64", "median epochs until the target; a lost seed is never",
+            lambda e: e.median_or_never("epochs_to_target"),
+            title="target epochs", form=".1f", missing="never", **_MORE),
+    Column("time_to_target_s", "float64", "median training seconds until the target",
+            lambda e: e.median_or_never("time_to_target_s"),
+            title="target seconds", form=".1f", missing="never", **_MORE),
+    Column("throughput_img_s", "float64", "median images per second",
+            lambda e: _median(e.trials["throughput_img_s"][e.done]),
+            title="img/s", form=",.0f", **_MORE),
+    Column("generalisation_gap", "float64", "training less validation accuracy, shown in points",
+            lambda e: mean_of(
+                e.trials["train_accuracy"][e.done] - e.trials["val_accuracy"][e.done]
+            ),
+            title="gap", form="+.1f", scale=100, **_MORE),
+    Column("seeds_needed", "Int64", "seeds that would confirm the difference with 80 % power",
+            lambda e: e.seeds_needed),
+    Column("batch_size", "int64", "images in a batch", lambda e: e.standing.batch_size,
+            title="batch", several=True, order=0, view="all"),
+)  # fmt: skip
+
+
+def rank(trials: DataFrame, question: Question) -> DataFrame:
+    """A row for each schedule, budget and batch size, best first, from a frame like `trials.csv`;
+    columns that it lacks count as missing."""
+    trials = completed(trials)
+    return ranking_frame(standings(trials, question), trials, question)
+
+
+def ranking_frame(found: Sequence[Standing], trials: DataFrame, question: Question) -> DataFrame:
+    return frame(_entries(found, trials, question), RANKING)
+
+
+def _entries(found: Sequence[Standing], trials: DataFrame, question: Question) -> Iterator[Entry]:
+    columns = {name: trials[name].to_numpy() for name in trials.columns}
+    known = {
+        (grid.schedule, grid.budget, grid.batch_size): grid for grid in grids(trials, question)
+    }
+    for standing in found:
+        ranks = _ranks(standing)
+        for place, name in enumerate(standing.names):
+            grid = known.get((name, standing.budget, standing.batch_size))
+            yield Entry(standing, place, ranks[place], columns, grid)
+
+
+def _ranks(standing: Standing) -> list[int]:
+    """1, 2, …; those with equal means share the better rank."""
+    means, failed = means_of(standing.values), standing.failed
+    ranks: list[int] = []
+    for place, mean in enumerate(means):
+        tied = place > 0 and mean == means[place - 1] and not failed[place - 1 : place + 1].any()
+        ranks.append(ranks[-1] if tied else place + 1)
+    return ranks

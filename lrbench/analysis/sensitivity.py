@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.frames import frame
+from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.pairs import Bools, Floats
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import in_cell
@@ -16,24 +16,14 @@ from lrbench.analysis.standing import in_cell
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SENSITIVITY_TYPES = {
-    "schedule": "object",
-    "budget": "int64",
-    "lr": "float64",
-    "n": "int64",
-    "failed": "int64",
-    "val_accuracy_mean": "float64",
-    "val_loss_mean": "float64",
-    "batch_size": "int64",
-}
 WIDTH_POINTS = 0.01
 
 
 @dataclass(frozen=True)
 class Grid:
     """A schedule's learning rates at one budget and batch size, rising; means over the trials that
-    ended well, NaN where none did. `capped` is the loss capped at that of the untrained model,
-    which is also what a trial that diverged counts with."""
+    ended well, NaN where none did. `capped` is the mean loss, each capped at that of the untrained
+    model, which a diverged trial counts with."""
 
     schedule: str
     budget: int
@@ -102,7 +92,7 @@ def loss_above_best(grid: Grid) -> float:
 
 def width_within_a_point(grid: Grid) -> float:
     """Largest over smallest LR of the unbroken range, around the best LR, whose validation
-    accuracies lie within 1 point of the best; 1 where it stands alone."""
+    accuracies lie within 1 point of the best; 1 for a single LR."""
     if len(grid.lrs) < 2 or not np.isfinite(grid.accuracy).any():
         return math.nan
     best = int(np.nanargmax(grid.accuracy))
@@ -115,22 +105,25 @@ def width_within_a_point(grid: Grid) -> float:
     return float(grid.lrs[last] / grid.lrs[first])
 
 
+SENSITIVITY = (
+    Column("schedule", "object", "schedule, as a spec", lambda row: row[0].schedule),
+    Column("budget", "int64", "epochs", lambda row: row[0].budget),
+    Column("lr", "float64", "learning rate", lambda row: row[0].lrs[row[1]]),
+    Column("n", "int64", "trials that ended well", lambda row: row[0].n[row[1]]),
+    Column("failed", "int64", "trials that did not", lambda row: row[0].failed[row[1]]),
+    Column(
+        "val_accuracy_mean", "float64", "mean over the trials that ended well",
+        lambda row: row[0].accuracy[row[1]],
+    ),
+    Column(
+        "val_loss_mean", "float64", "mean over the trials that ended well",
+        lambda row: row[0].val_loss[row[1]],
+    ),
+    Column("batch_size", "int64", "images in a batch", lambda row: row[0].batch_size),
+)  # fmt: skip
+
+
 def sensitivity_frame(trials: DataFrame, question: Question) -> DataFrame:
     """One row per schedule, budget, batch size and learning rate."""
-    return frame(
-        (
-            {
-                "schedule": grid.schedule,
-                "budget": grid.budget,
-                "lr": lr,
-                "n": int(grid.n[place]),
-                "failed": int(grid.failed[place]),
-                "val_accuracy_mean": grid.accuracy[place],
-                "val_loss_mean": grid.val_loss[place],
-                "batch_size": grid.batch_size,
-            }
-            for grid in grids(trials, question)
-            for place, lr in enumerate(grid.lrs)
-        ),
-        SENSITIVITY_TYPES,
-    )
+    rows = ((grid, place) for grid in grids(trials, question) for place in range(len(grid.lrs)))
+    return frame(rows, SENSITIVITY)

@@ -1,9 +1,9 @@
-"""Who is ahead, and who cannot be told apart: the statistics of the final trials of a cell, that is
-of one budget and one batch size."""
+"""Who is ahead: the final trials of one budget and one batch size, best schedule first."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.analysis.frames import completed
-from lrbench.analysis.pairs import Bools, Floats, Pairs, compare_pairs, holm_all_pairs
+from lrbench.analysis.pairs import Bools, Floats
 from lrbench.analysis.question import MetricName, Question, direction, is_accuracy
+from lrbench.analysis.verdicts import Verdicts, judge
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Columns = dict[str, NDArray[Any]]
+Arrays = dict[str, NDArray[Any]]
 Ints = NDArray[np.int64]
 
 
@@ -26,9 +27,8 @@ class Standing:
     """The schedules of one budget and batch size, best first.
 
     `values` is seeds x schedules, NaN where a seed has no usable value; `failed` counts the final
-    trials that ended without one. `letters` names the group of each schedule; it is empty where
-    nothing can be told: with fewer than two seeds, or where a seed failed. `adjusted` holds
-    p-values after Holm over all pairs of schedules without failures.
+    trials that ended without one; `rows` marks each schedule's finals in the frame of trials.
+    `floor` is the least standard deviation that a difference is taken to have.
     """
 
     budget: int
@@ -40,36 +40,29 @@ class Standing:
     lrs: Floats
     values: Floats
     failed: Ints
-    pairs: Pairs
-    adjusted: Floats
-    letters: tuple[str, ...]
     rows: tuple[Bools, ...]
+    verdicts: Verdicts
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """The names that share a letter, best group first."""
-        together: dict[str, list[str]] = {}
-        for name, letter in zip(self.names, self.letters, strict=True):
-            if letter:
-                together.setdefault(letter, []).append(name)
-        return tuple(tuple(names) for names in together.values())
+        """The names of the groups that are told apart, best group first."""
+        return tuple(tuple(self.names[i] for i in group) for group in self.verdicts.groups)
 
     @property
-    def tests(self) -> int:
-        """How many pairs the correction is for."""
-        return int(np.isfinite(self.adjusted).sum()) // 2
+    def best(self) -> str | None:
+        """The schedule that ranks first; None before a final trial ended well."""
+        return self.names[0] if np.isfinite(self.values[:, 0]).any() else None
 
+    @property
+    def winner(self) -> str | None:
+        """The schedule that is told apart from every other; None in a tie."""
+        groups = self.groups
+        return groups[0][0] if len(groups) > 1 and len(groups[0]) == 1 else None
 
-def usable_metric(trials: DataFrame, question: Question) -> MetricName:
-    """The metric that was asked for, or the accuracy or the loss beside it where no final trial
-    has that one: a task need not know an accuracy, or not for each class."""
-    asked = question.metric
-    test = asked.startswith("test")
-    accuracy: MetricName = "test_accuracy" if test else "val_accuracy"
-    loss: MetricName = "test_loss" if test else "val_loss"
-    rivals = (asked, accuracy, loss) if is_accuracy(asked) else (asked,)
-    finals = trials[trials["stage"] == "final"]
-    return next((name for name in rivals if not finals[name].isna().all()), asked)
+    @property
+    def seeds(self) -> int:
+        """The seeds of the schedule that has most usable values."""
+        return int(np.isfinite(self.values).sum(axis=0).max(initial=0))
 
 
 def standings(trials: DataFrame, question: Question) -> list[Standing]:
@@ -78,23 +71,26 @@ def standings(trials: DataFrame, question: Question) -> list[Standing]:
     metric = usable_metric(trials, question)
     columns = {name: trials[name].to_numpy() for name in trials.columns}
     finals = (columns["stage"] == "final") & trials["status"].notna().to_numpy()
-    cells = {
-        (int(batch_size), int(budget))
-        for batch_size, budget in zip(
-            columns["batch_size"][finals], columns["budget"][finals], strict=True
-        )
-    }
+    cells = sorted(
+        set(zip(columns["batch_size"][finals], columns["budget"][finals], strict=True)),
+        key=lambda cell: (cell[0], -cell[1]),
+    )
     return [
-        _standing(
-            budget,
-            batch_size,
-            metric,
-            columns,
-            finals & in_cell(columns, budget, batch_size),
-            question,
-        )
-        for batch_size, budget in sorted(cells, key=lambda cell: (cell[0], -cell[1]))
+        _standing(int(budget), int(batch_size), metric, columns, finals, question)
+        for batch_size, budget in cells
     ]
+
+
+def usable_metric(trials: DataFrame, question: Question) -> MetricName:
+    """The metric that was asked for; where no final trial has it, the plain accuracy or else the
+    loss: a task need not measure an accuracy, or not for each class."""
+    asked = question.metric
+    test = asked.startswith("test")
+    accuracy: MetricName = "test_accuracy" if test else "val_accuracy"
+    loss: MetricName = "test_loss" if test else "val_loss"
+    rivals = (asked, accuracy, loss) if is_accuracy(asked) else (asked,)
+    finals = trials[trials["stage"] == "final"]
+    return next((name for name in rivals if not finals[name].isna().all()), asked)
 
 
 def in_cell(columns: Any, budget: int, batch_size: int) -> Any:
@@ -106,13 +102,14 @@ def _standing(
     budget: int,
     batch_size: int,
     metric: MetricName,
-    columns: Columns,
+    columns: Arrays,
     finals: Bools,
     question: Question,
 ) -> Standing:
+    finals = finals & in_cell(columns, budget, batch_size)
     here = [str(name) for name in dict.fromkeys(columns["schedule"][finals])]
-    asked = [name for name in question.schedules if name in here]
-    names = list(dict.fromkeys([*asked, *here]))
+    names = [*(name for name in question.schedules if name in here), *here]
+    names = list(dict.fromkeys(names))
     rows = [_at_one_lr(finals & (columns["schedule"] == name), columns) for name in names]
     seeds = np.unique(columns["seed"][finals])
     values = np.full((len(seeds), len(names)), np.nan)
@@ -124,30 +121,25 @@ def _standing(
     order = _order(values, failed, direction(metric))
     values, failed = values[:, order], failed[order]
     floor = sd_floor(values, metric, question)
-    pairs = compare_pairs(values, floor, question.confidence)
-    sound = failed == 0
-    adjusted = holm_all_pairs(np.where(sound[:, None] & sound[None, :], pairs.p, np.nan))
     return Standing(
-        budget,
-        batch_size,
-        metric,
-        question.confidence,
-        floor,
-        tuple(names[place] for place in order),
-        np.array([float(columns["lr"][rows[place]][0]) for place in order]),
-        values,
-        failed,
-        pairs,
-        adjusted,
-        _letters(adjusted, sound & (np.isfinite(values).sum(axis=0) >= 2), question.alpha),
-        tuple(rows[place] for place in order),
+        budget=budget,
+        batch_size=batch_size,
+        metric=metric,
+        confidence=question.confidence,
+        floor=floor,
+        names=tuple(names[place] for place in order),
+        lrs=np.array([float(columns["lr"][rows[place]][0]) for place in order]),
+        values=values,
+        failed=failed,
+        rows=tuple(rows[place] for place in order),
+        verdicts=judge(values, failed > 0, floor, question.alpha),
     )
 
 
 def sd_floor(values: Floats, metric: MetricName, question: Question) -> float:
     """The least standard deviation of a difference of accuracies: 1 image / √12, that of a value
-    rounded to whole images. Where their number is not known, the smallest step between two values
-    stands for one image. Losses are not rounded: 0."""
+    rounded to whole images. Where the number of images is unknown, the smallest step between two
+    values stands for one. Losses are not rounded: 0."""
     if not is_accuracy(metric):
         return 0.0
     size = question.size(metric)
@@ -157,9 +149,9 @@ def sd_floor(values: Floats, metric: MetricName, question: Question) -> float:
     return float(steps.min()) / math.sqrt(12) if len(steps) else 0.0
 
 
-def _at_one_lr(mine: Bools, columns: Columns) -> Bools:
-    """The finals of a schedule at its LR. A run that was extended may hold finals at an LR that
-    was the best before: those at the LR with most seeds count."""
+def _at_one_lr(mine: Bools, columns: Arrays) -> Bools:
+    """The finals of a schedule at the LR with most seeds: a run that was extended may also hold
+    finals at an LR that was the best before."""
     lrs, counts = np.unique(columns["lr"][mine], return_counts=True)
     kept: Bools = mine & (columns["lr"] == lrs[np.argmax(counts)])
     return kept
@@ -176,37 +168,7 @@ def _order(values: Floats, failed: Ints, sign: int) -> list[int]:
     return sorted(range(values.shape[1]), key=key)
 
 
-def means_of(values: Floats) -> list[float]:
+def means_of(values: Floats) -> Sequence[float]:
     """Means over the seeds, exactly rounded, so that equal values in any order have equal means."""
     kept = [[value for value in column if math.isfinite(value)] for column in values.T.tolist()]
     return [math.fsum(column) / len(column) if column else math.nan for column in kept]
-
-
-def _letters(adjusted: Floats, judged: Bools, alpha: float) -> tuple[str, ...]:
-    """Each schedule that stands in no group yet founds the next one; those behind it that are in
-    none, and that it cannot be told apart from, share its letter. None with fewer than two."""
-    letters = [""] * len(judged)
-    if judged.sum() < 2:
-        return tuple(letters)
-    count = 0
-    for founder in np.flatnonzero(judged):
-        if letters[founder]:
-            continue
-        letter = _letter(count)
-        count += 1
-        for place in range(founder, len(judged)):
-            # No test (too few common seeds) is no difference.
-            apart = adjusted[founder, place] < alpha
-            if judged[place] and not letters[place] and not apart:
-                letters[place] = letter
-    return tuple(letters)
-
-
-def _letter(count: int) -> str:
-    """a … z, then aa, ab, … as spreadsheets name their columns.
-
-    >>> _letter(0), _letter(25), _letter(26)
-    ('a', 'z', 'aa')
-    """
-    before = _letter(count // 26 - 1) if count >= 26 else ""
-    return before + chr(ord("a") + count % 26)

@@ -6,57 +6,59 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.frames import frame
-from lrbench.analysis.pairs import Floats, compare_pairs, holm, mean_interval
+from lrbench.analysis.columns import Column, frame
+from lrbench.analysis.pairs import Floats, compare_pairs, mean_interval
 from lrbench.analysis.question import direction
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.summary import Summary
-from lrbench.analysis.words import verdict
+from lrbench.analysis.verdicts import holm, verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-VERSUS_TYPES = {
-    "schedule": "object",
-    "budget_a": "int64",
-    "budget_b": "int64",
-    "batch_size_a": "int64",
-    "batch_size_b": "int64",
-    "lr_a": "float64",
-    "lr_b": "float64",
-    "metric": "object",
-    "mean_a": "float64",
-    "mean_b": "float64",
-    "n": "int64",
-    "diff": "float64",
-    "diff_ci_low": "float64",
-    "diff_ci_high": "float64",
-    "p_adjusted": "float64",
-    "verdict": "object",
-}
+VERSUS = (
+    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name"),
+    Column("budget_a", "int64", "epochs in A", title="epochs A", several=True),
+    Column("budget_b", "int64", "epochs in B", title="epochs B", several=True),
+    Column("batch_size_a", "int64", "batch size in A", title="batch A", several=True),
+    Column("batch_size_b", "int64", "batch size in B", title="batch B", several=True),
+    Column("lr_a", "float64", "learning rate in A", title="LR A", form=".3g"),
+    Column("lr_b", "float64", "learning rate in B", title="LR B", form=".3g"),
+    Column("metric", "object", "metric that ranks"),
+    Column("mean_a", "float64", "its mean in A", title="A", form="metric"),
+    Column("mean_b", "float64", "its mean in B", title="B", form="metric"),
+    Column("n", "int64", "seeds that both have"),
+    Column("diff", "float64", "B less A", title="B - A", form="gain"),
+    Column("diff_ci_low", "float64", "paired t interval of the difference, not corrected"),
+    Column("diff_ci_high", "float64", "its upper end"),
+    Column("p_adjusted", "float64", "Holm over the schedules", title="p", form=".2g"),
+    Column("verdict", "object", "what B is: better, worse or tie", title="B is"),
+)
 
 
 def versus(a: Summary, b: Summary) -> DataFrame:
     """A row for each schedule of both runs, over the seeds that both have: its mean in each, and
     the difference B - A with its paired t interval; Holm over the schedules.
 
-    Rankings meet by budget and batch size; where each run has but one, those two meet whatever
-    they are. The verdict is on B: `better`, `worse`, `tie`, or empty where fewer than two seeds
-    are common. Empty where the two do not rank by the same metric.
+    Rankings are matched by budget and batch size; if each run has just one, those two are matched
+    whatever they are. The verdict is empty with fewer than two common seeds, the frame where the
+    two do not rank by the same metric.
     """
     if a.metric != b.metric:
-        return frame((), VERSUS_TYPES)
+        return frame((), VERSUS)
     rows = [
-        row for mine, theirs in _met(a.standings, b.standings) for row in _rows(a, mine, b, theirs)
+        row
+        for mine, theirs in _matched(a.standings, b.standings)
+        for row in _rows(a, mine, b, theirs)
     ]
     adjusted = holm(np.array([row.pop("p") for row in rows], dtype=float))
     for row, p in zip(rows, adjusted, strict=True):
         row["p_adjusted"] = p
         row["verdict"] = verdict(row["diff"] * direction(a.metric), p, a.question.alpha)
-    return frame(rows, VERSUS_TYPES)
+    return frame(rows, VERSUS)
 
 
-def _met(
+def _matched(
     mine: tuple[Standing, ...], theirs: tuple[Standing, ...]
 ) -> list[tuple[Standing, Standing]]:
     if len(mine) == len(theirs) == 1:

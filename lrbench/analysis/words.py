@@ -1,16 +1,17 @@
-"""The answer in words, and what the run could have found: honest about ties, failures, one seed."""
+"""The answer in words, and what the run could have shown."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
 from lrbench.analysis.names import short
 from lrbench.analysis.pairs import mean_interval
 from lrbench.analysis.power import Power
-from lrbench.analysis.question import MetricName, Question, is_accuracy
+from lrbench.analysis.question import MetricName, is_accuracy
 from lrbench.analysis.standing import Standing
 
 MOST_NAMED = 3
@@ -58,26 +59,13 @@ def _digits(size: float) -> int:
     return max(1, -math.floor(math.log10(size)))
 
 
-def verdict(gain: float, p: float, alpha: float) -> str | None:
-    """`better`, `worse` or `tie`; None where there was no test.
-
-    >>> verdict(0.1, 0.01, 0.05), verdict(-0.1, 0.2, 0.05)
-    ('better', 'tie')
-    """
-    if math.isnan(p):
-        return None
-    if p >= alpha:
-        return "tie"
-    return "better" if gain > 0 else "worse"
-
-
-def sentence(found: Sequence[Standing], question: Question) -> str:
+def sentence(found: Sequence[Standing]) -> str:
     """The answer to the question, one part for each budget and batch size."""
     if not found:
         return "no final trial has ended yet"
     if len(found) == 1:
-        return _answer(found[0], question)
-    return "; ".join(f"{where(s, found)}: {_answer(s, question)}" for s in found)
+        return _answer(found[0])
+    return "; ".join(f"{where(s, found)}: {_answer(s)}" for s in found)
 
 
 def where(standing: Standing, found: Sequence[Standing]) -> str:
@@ -90,31 +78,29 @@ def where(standing: Standing, found: Sequence[Standing]) -> str:
     return " ".join(parts)
 
 
-def _answer(standing: Standing, question: Question) -> str:
-    count = int(np.isfinite(standing.values).sum(axis=0).max(initial=0))
-    parts = [_verdict(standing, question, count), *_equals(standing), _failures(standing)]
+def _answer(standing: Standing) -> str:
+    parts = [_verdict(standing), *_equals(standing), _failures(standing)]
     return "; ".join(part for part in parts if part)
 
 
-def _verdict(standing: Standing, question: Question, count: int) -> str:
-    if not standing.groups:
-        return _without_groups(standing, question, count)
-    if len(standing.groups) == 1:
-        return _all_tied(standing, count)
-    leaders, others = standing.groups[0], [n for group in standing.groups[1:] for n in group]
-    if len(leaders) == 1:
-        return (
-            f"{short(leaders[0])} beats {_beaten(standing, leaders, others)} ({seeds_text(count)})"
-        )
-    beaten_by_all = [name for name in others if _all_beat(standing, leaders, name, question.alpha)]
-    who = "both" if len(leaders) == 2 else "all of them"
-    if beaten_by_all != others:
-        who, by = short(leaders[0]), leaders[:1]
+def _verdict(standing: Standing) -> str:
+    verdicts, count = standing.verdicts, standing.seeds
+    if not verdicts.groups:
+        return _without_groups(standing)
+    if len(verdicts.groups) == 1:
+        return _all_tied(standing)
+    leaders, *behind = verdicts.groups
+    others = [place for group in behind for place in group]
+    if standing.winner is not None:
+        beaten = _beaten(standing, leaders, others)
+        return f"{short(standing.winner)} beats {beaten} ({seeds_text(count)})"
+    all_beat = all(verdicts.apart(leader, other) for leader in leaders for other in others)
+    if all_beat:
+        by, who = leaders, "both beat" if len(leaders) == 2 else "all of them beat"
     else:
-        by = leaders
-    verb = "beats" if by == leaders[:1] else "beat"
+        by, who = leaders[:1], f"{short(standing.names[leaders[0]])} beats"
     return (
-        f"{_together(leaders)} cannot be told apart; {who} {verb} "
+        f"{_together(standing.groups[0])} cannot be told apart; {who} "
         f"{_beaten(standing, by, others)} ({seeds_text(count)})"
     )
 
@@ -125,59 +111,41 @@ def _together(names: Sequence[str]) -> str:
     return f"{short(names[0])} and {len(names) - 1} others"
 
 
-def _all_beat(standing: Standing, leaders: Sequence[str], name: str, alpha: float) -> bool:
-    place = standing.names.index(name)
-    return all(standing.adjusted[standing.names.index(x), place] < alpha for x in leaders)
-
-
-def _beaten(standing: Standing, leaders: Sequence[str], others: Sequence[str]) -> str:
+def _beaten(standing: Standing, leaders: Sequence[int], others: Sequence[int]) -> str:
     """Whom, and by how much: the paired difference of the leaders' mean to each of them."""
-    amounts = [_gain(standing, leaders, name) for name in others]
+    named = [f"{short(standing.names[i])} by {_gain(standing, leaders, i)}" for i in others]
     if len(others) > MOST_NAMED:
-        near, far = others[0], others[-1]
-        return (
-            f"the other {len(others)}, from {short(near)} by {amounts[0]} "
-            f"to {short(far)} by {amounts[-1]}"
-        )
-    named = zip(others, amounts, strict=True)
-    return listed([f"{short(name)} by {amount_}" for name, amount_ in named])
+        return f"the other {len(others)}, from {named[0]} to {named[-1]}"
+    return listed(named)
 
 
-def _gain(standing: Standing, leaders: Sequence[str], name: str) -> str:
-    places = [standing.names.index(leader) for leader in leaders]
-    differences = (
-        standing.values[:, places].mean(axis=1) - standing.values[:, standing.names.index(name)]
-    )
+def _gain(standing: Standing, leaders: Sequence[int], other: int) -> str:
+    differences = standing.values[:, list(leaders)].mean(axis=1) - standing.values[:, other]
     mean, _, half = mean_interval(differences, standing.floor, standing.confidence)
     return margin(abs(mean), half, standing.metric)
 
 
-def _all_tied(standing: Standing, count: int) -> str:
-    names = standing.groups[0]
-    if len(names) == 2:
-        first, second = (standing.names.index(name) for name in names)
-        if standing.pairs.equal[first, second]:
-            return ""
-        mean = abs(float(standing.pairs.mean[first, second]))
-        gap = margin(mean, float(standing.pairs.half[first, second]), standing.metric)
-        return f"{_together(names)} cannot be told apart (difference {gap}, {seeds_text(count)})"
-    places = [standing.names.index(name) for name in names]
-    if standing.pairs.equal[np.ix_(places, places)][~np.eye(len(places), dtype=bool)].all():
+def _all_tied(standing: Standing) -> str:
+    """One group; empty where its schedules are exactly equal, which is said elsewhere."""
+    pairs, places = standing.verdicts.pairs, standing.verdicts.groups[0]
+    if all(pairs.equal[one, other] for one, other in combinations(places, 2)):
         return ""
+    seeds = seeds_text(standing.seeds)
+    if len(places) == 2:
+        mean, half = (float(part[places]) for part in (pairs.mean, pairs.half))
+        gap = margin(abs(mean), half, standing.metric)
+        return f"{_together(standing.groups[0])} cannot be told apart (difference {gap}, {seeds})"
+    means = [float(np.nanmean(standing.values[:, place])) for place in places]
+    span = margin(max(means) - min(means), None, standing.metric)
     return (
-        f"no schedule can be told apart from {short(names[0])}: {_spread(standing, names, count)}"
+        f"no schedule can be told apart from {short(standing.names[places[0]])}: "
+        f"{len(places)} schedules within {span} are a tie ({seeds})"
     )
 
 
-def _spread(standing: Standing, names: Sequence[str], count: int) -> str:
-    """How far the means of a tie lie apart."""
-    means = [float(np.nanmean(standing.values[:, standing.names.index(name)])) for name in names]
-    span = margin(max(means) - min(means), None, standing.metric)
-    return f"{len(names)} schedules within {span} are a tie ({seeds_text(count)})"
-
-
-def _without_groups(standing: Standing, question: Question, count: int) -> str:
+def _without_groups(standing: Standing) -> str:
     """One schedule, one seed, or nothing that ended well."""
+    count = standing.seeds
     sound = [place for place in range(len(standing.names)) if not standing.failed[place]]
     if count == 0:
         return "no final trial ended well"
@@ -197,18 +165,18 @@ def _without_groups(standing: Standing, question: Question, count: int) -> str:
 
 def _equals(standing: Standing) -> list[str]:
     """Names of one curve: schedules that agree in every seed."""
-    told: set[int] = set()
+    named: set[int] = set()
     parts = []
     for place, name in enumerate(standing.names):
         same = [
             other
             for other in range(place + 1, len(standing.names))
-            if standing.pairs.equal[place, other] and other not in told
+            if standing.verdicts.pairs.equal[place, other] and other not in named
         ]
-        if same and place not in told:
-            told.update(same)
+        if same and place not in named:
+            named.update(same)
             names = [short(name), *(short(standing.names[other]) for other in same)]
-            count = int(standing.pairs.n[place, same[0]])
+            count = int(standing.verdicts.pairs.n[place, same[0]])
             parts.append(f"{listed(names)} are exactly equal in all {count} seeds")
     return parts
 
@@ -228,20 +196,20 @@ def _failures(standing: Standing) -> str:
 
 
 def power_sentence(power: Power, metric: MetricName) -> str:
-    """What the run could have found, and how many seeds the observed difference needs."""
+    """What the run could have detected, and how many seeds the observed difference needs."""
     pairs = "1 pair" if power.tests == 1 else f"{power.tests} pairs"
     parts = []
     if power.detectable is not None:
         found = margin(power.detectable, None, metric)
-        hopeless = is_accuracy(metric) and power.detectable > 1
-        size = "no difference at all" if hopeless else f"differences of {found}"
-        parts.append(
-            f"with {seeds_text(power.n)} and {pairs}, this run finds {size} in 4 of 5 cases"
-        )
+        said = f"reliably detects only {found} or more"
+        if is_accuracy(metric) and power.detectable > 1:
+            said = "is too noisy: no difference could be detected reliably"
+        parts.append(f"with {seeds_text(power.n)} and {pairs}, this run {said} (80 % power)")
     if power.observed and math.isfinite(power.observed):
         seen = margin(power.observed, None, metric)
-        need = f"about {power.needed} seeds" if power.needed else "more seeds than anybody has"
+        need = f"about {power.needed} seeds" if power.needed else "more than 100,000 seeds"
         parts.append(
-            f"the {seen} between {short(power.first)} and {short(power.second)} would need {need}"
+            f"confirming the {seen} between {short(power.first)} and {short(power.second)} "
+            f"takes {need}"
         )
     return "; ".join(parts)

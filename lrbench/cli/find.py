@@ -104,6 +104,6 @@ def print_answer(result: FindResult, path: Path, *, json: bool) -> None:
     if json:
         typer.echo(result.to_json())
         return
-    from lrbench.report.find_console import find_tables
+    from lrbench.report.console import find_tables
 
     stdout().print(find_tables(result, path))

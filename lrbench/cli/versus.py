@@ -38,7 +38,7 @@ def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
         return
     from rich.text import Text
 
-    from lrbench.report.versus import versus_table
+    from lrbench.report.console import versus_table
 
     for run, summary in zip(runs, (first, *others), strict=True):
         stdout().print(Text(f"{printable(str(run.path))}: {summary.sentence}.\n"), soft_wrap=True)

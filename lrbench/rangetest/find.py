@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.experiment import FindSpec
+from lrbench.rangetest.grade import Reason
 from lrbench.rangetest.groups import GroupLrs, freeze, swept
 from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.probe import Probe, Prober
@@ -171,6 +172,7 @@ def _result(
         settings=settings,
         curve=_curve(curves, suggestion),
         trainings=_trainings(verification, stability),
+        changes=_changes(suggestion, settings),
     )
     if verification is not None:
         found = replace(found, lr=verification.lr, verification=verification.to_dict())
@@ -178,8 +180,20 @@ def _result(
         found = replace(found, max_stable_lr=stability.lr, stability=stability.to_dict())
         above = found.lr is not None and stability.lr is not None and found.lr > stability.lr
         if verification is None and above:
-            found = replace(found, grade="weak", reasons=(*found.reasons, UNSTABLE))
+            reasons = (*found.reasons, UNSTABLE)
+            found = replace(found, grade="weak", reasons=reasons, changes={"verify": True})
     return found
+
+
+def _changes(suggestion: Suggestion, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The setting to change where there is no answer, with its new value."""
+    reason = suggestion.reasons[0] if suggestion.lr is None and suggestion.reasons else ""
+    if not isinstance(reason, Reason) or reason.option not in settings:
+        return {}
+    value = settings[reason.option] * reason.factor
+    return {
+        reason.option: max(100, int(value)) if reason.option == "points" else float(f"{value:g}")
+    }
 
 
 def _curve(

@@ -21,29 +21,54 @@ FEW = 20
 DISAGREE = 0.5  # decades between the 10th and the 90th percentile of the seeds
 EDGE = 0.25  # windows
 
-RISING = "rising: the loss only rises; lower --start-lr"
-COARSE = "rising: the loss falls at the first steps at most; lower --end-lr, or use --mode exp"
-AT_FIRST = "diverged at once: the first loss is not finite; look at the data and --loss"
+
+class Reason(str):
+    """Why a sweep gives no answer, as a sentence. Another test with the value of `option` times
+    `factor` may give one; no option: none is known to help."""
+
+    option: str
+    factor: float
+
+    def __new__(cls, text: str, option: str = "", factor: float = 1.0) -> Reason:
+        made = super().__new__(cls, text)
+        made.option, made.factor = option, factor
+        return made
+
+
+RISING = Reason("rising: the loss only rises; lower --start-lr", "start_lr", 0.01)
+COARSE = Reason(
+    "rising: the loss falls at the first steps at most; lower --end-lr, or use --mode exp",
+    "end_lr",
+    0.1,
+)
+AT_FIRST = Reason("diverged at once: the first loss is not finite; look at the data and --loss")
 
 
 def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -> str:
     """Why one seed's curve gives no learning rate; empty when it gives one."""
     points = 0 if curve is None else len(curve.u)
     if len(lrs) < FEWEST:
-        return f"too few points: {len(lrs)}, at least {FEWEST} are needed; raise --points"
+        return _too_few(len(lrs))
     if len(losses) and not np.isfinite(losses[0]):
         return AT_FIRST
     if curve is None or points < FEWEST:
         if len(losses) >= FEWEST and np.isfinite(losses[:FEWEST]).all():
             return _rising(lrs)
         if len(losses) < len(lrs) or points < len(losses):
-            return f"diverged at once: after {points} steps; lower --start-lr"
-        return f"too few points: {points}, at least {FEWEST} are needed; raise --points"
+            text = f"diverged at once: after {points} steps; lower --start-lr"
+            return Reason(text, "start_lr", 0.01)
+        return _too_few(points)
     if curve.drop <= asked(LIKELY, points) * curve.drop_error or curve.drop <= _rounding(curve):
         return _not_falling(curve, lrs)
     if _still_steep(curve, window):
-        return f"edge: the fall has only begun at {lrs[points - 1]:.2g}; raise --end-lr"
+        text = f"edge: the fall has only begun at {lrs[points - 1]:.2g}; raise --end-lr"
+        return Reason(text, "end_lr", 100.0)
     return ""
+
+
+def _too_few(points: int) -> Reason:
+    text = f"too few points: {points}, at least {FEWEST} are needed; raise --points"
+    return Reason(text, "points", 2.0)
 
 
 def asked(errors: float, points: int) -> float:
@@ -60,13 +85,14 @@ def _rising(lrs: Floats) -> str:
 def _not_falling(curve: Curve, lrs: Floats) -> str:
     spread = float(np.ptp(curve.loss))
     if spread <= _rounding(curve):
-        return "flat: the loss does not change; raise --end-lr"
+        return Reason("flat: the loss does not change; raise --end-lr", "end_lr", 100.0)
     value, gain = curve.smooth.value, curve.smooth.value_gain
     rise = float(value[-1] - value[0])
     error = curve.noise * float(np.hypot(gain[0], gain[-1]))
     if curve.end == "blew up" or rise > max(asked(LIKELY, len(value)) * error, _rounding(curve)):
         return _rising(lrs)
-    return "noise: the loss falls no more than its noise; raise --batch-size or --end-lr"
+    text = "noise: the loss falls no more than its noise; raise --batch-size or --end-lr"
+    return Reason(text, "end_lr", 100.0)
 
 
 def _rounding(curve: Curve) -> float:

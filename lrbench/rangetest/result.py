@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
@@ -53,7 +53,8 @@ class FindResult:
     which a short training converges. `rules`: what every rule says. `verification`: the short
     trainings around the answer. `table`: answer and largest stable learning rate against batch
     size and momentum, where they were asked for. `curve`: every point of the sweeps. `trainings`:
-    every short training at a constant learning rate.
+    every short training at a constant learning rate. `changes`: settings with which another test
+    may do better.
     """
 
     lr: float | None
@@ -70,6 +71,7 @@ class FindResult:
     settings: Mapping[str, Any]
     curve: tuple[CurvePoint, ...]
     trainings: tuple[Mapping[str, Any], ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the curve as columns."""
@@ -105,7 +107,7 @@ class FindResult:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw curves, band and answer; gives the matplotlib axes. Nothing is shown or saved."""
-        from lrbench.report.find_plot import draw
+        from lrbench.report.find_plot import draw  # the one way back from here to the report
 
         return draw(self, ax)
 

@@ -10,35 +10,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis import Summary
+from lrbench.analysis.diagnosis import DIAGNOSIS
+from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
+from lrbench.analysis.ranking import RANKING
+from lrbench.analysis.reference import REFERENCE
+from lrbench.analysis.sensitivity import SENSITIVITY
 from lrbench.files import replace_file
 from lrbench.report.text import no_formula
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+FILES = {
+    "trials": TRIALS,
+    "epochs": EPOCHS,
+    "ranking": RANKING,
+    "sensitivity": SENSITIVITY,
+    "steps": STEPS,
+    "reference": REFERENCE,
+    "diagnosis": DIAGNOSIS,
+}
+IF_ANY = ("steps", "reference", "diagnosis")
+
 
 def write(summary: Summary, folder: Path) -> list[Path]:
-    """Write (or replace, at once) trials, epochs, ranking, sensitivity; steps, reference
-    and diagnosis where there are any. Returns the paths.
+    """Write (or replace, at once) trials, epochs, ranking, sensitivity; steps, reference and
+    diagnosis where there are any.
 
     Raises:
         MachineError: a file cannot be written; the message names it.
     """
-    frames = {
-        "trials": summary.trials,
-        "epochs": summary.epochs,
-        "ranking": summary.ranking,
-        "sensitivity": summary.sensitivity,
-    }
-    optional = {
-        "steps": summary.steps,
-        "reference": summary.reference,
-        "diagnosis": summary.diagnosis,
-    }
-    frames |= {name: frame for name, frame in optional.items() if len(frame)}
+    names = [name for name in FILES if name not in IF_ANY or len(getattr(summary, name))]
     return [
-        replace_file(folder / f"{name}.csv", to_csv(frame).encode())
-        for name, frame in frames.items()
+        replace_file(folder / f"{name}.csv", to_csv(getattr(summary, name)).encode())
+        for name in names
     ]
 
 

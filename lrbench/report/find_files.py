@@ -1,4 +1,4 @@
-"""The files of a range test: find.csv, find.json, the picture and the page."""
+"""The files of a range test: find.csv, find.json, the pictures and the page."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 
 from lrbench.files import replace_file
 from lrbench.rangetest.result import CurvePoint, FindResult
-from lrbench.report.find_plot import save_find_plot
-from lrbench.report.find_table_plot import save_table_plot
+from lrbench.report.find_plot import find_charts
 from lrbench.report.html import find_page
 from lrbench.report.html.page import manifest_of
+from lrbench.report.plots.draw import figure_of
+from lrbench.report.style import render
 
 
 def write_find(
@@ -28,13 +29,13 @@ def write_find(
         MachineError: a file cannot be written; the message names it.
     """
     about = manifest_of(folder) if manifest is None else manifest
-    pictures = {"find": save_find_plot, **({"find-table": save_table_plot} if result.table else {})}
+    figures = {name: figure_of(chart) for name, chart in find_charts(result).items()}
     return [
         replace_file(folder / "find.csv", curve_csv(result).encode()),
         replace_file(folder / "find.json", (result.to_json() + "\n").encode()),
         *(
-            draw(result, folder / "plots" / f"{name}.{kind}")
-            for name, draw in pictures.items()
+            replace_file(folder / "plots" / f"{name}.{kind}", render(figure, kind))
+            for name, figure in figures.items()
             for kind in ("png", "svg")
         ),
         replace_file(folder / "report.html", find_page(result, about).encode()),

@@ -1,15 +1,17 @@
-"""The picture of a range test: curves, band, answer, range and stable limit."""
+"""The pictures of a range test: its sweep, and its answers against batch size and momentum."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrbench.rangetest.result import CurvePoint, FindResult
-from lrbench.report.style import PALETTE, TITLE, figure, polish, save
+from lrbench.report.plots.chart import Chart, Kind, Line, Panel, floats
+from lrbench.report.style import DASHES, INK, MARKERS, PALETTE, Look
+from lrbench.report.table import number
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -19,45 +21,49 @@ CURVE, PROBE, ANSWER, SWEEP, LIMIT = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE
 SIZE = (8.0, 5.2)
 ROOM_ABOVE = 0.45  # of the height of the fall, above the start: what blows up leaves the picture
 ROOM_BELOW = 0.1
-
-
-def save_find_plot(result: FindResult, path: Path) -> Path:
-    """Draw the result into a file; needs no display, and equal results give equal bytes.
-
-    Raises:
-        MachineError: it cannot be written.
-    """
-    fig = figure(*SIZE)
-    draw(result, fig.add_subplot())
-    return save(fig, path)
-
-
-def loss_name(result: FindResult) -> str:
-    """Which loss the curve is of."""
-    name = "validation loss" if result.settings.get("val_loss") else "training loss"
-    apart = result.settings.get("others_train")
-    return f"{name} without what other groups learn" if apart else name
+RULES = {"lr_sqrt_rule": "square-root rule", "lr_linear_rule": "linear rule"}
+PANEL = (5.2, 4.6)
 
 
 def draw(result: FindResult, ax: Axes | None = None) -> Axes:
-    """Draw the result on axes, pyplot's new ones where none are given."""
+    """Draw the sweep on axes, pyplot's new ones where none are given."""
+    from lrbench.report.plots.draw import draw_panel
+
     if ax is None:
         import matplotlib.pyplot as plt
 
         ax = plt.figure(figsize=SIZE, layout="constrained").add_subplot()
-    ax.set_xscale("log")
-    ax.set_ylim(*_loss_limits(result))
-    _curves(ax, result)
-    _answers(ax, result)
-    _probes(ax, result)
-    ax.set_xlabel("learning rate")
-    ax.set_ylabel(loss_name(result))
-    ax.set_title(_title(result), **TITLE)
-    if len(ax.get_legend_handles_labels()[0]):
-        below = (0.5, -0.13)
-        ax.legend(loc="upper center", bbox_to_anchor=below, ncols=3, fontsize=8.5, frameon=False)
-    polish(ax)
+    draw_panel(ax, sweep_chart(result).panels[0])
     return ax
+
+
+def find_charts(result: FindResult) -> dict[str, Chart]:
+    """The charts of the result by the names of their files."""
+    charts = {"find": sweep_chart(result)}
+    return charts | ({"find-table": against_chart(result.table)} if result.table else {})
+
+
+def sweep_chart(result: FindResult) -> Chart:
+    """Curves, band, answer, range and stable limit."""
+    loss = "validation loss" if result.settings.get("val_loss") else "training loss"
+    if result.settings.get("others_train"):
+        loss += " without what other groups learn"
+    limits = _loss_limits(result)
+    # Lines of one name are one part of the picture, which a page can switch off.
+    parts: dict[str, int] = {}
+    lines = [
+        replace(line, look=replace(line.look, place=parts.setdefault(line.name, len(parts))))
+        for line in (*_curves(result), *_answers(result), *_probes(result))
+    ]
+    panel = Panel(
+        tuple(lines), "learning rate", loss, _title(result), x_scale="log", y_limits=limits,
+        labelled=False, legend="below",
+    )  # fmt: skip
+    return Chart(f"{loss} against the learning rate", (panel,), SIZE)
+
+
+def _look(colour: str, dash: object = "-") -> Look:
+    return Look(colour, dash, "")
 
 
 def _title(result: FindResult) -> str:
@@ -69,56 +75,57 @@ def _title(result: FindResult) -> str:
     return f"{what}: {answer}, grade {result.grade}{doubt}".removeprefix(": ")
 
 
-def _curves(ax: Axes, result: FindResult) -> None:
+def _curves(result: FindResult) -> Iterator[Line]:
     """Raw losses as dots, smoothed ones as lines, one line a seed."""
-    curves = _by_seed(result.curve)
-    for place, points in enumerate(curves):
-        lrs = [point.lr for point in points]
-        raw = [_number(point.loss) for point in points]
-        smoothed = [_number(point.smoothed) for point in points]
-        labels = ("loss in the sweep", f"smoothed, {len(curves)} seeds") if place == 0 else ("", "")
-        ax.plot(lrs, raw, ".", ms=4, color=CURVE, alpha=0.3, label=labels[0], mew=0)
-        ax.plot(lrs, smoothed, "-", color=CURVE, linewidth=1.5, alpha=0.9, label=labels[1])
+    curves = by_seed(result.curve)
+    for points in curves:
+        x, raw, smoothed = (
+            floats([getattr(point, name) for point in points])
+            for name in ("lr", "loss", "smoothed")
+        )
+        texts = [
+            f"seed {p.seed}, LR {p.lr:.3g}: loss {number(p.loss)}, smoothed {number(p.smoothed)}"
+            for p in points
+        ]
+        yield Line("loss in the sweep", _look(CURVE), x, raw, "dots")
+        yield Line(
+            f"smoothed, {len(curves)} seeds", _look(CURVE), x, smoothed, "curve", texts=texts
+        )
 
 
-def _answers(ax: Axes, result: FindResult) -> None:
+def _answers(result: FindResult) -> Iterator[Line]:
+    none = floats([])
     if result.lr_range is not None:
         low, high = result.lr_range
-        bottom, top = ax.get_ylim()
-        strip = bottom + 0.02 * (top - bottom)
         label = f"loss falls, {low:.2g} to {high:.2g}"
-        line = ax.plot([low, high], [strip, strip], color=ANSWER, alpha=0.35, linewidth=8)[0]
-        line.set(solid_capstyle="butt", label=label)
+        yield Line(label, _look(ANSWER), floats(result.lr_range), none, "strip")
     if result.band is not None:
-        label = "10–90 % of the seeds"
-        ax.axvspan(*result.band, color=SWEEP, alpha=0.14, linewidth=0, label=label)
-    if result.lr_sweep is not None and result.lr_sweep != result.lr:
-        _upright(ax, result.lr_sweep, SWEEP, ":", "the sweep alone")
-    if result.lr is not None:
-        _upright(ax, result.lr, ANSWER, "-", "answer")
-    if result.max_stable_lr is not None:
-        _upright(ax, result.max_stable_lr, LIMIT, "--", "largest stable")
+        yield Line("10–90 % of the seeds", _look(SWEEP), floats(result.band), none, "span")
+    uprights = [
+        ("answer", result.lr, ANSWER, "-"),
+        ("largest stable", result.max_stable_lr, LIMIT, "--"),
+    ]
+    if result.lr_sweep != result.lr:
+        uprights.insert(0, ("the sweep alone", result.lr_sweep, SWEEP, ":"))
+    for name, lr, colour, dash in uprights:
+        if lr is not None:
+            yield Line(f"{name}, {lr:.2g}", _look(colour, dash), floats([lr]), none, "upright")
 
 
-def _upright(ax: Axes, lr: float, colour: str, dash: str, name: str) -> None:
-    ax.axvline(lr, color=colour, linestyle=dash, linewidth=1.8, label=f"{name}, {lr:.2g}")
-
-
-def _probes(ax: Axes, result: FindResult) -> None:
-    """The losses of the short trainings at constant learning rates; a cross at the upper
-    edge is one that diverged."""
-    if result.verification is None:
+def _probes(result: FindResult) -> Iterator[Line]:
+    """The losses of the short trainings at constant learning rates; one that diverged is a cross at
+    the upper edge."""
+    checked = result.verification
+    if checked is None:
         return
-    pairs = result.verification["losses"]
-    lrs = [lr for lr, loss in pairs if loss is not None]
-    losses = [loss for _, loss in pairs if loss is not None]
-    data = result.verification.get("data", "training")
-    label = f"{data} loss + ½ sd after {result.verification['steps']} steps at one LR"
-    ax.plot(lrs, losses, "D-", color=PROBE, markersize=5, linewidth=1, label=label)
-    lost = [lr for lr, loss in pairs if loss is None]
+    known = [(lr, loss) for lr, loss in checked["losses"] if loss is not None]
+    lost = [lr for lr, loss in checked["losses"] if loss is None]
+    label = f"{checked['data']} loss + ½ sd after {checked['steps']} steps at one LR"
+    texts = [f"trained at constant LR {lr:.3g}: loss {loss:.4f}" for lr, loss in known]
+    x, y = (floats([pair[i] for pair in known]) for i in (0, 1))
+    yield Line(label, _look(PROBE), x, y, "probe", texts=texts)
     if lost:
-        top = ax.get_ylim()[1]
-        ax.plot(lost, [top] * len(lost), "x", color=PROBE, mew=1.8, clip_on=False, label="diverged")
+        yield Line("diverged", _look(PROBE), floats(lost), floats([]), "top cross")
 
 
 def _loss_limits(result: FindResult) -> tuple[float, float]:
@@ -126,7 +133,7 @@ def _loss_limits(result: FindResult) -> tuple[float, float]:
     kept = [point for point in result.curve if point.smoothed is not None]
     trained = [loss for _, loss in (result.verification or {}).get("losses", ())]
     shown = _known([*(p.smoothed for p in kept), *(p.loss for p in kept), *trained])
-    starts = _known(points[0].loss for points in _by_seed(result.curve)) or shown
+    starts = _known(points[0].loss for points in by_seed(result.curve)) or shown
     if not starts:
         return 0.0, 1.0
     low, start = min([*shown, *starts]), float(np.median(starts))
@@ -138,12 +145,73 @@ def _known(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _by_seed(curve: Iterable[CurvePoint]) -> list[list[CurvePoint]]:
+def by_seed(curve: Iterable[CurvePoint]) -> list[list[CurvePoint]]:
     seeds: dict[int, list[CurvePoint]] = {}
     for point in curve:
         seeds.setdefault(point.seed, []).append(point)
     return list(seeds.values())
 
 
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
+Rows = Sequence[Mapping[str, Any]]
+
+
+def against_chart(rows: Rows) -> Chart:
+    """Answer and stable limit, with a panel for each of batch size and momentum that varies."""
+    names = [name for name in ("batch_size", "momentum") if len(_values(rows, name)) > 1]
+    panels = [
+        _batch_panel(rows) if name == "batch_size" else _momentum_panel(rows)
+        for name in names or ["batch_size"]
+    ]
+    return Chart(
+        "against batch size and momentum", tuple(panels), (PANEL[0] * len(panels), PANEL[1])
+    )
+
+
+def _values(rows: Rows, name: str) -> list[float]:
+    return sorted({row[name] for row in rows})
+
+
+def _batch_panel(rows: Rows) -> Panel:
+    lines = list(_table_lines(rows, "batch_size", "momentum", "momentum {:g}"))
+    for momentum in _values(rows, "momentum"):
+        part = [row for row in rows if row["momentum"] == momentum]
+        for dash, (rule, name) in zip(DASHES[1:], RULES.items(), strict=True):
+            label = name if momentum == rows[0]["momentum"] else ""
+            lines.append(_table_line(label, part, "batch_size", rule, Look(INK, dash, ""), "thin"))
+    return Panel(
+        tuple(lines), "batch size", "learning rate", "against batch size", x_scale="log2",
+        y_scale="log", x_ticks=tuple(_values(rows, "batch_size")), labelled=False, legend="below",
+        legend_columns=2,
+    )  # fmt: skip
+
+
+def _momentum_panel(rows: Rows) -> Panel:
+    return Panel(
+        tuple(_table_lines(rows, "momentum", "batch_size", "batch {:g}")), "momentum",
+        "learning rate", "against momentum", y_scale="log",
+        x_ticks=tuple(_values(rows, "momentum")), labelled=False, legend="below",
+        legend_columns=2,
+    )  # fmt: skip
+
+
+def _table_lines(rows: Rows, across: str, apart: str, words: str) -> Iterator[Line]:
+    """A line of answers and one of stable limits for each value that sets rows apart."""
+    values = _values(rows, apart)
+    for place, value in enumerate(values):
+        part = [row for row in rows if row[apart] == value]
+        also = f", {words.format(value)}" if len(values) > 1 else ""
+        marker = MARKERS[place % len(MARKERS)]
+        for column, colour, name in (
+            ("lr", ANSWER, "answer"),
+            ("max_stable_lr", LIMIT, "largest stable"),
+        ):
+            line = _table_line(name + also, part, across, column, Look(colour, "-", marker), "line")
+            if len(line.x):
+                yield line
+
+
+def _table_line(name: str, rows: Rows, across: str, column: str, look: Look, kind: Kind) -> Line:
+    """The points of the rows that have a number in the column, by rising abscissa."""
+    pairs = sorted((row[across], row[column]) for row in rows if row[column] is not None)
+    x, y = (floats([pair[i] for pair in pairs]) for i in (0, 1))
+    return Line(name, look, x, y, kind)

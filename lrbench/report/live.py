@@ -26,7 +26,7 @@ WIDE = 60
 
 
 @dataclass
-class Row:
+class Progress:
     """How far one schedule has come in this stage."""
 
     planned: int = 0
@@ -38,8 +38,8 @@ class Row:
 
 @dataclass
 class State:
-    """What the events so far say. `epochs_left` is what this run has still to train, with the
-    final trials that are planned but not named yet; `later` is those trials' epochs."""
+    """What the events so far say. `later` counts the epochs of final trials that are known to come
+    but not planned yet."""
 
     stage: str = ""
     total: int = 0
@@ -53,13 +53,13 @@ class State:
     later: int = 0
     cut: str = ""
     findings: list[str] = field(default_factory=list)
-    told: dict[str, set[str]] = field(default_factory=dict)
+    reported: dict[str, set[str]] = field(default_factory=dict)
     metric: str = "accuracy"
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, Progress] = field(default_factory=dict)
 
     @property
     def begun(self) -> int:
-        """The number of the trial that was heard of last, among those of its stage."""
+        """The number of the latest trial among those of its stage."""
         return self.numbers.get(self.trial.id, 0) if self.trial else 0
 
     @property
@@ -103,7 +103,7 @@ def _plan_began(state: State, plan: Any, finals: int) -> list[str]:
         state.start_s = state.start_s or time.monotonic()
         state.rows = {}
     for trial in plan.trials:
-        state.rows.setdefault(trial.name, Row()).planned += 1
+        state.rows.setdefault(trial.name, Progress()).planned += 1
     name = STAGES.get(plan.stage)
     if name is None:
         return []
@@ -117,10 +117,10 @@ def _range_test_line(result: FindResult) -> str:
 
 
 def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
-    state.trial = trial  # several may be under way at a time, and speak in turns
+    state.trial = trial  # several may run at a time, their records interleaved
     state.numbers.setdefault(trial.id, len(state.numbers) + 1)
     state.start_s = state.start_s or time.monotonic()
-    row = state.rows.setdefault(trial.name, Row())
+    row = state.rows.setdefault(trial.name, Progress())
     lines = []
     for record in records:
         if isinstance(record, EpochRecord):
@@ -142,7 +142,7 @@ def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
 
 
 def _finding_lines(state: State, trial: TrialSpec, end: TrialEnd) -> list[str]:
-    """What its curves say of a trial that has ended, if they were seen from its start."""
+    """What the curves of a trial that has ended say, if they were seen from its start."""
     seen = state.seen.pop(trial.id, [])
     state.seen[trial.id] = seen[-1:]
     epochs = tuple(each for each in seen if isinstance(each, EpochRecord))
@@ -150,10 +150,10 @@ def _finding_lines(state: State, trial: TrialSpec, end: TrialEnd) -> list[str]:
         return []
     cuts = tuple(each for each in seen if isinstance(each, CutRecord))
     history = History(trial, epochs, cuts=cuts, end=end)
-    told = state.told.setdefault(trial.name, set())
-    words = trial_line(history, told)
+    reported = state.reported.setdefault(trial.name, set())
+    words = trial_line(history, reported)
     if trial.stage == "final":
-        told |= {finding.rule for finding in diagnose(history)}
+        reported |= set(diagnose(history))
     seed = f" seed {trial.seed}" if trial.stage == "final" else ""
     name = f"{trial.stage} {clean(trial.name, 40)} lr {trial.lr:.3g}{seed}"
     return [f"{name}: {clean(words, 400)}"] if words else []
@@ -166,7 +166,7 @@ def _cut_line(trial: TrialSpec, cut: CutRecord) -> str:
     )
 
 
-def _learn(state: State, row: Row, record: EpochRecord) -> None:
+def _learn(state: State, row: Progress, record: EpochRecord) -> None:
     value, better = record.val_accuracy, max
     if value is None:
         value, better, state.metric = record.val_loss, min, "loss"
@@ -199,7 +199,7 @@ def _score(accuracy: float | None, loss: float | None) -> str:
 
 
 def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
-    """The course of some numbers, lowest to highest, in at most `width` characters.
+    """The course of some numbers in at most `width` characters, lowest to highest.
 
     >>> sparkline([0.1, 0.5, 0.9])
     '▁▅█'
@@ -218,8 +218,8 @@ def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
 def live(
     *, quiet: bool = False, spec: CompareSpec | None = None, console: Console | None = None
 ) -> Iterator[Show]:
-    """A function that takes the events of a run and shows them; nothing where `quiet`. With the
-    spec, the time left counts the final trials from the start."""
+    """Yield a function that shows the events of a run, or that does nothing if `quiet`. With the
+    spec, the time left includes the final trials from the start."""
     if quiet:
         yield lambda event: None
         return
@@ -251,17 +251,17 @@ def _animated(screen: Console, state: State, finals: int) -> Iterator[Show]:
         transient=True,
     ):
 
-        def take_in(event: Any) -> None:
+        def show(event: Any) -> None:
             state.findings = []
             advance(state, event, finals)
             for line in state.findings:  # above the picture
                 screen.print(line, markup=False, style="yellow")
 
-        yield take_in
+        yield show
 
 
 def picture(state: State, width: int = 80) -> Group:
-    """What a terminal of that width shows now: a table of schedules, a bar, the trial under way."""
+    """What a terminal of that width shows now: a table of schedules, a bar, the current trial."""
     from rich.console import Group
     from rich.text import Text
 

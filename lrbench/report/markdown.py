@@ -1,71 +1,59 @@
-"""An answer as Markdown, to paste into an issue or a paper's draft."""
+"""An answer as Markdown, to paste into an issue or the draft of a paper."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lrbench.analysis import Summary
 from lrbench.analysis.diagnosis import diagnosis_lines
 from lrbench.rangetest.result import FindResult
-from lrbench.report import shown
-from lrbench.report.console import capital, caption
-from lrbench.report.find_console import fact_lines, number
+from lrbench.report import compared, found
+from lrbench.report.csv_files import FILES
+from lrbench.report.table import Table
 from lrbench.report.text import clean
 
 
 def to_markdown(summary: Summary) -> str:
-    """The sentence, the ranking as a table, what the run could have found, and the warnings."""
-    parts = [f"**{escape(capital(summary.sentence))}.**"]
+    """The sentence, the ranking as a table, what the run could have detected, and the warnings."""
+    parts = [f"**{escape(compared.answer_text(summary))}**"]
     if len(summary.ranking):
-        parts += [_ranking(summary), escape(capital(caption(summary))) + "."]
+        ranking = compared.ranking_table(summary)
+        parts += [_table(ranking), f"{escape(ranking.caption)}."]
     if summary.power_sentence:
-        parts.append(escape(capital(summary.power_sentence)) + ".")
-    said = [*diagnosis_lines(summary.diagnosis)]
-    if said:
-        parts.append("From the curves:\n\n" + "\n".join(f"- {escape(line)}" for line in said))
+        parts.append(escape(compared.power_text(summary)))
+    findings = list(diagnosis_lines(summary.diagnosis))
+    if findings:
+        parts.append("From the curves:\n\n" + _list(findings))
     if summary.notices:
-        parts.append("\n".join(f"- {escape(str(notice))}" for notice in summary.notices))
+        parts.append(_list(map(str, summary.notices)))
     return "\n\n".join(parts) + "\n"
-
-
-def _ranking(summary: Summary) -> str:
-    metric, ranking = summary.metric, summary.ranking
-    cells = shown.cell_columns(ranking)
-    heads = ["#", "tie", "schedule", *cells.values(), "LR"]
-    rows = [
-        [
-            str(row["rank"]),
-            row["group"] or shown.MISSING,
-            escape(row["schedule"]),
-            *(str(row[name]) for name in cells),
-            f"{row['lr']:.3g}",
-            shown.value(row["metric_mean"], shown.half(row, "ci"), metric),
-            shown.difference(row, "diff_to_best", metric) if row["diff_to_best"] else "best",
-            shown.seeds(row),
-        ]
-        for row in shown.records(ranking)
-    ]
-    return table([*heads, metric.replace("_", " "), "vs the best", "seeds"], rows)
 
 
 def find_markdown(result: FindResult) -> str:
-    """The learning rate with its grade and reasons, what it stands on, what each rule says."""
+    """The learning rate with its grade and reasons, what it rests on, what each rule says."""
     answer = "No learning rate can be defended" if result.lr is None else f"LR {result.lr:.3g}"
     parts = [f"**{answer}** (grade {result.grade})"]
     if result.reasons:
-        parts.append("\n".join(f"- {escape(reason)}" for reason in result.reasons))
+        parts.append(_list(result.reasons))
     if result.lr is not None:
-        parts.append(table(["", ""], [[name, escape(text)] for name, text in fact_lines(result)]))
-    rules = [[name, number(lr)] for name, lr in result.rules.items()]
-    parts.append(table(["rule", "LR"], rules))
+        parts.append(_lines(("", ""), found.facts(result)))
+    parts.append(_table(found.rules_table(result)))
     return "\n\n".join(parts) + "\n"
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are escaped already."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def columns_page() -> str:
+    """`docs/columns.md`: every column of every CSV file of a comparison."""
+    parts = [
+        "# The columns of a comparison's files",
+        "Accuracies are fractions, times seconds, floats in full precision; an empty cell is a "
+        "missing value.\nThis page is made by `lrbench.report.markdown.columns_page`.",
+    ]
+    for name, columns in FILES.items():
+        rows = [(f"`{column.name}`", escape(column.help)) for column in columns]
+        lines = "\n".join(f"| {cell} | {text} |" for cell, text in rows)
+        parts.append(f"## {name}.csv\n\n| column | meaning |\n| --- | --- |\n{lines}")
+    return "\n\n".join(parts) + "\n"
 
 
 def escape(text: str) -> str:
@@ -75,3 +63,17 @@ def escape(text: str) -> str:
     'a\\\\|b \\\\*c\\\\* \\\\<d\\\\>'
     """
     return re.sub(r"([\\`*_\[\]<>|~#])", r"\\\1", clean(text, 2000))
+
+
+def _table(made: Table) -> str:
+    return _lines(made.heads, ([cell.text for cell in row] for row in made.rows))
+
+
+def _lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [[escape(text) if text != "#" else text for text in heads], ["---"] * len(heads)]
+    lines += [[escape(text) for text in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(item)}" for item in items)

@@ -59,7 +59,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def figure(width: float = 8, height: float = 4.5) -> Figure:
-    """An empty figure, in inches, that no pyplot knows of."""
+    """An empty figure, in inches, outside pyplot's state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -79,13 +79,13 @@ def save(fig: Figure, path: Path) -> Path:
 
 
 def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
-    """The figure as a file's bytes, the same ones each time: without dates and versions. With
-    `text` the letters of an SVG stay letters, in the font of the page that holds it."""
+    """The figure as the bytes of a file, without dates and versions, so that they are the same each
+    time. With `text` an SVG keeps its letters as text, in the font of the page around it."""
     import matplotlib
 
     for axes in fig.axes:
         polish(axes)
-    told = {"png": ("Software",), "svg": ("Date", "Creator"), "pdf": ("CreationDate",)}
+    stamps = {"png": ("Software",), "svg": ("Date", "Creator"), "pdf": ("CreationDate",)}
     fonts = "none" if text else "path"
     out = io.BytesIO()
     with (
@@ -94,7 +94,7 @@ def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
     ):
         # A character that the font lacks becomes a box: nothing to warn a user of.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        fig.savefig(out, format=kind, dpi=DPI, metadata=dict.fromkeys(told[kind]))
+        fig.savefig(out, format=kind, dpi=DPI, metadata=dict.fromkeys(stamps[kind]))
     return out.getvalue()
 
 

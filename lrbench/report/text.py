@@ -1,4 +1,4 @@
-"""Other people's strings, made fit for a screen, a legend or a spreadsheet."""
+"""Strings from users and plug-ins, made safe for a terminal, a legend or a spreadsheet."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def clean(text: str, width: int = 120) -> str:
-    """One line of at most `width` characters, without any that would move a terminal's cursor,
-    colour it or turn its text around.
+    """One line of at most `width` characters, without control characters.
 
     >>> clean("two\\nlines"), clean("a\\x1b[31mred")
     ('two lines', 'a�[31mred')
@@ -21,7 +20,7 @@ def clean(text: str, width: int = 120) -> str:
 
 
 def no_formula(text: str) -> str:
-    """The text with an apostrophe before it where a spreadsheet would take it for a formula.
+    """The text, after an apostrophe if a spreadsheet would take it for a formula.
 
     >>> no_formula("=cmd()"), no_formula("cosine")
     ("'=cmd()", 'cosine')

@@ -13,7 +13,6 @@ from lrbench import plugins
 from lrbench.errors import Notice, UsageError, named_as_in_python
 from lrbench.experiment import with_keywords
 from lrbench.options import COMPARE, OBJECTS, from_python
-from lrbench.registry import did_you_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,14 +77,9 @@ class Comparison:
         Raises:
             UsageError: there is no such plot, or the run has no data for it.
         """
-        from lrbench.report.plots import PLOTS
+        from lrbench.report.plots import plot
 
-        if name not in PLOTS:
-            raise UsageError(f"plot: unknown plot {name!r}", hint=did_you_mean(name, PLOTS))
-        figure = PLOTS[name](self.summary)
-        if figure is None:
-            raise UsageError(f"plot: this comparison has nothing to draw in {name!r}")
-        return figure
+        return plot(self.summary, name)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The report as one page that needs no network; written to `path` where there is one.

@@ -39,11 +39,11 @@ class Tally:
         table = rank(frame, QUESTION)
         (standing,) = standings(frame, QUESTION)
         upper = np.triu_indices(SCHEDULES, 1)
-        claims = standing.adjusted[upper] < 0.05
+        claims = standing.verdicts.adjusted[upper] < 0.05
         self.runs += 1
         self.pairs += len(claims)
         self.pair_claims += int(claims.sum())
-        self.uncorrected += int((standing.pairs.p[upper] < 0.05).sum())
+        self.uncorrected += int((standing.verdicts.pairs.p[upper] < 0.05).sum())
         self.best_claims += int((table["p_adjusted"] < 0.05).any())
         self.family_claims += bool(claims.any()) or table["group"].nunique() > 1
 
@@ -73,8 +73,8 @@ def power(count: int, seeds: int, effect: float) -> tuple[float, float]:
         (ten,) = standings(trials_of(rounded), QUESTION)
         (two,) = standings(trials_of(rounded[:, :2]), QUESTION)
         place = ten.names.index("s0")
-        of_ten += (np.delete(ten.adjusted[place], place) < 0.05).mean()
-        of_two += two.adjusted[0, 1] < 0.05
+        of_ten += (np.delete(ten.verdicts.adjusted[place], place) < 0.05).mean()
+        of_two += two.verdicts.adjusted[0, 1] < 0.05
     return of_ten / count, of_two / count
 
 

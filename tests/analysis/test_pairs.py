@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis.pairs import compare_pairs, holm, holm_all_pairs, mean_interval
+from lrbench.analysis.pairs import compare_pairs, mean_interval
+from lrbench.analysis.verdicts import holm, holm_all_pairs
 
 
 def test_equals_scipys_paired_t_test() -> None:

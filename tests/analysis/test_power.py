@@ -45,17 +45,17 @@ def test_the_fewest_seeds_are_enough_and_one_less_is_not() -> None:
 def test_facts_of_a_standing() -> None:
     values = np.random.default_rng(3).normal(0.9, 0.01, (5, 3))
     (standing,) = standings(trials_of(values), Question(test_size=1000))
-    facts = power_facts(standing, 0.05)
+    facts = power_facts(standing)
     assert facts is not None
     assert (facts.n, facts.tests) == (5, 3)
     assert facts.detectable == detectable_difference(facts.sd, 5, 0.05 / 3)
     assert (facts.first, facts.second) == standing.names[:2]
-    assert facts.observed == pytest.approx(-standing.pairs.mean[1, 0])
+    assert facts.observed == pytest.approx(-standing.verdicts.pairs.mean[1, 0])
 
 
 def test_schedules_that_are_equal_are_not_said_to_find_any_difference() -> None:
     (standing,) = standings(trials_of(np.ones((3, 3))), Question(test_size=90))
-    facts = power_facts(standing, 0.05)
+    facts = power_facts(standing)
     assert facts is not None
     assert facts.sd == pytest.approx(1 / (90 * 12**0.5))
     assert facts.detectable is not None and facts.detectable > facts.sd
@@ -63,4 +63,4 @@ def test_schedules_that_are_equal_are_not_said_to_find_any_difference() -> None:
 
 def test_one_seed_has_no_power_facts() -> None:
     (standing,) = standings(trials_of(np.array([[0.9, 0.8]])), Question())
-    assert power_facts(standing, 0.05) is None
+    assert power_facts(standing) is None

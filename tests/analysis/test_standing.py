@@ -30,9 +30,9 @@ def test_best_first_and_groups_by_letters() -> None:
     standing = noisy({"low": 0.8, "high": 0.9, "middle": 0.85, "high too": 0.9})
     assert set(standing.names[:2]) == {"high", "high too"}
     assert standing.names[2:] == ("middle", "low")
-    assert standing.letters == ("a", "a", "b", "c")
+    assert standing.verdicts.letters == ("a", "a", "b", "c")
     assert standing.groups[1:] == (("middle",), ("low",))
-    assert standing.tests == 6
+    assert standing.verdicts.tests == 6
 
 
 def test_a_noisy_schedule_behind_shares_the_letter_of_the_best() -> None:
@@ -42,25 +42,25 @@ def test_a_noisy_schedule_behind_shares_the_letter_of_the_best() -> None:
     )
     (standing,) = standings(trials_of(values, ["A", "B", "C"]), WIDE)
     assert standing.names == ("A", "B", "C")
-    assert standing.letters == ("a", "b", "a")
+    assert standing.verdicts.letters == ("a", "b", "a")
 
 
 def test_one_seed_has_no_letters() -> None:
     standing = of(finals({"a": [0.9], "b": [0.5]}))
     assert standing.names == ("a", "b")
-    assert standing.letters == ("", "")
+    assert standing.verdicts.letters == ("", "")
     assert standing.groups == ()
 
 
 def test_one_schedule_has_no_letter() -> None:
-    assert of(finals({"a": [0.9, 0.91]})).letters == ("",)
+    assert of(finals({"a": [0.9, 0.91]})).verdicts.letters == ("",)
 
 
 def test_two_names_of_one_curve_are_a_tie() -> None:
     standing = of(finals({"a": [0.9, 0.91, 0.92], "b": [0.9, 0.91, 0.92]}))
-    assert standing.letters == ("a", "a")
-    assert standing.adjusted[0, 1] == 1
-    assert standing.pairs.equal[0, 1]
+    assert standing.verdicts.letters == ("a", "a")
+    assert standing.verdicts.adjusted[0, 1] == 1
+    assert standing.verdicts.pairs.equal[0, 1]
     assert standing.names == ("a", "b")
 
 
@@ -70,10 +70,10 @@ def test_a_failed_seed_ranks_last_and_enters_no_mean() -> None:
     )
     assert standing.names == ("good", "worst", "best")
     assert standing.failed.tolist() == [0, 0, 1]
-    assert standing.letters == ("a", "b", "")
+    assert standing.verdicts.letters == ("a", "b", "")
     assert np.nanmean(standing.values[:, 2]) == pytest.approx(0.99)
-    assert np.isnan(standing.adjusted[2]).all()
-    assert standing.tests == 1
+    assert np.isnan(standing.verdicts.adjusted[2]).all()
+    assert standing.verdicts.tests == 1
 
 
 def test_losses_rank_the_other_way_round() -> None:
@@ -105,7 +105,7 @@ def test_a_partly_finished_run_pairs_what_is_there() -> None:
     trials = finals({"a": [0.9, 0.91, 0.92], "b": [0.8, 0.81]})
     standing = of([*trials, *tuned("c", {0.1: 0.9})])
     assert standing.names == ("a", "b")
-    assert standing.pairs.n[0, 1] == 2
+    assert standing.verdicts.pairs.n[0, 1] == 2
 
 
 def test_each_budget_has_its_own_standing() -> None:

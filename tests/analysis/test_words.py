@@ -17,7 +17,7 @@ WIDE = Question(test_size=10_000)
 
 
 def say(trials: list[History], question: Question = WIDE) -> str:
-    return sentence(standings(trials_frame(trials, None), question), question)
+    return sentence(standings(trials_frame(trials, None), question))
 
 
 def noisy(means: dict[str, float], seeds: int = 5, sd: float = 0.001) -> list[Standing]:
@@ -31,28 +31,28 @@ def test_a_tie_ahead_of_the_rest() -> None:
     values = found[0].values
     gaps = values[:, :2].mean(axis=1) - values[:, 2]
     half = stats.t.ppf(0.975, 4) * stats.sem(gaps)
-    assert sentence(found, WIDE) == (
+    assert sentence(found) == (
         "linear and cosine cannot be told apart; both beat constant by "
         f"{100 * gaps.mean():.1f} ± {100 * half:.1f} points (5 seeds)"
     )
 
 
 def test_one_ahead_of_all() -> None:
-    text = sentence(noisy({"cosine": 0.99, "linear": 0.97, "constant": 0.95}), WIDE)
+    text = sentence(noisy({"cosine": 0.99, "linear": 0.97, "constant": 0.95}))
     assert text.startswith("cosine beats linear by 2.0 ± 0.")
     assert " and constant by 4.0 ± 0." in text
 
 
 def test_many_behind_are_counted() -> None:
     means = {"best": 0.99, **{f"s{i}": 0.95 - i / 100 for i in range(5)}}
-    text = sentence(noisy(means), WIDE)
+    text = sentence(noisy(means))
     assert text.startswith("best beats the other 5, from s0 by 4.") and "to s4 by 8." in text
 
 
 def test_all_tied() -> None:
-    pair = sentence(noisy({"cosine": 0.97, "linear": 0.97}), WIDE)
+    pair = sentence(noisy({"cosine": 0.97, "linear": 0.97}))
     assert "cannot be told apart (difference 0.0" in pair and pair.endswith("points, 5 seeds)")
-    six = sentence(noisy({f"s{i}": 0.97 for i in range(6)}), WIDE)
+    six = sentence(noisy({f"s{i}": 0.97 for i in range(6)}))
     assert six.startswith("no schedule can be told apart from s") and "6 schedules within" in six
     assert "beat" not in pair + six
 
@@ -63,7 +63,7 @@ def test_only_the_best_beats_what_its_group_does_not() -> None:
         [[0.900, 0.93, 0.890], [0.902, 0.85, 0.892], [0.901, 0.86, 0.8905], [0.899, 0.94, 0.8895]]
     )
     found = standings(trials_of(values, ["A", "B", "C"]), WIDE)
-    text = sentence(found, WIDE)
+    text = sentence(found)
     assert text.startswith("A and B cannot be told apart; A beats C by 1.00 ± 0.06 points")
 
 
@@ -104,7 +104,7 @@ def test_failures_are_named() -> None:
 
 
 def test_nothing_yet() -> None:
-    assert sentence([], WIDE) == "no final trial has ended yet"
+    assert sentence([]) == "no final trial has ended yet"
 
 
 def test_losses_are_no_points() -> None:
@@ -140,11 +140,11 @@ def test_margins(value: float, half: float, metric: str, expected: str) -> None:
 
 def test_what_the_run_could_have_found() -> None:
     (standing,) = noisy({"cosine": 0.97, "linear": 0.9705})
-    facts = power_facts(standing, 0.05)
+    facts = power_facts(standing)
     assert facts is not None
     text = power_sentence(facts, "test_accuracy")
-    assert text.startswith("with 5 seeds and 1 pair, this run finds differences of 0.")
-    assert f"would need about {facts.needed} seeds" in text
+    assert text.startswith("with 5 seeds and 1 pair, this run reliably detects only 0.")
+    assert f"takes about {facts.needed} seeds" in text
 
 
 def test_long_names_keep_both_ends() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lrbench.errors import UsageError
+from lrbench.rangetest.grade import Reason
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.suggest import suggest
 from tests.rangetest.curves import TRUTH, decades, hill
@@ -264,3 +265,10 @@ def test_an_unknown_rule_is_refused_with_the_nearest() -> None:
 def test_a_grid_of_a_few_points_is_called_that() -> None:
     found = suggest([1e-3, 1e-2, 1e-1], [1.0, 0.9, 0.8])
     assert found.lr is None and found.reasons[0].startswith("too few points: 3")
+
+
+def test_a_reason_names_the_option_to_change_as_data() -> None:
+    lrs, loss = np.logspace(-6, 1, 100), np.full(100, 2.3)
+    (reason,) = suggest(lrs, loss).reasons
+    assert isinstance(reason, Reason)
+    assert (reason.option, reason.factor) == ("end_lr", 100.0)

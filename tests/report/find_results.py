@@ -65,8 +65,10 @@ def tabled() -> FindResult:
     return replace(first, table=table(cells, 128))
 
 
-def not_found(reason: str = "flat: the loss does not change; raise --end-lr") -> FindResult:
-    """A range test on which nothing was learnt."""
+def not_found(
+    reason: str = "flat: the loss does not change; raise --end-lr", **changes: object
+) -> FindResult:
+    """A range test on which nothing was learnt, and the settings to try instead."""
     return replace(
         found(),
         lr=None,
@@ -80,6 +82,7 @@ def not_found(reason: str = "flat: the loss does not change; raise --end-lr") ->
         verification=None,
         stability=None,
         trainings=(),
+        changes=changes,
         curve=tuple(CurvePoint(0, i, 10.0 ** (i - 6), 2.3, 2.3) for i in range(7)),
     )
 

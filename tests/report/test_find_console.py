@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from lrbench.experiment import Recipe
-from lrbench.rangetest.find import UNSTABLE
 from lrbench.rangetest.result import FindProgress, FindResult
-from lrbench.report.find_console import find_tables, next_command
+from lrbench.report.console import find_tables
 from lrbench.report.find_live import find_bar
+from lrbench.report.found import next_command
 from tests.report.find_results import found, not_found
 
 
@@ -53,13 +53,13 @@ def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
 
 def test_the_next_command_names_a_file_of_weights_and_not_its_digest() -> None:
     recipe = Recipe(init_from="w.pt", init_digest="6de8121da15e2ddc")
-    words = shlex.split(next_command(replace(found(recipe), lr=0.1)).removeprefix("next: "))
+    words = shlex.split(next_command(replace(found(recipe), lr=0.1)))
     assert words == shlex.split("lrbench compare --init-from w.pt --lr 0.05,0.1,0.2")
 
 
 def test_the_next_command_repeats_what_is_not_the_default() -> None:
     recipe = Recipe(dataset="mnist", optimizer="adam", groups=("*.bias lr=2x",), batch_size=64)
-    words = shlex.split(next_command(replace(found(recipe), lr=0.1)).removeprefix("next: "))
+    words = shlex.split(next_command(replace(found(recipe), lr=0.1)))
     assert words == shlex.split(
         "lrbench compare --dataset mnist --optimizer adam --batch-size 64 --group '*.bias lr=2x' "
         "--lr 0.05,0.1,0.2"
@@ -67,28 +67,26 @@ def test_the_next_command_repeats_what_is_not_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "option"),
+    ("changes", "option"),
     [
-        ("flat: raise --end-lr", "--end-lr 1000"),
-        ("rising: lower --start-lr", "--start-lr 1e-08"),
-        ("too few points: raise --points", "--points 200"),
-        ("rising: lower --end-lr", "--end-lr 1"),
-        ("seeds disagree", "--seeds 6"),
+        ({"end_lr": 1000.0}, "--end-lr 1000"),
+        ({"start_lr": 1e-8}, "--start-lr 1e-08"),
+        ({"points": 200}, "--points 200"),
     ],
 )
-def test_without_an_answer_the_next_command_changes_what_the_reason_names(
-    reason: str, option: str
+def test_without_an_answer_the_next_command_makes_the_changes_whatever_the_words(
+    changes: dict[str, float], option: str
 ) -> None:
-    assert next_command(not_found(reason)) == f"next: lrbench find {option}"
+    reason = "any words that name --seeds, --loss or lower --end-lr"
+    assert next_command(not_found(reason, **changes)) == f"lrbench find {option}"
 
 
 def test_without_an_answer_the_other_options_of_the_range_test_are_repeated() -> None:
-    result = not_found("rising: lower --end-lr")
+    result = not_found("rising: lower --end-lr", end_lr=0.5)
     given = {"mode": "linear", "start_lr": 0.01, "end_lr": 5.0, "points": 50, "verify": False}
     result = replace(result, settings={**result.settings, **given, "val_loss": True})
     assert next_command(result) == (
-        "next: lrbench find --start-lr 0.01 --points 50 --mode linear --no-verify --val-loss "
-        "--end-lr 0.5"
+        "lrbench find --start-lr 0.01 --points 50 --mode linear --no-verify --val-loss --end-lr 0.5"
     )
 
 
@@ -119,6 +117,6 @@ def test_the_bar_takes_every_event_and_can_be_silenced(capsys: pytest.CaptureFix
 
 
 def test_an_answer_above_the_stable_limit_is_verified_before_it_is_compared() -> None:
-    result = replace(found(), grade="weak", reasons=("seeds disagree", UNSTABLE), verification=None)
+    result = replace(found(), grade="weak", verification=None, changes={"verify": True})
     result = replace(result, settings={**result.settings, "verify": False, "points": 50})
-    assert next_command(result) == "next: lrbench find --points 50 --verify"
+    assert next_command(result) == "lrbench find --points 50 --verify"

@@ -5,11 +5,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from matplotlib.figure import Figure
 
 from lrbench.rangetest.result import FindResult
-from lrbench.report.find_plot import draw, save_find_plot
+from lrbench.report.find_files import write_find
+from lrbench.report.find_plot import draw
 from tests.report.find_results import found, not_found
 
 
@@ -52,21 +52,20 @@ def test_a_result_without_points_is_drawn() -> None:
 
 
 def test_equal_results_give_equal_bytes(tmp_path: Path) -> None:
-    one, two = (save_find_plot(found(), tmp_path / name) for name in ("one.png", "two.png"))
-    assert one.read_bytes() == two.read_bytes()
+    one, two = (write_find(found(), tmp_path / name) for name in ("one", "two"))
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
 
 
-@pytest.mark.parametrize("kind", ["png", "svg"])
-def test_it_can_be_saved_in_two_formats(kind: str, tmp_path: Path) -> None:
-    start = save_find_plot(found(), tmp_path / f"find.{kind}").read_bytes()[:5]
-    assert start == (b"\x89PNG\r" if kind == "png" else b"<?xml")
+def test_it_is_saved_in_two_formats(tmp_path: Path) -> None:
+    starts = {path.name: path.read_bytes()[:5] for path in write_find(found(), tmp_path)}
+    assert starts["find.png"] == b"\x89PNG\r" and starts["find.svg"] == b"<?xml"
 
 
 def test_saving_needs_neither_a_display_nor_pyplot(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tests.report.find_results import found\n"
-        "from lrbench.report.find_plot import save_find_plot\n"
-        f"save_find_plot(found(), Path({str(tmp_path / 'find.png')!r}))\n"
+        "from lrbench.report.find_files import write_find\n"
+        f"write_find(found(), Path({str(tmp_path)!r}))\n"
         "assert 'matplotlib.pyplot' not in sys.modules and 'torch' not in sys.modules\n"
     )
     root = Path(__file__).parents[2]

@@ -5,15 +5,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lrbench.report.find_files import write_find
-from lrbench.report.find_table_plot import panels, save_table_plot
+from lrbench.report.find_plot import against_chart
 from lrbench.report.html import find_page
+from lrbench.report.plots.draw import figure_of
 from tests.report.find_results import found, tabled
 
 
 def drawn() -> Figure:
-    fig = Figure()
-    panels(fig, tabled().table)
-    return fig
+    return figure_of(against_chart(tabled().table))
 
 
 def test_there_is_a_panel_for_batch_size_and_one_for_momentum() -> None:
@@ -45,8 +44,8 @@ def test_it_is_written_only_for_a_table(tmp_path: Path) -> None:
 
 
 def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
-    one, two = (save_table_plot(tabled(), tmp_path / name) for name in ("one.png", "two.png"))
-    assert one.read_bytes() == two.read_bytes()
+    one, two = (write_find(tabled(), tmp_path / name) for name in ("one", "two"))
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
 
 
 def test_the_page_and_the_terminal_show_the_table_too() -> None:

@@ -28,5 +28,5 @@ def test_hostile_names_make_no_markup() -> None:
 
 def test_a_range_test() -> None:
     text = find_markdown(found())
-    assert "(grade ok)" in text and "| steepest | " in text and "| largest stable | " in text
+    assert "(grade ok)" in text and "| steepest (used) | " in text and "| largest stable | " in text
     assert "- flat: nothing" in find_markdown(not_found("flat: nothing"))

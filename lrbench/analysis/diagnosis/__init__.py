@@ -1,15 +1,98 @@
-"""What the curves of a training say about it, in words, with the change to make."""
+"""What the curves of a training say, with the change to make.
 
-from lrbench.analysis.diagnosis.frame import (
-    diagnose,
-    diagnosis_frame,
-    diagnosis_lines,
-    rule_names,
-    trial_line,
+A rule is a function in a file of this folder, registered under its name with what it looks for;
+`docs/diagnosis.md` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lrbench.analysis.columns import Column, frame
+from lrbench.analysis.names import short
+from lrbench.records import History
+from lrbench.registry import Registry
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was seen in a training, and what to change."""
+
+    message: str
+    remedy: str
+
+
+Rule = Callable[[History], Finding | None]
+RULES: Registry[Rule] = Registry("diagnosis_rule", "lrbench.analysis.diagnosis")
+
+DIAGNOSIS = (
+    Column("stage", "object", "tune or final"),
+    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name"),
+    Column("budget", "int64", "epochs"),
+    Column("batch_size", "int64", "images in a batch"),
+    Column("rule", "object", "rule that found it"),
+    Column("trials", "int64", "trials in which it did", title="trials", form="of"),
+    Column("of", "int64", "trials that ended"),
+    Column("finding", "object", "what was seen in the first", title="finding", form="words"),
+    Column("remedy", "object", "what to change", title="what to change", form="words"),
 )
-from lrbench.analysis.diagnosis.rules import RULES, Finding
 
-__all__ = [
-    "RULES", "Finding", "diagnose", "diagnosis_frame", "diagnosis_lines", "rule_names",
-    "trial_line",
-]  # fmt: skip
+
+def diagnose(history: History) -> dict[str, Finding]:
+    """The findings of each rule; none of a training that has not ended, or that failed."""
+    if history.end is None or history.end.status == "failed":
+        return {}
+    found = {rule.name: rule.make(history) for rule in RULES}
+    return {name: finding for name, finding in found.items() if finding is not None}
+
+
+def trial_line(history: History, reported: Collection[str] = ()) -> str:
+    """What to report when a training ends; empty if there is nothing.
+
+    Of a tuning trial, where most LRs are wrong on purpose, and of rules already `reported`, it is
+    the name of the rule alone.
+    """
+    tuning = history.spec.stage == "tune"
+    return "; ".join(
+        rule if tuning or rule in reported else f"{found.message}: {found.remedy}"
+        for rule, found in diagnose(history).items()
+    )
+
+
+def diagnosis_frame(histories: Iterable[History]) -> DataFrame:
+    """One row for each rule that found something in a schedule's trials, tuning apart from finals:
+    in how many, and the words for the first of them."""
+    found: dict[tuple[Any, ...], list[Finding]] = {}
+    counts: dict[tuple[Any, ...], int] = {}
+    for history in histories:
+        spec = history.spec
+        cell = (spec.stage, spec.schedule, spec.epochs, spec.recipe.batch_size)
+        counts[cell] = counts.get(cell, 0) + (history.end is not None)
+        for rule, finding in diagnose(history).items():
+            found.setdefault((*cell, rule), []).append(finding)
+    names = [column.name for column in DIAGNOSIS]
+    rows = (
+        (*key, len(each), counts[key[:4]], each[0].message, each[0].remedy)
+        for key, each in found.items()
+    )
+    return frame((dict(zip(names, row, strict=True)) for row in rows), DIAGNOSIS)
+
+
+def diagnosis_lines(found: DataFrame) -> Iterator[str]:
+    """A few lines for a terminal: what most final trials of a schedule have, commonest first."""
+    finals = found[(found["stage"] == "final") & (2 * found["trials"] > found["of"])]
+    rows = finals.sort_values("trials", ascending=False, kind="stable").to_dict("records")
+    for row in rows[:SHOWN]:
+        yield (
+            f"{short(row['schedule'], 40)} ({row['trials']} of {row['of']} trials): "
+            f"{row['finding']}: {row['remedy']}"
+        )
+    if len(rows) > SHOWN:
+        yield f"and {len(rows) - SHOWN} more in diagnosis.csv"

@@ -1,34 +1,23 @@
-"""The rules: each looks at one training that has ended, and has something to say or not.
+"""The rules: each looks at one training that has ended.
 
 The thresholds are deliberately far from what healthy trainings do: a rule that speaks should be
-right. `docs/diagnosis.md` lists them.
+right.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
+from lrbench.analysis.diagnosis import RULES, Finding
+from lrbench.analysis.names import watches_training
 from lrbench.records import EpochRecord, History
 
-
-@dataclass(frozen=True)
-class Finding:
-    """What was seen in a training, and what to change."""
-
-    rule: str
-    message: str
-    remedy: str
-
-
-Rule = Callable[[History], Finding | None]
-
-RISE = 1.1  # from one epoch's loss to the next: a step back that is no noise
+RISE = 1.1  # from one epoch's loss to the next: more than noise
 SWING = 1.25
-LEARNT = 0.02  # of the loss at the start: what moves below that is no trouble
+LEARNT = 0.02  # of the loss at the start: moves below that do not matter
 TINY_LR = 1e-3  # of the peak
 NOISE = 0.35  # mean change of the validation loss between epochs, over its median
 OVERFIT = 1.25  # the validation loss at the end, over its best
@@ -37,8 +26,12 @@ DROP = 3.0  # the factor by which a step lowers the LR
 CHANCE = 1.5  # an accuracy below that many times exp(-loss) is no better than guessing
 
 
+@RULES.register(
+    "early-oscillation",
+    "the training loss rises by over 10 % at least twice in the first third (at least 4 "
+    "epochs), to above 2 % of its start",
+)
 def early_oscillation(history: History) -> Finding | None:
-    """The training loss rises by over a tenth at least twice within the first third."""
     losses = _with_start(history)
     count = min(max(4, len(history.epochs) // 3), len(history.epochs))
     low = LEARNT * losses[0]
@@ -46,15 +39,18 @@ def early_oscillation(history: History) -> Finding | None:
     if len(rises) < 2:
         return None
     return Finding(
-        "early-oscillation",
         f"the training loss rose {len(rises)} times in the first {count} epochs, by up to "
         f"{100 * (max(rises) - 1):.0f} %",
         "lower the LR, or warm up",
     )
 
 
+@RULES.register(
+    "stagnation",
+    "in the last quarter (at least 3 epochs) the LR is below 1/1000 of its peak and "
+    "the training loss moves by under 1 %",
+)
 def stagnation(history: History) -> Finding | None:
-    """Over the last quarter the LR is below a thousandth of its peak and nothing moves."""
     epochs = history.epochs
     count = max(3, len(epochs) // 4)
     if len(epochs) <= count or any(e.lr_first >= TINY_LR * _peak(epochs) for e in epochs[-count:]):
@@ -64,15 +60,18 @@ def stagnation(history: History) -> Finding | None:
     if abs(fall) >= 0.01:
         return None
     return Finding(
-        "stagnation",
         f"in the last {count} epochs the LR was below {TINY_LR:g} of its peak and the training "
         "loss stood still",
         "raise the schedule's min, or use cosine",
     )
 
 
+@RULES.register(
+    "validation-noise",
+    "in the second half the validation loss changes by over 35 % of its median from "
+    "epoch to epoch, mostly back and forth, above 2 % of the loss at the start",
+)
 def validation_noise(history: History) -> Finding | None:
-    """In the second half the validation loss jumps up and down by a third of itself."""
     values = _val(history.epochs)
     half = values[len(values) // 2 :]
     if len(half) < 5 or median(half) <= LEARNT * _with_start(history)[0]:
@@ -83,15 +82,18 @@ def validation_noise(history: History) -> Finding | None:
     if size < NOISE or turns < 0.5 * (len(moves) - 1):
         return None
     return Finding(
-        "validation-noise",
         f"the validation loss changed by {100 * size:.0f} % from one epoch to the next in the "
         "second half",
         "raise the patience of a plateau or an early stop, enlarge the batch or --val-fraction",
     )
 
 
+@RULES.register(
+    "overfitting",
+    "the validation loss was best in the first 60 %, ends 25 % above that and above 2"
+    " % of the loss at the start, and the training loss fell on by over 20 %",
+)
 def overfitting(history: History) -> Finding | None:
-    """The validation loss rises well above its best while the training loss falls on."""
     values, losses = _val(history.epochs), _train(history.epochs)
     if len(values) < 6 or len(losses) != len(values):
         return None
@@ -102,30 +104,31 @@ def overfitting(history: History) -> Finding | None:
     if not worse or losses[-1] > 0.8 * losses[best] or values[-1] < losses[-1]:
         return None
     return Finding(
-        "overfitting",
         f"the validation loss was best after epoch {best + 1} of {len(values)} and is "
         f"{100 * (end / level - 1):.0f} % higher at the end, while the training loss fell on",
         "stop early (--early-stop patience=5), or raise --weight-decay",
     )
 
 
+@RULES.register("plateau-never-fired", "a plateau schedule made no cut")
 def plateau_never_fired(history: History) -> Finding | None:
-    """A plateau schedule ran to its end without a cut."""
-    if not _is_plateau(history) or history.cuts or len(history.epochs) < 2:
+    if not watches_training(history.spec.schedule) or history.cuts or len(history.epochs) < 2:
         return None
     if history.end is None or history.end.status != "done":
         return None
     return Finding(
-        "plateau-never-fired",
         f"plateau did not cut the LR once in {len(history.epochs)} epochs",
         "lower its patience, train longer, or use a schedule that ends with the run",
     )
 
 
+@RULES.register(
+    "plateau-fired-on-noise",
+    "it cut while the training loss was falling by over 20 % in 3 epochs",
+)
 def plateau_fired_on_noise(history: History) -> Finding | None:
-    """A cut came while the training loss was falling by a fifth over three epochs."""
     losses = _train(history.epochs)
-    if not _is_plateau(history) or not losses:
+    if not watches_training(history.spec.schedule) or not losses:
         return None
     hasty = [
         cut.epoch
@@ -135,14 +138,16 @@ def plateau_fired_on_noise(history: History) -> Finding | None:
     if not hasty:
         return None
     return Finding(
-        "plateau-fired-on-noise",
         f"plateau cut the LR after epoch {hasty[0]}, while the training loss was still falling",
         "raise its patience or its threshold, or enlarge --val-fraction",
     )
 
 
+@RULES.register(
+    "lr-too-low",
+    "the training loss is above 30 % of its start and still falls by over 3 % of it each epoch",
+)
 def lr_too_low(history: History) -> Finding | None:
-    """The loss still falls steeply at the end, from where it has not come far."""
     losses = _with_start(history)
     count = max(2, len(history.epochs) // 4)
     if len(history.epochs) < 4 or losses[0] <= 0 or losses[-1] < 0.3 * losses[0]:
@@ -151,20 +156,21 @@ def lr_too_low(history: History) -> Finding | None:
     if fall < STEEP:
         return None
     return Finding(
-        "lr-too-low",
         f"the training loss was still falling by {100 * fall:.0f} % of its start each epoch at "
         "the end",
         "raise the LR, or train longer",
     )
 
 
+@RULES.register(
+    "no-progress",
+    "the training loss never fell by 10 % and the accuracy is at most 1.5 exp(-loss),"
+    " which is chance, and at most 55 %; without an accuracy, it never fell by 2 % "
+    "and no weights were given",
+)
 def no_progress(history: History) -> Finding | None:
-    """The training loss never fell by a tenth, and what is predicted is guessed.
-
-    Guessing among k classes has the loss ln k and the accuracy 1/k, so the exponential of minus
-    the loss stands for chance. Where no accuracy is measured, the loss never fell by 2 %; there, a
-    training that goes on from given weights may well begin where it ends.
-    """
+    # Guessing among k classes has the loss ln k and the accuracy 1/k, so exp(-loss) is chance.
+    # Without an accuracy only the loss can tell, and fine-tuning may well begin where it ends.
     losses, last = _with_start(history), history.epochs[-1] if history.epochs else None
     done = history.end is not None and history.end.status == "done"
     if not done or last is None or len(history.epochs) < 2 or losses[0] <= 0:
@@ -177,29 +183,31 @@ def no_progress(history: History) -> Finding | None:
         stuck = guessed and min(losses) > 0.9 * losses[0]
     if not stuck:
         return None
-    level = "" if accuracy is None else f", and {100 * accuracy:.0f} % right is guessing"
+    level = "" if accuracy is None else f"; accuracy stayed at chance ({100 * accuracy:.0f} %)"
     return Finding(
-        "no-progress",
-        f"the training loss went from {losses[0]:.3g} to {losses[-1]:.3g}{level}",
-        "the LR is far too low, or so high that the network died: lrbench find names one",
+        f"the training loss only went from {losses[0]:.3g} to {losses[-1]:.3g}{level}",
+        "the LR is far too low, or so high that the network died: run lrbench find",
     )
 
 
+@RULES.register("mostly-clipped", "gradients were clipped in over half of the steps")
 def mostly_clipped(history: History) -> Finding | None:
-    """Gradients were clipped in over half of the steps."""
     share = history.end.clipped_share if history.end is not None else None
     if share is None or share <= 0.5:
         return None
     return Finding(
-        "mostly-clipped",
         f"gradients were clipped in {100 * share:.0f} % of the steps, which makes clipping part "
         "of the LR",
         "lower the LR, or raise the limit",
     )
 
 
+@RULES.register(
+    "fruitless-drop",
+    "the first drop of the LR to a third or less, from above half of its peak, brings"
+    " no training loss lower by 1 % over 3 epochs",
+)
 def fruitless_drop(history: History) -> Finding | None:
-    """The first drop of the LR from its height brings no lower training loss."""
     epochs, losses = history.epochs, _train(history.epochs)
     if len(losses) != len(epochs) or not epochs:
         return None
@@ -212,7 +220,6 @@ def fruitless_drop(history: History) -> Finding | None:
         if losses[place] <= 0 or since < 0.99 * losses[place]:
             return None
         return Finding(
-            "fruitless-drop",
             f"the LR fell from {before.lr_last:.3g} to {after.lr_first:.3g} after epoch "
             f"{before.epoch}, and the training loss did not",
             "drop it later or by less: the training may be stuck at too low an LR already",
@@ -220,8 +227,12 @@ def fruitless_drop(history: History) -> Finding | None:
     return None
 
 
+@RULES.register(
+    "swings-at-high-lr",
+    "the training loss jumps up by over 25 % at least twice, and only where the LR is"
+    " above half of its peak",
+)
 def swings_at_high_lr(history: History) -> Finding | None:
-    """The training loss jumps up by a quarter, and only where the LR is high."""
     epochs, losses = history.epochs, _train(history.epochs)
     peak = _peak(epochs) if epochs else 0.0
     high = [max(e.lr_first, e.lr_last) >= 0.5 * peak for e in epochs]
@@ -231,15 +242,17 @@ def swings_at_high_lr(history: History) -> Finding | None:
     if len(jumps) < 2 or not all(jumps):
         return None
     return Finding(
-        "swings-at-high-lr",
         f"the training loss jumped up {len(jumps)} times, each time where the LR was above half "
         "of its peak",
         "lower the peak",
     )
 
 
+@RULES.register(
+    "growing-gap",
+    "at the ends of at least 3 cycles validation and training loss lie further apart each time",
+)
 def growing_gap(history: History) -> Finding | None:
-    """At the ends of cycles, validation and training loss lie further apart each time."""
     epochs = history.epochs
     ends = [b for b, after in pairwise(epochs) if after.lr_first >= 2 * b.lr_last > 0]
     ends = [*ends, epochs[-1]] if ends else []
@@ -252,48 +265,32 @@ def growing_gap(history: History) -> Finding | None:
     if not grows or known[-1][0] <= RISE * known[0][0]:
         return None
     return Finding(
-        "growing-gap",
         f"the gap between validation and training loss grew over {len(gaps)} cycles, from "
         f"{gaps[0]:.3g} to {gaps[-1]:.3g}",
         "fewer cycles, a lower peak in later ones, or more --weight-decay",
     )
 
 
+@RULES.register(
+    "stopped-early",
+    "an early stop ended the training: at which epoch, at which share of the peak LR",
+)
 def stopped_early(history: History) -> Finding | None:
-    """An early stop ended the training: where, and how high the LR was then."""
     end, epochs = history.end, history.epochs
     if end is None or end.status != "done" or not epochs or len(epochs) >= history.spec.epochs:
         return None
     share = epochs[-1].lr_last / _peak(epochs)
     where = f"stopped early after epoch {len(epochs)} of {history.spec.epochs}"
     if share <= 0.1:
-        return Finding("stopped-early", where, "nothing to do: the LR had come down")
+        return Finding(where, "nothing to do: the LR had come down")
     if history.spec.schedule == "constant":
-        return Finding("stopped-early", where, "nothing to do: a constant LR misses no decay")
+        return Finding(where, "nothing to do: a constant LR misses no decay")
     return Finding(
-        "stopped-early",
         f"{where}, with the LR at {100 * share:.0f} % of its peak",
         "raise the patience of --early-stop above that of plateau, which then cuts the LR first"
-        if _is_plateau(history)
+        if watches_training(history.spec.schedule)
         else "for a schedule that decays, raise the patience of --early-stop or shorten --epochs",
     )
-
-
-RULES: tuple[Rule, ...] = (
-    early_oscillation,
-    stagnation,
-    validation_noise,
-    overfitting,
-    plateau_never_fired,
-    plateau_fired_on_noise,
-    lr_too_low,
-    no_progress,
-    mostly_clipped,
-    fruitless_drop,
-    swings_at_high_lr,
-    growing_gap,
-    stopped_early,
-)
 
 
 def _train(epochs: Sequence[EpochRecord]) -> list[float]:
@@ -317,7 +314,3 @@ def _peak(epochs: Sequence[EpochRecord]) -> float:
 
 def _ratio(before: float, after: float) -> float:
     return after / before if before > 0 else 2.0
-
-
-def _is_plateau(history: History) -> bool:
-    return "plateau" in history.spec.schedule.lower()

@@ -1,6 +1,119 @@
 """`report.html`: one file that needs no network, for a comparison or for a range test."""
 
-from lrbench.report.html.compare import compare_page
-from lrbench.report.html.find import find_page
+from __future__ import annotations
 
-__all__ = ["compare_page", "find_page"]
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrbench.analysis import Summary
+from lrbench.rangetest.result import FindResult
+from lrbench.report import compared, found
+from lrbench.report.find_plot import sweep_chart
+from lrbench.report.html.drawing import rankings
+from lrbench.report.html.page import facts, machine_facts, render
+from lrbench.report.html.svg import THEME, Picture, picture
+from lrbench.report.plots.chart import PLOTS, run_looks
+from lrbench.report.text import clean
+
+LEGEND_WIDTH = 48
+GRADES = {
+    "ok": "can be trusted",
+    "weak": "to be used with care",
+    "none": "no learning rate can be defended",
+}
+
+
+def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") -> str:
+    """A comparison's page as text. `manifest` is that of the run, for the recipe, the machine and
+    the command; `code` the torch lines of the winner."""
+    experiment = manifest.get("experiment", {})
+    recipe = experiment.get("recipe", {})
+    plan = {name: value for name, value in experiment.items() if name != "recipe"}
+    return render(
+        "compare.html.j2",
+        title=_title("Learning-rate schedules", recipe),
+        sentence=compared.answer_text(summary),
+        power=compared.power_text(summary),
+        notices=[str(notice) for notice in summary.notices],
+        legend=_legend(summary),
+        rankings=list(rankings(summary)),
+        charts=list(_pictures(summary)),
+        details=compared.details_table(summary) if summary.standings else None,
+        reference=clean(summary.question.reference or "", 60),
+        against=compared.reference_table(summary),
+        failures=compared.failures_table(summary),
+        diagnosis={stage: compared.diagnosis_table(summary, stage) for stage in ("final", "tune")},
+        trials=compared.trials_table(summary),
+        command=manifest.get("command_line", ""),
+        code=code,
+        facts=_facts(manifest, recipe, {"Plan": facts(plan, leave=("find",))}),
+    )
+
+
+def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
+    """A range test's page as text; `manifest` is that of the run, for machine and command."""
+    recipe = result.settings.get("recipe") or {}
+    plan = {name: value for name, value in result.settings.items() if name != "recipe"}
+    chart = sweep_chart(result)
+    parts = {line.name: line.look for line in chart.panels[0].lines}
+    return render(
+        "find.html.j2",
+        title=_title("LR range test", recipe or result.settings),
+        lr=None if result.lr is None else f"{result.lr:.3g}",
+        grade=result.grade,
+        grade_means=GRADES[result.grade],
+        reasons=[clean(reason, 2000) for reason in result.reasons],
+        answers=list(found.facts(result)) if result.lr is not None else [],
+        chart=picture("sweep", chart),
+        legend=[
+            {"place": look.place, "colour": THEME[look.colour.lower()], "name": name}
+            for name, look in parts.items()
+        ],
+        rules=found.rules_table(result),
+        trainings=found.trainings_table(result),
+        against=found.against_table(result),
+        next=found.next_command(result),
+        command=manifest.get("command_line", ""),
+        facts=_facts(manifest, recipe, {"Range test": facts(plan)}),
+    )
+
+
+def _title(kind: str, recipe: Mapping[str, Any]) -> str:
+    names = [
+        str(recipe[name]) for name in ("task", "model", "dataset", "optimizer") if recipe.get(name)
+    ]
+    return kind + (f": {clean(' · '.join(names))}" if names else "")
+
+
+def _facts(
+    manifest: Mapping[str, Any], recipe: Mapping[str, Any], plan: Mapping[str, Any]
+) -> dict[str, list[tuple[str, str]]]:
+    """What was trained, and on what machine, as tables of two columns."""
+    parts = {
+        "Recipe": facts(recipe),
+        **plan,
+        "Data": facts(manifest.get("data", {})),
+        "Machine": machine_facts(manifest),
+    }
+    return {title: rows for title, rows in parts.items() if rows}
+
+
+def _pictures(summary: Summary) -> Iterator[Picture]:
+    """Every registered plot that is meant for the page and has something to show."""
+    for plot in PLOTS:
+        chart = plot.make(summary) if plot.facts.get("page", True) else None
+        if chart is not None:
+            yield picture(plot.name, chart)
+
+
+def _legend(summary: Summary) -> list[dict[str, Any]]:
+    """The schedules as they were named, each with its line."""
+    return [
+        {
+            "place": look.place,
+            "name": clean(name, LEGEND_WIDTH),
+            "title": clean(name, 400),
+            "dash": "" if look.dash == "-" else " ".join(str(2 * d) for d in look.dash[1]),  # type: ignore[index]
+        }
+        for name, look in run_looks(summary).items()
+    ]

@@ -1,11 +1,11 @@
-"""A page from its template: every value is escaped, style and script stand in the file itself."""
+"""A page from its template: all values escaped, style and script inlined."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +24,7 @@ ON_BLACK = (
 
 
 def render(template: str, **values: Any) -> str:
-    """The template filled in; text of others stays text, whatever is in it."""
+    """The template filled in; all values are escaped."""
     script = _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -42,7 +42,7 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("lrbench.report.html"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -50,16 +50,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["kind_of"] = _kind_of
-    return environment
-
-
-def _kind_of(rows: Sequence[Sequence[Any]], column: int) -> str:
-    """How a column stands: numbers to the right; long words may break."""
-    keys = [row[column].key for row in rows]
-    if all(key is None or isinstance(key, (int, float)) for key in keys):
-        return "number"
-    return "words" if max(len(str(key)) for key in keys) > 24 else ""
 
 
 def _asset(name: str) -> str:
@@ -67,7 +57,7 @@ def _asset(name: str) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """Text without characters that cannot be seen or that would turn it around."""
+    """Text without invisible characters and those that change its direction."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     shown = value if len(value) <= LONGEST else value[:LONGEST] + "…"
@@ -75,7 +65,7 @@ def _visible(value: Any) -> Any:
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """What the folder says of its run; nothing where there is no manifest."""
+    """The manifest of the run in this folder; empty without one."""
     try:
         found: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -89,7 +79,7 @@ def facts(found: Mapping[str, Any], leave: tuple[str, ...] = ()) -> list[tuple[s
 
 
 def machine_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """On what a run was made, and under which version and identity."""
+    """The machine that a run was made on, its version and its fingerprint."""
     return [
         *facts(manifest.get("machine", {})),
         *facts({"lrbench": manifest.get("lrbench"), "run": manifest.get("fingerprint")}),

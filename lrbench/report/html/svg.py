@@ -4,21 +4,23 @@ series that can be switched, points that say their value."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup, escape
 
+from lrbench.report.plots.chart import Chart
+from lrbench.report.plots.draw import figure_of
 from lrbench.report.style import FAINT, INK, PALETTE, render
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 POINTS_PER_INCH = 72
+MOST_SPOTS = 60
 THEME = {
     INK: "var(--ink)",
     FAINT: "var(--faint)",
@@ -29,19 +31,17 @@ THEME = {
 
 
 @dataclass(frozen=True)
-class Spot:
-    """A place in data coordinates of some axes that says a text when somebody points at it."""
+class Picture:
+    """A chart on a page: its title, and what is to be known to read it."""
 
-    axes: Axes
-    x: float
-    y: float
-    text: str
-    series: int | None = None
+    title: str
+    note: str
+    svg: Markup
 
 
-def inline(fig: Figure, name: str, about: str, spots: Iterable[Spot] = ()) -> Markup:
-    """The figure as an `<svg>` whose identifiers begin with `name`; `about` is what a screen
-    reader says."""
+def picture(name: str, chart: Chart) -> Picture:
+    """The chart as an `<svg>` whose identifiers begin with `name`."""
+    fig = figure_of(chart, page=True)
     text = render(fig, "svg", text=True).decode()
     text = text[text.index("<svg") : text.rindex("</svg>")]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
@@ -52,30 +52,28 @@ def inline(fig: Figure, name: str, about: str, spots: Iterable[Spot] = ()) -> Ma
     head, body = text.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
     assert box is not None
-    label = escape(about)
-    marks = "".join(_mark(spot, fig) for spot in spots)
-    return Markup(
-        f'<svg class="chart" {box[0]} role="img" aria-label="{label}" '
-        f'xmlns:xlink="http://www.w3.org/1999/xlink">{body}<g class="spots">{marks}</g></svg>'
+    spots = "".join(_spots(fig, chart))
+    svg = Markup(
+        f'<svg class="chart" {box[0]} role="img" aria-label="{escape(chart.title)}" '
+        f'xmlns:xlink="http://www.w3.org/1999/xlink">{body}<g class="spots">{spots}</g></svg>'
     )
+    return Picture(chart.title, chart.note, svg)
 
 
-def _mark(spot: Spot, fig: Figure) -> str:
-    """A circle that cannot be seen; browsers show its title, the page's script shows it sooner."""
-    if not (np.isfinite(spot.x) and np.isfinite(spot.y)):
-        return ""
-    x, y = spot.axes.transData.transform((spot.x, spot.y)) / fig.dpi * POINTS_PER_INCH
-    left, bottom, right, top = (
-        spot.axes.get_position().extents
-        * np.tile([fig.get_figwidth(), fig.get_figheight()], 2)
-        * POINTS_PER_INCH
-    )
-    if not (left - 2 <= x <= right + 2 and bottom - 2 <= y <= top + 2):
-        return ""
-    height = fig.get_figheight() * POINTS_PER_INCH
-    kind = "spot" if spot.series is None else f"spot s{spot.series}"
-    title = escape(clean(spot.text, 200))
-    return (
-        f'<circle class="{kind}" cx="{x:.1f}" cy="{height - y:.1f}" r="5">'
-        f"<title>{title}</title></circle>"
-    )
+def _spots(fig: Figure, chart: Chart) -> Iterator[str]:
+    """An invisible circle for each point with a text; browsers show its title on hover, the page's
+    script shows it at once."""
+    size = np.array([fig.get_figwidth(), fig.get_figheight()]) * POINTS_PER_INCH
+    for axes, panel in zip(fig.axes, chart.panels, strict=True):
+        left, bottom, right, top = axes.get_position().extents * np.tile(size, 2)
+        for line in panel.lines:
+            step = -(-len(line.x) // MOST_SPOTS) or 1
+            points = list(zip(line.x, line.y, line.texts, strict=False))[::-step]
+            for x, y, text in points:
+                x, y = axes.transData.transform((x, y)) / fig.dpi * POINTS_PER_INCH
+                if left - 2 <= x <= right + 2 and bottom - 2 <= y <= top + 2:
+                    yield (
+                        f'<circle class="spot s{line.look.place}" cx="{x:.1f}" '
+                        f'cy="{size[1] - y:.1f}" r="5"><title>{escape(clean(text, 200))}</title>'
+                        "</circle>"
+                    )

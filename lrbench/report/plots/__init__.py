@@ -1,32 +1,36 @@
-"""The pictures of a comparison: each is a function from a summary to a figure, or to None where
-there is nothing to draw. A new one is a function in a file here and a line in PLOTS."""
+"""The plots of a comparison. Each is a function from a summary to a `Chart`, plain data, registered
+in a file of this folder; the PNG and SVG files, the page and `Comparison.plot` draw them all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
+from lrbench.errors import UsageError
 from lrbench.files import replace_file
-from lrbench.report.plots.cells import batch_sizes_plot, budgets_plot
-from lrbench.report.plots.curves import accuracy_plot, loss_plot, lr_plot
-from lrbench.report.plots.final import final_plot
-from lrbench.report.plots.sensitivity import sensitivity_plot
+from lrbench.report.plots.chart import PLOTS
 from lrbench.report.style import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PLOTS: dict[str, Callable[[Summary], Figure | None]] = {
-    "final": final_plot,
-    "accuracy": accuracy_plot,
-    "loss": loss_plot,
-    "lr": lr_plot,
-    "sensitivity": sensitivity_plot,
-    "budgets": budgets_plot,
-    "batch_sizes": batch_sizes_plot,
-}
+__all__ = ["PLOTS", "plot", "write"]
+
+
+def plot(summary: Summary, name: str) -> Figure:
+    """The plot of that name as a figure.
+
+    Raises:
+        UsageError: there is no such plot, or this comparison has nothing to draw in it.
+    """
+    from lrbench.report.plots.draw import figure_of
+
+    chart = PLOTS.get(name, option="plot").make(summary)
+    if chart is None:
+        raise UsageError(f"plot: this comparison has nothing to draw in {name!r}")
+    return figure_of(chart)
 
 
 def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> list[Path]:
@@ -35,9 +39,12 @@ def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> li
     Raises:
         MachineError: a file cannot be written; the message names it.
     """
-    paths = []
-    for name, draw in PLOTS.items():
-        fig = draw(summary)
-        if fig is not None:
-            paths += [replace_file(folder / f"{name}.{kind}", render(fig, kind)) for kind in kinds]
-    return paths
+    from lrbench.report.plots.draw import figure_of
+
+    charts = {plot.name: plot.make(summary) for plot in PLOTS}
+    figures = {name: figure_of(chart) for name, chart in charts.items() if chart is not None}
+    return [
+        replace_file(folder / f"{name}.{kind}", render(fig, kind))
+        for name, fig in figures.items()
+        for kind in kinds
+    ]

@@ -11,27 +11,22 @@ from lrbench.analysis import Summary
 from lrbench.errors import UsageError
 from lrbench.files import readable_faults
 from lrbench.report.renderers import RENDERERS
-from lrbench.report.shown import records
+from lrbench.report.table import records
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 FOLDER = "tensorboard"
-BY_EPOCH = {
-    "lr_last": "epoch/lr",
-    "train_loss": "epoch/train_loss",
-    "train_accuracy": "epoch/train_accuracy",
-    "val_loss": "epoch/val_loss",
-    "val_accuracy": "epoch/val_accuracy",
-    "throughput_img_s": "epoch/throughput_img_s",
+EPOCH_TAGS = {
+    "lr_last": "lr",
+    "train_loss": "train_loss",
+    "train_accuracy": "train_accuracy",
+    "val_loss": "val_loss",
+    "val_accuracy": "val_accuracy",
+    "throughput_img_s": "throughput_img_s",
 }
-BY_EPOCHS_STEP = {
-    "lr_last": "step/lr",
-    "train_loss": "step/train_loss",
-    "val_loss": "step/val_loss",
-    "val_accuracy": "step/val_accuracy",
-    "throughput_img_s": "step/throughput_img_s",
-}
+STEP_TAGS = {name: tag for name, tag in EPOCH_TAGS.items() if name != "train_accuracy"}
+RECORDED = ("lr_last", "train_loss")  # by step, where steps were recorded
 HPARAMS = ("schedule", "lr", "seed", "stage", "budget", "batch_size")
 ENDS = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "throughput_img_s")
 
@@ -76,25 +71,25 @@ def _write_trial(
     for older in folder.glob("events.*"):
         older.unlink()
     with SummaryWriter(str(folder)) as writer:
+        by_step = STEP_TAGS
+        if steps is not None:
+            by_step = {name: tag for name, tag in STEP_TAGS.items() if name not in RECORDED}
         for row in records(epochs):
-            _add(writer, row, BY_EPOCH, row["epoch"])
-            _add(writer, row, BY_EPOCHS_STEP if steps is None else _WITHOUT_STEPS, row["step"])
+            _add(writer, "epoch", row, EPOCH_TAGS, row["epoch"])
+            _add(writer, "step", row, by_step, row["step"])
         for row in records(steps) if steps is not None else ():
             group = f"/group{row['group']}" if row["group"] else ""
-            names = {"lr": f"step/lr{group}", "train_loss": f"step/train_loss{group}"}
-            _add(writer, row, names, row["step"])
+            tags = {"lr": f"lr{group}", "train_loss": f"train_loss{group}"}
+            _add(writer, "step", row, tags, row["step"])
         _add_hparams(writer, trial)
 
 
-_WITHOUT_STEPS = {
-    name: tag for name, tag in BY_EPOCHS_STEP.items() if name not in ("lr_last", "train_loss")
-}
-
-
-def _add(writer: Any, row: Mapping[str, Any], names: Mapping[str, str], step: int) -> None:
-    for column, tag in names.items():
+def _add(
+    writer: Any, axis: str, row: Mapping[str, Any], tags: Mapping[str, str], step: int
+) -> None:
+    for column, tag in tags.items():
         if _known(row[column]):
-            writer.add_scalar(tag, float(row[column]), int(step))
+            writer.add_scalar(f"{axis}/{tag}", float(row[column]), int(step))
 
 
 def _add_hparams(writer: Any, trial: Mapping[str, Any]) -> None:

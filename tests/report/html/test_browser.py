@@ -71,7 +71,7 @@ def open_page(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
 
 
 def names_of(page: Any) -> list[str]:
-    return [text.strip() for text in page.locator(".ranking tbody .name").all_inner_texts()]
+    return [text.strip() for text in page.locator(".ranking tbody .schedule").all_inner_texts()]
 
 
 def test_a_click_on_a_head_sorts_and_another_turns_it_around(open_page: Any) -> None:

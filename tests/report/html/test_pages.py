@@ -149,8 +149,8 @@ def test_odd_runs_have_a_page(trials: list[History]) -> None:
 def test_several_budgets_have_a_ranking_each() -> None:
     trials = [*finals({"a": [0.9, 0.8]}), *finals({"a": [0.95, 0.9]}, epochs=4)]
     reader = Reader(compare_page(summarise(trials, Question()), {}))
-    assert "Ranking at 4 epochs" in reader.text and "Ranking at 2 epochs" in reader.text
-    assert "What comes of training for longer" in reader.text
+    assert "Ranking for 4 epochs" in reader.text and "Ranking for 2 epochs" in reader.text
+    assert "training for longer" in reader.text
 
 
 def test_the_diagnosis_stands_with_its_remedy_finals_before_tuning() -> None:

@@ -11,10 +11,8 @@ from lrbench.analysis import Question, Summary, summarise
 from lrbench.experiment import TrialSpec
 from lrbench.records import History
 from lrbench.report import plots
-from lrbench.report.plots.axes import accuracy_of, nines, run_looks, spread
-from lrbench.report.plots.curves import accuracy_plot, loss_plot, lr_plot
-from lrbench.report.plots.final import final_plot
-from lrbench.report.plots.sensitivity import sensitivity_plot
+from lrbench.report.plots.chart import run_looks
+from lrbench.report.plots.draw import spread
 from tests.analysis.made import finals, history, tuned
 from tests.report.hostile import NAMES
 
@@ -85,8 +83,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
         for h in (*tuned(name, {0.1: 0.9, 0.2: None}), *finals({name: [0.9, None]}))
     ]
     summary = summarise(trials, Question(NAMES))
-    fig = accuracy_plot(summary)
-    assert fig is not None
+    fig = plots.plot(summary, "accuracy")
     texts = [text.get_text() for text in fig.axes[0].texts]
     assert any(text == "[/red]evil" for text in texts)
     assert all(text.isprintable() and len(text) <= 30 for text in texts)
@@ -96,21 +93,19 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 def test_a_schedule_has_one_colour_in_all_plots() -> None:
     summary = several()
     look = run_looks(summary)["linear"]
-    for draw in (accuracy_plot, loss_plot, lr_plot, sensitivity_plot):
-        fig = draw(summary)
-        assert fig is not None
+    for name in ("accuracy", "loss", "lr", "sensitivity"):
+        fig = plots.plot(summary, name)
         (label,) = [t for t in fig.axes[-1].texts if t.get_text() == "linear"]
         assert label.get_color() == look.colour
 
 
 def test_the_ranking_is_drawn_in_its_order_with_letters_and_failures() -> None:
     summary = several()
-    fig = final_plot(summary)
-    assert fig is not None
+    fig = plots.plot(summary, "final")
     left, right = fig.axes
     assert [t.get_text() for t in left.get_yticklabels()] == list(summary.standings[0].names)
     letters = [t.get_text() for t in right.texts]
-    assert letters == [*summary.standings[0].letters[:2], "1 failed"]
+    assert letters == [*summary.standings[0].verdicts.letters[:2], "1 failed"]
 
 
 def test_the_lr_plot_shows_every_step_of_a_known_schedule() -> None:
@@ -123,16 +118,14 @@ def test_the_lr_plot_shows_every_step_of_a_known_schedule() -> None:
         for epoch, lr in zip(made.epochs, (0.1, 0.01), strict=True)
     )
     assert made.end is not None
-    fig = lr_plot(summarise([History(spec, records, end=made.end)], Question()))
-    assert fig is not None
+    fig = plots.plot(summarise([History(spec, records, end=made.end)], Question()), "lr")
     line = fig.axes[0].lines[0]
     assert len(line.get_xdata()) == 20
     assert sorted(set(np.round(line.get_ydata(), 9)), reverse=True) == [0.1, 0.01, 0.001]
 
 
 def test_the_lr_plot_believes_the_records_where_they_differ() -> None:
-    fig = lr_plot(summarise([history("cosine", lr=0.1)], Question()))
-    assert fig is not None
+    fig = plots.plot(summarise([history("cosine", lr=0.1)], Question()), "lr")
     assert list(fig.axes[0].lines[0].get_ydata()) == [0.1, 0.05, 0.1, 0.05]
 
 
@@ -144,13 +137,6 @@ def test_labels_keep_their_order_and_their_distance() -> None:
     assert min(found) >= -1e-9 and max(found) <= 1 + 1e-9
     assert spread([0.2, 0.8], 0.1) == [0.2, 0.8]
     assert spread([], 0.1) == []
-
-
-def test_the_scale_of_accuracies_goes_both_ways() -> None:
-    values = np.array([0.1, 0.9, 0.99, 0.999])
-    assert accuracy_of(nines(values)) == pytest.approx(values)
-    assert np.isfinite(nines([1.0, 1.1])).all()
-    assert nines(0.99) == pytest.approx(2)
 
 
 def test_a_plot_of_a_summary_needs_no_torch() -> None:
@@ -165,8 +151,7 @@ def test_cuts_of_a_plateau_are_marked() -> None:
     made = history("plateau", lr=0.1, epochs=3)
     steps = zip(made.epochs, (0.1, 0.1, 0.01), strict=True)
     records = tuple(replace(epoch, lr_first=lr, lr_last=lr) for epoch, lr in steps)
-    fig = lr_plot(summarise([replace(made, epochs=records)], Question()))
-    assert fig is not None
+    fig = plots.plot(summarise([replace(made, epochs=records)], Question()), "lr")
     curve, marks = fig.axes[0].lines[:2]
     assert marks.get_marker() == "v"
     assert list(marks.get_ydata()) == [0.1] and 1.5 < marks.get_xdata()[0] < 2
@@ -174,7 +159,6 @@ def test_cuts_of_a_plateau_are_marked() -> None:
 
 
 def test_no_interval_of_an_accuracy_is_drawn_beyond_its_bounds() -> None:
-    figure = final_plot(summarise(finals({"a": [0.999, 0.98]}), Question()))
-    assert figure is not None
+    figure = plots.plot(summarise(finals({"a": [0.999, 0.98]}), Question()), "final")
     drawn = [x for line in figure.axes[0].lines for x in np.asarray(line.get_xdata())]
     assert max(drawn) == 100 and 80 < min(drawn) < 98

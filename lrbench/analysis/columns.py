@@ -1,0 +1,56 @@
+"""What a column of a table is. One entry serves the CSV file, the terminal, Markdown, the page and
+`docs/columns.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: how it is computed, and how people see it.
+
+    `value` computes a cell from the row's source; without it the cell is the attribute or the item
+    of the column's name. A column with a `title` is also shown to people, in the tables of its
+    `view`; `form` is a format spec (a trailing `x` marks a factor) or a form of `report.table`, and
+    `scale` multiplies the number before it is shown. Columns are shown by rising `order`; those
+    with `several` only where they take several values. `missing` stands for a missing value.
+    """
+
+    name: str
+    dtype: str
+    help: str
+    value: Callable[[Any], Any] | None = None
+    title: str = ""
+    form: str = ""
+    scale: float = 1.0
+    view: str = ""
+    order: int = 1
+    several: bool = False
+    missing: str = "·"
+
+    def cell(self, source: Any) -> Any:
+        if self.value is not None:
+            return self.value(source)
+        return source[self.name] if isinstance(source, Mapping) else getattr(source, self.name)
+
+
+Columns = tuple[Column, ...]
+
+
+def frame(sources: Iterable[Any], columns: Columns) -> DataFrame:
+    """One row for each source, with exactly these columns and types even without rows."""
+    import pandas as pd
+
+    listed = list(sources)
+    return pd.DataFrame(
+        {
+            column.name: pd.Series([column.cell(source) for source in listed], dtype=column.dtype)
+            for column in columns
+        }
+    )

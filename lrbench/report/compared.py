@@ -1,0 +1,88 @@
+"""What a report says of a comparison: its tables and the sentences around them, for any output."""
+
+from __future__ import annotations
+
+from lrbench.analysis import Summary
+from lrbench.analysis.diagnosis import DIAGNOSIS
+from lrbench.analysis.frames import TRIALS
+from lrbench.analysis.ranking import RANKING
+from lrbench.analysis.reference import REFERENCE
+from lrbench.analysis.standing import Standing, in_cell
+from lrbench.report.table import Table, table
+from lrbench.report.text import clean
+
+OF_ACCURACIES = {
+    "val_auc", "epochs_to_target", "time_to_target_s", "lr_width", "generalisation_gap",
+}  # fmt: skip
+
+
+def answer_text(summary: Summary) -> str:
+    return _as_sentence(summary.sentence)
+
+
+def power_text(summary: Summary) -> str:
+    return _as_sentence(summary.power_sentence)
+
+
+def _as_sentence(text: str) -> str:
+    """With a full stop, and a capital unless it begins with the name of a schedule."""
+    if not text:
+        return ""
+    ours = text.startswith(("no ", "with ", "one ", "for "))
+    return clean(text[:1].upper() + text[1:] if ours else text, 2000) + "."
+
+
+def ranking_table(summary: Summary, *views: str, standing: Standing | None = None) -> Table:
+    """Rank, group, LR, the metric with its interval, the difference to the best with its own; of
+    one standing, or of all."""
+    rows = summary.ranking
+    if standing is not None:
+        rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
+    level = f"± {100 * summary.question.confidence:g} % t intervals; differences paired by seed"
+    tie = "same letter: no significant difference from the group's best (Holm over all pairs)"
+    caption = f"{tie}; {level}" if summary.groups else level
+    views = ("ranking", "all", *views)
+    return table(rows, RANKING, *views, metric=summary.metric, caption=caption)
+
+
+def details_table(summary: Summary) -> Table:
+    """Of the first standing: speed of learning, the cost of a wrong LR, the worst seed, …"""
+    assert summary.first is not None
+    measured = bool(summary.trials["val_accuracy"].notna().any())
+    first = summary.first
+    rows = summary.ranking[in_cell(summary.ranking, first.budget, first.batch_size)]
+    columns = tuple(c for c in RANKING if measured or c.name not in OF_ACCURACIES)
+    target = summary.target_accuracy
+    notes = [] if target is None else [f"target: {100 * target:.2f} % validation accuracy"]
+    notes += [
+        f"{column.title}: {column.help}"
+        for column in columns
+        if column.name in ("lr_sensitivity", "lr_width", "generalisation_gap")
+    ]
+    notes += ["ranking.csv has the other rankings"] * (len(summary.standings) > 1)
+    caption = "; ".join(notes)
+    return table(rows, columns, "details", "all", metric=summary.metric, caption=caption)
+
+
+def reference_table(summary: Summary) -> Table:
+    """Each schedule against the one that was named beforehand."""
+    reference = str(summary.question.reference)
+    return table(summary.reference, REFERENCE, metric=summary.metric, reference=reference)
+
+
+def diagnosis_table(summary: Summary, stage: str) -> Table:
+    """What the curves of this stage's trials say, and what to change."""
+    return table(summary.diagnosis[summary.diagnosis["stage"] == stage], DIAGNOSIS)
+
+
+def failures_table(summary: Summary) -> Table:
+    """The trials that did not end well, and why."""
+    rows = summary.trials[summary.trials["status"].isin(["diverged", "failed"])]
+    return table(rows, TRIALS, "trial", "failure")
+
+
+def trials_table(summary: Summary) -> Table:
+    """Every trial: the columns that hold anything."""
+    known = summary.trials.replace("", None).notna().any()
+    columns = tuple(column for column in TRIALS if known[column.name])
+    return table(summary.trials, columns, "trial", "trials")

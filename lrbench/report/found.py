@@ -1,0 +1,147 @@
+"""What a report says of a range test: its tables, facts and next command, for any output."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lrbench.experiment import FindSpec, Recipe
+from lrbench.optimizers.groups import parse_groups
+from lrbench.rangetest.groups import swept_place
+from lrbench.rangetest.result import FindResult
+from lrbench.report.table import Table, cells, number
+
+SWEEP = {
+    "start_lr", "end_lr", "points", "mode", "step", "rule", "window", "verify", "max_stable",
+    "val_loss", "sweep_group",
+}  # fmt: skip
+OPTIONS = {"groups": "group", "optimizer_options": "opt"}
+ABOVE = {
+    "diverges": "above it training diverges",
+    "bounded": "above it training no longer learns",
+    None: "nothing above it was tried",
+}
+AGAINST = {
+    "batch size": "batch_size",
+    "momentum": "momentum",
+    "lr": "lr",
+    "grade": "grade",
+    "sqrt rule": "lr_sqrt_rule",
+    "linear rule": "lr_linear_rule",
+    "largest stable": "max_stable_lr",
+}
+
+
+def facts(result: FindResult) -> Iterator[tuple[str, str]]:
+    """(name, text) of what the answer rests on."""
+    seeds = len({point.seed for point in result.curve})
+    yield "sweep alone", f"{number(result.lr_sweep)}  ({seeds} seed{'s' if seeds > 1 else ''})"
+    if result.band is not None:
+        yield "10-90 % of seeds", f"{result.band[0]:.3g} to {result.band[1]:.3g}"
+    if result.lr_range is not None:
+        low, high = result.lr_range
+        yield "loss falls from", f"{low:.3g} to {high:.3g}  (the two ends of a cyclical schedule)"
+    if result.stability is not None:
+        above = ABOVE[result.stability["above"]]
+        yield "largest stable", f"{number(result.max_stable_lr)}  ({above})"
+    checked = result.verification
+    if checked is None:
+        yield "verified", "no: pass --verify"
+    elif checked["confirmed"]:
+        yield "verified", f"yes: short trainings find nothing better, by {checked['data']} loss"
+    else:
+        yield "verified", f"moved: short trainings find a better LR, by {checked['data']} loss"
+
+
+def rules_table(result: FindResult) -> Table:
+    """What each rule reads off the sweep."""
+    used = result.settings.get("rule")
+    rows = [
+        [(f"{name} (used)" if name == used else name, name), (number(lr), lr)]
+        for name, lr in result.rules.items()
+    ]
+    return Table(("rule", "learning rate"), cells(rows))
+
+
+def trainings_table(result: FindResult) -> Table:
+    """How the short trainings around the answer ended; no rows without any."""
+    checked = result.verification or {"losses": (), "steps": 0}
+    rows = [
+        [(f"{lr:.3g}", lr), ("diverged" if loss is None else f"{loss:.4f}", loss)]
+        for lr, loss in checked["losses"]
+    ]
+    return Table(("constant LR", f"loss + ½ sd after {checked['steps']} steps"), cells(rows))
+
+
+def against_table(result: FindResult) -> Table:
+    """Answer and largest stable LR against batch size and momentum, where they were asked for."""
+    rows = [
+        [
+            (str(raw) if isinstance(raw, (int, str)) else number(raw), raw)
+            for raw in (row[name] for name in AGAINST.values())
+        ]
+        for row in result.table
+    ]
+    return Table(tuple(AGAINST), cells(rows))
+
+
+def next_command(result: FindResult) -> str:
+    """What to type next: a comparison around the answer, or another range test."""
+    recipe = result.settings.get("recipe")
+    if recipe is None:
+        return ""
+    if result.changes:
+        changed = _options(result.changes, dict.fromkeys(result.changes))
+        words = ["lrbench", "find", *_options(recipe), *_sweep_options(result), *changed]
+        return shlex.join(words)
+    if result.lr is None:
+        return ""
+    swept = result.settings.get("sweep_group")
+    lrs = _around(result.lr) if swept is None else f"{result.lr:.2g}"
+    words = ["lrbench", "compare", *_options(_settled(recipe, swept, result.lr)), "--lr", lrs]
+    return shlex.join(words)
+
+
+def _settled(recipe: Mapping[str, Any], swept: str | None, lr: float) -> Mapping[str, Any]:
+    """The recipe in which a group that was swept alone has its answer."""
+    if swept is None:
+        return recipe
+    groups = list(parse_groups(recipe["groups"]))
+    place = swept_place(groups, swept, rest_known=False)
+    groups[place] = replace(groups[place], lr_absolute=float(f"{lr:.2g}"))
+    texts = [str(group) for group in groups if group.lr_absolute is not None]
+    return {**recipe, "groups": texts}
+
+
+def _sweep_options(result: FindResult) -> Iterator[str]:
+    """The options of the range test that are not the defaults, but for those that change."""
+    kept = SWEEP - set(result.changes)
+    defaults = FindSpec().model_dump(mode="json", include=kept)
+    return _options(result.settings, defaults)
+
+
+def _options(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """The options for the values that differ from the defaults, those of a recipe unless given."""
+    for name, default in (defaults or Recipe().model_dump(mode="json")).items():
+        value = values.get(name, default)
+        option = "--" + OPTIONS.get(name, name).replace("_", "-")
+        if value in (default, "") or name == "init_digest":  # the digest is not an option
+            continue
+        if isinstance(value, bool):
+            yield option if value else option.replace("--", "--no-", 1)
+            continue
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            yield from (option, _short(item))
+
+
+def _short(value: Any) -> str:
+    """A number without needless digits."""
+    short = isinstance(value, float) and float(f"{value:g}") == value
+    return f"{value:g}" if short else str(value)
+
+
+def _around(lr: float) -> str:
+    """The answer, half of it and twice it, to two digits."""
+    return ",".join(f"{lr * factor:.2g}" for factor in (0.5, 1, 2))

@@ -1,0 +1,244 @@
+"""Figures of charts: the one place that draws with matplotlib, for files and for the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrbench.report.plots.chart import Chart, Line, Panel
+from lrbench.report.style import INK, TITLE, figure, polish
+from lrbench.report.text import clean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+PAGE_WIDTH, PAGE_HEIGHT = 5.2, 4.8  # of a chart on the page: narrow enough for a phone
+LABEL_WIDTH, LABEL_POINTS, NAME_WIDTH = 30, 9, 34
+MOST_MARKERS = 12
+
+# How each kind of line looks; `None` is replaced by the look's own dash or marker.
+KINDS: dict[str, dict[str, Any]] = {
+    "line": {"linestyle": None, "marker": None, "linewidth": 1.7, "markersize": 5,
+             "markeredgecolor": "white", "markeredgewidth": 0.6, "clip_on": False, "zorder": 3},
+    "bars": {"linestyle": None, "marker": None, "linewidth": 1.6, "markersize": 5, "capsize": 2},
+    "plain": {"linestyle": None, "linewidth": 1.6, "clip_on": False},
+    "curve": {"linestyle": "-", "linewidth": 1.5, "alpha": 0.9},
+    "thin": {"linestyle": None, "linewidth": 1},
+    "dots": {"linestyle": "", "marker": ".", "markersize": 4, "alpha": 0.3, "markeredgewidth": 0},
+    "seeds": {"linestyle": "", "marker": "o", "markersize": 4.5, "alpha": 0.45,
+              "markeredgewidth": 0},
+    "lost": {"linestyle": ":", "linewidth": 1},
+    "end": {"linestyle": "", "marker": "x"},
+    "cut": {"linestyle": "", "marker": "v", "markersize": 6, "clip_on": False},
+    "ring": {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markersize": 11,
+             "markeredgewidth": 1.3},
+    "cross": {"linestyle": "", "marker": "X", "markersize": 7, "markeredgecolor": "white"},
+    "top cross": {"linestyle": "", "marker": "x", "markeredgewidth": 1.8, "clip_on": False},
+    "interval": {"linewidth": 2},
+    "mean": {"linestyle": "", "marker": "D", "markersize": 6, "markeredgecolor": "white"},
+    "strip": {"linewidth": 8, "alpha": 0.35, "solid_capstyle": "butt"},
+    "probe": {"linestyle": "-", "marker": "D", "markersize": 5, "linewidth": 1},
+}  # fmt: skip
+UNSCALED = ("lost", "end", "cross", "top cross", "strip")  # do not widen the axes
+AT_EDGE = {"cross": 0.02, "top cross": 1.0, "strip": 0.02}  # of the height of the axes
+
+
+def figure_of(chart: Chart, *, page: bool = False) -> Figure:
+    """The chart as a figure: with a name at each line's end, or narrow and unlabelled for a page,
+    whose legend names the lines."""
+    count = len(chart.panels)
+    if page:
+        fig = figure(PAGE_WIDTH, PAGE_HEIGHT + 0.8 * (count - 1))
+        row = fig.subplots(count, 1, squeeze=False)[:, 0]
+    else:
+        fig = figure(*chart.size)
+        widths = chart.widths or None
+        row = fig.subplots(1, count, squeeze=False, sharey=chart.share_y, width_ratios=widths)[0]
+    for axes, panel in zip(row, chart.panels, strict=True):
+        draw_panel(axes, panel, legend=not page)
+        if page and count == 1:
+            axes.set_title("", loc="left")
+    for axes, panel in zip(row, chart.panels, strict=True):
+        if panel.labelled and not page:
+            _label_ends(axes, panel)
+    if chart.share_y and not page:
+        for axes in row[1:]:
+            axes.tick_params(left=False)
+            axes.set_ylabel("")
+    if chart.footnote and not page:
+        fig.supxlabel(chart.footnote, fontsize=8, color=INK)
+    return fig
+
+
+def draw_panel(axes: Axes, panel: Panel, *, legend: bool = True) -> None:
+    """Draw a panel on axes, whoever made them."""
+    if panel.y_limits is not None:
+        axes.set_ylim(*panel.y_limits)
+    _set_scales(axes, panel)
+    if panel.zero_line:
+        axes.axvline(0, color=INK, linewidth=1)
+    for line in panel.lines:
+        _draw(axes, line)
+    _fit(axes, panel)
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
+    axes.set_title(panel.title, **TITLE)
+    for place, remark in enumerate(panel.remarks):
+        axes.text(1.03, place, remark, transform=axes.get_yaxis_transform(), fontsize=10,
+                  verticalalignment="center", color=INK)  # fmt: skip
+    if legend and panel.legend:
+        parts = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+        if parts:
+            axes.legend(
+                parts.values(), parts.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.13),
+                ncols=panel.legend_columns, fontsize=8.5, frameon=False,
+            )  # fmt: skip
+    polish(axes)
+
+
+def _draw(axes: Axes, line: Line) -> None:
+    look = line.look
+    own: dict[str, Any] = {"color": look.colour, "gid": look.gid, "label": line.name or "_"}
+    if line.kind == "upright":
+        axes.axvline(line.x[0], linestyle=look.dash, linewidth=1.8, **own)
+        return
+    if line.kind == "span":
+        axes.axvspan(line.x[0], line.x[1], alpha=0.14, linewidth=0, **own)
+        return
+    style = dict(KINDS[line.kind])
+    for key, value in (("linestyle", look.dash), ("marker", look.marker)):
+        if key in style and style[key] is None:
+            style[key] = value
+    if line.kind == "ring":
+        own |= {"markeredgecolor": look.colour}
+    if line.kind in AT_EDGE:
+        edge = np.full(len(line.x), AT_EDGE[line.kind])
+        axes.plot(line.x, edge, transform=axes.get_xaxis_transform(), scaley=False, **own, **style)
+    elif line.kind == "bars":
+        assert line.low is not None and line.high is not None
+        errors = np.nan_to_num([line.y - line.low, line.high - line.y])
+        axes.errorbar(line.x, line.y, yerr=errors, **own, **style)
+    else:
+        if line.kind == "line":
+            style["markevery"] = max(1, len(line.x) // MOST_MARKERS)
+        if line.kind in UNSCALED:
+            style |= {"scalex": False, "scaley": False}
+        axes.plot(line.x, line.y, **own, **style)
+        if line.low is not None and line.high is not None:
+            axes.fill_between(line.x, line.low, line.high, color=look.colour, alpha=0.1,
+                              linewidth=0, gid=look.gid)  # fmt: skip
+
+
+def _set_scales(axes: Axes, panel: Panel) -> None:
+    if panel.x_scale == "log":
+        axes.set_xscale("log")
+    if panel.x_scale == "log2":
+        axes.set_xscale("log", base=2)
+    if panel.y_scale == "log":
+        axes.set_yscale("log")
+
+
+def _fit(axes: Axes, panel: Panel) -> None:
+    """Limits and ticks, once the lines are there."""
+    if panel.x_scale == "epochs":
+        _epochs_axis(axes, panel)
+    if panel.x_ticks:
+        _fixed_ticks(axes.xaxis, panel.x_ticks)
+    if panel.y_ticks:
+        _fixed_ticks(axes.yaxis, panel.y_ticks)
+    elif panel.y_scale == "log" and panel.y_limits is None:
+        _plain_log_ticks(axes)
+    if panel.y_scale == "from 0":
+        axes.set_ylim(bottom=0)
+    if panel.y_scale == "accuracy":
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
+        axes.set_ylim(top=min(1.0, axes.get_ylim()[1]), bottom=max(0.0, axes.get_ylim()[0]))
+    if panel.rows:
+        names = [clean(name, NAME_WIDTH) for name in panel.rows]
+        axes.set_yticks(range(len(names)), names, parse_math=False)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+def _epochs_axis(axes: Axes, panel: Panel) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    first = min(float(line.x[0]) for line in panel.lines)
+    last = max(float(line.x[-1]) for line in panel.lines if line.kind in ("line", "plain"))
+    if first < 1:
+        axes.set_xlim(0, math.ceil(last))
+    else:
+        axes.set_xlim(min(1.0, last - 0.5) if last > 1 else 0.5, last)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _fixed_ticks(axis: Axis, values: Sequence[float]) -> None:
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axis.set_major_locator(FixedLocator(values))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:.4g}")
+
+
+def _plain_log_ticks(axes: Axes) -> None:
+    """0.1, 0.2, 0.5, 1 … instead of powers of ten; even steps where fewer than three would show."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    low, high = axes.get_ylim()
+    locator = LogLocator(subs=(1.0, 2.0, 5.0))
+    shown = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
+    few = MaxNLocator(5, steps=[1, 2, 5, 10])
+    axes.yaxis.set_major_locator(locator if len(shown) >= 3 else few)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _label_ends(axes: Axes, panel: Panel) -> None:
+    """Write the name of each line to the right of the axes, at the height of its end as far as the
+    names leave room, with a thin line from one to the other."""
+    lines = [line for line in panel.lines if line.kind in ("line", "plain", "bars")]
+    axes.autoscale_view()
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = [to_axes.transform((line.x[-1], line.y[-1])) for line in lines]
+    fig = axes.get_figure(root=True)
+    assert fig is not None
+    height = fig.get_figheight() * 72 * axes.get_position().height
+    gap = min(1.35 * LABEL_POINTS / height, 1 / max(1, len(lines) - 1))
+    for line, end, at in zip(lines, ends, spread([float(e[1]) for e in ends], gap), strict=True):
+        own: dict[str, Any] = {"transform": axes.transAxes, "color": line.look.colour}
+        axes.plot([end[0], 1.03], [end[1], at], linewidth=0.6, alpha=0.7, clip_on=False,
+                  scalex=False, scaley=False, **own)  # fmt: skip
+        axes.text(1.04, at, clean(line.name, LABEL_WIDTH), fontsize=LABEL_POINTS,
+                  verticalalignment="center", parse_math=False, **own)  # fmt: skip
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """The nearest places, in the same order, that are at least `gap` apart, within 0..1 where
+    they fit: places too near to each other become a block around their mean.
+
+    >>> spread([0.5, 0.5, 0.9], 0.2)
+    [0.4, 0.6, 0.9]
+    """
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    blocks: list[tuple[float, int]] = []
+    for i in order:
+        mean, count = places[i], 1
+        while blocks and _bounds(*blocks[-1], gap)[1] + gap > _bounds(mean, count, gap)[0]:
+            before, others = blocks.pop()
+            count += others
+            mean = (before * others + mean * (count - others)) / count
+            low, high = _bounds(mean, count, gap)
+            mean += max(0.0, -low) - max(0.0, high - 1)
+        blocks.append((mean, count))
+    spots = [_bounds(mean, count, gap)[0] + k * gap for mean, count in blocks for k in range(count)]
+    found = dict(zip(order, spots, strict=True))
+    return [round(found[i], 6) for i in range(len(places))]
+
+
+def _bounds(mean: float, count: int, gap: float) -> tuple[float, float]:
+    half = (count - 1) / 2 * gap
+    return mean - half, mean + half

@@ -1,0 +1,177 @@
+"""A table as plain data, made from a frame and its columns: the terminal, Markdown and the page
+each show any such table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lrbench.analysis.columns import Column, Columns
+from lrbench.analysis.question import is_accuracy
+from lrbench.report.text import clean
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MISSING = "·"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table shows, and what it is sorted by, None last. `name` is its column's."""
+
+    text: str
+    key: float | str | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings and rows of cells. Each place in `sections` is that of a row that starts a new
+    ranking."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    sections: tuple[int, ...] = ()
+
+    def kind(self, column: int) -> str:
+        """`number` for a column set to the right, `words` for one whose text may wrap."""
+        keys = [row[column].key for row in self.rows]
+        if all(key is None or isinstance(key, (int, float)) for key in keys):
+            return "number"
+        return "words" if max(len(str(key)) for key in keys) > 24 else ""
+
+
+def table(
+    frame: DataFrame,
+    columns: Columns,
+    *views: str,
+    metric: str = "",
+    reference: str = "",
+    caption: str = "",
+) -> Table:
+    """The columns of these views (of all with a title, without any view) as people read them.
+    `metric` is what the values are of, `reference` a name for the headings."""
+    rows = records(frame)
+    shown = [
+        column
+        for column in sorted(columns, key=lambda column: column.order)
+        if column.title and (not views or column.view in views)
+        if not column.several or frame[column.name].nunique() > 1
+    ]
+    words = {"metric": metric.replace("_", " "), "reference": clean(reference, 24)}
+    places = [tuple(row.get(name) for name in ("budget", "batch_size")) for row in rows]
+    return Table(
+        tuple(column.title.format(**words) for column in shown),
+        tuple(tuple(_cell(column, row, metric) for column in shown) for row in rows),
+        caption,
+        tuple(i for i in range(1, len(rows)) if places[i] != places[i - 1]),
+    )
+
+
+def records(frame: DataFrame) -> list[dict[str, Any]]:
+    """The rows as dicts."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _cell(column: Column, row: Mapping[str, Any], metric: str) -> Cell:
+    raw = row[column.name]
+    make = _FORMS.get(column.form)
+    if make is not None:
+        text = make(column, row, metric)
+    elif is_missing(raw):
+        text = column.missing
+    elif column.form:
+        text = number(column.scale * raw, column.form)
+    else:
+        text = f"{raw:.4g}" if isinstance(raw, float) else clean(str(raw), 400)
+    return Cell(text, sort_key(raw), column.name)
+
+
+def _mean(column: Column, row: Mapping[str, Any], metric: str) -> str:
+    return value(row[column.name], half(row, "ci"), metric)
+
+
+def _gain(column: Column, row: Mapping[str, Any], metric: str) -> str:
+    best = row.get("rank") == 1 and row[column.name] == 0
+    return column.missing if best else difference(row, column.name, metric)
+
+
+def _seeds(column: Column, row: Mapping[str, Any], metric: str) -> str:
+    failed = int(row["failed"])
+    return f"{row['n']}, {failed} failed" if failed else str(row["n"])
+
+
+_FORMS: dict[str, Callable[[Column, Mapping[str, Any], str], str]] = {
+    "name": lambda column, row, metric: clean(row[column.name]),
+    "words": lambda column, row, metric: clean(row[column.name], 400),
+    "metric": lambda column, row, metric: value(row[column.name], math.nan, metric),
+    "of": lambda column, row, metric: f"{row[column.name]} of {row['of']}",
+    "mean": _mean,
+    "gain": _gain,
+    "seeds": _seeds,
+}
+
+
+def is_missing(value: Any) -> bool:
+    return value is None or value == "" or value != value
+
+
+def sort_key(value: Any) -> float | str | None:
+    if is_missing(value):
+        return None
+    return clean(value, 400) if isinstance(value, str) else float(value)
+
+
+def half(row: Mapping[str, Any], kind: str) -> float:
+    """Half the width of the interval `kind`: `ci` or `diff_ci`."""
+    return float(row[f"{kind}_high"] - row[f"{kind}_low"]) / 2
+
+
+def value(mean: float, half: float, metric: str) -> str:
+    """A value of the metric with the half-width of its interval; an interval of accuracies that
+    passes 0 or 100 % is cut there and given by its ends.
+
+    >>> value(0.975, 0.0025, "test_accuracy"), value(0.05, math.nan, "test_loss")
+    ('97.50 ± 0.25 %', '0.0500')
+    >>> value(0.995, 0.01, "test_accuracy")
+    '99.5 % [98.5, 100]'
+    """
+    if math.isnan(mean):
+        return MISSING
+    if not is_accuracy(metric):
+        return f"{mean:.4f}" + ("" if math.isnan(half) else f" ± {half:.4f}")
+    if half > min(mean, 1 - mean):
+        low, high = max(0.0, mean - half), min(1.0, mean + half)
+        return f"{100 * mean:.1f} % [{100 * low:.3g}, {100 * high:.3g}]"
+    spread = "" if math.isnan(half) else f" ± {100 * half:.2f}"
+    return f"{100 * mean:.2f}{spread} %"
+
+
+def difference(row: Mapping[str, Any], key: str, metric: str) -> str:
+    """A signed difference, in points of an accuracy, with the half-width of its interval."""
+    if math.isnan(row[key]):
+        return MISSING
+    scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
+    width = half(row, "diff_ci")
+    spread = "" if math.isnan(width) else f" ± {scale * width:.{digits}f}"
+    return f"{scale * row[key]:+.{digits}f}{spread}"
+
+
+def number(value: float | None, form: str = ".3g", missing: str = "-") -> str:
+    """The number in this form, in which a trailing `x` marks a factor.
+
+    >>> number(12.34, ".1f"), number(4, ".3gx"), number(None)
+    ('12.3', '4x', '-')
+    """
+    if value is None or math.isnan(value):
+        return missing
+    return f"{value:{form.removesuffix('x')}}" + "x" * form.endswith("x")
+
+
+def cells(rows: Sequence[Sequence[tuple[str, Any]]]) -> tuple[tuple[Cell, ...], ...]:
+    """Rows of (text, value) pairs as cells."""
+    return tuple(tuple(Cell(text, sort_key(raw)) for text, raw in row) for row in rows)
