@@ -10,10 +10,17 @@ from typing import Annotated, Any, Literal
 
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.schedules.bound import Adaptive, Cut
-from lrbench.schedules.definitions import Arguments, Bounds, NonNegative, Timed, register
-from lrbench.schedules.units import Clock, Level
+from lrbench.schedules.definitions import (
+    Bounds,
+    NonNegative,
+    Numbers,
+    Rate,
+    Timed,
+    level,
+    register,
+)
+from lrbench.schedules.units import Clock
 
-ZERO = Level(0)
 Factor = Annotated[float, Bounds(0, 1, open=True)]
 Epochs = Annotated[int, Bounds(0), Timed.EPOCHS]
 Metric = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
@@ -94,11 +101,11 @@ class Plateau(Adaptive):
         self.cuts = [(int(step), float(lr)) for step, lr in state["cuts"]]
 
 
-def cannot_fire(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]:
+def cannot_fire(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
     """More patience than epochs: the first epoch sets the best, `patience` + 1 bad ones follow,
     and only then is there a cut."""
     epochs = clock.steps // clock.steps_per_epoch
-    needed = arguments["patience"] + 3
+    needed = numbers["patience"] + 3
     if epochs < needed:
         yield Notice(
             Topic.PLATEAU_CANNOT_FIRE,
@@ -109,23 +116,19 @@ def cannot_fire(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notic
         )
 
 
-def watched(arguments: Arguments) -> str:
+def watched(numbers: Numbers) -> str:
     """The metric of a `plateau`."""
-    return str(arguments["metric"])
+    return str(numbers["metric"])
 
 
 @register(
-    "plateau",
-    "falls by a factor when a metric stops improving",
     family="adaptive",
-    formula="b factor^cuts; a cut after more than `patience` bad epochs",
     torch="ReduceLROnPlateau",
     watches=watched,
     notices=[cannot_fire],
 )
 def plateau(
-    clock: Clock,
-    lr: float,
+    b: float,
     metric: Metric = "val_loss",
     *,
     mode: Literal["min", "max"] | None = None,
@@ -134,10 +137,12 @@ def plateau(
     threshold: NonNegative = 1e-4,
     threshold_mode: Literal["rel", "abs"] = "rel",
     cooldown: Epochs = 0,
-    min_: Level = ZERO,
+    min_: Rate = level(0),
 ) -> Plateau:
-    """Multiply the LR by `factor` after more than `patience` epochs in a row without an
-    improvement of the metric by more than `threshold`, down to `min`.
+    """Falls by a factor when a metric stops improving.
+
+    Formula: `b factor^cuts; a cut after more than patience bad epochs`, down to `min`. An epoch is
+    bad that does not improve the metric by more than `threshold`.
 
     `mode` follows from the metric: losses are to fall, accuracies to rise. Source: torch's
     `ReduceLROnPlateau`, equal to it decision by decision.
@@ -151,6 +156,5 @@ def plateau(
     """
     maximise = metric.endswith("accuracy") if mode is None else mode == "max"
     return Plateau(
-        lr, metric, maximise, factor, patience, threshold, threshold_mode == "rel", cooldown,
-        min_.of(lr),
+        b, metric, maximise, factor, patience, threshold, threshold_mode == "rel", cooldown, min_
     )  # fmt: skip
