@@ -24,8 +24,6 @@ from lrbench.schedules.definitions import (
     Rate,
     Span,
     Steps,
-    level,
-    percent,
     register,
 )
 from lrbench.schedules.notices import check, early_stop_notices
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bound", "Call", "Clock", "Expression", "Length", "Level", "Mark", "Moment", "Rate", "Schedule",
-    "Span", "Steps", "catalogue", "check", "code", "early_stop_notices", "level", "parse", "percent",
+    "Span", "Steps", "catalogue", "check", "code", "early_stop_notices", "parse",
     "register", "stretched", "to_torch",
 ]  # fmt: skip
 

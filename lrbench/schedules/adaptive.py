@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.schedules.bound import Adaptive, Cut
 from lrbench.schedules.definitions import (
+    ZERO,
     Bounds,
     NonNegative,
     Numbers,
     Rate,
     Timed,
-    level,
     register,
 )
 from lrbench.schedules.units import Clock
@@ -137,7 +137,7 @@ def plateau(
     threshold: NonNegative = 1e-4,
     threshold_mode: Literal["rel", "abs"] = "rel",
     cooldown: Epochs = 0,
-    min_: Rate = level(0),
+    min_: Rate = ZERO,
 ) -> Plateau:
     """Falls by a factor when a metric stops improving.
 

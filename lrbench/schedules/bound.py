@@ -120,9 +120,7 @@ class Track:
         end = (clock.steps - 1 if definition.jumps else clock.steps) if segment.held else None
         if definition.counts:
             stepped = _stepped(segment, lr)
-            return Track(
-                clock.start, stepped.lr, stepped.momentum, None, size, end, counts=True
-            )
+            return Track(clock.start, stepped.lr, stepped.momentum, None, size, end, counts=True)
         if ":" in segment.call.name:
             name, arguments = segment.call.name, dict(segment.call.args)
             plugin.check_call(name, clock, arguments)

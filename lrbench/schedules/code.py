@@ -100,9 +100,7 @@ def _document(schedule: Schedule, snippet: Snippet, lr: float, clock: Clock) -> 
     head += [f"# {line}" for line in snippet.usage.splitlines()]
     groups = ["for group in optimizer.param_groups:", f'    group["lr"] = {literal(lr)}']
     if snippet.body:
-        groups.append(
-            '    group.pop("initial_lr", None)  # an earlier scheduler may have left one'
-        )
+        groups.append('    group.pop("initial_lr", None)  # an earlier scheduler may have left one')
     functions = snippet.sources.texts
     body = snippet.body.strip()
     text = "\n\n\n".join([*functions, body])
@@ -111,9 +109,7 @@ def _document(schedule: Schedule, snippet: Snippet, lr: float, clock: Clock) -> 
     return "\n".join([*head, *imports, *([""] if imports else []), *groups, *gap, text]).rstrip()
 
 
-def _in_torch(
-    found: Sequence[Segment], bound: Bound, lr: float, clock: Clock
-) -> Snippet | None:
+def _in_torch(found: Sequence[Segment], bound: Bound, lr: float, clock: Clock) -> Snippet | None:
     """In torch's own classes, where they give the same LRs at every step of the run."""
     for size in dict.fromkeys((clock.steps_per_epoch, 1)):
         call = _candidate(found, lr, size)
@@ -225,7 +221,7 @@ def _in_functions(found: Sequence[Segment], lr: float, variable: str = "schedule
     snippet = Snippet(PER_STEP, "")
     starts = [segment.clock.start for segment in found]
     few = len(found) <= FEW
-    steps = [f"step - {start}" if start else "step" for start in starts] if few else "t" * len(starts)
+    steps = [f"t - {start}" if start else "t" for start in starts] if few else "t" * len(starts)
     pairs = zip(found, steps, strict=True)
     phases = [_phase(segment, step, lr, snippet.sources) for segment, step in pairs]
     chosen = _chosen if few else _looked_up
@@ -293,7 +289,7 @@ def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str
     sources.add(walked)
     rows = sources.table(
         f"list(itertools.islice(walked(lambda optimizer: {made}, lr={literal(lr)}, "
-        f"momentum=0.9), {counts}))"
+        f"momentum=0.9), {counts + segment.held}))"
     )
     row = f"{rows}[min({t}, len({rows}) - 1)]"
     moves = track.momentum(0) is not None
@@ -302,9 +298,9 @@ def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str
 
 def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> Iterator[str]:
     """The function of the step of the run that asks the phase that the step lies in."""
-    yield f"def {name}(step):"
+    yield f"def {name}(t):"
     for phase, end in zip(phases, starts[1:], strict=False):
-        yield f"    if step < {end}:"
+        yield f"    if t < {end}:"
         yield f"        return {phase}"
     yield f"    return {phases[-1]}"
 
@@ -314,13 +310,13 @@ def _looked_up(name: str, phases: Sequence[str], starts: Sequence[int]) -> Itera
     distinct = list(dict.fromkeys(phases))
     for index, phase in enumerate(distinct, 1):
         yield from (f"def {name}_{index}(t):", f"    return {phase}", "", "")
-    yield f"def {name}(step):"
+    yield f"def {name}(t):"
     yield "    phases = ["
     for start, phase in zip(starts, phases, strict=True):
         yield f"        ({start}, {name}_{distinct.index(phase) + 1}),"
     yield "    ]"
-    yield "    start, phase = [pair for pair in phases if pair[0] <= step][-1]"
-    yield "    return phase(step - start)"
+    yield "    start, phase = [pair for pair in phases if pair[0] <= t][-1]"
+    yield "    return phase(t - start)"
 
 
 def _plateau(found: Sequence[Segment], lr: float) -> Snippet:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from lrbench.errors import Notice, Topic
 from lrbench.schedules.definitions import (
+    FULL,
+    ZERO,
     Expression,
     FactorPerTime,
     Mark,
@@ -22,16 +24,17 @@ from lrbench.schedules.definitions import (
     RatePerEpoch,
     Span,
     Timed,
-    level,
-    percent,
     register,
 )
 from lrbench.schedules.expression import Formula
-from lrbench.schedules.units import Clock, Length, number_text, piece
+from lrbench.schedules.units import Clock, Length, Moment, number_text, piece
 
 ONE = "ConstantLR(factor=1, total_iters=1)"  # torch's class for a phase at the base LR
 UNIT: Any = Formula("1")
 TO_ONE_PERCENT: Any = Formula("0.01**(1/epochs)")
+
+HALF: Any = Moment(50, "%")
+THREE_QUARTERS: Any = Moment(75, "%")
 
 
 def _staying(T: int, b: float, at: float) -> str:
@@ -41,7 +44,7 @@ def _staying(T: int, b: float, at: float) -> str:
 @register(
     family="ordered", torch="no scheduler", length=None, own_scale=True, in_torch=_staying,
 )  # fmt: skip
-def constant(t: int, b: float, *, at: Rate = level(100, relative=True)) -> float:
+def constant(t: int, b: float, *, at: Rate = FULL) -> float:
     """Stays at one learning rate.
 
     Formula: `b`, or the LR `at`. Source: FIX of LRBench (Wu et al. 2019).
@@ -136,9 +139,7 @@ def _stairs(T: int, size: float | None, gamma: float) -> str:
     family="ordered", torch="StepLR", jumps=True, decays=True,
     in_torch=_stairs, notices=[_never_falls],
 )  # fmt: skip
-def step(
-    t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegative = 0.1
-) -> float:
+def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegative = 0.1) -> float:
     """Falls by a factor after every stretch of equal length.
 
     Formula: `b gamma^floor(t/size)`, each boundary k·size rounded half up; three equal stairs by
@@ -173,7 +174,7 @@ def _unreached(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
 def multistep(
     t: int,
     b: float,
-    milestones: tuple[Mark, ...] = (percent(50), percent(75)),
+    milestones: tuple[Mark, ...] = (HALF, THREE_QUARTERS),
     *,
     gamma: NonNegative = 0.1,
 ) -> float:
@@ -206,8 +207,8 @@ def exponential(t: int, T: int, b: float, E: int, *, gamma: FactorPerTime | None
     [1.0, 0.5, 0.25, 0.125]
     """
     if gamma is None:
-        return b * 0.01 ** (t / T)
-    return b * gamma ** (t / E)
+        return float(b * 0.01 ** (t / T))
+    return float(b * gamma ** (t / E))
 
 
 def _natural_exp(T: int, E: float, k: float | None) -> str:
@@ -273,7 +274,7 @@ def inverse_time(
     [6.0, 3.0, 2.0]
     """
     rate = (0.05 ** (-1 / power) - 1) / (T / E) if k is None else k
-    return b * (1 + rate * t / E) ** -power
+    return float(b * (1 + rate * t / E) ** -power)
 
 
 def _polynomial(T: int, b: float, to: float, power: float = 1.0) -> str:
@@ -283,9 +284,7 @@ def _polynomial(T: int, b: float, to: float, power: float = 1.0) -> str:
 
 
 @register(family="ordered", torch="PolynomialLR", decays=True, in_torch=_polynomial)
-def polynomial(
-    t: int, T: int, b: float, *, power: Positive = 1.0, to: Rate = level(0)
-) -> float:
+def polynomial(t: int, T: int, b: float, *, power: Positive = 1.0, to: Rate = ZERO) -> float:
     """Falls to the end along a power of the time left.
 
     Formula: `to + (b-to)(1-t/T)^power`. Source: torch's `PolynomialLR`; Chen et al. 2017,
@@ -295,13 +294,11 @@ def polynomial(
     >>> parse("polynomial(power=2)").table(lr=16.0, steps=4, steps_per_epoch=1)
     [16.0, 9.0, 4.0, 1.0]
     """
-    return to + (b - to) * (1 - min(1.0, t / T)) ** power
+    return float(to + (b - to) * (1 - min(1.0, t / T)) ** power)
 
 
-@register(
-    family="ordered", torch="LinearLR(start_factor=1)", decays=True, in_torch=_polynomial
-)
-def linear(t: int, T: int, b: float, *, to: Rate = level(0)) -> float:
+@register(family="ordered", torch="LinearLR(start_factor=1)", decays=True, in_torch=_polynomial)
+def linear(t: int, T: int, b: float, *, to: Rate = ZERO) -> float:
     """Falls to the end along a straight line.
 
     Formula: `to + (b-to)(1-t/T)`. Source: torch's `LinearLR`; Defazio et al. 2023,
@@ -319,9 +316,7 @@ def _cosine(T: int, min_: float, power: float) -> str | None:
 
 
 @register(family="ordered", torch="CosineAnnealingLR", decays=True, in_torch=_cosine)
-def cosine(
-    t: int, T: int, b: float, *, min_: Rate = level(0), power: Positive = 1.0
-) -> float:
+def cosine(t: int, T: int, b: float, *, min_: Rate = ZERO, power: Positive = 1.0) -> float:
     """Falls to the end along half a cosine.
 
     Formula: `min + (b-min)(1+cos(pi (t/T)^power))/2`. It does not rise again. Source: Loshchilov &

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from lrbench.errors import Notice, Topic
 from lrbench.schedules.definitions import (
+    TENTH,
+    ZERO,
     AtLeastOne,
     FactorPerTime,
     Mark,
@@ -20,11 +22,12 @@ from lrbench.schedules.definitions import (
     Rate,
     Share,
     Span,
-    level,
-    percent,
     register,
 )
 from lrbench.schedules.units import Clock, Moment, number_text, piece
+
+TEN_PERCENT: Any = Moment(10, "%")
+THIRTY_PERCENT: Any = Moment(30, "%")
 
 
 def _cut_cycle(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
@@ -65,7 +68,7 @@ def sgdr(
     *,
     mult: AtLeastOne = 1.0,
     decay: NonNegative = 1.0,
-    min_: Rate = level(0),
+    min_: Rate = ZERO,
 ) -> float:
     """Falls along half a cosine, again and again.
 
@@ -110,9 +113,7 @@ def _triangles(mode: str) -> Any:
 @register(
     family="cyclic", torch="CyclicLR", in_torch=_triangles("triangular"), notices=[_cut_cycle]
 )
-def triangular(
-    t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = level(10, relative=True)
-) -> float:
+def triangular(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
     """Rises and falls along straight lines.
 
     Formula: `min + (b-min) max(0, 1-|t/s-2c+1|), c=floor(1+t/2s)`; two cycles by default. Source:
@@ -130,9 +131,7 @@ def triangular(
     family="cyclic", torch='CyclicLR(mode="triangular2")',
     in_torch=_triangles("triangular2"), notices=[_cut_cycle],
 )  # fmt: skip
-def triangular2(
-    t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = level(10, relative=True)
-) -> float:
+def triangular2(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
     """Triangular, half as high in each cycle.
 
     Formula: `min + (b-min) tri(t) 2^-(c-1)`. Source: Smith 2017, arXiv:1506.01186.
@@ -155,7 +154,7 @@ def exp_range(
     b: float,
     half: Span | None = None,
     *,
-    min_: Rate = level(10, relative=True),
+    min_: Rate = TENTH,
     gamma: FactorPerTime | None = None,
 ) -> float:
     """Triangular, lower by a factor at every step.
@@ -172,9 +171,7 @@ def exp_range(
 
 
 @register(family="cyclic", notices=[_cut_cycle])
-def sin(
-    t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = level(10, relative=True)
-) -> float:
+def sin(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
     """Rises and falls along sine arches.
 
     Formula: `min + (b-min)|sin(pi t/2l)|`, l = `half`; two arches by default. Source: SIN of
@@ -189,9 +186,7 @@ def sin(
 
 
 @register(family="cyclic", notices=[_cut_cycle])
-def sin2(
-    t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = level(10, relative=True)
-) -> float:
+def sin2(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
     """Sine arches, half as high in each cycle.
 
     Formula: `min + (b-min)|sin(pi t/2l)| 2^-floor(t/2l)`. Source: SIN2 of LRBench.
@@ -211,7 +206,7 @@ def sinexp(
     b: float,
     half: Span | None = None,
     *,
-    min_: Rate = level(10, relative=True),
+    min_: Rate = TENTH,
     gamma: FactorPerTime | None = None,
 ) -> float:
     """Sine arches, lower by a factor at every step.
@@ -228,9 +223,7 @@ def sinexp(
 
 
 @register(family="cyclic", notices=[_cut_cycle])
-def cos2(
-    t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = level(10, relative=True)
-) -> float:
+def cos2(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
     """Falls and rises along a cosine, half as high after each trough.
 
     Formula: `min + (b-min)(1+cos(pi t/l))/2 2^-floor((t+l)/2l)`. Source: COS2 of LRBench.
@@ -252,7 +245,7 @@ def cosexp(
     b: float,
     half: Span | None = None,
     *,
-    min_: Rate = level(10, relative=True),
+    min_: Rate = TENTH,
     gamma: FactorPerTime | None = None,
 ) -> float:
     """Falls and rises along a cosine, lower by a factor at every step.
@@ -287,7 +280,7 @@ def onecycle_momentum(
     t: int,
     T: int,
     *,
-    peak_at: Annotated[float, Moment] = percent(30),
+    peak_at: Annotated[float, Moment] = THIRTY_PERCENT,
     anneal: Literal["cos", "linear"] = "cos",
     cycle_momentum: bool = True,
     base_momentum: Share = 0.85,
@@ -316,7 +309,7 @@ def onecycle(
     T: int,
     b: float,
     *,
-    peak_at: Annotated[float, Moment] = percent(30),
+    peak_at: Annotated[float, Moment] = THIRTY_PERCENT,
     div: Positive = 25.0,
     final_div: Positive = 1e4,
     anneal: Literal["cos", "linear"] = "cos",
@@ -345,7 +338,7 @@ def _slanted(T: int, cut: int, ratio: float) -> str | None:
 
 @register(family="cyclic", decays=True, in_torch=_slanted)
 def slanted_triangular(
-    t: int, T: int, b: float, *, cut: Mark = percent(10), ratio: AtLeastOne = 32.0
+    t: int, T: int, b: float, *, cut: Mark = TEN_PERCENT, ratio: AtLeastOne = 32.0
 ) -> float:
     """Rises fast and falls slowly along straight lines.
 

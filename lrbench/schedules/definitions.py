@@ -85,15 +85,10 @@ Mark = Annotated[int, Moment]
 Rate = Annotated[float, Level]
 Expression = Annotated[Callable[..., float], Formula]
 
-
-def percent(amount: float) -> Any:
-    """A default length or moment: a share of the phase."""
-    return Moment(amount, "%")
-
-
-def level(amount: float, *, relative: bool = False) -> Any:
-    """A default LR: absolute, or in percent of the base LR."""
-    return Level(amount, relative)
+# Defaults, written as in a spec; a percentage is a share of the phase.
+ZERO: Any = Level(0)
+TENTH: Any = Level(10, relative=True)
+FULL: Any = Level(100, relative=True)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,8 @@ def syntax_tree(source: Source) -> Node:
 
 
 def _tokens(source: Source) -> list[Token]:
-    found, position, end = [], 0, len(source.text.rstrip())
+    found: list[Token] = []
+    position, end = 0, len(source.text.rstrip())
     while position < end:
         if found and found[-1].text == "=" and (end_of_lambda := _lambda(source.text, position)):
             text = source.text[position:end_of_lambda].strip()
@@ -189,9 +190,7 @@ class _Reader:
     def unexpected(self, wanted: str) -> UsageError:
         token = self.here
         what = "ends" if token.kind == "end" else f"has {token.text!r}"
-        return self.source.fault(
-            token.position, f"the schedule {what} where {wanted} was expected"
-        )
+        return self.source.fault(token.position, f"the schedule {what} where {wanted} was expected")
 
     def spec(self) -> Node:
         self.depth += 1

@@ -12,15 +12,18 @@ from typing import Any, Literal
 from lrbench.errors import Notice, Topic
 from lrbench.schedules.curves import ONE
 from lrbench.schedules.definitions import (
+    ZERO,
     Numbers,
     Positive,
     Rate,
     Steps,
-    level,
-    percent,
     register,
 )
-from lrbench.schedules.units import Clock
+from lrbench.schedules.units import Clock, Moment
+
+FIVE_PERCENT: Any = Moment(5, "%")
+FIFTH: Any = Moment(20, "%")
+HALF: Any = Moment(50, "%")
 
 
 def _warms_up_throughout(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
@@ -49,10 +52,10 @@ def wsd(
     T: int,
     b: float,
     *,
-    warmup: Steps = percent(5),
-    decay: Steps = percent(20),
+    warmup: Steps = FIVE_PERCENT,
+    decay: Steps = FIFTH,
     shape: Literal["linear", "cosine", "sqrt"] = "linear",
-    to: Rate = level(0),
+    to: Rate = ZERO,
 ) -> float:
     """Warms up, stays, and falls at the end.
 
@@ -82,7 +85,7 @@ def _knee(T: int, explore: int) -> str | None:
 @register(
     family="ordered", torch="SequentialLR of ConstantLR, LinearLR", decays=True, in_torch=_knee
 )
-def knee(t: int, T: int, b: float, explore: Steps = percent(50)) -> float:
+def knee(t: int, T: int, b: float, explore: Steps = HALF) -> float:
     """Stays, then falls along a straight line.
 
     Formula: `b for E steps, then b (T-t)/(T-E)`, E the steps to `explore`. Source: Iyer et al.
@@ -111,7 +114,7 @@ def rex(t: int, T: int, b: float) -> float:
 
 @register(family="ordered", decays=True)
 def tanh(
-    t: int, T: int, b: float, *, lb: float = -7.0, ub: float = 3.0, min_: Rate = level(0)
+    t: int, T: int, b: float, *, lb: float = -7.0, ub: float = 3.0, min_: Rate = ZERO
 ) -> float:
     """Stays, falls, and flattens out along a hyperbolic tangent.
 
@@ -127,7 +130,7 @@ def tanh(
 
 
 @register(family="ordered", notices=[_warms_up_throughout])
-def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = percent(5)) -> float:
+def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = FIVE_PERCENT) -> float:
     """Warms up, then falls like a power of the time.
 
     Formula: `b min(n/W, (n/W)^-a), n=t+1`. Source: the family of INV (Caffe) and of the inverse
@@ -137,11 +140,11 @@ def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = percent(5)) ->
     >>> parse("power(warmup=2it)").table(lr=1.0, steps=4, steps_per_epoch=4)[::3]
     [0.5, 0.5]
     """
-    return b * min((t + 1) / warmup, ((t + 1) / warmup) ** -a)
+    return float(b * min((t + 1) / warmup, ((t + 1) / warmup) ** -a))
 
 
 @register(family="ordered", notices=[_warms_up_throughout])
-def inverse_sqrt(t: int, b: float, *, warmup: Steps = percent(5)) -> float:
+def inverse_sqrt(t: int, b: float, *, warmup: Steps = FIVE_PERCENT) -> float:
     """Warms up, then falls like one over the root of the time.
 
     Formula: `b min(n/W, sqrt(W/n)), n=t+1`. Source: Vaswani et al. 2017, arXiv:1706.03762, scaled
@@ -155,7 +158,7 @@ def inverse_sqrt(t: int, b: float, *, warmup: Steps = percent(5)) -> float:
 
 
 @register(family="ordered", own_scale=True, notices=[_warms_up_throughout])
-def noam(t: int, b: float, *, d: Positive = 512.0, warmup: Steps = percent(5)) -> float:
+def noam(t: int, b: float, *, d: Positive = 512.0, warmup: Steps = FIVE_PERCENT) -> float:
     """The schedule of the first Transformer, scaled by the width of the model.
 
     Formula: `b d^-0.5 min(n^-0.5, n W^-1.5), n=t+1`. Its peak is not the base LR. Source: Vaswani

@@ -12,6 +12,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from lrbench.schedules.definitions import INPUTS, SCHEDULES
 from lrbench.schedules.expression import CLOCK_NAMES, FUNCTIONS, Formula
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested_counts
@@ -75,8 +76,6 @@ class Sources:
 
     def imports(self, text: str) -> list[str]:
         """The lines of all imports that the text needs, the standard library's `math` first."""
-        from lrbench.schedules.definitions import SCHEDULES
-
         known = {entry.name for entry in SCHEDULES if entry.make.of_torch}
         used = sorted(known & set(re.findall(r"\b\w+(?=[(\n])|(?<=\()\w+(?=\))", text)))
         math = {"import math"} if re.search(r"\bmath\.", text) else set()
@@ -111,14 +110,11 @@ def _plain(function: Callable[..., Any], defaults: bool) -> ast.stmt:
 
 
 def keywords(function: Callable[..., Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """What a function takes of the known arguments."""
+    """The known arguments that a function takes."""
     params = inspect.signature(function).parameters
     if any(param.kind is param.VAR_KEYWORD for param in params.values()):
-        known = {name: value for name, value in known.items() if name not in ("T", "b", "E")} | {
-            name: known[name] for name in ("T", "b", "E") if name in params
-        }
-        return dict(known)
-    return {name: known[name] for name in params}
+        return {name: known[name] for name in known if name in params or name not in INPUTS}
+    return {name: known[name] for name in params if name in known}
 
 
 def torch_call(call: Call, counts: int, lr: float, *, nested: bool = False) -> str:
@@ -194,5 +190,3 @@ def neat(value: float) -> float:
     """The value itself, or a much shorter number next to it."""
     near = float(f"{value:.15g}")
     return near if len(repr(near)) < len(repr(value)) - 3 else value
-
-

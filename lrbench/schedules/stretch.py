@@ -12,7 +12,7 @@ from lrbench.schedules.definitions import Param, Timed, flattened
 from lrbench.schedules.expression import CLOCK_NAMES, Formula
 from lrbench.schedules.parse import parse
 from lrbench.schedules.schedule import Schedule
-from lrbench.schedules.spec import Call, Phases, Repeat, Spec
+from lrbench.schedules.spec import Phases, Repeat, Spec
 from lrbench.schedules.units import Length, half_up, number_text, tidy
 
 COUNTED = re.compile(rf"\b({'|'.join(name for name in CLOCK_NAMES if name != 'progress')})\b")

@@ -159,9 +159,7 @@ def _max_lr(arguments: Numbers) -> float | None:
     return lr
 
 
-@of_torch(
-    family="cyclic", update="step", own_scale=True, fixed=_max_lr, notices=[notes.cut_cycle]
-)
+@of_torch(family="cyclic", update="step", own_scale=True, fixed=_max_lr, notices=[notes.cut_cycle])
 def CyclicLR(
     n: int,
     b: float,
@@ -183,9 +181,7 @@ def CyclicLR(
     return {"base_lr": (max_lr or b) / 10, "max_lr": b}
 
 
-@of_torch(
-    family="cyclic", update="step", decays=True, fixed=_max_lr, notices=[notes.other_total]
-)
+@of_torch(family="cyclic", update="step", decays=True, fixed=_max_lr, notices=[notes.other_total])
 def OneCycleLR(
     n: int,
     b: float,
@@ -211,9 +207,7 @@ def OneCycleLR(
     return {"max_lr": b} | ({} if epochs or steps_per_epoch else {"total_steps": n})
 
 
-@of_torch(
-    family="custom", jumps=True, own_scale=True, example='LambdaLR(lr_lambda="0.95**epoch")'
-)
+@of_torch(family="custom", jumps=True, own_scale=True, example='LambdaLR(lr_lambda="0.95**epoch")')
 def LambdaLR(n: int, b: float, *, lr_lambda: Expression) -> Filled:
     """The base LR times an expression of the count, `epoch`.
 
@@ -223,9 +217,7 @@ def LambdaLR(n: int, b: float, *, lr_lambda: Expression) -> Filled:
     return {}
 
 
-@of_torch(
-    family="custom", jumps=True, own_scale=True, example='MultiplicativeLR(lr_lambda="0.95")'
-)
+@of_torch(family="custom", jumps=True, own_scale=True, example='MultiplicativeLR(lr_lambda="0.95")')
 def MultiplicativeLR(n: int, b: float, *, lr_lambda: Expression) -> Filled:
     """Multiplied at each count by an expression of it, `epoch`.
 
