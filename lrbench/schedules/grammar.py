@@ -270,14 +270,13 @@ class _Reader:
     def arithmetic(self) -> int:
         """How many of the next tokens are one arithmetic expression such as `1/3` or `(2*5)`; 0
         where they are something else, such as a list in parentheses."""
-        depth = size = 0
-        for token in self.tokens[self.index :]:
+        depth = 0
+        for size, token in enumerate(self.tokens[self.index :]):
             if depth == 0 and token.text in (",", ")", "]"):
                 return size
             if token.kind != "number" and token.text not in ARITHMETIC:
                 return 0
             depth += (token.text == "(") - (token.text == ")")
-            size += 1
         return 0
 
     def calculated(self, size: int) -> Node:
