@@ -18,18 +18,19 @@ from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested_counts
 
 OWN_MOMENTUM = 0.123456789  # of the throw-away optimizer: any other was written by a scheduler
-FAR = 1_000_000  # calls of step(); what is asked beyond them gets the last LR
 Make = Callable[[torch.optim.Optimizer], Any]
 
 
 class Stepped:
     """A scheduler of torch, stepped as far as has been asked; any count may be asked.
 
-    Where torch refuses to go on, as `OneCycleLR` does past its end, the last LR stays.
+    Far past the end of the run the last LR stays, and where torch refuses to go on, as
+    `OneCycleLR` does past its end.
     """
 
     def __init__(self, call: Call, counts: int, lr: float) -> None:
         self._key = (call, counts, lr)
+        self._far = 2 * counts + 1000
         self._rows: list[tuple[float, float]] = []
         self._ahead = walked(partial(made, call, counts, lr), lr)
         try:
@@ -58,14 +59,14 @@ class Stepped:
         return of_call, self._key
 
     def _row(self, count: int) -> tuple[float, float]:
-        self._reach(min(count, FAR))
-        return self._rows[min(count, len(self._rows) - 1)]
+        self._reach(min(count, self._far))
+        return self._rows[min(count, self._far, len(self._rows) - 1)]
 
     def _reach(self, count: int) -> None:
         missing = count + 1 - len(self._rows)
         if missing > 0:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch's own, on the order of steps
+                warnings.simplefilter("ignore")  # torch's own deprecations
                 try:
                     self._rows.extend(itertools.islice(self._ahead, missing))
                 except ValueError:  # a nested OneCycleLR is over
@@ -103,7 +104,8 @@ def walked(make: Make, lr: float, momentum: float = OWN_MOMENTUM) -> Iterator[tu
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=lr, momentum=momentum)
     scheduler, group = make(optimizer), optimizer.param_groups[0]
-    for _ in range(getattr(scheduler, "total_steps", FAR) - 1):
+    optimizer.step()  # once is enough for torch not to warn of the order of steps
+    for _ in range(getattr(scheduler, "total_steps", 10**9) - 1):
         yield float(group["lr"]), float(group["momentum"])
         scheduler.step()
     yield float(group["lr"]), float(group["momentum"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -177,7 +178,9 @@ def test_no_class_is_printed_that_would_raise_before_the_end_of_the_run(spec: st
 
 def test_numbers_are_tidy_and_constant_needs_no_scheduler() -> None:
     assert "0.30000000000000004" not in code("onecycle(max_momentum=0.9)", LR, 1000, 100)
-    assert "start_factor=0.3," in code("warmup(2ep, from=30%, update=epoch) + linear", LR, 300, 100)
+    for spec in ("linear(to=30%)", "warmup(2ep, from=30%) + linear", "constant(2ep, at=30%) + rex"):
+        for lr in (0.1, 0.2, 0.7, 0.9):
+            assert not re.search("00000|99999", code(spec, lr, 300, 100))
     for spec, lr in (("constant", 0.1), ("constant(at=10%)", 0.01)):
         text = code(spec, LR, 1000, 100)
         assert NO_SCHEDULER in text and "import" not in text

@@ -148,7 +148,8 @@ def nest(draw: random.Random, depth: int = 2) -> str:
     if draw.random() < 0.5:
         inner = ", ".join(nest(draw, depth - 1) for _ in range(draw.randint(1, 3)))
         return f"ChainedScheduler([{inner}])"
-    leaves = ", ".join(draw.choice(kinds)() for _ in range(count := draw.randint(1, 3)))
+    count = draw.randint(1, 3)
+    leaves = ", ".join(draw.choice(kinds)() for _ in range(count))
     return f"SequentialLR([{leaves}], milestones={sorted(draw.choices(range(1, 45), k=count - 1))})"
 
 
