@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.schedules.bound import Adaptive, Cut
 from lrbench.schedules.definitions import (
     ZERO,
     Bounds,
@@ -21,13 +20,14 @@ from lrbench.schedules.definitions import (
 )
 from lrbench.schedules.units import Clock
 
+Cut = tuple[float, float]  # the LR before and after
 Factor = Annotated[float, Bounds(0, 1, open=True)]
 Epochs = Annotated[int, Bounds(0), Timed.EPOCHS]
 Metric = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
 
 
 @dataclass
-class Plateau(Adaptive):
+class Plateau:
     """Cuts the LR when a metric has not improved for more than `patience` epochs.
 
     The one schedule with a state: the best value, the bad epochs in a row, the epochs of
@@ -50,11 +50,16 @@ class Plateau(Adaptive):
     cuts: list[tuple[int, float]] = field(default_factory=list)
 
     def lr(self, step: int) -> float:
+        """The LR of a step, as far as it is known from what has been observed."""
         cuts_done = bisect_right(self.cuts, step, key=lambda cut: cut[0])
         return self.cuts[cuts_done - 1][1] if cuts_done else self.base_lr
 
     def observe(self, metrics: Mapping[str, float], step: int) -> Cut | None:
-        """Raises UsageError: the metric that it watches is not among them."""
+        """Take in the metrics of the epoch that ended before `step`; the cut that they cause.
+
+        Raises:
+            UsageError: the metric that it watches is not among them.
+        """
         if self.metric not in metrics:
             known = ", ".join(metrics) or "nothing"
             raise UsageError(f"plateau watches {self.metric}, but the epoch measured {known}")
@@ -87,6 +92,7 @@ class Plateau(Adaptive):
         return old, new
 
     def state(self) -> dict[str, Any]:
+        """All that `observe` has changed, as JSON."""
         return {
             "best": self.best,
             "bad_epochs": self.bad_epochs,
@@ -95,6 +101,7 @@ class Plateau(Adaptive):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
         self.best = state["best"]
         self.bad_epochs = state["bad_epochs"]
         self.cooldown_left = state["cooldown_left"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,33 +13,12 @@ from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.schedules import plugin
+from lrbench.schedules.adaptive import Cut, Plateau
 from lrbench.schedules.definitions import INPUTS, Definition
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Clock, Moment, half_up
 
 Curve = Callable[[int], float]
-Cut = tuple[float, float]
-
-
-class Adaptive(ABC):
-    """A schedule that adapts to metrics at the end of an epoch; its state is plain data."""
-
-    @abstractmethod
-    def lr(self, step: int) -> float:
-        """The LR of a step, as far as it is known from what has been observed."""
-
-    @abstractmethod
-    def observe(self, metrics: Mapping[str, float], step: int) -> Cut | None:
-        """Take in the metrics of the epoch that ended before `step`; the old and the new LR
-        where that changes it, from `step` on."""
-
-    @abstractmethod
-    def state(self) -> dict[str, Any]:
-        """All that `observe` has changed, as JSON."""
-
-    @abstractmethod
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +85,7 @@ class Track:
     start: int
     curve: Curve
     moves: Callable[[int], float | None] | None = None
-    adaptive: Adaptive | None = None
+    adaptive: Plateau | None = None
     size: int = 1
     end: int | None = None
     counts: bool = False

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.schedules.adaptive import Plateau
 from lrbench.schedules.bound import Bound, Segment, Track, segments
 from lrbench.schedules.definitions import flattened
 from lrbench.schedules.parse import parse
@@ -323,7 +322,7 @@ def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
     """torch's plateau; before it a LambdaLR for the phases before it."""
     *before, last = found
     plateau = Track.of(last, lr).adaptive
-    assert isinstance(plateau, Plateau)  # the one adaptive schedule
+    assert plateau is not None
     copied = ("factor", "patience", "threshold", "cooldown", "min_lr", "eps")
     arguments = {
         "mode": "max" if plateau.maximise else "min",

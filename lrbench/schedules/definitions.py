@@ -200,7 +200,7 @@ def register(
         own_scale: its highest LR is not the base LR by design.
         of_torch: it names a class of torch, which is run itself.
         watches: the metric that it adapts to, from its arguments; the function is then called
-            with the base LR and its parameters, and returns an `Adaptive`.
+            with the base LR and its parameters, and returns a `Plateau`.
         fixed: the LR that its arguments name, None where they name none.
         momentum: (t, T, **parameters) -> momentum; may add parameters of its own.
         in_torch: (T, b, **arguments) -> the same in torch's classes as a spec, to be printed as
