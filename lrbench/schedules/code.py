@@ -275,20 +275,23 @@ def _asked(segment: Segment, step: str) -> str:
 
 def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str, str]:
     """A scheduler of torch, stepped through the phase on a throw-away optimizer."""
-    from lrbench.schedules.torch_run import walked
+    from lrbench.schedules.torch_run import of_call, walked
 
     call, counts = segment.call, segment.clock.counts(segment.update)
+    track, asked = Track.of(segment, lr), counts + segment.held
     if ":" in call.name:
         sources.add_module(call.name)
         shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
         made = f"{call.name.replace(':', '.')}({', '.join(shown)})"
     else:
         made = torch_call(call, counts, lr, nested=True)
-    track = Track.of(segment, lr)
+        stepped = of_call(call, counts, lr)
+        stepped.lr(asked - 1)
+        asked = min(asked, stepped.known)
     sources.add(walked)
     rows = sources.table(
         f"list(itertools.islice(walked(lambda optimizer: {made}, lr={literal(lr)}, "
-        f"momentum=0.9), {counts + segment.held}))"
+        f"momentum=0.9), {asked}))"
     )
     row = f"{rows}[min({t}, len({rows}) - 1)]"
     moves = track.momentum(0) is not None
@@ -334,11 +337,11 @@ def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
     if not before:
         usage = f"Call scheduler.step({plateau.metric}) once an epoch, with that epoch's metric."
         return Snippet(usage, alone)
-    snippet = _in_functions(found, lr, variable="warmup")
+    snippet = _in_functions(found, lr, variable="warmup_scheduler")
     start, size = last.clock.start, last.clock.steps_per_epoch
     missed = f" from the epoch {start // size + 1} on" if start >= size else ""
     snippet.usage = (
-        f"Call warmup.step() after each of the first {start} batches, and\n"
+        f"Call warmup_scheduler.step() after each of the first {start} batches, and\n"
         f"scheduler.step({plateau.metric}) once an epoch{missed}, with that epoch's metric."
     )
     snippet.body += f"\n{alone}"

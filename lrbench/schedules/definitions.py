@@ -9,8 +9,7 @@ The function returns the LR at step `t` of its phase (from 0, possibly past the 
 what it needs: `T` the steps of the phase, `b` the base LR, `E` the steps of an epoch. All other
 arguments are parameters of the spec; those before a `*` print by position, and a trailing
 underscore is not part of a name in specs. A ValueError says that the arguments do not fit. The
-annotation says what a spec may write and what the
-function gets:
+annotation says what a spec may write and what the function gets:
 
     Steps    a length (`10ep`, `5%`)         whole steps, at least 1
     Span     a length                        steps, not rounded
@@ -254,6 +253,6 @@ def described(function: Callable[..., Any]) -> tuple[str, str]:
     text = inspect.getdoc(function)
     if not text:
         raise ValueError(f"{function.__name__} needs a docstring: its first line is listed")
-    first = text.splitlines()[0].rstrip(".")
+    first = text.splitlines()[0].split(" Formula:")[0].rstrip(".")
     formula = re.search(r"Formula:\s+`([^`]+)`", text)
     return first[0].lower() + first[1:], " ".join(formula[1].split()) if formula else ""

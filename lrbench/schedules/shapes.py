@@ -19,11 +19,11 @@ from lrbench.schedules.definitions import (
     Steps,
     register,
 )
-from lrbench.schedules.units import Clock, Moment
+from lrbench.schedules.units import Clock, Length
 
-FIVE_PERCENT: Any = Moment(5, "%")
-FIFTH: Any = Moment(20, "%")
-HALF: Any = Moment(50, "%")
+FIVE_PERCENT: Any = Length(5, "%")
+FIFTH: Any = Length(20, "%")
+HALF: Any = Length(50, "%")
 
 
 def _warms_up_throughout(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:

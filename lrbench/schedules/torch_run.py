@@ -69,7 +69,7 @@ class Stepped:
                 warnings.simplefilter("ignore")  # torch's own deprecations
                 try:
                     self._rows.extend(itertools.islice(self._ahead, missing))
-                except ValueError:  # a nested OneCycleLR is over
+                except (ValueError, OverflowError):  # a OneCycleLR is over, CyclicLR's 2**cycle
                     if not self._rows:
                         raise
 

@@ -256,7 +256,7 @@ def test_plateau_with_its_metric(spec: str, words: str) -> None:
             assert optimizer.param_groups[0]["lr"] == pytest.approx(bound.lr(step), rel=1e-9)
             optimizer.step()
             if step < start:
-                names["warmup"].step()
+                names["warmup_scheduler"].step()
         if epoch >= start // size:
             names["scheduler"].step(value)
         bound.observe({str(schedule.metric): value}, epoch)
