@@ -17,7 +17,7 @@ from lrbench.schedules.expression import CLOCK_NAMES, FUNCTIONS, Formula
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested_counts
 
-WIDTH = 88  # of a call that stays on one line
+WIDTH = 66  # of arguments that stay on one line
 IN_MATH = "|".join(name for name in FUNCTIONS if name not in ("min", "max", "abs"))
 
 
@@ -141,7 +141,7 @@ def torch_call(call: Call, counts: int, lr: float, *, nested: bool = False) -> s
 
 def _listed(items: list[str], begin: str, end: str, nested: bool) -> str:
     short = begin + ", ".join(items) + end
-    if nested or (len(short) <= WIDTH - 30 and "\n" not in short):
+    if nested or (len(short) <= WIDTH and "\n" not in short):
         return short
     inner = "".join(textwrap.indent(f"{item},\n", "    ") for item in items)
     return f"{begin}\n{inner}{end}"
