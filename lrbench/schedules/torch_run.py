@@ -65,13 +65,11 @@ class Stepped:
     def _reach(self, count: int) -> None:
         missing = count + 1 - len(self._rows)
         if missing > 0:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch's own deprecations
-                try:
-                    self._rows.extend(itertools.islice(self._ahead, missing))
-                except (ValueError, OverflowError):  # a OneCycleLR is over, CyclicLR's 2**cycle
-                    if not self._rows:
-                        raise
+            try:
+                self._rows.extend(itertools.islice(self._ahead, missing))
+            except (ValueError, OverflowError):  # a OneCycleLR is over, CyclicLR's 2**cycle
+                if not self._rows:
+                    raise
 
 
 @dataclass(frozen=True)
@@ -104,10 +102,11 @@ def walked(make: Make, lr: float, momentum: float = OWN_MOMENTUM) -> Iterator[tu
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=lr, momentum=momentum)
     scheduler, group = make(optimizer), optimizer.param_groups[0]
-    optimizer.step()  # once is enough for torch not to warn of the order of steps
     for _ in range(getattr(scheduler, "total_steps", 10**9) - 1):
         yield float(group["lr"]), float(group["momentum"])
-        scheduler.step()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that optimizer.step() is not called
+            scheduler.step()
     yield float(group["lr"]), float(group["momentum"])
 
 
