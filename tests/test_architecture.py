@@ -81,6 +81,7 @@ EXCEPTIONS = {
     ("optimizers/muon.py", "torch"),
     # The bridge to torch's scheduler classes is where the pure schedules end.
     ("schedules/torch_bridge.py", "torch"),
+    ("schedules/torch_run.py", "torch"),
     # `result.plot()` of the Python API hands over to the report's drawing.
     ("rangetest/result.py", "lrbench.report"),
 }

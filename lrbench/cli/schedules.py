@@ -1,4 +1,4 @@
-"""`lrbench schedules`: list them, look at them, take their torch code. Without torch."""
+"""`lrbench schedules`: list them, show their LRs, print their torch code."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ PERCENTS = (0, 5, 25, 50, 75, 100)  # of the run: where a preview names the LR
 
 
 def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
-    """Name, shape, meaning, formula, and the torch class that equals it."""
+    """Name, shape (of lrbench's own), meaning, formula, and the torch class that equals it."""
     from rich.table import Table
     from rich.text import Text
 
@@ -32,7 +32,8 @@ def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
         about.append(f"\n{entry.facts['formula']}", style="cyan")
         if entry.facts.get("torch") and entry.facts["torch"] != entry.name:
             about.append(f"  = {entry.facts['torch']}", style="dim")
-        shape = sparkline(_bare_table(entry.name), BAR_WIDTH)
+        own = not entry.make.of_torch  # torch's classes would need torch to be imported
+        shape = sparkline(_bare_table(entry.name), BAR_WIDTH) if own else ""
         table.add_row(Text(entry.name, style="bold"), shape, about)
     return table
 
@@ -64,7 +65,7 @@ def draw_catalogue(entries: Iterable[Entry[Any]], path: Path) -> None:
 
 
 def _bare_table(name: str) -> list[float]:
-    """The LRs of a bare name; empty for one that means nothing without arguments."""
+    """The LRs of a bare name; empty for one that needs arguments."""
     from lrbench.errors import UsageError
 
     try:

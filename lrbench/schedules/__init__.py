@@ -4,7 +4,7 @@
     >>> schedules.parse("warmup(2it) + linear").table(lr=1.0, steps=4, steps_per_epoch=2)
     [0.5, 1.0, 1.0, 0.5]
 
-Nothing here imports torch but `to_torch`, when it is called.
+Only torch's own names import torch, when they are bound to a run, and `to_torch` and `code`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,23 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from lrbench.registry import Entry
-from lrbench.schedules.base import Call, Phases, Repeat, Schedule
 from lrbench.schedules.bound import Bound
 from lrbench.schedules.code import code
-from lrbench.schedules.definitions import SCHEDULES, Curve, Definition, Family, Motion, register
+from lrbench.schedules.definitions import (
+    SCHEDULES,
+    Definition,
+    Expression,
+    Family,
+    Mark,
+    Rate,
+    Span,
+    Steps,
+    register,
+)
 from lrbench.schedules.notices import check, early_stop_notices
 from lrbench.schedules.parse import parse
+from lrbench.schedules.schedule import Schedule
+from lrbench.schedules.spec import Call
 from lrbench.schedules.stretch import stretched
 from lrbench.schedules.units import Clock, Length, Level, Moment
 
@@ -27,9 +38,9 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
 
 __all__ = [
-    "Bound", "Call", "Clock", "Curve", "Length", "Level", "Moment", "Motion", "Phases", "Repeat",
-    "Schedule", "catalogue", "check", "code", "early_stop_notices", "parse", "register",
-    "stretched", "to_torch",
+    "Bound", "Call", "Clock", "Expression", "Length", "Level", "Mark", "Moment", "Rate", "Schedule",
+    "Span", "Steps", "catalogue", "check", "code", "early_stop_notices", "parse",
+    "register", "stretched", "to_torch",
 ]  # fmt: skip
 
 
@@ -49,7 +60,7 @@ def to_torch(
     `optimizer.step()`; imports torch. A sequence of specs names one for each parameter group.
 
     Raises:
-        UsageError: the specs or the numbers cannot be meant.
+        UsageError: a spec or a number is invalid.
     """
     from lrbench.schedules.torch_bridge import to_torch as bridge
 

@@ -9,18 +9,25 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.schedules.bound import Adaptive, Cut
-from lrbench.schedules.definitions import Arguments, Bounds, NonNegative, Timed, register
-from lrbench.schedules.units import Clock, Level
+from lrbench.schedules.definitions import (
+    ZERO,
+    Bounds,
+    NonNegative,
+    Numbers,
+    Rate,
+    Timed,
+    register,
+)
+from lrbench.schedules.units import Clock
 
-ZERO = Level(0)
+Cut = tuple[float, float]  # the LR before and after
 Factor = Annotated[float, Bounds(0, 1, open=True)]
 Epochs = Annotated[int, Bounds(0), Timed.EPOCHS]
 Metric = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
 
 
 @dataclass
-class Plateau(Adaptive):
+class Plateau:
     """Cuts the LR when a metric has not improved for more than `patience` epochs.
 
     The one schedule with a state: the best value, the bad epochs in a row, the epochs of
@@ -43,11 +50,16 @@ class Plateau(Adaptive):
     cuts: list[tuple[int, float]] = field(default_factory=list)
 
     def lr(self, step: int) -> float:
+        """The LR of a step, as far as it is known from what has been observed."""
         cuts_done = bisect_right(self.cuts, step, key=lambda cut: cut[0])
         return self.cuts[cuts_done - 1][1] if cuts_done else self.base_lr
 
     def observe(self, metrics: Mapping[str, float], step: int) -> Cut | None:
-        """Raises UsageError: the metric that it watches is not among them."""
+        """Take in the metrics of the epoch that ended before `step`; the cut that they cause.
+
+        Raises:
+            UsageError: the metric that it watches is not among them.
+        """
         if self.metric not in metrics:
             known = ", ".join(metrics) or "nothing"
             raise UsageError(f"plateau watches {self.metric}, but the epoch measured {known}")
@@ -80,6 +92,7 @@ class Plateau(Adaptive):
         return old, new
 
     def state(self) -> dict[str, Any]:
+        """All that `observe` has changed, as JSON."""
         return {
             "best": self.best,
             "bad_epochs": self.bad_epochs,
@@ -88,17 +101,18 @@ class Plateau(Adaptive):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
         self.best = state["best"]
         self.bad_epochs = state["bad_epochs"]
         self.cooldown_left = state["cooldown_left"]
         self.cuts = [(int(step), float(lr)) for step, lr in state["cuts"]]
 
 
-def cannot_fire(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]:
+def cannot_fire(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
     """More patience than epochs: the first epoch sets the best, `patience` + 1 bad ones follow,
     and only then is there a cut."""
     epochs = clock.steps // clock.steps_per_epoch
-    needed = arguments["patience"] + 3
+    needed = numbers["patience"] + 3
     if epochs < needed:
         yield Notice(
             Topic.PLATEAU_CANNOT_FIRE,
@@ -109,23 +123,19 @@ def cannot_fire(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notic
         )
 
 
-def watched(arguments: Arguments) -> str:
+def watched(numbers: Numbers) -> str:
     """The metric of a `plateau`."""
-    return str(arguments["metric"])
+    return str(numbers["metric"])
 
 
 @register(
-    "plateau",
-    "falls by a factor when a metric stops improving",
     family="adaptive",
-    formula="b factor^cuts; a cut after more than `patience` bad epochs",
     torch="ReduceLROnPlateau",
     watches=watched,
     notices=[cannot_fire],
 )
 def plateau(
-    clock: Clock,
-    lr: float,
+    b: float,
     metric: Metric = "val_loss",
     *,
     mode: Literal["min", "max"] | None = None,
@@ -134,10 +144,12 @@ def plateau(
     threshold: NonNegative = 1e-4,
     threshold_mode: Literal["rel", "abs"] = "rel",
     cooldown: Epochs = 0,
-    min_: Level = ZERO,
+    min_: Rate = ZERO,
 ) -> Plateau:
-    """Multiply the LR by `factor` after more than `patience` epochs in a row without an
-    improvement of the metric by more than `threshold`, down to `min`.
+    """Falls by a factor when a metric stops improving.
+
+    Formula: `b factor^cuts; a cut after more than patience bad epochs`, down to `min`. An epoch is
+    bad that does not improve the metric by more than `threshold`.
 
     `mode` follows from the metric: losses are to fall, accuracies to rise. Source: torch's
     `ReduceLROnPlateau`, equal to it decision by decision.
@@ -151,6 +163,5 @@ def plateau(
     """
     maximise = metric.endswith("accuracy") if mode is None else mode == "max"
     return Plateau(
-        lr, metric, maximise, factor, patience, threshold, threshold_mode == "rel", cooldown,
-        min_.of(lr),
+        b, metric, maximise, factor, patience, threshold, threshold_mode == "rel", cooldown, min_
     )  # fmt: skip

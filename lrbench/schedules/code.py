@@ -1,34 +1,37 @@
-"""A schedule as torch code to paste, with nothing but torch and `math` in it.
+"""A schedule as torch code to paste, with nothing but torch and the standard library in it.
 
-torch's own classes where they give the same LRs at every step of the run, which is checked here
-before they are printed; else a `LambdaLR` with the formula. Never a table of LRs.
+torch's own classes where the schedule has a template for them and they give the same LRs when
+they are stepped through the whole run; else a `LambdaLR` of the schedule's own functions, printed
+from their source with the numbers of the run.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, field
+from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.schedules.adaptive import Plateau
-from lrbench.schedules.base import Call, Schedule, Segment, resolved, segments
-from lrbench.schedules.code_bricks import HELPERS, Lines
-from lrbench.schedules.code_formula import body, momentum_body
-from lrbench.schedules.code_torch import CYCLES, Made, as_code, as_spec, proposals
+from lrbench.schedules.bound import Bound, Segment, Track, segments
+from lrbench.schedules.definitions import flattened
 from lrbench.schedules.parse import parse
-from lrbench.schedules.units import Clock
+from lrbench.schedules.plugin import clock_arguments
+from lrbench.schedules.schedule import Schedule
+from lrbench.schedules.source import Sources, keywords, literal, neat, torch_call, value_code
+from lrbench.schedules.spec import Call
+from lrbench.schedules.units import Clock, Length, Level
 
-FEW = 4  # phases that are written out one by one; more are looked up
+FEW = 8  # phases that are written out one by one; more are looked up
+MAX_PIECES = 12  # of a SequentialLR: more are easier to read as functions
+NO_SCHEDULER = "No scheduler is needed: the learning rate stays as it is."
 PER_STEP = "Call scheduler.step() after every batch, when optimizer.step() is done."
 PER_EPOCH = "Call scheduler.step() once an epoch, after its last batch."
-CYCLES_LINES = [
-    "# torch refuses to cycle the momentum of an optimizer that has none.",
-    f'{CYCLES} = "momentum" in optimizer.defaults or "betas" in optimizer.defaults',
-]
+CYCLES = """\
+# torch refuses to cycle the momentum of an optimizer that has none.
+cycles_momentum = "momentum" in optimizer.defaults or "betas" in optimizer.defaults
+"""
 MOMENTUM_CLASS = '''
-
 class MomentumLambdaLR(LambdaLR):
     """A LambdaLR that moves the momentum as well, or the first of Adam's betas."""
 
@@ -43,15 +46,13 @@ class MomentumLambdaLR(LambdaLR):
 '''
 
 
-@dataclass(frozen=True)
+@dataclass
 class Snippet:
-    """Code that makes the scheduler: when to step it, torch's classes in it, its lines, and
-    further imports."""
+    """Code under way: when to step the scheduler, what is imported and printed above, its body."""
 
     usage: str
-    classes: set[str]
-    lines: Lines
-    imports: tuple[str, ...] = ()
+    body: str
+    sources: Sources = field(default_factory=Sources)
 
 
 def code(schedule: Schedule | str, lr: float, steps: int, steps_per_epoch: int) -> str:
@@ -75,81 +76,138 @@ def code(schedule: Schedule | str, lr: float, steps: int, steps_per_epoch: int) 
     scheduler = LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=1000)
 
     Raises:
-        UsageError: the spec or the numbers cannot be meant.
+        UsageError: the spec or a number is invalid.
     """
     schedule = parse(schedule) if isinstance(schedule, str) else schedule
     lr = schedule.fixed_lr or lr
-    schedule.bind(lr, steps, steps_per_epoch)
+    bound = schedule.bind(lr, steps, steps_per_epoch)
     clock = Clock.of_run(steps, steps_per_epoch)
-    found = list(segments(schedule, clock))
+    found = list(segments(schedule.calls(), clock))
+    if all(call.name == "constant" for call in schedule.calls()):
+        lrs = {bound.lr(step) for step in range(steps)}
+        if len(lrs) == 1:
+            return _document(schedule, Snippet(NO_SCHEDULER, ""), lrs.pop(), clock)
     if schedule.adaptive:
-        snippet = _plateau(found, lr)
-    else:
-        snippet = _torch(schedule, found, lr, clock) or _factory(found) or _formula(found, lr)
-    return _document(schedule, snippet or _bridge(schedule, clock), lr, clock)
+        return _document(schedule, _plateau(found, lr), lr, clock)
+    snippet = _factory(found) or _in_torch(found, bound, lr, clock) or _in_functions(found, lr)
+    return _document(schedule, snippet, lr, clock)
 
 
 def _document(schedule: Schedule, snippet: Snippet, lr: float, clock: Clock) -> str:
-    imports = list(snippet.imports)
-    if snippet.classes:
-        names = ", ".join(sorted(snippet.classes))
-        imports.append(f"from torch.optim.lr_scheduler import {names}")
-    if any("math." in line for line in snippet.lines):
-        imports = ["import math", "", *imports]
     spec = " ".join(str(schedule).split())  # no line may end inside the comment
-    return "\n".join(
-        [
-            f"# {spec}, for {clock.steps} steps, {clock.steps_per_epoch} an epoch.",
-            *(f"# {line}" for line in snippet.usage.splitlines()),
-            *imports,
-            "",
-            "for group in optimizer.param_groups:",
-            f'    group["lr"] = {lr!r}',
-            '    group.pop("initial_lr", None)  # an earlier scheduler may have left one',
-            *([""] * (2 if snippet.lines[0].startswith("def ") else 1)),
-            *snippet.lines,
-        ]
-    )
+    head = [f"# {spec}, for {clock.steps} steps, {clock.steps_per_epoch} an epoch."]
+    head += [f"# {line}" for line in snippet.usage.splitlines()]
+    groups = ["for group in optimizer.param_groups:", f'    group["lr"] = {literal(lr)}']
+    if snippet.body:
+        groups.append('    group.pop("initial_lr", None)  # an earlier scheduler may have left one')
+    functions = snippet.sources.texts
+    body = snippet.body.strip()
+    text = "\n\n\n".join([*functions, body])
+    gap = ["", ""] if text.startswith("def ") else [""]
+    imports = snippet.sources.imports(text)
+    return "\n".join([*head, *imports, *([""] if imports else []), *groups, *gap, text]).rstrip()
 
 
-def _torch(schedule: Schedule, found: Sequence[Segment], lr: float, clock: Clock) -> Snippet | None:
-    """In torch's own classes, where they equal the schedule at every step."""
+def _in_torch(found: Sequence[Segment], bound: Bound, lr: float, clock: Clock) -> Snippet | None:
+    """In torch's own classes, where they give the same LRs at every step of the run."""
     for size in dict.fromkeys((clock.steps_per_epoch, 1)):
-        update = "step" if size == 1 else "epoch"
-        for made in proposals(found, lr, size):
-            if _equal(as_spec(made, update=update), schedule, lr, clock):
-                counts = -(-clock.steps // size)
-                return _of_torch(made, counts, PER_STEP if size == 1 else PER_EPOCH)
+        call = _candidate(found, lr, size)
+        counts = -(-clock.steps // size)
+        if call is not None and _equal(call, counts, size, bound, lr, clock.steps):
+            body = f"scheduler = {torch_call(call, counts, lr)}"
+            if "cycles_momentum" in body:
+                body = CYCLES + body
+            return Snippet(PER_STEP if size == 1 else PER_EPOCH, body)
     return None
 
 
-def _of_torch(made: Made, counts: int, usage: str) -> Snippet:
-    first, *rest = as_code(made, counts)
-    lines = [f"scheduler = {first}", *rest]
-    if any(CYCLES in line for line in lines):
-        lines = [*CYCLES_LINES, *lines]
-    return Snippet(usage, set(_classes(made)), lines)
+def _candidate(found: Sequence[Segment], lr: float, size: int) -> Call | None:
+    """What the phases may be in torch's classes, stepped every `size` steps."""
+    if any(segment.clock.start % size for segment in found):
+        return None
+    parts: list[tuple[int, Call]] = []
+    for segment in found:
+        call, begin = _template(segment, lr, size), segment.clock.start // size
+        if call is None:
+            return None
+        marks, schedulers = (0,), (call,)
+        if call.name == "SequentialLR":  # torch's class cannot hold one
+            marks = (0, *call.arguments["milestones"])
+            schedulers = call.arguments["schedulers"]
+        parts += [(begin + mark, part) for mark, part in zip(marks, schedulers, strict=True)]
+    if len(parts) == 1:
+        return parts[0][1]
+    if len(parts) > MAX_PIECES:
+        return None
+    starts, calls = zip(*parts, strict=True)
+    return Call("SequentialLR", (("schedulers", calls), ("milestones", starts[1:])))
 
 
-def _classes(made: Made) -> Iterator[str]:
-    yield made.name
-    for nested in made.arguments.get("schedulers", ()):
-        yield from _classes(nested)
-
-
-def _equal(spec: str, schedule: Schedule, lr: float, clock: Clock) -> bool:
-    """Whether LR and momentum are the same at every step of the run; torch's limits may refuse
-    the spec."""
-    run = (lr, clock.run_steps, clock.steps_per_epoch)
+def _template(segment: Segment, lr: float, size: int) -> Call | None:
+    """A phase in torch's class by its template, its lengths in calls of `step()`."""
+    definition, clock = segment.definition, segment.clock
+    if ":" in segment.call.name:
+        return None
+    if definition.counts:
+        same = (segment.update == "epoch") == (size > 1) or clock.steps_per_epoch == 1
+        return Call(segment.call.name, segment.call.args) if same else None
+    if definition.in_torch is None:
+        return None
+    numbers = segment.numbers(lr)
+    for param in definition.params:
+        if Length in _kinds(param.annotation):
+            numbers[param.python] = _divided(numbers[param.python], size)
+    known = {"T": -(-clock.steps // size), "b": lr, "E": clock.steps_per_epoch / size, **numbers}
     try:
-        mine = parse(spec).bind(*run)
+        text = definition.in_torch(**keywords(definition.in_torch, known))
+        spec = parse(text).spec if text else None
+    except UsageError:  # beyond the limits of torch's class
+        return None
+    return _tidied(spec) if isinstance(spec, Call) else None
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The types in an annotation; a moment is a length."""
+    return {
+        Length if isinstance(kind, type) and issubclass(kind, Length) else kind
+        for kind in flattened(annotation)
+    }
+
+
+def _divided(value: Any, size: int) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_divided(one, size) for one in value)
+    if value is None:
+        return None
+    return int(value // size) if value % size == 0 else value / size
+
+
+def _tidied(call: Call) -> Call:
+    """Its numbers as they are printed."""
+
+    def tidied(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(tidied, value))
+        if isinstance(value, Call):
+            return _tidied(value)
+        return neat(value) if isinstance(value, float) else value
+
+    return Call(call.name, tuple((name, tidied(value)) for name, value in call.args))
+
+
+def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: int) -> bool:
+    """Whether torch's class can be stepped through the run, with the same LR and momentum at
+    every step."""
+    from lrbench.schedules.torch_run import of_call
+
+    try:
+        theirs = of_call(call, counts, lr)
     except UsageError:
         return False
-    theirs = schedule.bind(*run)
-    return all(
-        math.isclose(mine.lr(step), theirs.lr(step), rel_tol=1e-10, abs_tol=1e-15 * lr)
-        and _close(mine.momentum(step), theirs.momentum(step))
-        for step in range(clock.run_steps)
+    return theirs.known >= counts and all(
+        math.isclose(theirs.lr(step // size), bound.lr(step), rel_tol=1e-10, abs_tol=1e-15 * lr)
+        and _close(theirs.momentum(step // size), bound.momentum(step))
+        for step in range(steps)
     )
 
 
@@ -157,166 +215,149 @@ def _close(one: float | None, other: float | None) -> bool:
     return one == other if one is None or other is None else math.isclose(one, other)
 
 
-def _formula(found: Sequence[Segment], lr: float, variable: str = "scheduler") -> Snippet | None:
-    """A LambdaLR of one function a phase; None where a phase has no formula."""
-    bodies = [_phase(segment, lr) for segment in found]
-    if any(lines is None for lines in bodies):
-        return None
+def _in_functions(found: Sequence[Segment], lr: float, variable: str = "scheduler") -> Snippet:
+    """A LambdaLR of the schedule's own functions."""
+    snippet = Snippet(PER_STEP, "")
     starts = [segment.clock.start for segment in found]
-    lines = _functions("factor", [lines or [] for lines in bodies], starts)
-    classes, name = {"LambdaLR"}, "LambdaLR"
-    momenta = [_momentum(segment, lr) for segment in found]
-    if any(momenta):
-        silent = ["return None"]
-        lines += ["", "", *_functions("momentum", [own or silent for own in momenta], starts)]
-        lines += MOMENTUM_CLASS.splitlines()
+    few = len(found) <= FEW
+    steps = [f"t - {start}" if start else "t" for start in starts] if few else "t" * len(starts)
+    pairs = zip(found, steps, strict=True)
+    phases = [_phase(segment, step, lr, snippet.sources) for segment, step in pairs]
+    chosen = _chosen if few else _looked_up
+    texts = ["\n".join(chosen("factor", [factor for factor, _ in phases], starts))]
+    name = "LambdaLR"
+    if any(momentum != "None" for _, momentum in phases):
+        texts.append("\n".join(chosen("momentum", [momentum for _, momentum in phases], starts)))
+        texts.append(MOMENTUM_CLASS.strip())
         name = "MomentumLambdaLR"
-    helpers = [text for name_, text in HELPERS.items() if any(name_ in line for line in lines)]
-    above = [line for text in helpers for line in [*text.strip().splitlines(), "", ""]]
-    imports = sorted({found_ for segment in found for found_ in _plugin_imports(segment.call)})
-    made = [*above, *lines, "", "", f"{variable} = {name}(optimizer, factor)"]
-    return Snippet(PER_STEP, classes, made, tuple(imports))
+    texts.append(f"{variable} = {name}(optimizer, factor)")
+    snippet.body = "\n\n\n".join(texts)
+    return snippet
 
 
-def _phase(segment: Segment, lr: float) -> Lines | None:
-    call, clock = segment.call, segment.clock
-    if call.definition.watches:
-        return ["return 1.0"]
+def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[str, str]:
+    """Two expressions of the step of the phase: LR over base LR, and momentum."""
+    call, clock, definition = segment.call, segment.clock, segment.definition
+    if definition.watches:
+        return "1.0", "None"
+    t = _asked(segment, step)
+    if definition.counts:
+        return _stepped(segment, t, lr, sources)
     if ":" in call.name:
-        return _plugin_body(segment)
-    lines = body(call, clock, lr)
-    return None if lines is None else [*_tick(segment), *lines]
+        sources.add_module(call.name)
+        last = f"min({t}, {clock.steps - 1})"
+        values, by_name = clock_arguments(call.name, last, clock)
+        shown = [*map(str, values), *(f"{key}={value}" for key, value in by_name.items())]
+        shown += [f"{key}={value!r}" for key, value in call.args]
+        return f"{call.name.replace(':', '.')}({', '.join(shown)})", "None"
+    numbers = segment.numbers(lr)
+    for param in definition.params:
+        if Level in flattened(param.annotation) and numbers[param.python] is not None:
+            numbers[param.python] /= lr
+    moves = segment.momentum(numbers)
+    factor = sources.call(segment.curve(1.0, numbers), t)
+    if moves is None or moves(0) is None:
+        return factor, "None"
+    return factor, sources.call(moves, t)
 
 
-def _momentum(segment: Segment, lr: float) -> Lines | None:
-    if ":" in segment.call.name:
-        return None
-    lines = momentum_body(segment.call, segment.clock, lr)
-    return None if lines is None else [*_tick(segment), *lines]
-
-
-def _tick(segment: Segment) -> Lines:
-    """From the step to the step that counts: the epoch's first, the last one of a phase that is
-    over, the number of calls that torch's class has had."""
-    definition, clock, lines = resolved(segment.call), segment.clock, []
-    size = clock.steps_per_epoch
+def _asked(segment: Segment, step: str) -> str:
+    """From the step of the phase to the one that counts, as in `Track`."""
+    size = segment.clock.steps_per_epoch if segment.update == "epoch" else 1
     if segment.held:
-        lines.append(f"step = min(step, {clock.steps - 1 if definition.jumps else clock.steps})")
-    if (segment.call.update or definition.update) == "epoch" and size > 1:
-        lines.append(f"step = step // {size}" if definition.counts else f"step -= step % {size}")
-    return lines
+        step = f"min({step}, {segment.clock.steps - (1 if segment.definition.jumps else 0)})"
+    elif size > 1 and " " in step:
+        step = f"({step})"
+    if size == 1:
+        return step
+    return f"{step} // {size}" if segment.definition.counts else f"{step} // {size} * {size}"
 
 
-def _functions(name: str, bodies: Sequence[Lines], starts: Sequence[int]) -> Lines:
-    """A function of the step of the run, from the bodies of its phases."""
-    if len(bodies) == 1:
-        return _function(name, bodies[0])
-    names: dict[str, str] = {}
-    lines: Lines = []
-    numbers = count(1)
-    for statements in bodies:
-        text = "\n".join(statements)
-        if text not in names:
-            names[text] = f"{name}_{next(numbers)}"
-            lines += [*_function(names[text], statements), "", ""]
-    called = [names["\n".join(statements)] for statements in bodies]
-    return [*lines, *_function(name, _choice(called, starts))]
+def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str, str]:
+    """A scheduler of torch, stepped through the phase on a throw-away optimizer."""
+    from lrbench.schedules.torch_run import of_call, walked
+
+    call, counts = segment.call, segment.clock.counts(segment.update)
+    track, asked = Track.of(segment, lr), counts + segment.held
+    if ":" in call.name:
+        sources.add_module(call.name)
+        shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
+        made = f"{call.name.replace(':', '.')}({', '.join(shown)})"
+    else:
+        made = torch_call(call, counts, lr, nested=True)
+        stepped = of_call(call, counts, lr)
+        stepped.lr(asked - 1)
+        asked = min(asked, stepped.known)
+    sources.add(walked)
+    rows = sources.table(
+        f"list(itertools.islice(walked(lambda optimizer: {made}, lr={literal(lr)}, "
+        f"momentum=0.9), {asked}))"
+    )
+    row = f"{rows}[min({t}, len({rows}) - 1)]"
+    moves = track.momentum(0) is not None
+    return f"{row}[0] / {literal(lr)}", f"{row}[1]" if moves else "None"
 
 
-def _function(name: str, statements: Lines) -> Lines:
-    return [f"def {name}(step):", *(f"    {line}" for line in statements)]
+def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> Iterator[str]:
+    """The function of the step of the run that asks the phase that the step lies in."""
+    yield f"def {name}(t):"
+    for phase, end in zip(phases, starts[1:], strict=False):
+        yield f"    if t < {end}:"
+        yield f"        return {phase}"
+    yield f"    return {phases[-1]}"
 
 
-def _choice(called: Sequence[str], starts: Sequence[int]) -> Lines:
-    """The phase that a step lies in, asked on its own clock."""
-    if len(called) > FEW:
-        pairs = zip(starts, called, strict=True)
-        return [
-            "phases = [",
-            *(f"    ({start}, {name})," for start, name in pairs),
-            "]",
-            "start, phase = max((pair for pair in phases if pair[0] <= step), key=lambda p: p[0])",
-            "return phase(step - start)",
-        ]
-    lines = []
-    for name, start, end in zip(called, starts, starts[1:], strict=False):
-        lines += [f"if step < {end}:", f"    return {name}({_minus(start)})"]
-    return [*lines, f"return {called[-1]}({_minus(starts[-1])})"]
+def _looked_up(name: str, phases: Sequence[str], starts: Sequence[int]) -> Iterator[str]:
+    """The same for many phases, of which equal ones are one function."""
+    distinct = list(dict.fromkeys(phases))
+    for index, phase in enumerate(distinct, 1):
+        yield from (f"def {name}_{index}(t):", f"    return {phase}", "", "")
+    yield f"def {name}(t):"
+    yield "    phases = ["
+    for start, phase in zip(starts, phases, strict=True):
+        yield f"        ({start}, {name}_{distinct.index(phase) + 1}),"
+    yield "    ]"
+    yield "    start, phase = [pair for pair in phases if pair[0] <= t][-1]"
+    yield "    return phase(t - start)"
 
 
-def _minus(start: int) -> str:
-    return f"step - {start}" if start else "step"
-
-
-def _plateau(found: Sequence[Segment], lr: float) -> Snippet | None:
+def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
     """torch's plateau; before it a LambdaLR for the phases before it."""
     *before, last = found
-    plateau = last.track(lr).adaptive
-    if not isinstance(plateau, Plateau):
-        return None
+    plateau = Track.of(last, lr).adaptive
+    assert plateau is not None
     copied = ("factor", "patience", "threshold", "cooldown", "min_lr", "eps")
     arguments = {
         "mode": "max" if plateau.maximise else "min",
         "threshold_mode": "rel" if plateau.relative else "abs",
         **{name: getattr(plateau, name) for name in copied},
     }
-    usage = f"Call scheduler.step({plateau.metric}) once an epoch, with the metric of that epoch."
-    alone = _of_torch(Made("ReduceLROnPlateau", arguments), 1, usage)
+    shown = ",\n".join(f"    {name}={value_code(value)}" for name, value in arguments.items())
+    alone = f"scheduler = ReduceLROnPlateau(\n    optimizer,\n{shown},\n)"
     if not before:
-        return alone
-    ahead = _formula(found, lr, variable="warmup")
-    if ahead is None:
-        return None
+        usage = f"Call scheduler.step({plateau.metric}) once an epoch, with that epoch's metric."
+        return Snippet(usage, alone)
+    snippet = _in_functions(found, lr, variable="warmup_scheduler")
     start, size = last.clock.start, last.clock.steps_per_epoch
     missed = f" from the epoch {start // size + 1} on" if start >= size else ""
-    usage = (
-        f"Call warmup.step() after each of the first {start} batches, and\n"
-        f"scheduler.step({plateau.metric}) once an epoch{missed}, with the metric of that epoch."
+    snippet.usage = (
+        f"Call warmup_scheduler.step() after each of the first {start} batches, and\n"
+        f"scheduler.step({plateau.metric}) once an epoch{missed}, with that epoch's metric."
     )
-    return Snippet(usage, ahead.classes | alone.classes, ahead.lines + alone.lines, ahead.imports)
+    snippet.body += f"\n{alone}"
+    return snippet
 
 
 def _factory(found: Sequence[Segment]) -> Snippet | None:
     """The user's own factory, where it is the whole schedule."""
-    segment, definition = found[0], resolved(found[0].call)
+    segment = found[0]
     call = segment.call
-    if len(found) > 1 or segment.held or ":" not in call.name or not definition.counts:
+    if len(found) > 1 or segment.held or ":" not in call.name or not segment.definition.counts:
         return None
-    usage = PER_EPOCH if (call.update or definition.update) == "epoch" else PER_STEP
-    arguments = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
-    line = f"scheduler = {call.name.replace(':', '.')}({', '.join(arguments)})"
-    return Snippet(usage, set(), [line], _plugin_imports(call))
-
-
-def _plugin_body(segment: Segment) -> Lines | None:
-    """A call of the user's own function; None for a factory, which needs the optimizer."""
-    call, clock, definition = segment.call, segment.clock, resolved(segment.call)
-    if definition.counts:
-        return None
-    names = definition.make.args[-1]  # type: ignore[attr-defined]  # a partial: see plugin.load
-    known = {"step": "step", "steps": clock.steps, "steps_per_epoch": clock.steps_per_epoch}
-    by_name = [f"{name}={value}" for name, value in known.items() if name in names]
-    values = by_name if "step" in names else [str(value) for value in known.values()]
-    arguments = [*values, *(f"{name}={value!r}" for name, value in call.args)]
-    return [
-        *_tick(segment),
-        f"step = min(step, {clock.steps - 1})",
-        f"return {call.name.replace(':', '.')}({', '.join(arguments)})",
-    ]
-
-
-def _plugin_imports(call: Call) -> tuple[str, ...]:
-    module, colon, _ = call.name.partition(":")
-    return (f"import {module}",) if colon else ()
-
-
-def _bridge(schedule: Schedule, clock: Clock) -> Snippet:
-    """What only this package can make: it is imported."""
-    call = (
-        f"scheduler = to_torch({str(schedule)!r}, optimizer, "
-        f"steps={clock.steps}, steps_per_epoch={clock.steps_per_epoch})"
+    shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
+    snippet = Snippet(
+        PER_EPOCH if segment.update == "epoch" else PER_STEP,
+        f"scheduler = {call.name.replace(':', '.')}({', '.join(shown)})",
     )
-    usage = f"{PER_STEP}\nIt has no formula to print: this needs the package torch-lrbench."
-    if schedule.adaptive:
-        usage += f"\nCall scheduler.observe({schedule.metric}) once an epoch."
-    return Snippet(usage, set(), [call], ("from lrbench.schedules import to_torch",))
+    snippet.sources.add_module(call.name)
+    return snippet

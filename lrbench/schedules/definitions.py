@@ -1,43 +1,52 @@
-"""What a schedule is made from: one function with typed parameters, under a name.
+"""How a schedule is defined: one plain function, registered under its own name.
 
-    @register("halving", "half the LR at every epoch", family="ordered", formula="b / 2^epoch")
-    def halving(clock: Clock, lr: float) -> Curve:
-        return lambda step: lr / 2 ** (step // clock.steps_per_epoch)
+    @register(family="ordered")
+    def halving(t: int, T: int, b: float, E: int, *, by: Positive = 2.0) -> float:
+        '''Divides the LR after every epoch. Formula: `b / by^floor(t/E)`.'''
+        return b / by ** (t // E)
 
-is all that a new schedule takes. The function gets the clock of its phase, the base LR and its
-parameters, and returns the LR as a function of the step (counted from the phase's start, at
-least 0, and possibly past the phase's end). A parameter's annotation decides what a spec may
-write there: `Length`, `Moment`, `Level`, `Formula`, `float`, `int`, `bool`, `str`, a `Literal` of
-words, a `Schedule`, `tuple[T, ...]` of any of them, each with `| None` where the default is
-worked out from the run; `Annotated[float, Bounds(...)]` for a number that must lie within limits,
-with a `Timed` after the bounds where it is a rate per epoch or a number of epochs.
-Parameters before a `*` print by position. A trailing underscore is not part of the spec's name.
+The function returns the LR at step `t` of its phase (from 0, possibly past the end). It names
+what it needs: `T` the steps of the phase, `b` the base LR, `E` the steps of an epoch. All other
+arguments are parameters of the spec; those before a `*` print by position, and a trailing
+underscore is not part of a name in specs. A ValueError says that the arguments do not fit. The
+annotation says what a spec may write and what the function gets:
+
+    Steps    a length (`10ep`, `5%`)         whole steps, at least 1
+    Span     a length                        steps, not rounded
+    Mark     a moment (milestones)           whole steps, at least 1
+    Rate     an LR (`1e-5`, `1%`)            that LR
+    Expression  an expression in quotes      a function of CLOCK_NAMES
+
+and `float`, `int`, `bool`, `str`, `Literal`, `tuple[T, ...]`, `T | None`, with `Bounds` and `Timed`
+in an `Annotated`. A default that is a percentage is a share of the phase.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from lrbench.errors import Notice
 from lrbench.registry import Registry
-from lrbench.schedules.units import Clock
+from lrbench.schedules.expression import Formula
+from lrbench.schedules.units import Clock, Length, Level, Moment
 
-Curve = Callable[[int], float]
 Update = Literal["step", "epoch"]
 Family = Literal["ordered", "cyclic", "warmup", "adaptive", "custom"]
-Arguments = Mapping[str, Any]
-NoticeRule = Callable[[Any, Clock, Arguments], Iterable[Notice]]
+Numbers = Mapping[str, Any]
+NoticeRule = Callable[[Any, Clock, Numbers], Iterable[Notice]]
 MISSING: Any = inspect.Parameter.empty
+INPUTS = ("t", "T", "b", "E", "n")  # what the run gives to a function; all else are parameters
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The limits of a number, the limits themselves included unless `open`."""
+    """The limits of a number, included unless `open`."""
 
     low: float
     high: float = float("inf")
@@ -56,12 +65,11 @@ class Bounds:
 
 
 class Timed(Enum):
-    """How a plain number depends on time, said beside its bounds: a schedule that is stretched to
-    another length of run changes it accordingly."""
+    """How a plain number changes when the schedule is stretched to another length of run."""
 
     FACTOR = "the LR is multiplied by it once per epoch, or per step"
-    RATE = "it is so much per epoch"
-    EPOCHS = "it is a number of epochs"
+    RATE = "so much per epoch"
+    EPOCHS = "a number of epochs"
 
 
 Positive = Annotated[float, Bounds(0, open=True)]
@@ -70,47 +78,72 @@ AtLeastOne = Annotated[float, Bounds(1)]
 Share = Annotated[float, Bounds(0, 1)]
 FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
 RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
+Steps = Annotated[int, Length]
+Span = Annotated[float, Length]
+Mark = Annotated[int, Moment]
+Rate = Annotated[float, Level]
+Expression = Annotated[Callable[..., float], Formula]
 
-
-@dataclass(frozen=True)
-class Motion:
-    """What a schedule moves: the LR, and the momentum where it moves that too."""
-
-    lr: Curve
-    momentum: Curve | None = None
+# Defaults, written as in a spec; a percentage is a share of the phase.
+ZERO: Any = Level(0)
+TENTH: Any = Level(10, relative=True)
+FULL: Any = Level(100, relative=True)
 
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter: its name in specs, its name in Python, its type and its default."""
+    """A parameter: its name in specs and in Python, its type, its default."""
 
     name: str
     python: str
     annotation: Any
-    default: Any
-    positional: bool
+    default: Any = None
+    positional: bool = True
 
     @property
     def required(self) -> bool:
         return self.default is MISSING
 
+    @property
+    def is_word(self) -> bool:
+        """Whether its texts print without quotes: one of a list of words."""
+        return "Literal[" in str(self.annotation)
+
+    def number(self, value: Any, clock: Clock, lr: float) -> Any:
+        """What the function gets for a value of a spec, or for the default (None: the same)."""
+        if isinstance(value, tuple):
+            return tuple(self.number(item, clock, lr) for item in value)
+        if isinstance(value, Length):
+            whole = int in flattened(self.annotation)
+            return value.steps(clock) if whole else value.on(clock)
+        return value.of(lr) if isinstance(value, Level) else value
+
+
+def flattened(annotation: Any) -> Iterator[Any]:
+    """A type and all types and marks in it."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from flattened(part)
+
 
 @dataclass(frozen=True)
 class Definition:
-    """A registered schedule: its function, its parameters, and how the clock asks it."""
+    """A registered schedule; see `register` for the fields."""
 
     name: str
-    make: Callable[..., Any]
+    function: Callable[..., Any]
     params: tuple[Param, ...] = ()
     update: Update = "step"
-    counts: bool = False
     jumps: bool = False
     decays: bool = False
     own_scale: bool = False
-    takes_optimizer: bool = False
-    watches: Callable[[Arguments], str] | None = None
-    fixed: Callable[[Arguments], float | None] | None = None
-    notices: tuple[NoticeRule, ...] = field(default=())
+    counts: bool = False
+    of_torch: bool = False
+    watches: Callable[[Numbers], str] | None = None
+    fixed: Callable[[Numbers], float | None] | None = None
+    momentum: Callable[..., float | None] | None = None
+    in_torch: Callable[..., str | None] | None = None
+    notices: tuple[NoticeRule, ...] = ()
 
     def param(self, name: str) -> Param | None:
         """The parameter of that name in specs."""
@@ -121,44 +154,56 @@ class Definition:
         """Whether its own parameter `length` says how long it lasts."""
         return self.param("length") is not None
 
+    def numbers(self, given: Mapping[str, Any], clock: Clock, lr: float) -> dict[str, Any]:
+        """The arguments of the function, by their Python names, on the clock of a phase."""
+        return {
+            param.python: param.number(given[param.name], clock, lr)
+            if param.name in given
+            else param.number(param.default, clock.alone(), lr)
+            for param in self.params
+        }
 
-SCHEDULES: Registry[Definition] = Registry("schedule", "lrbench.schedules", skip=("torch_bridge",))
+
+SCHEDULES: Registry[Definition] = Registry(
+    "schedule", "lrbench.schedules", skip=("torch_bridge", "torch_run")
+)
 
 
 def register(
-    name: str,
-    summary: str,
     *,
     family: Family,
-    formula: str,
     torch: str = "",
+    length: Length | None = MISSING,
     update: Update = "step",
-    counts: bool = False,
     jumps: bool = False,
     decays: bool = False,
     own_scale: bool = False,
-    takes_optimizer: bool = False,
-    watches: Callable[[Arguments], str] | None = None,
-    fixed: Callable[[Arguments], float | None] | None = None,
+    of_torch: bool = False,
+    watches: Callable[[Numbers], str] | None = None,
+    fixed: Callable[[Numbers], float | None] | None = None,
+    momentum: Callable[..., float | None] | None = None,
+    in_torch: Callable[..., str | None] | None = None,
     notices: Iterable[NoticeRule] = (),
     **facts: Any,
 ) -> Callable[[F], F]:
-    """Give a function its name in specs.
+    """Make a function a schedule. Its docstring's first line is the summary in listings, and what
+    stands between backticks after `Formula:` the formula.
 
     Args:
-        summary: one line that says what the schedule does.
-        formula: LR at step t, with b the base LR, T the steps of the phase, p = t/T.
-        torch: the class of `torch.optim.lr_scheduler` that gives the same LRs.
+        torch: the class of torch that gives the same LRs, for listings.
+        length: the schedule has a parameter `length`, its own duration, with this default.
         update: whether the LR changes at every step or once an epoch, unless the spec says.
-        counts: the curve is asked by the number of `scheduler.step()` calls so far, on a clock
-            whose unit is such a call: one an epoch or one a step, as `update` says.
         jumps: the LR jumps at boundaries (stairs, restarts): a phase that has ended holds the LR
             of its last step, not the one that the boundary would bring.
         decays: meant to end low: ending above a tenth of the peak is worth a warning.
         own_scale: its highest LR is not the base LR by design.
-        takes_optimizer: a first argument `optimizer`, as in pasted code, is dropped.
-        watches: the name of the metric that it adapts to, from its arguments.
+        of_torch: it names a class of torch, which is run itself.
+        watches: the metric that it adapts to, from its arguments; the function is then called
+            with the base LR and its parameters, and returns a `Plateau`.
         fixed: the LR that its arguments name, None where they name none.
+        momentum: (t, T, **parameters) -> momentum; may add parameters of its own.
+        in_torch: (T, b, **arguments) -> the same in torch's classes as a spec, to be printed as
+            code; it is checked before it is used, so it need not be right for all arguments.
         notices: rules (call, clock, arguments) -> notices, asked before training.
 
     Raises:
@@ -166,28 +211,48 @@ def register(
     """
 
     def add(function: F) -> F:
+        own = () if length is MISSING else (Param("length", "length", Length | None, length),)
+        params = dict.fromkeys([*own, *parameters(function), *parameters(momentum)])
         definition = Definition(
-            name, function, parameters(function), update, counts, jumps, decays, own_scale,
-            takes_optimizer, watches, fixed, tuple(notices),
+            function.__name__, function, tuple(params), update, jumps, decays, own_scale,
+            of_torch and watches is None, of_torch, watches, fixed, momentum, in_torch,
+            tuple(notices),
         )  # fmt: skip
+        summary, formula = described(function)
         facts.update(family=family, formula=formula, torch=torch)
-        SCHEDULES.register(name, summary, **facts)(definition)
+        SCHEDULES.register(definition.name, summary, **facts)(definition)
         return function
 
     return add
 
 
-def parameters(function: Callable[..., Any]) -> tuple[Param, ...]:
-    """The parameters that a spec may set: all but the first two, the clock and the base LR."""
+def parameters(function: Callable[..., Any] | None) -> list[Param]:
+    """The parameters that a spec may set."""
+    if function is None:
+        return []
     hints = get_type_hints(function, include_extras=True)
-    found = list(inspect.signature(function).parameters.values())[2:]
-    return tuple(
+    return [
         Param(
-            name=parameter.name.removesuffix("_"),
-            python=parameter.name,
-            annotation=hints[parameter.name],
-            default=parameter.default,
-            positional=parameter.kind is parameter.POSITIONAL_OR_KEYWORD,
+            name=found.name.removesuffix("_"),
+            python=found.name,
+            annotation=hints[found.name],
+            default=found.default,
+            positional=found.kind is found.POSITIONAL_OR_KEYWORD,
         )
-        for parameter in found
-    )
+        for found in inspect.signature(function).parameters.values()
+        if found.name not in INPUTS
+    ]
+
+
+def described(function: Callable[..., Any]) -> tuple[str, str]:
+    """The summary and the formula in a docstring.
+
+    Raises:
+        ValueError: it has no first line.
+    """
+    text = inspect.getdoc(function)
+    if not text:
+        raise ValueError(f"{function.__name__} needs a docstring: its first line is listed")
+    first = text.splitlines()[0].split(" Formula:")[0].rstrip(".")
+    formula = re.search(r"Formula:\s+`([^`]+)`", text)
+    return first[0].lower() + first[1:], " ".join(formula[1].split()) if formula else ""

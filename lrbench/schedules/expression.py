@@ -1,4 +1,4 @@
-"""Formulas in specs: a few signs and functions, compiled from a whitelist; nothing is evaluated."""
+"""Expressions in specs, compiled from a whitelist of operators and functions, never `eval`."""
 
 from __future__ import annotations
 
@@ -57,13 +57,17 @@ COMPARE: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
 class Formula:
     """An expression of the clock's names, such as `0.95**epoch`.
 
-    >>> Formula("1 if epoch < 50 else 0.1")({"epoch": 60})
+    >>> Formula("1 if epoch < 50 else 0.1").at({"epoch": 60})
     0.1
     """
 
     text: str
 
-    def __call__(self, variables: Variables) -> float:
+    def __call__(self, *values: float) -> float:
+        """Its value for the values of CLOCK_NAMES, in their order."""
+        return self.at(dict(zip(CLOCK_NAMES, map(float, values), strict=True)))
+
+    def at(self, variables: Variables) -> float:
         """Its value, NaN where it has none (a division by zero, the root of a negative number)."""
         try:
             return float(compiled(self.text)(variables))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
 from lrbench.errors import UsageError
+from lrbench.schedules.expression import Formula, compiled
+from lrbench.schedules.units import number_text
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 20
-NO_LAMBDA = 'write a lambda as its expression in quotes, such as lr_lambda="0.95**epoch"'
 UNITS = ("ep", "it", "%")
+ARITHMETIC = frozenset("+-*/()")
 
 TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
     | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
     | (?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)
-    | (?P<sign>[-+*(),=\[\]%])
+    | (?P<sign>[-+*/(),=\[\]%])
     )""",
     re.VERBOSE | re.ASCII,
 )
@@ -117,8 +120,14 @@ def syntax_tree(source: Source) -> Node:
 
 
 def _tokens(source: Source) -> list[Token]:
-    found, position, end = [], 0, len(source.text.rstrip())
+    found: list[Token] = []
+    position, end = 0, len(source.text.rstrip())
     while position < end:
+        if found and found[-1].text == "=" and (end_of_lambda := _lambda(source.text, position)):
+            text = source.text[position:end_of_lambda].strip()
+            found.append(Token("lambda", text, position))
+            position = end_of_lambda
+            continue
         match = TOKEN.match(source.text, position)
         if match is None:
             position += len(source.text[position:]) - len(source.text[position:].lstrip())
@@ -133,8 +142,20 @@ def _odd_character(source: Source, position: int) -> UsageError:
     character = source.text[position]
     if character in "\"'":
         return source.fault(position, "this text has no closing quote")
-    hint = NO_LAMBDA if re.search(r"\blambda\b", source.text[:position]) else ""
-    return source.fault(position, f"unexpected {character!r}", hint)
+    return source.fault(position, f"unexpected {character!r}")
+
+
+def _lambda(text: str, position: int) -> int:
+    """Where the lambda ends that begins at the position; 0 where none does."""
+    if not re.match(r"\s*lambda\s", text[position:]):
+        return 0
+    depth = 0
+    for place in range(position, len(text)):
+        character = text[place]
+        if depth == 0 and character in ",)]":
+            return place
+        depth += (character in "([") - (character in ")]")
+    return len(text)
 
 
 class _Reader:
@@ -169,10 +190,7 @@ class _Reader:
     def unexpected(self, wanted: str) -> UsageError:
         token = self.here
         what = "ends" if token.kind == "end" else f"has {token.text!r}"
-        hint = NO_LAMBDA if self.index and self.tokens[self.index - 1].text == "lambda" else ""
-        return self.source.fault(
-            token.position, f"the schedule {what} where {wanted} was expected", hint
-        )
+        return self.source.fault(token.position, f"the schedule {what} where {wanted} was expected")
 
     def spec(self) -> Node:
         self.depth += 1
@@ -233,24 +251,54 @@ class _Reader:
         if token.kind == "string":
             self.index += 1
             return Text(re.sub(r"\\(.)", r"\1", token.text[1:-1]), token.position)
+        if token.kind == "lambda":
+            self.index += 1
+            return Text(token.text, token.position)
         if self.accept("["):
-            return self.items(token.position)
-        following = self.tokens[self.index + 1 : self.index + 2]
-        if token.kind == "number" and not (following and following[0].text == "*"):
+            return self.items("]", token.position)
+        size = self.arithmetic()
+        if size > 1:
+            return self.calculated(size)
+        if token.kind == "number" and self.tokens[self.index + 1].text != "*":
             return self.number()
         if token.kind in ("name", "number"):
             return self.spec()
+        if self.accept("("):
+            return self.items(")", token.position)
         raise self.unexpected("a value")
 
-    def items(self, position: int) -> Node:
+    def arithmetic(self) -> int:
+        """How many of the next tokens are one arithmetic expression such as `1/3` or `(2*5)`; 0
+        where they are something else, such as a list in parentheses."""
+        depth = 0
+        for size, token in enumerate(self.tokens[self.index :]):
+            if depth == 0 and token.text in (",", ")", "]"):
+                return size
+            if token.kind != "number" and token.text not in ARITHMETIC:
+                return 0
+            depth += (token.text == "(") - (token.text == ")")
+        return 0
+
+    def calculated(self, size: int) -> Node:
+        tokens = self.tokens[self.index : self.index + size]
+        self.index += size
+        first, text = tokens[0].position, self.source.text
+        written = text[first : tokens[-1].position + len(tokens[-1].text)]
+        compiled(written, names=())
+        value = Formula(written).at({})
+        if not math.isfinite(value):
+            raise self.source.fault(first, f"{written!r} is not a number")
+        return Number(value, "", number_text(value), first)
+
+    def items(self, end: str, position: int) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self.source.fault(position, "nested too deeply")
         values = []
-        while not self.accept("]"):
+        while not self.accept(end):
             values.append(self.value())
             if not self.accept(","):
-                self.expect("]", "',' or ']'")
+                self.expect(end, f"',' or {end!r}")
                 break
         self.depth -= 1
         return Items(tuple(values), position)

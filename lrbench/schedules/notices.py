@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.schedules.base import Schedule, resolved, segments
+from lrbench.schedules.bound import segments
+from lrbench.schedules.schedule import Schedule
 from lrbench.schedules.units import Clock
 
 LOW_END = 0.1  # of the peak: where a schedule that decays is taken to be done
@@ -23,11 +24,11 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
     table = schedule.table(lr=lr, steps=steps, steps_per_epoch=steps_per_epoch)
     _check_finite(schedule, table, steps_per_epoch)
     clock = Clock.of_run(steps, steps_per_epoch)
-    notices = list(_of_phases(schedule, clock))
+    notices = list(_of_phases(schedule, clock, lr))
     if not notices:
         end = schedule.bind(lr, steps, steps_per_epoch).lr(steps)
         notices += _of_the_end(schedule, table, end, lr)
-    return list(dict.fromkeys(notices))
+    return list(dict.fromkeys([*schedule.remarks, *notices]))
 
 
 def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
@@ -53,12 +54,12 @@ def _check_finite(schedule: Schedule, table: Sequence[float], steps_per_epoch: i
         )
 
 
-def _of_phases(schedule: Schedule, clock: Clock) -> Iterator[Notice]:
-    """What the definitions themselves have to say about each phase."""
-    for segment in segments(schedule, clock):
-        call, definition = segment.call, resolved(segment.call)
-        for rule in definition.notices:
-            yield from rule(call, segment.clock, call.arguments)
+def _of_phases(schedule: Schedule, clock: Clock, lr: float) -> Iterator[Notice]:
+    """The notices of each phase's own rules."""
+    for segment in segments(schedule.calls(), clock):
+        call = segment.call
+        for rule in segment.definition.notices:
+            yield from rule(call, segment.clock, segment.numbers(lr))
         if segment.clock.start >= clock.run_steps > 1:
             yield Notice(
                 Topic.UNFINISHED_DECAY,

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Literal
 
-from lrbench.errors import UsageError
+from lrbench.errors import Notice, Topic, UsageError
 from lrbench.registry import did_you_mean
 from lrbench.schedules import readers
-from lrbench.schedules.base import Call, Phases, Repeat, Schedule
-from lrbench.schedules.definitions import SCHEDULES, Definition, Param
+from lrbench.schedules.definitions import SCHEDULES, Definition, Param, flattened
 from lrbench.schedules.grammar import (
     Apply,
     Argument,
     Name,
     Node,
+    Number,
     Plus,
     Source,
     Times,
     syntax_tree,
 )
+from lrbench.schedules.schedule import Schedule
+from lrbench.schedules.spec import Call, Phases, Repeat, Spec
 from lrbench.schedules.units import Length, Moment
 
 MAX_PHASES = 10_000
@@ -30,6 +34,8 @@ RESERVED = {
     "folder": "folders of images are datasets: give them with --dataset",
     "torchvision": "models of torchvision are given with --model",
 }
+VERBOSE_ARGUMENT = re.compile(r"[(,]\s*verbose\s*=")
+VERBOSE = Notice(Topic.OTHER, "verbose= is dropped: torch has no such argument any more")
 COMMON = {"update": Literal["step", "epoch"], "duration": Length}
 
 
@@ -46,31 +52,33 @@ def parse(text: str) -> Schedule:
     if not isinstance(text, str):
         raise UsageError(f"a schedule is given as a text, not {text!r}")
     source = Source(text)
-    return build(syntax_tree(source), source)
+    tree = syntax_tree(source)
+    remarks = (VERBOSE,) if VERBOSE_ARGUMENT.search(text) else ()
+    return Schedule(build(tree, source), remarks)
 
 
-def build(node: Node, source: Source) -> Schedule:
-    """The schedule of a part of a spec."""
+def build(node: Node, source: Source, *, alone: bool = True) -> Spec:
+    """The spec of a part of a text; `alone` where it is no phase among others."""
     match node:
         case Plus(parts=parts):
-            schedule: Schedule = Phases(tuple(build(part, source) for part in parts))
-            _check_phases(schedule, node, source)
-            return schedule
+            spec: Spec = Phases(tuple(build(part, source, alone=False) for part in parts))
+            _check_phases(spec, node, source)
+            return spec
         case Times(count=count, body=body):
-            schedule = Repeat(count, build(body, source))
-            _check_phases(schedule, node, source)
-            return schedule
+            spec = Repeat(count, build(body, source, alone=False))
+            _check_phases(spec, node, source)
+            return spec
         case Name(name=name):
-            return _call(Apply(name, (), node.position), source)
+            return _call(Apply(name, (), node.position), source, alone)
         case Apply():
-            return _call(node, source)
+            return _call(node, source, alone)
     raise source.fault(node.position, "a schedule was expected here")
 
 
-def _check_phases(schedule: Schedule, node: Node, source: Source) -> None:
-    if _count(schedule) > MAX_PHASES:
+def _check_phases(spec: Spec, node: Node, source: Source) -> None:
+    if _count(spec) > MAX_PHASES:
         raise source.fault(node.position, f"a schedule may have {MAX_PHASES} phases at most")
-    for call in dict.fromkeys(schedule.calls()[:-1]):
+    for call in dict.fromkeys(spec.calls()[:-1]):
         if call.definition.watches:
             raise source.fault(node.position, f"{call} may only come last")
         if call.length is None:
@@ -81,9 +89,9 @@ def _check_phases(schedule: Schedule, node: Node, source: Source) -> None:
             )
 
 
-def _count(schedule: Schedule) -> int:
+def _count(spec: Spec) -> int:
     """The number of phases, without writing them out."""
-    match schedule:
+    match spec:
         case Phases(parts=parts):
             return sum(_count(part) for part in parts)
         case Repeat(count=count, body=body):
@@ -97,7 +105,7 @@ def _with_duration(call: Call) -> str:
     return f"{text[:-1]}, {key}30%)" if text.endswith(")") else f"{text}({key}30%)"
 
 
-def _call(node: Apply, source: Source) -> Call:
+def _call(node: Apply, source: Source, alone: bool) -> Call:
     name = _plain_name(node, source)
     if ":" in name:
         return _plugin_call(name, node, source)
@@ -111,15 +119,23 @@ def _call(node: Apply, source: Source) -> Call:
         if param.required and param.name not in values:
             raise source.fault(node.position, f"{name} needs {param.name}")
         _check_rising(param, values.get(param.name), given, source)
+    keeps_shares = not alone or "duration" in values
     args = tuple(
         (param.name, values[param.name])
         for param in definition.params
-        if param.name in values and (param.required or values[param.name] != param.default)
+        if param.name in values
+        and (values[param.name] != param.default or (keeps_shares and _is_share(param)))
     )
     common = {key: values[key] for key in COMMON if key in values and not definition.param(key)}
     if common.get("update") == definition.update:
         del common["update"]
     return Call(name, args, **common)
+
+
+def _is_share(param: Param) -> bool:
+    """Whether its default is a share of the phase, where a written one is a share of the run."""
+    defaults = param.default if isinstance(param.default, tuple) else (param.default,)
+    return param.name != "length" and any(isinstance(one, Length) for one in defaults)
 
 
 def _plain_name(node: Apply, source: Source) -> str:
@@ -147,7 +163,10 @@ def _by_name(definition: Definition, node: Apply, source: Source) -> dict[str, A
     names = [param.name for param in definition.params]
     given: dict[str, Argument] = {}
     places = iter(names)
-    for argument in _without_optimizer(definition, node.arguments):
+    arguments = node.arguments
+    if definition.of_torch:
+        arguments = tuple(_of_the_spec(arguments, source))
+    for argument in arguments:
         key = argument.key or next(places, "")
         if not argument.key and any(seen.key for seen in given.values()):
             raise source.fault(argument.position, "a value without a name comes after named ones")
@@ -167,19 +186,18 @@ def _refuses(definition: Definition, key: str) -> bool:
     return definition.watches is not None or (key == "duration" and definition.has_length)
 
 
-def _without_optimizer(
-    definition: Definition, arguments: tuple[Argument, ...]
-) -> tuple[Argument, ...]:
-    if not definition.takes_optimizer:
-        return arguments
-    return tuple(
-        argument
-        for place, argument in enumerate(arguments)
-        if not (
-            argument.key == "optimizer"
-            or (place == 0 and not argument.key and _is_optimizer(argument.value))
-        )
-    )
+def _of_the_spec(arguments: tuple[Argument, ...], source: Source) -> Iterator[Argument]:
+    """What pasted code says apart from the optimizer and what changes nothing."""
+    for place, argument in enumerate(arguments):
+        value = argument.value
+        if argument.key == "last_epoch" and not (isinstance(value, Number) and value.value == -1):
+            raise source.fault(
+                argument.position, "last_epoch restores a state, and a schedule has none"
+            )
+        if argument.key in ("optimizer", "last_epoch", "verbose"):
+            continue
+        if place > 0 or argument.key or not _is_optimizer(value):
+            yield argument
 
 
 def _is_optimizer(node: Node) -> bool:
@@ -193,7 +211,7 @@ def _type_of(definition: Definition, key: str) -> Any:
 
 def _check_rising(param: Param, value: Any, given: dict[str, Argument], source: Source) -> None:
     """Moments of one unit must rise; those of several are compared on the clock of the run."""
-    if value is None or param.annotation != tuple[Moment, ...]:
+    if value is None or Moment not in flattened(param.annotation) or isinstance(value, Moment):
         return
     where = given[param.name].value.position
     if not value:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 import types
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from lrbench.errors import UsageError
 from lrbench.registry import did_you_mean
-from lrbench.schedules.base import Schedule
 from lrbench.schedules.definitions import Bounds
 from lrbench.schedules.expression import Formula, compiled
 from lrbench.schedules.grammar import Apply, Items, Name, Node, Number, Plus, Source, Text, Times
+from lrbench.schedules.spec import Call, Spec
 from lrbench.schedules.units import Length, Level, Moment
 
-Build = Callable[[Node, Source], Schedule]
+LAMBDA = re.compile(r"lambda\s+([A-Za-z_]\w*)\s*:\s*")
+Build = Callable[[Node, Source], Spec]
 
 
 def read(node: Node, annotation: Any, source: Source, build: Build, name: str) -> Any:
@@ -28,7 +30,8 @@ def read(node: Node, annotation: Any, source: Source, build: Build, name: str) -
     if origin in (Union, types.UnionType):
         return _read_union(node, arguments, source, build, name)
     if origin is Annotated:
-        value = read(node, arguments[0], source, build, name)
+        written = next((mark for mark in arguments[1:] if mark in _SCALARS), arguments[0])
+        value = read(node, written, source, build, name)
         for limit in arguments[1:]:
             if isinstance(limit, Bounds) and value not in limit:
                 raise source.fault(node.position, f"{name} must be {limit}")
@@ -39,8 +42,8 @@ def read(node: Node, annotation: Any, source: Source, build: Build, name: str) -
         return tuple(read(item, arguments[0], source, build, name) for item in node.values)
     if origin is Literal:
         return _read_word(node, arguments, source, name)
-    if annotation is Schedule:
-        return build(node, source)
+    if annotation is Call:
+        return _read_call(node, source, build, name)
     return _SCALARS[annotation](node, source, name)
 
 
@@ -72,6 +75,13 @@ def _read_union(
         except UsageError:
             continue
     return read(node, kinds[-1], source, build, name)
+
+
+def _read_call(node: Node, source: Source, build: Build, name: str) -> Call:
+    spec = build(node, source)
+    if not isinstance(spec, Call):
+        raise source.fault(node.position, f"{name} takes torch's schedulers, one by one")
+    return spec
 
 
 def _read_word(node: Node, words: tuple[str, ...], source: Source, name: str) -> str:
@@ -152,7 +162,10 @@ def _read_formula(node: Node, source: Source, name: str) -> Formula:
         return Formula(node.text)
     if not isinstance(node, Text):
         raise _mismatch(node, source, name, 'an expression in quotes, such as "0.95**epoch"')
-    formula = Formula(node.value.strip())
+    text = node.value.strip()
+    if found := LAMBDA.match(text):  # as pasted: the argument of torch's function is the count
+        text = re.sub(rf"\b{found[1]}\b", "epoch", text[found.end() :])
+    formula = Formula(text)
     compiled(formula.text)
     return formula
 

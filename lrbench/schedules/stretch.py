@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.schedules.base import Call, Phases, Repeat, Schedule
-from lrbench.schedules.definitions import Param, Timed
+from lrbench.schedules.definitions import Param, Timed, flattened
 from lrbench.schedules.expression import CLOCK_NAMES, Formula
 from lrbench.schedules.parse import parse
+from lrbench.schedules.schedule import Schedule
+from lrbench.schedules.spec import Phases, Repeat, Spec
 from lrbench.schedules.units import Length, half_up, number_text, tidy
 
 COUNTED = re.compile(rf"\b({'|'.join(name for name in CLOCK_NAMES if name != 'progress')})\b")
@@ -29,29 +30,29 @@ def stretched(schedule: Schedule, share: float | None) -> Schedule:
     Raises:
         UsageError: one of torch's classes, whose arguments count the epochs of one length of run.
     """
-    return schedule if share is None else parse(str(_stretched(schedule, share)))
+    return schedule if share is None else parse(str(_stretched(schedule.spec, share)))
 
 
-def _stretched(schedule: Schedule, share: float) -> Schedule:
-    if isinstance(schedule, Phases):
-        return Phases(tuple(_stretched(part, share) for part in schedule.parts))
-    if isinstance(schedule, Repeat):
-        return Repeat(schedule.count, _stretched(schedule.body, share))
-    assert isinstance(schedule, Call)
-    definition = schedule.definition
-    if definition.counts or definition.takes_optimizer:
+def _stretched(spec: Spec, share: float) -> Spec:
+    match spec:
+        case Phases(parts=parts):
+            return Phases(tuple(_stretched(part, share) for part in parts))
+        case Repeat(count=count, body=body):
+            return Repeat(count, _stretched(body, share))
+    definition = spec.definition
+    if definition.of_torch:
         raise UsageError(
-            f"--budgets: {schedule.name} counts the epochs of one length of run",
+            f"--budgets: {spec.name} counts the epochs of one length of run",
             hint="use lrbench's own schedules there, whose lengths may be percentages",
         )
-    given = dict(schedule.args)
+    given = dict(spec.args)
     args = tuple(
-        (param.name, _value(schedule.arguments[param.name], param, share))
+        (param.name, _value(spec.arguments[param.name], param, share))
         for param in definition.params
         if param.name in given or Timed.EPOCHS in _timed(param.annotation)
     )
-    duration = schedule.duration and _length(schedule.duration, share)
-    return replace(schedule, args=args if definition.params else schedule.args, duration=duration)
+    duration = spec.duration and _length(spec.duration, share)
+    return replace(spec, args=args if definition.params else spec.args, duration=duration)
 
 
 def _value(value: Any, param: Param, share: float) -> Any:
@@ -83,7 +84,4 @@ def _formula(formula: Formula, timed: Timed | None, share: float) -> Formula:
 
 def _timed(annotation: Any) -> Iterator[Timed]:
     """What a parameter's type says of its dependence on time; nothing of most."""
-    if isinstance(annotation, Timed):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _timed(part)
+    return (part for part in flattened(annotation) if isinstance(part, Timed))

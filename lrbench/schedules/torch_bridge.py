@@ -1,18 +1,17 @@
-"""Between schedules and torch: a schedule as an `LRScheduler`, an `LRScheduler` as a table."""
+"""A schedule as an `LRScheduler` of torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from lrbench.errors import UsageError
-from lrbench.schedules.base import Schedule
-from lrbench.schedules.definitions import Motion
 from lrbench.schedules.parse import parse
+from lrbench.schedules.schedule import Schedule
 
 Spec = str | Schedule
 Metrics = float | torch.Tensor | Mapping[str, float]
@@ -32,7 +31,7 @@ def to_torch(
         steps_per_epoch: of those, the steps of an epoch.
 
     Raises:
-        UsageError: the specs or the numbers cannot be meant.
+        UsageError: a spec or a number is invalid.
     """
     groups = len(optimizer.param_groups)
     specs = [spec] * groups if isinstance(spec, str | Schedule) else list(spec)
@@ -45,15 +44,15 @@ def to_torch(
 class ScheduleLR(LRScheduler):
     """Schedules, one a parameter group, as a scheduler of torch.
 
-    The LR is worked out from the step counter alone, and never from the LR that the optimizer
-    happens to have. So the counter is all of the state (with a plateau, what that has observed),
-    and `load_state_dict` sets the right LR with or without the optimizer's own state, whichever
-    is loaded first.
+    The LR follows from the step counter alone, never from the optimizer's current LR. So the
+    counter is all of the state (with a plateau, what that has observed), and `load_state_dict`
+    sets the right LR with or without the optimizer's own state, in any order. Groups that are
+    added to the optimizer later keep their LR.
 
-    Call `step()` after each `optimizer.step()`. A schedule that adapts to a metric is told it
-    when an epoch is over, by `step(metrics)` or `observe(metrics)`, which are the same: after the
-    last batch's `step()`, instead of it, or instead of all of the epoch's; the counter then
-    stands at the first step of the next epoch.
+    Call `step()` after each `optimizer.step()`. At the end of an epoch a schedule that adapts to
+    a metric gets it by `step(metrics)` or `observe(metrics)`, which are the same: after the last
+    batch's `step()`, instead of it, or instead of all of the epoch's; the counter then stands at
+    the first step of the next epoch.
     """
 
     def __init__(
@@ -73,8 +72,12 @@ class ScheduleLR(LRScheduler):
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """The LR of each group at the step that the counter stands at."""
-        return [bound.lr(self.last_epoch) for bound in self._bounds]
+        """The LR of each group at the current step."""
+        added = self.optimizer.param_groups[len(self._bounds) :]
+        return [
+            *(bound.lr(self.last_epoch) for bound in self._bounds),
+            *(group["lr"] for group in added),
+        ]
 
     def step(self, metrics: Metrics | None = None) -> None:
         """Go to the next step; with `metrics`, to the next epoch, as `observe` does."""
@@ -141,7 +144,7 @@ class ScheduleLR(LRScheduler):
 
     def _write_momenta(self) -> None:
         """Into `momentum`, or the first of the `betas`; an optimizer without either has none."""
-        for group, bound in zip(self.optimizer.param_groups, self._bounds, strict=True):
+        for group, bound in zip(self.optimizer.param_groups, self._bounds, strict=False):
             momentum = bound.momentum(self.last_epoch)
             if momentum is None:
                 continue
@@ -149,44 +152,3 @@ class ScheduleLR(LRScheduler):
                 group["betas"] = (momentum, *group["betas"][1:])
             elif "momentum" in group:
                 group["momentum"] = momentum
-
-
-def from_factory(
-    factory: Callable[..., Any], lr: float, counts: int, arguments: Mapping[str, Any]
-) -> Motion:
-    """What the scheduler of `factory(optimizer, **arguments)` does, as a pure table.
-
-    It drives the SGD of one dummy parameter, with the LR `lr` and a momentum, through `counts`
-    calls of its `step()`; past them the last values stay. The user's exceptions come out
-    unchanged.
-
-    Raises:
-        UsageError: it makes something else than a scheduler, or one that needs a metric.
-    """
-    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr, momentum=0.9)
-    scheduler = factory(optimizer, **arguments)
-    _check_scheduler(factory, scheduler)
-    group, lrs, momenta = optimizer.param_groups[0], [], []
-    for count in range(counts):
-        if count:
-            optimizer.step()
-            scheduler.step()
-        lrs.append(float(group["lr"]))
-        momenta.append(float(group["momentum"]))
-    moves = any(momentum != 0.9 for momentum in momenta)
-    return Motion(_lookup(lrs), _lookup(momenta) if moves else None)
-
-
-def _check_scheduler(factory: Callable[..., Any], scheduler: Any) -> None:
-    name = getattr(factory, "__name__", str(factory))
-    if isinstance(scheduler, ReduceLROnPlateau):
-        raise UsageError(
-            f"{name} makes a ReduceLROnPlateau, which needs a metric",
-            hint="write plateau or ReduceLROnPlateau(...) as the schedule",
-        )
-    if not callable(getattr(scheduler, "step", None)):
-        raise UsageError(f"{name} makes a {type(scheduler).__name__}, not an LRScheduler")
-
-
-def _lookup(table: Sequence[float]) -> Callable[[int], float]:
-    return lambda count: table[min(count, len(table) - 1)]

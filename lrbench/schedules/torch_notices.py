@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from lrbench.errors import Notice, Topic
-from lrbench.schedules.definitions import Arguments
-from lrbench.schedules.units import Clock, Intervals, number_text
+from lrbench.schedules.definitions import Numbers
+from lrbench.schedules.units import Clock, number_text, piece
 
 HIGH, LOW = 0.95, 0.1  # of the peak: ends at its maximum, has decayed
 
@@ -16,13 +17,13 @@ HIGH, LOW = 0.95, 0.1  # of the peak: ends at its maximum, has decayed
 def counts(call: Any, clock: Clock) -> tuple[int, str]:
     """How often `scheduler.step()` is called in the phase, and what one call stands for."""
     update = call.update or call.definition.update
-    return clock.counted(update).steps, "epochs" if update == "epoch" else "steps"
+    return clock.counts(update), "epochs" if update == "epoch" else "steps"
 
 
-def one_stair(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]:
+def one_stair(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
     """A StepLR whose first stair is as long as the phase."""
     have, unit = counts(call, clock)
-    if (arguments["step_size"] or 0) >= have > 1:
+    if (numbers["step_size"] or 0) >= have > 1:
         yield Notice(
             Topic.MILESTONE_NOT_REACHED,
             f"{call} never falls within {have} {unit}",
@@ -30,10 +31,10 @@ def one_stair(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]
         )
 
 
-def late_milestones(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]:
+def late_milestones(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
     """Milestones of MultiStepLR or SequentialLR that lie at or past the end of the phase."""
     have, unit = counts(call, clock)
-    late = [str(mark) for mark in arguments["milestones"] or () if mark >= have]
+    late = [str(mark) for mark in numbers["milestones"] or () if mark >= have]
     if late and have > 1:
         yield Notice(
             Topic.MILESTONE_NOT_REACHED,
@@ -42,11 +43,11 @@ def late_milestones(call: Any, clock: Clock, arguments: Arguments) -> Iterable[N
         )
 
 
-def other_period(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]:
+def other_period(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
     """A CosineAnnealingLR whose T_max is not the length of its phase: it stops on the way, or
     climbs back. One less is no fault: the last count is then the lowest."""
     have, unit = counts(call, clock)
-    half = arguments["T_max"] or have
+    half = numbers["T_max"] or have
     if have - 1 <= half <= have or have < 2:
         return
     share = (1 + math.cos(math.pi * (have - 1) / half)) / 2
@@ -69,21 +70,21 @@ def other_period(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Noti
         )
 
 
-def cut_restart(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]:
+def cut_restart(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
     """A CosineAnnealingWarmRestarts that the end of the phase cuts short."""
-    if arguments["T_0"] is not None:
-        yield from _cut(call, clock, Intervals.of(arguments["T_0"], arguments["T_mult"]))
+    if numbers["T_0"] is not None:
+        yield from _cut(call, clock, numbers["T_0"], numbers["T_mult"])
 
 
-def cut_cycle(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]:
+def cut_cycle(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
     """A CyclicLR that the end of the phase cuts short."""
-    up, down = arguments["step_size_up"], arguments["step_size_down"]
-    yield from _cut(call, clock, Intervals.of(up + (up if down is None else down)))
+    up, down = numbers["step_size_up"], numbers["step_size_down"]
+    yield from _cut(call, clock, up + (up if down is None else down))
 
 
-def _cut(call: Any, clock: Clock, cycles: Intervals) -> Iterable[Notice]:
+def _cut(call: Any, clock: Clock, size: float, growth: float = 1.0) -> Iterable[Notice]:
     have, unit = counts(call, clock)
-    index, start, end = cycles.at(have - 1)
+    index, start, end = piece(have - 1, size, growth)
     if have > 1 and end > have:
         fits = f"{start} {unit} or {end} {unit}" if start else f"{end} {unit}"
         yield Notice(
@@ -94,12 +95,12 @@ def _cut(call: Any, clock: Clock, cycles: Intervals) -> Iterable[Notice]:
         )
 
 
-def other_total(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notice]:
+def other_total(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
     """A OneCycleLR that is not as long as its phase."""
     have, unit = counts(call, clock)
-    steps = arguments["steps_per_epoch"] or 1
-    total = arguments["total_steps"] or steps * (arguments["epochs"] or have)
-    if arguments["epochs"] is None and arguments["total_steps"] is None:
+    steps = numbers["steps_per_epoch"] or 1
+    total = numbers["total_steps"] or steps * (numbers["epochs"] or have)
+    if numbers["epochs"] is None and numbers["total_steps"] is None:
         return
     if total > have > 1:
         yield Notice(
@@ -114,3 +115,19 @@ def other_total(call: Any, clock: Clock, arguments: Arguments) -> Iterable[Notic
             "here it holds its last learning rate",
             f"set total_steps={have}, or leave it out",
         )
+
+
+def nested_notices(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
+    """What the nested schedulers have to say, each about its share of the phase; in a sequence
+    only the last meets the end of the phase."""
+    have, _ = counts(call, clock)
+    update = call.update or call.definition.update
+    schedulers, start = numbers["schedulers"], 0
+    if numbers.get("milestones"):
+        schedulers, start = schedulers[-1:], numbers["milestones"][-1]
+    if start >= have:
+        return
+    for nested in schedulers:
+        own = replace(nested, update=None if nested.definition.update == update else update)
+        for rule in own.definition.notices:
+            yield from rule(own, Clock(have - start, 1, have, start), own.arguments)

@@ -1,4 +1,4 @@
-"""Time and learning rates as specs write them, and what they come to on the clock of a run."""
+"""Lengths and learning rates as specs write them, and the clock that turns them into numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ Unit = Literal["ep", "it", "%"]
 
 @dataclass(frozen=True)
 class Clock:
-    """The time that a schedule sees, in optimizer steps.
-
-    `steps` is the length of its own phase, which begins at step `start` of a run of `run_steps`
-    steps; percentages are of the run.
-    """
+    """The time of one phase, in optimizer steps: `steps` long, from step `start` of a run of
+    `run_steps` steps. Percentages are of the run."""
 
     steps: int
     steps_per_epoch: int
@@ -45,21 +42,24 @@ class Clock:
         """The clock of a phase that begins `start` steps after this clock's own beginning."""
         return replace(self, start=self.start + start, steps=steps)
 
-    def counted(self, update: str) -> Clock:
-        """This clock in calls of `scheduler.step()`: one an epoch, or one a step."""
-        size = self.steps_per_epoch if update == "epoch" else 1
-        return Clock(-(-self.steps // size), 1, -(-self.run_steps // size), self.start // size)
+    def alone(self) -> Clock:
+        """This phase as if it were the whole run: the clock of default percentages."""
+        return replace(self, run_steps=self.steps)
+
+    def counts(self, update: str) -> int:
+        """How often `scheduler.step()` is called: once an epoch, or once a step."""
+        return -(-self.steps // (self.steps_per_epoch if update == "epoch" else 1))
 
 
 @dataclass(frozen=True)
 class Length:
-    """A stretch of time: epochs (`10ep`), optimizer steps (`500it`), a share of the run (`5%`)."""
+    """A length of time: epochs (`10ep`), optimizer steps (`500it`), a share of the run (`5%`)."""
 
     amount: float
     unit: Unit = "ep"
 
     def on(self, clock: Clock) -> float:
-        """The length in steps, not yet rounded: sums are made first, then rounded."""
+        """The length in steps, not rounded."""
         if self.unit == "ep":
             return self.amount * clock.steps_per_epoch
         return self.amount if self.unit == "it" else self.amount * clock.run_steps / 100
@@ -73,8 +73,7 @@ class Length:
 
 
 class Moment(Length):
-    """A point in time, counted from the start of its phase: what changes there is changed from
-    that step on."""
+    """A point in time, counted from the start of its phase; it takes effect from that step on."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def half_up(steps: float) -> int:
 
 
 def tidy(value: float, digits: int = 12) -> float:
-    """The value without the last bits that multiplying left behind.
+    """The value without the rounding error of a multiplication.
 
     >>> tidy(0.1 * 3)
     0.3
@@ -121,50 +120,36 @@ def number_text(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-@dataclass(frozen=True)
-class Intervals:
-    """Time cut into pieces of `size`, `size`·`growth`, `size`·`growth`², … steps.
+def piece(t: int, size: float, growth: float = 1.0) -> tuple[int, int, int]:
+    """The piece of time that step `t` lies in, of lengths `size`, `size`·`growth`, … (at least
+    1 step): its index, its first step, and that of the next.
 
-    The boundaries are summed first, then rounded half up; with whole numbers all of it is
-    integer arithmetic, so that a boundary is met exactly however far away it is.
+    Boundaries are summed first, then rounded half up; with whole numbers all of it is integer
+    arithmetic, so that a boundary is exact however far away it is.
 
-    >>> Intervals.of(10, 3).at(1210)
+    >>> piece(1210, 10, 3)
     (5, 1210, 3640)
     """
+    size = max(1.0, size)
+    size = int(size) if float(size).is_integer() else size
+    growth = int(growth) if float(growth).is_integer() else growth
 
-    size: int | float
-    growth: int | float = 1
-
-    @staticmethod
-    def of(size: float, growth: float = 1.0) -> Intervals:
-        """Pieces of at least one step."""
-        return Intervals(_whole(max(1.0, size)), _whole(growth))
-
-    def boundary(self, index: int) -> int:
-        """The first step of piece `index`, counted from 0."""
-        if self.growth == 1:
-            total = self.size * index
-        elif isinstance(self.growth, int):
-            total = self.size * ((self.growth**index - 1) // (self.growth - 1))
+    def start(index: int) -> int:
+        total: float
+        if growth == 1:
+            total = size * index
+        elif isinstance(growth, int):
+            total = size * ((growth**index - 1) // (growth - 1))
         else:
-            total = self.size * math.expm1(index * math.log(self.growth)) / (self.growth - 1)
+            total = size * math.expm1(index * math.log(growth)) / (growth - 1)
         return total if isinstance(total, int) else half_up(total)
 
-    def at(self, step: int) -> tuple[int, int, int]:
-        """The piece that `step` lies in: its index, its first step, and that of the next."""
-        index = self._guess(step)
-        while index > 0 and self.boundary(index) > step:
-            index -= 1
-        while self.boundary(index + 1) <= step:
-            index += 1
-        return index, self.boundary(index), self.boundary(index + 1)
-
-    def _guess(self, step: int) -> int:
-        """Near the index; rounding of floats may put it one beside."""
-        if self.growth == 1:
-            return int(step // self.size)
-        return int(math.log1p(step / self.size * (self.growth - 1)) / math.log(self.growth))
-
-
-def _whole(value: float) -> int | float:
-    return int(value) if float(value).is_integer() else float(value)
+    if growth == 1:
+        index = int(t // size)
+    else:
+        index = int(math.log1p(t / size * (growth - 1)) / math.log(growth))
+    while index > 0 and start(index) > t:  # rounding may have put it one off
+        index -= 1
+    while start(index + 1) <= t:
+        index += 1
+    return index, start(index), start(index + 1)

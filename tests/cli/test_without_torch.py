@@ -41,7 +41,7 @@ def watched(*argv: str, cwd: Path) -> tuple[int, str, float, str, str]:
         ["--version"],
         ["schedules", "list"],
         ["schedules", "show", "cosine", "warmup(5%) + linear"],
-        ["schedules", "code", "step(30ep)"],
+        ["schedules", "code", "rex"],
         ["data", "list"],
         ["compare", "--print-config", "--epochs", "3"],
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.schedules import catalogue, parse
+from lrbench.schedules import catalogue, parse, register
 from lrbench.schedules.definitions import SCHEDULES, Bounds
 
 PAGE = Path(__file__).parents[2] / "docs" / "schedules.md"
@@ -29,17 +29,50 @@ def sawtooth() -> Iterator[None]:
 @pytest.mark.usefixtures("sawtooth")
 def test_it_shows_up_everywhere_by_itself() -> None:
     assert "sawtooth" in [entry.name for entry in catalogue()]
-    assert str(parse("sawtooth(length_of_tooth=5)")) == "sawtooth(5ep)"
+    assert str(parse("sawtooth(tooth=5)")) == "sawtooth(5ep)"
     assert parse("warmup(2it) + sawtooth(4it)").table(lr=1.0, steps=8, steps_per_epoch=4) == [
         0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 1.0, 0.75,
     ]  # fmt: skip
     with pytest.raises(UsageError, match="did you mean sawtooth"):
         parse("sawtoth")
+    entry = next(entry for entry in catalogue() if entry.name == "sawtooth")
+    assert entry.summary == "falls in a straight line, again and again"
+    assert entry.facts["formula"] == "b (1 - (t mod l)/l)"
 
 
 def test_a_name_is_given_once() -> None:
+    def cosine(t: int) -> float:
+        """Again."""
+        return t
+
+    parse("cosine")
     with pytest.raises(ValueError, match="two schedules are called 'cosine'"):
-        SCHEDULES.register("cosine", "again")(parse("cosine").definition)  # type: ignore[attr-defined]
+        register(family="ordered")(cosine)
+
+
+def test_a_schedule_without_a_docstring_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs a docstring"):
+        register(family="ordered")(lambda t: 1.0)
+
+
+SHARES = ["onecycle", "knee", "wsd", "inverse_sqrt", "power", "multistep", "slanted_triangular"]
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_default_shares_are_of_the_phase(name: str) -> None:
+    """A phase by default parameters is what the schedule is on a run of that length."""
+    alone = parse(name).table(lr=1.0, steps=200, steps_per_epoch=10)
+    for spec, start in ((f"2*({name}(duration=20%))", 200), (f"constant(80%) + {name}", 800)):
+        table = parse(spec).table(lr=1.0, steps=1000, steps_per_epoch=10)
+        assert table[start : start + 200] == alone
+
+
+def test_written_shares_are_of_the_run() -> None:
+    spec = "constant(60%) + knee(50%)"
+    assert str(parse(spec)) == spec
+    assert str(parse("knee(50%)")) == "knee"
+    table = parse("constant(20%) + knee(50%)").table(lr=1.0, steps=100, steps_per_epoch=10)
+    assert table[69:71] == [1.0, 1.0] and table[71] < 1
 
 
 @pytest.mark.parametrize(

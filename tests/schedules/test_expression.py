@@ -35,7 +35,7 @@ def test_same_value_as_in_python(text: str) -> None:
     names = {name: getattr(math, name) for name in
              ("pi", "sqrt", "exp", "log", "sin", "cos", "tan", "floor", "ceil")}  # fmt: skip
     expected = eval(text, {**names, **VARIABLES})  # our own texts, above
-    assert Formula(text)(VARIABLES) == float(expected)
+    assert Formula(text).at(VARIABLES) == float(expected)
 
 
 REFUSED = [
@@ -85,7 +85,7 @@ def test_size_is_bounded() -> None:
 @pytest.mark.parametrize("text", ["1/0", "sqrt(-1)", "log(0)", "(-1)**0.5", "step**step**9",
                                   "exp(step*1000)", "1 % 0", "floor(1e308*10)"])  # fmt: skip
 def test_what_has_no_value_is_not_a_number(text: str) -> None:
-    assert math.isnan(Formula(text)(VARIABLES))
+    assert math.isnan(Formula(text).at(VARIABLES))
 
 
 def test_names_of_the_clock() -> None:
@@ -180,7 +180,7 @@ def test_generated_expressions_touch_nothing_and_take_no_time(count: int) -> Non
             try:
                 if index % 10:
                     compiled(text)
-                    Formula(text)(VARIABLES)
+                    Formula(text).at(VARIABLES)
                 else:
                     parse(f'expr("{text}")').bind(0.1, 100, 10).lr(7)
                 read += 1
@@ -204,7 +204,7 @@ def test_no_text_takes_much_memory(text: str) -> None:
     tracemalloc.start()
     try:
         with suppress(UsageError):
-            Formula(text)(VARIABLES)
+            Formula(text).at(VARIABLES)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()

@@ -111,7 +111,6 @@ FAULTS = {
     "torchvision:resnet18": (1, "--model"),
     "my.module:wave(3)": (16, "name the arguments"),
     "constant(at=inf)": (13, "a learning rate"),
-    "LambdaLR(lr_lambda=lambda epoch: 0.95**epoch)": (32, "in quotes"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-import math
+import pickle
 from typing import Any
 
 import pytest
@@ -18,11 +18,10 @@ from torch.optim.lr_scheduler import (
 )
 
 from lrbench.errors import UsageError
-from lrbench.schedules import SCHEDULES, parse, to_torch
-from lrbench.schedules.torch_bridge import from_factory
+from lrbench.schedules import catalogue, parse, to_torch
 
 STEPS, STEPS_PER_EPOCH = 42, 7
-ENTRIES = [entry.facts.get("example", entry.name) for entry in SCHEDULES]
+ENTRIES = [entry.facts.get("example", entry.name) for entry in catalogue()]
 COMPOSED = [
     "warmup(5%) + cosine",
     "3*(warmup(2%, from=0) + cosine(duration=30%))",
@@ -54,7 +53,7 @@ def walk(scheduler: Any, first: int, last: int) -> list[list[float]]:
         rows.append([float(group["lr"]) for group in scheduler.optimizer.param_groups])
         scheduler.optimizer.step()
         scheduler.step()
-        if (step + 1) % STEPS_PER_EPOCH == 0 and any(scheduler._metrics):
+        if (step + 1) % STEPS_PER_EPOCH == 0 and "plateaus" in scheduler.state_dict():
             scheduler.observe(losses(step // STEPS_PER_EPOCH))
     return rows
 
@@ -259,35 +258,49 @@ def fails(optimizer: Optimizer) -> LRScheduler:
     raise ZeroDivisionError("the user's own")
 
 
-def test_a_factory_becomes_a_table() -> None:
-    motion = from_factory(half_cosine, lr=0.2, counts=10, arguments={"floor": 0.1})
-    wanted = [0.1 + 0.1 * (1 + math.cos(math.pi * count / 10)) / 2 for count in range(10)]
-    assert [motion.lr(count) for count in range(10)] == pytest.approx(wanted, rel=1e-12)
-    assert motion.lr(99) == motion.lr(9)
-    assert motion.momentum is None
+def test_a_factory_by_its_name_in_a_spec() -> None:
+    """One entry an epoch; past the end the last stays."""
+    bound = parse(f"{__name__}:half_cosine(floor=0.05)").bind(0.2, 20, 2)
+    optimizer = sgd(0.2)
+    scheduler = half_cosine(optimizer, floor=0.05)
+    for epoch in range(10):
+        assert bound.lr(2 * epoch) == bound.lr(2 * epoch + 1) == optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        scheduler.step()
+    assert bound.lr(99) == bound.lr(19)
+    assert bound.momentum(3) is None
 
 
 def test_a_factory_may_cycle_the_momentum() -> None:
-    motion = from_factory(one_cycle, lr=0.2, counts=10, arguments={})
-    assert motion.momentum is not None
-    assert [motion.momentum(count) for count in (0, 2, 9)] == pytest.approx([0.95, 0.85, 0.95])
-
-
-def test_a_factory_by_its_name_in_a_spec() -> None:
-    schedule = parse(f"{__name__}:half_cosine(floor=0.05)")
-    table = schedule.table(lr=0.2, steps=20, steps_per_epoch=2)
-    wanted = from_factory(half_cosine, 0.2, 10, {"floor": 0.05})
-    assert table == [wanted.lr(step // 2) for step in range(20)]
+    bound = parse(f"{__name__}:one_cycle(update=step)").bind(0.2, 10, 10)
+    assert [bound.momentum(step) for step in (0, 2, 9)] == pytest.approx([0.95, 0.85, 0.95])
 
 
 @pytest.mark.parametrize(
     ("factory", "fault", "message"),
     [
-        (no_scheduler, UsageError, "not an LRScheduler"),
-        (needs_a_metric, UsageError, "needs a metric"),
-        (fails, ZeroDivisionError, "the user's own"),
+        ("no_scheduler", UsageError, "not an LRScheduler"),
+        ("needs_a_metric", UsageError, "needs a metric"),
+        ("fails", ZeroDivisionError, "the user's own"),
     ],
 )
-def test_faults_of_factories(factory: Any, fault: type[Exception], message: str) -> None:
+def test_faults_of_factories(factory: str, fault: type[Exception], message: str) -> None:
     with pytest.raises(fault, match=message):
-        from_factory(factory, 0.1, 10, {})
+        parse(f"{__name__}:{factory}").bind(0.1, 10, 5)
+
+
+@pytest.mark.parametrize("spec", ["warmup(5%) + cosine", "onecycle", "StepLR(2)", "plateau"])
+def test_is_pickled_copied_and_survives_new_groups_like_torch_s_own(spec: str) -> None:
+    one = to_torch(spec, sgd(0.1, 0.01), STEPS, STEPS_PER_EPOCH)
+    walk(one, 0, 10)
+    others = [copy.deepcopy(one), pickle.loads(pickle.dumps(one))]
+    rest = walk(one, 10, STEPS)
+    assert [walk(other, 10, STEPS) for other in others] == [rest, rest]
+    optimizer = sgd(0.1)
+    scheduler = to_torch(spec, optimizer, STEPS, STEPS_PER_EPOCH)
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.5})
+    rows = walk(scheduler, 0, STEPS)
+    assert [row[0] for row in rows] == [
+        row[0] for row in walk(to_torch(spec, sgd(0.1), STEPS, STEPS_PER_EPOCH), 0, STEPS)
+    ]
+    assert {row[1] for row in rows} == {0.5}

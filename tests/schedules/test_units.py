@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrbench.schedules.units import Clock, Intervals, Length, half_up, number_text
+from lrbench.schedules.units import Clock, Length, half_up, number_text, piece
 
 
 @given(st.floats(1e-12, 1e18) | st.integers(0, 10**15).map(float))
@@ -33,27 +33,24 @@ def test_percent_is_of_the_run_inside_a_phase_too() -> None:
 
 @given(st.integers(1, 50), st.sampled_from([1, 2, 3, 5]), st.integers(0, 10**24))
 @settings(deadline=None)
-def test_whole_intervals_are_integer_arithmetic(size: int, growth: int, step: int) -> None:
-    index, start, end = Intervals.of(size, growth).at(step)
+def test_whole_pieces_are_integer_arithmetic(size: int, growth: int, step: int) -> None:
+    index, start, end = piece(step, size, growth)
     assert start <= step < end
     before = range(index) if growth > 1 else ()
     assert start == (sum(size * growth**i for i in before) if growth > 1 else size * index)
     assert end - start == size * growth**index
 
 
-@given(st.floats(1, 500), st.floats(1, 4), st.integers(0, 10**6))
+@given(st.floats(1, 500), st.floats(1, 4) | st.just(1 + 1e-15), st.integers(0, 10**6))
 @settings(deadline=None)
-def test_intervals_tile_the_time(size: float, growth: float, step: int) -> None:
-    intervals = Intervals.of(size, growth)
-    index, start, end = intervals.at(step)
+def test_pieces_tile_the_time(size: float, growth: float, step: int) -> None:
+    index, start, end = piece(step, size, growth)
     assert start <= step < end
-    assert intervals.boundary(index) == start
-    assert intervals.at(end)[1] == end
+    assert piece(start, size, growth) == (index, start, end)
+    assert piece(end, size, growth)[1] == end
     if start:
-        assert intervals.at(start - 1)[2] == start
+        assert piece(start - 1, size, growth)[2] == start
 
 
-def test_growth_so_near_to_one_that_it_is_one() -> None:
-    intervals = Intervals.of(10, 1 + 1e-15)
-    assert intervals.at(10**6)[1] <= 10**6
-    assert half_up(-0.5) == 0
+def test_halves_go_up() -> None:
+    assert [half_up(value) for value in (-0.5, 0.5, 1.5, 2.49)] == [0, 1, 2, 2]

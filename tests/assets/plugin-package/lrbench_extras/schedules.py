@@ -1,8 +1,12 @@
 """A schedule, with a parameter of its own."""
 
-from lrbench.schedules import Clock, Curve, register
+from lrbench.schedules import register
 
 
-@register("halving", "divide the LR at every epoch", family="ordered", formula="b / by^epoch")
-def halving(clock: Clock, lr: float, by: float = 2.0) -> Curve:
-    return lambda step: lr / by ** (min(step, clock.steps - 1) // clock.steps_per_epoch)
+@register(family="ordered")
+def halving(t: int, T: int, b: float, E: int, by: float = 2.0) -> float:
+    """Divides the LR at every epoch.
+
+    Formula: `b / by^epoch`.
+    """
+    return float(b / by ** (min(t, T - 1) // E))

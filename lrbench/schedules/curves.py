@@ -1,0 +1,347 @@
+"""Schedules that stay, warm up, or fall from the base LR, and the user's own expression.
+
+In all of them: t the step of the phase, T its steps, b the base LR, E the steps of an epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from lrbench.errors import Notice, Topic
+from lrbench.schedules.definitions import (
+    FULL,
+    ZERO,
+    Expression,
+    FactorPerTime,
+    Mark,
+    NonNegative,
+    Numbers,
+    Positive,
+    Rate,
+    RatePerEpoch,
+    Span,
+    Timed,
+    register,
+)
+from lrbench.schedules.expression import Formula
+from lrbench.schedules.units import Clock, Length, Moment, number_text, piece
+
+ONE = "ConstantLR(factor=1, total_iters=1)"  # torch's class for a phase at the base LR
+UNIT: Any = Formula("1")
+TO_ONE_PERCENT: Any = Formula("0.01**(1/epochs)")
+
+HALF: Any = Moment(50, "%")
+THREE_QUARTERS: Any = Moment(75, "%")
+
+
+def _staying(T: int, b: float, at: float) -> str:
+    return ONE if at == b else f"ConstantLR(factor={at / b}, total_iters={T})"
+
+
+@register(
+    family="ordered", torch="no scheduler", length=None, own_scale=True, in_torch=_staying,
+)  # fmt: skip
+def constant(t: int, b: float, *, at: Rate = FULL) -> float:
+    """Stays at one learning rate.
+
+    Formula: `b`, or the LR `at`. Source: FIX of LRBench (Wu et al. 2019).
+
+    >>> from lrbench.schedules import parse
+    >>> parse("constant(2it, at=10%) + constant").table(lr=1.0, steps=4, steps_per_epoch=2)
+    [0.1, 0.1, 1.0, 1.0]
+    """
+    return at
+
+
+def _as_long_as_the_run(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
+    if clock.start + clock.steps >= clock.run_steps and clock.run_steps > 1:
+        epochs = number_text(clock.run_steps / clock.steps_per_epoch)
+        yield Notice(
+            Topic.WARMUP_TOO_LONG,
+            f"{call} is as long as the run ({call.length} of {epochs}ep), so nothing follows it",
+            "warm up over 1-10% of the run, such as warmup(5%)",
+        )
+
+
+def _rising(T: int, b: float, from_: float | None, shape: str) -> str:
+    if from_ is None:
+        return f"LinearLR(start_factor={1 / T}, total_iters={T - 1})" if T > 1 else ONE
+    if shape == "constant":
+        return f"ConstantLR(factor={from_ / b}, total_iters={T})"
+    return f"LinearLR(start_factor={from_ / b}, total_iters={T})"
+
+
+@register(
+    family="warmup", torch="LinearLR (with from)", length=Length(5, "%"),
+    in_torch=_rising, notices=[_as_long_as_the_run],
+)  # fmt: skip
+def warmup(
+    t: int,
+    T: int,
+    b: float,
+    *,
+    from_: Rate | None = None,
+    shape: Literal["linear", "exp", "exp_normalised", "constant"] = "linear",
+) -> float:
+    """Rises to the base LR.
+
+    Formula: `f + (b-f) s(x), x=(t+1)/T; x=t/T with from=f`. s by `shape`: `linear` x, `exp`
+    1-e^(-5x), `exp_normalised` (1-e^(-5x))/(1-e^-5), `constant` 0 before x=1. Without `from`, f=0
+    and no step is wasted at LR 0; with it the first step is at exactly f, as in torch's
+    `LinearLR`. Source: Goyal et al. 2017, arXiv:1706.02677.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("warmup(4it) + constant").table(lr=1.0, steps=5, steps_per_epoch=5)
+    [0.25, 0.5, 0.75, 1.0, 1.0]
+    >>> parse("warmup(4it, from=0) + constant").table(lr=1.0, steps=5, steps_per_epoch=5)
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+
+    Raises:
+        ValueError: `shape=constant` without `from`.
+    """
+    if shape == "constant" and from_ is None:
+        raise ValueError("warmup(shape=constant) needs from, the LR it stays at: from=10%")
+    low = 0.0 if from_ is None else from_
+    x = min(1.0, (t + 1 if from_ is None else t) / T)
+    if shape == "exp":
+        x = -math.expm1(-5.0 * x)
+    elif shape == "exp_normalised":
+        x = math.expm1(-5.0 * x) / math.expm1(-5.0)
+    elif shape == "constant":
+        x = float(x >= 1)
+    return low + (b - low) * x
+
+
+def _never_falls(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
+    if numbers["size"] is not None and numbers["size"] >= clock.steps > 1:
+        yield Notice(
+            Topic.MILESTONE_NOT_REACHED,
+            f"{call} never falls: its phase has {number_text(clock.epochs)}ep",
+            "make size shorter, or use step for three equal stairs",
+        )
+
+
+def _stairs(T: int, size: float | None, gamma: float) -> str:
+    stair = T / 3 if size is None else size
+    if float(stair).is_integer():
+        return f"StepLR(step_size={stair}, gamma={gamma})"
+    count = piece(T - 1, stair)[0]
+    marks = [piece(T - 1, stair)[1]] if count else []
+    while marks and (before := piece(marks[0] - 1, stair))[0]:
+        marks.insert(0, before[1])
+    return f"MultiStepLR({marks}, gamma={gamma})"
+
+
+@register(
+    family="ordered", torch="StepLR", jumps=True, decays=True,
+    in_torch=_stairs, notices=[_never_falls],
+)  # fmt: skip
+def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegative = 0.1) -> float:
+    """Falls by a factor after every stretch of equal length.
+
+    Formula: `b gamma^floor(t/size)`, each boundary k·size rounded half up; three equal stairs by
+    default. Source: torch's `StepLR`.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("step(2ep, gamma=0.5)").table(lr=4.0, steps=5, steps_per_epoch=1)
+    [4.0, 4.0, 2.0, 2.0, 1.0]
+    """
+    index, _, _ = piece(t, T / 3 if size is None else size)
+    return b * gamma**index
+
+
+def _unreached(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
+    texts = call.arguments["milestones"]
+    pairs = zip(texts, numbers["milestones"], strict=True)
+    late = [str(text) for text, mark in pairs if mark >= clock.steps]
+    if late and clock.steps > 1:
+        yield Notice(
+            Topic.MILESTONE_NOT_REACHED,
+            f"{', '.join(late)} of {call} {'is' if len(late) == 1 else 'are'} not reached: "
+            f"its phase has {number_text(clock.epochs)}ep",
+            "use shares of the run, such as multistep([50%, 75%])",
+        )
+
+
+@register(
+    family="ordered", torch="MultiStepLR", jumps=True, decays=True,
+    in_torch=lambda milestones, gamma: f"MultiStepLR({list(milestones)}, gamma={gamma})",
+    notices=[_unreached],
+)  # fmt: skip
+def multistep(
+    t: int,
+    b: float,
+    milestones: tuple[Mark, ...] = (HALF, THREE_QUARTERS),
+    *,
+    gamma: NonNegative = 0.1,
+) -> float:
+    """Falls by a factor at each milestone.
+
+    Formula: `b gamma^#{m <= t}`. Source: torch's `MultiStepLR`; He et al. 2015, arXiv:1512.03385.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("multistep([2ep, 3ep], gamma=0.5)").table(lr=4.0, steps=5, steps_per_epoch=1)
+    [4.0, 4.0, 2.0, 1.0, 1.0]
+    """
+    return b * gamma ** sum(mark <= t for mark in milestones)
+
+
+def _exponential(T: int, E: float, gamma: float | None) -> str:
+    return f"ExponentialLR(gamma={0.01 ** (1 / T) if gamma is None else gamma ** (1 / E)})"
+
+
+@register(
+    family="ordered", torch="ExponentialLR (update=epoch)", decays=True, in_torch=_exponential
+)
+def exponential(t: int, T: int, b: float, E: int, *, gamma: FactorPerTime | None = None) -> float:
+    """Falls by the same factor in every epoch.
+
+    Formula: `b gamma^(t/E)`; to 1 % at the end by default. Source: torch's `ExponentialLR`, equal
+    to it with `update=epoch`.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("exponential(gamma=0.25)").table(lr=1.0, steps=4, steps_per_epoch=2)
+    [1.0, 0.5, 0.25, 0.125]
+    """
+    if gamma is None:
+        return float(b * 0.01 ** (t / T))
+    return float(b * gamma ** (t / E))
+
+
+def _natural_exp(T: int, E: float, k: float | None) -> str:
+    rate = -math.log(0.01) / T if k is None else k / E
+    return f"ExponentialLR(gamma={math.exp(-rate)})"
+
+
+@register(family="ordered", decays=True, in_torch=_natural_exp)
+def natural_exp(t: int, T: int, b: float, E: int, *, k: RatePerEpoch | None = None) -> float:
+    """Falls like e^(-k epochs).
+
+    Formula: `b e^(-k t/E)`; to 1 % at the end by default. Source: Paddle's `NaturalExpDecay`.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("natural_exp(k=0)").table(lr=1.0, steps=2, steps_per_epoch=2)
+    [1.0, 1.0]
+    """
+    rate = -math.log(0.01) / (T / E) if k is None else k
+    return b * math.exp(-rate * t / E)
+
+
+@lru_cache(maxsize=64)
+def product(factor: Expression, epochs: int, T: int, E: int) -> float:
+    """f(1) f(2) … f(epochs), each at the first step of its epoch."""
+    steps = (epoch * E for epoch in range(1, epochs + 1))
+    return math.prod(factor(t, T, t / E, T / E, t / T) for t in steps)
+
+
+@register(
+    family="ordered", torch="MultiplicativeLR", jumps=True, decays=True,
+    in_torch=lambda factor: f"MultiplicativeLR(lr_lambda={factor})",
+)  # fmt: skip
+def multiplicative(
+    t: int,
+    T: int,
+    b: float,
+    E: int,
+    factor: Annotated[Expression, Timed.FACTOR] = TO_ONE_PERCENT,
+) -> float:
+    """Is multiplied by a factor, an expression, after every epoch.
+
+    Formula: `b f(1) f(2) … f(floor(t/E))`; past the end of its phase it stays. Source: torch's
+    `MultiplicativeLR`.
+
+    >>> from lrbench.schedules import parse
+    >>> parse('multiplicative("1/(1+epoch)")').table(lr=6.0, steps=4, steps_per_epoch=1)
+    [6.0, 3.0, 1.0, 0.25]
+    """
+    return b * product(factor, min(t, T - 1) // E, T, E)
+
+
+@register(family="ordered", decays=True)
+def inverse_time(
+    t: int, T: int, b: float, E: int, *, k: RatePerEpoch | None = None, power: Positive = 1.0
+) -> float:
+    """Falls like one over the time.
+
+    Formula: `b (1 + k t/E)^-power`; to 5 % at the end by default. Source: Paddle's
+    `InverseTimeDecay`; INV of Caffe and LRBench.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("inverse_time(k=1)").table(lr=6.0, steps=3, steps_per_epoch=1)
+    [6.0, 3.0, 2.0]
+    """
+    rate = (0.05 ** (-1 / power) - 1) / (T / E) if k is None else k
+    return float(b * (1 + rate * t / E) ** -power)
+
+
+def _polynomial(T: int, b: float, to: float, power: float = 1.0) -> str:
+    if power != 1 and to == 0:
+        return f"PolynomialLR(total_iters={T}, power={power})"
+    return f"LinearLR(start_factor=1, end_factor={to / b}, total_iters={T})"
+
+
+@register(family="ordered", torch="PolynomialLR", decays=True, in_torch=_polynomial)
+def polynomial(t: int, T: int, b: float, *, power: Positive = 1.0, to: Rate = ZERO) -> float:
+    """Falls to the end along a power of the time left.
+
+    Formula: `to + (b-to)(1-t/T)^power`. Source: torch's `PolynomialLR`; Chen et al. 2017,
+    arXiv:1606.00915.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("polynomial(power=2)").table(lr=16.0, steps=4, steps_per_epoch=1)
+    [16.0, 9.0, 4.0, 1.0]
+    """
+    return float(to + (b - to) * (1 - min(1.0, t / T)) ** power)
+
+
+@register(family="ordered", torch="LinearLR(start_factor=1)", decays=True, in_torch=_polynomial)
+def linear(t: int, T: int, b: float, *, to: Rate = ZERO) -> float:
+    """Falls to the end along a straight line.
+
+    Formula: `to + (b-to)(1-t/T)`. Source: torch's `LinearLR`; Defazio et al. 2023,
+    arXiv:2310.07831.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("linear(to=50%)").table(lr=8.0, steps=4, steps_per_epoch=1)
+    [8.0, 7.0, 6.0, 5.0]
+    """
+    return to + (b - to) * (1 - min(1.0, t / T))
+
+
+def _cosine(T: int, min_: float, power: float) -> str | None:
+    return f"CosineAnnealingLR(T_max={T}, eta_min={min_})" if power == 1 else None
+
+
+@register(family="ordered", torch="CosineAnnealingLR", decays=True, in_torch=_cosine)
+def cosine(t: int, T: int, b: float, *, min_: Rate = ZERO, power: Positive = 1.0) -> float:
+    """Falls to the end along half a cosine.
+
+    Formula: `min + (b-min)(1+cos(pi (t/T)^power))/2`. It does not rise again. Source: Loshchilov &
+    Hutter 2017, arXiv:1608.03983; `power` is the k-decay of Zhang & Li 2020, arXiv:2004.05909.
+
+    >>> from lrbench.schedules import parse
+    >>> [round(lr, 12) for lr in parse("cosine").table(lr=1.0, steps=4, steps_per_epoch=1)]
+    [1.0, 0.853553390593, 0.5, 0.146446609407]
+    """
+    done = min(t, T)
+    angle = math.pi * done / T if power == 1 else math.pi * (done / T) ** power
+    return min_ + (b - min_) * (1 + math.cos(angle)) / 2
+
+
+@register(family="custom", torch="LambdaLR", jumps=True, own_scale=True)
+def expr(t: int, T: int, b: float, E: int, formula: Expression = UNIT) -> float:
+    """An expression of step, steps, epoch, epochs and progress, times the base LR.
+
+    Formula: `b f(step, steps, epoch, epochs, progress)`. `step` counts from the start of the
+    phase, `steps` is its length, `epoch` = step / steps per epoch (whole with `update=epoch`),
+    `progress` = step / steps; past the end it stays. Source: torch's `LambdaLR`.
+
+    >>> from lrbench.schedules import parse
+    >>> parse('expr("1 if epoch < 1 else 0.5**epoch")').table(lr=1.0, steps=4, steps_per_epoch=2)
+    [1.0, 1.0, 0.5, 0.3535533905932738]
+    """
+    t = min(t, T - 1)
+    return b * formula(t, T, t / E, T / E, t / T)

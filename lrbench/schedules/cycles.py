@@ -1,0 +1,353 @@
+"""Schedules that rise and fall again, once or many times.
+
+t is the step of the phase, T its steps, b the base LR.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from lrbench.errors import Notice, Topic
+from lrbench.schedules.definitions import (
+    TENTH,
+    ZERO,
+    AtLeastOne,
+    FactorPerTime,
+    Mark,
+    NonNegative,
+    Numbers,
+    Positive,
+    Rate,
+    Share,
+    Span,
+    register,
+)
+from lrbench.schedules.units import Clock, Moment, number_text, piece
+
+TEN_PERCENT: Any = Moment(10, "%")
+THIRTY_PERCENT: Any = Moment(30, "%")
+
+
+def _cut_cycle(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
+    """The phase ends while a cycle is under way."""
+    T = clock.steps
+    if "period" in numbers:
+        mult = numbers["mult"]
+        size, growth = numbers["period"] or T / (1 + mult + mult**2), mult
+    else:
+        size, growth = 2 * numbers["half"] if numbers["half"] else T / 2, 1.0
+    index, start, end = piece(T - 1, size, growth)
+    if end == T or T < 2:
+        return
+    done = number_text(round(100 * (T - start) / (end - start)))
+    fits = number_text(round((start if start else T) / clock.steps_per_epoch, 3))
+    yield Notice(
+        Topic.ENDS_INSIDE_CYCLE,
+        f"{call} ends inside its cycle {index + 1}, after {done} % of it",
+        f"train for {fits}ep, or write {call.name} so that whole cycles fill the run",
+    )
+
+
+def _restarts(T: int, period: float | None, mult: float, decay: float, min_: float) -> str | None:
+    first = T / (1 + mult + mult**2) if period is None else period
+    restarts = f"CosineAnnealingWarmRestarts(T_0={first}, T_mult={mult}, eta_min={min_})"
+    return restarts if decay == 1 else None
+
+
+@register(
+    family="cyclic", torch="CosineAnnealingWarmRestarts", jumps=True,
+    in_torch=_restarts, notices=[_cut_cycle],
+)  # fmt: skip
+def sgdr(
+    t: int,
+    T: int,
+    b: float,
+    period: Span | None = None,
+    *,
+    mult: AtLeastOne = 1.0,
+    decay: NonNegative = 1.0,
+    min_: Rate = ZERO,
+) -> float:
+    """Falls along half a cosine, again and again.
+
+    Formula: `min + (b decay^i - min)(1+cos(pi u))/2, u within cycle i`. Cycle i lasts
+    `period`·`mult`^i; three cycles by default. Source: Loshchilov & Hutter 2017,
+    arXiv:1608.03983; the decay as in timm.
+
+    >>> from lrbench.schedules import parse
+    >>> bound = parse("sgdr(10it, mult=3, decay=0.5)").bind(lr=1.0, steps=400, steps_per_epoch=10)
+    >>> [bound.lr(step) for step in (0, 10, 40, 130)]
+    [1.0, 0.5, 0.25, 0.125]
+    """
+    first = T / (1 + mult + mult**2) if period is None else period
+    index, start, end = piece(t, first, mult)
+    angle = math.pi * (t - start) / (end - start)
+    return min_ + (b * decay**index - min_) * (1 + math.cos(angle)) / 2
+
+
+def way(t: int, T: int, half: float | None) -> tuple[float, int]:
+    """How far up the step is, 0 to 1 and back over two halves, and the index of its half. Four
+    halves fill the phase by default."""
+    index, start, end = piece(t, T / 4 if half is None else half)
+    done = (t - start) / (end - start)
+    return done if index % 2 == 0 else 1 - done, index
+
+
+def shrink(t: int, T: int, gamma: float | None) -> float:
+    """gamma^t; to a tenth at the end of the phase by default."""
+    return float((0.1 ** (1 / T) if gamma is None else gamma) ** t)
+
+
+def _triangles(mode: str) -> Any:
+    def cyclic(T: int, b: float, half: float | None, min_: float, **more: float | None) -> str:
+        up = max(1.0, T / 4 if half is None else half)
+        end = "" if "gamma" not in more else f", gamma={more['gamma'] or 0.1 ** (1 / T)}"
+        lrs = f"base_lr={min_}, max_lr={b}"
+        return f"CyclicLR({lrs}, step_size_up={up}, mode={mode}{end}, cycle_momentum=False)"
+
+    return cyclic
+
+
+@register(
+    family="cyclic", torch="CyclicLR", in_torch=_triangles("triangular"), notices=[_cut_cycle]
+)
+def triangular(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
+    """Rises and falls along straight lines.
+
+    Formula: `min + (b-min) max(0, 1-|t/s-2c+1|), c=floor(1+t/2s)`; two cycles by default. Source:
+    Smith 2017, arXiv:1506.01186; torch's `CyclicLR`.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("triangular(2it, min=0)").table(lr=1.0, steps=6, steps_per_epoch=6)
+    [0.0, 0.5, 1.0, 0.5, 0.0, 0.5]
+    """
+    up, _ = way(t, T, half)
+    return min_ + (b - min_) * up
+
+
+@register(
+    family="cyclic", torch='CyclicLR(mode="triangular2")',
+    in_torch=_triangles("triangular2"), notices=[_cut_cycle],
+)  # fmt: skip
+def triangular2(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
+    """Triangular, half as high in each cycle.
+
+    Formula: `min + (b-min) tri(t) 2^-(c-1)`. Source: Smith 2017, arXiv:1506.01186.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("triangular2(1it, min=0)").table(lr=1.0, steps=6, steps_per_epoch=6)
+    [0.0, 1.0, 0.0, 0.5, 0.0, 0.25]
+    """
+    up, index = way(t, T, half)
+    return min_ + (b - min_) * up * math.ldexp(1.0, -(index // 2))
+
+
+@register(
+    family="cyclic", torch='CyclicLR(mode="exp_range")',
+    in_torch=_triangles("exp_range"), notices=[_cut_cycle],
+)  # fmt: skip
+def exp_range(
+    t: int,
+    T: int,
+    b: float,
+    half: Span | None = None,
+    *,
+    min_: Rate = TENTH,
+    gamma: FactorPerTime | None = None,
+) -> float:
+    """Triangular, lower by a factor at every step.
+
+    Formula: `min + (b-min) tri(t) gamma^t`; to a tenth at the end by default. Source: Smith 2017,
+    arXiv:1506.01186.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("exp_range(1it, min=0, gamma=0.5)").table(lr=1.0, steps=4, steps_per_epoch=4)
+    [0.0, 0.5, 0.0, 0.125]
+    """
+    up, _ = way(t, T, half)
+    return min_ + (b - min_) * up * shrink(t, T, gamma)
+
+
+@register(family="cyclic", notices=[_cut_cycle])
+def sin(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
+    """Rises and falls along sine arches.
+
+    Formula: `min + (b-min)|sin(pi t/2l)|`, l = `half`; two arches by default. Source: SIN of
+    LRBench (Wu et al. 2019, arXiv:1908.06477).
+
+    >>> from lrbench.schedules import parse
+    >>> parse("sin(1it, min=0)").table(lr=1.0, steps=4, steps_per_epoch=4)
+    [0.0, 1.0, 0.0, 1.0]
+    """
+    up, _ = way(t, T, half)
+    return min_ + (b - min_) * math.sin(math.pi / 2 * up)
+
+
+@register(family="cyclic", notices=[_cut_cycle])
+def sin2(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
+    """Sine arches, half as high in each cycle.
+
+    Formula: `min + (b-min)|sin(pi t/2l)| 2^-floor(t/2l)`. Source: SIN2 of LRBench.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("sin2(1it, min=0)").table(lr=1.0, steps=4, steps_per_epoch=4)
+    [0.0, 1.0, 0.0, 0.5]
+    """
+    up, index = way(t, T, half)
+    return min_ + (b - min_) * math.sin(math.pi / 2 * up) * math.ldexp(1.0, -(index // 2))
+
+
+@register(family="cyclic", notices=[_cut_cycle])
+def sinexp(
+    t: int,
+    T: int,
+    b: float,
+    half: Span | None = None,
+    *,
+    min_: Rate = TENTH,
+    gamma: FactorPerTime | None = None,
+) -> float:
+    """Sine arches, lower by a factor at every step.
+
+    Formula: `min + (b-min)|sin(pi t/2l)| gamma^t`; to a tenth by default. Source: SINEXP of
+    LRBench.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("sinexp(1it, min=0, gamma=0.5)").table(lr=1.0, steps=4, steps_per_epoch=4)
+    [0.0, 0.5, 0.0, 0.125]
+    """
+    up, _ = way(t, T, half)
+    return min_ + (b - min_) * math.sin(math.pi / 2 * up) * shrink(t, T, gamma)
+
+
+@register(family="cyclic", notices=[_cut_cycle])
+def cos2(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
+    """Falls and rises along a cosine, half as high after each trough.
+
+    Formula: `min + (b-min)(1+cos(pi t/l))/2 2^-floor((t+l)/2l)`. Source: COS2 of LRBench.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("cos2(1it, min=0)").table(lr=1.0, steps=4, steps_per_epoch=4)
+    [1.0, 0.0, 0.5, 0.0]
+    """
+    down, index = way(t, T, half)
+    return min_ + (b - min_) * ((1 + math.cos(math.pi * down)) / 2) * math.ldexp(
+        1.0, -((index + 1) // 2)
+    )
+
+
+@register(family="cyclic", notices=[_cut_cycle])
+def cosexp(
+    t: int,
+    T: int,
+    b: float,
+    half: Span | None = None,
+    *,
+    min_: Rate = TENTH,
+    gamma: FactorPerTime | None = None,
+) -> float:
+    """Falls and rises along a cosine, lower by a factor at every step.
+
+    Formula: `min + (b-min)(1+cos(pi t/l))/2 gamma^t`; to a tenth by default. Source: COSEXP of
+    LRBench.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("cosexp(1it, min=0, gamma=0.5)").table(lr=1.0, steps=3, steps_per_epoch=3)
+    [1.0, 0.0, 0.25]
+    """
+    down, _ = way(t, T, half)
+    return min_ + (b - min_) * ((1 + math.cos(math.pi * down)) / 2) * shrink(t, T, gamma)
+
+
+def between(
+    t: int, T: int, peak_at: float, anneal: str, values: tuple[float, float, float]
+) -> float:
+    """From the first value to the second one step before `peak_at`, to the third at the end."""
+    top, last = peak_at - 1, T - 1
+    if t <= top and t < last:
+        start, end, x = values[0], values[1], t / top if top else 1.0
+    else:
+        start, end = values[1], values[2]
+        x = min(1.0, (t - top) / (last - top)) if last > top else 1.0
+    if anneal == "cos":
+        return end + (start - end) * (1 + math.cos(math.pi * x)) / 2
+    return start + (end - start) * x
+
+
+def onecycle_momentum(
+    t: int,
+    T: int,
+    *,
+    peak_at: Annotated[float, Moment] = THIRTY_PERCENT,
+    anneal: Literal["cos", "linear"] = "cos",
+    cycle_momentum: bool = True,
+    base_momentum: Share = 0.85,
+    max_momentum: Share = 0.95,
+) -> float | None:
+    """From `max_momentum` down to `base_momentum` and back."""
+    if not cycle_momentum:
+        return None
+    return between(t, T, peak_at, anneal, (max_momentum, base_momentum, max_momentum))
+
+
+def _onecycle(T: int, b: float, peak_at: float, div: float, final_div: float, **more: Any) -> str:
+    words = {"anneal_strategy": more.pop("anneal"), **more}
+    return (
+        f"OneCycleLR(max_lr={b}, total_steps={T}, pct_start={peak_at / T}, div_factor={div}, "
+        f"final_div_factor={final_div}, {', '.join(f'{k}={v}' for k, v in words.items())})"
+    )
+
+
+@register(
+    family="cyclic", torch="OneCycleLR", decays=True,
+    momentum=onecycle_momentum, in_torch=_onecycle,
+)  # fmt: skip
+def onecycle(
+    t: int,
+    T: int,
+    b: float,
+    *,
+    peak_at: Annotated[float, Moment] = THIRTY_PERCENT,
+    div: Positive = 25.0,
+    final_div: Positive = 1e4,
+    anneal: Literal["cos", "linear"] = "cos",
+) -> float:
+    """Rises once, then falls far below its start; momentum goes the other way.
+
+    Formula: `b/div up to b until peak_at, then down to b/div/final_div`. The peak lies one step
+    before `peak_at`, which is not rounded, as in torch's `OneCycleLR`; the end at the last step.
+    Source: Smith & Topin 2018, arXiv:1708.07120.
+
+    >>> from lrbench.schedules import parse
+    >>> bound = parse("onecycle(anneal=linear)").bind(lr=1.0, steps=10, steps_per_epoch=10)
+    >>> [round(bound.lr(step), 6) for step in (0, 1, 2, 9)]
+    [0.04, 0.52, 1.0, 4e-06]
+    >>> bound.momentum(2)
+    0.85
+    """
+    return between(t, T, peak_at, anneal, (b / div, b, b / div / final_div))
+
+
+def _slanted(T: int, cut: int, ratio: float) -> str | None:
+    up = f"LinearLR(start_factor={1 / ratio}, total_iters={cut})"
+    fall = f"LinearLR(start_factor=1, end_factor={1 / ratio}, total_iters={T - cut})"
+    return f"SequentialLR([{up}, {fall}], milestones=[{cut}])" if cut < T else None
+
+
+@register(family="cyclic", decays=True, in_torch=_slanted)
+def slanted_triangular(
+    t: int, T: int, b: float, *, cut: Mark = TEN_PERCENT, ratio: AtLeastOne = 32.0
+) -> float:
+    """Rises fast and falls slowly along straight lines.
+
+    Formula: `b (1 + x(r-1))/r, x=t/C up to C, then (T-t)/(T-C)`, C the moment `cut`, r = `ratio`.
+    Source: Howard & Ruder 2018, arXiv:1801.06146.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("slanted_triangular(cut=1it, ratio=4)").table(lr=4.0, steps=4, steps_per_epoch=4)
+    [1.0, 4.0, 3.0, 2.0]
+    """
+    x = t / cut if t < cut else max(0.0, 1 - (t - cut) / max(1, T - cut))
+    return b * (1 + x * (ratio - 1)) / ratio

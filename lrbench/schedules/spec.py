@@ -1,0 +1,100 @@
+"""Specs as values: frozen, hashable, each with one canonical text that parses back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lrbench.schedules.definitions import SCHEDULES, Definition
+from lrbench.schedules.units import Length, number_text
+
+
+@dataclass(frozen=True)
+class Call:
+    """One schedule by name, with the arguments that differ from its defaults."""
+
+    name: str
+    args: tuple[tuple[str, Any], ...] = ()
+    update: str | None = None
+    duration: Length | None = None
+
+    @property
+    def definition(self) -> Definition:
+        """What the name stands for; a plug-in's code is not loaded for it."""
+        if ":" in self.name:
+            return Definition(self.name, lambda *_: None, jumps=True, own_scale=True)
+        return SCHEDULES.get(self.name).make
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """All its arguments, defaults filled in, by their names in specs."""
+        defaults = {param.name: param.default for param in self.definition.params}
+        return {**defaults, **dict(self.args)}
+
+    @property
+    def length(self) -> Length | None:
+        """How long it lasts; None where it takes what the phases before it leave of the run."""
+        if self.definition.has_length:
+            found: Length | None = self.arguments["length"]
+            return found
+        return self.duration
+
+    def calls(self) -> tuple[Call, ...]:
+        return (self,)
+
+    def __str__(self) -> str:
+        params, shown = self.definition.params, []
+        for place, (name, value) in enumerate(self.args):
+            param = self.definition.param(name)
+            by_place = place == 0 and param is not None and param.positional and param == params[0]
+            text = value_text(value, word=param is not None and param.is_word)
+            shown.append(text if by_place else f"{name}={text}")
+        if self.duration is not None:
+            shown.append(f"duration={self.duration}")
+        if self.update is not None:
+            shown.append(f"update={self.update}")
+        return f"{self.name}({', '.join(shown)})" if shown else self.name
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A spec `count` times over, each time from its start."""
+
+    count: int
+    body: Spec
+
+    def calls(self) -> tuple[Call, ...]:
+        return self.body.calls() * self.count
+
+    def __str__(self) -> str:
+        return f"{self.count}*({self.body})"
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Specs one after the other, each on its own clock and from the base LR again."""
+
+    parts: tuple[Spec, ...]
+
+    def calls(self) -> tuple[Call, ...]:
+        return tuple(call for part in self.parts for call in part.calls())
+
+    def __str__(self) -> str:
+        return " + ".join(str(part) for part in self.parts)
+
+
+Spec = Call | Repeat | Phases
+
+
+def value_text(value: Any, *, word: bool = False) -> str:
+    """A value as specs write it."""
+    if isinstance(value, tuple):
+        return "[" + ", ".join(value_text(item, word=word) for item in value) + "]"
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, (int, float)):
+        return number_text(value)
+    if isinstance(value, str) and not word:
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)
