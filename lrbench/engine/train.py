@@ -14,6 +14,7 @@ from lrbench.engine.method import PLAIN, Average, Method, optimizer_steps
 from lrbench.engine.step import Step, one_step, stacked
 from lrbench.engine.two_weights import for_judging, for_training
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
+from lrbench.tasks.base import start_training
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ def steps(
     Nothing here waits for the device: what a step yields is read when the caller wants it.
     """
     called = method.called(model)
-    model.train()
+    start_training(model)
     for_training(optimizer)
     for row, parts in zip(rows, method.grouped(batches), strict=False):
         row.apply(optimizer)

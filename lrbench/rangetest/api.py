@@ -25,7 +25,7 @@ from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.state import Contents, generators, lend_state, preserved, seed_all
 from lrbench.rangetest.sweep import Setup
-from lrbench.tasks.loader import LoaderTask, LossFn, StepFn, check_loader, to_device
+from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader, to_device
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lrbench.errors import UsageError
-from lrbench.tasks.loader import LoaderTask, to_device
+from lrbench.tasks.loaders import LoaderTask, to_device
 
 X, Y = torch.arange(12.0).reshape(6, 2), torch.arange(6.0)[:, None]
 LOADER = DataLoader(TensorDataset(X, Y), batch_size=2)
