@@ -41,7 +41,7 @@ class Registry(Generic[T]):
     `lrbench.<kind>s`, such as `lrbench.datasets`.
     """
 
-    def __init__(self, kind: str, package: str, skip: Collection[str] = ()) -> None:
+    def __init__(self, kind: str, package: str = "", skip: Collection[str] = ()) -> None:
         self.kind = kind
         self.package = package
         self.skip = frozenset(skip)
@@ -94,8 +94,8 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         self._loaded = True
-        folder = importlib.import_module(self.package)
-        for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda found: found.name):
+        folder = importlib.import_module(self.package).__path__ if self.package else ()
+        for module in sorted(pkgutil.iter_modules(folder), key=lambda found: found.name):
             if module.name not in self.skip:
                 importlib.import_module(f"{self.package}.{module.name}")
         for point in entry_points(group=f"lrbench.{self.kind}s"):

@@ -76,8 +76,7 @@ def load(
     for split, labels in (("train", data.train_labels), ("test", data.test_labels)):
         if entry.facts.get(split) not in (None, len(labels)):
             raise MachineError(
-                f"dataset {name} is damaged: {len(labels)} {split} images, "
-                f"not {entry.facts[split]}"
+                f"dataset {name} is damaged: {len(labels)} {split} images, not {entry.facts[split]}"
             )
     return data
 

@@ -34,7 +34,7 @@ class FindSpec(Frozen):
     points: Annotated[int, Field(ge=2, le=100_000)] = 100
     mode: Literal["exp", "linear"] = "exp"
     step: Literal["batch", "epoch"] = "batch"
-    rule: Literal["steepest", "valley", "minimum", "slide"] = "steepest"
+    rule: str = "steepest"
     window: Positive = 1.0
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (
         SWEEP_SEED,

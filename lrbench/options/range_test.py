@@ -45,6 +45,10 @@ def with_range_test(text: str, find: FindSpec) -> FindSpec:
     if "seeds" in fields:
         seeds = count(fields["seeds"], most=10_000, name="range-test seeds")
         fields["seeds"] = range(SWEEP_SEED, SWEEP_SEED + seeds)
+    if "rule" in fields:
+        from lrbench.rangetest.rules import get_rule
+
+        get_rule(str(fields["rule"]))
     try:
         found = FindSpec(**{**dict(find), **fields})
     except ValidationError as fault:

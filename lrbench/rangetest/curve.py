@@ -23,7 +23,8 @@ class Curve:
 
     `u` is log10 of the learning rates, `loss` the raw losses, `smooth` the smoothed ones, all
     of one length; `end` tells why there are no more. `noise` is a point's standard deviation.
-    `top` and `bottom` are the indices between which the smoothed loss falls.
+    `inflation` is how much more the noise of neighbouring points adds up than independent noise
+    would. `top` and `bottom` are the indices between which the smoothed loss falls.
     """
 
     lrs: Floats
@@ -31,6 +32,7 @@ class Curve:
     loss: Floats
     smooth: Smooth
     noise: float
+    inflation: float
     end: End
     top: int
     bottom: int
@@ -43,9 +45,10 @@ class Curve:
 
     @property
     def drop_error(self) -> float:
-        """The standard error of `drop`."""
+        """The standard error of `drop`, with the noise's correlation between steps."""
         gain = self.smooth.value_gain
-        return self.noise * float(np.hypot(gain[self.top], gain[self.bottom]))
+        error = self.noise * float(np.hypot(gain[self.top], gain[self.bottom]))
+        return error * self.inflation
 
     @property
     def slope_error(self) -> Floats:
@@ -73,7 +76,25 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
     noise = noise_sd(clean, fit.value)
     bottom = int(np.argmin(fit.value + 2 * noise * fit.value_gain))
     top = int(np.argmax(fit.value[: bottom + 1] - 2 * noise * fit.value_gain[: bottom + 1]))
-    return Curve(lrs[:last], u, loss, fit, noise, end, top, bottom)
+    inflated = inflation(clean - smooth(u, clean, 2 * window).value)
+    return Curve(lrs[:last], u, loss, fit, noise, inflated, end, top, bottom)
+
+
+def inflation(rest: Floats) -> float:
+    """How much larger the error of a local mean is than that of independent noise with as large
+    second differences, for noise that follows x' = c·x + e: sqrt(3·(1 + c)/(3 - c))/(1 - c).
+
+    c is estimated from the lag-1 correlation of the first differences, which is (c - 1)/2.
+
+    Args:
+        rest: losses without their trend, shape (n,).
+    """
+    steps = np.diff(rest)
+    power = float(steps @ steps)
+    if power == 0:
+        return 1.0
+    c = float(np.clip(1 + 2 * (steps[1:] @ steps[:-1]) / power, 0.0, 0.9))
+    return math.sqrt(3 * (1 + c) / (3 - c)) / (1 - c)
 
 
 def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[int, End]:

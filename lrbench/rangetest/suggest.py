@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbench.errors import UsageError, named_as_in_python
-from lrbench.rangetest.curve import Curve, read_curve
-from lrbench.rangetest.grade import Grade, doubts, no_answer
+from lrbench.rangetest.curve import CUT, Curve, ending, read_curve, typical_step
+from lrbench.rangetest.grade import NOISE, Grade, doubts, no_answer
 from lrbench.rangetest.rules import DEFAULT_RULE, RULES, get_rule, steepest_index
 from lrbench.rangetest.smooth import Floats
 
 WINDOW = 1.0  # decades
+POOLED = "noisy: only the mean of the seeds' curves falls clearly; raise --seeds or --batch-size"
 REACHED = 0.1  # the part of its fall that a loss has done, or has left, at the ends of lr_range
 
 
@@ -79,22 +80,40 @@ def suggest(
     silence = [no_answer(row, c, grid, window) for row, c in zip(rows, curves, strict=True)]
     sure = [c for c, reason in zip(curves, silence, strict=True) if c is not None and not reason]
     smoothed = tuple(_padded(c, len(row)) for c, row in zip(curves, rows, strict=True))
+    reasons: tuple[str, ...] = ()
+    silent = len(rows) - len(sure)
     if 2 * len(sure) <= len(rows):
-        reasons = tuple(dict.fromkeys(reason for reason in silence if reason))
-        nothing = dict.fromkeys(RULES)
-        return Suggestion(None, "none", reasons, None, None, nothing, smoothed)
+        pooled = _pooled(grid, rows, silence, window)
+        if pooled is None:
+            reasons = tuple(dict.fromkeys(reason for reason in silence if reason))
+            nothing = dict.fromkeys(RULES.names())
+            return Suggestion(None, "none", reasons, None, None, nothing, smoothed)
+        sure, silent, reasons = [pooled], 0, (POOLED,)
 
-    answers = np.array([chosen.read(curve) for curve in sure])
-    reasons = tuple(doubts(sure, answers, len(rows) - len(sure), window))
+    answers = np.array([chosen.make(curve) for curve in sure])
+    reasons += tuple(doubts(sure, answers, silent, window))
     return Suggestion(
         lr=_lr(answers),
         grade="weak" if reasons else "ok",
         reasons=reasons,
         band=_band(answers) if len(answers) > 1 else None,
         lr_range=_median_range(sure),
-        rules={name: _lr([one.read(c) for c in sure]) for name, one in RULES.items()},
+        rules={rule.name: _lr([rule.make(c) for c in sure]) for rule in RULES},
         smoothed=smoothed,
     )
+
+
+def _pooled(
+    grid: Floats, rows: Sequence[Floats], silence: Sequence[str], window: float
+) -> Curve | None:
+    """The mean of all seeds' curves, where each alone is lost in its noise; None if there is
+    another reason, or if the mean gives no answer either."""
+    if len(rows) < 2 or set(silence) - {NOISE, ""}:
+        return None
+    shortest = min(ending(row, CUT, typical_step(row))[0] for row in rows)
+    mean = np.mean([row[:shortest] for row in rows], axis=0)
+    curve = read_curve(grid, mean, window)
+    return None if no_answer(mean, curve, grid, window) else curve
 
 
 def _grid(lrs: ArrayLike) -> Floats:
