@@ -20,7 +20,7 @@ from lrbench.rangetest.arguments import (
 )
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import GroupLrs, ratio_of
-from lrbench.rangetest.probe import Prober
+from lrbench.rangetest.probe import Prober, settling_steps
 from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.state import Contents, copy_state, preserved
@@ -165,7 +165,7 @@ def max_stable_lr(
     borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model)
     with borrowed.setup(spec.recipe, sweep_group) as setup:
         search = largest_stable(
-            Prober.of(setup, steps),
+            Prober.of(setup, settling_steps(setup, seed, steps)),
             spec.seeds[0],
             start_lr=start_lr,
             end_lr=end_lr,

@@ -1,4 +1,4 @@
-"""Short trainings at one constant learning rate, from the same weights and on the same batches."""
+"""Short trainings at a constant learning rate, from the same weights and on the same batches."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ Outcome = Literal["converges", "bounded", "diverges"]
 HOPELESS = 1e6  # times the size of the first losses: no need to train on
 GROWTH = 1.2  # of the loss above its start, from one eighth of the steps to the next
 JUDGEMENTS = 4  # in the last quarter of a training
+ROUNDING = 1e-6  # relative to a loss
+SETTLING = 6.4  # steps · (1 - momentum)
 LEARNT = 0.1  # the part of the best fall so far that a training must reach to converge
 
 
@@ -91,6 +93,14 @@ class Prober:
         return _mean_end(course.losses) if course.judged is None else course.judged
 
 
+def settling_steps(setup: Setup, seed: int, steps: int) -> int:
+    """The steps after which a training's fate shows: momentum m above 0.9 first throws the loss up,
+    for a time in proportion to 1/(1 - m)."""
+    optimizer, _ = setup.make_optimizer(setup.task.model(seed))
+    momentum = max(float(group.get("momentum", 0.0)) for group in optimizer.param_groups)
+    return steps if momentum <= 0.9 else max(steps, round(SETTLING / (1 - momentum)))
+
+
 def train(
     setup: Setup, seed: int, lr: float, steps: int, judge: Judge | None, limit: float = math.inf
 ) -> Course:
@@ -148,4 +158,4 @@ def idle(probe: Probe) -> bool:
 
 
 def _rounding(loss: float | None) -> float:
-    return 1e-6 * abs(loss or 0.0)
+    return ROUNDING * abs(loss or 0.0)
