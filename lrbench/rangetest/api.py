@@ -192,7 +192,9 @@ class _Borrowed(LoaderTask):
             try:
                 self._module.load_state_dict(drawn.state_dict())
             except (RuntimeError, AttributeError):
-                raise UsageError("make_model: its module has other weights than the model") from None
+                raise UsageError(
+                    "make_model: its module has other weights than the model"
+                ) from None
         return self._module
 
     def val_batches(self, samples: int) -> list[Any] | None:

@@ -1,4 +1,4 @@
-"""One seed's curve of a range test, made ready for the rules."""
+"""One seed's curve of a range test: cut, cleaned and smoothed for the rules."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from lrbench.rangetest.smooth import Floats, Smooth, despike, noise_sd, smooth
 End = Literal["range", "blew up", "not finite"]
 
 FEWEST = 10  # points that a curve needs to say anything
+MOST_INFLATED = 3.5  # what is left of a steep trend also looks like correlation
 CUT = 1.0  # in analysis a curve ends where it lies this many drops above its start
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The part of a curve that counts: up to the first loss that is not finite, or to where the
-    loss has risen above its start by as much as it had fallen before.
+    """A curve up to its first loss that is not finite, or to where the loss has risen above its
+    start by as much as it had fallen.
 
-    `u` is log10 of the learning rates, `loss` the raw losses, `smooth` the smoothed ones, all
-    of one length; `end` tells why there are no more. `noise` is a point's standard deviation.
+    `u` is log10 of the learning rates, `loss` the raw losses, `smooth` the smoothed ones, all of
+    one length; `end` says what ended it. `noise` is a point's standard deviation.
     `inflation` is how much more the noise of neighbouring points adds up than independent noise
     would. `top` and `bottom` are the indices between which the smoothed loss falls.
     """
@@ -57,7 +58,7 @@ class Curve:
 
 
 def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
-    """Cut, clean and smooth a curve; None when fewer than four points count.
+    """Cut, clean and smooth a curve; None if fewer than four points are left.
 
     Args:
         lrs: learning rates, rising, shape (n,).
@@ -94,19 +95,16 @@ def inflation(rest: Floats) -> float:
     if power == 0:
         return 1.0
     c = float(np.clip(1 + 2 * (steps[1:] @ steps[:-1]) / power, 0.0, 0.9))
-    return math.sqrt(3 * (1 + c) / (3 - c)) / (1 - c)
+    return min(MOST_INFLATED, math.sqrt(3 * (1 + c) / (3 - c)) / (1 - c))
 
 
 def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[int, End]:
-    """How many points of a curve count, and what ends it.
-
-    A curve ends at the first loss that is not finite, and where the median of the last three
-    losses is above start + factor·(start - best so far + 4·noise). Differences alone decide, so
-    the losses may have any sign.
+    """How many points of a curve count, and what ends it: the first loss that is not finite, or a
+    median of three losses above start + factor·(start - best so far + 4·noise).
 
     Args:
-        noise: a typical step between two losses. Without it the first ten points only measure
-            it, and do not end the curve.
+        noise: a typical step between two losses; by default measured on the first ten points,
+            which then cannot end the curve.
     """
     bad = np.flatnonzero(~np.isfinite(losses))
     finite = losses[: bad[0]] if len(bad) else losses
@@ -125,7 +123,7 @@ def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[i
 
 @dataclass
 class Watch:
-    """`ending(losses, factor)` for losses that come one by one, at a few comparisons each."""
+    """`ending(losses, factor)` for losses that arrive one by one."""
 
     factor: float
     seen: list[float] = field(default_factory=list)
@@ -154,6 +152,6 @@ class Watch:
 
 
 def typical_step(losses: Floats) -> float:
-    """The median distance between neighbouring losses that are finite: a measure of noise."""
+    """The median distance between neighbouring finite losses."""
     steps = np.abs(np.diff(losses[np.isfinite(losses)]))
     return float(np.median(steps)) if len(steps) else 0.0

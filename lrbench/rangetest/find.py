@@ -36,7 +36,9 @@ STABLE_RATIO = 1.1  # the bracket of the stable limit
 UNSTABLE = "unstable: the answer is above the largest stable LR; use that, or pass --verify"
 UNTRAINED = "untrained: no short training ends below its start; look at the loss and what it trains"
 ONE_CURVE = "one curve: every seed trains on the same batches; shuffle them, or pass make_model"
-DECIDED = "noisy: the sweep is lost in noise, short trainings decided; raise --seeds or --batch-size"
+DECIDED = (
+    "noisy: the sweep is lost in noise, short trainings decided; raise --seeds or --batch-size"
+)
 
 
 def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:

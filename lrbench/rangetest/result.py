@@ -101,7 +101,7 @@ class FindResult:
         return TypeAdapter(FindResult).validate_python(fields)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw curves, band and answer, and return the matplotlib axes; nothing is shown or saved."""
+        """Draw curves, band and answer on matplotlib axes; nothing is shown or saved."""
         from lrbench.report.find_plot import draw
 
         return draw(self, ax)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from lrbench.errors import UsageError
 from lrbench.tasks.loaders import LoaderTask, to_device
@@ -31,14 +33,16 @@ def test_it_trains_on_what_the_loader_gives() -> None:
     assert torch.equal(loss, nn.functional.mse_loss(model(X[:2]), Y[:2]))
 
 
-def test_the_module_goes_back_to_its_first_weights() -> None:
-    model = nn.Linear(2, 1)
-    first = model.weight.detach().clone()
-    task = LoaderTask(model, nn.functional.mse_loss, LOADER)
-    with torch.no_grad():
-        model.weight.add_(1)
-    assert task.model(0) is model
-    assert torch.equal(model.weight, first)
+class Endless(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.cycle([(X[0], Y[0])])
+
+
+def test_a_loader_without_a_length_is_refused_where_one_is_needed_and_never_counted() -> None:
+    task = LoaderTask(nn.Linear(2, 1), nn.functional.mse_loss, DataLoader(Endless(), batch_size=2))
+    assert next(iter(task.train_batches(0, 0)))[0].shape == (2, 2)
+    with pytest.raises(UsageError, match="it has no length"):
+        _ = task.steps_per_epoch
 
 
 def test_make_model_draws_weights_from_the_seed_alone() -> None:

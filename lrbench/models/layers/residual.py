@@ -40,8 +40,8 @@ class Residual(nn.Module):
 
 
 class MeanPool(nn.Module):
-    """`[b, c, h, w]` to `[b, c]`: the mean over all pixels, whose gradient is deterministic on a GPU
-    too."""
+    """`[b, c, h, w]` to `[b, c]`: the mean over all pixels; its gradient is deterministic
+    on a GPU too."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((2, 3))
