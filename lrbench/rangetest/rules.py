@@ -29,9 +29,9 @@ def steepest(curve: Curve) -> float:
     """Steepest descent in log LR, before the minimum.
 
     With s(u) = dL/du + 2·se(dL/du), the centre of the stretch around argmin s over
-    u <= u_bottom where s is at least 70 % of its lowest, each point weighted by s. Where the
-    curve is known badly (at its ends, in noise) the standard error keeps the rule from trusting
-    a steep accident; the stretch makes it steadier than its single steepest point.
+    u <= u_bottom where s is at least 70 % of its lowest, each point weighted by s. The standard
+    error discounts steep accidents in noise and at the ends; the stretch is steadier than the
+    single steepest point.
     Source: the gradient rule of pytorch-lr-finder, fastai ("steep") and ignite, with the
     derivative of the smoother instead of differences of points.
     """
@@ -45,7 +45,7 @@ def steepest(curve: Curve) -> float:
 
 
 def steepest_index(curve: Curve) -> int:
-    """The point where the loss surely falls fastest."""
+    """The point where the loss falls fastest, noise discounted."""
     return int(np.argmin(_sure_slope(curve)))
 
 

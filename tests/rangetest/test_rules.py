@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 
-from lrbench.experiment import FindSpec
 from lrbench.rangetest.curve import read_curve
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.suggest import suggest
