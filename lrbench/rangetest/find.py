@@ -34,7 +34,7 @@ SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
 VERIFY_LRS = 7  # learning rates that a verification usually trains at
 STABLE_RATIO = 1.1  # the bracket of the stable limit
 UNSTABLE = "unstable: the answer is above the largest stable LR; use that, or pass --verify"
-UNTRAINED = "untrained: no short training ends below its start; look at the loss and what it trains"
+UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"
 ONE_CURVE = "one curve: every seed trains on the same batches; shuffle them, or pass make_model"
 DECIDED = (
     "noisy: the sweep is lost in noise, short trainings decided; raise --seeds or --batch-size"
