@@ -175,6 +175,13 @@ def _result(
     stability: Stability | None,
     settings: Mapping[str, Any],
 ) -> FindResult:
+    points = (
+        CurvePoint(p.seed, p.step, p.lr, _finite(p.loss), _finite(float(value)))
+        for curve, smoothed in zip(curves, suggestion.smoothed, strict=True)
+        for p, value in zip(curve, smoothed, strict=True)
+    )
+    probes = [*(verification.probes if verification else ())]
+    probes += [p for p in (stability.probes if stability else ()) if p not in probes]
     found = FindResult(
         lr=suggestion.lr,
         lr_sweep=suggestion.lr,
@@ -188,15 +195,16 @@ def _result(
         stability=None,
         table=(),
         settings=settings,
-        curve=_curve(curves, suggestion),
-        trainings=_trainings(verification, stability),
+        curve=tuple(points),
+        trainings=tuple(vars(p) for p in sorted(probes, key=lambda p: (p.lr, p.seed))),
     )
     if verification is not None:
         found = replace(found, verification=verification.to_dict())
         if verification.learns:
             found = replace(found, lr=verification.lr)
         elif found.lr is not None:
-            found = replace(found, lr=None, grade="none", reasons=(UNTRAINED, *found.reasons))
+            found = replace(found, lr=None, grade="none", band=None, lr_range=None)
+            found = replace(found, reasons=(UNTRAINED, *found.reasons))
     if found.lr is not None and suggestion.lr is None:
         found = replace(found, grade="weak", reasons=(DECIDED,))
     if stability is not None:
@@ -205,25 +213,6 @@ def _result(
         if verification is None and above:
             found = replace(found, grade="weak", reasons=(*found.reasons, UNSTABLE))
     return found
-
-
-def _curve(
-    curves: Sequence[Sequence[SweepPoint]], suggestion: Suggestion
-) -> tuple[CurvePoint, ...]:
-    return tuple(
-        CurvePoint(p.seed, p.step, p.lr, _finite(p.loss), _finite(float(value)))
-        for curve, smoothed in zip(curves, suggestion.smoothed, strict=True)
-        for p, value in zip(curve, smoothed, strict=True)
-    )
-
-
-def _trainings(
-    verification: Verification | None, stability: Stability | None
-) -> tuple[Mapping[str, Any], ...]:
-    """One row for each training at a constant learning rate."""
-    probes = [*(verification.probes if verification else ())]
-    probes += [p for p in (stability.probes if stability else ()) if p not in probes]
-    return tuple(vars(probe) for probe in sorted(probes, key=lambda p: (p.lr, p.seed)))
 
 
 def _finite(value: float) -> float | None:

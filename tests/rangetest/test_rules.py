@@ -3,6 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lrbench.errors import UsageError
+from lrbench.experiment import FindSpec
+from lrbench.options.range_test import with_range_test
 from lrbench.rangetest.curve import read_curve
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.suggest import suggest
@@ -56,3 +59,10 @@ def test_what_a_wrecked_network_does_after_the_blow_up_says_nothing(name: str) -
 def test_the_chosen_rule_gives_the_answer(name: str) -> None:
     answer = suggest(LRS, LOSS, rule=name)
     assert answer.lr == answer.rules[name] == pytest.approx(10 ** read(name))
+
+
+def test_rules_are_known_by_their_registered_names() -> None:
+    assert set(RULES.names()) == {"steepest", "valley", "minimum", "slide"}
+    for check in (RULES.get, lambda name: with_range_test(f"rule={name}", FindSpec())):
+        with pytest.raises(UsageError, match=r"stepest.*did you mean steepest"):
+            check("stepest")
