@@ -85,7 +85,8 @@ def inflation(rest: Floats) -> float:
     """How much larger the error of a local mean is than that of independent noise with as large
     second differences, for noise that follows x' = c·x + e: sqrt(3·(1 + c)/(3 - c))/(1 - c).
 
-    c is estimated from the lag-1 correlation of the first differences, which is (c - 1)/2.
+    c is estimated from the lag-1 correlation of the first differences, which is (c - 1)/2, less
+    the estimate's own error of about 1/sqrt(n).
 
     Args:
         rest: losses without their trend, shape (n,).
@@ -94,7 +95,8 @@ def inflation(rest: Floats) -> float:
     power = float(steps @ steps)
     if power == 0:
         return 1.0
-    c = float(np.clip(1 + 2 * (steps[1:] @ steps[:-1]) / power, 0.0, 0.9))
+    c = 1 + 2 * float(steps[1:] @ steps[:-1]) / power - 1 / math.sqrt(len(steps))
+    c = min(max(c, 0.0), 0.9)
     return min(MOST_INFLATED, math.sqrt(3 * (1 + c) / (3 - c)) / (1 - c))
 
 

@@ -90,7 +90,7 @@ def suggest(
         sure, silent, reasons = [pooled], 0, (POOLED,)
 
     answers = np.array([chosen.make(curve) for curve in sure])
-    low, high = (float(10**log) for log in np.percentile(answers, [10, 90]))
+    low, high = (float(end) for end in 10 ** np.percentile(answers, [10, 90]))
     starts, stops = zip(*map(_fall, sure), strict=True)
     reasons += tuple(doubts(sure, answers, silent, window))
     return Suggestion(
