@@ -17,7 +17,7 @@ _notices: list[Notice] = []
 
 
 def broken_plugins() -> list[Notice]:
-    """The plug-ins that could not be imported by now, of every kind, each said once."""
+    """The plug-ins that could not be imported so far; each is reported once."""
     found = list(dict.fromkeys(_notices))
     _notices.clear()
     return found
@@ -25,7 +25,7 @@ def broken_plugins() -> list[Notice]:
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """One registered thing: its name, a line about it, the thing itself, and facts to list."""
+    """A registered thing: its name, a one-line summary, the thing itself, and facts to list."""
 
     name: str
     summary: str
@@ -36,13 +36,12 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """The entries of one kind, filled by the files of one folder and by other packages.
 
-    `package` is the folder whose modules register themselves when they are imported: a new
+    The modules of `package` register their entries when imported, except those in `skip`: a new
     entry is a new file there, or an entry point of another distribution in the group
-    `lrbench.<kind>s`, such as `lrbench.datasets`. Modules named in `skip` register nothing and
-    are not imported.
+    `lrbench.<kind>s`, such as `lrbench.datasets`.
     """
 
-    def __init__(self, kind: str, package: str, skip: Collection[str] = ()) -> None:
+    def __init__(self, kind: str, package: str = "", skip: Collection[str] = ()) -> None:
         self.kind = kind
         self.package = package
         self.skip = frozenset(skip)
@@ -95,18 +94,18 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         self._loaded = True
-        folder = importlib.import_module(self.package)
-        for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda found: found.name):
+        folder = importlib.import_module(self.package).__path__ if self.package else ()
+        for module in sorted(pkgutil.iter_modules(folder), key=lambda found: found.name):
             if module.name not in self.skip:
                 importlib.import_module(f"{self.package}.{module.name}")
         for point in entry_points(group=f"lrbench.{self.kind}s"):
             self._load_plugin(point)
 
     def _load_plugin(self, point: Any) -> None:
-        """A plug-in registers itself when it is imported; a broken one is named and left out."""
+        """Import a plug-in, which registers itself; a broken one is reported and left out."""
         try:
             point.load()
-        except (Exception, SystemExit) as fault:  # somebody else's code may raise anything
+        except (Exception, SystemExit) as fault:  # a plug-in may raise anything
             _notices.append(
                 Notice(
                     Topic.PLUGIN_BROKEN,
@@ -117,7 +116,7 @@ class Registry(Generic[T]):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest of the known names, or all when none is near.
+    """A hint with the nearest of the known names, or with all if none is near.
 
     >>> did_you_mean("lenets", ["lenet", "resnet8"]), did_you_mean("?", ["lenet", "resnet8"])
     ('did you mean lenet?', 'known: lenet, resnet8')

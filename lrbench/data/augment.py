@@ -1,4 +1,4 @@
-"""Cropping and mirroring as batched tensor work, one draw for each image."""
+"""Batched random crops and flips, drawn for each image."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draw:
-    """What chance decides for one epoch of n images: `index`, `top` and `left` are int64 `[n]`,
-    `mirror` is bool `[n]`, all in the order of training."""
+    """The random choices of one epoch of n images, in training order: `index`, `top` and `left`
+    are int64 `[n]`, `mirror` is bool `[n]`."""
 
     index: Tensor
     top: Tensor
@@ -34,8 +34,8 @@ class Draw:
 
 
 def draw(count: int, augmentation: Augmentation, seed: int, epoch: int) -> Draw:
-    """Order, offsets and mirroring of an epoch. They follow from the seed and the epoch alone:
-    the generator is the CPU's, so a CPU and a GPU train on the same images in the same order."""
+    """Order, offsets and flips of an epoch, from the seed and the epoch alone. They are drawn on
+    the CPU, so that a CPU and a GPU train on the same images in the same order."""
     import torch
 
     generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
@@ -47,14 +47,14 @@ def draw(count: int, augmentation: Augmentation, seed: int, epoch: int) -> Draw:
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """A generator's seed in 0 .. 2^63 - 1; hashed, so that no two neighbours share a stream."""
+    """A generator's seed in 0 .. 2^63 - 1, hashed so that neighbouring streams are independent."""
     text = f"lrbench order {seed} {epoch}".encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
 
 
 def pad(images: Tensor, padding: int) -> Tensor:
-    """Images `[n, h, w, c]` with a frame of zeros: black before normalising, as torchvision's
-    RandomCrop pads."""
+    """Pad images `[n, h, w, c]` with zeros before they are normalised, as torchvision's RandomCrop
+    does."""
     import torch
 
     if padding == 0:
@@ -63,8 +63,8 @@ def pad(images: Tensor, padding: int) -> Tensor:
 
 
 def crop(padded: Tensor, chosen: Draw, size: tuple[int, int], *, mirrors: bool = True) -> Tensor:
-    """The crops `[b, h, w, c]` of `size` that a draw chooses from padded images `[n, H, W, c]`,
-    mirrored left to right where it says so; `mirrors=False` promises that it never does."""
+    """Crops `[b, h, w, c]` of `size` from padded images `[n, H, W, c]`, flipped left to right as
+    drawn; `mirrors=False` promises that nothing is flipped."""
     import torch
 
     height, width = size

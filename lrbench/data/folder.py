@@ -1,7 +1,7 @@
 """Any folder of images, `train/CLASS/*` and `test/CLASS/*`, as a dataset.
 
-It is decoded once. The decoded bytes are kept in the user's cache with a digest of every file, so
-that a file which changes later is noticed.
+It is decoded once. The decoded bytes are cached with a digest of every file, so that later changes
+are noticed.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import hashlib
 import io
 import os
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from lrbench.data.access import FOLDER_PREFIX
-from lrbench.data.folder_cache import Remembered, cache_file, recall, remember
+from lrbench.data.folder_cache import CachedFolder, cache_file, read_cache, write_cache
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
-from lrbench.data.integrity import contents
+from lrbench.data.paths import FOLDER_PREFIX
+from lrbench.data.published import contents
 from lrbench.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ SUFFIXES = frozenset(
 GREY_MODES = frozenset({"1", "L"})
 DEEP_MODES = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 
-# (images decoded so far, images in all)
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None]  # (images decoded so far, images in all)
+# "cached" trusts sizes and times, "rehash" reads every file again, "accept" takes the folder as it
+# is now
+Reading = Literal["cached", "rehash", "accept"]
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image of a folder, by what can be seen without opening it."""
+    """An image of a folder, seen without opening it."""
 
     split: str
     label: int
@@ -49,7 +51,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """All image files of a folder, training before test, classes and names in order."""
+    """All image files of a folder: training before test, classes and names sorted."""
 
     root: Path
     classes: tuple[str, ...]
@@ -59,15 +61,19 @@ class Listing:
     def names(self) -> list[str]:
         return [file.path.relative_to(self.root).as_posix() for file in self.files]
 
+    @property
+    def stats(self) -> list[tuple[int, int]]:
+        return [(file.size, file.mtime_ns) for file in self.files]
+
     def count(self, split: str) -> int:
         return sum(file.split == split for file in self.files)
 
 
 def root_of(name: str, option: str = "--dataset") -> Path:
-    """The folder that `folder:PATH` names.
+    """The folder of `folder:PATH`.
 
     Raises:
-        UsageError: it names none.
+        UsageError: no path.
     """
     path = name.removeprefix(FOLDER_PREFIX)
     if not path or "\0" in path:
@@ -76,12 +82,12 @@ def root_of(name: str, option: str = "--dataset") -> Path:
 
 
 def scan(root: Path) -> Listing:
-    """List a folder without opening an image. Files that are no images, and names that begin
-    with a dot, do not count; folders within a class do.
+    """List a folder without opening an image, folders within a class included. Other files and
+    names that start with a dot are skipped.
 
     Raises:
-        MachineError: it has no train/ or no test/, fewer than two classes, an empty one, or
-            different ones in the two.
+        MachineError: no train/ or no test/, fewer than two classes, an empty class, or different
+            classes in the two.
     """
     for split in SPLITS:
         if not (root / split).is_dir():
@@ -110,56 +116,67 @@ def scan(root: Path) -> Listing:
 
 
 def load_folder(
-    name: str, *, progress: Progress | None = None, accept: bool = False, rehash: bool = False
+    name: str,
+    progress: Progress | None = None,
+    *,
+    reading: Reading = "cached",
+    option: str = "--dataset",
 ) -> ImageData:
-    """The dataset `folder:PATH`.
+    """Load the dataset `folder:PATH`.
 
-    At first use its structure is checked and every file is remembered; later a file that has
-    changed, vanished or come is refused, unless `accept` takes the folder as it now is. `rehash`
-    reads every file again even where size and time say that nothing has changed.
+    At first use the structure is checked and every file is hashed; later a file that is changed,
+    missing or new is refused, unless `reading` is "accept".
 
     Raises:
         UsageError: no path.
-        MachineError: no such folder, a wrong structure, an unreadable image, images of unequal
-            size, or a folder that has changed.
+        MachineError: no such folder, a wrong structure, an unreadable image, images of different
+            sizes, or a folder that has changed.
     """
-    listing = scan(root_of(name))
+    listing = scan(root_of(name, option))
     cache = cache_file(listing.root)
-    known = None if accept else recall(cache, name)
-    stats = [(file.size, file.mtime_ns) for file in listing.files]
-    if known and not rehash and (known.names, known.stats) == (listing.names, stats):
-        return known.data
-    if known:
+    known = None if reading == "accept" else read_cache(cache, name)
+    if known is None:
+        data, digests = decode(listing, name, progress)
+        write_cache(cache, CachedFolder(data, listing.names, digests, listing.stats))
+        return data
+    unchanged = (known.names, known.stats) == (listing.names, listing.stats)
+    if reading == "rehash" or not unchanged:
         _refuse_changes(listing, known)
-        remember(cache, Remembered(known.data, known.names, known.digests, stats))
-        return known.data
-    data, digests = decode(listing, name, progress)
-    remember(cache, Remembered(data, listing.names, digests, stats))
-    return data
+        write_cache(cache, CachedFolder(known.data, known.names, known.digests, listing.stats))
+    return known.data
 
 
 def decode(
     listing: Listing, name: str, progress: Progress | None = None
 ) -> tuple[ImageData, list[bytes]]:
-    """The images as arrays, and a digest of each file. Grey stays grey if all images are; one
-    image in colour makes all of them RGB.
+    """The images as arrays, and a digest of each file. All images grey stay grey; a single one in
+    colour makes all of them RGB.
 
     Raises:
         MachineError: an image that cannot be read, or is of another size than the first.
     """
     import numpy as np
 
-    pictures, digests = [], []
+    pictures, digests, total = [], [], len(listing.files)
     for done, file in enumerate(listing.files):
         if progress is not None and done % 100 == 0:
-            progress(done, len(listing.files))
+            progress(done, total)
         content = contents(file.path)
         digests.append(digest_of(content))
         pictures.append(_decoded(file.path, content))
-        _check_size(listing, pictures)
+        (height, width), (rows, columns) = pictures[0].shape[:2], pictures[-1].shape[:2]
+        if (height, width) != (rows, columns):
+            raise MachineError(
+                f"{file.path} is {columns} x {rows} pixels, "
+                f"{listing.files[0].path} is {width} x {height}",
+                hint="make all images the same size",
+            )
     if progress is not None:
-        progress(len(pictures), len(pictures))
-    images = _stacked(pictures)
+        progress(total, total)
+    channels = max(1 if picture.ndim == 2 else 3 for picture in pictures)
+    images = np.empty((total, channels, height, width), dtype=np.uint8)
+    for index, picture in enumerate(pictures):
+        images[index] = picture if picture.ndim == 2 else picture.transpose(2, 0, 1)
     labels = np.array([file.label for file in listing.files], dtype=np.int64)
     train = listing.count("train")
     data = ImageData(
@@ -169,13 +186,13 @@ def decode(
         test_images=images[train:],
         test_labels=labels[train:],
         classes=listing.classes,
-        augmentation=PHOTOS if images.shape[1] == 3 else DIGITS,
+        augmentation=PHOTOS if channels == 3 else DIGITS,
     )
     return data, digests
 
 
 def digest_of(content: bytes) -> bytes:
-    """16 bytes that no two files share."""
+    """The first 16 bytes of the SHA-256."""
     return hashlib.sha256(content).digest()[:16]
 
 
@@ -203,26 +220,23 @@ def _walk(folder: Path | str) -> Iterator[os.DirEntry[str]]:
             yield entry
 
 
-def _refuse_changes(listing: Listing, known: Remembered) -> None:
-    """Raises MachineError: the first file that is not what it was, or is new or gone."""
+def _refuse_changes(listing: Listing, known: CachedFolder) -> None:
+    """Raises MachineError: the first file that is changed, new or missing."""
     then = dict(zip(known.names, known.digests, strict=True))
-    now = dict(zip(listing.names, listing.files, strict=True))
-    for name in then:
-        if name not in now:
-            raise _changed(listing, listing.root / name, "has vanished")
-    for name, file in now.items():
-        if name not in then:
-            raise _changed(listing, file.path, "is new")
-        if digest_of(contents(file.path)) != then[name]:
-            raise _changed(listing, file.path, "has changed")
-
-
-def _changed(listing: Listing, path: Path, what: str) -> MachineError:
-    accept = shlex.join(["lrbench", "data", "fetch", f"{FOLDER_PREFIX}{listing.root}"])
-    return MachineError(
-        f"{path} {what} since its folder was first used",
-        hint=f"restore it, or take the folder as it now is: {accept}",
+    now = {name: file.path for name, file in zip(listing.names, listing.files, strict=True)}
+    changes = (
+        *((listing.root / name, "has vanished") for name in then if name not in now),
+        *((path, "is new") for name, path in now.items() if name not in then),
+        *((path, "") for name, path in now.items() if name in then),
     )
+    for path, what in changes:
+        name = path.relative_to(listing.root).as_posix()
+        if what or digest_of(contents(path)) != then[name]:
+            accept = shlex.join(["lrbench", "data", "fetch", f"{FOLDER_PREFIX}{listing.root}"])
+            raise MachineError(
+                f"{path} {what or 'has changed'} since its folder was first used",
+                hint=f"restore it, or take the folder as it now is: {accept}",
+            )
 
 
 def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
@@ -241,24 +255,3 @@ def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
         raise MachineError(
             f"{path} is no readable image: {fault}", hint="restore or delete it"
         ) from None
-
-
-def _check_size(listing: Listing, pictures: Sequence[Any]) -> None:
-    first, last = pictures[0].shape[:2], pictures[-1].shape[:2]
-    if first != last:
-        raise MachineError(
-            f"{listing.files[len(pictures) - 1].path} is {last[1]} x {last[0]} pixels, "
-            f"{listing.files[0].path} is {first[1]} x {first[0]}",
-            hint="make all images the same size",
-        )
-
-
-def _stacked(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """uint8 `[n, c, h, w]`"""
-    import numpy as np
-
-    channels = max(1 if picture.ndim == 2 else 3 for picture in pictures)
-    whole = np.empty((len(pictures), channels, *pictures[0].shape[:2]), dtype=np.uint8)
-    for place, picture in enumerate(pictures):
-        whole[place] = picture if picture.ndim == 2 else picture.transpose(2, 0, 1)
-    return whole

@@ -1,4 +1,4 @@
-"""What was decoded from an image folder, kept for its next use."""
+"""The cache of a decoded image folder."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lrbench.data.access import cache_folder
 from lrbench.data.image_data import Augmentation, ImageData
+from lrbench.data.paths import cache_folder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 FORMAT = 1
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 @dataclass(frozen=True)
-class Remembered:
-    """A decoded folder, and for every file its name, a digest, and (size, mtime_ns)."""
+class CachedFolder:
+    """A decoded folder; for every file its name, its digest, and (size, mtime_ns)."""
 
     data: ImageData
     names: list[str]
@@ -32,35 +33,31 @@ class Remembered:
 
 
 def cache_file(root: Path) -> Path:
-    """Where the decoded images of a folder are kept."""
     key = hashlib.sha256(os.fsencode(root)).hexdigest()[:24]
     return cache_folder() / "folders" / f"{key}.npz"
 
 
-def remember(path: Path, what: Remembered) -> None:
-    """Write the cache, whole or not at all. Where it cannot be written, go without."""
+def write_cache(path: Path, folder: CachedFolder) -> None:
+    """Write the cache atomically; do without one where it cannot be written."""
     import numpy as np
 
-    data = what.data
+    data = folder.data
+    arrays: dict[str, Any] = {
+        "format": np.array(FORMAT),
+        "digest": np.array(data.digest),
+        **{name: getattr(data, name) for name in ARRAYS},
+        "classes": _packed(data.classes),
+        "rule": np.array([data.augmentation.crop_padding, int(data.augmentation.flip)]),
+        "names": _packed(folder.names),
+        "digests": np.frombuffer(b"".join(folder.digests), np.uint8),
+        "stats": np.array(folder.stats, dtype=np.int64),
+    }
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                np.savez(
-                    file,
-                    format=np.array(FORMAT),
-                    digest=np.array(data.digest),
-                    train_images=data.train_images,
-                    train_labels=data.train_labels,
-                    test_images=data.test_images,
-                    test_labels=data.test_labels,
-                    classes=_packed(data.classes),
-                    rule=np.array([data.augmentation.crop_padding, int(data.augmentation.flip)]),
-                    names=_packed(what.names),
-                    digests=np.frombuffer(b"".join(what.digests), np.uint8),
-                    stats=np.array(what.stats, dtype=np.int64),
-                )
+                np.savez(file, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -69,8 +66,8 @@ def remember(path: Path, what: Remembered) -> None:
                 os.unlink(temporary)
 
 
-def recall(path: Path, name: str) -> Remembered | None:
-    """What was remembered; None when nothing was, or when the cache itself is damaged."""
+def read_cache(path: Path, name: str) -> CachedFolder | None:
+    """The cached folder; None if there is none, or if the cache itself is damaged."""
     import numpy as np
 
     try:
@@ -80,10 +77,7 @@ def recall(path: Path, name: str) -> Remembered | None:
             padding, flip = kept["rule"].tolist()
             data = ImageData(
                 name=name,
-                train_images=kept["train_images"],
-                train_labels=kept["train_labels"],
-                test_images=kept["test_images"],
-                test_labels=kept["test_labels"],
+                **{array: kept[array] for array in ARRAYS},
                 classes=tuple(_unpacked(kept["classes"])),
                 augmentation=Augmentation(padding, bool(flip)),
             )
@@ -92,13 +86,13 @@ def recall(path: Path, name: str) -> Remembered | None:
             digests = [whole[start : start + 16] for start in range(0, len(whole), 16)]
             stats = [(size, mtime) for size, mtime in kept["stats"].tolist()]
             intact = str(kept["digest"]) == data.digest and len(names) == len(digests) == len(stats)
-    except Exception:  # a damaged archive may fail anywhere: it is made again
+    except Exception:  # a damaged archive may fail anywhere: decode the folder again
         return None
-    return Remembered(data, names, digests, stats) if intact else None
+    return CachedFolder(data, names, digests, stats) if intact else None
 
 
 def _packed(texts: Sequence[str]) -> NDArray[np.uint8]:
-    """Names as bytes: they may hold what is no valid text, but never a NUL."""
+    """File names as bytes: they need not be valid text, but never contain a NUL."""
     import numpy as np
 
     return np.frombuffer(os.fsencode("\0".join(texts)), np.uint8)

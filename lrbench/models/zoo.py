@@ -1,4 +1,4 @@
-"""The networks of torchvision, `torchvision:resnet18`, with new or pre-trained weights."""
+"""torchvision's networks, `torchvision:resnet18`, with new or pre-trained weights."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ GREY, COLOUR = 1, 3
 
 
 def build_zoo(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """A classifier of torchvision with a last layer for `classes`. For grey images its first
-    convolution sees one channel; its weights are the sum over the three of the original, which
-    gives what the original gives for an image that is repeated three times.
+    """A classifier of torchvision for `classes`. For grey images the weights of its first
+    convolution are summed over the three channels, which is equivalent to repeating the image.
 
     Raises:
         UsageError: torchvision has no such classifier, or the images have other channels.
     """
+    from torch import nn
     from torchvision import models
 
     label = known(name)
@@ -31,13 +31,15 @@ def build_zoo(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.
         raise UsageError(f"--model {name} takes images of 1 or 3 channels, not {image_shape[0]}")
     builder = models.get_model_builder(label)
     settings: dict[str, Any] = {"num_classes": classes}
-    if label in ("googlenet", "inception_v3"):  # trained with extra heads unless told otherwise
+    if label in ("googlenet", "inception_v3"):  # by default they have auxiliary heads
         settings |= {"aux_logits": False, "init_weights": True}
     if "weights_backbone" in inspect.signature(builder).parameters:
         settings["weights_backbone"] = None
     model: nn.Module = builder(weights=None, **settings)
     if image_shape[0] == GREY:
-        _see_grey(model)
+        first = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
+        first.weight = nn.Parameter(first.weight.detach().sum(1, keepdim=True))
+        first.in_channels = GREY
     return model
 
 
@@ -45,7 +47,7 @@ def known(name: str) -> str:
     """torchvision's name of the classifier.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: it has none of that name.
     """
     from torchvision import models
 
@@ -53,14 +55,13 @@ def known(name: str) -> str:
     names = models.list_models(module=models)
     if label not in names:
         raise UsageError(
-            f"--model {name}: torchvision has no such classifier",
-            hint=did_you_mean(label, names),
+            f"--model {name}: torchvision has no such classifier", hint=did_you_mean(label, names)
         )
     return label
 
 
 def is_published(name: str, weights: str) -> bool:
-    """Whether the weights are named as torchvision names its own, rather than by a file.
+    """Whether the weights are named as torchvision names its own, rather than a file.
 
     >>> is_published("torchvision:resnet18", "DEFAULT"), is_published("lenet", "DEFAULT")
     (True, False)
@@ -69,7 +70,7 @@ def is_published(name: str, weights: str) -> bool:
 
 
 def published(name: str, weights: str) -> dict[str, Any]:
-    """The state of torchvision's own weights, fetched into torch's cache if need be.
+    """The state of torchvision's own weights, downloaded into torch's cache if needed.
 
     Raises:
         UsageError: the network has no weights of that name.
@@ -90,12 +91,3 @@ def published(name: str, weights: str) -> dict[str, Any]:
             hint="fetch them elsewhere, and name the file with --weights FILE",
         ) from None
     return state
-
-
-def _see_grey(model: nn.Module) -> None:
-    """Let the first convolution see one channel instead of three."""
-    from torch import nn
-
-    first = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
-    first.weight = nn.Parameter(first.weight.detach().sum(1, keepdim=True))
-    first.in_channels = GREY

@@ -1,4 +1,4 @@
-"""Optimizers by name, and the parameter groups that they step."""
+"""Optimizers by name, and the parameter groups that they step. An optimizer is one function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrbench.optimizers.groups import (
     parse_groups,
     without_decay,
 )
-from lrbench.optimizers.own import OPTION, make_own, takes
+from lrbench.optimizers.own_optimizer import OPTION, make_own, takes
 from lrbench.optimizers.settings import parse_settings
 from lrbench.registry import Registry
 
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def check(recipe: Recipe) -> None:
-    """Refuse, without torch, what no optimizer can be made of.
+    """Refuse an invalid optimizer, group or setting without importing torch.
 
     Raises:
         UsageError: an unknown optimizer, nesterov where there is none, an unreadable group or
@@ -43,12 +43,7 @@ def check(recipe: Recipe) -> None:
     """
     parse_groups(recipe.groups)
     parse_settings(recipe.optimizer_options)
-    if plugins.is_own(recipe.optimizer):
-        plugins.load_callable(recipe.optimizer, OPTION)
-        facts: dict[str, Any] = {}
-    else:
-        facts = OPTIMIZERS.get(recipe.optimizer, option="--optimizer").facts
-        check_installed(recipe.optimizer, facts)
+    facts = _facts(recipe.optimizer, OPTION)
     if recipe.nesterov and not facts.get("nesterov"):
         raise UsageError(f"--nesterov: {recipe.optimizer} has no Nesterov momentum; use sgd")
     if recipe.nesterov and recipe.momentum == 0:
@@ -56,7 +51,7 @@ def check(recipe: Recipe) -> None:
 
 
 def check_given(recipe: Recipe, given: Collection[str]) -> None:
-    """Refuse options that were given, and that the optimizer would not hear of.
+    """Refuse options that the optimizer ignores.
 
     Raises:
         UsageError: a momentum or a weight decay for an optimizer that has none, or that takes it
@@ -76,46 +71,47 @@ def check_given(recipe: Recipe, given: Collection[str]) -> None:
 
 
 def check_contender(name: str) -> float | None:
-    """The learning rate that an optimizer is usually run at; None where it needs a range test.
+    """The usual learning rate of an optimizer; None if it needs a range test.
 
     Raises:
-        UsageError: an unknown optimizer, or one whose package is not there.
+        UsageError: an unknown optimizer, or one whose package is not installed.
     """
-    if plugins.is_own(name):
-        plugins.load_callable(name, OPTION)
-        return None
-    facts = OPTIMIZERS.get(name, option="--contender").facts
-    check_installed(name, facts)
-    usual: float | None = facts.get("usual_lr")
+    usual: float | None = _facts(name, "--contender").get("usual_lr")
     return usual
 
 
-def check_installed(name: str, facts: Mapping[str, Any]) -> None:
-    """Raises UsageError: the optimizer's package is an extra that is not installed."""
+def _facts(name: str, option: str) -> Mapping[str, Any]:
+    """What is registered with an optimizer; nothing for the user's own."""
+    if plugins.is_own(name):
+        plugins.load_callable(name, OPTION)
+        return {}
+    facts = OPTIMIZERS.get(name, option=option).facts
     package = facts.get("package")
     if package and find_spec(package) is None:
         raise UsageError(
             f"{name} is in the package {package}, which is not installed",
             hint="pip install 'torch-lrbench[contenders]'",
         )
+    return facts
 
 
 def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple[GroupSpec, ...]]:
     """The recipe's optimizer over the model's trainable parameters, at the learning rate `lr`.
 
-    Its parameter groups and the specs returned are in the same order: that of `recipe.groups`,
-    where the first match wins, then all other parameters. With `no_decay_norms` the biases and
-    norms of a group without a weight decay of its own follow it as a group without any.
+    Its parameter groups and the returned specs are in the same order: that of `recipe.groups`,
+    where the first match wins, then all other parameters. With `no_decay_norms`, the biases and
+    norms of a group without a weight decay of its own follow as a group with weight decay 0.
 
     Raises:
         UsageError: as `check`, a pattern that matches no trainable parameter, or settings that
-            the optimizer does not take.
+            the optimizer does not accept.
     """
     check(recipe)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     members = assign(list(parameters), parse_groups(recipe.groups))
-    if recipe.no_decay_norms:
-        members = list(without_decay(members, biases_and_norms(model)))
+    if recipe.no_decay_norms:  # biases and norms have at most one dimension
+        spared = {name for name, parameter in parameters.items() if parameter.ndim <= 1}
+        members = list(without_decay(members, spared))
     if all(group.freeze or group.lr(lr) == 0 for group, _ in members):
         raise UsageError("--group: freeze or lr=0 leaves nothing to train in the first epoch")
     groups = [
@@ -128,25 +124,19 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
         }
         for group, names in members
     ]
-    return _made(recipe, groups, lr), tuple(group for group, _ in members)
+    return _make(recipe, groups, lr), tuple(group for group, _ in members)
 
 
-def biases_and_norms(model: nn.Module) -> set[str]:
-    """The names of the parameters that weight decay is usually kept from: the biases, and all
-    that a normalisation layer has; these are the parameters of at most one dimension."""
-    return {name for name, parameter in model.named_parameters() if parameter.ndim <= 1}
-
-
-def _made(recipe: Recipe, groups: list[dict[str, Any]], lr: float) -> Optimizer:
+def _make(recipe: Recipe, groups: list[dict[str, Any]], lr: float) -> Optimizer:
     name, settings = recipe.optimizer, parse_settings(recipe.optimizer_options)
     if plugins.is_own(name):
         return make_own(name, groups, lr, settings)
     make = OPTIMIZERS.get(name).make
     try:
         return make(groups, recipe, **settings)
+    except UsageError:
+        raise
     except (TypeError, ValueError, RuntimeError) as fault:
-        if isinstance(fault, UsageError):
-            raise
         words = " ".join(str(fault).split())
         what = "--opt " + " ".join(recipe.optimizer_options) if settings else f"--optimizer {name}"
         raise UsageError(f"{what}: {words}") from fault

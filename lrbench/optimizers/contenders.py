@@ -1,7 +1,7 @@
 """Optimizers that do without a schedule, from the packages of the extra `contenders`.
 
-Those with a `train()` and an `eval()` of their own hold one set of weights to train and another
-to be judged by; the training loop switches between them.
+Those with `train()` and `eval()` methods hold one set of weights to train and another to evaluate;
+the training loop switches between them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def schedulefree_sgd(groups: Groups, recipe: Recipe, **settings: Any) -> Optimiz
     "schedulefree_adamw", "AdamW without a schedule", package="schedulefree", momentum=False
 )
 def schedulefree_adamw(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
-    """Defazio et al., "The road less scheduled" (2024), arXiv:2405.15682."""
+    """As schedulefree_sgd."""
     from schedulefree import AdamWScheduleFree
 
     made: Optimizer = AdamWScheduleFree(groups, **settings)

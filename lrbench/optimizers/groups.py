@@ -17,11 +17,10 @@ REST = "*"
 
 @dataclass(frozen=True)
 class GroupSpec:
-    """What is special about the parameters whose names match `pattern` (fnmatch).
+    """The parameters whose names match `pattern` (fnmatch), and how they are trained.
 
-    The learning rate is `lr_factor` times the trial's, unless `lr_absolute` names one. `None`
-    for the schedule or the weight decay means that of the trial. In its first `freeze` epochs
-    the group is not trained.
+    The learning rate is `lr_factor` times the trial's, unless `lr_absolute` is set. A schedule or
+    weight decay of None is the trial's. The group is frozen in its first `freeze` epochs.
     """
 
     pattern: str = REST
@@ -32,7 +31,7 @@ class GroupSpec:
     freeze: int = 0
 
     def frozen_epochs(self, stretch: float | None = None) -> int:
-        """The epochs without training, for a training of another length than was meant.
+        """The frozen epochs, in a training whose length is `stretch` times the intended one.
 
         >>> GroupSpec("body*", freeze=2).frozen_epochs(stretch=0.5)
         1
@@ -42,8 +41,8 @@ class GroupSpec:
     def lr(self, base: float, reference: float | None = None) -> float:
         """The group's learning rate in a trial at `base`.
 
-        An absolute one belongs to the trial at `reference`, and follows the others along a grid
-        of learning rates; without a reference it stays as it is.
+        An absolute one belongs to the trial at `reference` and scales with the others along a grid
+        of learning rates; without a reference it is constant.
 
         >>> GroupSpec("head*", lr_factor=10).lr(0.1)
         1.0
@@ -73,7 +72,7 @@ def parse_group(text: str) -> GroupSpec:
     """Read `PATTERN lr=10x schedule=cosine weight_decay=0 freeze=2ep`.
 
     Raises:
-        UsageError: not of that form; the message names --group.
+        UsageError: invalid; the message names --group.
 
     >>> str(parse_group("*.bias lr=2x weight_decay=0"))
     '*.bias lr=2.0x weight_decay=0.0'
@@ -108,19 +107,20 @@ def parse_groups(texts: Sequence[str]) -> tuple[GroupSpec, ...]:
     """The groups of several texts, and last the group of all other parameters.
 
     Raises:
-        UsageError: a text that cannot be read, or a pattern that is named twice.
+        UsageError: an invalid text, or a pattern that is named twice.
     """
-    groups = [parse_group(text) for text in texts]
-    for place, group in enumerate(groups):
-        if any(group.pattern == earlier.pattern for earlier in groups[:place]):
+    groups = {}
+    for group in map(parse_group, texts):
+        if group.pattern in groups:
             raise UsageError(f"--group {group.pattern!r}: the pattern is named twice")
-    return (*groups, GroupSpec())
+        groups[group.pattern] = group
+    return (*groups.values(), GroupSpec())
 
 
 def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[GroupSpec, list[str]]]:
-    """Which parameter names belong to each group: the first whose pattern matches has them.
+    """The parameter names of each group: the first pattern that matches wins.
 
-    Groups stay in their order; the last, of all other parameters, is left out when it is empty.
+    Groups keep their order; the last, of all other parameters, is left out if it is empty.
 
     Raises:
         UsageError: a pattern that matches no name, or only names that earlier groups took.
@@ -139,8 +139,8 @@ def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[Grou
 def without_decay(
     members: Sequence[tuple[GroupSpec, list[str]]], names: Collection[str]
 ) -> Iterator[tuple[GroupSpec, list[str]]]:
-    """The groups, each followed by a group without weight decay of those of its parameters that
-    are among `names`; one that sets a weight decay itself stays whole."""
+    """Split those of `names` off each group into a group without weight decay, unless the group
+    sets a weight decay itself."""
     for group, found in members:
         parts = [(group, found)]
         if group.weight_decay is None:
@@ -162,8 +162,8 @@ def _matches_nothing(group: GroupSpec, names: Sequence[str]) -> UsageError:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Pattern and settings: a setting begins at a `key=` that stands outside brackets and quotes,
-    so that a schedule may hold spaces and settings of its own."""
+    """Pattern and settings. A setting starts at a `key=` outside brackets and quotes, so that a
+    schedule may contain spaces and arguments."""
     depth, quote, start = 0, "", 0
     for place, letter in enumerate(text):
         if quote:

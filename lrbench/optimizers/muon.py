@@ -1,4 +1,4 @@
-"""Muon for the matrices and AdamW for all else, as one optimizer."""
+"""Muon for matrices and AdamW for everything else, as one optimizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class MuonAdamW(Optimizer):
 
     Muon's update is scaled to the size of AdamW's (`adjust_lr_fn="match_rms_adamw"`), so that
     one learning rate and one weight decay serve both. `betas` is AdamW's; other settings are
-    Muon's. The groups are those that were given: a learning rate written there reaches both.
+    Muon's. Both follow the learning rates written into this optimizer's groups.
 
     Raises:
         ValueError: there is no parameter of two dimensions.
@@ -61,7 +61,7 @@ class MuonAdamW(Optimizer):
 def _split(
     groups: list[dict[str, Any]], *, matrices: bool = False
 ) -> list[tuple[int, dict[str, Any]]]:
-    """(place, group) of the groups that hold matrices, or anything else, with those alone."""
+    """(index, group) of the groups with matrices, or with anything else, reduced to those."""
     parts = []
     for place, group in enumerate(groups):
         params = [p for p in group["params"] if (p.ndim == 2) == matrices]

@@ -1,4 +1,4 @@
-"""`--opt key=value`: settings of an optimizer that no option of its own exists for."""
+"""`--opt key=value`: optimizer settings without an option of their own."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from typing import Any
 from lrbench.errors import UsageError
 
 WORDS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
-ELSEWHERE = {
-    "lr": "--lr",
-    "weight_decay": "--weight-decay",
-    "params": "--group",
-}
+ELSEWHERE = {"lr": "--lr", "weight_decay": "--weight-decay", "params": "--group"}
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
-    """The settings by name. A value is a number, True, False, None, several with commas between
-    them (a tuple), or a word.
+    """The settings by name. A value is a number, True, False, None, a word, or several of these
+    with commas between them (a tuple).
 
     >>> parse_settings(["betas=0.9,0.95", "amsgrad=true", "eps=1e-6", "mode=fast"])
     {'betas': (0.9, 0.95), 'amsgrad': True, 'eps': 1e-06, 'mode': 'fast'}

@@ -1,7 +1,7 @@
 """The optimizers of torch.optim.
 
 Each group brings its own `lr` and `weight_decay`; `settings` are those of `--opt`. `fused` is one
-kernel for all parameters: the fastest there is, and the same bits each time.
+kernel for all parameters: fastest, and bitwise reproducible.
 """
 
 from __future__ import annotations
@@ -26,20 +26,29 @@ def sgd(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
     return SGD(groups, **{**own, **settings})
 
 
-@OPTIMIZERS.register("adam", "betas 0.9 and 0.999, L2 --weight-decay", momentum=False)
-def adam(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
-    """Kingma and Ba, "Adam" (2014)."""
-    from torch.optim import Adam
+# Kingma and Ba (2014); Loshchilov and Hutter (2017); Duchi, Hazan and Singer (2011); Dozat (2016);
+# Liu et al. (2019); Zeiler (2012)
+WITHOUT_MOMENTUM = {
+    "Adam": ("betas 0.9 and 0.999, L2 --weight-decay", {"fused": True}),
+    "AdamW": ("Adam with decoupled --weight-decay", {"fused": True}),
+    "Adagrad": ("L2 --weight-decay", {}),
+    "NAdam": ("Adam with Nesterov's momentum, L2 --weight-decay", {}),
+    "RAdam": ("Adam that warms itself up, L2 --weight-decay", {}),
+    "Adadelta": ("rho 0.9, L2 --weight-decay; its LR is near 1", {}),
+}
 
-    return Adam(groups, **{"fused": True, **settings})
+
+def _register(name: str, summary: str, defaults: dict[str, Any]) -> None:
+    @OPTIMIZERS.register(name.lower(), summary, momentum=False)
+    def make(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
+        from torch import optim
+
+        made: Optimizer = getattr(optim, name)(groups, **{**defaults, **settings})
+        return made
 
 
-@OPTIMIZERS.register("adamw", "Adam with decoupled --weight-decay", momentum=False)
-def adamw(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
-    """Loshchilov and Hutter, "Decoupled weight decay regularization" (2017)."""
-    from torch.optim import AdamW
-
-    return AdamW(groups, **{"fused": True, **settings})
+for _name, (_summary, _defaults) in WITHOUT_MOMENTUM.items():
+    _register(_name, _summary, _defaults)
 
 
 @OPTIMIZERS.register("rmsprop", "smoothing 0.99, with --momentum, L2 --weight-decay")
@@ -48,38 +57,6 @@ def rmsprop(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
     from torch.optim import RMSprop
 
     return RMSprop(groups, **{"momentum": recipe.momentum, **settings})
-
-
-@OPTIMIZERS.register("adagrad", "L2 --weight-decay", momentum=False)
-def adagrad(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
-    """Duchi, Hazan and Singer, "Adaptive subgradient methods" (2011)."""
-    from torch.optim import Adagrad
-
-    return Adagrad(groups, **settings)
-
-
-@OPTIMIZERS.register("nadam", "Adam with Nesterov's momentum, L2 --weight-decay", momentum=False)
-def nadam(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
-    """Dozat, "Incorporating Nesterov momentum into Adam" (2016)."""
-    from torch.optim import NAdam
-
-    return NAdam(groups, **settings)
-
-
-@OPTIMIZERS.register("radam", "Adam that warms itself up, L2 --weight-decay", momentum=False)
-def radam(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
-    """Liu et al., "On the variance of the adaptive learning rate and beyond" (2019)."""
-    from torch.optim import RAdam
-
-    return RAdam(groups, **settings)
-
-
-@OPTIMIZERS.register("adadelta", "rho 0.9, L2 --weight-decay; its LR is near 1", momentum=False)
-def adadelta(groups: Groups, recipe: Recipe, **settings: Any) -> Optimizer:
-    """Zeiler, "ADADELTA: an adaptive learning rate method" (2012)."""
-    from torch.optim import Adadelta
-
-    return Adadelta(groups, **settings)
 
 
 @OPTIMIZERS.register("muon", "Muon for matrices, AdamW for all else", momentum=False)

@@ -68,8 +68,10 @@ def check_rule(spec: FindSpec, typed: str) -> None:
     """Raises UsageError: there is no such rule; the message begins as it was `typed`."""
     from lrbench.rangetest.rules import RULES
 
-    if spec.rule not in RULES:
-        raise UsageError(f"{typed}{spec.rule}: unknown rule", hint=did_you_mean(spec.rule, RULES))
+    if spec.rule not in RULES.names():
+        raise UsageError(
+            f"{typed}{spec.rule}: unknown rule", hint=did_you_mean(spec.rule, RULES.names())
+        )
 
 
 def check_find(spec: FindSpec) -> None:

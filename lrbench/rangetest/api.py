@@ -1,4 +1,4 @@
-"""The range test for anybody's module and loader; it leaves no trace on them."""
+"""The range test for any module and loader; it leaves them unchanged."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from lrbench.rangetest.arguments import (
 )
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import GroupLrs, ratio_of
-from lrbench.rangetest.probe import Prober
+from lrbench.rangetest.probe import Prober, settling_steps
 from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
-from lrbench.rangetest.state import Contents, generators, lend_state, preserved, seed_all
+from lrbench.rangetest.state import Contents, copy_state, preserved
 from lrbench.rangetest.sweep import Setup
-from lrbench.tasks.loader import LoaderTask, LossFn, StepFn, check_loader, to_device
+from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader, to_device
+from lrbench.tasks.randomness import generators, seed_all
 
 if TYPE_CHECKING:
     from torch import nn
@@ -155,7 +156,7 @@ def max_stable_lr(
     borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model)
     with borrowed.setup(spec.recipe, sweep_group) as setup:
         search = largest_stable(
-            Prober.of(setup, steps),
+            Prober.of(setup, settling_steps(setup, seed, steps)),
             spec.seeds[0],
             start_lr=start_lr,
             end_lr=end_lr,
@@ -170,8 +171,7 @@ def max_stable_lr(
 
 
 class _Borrowed(LoaderTask):
-    """A module that is handed in and given back: a seed's weights are put into it in place, so
-    that its optimizer goes on holding its parameters."""
+    """The user's module, which is trained in place so that its optimizer keeps its parameters."""
 
     contents: Contents
     validation: Iterable[Any] | None
@@ -179,22 +179,17 @@ class _Borrowed(LoaderTask):
     def model(self, seed: int) -> nn.Module:
         self.contents.restore()
         if self._make_model is not None:
-            self._draw(super().model(seed))
+            drawn = super().model(seed)
+            try:
+                self._module.load_state_dict(drawn.state_dict())
+            except (RuntimeError, AttributeError):
+                raise UsageError(
+                    "make_model: its module has other weights than the model"
+                ) from None
         return self._module
 
-    def _draw(self, drawn: nn.Module) -> None:
-        try:
-            self._module.load_state_dict(drawn.state_dict())
-        except (RuntimeError, AttributeError):
-            raise UsageError("make_model: what it makes has other weights than the model") from None
-
-    def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
-        seed_all((seed * 1_000_003 + epoch) % 2**63, generators(self._loader))
-        for batch in self._loader:
-            yield to_device(batch, self._device)
-
     def val_batches(self, samples: int) -> list[Any] | None:
-        """As many batches as hold so many samples, of at most `VAL_BATCHES`; always the same."""
+        """The first batches that hold `samples` samples, at most `VAL_BATCHES`."""
         if self.validation is None:
             return None
         seed_all(0, generators(self.validation))
@@ -207,7 +202,7 @@ class _Borrowed(LoaderTask):
 
 @dataclass(frozen=True)
 class Borrowing:
-    """All that is handed in for a range test."""
+    """Everything that a range test borrows from its caller."""
 
     model: nn.Module
     loss_fn: LossFn | None
@@ -219,7 +214,7 @@ class Borrowing:
 
     @contextmanager
     def setup(self, recipe: Recipe, sweep_group: int | None) -> Iterator[Setup]:
-        """What a range test trains; everything is put back at the end, whatever happens."""
+        """What a range test trains; everything is restored at the end, whatever happens."""
         import torch
 
         optimizer = self.optimizer
@@ -232,7 +227,7 @@ class Borrowing:
         state = optimizer.state
 
         def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
-            lend_state(optimizer, state)
+            copy_state(optimizer, state)
             return optimizer, group_lrs
 
         with (

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from lrbench.errors import UsageError
 from lrbench.experiment import FindSpec, refusal
-from lrbench.optimizers.own import needs_closure
+from lrbench.optimizers.own_optimizer import needs_closure
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,4 +1,4 @@
-"""One seed's curve of a range test, made ready for the rules."""
+"""One seed's curve of a range test: cut, cleaned and smoothed for the rules."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from lrbench.rangetest.smooth import Floats, Smooth, despike, noise_sd, smooth
 End = Literal["range", "blew up", "not finite"]
 
 FEWEST = 10  # points that a curve needs to say anything
+MOST_INFLATED = 3.5  # what is left of a steep trend also looks like correlation
 CUT = 1.0  # in analysis a curve ends where it lies this many drops above its start
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The part of a curve that counts: up to the first loss that is not finite, or to where the
-    loss has risen above its start by as much as it had fallen before.
+    """A curve up to its first loss that is not finite, or to where the loss has risen above its
+    start by as much as it had fallen.
 
-    `u` is log10 of the learning rates, `loss` the raw losses, `smooth` the smoothed ones, all
-    of one length; `end` tells why there are no more. `noise` is a point's standard deviation.
-    `top` and `bottom` are the indices between which the smoothed loss falls.
+    `u` is log10 of the learning rates, `loss` the raw losses, `smooth` the smoothed ones, all of
+    one length; `end` says what ended it. `noise` is a point's standard deviation.
+    `inflation` is how much more the noise of neighbouring points adds up than independent noise
+    would. `top` and `bottom` are the indices between which the smoothed loss falls.
     """
 
     lrs: Floats
@@ -31,6 +33,7 @@ class Curve:
     loss: Floats
     smooth: Smooth
     noise: float
+    inflation: float
     end: End
     top: int
     bottom: int
@@ -43,9 +46,10 @@ class Curve:
 
     @property
     def drop_error(self) -> float:
-        """The standard error of `drop`."""
+        """The standard error of `drop`, with the noise's correlation between steps."""
         gain = self.smooth.value_gain
-        return self.noise * float(np.hypot(gain[self.top], gain[self.bottom]))
+        error = self.noise * float(np.hypot(gain[self.top], gain[self.bottom]))
+        return error * self.inflation
 
     @property
     def slope_error(self) -> Floats:
@@ -54,7 +58,7 @@ class Curve:
 
 
 def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
-    """Cut, clean and smooth a curve; None when fewer than four points count.
+    """Cut, clean and smooth a curve; None if fewer than four points are left.
 
     Args:
         lrs: learning rates, rising, shape (n,).
@@ -73,19 +77,36 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
     noise = noise_sd(clean, fit.value)
     bottom = int(np.argmin(fit.value + 2 * noise * fit.value_gain))
     top = int(np.argmax(fit.value[: bottom + 1] - 2 * noise * fit.value_gain[: bottom + 1]))
-    return Curve(lrs[:last], u, loss, fit, noise, end, top, bottom)
+    inflated = inflation(clean - smooth(u, clean, 2 * window).value)
+    return Curve(lrs[:last], u, loss, fit, noise, inflated, end, top, bottom)
+
+
+def inflation(rest: Floats) -> float:
+    """How much larger the error of a local mean is than that of independent noise with as large
+    second differences, for noise that follows x' = c·x + e: sqrt(3·(1 + c)/(3 - c))/(1 - c).
+
+    c is estimated from the lag-1 correlation of the first differences, which is (c - 1)/2, less
+    the estimate's own error of about 1/sqrt(n).
+
+    Args:
+        rest: losses without their trend, shape (n,).
+    """
+    steps = np.diff(rest)
+    power = float(steps @ steps)
+    if power == 0:
+        return 1.0
+    c = 1 + 2 * float(steps[1:] @ steps[:-1]) / power - 1 / math.sqrt(len(steps))
+    c = min(max(c, 0.0), 0.9)
+    return min(MOST_INFLATED, math.sqrt(3 * (1 + c) / (3 - c)) / (1 - c))
 
 
 def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[int, End]:
-    """How many points of a curve count, and what ends it.
-
-    A curve ends at the first loss that is not finite, and where the median of the last three
-    losses is above start + factor·(start - best so far + 4·noise). Differences alone decide, so
-    the losses may have any sign.
+    """How many points of a curve count, and what ends it: the first loss that is not finite, or a
+    median of three losses above start + factor·(start - best so far + 4·noise).
 
     Args:
-        noise: a typical step between two losses. Without it the first ten points only measure
-            it, and do not end the curve.
+        noise: a typical step between two losses; by default measured on the first ten points,
+            which then cannot end the curve.
     """
     bad = np.flatnonzero(~np.isfinite(losses))
     finite = losses[: bad[0]] if len(bad) else losses
@@ -104,7 +125,7 @@ def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[i
 
 @dataclass
 class Watch:
-    """`ending(losses, factor)` for losses that come one by one, at a few comparisons each."""
+    """`ending(losses, factor)` for losses that arrive one by one."""
 
     factor: float
     seen: list[float] = field(default_factory=list)
@@ -133,6 +154,6 @@ class Watch:
 
 
 def typical_step(losses: Floats) -> float:
-    """The median distance between neighbouring losses that are finite: a measure of noise."""
+    """The median distance between neighbouring finite losses."""
     steps = np.abs(np.diff(losses[np.isfinite(losses)]))
     return float(np.median(steps)) if len(steps) else 0.0

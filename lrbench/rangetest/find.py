@@ -1,4 +1,4 @@
-"""The range test from end to end: sweeps, a suggestion, its verification, the stable limit."""
+"""The range test: sweeps, a suggestion, its verification, the largest stable LR."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.experiment import FindSpec
-from lrbench.rangetest.grade import Reason
+from lrbench.rangetest.curve import FEWEST
+from lrbench.rangetest.grade import NOISE, Reason
 from lrbench.rangetest.groups import GroupLrs, freeze, swept
 from lrbench.rangetest.judge import Judge
-from lrbench.rangetest.probe import Probe, Prober
+from lrbench.rangetest.probe import Probe, Prober, settling_steps
 from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
 from lrbench.rangetest.rules import get_rule
 from lrbench.rangetest.stability import Stability, largest_stable
@@ -33,13 +34,18 @@ SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
 VERIFY_LRS = 7  # learning rates that a verification usually trains at
 STABLE_RATIO = 1.1  # the bracket of the stable limit
 UNSTABLE = "unstable: the answer is above the largest stable LR; use that, or pass --verify"
+UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"
+ONE_CURVE = "one curve: every seed trains on the same batches; shuffle them, or pass make_model"
+DECIDED = (
+    "noisy: the sweep is lost in noise, short trainings decided; raise --seeds or --batch-size"
+)
 
 
 def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
     """Run the range test of a recipe on its task: progress, and the `FindResult` last.
 
     Raises:
-        UsageError: a rule or a group that cannot be meant.
+        UsageError: an invalid rule or group.
     """
     from lrbench.optimizers import build
 
@@ -62,65 +68,77 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     curves = yield from _sweeps(spec, setup, lrs, quick, alone=alone)
     losses = [[point.loss for point in curve] for curve in curves]
     suggestion = suggest(lrs, losses, rule=spec.rule, window=spec.window)
+    if len(curves) < len(spec.seeds) and suggestion.lr is not None:
+        suggestion = replace(suggestion, grade="weak", reasons=(*suggestion.reasons, ONE_CURVE))
     verification: Verification | None = None
     stability: Stability | None = None
-    if suggestion.lr is not None:
+    lost = suggestion.reasons == (NOISE,)
+    lr = suggestion.lr
+    if lr is not None or lost:
         cheap = _cheap(spec, setup)
         prober = Prober.of(setup, spec.verify_steps, judge)
         if cheap if spec.verify is None else spec.verify:
-            verification = yield from _verified(spec, prober, suggestion.lr)
-        if cheap if spec.max_stable is None else spec.max_stable:
-            stability = yield from _stable(spec, prober, suggestion.lr, verification)
-    told = {**settings, "others_train": True} if alone else settings
-    yield _result(suggestion, curves, verification, stability, told)
+            seeds = [curve[0].seed for curve in curves[: spec.verify_seeds]]
+            # where the sweep is lost in noise: a decade below its end
+            search = verify(prober, lr or min(curve[-1].lr for curve in curves) / 10, seeds)
+            verification = yield from _reported("verify", search, VERIFY_LRS * len(seeds))
+            lr = verification.lr if verification.learns else None
+        if lr is not None and (cheap if spec.max_stable is None else spec.max_stable):
+            known = verification.probes if verification else ()
+            search_limit = _limit(spec, setup, prober, suggestion.lr or lr, known)
+            stability = yield from _reported("stability", search_limit, 5)
+    settings = {**settings, "others_train": True} if alone else settings
+    yield _result(suggestion, curves, verification, stability, settings)
 
 
 def _sweeps(
     spec: FindSpec, setup: Setup, lrs: Sequence[float], judge: Judge | None, *, alone: bool
 ) -> Generator[FindProgress, None, list[list[SweepPoint]]]:
-    """A curve for each seed. Where some groups are swept alone while others train, it is rid of
-    what those learn by a second training, in which the swept ones stand still."""
+    """A curve for each seed, or only the first where the second is the same.
+
+    If some groups are swept alone while others train, a second training with the swept groups at
+    learning rate 0 is subtracted.
+    """
     steps = optimizer_steps(setup.task, spec.recipe) if spec.step == "epoch" else 1
     ramps = (lrs, [0.0] * len(lrs)) if alone else (lrs,)
     runs = [(seed, ramp) for seed in spec.seeds for ramp in ramps]
+    total = len(lrs) * len(runs)
     found: list[list[SweepPoint]] = []
-    for place, (seed, ramp) in enumerate(runs):
+    for number, (seed, ramp) in enumerate(runs):
         curve: list[SweepPoint] = []
         for point in sweep(setup, seed, ramp, steps_per_point=steps, judge=judge):
             curve.append(point)
-            done = place * len(lrs) + point.step + 1
-            total = len(lrs) * len(runs)
+            done = number * len(lrs) + point.step + 1
             yield FindProgress("sweep", seed, done, total, point.lr, _finite(point.loss))
-        found.append(curve)
+            if number == len(ramps) and len(curve) == FEWEST and _same(curve, found[0]):
+                break
+        else:
+            found.append(curve)
+            continue
+        break
     return list(map(apart, found[::2], found[1::2])) if alone else found
 
 
+def _same(curve: Sequence[SweepPoint], other: Sequence[SweepPoint]) -> bool:
+    """Whether the losses so far are bitwise those of another curve."""
+    return [point.loss for point in curve] == [point.loss for point in other[: len(curve)]]
+
+
 def _cheap(spec: FindSpec, setup: Setup) -> bool:
-    """Whether the trainings after the sweep are small work: counted, never timed."""
+    """Whether the trainings after the sweep are little work: counted, never timed."""
     if spec.verify is not None and spec.max_stable is not None:
         return True
     return step_flops(setup, spec.seeds[0]) <= SMALL_FLOPS
 
 
-def _verified(
-    spec: FindSpec, prober: Prober, lr: float
-) -> Generator[FindProgress, None, Verification]:
-    seeds = spec.seeds[: spec.verify_seeds]
-    return (yield from _reported("verify", verify(prober, lr, seeds), VERIFY_LRS * len(seeds)))
-
-
-def _stable(
-    spec: FindSpec, prober: Prober, lr: float, verification: Verification | None
-) -> Generator[FindProgress, None, Stability]:
-    known = verification.probes if verification else ()
-    return (yield from _reported("stability", _limit(spec, prober, lr, known), 5))
-
-
 def _limit(
-    spec: FindSpec, prober: Prober, lr: float, known: Sequence[Probe]
+    spec: FindSpec, setup: Setup, prober: Prober, lr: float, known: Sequence[Probe]
 ) -> Generator[Probe, None, Stability]:
-    """The stable limit, from the answer upwards; where that does not converge, as a sweep runs
-    ahead of the blow-up it has caused, from below it."""
+    """The stable limit, from the answer upwards. If the answer itself does not converge, as a
+    sweep runs ahead of the blow-up it has caused, from further below."""
+    steps = settling_steps(setup, spec.seeds[0], spec.verify_steps)
+    if steps != prober.steps:
+        prober, known = Prober.of(setup, steps, prober.judge), ()
     while True:
         found = yield from largest_stable(
             prober,
@@ -138,7 +156,7 @@ def _limit(
 def _reported(
     stage: Stage, probes: Generator[Probe, None, T], total: int
 ) -> Generator[FindProgress, None, T]:
-    """Turn probes into progress; the total grows when there are more than were expected."""
+    """Turn probes into progress; the total grows if there are more than expected."""
     done = 0
     while True:
         try:
@@ -157,6 +175,13 @@ def _result(
     stability: Stability | None,
     settings: Mapping[str, Any],
 ) -> FindResult:
+    points = (
+        CurvePoint(p.seed, p.step, p.lr, _finite(p.loss), _finite(float(value)))
+        for curve, smoothed in zip(curves, suggestion.smoothed, strict=True)
+        for p, value in zip(curve, smoothed, strict=True)
+    )
+    probes = [*(verification.probes if verification else ())]
+    probes += [p for p in (stability.probes if stability else ()) if p not in probes]
     found = FindResult(
         lr=suggestion.lr,
         lr_sweep=suggestion.lr,
@@ -170,12 +195,19 @@ def _result(
         stability=None,
         table=(),
         settings=settings,
-        curve=_curve(curves, suggestion),
-        trainings=_trainings(verification, stability),
         changes=_changes(suggestion, settings),
+        curve=tuple(points),
+        trainings=tuple(vars(p) for p in sorted(probes, key=lambda p: (p.lr, p.seed))),
     )
     if verification is not None:
-        found = replace(found, lr=verification.lr, verification=verification.to_dict())
+        found = replace(found, verification=verification.to_dict())
+        if verification.learns:
+            found = replace(found, lr=verification.lr)
+        elif found.lr is not None:
+            found = replace(found, lr=None, grade="none", band=None, lr_range=None)
+            found = replace(found, reasons=(UNTRAINED, *found.reasons))
+    if found.lr is not None and suggestion.lr is None:
+        found = replace(found, grade="weak", reasons=(DECIDED,))
     if stability is not None:
         found = replace(found, max_stable_lr=stability.lr, stability=stability.to_dict())
         above = found.lr is not None and stability.lr is not None and found.lr > stability.lr
@@ -194,25 +226,6 @@ def _changes(suggestion: Suggestion, settings: Mapping[str, Any]) -> Mapping[str
     return {
         reason.option: max(100, int(value)) if reason.option == "points" else float(f"{value:g}")
     }
-
-
-def _curve(
-    curves: Sequence[Sequence[SweepPoint]], suggestion: Suggestion
-) -> tuple[CurvePoint, ...]:
-    return tuple(
-        CurvePoint(p.seed, p.step, p.lr, _finite(p.loss), _finite(float(value)))
-        for curve, smoothed in zip(curves, suggestion.smoothed, strict=True)
-        for p, value in zip(curve, smoothed, strict=True)
-    )
-
-
-def _trainings(
-    verification: Verification | None, stability: Stability | None
-) -> tuple[Mapping[str, Any], ...]:
-    """One row for each training at a constant learning rate."""
-    probes = [*(verification.probes if verification else ())]
-    probes += [p for p in (stability.probes if stability else ()) if p not in probes]
-    return tuple(vars(probe) for probe in sorted(probes, key=lambda p: (p.lr, p.seed)))
 
 
 def _finite(value: float) -> float | None:

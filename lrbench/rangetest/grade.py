@@ -1,4 +1,4 @@
-"""How far a range test's answer can be trusted, in words that say what to change."""
+"""How far a range test's answer can be trusted, and what to change if it cannot."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ class Reason(str):
         return made
 
 
+EARLY = 1.0  # decades, or a sixth of the points, within which a loss rises from the start
+FLAT = Reason("flat: the loss does not change; raise --end-lr", "end_lr", 100.0)
+NOISE = Reason("noise: the loss falls no more than its noise; raise --seeds or --batch-size")
 RISING = Reason("rising: the loss only rises; lower --start-lr", "start_lr", 0.01)
 COARSE = Reason(
     "rising: the loss falls at the first steps at most; lower --end-lr, or use --mode exp",
@@ -45,7 +48,7 @@ AT_FIRST = Reason("diverged at once: the first loss is not finite; look at the d
 
 
 def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -> str:
-    """Why one seed's curve gives no learning rate; empty when it gives one."""
+    """Why a curve gives no learning rate; empty if it gives one."""
     points = 0 if curve is None else len(curve.u)
     if len(lrs) < FEWEST:
         return _too_few(len(lrs))
@@ -58,7 +61,7 @@ def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -
             text = f"diverged at once: after {points} steps; lower --start-lr"
             return Reason(text, "start_lr", 0.01)
         return _too_few(points)
-    if curve.drop <= asked(LIKELY, points) * curve.drop_error or curve.drop <= _rounding(curve):
+    if curve.drop <= max(asked(LIKELY, points) * curve.drop_error, _rounding(curve)):
         return _not_falling(curve, lrs)
     if _still_steep(curve, window):
         text = f"edge: the fall has only begun at {lrs[points - 1]:.2g}; raise --end-lr"
@@ -77,26 +80,28 @@ def asked(errors: float, points: int) -> float:
 
 
 def _rising(lrs: Floats) -> str:
-    """What to change where the loss only rises. A linear grid leaps over its low end, where a
-    lower start changes nothing."""
+    """What to change if the loss only rises. A linear grid skips its low end, where a lower start
+    would change nothing."""
     return COARSE if lrs[1] / lrs[0] > 1.5 * lrs[-1] / lrs[-2] else RISING
 
 
 def _not_falling(curve: Curve, lrs: Floats) -> str:
-    spread = float(np.ptp(curve.loss))
-    if spread <= _rounding(curve):
-        return Reason("flat: the loss does not change; raise --end-lr", "end_lr", 100.0)
-    value, gain = curve.smooth.value, curve.smooth.value_gain
-    rise = float(value[-1] - value[0])
-    error = curve.noise * float(np.hypot(gain[0], gain[-1]))
-    if curve.end == "blew up" or rise > max(asked(LIKELY, len(value)) * error, _rounding(curve)):
-        return _rising(lrs)
-    text = "noise: the loss falls no more than its noise; raise --batch-size or --end-lr"
-    return Reason(text, "end_lr", 100.0)
+    """Flat, rising from the start, or lost in its noise. Every loss rises in the end, so only an
+    early rise means that the learning rates are too high."""
+    if float(np.ptp(curve.loss)) <= _rounding(curve):
+        return FLAT
+    value, error = curve.smooth.value, curve.noise * curve.smooth.value_gain
+    clear = np.hypot(error, error[0]) * asked(LIKELY, len(value)) + _rounding(curve)
+    risen = np.flatnonzero(value - value[0] > clear)
+    if not len(risen) and curve.end != "blew up":
+        return NOISE
+    first = int(risen[0]) if len(risen) else len(value) - 1
+    early = curve.u[first] - curve.u[0] <= EARLY or 6 * first <= len(lrs)
+    return _rising(lrs) if early else NOISE
 
 
 def _rounding(curve: Curve) -> float:
-    """Changes of a loss that float32 arithmetic makes by itself."""
+    """The size of float32 rounding errors of the loss."""
     return 1e-6 * float(np.abs(curve.loss).max())
 
 
@@ -107,12 +112,12 @@ def _still_steep(curve: Curve, window: float) -> bool:
 
 
 def doubts(curves: Sequence[Curve], answers: Floats, silent: int, window: float) -> list[str]:
-    """Why an answer is weak; empty when nothing speaks against it.
+    """Why an answer is weak; empty if nothing speaks against it.
 
     Args:
-        curves: those that gave an answer.
+        curves: the curves that gave an answer.
         answers: log10 of their learning rates.
-        silent: how many seeds gave none.
+        silent: the number of seeds that gave none.
     """
     found = []
     fewest = min(len(curve.u) for curve in curves)

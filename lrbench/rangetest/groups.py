@@ -1,4 +1,4 @@
-"""Which parameter group is swept, and what the others train at meanwhile."""
+"""Which parameter groups are swept, and the learning rates of the others."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ GroupLrs = Callable[[float], tuple[float, ...]]
 
 
 def swept(groups: Sequence[GroupSpec], which: str | None = None) -> GroupLrs:
-    """From the learning rate of a range test to those of the groups.
-
-    Jointly, groups keep their factors, and absolute learning rates stay. With one group swept, it
-    trains at the test's own learning rate, and all others at their absolute ones.
+    """The function from the test's learning rate to those of the groups: their factors and absolute
+    learning rates, or, if one group is swept, the test's own for it and absolute ones elsewhere.
 
     Raises:
         UsageError: as `swept_place`.
@@ -31,13 +29,13 @@ def swept(groups: Sequence[GroupSpec], which: str | None = None) -> GroupLrs:
 
 
 def swept_place(groups: Sequence[GroupSpec], which: str, *, rest_known: bool = True) -> int:
-    """The place of the group that is swept alone, by its pattern or its number from 0.
+    """The index of the group that is swept alone, named by its pattern or its index.
 
     Args:
-        rest_known: whether the last group, of all other parameters, is known to have any.
+        rest_known: whether the last group, of all other parameters, is known not to be empty.
 
     Raises:
-        UsageError: no such group, or another group has no absolute learning rate to stay at.
+        UsageError: no such group, or another group has no absolute learning rate.
 
     >>> swept_place([GroupSpec("head*"), GroupSpec("*", lr_absolute=0.1)], "head*")
     0
@@ -65,19 +63,18 @@ def swept_place(groups: Sequence[GroupSpec], which: str, *, rest_known: bool = T
 
 
 def freeze(optimizer: Optimizer, groups: Sequence[GroupSpec]) -> None:
-    """Keep the groups with `freeze=` as they are: a range test is about the first steps of a
-    training, in which they are not trained."""
+    """Freeze the groups with `freeze=`: a range test stands for the first steps of a training."""
     for group, stepped in zip(groups, optimizer.param_groups, strict=False):
         for parameter in stepped["params"] if group.freeze else ():
             parameter.requires_grad_(False)
 
 
 def ratio_of(lrs: Sequence[float], alone: int | None = None) -> GroupLrs:
-    """From the learning rate of a range test to those of an optimizer's groups: all in the ratio
-    of `lrs`, the learning rates that they have, or only group `alone`, the others staying there.
+    """The function from the test's learning rate to those of an optimizer's groups: in the ratio of
+    their present ones, `lrs`, or only group `alone` while the others keep theirs.
 
     Raises:
-        UsageError: the first group's is 0, so that there is no ratio; or there is no such group.
+        UsageError: the first group's is 0, so there is no ratio, or there is no such group.
     """
     if alone is not None:
         if type(alone) is not int or not 0 <= alone < len(lrs):

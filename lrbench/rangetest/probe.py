@@ -1,4 +1,4 @@
-"""Short trainings at one constant learning rate, from the same weights and on the same batches."""
+"""Short trainings at a constant learning rate, from the same weights and on the same batches."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ Outcome = Literal["converges", "bounded", "diverges"]
 HOPELESS = 1e6  # times the size of the first losses: no need to train on
 GROWTH = 1.2  # of the loss above its start, from one eighth of the steps to the next
 JUDGEMENTS = 4  # in the last quarter of a training
+ROUNDING = 1e-6  # relative to a loss
+SETTLING = 6.4  # steps · (1 - momentum)
 LEARNT = 0.1  # the part of the best fall so far that a training must reach to converge
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One constant-LR training: its mean loss over the last quarter of the steps (None when it
-    diverged), how far that lies below the loss of the untouched weights on those batches, and the
-    mean and the standard deviation over that quarter of the judge's loss."""
+    """One constant-LR training: its mean loss over the last quarter of the steps (None if it
+    diverged), how far that is below the loss of the initial weights on the same batches, and mean
+    and standard deviation of the judge's loss over that quarter."""
 
     lr: float
     seed: int
@@ -43,7 +45,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Course:
-    """The losses of a training, shape (steps done,), and what the judge said near its end."""
+    """The losses of a training, shape (steps done,), and the judge's losses near its end."""
 
     losses: Floats
     judgements: tuple[float, ...]
@@ -86,16 +88,24 @@ class Prober:
         return Probe(lr, seed, self.steps, final, fall, course.judged, course.judged_sd)
 
     def start(self, seed: int) -> float:
-        """The loss of the untouched weights, as a probe's is judged."""
+        """The loss of the initial weights, judged as a probe is."""
         course = self.untouched(seed)
         return _mean_end(course.losses) if course.judged is None else course.judged
+
+
+def settling_steps(setup: Setup, seed: int, steps: int) -> int:
+    """The steps after which a training's fate shows: momentum m above 0.9 first throws the loss up,
+    for a time in proportion to 1/(1 - m)."""
+    optimizer, _ = setup.make_optimizer(setup.task.model(seed))
+    momentum = max(float(group.get("momentum", 0.0)) for group in optimizer.param_groups)
+    return steps if momentum <= 0.9 else max(steps, round(SETTLING / (1 - momentum)))
 
 
 def train(
     setup: Setup, seed: int, lr: float, steps: int, judge: Judge | None, limit: float = math.inf
 ) -> Course:
-    """Train for some steps, or to the first loss that is not finite or is above the limit. The
-    judge is asked a few times in the last quarter."""
+    """Train for some steps, or to the first loss that is not finite or above the limit, and judge a
+    few times in the last quarter."""
     judgements: list[Tensor] = []
     asked = {steps - place * max(1, steps // 16) for place in range(JUDGEMENTS)}
 
@@ -119,11 +129,8 @@ def _mean_end(curve: Floats) -> float:
 
 
 def _grows(seen: Floats, reference: Floats) -> bool:
-    """Whether the loss is above its start and still growing at the end.
-
-    Momentum throws the loss up at first, also where it comes down again later: only the end
-    tells, and there the last eighth is held against the one before.
-    """
+    """Whether the loss is above its start and still growing: the last eighth of the steps is
+    compared with the one before, since momentum raises the loss at first in any case."""
     eighth = max(1, len(seen) // 8)
     last, before = (float(np.mean(part)) for part in (seen[-eighth:], seen[-2 * eighth : -eighth]))
     start, noise = float(np.mean(reference)), float(np.std(reference))
@@ -133,8 +140,7 @@ def _grows(seen: Floats, reference: Floats) -> bool:
 def outcome(probe: Probe, smaller: Sequence[Probe]) -> Outcome:
     """Whether a training converges, stays bounded without converging, or diverges.
 
-    It converges when the loss falls, and by at least a tenth of what the best smaller learning
-    rate reaches: small learning rates fall by little, but nothing below them falls by more.
+    It converges if the loss falls, by at least a tenth of the best fall at a smaller learning rate.
     """
     if probe.fall is None or probe.loss is None:
         return "diverges"
@@ -143,9 +149,9 @@ def outcome(probe: Probe, smaller: Sequence[Probe]) -> Outcome:
 
 
 def idle(probe: Probe) -> bool:
-    """Whether so small a learning rate changed nothing that arithmetic would not by itself."""
+    """Whether the learning rate is too small to change the loss by more than rounding errors."""
     return probe.fall is not None and abs(probe.fall) <= _rounding(probe.loss)
 
 
 def _rounding(loss: float | None) -> float:
-    return 1e-6 * abs(loss or 0.0)
+    return ROUNDING * abs(loss or 0.0)

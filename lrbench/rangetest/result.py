@@ -1,4 +1,4 @@
-"""What a range test leaves: plain values, ready for JSON, CSV and a plot."""
+"""The result of a range test: plain values, ready for JSON, CSV and a plot."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ Stage = Literal["sweep", "verify", "stability"]
 
 @dataclass(frozen=True)
 class FindProgress:
-    """One more step of a range test: `done` of at most `total` in this stage. In a sweep a step
-    is one learning rate, in the other stages one short training; `loss` is None when it
-    diverged. `part` names the row of a table that the test belongs to."""
+    """`done` of at most `total` steps of a stage: learning rates in a sweep, short trainings in the
+    other stages. `loss` is None if it diverged; `part` names the test's row of a table."""
 
     stage: Stage
     seed: int
@@ -47,14 +46,12 @@ class CurvePoint:
 class FindResult:
     """The answer of a range test.
 
-    `lr` is None when `grade` is "none"; `lr_sweep` is what the sweep alone says. `band`: the
-    10th and 90th percentile of the seeds' answers. `lr_range`: where the loss begins and ceases
-    to fall, the two ends of a cyclical schedule. `max_stable_lr`: the largest learning rate at
-    which a short training converges. `rules`: what every rule says. `verification`: the short
-    trainings around the answer. `table`: answer and largest stable learning rate against batch
-    size and momentum, where they were asked for. `curve`: every point of the sweeps. `trainings`:
-    every short training at a constant learning rate. `changes`: settings with which another test
-    may do better.
+    `lr` is None if `grade` is "none"; `lr_sweep` is the sweep's own answer. `band`: the 10th and
+    90th percentile over the seeds. `lr_range`: where the loss starts and stops falling, the two
+    ends of a cyclical schedule. `max_stable_lr`: the largest learning rate at which a short
+    training converges. `rules`: the answer of every rule. `verification`: the short trainings
+    around the answer. `table`: one range test per batch size and momentum, if asked for. `curve`:
+    all points of the sweeps. `trainings`: all short trainings at a constant learning rate.
     """
 
     lr: float | None
@@ -85,29 +82,28 @@ class FindResult:
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> FindResult:
-        """The result that `to_dict` was made of; in old ones, `table` held the trainings.
+        """The inverse of `to_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: it was made of something else.
+            KeyError, TypeError, ValueError: not the dict of a result.
         """
         json.dumps(content, allow_nan=False)
         columns = content["curve"]
-        old = "trainings" not in content
         rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
         fields = {
             **content,
             "reasons": tuple(content["reasons"]),
             "band": _pair(content["band"]),
             "lr_range": _pair(content["lr_range"]),
-            "table": () if old else tuple(content["table"]),
-            "trainings": tuple(content["table" if old else "trainings"]),
+            "table": tuple(content["table"]),
+            "trainings": tuple(content["trainings"]),
             "curve": tuple(dict(zip(_COLUMNS, row, strict=True)) for row in rows),
         }
         return TypeAdapter(FindResult).validate_python(fields)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw curves, band and answer; gives the matplotlib axes. Nothing is shown or saved."""
-        from lrbench.report.find_plot import draw  # the one way back from here to the report
+        """Draw curves, band and answer on matplotlib axes; nothing is shown or saved."""
+        from lrbench.report.find_plot import draw
 
         return draw(self, ax)
 

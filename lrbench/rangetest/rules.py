@@ -1,59 +1,37 @@
-"""Rules that read a learning rate off a curve: each a small pure function."""
+"""Rules that read a learning rate off a curve: a rule is one registered function, from a curve to
+the log10 of its learning rate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from lrbench.errors import UsageError
 from lrbench.rangetest.curve import Curve
 from lrbench.rangetest.smooth import Floats
-from lrbench.registry import did_you_mean
+from lrbench.registry import Entry, Registry
 
 RuleFn = Callable[[Curve], float]
 DEFAULT_RULE = "steepest"
 STRETCH = 0.7
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A rule: its name, a line about it, and log10 of the learning rate it reads off a curve."""
-
-    name: str
-    summary: str
-    read: RuleFn
+RULES: Registry[RuleFn] = Registry("rule")
 
 
-RULES: dict[str, Rule] = {}
+def get_rule(name: str) -> Entry[RuleFn]:
+    """Raises UsageError: unknown rule."""
+    return RULES.get(name, option="--rule")
 
 
-def rule(name: str, summary: str) -> Callable[[RuleFn], RuleFn]:
-    """Register a rule under a name."""
-
-    def add(read: RuleFn) -> RuleFn:
-        RULES[name] = Rule(name, summary, read)
-        return read
-
-    return add
-
-
-def get_rule(name: str) -> Rule:
-    """Raises UsageError: there is no such rule."""
-    if name not in RULES:
-        raise UsageError(f"--rule {name}: unknown rule", hint=did_you_mean(name, RULES))
-    return RULES[name]
-
-
-@rule("steepest", "where the smoothed loss falls fastest in log LR")
+@RULES.register("steepest", "where the smoothed loss falls fastest in log LR")
 def steepest(curve: Curve) -> float:
     """Steepest descent in log LR, before the minimum.
 
     With s(u) = dL/du + 2·se(dL/du), the centre of the stretch around argmin s over
-    u <= u_bottom where s is at least 70 % of its lowest, each point weighted by s. Where the
-    curve is known badly (at its ends, in noise) the standard error keeps the rule from trusting
-    a steep accident; the stretch makes it steadier than its single steepest point.
+    u <= u_bottom where s is at least 70 % of its lowest, each point weighted by s. The standard
+    error discounts steep accidents in noise and at the ends; the stretch is steadier than the
+    single steepest point.
     Source: the gradient rule of pytorch-lr-finder, fastai ("steep") and ignite, with the
     derivative of the smoother instead of differences of points.
     """
@@ -67,7 +45,7 @@ def steepest(curve: Curve) -> float:
 
 
 def steepest_index(curve: Curve) -> int:
-    """The point where the loss surely falls fastest."""
+    """The point where the loss falls fastest, noise discounted."""
     return int(np.argmin(_sure_slope(curve)))
 
 
@@ -75,7 +53,7 @@ def _sure_slope(curve: Curve) -> Floats:
     return (curve.smooth.slope + 2 * curve.slope_error)[: curve.bottom + 1]
 
 
-@rule("valley", "the middle of the longest fall")
+@RULES.register("valley", "the middle of the longest fall")
 def valley(curve: Curve) -> float:
     """The middle, in log LR, of the longest falling run of the smoothed loss.
 
@@ -92,7 +70,7 @@ def valley(curve: Curve) -> float:
     return float((curve.u[starts[deepest]] + curve.u[stops[deepest]]) / 2)
 
 
-@rule("minimum", "one tenth of where the smoothed loss is lowest")
+@RULES.register("minimum", "one tenth of where the smoothed loss is lowest")
 def minimum(curve: Curve) -> float:
     """A tenth of the learning rate at the minimum of the smoothed loss.
 
@@ -101,7 +79,7 @@ def minimum(curve: Curve) -> float:
     return float(curve.u[curve.bottom]) - 1.0
 
 
-@rule("slide", "before the loss stops falling, seen from the right")
+@RULES.register("slide", "before the loss stops falling, seen from the right")
 def slide(curve: Curve) -> float:
     """Slide an interval down from the right until the slopes at its two ends agree.
 

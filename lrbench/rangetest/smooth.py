@@ -1,4 +1,4 @@
-"""Smoothing of a range test's curve: symmetric in log LR, so that nothing lags behind."""
+"""Smoothing of a range test's curve: symmetric in log LR, hence without lag."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BLOCK = 64  # points that are smoothed at once
 
 @dataclass(frozen=True)
 class Smooth:
-    """A smoothed curve. Multiplied by the noise of one point, the two gains are the standard
-    errors of value and slope."""
+    """A smoothed curve. The gains times the noise of one point are the standard errors of value and
+    slope."""
 
     value: Floats
     slope: Floats
@@ -31,10 +31,9 @@ def smooth(u: Floats, y: Floats, window: float) -> Smooth:
     """Fit the neighbourhood of each point: a parabola gives its value, a line its slope.
 
     Local regression with tricube weights over `window` decades (Cleveland, "Robust locally
-    weighted regression", JASA 1979, without the robust iterations). The kernel is symmetric, so
-    a curve is blurred but not shifted; an exponential moving average, which other finders use,
-    shifts it by half a decade. The parabola keeps a narrow minimum deep; away from the ends its
-    slope is the line's, and at the ends the line's is far steadier.
+    weighted regression", JASA 1979, without the robust iterations). The symmetric kernel blurs a
+    curve but does not shift it; an exponential moving average shifts it by half a decade. The
+    parabola keeps a narrow minimum deep; the line's slope is far steadier at the ends.
 
     Args:
         u: log10 of the learning rates, rising, shape (n,), n >= 4.
@@ -51,7 +50,7 @@ def smooth(u: Floats, y: Floats, window: float) -> Smooth:
 
 
 def _reached(u: Floats, rows: slice, window: float) -> slice:
-    """The points that the kernels of a block of points can reach."""
+    """The points within reach of the kernels of a block of points."""
     block = u[rows]
     low, high = np.searchsorted(u, [block[0] - window / 2, block[-1] + window / 2])
     spare = 2 * NEIGHBOURS + 1
@@ -74,7 +73,7 @@ def _fitted(u: Floats, y: Floats, rows: slice, window: float) -> tuple[Floats, .
 
 
 def _parabola(kernel: Floats, x: Floats) -> Floats:
-    """What each point's kernel is multiplied by in the value at 0 of the fitted parabola."""
+    """The factors of each kernel in the value at 0 of the fitted parabola."""
     powers = np.stack([np.ones_like(x), x, x * x], axis=1)
     moments = (powers * kernel[:, None]) @ powers.transpose(0, 2, 1)
     first = np.linalg.solve(moments, np.broadcast_to(np.eye(3)[:, :1], (len(x), 3, 1)))
@@ -83,11 +82,8 @@ def _parabola(kernel: Floats, x: Floats) -> Floats:
 
 
 def despike(y: Floats) -> Floats:
-    """Replace single points far off their neighbours by the median of five.
-
-    Hampel's filter; a running median leaves every monotone stretch as it is (but for the two
-    points at each end), so a loss that truly blows up is kept.
-    """
+    """Replace single points far from their neighbours by the median of five (Hampel's filter). A
+    running median keeps monotone stretches, so a real blow-up stays."""
     middle = running_median(y)
     off = np.abs(y - middle)
     scale = 1.4826 * np.median(off)
@@ -96,7 +92,7 @@ def despike(y: Floats) -> Floats:
 
 
 def running_median(y: Floats) -> Floats:
-    """The median of five around each point; at the ends, of the neighbours that there are."""
+    """The median of five around each point, of fewer at the ends."""
     last = len(y) - 1
     ends = sorted({i for i in (0, 1, last - 1, last) if 0 <= i <= last})
     middle = np.array(y)
@@ -107,11 +103,8 @@ def running_median(y: Floats) -> Floats:
 
 
 def noise_sd(y: Floats, smoothed: Floats) -> float:
-    """The standard deviation of a point's noise.
-
-    From second differences (a smooth curve leaves almost nothing in them) and from what the
-    smoothing took away (noise that is alike from step to step shows there); the larger.
-    """
+    """The standard deviation of a point's noise: the larger of two estimates, from second
+    differences and from the residuals of the smoothing, which also show correlated noise."""
     if len(y) < 3:
         return 0.0
     bends = y[1:-1] - (y[:-2] + y[2:]) / 2

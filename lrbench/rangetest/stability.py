@@ -16,9 +16,9 @@ DECADE = 10.0
 class Stability:
     """The largest learning rate at which a short training converges.
 
-    `lr` lies between the largest one that was seen to converge and the smallest above it that
-    was not; `above` says what happens clearly above it: "bounded" or "diverges". `lr` is None
-    when nothing converged; `above` is None when everything did, up to `lr`, the range's end.
+    `lr` is between the largest that converged and the smallest above it that did not; `above` is
+    what happens clearly above it: "bounded" or "diverges". `lr` is None if nothing converged;
+    `above` is None if everything did, up to `lr`, the end of the range.
     """
 
     lr: float | None
@@ -40,11 +40,11 @@ def largest_stable(
 ) -> Generator[Probe, None, Stability]:
     """Climb by decades from `start_lr` until a training no longer converges, then bisect.
 
-    A single sweep cannot tell this limit: with momentum it runs far ahead of the blow-up it
-    has caused. Yields each probe as it is made; the bracket ends within `ratio`.
+    A sweep cannot find this limit: with momentum it runs far ahead of the blow-up it has caused.
+    Yields each probe as it is made; the bracket ends within `ratio`.
 
     Args:
-        known: probes of the same seed and length; those at or above `start_lr` are used.
+        known: probes of the same seed and length, to start from.
     """
     probes = sorted((p for p in known if p.seed == seed), key=lambda p: p.lr)
     low = _last_converging(probes)

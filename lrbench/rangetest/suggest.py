@@ -10,24 +10,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbench.errors import UsageError, named_as_in_python
-from lrbench.rangetest.curve import Curve, read_curve
-from lrbench.rangetest.grade import Grade, doubts, no_answer
+from lrbench.rangetest.curve import CUT, Curve, ending, read_curve, typical_step
+from lrbench.rangetest.grade import NOISE, Grade, doubts, no_answer
 from lrbench.rangetest.rules import DEFAULT_RULE, RULES, get_rule, steepest_index
 from lrbench.rangetest.smooth import Floats
 
 WINDOW = 1.0  # decades
+POOLED = "noisy: only the mean of the seeds' curves falls clearly; raise --seeds or --batch-size"
 REACHED = 0.1  # the part of its fall that a loss has done, or has left, at the ends of lr_range
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What curves of a range test say.
+    """The answer of a range test's curves.
 
-    `lr` is None when `grade` is "none"; `reasons` say why an answer is weak or missing. `band`
-    holds the 10th and the 90th percentile of the seeds' answers in log LR (None for one seed),
-    `lr_range` where the loss begins and ceases to fall: the two ends of a cyclical schedule.
-    `rules` maps every rule to what it says. `smoothed` has a row for each curve, NaN where the
-    curve no longer counts.
+    `lr` is None if `grade` is "none"; `reasons` say why an answer is weak or missing. `band` is the
+    10th and 90th percentile over the seeds in log LR (None for one seed), `lr_range` where the loss
+    starts and stops falling: the two ends of a cyclical schedule. `rules` has the answer of every
+    rule. `smoothed` has a row for each curve, NaN after its end.
     """
 
     lr: float | None
@@ -49,19 +49,19 @@ def suggest(
 ) -> Suggestion:
     """Read a learning rate off the losses of a range test.
 
-    Each curve is smoothed in log LR and judged by itself; the answer is the median in log LR.
-    Losses may have any sign. A curve ends at its first loss that is not finite, and where it
-    blows up.
+    Each curve is smoothed in log LR and judged by itself, or their mean if each is lost in noise;
+    the answer is the median in log LR. Losses may have any sign. A curve ends at its first loss
+    that is not finite, and where it blows up.
 
     Args:
         lrs: the learning rates, positive and rising, shape (n,).
-        losses: one curve as long as the grid, or an array of several, one a row; in a list of
-            curves each may end early.
+        losses: one curve of shape (n,), or several of shape (k, n); in a list of curves each may
+            end early.
         rule: `steepest`, `valley`, `minimum` or `slide`.
         window: of the smoothing, full width in decades.
 
     Raises:
-        UsageError: arguments that cannot be meant.
+        UsageError: invalid arguments.
 
     >>> import numpy as np
     >>> lrs = np.logspace(-6, 1, 100)
@@ -79,22 +79,42 @@ def suggest(
     silence = [no_answer(row, c, grid, window) for row, c in zip(rows, curves, strict=True)]
     sure = [c for c, reason in zip(curves, silence, strict=True) if c is not None and not reason]
     smoothed = tuple(_padded(c, len(row)) for c, row in zip(curves, rows, strict=True))
+    reasons: tuple[str, ...] = ()
+    silent = len(rows) - len(sure)
     if 2 * len(sure) <= len(rows):
-        reasons = tuple(dict.fromkeys(reason for reason in silence if reason))
-        nothing = dict.fromkeys(RULES)
-        return Suggestion(None, "none", reasons, None, None, nothing, smoothed)
+        pooled = _pooled(grid, rows, silence, window)
+        if pooled is None:
+            reasons = tuple(dict.fromkeys(reason for reason in silence if reason))
+            nothing = dict.fromkeys(RULES.names())
+            return Suggestion(None, "none", reasons, None, None, nothing, smoothed)
+        sure, silent, reasons = [pooled], 0, (POOLED,)
 
-    answers = np.array([chosen.read(curve) for curve in sure])
-    reasons = tuple(doubts(sure, answers, len(rows) - len(sure), window))
+    answers = np.array([chosen.make(curve) for curve in sure])
+    low, high = (float(end) for end in 10 ** np.percentile(answers, [10, 90]))
+    starts, stops = zip(*map(_fall, sure), strict=True)
+    reasons += tuple(doubts(sure, answers, silent, window))
     return Suggestion(
         lr=_lr(answers),
         grade="weak" if reasons else "ok",
         reasons=reasons,
-        band=_band(answers) if len(answers) > 1 else None,
-        lr_range=_median_range(sure),
-        rules={name: _lr([one.read(c) for c in sure]) for name, one in RULES.items()},
+        band=(low, high) if len(answers) > 1 else None,
+        lr_range=(_lr(starts), _lr(stops)),
+        rules={rule.name: _lr([rule.make(c) for c in sure]) for rule in RULES},
         smoothed=smoothed,
     )
+
+
+def _pooled(
+    grid: Floats, rows: Sequence[Floats], silence: Sequence[str], window: float
+) -> Curve | None:
+    """The mean of all seeds' curves, where each alone is lost in its noise; None if there is
+    another reason, or if the mean gives no answer either."""
+    if len(rows) < 2 or set(silence) - {NOISE, ""}:
+        return None
+    shortest = min(ending(row, CUT, typical_step(row))[0] for row in rows)
+    mean = np.mean([row[:shortest] for row in rows], axis=0)
+    curve = read_curve(grid, mean, window)
+    return None if no_answer(mean, curve, grid, window) else curve
 
 
 def _grid(lrs: ArrayLike) -> Floats:
@@ -107,35 +127,30 @@ def _grid(lrs: ArrayLike) -> Floats:
 
 
 def _rows(losses: Any, points: int) -> list[Floats]:
-    """The curves; only those of a list of curves may end early, each where it will."""
-    listed = [_numbers("losses", row) for row in _sequence(losses)]
+    """The curves; in a list of curves, though not in an array, each may end early."""
+    try:
+        listed = [_numbers("losses", row) for row in losses]
+    except TypeError:
+        raise UsageError(f"losses: pass numbers, not {losses!r:.40}") from None
     if not listed:
         raise UsageError("losses: pass one curve or several")
     if len({row.ndim for row in listed}) > 1:
         raise UsageError("losses: numbers and curves are mixed; pass one curve or several")
-    if listed[0].ndim == 0:
-        rows, whole = [np.array(listed)], True
-    else:
-        rows, whole = listed, hasattr(losses, "shape")
+    single = listed[0].ndim == 0
+    rows = [np.array(listed)] if single else listed
+    whole = single or hasattr(losses, "shape")
     for row in rows:
         if row.ndim != 1 or len(row) > points or (whole and len(row) != points):
             raise UsageError(f"losses: a curve has {_shape(row)}, for {points} learning rates")
     return rows
 
 
-def _sequence(losses: Any) -> list[Any]:
-    try:
-        return list(losses)
-    except TypeError:
-        raise UsageError(f"losses: pass numbers, not {losses!r:.40}") from None
-
-
 def _numbers(name: str, values: Any) -> Floats:
-    """An array of floats, also of a tensor that has a gradient or lies on a device."""
+    """An array of floats, also of a tensor with a gradient or on a device."""
     plain = values.detach().cpu() if hasattr(values, "detach") else values
-    if isinstance(plain, (str, bytes)):
-        raise UsageError(f"{name}: pass numbers, not {plain!r:.40}")
     try:
+        if isinstance(plain, (str, bytes)):
+            raise TypeError
         return np.asarray(plain, dtype=np.float64)
     except (TypeError, ValueError):
         raise UsageError(
@@ -151,22 +166,10 @@ def _lr(logs: ArrayLike) -> float:
     return float(10 ** np.median(np.asarray(logs)))
 
 
-def _band(answers: Floats) -> tuple[float, float]:
-    low, high = 10 ** np.percentile(answers, [10, 90])
-    return float(low), float(high)
-
-
-def _median_range(curves: Sequence[Curve]) -> tuple[float, float]:
-    ends = np.array([fall(curve) for curve in curves])
-    return _lr(ends[:, 0]), _lr(ends[:, 1])
-
-
-def fall(curve: Curve) -> tuple[float, float]:
-    """log10 of the learning rates where the loss has begun to fall, and has almost ceased to.
-
-    The last point before the steepest that is within a tenth of the fall from the top, and the
-    first behind it within a tenth from the bottom.
-    """
+def _fall(curve: Curve) -> tuple[float, float]:
+    """log10 of the learning rates where the loss starts and stops falling: the last point before
+    the steepest within a tenth of the drop from the top, and the first after it within a tenth
+    from the bottom."""
     value, steep = curve.smooth.value, steepest_index(curve)
     high = np.flatnonzero(value[: steep + 1] >= value[curve.top] - REACHED * curve.drop)
     low = np.flatnonzero(value[steep:] <= value[curve.bottom] + REACHED * curve.drop)
@@ -176,7 +179,5 @@ def fall(curve: Curve) -> tuple[float, float]:
 
 
 def _padded(curve: Curve | None, points: int) -> Floats:
-    padded = np.full(points, np.nan)
-    if curve is not None:
-        padded[: len(curve.u)] = curve.smooth.value
-    return padded
+    value = np.empty(0) if curve is None else curve.smooth.value
+    return np.concatenate([value, np.full(points - len(value), np.nan)])

@@ -1,4 +1,4 @@
-"""Short trainings from the same first weights: a ramp of learning rates, or a constant one."""
+"""Sweeps: short trainings along a ramp of learning rates, from the same initial weights."""
 
 from __future__ import annotations
 
@@ -24,16 +24,13 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 BLOWN_UP = 2.0  # a sweep stops where the loss lies this many of its falls above its start
-READ_EVERY = 10  # steps between two readings of a device that computes by itself
+READ_EVERY = 10  # steps between two readings of an asynchronous device
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What is trained: a task, and what makes an optimizer for its models.
-
-    `make_optimizer(model)` gives the optimizer, and what leads from the learning rate of the
-    test to those of the optimizer's parameter groups.
-    """
+    """What is trained. `make_optimizer(model)` gives the optimizer, and the function from the
+    test's learning rate to those of the optimizer's parameter groups."""
 
     task: Task
     make_optimizer: Callable[[nn.Module], tuple[Optimizer, GroupLrs]]
@@ -59,8 +56,8 @@ def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list
 
 
 def trained(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[tuple[nn.Module, Tensor]]:
-    """Train a new model of the seed, one learning rate a step; yield it after each step, with the
-    batch's mean loss before the step. Nothing waits for the device."""
+    """Train a seed's model, one learning rate per step; after each step yield it and the batch's
+    mean loss before the step. Nothing waits for the device."""
     import torch
 
     task = setup.task
@@ -73,8 +70,8 @@ def trained(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[tuple[nn.
 
 
 def read(tensors: Iterable[Tensor]) -> Iterator[float]:
-    """The numbers in single-element tensors; a device that computes by itself is waited for once
-    every few of them."""
+    """The numbers in single-element tensors; an asynchronous device is waited for once every few
+    of them."""
     import torch
 
     pending: list[Tensor] = []
@@ -90,23 +87,17 @@ def read(tensors: Iterable[Tensor]) -> Iterator[float]:
         yield from torch.stack(pending).tolist()
 
 
-def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[float]:
-    """The losses of `trained`."""
-    return read(loss for _, loss in trained(setup, seed, lrs))
-
-
 def step_flops(setup: Setup, seed: int) -> int:
     """The floating-point operations of one training step, counted on one step."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
-        for _ in losses(setup, seed, [0.0]):
-            pass
+        list(trained(setup, seed, [0.0]))
     return int(counter.get_total_flops())
 
 
 def batches(task: Task, seed: int) -> Iterator[Any]:
-    """The task's batches, epoch after epoch without end.
+    """The task's batches, epoch after epoch.
 
     Raises:
         UsageError: an epoch holds no batch.
@@ -131,12 +122,9 @@ def sweep(
     steps_per_point: int = 1,
     judge: Judge | None = None,
 ) -> Iterator[SweepPoint]:
-    """Train along the learning rates until they end or the loss blows up.
-
-    The point at which it blew up is the last; its loss may be infinite or NaN. With several
-    steps per point, a point's loss is the mean over them; with a judge, it is the judge's loss
-    after the last of them.
-    """
+    """Train along the learning rates until they end or the loss blows up; that point is the last,
+    and its loss may be infinite or NaN. A point's loss is the mean over its steps, or with a judge
+    the judge's loss after the last of them."""
     watch = Watch(BLOWN_UP)
     found = read(_points(setup, seed, lrs, steps_per_point, judge))
     for step, (lr, loss) in enumerate(zip(lrs, found, strict=True)):
@@ -146,18 +134,14 @@ def sweep(
 
 
 def others_train(setup: Setup, seed: int) -> bool:
-    """Whether groups that are not swept are trained meanwhile."""
+    """Whether groups that are not swept are trained at the same time."""
     _, group_lrs = setup.make_optimizer(setup.task.model(seed))
     return any(group_lrs(0.0))
 
 
 def apart(curve: Sequence[SweepPoint], still: Sequence[SweepPoint]) -> list[SweepPoint]:
-    """The curve of one group, without what the others learn meanwhile.
-
-    Args:
-        still: the same training with this group at learning rates of 0. What is left of the curve
-            is its difference to that, from the first loss on.
-    """
+    """The curve of one group without what the others learn: its difference to `still`, the same
+    training with this group at learning rate 0, from the first loss on."""
     return [
         replace(point, loss=point.loss - other.loss + still[0].loss)
         for point, other in zip(curve, still, strict=False)

@@ -1,4 +1,4 @@
-"""Range tests against batch size and momentum, beside what the two common rules foretell."""
+"""Range tests over batch size and momentum, next to the predictions of the two common rules."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Row = Mapping[str, Any]
 
 
 def table_events(spec: FindSpec, task_of: Callable[[Recipe], Task]) -> Iterator[Event]:
-    """The range test of a spec, then that of each cell of its table: progress, and the result of
-    the first last, with the table.
+    """The range test of a spec, then that of each cell of its table: progress, and the first one's
+    result last, with the table.
 
     Raises:
-        UsageError: as `find_events`, or a batch size that no epoch holds.
+        UsageError: as `find_events`, or a batch larger than an epoch.
     """
     cells = spec.cells
     if not cells:
@@ -43,11 +43,11 @@ def table_events(spec: FindSpec, task_of: Callable[[Recipe], Task]) -> Iterator[
 
 
 def table(found: Sequence[tuple[Recipe, FindResult]], batch_size: int) -> tuple[Row, ...]:
-    """One row for each range test, with what the rules foretell from another of the same momentum:
-    the one of `batch_size`, or else of the smallest with an answer.
+    """One row for each range test, with the rules' predictions from one of the same momentum: that
+    of `batch_size`, or else the smallest batch with an answer.
 
-    The square-root rule keeps the noise of an update (Krizhevsky, "One weird trick", 2014), the
-    linear one what an epoch does (Goyal et al., "Accurate, large minibatch SGD", 2017).
+    The square-root rule preserves the noise of an update (Krizhevsky, "One weird trick", 2014), the
+    linear rule the progress of an epoch (Goyal et al., "Accurate, large minibatch SGD", 2017).
     """
     return tuple(
         {

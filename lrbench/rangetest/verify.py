@@ -1,4 +1,4 @@
-"""Check a suggestion by training: constant learning rates around it, each from the same weights."""
+"""Verify a suggestion by short trainings at constant learning rates around it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lrbench.rangetest.probe import Probe, Prober
+from lrbench.rangetest.probe import ROUNDING, Probe, Prober
 
 STEP = math.sqrt(10)
 TOLERANCE = 0.02  # of (start - best)
@@ -21,17 +21,18 @@ BOWL = 0.1  # of (start - best): losses above that are cut, since no parabola is
 
 @dataclass(frozen=True)
 class Verification:
-    """What the trainings around a suggestion say.
+    """The result of the trainings around a suggestion.
 
-    `lr` is the suggestion where its loss is within 2 % of (start - best) of the best, else the
-    lowest point of a parabola through the best training and those around it. `losses` holds
-    the loss for each learning rate (None where a seed diverged): the mean over the seeds and the
-    last steps, and half a standard deviation over both, since a learning rate that ends well by
-    luck will not end well again. `data` tells whether it is that of validation or of training data.
+    `lr` is the suggestion if its loss is within 2 % of (start - best) of the best, else the minimum
+    of a parabola through the best training and its neighbours. `learns` is false if no training
+    ends below its start; it then confirms nothing. `losses` has the loss of each learning rate
+    (None if a seed diverged): the mean over the seeds and the last steps plus half a standard
+    deviation over both, since luck does not repeat. `data` is what they are judged by.
     """
 
     lr: float
     confirmed: bool
+    learns: bool
     start: float
     losses: tuple[tuple[float, float | None], ...]
     probes: tuple[Probe, ...]
@@ -41,6 +42,7 @@ class Verification:
         return {
             "lr": self.lr,
             "confirmed": self.confirmed,
+            "learns": self.learns,
             "start": self.start,
             "steps": max(probe.steps for probe in self.probes),
             "seeds": sorted({probe.seed for probe in self.probes}),
@@ -51,8 +53,8 @@ class Verification:
 
 def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, None, Verification]:
     """Train at `lr` and at half decades around it, two of them below, since the loss may have a
-    second valley at large learning rates; farther where the best lies at an end; and at quarter
-    decades beside the best. Yields each probe as it is made.
+    second valley at large learning rates; further if the best is at an end; and at quarter decades
+    next to the best. Yields each probe as it is made.
 
     Args:
         lr: the suggestion of a sweep.
@@ -78,13 +80,15 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
     start = float(np.mean([prober.start(seed) for seed in seeds]))
     judged = {offset: cautious(probes[offset]) for offset in sorted(probes)}
     lowest = min(judged.values())
-    confirmed = judged[0.0] - lowest <= TOLERANCE * (start - lowest)
+    learns = start - lowest > ROUNDING * abs(start)
+    confirmed = learns and judged[0.0] - lowest <= TOLERANCE * (start - lowest)
     roof = lowest + BOWL * (start - lowest)
     bowl = {offset: min(loss, roof) for offset, loss in judged.items()}
-    offset = 0.0 if confirmed else parabola_minimum(bowl)
+    offset = 0.0 if confirmed or not learns else parabola_minimum(bowl)
     return Verification(
         lr=lr * STEP**offset,
         confirmed=confirmed,
+        learns=learns,
         start=start,
         losses=tuple((lr * STEP**k, v if math.isfinite(v) else None) for k, v in judged.items()),
         probes=tuple(probe for offset in sorted(probes) for probe in probes[offset]),

@@ -230,7 +230,7 @@ def _preserved() -> Iterator[None]:
     """Keep the process's random generators, and torch's threads."""
     import torch
 
-    from lrbench.rangetest.state import random_state
+    from lrbench.tasks.randomness import random_state
 
     threads = torch.get_num_threads()
     try:

@@ -1,4 +1,4 @@
-"""Problems to train on. The training loop sees `Task` alone."""
+"""Problems to train on. The training loop knows only `Task`."""
 
 from lrbench.tasks.base import Split, Task
 

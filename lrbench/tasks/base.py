@@ -1,8 +1,9 @@
-"""What the training loop sees of a problem, and all that it sees."""
+"""The training loop's view of a problem."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -12,11 +13,7 @@ Split = Literal["val", "test"]
 
 
 class Task(Protocol):
-    """A problem to train on.
-
-    `steps_per_epoch` batches make an epoch and each holds `samples_per_step` samples (images,
-    rows, sequences: whatever throughput counts).
-    """
+    """A problem to train on: `steps_per_epoch` batches of `samples_per_step` samples each."""
 
     samples_per_step: int
 
@@ -24,31 +21,54 @@ class Task(Protocol):
     def steps_per_epoch(self) -> int: ...
 
     def model(self, seed: int) -> nn.Module:
-        """A new model on the task's device; the seed alone fixes its weights."""
+        """A new model on the task's device; its weights depend on the seed alone."""
         ...
 
     def train_batches(self, seed: int, epoch: int) -> Iterable[Any]:
-        """The batches of one epoch (counted from 0); order and augmentation follow from the
-        seed and the epoch alone."""
+        """The batches of one epoch (from 0); order and augmentation depend on the seed and the
+        epoch alone."""
         ...
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor | tuple[Tensor, Tensor]:
-        """The mean loss of a batch, alone or with the number of right answers; both stay on
-        the device."""
+        """The mean loss of a batch, alone or with the number of right answers, on the device."""
         ...
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """`loss`, and `accuracy` as a fraction where that means something, over a split."""
+        """`loss`, and `accuracy` as a fraction if it is defined, over a split."""
         ...
 
 
 class OrderedTask(Task, Protocol):
-    """A task whose batches follow on the device from a tensor that chance decides beforehand."""
+    """A task whose batches are made on the device from a pre-drawn random tensor."""
 
     def orders(self, seed: int, epoch: int) -> Tensor:
-        """int64 `[steps_per_epoch, ...]`: for each batch of `train_batches` what makes it."""
+        """int64 `[steps_per_epoch, ...]`: one row for each batch of `train_batches`."""
         ...
 
     def ordered_batch(self, order: Tensor) -> Any:
-        """The batch of one order, which lies on the device; nothing waits for it."""
+        """The batch of one row, which is on the device; nothing waits for it."""
         ...
+
+
+def start_training(model: nn.Module) -> None:
+    """Training mode, but for the parts of a model in training mode that were put into evaluation
+    mode, such as a frozen batch normalisation."""
+    kept = [part for part in model.modules() if not part.training] if model.training else []
+    model.train()
+    for part in kept:
+        part.training = False
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards each submodule's own mode again."""
+    import torch
+
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

@@ -1,4 +1,4 @@
-"""Image classification on a dataset that is resident on the device."""
+"""Image classification on a dataset that is on the device."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lrbench.data.augment import Draw, draw, epoch_seed
-from lrbench.data.resident import Resident, Residents
+from lrbench.data.resident import Residents
 from lrbench.errors import UsageError
 from lrbench.plugins import is_own
-from lrbench.tasks.base import Split
+from lrbench.tasks.base import Split, evaluating
 from lrbench.tasks.own_parts import own_change, own_loss
 
 if TYPE_CHECKING:
@@ -20,20 +20,19 @@ if TYPE_CHECKING:
     from lrbench.experiment import Recipe
 
 Batch = tuple["Tensor", "Tensor"]
-# On a CPU the activations of a larger batch leave its caches: twice the time for an image.
+# On a CPU the activations of larger batches do not fit its caches: twice the time per image.
 EVALUATION_BATCH = {"cpu": 128, "cuda": 1000}
 
 
 class ImageTask:
-    """Train a network of the recipe on a dataset's images, with cross-entropy or the recipe's loss.
+    """The recipe's network on a dataset's images, with cross-entropy or the recipe's loss.
 
-    Without `with_test` the task holds no test image: whoever tunes on it cannot read the test
-    set. `resident` lends tensors that are on the device already; they must be of the same data,
-    validation fraction and augmentation.
+    Without `with_test` the task has no test images, so tuning cannot read them. `resident` are
+    tensors that are on the device already, of the same data, validation fraction and augmentation.
 
     Raises:
-        UsageError: a batch larger than the training split, a network that nobody knows, or a loss
-            or an augmentation of the user's that is none.
+        UsageError: a batch larger than the training split, an unknown network, or an invalid loss
+            or augmentation.
     """
 
     def __init__(
@@ -45,9 +44,9 @@ class ImageTask:
         with_test: bool,
         resident: Residents | None = None,
     ) -> None:
-        from lrbench.models import check
+        from lrbench import models
 
-        check(recipe.model, recipe.weights)
+        models.check(recipe.model, recipe.weights)
         splits = resident or residents(data, recipe, device)
         self._train = splits.train
         self._splits = {"val": splits.val, **({"test": splits.test} if with_test else {})}
@@ -70,22 +69,22 @@ class ImageTask:
             )
 
     def model(self, seed: int) -> nn.Module:
-        """A new network on the device; its weights are those after `torch.manual_seed(seed)`,
-        drawn on the CPU, and the process's own generators stay as they were."""
+        """A new network on the device; its weights are drawn on the CPU after
+        `torch.manual_seed(seed)`, and the global generators are restored."""
         import torch
 
         from lrbench.models import build
-        from lrbench.models.weights import fill
+        from lrbench.models.weights import load_weights
 
         with torch.random.fork_rng(devices=[]):
-            # torch.manual_seed would reach the generators of CUDA devices as well
+            # torch.manual_seed would seed CUDA devices as well
             torch.default_generator.manual_seed(seed)
             model = build(
                 self._recipe.model, self._train.image_shape, self._classes, self._recipe.weights
             )
         if self._recipe.init_from:
-            fill(model, self._recipe.model, self._recipe.init_from, "--init-from")
-        # batches are cut with channels last: convolutions that agree need not reorder them
+            load_weights(model, self._recipe.model, self._recipe.init_from, "--init-from")
+        # batches are channels-last: this saves the convolutions a reordering
         return model.to(self._device).to(memory_format=torch.channels_last)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Batch]:
@@ -111,12 +110,12 @@ class ImageTask:
         return torch.stack([part.long().reshape(steps, size) for part in parts], dim=1)
 
     def ordered_batch(self, order: Tensor) -> Batch:
-        """The batch of one of the `orders`, as `train_batches` would give it."""
+        """The batch of one of the `orders`, equal to that of `train_batches`."""
         index, top, left, mirror = order
         return self._train.batch(Draw(index, top, left, mirror.bool()))
 
     def _changed(self, seed: int, epoch: int) -> Callable[[Tensor], Tensor] | None:
-        """The user's augmentation with the epoch's generator; None without one."""
+        """The user's augmentation with the epoch's generator; None if there is none."""
         import torch
 
         if self._change is None:
@@ -138,19 +137,19 @@ class ImageTask:
         return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing), right
 
     def val_batches(self, samples: int) -> Iterator[Batch]:
-        """The first whole batches of the validation split, of at most so many images, unaugmented;
-        always the same, and at least one, however small the split."""
+        """The first whole batches of the validation split, unaugmented, with at most `samples`
+        images; at least one batch, however small the split."""
         size, val = self.samples_per_step, self._splits["val"]
         whole = min(samples, len(val)) // size
         for start in range(0, max(1, whole) * size, size):
             yield val.plain(start, start + size)
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """Mean loss, accuracy and balanced accuracy (the mean of the accuracies of its classes)
-        over every image of a split, unaugmented.
+        """Mean loss, accuracy and balanced accuracy (the mean over the classes) over all images of
+        a split, unaugmented.
 
         Raises:
-            UsageError: the test split, of a task that was made without it.
+            UsageError: the task was made without its test split.
         """
         import torch
 
@@ -159,14 +158,13 @@ class ImageTask:
         if split not in self._splits:
             raise UsageError(f"this task was made without its {split} split")
         images = self._splits[split]
-        training = model.training
-        model.eval()
-        try:
-            with torch.no_grad(), autocast(self._device, self._recipe.precision):
-                shares = _class_shares(images.labels, self._classes)
-                sums = [self._sums(model, batch, shares) for batch in _batches(images)]
-        finally:
-            model.train(training)
+        size = EVALUATION_BATCH[images.labels.device.type]
+        shares = _class_shares(images.labels, self._classes)
+        with evaluating(model), autocast(self._device, self._recipe.precision):
+            sums = [
+                self._sums(model, images.plain(start, start + size), shares)
+                for start in range(0, len(images), size)
+            ]
         losses, rights, balanced = zip(*torch.stack(sums).tolist(), strict=True)
         return {
             "loss": sum(losses) / len(images),
@@ -175,8 +173,8 @@ class ImageTask:
         }
 
     def _sums(self, model: nn.Module, batch: Batch, shares: Tensor) -> Tensor:
-        """float64 `[3]`: summed loss, the number of right answers, and the sum of the shares that
-        right answers have in the balanced accuracy."""
+        """float64 `[3]`: summed loss, number of right answers, and their part of the balanced
+        accuracy."""
         import torch
 
         images, labels = batch
@@ -192,23 +190,13 @@ class ImageTask:
 
 
 def _class_shares(labels: Tensor, classes: int) -> Tensor:
-    """float64 `[classes]`: what one right answer of each class adds to the balanced accuracy,
-    which is 1 where all are right: 1 / (classes that occur x images of that class)."""
+    """float64 `[classes]`: what one right answer adds to the balanced accuracy,
+    1 / (classes that occur x images of that class)."""
     counts = labels.bincount(minlength=classes).double()
     return 1 / (counts.clamp(min=1) * (counts > 0).sum())
 
 
 def residents(data: ImageData, recipe: Recipe, device: torch.device) -> Residents:
-    """The data as the recipe wants it on the device: make it once, lend it to several tasks."""
-    return Residents.of(
-        data,
-        device,
-        val_fraction=recipe.val_fraction,
-        augment=recipe.augment == "default",
-    )
-
-
-def _batches(images: Resident) -> Iterator[Batch]:
-    size = EVALUATION_BATCH[images.labels.device.type]
-    for start in range(0, len(images), size):
-        yield images.plain(start, start + size)
+    """The recipe's data on the device, to be shared by several tasks."""
+    augment = recipe.augment == "default"
+    return Residents.of(data, device, val_fraction=recipe.val_fraction, augment=augment)

@@ -1,28 +1,122 @@
-"""The user's own modules and loaders, seen as a Task with splits."""
+"""The user's own modules and loaders as a Task."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import UsageError
 from lrbench.tasks.base import Split
-from lrbench.tasks.loader import LoaderTask, LossFn, StepFn, check_loader, to_device
+from lrbench.tasks.randomness import generators, seed_all
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+LossFn = Callable[..., Any]
+StepFn = Callable[[Any, Any], Any]
 
-class LoadersTask(LoaderTask):
-    """Modules that `make_model` makes, a loss function, and a loader for each split.
 
-    Accuracy is known where a model gives scores [b, classes] for whole-numbered targets [b].
-    Without `test` there is no test split.
+class LoaderTask:
+    """A module, a loss function and a re-iterable of batches.
+
+    A batch is `(input, ..., target)`, or whatever `step(model, batch)` computes a loss from.
+    With `make_model`, a seed draws new weights; without, every training goes on with `model`.
 
     Raises:
-        UsageError: a loader that can be read only once or is empty, a module without a parameter
-            to train.
+        UsageError: the loader can be read only once, or is empty, or the module has no
+            parameter to train.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: LossFn | None,
+        loader: Iterable[Any],
+        *,
+        step: StepFn | None = None,
+        make_model: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        check_loader("loader", loader)
+        if loss_fn is None and step is None:
+            raise UsageError("loss_fn: pass a loss function, or step=(model, batch) -> loss")
+        parameter = next((p for p in model.parameters() if p.requires_grad), None)
+        if parameter is None:
+            raise UsageError("model: it has no parameter to train")
+        self._module = model
+        self._make_model = make_model
+        self._loss_fn = loss_fn
+        self._step = step
+        self._loader = loader
+        self._device = parameter.device
+        if known_length(loader) == 0:
+            raise UsageError("loader: it holds no batch")
+        self.samples_per_step = int(getattr(loader, "batch_size", None) or 1)
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        """The loader's length; one without `__len__` is counted.
+
+        Raises:
+            UsageError: its `__len__` says that it has no length.
+        """
+        length = known_length(self._loader)
+        if length is None and hasattr(self._loader, "__len__"):
+            raise UsageError(
+                "loader: it has no length, so an epoch has none", hint="give its dataset a __len__"
+            )
+        length = sum(1 for _ in self._loader) if length is None else length
+        if length == 0:
+            raise UsageError("loader: it holds no batch")
+        return length
+
+    def model(self, seed: int) -> nn.Module:
+        import torch
+
+        if self._make_model is None:
+            return self._module
+        # the devices are named, since torch warns when it has to find them
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            torch.manual_seed(seed)
+            return self._make_model().to(self._device)
+
+    def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
+        seed_all((seed * 1_000_003 + epoch) % 2**63, generators(self._loader))
+        for batch in self._loader:
+            yield to_device(batch, self._device)
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor | tuple[Tensor, Tensor]:
+        name = "loss_fn" if self._step is None else "step"
+        found: Tensor | tuple[Tensor, Tensor]
+        if self._step is not None:
+            found = self._step(model, batch)
+        elif not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise UsageError(
+                f"loader: a batch is a {type(batch).__name__}, not (input, target)",
+                hint="pass step=(model, batch) -> loss",
+            )
+        else:
+            assert self._loss_fn is not None
+            *inputs, target = batch
+            found = self._loss_fn(model(*inputs), target)
+        check_loss(name, found[0] if isinstance(found, tuple) else found)
+        return found
+
+    def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
+        raise UsageError(f"this task has no {split} split")
+
+
+class LoadersTask(LoaderTask):
+    """Modules from `make_model`, a loss function, and a loader for each split.
+
+    Accuracy is known if the model gives scores [b, classes] for integer targets [b]. Without
+    `test` there is no test split.
+
+    Raises:
+        UsageError: a loader that can be read only once or is empty, or a module without a
+            parameter to train.
     """
 
     def __init__(
@@ -42,39 +136,29 @@ class LoadersTask(LoaderTask):
         if not getattr(train, "batch_size", None):
             self.samples_per_step = _samples(next(iter(train)))
 
-    def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
-        from lrbench.rangetest.state import generators, seed_all
-
-        seed_all((seed * 1_000_003 + epoch) % 2**63, generators(self._loader))
-        return super().train_batches(seed, epoch)
-
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """Mean loss over the split's samples, and accuracy where there is one; nothing for a
-        split that is not there."""
+        """Mean loss over the split's samples, and accuracy if known; empty without the split."""
         import torch
 
         device = next(model.parameters()).device
-        sums: list[Tensor] = []
-        for batch in self._splits.get(split, ()):
-            sums.append(self._sums(model, to_device(batch, device)))
+        sums = [self._sums(model, to_device(b, device)) for b in self._splits.get(split, ())]
         if not sums:
             if split in self._splits:
                 raise UsageError(f"{split}: it holds no batch")
             return {}
         loss, right, samples = torch.stack(sums).sum(0).tolist()
-        known = right == right
-        return {"loss": loss / samples} | ({"accuracy": right / samples} if known else {})
+        accuracy = {} if math.isnan(right) else {"accuracy": right / samples}
+        return {"loss": loss / samples} | accuracy
 
     def _sums(self, model: nn.Module, batch: Any) -> Tensor:
         """float64 `[3]`: summed loss, right answers or NaN, samples."""
         import torch
 
         samples = _samples(batch)
-        right = torch.tensor(float("nan"))
+        right = torch.tensor(math.nan)
         if self._step is not None:
             result = self._step(model, batch)
-            loss = result[0] if isinstance(result, tuple) else result
-            right = result[1] if isinstance(result, tuple) else right
+            loss, right = result if isinstance(result, tuple) else (result, right)
         else:
             assert self._loss_fn is not None
             *inputs, target = batch
@@ -86,12 +170,58 @@ class LoadersTask(LoaderTask):
         return torch.stack([*parts, torch.tensor(float(samples), device=loss.device).double()])
 
 
+def check_loader(name: str, loader: Any) -> None:
+    """Refuse what cannot be read repeatedly, without drawing a batch from it."""
+    hint = "pass a DataLoader or a list of batches"
+    if isinstance(loader, Iterator) and iter(loader) is loader:
+        raise UsageError(f"{name}: it can be read only once", hint=f"{hint}, not an iterator")
+    if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):
+        raise UsageError(f"{name}: a {type(loader).__name__} holds no batches", hint=hint)
+
+
+def check_loss(name: str, loss: Any) -> None:
+    """Refuse a loss that is not one number with a gradient."""
+    import torch
+
+    if not isinstance(loss, torch.Tensor):
+        raise UsageError(f"{name}: it gave a {type(loss).__name__}, not a loss tensor")
+    if loss.numel() != 1:
+        hint = "return their mean"
+        raise UsageError(f"{name}: it gave {loss.numel()} numbers, not one loss", hint=hint)
+    if torch.is_grad_enabled() and not (loss.requires_grad and loss.is_floating_point()):
+        raise UsageError(
+            f"{name}: its loss has no gradient",
+            hint="make it from the model's outputs, without .detach(), .item() or complex numbers",
+        )
+
+
+def known_length(loader: Any) -> int | None:
+    """`len(loader)`; None if it has none, as a DataLoader of an IterableDataset."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """The batch with every tensor in it moved to the device, containers kept."""
+    if hasattr(batch, "to"):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(to_device(item, device) for item in batch))
+    if isinstance(batch, (tuple, list)):
+        return type(batch)(to_device(item, device) for item in batch)
+    return batch
+
+
 def _is_classification(output: Any, target: Any) -> bool:
     import torch
 
-    tensors = isinstance(output, torch.Tensor) and isinstance(target, torch.Tensor)
     return bool(
-        tensors
+        isinstance(output, torch.Tensor)
+        and isinstance(target, torch.Tensor)
         and output.ndim == 2
         and output.shape[1] > 1
         and target.ndim == 1
@@ -101,10 +231,9 @@ def _is_classification(output: Any, target: Any) -> bool:
 
 
 def _samples(batch: Any) -> int:
-    """The length of the first tensor in a batch."""
-    for tensor in _tensors(batch):
-        return len(tensor) if tensor.ndim else 1
-    return 1
+    """The length of the first tensor in a batch; 1 without a tensor."""
+    first = next(_tensors(batch), None)
+    return len(first) if first is not None and first.ndim else 1
 
 
 def _tensors(batch: Any) -> Iterator[torch.Tensor]:
@@ -112,9 +241,6 @@ def _tensors(batch: Any) -> Iterator[torch.Tensor]:
 
     if isinstance(batch, torch.Tensor):
         yield batch
-    elif isinstance(batch, Mapping):
-        for value in batch.values():
-            yield from _tensors(value)
-    elif isinstance(batch, (tuple, list)):
-        for value in batch:
+    elif isinstance(batch, (Mapping, tuple, list)):
+        for value in batch.values() if isinstance(batch, Mapping) else batch:
             yield from _tensors(value)

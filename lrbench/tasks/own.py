@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.tasks.base import Split, Task
-from lrbench.tasks.loader import to_device
+from lrbench.tasks.base import Split, Task, evaluating
+from lrbench.tasks.loaders import to_device
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class OwnSource:
-    """The tasks that a user's class or function makes, or the one that is there already.
+    """The tasks of a user's class or function, or the one that exists already.
 
     It is called with those of `batch_size`, `device` and `data_dir` that its signature names.
     """
@@ -48,18 +48,14 @@ class OwnSource:
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
         with plugins.blamed(self.name, OPTION):
             found = plugins.load(self.name)
-        if inspect.isclass(found) or not hasattr(found, "train_batches"):
-            found = plugins.call(
-                self.name,
-                plugins.load_callable(self.name, OPTION),
-                {},
-                option=OPTION,
-                extra={
-                    "batch_size": recipe.batch_size,
-                    "device": self.device,
-                    "data_dir": self.data_dir,
-                },
-            )
+        if _makes_task(found):
+            function = plugins.load_callable(self.name, OPTION)
+            named = {
+                "batch_size": recipe.batch_size,
+                "device": self.device,
+                "data_dir": self.data_dir,
+            }
+            found = plugins.call(self.name, function, {}, option=OPTION, extra=named)
         return OwnTask(
             self.name,
             found,
@@ -82,22 +78,25 @@ class OwnSource:
 
 
 def takes_batch_size(name: str) -> bool:
-    """Whether the task's class or function has a parameter batch_size; an object has not.
+    """Whether the task's class or function has a parameter batch_size; an object has none.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: it does not exist.
     """
     with plugins.blamed(name, OPTION):
         found = plugins.load(name)
-    made = inspect.isclass(found) or not hasattr(found, "train_batches")
     try:
-        return made and "batch_size" in inspect.signature(found).parameters
-    except (TypeError, ValueError):  # nothing to call, which is said elsewhere, or made in C
-        return made
+        return _makes_task(found) and "batch_size" in inspect.signature(found).parameters
+    except (TypeError, ValueError):  # not callable, which is reported elsewhere, or written in C
+        return True
+
+
+def _makes_task(found: Any) -> bool:
+    return inspect.isclass(found) or not hasattr(found, "train_batches")
 
 
 def ignored_batch_size(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[Notice]:
-    """That a --batch-size reaches nothing, from what is known of the recipe's task."""
+    """A notice that the recipe's task ignores --batch-size, if it does."""
     given = recipe.batch_size != type(recipe)().batch_size
     if recipe.task and given and facts.get("takes_batch_size") is False:
         yield Notice(
@@ -108,15 +107,14 @@ def ignored_batch_size(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[Not
 
 
 class OwnTask:
-    """A user's task as the training loop wants it, whatever the task itself takes care of.
+    """A user's task, with what the training loop expects added and checked.
 
-    Weights are drawn after `torch.manual_seed(seed)`, the model and the batches are on the
-    device, an evaluation is without gradients and in the model's evaluation mode, and what the
-    user's methods return is held to the protocol. Weights of the file `init_from` take the place
-    of those that were drawn.
+    Weights are drawn after `torch.manual_seed(seed)` or read from the file `init_from`, model and
+    batches are moved to the device, evaluation is without gradients and in evaluation mode, and
+    what the user's methods return is checked.
 
     Raises:
-        UsageError: a method or a count is missing, or cannot be called as it is.
+        UsageError: a method or a count is missing or invalid.
     """
 
     def __init__(
@@ -142,7 +140,7 @@ class OwnTask:
         import torch
         from torch import nn
 
-        from lrbench.models.weights import fill
+        from lrbench.models.weights import load_weights
 
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
@@ -152,7 +150,7 @@ class OwnTask:
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise self._wrong("model(seed) gave a module without a parameter to train")
         if self._init_from:
-            fill(model, self._name, self._init_from, "--init-from")
+            load_weights(model, self._name, self._init_from, "--init-from")
         return model.to(self._device)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
@@ -187,13 +185,8 @@ class OwnTask:
 
         if split not in self._splits:
             raise UsageError(f"this task was made without its {split} split")
-        training = model.training
-        model.eval()
-        try:
-            with torch.no_grad(), autocast(self._device, self._precision):
-                found = self._task.evaluate(model, split)
-        finally:
-            model.train(training)
+        with evaluating(model), autocast(self._device, self._precision):
+            found = self._task.evaluate(model, split)
         known = isinstance(found, Mapping) and isinstance(found.get("loss"), (Real, torch.Tensor))
         if not known and not (split == "test" and found == {}):
             raise self._wrong(
@@ -211,7 +204,7 @@ class OwnTask:
                 signature = inspect.signature(function)
                 signature.bind(*arguments)
             except ValueError:
-                continue  # made in C: it has no signature
+                continue  # written in C: it has no signature
             except TypeError as fault:
                 raise self._wrong(
                     f"{method} is called as {method}({', '.join(arguments)}), and {fault}"

@@ -19,12 +19,11 @@ Change = Callable[["Tensor", "torch.Generator"], "Tensor"]
 
 
 def own_loss(name: str, classes: int, device: torch.device) -> Loss:
-    """The user's `(logits [b, classes], labels [b]) -> mean loss`, a function or a class such as
-    `torch.nn:CrossEntropyLoss` whose instance is one, held to that on 2 made logits. Of a module a
-    copy is used, on the device with its class weights.
+    """The user's `(logits [b, classes], labels [b]) -> mean loss`, tried on two logits: a function,
+    or a class such as `torch.nn:CrossEntropyLoss` that makes one. A module is copied to the device.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it does not return a loss.
     """
     import torch
 
@@ -50,7 +49,7 @@ def own_change(name: str) -> Change:
     """The user's `(images, generator) -> images`, or `(images) -> images`.
 
     Raises:
-        UsageError: it cannot be called so.
+        UsageError: it does not accept this call.
     """
     option = "--augment"
     function = plugins.load_callable(name, option)

@@ -1,4 +1,4 @@
-"""From a recipe to its tasks: the data is opened once and shared by all of them."""
+"""A recipe's tasks: the data is read once and shared by all of them."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ Progress = Callable[[int, int], None]
 
 
 class Source(Protocol):
-    """What the tasks of a run are made of."""
+    """Where the tasks of a run come from."""
 
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
-        """The task of a recipe, without the test split for whoever tunes on it."""
+        """The task of a recipe, without the test split unless it is asked for."""
         ...
 
     def check(self, recipe: Recipe) -> None:
-        """Try what is the user's own on one batch, before anything is written.
+        """Try the user's own code on one batch, before anything is written.
 
         Raises:
-            UsageError: it does not do what it is there for.
+            UsageError: it fails.
         """
         ...
 
     def facts(self) -> Mapping[str, Any]:
-        """For the manifest: name, digest and sizes of the data, as far as they are known."""
+        """For the manifest: name, digest and sizes of the data, as far as known."""
         ...
 
 
@@ -48,10 +48,10 @@ def open_source(
     download: bool = False,
     progress: Progress | None = None,
 ) -> Source:
-    """Read the recipe's dataset, or make the user's own task ready.
+    """Read the recipe's dataset, or load the user's own task.
 
     Raises:
-        UsageError: a name that nobody knows, or a task that is none.
+        UsageError: an unknown name, or an invalid task.
         MachineError: the dataset is missing or damaged.
     """
     if recipe.task:
@@ -65,7 +65,7 @@ def open_source(
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A dataset of images, resident on the device as the first recipe wants it."""
+    """A dataset of images, on the device as the first recipe needs it."""
 
     data: ImageData
     device: torch.device

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.data import DATASETS, ImageData, check, data_folder, listing, load, train_size
-from lrbench.data.access import _counted
-from lrbench.errors import MachineError, UsageError
-
-from .makers import image_data
+from lrbench.data import DATASETS, check, data_folder, listing, load, train_size
+from lrbench.errors import UsageError
 
 
 def test_all_datasets_have_names_and_facts() -> None:
@@ -71,10 +68,3 @@ def test_check_says_what_was_found() -> None:
     assert (found.train, found.test, found.shape) == (4000, 1000, (1, 28, 28))
     assert found.digest == load("mnist5k").digest
     assert found.integrity == "SHA-256 of all images and labels"
-
-
-def test_another_number_of_images_is_refused() -> None:
-    entry = DATASETS.get("mnist5k")
-    data: ImageData = image_data()
-    with pytest.raises(MachineError, match="mnist5k is damaged: 40 train images, not 4000"):
-        _counted(entry, data)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrbench.data import cifar as module
 from lrbench.data import load
 from lrbench.data.cifar import CIFAR10_MD5, CIFAR100_MD5, read
 from lrbench.errors import MachineError
@@ -67,7 +66,8 @@ def test_a_hostile_pickle_is_not_opened(tmp_path: Path, small: dict[str, str]) -
 def test_a_small_set_is_not_the_known_one(
     tmp_path: Path, small: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CIFAR10_MD5", small)
+    for file, digest in small.items():
+        monkeypatch.setitem(CIFAR10_MD5, file, digest)
     with pytest.raises(MachineError, match="cifar10 is damaged: 20 train images, not 50000"):
         load("cifar10", tmp_path)
 

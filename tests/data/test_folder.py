@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from lrbench.data import check, fetch, load, train_size
-from lrbench.data.access import cache_folder
 from lrbench.data.folder import load_folder, scan
-from lrbench.data.folder_cache import cache_file, recall
+from lrbench.data.folder_cache import cache_file, read_cache
+from lrbench.data.paths import cache_folder
 from lrbench.errors import MachineError, UsageError
 
 from .makers import image_folder
@@ -55,7 +55,7 @@ def test_one_image_in_colour_makes_all_colour(tmp_path: Path) -> None:
     grey = load(name_of(root)).train_images
     colour = Image.new("RGB", (32, 32), (1, 2, 3))
     colour.save(root / "test" / "dog" / "2.png")
-    data = load_folder(name_of(root), accept=True)
+    data = load_folder(name_of(root), reading="accept")
     assert data.image_shape == (3, 32, 32)
     assert np.array_equal(data.train_images, grey.repeat(3, axis=1))
     assert data.test_images[5, :, 0, 0].tolist() == [1, 2, 3]
@@ -99,7 +99,7 @@ def test_a_copied_folder_with_the_same_bytes_is_the_same(photos: Path) -> None:
     for path in photos.rglob("*.png"):
         touch_later(path)
     assert load(name_of(photos)).digest == first.digest
-    known = recall(cache_file(photos.resolve()), "again")
+    known = read_cache(cache_file(photos.resolve()), "again")
     assert known is not None
     assert known.stats == [(f.size, f.mtime_ns) for f in scan(photos.resolve()).files]
 

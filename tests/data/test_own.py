@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from lrbench.data import check, load, train_size
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
-from lrbench.data.own import image_data
+from lrbench.data.own_data import image_data
 from lrbench.data.resident import Residents
 from lrbench.errors import UsageError
 

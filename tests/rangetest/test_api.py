@@ -113,6 +113,15 @@ def test_each_seed_starts_from_the_optimizers_own_state() -> None:
     assert [p for p in both.curve if p.seed == 4] == list(second.curve)
 
 
+def test_a_part_in_evaluation_mode_stays_in_it() -> None:
+    model, optimizer = trained()  # its batch normalisation is in evaluation mode
+    seen = set()
+    layer = model.layers[1]
+    layer.register_forward_hook(lambda *_: seen.add((model.training, layer.training)))
+    find(model, nn.CrossEntropyLoss(), loader(), optimizer, **QUICK)
+    assert seen == {(True, False), (False, False)}  # of trainings, and of their judge
+
+
 def test_the_answer_is_the_same_each_time() -> None:
     model, optimizer = trained()
     data = loader()

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
+from lrbench.options.range_test import with_range_test
 
+from lrbench.errors import UsageError
 from lrbench.experiment import FindSpec
 from lrbench.rangetest.curve import read_curve
 from lrbench.rangetest.rules import RULES
@@ -19,15 +19,11 @@ MINIMUM = -1.0
 def read(name: str, loss: np.ndarray = LOSS) -> float:
     curve = read_curve(LRS, loss, 1.0)
     assert curve is not None
-    return RULES[name].read(curve)
-
-
-def test_the_spec_knows_every_rule() -> None:
-    assert set(get_args(FindSpec.model_fields["rule"].annotation)) == set(RULES)
+    return RULES.get(name).make(curve)
 
 
 def test_every_rule_names_its_source() -> None:
-    assert all("Source:" in (rule.read.__doc__ or "") for rule in RULES.values())
+    assert all("Source:" in (rule.make.__doc__ or "") for rule in RULES)
 
 
 def test_minimum_is_a_tenth_of_the_lowest() -> None:
@@ -43,7 +39,7 @@ def test_slide_lies_between_the_start_of_the_fall_and_its_minimum() -> None:
     assert -4 < read("slide") < MINIMUM
 
 
-@pytest.mark.parametrize("name", list(RULES))
+@pytest.mark.parametrize("name", RULES.names())
 @pytest.mark.parametrize(("scale", "offset"), [(10.0, 0.0), (1.0, -50.0)])
 def test_rules_do_not_depend_on_the_unit_of_the_loss(
     name: str, scale: float, offset: float
@@ -51,7 +47,7 @@ def test_rules_do_not_depend_on_the_unit_of_the_loss(
     assert read(name, scale * LOSS + offset) == pytest.approx(read(name))
 
 
-@pytest.mark.parametrize("name", list(RULES))
+@pytest.mark.parametrize("name", RULES.names())
 def test_what_a_wrecked_network_does_after_the_blow_up_says_nothing(name: str) -> None:
     rng = np.random.default_rng(0)
     wrecked = LOSS.copy()
@@ -59,7 +55,14 @@ def test_what_a_wrecked_network_does_after_the_blow_up_says_nothing(name: str) -
     assert read(name, wrecked) == pytest.approx(read(name), abs=0.3)
 
 
-@pytest.mark.parametrize("name", list(RULES))
+@pytest.mark.parametrize("name", RULES.names())
 def test_the_chosen_rule_gives_the_answer(name: str) -> None:
     answer = suggest(LRS, LOSS, rule=name)
     assert answer.lr == answer.rules[name] == pytest.approx(10 ** read(name))
+
+
+def test_rules_are_known_by_their_registered_names() -> None:
+    assert set(RULES.names()) == {"steepest", "valley", "minimum", "slide"}
+    for check in (RULES.get, lambda name: with_range_test(f"rule={name}", FindSpec())):
+        with pytest.raises(UsageError, match=r"stepest.*did you mean steepest"):
+            check("stepest")

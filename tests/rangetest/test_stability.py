@@ -27,6 +27,8 @@ def limit(curvatures: list[float], **settings: Any) -> Stability:
         ({}, 2 / H),
         ({"momentum": 0.5}, 2 * 1.5 / H),
         ({"momentum": M}, 2 * (1 + M) / H),
+        ({"momentum": 0.99}, 2 * 1.99 / H),
+        ({"momentum": 0.98, "dampening": D}, 2 * 1.98 / (H * (1 - D))),
         ({"momentum": M, "nesterov": True}, 2 * (1 + M) / (H * (1 + 2 * M))),
         ({"weight_decay": WD}, 2 / (H + WD)),
         ({"momentum": M, "dampening": D}, 2 * (1 + M) / (H * (1 - D))),

@@ -60,7 +60,7 @@ def test_where_nothing_was_learnt_there_is_no_answer(losses: np.ndarray, reason:
     answer = suggest(LRS, losses)
     assert answer.grade == "none" and answer.lr is None and answer.lr_range is None
     assert answer.reasons[0].startswith(reason)
-    assert set(answer.rules) == set(RULES) and not any(answer.rules.values())
+    assert set(answer.rules) == set(RULES.names()) and not any(answer.rules.values())
 
 
 def test_the_advice_is_one_that_helps() -> None:
@@ -70,6 +70,42 @@ def test_the_advice_is_one_that_helps() -> None:
     assert "lower --end-lr, or use --mode exp" in suggest(linear, rising).reasons[0]
     assert "--start-lr" in suggest(LRS, [[2.3, 2.3, 9.0, np.inf]]).reasons[0]
     assert "the data and --loss" in suggest(LRS, [[np.nan], [np.inf]]).reasons[0]
+
+
+def test_a_fall_that_each_seed_hides_in_noise_shows_in_their_mean() -> None:
+    lrs = np.logspace(-6, 1, 100)
+    curve = 1.5 - 1.1 / (1 + (0.01 / lrs) ** 2) + (lrs / 0.8) ** 4
+    for draw in range(20):
+        rng = np.random.default_rng(draw)
+        answer = suggest(lrs, curve + 0.3 * rng.standard_normal((6, 100)))
+        assert answer.grade in ("weak", "none")
+        if answer.lr is None:
+            assert answer.reasons[0].startswith("noise") and "--seeds" in answer.reasons[0]
+        else:
+            assert decades(answer.lr, 0.01) < 0.7
+    found = [
+        suggest(lrs, curve + 0.3 * np.random.default_rng(draw).standard_normal((3, 100))).lr
+        for draw in range(50)
+    ]
+    assert sum(lr is None for lr in found) <= 5
+
+
+def test_noise_that_blows_up_late_is_not_called_rising() -> None:
+    loss = 1 + 0.1 * np.random.default_rng(0).standard_normal(100) + (LRS / 3) ** 4
+    assert suggest(LRS, loss).reasons[0].startswith("noise")
+
+
+@pytest.mark.parametrize("correlation", [0.5, 0.8])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_autocorrelated_noise_is_not_taken_for_learning(correlation: float, seeds: int) -> None:
+    rng = np.random.default_rng(7)
+    answers = 0
+    for _ in range(100):
+        noise = np.zeros((seeds, 340))
+        for i in range(1, 340):
+            noise[:, i] = correlation * noise[:, i - 1] + rng.standard_normal(seeds)
+        answers += suggest(np.logspace(-6, 1, 140), noise[:, 200:]).lr is not None
+    assert answers <= 5
 
 
 def test_a_loss_that_rises_in_noise_gives_no_answer() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import nn
 
 from lrbench.errors import UsageError
 from lrbench.rangetest.curve import Watch, ending
-from lrbench.rangetest.sweep import batches, grid, losses, step_flops, sweep
+from lrbench.rangetest.sweep import Setup, batches, grid, read, step_flops, sweep, trained
 from tests.rangetest.problems import Quadratic, Task, sgd
 
 
@@ -27,6 +28,10 @@ def test_both_ends_of_a_grid_are_exact(mode: str, points: int) -> None:
 def test_a_grid_must_rise(ends: tuple[float, float]) -> None:
     with pytest.raises(UsageError, match="below end_lr"):
         grid(*ends, 10)
+
+
+def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[float]:
+    return read(loss for _, loss in trained(setup, seed, lrs))
 
 
 def test_a_sweep_is_gradient_descent_along_the_ramp() -> None:

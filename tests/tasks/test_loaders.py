@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from lrbench.errors import UsageError
-from lrbench.tasks.loaders import LoadersTask
+from lrbench.tasks.loaders import LoadersTask, LoaderTask, to_device
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(50, 4, generator=GENERATOR)
@@ -93,3 +94,85 @@ def test_loaders_that_run_out_or_are_empty_are_refused() -> None:
     task = LoadersTask(linear(2), F.cross_entropy, loader(), [])
     with pytest.raises(UsageError, match="val: it holds no batch"):
         task.evaluate(task.model(0), "val")
+
+
+POINTS, Y = torch.arange(12.0).reshape(6, 2), torch.arange(6.0)[:, None]
+LOADER = DataLoader(TensorDataset(POINTS, Y), batch_size=2)
+
+
+class Pair(NamedTuple):
+    left: torch.Tensor
+    right: torch.Tensor
+
+
+def test_it_trains_on_what_the_loader_gives() -> None:
+    model = nn.Linear(2, 1)
+    task = LoaderTask(model, nn.functional.mse_loss, LOADER)
+    assert (task.steps_per_epoch, task.samples_per_step) == (3, 2)
+    batches = list(task.train_batches(0, 0))
+    assert torch.equal(torch.cat([x for x, _ in batches]), POINTS)
+    loss = task.loss(model, batches[0])
+    assert torch.equal(loss, nn.functional.mse_loss(model(POINTS[:2]), Y[:2]))
+
+
+class Endless(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.cycle([(POINTS[0], Y[0])])
+
+
+def test_a_loader_without_a_length_is_refused_where_one_is_needed_and_never_counted() -> None:
+    task = LoaderTask(nn.Linear(2, 1), nn.functional.mse_loss, DataLoader(Endless(), batch_size=2))
+    assert next(iter(task.train_batches(0, 0)))[0].shape == (2, 2)
+    with pytest.raises(UsageError, match="it has no length"):
+        _ = task.steps_per_epoch
+
+
+def test_several_inputs_and_own_steps() -> None:
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return self.scale * (a + b)
+
+    task = LoaderTask(Sum(), nn.functional.l1_loss, [(POINTS, POINTS, 2 * POINTS)])
+    assert task.loss(task.model(0), (POINTS, POINTS, 2 * POINTS)).item() == 0
+    own = LoaderTask(Sum(), None, [{"x": POINTS}], step=lambda m, b: m(b["x"], b["x"]).mean())
+    assert own.loss(own.model(0), {"x": POINTS}).item() == pytest.approx(float(POINTS.mean()) * 2)
+
+
+@pytest.mark.parametrize(
+    ("loader", "words"),
+    [(iter([(POINTS, Y)]), "read only once"), ([], "holds no batch")],
+)
+def test_a_loader_that_cannot_serve_is_refused_in_one_line(loader: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        LoaderTask(nn.Linear(2, 1), nn.functional.mse_loss, loader)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_refusals() -> None:
+    with pytest.raises(UsageError, match="no parameter"):
+        LoaderTask(nn.ReLU(), nn.functional.mse_loss, LOADER)
+    with pytest.raises(UsageError, match="loss_fn"):
+        LoaderTask(nn.Linear(2, 1), None, LOADER)
+    task = LoaderTask(nn.Linear(2, 1), nn.functional.mse_loss, [POINTS])
+    with pytest.raises(UsageError, match="step="):
+        task.loss(task.model(0), POINTS)
+
+
+def test_the_users_own_exception_comes_out_unchanged() -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("mine")
+
+    task = LoaderTask(nn.Linear(2, 1), broken, LOADER)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        task.loss(task.model(0), (POINTS, Y))
+
+
+def test_every_container_is_moved_and_kept() -> None:
+    device = torch.device("cpu")
+    batch = {"pair": Pair(POINTS, Y), "list": [POINTS, "text"], "number": 3}
+    moved = to_device(batch, device)
+    assert isinstance(moved["pair"], Pair) and moved["list"][1] == "text" and moved["number"] == 3

@@ -1,4 +1,4 @@
-"""The layers of `fastnet`: blocks that start near the identity, and a calm head."""
+"""The layers of `fastnet`: blocks that start near the identity, and a scaled head."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def fast_block(channels_in: int, channels: int) -> nn.Sequential:
 
 
 def near_identity(channels_in: int, channels: int) -> nn.Conv2d:
-    """A 3x3 convolution whose first `channels_in` filters hand their channel through, the others
-    random: signals and gradients reach every layer from the first step on."""
+    """A 3x3 convolution whose first `channels_in` filters are the identity, the others random:
+    signals and gradients reach every layer from the first step."""
     layer = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
     nn.init.dirac_(layer.weight[:channels_in])
     return layer
@@ -29,7 +29,7 @@ def near_identity(channels_in: int, channels: int) -> nn.Conv2d:
 class MaxHead(nn.Module):
     """The maximum over all pixels, a linear layer, and logits scaled by 1/9.
 
-    Without the scale the first steps are spent on unlearning confident guesses: after 3 epochs
+    Without the scale, the first steps go into unlearning confident guesses: after 3 epochs
     on 12,000 CIFAR images accuracy is .34 to .52 instead of .64 to .67.
     """
 

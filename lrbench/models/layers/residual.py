@@ -1,4 +1,4 @@
-"""The residual block, and the stages that are built from it."""
+"""The residual block and its shortcuts."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Residual(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        # in place: no layer's gradient needs the sums that are overwritten
+        # in place: no gradient needs the overwritten sums
         return functional.relu_(self.body(x).add_(self.shortcut(x)))
 
 
 class MeanPool(nn.Module):
-    """`[b, c, h, w]` to `[b, c]`: the mean over all pixels, whose gradient sums nothing and hence
-    is the same each time on a GPU as well."""
+    """`[b, c, h, w]` to `[b, c]`: the mean over all pixels; its gradient is deterministic
+    on a GPU too."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((2, 3))

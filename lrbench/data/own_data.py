@@ -23,37 +23,34 @@ EXPECTED = (
 )
 CHANNELS = (1, 3)
 
-# (images read so far, images in all)
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None]  # (images read so far, images in all)
 
 
 def load_own(
     name: str, data_dir: Path | None = None, progress: Progress | None = None
 ) -> ImageData:
-    """Call the user's function, with `data_dir` if its signature asks for it, and take what it
-    returns: `(train, test)`, `(train, test, class names)`, a mapping with these keys (`classes`
-    for the names), `(train images, train labels, test images, test labels)`, or an `ImageData`.
+    """Call the user's function, with `data_dir` if its signature names it, and convert the result.
 
-    A split is `(images, labels)` or anything with a length whose items are (image, label), such
-    as a torch Dataset; it is read once, from first to last. Images are uint8, or float and then
-    kept as float32; both are standardised by channel in training. A second axis of 1 or 3 is
-    that of the channels, else a last one of 1 or 3; without either, the second. Labels count
-    from 0.
+    It returns `(train, test)`, `(train, test, class names)`, a mapping with these keys (`classes`
+    for the names), `(train images, train labels, test images, test labels)`, or an `ImageData`.
+    A split is `(images, labels)`, or anything with a length whose items are (image, label), such
+    as a torch Dataset, which is read once from first to last. Images are uint8, or float and then
+    kept as float32. A second axis of 1 or 3 is the channels, else a last one of 1 or 3, else the
+    second. Labels count from 0.
 
     Raises:
-        UsageError: the function cannot be called so, raised, or returned something else.
+        UsageError: the function does not accept this call, raises, or returns anything else.
     """
     function = plugins.load_callable(name, OPTION)
-    offered = {"data_dir": data_dir}
-    found = plugins.call(name, function, {}, option=OPTION, extra=offered)
+    found = plugins.call(name, function, {}, option=OPTION, extra={"data_dir": data_dir})
     return image_data(name, found, progress)
 
 
 def image_data(name: str, found: Any, progress: Progress | None = None) -> ImageData:
-    """What a user's function returned, as a dataset.
+    """The dataset that a user's function returned.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not one.
     """
     import numpy as np
 
@@ -64,8 +61,8 @@ def image_data(name: str, found: Any, progress: Progress | None = None) -> Image
     test_images, test_labels = _split(name, "test", test, progress)
     if test_images.dtype != images.dtype:
         raise _wrong(name, f"training images are {images.dtype}, test images {test_images.dtype}")
-    count = int(max(labels.max(), test_labels.max())) + 1
-    names = tuple(str(label) for label in (classes if classes is not None else range(count)))
+    if classes is None:
+        classes = range(int(max(labels.max(), test_labels.max())) + 1)
     try:
         return ImageData(
             name=name,
@@ -73,7 +70,7 @@ def image_data(name: str, found: Any, progress: Progress | None = None) -> Image
             train_labels=labels,
             test_images=np.ascontiguousarray(test_images),
             test_labels=test_labels,
-            classes=names,
+            classes=tuple(map(str, classes)),
             augmentation=PHOTOS if images.shape[1] == 3 else DIGITS,
         )
     except MachineError as fault:
@@ -86,14 +83,12 @@ def _parts(name: str, found: Any) -> tuple[Any, Any, Any]:
         if not {"train", "test"} <= set(found):
             raise _wrong(name, f"the mapping has {', '.join(map(str, found))}")
         return found["train"], found["test"], found.get("classes")
-    if isinstance(found, (tuple, list)) and len(found) == 2:
-        return found[0], found[1], None
-    if isinstance(found, (tuple, list)) and len(found) == 3:
-        return found[0], found[1], found[2]
-    if isinstance(found, (tuple, list)) and len(found) == 4:
+    size = len(found) if isinstance(found, (tuple, list)) else 0
+    if size in (2, 3):
+        return found[0], found[1], found[2] if size == 3 else None
+    if size == 4:
         return found[:2], found[2:], None
-    size = f" of {len(found)}" if isinstance(found, (tuple, list)) else ""
-    raise _wrong(name, f"it returned a {type(found).__name__}{size}")
+    raise _wrong(name, f"it returned a {type(found).__name__}" + (f" of {size}" if size else ""))
 
 
 def _split(
@@ -118,39 +113,39 @@ def _split(
 
 
 def _items(name: str, split: str, found: Any, progress: Progress | None) -> tuple[Array, Array]:
-    """A Dataset, read from its first item to its last."""
+    """Images and labels of a Dataset, read from its first item to its last."""
     import numpy as np
 
     images, labels, total = [], [], len(found)
-    for place in range(total):
+    for index in range(total):
         with plugins.blamed(name, OPTION):
-            item = found[place]
+            item = found[index]
         if not _is_item(item):
-            raise _wrong(name, f"item {place} of its {split} split is a {type(item).__name__}")
+            raise _wrong(name, f"item {index} of its {split} split is a {type(item).__name__}")
         images.append(_array(item[0]))
         labels.append(_array(item[1]))
-        if images[-1].shape != images[0].shape:
+        shapes = [list(image.shape) for image in (images[-1], images[0])]
+        if shapes[0] != shapes[1]:
             raise _wrong(
                 name,
-                f"image {place} of its {split} split is {list(images[-1].shape)}, the first "
-                f"{list(images[0].shape)}",
+                f"image {index} of its {split} split is {shapes[0]}, the first {shapes[1]}",
             )
-        if progress is not None and place % 100 == 0:
-            progress(place, total)
+        if progress is not None and index % 100 == 0:
+            progress(index, total)
     if not total:
         raise _wrong(name, f"its {split} split is empty")
     return np.stack(images), np.stack(labels)
 
 
 def _is_item(item: Any) -> bool:
-    """Whether it is an (image, label): a pair whose second is one number."""
+    """Whether it is (image, label): a pair whose second is one number."""
     if not isinstance(item, (tuple, list)) or len(item) != 2 or isinstance(item[1], (tuple, list)):
         return False
     return _array(item[1]).ndim == 0
 
 
 def _images(name: str, split: str, images: Array) -> Array:
-    """uint8 or float32 [n, c, h, w]."""
+    """uint8 or float32 [n, c, h, w]"""
     import numpy as np
 
     if images.ndim == 3:
@@ -161,7 +156,7 @@ def _images(name: str, split: str, images: Array) -> Array:
         raise _wrong(name, f"its {split} images are {images.dtype} of shape {list(images.shape)}")
     if images.dtype.kind == "f":
         if not np.isfinite(images).all():
-            raise _wrong(name, f"its {split} images hold values that are not finite")
+            raise _wrong(name, f"its {split} images contain values that are not finite")
         return images.astype(np.float32)
     if images.dtype.kind not in "iu" or images.min() < 0 or images.max() > 255:
         raise _wrong(name, f"its {split} images are {images.dtype}, not uint8 or float")
@@ -169,12 +164,10 @@ def _images(name: str, split: str, images: Array) -> Array:
 
 
 def _array(value: Any) -> Array:
-    """Tensors of any device, arrays, pictures, lists and numbers as an array."""
+    """Tensors of any device, arrays, PIL images, lists and numbers as an array."""
     import numpy as np
 
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    return np.asarray(value)
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
 
 
 def _is_array(value: Any) -> bool:

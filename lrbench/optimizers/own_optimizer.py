@@ -15,17 +15,15 @@ OPTION = "--optimizer"
 
 
 def takes(name: str, parameter: str) -> bool:
-    """Whether the class has a parameter of that name, or takes any."""
+    """Whether the class has a parameter of that name; true if its signature is unknown."""
     try:
-        parameters = inspect.signature(plugins.load_callable(name, OPTION)).parameters
+        return parameter in inspect.signature(plugins.load_callable(name, OPTION)).parameters
     except (TypeError, ValueError):
         return True
-    return parameter in parameters
 
 
 def needs_closure(optimizer: Optimizer) -> bool:
-    """Whether a step must be given a function that computes the loss again, as LBFGS's must: its
-    steps are searches of their own, with several losses each."""
+    """Whether a step needs a function that computes the loss again, as LBFGS's does."""
     parameter = inspect.signature(optimizer.step).parameters.get("closure")
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
@@ -33,12 +31,11 @@ def needs_closure(optimizer: Optimizer) -> bool:
 def make_own(
     name: str, groups: list[dict[str, Any]], lr: float, settings: dict[str, Any]
 ) -> Optimizer:
-    """Call `Class(groups, **settings)`, with `lr=` where it has such a parameter. Each group
-    brings its own `lr`, and its `weight_decay` where the class has one.
+    """Call `Class(groups, **settings)`, with `lr=` if it has such a parameter. Each group brings
+    its own `lr`, and its `weight_decay` if the class has one.
 
     Raises:
-        UsageError: it cannot be called so, or made something else than an optimizer of these
-            groups.
+        UsageError: it does not accept this call, or does not return an optimizer of these groups.
     """
     from torch.optim import Optimizer
 
@@ -55,7 +52,7 @@ def make_own(
             f"{OPTION} {name}: it is called as {name.rpartition(':')[2]}({given}), and {fault}"
         ) from None
     except ValueError:
-        pass  # made in C: it has no signature to hold the call against
+        pass  # written in C: it has no signature
     with plugins.blamed(name, OPTION):
         found = function(groups, **settings)
     if not isinstance(found, Optimizer) or len(found.param_groups) != len(groups):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
@@ -14,39 +15,34 @@ OPTION = "--model"
 
 
 def build_own(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """Call the user's function or class with `image_shape` (c, h, w) and `classes`, with one of
-    them, or bare, as its signature asks.
+    """Call the user's function or class with those of `image_shape` (c, h, w) and `classes` that
+    its signature names.
 
     Raises:
-        UsageError: it cannot be called so, it raised, or it made something else than a module.
+        UsageError: it does not accept this call, raises, or does not return a module.
     """
     import torch
-    from torch import nn
 
-    with torch.random.fork_rng(devices=[]):  # importing it may draw numbers: not from the seed's
-        function = check_own(name)
-    found = plugins.call(
-        name,
-        function,
-        {"image_shape": image_shape, "classes": classes},
-        option=OPTION,
-        extra={
-            "input_shape": image_shape,
-            "in_channels": image_shape[0],
-            "num_classes": classes,
-            "n_classes": classes,
-        },
-    )
-    if not isinstance(found, nn.Module):
+    with torch.random.fork_rng(devices=[]):  # an import may draw random numbers
+        function = load_own(name)
+    offered = {"image_shape": image_shape, "classes": classes}
+    synonyms = {
+        "input_shape": image_shape,
+        "in_channels": image_shape[0],
+        "num_classes": classes,
+        "n_classes": classes,
+    }
+    found = plugins.call(name, function, offered, option=OPTION, extra=synonyms)
+    if not isinstance(found, torch.nn.Module):
         raise UsageError(f"{OPTION} {name}: it made a {type(found).__name__}, not an nn.Module")
     return found
 
 
-def check_own(name: str) -> Any:
-    """What makes the network.
+def load_own(name: str) -> Callable[..., Any]:
+    """The function or class that makes the network.
 
     Raises:
-        UsageError: it cannot be imported, or is a network that is there already.
+        UsageError: it cannot be imported, or is a module that exists already.
     """
     function = plugins.load_callable(name, OPTION)
     if not isinstance(function, type) and hasattr(function, "state_dict"):
@@ -61,11 +57,11 @@ def check_own(name: str) -> Any:
 @plugins.printing_apart()
 def check_logits(
     option: str, model: nn.Module, image_shape: tuple[int, int, int], classes: int
-) -> nn.Module:
-    """The network, once it has shown that it takes such images and gives logits [b, classes].
+) -> None:
+    """Try the network on two images; this also initialises its lazy layers.
 
     Raises:
-        UsageError: it raised, gave something else, or has no parameter to train.
+        UsageError: it raises, does not return logits [b, classes], or has nothing to train.
     """
     import torch
 
@@ -75,7 +71,7 @@ def check_logits(
     try:
         with torch.no_grad():
             logits = model(torch.zeros(2, *image_shape))
-    except Exception as fault:  # a network of somebody else may raise anything
+    except Exception as fault:  # a user's network may raise anything
         raise UsageError(
             f"{option}: it takes no images of {shape} ({plugins.described(fault)})"
         ) from fault
@@ -88,4 +84,3 @@ def check_logits(
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError(f"{option}: it has no parameter to train")
-    return model

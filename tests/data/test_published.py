@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrbench.data.integrity import contents, downloading, first_absent, parse_idx, verify
+from lrbench.data.mnist import parse_idx
+from lrbench.data.published import contents, downloading, verify
 from lrbench.errors import MachineError
 
 from .makers import idx
@@ -51,12 +52,6 @@ def test_verify(tmp_path: Path, algorithm: str) -> None:
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=f"{tmp_path} cannot be read"):
         contents(tmp_path)
-
-
-def test_first_absent(tmp_path: Path) -> None:
-    (tmp_path / "a").touch()
-    assert first_absent([tmp_path / "a"]) is None
-    assert first_absent([tmp_path / "a", tmp_path / "b", tmp_path / "c"]) == tmp_path / "b"
 
 
 def test_a_download_speaks_on_stderr_and_fails_in_one_line(

@@ -1,0 +1,80 @@
+"""Published dataset files: fetch them, and refuse any that differ from what was published."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+import zlib
+from collections.abc import Collection, Iterator
+from http.client import HTTPException
+from pathlib import Path
+from tarfile import TarError
+
+from lrbench.errors import MachineError
+
+
+def damaged(path: Path, what: str) -> MachineError:
+    return MachineError(f"{path} is damaged: {what}", hint="delete it and pass --download")
+
+
+def obtain(
+    name: str, torchvision_class: str, folder: Path, paths: Collection[Path], *, download: bool
+) -> None:
+    """Check that all files exist; if one does not and `download` is set, torchvision fetches them.
+
+    Raises:
+        MachineError: a file is missing, or cannot be fetched.
+    """
+    if download and not all(path.is_file() for path in paths):
+        with downloading(name, folder):
+            from torchvision import datasets
+
+            getattr(datasets, torchvision_class)(str(folder), download=True)
+    for path in paths:
+        if not path.is_file():
+            raise MachineError(
+                f"dataset {name} is not in {folder} (no {path.relative_to(folder)})",
+                hint="pass --download to fetch it, or --data-dir DIR (or set LRBENCH_DATA_DIR) "
+                "where it is; mnist5k needs no download",
+            )
+
+
+def contents(path: Path) -> bytes:
+    """Raises MachineError: the file cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise MachineError(f"{path} cannot be read: {fault.strerror or fault}") from None
+
+
+def verify(path: Path, algorithm: str, known: str, content: bytes | None = None) -> None:
+    """Compare a file, or its content if already read, with its published digest.
+
+    Raises:
+        MachineError: they differ.
+    """
+    whole = contents(path) if content is None else content
+    # md5 is what CIFAR's authors published: it guards against damage, not against an attacker
+    found = hashlib.new(algorithm, whole, usedforsecurity=False).hexdigest()
+    if found != known:
+        raise damaged(path, f"its {algorithm} is {found}, not {known}")
+
+
+@contextlib.contextmanager
+def downloading(name: str, folder: Path) -> Iterator[None]:
+    """Run torchvision's download: its output goes to stderr, its exceptions become one line.
+
+    Raises:
+        MachineError: no network, no space, no permission, or a file that arrived damaged.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (OSError, RuntimeError, EOFError, HTTPException, TarError, zlib.error) as fault:
+        first = next(iter(str(fault).splitlines()), type(fault).__name__)
+        raise MachineError(
+            f"dataset {name} could not be fetched into {folder}: {first}",
+            hint="check the network and the folder, or use mnist5k, which needs no download",
+        ) from None
