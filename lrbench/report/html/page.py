@@ -50,8 +50,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["kind_of"] = _kind_of
+    environment.globals["kinds_of"] = _kinds_of
     return environment
+
+
+def _kinds_of(rows: Sequence[Sequence[Any]], columns: int) -> list[str]:
+    return [_kind_of(rows, column) for column in range(columns)]
 
 
 def _kind_of(rows: Sequence[Sequence[Any]], column: int) -> str:
