@@ -38,11 +38,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        print("| trials | open | plan | refresh | report |\n|---:|---:|---:|---:|---:|")
+        sys.stdout.write(
+            "| trials | open | plan | refresh | report |\n|---:|---:|---:|---:|---:|\n"
+        )
         for trials in map(int, asked.trials.split(",")):
             path = (asked.folder or Path(scratch)) / f"{trials}-trials"
             made(path, trials, asked.epochs)
-            print(f"| {trials} | {' | '.join(f'{s:.2f}' for s in seconds(path))} |", flush=True)
+            sys.stdout.write(f"| {trials} | {' | '.join(f'{s:.2f}' for s in seconds(path))} |\n")
+            sys.stdout.flush()
 
 
 def made(path: Path, trials: int, epochs: int) -> None:
