@@ -116,7 +116,7 @@ def rich_table(made: Table) -> RichTable:
 
     shown = plain_table(made.caption)
     for place, head in enumerate(made.heads):
-        number = made.kind(place) == "number"
+        number = made.kinds[place] == "number"
         tall = number and len(made.heads) > 7 and len(head) > 6  # many columns: narrow heads
         title = Text(head.replace(" ", "\n") if tall else head)
         shown.add_column(title, justify="right" if number else "left", overflow="fold",

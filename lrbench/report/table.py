@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis.columns import Column, Columns
@@ -37,8 +38,12 @@ class Table:
     caption: str = ""
     sections: tuple[int, ...] = ()
 
-    def kind(self, column: int) -> str:
-        """`number` for a column set to the right, `words` for one whose text may wrap."""
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """For each column `number`, set to the right, or `words`, whose text may wrap, or neither."""
+        return tuple(map(self._kind, range(len(self.heads))))
+
+    def _kind(self, column: int) -> str:
         keys = [row[column].key for row in self.rows]
         if all(key is None or isinstance(key, (int, float)) for key in keys):
             return "number"
