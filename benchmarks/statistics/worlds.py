@@ -1,0 +1,86 @@
+"""Worlds in which the truth is known: tuning and final trials of schedules that nobody trained.
+
+Accuracies are in points. In the worlds with a cliff a trial collapses to chance with a chance that
+rises from 0 to 1 around an LR that differs a little from schedule to schedule. Schedules 0 and 1
+of each world are one schedule under two names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+PLACES = 6
+CHANCE = 10.0
+
+
+@dataclass(frozen=True)
+class World:
+    """`top` the best accuracy, `tops` how much schedules differ in it; `peak` the place of the best
+    LR and `peaks` its spread; `bend` what a step of the grid costs next to the best; `noise` of a
+    trial; `cliff` the place where half of the trials collapse (None: nowhere), `cliffs` its
+    spread, `width` how gradual it is; `tails` degrees of freedom of the noise (0: normal);
+    `partly` the share of what is gained that a collapse may leave."""
+
+    top: float
+    tops: float
+    peak: float
+    peaks: float
+    bend: float
+    noise: float
+    final_noise: float
+    cliff: float | None = None
+    cliffs: float = 0.0
+    width: float = 0.0
+    tails: int = 0
+    partly: float = 0.0
+
+
+WORLDS = {
+    "A": World(99.0, 0.2, 3.14, 0.37, 0.105, 0.18, 0.07, cliff=4.25, cliffs=0.37, width=0.27),
+    "B": World(92.0, 2.0, 4.13, 0.27, 1.27, 2.96, 0.76, cliff=4.50, cliffs=0.34, width=0.33),
+    "C": World(99.0, 0.2, 2.77, 0.31, 0.033, 0.07, 0.04),
+}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of each schedule at each place: mean without a collapse, chance of one, and
+    what a trial may be expected to reach."""
+
+    mean: Floats
+    risk: Floats
+    expected: Floats
+
+
+def draw_truth(world: World, k: int, rng: np.random.Generator) -> Truth:
+    place = np.arange(PLACES)[None, :]
+    top = world.top + world.tops * rng.standard_normal((k, 1))
+    peak = world.peak + world.peaks * rng.standard_normal((k, 1))
+    cliff = (world.cliff or 0.0) + world.cliffs * rng.standard_normal((k, 1))
+    for each in (top, peak, cliff):
+        each[1] = each[0]
+    mean = top - world.bend * (place - peak) ** 2
+    risk = np.zeros((k, PLACES))
+    if world.cliff is not None:
+        risk = 1 / (1 + np.exp(-(place - cliff) / world.width))
+    left = CHANCE + world.partly / 2 * (mean - CHANCE)
+    return Truth(mean, risk, (1 - risk) * mean + risk * left)
+
+
+def draw_trials(
+    world: World, truth: Truth, places: Floats, seeds: int, rng: np.random.Generator,
+    final: bool = False,
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """(values, whether each collapsed), seeds x schedules x places, at the places given (schedules
+    x any number of places)."""
+    at = places.astype(int)
+    mean, risk = (np.take_along_axis(each, at, axis=1) for each in (truth.mean, truth.risk))
+    shape = (seeds, *at.shape)
+    noise = rng.standard_t(world.tails, shape) if world.tails else rng.standard_normal(shape)
+    fell = rng.random(shape) < risk
+    left = CHANCE + world.partly * rng.random(shape) * (mean - CHANCE)
+    return np.where(fell, left, mean + (world.final_noise if final else world.noise) * noise), fell
