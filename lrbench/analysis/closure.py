@@ -45,7 +45,7 @@ def bergmann_hommel(p: Floats, k: int) -> Floats:
     smallest = np.where(sets, np.where(np.isfinite(p), p, 1.0), np.inf).min(axis=1, initial=np.inf)
     sizes = sets.sum(axis=1)
     scores = np.where(sizes > 0, np.minimum(sizes * np.minimum(smallest, 1.0), 1.0), 0.0)
-    return np.where(sets, scores[:, None], 0.0).max(axis=0, initial=0.0)
+    return np.asarray(np.where(sets, scores[:, None], 0.0).max(axis=0, initial=0.0))
 
 
 def shaffer(p: Floats, k: int) -> Floats:

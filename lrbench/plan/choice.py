@@ -63,8 +63,9 @@ class Candidate:
 @dataclass(frozen=True)
 class Choice:
     """The LR of one schedule and why: its candidates in the order of their LRs, the one that is
-    best by its own mean alone, the near-ties that the loss decided between, and whether a better
-    LR may lie beyond an `edge` that no trial went past."""
+    best by its own mean alone, the near-ties that it was taken from, and whether a better LR may
+    lie beyond an `edge` that no trial went past. `limit` is the largest LR that is stable, and
+    `own_weight` how far the schedule's own means counted against the curve of all."""
 
     schedule: str
     lr: float
@@ -73,11 +74,35 @@ class Choice:
     best_by_mean: float
     near_ties: tuple[float, ...]
     edge: Edge
+    limit: float
     own_weight: float
 
     @property
     def candidate(self) -> Candidate:
         return next(each for each in self.candidates if each.place == self.place)
+
+    @property
+    def reason(self) -> str:
+        """One line: how safe the LR is, and why it is not the one with the best mean."""
+        taken = self.candidate
+        if taken.excluded:
+            return f"LR {self.lr:g}, the smallest: {taken.excluded} at any LR tried"
+        parts = [f"LR {self.lr:g}, {taken.collapsed} of {taken.trials} trials collapsed"]
+        if self.best_by_mean != self.lr:
+            parts.append(f"{self.best_by_mean:g} had the best mean but {self._against_best()}")
+        if self.edge:
+            parts.append(f"the {self.edge}est LR tried: a better one may lie beyond")
+        return "; ".join(parts)
+
+    def _against_best(self) -> str:
+        best = next(each for each in self.candidates if each.lr == self.best_by_mean)
+        if best.excluded == "unstable":
+            return f"is above {self.limit:.3g}, the largest stable one"
+        if best.lr in self.near_ties:
+            return "is a near-tie, and this one suits all schedules better"
+        if best.risk > self.candidate.risk:
+            return f"{100 * best.risk:.0f} % of its trials may collapse"
+        return "no better than noise next to the curve of all schedules"
 
 
 def choose(
@@ -100,7 +125,7 @@ def choose(
         candidate = _candidate(cell, risks[place], values, losses, chance, limit)
         candidates[schedule] = (*candidates.get(schedule, ()), candidate)
     order = _order(chain.from_iterable(candidates.values()), values.error)
-    return {name: _choice(name, those, order, values) for name, those in candidates.items()}
+    return {name: _choice(name, those, order, values, limits.get(name, math.inf)) for name, those in candidates.items()}
 
 
 @dataclass(frozen=True)
@@ -231,7 +256,7 @@ def _candidate(
         curve=curve,
         loss=losses.means.get(key, math.nan),
         risk=risk,
-        score=(1 - risk) * curve + risk * chance,
+        score=(1 - risk) * curve + risk * chance if cell.values else chance,
         excluded=excluded,
     )
 
@@ -261,6 +286,7 @@ def _choice(
     candidates: tuple[Candidate, ...],
     order: Sequence[int],
     curve: Curve,
+    limit: float,
 ) -> Choice:
     """The best score; near-ties go to the place with the lowest loss over all schedules, so that
     only clear evidence sends two schedules to different places. The smallest LR where nothing can
@@ -277,15 +303,17 @@ def _choice(
         candidates=candidates,
         best_by_mean=max(ended, key=lambda each: each.mean, default=taken).lr,
         near_ties=tuple(each.lr for each in ties if each is not taken),
-        edge=_edge(taken, candidates),
+        edge=_edge(taken, candidates, limit),
+        limit=limit,
         own_weight=curve.own_weight,
     )
 
 
-def _edge(taken: Candidate, candidates: Sequence[Candidate]) -> Edge:
-    """An LR at which trainings collapse is no untried edge: going further has been tried."""
+def _edge(taken: Candidate, candidates: Sequence[Candidate], limit: float) -> Edge:
+    """No edge where the next larger LR was tried, or would not be stable."""
     if len(candidates) < 2:
         return ""
     if taken is candidates[0]:
         return "low"
-    return "high" if taken is candidates[-1] else ""
+    beyond = taken.lr**2 / candidates[-2].lr
+    return "high" if taken is candidates[-1] and beyond <= limit else ""
