@@ -122,7 +122,10 @@ def equal_once(n: int, gap: float, k: int, rng: np.random.Generator) -> Result:
     means[1:] = gap * math.sqrt(2)
     pairs = compare_pairs(draw("normal", n, means, rng))
     told = equivalent(pairs.mean, pairs.sd, pairs.n, math.sqrt(2), ALPHA)[1]
-    return {"false": float(told[0, 1:].any()), "power": float(told[1:, 1:].sum() / ((k - 1) * (k - 2)))}
+    return {
+        "false": float(told[0, 1:].any()),
+        "power": float(told[1:, 1:].sum() / ((k - 1) * (k - 2))),
+    }
 
 
 def race_once(design: str, noise: str, truth: str, k: int, rng: np.random.Generator) -> Result:
@@ -161,7 +164,9 @@ def pooled(values: Floats, fell: NDArray[np.bool_]) -> NDArray[np.int64]:
 RULES: dict[str, Callable[..., NDArray[np.int64]]] = {"best mean": best_mean, "pooled": pooled}
 
 
-def choice_once(rule: str, world: World, seeds: int, rng: np.random.Generator, k: int = 6) -> Result:
+def choice_once(
+    rule: str, world: World, seeds: int, rng: np.random.Generator, k: int = 6
+) -> Result:
     """Regret in points over all schedules, and whether 20 final seeds tell schedules 0 and 1, which
     are the same, apart: by those that did not collapse, and by all."""
     truth = draw_truth(world, k, rng)
@@ -171,7 +176,10 @@ def choice_once(rule: str, world: World, seeds: int, rng: np.random.Generator, k
     finals, fell = draw_trials(world, truth, places[:, None], 20, rng, final=True)
     values = finals[:, :2, 0]
     sound = np.where(fell[:, :2, 0].any(axis=1)[:, None], np.nan, values)
-    apart = [float(np.nan_to_num(compare_pairs(each).p[0, 1], nan=1.0) < ALPHA) for each in (sound, values)]
+    apart = [
+        float(np.nan_to_num(compare_pairs(each).p[0, 1], nan=1.0) < ALPHA)
+        for each in (sound, values)
+    ]
     return {"regret": float(lost.mean()), "apart": apart[0], "apart with collapses": apart[1]}
 
 
@@ -181,7 +189,10 @@ def range_once(effect: float, n: int, rng: np.random.Generator) -> Result:
     found = seeds_range(float(d.mean()), float(d.std(ddof=1)), n, ALPHA)
     needed = seeds_needed(effect, 1.0, ALPHA) or 0
     low, high = found or (0, None)
-    return {"held": float(low <= needed and (high is None or needed <= high)), "open": float(high is None)}
+    return {
+        "held": float(low <= needed and (high is None or needed <= high)),
+        "open": float(high is None),
+    }
 
 
 ONCE: dict[str, Callable[..., Result]] = {
@@ -218,7 +229,10 @@ def jobs(share: float) -> list[Job]:
     listed += [Job("race", (x, "MNIST", y, 6), times(3000)) for x in designs for y in truths]
     listed += [Job("race", ("20", "MNIST", "equal", 6), times(6000))]
     listed += [
-        Job("choice", (rule, world, n), times(4000)) for world in WORLDS for rule in RULES for n in (1, 2, 3)
+        Job("choice", (rule, world, n), times(4000))
+        for world in WORLDS
+        for rule in RULES
+        for n in (1, 2, 3)
     ]
     return listed + [Job("range", (x, n), times(2000)) for x in (0.5, 0.7, 1.0) for n in (5, 10)]
 
@@ -256,16 +270,24 @@ def test_table(found: dict[tuple[Any, ...], Result]) -> str:
             ])  # fmt: skip
     heads = ["k", "n", "false: Holm", "false: all pairs", "power: Holm", "power: all pairs",
              "ahead of all: Holm", "ahead of all: all pairs", "plain interval missed",
-             "interval missed", "within missed", "rank missed", "interval against verdict"]  # fmt: skip
-    return table("All pairs: per cent of runs, the worst of three noises and two nulls", heads, rows)
+             "interval missed", "within missed", "rank missed", "against verdict"]  # fmt: skip
+    return table(
+        "All pairs: per cent of runs, the worst of three noises and two nulls", heads, rows
+    )
 
 
 def equal_table(found: dict[tuple[Any, ...], Result]) -> str:
     rows = [
-        [str(n), percent(found["equal", n, 1.0, 6]["false"]), percent(found["equal", n, 0.0, 6]["power"])]
+        [
+            str(n),
+            percent(found["equal", n, 1.0, 6]["false"]),
+            percent(found["equal", n, 0.0, 6]["power"]),
+        ]
         for n in (5, 10, 20)
     ]
-    return table("Equivalence, margin 1 sd, k = 6: per cent", ["n", "false at the margin", "power"], rows)
+    return table(
+        "Equivalence, margin 1 sd, k = 6: per cent", ["n", "false at the margin", "power"], rows
+    )
 
 
 def choice_table(found: dict[tuple[Any, ...], Result]) -> str:
@@ -287,7 +309,16 @@ def race_table(found: dict[tuple[Any, ...], Result]) -> str:
     for noise in NOISES:
         for truth in ("equal", "blocks"):
             cell = found["race", "race", noise, truth, 6]
-            rows.append([f"{truth}, {noise}", percent(cell["false"]), "", f"{cell['trainings']:.0f}", "", ""])
+            rows.append(
+                [
+                    f"{truth}, {noise}",
+                    percent(cell["false"]),
+                    "",
+                    f"{cell['trainings']:.0f}",
+                    "",
+                    "",
+                ]
+            )
     for truth in ("lead 1", "lead 2", "spread 1"):
         raced = found["race", "race", "MNIST", truth, 6]
         fixed = {n: found["race", str(n), "MNIST", truth, 6]["wins"] for n in range(5, MOST + 1)}
@@ -309,7 +340,13 @@ def range_table(found: dict[tuple[Any, ...], Result]) -> str:
          percent(found["range", x, n]["open"])]
         for x in (0.5, 0.7, 1.0) for n in (5, 10)
     ]  # fmt: skip
-    heads = ["true difference, sd", "seeds so far", "seeds needed", "range holds it, %", "no upper end, %"]
+    heads = [
+        "true difference, sd",
+        "seeds so far",
+        "seeds needed",
+        "range holds it, %",
+        "no upper end, %",
+    ]
     return table("Seeds needed, as a range of 80 %", heads, rows)
 
 
@@ -325,8 +362,11 @@ def main() -> None:
     found = {(job.table, *job.key): result for job, result in done}
     import scipy
 
-    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}"
-    print(f"Made on {date.today()} in {(time.monotonic() - started) / 60:.0f} minutes with {versions}.")
+    versions = (
+        f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}"
+    )
+    minutes = (time.monotonic() - started) / 60
+    print(f"Made on {date.today()} in {minutes:.0f} minutes with {versions}.")
     for text in tables(found):
         print(text)
 

@@ -25,11 +25,15 @@ CHANCE = 10.0
 
 @dataclass(frozen=True)
 class World:
-    """`top` the best accuracy, `tops` how much schedules differ in it; `peak` the place of the best
-    LR and `peaks` its spread; `bend` what a step of the grid costs next to the best; `noise` of
-    a tuning trial and `final_noise` of a final one, which is tested on more images; `cliff` the place where half of the trials collapse (None: nowhere), `cliffs` its
-    spread, `width` how gradual it is; `tails` degrees of freedom of the noise (0: normal);
-    `partly` the share of what is gained that a collapse may leave."""
+    """A world of schedules, in places of the grid and points.
+
+    `top` is the best accuracy and `tops` how much schedules differ in it; `peak` the place of the
+    best LR and `peaks` its spread; `bend` what a step away from it costs (its square); `noise` of a
+    tuning trial and `final_noise` of a final one, which is tested on more images; `cliff` the place
+    where half of the trials collapse (None: nowhere), `cliffs` its spread, `width` how gradual it
+    is; `tails` the degrees of freedom of the noise (0: normal); `partly` the largest share of what
+    is gained over chance that a collapse may leave.
+    """
 
     top: float
     tops: float
@@ -50,9 +54,7 @@ WORLDS = {
     "B": World(92.0, 2.0, 4.13, 0.27, 1.27, 2.96, 0.76, cliff=4.50, cliffs=0.34, width=0.33),
     "C": World(99.0, 0.2, 2.77, 0.31, 0.033, 0.07, 0.04),
     "D": World(99.0, 0.2, 3.14, 1.00, 0.105, 0.18, 0.07, cliff=4.25, cliffs=1.0, width=0.27),
-    "E": World(
-        99.0, 0.2, 3.14, 0.37, 0.105, 0.12, 0.05, 4.25, 0.37, 0.27, tails=3, partly=0.6
-    ),
+    "E": World(99.0, 0.2, 3.14, 0.37, 0.105, 0.12, 0.05, 4.25, 0.37, 0.27, tails=3, partly=0.6),
 }
 
 

@@ -90,8 +90,6 @@ def image_error(error_a: float, error_b: float, images: int, differ: float | Non
     return math.sqrt(max(share - (error_a - error_b) ** 2, 0.0) / images)
 
 
-
-
 def noise_floor(half: float, test_error: float, quantile: float = 1.96) -> float:
     """The half-width of an interval that covers other seeds and other test images alike."""
     return math.hypot(half, quantile * test_error)

@@ -1,4 +1,4 @@
-"""Racing schedules over seeds: a group-sequential closed test, a pure function of the values so far.
+"""Racing schedules over seeds: a group-sequential closed test, a pure function of the values.
 
 After some numbers of seeds (looks) every pair is tested; schedules that are told to be behind
 another are trained no further. The chance of any false claim, over all pairs and looks, stays at

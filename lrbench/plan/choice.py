@@ -125,12 +125,15 @@ def choose(
         candidate = _candidate(cell, risks[place], values, losses, chance, limit)
         candidates[schedule] = (*candidates.get(schedule, ()), candidate)
     order = _order(chain.from_iterable(candidates.values()), values.error)
-    return {name: _choice(name, those, order, values, limits.get(name, math.inf)) for name, those in candidates.items()}
+    return {
+        name: _choice(name, those, order, values, limits.get(name, math.inf))
+        for name, those in candidates.items()
+    }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The trials of one schedule at one LR: `values` and `losses` of those that did not collapse."""
+    """The trials of one schedule at one LR: `values` and `losses` of those that ended well."""
 
     schedule: str
     place: int

@@ -34,7 +34,7 @@ def lr_factor(table: Sequence[float], most: float = math.inf) -> float:
     """The base LR that minimises the bound, √(distance / noise), over that of a constant schedule
     of as many steps; at most `most`. Multiplying the table divides the factor.
 
-    >>> n = 400
+    >>> n = 1200
     >>> round(lr_factor([1 - step / n for step in range(n)]), 1), lr_factor([1.0] * n)
     (2.9, 1.0)
     """

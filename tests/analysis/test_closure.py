@@ -1,4 +1,4 @@
-"""Closed tests over all pairs: against brute force, published numbers, scipy, and by their rules."""
+"""Closed tests over all pairs: against brute force, published numbers, scipy."""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ def measure() -> ModuleType:
     return module
 
 
-def result(measure: ModuleType, table: str, key: tuple[object, ...], repetitions: int) -> dict[str, float]:
+def result(
+    measure: ModuleType, table: str, key: tuple[object, ...], repetitions: int
+) -> dict[str, float]:
     return dict(measure.run(measure.Job(table, key, repetitions))[1])
 
 
@@ -40,14 +42,20 @@ def test_a_tiny_race_saves_trainings(measure: ModuleType) -> None:
 
 
 def test_a_tiny_choice_beats_the_best_mean(measure: ModuleType) -> None:
-    pooled, best = (result(measure, "choice", (rule, "A", 2), 60) for rule in ("pooled", "best mean"))
+    pooled, best = (
+        result(measure, "choice", (rule, "A", 2), 60) for rule in ("pooled", "best mean")
+    )
     assert pooled["regret"] < best["regret"] / 1.5
     assert pooled["apart"] < best["apart"]
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("world", "regret", "apart"), [("A", 1.2, 0.07), ("B", 2.0, 0.12), ("C", 0.015, 0.08)])
-def test_choice_reaches_its_bars(measure: ModuleType, world: str, regret: float, apart: float) -> None:
+@pytest.mark.parametrize(
+    ("world", "regret", "apart"), [("A", 1.2, 0.07), ("B", 2.0, 0.12), ("C", 0.015, 0.08)]
+)
+def test_choice_reaches_its_bars(
+    measure: ModuleType, world: str, regret: float, apart: float
+) -> None:
     repetitions = 1500
     found = result(measure, "choice", ("pooled", world, 2), repetitions)
     assert found["regret"] <= regret + 3 * found["±"]

@@ -49,7 +49,9 @@ def test_scale_and_trailing_zeros() -> None:
 def test_the_factor_minimises_the_bound() -> None:
     distance, noise = bound_terms([1 - step / 100 for step in range(100)])
     best = math.sqrt(distance / noise)
-    assert all(distance / lr + lr * noise > 2 * math.sqrt(distance * noise) for lr in (best / 2, best * 2))
+    assert all(
+        distance / lr + lr * noise > 2 * math.sqrt(distance * noise) for lr in (best / 2, best * 2)
+    )
 
 
 def test_grids_are_centred_below_what_is_stable() -> None:
