@@ -265,8 +265,8 @@ def test_table(found: dict[tuple[Any, ...], Result]) -> str:
                 str(k), str(n), worst["Holm false"], worst["all pairs false"],
                 percent(lead["Holm power"]), percent(lead["all pairs power"]),
                 percent(lead["Holm wins"]), percent(lead["all pairs wins"]),
-                worst["plain missed"], worst["interval missed"], worst["within missed"], worst["rank missed"],
-                worst["contradicted"],
+                worst["plain missed"], worst["interval missed"], worst["within missed"],
+                worst["rank missed"], worst["contradicted"],
             ])  # fmt: skip
     heads = ["k", "n", "false: Holm", "false: all pairs", "power: Holm", "power: all pairs",
              "ahead of all: Holm", "ahead of all: all pairs", "plain interval missed",
