@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent))
-from worlds import CHANCE, PLACES, WORLDS, Floats, World, draw_trials, draw_truth
+from worlds import CHANCE, PLACES, WORLDS, Floats, World, draw_losses, draw_trials, draw_truth
 
 from lrbench.analysis.closure import (
     adjusted_all_pairs,
@@ -43,7 +43,7 @@ from lrbench.plan.choice import Tuned, choose
 
 ALPHA = 0.05
 MNIST_SDS = np.array([0.082, 0.130, 0.045, 0.054, 0.055, 0.083, 0.101, 0.117])
-"""Points; the sds over seeds of eight schedules in a run on MNIST."""
+"""Points; the sds over seeds of eight schedules in a run on MNIST, best schedule first."""
 NOISES = ("normal", "MNIST", "t3")
 MOST = 20
 Result = dict[str, float]
@@ -63,7 +63,7 @@ def draw(noise: str, n: int, means: Floats, rng: np.random.Generator) -> Floats:
     sds = np.ones(k)
     if noise == "MNIST":
         sds = MNIST_SDS[np.linspace(0, len(MNIST_SDS) - 1, k).round().astype(int)]
-        sds = rng.permutation(sds / math.sqrt((sds**2).mean()))
+        sds = sds / math.sqrt((sds**2).mean())
     return np.asarray(means + rng.standard_normal((n, 1)) + own * sds)
 
 
@@ -143,19 +143,19 @@ def race_once(design: str, noise: str, truth: str, k: int, rng: np.random.Genera
     }
 
 
-def best_mean(values: Floats, fell: NDArray[np.bool_]) -> NDArray[np.int64]:
+def best_mean(values: Floats, fell: NDArray[np.bool_], losses: Floats) -> NDArray[np.int64]:
     return values.mean(axis=0).argmax(axis=1)
 
 
-def pooled(values: Floats, fell: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The product's choice. The loss follows the value, and a collapse has that of chance."""
+def pooled(values: Floats, fell: NDArray[np.bool_], losses: Floats) -> NDArray[np.int64]:
+    """The product's choice."""
     seeds, k, places = values.shape
     trials = [
-        Tuned(str(name), place, 2.0**place, seed, value, 2.3 if lost else 0.03 * (100 - value))
+        Tuned(str(name), place, 2.0**place, seed, value, loss)
         for seed in range(seeds)
         for name in range(k)
         for place in range(places)
-        for value, lost in [(float(values[seed, name, place]), fell[seed, name, place])]
+        for value, loss in [(float(values[seed, name, place]), float(losses[seed, name, place]))]
     ]
     chosen = choose(trials, CHANCE)
     return np.array([chosen[str(name)].place for name in range(k)])
@@ -171,7 +171,8 @@ def choice_once(
     are the same, apart: by those that did not collapse, and by all."""
     truth = draw_truth(world, k, rng)
     everywhere = np.tile(np.arange(PLACES), (k, 1))
-    places = RULES[rule](*draw_trials(world, truth, everywhere, seeds, rng))
+    values, fell = draw_trials(world, truth, everywhere, seeds, rng)
+    places = RULES[rule](values, fell, draw_losses(world, truth, values, fell, rng))
     lost = truth.expected.max(axis=1) - truth.expected[np.arange(k), places]
     finals, fell = draw_trials(world, truth, places[:, None], 20, rng, final=True)
     values = finals[:, :2, 0]

@@ -18,7 +18,7 @@ PRIOR_TRIALS = 4.0
 """How many trials the pooled risk counts for next to a schedule's own."""
 LOST = 0.5
 """A trial has collapsed if it lost this share of what the best gains over chance."""
-NEAR = 1.25
+NEAR = 1.5
 """Scores are near-ties within this many standard errors of a mean over seeds."""
 ROUNDS = 20
 UNSEEN = 0.5
@@ -126,7 +126,7 @@ def choose(
         candidates[schedule] = (*candidates.get(schedule, ()), candidate)
     order = _order(chain.from_iterable(candidates.values()), values.error)
     return {
-        name: _choice(name, those, order, values, limits.get(name, math.inf))
+        name: _choice(name, those, order, values, losses, limits.get(name, math.inf))
         for name, those in candidates.items()
     }
 
@@ -213,7 +213,7 @@ def _shrunk(values: Mapping[tuple[str, int], Sequence[float]]) -> Curve:
     spare = len(means) - len({key[0] for key in means}) - len({key[1] for key in means}) + 1
     spread = math.fsum((means[key] - shared[key]) ** 2 for key in means) / max(1, spare)
     if not freedom:
-        weight, noise = UNSEEN, spread
+        weight, noise = UNSEEN, (1 - UNSEEN) * spread
     else:
         noise = squares / freedom / (sum(map(len, kept.values())) / len(kept))
         weight = max(0.0, 1 - noise / spread) if spread > 0 else 0.0
@@ -288,15 +288,21 @@ def _choice(
     schedule: str,
     candidates: tuple[Candidate, ...],
     order: Sequence[int],
-    curve: Curve,
+    values: Curve,
+    losses: Curve,
     limit: float,
 ) -> Choice:
-    """The best score; near-ties go to the place with the lowest loss over all schedules, so that
-    only clear evidence sends two schedules to different places. The smallest LR where nothing can
-    be chosen."""
+    """The best score; near-ties, in score and in loss, go to the place that suits all schedules
+    best, so that only clear evidence sends two schedules to different places. The smallest LR where
+    nothing can be chosen."""
     fit = [each for each in candidates if not each.excluded]
     best = max(fit, key=lambda each: each.score, default=candidates[0])
-    ties = [each for each in fit if each.score >= best.score - NEAR * curve.error]
+    ties = [
+        each
+        for each in fit
+        if each.score >= best.score - NEAR * values.error
+        and not each.loss > best.loss + NEAR * losses.error
+    ]
     taken = min(ties, key=lambda each: order.index(each.place), default=best)
     ended = [each for each in candidates if math.isfinite(each.mean)]
     return Choice(
@@ -308,7 +314,7 @@ def _choice(
         near_ties=tuple(each.lr for each in ties if each is not taken),
         edge=_edge(taken, candidates, limit),
         limit=limit,
-        own_weight=curve.own_weight,
+        own_weight=values.own_weight,
     )
 
 
