@@ -127,36 +127,40 @@ def test_claims_are_closed_under_transitivity() -> None:
 
 def test_floor_is_the_sd_of_a_difference_of_two_rounded_accuracies() -> None:
     rng = np.random.default_rng(0)
-    a, b = (np.round(rng.uniform(0, 1, 200_000) * 1000) / 1000 for _ in range(2))
-    errors = (a - rng.permutation(a)) - (b - rng.permutation(b))  # any differences of grid values
-    assert np.allclose(np.round(errors * 1000), errors * 1000, atol=1e-6)
     x, y = rng.uniform(0, 100, (2, 200_000))
     rounding = (np.round(x) - x) - (np.round(y) - y)
     assert sd_floor(1000) == pytest.approx(rounding.std() / 1000, rel=0.01)
 
 
 def test_intervals_are_bonferronis_and_agree_with_the_verdict() -> None:
-    mean = np.array([[0.0, 0.5], [-0.5, 0.0]])
-    sd, n = np.full((2, 2), 0.4), np.full((2, 2), 5.0)
-    interval = simultaneous(mean, sd, n, np.zeros((2, 2), dtype=bool), 0.05)
-    half = stats.t.ppf(0.975, 4) * 0.4 / math.sqrt(5)
+    levels = np.array([0.5, 0.0, -0.2])
+    mean, sd, n = levels[:, None] - levels, np.full((3, 3), 0.4), np.full((3, 3), 5.0)
+    none = np.zeros((3, 3), dtype=bool)
+    interval = simultaneous(mean, sd, n, none, 0.05)
+    error = 0.4 / math.sqrt(5)
+    half = stats.t.ppf(1 - 0.025 / 3, 4) * error
     assert (interval.low[0, 1], interval.high[0, 1]) == pytest.approx((0.5 - half, 0.5 + half))
-    wide = simultaneous(mean, sd * 3, n, np.array([[False, True], [False, False]]), 0.05)
-    assert wide.low[0, 1] == 0 == wide.high[1, 0]
-    assert interval.within[0, 1] == pytest.approx(0.5 + stats.t.ppf(0.95, 4) * 0.4 / math.sqrt(5))
+    assert interval.within[1, 0] == pytest.approx(0.5 + stats.t.ppf(1 - 0.05 / 3, 4) * error)
     assert np.isnan(interval.low[0, 0])
+    better = none.copy()
+    better[0, 1] = True
+    assert interval.low[0, 1] < 0
+    told = simultaneous(mean, sd, n, better, 0.05)
+    assert told.low[0, 1] == 0 == told.high[1, 0] and told.low[0, 2] == interval.low[0, 2]
 
 
-def test_equivalence_is_two_one_sided_tests() -> None:
-    d = np.array([0.02, -0.01, 0.03, 0.00, 0.01])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_equivalence_is_two_one_sided_tests(sign: int) -> None:
+    d = sign * np.array([0.02, -0.01, 0.03, 0.00, 0.01])
     mean, sd = (np.array([[0.0, x], [s * x, 0.0]]) for x, s in ((d.mean(), -1), (d.std(ddof=1), 1)))
-    adjusted, told = equivalent(mean, sd, np.full((2, 2), 5.0), 0.05, 0.05)
+    n = np.full((2, 2), 5.0)
+    adjusted, told = equivalent(mean, sd, n, 0.05, 0.05)
     expected = max(
         stats.ttest_1samp(d, -0.05, alternative="greater").pvalue,
         stats.ttest_1samp(d, 0.05, alternative="less").pvalue,
     )
     assert adjusted[0, 1] == pytest.approx(expected)
-    assert told[0, 1] and not equivalent(mean, sd, np.full((2, 2), 5.0), 0.011, 0.05)[1][0, 1]
+    assert told[0, 1] and not equivalent(mean, sd, n, 0.011, 0.05)[1][0, 1]
 
 
 def test_exactly_equal_schedules_are_equivalent_within_any_margin() -> None:
