@@ -65,6 +65,9 @@ def test_noise_sends_two_names_of_one_schedule_to_one_lr() -> None:
     chosen = choose(tuned(values), 10.0)
     assert chosen["a"].best_by_mean != chosen["b"].best_by_mean
     assert chosen["a"].lr == chosen["b"].lr
+    assert chosen["a"].own_weight < 0.2
+    curves = [[each.curve for each in chosen[name].candidates] for name in "ab"]
+    assert abs(curves[0][1] - curves[1][1]) < abs(98.1 - 98.05)
 
 
 def test_clear_evidence_sends_schedules_to_lrs_of_their_own() -> None:
@@ -78,11 +81,27 @@ def test_clear_evidence_sends_schedules_to_lrs_of_their_own() -> None:
 
 
 def test_near_ties_go_to_the_lower_loss() -> None:
-    values: Values = {"a": [[97.0, 98.0, 98.05], [97.1, 98.2, 98.15]]}
+    values: Values = {"a": [[97.0, 98.0, 98.05], [97.1, 98.2, 98.25]]}
     lower: Values = {"a": [[0.4, 0.1, 0.3], [0.4, 0.1, 0.3]]}
     higher: Values = {"a": [[0.4, 0.3, 0.1], [0.4, 0.3, 0.1]]}
     assert choose(tuned(values, lower), 10.0)["a"].place == 1
     assert choose(tuned(values, higher), 10.0)["a"].place == 2
+
+
+def test_a_clear_loss_is_not_outvoted() -> None:
+    values: Values = {
+        "constant": [[98.0, 98.70, 98.69], [98.2, 98.80, 98.79]],
+        "linear": [[97.5, 98.50, 99.00], [97.6, 98.60, 99.10]],
+        "cosine": [[97.5, 98.50, 99.00], [97.6, 98.60, 99.10]],
+    }
+    decaying = [[0.080, 0.050, 0.040], [0.081, 0.051, 0.041]]
+    losses: Values = {
+        "constant": [[0.060, 0.040, 0.047], [0.061, 0.041, 0.048]],
+        "linear": decaying,
+        "cosine": decaying,
+    }
+    assert choose(tuned(values), 10.0)["constant"].place == 2  # as suits all
+    assert choose(tuned(values, losses), 10.0)["constant"].place == 1
 
 
 def test_risk_never_falls_as_the_lr_rises() -> None:
