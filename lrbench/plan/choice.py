@@ -87,7 +87,8 @@ class Choice:
         taken = self.candidate
         if taken.excluded:
             return f"LR {self.lr:g}, the smallest: {taken.excluded} at any LR tried"
-        parts = [f"LR {self.lr:g}, {taken.collapsed} of {taken.trials} trials collapsed"]
+        trials = f"{taken.trials} trial{'s' * (taken.trials != 1)}"
+        parts = [f"LR {self.lr:g}, {taken.collapsed} of {trials} collapsed"]
         if self.best_by_mean != self.lr:
             parts.append(f"{self.best_by_mean:g} had the best mean but {self._against_best()}")
         if self.edge:
@@ -102,7 +103,7 @@ class Choice:
             return "is a near-tie, and this one suits all schedules better"
         if best.risk > self.candidate.risk:
             return f"{100 * best.risk:.0f} % of its trials may collapse"
-        return "no better than noise next to the curve of all schedules"
+        return "by less than its noise, next to the curve of all schedules"
 
 
 def choose(
