@@ -1,0 +1,205 @@
+"""Which schedules a run tells apart: closed tests over all pairs, and what follows from them.
+
+All pairs of k means are not free of each other: if A = B and B = C then A = C. Only some sets of
+pairs can therefore be equal together, one for each partition of the k schedules, and a test of all
+pairs need only guard against those (Shaffer 1986; Bergmann and Hommel 1988; Garcia and Herrera
+2008). Every matrix here is k x k and symmetric, its diagonal NaN; NaN elsewhere is a pair that was
+not tested.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+MOST_EXHAUSTIVE = 9
+"""Bell(9) = 21,147 partitions; Bell(10) is five times that and buys next to no power."""
+
+
+def adjusted_all_pairs(p: Floats) -> Floats:
+    """p-values of all pairs, adjusted for having tested all of them: Bergmann-Hommel for up to
+    nine schedules, Shaffer's static step-down above. The chance of any false claim is at most
+    alpha whichever of the schedules are equal, as long as each p is valid by itself."""
+    upper = np.triu_indices(len(p), 1)
+    tested = np.isfinite(p[upper])
+    family = bergmann_hommel if len(p) <= MOST_EXHAUSTIVE else shaffer
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[upper] = np.where(tested, family(p[upper], len(p)), np.nan)
+    return np.where(np.isfinite(adjusted), adjusted, adjusted.T)
+
+
+def bergmann_hommel(p: Floats, k: int) -> Floats:
+    """Adjusted p-values of the k(k - 1)/2 pairs in the order of `numpy.triu_indices`: the largest
+    |I| · min(p in I) over the exhaustive sets I that hold the pair. Pairs with NaN are not part of
+    the family."""
+    sets = exhaustive_sets(k) & np.isfinite(p)
+    smallest = np.where(sets, np.where(np.isfinite(p), p, 1.0), np.inf).min(axis=1, initial=np.inf)
+    sizes = sets.sum(axis=1)
+    scores = np.where(sizes > 0, np.minimum(sizes * np.minimum(smallest, 1.0), 1.0), 0.0)
+    return np.asarray(np.where(sets, scores[:, None], 0.0).max(axis=0, initial=0.0))
+
+
+def shaffer(p: Floats, k: int) -> Floats:
+    """Adjusted p-values by Shaffer's static step-down (1986, S1): Holm, but the i-th smallest is
+    multiplied by the most pairs that can be equal when i - 1 are not."""
+    tested = np.flatnonzero(np.isfinite(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    possible = equal_counts(k)
+    factors = [
+        min(left, max(count for count in possible if count <= len(p) - done))
+        for done, left in enumerate(range(len(order), 0, -1))
+    ]
+    adjusted = np.full(len(p), np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.maximum(factors, 1)), 1.0)
+    return adjusted
+
+
+@cache
+def exhaustive_sets(k: int) -> Bools:
+    """The sets of pairs that can be equal together, one row for each partition of k schedules
+    into groups of equals but that in which all differ: Bell(k) - 1 rows, k(k - 1)/2 columns."""
+    labels = np.array([labels for labels in _partitions(k) if max(labels) < k - 1], dtype=np.int8)
+    first, second = np.triu_indices(k, 1)
+    return np.asarray(labels.reshape(-1, k)[:, first] == labels.reshape(-1, k)[:, second])
+
+
+def _partitions(k: int) -> Iterator[tuple[int, ...]]:
+    """All partitions of k things, each as the group of every thing, groups numbered as they come.
+
+    >>> list(_partitions(2))
+    [(0, 0), (0, 1)]
+    """
+    if k == 1:
+        yield (0,)
+        return
+    for labels in _partitions(k - 1):
+        for label in range(max(labels) + 2):
+            yield (*labels, label)
+
+
+@cache
+def equal_counts(k: int) -> frozenset[int]:
+    """How many of the pairs of k schedules can be equal at once (Shaffer 1986).
+
+    >>> sorted(equal_counts(5))
+    [0, 1, 2, 3, 4, 6, 10]
+    """
+    if k <= 1:
+        return frozenset({0})
+    return frozenset(
+        math.comb(size, 2) + rest for size in range(1, k + 1) for rest in equal_counts(k - size)
+    )
+
+
+def ahead(mean: Floats, adjusted: Floats, alpha: float, direction: int = 1) -> Bools:
+    """Whether the row is told to be better than the column. `mean` is row minus column; `direction`
+    is -1 where lower is better."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((adjusted <= alpha) & (direction * mean > 0))
+
+
+def transitive(better: Bools) -> Bools:
+    """The claims and all that follow from them: A ahead of B and B ahead of C is A ahead of C."""
+    closed = better.copy()
+    for between in range(len(closed)):
+        closed |= np.outer(closed[:, between], closed[between])
+    return closed
+
+
+def rank_intervals(better: Bools) -> tuple[Ints, Ints]:
+    """The lowest and the highest rank that each schedule may have: 1 + how many are told to be
+    better, and k - how many are told to be worse. All true ranks lie within their intervals
+    unless a claim is false."""
+    return 1 + better.sum(axis=0), len(better) - better.sum(axis=1)
+
+
+def sd_floor(images: int) -> float:
+    """The least sd of a difference of two accuracies on that many images: each is rounded to whole
+    images (variance 1/12 of an image squared), so their difference has 1/√6 of an image."""
+    return 1 / (images * math.sqrt(6))
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """Intervals of all differences that hold together with the confidence asked for, and
+    `within`: how far apart two schedules can be at most, `|difference| <= within` for all pairs
+    together. NaN where fewer than two seeds are common."""
+
+    low: Floats
+    high: Floats
+    within: Floats
+
+
+def simultaneous(mean: Floats, sd: Floats, n: Floats, better: Bools, alpha: float) -> Intervals:
+    """t intervals at alpha / m for each of the m pairs. Where two schedules are told apart their
+    interval ends at 0, since the closed test that told them apart is sharper than Bonferroni's
+    intervals, and a verdict must not be denied by the interval next to it."""
+    from scipy.special import stdtrit
+
+    tested = (n >= 2) & ~np.eye(len(n), dtype=bool)
+    tests = max(1, int(tested.sum()) // 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(tested, sd / np.sqrt(n), np.nan)
+        half = stdtrit(n - 1, 1 - alpha / (2 * tests)) * error
+        one_sided = stdtrit(n - 1, 1 - alpha / tests) * error
+    apart = better | better.T
+    low, high = mean - half, mean + half
+    low = np.where(apart & (mean > 0), np.maximum(low, 0.0), low)
+    high = np.where(apart & (mean < 0), np.minimum(high, 0.0), high)
+    return Intervals(low, high, np.abs(mean) + one_sided)
+
+
+def equivalent(
+    mean: Floats, sd: Floats, n: Floats, margin: float, alpha: float
+) -> tuple[Floats, Bools]:
+    """(adjusted p, told equal): whether |difference| < margin, by two one-sided tests (Schuirmann
+    1987) with Holm over the pairs. The margin must have been named before the run was seen."""
+    from scipy.special import stdtr
+
+    upper = np.triu_indices(len(n), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = (np.abs(mean) - margin) / (sd / np.sqrt(n))
+        p = np.where(n >= 2, np.where(np.isnan(t), 1.0, stdtr(np.maximum(n - 1, 1), t)), np.nan)
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[upper] = holm(p[upper])
+    adjusted = np.where(np.isfinite(adjusted), adjusted, adjusted.T)
+    with np.errstate(invalid="ignore"):
+        return adjusted, np.asarray(adjusted <= alpha)
+
+
+def holm(p: Floats) -> Floats:
+    """Holm (1979): the i-th smallest of m p-values times m - i + 1, never below the one before.
+    For pairs with a reference that was named beforehand, and for equivalence.
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = np.full(p.shape, np.nan)
+    tested = np.flatnonzero(np.isfinite(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
+    return adjusted
+
+
+def rate_bound(count: int, of: int, confidence: float = 0.95) -> float:
+    """The upper bound of a rate of which `count` of `of` were seen (Clopper and Pearson 1934,
+    one-sided).
+
+    >>> round(rate_bound(0, 6), 2), rate_bound(3, 3)
+    (0.39, 1.0)
+    """
+    from scipy.special import betaincinv
+
+    if count >= of:
+        return 1.0
+    return float(betaincinv(count + 1, of - count, confidence))

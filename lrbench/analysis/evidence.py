@@ -1,0 +1,108 @@
+"""How much a run can tell: power and seeds needed as ranges, and what a finite test set hides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrbench.analysis.closure import Floats
+from lrbench.analysis.power import POWER, detectable_difference, seeds_needed
+
+RANGE = 0.8
+"""How sure a range is: 80 %, so that it is short enough to plan by."""
+
+UNEVEN = 0.2
+
+
+def effect_range(mean: float, sd: float, n: int, sure: float = RANGE) -> tuple[float, float]:
+    """The range of a standardised difference |δ|/σ of which n seeds showed mean and sd, by
+    inverting the noncentral t distribution; it starts at 0 where 0 cannot be excluded.
+
+    >>> [round(x, 2) for x in effect_range(1.0, 1.0, 6)]
+    [0.3, 1.61]
+    """
+    from scipy.special import nctdtr, stdtr
+
+    t = abs(mean) / sd * math.sqrt(n)
+    tail = (1 - sure) / 2
+
+    def noncentrality(level: float) -> float:
+        """Where the chance of a t at most as large as the one seen is `level`."""
+        low, high = 0.0, 1.0
+        while nctdtr(n - 1, high, t) > level:
+            low, high = high, 2 * high
+        while high - low > 1e-9 * high:
+            middle = (low + high) / 2
+            low, high = (middle, high) if nctdtr(n - 1, middle, t) > level else (low, middle)
+        return high
+
+    lowest = noncentrality(1 - tail) if stdtr(n - 1, t) > 1 - tail else 0.0
+    highest = noncentrality(tail) if stdtr(n - 1, t) > tail else 0.0
+    return lowest / math.sqrt(n), highest / math.sqrt(n)
+
+
+def seeds_range(
+    mean: float, sd: float, n: int, level: float, power: float = POWER, sure: float = RANGE
+) -> tuple[int, int | None] | None:
+    """How many seeds the difference needs to be found with that power at that level: (fewest,
+    most), `most` None where the difference may as well be zero; None where nothing can be said
+    (one seed, or no difference at all)."""
+    if n < 2 or not (math.isfinite(mean) and sd > 0) or mean == 0:
+        return None
+    low, high = effect_range(mean, sd, n, sure)
+    fewest = seeds_needed(high, 1.0, level, power)
+    return None if fewest is None else (fewest, seeds_needed(low, 1.0, level, power))
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """True differences that are found in `power` of all runs: for the quietest pair, for a typical
+    one (root mean square of the sds: the median is 14 % low at three seeds), for the noisiest."""
+
+    least: float
+    typical: float
+    most: float
+
+
+def detectable_range(sds: Floats, n: int, level: float, power: float = POWER) -> Detectable | None:
+    """From the sds of the pairs' differences; None with fewer than two seeds."""
+    known = sds[np.isfinite(sds)]
+    if n < 2 or not len(known):
+        return None
+    sizes = (known.min(), math.sqrt((known**2).mean()), known.max())
+    found = [detectable_difference(float(sd), n, level, power) for sd in sizes]
+    return Detectable(*(size if size is not None else math.nan for size in found))
+
+
+def image_error(error_a: float, error_b: float, images: int, differ: float | None = None) -> float:
+    """Standard error of a difference of two accuracies that is due to the test images alone, and
+    which no number of seeds makes smaller.
+
+    `differ` is the share of images of which the two classify just one right (McNemar 1947); where
+    it is not known it is as large as the two error rates allow, as if no image were hard for both.
+
+    >>> round(100 * image_error(0.02, 0.02, 1000, differ=0.03), 2)
+    0.55
+    """
+    share = min(error_a + error_b, 2 - error_a - error_b) if differ is None else differ
+    return math.sqrt(max(share - (error_a - error_b) ** 2, 0.0) / images)
+
+
+def noise_floor(half: float, test_error: float, quantile: float = 1.96) -> float:
+    """The half-width of an interval that covers other seeds and other test images alike."""
+    return math.hypot(half, quantile * test_error)
+
+
+def at_chance(accuracy: float, classes: int, images: int) -> bool:
+    """Whether a model with this accuracy may have learnt nothing, as one that always names one
+    class: three standard errors above 1/classes at most, and a little more since classes are not
+    all of one size. Such a trial has collapsed: it is counted, not averaged.
+
+    >>> at_chance(0.1135, 10, 10_000), at_chance(0.2, 10, 1000)
+    (True, False)
+    """
+    chance = 1 / classes
+    variance = chance * (1 - chance)
+    return accuracy <= chance + 3 * math.sqrt(variance / images) + UNEVEN * variance

@@ -1,0 +1,329 @@
+"""The LR that each schedule's final trials are to use, from the tuning trials of all schedules.
+
+An LR that did best in two seeds is often one on the brink: the next seeds fall over it, and two
+names of one schedule end up at LRs that rank them apart. So the choice borrows from the other
+schedules, which see the same brink: the risk of a collapse is pooled over them, and each mean is
+shrunk to a curve that they share, as far as the noise of the seeds demands it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+PRIOR_TRIALS = 4.0
+"""How many trials the pooled risk counts for next to a schedule's own."""
+LOST = 0.5
+"""A trial has collapsed if it lost this share of what the best gains over chance."""
+NEAR = 1.5
+"""Scores are near-ties within this many standard errors of a mean over seeds."""
+ROUNDS = 20
+UNSEEN = 0.5
+"""The weight of a schedule's own mean where a single seed leaves its noise unknown."""
+
+Edge = Literal["", "low", "high"]
+Exclusion = Literal["", "unstable", "no trial ended well"]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """One tuning trial. `place` is the position of its LR in its schedule's grid: grids that are
+    centred by the schedule's factor are compared place by place. `value` is the metric, higher is
+    better, and `loss` the validation loss; None for a trial that did not end well."""
+
+    schedule: str
+    place: int
+    lr: float
+    seed: int
+    value: float | None
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is known of one LR of a schedule. `mean` is over the trials that did not collapse,
+    `curve` the same after shrinking, `risk` the chance that a trial collapses, and `score` what a
+    final trial may be expected to reach: (1 - risk) · curve + risk · chance."""
+
+    place: int
+    lr: float
+    trials: int
+    collapsed: int
+    mean: float
+    curve: float
+    loss: float
+    risk: float
+    score: float
+    excluded: Exclusion = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The LR of one schedule and why: its candidates in the order of their LRs, the one that is
+    best by its own mean alone, the near-ties that it was taken from, and whether a better LR may
+    lie beyond an `edge` that no trial went past. `limit` is the largest LR that is stable, and
+    `own_weight` how far the schedule's own means counted against the curve of all."""
+
+    schedule: str
+    lr: float
+    place: int
+    candidates: tuple[Candidate, ...]
+    best_by_mean: float
+    near_ties: tuple[float, ...]
+    edge: Edge
+    limit: float
+    own_weight: float
+
+    @property
+    def candidate(self) -> Candidate:
+        return next(each for each in self.candidates if each.place == self.place)
+
+    @property
+    def reason(self) -> str:
+        """One line: how safe the LR is, and why it is not the one with the best mean."""
+        taken = self.candidate
+        if taken.excluded:
+            return f"LR {self.lr:g}, the smallest: {taken.excluded} at any LR tried"
+        trials = f"{taken.trials} trial{'s' * (taken.trials != 1)}"
+        parts = [f"LR {self.lr:g}, {taken.collapsed} of {trials} collapsed"]
+        if self.best_by_mean != self.lr:
+            parts.append(f"{self.best_by_mean:g} had the best mean but {self._against_best()}")
+        if self.edge:
+            parts.append(f"the {self.edge}est LR tried: a better one may lie beyond")
+        return "; ".join(parts)
+
+    def _against_best(self) -> str:
+        best = next(each for each in self.candidates if each.lr == self.best_by_mean)
+        if best.excluded == "unstable":
+            return f"is above {self.limit:.3g}, the largest stable one"
+        if best.lr in self.near_ties:
+            return "is a near-tie, and this one suits all schedules better"
+        if best.risk > self.candidate.risk:
+            return f"{100 * best.risk:.0f} % of its trials may collapse"
+        return "by less than its noise, next to the curve of all schedules"
+
+
+def choose(
+    trials: Iterable[Tuned], chance: float, stable: Mapping[str, float] | None = None
+) -> dict[str, Choice]:
+    """The LR of each schedule.
+
+    `chance` is the metric of a model that learnt nothing. `stable` is the largest LR that each
+    schedule may be given: the range test's largest stable one times what its shape allows; larger
+    ones are not chosen however well they did.
+    """
+    cells = _cells(list(trials), chance)
+    risks = pooled_risk(cells)
+    values = _shrunk({key: cell.values for key, cell in cells.items()})
+    losses = _shrunk({key: cell.losses for key, cell in cells.items()})
+    limits = stable or {}
+    candidates: dict[str, tuple[Candidate, ...]] = {}
+    for (schedule, place), cell in sorted(cells.items()):
+        limit = limits.get(schedule, math.inf)
+        candidate = _candidate(cell, risks[place], values, losses, chance, limit)
+        candidates[schedule] = (*candidates.get(schedule, ()), candidate)
+    order = _order(chain.from_iterable(candidates.values()), values.error)
+    return {
+        name: _choice(name, those, order, values, losses, limits.get(name, math.inf))
+        for name, those in candidates.items()
+    }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The trials of one schedule at one LR: `values` and `losses` of those that ended well."""
+
+    schedule: str
+    place: int
+    lr: float
+    trials: int
+    values: tuple[float, ...]
+    losses: tuple[float, ...]
+
+    @property
+    def collapsed(self) -> int:
+        return self.trials - len(self.values)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A mean of each cell, shrunk; `error` is the standard error of a cell's own mean."""
+
+    means: Mapping[tuple[str, int], float]
+    own_weight: float
+    error: float
+
+
+def _cells(trials: Sequence[Tuned], chance: float) -> dict[tuple[str, int], Cell]:
+    best = max((t.value for t in trials if t.value is not None), default=chance)
+    least = chance + (1 - LOST) * (best - chance)
+    trained: dict[str, int] = {}
+    for trial in sorted(trials, key=lambda t: -t.place):
+        if trial.value is not None and trial.value >= least:
+            trained[trial.schedule] = trial.place
+
+    def kept(trial: Tuned) -> bool:
+        """Below the smallest LR that trains, a low value is one of too small an LR."""
+        early = trial.place < trained.get(trial.schedule, trial.place + 1)
+        return trial.value is not None and (early or trial.value >= least)
+
+    grouped: dict[tuple[str, int], list[Tuned]] = {}
+    for trial in trials:
+        grouped.setdefault((trial.schedule, trial.place), []).append(trial)
+    return {
+        (schedule, place): Cell(
+            schedule,
+            place,
+            those[0].lr,
+            len(those),
+            tuple(t.value for t in those if kept(t) and t.value is not None),
+            tuple(t.loss for t in those if kept(t) and t.loss is not None),
+        )
+        for (schedule, place), those in grouped.items()
+    }
+
+
+def pooled_risk(cells: Mapping[tuple[str, int], Cell]) -> dict[int, float]:
+    """The share of collapses at each place over all schedules, made to rise with the LR (pool
+    adjacent violators: Ayer et al. 1955)."""
+    counts: dict[int, tuple[float, float]] = {}
+    for cell in cells.values():
+        collapsed, trials = counts.get(cell.place, (0.0, 0.0))
+        counts[cell.place] = (collapsed + cell.collapsed, trials + cell.trials)
+    blocks: list[tuple[float, float, list[int]]] = []
+    for place in sorted(counts):
+        block = (*counts[place], [place])
+        while blocks and blocks[-1][0] * block[1] > block[0] * blocks[-1][1]:
+            before = blocks.pop()
+            block = (before[0] + block[0], before[1] + block[1], before[2] + block[2])
+        blocks.append(block)
+    return {place: bad / of for bad, of, places in blocks for place in places}
+
+
+def _shrunk(values: Mapping[tuple[str, int], Sequence[float]]) -> Curve:
+    """Means shrunk to schedule + place: own weight 1 - (noise of a mean) / (variance of the means
+    about that sum), at least 0."""
+    kept = {key: found for key, found in values.items() if found}
+    means = {key: math.fsum(found) / len(found) for key, found in kept.items()}
+    shared = _additive(means, {key: len(found) for key, found in kept.items()})
+    squares = math.fsum((x - means[key]) ** 2 for key, found in kept.items() for x in found)
+    freedom = sum(len(found) - 1 for found in kept.values())
+    spare = len(means) - len({key[0] for key in means}) - len({key[1] for key in means}) + 1
+    spread = math.fsum((means[key] - shared[key]) ** 2 for key in means) / max(1, spare)
+    if not freedom:
+        weight, noise = UNSEEN, (1 - UNSEEN) * spread
+    else:
+        noise = squares / freedom / (sum(map(len, kept.values())) / len(kept))
+        weight = max(0.0, 1 - noise / spread) if spread > 0 else 0.0
+    curve = {key: weight * means[key] + (1 - weight) * shared[key] for key in means}
+    return Curve(curve, weight, math.sqrt(noise))
+
+
+def _additive(
+    means: Mapping[tuple[str, int], float], counts: Mapping[tuple[str, int], int]
+) -> dict[tuple[str, int], float]:
+    """Least squares of schedule + place, by turns; cells may be missing."""
+    levels: dict[str, float] = dict.fromkeys((key[0] for key in means), 0.0)
+    steps: dict[int, float] = dict.fromkeys((key[1] for key in means), 0.0)
+    for _ in range(ROUNDS):
+        for level in levels:
+            mine = [key for key in means if key[0] == level]
+            total = math.fsum(counts[key] * (means[key] - steps[key[1]]) for key in mine)
+            levels[level] = total / sum(counts[key] for key in mine)
+        for step in steps:
+            mine = [key for key in means if key[1] == step]
+            total = math.fsum(counts[key] * (means[key] - levels[key[0]]) for key in mine)
+            steps[step] = total / sum(counts[key] for key in mine)
+    return {key: levels[key[0]] + steps[key[1]] for key in means}
+
+
+def _candidate(
+    cell: Cell, pooled: float, values: Curve, losses: Curve, chance: float, limit: float
+) -> Candidate:
+    key = cell.schedule, cell.place
+    curve = values.means.get(key, math.nan)
+    risk = (cell.collapsed + PRIOR_TRIALS * pooled) / (cell.trials + PRIOR_TRIALS)
+    excluded: Exclusion = ""
+    if not cell.values:
+        excluded = "no trial ended well"
+    elif cell.lr > limit * (1 + 1e-9):
+        excluded = "unstable"
+    return Candidate(
+        place=cell.place,
+        lr=cell.lr,
+        trials=cell.trials,
+        collapsed=cell.collapsed,
+        mean=math.fsum(cell.values) / len(cell.values) if cell.values else math.nan,
+        curve=curve,
+        loss=losses.means.get(key, math.nan),
+        risk=risk,
+        score=(1 - risk) * curve + risk * chance if cell.values else chance,
+        excluded=excluded,
+    )
+
+
+def _order(candidates: Iterable[Candidate], error: float) -> list[int]:
+    """The places from the best for all schedules to the worst: by mean score, those that are
+    near-ties with the best by mean validation loss."""
+    at: dict[int, list[Candidate]] = {}
+    for each in candidates:
+        at.setdefault(each.place, []).append(each)
+    scores = {place: _mean([each.score for each in those]) for place, those in at.items()}
+    losses = {place: -_mean([-each.loss for each in those]) for place, those in at.items()}
+    order = sorted(scores, key=lambda place: -scores[place])
+    best = scores[order[0]]
+    ties = [p for p in order if scores[p] >= best - NEAR * error / math.sqrt(len(at[p]))]
+    return sorted(ties, key=lambda place: losses[place]) + order[len(ties) :]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Over those that are known; minus infinity without any."""
+    known = [value for value in values if math.isfinite(value)]
+    return math.fsum(known) / len(known) if known else -math.inf
+
+
+def _choice(
+    schedule: str,
+    candidates: tuple[Candidate, ...],
+    order: Sequence[int],
+    values: Curve,
+    losses: Curve,
+    limit: float,
+) -> Choice:
+    """The best score; near-ties, in score and in loss, go to the place that suits all schedules
+    best, so that only clear evidence sends two schedules to different places. The smallest LR where
+    nothing can be chosen."""
+    fit = [each for each in candidates if not each.excluded]
+    best = max(fit, key=lambda each: each.score, default=candidates[0])
+    ties = [
+        each
+        for each in fit
+        if each.score >= best.score - NEAR * values.error
+        and not each.loss > best.loss + NEAR * losses.error
+    ]
+    taken = min(ties, key=lambda each: order.index(each.place), default=best)
+    ended = [each for each in candidates if math.isfinite(each.mean)]
+    return Choice(
+        schedule=schedule,
+        lr=taken.lr,
+        place=taken.place,
+        candidates=candidates,
+        best_by_mean=max(ended, key=lambda each: each.mean, default=taken).lr,
+        near_ties=tuple(each.lr for each in ties if each is not taken),
+        edge=_edge(taken, candidates, limit),
+        limit=limit,
+        own_weight=values.own_weight,
+    )
+
+
+def _edge(taken: Candidate, candidates: Sequence[Candidate], limit: float) -> Edge:
+    """No edge where the next larger LR was tried, or would not be stable."""
+    if len(candidates) < 2:
+        return ""
+    if taken is candidates[0]:
+        return "low"
+    beyond = taken.lr**2 / candidates[-2].lr
+    return "high" if taken is candidates[-1] and beyond <= limit else ""

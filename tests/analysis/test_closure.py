@@ -1,0 +1,174 @@
+"""Closed tests over all pairs: against brute force, published numbers, scipy."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lrbench.analysis.closure import (
+    Floats,
+    adjusted_all_pairs,
+    ahead,
+    bergmann_hommel,
+    equal_counts,
+    equivalent,
+    exhaustive_sets,
+    holm,
+    rank_intervals,
+    rate_bound,
+    sd_floor,
+    shaffer,
+    simultaneous,
+    transitive,
+)
+
+# The mean ranks of five classifiers on 30 datasets, and what is published of their comparison
+# (Garcia and Herrera 2008: C4.5, 1-NN, naive Bayes, Kernel, CN2).
+RANKS = np.array([63.0, 97.5, 66.0, 130.0, 93.5]) / 30
+
+
+def square(upper: Floats, k: int) -> Floats:
+    matrix = np.full((k, k), np.nan)
+    matrix[np.triu_indices(k, 1)] = upper
+    return np.where(np.isfinite(matrix), matrix, matrix.T)
+
+
+def published() -> Floats:
+    z = np.abs(RANKS[:, None] - RANKS)[np.triu_indices(5, 1)] / math.sqrt(5 * 6 / (6 * 30))
+    return np.asarray(2 * stats.norm.sf(z))
+
+
+def closed_by_hand(p: Floats, k: int) -> Floats:
+    """Every intersection of pair hypotheses, tested by Bonferroni over all pairs that it implies;
+    the adjusted p of a pair is the largest over the intersections that it is part of."""
+    pairs = list(itertools.combinations(range(k), 2))
+    adjusted = np.zeros(len(pairs))
+    for size in range(1, len(pairs) + 1):
+        for chosen in itertools.combinations(range(len(pairs)), size):
+            group = list(range(k))
+            for i in chosen:
+                a, b = pairs[i]
+                group = [group[a] if g == group[b] else g for g in group]
+            implied = [i for i, (a, b) in enumerate(pairs) if group[a] == group[b]]
+            value = min(1.0, len(implied) * min(p[implied]))
+            for i in implied:
+                adjusted[i] = max(adjusted[i], value)
+    return adjusted
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_bergmann_hommel_is_the_closed_test(k: int, seed: int) -> None:
+    p = np.random.default_rng(seed).random(k * (k - 1) // 2) ** 3
+    np.testing.assert_allclose(bergmann_hommel(p, k), closed_by_hand(p, k), rtol=1e-12)
+
+
+def test_published_counts() -> None:
+    assert [len(exhaustive_sets(k)) for k in range(3, 10)] == [4, 14, 51, 202, 876, 4139, 21146]
+    possible = equal_counts(5)
+    factors = [max(c for c in possible if c <= 10 - done) for done in range(10)]
+    assert factors == [10, 6, 6, 6, 6, 4, 4, 3, 2, 1]
+
+
+def test_published_comparison() -> None:
+    p = published()
+    np.testing.assert_allclose(np.sort(p)[[0, 3, 6]], [4.487e-8, 0.004849, 0.012763], rtol=2e-3)
+    rejected = [int((method <= 0.05).sum()) for method in (holm(p), shaffer(p, 5))]
+    assert rejected == [5, 6]
+    assert (bergmann_hommel(p, 5) <= 0.05).sum() == 8
+
+
+@pytest.mark.parametrize("k", [3, 6, 9])
+def test_each_procedure_is_at_least_as_sharp_as_the_one_before(k: int) -> None:
+    p = np.random.default_rng(k).random(k * (k - 1) // 2) ** 4
+    assert (shaffer(p, k) <= holm(p) + 1e-15).all()
+    assert (bergmann_hommel(p, k) <= shaffer(p, k) + 1e-12).all()
+    assert (bergmann_hommel(p, k) >= p).all()
+
+
+def test_shaffer_stands_in_above_nine() -> None:
+    p = np.random.default_rng(0).random(45) ** 4
+    np.testing.assert_array_equal(adjusted_all_pairs(square(p, 10)), square(shaffer(p, 10), 10))
+
+
+@pytest.mark.parametrize("k", [4, 10])
+def test_pairs_without_a_test_are_no_part_of_the_family(k: int) -> None:
+    p = np.full(k * (k - 1) // 2, np.nan)
+    p[0], p[-1] = 0.02, 0.03  # two pairs that share no schedule
+    adjusted = adjusted_all_pairs(square(p, k))
+    assert np.isnan(adjusted[0, 2])
+    assert adjusted[0, 1] == pytest.approx(0.04)
+    assert adjusted[0, 1] == adjusted[1, 0]
+
+
+def test_holm_is_scipys_bonferroni_for_the_smallest() -> None:
+    p = np.array([0.01, np.nan, 0.04, 0.03])
+    np.testing.assert_allclose(holm(p), [0.03, np.nan, 0.06, 0.06])
+
+
+def test_ranks_follow_from_the_pairs_told_apart() -> None:
+    mean = np.array([[0.0, 1.0, 2.0], [-1.0, 0.0, 1.0], [-2.0, -1.0, 0.0]])
+    adjusted = np.array([[np.nan, 0.2, 0.01], [0.2, np.nan, 0.2], [0.01, 0.2, np.nan]])
+    low, high = rank_intervals(ahead(mean, adjusted, 0.05))
+    assert (low.tolist(), high.tolist()) == ([1, 1, 2], [2, 3, 3])
+    low, high = rank_intervals(ahead(mean, adjusted, 0.05, direction=-1))
+    assert (low.tolist(), high.tolist()) == ([2, 1, 1], [3, 3, 2])
+
+
+def test_claims_are_closed_under_transitivity() -> None:
+    better = np.zeros((4, 4), dtype=bool)
+    better[0, 1] = better[1, 2] = better[2, 3] = True
+    np.testing.assert_array_equal(transitive(better), np.triu(np.ones((4, 4), dtype=bool), 1))
+
+
+def test_floor_is_the_sd_of_a_difference_of_two_rounded_accuracies() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0, 100, (2, 200_000))
+    rounding = (np.round(x) - x) - (np.round(y) - y)
+    assert sd_floor(1000) == pytest.approx(rounding.std() / 1000, rel=0.01)
+
+
+def test_intervals_are_bonferronis_and_agree_with_the_verdict() -> None:
+    levels = np.array([0.5, 0.0, -0.2])
+    mean, sd, n = levels[:, None] - levels, np.full((3, 3), 0.4), np.full((3, 3), 5.0)
+    none = np.zeros((3, 3), dtype=bool)
+    interval = simultaneous(mean, sd, n, none, 0.05)
+    error = 0.4 / math.sqrt(5)
+    half = stats.t.ppf(1 - 0.025 / 3, 4) * error
+    assert (interval.low[0, 1], interval.high[0, 1]) == pytest.approx((0.5 - half, 0.5 + half))
+    assert interval.within[1, 0] == pytest.approx(0.5 + stats.t.ppf(1 - 0.05 / 3, 4) * error)
+    assert np.isnan(interval.low[0, 0])
+    better = none.copy()
+    better[0, 1] = True
+    assert interval.low[0, 1] < 0
+    told = simultaneous(mean, sd, n, better, 0.05)
+    assert told.low[0, 1] == 0 == told.high[1, 0] and told.low[0, 2] == interval.low[0, 2]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_equivalence_is_two_one_sided_tests(sign: int) -> None:
+    d = sign * np.array([0.02, -0.01, 0.03, 0.00, 0.01])
+    mean, sd = (np.array([[0.0, x], [s * x, 0.0]]) for x, s in ((d.mean(), -1), (d.std(ddof=1), 1)))
+    n = np.full((2, 2), 5.0)
+    adjusted, told = equivalent(mean, sd, n, 0.05, 0.05)
+    expected = max(
+        stats.ttest_1samp(d, -0.05, alternative="greater").pvalue,
+        stats.ttest_1samp(d, 0.05, alternative="less").pvalue,
+    )
+    assert adjusted[0, 1] == pytest.approx(expected)
+    assert told[0, 1] and not equivalent(mean, sd, n, 0.011, 0.05)[1][0, 1]
+
+
+def test_exactly_equal_schedules_are_equivalent_within_any_margin() -> None:
+    zero = np.zeros((2, 2))
+    assert equivalent(zero, zero, np.full((2, 2), 3.0), 0.001, 0.05)[1][0, 1]
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 6), (1, 20), (19, 20), (3, 3)])
+def test_rate_bound_is_clopper_pearsons(count: int, of: int) -> None:
+    exact = stats.binomtest(count, of, alternative="less").proportion_ci(0.95).high
+    assert rate_bound(count, of) == pytest.approx(exact)

@@ -1,0 +1,120 @@
+"""Racing: its boundaries against published ones, and a race that resuming does not change."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lrbench.analysis.closure import Floats
+from lrbench.analysis.racing import (
+    LEVELS,
+    Looks,
+    Race,
+    boundaries,
+    grown_looks,
+    race,
+    race_looks,
+    sequential_p,
+)
+
+LOOKS = race_looks(20)
+
+
+def finals(seeds: int = 20, gap: float = 0.0, k: int = 4) -> Floats:
+    rng = np.random.default_rng(7)
+    shared = rng.standard_normal((seeds, 1))
+    return np.asarray(shared + 0.1 * rng.standard_normal((seeds, k)) - gap * np.arange(k))
+
+
+def run(values: Floats, looks: Looks = LOOKS) -> Race:
+    return race(values, np.ones(values.shape, dtype=bool), looks, 0.05)
+
+
+def test_boundaries_are_the_published_ones_for_linear_spending() -> None:
+    """Five equal looks, two-sided 5 %, spending in proportion to time (Lan and DeMets 1983 and
+    Kim and DeMets 1987 print z = 2.58, 2.49, 2.41, 2.34, 2.28)."""
+    looks = Looks((1, 2, 3, 4, 5), (0.2, 0.4, 0.6, 0.8, 1.0))
+    levels = [np.interp(0.05, LEVELS, row) for row in boundaries(looks)]
+    z = stats.norm.isf(np.array(levels) / 2)
+    np.testing.assert_allclose(z, [2.58, 2.49, 2.41, 2.34, 2.28], atol=0.02)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.005])
+def test_the_error_is_spent_and_no_more(alpha: float) -> None:
+    rng = np.random.default_rng(1)
+    walk = np.cumsum(rng.standard_normal((60_000, 20)), axis=1)
+    p = [2 * stats.norm.sf(np.abs(walk[:, n - 1]) / math.sqrt(n)) for n in LOOKS.seeds]
+    smallest = np.min([sequential_p(each, i, LOOKS) for i, each in enumerate(p)], axis=0)
+    spent = float((smallest <= alpha * 1.12).mean())  # without the allowance for t
+    assert spent == pytest.approx(alpha, abs=4 * math.sqrt(alpha / 60_000))
+
+
+def test_one_look_that_spends_all_changes_no_p() -> None:
+    p = np.array([0.03, np.nan, 0.5])
+    np.testing.assert_array_equal(sequential_p(p, 0, Looks((5,), (1.0,))), p)
+
+
+def test_looks_of_a_short_race() -> None:
+    assert race_looks(20) == Looks((5, 8, 12, 20), (0.25, 0.4, 0.6, 1.0))
+    assert race_looks(8).seeds == (5, 8)
+    assert race_looks(4) == Looks((4,), (1.0,))
+
+
+def test_growing_always_leaves_some_error_to_spend() -> None:
+    looks = grown_looks((5, 10, 20))
+    assert looks.shares == (0.8, 0.96, 0.992)
+    assert grown_looks((5,)).shares == looks.shares[:1]
+
+
+def test_losers_leave_and_the_winner_ends_the_race() -> None:
+    result = run(finals(gap=1.0))
+    assert result.better[0, 1:].all()
+    assert result.alive.tolist() == [True, False, False, False]
+    assert (result.stopped[1:] == 5).all() and result.looked == 1 and result.next_seeds is None
+
+
+def test_equals_race_to_the_last_look() -> None:
+    result = run(finals())
+    assert result.looked == 4 and result.next_seeds is None and not result.better.any()
+
+
+def test_a_race_resumed_after_any_training_says_the_same() -> None:
+    values = finals(gap=0.12)
+    whole = run(values)
+    for n in range(21):
+        done = np.zeros(values.shape, dtype=bool)
+        done[:n] = True
+        part = race(np.where(done, values, np.nan), done, LOOKS, 0.05)
+        assert part.looked == min(whole.looked, sum(seeds <= n for seeds in LOOKS.seeds))
+        if part.next_seeds is None:
+            np.testing.assert_array_equal(part.better, whole.better)
+        else:
+            assert part.next_seeds == next(s for s in LOOKS.seeds if s > n)
+            assert not (part.better & ~whole.better).any()
+
+
+def test_seeds_after_a_schedule_has_left_change_nothing() -> None:
+    values = finals(gap=1.0)
+    late = values.copy()
+    late[5:, 1:] += 100
+    np.testing.assert_array_equal(run(late).better, run(values).better)
+
+
+def test_collapsed_seeds_are_left_out_of_the_test() -> None:
+    values = finals(gap=1.0)
+    values[0, 1] = np.nan
+    assert run(values).better[0, 1:].all()
+
+
+def test_exactly_equal_schedules_need_no_more_seeds() -> None:
+    result = run(np.repeat(finals(k=1), 3, axis=1))
+    assert (result.looked, result.next_seeds) == (1, None) and not result.better.any()
+
+
+def test_lower_is_better_turns_the_claims_round() -> None:
+    values = finals(gap=1.0)
+    turned = race(-values, np.ones(values.shape, dtype=bool), LOOKS, 0.05, direction=-1)
+    np.testing.assert_array_equal(turned.better, run(values).better)

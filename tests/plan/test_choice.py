@@ -1,0 +1,131 @@
+"""The choice of the LR: what it takes, what it refuses, and the reasons that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pytest
+
+from lrbench.plan.choice import Tuned, choose
+
+Values = Mapping[str, Sequence[Sequence[float | None]]]
+# Seed by seed at five LRs, as in a run on MNIST: the best mean stands on the brink.
+BRINK: Values = {
+    "cosine": [[98.4, 98.7, 99.0, 99.2, 99.3], [98.4, 98.8, 99.1, 99.2, 99.4]],
+    "step": [[98.1, 98.6, 99.0, 99.1, 10.0], [98.1, 98.5, 98.9, 99.1, 99.0]],
+    "onecycle": [[98.3, 98.7, 99.0, 99.2, None], [98.3, 98.6, 98.9, 99.2, 99.1]],
+}
+
+
+def tuned(values: Values, losses: Values | None = None) -> Iterable[Tuned]:
+    for schedule, seeds in values.items():
+        for seed, row in enumerate(seeds):
+            for place, value in enumerate(row):
+                loss = losses[schedule][seed][place] if losses else None
+                yield Tuned(schedule, place, 0.01 * 2**place, seed, value, loss)
+
+
+def test_a_lucky_lr_on_the_brink_is_not_taken() -> None:
+    choice = choose(tuned(BRINK), 10.0)["cosine"]
+    assert choice.lr == pytest.approx(0.08)
+    assert choice.best_by_mean == pytest.approx(0.16)
+    assert choice.candidates[4].risk == pytest.approx((0 + 4 * 2 / 6) / 6)
+    assert choice.edge == ""
+    assert "0.16 had the best mean but 22 % of its trials may collapse" in choice.reason
+
+
+def test_nothing_above_the_largest_stable_lr() -> None:
+    values: Values = {"cosine": [[90.0, 92.0, 94.0]], "linear": [[91.0, 92.0, 94.0]]}
+    chosen = choose(tuned(values), 10.0, {"cosine": 0.025})
+    assert (chosen["cosine"].lr, chosen["linear"].lr) == (0.02, 0.04)
+    assert chosen["cosine"].candidates[2].excluded == "unstable"
+    assert "0.04 had the best mean but is above 0.025" in chosen["cosine"].reason
+    assert chosen["cosine"].edge == "" and chosen["linear"].edge == "high"
+
+
+def test_no_edge_where_the_next_lr_would_not_be_stable() -> None:
+    values: Values = {"cosine": [[90.0, 92.0, 94.0]]}
+    assert choose(tuned(values), 10.0, {"cosine": 0.05})["cosine"].edge == ""
+    assert choose(tuned(values), 10.0, {"cosine": 0.09})["cosine"].edge == "high"
+    assert "a better one may lie beyond" in choose(tuned(values), 10.0)["cosine"].reason
+
+
+def test_low_values_of_too_small_lrs_are_no_collapses() -> None:
+    values: Values = {"cosine": [[10.0, 30.0, 90.0, 95.0, 10.0], [10.0, 35.0, 91.0, 94.0, 11.0]]}
+    choice = choose(tuned(values), 10.0)["cosine"]
+    assert [each.collapsed for each in choice.candidates] == [0, 0, 0, 0, 2]
+    assert choice.place == 3 and choice.candidates[0].risk == 0
+
+
+def test_noise_sends_two_names_of_one_schedule_to_one_lr() -> None:
+    values: Values = {
+        "a": [[97.0, 98.2, 98.0, 97.0], [97.0, 98.0, 98.1, 97.0]],
+        "b": [[97.0, 98.0, 98.3, 97.0], [97.0, 98.1, 98.0, 97.0]],
+    }
+    chosen = choose(tuned(values), 10.0)
+    assert chosen["a"].best_by_mean != chosen["b"].best_by_mean
+    assert chosen["a"].lr == chosen["b"].lr
+    assert chosen["a"].own_weight < 0.2
+    curves = [[each.curve for each in chosen[name].candidates] for name in "ab"]
+    assert abs(curves[0][1] - curves[1][1]) < abs(98.1 - 98.05)
+
+
+def test_clear_evidence_sends_schedules_to_lrs_of_their_own() -> None:
+    values: Values = {
+        "a": [[98.0, 97.0, 95.0], [98.1, 97.1, 95.1]],
+        "b": [[95.0, 97.0, 98.0], [95.1, 97.1, 98.1]],
+    }
+    chosen = choose(tuned(values), 10.0)
+    assert (chosen["a"].place, chosen["b"].place) == (0, 2)
+    assert chosen["a"].own_weight > 0.9 and chosen["a"].edge == "low"
+
+
+def test_near_ties_go_to_the_lower_loss() -> None:
+    values: Values = {"a": [[97.0, 98.0, 98.05], [97.1, 98.2, 98.25]]}
+    lower: Values = {"a": [[0.4, 0.1, 0.3], [0.4, 0.1, 0.3]]}
+    higher: Values = {"a": [[0.4, 0.3, 0.1], [0.4, 0.3, 0.1]]}
+    assert choose(tuned(values, lower), 10.0)["a"].place == 1
+    assert choose(tuned(values, higher), 10.0)["a"].place == 2
+
+
+def test_a_clear_loss_is_not_outvoted() -> None:
+    values: Values = {
+        "constant": [[98.0, 98.72, 98.69], [98.2, 98.82, 98.79]],
+        "linear": [[97.5, 98.50, 99.00], [97.6, 98.60, 99.10]],
+        "cosine": [[97.5, 98.50, 99.00], [97.6, 98.60, 99.10]],
+    }
+    decaying = [[0.080, 0.050, 0.040], [0.081, 0.051, 0.041]]
+    losses: Values = {
+        "constant": [[0.060, 0.040, 0.047], [0.061, 0.041, 0.048]],
+        "linear": decaying,
+        "cosine": decaying,
+    }
+    assert choose(tuned(values), 10.0)["constant"].place == 2  # as suits all
+    assert choose(tuned(values, losses), 10.0)["constant"].place == 1
+
+
+def test_risk_never_falls_as_the_lr_rises() -> None:
+    values: Values = {
+        "a": [[98.0, None, 98.0, None], [98.0, 98.0, 98.0, None]],
+        "b": [[98.0, 98.0, 98.0, 98.0], [98.0, 98.0, 98.0, None]],
+    }
+    risks = [each.risk for each in choose(tuned(values), 10.0)["b"].candidates]
+    assert risks == sorted(risks) and risks[0] == 0
+
+
+def test_without_a_trial_that_ended_well_the_smallest_lr_is_named_as_such() -> None:
+    choice = choose(tuned({"a": [[None, None]], "b": [[90.0, None]]}), 10.0)["a"]
+    assert choice.lr == 0.01 and "no trial ended well" in choice.reason
+
+
+def test_a_loss_is_chosen_by_as_a_negative_value() -> None:
+    values: Values = {"a": [[-2.0, -1.0, -2.3]], "b": [[-2.0, -1.1, -2.3]]}
+    assert {each.place for each in choose(tuned(values), -2.3).values()} == {1}
+
+
+def test_order_of_the_trials_does_not_matter() -> None:
+    trials = list(tuned(BRINK))
+    again = choose(reversed(trials), 10.0)
+    assert {name: each.lr for name, each in again.items()} == {
+        name: each.lr for name, each in choose(trials, 10.0).items()
+    }
