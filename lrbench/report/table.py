@@ -40,7 +40,7 @@ class Table:
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """For each column `number`, set to the right, or `words`, whose text may wrap, or neither."""
+        """For each column: `number` (set to the right), `words` (may wrap), or neither."""
         return tuple(map(self._kind, range(len(self.heads))))
 
     def _kind(self, column: int) -> str:
