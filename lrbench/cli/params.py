@@ -101,15 +101,15 @@ def shown_default(option: Option) -> str:
 
     >>> from lrbench.options import COMPARE
     >>> [shown_default(COMPARE[key]) for key in ("momentum", "lr", "lr_points", "clip_norm")]
-    ['0.9', 'auto', '5; 3 without --epochs', '']
+    ['0.9', 'auto', '3', '']
     """
-    default, quick = option.default, option.opt.quick
+    default, note = option.default, option.opt.default_note
     if isinstance(default, list):
         return ", ".join(default)
     if isinstance(default, bool) or not isinstance(default, (str, int, float)):
         return ""
     text = f"{default:g}" if isinstance(default, float) else str(default)
-    return text if quick is None else f"{text}; {quick} without --epochs"
+    return f"{text}; {note}" if note else text
 
 
 def _completion(option: Option) -> Callable[[str], list[tuple[str, str]]] | None:

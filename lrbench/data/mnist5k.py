@@ -27,6 +27,7 @@ COLUMNS = 28 * 28 + 1
     test=1000,
     shape=(1, 28, 28),
     classes=10,
+    batch_size=32,
     origin="bundled",
     integrity="SHA-256 of all images and labels",
 )

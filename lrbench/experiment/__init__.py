@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from lrbench.experiment.compare import (
+    RANGE_TEST,
     SIZE,
     TUNING_SEED,
     Cell,
     CompareSpec,
     Contender,
     differences,
-    is_quick,
 )
 from lrbench.experiment.find import SWEEP_SEED, FindSpec
 from lrbench.experiment.host import Host
@@ -28,8 +28,8 @@ from lrbench.experiment.values import (
 )
 
 __all__ = [
-    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
-    "Host", "Opt", "Option", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
-    "changed", "differences", "digest", "duration_s", "is_quick", "learning_rates", "listed",
+    "RANGE_TEST", "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender",
+    "FindSpec", "Frozen", "Host", "Opt", "Option", "Options", "Recipe", "TrialSpec", "batch_sizes",
+    "canonical", "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
     "named", "options_of", "refusal", "refuse_unknown", "with_keywords",
 ]  # fmt: skip

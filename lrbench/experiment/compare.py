@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from lrbench.errors import UsageError
-from lrbench.experiment.find import SWEEP_SEED, FindSpec, range_test_text, with_range_test
+from lrbench.experiment.find import FindSpec, range_test_text, with_range_test
 from lrbench.experiment.option import Opt, Options, listed, options_of, said
-from lrbench.experiment.recipe import Recipe
+from lrbench.experiment.recipe import BATCH_SIZES, Recipe
 from lrbench.experiment.values import (
     BatchSize,
     Epochs,
@@ -32,7 +32,7 @@ from lrbench.experiment.values import (
 from lrbench.schedules import parse
 
 TUNING_SEED = 1_000_003
-EPOCHS = 2
+EPOCHS = 3
 Metric = Literal[
     "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
     "val_balanced_accuracy",
@@ -41,23 +41,15 @@ DEFAULT_SCHEDULES = (
     "constant",
     "step",
     "cosine",
-    "linear",
     "warmup(5%) + cosine",
     "onecycle",
 )
 SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 """The fields that a time budget decides."""
 
-QUICK_FIND = FindSpec(
-    points=75, seeds=(SWEEP_SEED, SWEEP_SEED + 1), verify_seeds=1, verify_steps=40
-)
-"""The range test of a quick comparison: with it, 6 schedules, their tuning and 5 final seeds train
-on fewer than 400,000 images of mnist5k."""
-
-
-def is_quick(options: Options) -> bool:
-    """Whether no length of the training is given: the comparison is a quick one then."""
-    return not {"epochs", "time_budget"} & options.keys()
+RANGE_TEST = FindSpec(verify=False, max_stable=True)
+"""The range test of a comparison: tuning repeats the trainings that would verify its answer, but
+the largest stable LR bounds every grid."""
 
 
 class Cell(Frozen):
@@ -90,8 +82,8 @@ def _budgets(value: Any, options: Options) -> tuple[int, ...]:
     return epoch_budgets(value, options.get("epochs", EPOCHS))
 
 
-def _range_test(text: str, options: Options) -> FindSpec:
-    return with_range_test(text, QUICK_FIND if is_quick(options) else FindSpec())
+def _range_test(text: str) -> FindSpec:
+    return with_range_test(text, RANGE_TEST)
 
 
 def _canonical_name(value: str, options: Options) -> str:
@@ -132,7 +124,7 @@ class CompareSpec(Frozen):
     batch_sizes: Annotated[tuple[BatchSize, ...], Opt(
         "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
         "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
-        parse=_several, show=lambda spec: _every_batch_size(spec)
+        default_note=BATCH_SIZES, parse=_several, show=lambda spec: _every_batch_size(spec)
     )] = ()
     schedules: Annotated[Schedules, Opt(
         "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,
@@ -143,8 +135,8 @@ class CompareSpec(Frozen):
         default="auto", parse=learning_rates, show=lambda spec: joined(spec.lrs) or "auto"
     )] = ()
     lr_points: Annotated[int, Field(ge=1, le=1000), Opt(
-        "--lr-points", "LRs tried per schedule with --lr auto.", quick=3
-    )] = 5
+        "--lr-points", "LRs tried per schedule with --lr auto."
+    )] = 3
     lr_factor: Annotated[Finite, Field(gt=1), Opt(
         "--lr-factor", "Ratio of neighbouring LRs."
     )] = 2.0
@@ -154,7 +146,7 @@ class CompareSpec(Frozen):
         show=lambda spec: "halving" if spec.halving else "grid"
     )] = False
     tuning_seeds: Annotated[int, Field(ge=1, le=1000), Opt(
-        "--tuning-seeds", "Seeds over which an LR is chosen.", quick=1
+        "--tuning-seeds", "Seeds over which an LR is chosen."
     )] = 2
     epochs: Annotated[Epochs, Opt("--epochs", "Epochs of each trial.", common=True)] = EPOCHS
     budgets: Annotated[tuple[Epochs, ...], Opt(
@@ -191,9 +183,9 @@ class CompareSpec(Frozen):
     )] = None
     find: Annotated[FindSpec, Opt(
         "--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as of "
-        "lrbench find.", kind=str, settings=True, quick=QUICK_FIND, parse_among=_range_test,
+        "lrbench find.", kind=str, settings=True, parse=_range_test,
         show=lambda spec: range_test_text(spec.find) if spec.auto else None
-    )] = FindSpec()
+    )] = RANGE_TEST
     # fmt: on
 
     @model_validator(mode="after")
@@ -255,8 +247,8 @@ class CompareSpec(Frozen):
         return None if epochs == self.epochs else epochs / self.epochs
 
     def range_test(self, recipe: Recipe) -> FindSpec:
-        """The range test that centres a recipe's grid of learning rates."""
-        return self.find.model_copy(update={"recipe": recipe, "max_stable": False})
+        """The range test that centres a recipe's grids of learning rates."""
+        return self.find.model_copy(update={"recipe": recipe})
 
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""

@@ -87,7 +87,7 @@ class FindSpec(Frozen):
     verify_seeds: Annotated[int, Field(ge=1)] = 3
     max_stable: Annotated[bool | None, Opt(
         "--max-stable/--no-max-stable", "Look for the largest stable LR; by default if cheap, or "
-        "for a table.", swept=False
+        "for a table."
     )] = None
     val_loss: Annotated[bool, Opt(
         "--val-loss/--train-loss", "Sweep the loss on a batch of validation data."

@@ -34,7 +34,7 @@ class Opt:
         values: the words that may be typed; by default those of the field's `Literal`.
         off: the word for an empty text.
         default: what is meant without the option, as typed, if that is not the field's default.
-        quick: the field's value in a comparison whose length is not given.
+        default_note: for the help, where the default is another one: `32 for mnist5k`.
         parse: value as typed -> the field's value.
         parse_among: (value as typed, all options) -> the field's value, if other options matter.
         show: spec -> the value as typed, None for nothing.
@@ -55,7 +55,7 @@ class Opt:
     values: tuple[str, ...] = ()
     off: str = ""
     default: Any = None
-    quick: Any = None
+    default_note: str = ""
     parse: Callable[[Any], Any] | None = None
     parse_among: Callable[[Any, Options], Any] | None = None
     show: Callable[[Any], Any] | None = None

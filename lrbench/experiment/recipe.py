@@ -21,6 +21,9 @@ from lrbench.experiment.values import (
 )
 from lrbench.plugins import is_own
 
+BATCH_SIZES = "32 for mnist5k"
+"""Where a dataset declares a default batch size of its own."""
+
 
 def _default_or_own(text: str) -> str:
     if text not in ("default", "none") and not is_own(text):
@@ -79,7 +82,7 @@ class Recipe(Frozen):
     )] = 5e-4
     batch_size: Annotated[BatchSize, Opt(
         "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",
-        common=True, kind=object, parse=one_batch_size
+        common=True, kind=object, default_note=BATCH_SIZES, parse=one_batch_size
     )] = 128
     precision: Annotated[Literal["fp32", "tf32", "bf16"], Opt(
         "--precision", "Arithmetic of the training:"

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from lrbench.data import DATASETS
 from lrbench.engine.device import default_threads
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import (
+    RANGE_TEST,
     CompareSpec,
     Contender,
     FindSpec,
@@ -20,7 +22,6 @@ from lrbench.experiment import (
     Options,
     Recipe,
     batch_sizes,
-    is_quick,
     listed,
     named,
     options_of,
@@ -31,7 +32,7 @@ from lrbench.options.checks import check_find, check_images_only, check_recipe, 
 Kind = TypeVar("Kind")
 
 
-def fields_of(kind: type, options: Options, *, quick: bool = False) -> dict[str, Any]:
+def fields_of(kind: type, options: Options) -> dict[str, Any]:
     """The fields of a spec that options set, and the defaults that are not the spec's own.
 
     Raises:
@@ -41,8 +42,6 @@ def fields_of(kind: type, options: Options, *, quick: bool = False) -> dict[str,
     for key, option in options_of(kind).items():
         if key in options:
             fields[option.field] = option.read(options)
-        elif quick and option.opt.quick is not None:
-            fields[option.field] = option.opt.quick
         elif option.opt.default is not None:
             fields[option.field] = option.read({**options, key: option.opt.default})
     return fields
@@ -71,7 +70,8 @@ def made(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
 
 def recipe_of(options: Options) -> Recipe:
     """Raises UsageError: an unknown name, or an invalid value."""
-    fields = fields_of(Recipe, _without_all(options))
+    options = _with_batch_size(options)
+    fields = fields_of(Recipe, options)
     if fields.get("task"):
         check_images_only(options)
         fields |= {"dataset": "", "model": ""}
@@ -90,24 +90,20 @@ def find_spec(options: Options, kind: type[FindSpec] = FindSpec) -> FindSpec:
 
 
 def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> CompareSpec:
-    """Without a length of the training the plan is the quick one.
-
-    Raises:
-        UsageError: an unknown name, or an invalid value.
-    """
+    """Raises UsageError: an unknown name, or an invalid value."""
     if "budgets" in options and "time_budget" in options:
         raise UsageError("--budgets and --time-budget set the length: give one of them")
     if "base_batch_size" in options and "lr_scaling" not in options:
         raise UsageError("--base-batch-size needs --lr-scaling sqrt or linear")
-    options = _without_all(options)
-    fields = fields_of(kind, options, quick=is_quick(options))
+    options = _with_batch_size(options)
+    fields = fields_of(kind, options)
     if sizes := fields.get("batch_sizes"):
         options = {**options, "batch_size": sizes[0]}
     recipe = recipe_of(options)
     fields["contenders"] = _with_usual_lrs(fields.get("contenders", ()))
     if "range_test" in options:
         check_rule(fields["find"], "--range-test rule=")
-    find = FindSpec() if fields["lrs"] else fields.get("find", FindSpec())
+    find = RANGE_TEST if fields["lrs"] else fields.get("find", RANGE_TEST)
     return made(
         kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
     )
@@ -169,9 +165,14 @@ def _file_digest(path: str, flag: str) -> str:
         raise MachineError(f"{flag} {path}: {words.lower()}") from None
 
 
-def _without_all(options: Options) -> Options:
-    """The options with the number that `--batch-size all` means."""
+def _with_batch_size(options: Options) -> Options:
+    """The options with the dataset's own batch size where none is given, and with the number that
+    `--batch-size all` means."""
     typed = options.get("batch_size")
+    if typed is None:
+        name = "" if options.get("task") else options.get("dataset", Recipe().dataset)
+        own = DATASETS.get(name).facts.get("batch_size") if name in DATASETS else None
+        return {**options, "batch_size": own} if own else options
     parts = typed.split(",") if isinstance(typed, str) else listed(typed)
     if "all" not in parts:
         return options

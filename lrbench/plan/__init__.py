@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal, get_args
 
 from lrbench.errors import Notice
 from lrbench.experiment import CompareSpec, FindSpec, TrialSpec
-from lrbench.plan.cell import CellPlan
-from lrbench.plan.grid import advice, first_grid, log_grid
+from lrbench.plan.cell import CellPlan, Finds, Histories
+from lrbench.plan.choice import Choice
+from lrbench.plan.grid import advice
 from lrbench.plan.notices import edge_notices, saving
 from lrbench.plan.scores import missing
-from lrbench.records import History
-from lrbench.schedules.units import tidy
 
-__all__ = ["Plan", "StepsPerEpoch", "advice", "log_grid", "plan", "recorded_steps"]
+__all__ = ["Choice", "Plan", "StepsPerEpoch", "advice", "plan", "recorded_steps"]
 
 MAX_EXTENSIONS = 2
 Stage = Literal["find", "tune", "final", "done"]
@@ -39,14 +38,14 @@ class Plan:
 
     `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
     `trials` those of them that are to be trained next. `chosen` is by schedule; with several
-    cells, that of the first.
+    cells, that of the first. `choices` say why, by schedule, epochs and batch size.
     """
 
     stage: Stage
     find: FindSpec | None = None
     trials: tuple[TrialSpec, ...] = ()
-    grid: tuple[float, ...] = ()
     chosen: Mapping[str, float] = field(default_factory=dict)
+    choices: Mapping[tuple[str, int, int], Choice] = field(default_factory=dict)
     tuning: tuple[TrialSpec, ...] = ()
     finals: tuple[TrialSpec, ...] = ()
     notices: tuple[Notice, ...] = ()
@@ -54,8 +53,8 @@ class Plan:
 
 def plan(
     spec: CompareSpec,
-    histories: Mapping[str, History],
-    finds: Mapping[str, Mapping[str, Any]],
+    histories: Histories,
+    finds: Finds,
     steps_per_epoch: StepsPerEpoch,
 ) -> Plan:
     """The next stage of a comparison: range test, tuning, up to two extensions of the grid,
@@ -74,8 +73,8 @@ def plan(
         stage,
         find=next((each.find for each in plans if each.find is not None), None),
         trials=_joined(each.trials for each in plans if each.stage == stage),
-        grid=plans[0].grid,
         chosen=plans[0].chosen,
+        choices={key: choice for each in plans for key, choice in each.choices.items()},
         tuning=_joined(each.tuning for each in plans),
         finals=_joined(each.finals for each in plans),
         notices=tuple(chain.from_iterable(each.notices for each in plans)),
@@ -86,45 +85,48 @@ def _joined(parts: Iterable[tuple[TrialSpec, ...]]) -> tuple[TrialSpec, ...]:
     return tuple(dict.fromkeys(chain.from_iterable(parts)))
 
 
-def _planned(
-    here: CellPlan, histories: Mapping[str, History], finds: Mapping[str, Mapping[str, Any]]
-) -> Plan:
+def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
     spec = here.spec
     missing_find = next((test for test in here.range_tests() if test.id not in finds), None)
     if missing_find is not None:
         return Plan("find", find=missing_find)
-    scale = spec.lr_scale(here.cell.recipe)
-    answer = finds[spec.range_test(here.cell.recipe).id] if spec.auto else None
-    grid = first_grid(spec, answer, scale)
-    centres = here.contender_centres(finds)
-    here = replace(here, centre=grid[len(grid) // 2] / scale, centres=centres, first=grid)
+    here = here.centred(finds)
+    places = here.places
     for extensions in range(MAX_EXTENSIONS + 1):
-        tuning = here.tuning(grid, histories)
+        tuning = here.tuning(places, histories)
         left = missing(tuning, histories)
         if left:
-            return Plan("tune", trials=left, grid=grid, tuning=tuning)
-        chosen = {name: here.choose(name, tuning, histories) for name in spec.entrants}
-        wider = extended(here, grid, chosen)
-        if wider == grid or not spec.auto or extensions == MAX_EXTENSIONS:
+            return Plan("tune", trials=left, tuning=tuning)
+        choices = here.choices(places, tuning, histories)
+        wider = extended(places, choices.values())
+        if wider == places or not spec.auto or extensions == MAX_EXTENSIONS:
             break
-        grid = wider
+        places = wider
 
+    chosen = {name: here.chosen(name, choices) for name in spec.entrants}
     finals = tuple(
         here.trial(name, chosen[name], seed, "final")
         for seed in spec.final_seeds
         for name in spec.entrants
     )
     left = missing(finals, histories)
-    notices = (*edge_notices(here, grid, chosen), *saving(here, grid, tuning))
-    return Plan("final" if left else "done", None, left, grid, chosen, tuning, finals, notices)
+    return Plan(
+        "final" if left else "done",
+        trials=left,
+        chosen=chosen,
+        choices={
+            (name, here.cell.epochs, here.cell.recipe.batch_size): choice
+            for name, choice in choices.items()
+        },
+        tuning=tuning,
+        finals=finals,
+        notices=(*edge_notices(here, choices), *saving(here, places, tuning)),
+    )
 
 
-def extended(
-    here: CellPlan, grid: tuple[float, ...], chosen: Mapping[str, float]
-) -> tuple[float, ...]:
-    """The grid with one more point beyond each edge on which some schedule's best lies."""
-    edges = {here.edge(schedule, grid, lr) for schedule, lr in chosen.items()}
-    factor = here.spec.lr_factor
-    below = (tidy(min(grid) / factor),) if "low" in edges else ()
-    above = (tidy(max(grid) * factor),) if "high" in edges else ()
-    return (*below, *grid, *above)
+def extended(places: tuple[int, ...], choices: Iterable[Choice]) -> tuple[int, ...]:
+    """One more place beyond each edge on which some schedule's best LR lies."""
+    edges = {choice.edge for choice in choices}
+    below = (places[0] - 1,) if "low" in edges else ()
+    above = (places[-1] + 1,) if "high" in edges else ()
+    return (*below, *places, *above)

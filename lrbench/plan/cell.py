@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from lrbench.experiment import Cell, CompareSpec, Contender, FindSpec, TrialSpec
+from lrbench.experiment import Cell, CompareSpec, FindSpec, TrialSpec
+from lrbench.plan.choice import Choice, Tuned, choose
+from lrbench.plan.factors import centre, limit, peak_factor
 from lrbench.plan.grid import defended
-from lrbench.plan.scores import means, missing
+from lrbench.plan.scores import chance, missing, reached
 from lrbench.records import History
-from lrbench.schedules import parse, stretched
+from lrbench.schedules import Schedule, parse, stretched
 from lrbench.schedules.units import tidy
+
+Finds = Mapping[str, Mapping[str, Any]]
+Histories = Mapping[str, History]
+
+
+@dataclass(frozen=True)
+class Middle:
+    """The middle of an entrant's grid of highest LRs, and the largest that is to be tried."""
+
+    lr: float
+    limit: float = math.inf
 
 
 @dataclass(frozen=True)
 class CellPlan:
-    """What all trials of a cell share. The schedules' grid has its `centre`, at which absolute LRs
-    of parameter groups hold: one before any scaling by the batch. The contenders' grids lie around
-    `centres`. `first` is the grid before it was extended."""
+    """What all trials of a cell share.
+
+    A grid is a row of places, and place 0 its middle: the LR of a place is that of the middle times
+    a power of the factor, or one of those that were named. Absolute LRs of parameter groups hold at
+    the `reference`: the range test's LR, or the middle one of those that were named, before any
+    scaling by the batch. `middles` are those of the grids that a range test centres.
+    """
 
     spec: CompareSpec
     cell: Cell
     steps_per_epoch: int
-    centre: float = 1.0
-    centres: Mapping[str, float] = field(default_factory=dict)
-    first: tuple[float, ...] = ()
+    reference: float = 1.0
+    middles: Mapping[str, Middle] = field(default_factory=dict)
 
     def range_tests(self) -> Iterator[FindSpec]:
         """Those that the grids are to be centred by."""
@@ -36,18 +52,69 @@ class CellPlan:
             if each.lr is None:
                 yield self.spec.range_test(each.recipe(self.cell.recipe))
 
-    def contender_centres(self, finds: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-        def centre(each: Contender) -> float:
+    def centred(self, finds: Finds) -> CellPlan:
+        """With the middles of all grids, from the range tests."""
+        if not self.spec.auto:
+            return replace(self, reference=self.spec.lrs[len(self.spec.lrs) // 2])
+        answer = finds[self.spec.range_test(self.cell.recipe).id]
+        middles = {
+            name: self._middle(answer, self.factor(name))
+            for name in self.spec.schedules
+            if self.tuned(name)
+        }
+        for each in self.spec.contenders:
             test = self.spec.range_test(each.recipe(self.cell.recipe))
-            return each.lr or defended(finds[test.id])
+            own = Middle(each.lr) if each.lr else self._middle(finds[test.id])
+            middles[each.optimizer] = own
+        return replace(self, reference=defended(answer), middles=middles)
 
-        return {each.optimizer: centre(each) for each in self.spec.contenders}
+    def _middle(self, answer: Mapping[str, Any], factor: float = 1.0) -> Middle:
+        stable = answer.get("max_stable_lr")
+        most = limit(stable, factor) if stable else math.inf
+        reach = self.spec.lr_factor ** self.places[-1]
+        return Middle(centre(defended(answer), factor, most, reach), most)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Those to begin with."""
+        points = self.spec.lr_points if self.spec.auto else len(self.spec.lrs)
+        return tuple(range(-(points // 2), points - points // 2))
+
+    def factor(self, name: str) -> float:
+        """The best LR of a schedule relative to that of the constant one."""
+        schedule = self._stretched(name)
+        return peak_factor(schedule, self.cell.epochs * self.steps_per_epoch, self.steps_per_epoch)
+
+    def _stretched(self, name: str) -> Schedule:
+        return stretched(parse(name), self.cell.stretch)
+
+    def limit(self, name: str) -> float:
+        """The largest LR that is tried; none that people named is refused."""
+        return self.middles[name].limit if name in self.middles else math.inf
+
+    def peak(self, name: str, place: int) -> float:
+        """The highest LR of a training at one place of the entrant's grid."""
+        if name in self.middles:
+            return tidy(self.middles[name].lr * self.spec.lr_factor**place)
+        named = self.spec.lrs[place - self.places[0]]
+        scale = self.spec.lr_scale(self.cell.recipe)
+        return named if scale == 1 else tidy(named * scale)
+
+    def grid(self, name: str, places: Iterable[int]) -> dict[int, float]:
+        """The base LR at each place that is not above the limit."""
+        most = self.limit(name) * (1 + 1e-9)
+        return {
+            place: self.base_lr(name, peak)
+            for place in places
+            if (peak := self.peak(name, place)) <= most
+        }
 
     def trial(self, name: str, lr: float, seed: int, stage: Literal["tune", "final"]) -> TrialSpec:
         rival = next((each for each in self.spec.contenders if each.optimizer == name), None)
-        recipe, schedule, centre = self.cell.recipe, name, self.centre
+        recipe, schedule, reference = self.cell.recipe, name, self.reference
         if rival is not None:
-            recipe, schedule, centre = rival.recipe(recipe), "constant", self.centres[name]
+            recipe, schedule = rival.recipe(recipe), "constant"
+            reference = self.middles[name].lr
         return TrialSpec(
             recipe=recipe,
             schedule=schedule,
@@ -55,7 +122,7 @@ class CellPlan:
             seed=seed,
             stage=stage,
             epochs=self.cell.epochs,
-            lr_reference=centre if recipe.groups else None,
+            lr_reference=reference if recipe.groups else None,
             stretch=None if rival is not None else self._stretch(schedule),
             contender=rival is not None,
         )
@@ -78,40 +145,40 @@ class CellPlan:
         return f"{', '.join(parts)}: " if parts else ""
 
     def base_lr(self, name: str, peak: float) -> float:
-        """The base LR at which the schedule's highest LR is `peak`; its own where it names one. A
-        contender's lies as far from its own centre as `peak` does from that of the schedules."""
-        if name in self.centres:
-            return tidy(peak * self.centres[name] / self.centre)
-        parsed = parse(name)
-        if parsed.fixed_lr is not None:
-            return parsed.fixed_lr
-        parsed = stretched(parsed, self.cell.stretch)
-        ratio = parsed.peak(self.cell.epochs * self.steps_per_epoch, self.steps_per_epoch)
+        """The base LR at which the entrant's highest LR is `peak`."""
+        if any(name == each.optimizer for each in self.spec.contenders):
+            return peak
+        ratio = self._stretched(name).peak(
+            self.cell.epochs * self.steps_per_epoch, self.steps_per_epoch
+        )
         return peak if math.isclose(ratio, 1.0, rel_tol=1e-9) else tidy(peak / ratio)
 
-    def tuning(
-        self, grid: Sequence[float], histories: Mapping[str, History]
-    ) -> tuple[TrialSpec, ...]:
+    def tuned(self, name: str) -> bool:
+        """Whether there is an LR to choose: not where the spec names one."""
+        contends = any(name == each.optimizer for each in self.spec.contenders)
+        return contends or parse(name).fixed_lr is None
+
+    def tuning(self, places: Sequence[int], histories: Histories) -> tuple[TrialSpec, ...]:
         """The trials that choose among the learning rates: none where there is no choice.
 
         With successive halving (Jamieson and Talwalkar 2016, arXiv:1502.07943) only the best
         learning rates of a shorter training are trained for longer; what the next length needs is
         known when the one before is done. An extension of the grid is trained in full.
         """
-        if len(grid) < 2:
+        if len(places) < 2:
             return ()
         wanted: list[TrialSpec] = []
-        left = {name: tuple(grid) for name in self.spec.entrants if self.tuned(name)}
+        left = {name: set(places) for name in self.spec.entrants if self.tuned(name)}
         for number, rung in enumerate(self._rungs(), 1):
-            kept = {name: [peak for peak in left[name] if peak in self.first] for name in left}
+            kept = {name: left[name] & {*self.places} for name in left}
             trials = rung.trials_at(kept)
             wanted += trials
             if missing(trials, histories):
                 return tuple(wanted)
-            count = max(1, len(self.first) // 2**number)
-            for name in left:
-                best = rung.best(name, kept[name], count, histories)
-                left[name] = tuple(p for p in grid if p in best or p not in self.first)
+            count = max(1, len(self.places) // 2**number)
+            for name, choice in rung.choices(self.places, trials, histories).items():
+                best = sorted(choice.candidates, key=lambda each: -each.score)[:count]
+                left[name] = {each.place for each in best} | {*places} - {*self.places}
         return (*wanted, *self.trials_at(left))
 
     def _rungs(self) -> list[CellPlan]:
@@ -124,45 +191,42 @@ class CellPlan:
         ]
         return [replace(self, cell=cell) for cell in cells]
 
-    def trials_at(self, peaks: Mapping[str, Sequence[float]]) -> list[TrialSpec]:
-        """Tuning trials at each entrant's learning rates, seed by seed."""
-        lrs = dict.fromkeys(peak for those in peaks.values() for peak in those)
+    def trials_at(self, places: Mapping[str, Collection[int]]) -> list[TrialSpec]:
+        """Tuning trials at each entrant's places, seed by seed."""
+        grids = {name: self.grid(name, sorted(those)) for name, those in places.items()}
         return [
-            self.trial(name, self.base_lr(name, peak), seed, "tune")
+            self.trial(name, grids[name][place], seed, "tune")
             for seed in self.spec.all_tuning_seeds
-            for peak in lrs
-            for name in peaks
-            if peak in peaks[name]
+            for place in sorted({place for grid in grids.values() for place in grid})
+            for name in grids
+            if place in grids[name]
         ]
 
-    def best(
-        self, name: str, peaks: Sequence[float], count: int, histories: Mapping[str, History]
-    ) -> set[float]:
-        """The `count` best of a rung's learning rates."""
-        scores = means(self.spec.metric, self.trials_at({name: peaks}), histories)
-        worst = (-math.inf, 0.0, 0.0)
-        order = sorted(peaks, key=lambda p: scores.get(self.base_lr(name, p), worst), reverse=True)
-        return set(order[:count])
+    def choices(
+        self, places: Sequence[int], trials: Iterable[TrialSpec], histories: Histories
+    ) -> dict[str, Choice]:
+        """Which LR each tuned entrant takes, and why. The schedules are judged together, other
+        optimizers each for itself."""
+        mine = [trial for trial in trials if trial.epochs == self.cell.epochs]
+        nothing = chance(self.spec.metric, (histories[trial.id] for trial in mine))
+        tried = {trial.name: self.grid(trial.name, places) for trial in mine}
+        rows = [self._row(tried[trial.name], trial, histories[trial.id]) for trial in mine]
+        limits = {name: self.limit(name) for name in tried}
+        lrs = {name: sorted(grid.values()) for name, grid in tried.items()}
+        found: dict[str, Choice] = {}
+        for names in ({*self.spec.schedules}, *({c.optimizer} for c in self.spec.contenders)):
+            if among := [row for row in rows if row.schedule in names]:
+                found |= choose(among, nothing, limits, lrs)
+        return {name: found[name] for name in tried}
 
-    def tuned(self, name: str) -> bool:
-        """Whether there is an LR to choose: not where the spec names one."""
-        return name in self.centres or parse(name).fixed_lr is None
+    def _row(self, grid: Mapping[int, float], trial: TrialSpec, history: History) -> Tuned:
+        place = next(place for place, lr in grid.items() if lr == trial.lr)
+        value, loss = reached(self.spec.metric, history) or (None, None)
+        return Tuned(trial.name, place, trial.lr, trial.seed, value, loss)
 
-    def choose(
-        self, name: str, tuning: Sequence[TrialSpec], histories: Mapping[str, History]
-    ) -> float:
-        """The LR with the best last-epoch validation value of the metric, in the mean over the
-        tuning seeds, ties by validation loss; one that failed with fewer of them goes before.
-        Where no trial ended well, the smallest of the grid."""
-        whole = [t for t in tuning if t.name == name and t.epochs == self.cell.epochs]
-        scores = means(self.spec.metric, whole, histories)
-        if not scores:
-            return min((t.lr for t in whole), default=self.base_lr(name, min(self.first)))
-        return max(scores, key=lambda lr: scores[lr])
-
-    def edge(self, name: str, grid: Sequence[float], lr: float) -> str:
-        """`low` or `high` where the schedule's best LR lies on that edge of a tuned grid."""
-        if len(grid) < 2 or not self.tuned(name):
-            return ""
-        sides = {"low": min(grid), "high": max(grid)}
-        return next((s for s, end in sides.items() if lr == self.base_lr(name, end)), "")
+    def chosen(self, name: str, choices: Mapping[str, Choice]) -> float:
+        """The LR of an entrant's final trials: the one that tuning chose, or that has no rival."""
+        if name in choices:
+            return choices[name].lr
+        fixed = None if self.tuned(name) else parse(name).fixed_lr
+        return fixed or self.grid(name, self.places)[0]

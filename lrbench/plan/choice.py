@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -107,29 +107,36 @@ class Choice:
 
 
 def choose(
-    trials: Iterable[Tuned], chance: float, stable: Mapping[str, float] | None = None
+    trials: Iterable[Tuned],
+    chance: float,
+    stable: Mapping[str, float] | None = None,
+    tried: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, Choice]:
     """The LR of each schedule.
 
     `chance` is the metric of a model that learnt nothing. `stable` is the largest LR that each
     schedule may be given: the range test's largest stable one times what its shape allows; larger
-    ones are not chosen however well they did.
+    ones are not chosen however well they did. `tried` is each schedule's whole grid, rising, where
+    not every LR of it has a trial here.
     """
     cells = _cells(list(trials), chance)
     risks = pooled_risk(cells)
     values = _shrunk({key: cell.values for key, cell in cells.items()})
     losses = _shrunk({key: cell.losses for key, cell in cells.items()})
-    limits = stable or {}
+    limits, grids = stable or {}, tried or {}
     candidates: dict[str, tuple[Candidate, ...]] = {}
     for (schedule, place), cell in sorted(cells.items()):
         limit = limits.get(schedule, math.inf)
         candidate = _candidate(cell, risks[place], values, losses, chance, limit)
         candidates[schedule] = (*candidates.get(schedule, ()), candidate)
     order = _order(chain.from_iterable(candidates.values()), values.error)
-    return {
-        name: _choice(name, those, order, values, losses, limits.get(name, math.inf))
-        for name, those in candidates.items()
-    }
+    found = {}
+    for name, those in candidates.items():
+        limit = limits.get(name, math.inf)
+        choice = _choice(name, those, order, values, losses, limit)
+        grid = grids.get(name, [each.lr for each in those])
+        found[name] = replace(choice, edge=_edge(choice.lr, grid, limit))
+    return found
 
 
 @dataclass(frozen=True)
@@ -313,17 +320,16 @@ def _choice(
         candidates=candidates,
         best_by_mean=max(ended, key=lambda each: each.mean, default=taken).lr,
         near_ties=tuple(each.lr for each in ties if each is not taken),
-        edge=_edge(taken, candidates, limit),
+        edge="",
         limit=limit,
         own_weight=values.own_weight,
     )
 
 
-def _edge(taken: Candidate, candidates: Sequence[Candidate], limit: float) -> Edge:
+def _edge(lr: float, grid: Sequence[float], limit: float) -> Edge:
     """No edge where the next larger LR was tried, or would not be stable."""
-    if len(candidates) < 2:
+    if len(grid) < 2:
         return ""
-    if taken is candidates[0]:
+    if lr == grid[0]:
         return "low"
-    beyond = taken.lr**2 / candidates[-2].lr
-    return "high" if taken is candidates[-1] and beyond <= limit else ""
+    return "high" if lr == grid[-1] and lr**2 / grid[-2] <= limit * (1 + 1e-9) else ""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import ROUND_DOWN, Context
+from functools import lru_cache
 from itertools import accumulate
 
+from lrbench.schedules import Schedule
 from lrbench.schedules.units import tidy
+
+MANY_STEPS = 5_000
+MOST_FACTOR = 2.0
 
 
 def bound_terms(table: Sequence[float]) -> tuple[float, float]:
@@ -43,8 +49,27 @@ def lr_factor(table: Sequence[float], most: float = math.inf) -> float:
     return min(most, math.sqrt(distance / noise / (flat_distance / flat_noise)))
 
 
-def centre(base: float, factor: float, stable: float | None, headroom: float = 1.0) -> float:
-    """The middle of a schedule's grid: the constant schedule's LR times the schedule's factor, at
-    most the largest stable LR times what its warm-up allows."""
-    lr = base * factor
-    return tidy(lr if stable is None else min(lr, stable * headroom))
+@lru_cache(maxsize=4096)
+def peak_factor(schedule: Schedule, steps: int, steps_per_epoch: int) -> float:
+    """`lr_factor` of a run's highest LR. Longer runs are read at some of their steps."""
+    bound = schedule.bind(1.0, steps, steps_per_epoch)
+    table = [bound.lr(step) for step in range(0, steps, 1 + steps // MANY_STEPS)]
+    return lr_factor(table) * max(table)
+
+
+def limit(stable: float, factor: float) -> float:
+    """The largest LR to be tried, from the largest at which a short training is stable.
+
+    Long trainings break earlier: those of a schedule that decays are given half of it, those of
+    one that does not, a quarter, and between them in proportion to the factor. A warm-up allows no
+    more: it delays the collapse.
+    """
+    return stable * min(factor, MOST_FACTOR) / (2 * MOST_FACTOR)
+
+
+def centre(base: float, factor: float, limit: float = math.inf, reach: float = 1.0) -> float:
+    """The middle of a schedule's grid, two digits of it: the constant schedule's LR times the
+    schedule's factor, or the largest that leaves the top, `reach` times the middle, at the limit.
+    """
+    lr = tidy(min(base * factor, limit / reach))
+    return float(Context(prec=2, rounding=ROUND_DOWN).create_decimal(str(lr)))

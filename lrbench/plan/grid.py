@@ -1,4 +1,4 @@
-"""The learning rates that are tried: around the range test's answer, or those that were named."""
+"""The range test's answer as a plan needs it."""
 
 from __future__ import annotations
 
@@ -6,28 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrbench.errors import NoLearningRate
-from lrbench.experiment import CompareSpec
 from lrbench.schedules.units import tidy
-
-
-def first_grid(
-    spec: CompareSpec, answer: Mapping[str, Any] | None, scale: float = 1.0
-) -> tuple[float, ...]:
-    """The learning rates to begin with: around the range test's answer, or, where there is none,
-    those that were named, times `scale`."""
-    if answer is None:
-        return spec.lrs if scale == 1 else tuple(tidy(lr * scale) for lr in spec.lrs)
-    return log_grid(defended(answer), spec.lr_points, spec.lr_factor)
-
-
-def log_grid(centre: float, points: int, factor: float) -> tuple[float, ...]:
-    """`points` learning rates, each `factor` times the one before, around the centre.
-
-    >>> log_grid(0.1, 3, 2)
-    (0.05, 0.1, 0.2)
-    """
-    first = -(points // 2)
-    return tuple(tidy(centre * factor**power) for power in range(first, first + points))
 
 
 def defended(answer: Mapping[str, Any]) -> float:

@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from lrbench.errors import Notice, Topic
 from lrbench.experiment import TrialSpec
 from lrbench.plan.cell import CellPlan
+from lrbench.plan.choice import Choice
 
 
-def edge_notices(
-    here: CellPlan, grid: Sequence[float], chosen: Mapping[str, float]
-) -> Iterator[Notice]:
+def edge_notices(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
     words = {"low": ("lowest", "below"), "high": ("highest", "above")}
     for side, (end, beyond) in words.items():
-        names = [name for name in chosen if here.edge(name, grid, chosen[name]) == side]
+        names = [name for name, choice in choices.items() if choice.edge == side]
         if names:
-            lrs = ", ".join(dict.fromkeys(f"{chosen[name]:g}" for name in names))
+            lrs = ", ".join(dict.fromkeys(f"{choices[name].lr:g}" for name in names))
             yield Notice(
                 Topic.EDGE_OF_GRID,
                 f"{here.where}the best LR of {', '.join(names)} is the {end} that was tried "
@@ -25,12 +24,12 @@ def edge_notices(
             )
 
 
-def saving(here: CellPlan, grid: Sequence[float], tuning: Sequence[TrialSpec]) -> Iterator[Notice]:
+def saving(here: CellPlan, places: Sequence[int], tuning: Sequence[TrialSpec]) -> Iterator[Notice]:
     """What successive halving spared."""
     if not here.spec.halving or not tuning:
         return
-    names = [name for name in here.spec.entrants if here.tuned(name)]
-    whole = len(names) * len(grid) * here.spec.tuning_seeds * here.cell.epochs
+    tuned = {name: places for name in here.spec.entrants if here.tuned(name)}
+    whole = len(here.trials_at(tuned)) * here.cell.epochs
     spent = sum(trial.epochs for trial in tuning)
     if spent >= whole:
         return

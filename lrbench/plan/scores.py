@@ -1,53 +1,48 @@
-"""How good a tuning trial was, and which trials are still to be trained."""
+"""What tuning trials reached, and which trials are still to be trained."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from lrbench.experiment import TrialSpec
 from lrbench.records import History
 
-Score = tuple[float, float]
-"""The ranking metric and then the loss, higher is better."""
-MeanScore = tuple[int, float, float]
-"""Minus the number of failed seeds, then the means over the others."""
+MOST_CHANCE = 0.5
 
 
-def score(metric: str, history: History) -> Score | None:
-    """How good a tuning trial was, higher is better; None for one that did not end well."""
+def reached(metric: str, history: History) -> tuple[float, float | None] | None:
+    """The metric on validation data after the last epoch, higher is better, and the validation
+    loss; the loss alone without an accuracy, and None for a trial that did not end well."""
     if history.end is None or history.end.status != "done" or not history.epochs:
         return None
     last = history.epochs[-1]
-    loss = -last.val_loss if last.val_loss is not None else -math.inf
-    balanced = metric.endswith("balanced_accuracy")
-    accuracy = last.val_balanced_accuracy if balanced else last.val_accuracy
-    if metric.endswith("accuracy") and accuracy is not None:
-        return accuracy, loss
-    return loss, 0.0
+    accuracy = _accuracy(metric, history)
+    if accuracy is not None:
+        return accuracy, last.val_loss
+    return None if last.val_loss is None else (-last.val_loss, last.val_loss)
 
 
-def mean_score(scores: Sequence[Score | None]) -> MeanScore | None:
-    """Minus the number of failed seeds, then the means over the others; None without any.
-
-    >>> mean_score([(0.75, -1.0), (0.25, -2.0)]), mean_score([(1.0, 0.0), None]), mean_score([None])
-    ((0, 0.5, -1.5), (-1, 1.0, 0.0), None)
-    """
-    good = [found for found in scores if found is not None]
-    if not good:
+def _accuracy(metric: str, history: History) -> float | None:
+    if not history.epochs or not metric.endswith("accuracy"):
         return None
-    first, second = (math.fsum(column) / len(good) for column in zip(*good, strict=True))
-    return len(good) - len(scores), first, second
+    last = history.epochs[-1]
+    balanced = metric.endswith("balanced_accuracy")
+    return last.val_balanced_accuracy if balanced else last.val_accuracy
 
 
-def means(
-    metric: str, trials: Iterable[TrialSpec], histories: Mapping[str, History]
-) -> dict[float, MeanScore]:
-    """The mean score of each learning rate that had a good trial."""
-    scores: dict[float, list[Score | None]] = {}
-    for trial in trials:
-        scores.setdefault(trial.lr, []).append(score(metric, histories[trial.id]))
-    return {lr: mean for lr, found in scores.items() if (mean := mean_score(found))}
+def chance(metric: str, histories: Iterable[History]) -> float:
+    """What a model that learnt nothing reaches: the negative loss before training or, as an
+    accuracy, exp(-loss), which is 1/classes for a cross-entropy. Where no trial recorded its loss
+    before training: no accuracy, or the worst loss."""
+    ended = list(histories)
+    starts = [each.end.start_loss for each in ended if each.end and each.end.start_loss is not None]
+    if any(_accuracy(metric, each) is not None for each in ended):
+        return min(MOST_CHANCE, math.exp(-statistics.median(starts))) if starts else 0.0
+    if starts:
+        return -statistics.median(starts)
+    return min((found[0] for each in ended if (found := reached(metric, each))), default=0.0)
 
 
 def missing(wanted: Sequence[TrialSpec], histories: Mapping[str, History]) -> tuple[TrialSpec, ...]:

@@ -32,6 +32,7 @@ Event = FindProgress | FindResult
 
 SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
 VERIFY_LRS = 7  # learning rates that a verification usually trains at
+STABLE_LRS = 9  # and a search of the stable limit, up from the answer
 STABLE_RATIO = 1.1  # the bracket of the stable limit
 UNSTABLE = "unstable: the answer is above the largest stable LR; use that, or pass --verify"
 UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"

@@ -41,7 +41,7 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     The range test counts with all its short trainings. Extensions of the grid are not in it:
     whether they come is only known after tuning.
     """
-    from lrbench.rangetest.find import VERIFY_LRS
+    from lrbench.rangetest.find import STABLE_LRS, VERIFY_LRS
 
     fixed = sum(parse(name).fixed_lr is not None for name in spec.schedules)
     tuned = len(spec.entrants) - fixed
@@ -50,14 +50,15 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     finals = spec.seeds * len(spec.entrants)
     tests = spec.auto + sum(each.lr is None for each in spec.contenders)
     find = spec.find
-    verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) * find.verify_steps
+    probes = 0 if find.verify is False else VERIFY_LRS * min(find.verify_seeds, len(find.seeds))
+    probes += 0 if find.max_stable is False else STABLE_LRS
     stages = {stage: {"trials": 0, "steps": 0, "images": 0} for stage in ("find", "tune", "final")}
 
     def count(stage: str, trials: int, steps: int, batch: int) -> None:
         for key, amount in (("trials", trials), ("steps", steps), ("images", steps * batch)):
             stages[stage][key] += amount
 
-    sweep = len(find.seeds) * find.points + verifying
+    sweep = len(find.seeds) * find.points + probes * find.verify_steps
     for batch in {cell.recipe.effective_batch for cell in spec.cells}:
         count("find", tests * len(find.seeds), tests * sweep, batch)
     for cell in spec.cells:
