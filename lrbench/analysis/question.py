@@ -8,6 +8,7 @@ from typing import Any
 
 from lrbench.errors import Notice
 from lrbench.experiment.compare import Metric
+from lrbench.plan import Choice
 
 MetricName = Metric
 
@@ -17,7 +18,8 @@ class Question:
     """`schedules` in the order in which they were named; a schedule that is not among them comes
     after them. `seeds` is the number of final seeds that are planned. `test_size` and `val_size`
     are images: one image is the smallest step of an accuracy. `notices` is what was said before;
-    `manifest` says what the run is.
+    `manifest` says what the run is, and `choices` how each LR was chosen, by schedule, budget and
+    batch size.
     """
 
     schedules: tuple[str, ...] = ()
@@ -30,6 +32,7 @@ class Question:
     val_size: int | None = None
     classes: int | None = None
     notices: tuple[Notice, ...] = ()
+    choices: Mapping[tuple[str, int, int], Choice] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.pairs import Bools, Floats
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import in_cell
+from lrbench.plan.choice import Candidate, Choice
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -105,25 +107,73 @@ def width_within_a_point(grid: Grid) -> float:
     return float(grid.lrs[last] / grid.lrs[first])
 
 
+@dataclass(frozen=True)
+class AtLr:
+    """What is known of one learning rate of a grid. `choice` is None where nothing was tuned, or
+    tuning is not complete; `candidate` also where only shorter trainings reached it."""
+
+    grid: Grid
+    place: int
+    choice: Choice | None
+
+    @property
+    def lr(self) -> float:
+        return float(self.grid.lrs[self.place])
+
+    @property
+    def candidate(self) -> Candidate | None:
+        known = self.choice.candidates if self.choice else ()
+        return next((each for each in known if each.lr == self.lr), None)
+
+    @property
+    def chosen(self) -> bool:
+        return self.choice.lr == self.lr if self.choice else len(self.grid.lrs) == 1
+
+
+def _of_grid(name: str) -> Callable[[AtLr], Any]:
+    return lambda row: getattr(row.grid, name)
+
+
+def _at(name: str) -> Callable[[AtLr], Any]:
+    return lambda row: getattr(row.grid, name)[row.place]
+
+
+def _judged(name: str, unknown: float = math.nan) -> Callable[[AtLr], Any]:
+    return lambda row: getattr(row.candidate, name) if row.candidate else unknown
+
+
 SENSITIVITY = (
-    Column("schedule", "object", "schedule, as a spec", lambda row: row[0].schedule),
-    Column("budget", "int64", "epochs", lambda row: row[0].budget),
-    Column("lr", "float64", "learning rate", lambda row: row[0].lrs[row[1]]),
-    Column("n", "int64", "trials that ended well", lambda row: row[0].n[row[1]]),
-    Column("failed", "int64", "trials that did not", lambda row: row[0].failed[row[1]]),
+    Column("schedule", "object", "schedule, as a spec", _of_grid("schedule")),
+    Column("budget", "int64", "epochs", _of_grid("budget")),
+    Column("lr", "float64", "learning rate"),
+    Column("n", "int64", "trials that ended well", _at("n")),
+    Column("failed", "int64", "trials that did not", _at("failed")),
+    Column("val_accuracy_mean", "float64", "mean over the trials that ended well", _at("accuracy")),
+    Column("val_loss_mean", "float64", "mean over the trials that ended well", _at("val_loss")),
     Column(
-        "val_accuracy_mean", "float64", "mean over the trials that ended well",
-        lambda row: row[0].accuracy[row[1]],
+        "collapsed", "int64", "tuning trials that failed or collapsed", _judged("collapsed", 0)
     ),
     Column(
-        "val_loss_mean", "float64", "mean over the trials that ended well",
-        lambda row: row[0].val_loss[row[1]],
+        "curve", "float64", "mean of the metric over the others (minus the loss), shrunk to the "
+        "curve of all schedules", _judged("curve"),
     ),
-    Column("batch_size", "int64", "images in a batch", lambda row: row[0].batch_size),
+    Column(
+        "risk", "float64", "chance that a trial collapses, pooled over the schedules",
+        _judged("risk"),
+    ),
+    Column("score", "float64", "(1 - risk) x curve + risk x chance", _judged("score")),
+    Column("chosen", "bool", "whether the final trials use it"),
+    Column("batch_size", "int64", "images in a batch", _of_grid("batch_size")),
 )  # fmt: skip
 
 
 def sensitivity_frame(trials: DataFrame, question: Question) -> DataFrame:
     """One row per schedule, budget, batch size and learning rate."""
-    rows = ((grid, place) for grid in grids(trials, question) for place in range(len(grid.lrs)))
+    found = grids(trials, question)
+    choices = [question.choices.get((g.schedule, g.budget, g.batch_size)) for g in found]
+    rows = (
+        AtLr(grid, place, choice)
+        for grid, choice in zip(found, choices, strict=True)
+        for place in range(len(grid.lrs))
+    )
     return frame(rows, SENSITIVITY)

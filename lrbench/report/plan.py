@@ -51,7 +51,8 @@ def plan_table(
         more.append(", ".join(settings))
     names = "\n".join(f"  {name}" for name in spec.entrants)
     grid = (
-        f"{spec.lr_points} LRs around the range test's, a factor of {spec.lr_factor:g} apart"
+        f"{spec.lr_points} for each schedule, a factor of {spec.lr_factor:g} apart, around the "
+        "range test's LR times what its decay allows"
         if spec.auto
         else ", ".join(f"{lr:g}" for lr in spec.lrs)
     )

@@ -325,6 +325,7 @@ def summarised(spec: CompareSpec, run: Run) -> Summary:
         test_size=data.get("test"),
         val_size=data.get("val"),
         classes=data.get("classes"),
+        choices=settled.choices,
         manifest=manifest,
         notices=(
             *stretch_notices(spec),

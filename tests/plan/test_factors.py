@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lrbench.plan.factors import bound_terms, centre, lr_factor
+from lrbench.plan.factors import bound_terms, centre, limit, lr_factor, peak_factor
 from lrbench.schedules import parse
 
 
@@ -54,7 +54,26 @@ def test_the_factor_minimises_the_bound() -> None:
     )
 
 
-def test_grids_are_centred_below_what_is_stable() -> None:
-    assert centre(0.01, 2.9, None) == pytest.approx(0.029)
-    assert centre(0.01, 2.9, 0.02) == pytest.approx(0.02)
-    assert centre(0.01, 2.9, 0.02, headroom=1.2) == pytest.approx(0.024)
+def test_a_factor_is_that_of_the_highest_lr_and_hardly_one_of_the_length() -> None:
+    noam, linear = parse("noam(d=512, warmup=10%)"), parse("linear")
+    table = noam.table(lr=1, steps=300, steps_per_epoch=100)
+    assert peak_factor(noam, 300, 100) == pytest.approx(
+        lr_factor([lr / max(table) for lr in table])
+    )
+    assert peak_factor(linear, 100_000, 100) == pytest.approx(3, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("factor", "share"), [(1.0, 0.25), (1.4, 0.35), (2.0, 0.5), (2.9, 0.5), (5.5, 0.5)]
+)
+def test_a_decay_allows_half_of_what_is_stable_and_a_constant_lr_a_quarter(
+    factor: float, share: float
+) -> None:
+    assert limit(0.2, factor) == pytest.approx(0.2 * share)
+
+
+def test_the_top_of_a_grid_is_below_what_is_stable() -> None:
+    assert centre(0.01, 2.9) == 0.029
+    assert centre(0.01, 2.9, 0.0199) == 0.019
+    assert centre(0.01, 2.9, 0.0199, reach=2) == 0.0099
+    assert centre(0.0012345, 1.0) == 0.0012

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import pytest
 
 from lrbench.errors import NoLearningRate
 from lrbench.experiment import TUNING_SEED, CompareSpec, TrialSpec
-from lrbench.plan import Plan, log_grid, plan
+from lrbench.plan import Plan, plan
+from lrbench.plan.factors import lr_factor
 from lrbench.records import EpochRecord, History, TrialEnd
+from lrbench.schedules import parse
 
 EPOCH = 28
 STEPS = {128: EPOCH}
@@ -32,11 +35,11 @@ def trained(trial: TrialSpec, accuracy: float | None) -> History:
 
 
 def run(
-    asked: CompareSpec, score: Score, lr: float | None = 0.1
+    asked: CompareSpec, score: Score, lr: float | None = 0.1, stable: float | None = None
 ) -> tuple[list[Plan], dict[str, History]]:
     """Follow the plan to its end, scoring each trial by a formula."""
     known: dict[str, History] = {}
-    finds = {asked.range_test(asked.recipe).id: {"lr": lr, "reasons": ["flat"]}}
+    finds = {asked.range_test(asked.recipe).id: {"lr": lr, "max_stable_lr": stable}}
     stages = []
     while True:
         stages.append(plan(asked, known, finds, STEPS))
@@ -48,17 +51,87 @@ def run(
 
 
 def best_at(lr: float) -> Score:
-    import math
-
     return lambda trial: 0.9 - 0.1 * abs(math.log(trial.lr / lr))
 
 
-def test_the_range_test_comes_first_and_sets_the_centre() -> None:
-    asked = spec(lrs=(), lr_points=3)
+def tuned(known: dict[str, History], name: str) -> list[float]:
+    """The learning rates that a schedule was tuned at, for as long as its finals."""
+    specs = [h.spec for h in known.values() if h.spec.name == name]
+    longest = max(trial.epochs for trial in specs)
+    return sorted({t.lr for t in specs if t.stage == "tune" and t.epochs == longest})
+
+
+def test_the_range_test_comes_first_and_sets_the_centres() -> None:
+    asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine", "constant(80%) + linear"))
     first = plan(asked, {}, {}, STEPS)
     assert first.stage == "find" and first.find == asked.range_test(asked.recipe)
     second = plan(asked, {}, {asked.range_test(asked.recipe).id: {"lr": 0.0812}}, STEPS)
-    assert sorted({trial.lr for trial in second.trials}) == [0.0405, 0.081, 0.162]
+    lrs = {name: sorted({t.lr for t in second.trials if t.name == name}) for name in asked.entrants}
+    assert lrs["constant"] == [0.0405, 0.081, 0.162]
+    for name in asked.entrants:
+        factor = lr_factor(parse(name).table(lr=1, steps=2 * EPOCH, steps_per_epoch=EPOCH))
+        assert len(lrs[name]) == 3
+        assert lrs[name][1] == pytest.approx(0.081 * factor, rel=0.1)
+
+
+def test_no_lr_is_tried_beyond_what_is_stable_for_its_schedule() -> None:
+    asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine", "constant(80%) + linear"))
+    _, known = run(asked, lambda trial: trial.lr, lr=0.1, stable=0.2)
+    assert tuned(known, "constant") == [0.0125, 0.025, 0.05]
+    assert tuned(known, "cosine") == [0.025, 0.05, 0.1]
+    assert len(tuned(known, "constant(80%) + linear")) == 3
+    assert 0.05 < max(tuned(known, "constant(80%) + linear")) < 0.1
+
+
+def test_an_extension_stops_at_what_is_stable() -> None:
+    asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine"))
+    stages, known = run(asked, lambda trial: trial.lr, lr=0.02, stable=0.4)
+    assert tuned(known, "constant") == [0.01, 0.02, 0.04, 0.08]
+    assert len(tuned(known, "cosine")) == 4 and max(tuned(known, "cosine")) <= 0.2
+    assert stages[-1].notices == ()
+
+
+def test_named_lrs_are_used_as_they_are() -> None:
+    asked = spec(lrs=(0.5, 1.0, 4.0))
+    _, known = run(asked, best_at(1.0), stable=0.1)
+    assert tuned(known, "constant") == tuned(known, "cosine") == [0.5, 1.0, 4.0]
+
+
+def test_the_range_test_finds_the_stable_limit_and_leaves_verifying_to_the_tuning() -> None:
+    test = CompareSpec().range_test(CompareSpec().recipe)
+    assert (test.verify, test.max_stable) == (False, True)
+
+
+def test_a_collapse_in_one_schedule_warns_all() -> None:
+    """The largest LR has the best mean of what survived, and one trial in six collapsed there."""
+    asked = spec(schedules=("constant", "cosine", "linear"))
+
+    def score(trial: TrialSpec) -> float:
+        collapsed = trial.schedule == "linear" and trial.seed == TUNING_SEED and trial.lr == 0.2
+        return 0.1 if collapsed else {0.05: 0.9, 0.1: 0.96, 0.2: 0.965}[trial.lr]
+
+    stages, _ = run(asked, score)
+    assert stages[-1].chosen == {"constant": 0.1, "cosine": 0.1, "linear": 0.1}
+    choice = stages[-1].choices["linear", 2, 128]
+    assert choice.reason == (
+        "LR 0.1, 0 of 2 trials collapsed; 0.2 had the best mean but 28 % of its trials may collapse"
+    )
+
+
+@pytest.mark.parametrize(("start", "chosen"), [(math.log(2), 0.1), (math.log(10), 0.2)])
+def test_what_a_collapse_is_depends_on_the_loss_before_training(
+    start: float, chosen: float
+) -> None:
+    """Of two classes 55 % is nothing, of ten it is more than half of what there is to gain."""
+    asked = spec(lrs=(0.1, 0.2), schedules=("cosine",))
+    known = {}
+    for trial in plan(asked, {}, {}, STEPS).trials:
+        low = trial.lr == 0.2 and trial.seed == TUNING_SEED
+        history = trained(trial, 0.55 if low else 1.0 if trial.lr == 0.2 else 0.77)
+        assert history.end is not None
+        end = dataclasses.replace(history.end, start_loss=start)
+        known[trial.id] = dataclasses.replace(history, end=end)
+    assert plan(asked, known, {}, STEPS).chosen == {"cosine": chosen}
 
 
 def test_without_a_defended_lr_it_says_what_to_try() -> None:
@@ -97,18 +170,12 @@ def test_a_best_lr_on_the_edge_adds_points_for_every_schedule_at_most_twice() ->
         return trial.lr if trial.schedule == "cosine" else best_at(0.1)(trial)  # type: ignore[return-value]
 
     stages, known = run(asked, score)
-    lrs = sorted(
-        {
-            h.spec.lr
-            for h in known.values()
-            if h.spec.schedule == "constant" and h.spec.stage == "tune"
-        }
-    )
-    assert lrs == [0.05, 0.1, 0.2, 0.4, 0.8]
+    assert tuned(known, "constant") == [0.05, 0.1, 0.2, 0.4, 0.8]
+    assert len(tuned(known, "cosine")) == 5
     assert [stage.stage for stage in stages] == ["tune", "tune", "tune", "final", "done"]
     notice = stages[-1].notices[0]
     assert "best LR of cosine is the highest" in str(notice)
-    assert stages[-1].chosen == {"constant": 0.1, "cosine": 0.8}
+    assert stages[-1].chosen == {"constant": 0.1, "cosine": max(tuned(known, "cosine"))}
 
 
 def test_learning_rates_that_were_named_are_not_extended_but_flagged() -> None:
@@ -124,7 +191,7 @@ def test_a_diverged_trial_is_not_chosen() -> None:
 
 
 def test_the_tuning_seeds_are_averaged_and_one_that_failed_goes_before() -> None:
-    table = {(0.05, 0): 0.6, (0.1, 0): 0.9, (0.2, 0): 0.99, (0.05, 1): 0.6, (0.1, 1): 0.5}
+    table = {(0.05, 0): 0.6, (0.1, 0): 0.9, (0.2, 0): 0.99, (0.05, 1): 0.6, (0.1, 1): 0.7}
 
     def score(trial: TrialSpec) -> float | None:
         return table.get((trial.lr, trial.seed - TUNING_SEED)) if trial.stage == "tune" else 0.5
@@ -180,8 +247,6 @@ def test_a_schedule_that_names_its_lr_is_trained_at_that_one_alone() -> None:
 def test_a_schedule_whose_peak_is_not_its_base_lr_is_compared_at_equal_peaks() -> None:
     asked = spec(schedules=("constant", "noam(d=512, warmup=10%)"), tuning_seeds=1)
     first = plan(asked, {}, {}, STEPS)
-    from lrbench.schedules import parse
-
     noam = parse("noam(d=512, warmup=10%)")
     peaks = [
         max(noam.table(lr=trial.lr, steps=2 * EPOCH, steps_per_epoch=EPOCH))
@@ -189,11 +254,6 @@ def test_a_schedule_whose_peak_is_not_its_base_lr_is_compared_at_equal_peaks() -
         if trial.schedule.startswith("noam")
     ]
     assert sorted(peaks) == pytest.approx([0.05, 0.1, 0.2])
-
-
-def test_the_grid_is_tidy() -> None:
-    assert log_grid(0.1, 5, 2) == (0.025, 0.05, 0.1, 0.2, 0.4)
-    assert log_grid(0.03, 4, 3) == pytest.approx((0.03 / 9, 0.01, 0.03, 0.09))
 
 
 def test_every_budget_is_tuned_and_trained_for_itself() -> None:
@@ -227,7 +287,7 @@ def test_budgets_and_batch_sizes_may_be_added_to_a_run() -> None:
 
 
 def test_each_batch_size_has_a_range_test_of_its_own() -> None:
-    asked = spec(lrs=(), lr_points=3, batch_sizes=(64, 128))
+    asked = spec(lrs=(), lr_points=3, batch_sizes=(64, 128), schedules=("constant",))
     steps = {64: 2 * EPOCH, 128: EPOCH}
     finds = [asked.range_test(asked.recipe_at(size)) for size in (64, 128)]
     assert finds[0].id != finds[1].id
@@ -243,13 +303,13 @@ def test_each_batch_size_has_a_range_test_of_its_own() -> None:
 def test_successive_halving_trains_only_the_best_for_longer() -> None:
     asked = spec(lrs=(), lr_points=5, epochs=8, tuning_seeds=1, halving=True)
     stages, known = run(asked, best_at(0.1))
-    tuned = [h.spec for h in known.values() if h.spec.stage == "tune"]
+    trials = [h.spec for h in known.values() if h.spec.stage == "tune"]
     for name in asked.schedules:
-        mine = [t for t in tuned if t.name == name]
+        mine = [t for t in trials if t.name == name]
         assert {n: len([t for t in mine if t.epochs == n]) for n in (2, 4, 8)} == {2: 5, 4: 2, 8: 1}
-    assert {t.stretch for t in tuned if t.epochs == 2} == {None}
+    assert {t.stretch for t in trials if t.epochs == 2} == {None}
     assert [stage.stage for stage in stages] == ["tune", "tune", "tune", "final", "done"]
-    assert stages[-1].chosen == {"constant": 0.1, "cosine": 0.1}
+    assert stages[-1].chosen["constant"] == 0.1
     spent, whole = 2 * (5 * 2 + 2 * 4 + 8), 2 * 5 * 8
     assert f"{spent} epochs where the whole grid takes {whole}" in str(stages[-1].notices[-1])
 
@@ -257,10 +317,12 @@ def test_successive_halving_trains_only_the_best_for_longer() -> None:
 def test_halving_extends_the_grid_for_every_schedule_alike() -> None:
     asked = spec(lrs=(), lr_points=3, epochs=4, tuning_seeds=1, halving=True)
     stages, known = run(asked, lambda trial: trial.lr)
-    whole = [h.spec for h in known.values() if h.spec.stage == "tune" and h.spec.epochs == 4]
     for name in asked.schedules:
-        assert sorted(t.lr for t in whole if t.name == name) == [0.2, 0.4, 0.8]
-    assert stages[-1].chosen == {"constant": 0.8, "cosine": 0.8}
+        first, *more = tuned(known, name)
+        assert more == pytest.approx([2 * first, 4 * first])
+        assert stages[-1].chosen[name] == more[-1]
+    assert tuned(known, "constant") == [0.2, 0.4, 0.8]
+    assert "is the highest that was tried" in str(stages[-1].notices[0])
 
 
 def test_halving_of_one_epoch_is_a_grid() -> None:

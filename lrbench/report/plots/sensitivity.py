@@ -27,7 +27,7 @@ def sensitivity_plot(summary: Summary) -> Chart | None:
         return None
     what = "validation accuracy" if accuracy else "validation loss"
     lrs = sorted(set(rows["lr"].tolist()))
-    note = "after tuning; the chosen LR is ringed" if summary.chosen else ""
+    note = "after tuning; the chosen LR is ringed" if rows["chosen"].any() else ""
     panel = Panel(
         (*_lines(summary, known, column), *_crosses(summary, rows[rows[column].isna()])),
         "learning rate",
@@ -48,7 +48,7 @@ def _lines(summary: Summary, known: DataFrame, column: str) -> Iterator[Line]:
         values = [f"{100 * value:.2f} %" if accuracy else f"{value:.4f}" for value in y]
         texts = [f"{name}, LR {lr:.3g}: {text}" for lr, text in zip(x, values, strict=True)]
         yield Line(str(name), look, x, y, texts=texts)
-        ring = x == summary.chosen.get(str(name))
+        ring = mine["chosen"].to_numpy()
         yield Line("", look, x[ring], y[ring], "ring")
 
 
