@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lrbench.experiment.compare import (
-    RANGE_TEST,
     SIZE,
     TUNING_SEED,
     Cell,
@@ -28,7 +27,7 @@ from lrbench.experiment.values import (
 )
 
 __all__ = [
-    "RANGE_TEST", "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender",
+    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender",
     "FindSpec", "Frozen", "Host", "Opt", "Option", "Options", "Recipe", "TrialSpec", "batch_sizes",
     "canonical", "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
     "named", "options_of", "refusal", "refuse_unknown", "with_keywords",

@@ -47,10 +47,6 @@ DEFAULT_SCHEDULES = (
 SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 """The fields that a time budget decides."""
 
-RANGE_TEST = FindSpec(verify=False, max_stable=True)
-"""The range test of a comparison: tuning repeats the trainings that would verify its answer, but
-the largest stable LR bounds every grid."""
-
 
 class Cell(Frozen):
     """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
@@ -83,7 +79,7 @@ def _budgets(value: Any, options: Options) -> tuple[int, ...]:
 
 
 def _range_test(text: str) -> FindSpec:
-    return with_range_test(text, RANGE_TEST)
+    return with_range_test(text, FindSpec())
 
 
 def _canonical_name(value: str, options: Options) -> str:
@@ -185,7 +181,7 @@ class CompareSpec(Frozen):
         "--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as of "
         "lrbench find.", kind=str, settings=True, parse=_range_test,
         show=lambda spec: range_test_text(spec.find) if spec.auto else None
-    )] = RANGE_TEST
+    )] = FindSpec()
     # fmt: on
 
     @model_validator(mode="after")
@@ -247,8 +243,12 @@ class CompareSpec(Frozen):
         return None if epochs == self.epochs else epochs / self.epochs
 
     def range_test(self, recipe: Recipe) -> FindSpec:
-        """The range test that centres a recipe's grids of learning rates."""
-        return self.find.model_copy(update={"recipe": recipe})
+        """The range test that centres a recipe's grids of learning rates. Unless it was asked for,
+        it leaves out the trainings that verify its answer, which tuning repeats; the largest stable
+        LR bounds the grids."""
+        stable = self.find.max_stable is not False
+        update = {"recipe": recipe, "verify": bool(self.find.verify), "max_stable": stable}
+        return self.find.model_copy(update=update)
 
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""

@@ -14,7 +14,6 @@ from lrbench.data import DATASETS
 from lrbench.engine.device import default_threads
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import (
-    RANGE_TEST,
     CompareSpec,
     Contender,
     FindSpec,
@@ -103,7 +102,7 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     fields["contenders"] = _with_usual_lrs(fields.get("contenders", ()))
     if "range_test" in options:
         check_rule(fields["find"], "--range-test rule=")
-    find = RANGE_TEST if fields["lrs"] else fields.get("find", RANGE_TEST)
+    find = FindSpec() if fields["lrs"] else fields.get("find", FindSpec())
     return made(
         kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
     )

@@ -49,9 +49,9 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     tuning = points * tuned * spec.tuning_seeds if points > 1 else 0
     finals = spec.seeds * len(spec.entrants)
     tests = spec.auto + sum(each.lr is None for each in spec.contenders)
-    find = spec.find
-    probes = 0 if find.verify is False else VERIFY_LRS * min(find.verify_seeds, len(find.seeds))
-    probes += 0 if find.max_stable is False else STABLE_LRS
+    find = spec.range_test(spec.recipe)
+    verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) if find.verify else 0
+    probes = verifying + STABLE_LRS * bool(find.max_stable)
     stages = {stage: {"trials": 0, "steps": 0, "images": 0} for stage in ("find", "tune", "final")}
 
     def count(stage: str, trials: int, steps: int, batch: int) -> None:

@@ -13,6 +13,7 @@ from lrbench.analysis.sensitivity import (
     sensitivity_frame,
     width_within_a_point,
 )
+from lrbench.plan.choice import Tuned, choose
 from lrbench.records import History
 from tests.analysis.made import finals, tuned
 
@@ -56,9 +57,28 @@ def test_tuning_trials_count_and_finals_only_without_them() -> None:
     assert rows[2]["val_accuracy_mean"] == 0.7
 
 
+def test_it_says_how_each_lr_was_judged_and_which_was_chosen() -> None:
+    values = {0.1: 0.96, 0.2: 0.2}
+    rows = [
+        Tuned("cosine", place, lr, 0, value, 1 - value)
+        for place, (lr, value) in enumerate(values.items())
+    ]
+    choice = choose(rows, 0.1)["cosine"]
+    trials = [*tuned("cosine", values), *finals({"cosine": [0.9], "linear": [0.7]})]
+    budget, size = trials[0].spec.epochs, trials[0].spec.recipe.batch_size
+    question = Question(choices={("cosine", budget, size): choice})
+    frame = sensitivity_frame(trials_frame(trials, None), question)
+    assert frame["chosen"].tolist() == [True, False, True]
+    assert frame["collapsed"].tolist() == [0, 1, 0]
+    assert frame["risk"].tolist()[:2] == [each.risk for each in choice.candidates]
+    assert frame["score"].tolist()[:2] == [each.score for each in choice.candidates]
+    assert frame["curve"].isna().tolist() == [False, True, True]
+    assert not sensitivity_frame(trials_frame(trials, None), Question())["chosen"][:2].any()
+
+
 def test_columns() -> None:
     frame = sensitivity_frame(trials_frame([], None), Question())
     assert list(frame.columns) == [
         "schedule", "budget", "lr", "n", "failed", "val_accuracy_mean", "val_loss_mean",
-        "batch_size",
+        "collapsed", "curve", "risk", "score", "chosen", "batch_size",
     ]  # fmt: skip

@@ -188,7 +188,6 @@ def test_a_run_that_grew_plans_the_same_trials(tmp_path: Path) -> None:
 def test_the_whole_way_by_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The quick default plan, whose range test is a shorter one, is named by its manifest alone."""
     monkeypatch.chdir(tmp_path)
 
     def planned(*argv: str) -> dict[str, Any]:
@@ -231,7 +230,7 @@ def test_a_task_takes_the_place_of_what_a_file_says_by_default(tmp_path: Path) -
     file = tmp_path / "run.toml"
     file.write_text(resolved_toml(compare_spec({"lr": "0.1", "epochs": 3}), {}))
     spec = compare_spec(merged(OWN, file, OF_COMPARE))
-    assert spec == compare_spec({**OWN, "lr": "0.1", "epochs": 3})
+    assert spec == compare_spec({**OWN, "lr": "0.1", "epochs": 3, "batch_size": 32})
 
 
 @pytest.mark.parametrize(

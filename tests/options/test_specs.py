@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from lrbench.data import DATASETS
 from lrbench.errors import LrbenchError, MachineError, UsageError
-from lrbench.experiment import duration_s, learning_rates
+from lrbench.experiment import CompareSpec, Recipe, duration_s, learning_rates, options_of
 from lrbench.optimizers import parse_group
 from lrbench.options import (
     COMPARE,
@@ -97,10 +98,20 @@ def test_a_wrong_host(options: dict[str, Any]) -> None:
 
 def test_the_defaults_of_a_comparison() -> None:
     spec = compare_spec({})
-    assert (spec.epochs, spec.lr_points, spec.seeds, len(spec.schedules)) == (2, 3, 5, 6)
+    assert (spec.epochs, spec.tuning_seeds, spec.lr_points, spec.lr_factor) == (3, 2, 3, 2)
     assert spec.final_seeds == (0, 1, 2, 3, 4)
-    full = compare_spec({"epochs": 2})
-    assert (full.lr_points, full.lr_factor, len(full.find.seeds)) == (5, 2, 3)
+    assert spec.schedules == ("constant", "step", "cosine", "warmup + cosine", "onecycle")
+    assert compare_spec({"epochs": 3}) == spec
+
+
+def test_a_dataset_may_have_a_batch_size_of_its_own_which_the_help_names() -> None:
+    sizes = {e.name: e.facts["batch_size"] for e in DATASETS if "batch_size" in e.facts}
+    for kind in (Recipe, CompareSpec):
+        note = options_of(kind)["batch_size"].opt.default_note
+        assert note == ", ".join(f"{size} for {name}" for name, size in sizes.items())
+    assert find_spec({}).recipe.batch_size == compare_spec({}).recipe.batch_size == 32
+    assert compare_spec({"dataset": "synthetic"}).recipe.batch_size == 128
+    assert compare_spec({"batch_size": 64}).recipe.batch_size == 64
 
 
 def test_schedules_are_canonical_and_named_once() -> None:
@@ -200,7 +211,7 @@ def test_what_is_off_leaves_the_identity_as_it_was() -> None:
     off = {"accumulate": 1, "label_smoothing": 0, "no_decay_norms": False}
     assert compare_spec(off) == compare_spec({})
     assert compare_spec({}).recipe.canonical() == (
-        '{"augment":"default","batch_size":128,"dataset":"mnist5k","model":"lenet",'
+        '{"augment":"default","batch_size":32,"dataset":"mnist5k","model":"lenet",'
         '"momentum":0.9,"optimizer":"sgd","precision":"fp32","val_fraction":0.1,'
         '"weight_decay":0.0005}'
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from lrbench.errors import NoLearningRate
-from lrbench.experiment import TUNING_SEED, CompareSpec, TrialSpec
+from lrbench.experiment import TUNING_SEED, CompareSpec, FindSpec, TrialSpec
 from lrbench.plan import Plan, plan
 from lrbench.plan.factors import lr_factor
 from lrbench.records import EpochRecord, History, TrialEnd
@@ -100,6 +100,9 @@ def test_named_lrs_are_used_as_they_are() -> None:
 def test_the_range_test_finds_the_stable_limit_and_leaves_verifying_to_the_tuning() -> None:
     test = CompareSpec().range_test(CompareSpec().recipe)
     assert (test.verify, test.max_stable) == (False, True)
+    find = FindSpec(verify=True, max_stable=False)
+    test = CompareSpec(find=find).range_test(CompareSpec().recipe)
+    assert (test.verify, test.max_stable) == (True, False)
 
 
 def test_a_collapse_in_one_schedule_warns_all() -> None:
