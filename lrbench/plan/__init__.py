@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal, get_args
 
-from lrbench.errors import Notice
+from lrbench.errors import Notice, Topic
 from lrbench.experiment import CompareSpec, FindSpec, TrialSpec
 from lrbench.plan.cell import CellPlan, Finds, Histories
 from lrbench.plan.choice import Choice
-from lrbench.plan.grid import advice
-from lrbench.plan.notices import edge_notices, saving
 from lrbench.plan.scores import missing
 
-__all__ = ["Choice", "Plan", "StepsPerEpoch", "advice", "plan", "recorded_steps"]
+__all__ = ["Choice", "Plan", "StepsPerEpoch", "plan", "recorded_steps"]
 
 MAX_EXTENSIONS = 2
 Stage = Literal["find", "tune", "final", "done"]
@@ -114,13 +112,10 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
         "final" if left else "done",
         trials=left,
         chosen=chosen,
-        choices={
-            (name, here.cell.epochs, here.cell.recipe.batch_size): choice
-            for name, choice in choices.items()
-        },
+        choices={(name, *here.key): choice for name, choice in choices.items()},
         tuning=tuning,
         finals=finals,
-        notices=(*edge_notices(here, choices), *saving(here, places, tuning)),
+        notices=(*_edges(here, choices), *_saving(here, places, tuning)),
     )
 
 
@@ -130,3 +125,34 @@ def extended(places: tuple[int, ...], choices: Iterable[Choice]) -> tuple[int, .
     below = (places[0] - 1,) if "low" in edges else ()
     above = (places[-1] + 1,) if "high" in edges else ()
     return (*below, *places, *above)
+
+
+def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
+    words = {"low": ("lowest", "below"), "high": ("highest", "above")}
+    for side, (end, beyond) in words.items():
+        names = [name for name, choice in choices.items() if choice.edge == side]
+        if names:
+            lrs = ", ".join(dict.fromkeys(f"{choices[name].lr:g}" for name in names))
+            yield Notice(
+                Topic.EDGE_OF_GRID,
+                f"{here.where}the best LR of {', '.join(names)} is the {end} that was tried "
+                f"({lrs})",
+                f"the optimum may lie {beyond}: widen the grid with --lr",
+            )
+
+
+def _saving(here: CellPlan, places: Sequence[int], tuning: Sequence[TrialSpec]) -> Iterator[Notice]:
+    """What successive halving spared."""
+    if not here.spec.halving or not tuning:
+        return
+    tuned = {name: places for name in here.spec.entrants if here.tuned(name)}
+    whole = len(here.trials_at(tuned)) * here.cell.epochs
+    spent = sum(trial.epochs for trial in tuning)
+    if spent >= whole:
+        return
+    yield Notice(
+        Topic.HALVING,
+        f"{here.where}successive halving tuned in {spent} epochs where the whole grid takes "
+        f"{whole}",
+        "the LR sensitivity is known at fewer learning rates",
+    )

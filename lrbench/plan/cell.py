@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from lrbench.experiment import Cell, CompareSpec, FindSpec, TrialSpec
-from lrbench.plan.choice import Choice, Tuned, choose
-from lrbench.plan.factors import centre, limit, peak_factor
-from lrbench.plan.grid import defended
+from lrbench.experiment import Cell, CompareSpec, Contender, FindSpec, TrialSpec
+from lrbench.plan.choice import Choice, Edge, Tuned, choose
+from lrbench.plan.factors import centre, defended, largest_tried, peak_factor
 from lrbench.plan.scores import chance, missing, reached
 from lrbench.records import History
 from lrbench.schedules import Schedule, parse, stretched
@@ -57,20 +56,18 @@ class CellPlan:
         if not self.spec.auto:
             return replace(self, reference=self.spec.lrs[len(self.spec.lrs) // 2])
         answer = finds[self.spec.range_test(self.cell.recipe).id]
-        middles = {
-            name: self._middle(answer, self.factor(name))
-            for name in self.spec.schedules
-            if self.tuned(name)
-        }
-        for each in self.spec.contenders:
-            test = self.spec.range_test(each.recipe(self.cell.recipe))
-            own = Middle(each.lr) if each.lr else self._middle(finds[test.id])
-            middles[each.optimizer] = own
+        middles = {}
+        for name in filter(self.tuned, self.spec.schedules):
+            factor = peak_factor(self._stretched(name), self._steps, self.steps_per_epoch)
+            middles[name] = self._middle(answer, factor)
+        for name, rival in self._rivals.items():
+            test = self.spec.range_test(rival.recipe(self.cell.recipe))
+            middles[name] = Middle(rival.lr) if rival.lr else self._middle(finds[test.id])
         return replace(self, reference=defended(answer), middles=middles)
 
     def _middle(self, answer: Mapping[str, Any], factor: float = 1.0) -> Middle:
         stable = answer.get("max_stable_lr")
-        most = limit(stable, factor) if stable else math.inf
+        most = largest_tried(stable, factor) if stable else math.inf
         reach = self.spec.lr_factor ** self.places[-1]
         return Middle(centre(defended(answer), factor, most, reach), most)
 
@@ -80,17 +77,20 @@ class CellPlan:
         points = self.spec.lr_points if self.spec.auto else len(self.spec.lrs)
         return tuple(range(-(points // 2), points - points // 2))
 
-    def factor(self, name: str) -> float:
-        """The best LR of a schedule relative to that of the constant one."""
-        schedule = self._stretched(name)
-        return peak_factor(schedule, self.cell.epochs * self.steps_per_epoch, self.steps_per_epoch)
+    @property
+    def _rivals(self) -> dict[str, Contender]:
+        return {each.optimizer: each for each in self.spec.contenders}
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.cell.epochs, self.cell.recipe.batch_size
+
+    @property
+    def _steps(self) -> int:
+        return self.cell.epochs * self.steps_per_epoch
 
     def _stretched(self, name: str) -> Schedule:
         return stretched(parse(name), self.cell.stretch)
-
-    def limit(self, name: str) -> float:
-        """The largest LR that is tried; none that people named is refused."""
-        return self.middles[name].limit if name in self.middles else math.inf
 
     def peak(self, name: str, place: int) -> float:
         """The highest LR of a training at one place of the entrant's grid."""
@@ -102,15 +102,16 @@ class CellPlan:
 
     def grid(self, name: str, places: Iterable[int]) -> dict[int, float]:
         """The base LR at each place that is not above the limit."""
-        most = self.limit(name) * (1 + 1e-9)
+        limit = self.middles[name].limit if name in self.middles else math.inf
+        peaks = {place: self.peak(name, place) for place in places}
         return {
             place: self.base_lr(name, peak)
-            for place in places
-            if (peak := self.peak(name, place)) <= most
+            for place, peak in peaks.items()
+            if peak <= limit * (1 + 1e-9)
         }
 
     def trial(self, name: str, lr: float, seed: int, stage: Literal["tune", "final"]) -> TrialSpec:
-        rival = next((each for each in self.spec.contenders if each.optimizer == name), None)
+        rival = self._rivals.get(name)
         recipe, schedule, reference = self.cell.recipe, name, self.reference
         if rival is not None:
             recipe, schedule = rival.recipe(recipe), "constant"
@@ -146,17 +147,14 @@ class CellPlan:
 
     def base_lr(self, name: str, peak: float) -> float:
         """The base LR at which the entrant's highest LR is `peak`."""
-        if any(name == each.optimizer for each in self.spec.contenders):
+        if name in self._rivals:
             return peak
-        ratio = self._stretched(name).peak(
-            self.cell.epochs * self.steps_per_epoch, self.steps_per_epoch
-        )
+        ratio = self._stretched(name).peak(self._steps, self.steps_per_epoch)
         return peak if math.isclose(ratio, 1.0, rel_tol=1e-9) else tidy(peak / ratio)
 
     def tuned(self, name: str) -> bool:
         """Whether there is an LR to choose: not where the spec names one."""
-        contends = any(name == each.optimizer for each in self.spec.contenders)
-        return contends or parse(name).fixed_lr is None
+        return name in self._rivals or parse(name).fixed_lr is None
 
     def tuning(self, places: Sequence[int], histories: Histories) -> tuple[TrialSpec, ...]:
         """The trials that choose among the learning rates: none where there is no choice.
@@ -210,19 +208,25 @@ class CellPlan:
         mine = [trial for trial in trials if trial.epochs == self.cell.epochs]
         nothing = chance(self.spec.metric, (histories[trial.id] for trial in mine))
         tried = {trial.name: self.grid(trial.name, places) for trial in mine}
-        rows = [self._row(tried[trial.name], trial, histories[trial.id]) for trial in mine]
-        limits = {name: self.limit(name) for name in tried}
-        lrs = {name: sorted(grid.values()) for name, grid in tried.items()}
+        rows = []
+        for trial in mine:
+            place = next(p for p, lr in tried[trial.name].items() if lr == trial.lr)
+            value, loss = reached(self.spec.metric, histories[trial.id]) or (None, None)
+            rows.append(Tuned(trial.name, place, trial.lr, trial.seed, value, loss))
         found: dict[str, Choice] = {}
-        for names in ({*self.spec.schedules}, *({c.optimizer} for c in self.spec.contenders)):
+        for names in ({*self.spec.schedules}, *({name} for name in self._rivals)):
             if among := [row for row in rows if row.schedule in names]:
-                found |= choose(among, nothing, limits, lrs)
-        return {name: found[name] for name in tried}
+                found |= choose(among, nothing)
+        edges = {name: self._edge(name, found[name].place, places) for name in tried}
+        return {name: replace(found[name], edge=edge) for name, edge in edges.items()}
 
-    def _row(self, grid: Mapping[int, float], trial: TrialSpec, history: History) -> Tuned:
-        place = next(place for place, lr in grid.items() if lr == trial.lr)
-        value, loss = reached(self.spec.metric, history) or (None, None)
-        return Tuned(trial.name, place, trial.lr, trial.seed, value, loss)
+    def _edge(self, name: str, place: int, places: Sequence[int]) -> Edge:
+        """No edge where the next larger LR is above the limit."""
+        grid = self.grid(name, places)
+        if place == min(grid):
+            return "low"
+        goes_on = name not in self.middles or self.grid(name, (place + 1,))
+        return "high" if place == max(grid) and goes_on else ""
 
     def chosen(self, name: str, choices: Mapping[str, Choice]) -> float:
         """The LR of an entrant's final trials: the one that tuning chose, or that has no rival."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
@@ -25,7 +25,6 @@ UNSEEN = 0.5
 """The weight of a schedule's own mean where a single seed leaves its noise unknown."""
 
 Edge = Literal["", "low", "high"]
-Exclusion = Literal["", "unstable", "no trial ended well"]
 
 
 @dataclass(frozen=True)
@@ -57,25 +56,26 @@ class Candidate:
     loss: float
     risk: float
     score: float
-    excluded: Exclusion = ""
+
+    @property
+    def ended_well(self) -> bool:
+        return math.isfinite(self.mean)
 
 
 @dataclass(frozen=True)
 class Choice:
     """The LR of one schedule and why: its candidates in the order of their LRs, the one that is
     best by its own mean alone, the near-ties that it was taken from, and whether a better LR may
-    lie beyond an `edge` that no trial went past. `limit` is the largest LR that is stable, and
-    `own_weight` how far the schedule's own means counted against the curve of all."""
+    lie beyond an `edge` that no trial went past. `own_weight` is how far the schedule's own means
+    counted against the curve of all."""
 
-    schedule: str
     lr: float
     place: int
     candidates: tuple[Candidate, ...]
     best_by_mean: float
     near_ties: tuple[float, ...]
-    edge: Edge
-    limit: float
     own_weight: float
+    edge: Edge = ""
 
     @property
     def candidate(self) -> Candidate:
@@ -85,8 +85,8 @@ class Choice:
     def reason(self) -> str:
         """One line: how safe the LR is, and why it is not the one with the best mean."""
         taken = self.candidate
-        if taken.excluded:
-            return f"LR {self.lr:g}, the smallest: {taken.excluded} at any LR tried"
+        if not taken.ended_well:
+            return f"LR {self.lr:g}, the smallest: no trial ended well at any LR tried"
         trials = f"{taken.trials} trial{'s' * (taken.trials != 1)}"
         parts = [f"LR {self.lr:g}, {taken.collapsed} of {trials} collapsed"]
         if self.best_by_mean != self.lr:
@@ -97,8 +97,6 @@ class Choice:
 
     def _against_best(self) -> str:
         best = next(each for each in self.candidates if each.lr == self.best_by_mean)
-        if best.excluded == "unstable":
-            return f"is above {self.limit:.3g}, the largest stable one"
         if best.lr in self.near_ties:
             return "is a near-tie, and this one suits all schedules better"
         if best.risk > self.candidate.risk:
@@ -106,37 +104,18 @@ class Choice:
         return "by less than its noise, next to the curve of all schedules"
 
 
-def choose(
-    trials: Iterable[Tuned],
-    chance: float,
-    stable: Mapping[str, float] | None = None,
-    tried: Mapping[str, Sequence[float]] | None = None,
-) -> dict[str, Choice]:
-    """The LR of each schedule.
-
-    `chance` is the metric of a model that learnt nothing. `stable` is the largest LR that each
-    schedule may be given: the range test's largest stable one times what its shape allows; larger
-    ones are not chosen however well they did. `tried` is each schedule's whole grid, rising, where
-    not every LR of it has a trial here.
-    """
+def choose(trials: Iterable[Tuned], chance: float) -> dict[str, Choice]:
+    """The LR of each schedule; `chance` is the metric of a model that learnt nothing."""
     cells = _cells(list(trials), chance)
     risks = pooled_risk(cells)
     values = _shrunk({key: cell.values for key, cell in cells.items()})
     losses = _shrunk({key: cell.losses for key, cell in cells.items()})
-    limits, grids = stable or {}, tried or {}
     candidates: dict[str, tuple[Candidate, ...]] = {}
     for (schedule, place), cell in sorted(cells.items()):
-        limit = limits.get(schedule, math.inf)
-        candidate = _candidate(cell, risks[place], values, losses, chance, limit)
+        candidate = _candidate(cell, risks[place], values, losses, chance)
         candidates[schedule] = (*candidates.get(schedule, ()), candidate)
     order = _order(chain.from_iterable(candidates.values()), values.error)
-    found = {}
-    for name, those in candidates.items():
-        limit = limits.get(name, math.inf)
-        choice = _choice(name, those, order, values, losses, limit)
-        grid = grids.get(name, [each.lr for each in those])
-        found[name] = replace(choice, edge=_edge(choice.lr, grid, limit))
-    return found
+    return {name: _choice(those, order, values, losses) for name, those in candidates.items()}
 
 
 @dataclass(frozen=True)
@@ -247,17 +226,10 @@ def _additive(
     return {key: levels[key[0]] + steps[key[1]] for key in means}
 
 
-def _candidate(
-    cell: Cell, pooled: float, values: Curve, losses: Curve, chance: float, limit: float
-) -> Candidate:
+def _candidate(cell: Cell, pooled: float, values: Curve, losses: Curve, chance: float) -> Candidate:
     key = cell.schedule, cell.place
     curve = values.means.get(key, math.nan)
     risk = (cell.collapsed + PRIOR_TRIALS * pooled) / (cell.trials + PRIOR_TRIALS)
-    excluded: Exclusion = ""
-    if not cell.values:
-        excluded = "no trial ended well"
-    elif cell.lr > limit * (1 + 1e-9):
-        excluded = "unstable"
     return Candidate(
         place=cell.place,
         lr=cell.lr,
@@ -268,7 +240,6 @@ def _candidate(
         loss=losses.means.get(key, math.nan),
         risk=risk,
         score=(1 - risk) * curve + risk * chance if cell.values else chance,
-        excluded=excluded,
     )
 
 
@@ -293,17 +264,12 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _choice(
-    schedule: str,
-    candidates: tuple[Candidate, ...],
-    order: Sequence[int],
-    values: Curve,
-    losses: Curve,
-    limit: float,
+    candidates: tuple[Candidate, ...], order: Sequence[int], values: Curve, losses: Curve
 ) -> Choice:
     """The best score; near-ties, in score and in loss, go to the place that suits all schedules
     best, so that only clear evidence sends two schedules to different places. The smallest LR where
     nothing can be chosen."""
-    fit = [each for each in candidates if not each.excluded]
+    fit = [each for each in candidates if each.ended_well]
     best = max(fit, key=lambda each: each.score, default=candidates[0])
     ties = [
         each
@@ -312,24 +278,11 @@ def _choice(
         and not each.loss > best.loss + NEAR * losses.error
     ]
     taken = min(ties, key=lambda each: order.index(each.place), default=best)
-    ended = [each for each in candidates if math.isfinite(each.mean)]
     return Choice(
-        schedule=schedule,
         lr=taken.lr,
         place=taken.place,
         candidates=candidates,
-        best_by_mean=max(ended, key=lambda each: each.mean, default=taken).lr,
+        best_by_mean=max(fit, key=lambda each: each.mean, default=taken).lr,
         near_ties=tuple(each.lr for each in ties if each is not taken),
-        edge="",
-        limit=limit,
         own_weight=values.own_weight,
     )
-
-
-def _edge(lr: float, grid: Sequence[float], limit: float) -> Edge:
-    """No edge where the next larger LR was tried, or would not be stable."""
-    if len(grid) < 2:
-        return ""
-    if lr == grid[0]:
-        return "low"
-    return "high" if lr == grid[-1] and lr**2 / grid[-2] <= limit * (1 + 1e-9) else ""

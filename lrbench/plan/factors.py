@@ -1,13 +1,15 @@
-"""Where each schedule's grid is to be centred: its best LR relative to the constant schedule's."""
+"""Where each grid is to be centred: at the range test's LR times what the schedule allows."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_DOWN, Context
 from functools import lru_cache
 from itertools import accumulate
+from typing import Any
 
+from lrbench.errors import NoLearningRate
 from lrbench.schedules import Schedule
 from lrbench.schedules.units import tidy
 
@@ -57,7 +59,7 @@ def peak_factor(schedule: Schedule, steps: int, steps_per_epoch: int) -> float:
     return lr_factor(table) * max(table)
 
 
-def limit(stable: float, factor: float) -> float:
+def largest_tried(stable: float, factor: float) -> float:
     """The largest LR to be tried, from the largest at which a short training is stable.
 
     Long trainings break earlier: those of a schedule that decays are given half of it, those of
@@ -73,3 +75,23 @@ def centre(base: float, factor: float, limit: float = math.inf, reach: float = 1
     """
     lr = tidy(min(base * factor, limit / reach))
     return float(Context(prec=2, rounding=ROUND_DOWN).create_decimal(str(lr)))
+
+
+def defended(answer: Mapping[str, Any]) -> float:
+    """The range test's LR, to two digits: its third one would be a pretence."""
+    lr = answer.get("lr")
+    if lr is None:
+        reasons = ", ".join(answer.get("reasons", ())) or "no reason given"
+        raise NoLearningRate(
+            f"the range test found no learning rate that it can defend ({reasons})",
+            hint=_advice(answer) + ", or look at the curve with lrbench find",
+        )
+    return tidy(float(lr), 2)
+
+
+def _advice(answer: Mapping[str, Any]) -> str:
+    """Which `--lr` to try where the range test gave none, and why."""
+    rules = [lr for lr in (answer.get("rules") or {}).values() if lr]
+    guess = sorted(rules)[len(rules) // 2] if rules else 0.01
+    why = "the middle of what its rules say" if rules else "a usual start"
+    return f"try --lr {tidy(guess, 1):g} ({why})"

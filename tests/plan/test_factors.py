@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lrbench.plan.factors import bound_terms, centre, limit, lr_factor, peak_factor
+from lrbench.plan.factors import bound_terms, centre, largest_tried, lr_factor, peak_factor
 from lrbench.schedules import parse
 
 
@@ -69,7 +69,7 @@ def test_a_factor_is_that_of_the_highest_lr_and_hardly_one_of_the_length() -> No
 def test_a_decay_allows_half_of_what_is_stable_and_a_constant_lr_a_quarter(
     factor: float, share: float
 ) -> None:
-    assert limit(0.2, factor) == pytest.approx(0.2 * share)
+    assert largest_tried(0.2, factor) == pytest.approx(0.2 * share)
 
 
 def test_the_top_of_a_grid_is_below_what_is_stable() -> None:

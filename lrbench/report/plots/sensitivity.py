@@ -47,8 +47,11 @@ def _lines(summary: Summary, known: DataFrame, column: str) -> Iterator[Line]:
         look, x, y = styles[str(name)], floats(mine["lr"]), floats(mine[column])
         values = [f"{100 * value:.2f} %" if accuracy else f"{value:.4f}" for value in y]
         texts = [f"{name}, LR {lr:.3g}: {text}" for lr, text in zip(x, values, strict=True)]
-        yield Line(str(name), look, x, y, texts=texts)
         ring = mine["chosen"].to_numpy()
+        choice = summary.question.choices.get((str(name), *mine[["budget", "batch_size"]].iloc[0]))
+        if choice is not None and ring.any():
+            texts[int(ring.argmax())] += f"; chosen: {choice.reason}"
+        yield Line(str(name), look, x, y, texts=texts)
         yield Line("", look, x[ring], y[ring], "ring")
 
 
