@@ -14,7 +14,7 @@ from lrbench.schedules import Schedule
 from lrbench.schedules.units import tidy
 
 MANY_STEPS = 5_000
-MOST_FACTOR = 2.0
+MOST_FACTOR = 3.0
 
 
 def bound_terms(table: Sequence[float]) -> tuple[float, float]:
@@ -62,9 +62,8 @@ def peak_factor(schedule: Schedule, steps: int, steps_per_epoch: int) -> float:
 def largest_tried(stable: float, factor: float) -> float:
     """The largest LR to be tried, from the largest at which a short training is stable.
 
-    Long trainings break earlier: those of a schedule that decays are given half of it, those of
-    one that does not, a quarter, and between them in proportion to the factor. A warm-up allows no
-    more: it delays the collapse.
+    Long trainings break earlier: those of a schedule with the factor of a full decay, 3, are given
+    half of it, others less in proportion. A warm-up allows no more: it delays the collapse.
     """
     return stable * min(factor, MOST_FACTOR) / (2 * MOST_FACTOR)
 

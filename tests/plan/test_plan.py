@@ -76,18 +76,19 @@ def test_the_range_test_comes_first_and_sets_the_centres() -> None:
 
 def test_no_lr_is_tried_beyond_what_is_stable_for_its_schedule() -> None:
     asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine", "constant(80%) + linear"))
-    _, known = run(asked, lambda trial: trial.lr, lr=0.1, stable=0.2)
+    _, known = run(asked, lambda trial: trial.lr, lr=0.1, stable=0.3)
     assert tuned(known, "constant") == [0.0125, 0.025, 0.05]
-    assert tuned(known, "cosine") == [0.025, 0.05, 0.1]
-    assert len(tuned(known, "constant(80%) + linear")) == 3
-    assert 0.05 < max(tuned(known, "constant(80%) + linear")) < 0.1
+    for name in asked.schedules:
+        factor = lr_factor(parse(name).table(lr=1, steps=2 * EPOCH, steps_per_epoch=EPOCH))
+        assert len(tuned(known, name)) == 3
+        assert 0.045 * factor < max(tuned(known, name)) <= 0.05 * factor
 
 
 def test_an_extension_stops_at_what_is_stable() -> None:
     asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine"))
-    stages, known = run(asked, lambda trial: trial.lr, lr=0.02, stable=0.4)
+    stages, known = run(asked, lambda trial: trial.lr, lr=0.02, stable=0.6)
     assert tuned(known, "constant") == [0.01, 0.02, 0.04, 0.08]
-    assert len(tuned(known, "cosine")) == 4 and max(tuned(known, "cosine")) <= 0.2
+    assert len(tuned(known, "cosine")) == 4 and max(tuned(known, "cosine")) <= 0.3
     assert stages[-1].notices == ()
 
 
