@@ -22,8 +22,7 @@ StepsPerEpoch = Mapping[int, int]
 
 
 def recorded_steps(manifest: Mapping[str, Any]) -> dict[int, int]:
-    """Optimizer steps in an epoch by batch size, from a run's manifest: one number where it has
-    but one batch size."""
+    """Optimizer steps in an epoch by batch size, from a run's manifest."""
     steps = manifest["steps_per_epoch"]
     if isinstance(steps, int):
         return {manifest["experiment"]["recipe"]["batch_size"]: steps}

@@ -31,10 +31,9 @@ class Middle:
 class CellPlan:
     """What all trials of a cell share.
 
-    A grid is a row of places, and place 0 its middle: the LR of a place is that of the middle times
-    a power of the factor, or one of those that were named. Absolute LRs of parameter groups hold at
-    the `reference`: the range test's LR, or the middle one of those that were named, before any
-    scaling by the batch. `middles` are those of the grids that a range test centres.
+    A grid is a row of places: the LR of a place is that of the middle, place 0, times a power of
+    the factor, or one that was named. Absolute LRs of parameter groups hold at the `reference`: the
+    range test's LR, or the middle one of those named, before any scaling by the batch.
     """
 
     spec: CompareSpec

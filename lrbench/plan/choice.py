@@ -267,8 +267,7 @@ def _choice(
     candidates: tuple[Candidate, ...], order: Sequence[int], values: Curve, losses: Curve
 ) -> Choice:
     """The best score; near-ties, in score and in loss, go to the place that suits all schedules
-    best, so that only clear evidence sends two schedules to different places. The smallest LR where
-    nothing can be chosen."""
+    best. The smallest LR where nothing can be chosen."""
     fit = [each for each in candidates if each.ended_well]
     best = max(fit, key=lambda each: each.score, default=candidates[0])
     ties = [

@@ -146,7 +146,7 @@ def compare(
                 options.setdefault("metric", "val_accuracy")
         given = {**options, "task": task, "schedule": schedules}
         if schedules is not None and not len(schedules):
-            raise UsageError("schedules: it is empty", hint="name one, or leave it out for six")
+            raise UsageError("schedules: it is empty", hint="name one, or leave it out")
         with _folder(out) as path:
             named = from_python(given, COMPARE)
             return _compared(named, path, keep=out is not None, progress=progress)

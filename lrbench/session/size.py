@@ -38,13 +38,11 @@ def written_steps(spec: CompareSpec, steps: StepsPerEpoch) -> int | dict[str, in
 def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, int]]:
     """Trials, steps and training samples of each stage of a comparison with nothing done yet.
 
-    The range test counts with all its short trainings. Extensions of the grid are not in it:
-    whether they come is only known after tuning.
+    Extensions of the grid are not in it: they are only known after tuning.
     """
     from lrbench.rangetest.find import STABLE_LRS, VERIFY_LRS
 
-    fixed = sum(parse(name).fixed_lr is not None for name in spec.schedules)
-    tuned = len(spec.entrants) - fixed
+    tuned = len(spec.entrants) - sum(parse(name).fixed_lr is not None for name in spec.schedules)
     points = spec.lr_points if spec.auto else len(spec.lrs)
     tuning = points * tuned * spec.tuning_seeds if points > 1 else 0
     finals = spec.seeds * len(spec.entrants)
