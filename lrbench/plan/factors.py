@@ -69,9 +69,8 @@ def largest_tried(stable: float, factor: float) -> float:
 
 
 def centre(base: float, factor: float, limit: float = math.inf, reach: float = 1.0) -> float:
-    """The middle of a schedule's grid, two digits of it: the constant schedule's LR times the
-    schedule's factor, or the largest that leaves the top, `reach` times the middle, at the limit.
-    """
+    """The middle of a schedule's grid, to two digits: `base * factor`, or less where the top, `reach`
+    times the middle, would be above the limit."""
     lr = tidy(min(base * factor, limit / reach))
     return float(Context(prec=2, rounding=ROUND_DOWN).create_decimal(str(lr)))
 
