@@ -69,8 +69,8 @@ def largest_tried(stable: float, factor: float) -> float:
 
 
 def centre(base: float, factor: float, limit: float = math.inf, reach: float = 1.0) -> float:
-    """The middle of a schedule's grid, to two digits: `base * factor`, or less where the top, `reach`
-    times the middle, would be above the limit."""
+    """The middle of a schedule's grid, to two digits: `base * factor`, or less where its top, that
+    is `reach` times the middle, would be above the limit."""
     lr = tidy(min(base * factor, limit / reach))
     return float(Context(prec=2, rounding=ROUND_DOWN).create_decimal(str(lr)))
 
