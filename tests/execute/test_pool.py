@@ -98,7 +98,9 @@ subprocess.Popen.__init__ = edit
     [
         ("trained: sys.exit(3)", "SystemExit: 3 (nets.py"),
         ("trained: os._exit(3)", "its process died 3 times (exit code 3)"),
-        ("trained: raise BaseException('odd')", "BaseException: odd"),
+        pytest.param(
+            "trained: raise BaseException('odd')", "BaseException: odd", marks=pytest.mark.long
+        ),
     ],
 )
 def test_whatever_a_model_does_is_the_fault_of_its_trial(
@@ -111,7 +113,9 @@ def test_whatever_a_model_does_is_the_fault_of_its_trial(
     assert rows["1"]["reason"].startswith(reason)
 
 
-@pytest.mark.parametrize(("times", "code"), [("2", 0), ("9", 3)])
+@pytest.mark.parametrize(
+    ("times", "code"), [("2", 0), pytest.param("9", 3, marks=pytest.mark.long)]
+)
 def test_a_start_that_is_killed_is_repeated_twice(folder: Path, times: str, code: int) -> None:
     env = environment(DEED="end the nursery", TIMES=times)
     found, _, said = command(*PARALLEL, cwd=folder, env=env)
@@ -133,7 +137,7 @@ def test_processes_end_with_their_parent_within_a_long_call_of_c(folder: Path) -
     wait_for(lambda: not any(map(alive, others)), timeout_s=3)
 
 
-@pytest.mark.parametrize("more", [(), ("--jobs", "2")])
+@pytest.mark.parametrize("more", [(), pytest.param(("--jobs", "2"), marks=pytest.mark.long)])
 def test_a_file_of_weights_that_is_replaced_during_the_run_is_not_believed(
     folder: Path, more: tuple[str, ...]
 ) -> None:
