@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 
 from lrbench.engine.waiting import wait_briefly
-from lrbench.errors import LrbenchError, printable
-from lrbench.stopping import WORDS, Terminated, farewell, install, resume_with
+from lrbench.errors import LrbenchError, Terminated, printable
+from lrbench.stopping import WORDS, farewell, install, outlive_readers, resume_with
 
 LINE = 2000  # characters of a fault that are shown, of its beginning and its end
 
@@ -16,9 +15,7 @@ LINE = 2000  # characters of a fault that are shown, of its beginning and its en
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     wait_briefly()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without × shows ? instead
+    outlive_readers()  # and a terminal without × shows ? instead
     install()
     code = run(sys.argv[1:])
     if code in WORDS:  # no tidying up, during which a second signal would find no handler

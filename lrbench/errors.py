@@ -51,6 +51,14 @@ class ConditionHolds(LrbenchError):
     exit_code = 4
 
 
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+# What ends a command, and is no fault of the code in which it arrives.
+STOPS = (KeyboardInterrupt, GeneratorExit, Terminated)
+
+
 class NoLearningRate(LrbenchError):
     """The range test found no learning rate that it could defend."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lrbench.errors import LrbenchError, UsageError
+from lrbench.errors import STOPS, LrbenchError, UsageError
 from lrbench.registry import did_you_mean
 
 RESERVED = frozenset({"folder", "torchvision"})  # prefixes that are not modules
@@ -118,9 +118,9 @@ def blamed(name: str, option: str) -> Iterator[None]:
         if fault.message.startswith("--"):
             raise
         raise UsageError(f"{option} {fault.message}", hint=fault.hint) from None
-    except LrbenchError:
+    except (LrbenchError, *STOPS):
         raise
-    except Exception as fault:  # the user's code may raise anything
+    except BaseException as fault:  # the user's code may raise anything
         raise OwnFault(f"{option} {name}: {described(fault)}") from fault
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from lrbench.errors import Notice, Topic, UsageError
+from lrbench.errors import STOPS, Notice, Topic, UsageError
 
 T = TypeVar("T")
 _notices: list[Notice] = []
@@ -105,7 +105,9 @@ class Registry(Generic[T]):
         """Import a plug-in, which registers itself; a broken one is reported and left out."""
         try:
             point.load()
-        except (Exception, SystemExit) as fault:  # a plug-in may raise anything
+        except STOPS:
+            raise
+        except BaseException as fault:  # a plug-in may raise anything
             _notices.append(
                 Notice(
                     Topic.PLUGIN_BROKEN,

@@ -1,4 +1,5 @@
-"""Being stopped by a signal: the first time soon and in good order, the second time at once.
+"""Being stopped by a signal: the first time soon and in good order, the second time at once. And
+not being stopped by a reader that has gone.
 
 Python raises between two of its own instructions, so a single long step of torch would keep a
 Ctrl-C waiting. The wake-up pipe is written by the C handler itself and read by a thread, which
@@ -8,15 +9,16 @@ are on disk before they are reported, and files are replaced whole.
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import signal
 import sys
 import threading
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from lrbench.errors import printable
+from lrbench.errors import Terminated, printable
 
 GRACE_S = 3.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -24,10 +26,6 @@ WORDS = {130: "stopped by Ctrl-C", 143: "stopped by SIGTERM"}
 
 _resume_command = ""
 _raised = False
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived."""
 
 
 def resume_with(command: str) -> None:
@@ -60,7 +58,17 @@ def _raise_once(number: int, frame: FrameType | None) -> None:
     if _raised:
         return
     _raised = True
+    if _importing(frame):  # where an exception becomes another one, or aborts the process in C++
+        _leave(CODES[signal.Signals(number)])
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _watch(reader: int) -> None:
@@ -79,3 +87,27 @@ def _leave(code: int) -> NoReturn:
     cursor = b"\x1b[?25h" if sys.stderr is not None and sys.stderr.isatty() else b""
     os.write(2, cursor + f"lrbench: {farewell(code)}\n".encode(errors="replace"))
     os._exit(code)
+
+
+class _Unread(io.FileIO):
+    """A stream that leads nowhere once nobody reads it: a training does not end for that."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(data)
+
+
+def outlive_readers() -> None:
+    """Let stdout and stderr be closed at their other end, as by `2>&1 | head -1`."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            raw = _Unread(stream.fileno(), "w", closefd=False)
+            again = io.TextIOWrapper(
+                io.BufferedWriter(raw), stream.encoding, "replace",
+                line_buffering=stream.line_buffering, write_through=stream.write_through,
+            )  # fmt: skip
+            setattr(sys, name, again)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from lrbench.execute import EXECUTORS
+from lrbench.execute import EXECUTORS, Train
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
@@ -16,15 +17,17 @@ IMAGES_S = 1e4
 
 
 @EXECUTORS.register("mock", "trains nothing and makes numbers up, for tests", hidden=True)
-def mock(
-    bench: Workbench, run: Run, trials: Sequence[TrialSpec]
-) -> Iterator[tuple[TrialSpec, list[Record]]]:
-    for trial in trials:
-        yield trial, []
-        run.begin(trial)
-        for record in invented(trial):
-            run.append(trial.id, [record])
-            yield trial, [record]
+@contextmanager
+def mock(bench: Workbench, run: Run) -> Iterator[Train]:
+    def train(trials: Sequence[TrialSpec]) -> Iterator[tuple[TrialSpec, list[Record]]]:
+        for trial in trials:
+            yield trial, []
+            run.begin(trial)
+            for record in invented(trial):
+                run.append(trial.id, [record])
+                yield trial, [record]
+
+    yield train
 
 
 def invented(trial: TrialSpec) -> Iterator[Record]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from lrbench.execute import EXECUTORS
+from lrbench.execute import EXECUTORS, Train
 from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
@@ -14,19 +15,21 @@ from lrbench.run.store import Run
 
 
 @EXECUTORS.register("serial", "one trial after the other, in this process")
-def serial(
-    bench: Workbench, run: Run, trials: Sequence[TrialSpec]
-) -> Iterator[tuple[TrialSpec, list[Record]]]:
-    waiting, under_way = deque(trials), list[tuple[TrialSpec, Iterator[list[Record]]]]()
-    while waiting or under_way:
-        while waiting and len(under_way) < bench.at_once:
-            if under_way and waiting[0].recipe != under_way[0][0].recipe:
-                break  # nothing of theirs could be shared
-            trial = waiting.popleft()
-            under_way.append((trial, run_trial(bench, run, trial)))
-        for trial, stream in list(under_way):
-            records = next(stream, None)
-            if records is None:
-                under_way.remove((trial, stream))
-            else:
-                yield trial, records
+@contextmanager
+def serial(bench: Workbench, run: Run) -> Iterator[Train]:
+    def train(trials: Sequence[TrialSpec]) -> Iterator[tuple[TrialSpec, list[Record]]]:
+        waiting, under_way = deque(trials), list[tuple[TrialSpec, Iterator[list[Record]]]]()
+        while waiting or under_way:
+            while waiting and len(under_way) < bench.at_once:
+                if under_way and waiting[0].recipe != under_way[0][0].recipe:
+                    break  # nothing of theirs could be shared
+                trial = waiting.popleft()
+                under_way.append((trial, run_trial(bench, run, trial)))
+            for trial, stream in list(under_way):
+                records = next(stream, None)
+                if records is None:
+                    under_way.remove((trial, stream))
+                else:
+                    yield trial, records
+
+    yield train

@@ -11,7 +11,7 @@ from lrbench.engine import checkpoint
 from lrbench.engine.device import check_device
 from lrbench.engine.graphs.program import Program, why_eager
 from lrbench.engine.train import Training, begin, train
-from lrbench.errors import MachineError
+from lrbench.errors import STOPS, MachineError
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import TrialSpec
 from lrbench.plugins import place_of
@@ -45,7 +45,9 @@ def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Rec
         yield from _recorded(machine, run, training, records)
     except MachineError:
         raise
-    except Exception as fault:  # the model's own code may raise anything
+    except STOPS:
+        raise
+    except BaseException as fault:  # the model's own code may raise anything
         words = "".join(str(fault).strip().splitlines()[:1])[:400]
         reason = f"{type(fault).__name__}: {words}{place_of(fault)}"
         end = failed_end(bench, trial, reason)

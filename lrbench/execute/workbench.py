@@ -58,11 +58,13 @@ class Workbench:
             MachineError: no such device, a dataset that is missing or damaged.
             UsageError: a batch that no epoch holds, a group that matches no parameter.
         """
+        from lrbench.models.weights import read as read_weights
         from lrbench.optimizers import build
 
         missing = missing_compiler(on_cuda=self.device.type == "cuda")
         if self.recipe.compile and missing:
             raise MachineError(f"--compile {missing}", hint="install it, or leave --compile out")
+        read_weights.cache_clear()  # files are read once in a run, whatever becomes of them
         self.source.check(self.recipe)
         build(self.recipe, self.tuning_task.model(0), lr=1.0)
 
@@ -76,6 +78,13 @@ class Workbench:
             vars(other).update(device=self.device, source=self.source, at_once=self.at_once)
             self._others[recipe] = other
         return self._others[recipe]
+
+    def with_threads(self, threads: int) -> Workbench:
+        """The same device and data in a process whose trials use another number of threads."""
+        other = replace(self, host=replace(self.host, threads=threads))
+        vars(other).update(device=self.device, source=self.source)
+        set_threads(threads)
+        return other
 
     @cached_property
     def _others(self) -> dict[Recipe, Workbench]:

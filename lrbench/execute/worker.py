@@ -1,72 +1,171 @@
-"""A process that trains trials: JSON lines in, JSON lines out.
+"""The processes that train. One is started for a run: it imports torch, opens the workbench, and
+forks a worker for each socket that it is sent. It never starts a thread, which no fork survives.
 
-    {"recipe": ..., "host": ..., "run": ..., "material": ...}     once; then trials, one a line
-    {"records": [...]}                            as `run_trial` yields them, null for its end
-    {"fault": "...", "hint": "..."}               what concerns every trial
+It reads requests from a socket on its stdin: 0 with a socket, fork a worker; n, how did the n-th
+worker end; -n, kill it. It alone buries workers, so that none of their numbers is ever another's.
 
-It ends with its parent, however that ends: the pipe closes, and a thread watches it.
+A worker reads trials, one a line, and answers in lines of JSON:
+
+    {"ready": {"code": {...}, "data": ...}}    the digests of the code and data that it has read
+    {"records": [...]}                         as `run_trial` yields them, null for its end
+    {"fault": "...", "hint": "..."}            what concerns every trial
+
+All of them end with the process that started the run: the kernel kills them with it on Linux, and
+a thread sees its socket close elsewhere.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
+import signal
+import socket
+import struct
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
-from lrbench.engine.device import DeviceLost
-from lrbench.errors import LrbenchError
+from lrbench.engine.device import DeviceLost, set_threads
+from lrbench.errors import LrbenchError, MachineError
 from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Workbench
 from lrbench.experiment import Host, Recipe, TrialSpec
+from lrbench.plugins import described
 from lrbench.run.journal import row_of
+from lrbench.run.material import code_of
 from lrbench.run.store import Run
+from lrbench.stopping import outlive_readers
 
-HOST = TypeAdapter(Host)
+REQUEST = struct.Struct("q")
+LINUX = sys.platform == "linux"
+PR_SET_PDEATHSIG = 1  # prctl(2)
+GRACE_S = 1.0  # in which a worker that has closed its socket ends by itself
+
+Attempt = tuple[Workbench, dict[str, Any]] | LrbenchError
 
 
 def main() -> None:
-    """Answer on what was stdout; what a model prints goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
+    about = json.loads(sys.argv[1])
+    _die_with(about["parent"])
+    control = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # stdout is for data
+    outlive_readers()
+    host = TypeAdapter(Host).validate_python(about["host"])
+    set_threads(1)
+    opened: Attempt | None = None
+    if LINUX and host.device == "cpu":  # nothing may be opened on CUDA before a fork
+        opened = _attempted(about, host)
+    _serve(control, about, host, opened)
+
+
+def _serve(
+    control: socket.socket, about: Mapping[str, Any], host: Host, opened: Attempt | None
+) -> None:
+    parent, workers = os.getpid(), list[int]()
+    while True:
+        request, links, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+        if not request:
+            return
+        (number,) = REQUEST.unpack(request)
+        if number:
+            code = _ended(workers[abs(number) - 1], 0.0 if number < 0 else GRACE_S)
+            control.sendall(REQUEST.pack(code))
+            continue
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            _die_with(parent)
+            _work(socket.socket(fileno=links[0]), about, host, opened)
+        os.close(links[0])
+        workers.append(pid)
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel end this process with its parent, even within a long call of C."""
+    if LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _ended(pid: int, grace_s: float) -> int:
+    """The exit code of a worker, which is killed after a while."""
+    until = time.monotonic() + grace_s
+    while True:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > until:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def _attempted(about: Mapping[str, Any], host: Host) -> Attempt:
+    """The workbench, open with one thread, and the digests of what it has read."""
+    bench = Workbench(Recipe(**about["recipe"]), host).with_threads(1)
     try:
-        _work(_lines(), answers)
-    except DeviceLost:
-        return  # the trial is written down as failed; the next one gets a new process
+        bench.open()
+        code = code_of(bench.recipe, about["schedules"])
+        return bench, {"code": code, "data": bench.source.facts().get("digest")}
     except LrbenchError as fault:
-        _say(answers, {"fault": fault.message, "hint": fault.hint})
+        return fault
+    except BaseException as fault:  # the user's code may raise anything
+        return MachineError(described(fault))
 
 
-def _work(lines: Iterator[str], answers: IO[str]) -> None:
-    about = json.loads(next(lines))
-    bench = Workbench(Recipe(**about["recipe"]), HOST.validate_python(about["host"]))
-    run = Run(Path(about["run"]), about["material"])
-    bench.open()
-    _say(answers, {"ready": os.getpid()})
-    for line in lines:
-        for records in run_trial(bench, run, TrialSpec.model_validate_json(line)):
-            _say(answers, {"records": [row_of(record) for record in records]})
-        _say(answers, {"records": None})
+def _work(
+    link: socket.socket, about: Mapping[str, Any], host: Host, opened: Attempt | None
+) -> NoReturn:
+    code = 1
+    try:
+        _train(link, about, host, opened or _attempted(about, host))
+    except (DeviceLost, OSError):
+        code = 0  # its trial is written down as failed; the next one gets a new process
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)
 
 
-def _say(answers: IO[str], message: dict[str, Any]) -> None:
-    answers.write(json.dumps(message) + "\n")
+def _train(link: socket.socket, about: Mapping[str, Any], host: Host, opened: Attempt) -> None:
+    def say(message: Mapping[str, Any]) -> None:
+        link.sendall(json.dumps(message).encode() + b"\n")
+
+    try:
+        if isinstance(opened, LrbenchError):
+            raise opened
+        bench, digests = opened
+        assert host.threads is not None
+        bench = bench.with_threads(host.threads)
+        run = Run(Path(about["run"]), about["material"])
+        say({"ready": digests})
+        for line in _lines(link):
+            for records in run_trial(bench, run, TrialSpec.model_validate_json(line)):
+                say({"records": [row_of(record) for record in records]})
+            say({"records": None})
+    except DeviceLost:
+        raise
+    except LrbenchError as fault:
+        say({"fault": fault.message, "hint": fault.hint})
 
 
-def _lines() -> Iterator[str]:
-    """The lines of stdin, read by a thread that ends this process when there are no more: its
-    parent is gone, or wants no more of it."""
+def _lines(link: socket.socket) -> Iterator[str]:
+    """What a socket brings, read by a thread that ends this process when it closes: the parent is
+    gone, or wants no more of it."""
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
-        for line in sys.stdin:
-            lines.put(line)
+        with link.makefile() as file:
+            for line in file:
+                lines.put(line)
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()

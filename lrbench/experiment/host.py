@@ -26,7 +26,8 @@ def _device(name: str) -> str:
 class Host:
     """Where and how to run, and where the data lies; none of it changes what a trial means.
 
-    `threads` are those of one trial; None shares the cores among `jobs` parallel trials.
+    `threads` are those of one trial; None shares the cores among `jobs` parallel trials. `auto`
+    runs the trials of a CPU in parallel, a thread each.
     `deterministic` asks a CUDA device for the same bits each time; `graph` replays captured
     steps, those of `at_once` trials together; None lets a probe choose how many.
     """
@@ -36,7 +37,8 @@ class Host:
         "--device", "auto, cpu, cuda or cuda:N.", common=True
     )] = "auto"
     threads: Annotated[Cores | None, Opt(
-        "--threads", "CPU threads of a trial; all cores by default."
+        "--threads", "CPU threads of a trial; by default one where trials run in parallel, "
+        "else all cores."
     )] = None
     data_dir: Annotated[Path | None, AfterValidator(lambda path: path and path.expanduser()), Opt(
         "--data-dir", "Where datasets lie, or are downloaded to; or set LRBENCH_DATA_DIR.",
@@ -52,9 +54,9 @@ class Host:
     executor: Annotated[str, Opt(
         "--executor", "Where trials run: {choices}.", command="compare",
         choices="lrbench.execute:EXECUTORS"
-    )] = "serial"
+    )] = "auto"
     jobs: Annotated[Cores, Opt(
-        "--jobs -j", "Parallel trials, in processes of their own (--executor pool).",
+        "--jobs -j", "Parallel trials, in processes of their own; as many as cores by default.",
         command="compare"
     )] = 1
     trial_timeout_s: Annotated[Positive | None, Opt(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,10 @@ def load_weights(model: nn.Module, name: str, weights: str, option: str = "--wei
     model.load_state_dict({**own, **found})
 
 
+@cache
 def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     """The tensors of a file that `torch.save` wrote: a state dict, bare or under `state_dict`.
+    A file is read once.
 
     Raises:
         MachineError: the file does not exist, or contains anything else.

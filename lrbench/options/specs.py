@@ -122,8 +122,10 @@ def host_of(options: Options) -> Host:
 
     host = made(Host, fields_of(Host, options))
     apart = host.jobs > 1 or host.trial_timeout_s is not None
-    name = options.get("executor", "pool" if apart else "serial")
+    name = options.get("executor", "auto")
     EXECUTORS.get(name, option="--executor")
+    if name == "auto" and (apart or host.graph or host.at_once != 1 or "jobs" in options):
+        name = "pool" if apart else "serial"
     if host.at_once != 1 and (apart or name != "serial"):
         raise UsageError("--at-once is for one process: leave out --jobs, --trial-timeout and pool")
     if host.at_once != 1 and not host.graph:
@@ -142,7 +144,7 @@ def host_of(options: Options) -> Host:
 
 def executor_of(options: Options) -> str:
     """Where trials run: processes of their own where several run in parallel, or where one may
-    have to be ended from outside.
+    have to be ended from outside; `auto` where it is yet to be seen.
 
     Raises:
         UsageError: as `host_of`.

@@ -23,12 +23,13 @@ def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in own_names(recipe, schedules):
         found |= plugins.sources(name)
-    weights = Path(recipe.weights).expanduser()
-    if recipe.weights and weights.is_file():
-        try:
-            found[recipe.weights] = hashlib.sha256(weights.read_bytes()).hexdigest()
-        except OSError as fault:
-            raise MachineError(f"--weights {weights}: {fault.strerror}") from None
+    for option, file in (("--weights", recipe.weights), ("--init-from", recipe.init_from)):
+        path = Path(file).expanduser()
+        if file and path.is_file():
+            try:
+                found[file] = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as fault:
+                raise MachineError(f"{option} {path}: {fault.strerror}") from None
     return found
 
 

@@ -159,7 +159,7 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
     from lrbench.run.store import Run
     from lrbench.session import compare as session
 
-    if executor_of(options) != "serial":
+    if executor_of(options) not in ("serial", "auto"):
         _check_importable(options)
     run = Run(path)
     job = session.prepared(session.resolve(options, run), run, options)
@@ -220,8 +220,8 @@ def _unblamed() -> Iterator[None]:
     try:
         yield
     except plugins.OwnFault as fault:
-        if fault.__cause__ is None:
-            raise
+        if not isinstance(fault.__cause__, Exception):
+            raise  # a SystemExit would end the caller without a word
         raise fault.__cause__ from None
 
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrbench.engine.device import default_threads, open_device
 from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
-from lrbench.options import compare_options, compare_spec, executor_of, host_of, resolved_toml
+from lrbench.options import compare_options, compare_spec, host_of, resolved_toml
 from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
+from lrbench.plugins import LENT
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
 from lrbench.run.manifest import material_of
-from lrbench.run.material import code_of, refuse_changes
+from lrbench.run.material import code_of, own_names, refuse_changes
 from lrbench.run.store import Known, Run
 from lrbench.session.checks import check_schedules, stretch_notices
 from lrbench.session.place import command_line, lasting, run_path
-from lrbench.session.size import fit, steps_by_batch_size, written_steps
+from lrbench.session.size import estimate_s, fit, steps_by_batch_size, written_steps
 from lrbench.stopping import resume_with
 from lrbench.tasks.own import ignored_batch_size
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 REFRESH_S = 5.0  # between two writings of the CSV files, at least
 REFRESH_SHARE = 0.05  # of the wall time, at most
+WORTH_S = 15.0  # of training make up for the start of other processes
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,6 @@ class Job:
     run: Run
     bench: Workbench
     options: Mapping[str, Any]
-    executor: str
     steps_per_epoch: StepsPerEpoch
     notices: tuple[Notice, ...]
 
@@ -155,23 +158,37 @@ def prepared(
         UsageError: a schedule or a part that cannot be trained.
         MachineError: no such device, a dataset that is missing or damaged.
     """
-    executor = executor_of(options)
-    bench = Workbench(spec.recipe, settled(host_of(options), run), progress)
+    bench = Workbench(spec.recipe, settled(host_of(options), run, spec), progress)
     bench.open()
     steps_per_epoch = steps_by_batch_size(spec, bench)
     if spec.time_budget_s is not None and run.manifest is None:
-        spec = fit(spec, steps_per_epoch, bench.step_s())
+        spec = fit(spec, steps_per_epoch, bench.step_s(), bench.host.jobs)
     notices = check_schedules(spec, steps_per_epoch)
     notices += ignored_batch_size(spec.recipe, bench.source.facts())
-    return Job(spec, run, bench, options, executor, steps_per_epoch, tuple(notices))
+    return Job(spec, run, bench, options, steps_per_epoch, tuple(notices))
 
 
-def settled(host: Host, run: Run) -> Host:
-    """The host with the run's own number of parallel trials, if it would be probed otherwise."""
+def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
+    """The host with what is left open: as the run was begun, or, for `auto`, as many trials at a
+    time as there are cores, where there are several, on a CPU, of what other processes can import.
+    """
     begun = (run.manifest or {}).get("machine", {})
     if host.at_once is None and "at_once" in begun:
         return replace(host, at_once=begun["at_once"])
-    return host
+    if host.executor != "auto":
+        return host
+    threads = host.threads or begun.get("threads")
+    most = max(spec.seeds * len(spec.entrants), spec.lr_points if spec.auto else len(spec.lrs))
+    if most == 1 or not importable(spec) or open_device(host.device).type != "cpu":
+        return replace(host, threads=threads)
+    threads = threads or 1
+    return replace(host, threads=threads, jobs=max(1, default_threads() // threads))
+
+
+def importable(spec: CompareSpec) -> bool:
+    """Whether other processes can import the user's parts of an experiment."""
+    homes = {name.partition(":")[0] for name in own_names(spec.recipe, spec.schedules)}
+    return homes.isdisjoint({LENT, "__main__"})
 
 
 def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iterator[Event]:
@@ -205,26 +222,41 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
 
 def _trained(job: Job) -> Iterator[Event]:
     run, host = job.run, job.bench.host
-    execute = EXECUTORS.get(job.executor, option="--executor").make
     _make_ready(run, retry_failed=host.retry_failed)
     run.write_manifest(_manifest(job))
     failures: list[TrialEnd] = []
-    while True:
-        stage = job.plan
-        yield Planned(stage)
-        if stage.find is not None:
-            for event in job.bench.find(stage.find):
-                yield Swept(event)
-            run.save_find(stage.find.id, event.to_dict())
-        elif stage.trials:
-            for trial, records in execute(job.bench, run, stage.trials):
+    stage = job.plan
+    with ExitStack() as stack:
+        if stage.stage != "done":
+            execute = EXECUTORS.get(_executor(job), option="--executor").make
+            train = stack.enter_context(execute(job.bench, run))
+        while stage.stage != "done":
+            yield Planned(stage)
+            if stage.find is not None:
+                for event in job.bench.find(stage.find):
+                    yield Swept(event)
+                run.save_find(stage.find.id, event.to_dict())
+            for trial, records in train(stage.trials):
                 run.note(trial, records)
                 yield Trained(trial, tuple(records))
                 failures += [r for r in records if isinstance(r, TrialEnd) and r.status == "failed"]
                 if host.max_failures is not None and len(failures) >= host.max_failures:
                     raise _too_many(failures)
-        else:
-            return
+            stage = job.plan
+    yield Planned(stage)
+
+
+def _executor(job: Job) -> str:
+    """`auto` starts other processes only for what takes much longer than their start. The bits are
+    the same: a trial has as many threads here as there."""
+    host = job.bench.host
+    if host.executor != "auto":
+        return host.executor
+    if host.jobs > 1:
+        with suppress(Exception):  # whatever is wrong with the user's step fails a trial
+            if estimate_s(job.spec, job.steps_per_epoch, job.bench.step_s(5)) > WORTH_S:
+                return "auto"
+    return "serial"
 
 
 def _has_ended(event: Event) -> bool:

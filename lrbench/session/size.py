@@ -67,13 +67,19 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     return stages
 
 
-def estimate_s(spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float) -> float:
-    """Seconds that the whole plan will take, from the time of one training step."""
-    steps = sum(stage["steps"] for stage in work(spec, steps_per_epoch).values())
+def estimate_s(
+    spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float, jobs: int = 1
+) -> float:
+    """Seconds that the whole plan will take, from the time of one training step; range tests run
+    alone, `jobs` trials at a time."""
+    stages = work(spec, steps_per_epoch)
+    steps = stages["find"]["steps"] + (stages["tune"]["steps"] + stages["final"]["steps"]) / jobs
     return OVERHEAD * steps * step_s
 
 
-def fit(spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float) -> CompareSpec:
+def fit(
+    spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float, jobs: int = 1
+) -> CompareSpec:
     """The largest plan within the time budget: as many epochs as fit, fewer seeds and learning
     rates only where one epoch would not fit.
 
@@ -90,9 +96,9 @@ def fit(spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float) -> Com
     ]
     for size in sizes:
         smallest = spec.model_copy(update={**size, "epochs": 1})
-        once = estimate_s(smallest, steps_per_epoch, step_s)
+        once = estimate_s(smallest, steps_per_epoch, step_s, jobs)
         twice_spec = smallest.model_copy(update={"epochs": 2})
-        per_epoch = estimate_s(twice_spec, steps_per_epoch, step_s) - once
+        per_epoch = estimate_s(twice_spec, steps_per_epoch, step_s, jobs) - once
         epochs = 1 + int((spec.time_budget_s - once) // per_epoch)
         if epochs >= 1:
             return smallest.model_copy(update={"epochs": epochs})

@@ -17,7 +17,7 @@ from lrbench.files import is_scratch
 from tests.reliability.tools import ROOT, SMALL, environment, finish, record, start, table, timeless
 
 
-@pytest.mark.parametrize("stride", [9, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_kill_at_every_point_between_two_writes_changes_nothing(
     tmp_path: Path, stride: int
 ) -> None:

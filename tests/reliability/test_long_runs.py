@@ -35,12 +35,14 @@ def resident_bytes() -> int:
 def test_memory_and_open_files_stay_flat(tmp_path: Path, count: int) -> None:
     run, bench = Run(tmp_path), Workbench(Recipe(), Host())
     wanted = trials(count, 50)
-    list(mock(bench, run, wanted[:5]))
+    with mock(bench, run) as train:
+        list(train(wanted[:5]))
     before, files = resident_bytes(), len(os.listdir("/proc/self/fd"))
     most = 0
-    for trial, _ in mock(bench, run, wanted):
-        if trial.seed % 10 == 0:
-            most = max(most, resident_bytes() - before)
+    with mock(bench, run) as train:
+        for trial, _ in train(wanted):
+            if trial.seed % 10 == 0:
+                most = max(most, resident_bytes() - before)
     assert len(os.listdir("/proc/self/fd")) == files
     assert most < 20 * MEGABYTE
     began = time.perf_counter()

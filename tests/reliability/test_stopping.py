@@ -90,6 +90,19 @@ def test_a_stop_while_modules_are_imported_is_one_line_as_well(
         assert not [path for path in tmp_path.rglob("*") if is_scratch(path)]
 
 
+@pytest.mark.parametrize("name", ["stderr", pytest.param("stdout", marks=pytest.mark.long)])
+def test_a_reader_that_goes_away_stops_nothing(tmp_path: Path, name: str) -> None:
+    """As `2>&1 | head -1` does; what is trained and written is the same."""
+    argv = [arg for arg in SMALL if arg != "--quiet"]
+    process = start(*argv, "--lr", "0.1", "--out", "run", cwd=tmp_path)
+    stream = getattr(process, name)
+    stream.close()
+    setattr(process, name, None)
+    code, _, _ = finish(process)
+    assert code == 0
+    assert (tmp_path / "run" / "report.html").exists()
+
+
 class Stalling(BaseHTTPRequestHandler):
     """Begins to send a file, and then sends no more."""
 

@@ -14,7 +14,7 @@ from lrbench.engine.graphs.at_once import probed, replay_s, worthwhile
 from lrbench.engine.graphs.program import Program
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
-from lrbench.experiment import Recipe
+from lrbench.experiment import CompareSpec, Recipe
 from lrbench.options import executor_of, host_of
 from lrbench.run.conditions import carried_on
 from lrbench.run.store import Run
@@ -109,10 +109,10 @@ def test_a_cpu_is_not_probed() -> None:
 def test_a_run_keeps_what_the_probe_said_when_it_was_begun(tmp_path: Path) -> None:
     run = Run(tmp_path)
     asking = Host(graph=True, at_once=None)
-    assert settled(asking, run) == asking
+    assert settled(asking, run, CompareSpec()) == asking
     run.write_manifest(manifest(machine={"graph": True, "at_once": 8}))
-    assert settled(asking, run).at_once == 8
-    assert settled(Host(graph=True, at_once=2), run).at_once == 2
+    assert settled(asking, run, CompareSpec()).at_once == 8
+    assert settled(Host(graph=True, at_once=2), run, CompareSpec()).at_once == 2
     with pytest.raises(UsageError, match="at_once 8 -> 2"):
         carried_on(run.manifest or {}, {"graph": True, "at_once": 2}, force=False)
 
