@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-
-import numpy as np
-
-from lrbench.analysis.standing import Standing
 
 POWER = 0.8
 MOST_SEEDS = 100_000
@@ -57,49 +52,3 @@ def seeds_needed(difference: float, sd: float, alpha: float, power: float = POWE
         found = power_of(difference, sd, middle, alpha) >= power
         low, high = (low, middle) if found else (middle, high)
     return high
-
-
-@dataclass(frozen=True)
-class Power:
-    """What the final seeds of one standing could show.
-
-    `sd` is the median over all pairs of the standard deviation of a difference, floored also for
-    pairs that are exactly equal; `detectable` the true difference that is found with 80 % power at
-    the level of the first step of Holm. `observed` is the difference of the best two, `needed` the
-    seeds that would confirm it.
-    """
-
-    budget: int
-    n: int
-    tests: int
-    sd: float
-    detectable: float | None
-    first: str
-    second: str
-    observed: float
-    needed: int | None
-
-
-def power_facts(standing: Standing) -> Power | None:
-    """None where fewer than two schedules can be compared."""
-    verdicts = standing.verdicts
-    judged = [place for place, letter in enumerate(verdicts.letters) if letter]
-    if len(judged) < 2:
-        return None
-    pairs, upper = verdicts.pairs, np.triu_indices(len(judged), 1)
-    block = np.ix_(judged, judged)
-    sd = max(float(np.nanmedian(pairs.sd[block][upper])), standing.floor)
-    n = int(np.nanmedian(pairs.n[block][upper]))
-    first, second = judged[:2]
-    observed = abs(float(pairs.mean[first, second]))
-    return Power(
-        budget=standing.budget,
-        n=n,
-        tests=verdicts.tests,
-        sd=sd,
-        detectable=detectable_difference(sd, n, verdicts.level),
-        first=standing.names[first],
-        second=standing.names[second],
-        observed=observed,
-        needed=seeds_needed(observed, float(pairs.sd[first, second]), verdicts.level),
-    )

@@ -13,7 +13,7 @@ from lrbench.report.html.drawing import rankings
 from lrbench.report.html.page import facts, machine_facts, render
 from lrbench.report.html.svg import THEME, Picture, picture
 from lrbench.report.plots.chart import PLOTS, run_looks
-from lrbench.report.text import clean
+from lrbench.report.text import clean, subject
 
 LEGEND_WIDTH = 48
 GRADES = {
@@ -33,8 +33,10 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
         "compare.html.j2",
         title=_title("Learning-rate schedules", recipe),
         sentence=compared.answer_text(summary),
-        power=compared.power_text(summary),
-        notices=[str(notice) for notice in summary.notices],
+        certainty=compared.certainty_text(summary),
+        apart=compared.told_apart_text(summary),
+        next=clean(summary.next_step, 2000),
+        notices=[str(notice) for notice in summary.warnings],
         legend=_legend(summary),
         rankings=list(rankings(summary)),
         charts=list(_pictures(summary)),
@@ -79,10 +81,7 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
 
 
 def _title(kind: str, recipe: Mapping[str, Any]) -> str:
-    names = [
-        str(recipe[name]) for name in ("task", "model", "dataset", "optimizer") if recipe.get(name)
-    ]
-    return kind + (f": {clean(' · '.join(names))}" if names else "")
+    return f"{kind}: {named}" if (named := subject(recipe)) else kind
 
 
 def _facts(

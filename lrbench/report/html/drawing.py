@@ -30,7 +30,6 @@ class Row:
 
     cells: tuple[Cell, ...]
     series: int
-    starts_group: bool
     title: str
     seeds: tuple[float, ...]
     mean: float | None
@@ -84,7 +83,7 @@ def _rows(
     low: float,
     high: float,
 ) -> Iterator[Row]:
-    looks, letters = run_looks(summary), standing.verdicts.letters
+    looks = run_looks(summary)
 
     def at(number: float) -> float:
         """Where a value lies, in per cent of the width; what lies outside is put on the edge."""
@@ -97,7 +96,6 @@ def _rows(
         yield Row(
             cells,
             series=looks[name].place,
-            starts_group=place > 0 and letters[place] != letters[place - 1],
             title=_title(name, row, known, standing.metric),
             seeds=tuple(map(at, known)),
             mean=at(row["metric_mean"]) if len(known) else None,
