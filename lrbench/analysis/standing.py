@@ -172,7 +172,8 @@ def _at_chance(columns: Arrays, metric: MetricName, question: Question) -> Bools
     if not question.classes:
         return np.zeros(len(done), dtype=bool)
     images = question.size(metric) or MANY_IMAGES
-    return done & np.array([at_chance(each, question.classes, images) for each in reached], bool)
+    low = [at_chance(accuracy, question.classes, images) for accuracy in reached]
+    return np.asarray(done & np.array(low, dtype=bool))
 
 
 def edge_of(lr: float, tried: Floats) -> str:

@@ -142,7 +142,9 @@ def _use(standing: Standing, seeds: str) -> str:
         parts.append(f"not told apart from {f'{len(names)} others' if more else listed(names)}")
     if behind:
         parts.append(f"better than {_beaten(standing, behind)}")
-    return f"{', '.join(parts)} ({seeds}){_caveat(standing, 0)}"
+    safe = [i for i in open_ if not standing.lost[i]] if standing.lost[0] else []
+    other = f", {short(standing.names[safe[0]])} none" if safe else ""
+    return f"{', '.join(parts)} ({seeds}){_caveat(standing, 0)}{other}"
 
 
 def _beaten(standing: Standing, behind: Sequence[int]) -> str:
@@ -179,10 +181,7 @@ def _effort(standing: Standing, place: int) -> tuple[bool, int, bool, int, int]:
 
 
 def told_apart(standing: Standing) -> str:
-    """The pairs told apart.
-
-    `warmup + cosine better than step and constant`
-    """
+    """The pairs told apart: "cosine better than step and constant; …"."""
     return "; ".join(
         f"{short(name)} better than {listed([short(other) for other in worse])}"
         for name, worse in standing.apart
@@ -194,7 +193,8 @@ def _same(standing: Standing) -> list[str]:
     named: set[int] = set()
     parts = []
     for place in range(len(standing.names)):
-        same = [i for i in np.flatnonzero(standing.verdicts.pairs.equal[place]) if i > place]
+        equal = np.flatnonzero(standing.verdicts.pairs.equal[place]).tolist()
+        same = [other for other in equal if other > place]
         if same and place not in named:
             named.update(same)
             names = [short(standing.names[i]) for i in (place, *same)]
@@ -213,8 +213,8 @@ def _losses(standing: Standing, places: Sequence[int]) -> str:
             ended = [f"{bad} diverged"] * (bad > 0) + [f"{chance} collapsed"] * (chance > 0)
             most = rate_bound(bad + chance, of, standing.confidence)
             parts.append(
-                f"of {seeds_text(of)} of {short(standing.names[place], 40)} {listed(ended)} "
-                f"(a rate of up to {100 * most:.0f} %)"
+                f"{short(standing.names[place], 40)} lost {bad + chance} of {seeds_text(of)}: "
+                f"{listed(ended)} (a rate of up to {100 * most:.0f} %)"
             )
     more = len(parts) - MOST_NAMED
     return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more > 0 else []))

@@ -42,7 +42,8 @@ def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str 
     Raises:
         ConditionHolds: the best schedule's mean is below `fail_below`; or a schedule is
             told to be worse than the named one (Holm over those comparisons), or has lost seeds
-            (diverged, failed or at chance) where the named one has none. The message names every condition that holds.
+            (diverged, failed or at chance) where the named one has none. The message names every
+            condition that holds.
         UsageError: a condition cannot be judged on this run.
     """
     check_conditions(fail_below, fail_if_worse_than)

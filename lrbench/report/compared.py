@@ -55,7 +55,7 @@ def details_table(summary: Summary) -> Table:
     notes += [
         f"{column.title}: {column.help}"
         for column in columns
-        if column.name in ("lr_sensitivity", "lr_width", "within", "wins")
+        if column.name in ("lr_sensitivity", "lr_width", "wins")
     ]
     notes += ["ranking.csv has the other rankings"] * (len(summary.standings) > 1)
     caption = "; ".join(notes)

@@ -120,13 +120,6 @@ def _lost(column: Column, row: Mapping[str, Any], metric: str) -> str:
     return ", ".join([str(row["n"]), *lost])
 
 
-def _width(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    if is_missing(row[column.name]):
-        return MISSING
-    scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
-    return f"{scale * row[column.name]:.{digits}f}"
-
-
 def _wins(column: Column, row: Mapping[str, Any], metric: str) -> str:
     raw = row[column.name]
     return MISSING if is_missing(raw) else f"{raw} of {row['n_common']}"
@@ -142,7 +135,6 @@ _FORMS: dict[str, Callable[[Column, Mapping[str, Any], str], str]] = {
     "seeds": _seeds,
     "ranks": _ranks,
     "lost": _lost,
-    "width": _width,
     "wins": _wins,
 }
 
