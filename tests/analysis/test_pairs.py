@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from lrbench.analysis.closure import holm
 from lrbench.analysis.pairs import compare_pairs, mean_interval
-from lrbench.analysis.verdicts import holm, holm_all_pairs
 
 
 def test_equals_scipys_paired_t_test() -> None:
@@ -62,15 +62,6 @@ def test_holm_by_hand() -> None:
     assert np.isnan(holm(p)[2])
     assert holm(np.array([0.6, 0.9])).tolist() == [1.0, 1.0]
     assert holm(np.array([])).tolist() == []
-
-
-def test_holm_over_all_pairs_counts_each_pair_once() -> None:
-    p = np.array([[1.0, 0.01, 0.02], [0.01, 1.0, 0.5], [0.02, 0.5, 1.0]])
-    adjusted = holm_all_pairs(p)
-    assert adjusted[0, 1] == adjusted[1, 0] == pytest.approx(0.03)
-    assert adjusted[0, 2] == pytest.approx(0.04)
-    assert adjusted[1, 2] == pytest.approx(0.5)
-    assert np.isnan(np.diag(adjusted)).all()
 
 
 def test_the_interval_of_a_mean_equals_scipys() -> None:
