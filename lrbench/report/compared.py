@@ -36,8 +36,8 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
     if standing is not None:
         rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
     caption = (
-        f"rank: those it may have; ± of the mean: {100 * summary.question.confidence:g} %; "
-        "± vs the best: for all pairs together"
+        f"rank: those it may have; ±: {100 * summary.question.confidence:g} %, "
+        "vs the best for all pairs together"
     )
     views = ("ranking", "all", *views)
     return table(rows, RANKING, *views, metric=summary.metric, caption=caption)
