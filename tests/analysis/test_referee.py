@@ -11,9 +11,8 @@ from scipy import stats
 
 from lrbench.analysis import Question, rank, summarise, versus
 from lrbench.analysis.closure import rank_intervals
-from lrbench.analysis.evidence import image_error
+from lrbench.analysis.evidence import detectable_difference, image_error
 from lrbench.analysis.frames import trials_frame
-from lrbench.analysis.power import detectable_difference
 from lrbench.analysis.standing import Standing, standings
 from lrbench.errors import Topic
 from tests.analysis.made import finals, history, trials_of, tuned
