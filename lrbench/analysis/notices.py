@@ -35,13 +35,10 @@ def warnings_of(notices: Iterable[Notice]) -> tuple[Notice, ...]:
     merged = []
     for (_, remedy), same in groupby(sorted(notices, key=rank), rank):
         alike = list(same)
-        if not remedy:
-            merged += alike
-            continue
         messages = list(dict.fromkeys(notice.message for notice in alike))
         shown = messages[:MOST_WARNINGS]
         shown += [f"{len(messages) - len(shown)} more like these"] * (len(messages) > len(shown))
-        merged.append(Notice(alike[0].topic, "; ".join(shown), remedy))
+        merged += alike if not remedy else [Notice(alike[0].topic, "; ".join(shown), remedy)]
     return tuple(merged[:MOST_WARNINGS])
 
 

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrbench.analysis.closure import (
-    Intervals,
-    adjusted_all_pairs,
-    ahead,
-    simultaneous,
-    transitive,
-)
+from lrbench.analysis.closure import Intervals, adjusted_all_pairs, ahead, simultaneous, transitive
 from lrbench.analysis.pairs import Bools, Floats, Pairs, compare_pairs
 
 SAME = 1e-12  # differences of means below that are rounding

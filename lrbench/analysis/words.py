@@ -79,11 +79,7 @@ def sentence(found: Sequence[Standing]) -> str:
         return "No final trial has ended yet."
     if len(found) == 1:
         return _answer(found[0])
-    return " ".join(f"{_capital(where(s, found))}: {_answer(s)}" for s in found)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return " ".join(f"{where(s, found).capitalize()}: {_answer(s)}" for s in found)
 
 
 def where(standing: Standing, found: Sequence[Standing]) -> str:
@@ -99,7 +95,7 @@ def where(standing: Standing, found: Sequence[Standing]) -> str:
 def _answer(standing: Standing) -> str:
     """The decision: use this one; or any of them; or none, as too little is known."""
     if standing.best is None:
-        return f"No final training ended well: {_losses(standing, range(len(standing.names)))}."
+        return f"No final training ended well: {losses(standing)}."
     seeds = seeds_text(int(standing.counts[0]))
     if len(standing.names) == 1:
         return f"{_at(standing, 0)} reached {_value(standing, 0)} ({seeds}){_caveat(standing, 0)}."
@@ -128,7 +124,7 @@ def _value(standing: Standing, place: int) -> str:
 
 
 def _caveat(standing: Standing, place: int) -> str:
-    return f"; but {_losses(standing, [place])}" if standing.lost[place] else ""
+    return f"; but {losses(standing, [place])}" if standing.lost[place] else ""
 
 
 def _use(standing: Standing, seeds: str) -> str:
@@ -203,14 +199,14 @@ def _same(standing: Standing) -> list[str]:
     return parts
 
 
-def _losses(standing: Standing, places: Sequence[int]) -> str:
-    """How many seeds of these diverged or collapsed, and how many might in the long run."""
+def losses(standing: Standing, places: Sequence[int] = ()) -> str:
+    """How many seeds of these, or of all, diverged or collapsed, and how many might."""
     parts = []
-    for place in places:
+    for place in places or range(len(standing.names)):
         bad, chance = int(standing.failed[place]), int(standing.collapsed[place])
         of = bad + chance + int(standing.counts[place])
         if bad + chance:
-            ended = [f"{bad} diverged"] * (bad > 0) + [f"{chance} collapsed"] * (chance > 0)
+            ended = [f"{bad} failed"] * (bad > 0) + [f"{chance} collapsed"] * (chance > 0)
             most = rate_bound(bad + chance, of, standing.confidence)
             parts.append(
                 f"{short(standing.names[place], 40)} lost {bad + chance} of {seeds_text(of)}: "
@@ -220,20 +216,15 @@ def _losses(standing: Standing, places: Sequence[int]) -> str:
     return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more > 0 else []))
 
 
-def losses(standing: Standing) -> str:
-    return _losses(standing, range(len(standing.names)))
-
-
 def certainty(standing: Standing) -> str:
     """How sure the answer is: what the intervals cover, and which differences the run can find."""
     verdicts = standing.verdicts
     if not verdicts.tests:
         return ""
     pairs = "1 pair" if verdicts.tests == 1 else f"all {verdicts.tests} pairs together"
-    parts = [
-        f"Intervals of differences are at {100 * standing.confidence:g} % for {pairs} and cover "
-        f"other seeds, not other test images{_images(standing)}."
-    ]
+    level = f"{100 * standing.confidence:g} %"
+    parts = [f"Intervals of differences are at {level} for {pairs} and cover other seeds, not "
+             f"other test images{_images(standing)}."]  # fmt: skip
     upper = np.triu_indices(len(standing.names), 1)
     sds = np.maximum(verdicts.pairs.sd, standing.floor)[upper]
     n = int(np.nanmedian(np.where(verdicts.pairs.n >= 2, verdicts.pairs.n, np.nan)[upper]))
@@ -248,14 +239,13 @@ def _images(standing: Standing) -> str:
         return ""
     errors = [1 - float(np.nanmean(standing.values[:, place])) for place in (0, 1)]
     size = image_error(errors[0], errors[1], standing.images)
-    images = f"{standing.images:,} of them"
-    return f" ({images}: a standard error of up to {margin(size, None, standing.metric)})"
+    error = margin(size, None, standing.metric)
+    return f" ({standing.images:,} of them: a standard error of up to {error})"
 
 
 def _found(least: float, most: float, n: int, metric: str) -> str:
     if is_accuracy(metric) and not least <= 1:
         return "The run is too noisy: no difference could be detected reliably (80 % power)."
     low, high = margin(least, None, metric), margin(most, None, metric)
-    number = low.split()[0]
-    span = low if low == high else f"{number} to {high}, depending on the pair"
+    span = low if low == high else f"{low.split()[0]} to {high}, depending on the pair"
     return f"With {seeds_text(n)} it reliably detects differences of {span} (80 % power)."

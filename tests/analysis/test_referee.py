@@ -84,7 +84,7 @@ def test_3_failures_are_counted_in_a_comparison_of_two_runs() -> None:
     row = versus(one, other).iloc[0]
     assert (row["n"], row["lost_a"], row["lost_b"]) == (3, 0, 2)
     bound = 100 * stats.beta.ppf(0.95, 3, 3)
-    said = f"s lost 2 of 5 seeds: 2 diverged (a rate of up to {bound:.0f} %)"
+    said = f"s lost 2 of 5 seeds: 2 failed (a rate of up to {bound:.0f} %)"
     assert said in other.sentence and said in str(other.notices[0])
 
 

@@ -78,9 +78,9 @@ def test_exactly_equal_ones_are_named() -> None:
 def test_failures_are_named_with_a_bound() -> None:
     text = say(finals({"x": [0.9, 0.901, 0.9], "z": [None, 0.99, 0.99]}))
     assert text.startswith("Use z at LR 0.1: 99.0")
-    assert "; but z lost 1 of 3 seeds: 1 diverged (a rate of up to 86 %)" in text
+    assert "; but z lost 1 of 3 seeds: 1 failed (a rate of up to 86 %)" in text
     assert say(finals({"x": [None]})).startswith(
-        "No final training ended well: x lost 1 of 1 seed: 1 diverged"
+        "No final training ended well: x lost 1 of 1 seed: 1 failed"
     )
 
 

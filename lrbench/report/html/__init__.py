@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrbench.analysis import Summary
+from lrbench.analysis.words import where
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.find_plot import sweep_chart
-from lrbench.report.html.drawing import rankings
 from lrbench.report.html.page import facts, machine_facts, render
 from lrbench.report.html.svg import THEME, Picture, picture
 from lrbench.report.plots.chart import PLOTS, run_looks
+from lrbench.report.plots.final import final_plot
 from lrbench.report.text import clean, subject
 
 LEGEND_WIDTH = 48
@@ -29,6 +30,7 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
     experiment = manifest.get("experiment", {})
     recipe = experiment.get("recipe", {})
     plan = {name: value for name, value in experiment.items() if name != "recipe"}
+    final = final_plot(summary)
     return render(
         "compare.html.j2",
         title=_title("Learning-rate schedules", recipe),
@@ -38,7 +40,11 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
         next=clean(summary.next_step, 2000),
         notices=[str(notice) for notice in summary.warnings],
         legend=_legend(summary),
-        rankings=list(rankings(summary)),
+        rankings=[
+            (where(each, summary.standings), compared.ranking_table(summary, "page", standing=each))
+            for each in summary.standings
+        ],
+        picture=None if final is None else picture("final", final),
         charts=list(_pictures(summary)),
         details=compared.details_table(summary) if summary.standings else None,
         reference=clean(summary.question.reference or "", 60),

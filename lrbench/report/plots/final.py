@@ -42,6 +42,7 @@ def final_plot(summary: Summary) -> Chart | None:
                 tuple(_differences(summary, standing)),
                 metric + (", points" if accuracy else ""),
                 title="difference to the best, paired",
+                rows=standing.names,
                 remarks=("best", *(difference(row, "diff_to_best", standing.metric)
                                    for row in rows[1:])),
                 labelled=False,
@@ -50,7 +51,7 @@ def final_plot(summary: Summary) -> Chart | None:
         )  # fmt: skip
         footnote = f"{level} of a mean, for all pairs together of a difference"
     return Chart(
-        "ranking", tuple(panels), (11, 1.9 + 0.4 * count), footnote=footnote,
+        "ranking", tuple(panels), (11, 1.9 + 0.4 * count), footnote, footnote,
         widths=(3, 2)[: len(panels)], share_y=True,
     )  # fmt: skip
 
@@ -72,7 +73,9 @@ def _values(summary: Summary, standing: Standing) -> Iterator[Line]:
         ends = scale * np.clip([low, high], 0, 1) if accuracy else floats([low, high])
         yield Line(name, look, seeds, np.full(len(seeds), place + 0.24), "seeds")
         yield Line("", look, ends, floats([place, place]), "interval")
-        yield Line("", look, floats([scale * mean]), floats([place]), "mean")
+        said = [value(x, math.nan, standing.metric) for x in standing.values[:, place]]
+        text = f"{name}: seeds {', '.join(said)}"
+        yield Line("", look, floats([scale * mean]), floats([place]), "mean", texts=(text,))
 
 
 def _differences(summary: Summary, standing: Standing) -> Iterator[Line]:
