@@ -34,9 +34,8 @@ from lrbench.analysis.closure import (
     holm,
     simultaneous,
 )
-from lrbench.analysis.evidence import seeds_range
+from lrbench.analysis.evidence import seeds_needed, seeds_range
 from lrbench.analysis.pairs import compare_pairs
-from lrbench.analysis.power import seeds_needed
 from lrbench.analysis.racing import Looks, race, race_looks
 from lrbench.plan.choice import Tuned, choose
 

@@ -140,18 +140,25 @@ class Intervals:
 
 
 def simultaneous(mean: Floats, sd: Floats, n: Floats, better: Bools, alpha: float) -> Intervals:
-    """t intervals at alpha / m for each of the m pairs. Where two schedules are told apart their
-    interval ends at 0, since the closed test that told them apart is sharper than Bonferroni's
-    intervals, and a verdict must not be denied by the interval next to it."""
+    """Intervals of all pairs of a k x k matrix together."""
+    tested = (n >= 2) & ~np.eye(len(n), dtype=bool)
+    return bonferroni(mean, sd, np.where(tested, n, np.nan), better | better.T, alpha,
+                      int(tested.sum()) // 2)  # fmt: skip
+
+
+def bonferroni(
+    mean: Floats, sd: Floats, n: Floats, apart: Bools, alpha: float, tests: int
+) -> Intervals:
+    """t intervals at alpha / tests each. Where two schedules are told `apart` their interval ends
+    at 0, since the step-down test that told them apart is sharper than Bonferroni's intervals, and
+    a verdict must not be denied by the interval next to it."""
     from scipy.special import stdtrit
 
-    tested = (n >= 2) & ~np.eye(len(n), dtype=bool)
-    tests = max(1, int(tested.sum()) // 2)
+    tests = max(1, tests)
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.where(tested, sd / np.sqrt(n), np.nan)
+        error = np.where(n >= 2, sd / np.sqrt(n), np.nan)
         half = stdtrit(n - 1, 1 - alpha / (2 * tests)) * error
         one_sided = stdtrit(n - 1, 1 - alpha / tests) * error
-    apart = better | better.T
     low, high = mean - half, mean + half
     low = np.where(apart & (mean > 0), np.maximum(low, 0.0), low)
     high = np.where(apart & (mean < 0), np.minimum(high, 0.0), high)

@@ -1,23 +1,45 @@
-"""What a reader of a comparison should be warned of."""
+"""What a reader of a comparison should be warned of, and the one thing to do next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lrbench.analysis.evidence import seeds_range
 from lrbench.analysis.names import short
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import Standing, in_cell
-from lrbench.analysis.words import listed, where
+from lrbench.analysis.words import listed, losses, where
 from lrbench.errors import Notice, Topic
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 NOISY = 1.1
-LUCKY = 0.05  # of validation accuracy, lost between the tuning seeds and the final ones
+LUCKY = 0.5  # of the error in tuning: by how much more the finals err
+MOST_WARNINGS = 3
+MOST_SEEDS = 50  # worth training to tell two schedules apart
+FIRST = (Topic.TRIALS_FAILED, Topic.FEW_SEEDS, Topic.LUCKY_LR, Topic.EDGE_OF_GRID)
+
+
+def warnings_of(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+    """The few that matter most, those that ask for the same thing made one."""
+
+    def rank(notice: Notice) -> tuple[int, str]:
+        place = FIRST.index(notice.topic) if notice.topic in FIRST else len(FIRST)
+        return place, notice.remedy
+
+    merged = []
+    for (_, remedy), same in groupby(sorted(notices, key=rank), rank):
+        alike = list(same)
+        messages = list(dict.fromkeys(notice.message for notice in alike))
+        shown = messages[:MOST_WARNINGS]
+        shown += [f"{len(messages) - len(shown)} more like these"] * (len(messages) > len(shown))
+        merged += alike if not remedy else [Notice(alike[0].topic, "; ".join(shown), remedy)]
+    return tuple(merged[:MOST_WARNINGS])
 
 
 def notices_of(
@@ -25,9 +47,14 @@ def notices_of(
 ) -> Iterator[Notice]:
     for standing in found:
         yield from _seeds(standing, question)
-        yield from _failures(standing)
+        if standing.lost.any():
+            yield Notice(
+                Topic.TRIALS_FAILED,
+                f"{losses(standing)}; they enter no mean and no test",
+                "a smaller LR or a longer warm-up may help; trials.csv says where each ended",
+            )
         yield from _throughput(standing, trials)
-        yield from _lucky_lrs(standing, trials, where(standing, found))
+        yield from _lucky_lrs(standing, trials, question, where(standing, found))
     if found and found[0].metric != question.metric and "balanced" in question.metric:
         yield Notice(
             Topic.OTHER,
@@ -36,7 +63,7 @@ def notices_of(
 
 
 def _seeds(standing: Standing, question: Question) -> Iterator[Notice]:
-    counts = np.isfinite(standing.values).sum(axis=0) + standing.failed
+    counts = standing.counts + standing.lost
     least, most = int(counts.min()), int(counts.max())
     if most < 2 and len(standing.names) > 1:
         yield Notice(
@@ -58,17 +85,6 @@ def _seeds(standing: Standing, question: Question) -> Iterator[Notice]:
         )
 
 
-def _failures(standing: Standing) -> Iterator[Notice]:
-    bad = [name for name, count in zip(standing.names, standing.failed, strict=True) if count]
-    if bad:
-        yield Notice(
-            Topic.TRIALS_FAILED,
-            f"{int(standing.failed.sum())} final trials of {listed([short(n, 40) for n in bad])} "
-            "did not end well and rank last",
-            "trials.csv says at which step and why; where they diverged, a smaller LR may help",
-        )
-
-
 def _throughput(standing: Standing, trials: DataFrame) -> Iterator[Notice]:
     speeds = trials["throughput_img_s"].to_numpy()
     known = [speeds[rows] for rows in standing.rows if np.isfinite(speeds[rows]).sum() > 1]
@@ -82,8 +98,12 @@ def _throughput(standing: Standing, trials: DataFrame) -> Iterator[Notice]:
         )
 
 
-def _lucky_lrs(standing: Standing, trials: DataFrame, place: str) -> Iterator[Notice]:
-    """Learning rates that did well on the tuning seeds and far worse over the final ones."""
+def _lucky_lrs(
+    standing: Standing, trials: DataFrame, question: Question, place: str
+) -> Iterator[Notice]:
+    """Learning rates that erred half as much again over the final seeds as on the tuning seeds, and
+    on two images more."""
+    least = 2 / (question.val_size or 1000)
     for name, lr, rows in zip(standing.names, standing.lrs, standing.rows, strict=True):
         tuned = trials[
             (trials["stage"] == "tune")
@@ -92,11 +112,50 @@ def _lucky_lrs(standing: Standing, trials: DataFrame, place: str) -> Iterator[No
             & (trials["lr"] == lr)
         ]
         hoped, found = tuned["val_accuracy"].mean(), trials.loc[rows, "val_accuracy"].mean()
-        if hoped - found > LUCKY:
+        if hoped - found > max(LUCKY * (1 - hoped), least):
             yield Notice(
                 Topic.LUCKY_LR,
                 f"{place + ': ' if place else ''}LR {lr:g} gave {short(name, 40)} "
                 f"{100 * hoped:.1f} % in tuning and {100 * found:.1f} % over the final seeds",
-                "it is too close to where training breaks down: more --tuning-seeds would have "
-                "seen that, and longer training depends less on luck",
+                "it is close to where training breaks down: train longer (--epochs), or tune over "
+                "more --tuning-seeds",
             )
+
+
+def next_step(found: Sequence[Standing], notices: Iterable[Notice]) -> str:
+    """The one thing to do that fits what was found; empty where nothing is left to be done."""
+    if not found:
+        return ""
+    if found[0].best is None:
+        return "take smaller LRs (--lr), or run lrbench find: no final training ended well"
+    standing, topics = found[0], {notice.topic for notice in notices}
+    if Topic.FEW_SEEDS in topics:
+        most = int((standing.counts + standing.lost).max())
+        return "name 5 seeds: --seeds 5" if most < 2 else "train the rest with the same command"
+    if standing.lost.any() or Topic.LUCKY_LR in topics:
+        return (
+            "train longer (--epochs) or tune over more seeds (--tuning-seeds): tuning is unstable"
+        )
+    if standing.edges[0]:
+        return "try LRs beyond the edge (--lr), before anything is concluded from this one"
+    return _more_seeds(standing) if standing.winner is None else ""
+
+
+def _more_seeds(standing: Standing) -> str:
+    """Where a difference to the best is nearly found. Adding seeds to this run would be a second
+    look at the same data, which the p-values do not count; so it is a new run."""
+    pairs = standing.verdicts.pairs
+    for place in range(len(standing.names) - 1, 0, -1):
+        if standing.verdicts.better[0, place] or not pairs.sd[0, place] > 0:
+            continue
+        mean, sd, n = (float(part[0, place]) for part in (pairs.mean, pairs.sd, pairs.n))
+        wanted = seeds_range(mean, sd, int(n), standing.verdicts.level)
+        if wanted is None or wanted[0] > MOST_SEEDS or wanted[1] is None:
+            continue
+        names = listed([short(standing.names[i], 40) for i in (0, place)])
+        low = max(wanted[0], int(n) + 1)
+        high = max(wanted[1], low)
+        span = str(low) if low == high else f"{low} to {high}"
+        seeds = low if high > MOST_SEEDS else high
+        return f"a new run with --seeds {seeds} may tell {names} apart (it takes {span} seeds)"
+    return ""

@@ -15,20 +15,18 @@ Bools = NDArray[np.bool_]
 class Pairs:
     """All differences `row - column` between k schedules; every array is k x k.
 
-    `n` common seeds; `mean` and `sd` of the difference (the sd is floored); `half` the half-width
-    of its paired t interval; `p` two-sided; `equal` where the two agree in every common seed.
-    NaN where there are fewer than two common seeds.
+    `n` common seeds; `mean` and `sd` of the difference (the sd is floored); `p` two-sided; `equal`
+    where the two agree in every common seed. NaN where there are fewer than two common seeds.
     """
 
     n: Floats
     mean: Floats
     sd: Floats
-    half: Floats
     p: Floats
     equal: Bools
 
 
-def compare_pairs(values: Floats, floor: float = 0.0, confidence: float = 0.95) -> Pairs:
+def compare_pairs(values: Floats, floor: float = 0.0) -> Pairs:
     """Paired t statistics for all pairs of columns of `values` (seeds x schedules, NaN where a
     value is missing), over the seeds that both columns have.
 
@@ -36,7 +34,7 @@ def compare_pairs(values: Floats, floor: float = 0.0, confidence: float = 0.95) 
     differences that are all zero are an exact tie with p = 1. The percentile bootstrap would call
     a fifth of all ties a difference at three to five seeds.
     """
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
     differences = values[:, :, None] - values[:, None, :]
     present = np.isfinite(differences)
@@ -51,9 +49,8 @@ def compare_pairs(values: Floats, floor: float = 0.0, confidence: float = 0.95) 
         sd = np.where(equal, 0.0, np.maximum(sd, floor))
         error = sd / np.sqrt(n)
         p = 2 * stdtr(n - 1, -np.abs(mean) / error)
-        half = stdtrit(n - 1, (1 + confidence) / 2) * error
     p = np.where(equal, 1.0, np.where(enough, p, np.nan))
-    return Pairs(n, mean, sd, np.where(enough, half, np.nan), p, equal)
+    return Pairs(n, mean, sd, p, equal)
 
 
 def mean_interval(values: Floats, floor: float, confidence: float) -> tuple[float, float, float]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lrbench.analysis.closure import rank_intervals
 from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.frames import completed
 from lrbench.analysis.pairs import Bools, Floats, mean_interval
-from lrbench.analysis.power import seeds_needed
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.sensitivity import (
     Grid,
@@ -22,7 +22,7 @@ from lrbench.analysis.sensitivity import (
     mean_of,
     width_within_a_point,
 )
-from lrbench.analysis.standing import Arrays, Standing, means_of, standings
+from lrbench.analysis.standing import Arrays, Standing, in_cell, standings
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -57,23 +57,43 @@ class Entry:
         return mean_interval(standing.values[:, self.place], standing.floor, standing.confidence)
 
     @property
+    def rank_range(self) -> tuple[int, int]:
+        low, high = rank_intervals(self.standing.verdicts.better)
+        return int(low[self.place]), int(high[self.place])
+
+    @property
     def worst(self) -> float:
         pick = min if direction(self.standing.metric) > 0 else max
         return float(pick(self.values.tolist(), default=math.nan))
 
-    def gain(self, part: str) -> float:
-        """A statistic of the paired difference to the best-ranked schedule; 0 for its own mean."""
-        if self.place == 0:
-            return 0.0 if part == "mean" and len(self.values) else math.nan
-        return float(getattr(self.standing.verdicts.pairs, part)[self.place, 0])
+    def of_pair(self, matrix: Floats) -> float:
+        """A statistic of the paired difference to the best-ranked schedule; NaN for its own."""
+        return float(matrix[self.place, 0]) if self.place else math.nan
 
     @property
-    def p_adjusted(self) -> float:
-        return float(self.standing.verdicts.adjusted[self.place, 0]) if self.place else math.nan
+    def diff_to_best(self) -> float:
+        own = 0.0 if len(self.values) else math.nan
+        return self.of_pair(self.standing.verdicts.pairs.mean) if self.place else own
 
     @property
-    def seeds_needed(self) -> int | None:
-        return seeds_needed(self.gain("mean"), self.gain("sd"), self.standing.verdicts.level)
+    def n_common(self) -> int:
+        """Seeds that it and the best-ranked both have."""
+        return int(self.standing.verdicts.pairs.n[self.place, 0])
+
+    @property
+    def wins(self) -> int | None:
+        """On how many of these it is ahead of the best-ranked."""
+        if not self.place:
+            return None
+        differences = self.standing.values[:, self.place] - self.standing.values[:, 0]
+        return int((direction(self.standing.metric) * differences > 0).sum())
+
+    @property
+    def tune_failed(self) -> int:
+        standing, trials = self.standing, self.trials
+        mine = (trials["stage"] == "tune") & (trials["schedule"] == standing.names[self.place])
+        mine = mine & in_cell(trials, standing.budget, standing.batch_size)
+        return int(np.isin(trials["status"][mine], ["diverged", "failed"]).sum())
 
     def median_or_never(self, column: str) -> float:
         """The median over the seeds, one that never got there counting as infinite; NaN: never."""
@@ -96,9 +116,10 @@ _MAIN: dict[str, Any] = {"view": "ranking"}
 _MORE: dict[str, Any] = {"view": "details"}
 RANKING = (
     Column("rank", "int64", "1 is best; equal means share a rank", lambda e: e.rank,
-            title="#", order=0, **_MAIN),
-    Column("group", "object", "letter of those not told apart from the group's best",
-            lambda e: e.standing.verdicts.letters[e.place] or None, title="tie", order=0, **_MAIN),
+            title="rank", form="ranks", order=0, **_MAIN),
+    Column("rank_low", "int64", "best rank that it may have, all pairs counted",
+            lambda e: e.rank_range[0]),
+    Column("rank_high", "int64", "worst rank that it may have", lambda e: e.rank_range[1]),
     Column("schedule", "object", "schedule, as a spec", lambda e: e.standing.names[e.place],
             title="schedule", form="name", order=0, view="all"),
     Column("budget", "int64", "epochs", lambda e: e.standing.budget,
@@ -107,7 +128,14 @@ RANKING = (
             lambda e: e.standing.lrs[e.place], title="LR", form=".3g", **_MAIN),
     Column("n", "int64", "final seeds that ended well", lambda e: len(e.values),
             title="seeds", form="seeds", order=2, **_MAIN),
-    Column("failed", "int64", "final seeds that did not", lambda e: e.standing.failed[e.place]),
+    Column("n_common", "int64", "seeds that it and the best-ranked both have",
+            lambda e: e.n_common),
+    Column("failed", "int64", "final seeds that diverged or failed",
+            lambda e: e.standing.failed[e.place]),
+    Column("collapsed", "int64", "final seeds that ended at chance",
+            lambda e: e.standing.collapsed[e.place]),
+    Column("tune_failed", "int64", "tuning trials that diverged or failed",
+            lambda e: e.tune_failed),
     Column("metric", "object", "metric that ranks", lambda e: e.standing.metric),
     Column("metric_mean", "float64", "its mean over the seeds", lambda e: e.interval[0],
             title="{metric}", form="mean", **_MAIN),
@@ -115,12 +143,18 @@ RANKING = (
     Column("ci_low", "float64", "t interval of the mean", lambda e: e.interval[0] - e.interval[2]),
     Column("ci_high", "float64", "its upper end", lambda e: e.interval[0] + e.interval[2]),
     Column("diff_to_best", "float64", "difference to the best-ranked, over common seeds",
-            lambda e: e.gain("mean"), title="vs the best", form="gain", missing="best", **_MAIN),
-    Column("diff_ci_low", "float64", "paired t interval of the difference, not corrected",
-            lambda e: e.gain("mean") - e.gain("half")),
-    Column("diff_ci_high", "float64", "its upper end", lambda e: e.gain("mean") + e.gain("half")),
-    Column("p_adjusted", "float64", "p-value of the difference, Holm over all pairs",
-            lambda e: e.p_adjusted, title="p (Holm)", form=".2g", view="page"),
+            lambda e: e.diff_to_best, title="vs the best", form="gain", missing="best", **_MAIN),
+    Column("diff_sim_low", "float64", "its interval; those of all pairs hold together",
+            lambda e: e.of_pair(e.standing.verdicts.intervals.low)),
+    Column("diff_sim_high", "float64", "its upper end",
+            lambda e: e.of_pair(e.standing.verdicts.intervals.high)),
+    Column("within", "float64", "most that it and the best-ranked may differ by",
+            lambda e: e.of_pair(e.standing.verdicts.intervals.within)),
+    Column("wins", "Int64", "common seeds on which it is ahead of the best-ranked",
+            lambda e: e.wins, title="wins", form="wins", **_MORE),
+    Column("p_adjusted", "float64", "p-value of the difference, adjusted for all pairs",
+            lambda e: e.of_pair(e.standing.verdicts.adjusted),
+            title="p (all pairs)", form=".2g", view="page"),
     Column("test_accuracy_mean", "float64", "mean test accuracy",
             lambda e: mean_interval(e.trials["test_accuracy"][e.done], 0.0, 0.95)[0]),
     Column("test_accuracy_sd", "float64", "its standard deviation",
@@ -143,13 +177,6 @@ RANKING = (
     Column("throughput_img_s", "float64", "median images per second",
             lambda e: _median(e.trials["throughput_img_s"][e.done]),
             title="img/s", form=",.0f", **_MORE),
-    Column("generalisation_gap", "float64", "training less validation accuracy, shown in points",
-            lambda e: mean_of(
-                e.trials["train_accuracy"][e.done] - e.trials["val_accuracy"][e.done]
-            ),
-            title="gap", form="+.1f", scale=100, **_MORE),
-    Column("seeds_needed", "Int64", "seeds that would confirm the difference with 80 % power",
-            lambda e: e.seeds_needed),
     Column("batch_size", "int64", "images in a batch", lambda e: e.standing.batch_size,
             title="batch", several=True, order=0, view="all"),
 )  # fmt: skip
@@ -180,9 +207,9 @@ def _entries(found: Sequence[Standing], trials: DataFrame, question: Question) -
 
 def _ranks(standing: Standing) -> list[int]:
     """1, 2, …; those with equal means share the better rank."""
-    means, failed = means_of(standing.values), standing.failed
+    wins, gains = standing.verdicts.wins, standing.verdicts.gains
     ranks: list[int] = []
-    for place, mean in enumerate(means):
-        tied = place > 0 and mean == means[place - 1] and not failed[place - 1 : place + 1].any()
+    for place in range(len(standing.names)):
+        tied = place > 0 and gains[place, place - 1] == 0 and wins[place] == wins[place - 1]
         ranks.append(ranks[-1] if tied else place + 1)
     return ranks

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lrbench.analysis.closure import Floats, bonferroni, holm
 from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.standing import Standing
-from lrbench.analysis.verdicts import holm, verdict
+from lrbench.analysis.verdicts import verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,10 +22,11 @@ REFERENCE = (
     Column("reference", "object", "schedule it is compared with"),
     Column("n", "int64", "seeds that both have"),
     Column("diff", "float64", "schedule less reference", title="over {reference}", form="gain"),
-    Column("diff_ci_low", "float64", "paired t interval of the difference, not corrected"),
-    Column("diff_ci_high", "float64", "its upper end"),
+    Column("diff_sim_low", "float64", "its interval; those of all comparisons hold together"),
+    Column("diff_sim_high", "float64", "its upper end"),
+    Column("within", "float64", "most that the two may differ by"),
     Column("p_adjusted", "float64", "Holm over all schedules", title="p (Holm)", form=".2g"),
-    Column("verdict", "object", "better, worse or tie", title="verdict"),
+    Column("verdict", "object", "better, worse or not told apart", title="verdict"),
     Column(
         "batch_size", "int64", "images in a batch", title="batch", several=True, order=0
     ),
@@ -32,10 +34,8 @@ REFERENCE = (
 
 
 def against_reference(found: Sequence[Standing], question: Question) -> DataFrame:
-    """Each schedule less the question's reference; Holm over those k - 1 alone.
-
-    The verdict is `better`, `worse` or `tie`; empty where a seed failed or there is but one.
-    """
+    """Each schedule less the question's reference, on the seeds that both have; Holm over those
+    k - 1 alone. The verdict is empty where there are fewer than two common seeds."""
     return frame(_rows(found, question), REFERENCE)
 
 
@@ -44,23 +44,34 @@ def _rows(found: Sequence[Standing], question: Question) -> Iterator[dict[str, A
         if question.reference not in standing.names:
             continue
         base, pairs = standing.names.index(question.reference), standing.verdicts.pairs
-        sound = (standing.failed == 0) & (standing.failed[base] == 0)
-        sound[base] = False
-        adjusted = holm(np.where(sound, pairs.p[:, base], np.nan))
-        for place, name in enumerate(standing.names):
-            mean, half = pairs.mean[place, base], pairs.half[place, base]
-            if place != base:
-                yield {
-                    "schedule": name,
-                    "budget": standing.budget,
-                    "batch_size": standing.batch_size,
-                    "reference": question.reference,
-                    "n": int(pairs.n[place, base]),
-                    "diff": mean,
-                    "diff_ci_low": mean - half,
-                    "diff_ci_high": mean + half,
-                    "p_adjusted": adjusted[place],
-                    "verdict": verdict(
-                        mean * direction(standing.metric), adjusted[place], question.alpha
-                    ),
-                }
+        others = np.delete(np.arange(len(standing.names)), base)
+        n, mean, sd, p = (part[others, base] for part in (pairs.n, pairs.mean, pairs.sd, pairs.p))
+        judged = compared(mean, sd, n, p, question.alpha, direction(standing.metric))
+        for place, row in zip(others.tolist(), judged, strict=True):
+            yield {
+                "schedule": standing.names[place],
+                "budget": standing.budget,
+                "batch_size": standing.batch_size,
+                "reference": question.reference,
+                **row,
+            }
+
+
+def compared(
+    mean: Floats, sd: Floats, n: Floats, p: Floats, alpha: float, direction: int
+) -> Iterator[dict[str, Any]]:
+    """The cells of each comparison of one family: Holm over all of them, and intervals that hold
+    together."""
+    adjusted = holm(p)
+    apart = np.nan_to_num(adjusted, nan=1.0) <= alpha
+    intervals = bonferroni(mean, sd, n, apart, alpha, int(np.isfinite(p).sum()))
+    for i in range(len(mean)):
+        yield {
+            "n": int(n[i]),
+            "diff": mean[i],
+            "diff_sim_low": intervals.low[i],
+            "diff_sim_high": intervals.high[i],
+            "within": intervals.within[i],
+            "p_adjusted": adjusted[i],
+            "verdict": verdict(mean[i] * direction, adjusted[i], alpha),
+        }

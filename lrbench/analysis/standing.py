@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrbench.analysis.closure import sd_floor
+from lrbench.analysis.evidence import at_chance
 from lrbench.analysis.frames import completed
 from lrbench.analysis.pairs import Bools, Floats
 from lrbench.analysis.question import MetricName, Question, direction, is_accuracy
-from lrbench.analysis.verdicts import Verdicts, judge
+from lrbench.analysis.verdicts import Verdicts, best_first, judge
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Arrays = dict[str, NDArray[Any]]
 Ints = NDArray[np.int64]
+MANY_IMAGES = 10**9
 
 
 @dataclass(frozen=True, eq=False)
 class Standing:
     """The schedules of one budget and batch size, best first.
 
-    `values` is seeds x schedules, NaN where a seed has no usable value; `failed` counts the final
-    trials that ended without one; `rows` marks each schedule's finals in the frame of trials.
-    `floor` is the least standard deviation that a difference is taken to have.
+    `values` is seeds x schedules, NaN where a seed has no usable value. Of the final trials that
+    ended without one, `failed` counts those that diverged or failed and `collapsed` those that
+    ended at chance. `rows` marks each schedule's finals in the frame of trials. `floor` is the
+    least standard deviation that a difference is taken to have, `images` what the metric is
+    measured on. `edges` says which LRs lie on the edge of what was tried.
     """
 
     budget: int
@@ -36,33 +40,44 @@ class Standing:
     metric: MetricName
     confidence: float
     floor: float
+    images: int | None
     names: tuple[str, ...]
     lrs: Floats
+    edges: tuple[str, ...]
+    seeds: Ints
     values: Floats
     failed: Ints
+    collapsed: Ints
     rows: tuple[Bools, ...]
     verdicts: Verdicts
 
     @property
-    def groups(self) -> tuple[tuple[str, ...], ...]:
-        """The names of the groups that are told apart, best group first."""
-        return tuple(tuple(self.names[i] for i in group) for group in self.verdicts.groups)
+    def counts(self) -> Ints:
+        """The usable seeds of each schedule."""
+        return np.asarray(np.isfinite(self.values).sum(axis=0))
+
+    @property
+    def lost(self) -> Ints:
+        """The final trials of each schedule that have no usable value."""
+        return self.failed + self.collapsed
 
     @property
     def best(self) -> str | None:
         """The schedule that ranks first; None before a final trial ended well."""
-        return self.names[0] if np.isfinite(self.values[:, 0]).any() else None
+        return self.names[0] if self.counts[0] else None
 
     @property
     def winner(self) -> str | None:
-        """The schedule that is told apart from every other; None in a tie."""
-        groups = self.groups
-        return groups[0][0] if len(groups) > 1 and len(groups[0]) == 1 else None
+        """The schedule that is told to be better than every other; None without one."""
+        alone = len(self.names) > 1 and bool(self.verdicts.better[0, 1:].all())
+        return self.names[0] if alone else None
 
     @property
-    def seeds(self) -> int:
-        """The seeds of the schedule that has most usable values."""
-        return int(np.isfinite(self.values).sum(axis=0).max(initial=0))
+    def apart(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The pairs told apart: each schedule that is better than any, with those it is."""
+        found = ((i, np.flatnonzero(row)) for i, row in enumerate(self.verdicts.better))
+        return tuple((self.names[i], tuple(self.names[j] for j in row)) for i, row in found
+                     if len(row))  # fmt: skip
 
 
 def standings(trials: DataFrame, question: Question) -> list[Standing]:
@@ -106,47 +121,82 @@ def _standing(
     finals: Bools,
     question: Question,
 ) -> Standing:
-    finals = finals & in_cell(columns, budget, batch_size)
+    cell = in_cell(columns, budget, batch_size)
+    finals = finals & cell
     here = [str(name) for name in dict.fromkeys(columns["schedule"][finals])]
     names = [*(name for name in question.schedules if name in here), *here]
     names = list(dict.fromkeys(names))
     rows = [_at_one_lr(finals & (columns["schedule"] == name), columns) for name in names]
     seeds = np.unique(columns["seed"][finals])
+    chance = _at_chance(columns, metric, question)
     values = np.full((len(seeds), len(names)), np.nan)
     for place, mine in enumerate(rows):
-        good = mine & (columns["status"] == "done")
+        good = mine & (columns["status"] == "done") & ~chance
         values[np.searchsorted(seeds, columns["seed"][good]), place] = columns[metric][good]
-    failed = np.array([mine.sum() for mine in rows]) - np.isfinite(values).sum(axis=0)
+    usable = np.isfinite(values).sum(axis=0)
+    collapsed = np.array([int((mine & chance).sum()) for mine in rows], dtype=np.int64)
+    failed = np.array([int(mine.sum()) for mine in rows], dtype=np.int64) - usable - collapsed
+    lrs = [float(columns["lr"][mine][0]) for mine in rows]
+    tuned = cell & (columns["stage"] == "tune")
+    edges = [
+        edge_of(lr, columns["lr"][tuned & (columns["schedule"] == name)])
+        for name, lr in zip(names, lrs, strict=True)
+    ]
 
-    order = _order(values, failed, direction(metric))
-    values, failed = values[:, order], failed[order]
-    floor = sd_floor(values, metric, question)
+    floor, sign = difference_floor(values, metric, question), direction(metric)
+    order = best_first(judge(values, floor, question.alpha, sign), usable)
+    values = values[:, order]
     return Standing(
         budget=budget,
         batch_size=batch_size,
         metric=metric,
         confidence=question.confidence,
         floor=floor,
+        images=question.size(metric),
         names=tuple(names[place] for place in order),
-        lrs=np.array([float(columns["lr"][rows[place]][0]) for place in order]),
+        lrs=np.array([lrs[place] for place in order]),
+        edges=tuple(edges[place] for place in order),
+        seeds=seeds,
         values=values,
-        failed=failed,
+        failed=failed[order],
+        collapsed=collapsed[order],
         rows=tuple(rows[place] for place in order),
-        verdicts=judge(values, failed > 0, floor, question.alpha),
+        verdicts=judge(values, floor, question.alpha, sign),
     )
 
 
-def sd_floor(values: Floats, metric: MetricName, question: Question) -> float:
-    """The least standard deviation of a difference of accuracies: 1 image / √12, that of a value
-    rounded to whole images. Where the number of images is unknown, the smallest step between two
-    values stands for one. Losses are not rounded: 0."""
+def _at_chance(columns: Arrays, metric: MetricName, question: Question) -> Bools:
+    """Trials that ended with an accuracy at chance; none where the classes are unknown."""
+    reached = columns["test_accuracy" if metric.startswith("test") else "val_accuracy"]
+    done = columns["status"] == "done"
+    if not question.classes:
+        return np.zeros(len(done), dtype=bool)
+    images = question.size(metric) or MANY_IMAGES
+    low = [at_chance(accuracy, question.classes, images) for accuracy in reached]
+    return np.asarray(done & np.array(low, dtype=bool))
+
+
+def edge_of(lr: float, tried: Floats) -> str:
+    """
+    >>> edge_of(0.2, np.array([0.1, 0.2])), edge_of(0.1, np.array([0.1]))
+    ('the highest tried', '')
+    """
+    if len(np.unique(tried)) < 2 or tried.min() < lr < tried.max():
+        return ""
+    return "the highest tried" if lr >= tried.max() else "the lowest tried"
+
+
+def difference_floor(values: Floats, metric: MetricName, question: Question) -> float:
+    """The least standard deviation of a difference of accuracies, that of two values rounded to
+    whole images. Where the number of images is unknown, the smallest step between two values stands
+    for one. Losses are not rounded: 0."""
     if not is_accuracy(metric):
         return 0.0
     size = question.size(metric)
     if size:
-        return 1 / (size * math.sqrt(12))
+        return sd_floor(size)
     steps = np.diff(np.unique(values[np.isfinite(values)].round(12)))
-    return float(steps.min()) / math.sqrt(12) if len(steps) else 0.0
+    return float(steps.min()) / math.sqrt(6) if len(steps) else 0.0
 
 
 def _at_one_lr(mine: Bools, columns: Arrays) -> Bools:
@@ -155,20 +205,3 @@ def _at_one_lr(mine: Bools, columns: Arrays) -> Bools:
     lrs, counts = np.unique(columns["lr"][mine], return_counts=True)
     kept: Bools = mine & (columns["lr"] == lrs[np.argmax(counts)])
     return kept
-
-
-def _order(values: Floats, failed: Ints, sign: int) -> list[int]:
-    """Places from best to worst: without failures first, then by the mean, then as named."""
-    means = means_of(values)
-
-    def key(place: int) -> tuple[bool, bool, float]:
-        mean = means[place]
-        return failed[place] > 0, math.isnan(mean), 0.0 if math.isnan(mean) else -sign * mean
-
-    return sorted(range(values.shape[1]), key=key)
-
-
-def means_of(values: Floats) -> Sequence[float]:
-    """Means over the seeds, exactly rounded, so that equal values in any order have equal means."""
-    kept = [[value for value in column if math.isfinite(value)] for column in values.T.tolist()]
-    return [math.fsum(column) / len(column) if column else math.nan for column in kept]

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from lrbench.analysis import words
 from lrbench.analysis.diagnosis import diagnosis_frame
 from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
-from lrbench.analysis.notices import notices_of
-from lrbench.analysis.power import Power, power_facts
+from lrbench.analysis.notices import next_step, notices_of, warnings_of
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.ranking import ranking_frame
 from lrbench.analysis.reference import against_reference
@@ -60,12 +59,8 @@ class Summary:
 
     @property
     def winner(self) -> str | None:
-        """The schedule that is told apart from every other; None in a tie."""
+        """The schedule that is told to be better than every other."""
         return self.first.winner if self.first else None
-
-    @property
-    def groups(self) -> tuple[tuple[str, ...], ...]:
-        return self.first.groups if self.first else ()
 
     @property
     def chosen(self) -> Mapping[str, float]:
@@ -75,25 +70,30 @@ class Summary:
         return dict(zip(self.first.names, self.first.lrs.tolist(), strict=True))
 
     @cached_property
-    def power(self) -> tuple[Power, ...]:
-        return tuple(filter(None, map(power_facts, self.standings)))
-
-    @cached_property
     def sentence(self) -> str:
+        """The answer, which names a decision."""
         return words.sentence(self.standings)
 
     @cached_property
-    def power_sentence(self) -> str:
-        if not self.power:
-            return ""
-        place = words.where(self.standings[0], self.standings)
-        said = words.power_sentence(self.power[0], self.metric)
-        return f"{place}: {said}" if place else said
+    def certainty(self) -> str:
+        """How sure the answer of the first standing is."""
+        return words.certainty(self.first) if self.first else ""
 
     @cached_property
     def notices(self) -> tuple[Notice, ...]:
+        """Everything there is to be warned of."""
         found = notices_of(self.standings, self.trials, self.question)
         return tuple(dict.fromkeys((*self.question.notices, *found)))
+
+    @property
+    def warnings(self) -> tuple[Notice, ...]:
+        """The few notices that people are shown."""
+        return warnings_of(self.notices)
+
+    @property
+    def next_step(self) -> str:
+        """What fits the finding; empty where nothing is left to be done."""
+        return next_step(self.standings, self.notices)
 
     @property
     def failed_finals(self) -> int:

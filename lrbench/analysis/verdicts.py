@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from lrbench.analysis.closure import Intervals, adjusted_all_pairs, ahead, simultaneous, transitive
 from lrbench.analysis.pairs import Bools, Floats, Pairs, compare_pairs
+
+SAME = 1e-12  # differences of means below that are rounding
+NOT_APART = "not told apart"
 
 
 @dataclass(frozen=True, eq=False)
 class Verdicts:
-    """The verdicts on one standing, by the places of its schedules, best first.
+    """The verdicts on one standing, k x k by the places of its schedules.
 
-    `pairs` are the paired statistics, `adjusted` their p-values after Holm over all pairs of sound
-    schedules (NaN: no test), k x k. `letters` are the groups, best first; empty for a schedule that
-    was not tested, and for all where fewer than two were.
+    `adjusted` are the p-values over all pairs (NaN: no test), `better` where the row is told to be
+    better than the column, `intervals` those of all differences `row - column` together.
     """
 
     pairs: Pairs
     adjusted: Floats
-    letters: tuple[str, ...]
+    better: Bools
+    intervals: Intervals
     alpha: float
+    direction: int
 
     @property
     def tests(self) -> int:
@@ -35,90 +39,51 @@ class Verdicts:
         """The level at which the smallest p-value is tested."""
         return self.alpha / max(1, self.tests)
 
-    @cached_property
-    def groups(self) -> tuple[tuple[int, ...], ...]:
-        """The places that share a letter, best group first."""
-        found: dict[str, list[int]] = {}
-        for place, letter in enumerate(self.letters):
-            if letter:
-                found.setdefault(letter, []).append(place)
-        return tuple(map(tuple, found.values()))
+    @property
+    def gains(self) -> Floats:
+        """By how much the row is better than the column; differences by rounding are 0."""
+        mean = self.pairs.mean
+        return self.direction * np.where(np.abs(mean) > SAME, mean, np.where(mean == mean, 0, mean))
 
-    def apart(self, one: int, other: int) -> bool:
-        """Whether the two are told apart; no test (too few common seeds) is no difference."""
-        return bool(self.adjusted[one, other] < self.alpha)
+    @property
+    def wins(self) -> Floats:
+        """How many others each is ahead of, less those that it is behind, on common seeds."""
+        return np.asarray(np.sign(np.nan_to_num(self.gains)).sum(axis=1))
 
 
-def judge(values: Floats, failed: Bools, floor: float, alpha: float) -> Verdicts:
-    """The verdicts on `values` (seeds x schedules, NaN where missing), best schedule first;
-    schedules with `failed` seeds are not tested."""
-    pairs = compare_pairs(values, floor, 1 - alpha)
-    sound = ~failed
-    adjusted = holm_all_pairs(np.where(sound[:, None] & sound[None, :], pairs.p, np.nan))
-    judged = sound & (np.isfinite(values).sum(axis=0) >= 2)
-    return Verdicts(pairs, adjusted, _letters(adjusted, judged, alpha), alpha)
+def judge(values: Floats, floor: float, alpha: float, direction: int) -> Verdicts:
+    """The verdicts on `values` (seeds x schedules, NaN where missing), each pair on the seeds that
+    both have."""
+    pairs = compare_pairs(values, floor)
+    p = np.where(np.eye(values.shape[1], dtype=bool), np.nan, pairs.p)
+    adjusted = adjusted_all_pairs(p)
+    better = transitive(ahead(pairs.mean, adjusted, alpha, direction))
+    intervals = simultaneous(pairs.mean, pairs.sd, pairs.n, better, alpha)
+    return Verdicts(pairs, adjusted, better, intervals, alpha, direction)
 
 
-def holm(p: Floats) -> Floats:
-    """p-values corrected for having looked at all of them (Holm 1979): the i-th smallest of m is
-    multiplied by m - i + 1, and none may be below one before it. NaN is no test and stays NaN.
-
-    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(np.isfinite(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
-    return adjusted
-
-
-def holm_all_pairs(p: Floats) -> Floats:
-    """Holm over all pairs of a symmetric k x k matrix; the diagonal is NaN."""
-    upper = np.triu_indices(len(p), 1)
-    adjusted = np.full(p.shape, np.nan)
-    adjusted[upper] = holm(p[upper])
-    return np.where(np.isfinite(adjusted), adjusted, adjusted.T)
+def best_first(verdicts: Verdicts, usable: Floats) -> list[int]:
+    """Places from best to worst: nobody before one that is told to be better; else by how many
+    others each is ahead of on the seeds that both have, which is the order of the means where all
+    have the same seeds. Those with fewer than two `usable` seeds come last; equals as named."""
+    wins, gains = verdicts.wins, np.nansum(verdicts.gains, axis=1).round(12)
+    left, order = list(range(len(usable))), []
+    while left:
+        free = [place for place in left if not verdicts.better[left, place].any()] or left
+        pick = max(free, key=lambda i: (min(usable[i], 2), wins[i], gains[i]))
+        order.append(pick)
+        left.remove(pick)
+    return order
 
 
 def verdict(gain: float, p: float, alpha: float) -> str | None:
-    """`better`, `worse` or `tie`; None where there was no test.
+    """`better`, `worse` or `not told apart`; None where there was no test.
 
     >>> verdict(0.1, 0.01, 0.05), verdict(-0.1, 0.2, 0.05)
-    ('better', 'tie')
+    ('better', 'not told apart')
     """
     if math.isnan(p):
         return None
-    if p >= alpha:
-        return "tie"
+    if p > alpha:
+        return NOT_APART
     return "better" if gain > 0 else "worse"
-
-
-def _letters(adjusted: Floats, judged: Bools, alpha: float) -> tuple[str, ...]:
-    """The first ungrouped schedule starts a new group; the ungrouped ones behind it that it cannot
-    be told apart from join it."""
-    letters = [""] * len(judged)
-    if judged.sum() < 2:
-        return tuple(letters)
-    count = 0
-    for founder in np.flatnonzero(judged):
-        if letters[founder]:
-            continue
-        letter = _letter(count)
-        count += 1
-        for place in range(founder, len(judged)):
-            apart = adjusted[founder, place] < alpha
-            if judged[place] and not letters[place] and not apart:
-                letters[place] = letter
-    return tuple(letters)
-
-
-def _letter(count: int) -> str:
-    """a … z, then aa, ab, … as spreadsheets name their columns.
-
-    >>> _letter(0), _letter(25), _letter(26)
-    ('a', 'z', 'aa')
-    """
-    before = _letter(count // 26 - 1) if count >= 26 else ""
-    return before + chr(ord("a") + count % 26)

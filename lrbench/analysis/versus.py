@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrbench.analysis.columns import Column, frame
-from lrbench.analysis.pairs import Floats, compare_pairs, mean_interval
+from lrbench.analysis.pairs import compare_pairs
 from lrbench.analysis.question import direction
+from lrbench.analysis.reference import compared
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.summary import Summary
-from lrbench.analysis.verdicts import holm, verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 VERSUS = (
+    Column("run", "int64", "which of the other runs is B, 0 the first"),
     Column("schedule", "object", "schedule, as a spec", title="schedule", form="name"),
     Column("budget_a", "int64", "epochs in A", title="epochs A", several=True),
     Column("budget_b", "int64", "epochs in B", title="epochs B", several=True),
@@ -27,35 +29,36 @@ VERSUS = (
     Column("metric", "object", "metric that ranks"),
     Column("mean_a", "float64", "its mean in A", title="A", form="metric"),
     Column("mean_b", "float64", "its mean in B", title="B", form="metric"),
-    Column("n", "int64", "seeds that both have"),
+    Column("n", "int64", "seeds that both have", title="seeds", form="lost"),
+    Column("lost_a", "int64", "final seeds of A that failed or collapsed"),
+    Column("lost_b", "int64", "final seeds of B that failed or collapsed"),
     Column("diff", "float64", "B less A", title="B - A", form="gain"),
-    Column("diff_ci_low", "float64", "paired t interval of the difference, not corrected"),
-    Column("diff_ci_high", "float64", "its upper end"),
-    Column("p_adjusted", "float64", "Holm over the schedules", title="p", form=".2g"),
-    Column("verdict", "object", "what B is: better, worse or tie", title="B is"),
+    Column("diff_sim_low", "float64", "its interval; those of all comparisons hold together"),
+    Column("diff_sim_high", "float64", "its upper end"),
+    Column("within", "float64", "most that the two may differ by"),
+    Column("p_adjusted", "float64", "Holm over all comparisons", title="p", form=".2g"),
+    Column("verdict", "object", "what B is: better, worse or not told apart", title="B is"),
 )
 
 
-def versus(a: Summary, b: Summary) -> DataFrame:
-    """A row for each schedule of both runs, over the seeds that both have: its mean in each, and
-    the difference B - A with its paired t interval; Holm over the schedules.
+def versus(a: Summary, *others: Summary) -> DataFrame:
+    """A row for each schedule of A and another run, over the seeds that both have: its mean in
+    each, and the difference B - A. Corrected for all rows, those of the further runs included, so
+    several runs are compared with A in one call; `run` is the place of B among them.
 
     Rankings are matched by budget and batch size; if each run has just one, those two are matched
-    whatever they are. The verdict is empty with fewer than two common seeds, the frame where the
-    two do not rank by the same metric.
+    whatever they are. The verdict is empty with fewer than two common seeds; runs that do not rank
+    by the same metric have no rows.
     """
-    if a.metric != b.metric:
-        return frame((), VERSUS)
-    rows = [
-        row
-        for mine, theirs in _matched(a.standings, b.standings)
-        for row in _rows(a, mine, b, theirs)
-    ]
-    adjusted = holm(np.array([row.pop("p") for row in rows], dtype=float))
-    for row, p in zip(rows, adjusted, strict=True):
-        row["p_adjusted"] = p
-        row["verdict"] = verdict(row["diff"] * direction(a.metric), p, a.question.alpha)
-    return frame(rows, VERSUS)
+    rows, statistics = [], []
+    for place, b in enumerate(others):
+        for mine, theirs in _matched(a.standings, b.standings) if a.metric == b.metric else ():
+            for row, pair in _rows(mine, theirs):
+                rows.append({"run": place, **row})
+                statistics.append(pair)
+    mean, sd, n, p = np.array(statistics, dtype=float).reshape(-1, 4).T
+    judged = compared(mean, sd, n, p, a.question.alpha, direction(a.metric))
+    return frame((row | more for row, more in zip(rows, judged, strict=True)), VERSUS)
 
 
 def _matched(
@@ -71,47 +74,33 @@ def _matched(
     ]
 
 
-def _rows(a: Summary, mine: Standing, b: Summary, theirs: Standing) -> list[dict[str, Any]]:
+def _rows(
+    mine: Standing, theirs: Standing
+) -> Iterator[tuple[dict[str, Any], tuple[float, float, float, float]]]:
+    """For each schedule of both its cells, and (mean, sd, n, p) of its differences B - A."""
     floor = max(mine.floor, theirs.floor)
-    return [
-        {
+    _, in_a, in_b = np.intersect1d(mine.seeds, theirs.seeds, return_indices=True)
+    for place, name in enumerate(mine.names):
+        if name not in theirs.names:
+            continue
+        there = theirs.names.index(name)
+        values = np.stack([theirs.values[in_b, there], mine.values[in_a, place]], axis=1)
+        values = values[np.isfinite(values).all(axis=1)]
+        pairs = compare_pairs(values, floor)
+        means = values.mean(axis=0) if len(values) else np.full(2, np.nan)
+        row = {
             "schedule": name,
             "budget_a": mine.budget,
             "budget_b": theirs.budget,
             "batch_size_a": mine.batch_size,
             "batch_size_b": theirs.batch_size,
-            "lr_a": mine.lrs[mine.names.index(name)],
-            "lr_b": theirs.lrs[theirs.names.index(name)],
-            "metric": a.metric,
-            **_difference(
-                _by_seed(a, mine, name), _by_seed(b, theirs, name), floor, mine.confidence
-            ),
+            "lr_a": mine.lrs[place],
+            "lr_b": theirs.lrs[there],
+            "metric": mine.metric,
+            "mean_a": means[1],
+            "mean_b": means[0],
+            "lost_a": mine.lost[place],
+            "lost_b": theirs.lost[there],
         }
-        for name in mine.names
-        if name in theirs.names
-    ]
-
-
-def _by_seed(summary: Summary, standing: Standing, name: str) -> dict[int, float]:
-    """The metric of a schedule's final trials that ended well, by seed."""
-    trials = summary.trials[standing.rows[standing.names.index(name)]]
-    done = trials[trials["status"] == "done"]
-    return dict(zip(done["seed"].tolist(), done[standing.metric].tolist(), strict=True))
-
-
-def _difference(
-    a: dict[int, float], b: dict[int, float], floor: float, confidence: float
-) -> dict[str, Any]:
-    both = sorted(set(a) & set(b))
-    values: Floats = np.array([[b[seed], a[seed]] for seed in both], dtype=float).reshape(-1, 2)
-    pairs = compare_pairs(values, floor, confidence)
-    mean, half, p = (float(part[0, 1]) for part in (pairs.mean, pairs.half, pairs.p))
-    return {
-        "mean_a": mean_interval(values[:, 1], 0.0, confidence)[0],
-        "mean_b": mean_interval(values[:, 0], 0.0, confidence)[0],
-        "n": len(both),
-        "diff": mean,
-        "diff_ci_low": mean - half,
-        "diff_ci_high": mean + half,
-        "p": p,
-    }
+        mean, sd, n, p = (float(x[0, 1]) for x in (pairs.mean, pairs.sd, pairs.n, pairs.p))
+        yield row, (mean, sd, n, p)

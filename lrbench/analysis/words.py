@@ -1,20 +1,20 @@
-"""The answer in words, and what the run could have shown."""
+"""The answer in words: which schedule to use, and how sure that is."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 
+from lrbench.analysis.closure import rate_bound
+from lrbench.analysis.evidence import detectable_range, image_error
 from lrbench.analysis.names import short
-from lrbench.analysis.pairs import mean_interval
-from lrbench.analysis.power import Power
-from lrbench.analysis.question import MetricName, is_accuracy
+from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import Standing
 
 MOST_NAMED = 3
+TOO_WIDE = 0.05  # of accuracy, or of a mean loss: differences that are not to be shrugged off
 
 
 def listed(words: Sequence[str]) -> str:
@@ -30,12 +30,15 @@ def seeds_text(count: int) -> str:
 
 
 def amount(value: float, metric: str) -> str:
-    """A value of the metric: per cent of an accuracy, else the number.
+    """A value of the metric: per cent of an accuracy, to three digits of the error, else the
+    number.
 
-    >>> amount(0.9712, "test_accuracy"), amount(0.08123, "val_loss")
-    ('97.12 %', '0.0812')
+    >>> amount(0.9712, "test_accuracy"), amount(0.99123, "test_accuracy"), amount(0.08, "val_loss")
+    ('97.1 %', '99.12 %', '0.08')
     """
-    return f"{100 * value:.2f} %" if is_accuracy(metric) else f"{value:.3g}"
+    if not is_accuracy(metric):
+        return f"{value:.3g}"
+    return f"{100 * value:.{2 if value >= 0.99 else 1}f} %"
 
 
 def margin(value: float, half: float | None, metric: str) -> str:
@@ -59,13 +62,24 @@ def _digits(size: float) -> int:
     return max(1, -math.floor(math.log10(size)))
 
 
+def difference(standing: Standing, one: int, other: int) -> str:
+    """By how much one is better than the other, with the interval that counts all pairs."""
+    sign, intervals = standing.verdicts.direction, standing.verdicts.intervals
+    ends = sorted(sign * float(part[one, other]) for part in (intervals.low, intervals.high))
+    mean = sign * float(standing.verdicts.pairs.mean[one, other])
+    if math.isclose(mean - ends[0], ends[1] - mean, rel_tol=1e-6, abs_tol=1e-12):
+        return margin(mean, ends[1] - mean, standing.metric)
+    scale = 100 if is_accuracy(standing.metric) else 1
+    return f"{margin(mean, None, standing.metric)} ({scale * ends[0]:.2g} to {scale * ends[1]:.2g})"
+
+
 def sentence(found: Sequence[Standing]) -> str:
-    """The answer to the question, one part for each budget and batch size."""
+    """The answer to the question, a sentence for each budget and batch size."""
     if not found:
-        return "no final trial has ended yet"
+        return "No final trial has ended yet."
     if len(found) == 1:
         return _answer(found[0])
-    return "; ".join(f"{where(s, found)}: {_answer(s)}" for s in found)
+    return " ".join(f"{where(s, found).capitalize()}: {_answer(s)}" for s in found)
 
 
 def where(standing: Standing, found: Sequence[Standing]) -> str:
@@ -79,137 +93,159 @@ def where(standing: Standing, found: Sequence[Standing]) -> str:
 
 
 def _answer(standing: Standing) -> str:
-    parts = [_verdict(standing), *_equals(standing), _failures(standing)]
-    return "; ".join(part for part in parts if part)
+    """The decision: use this one; or any of them; or none, as too little is known."""
+    if standing.best is None:
+        return f"No final training ended well: {losses(standing)}."
+    seeds = seeds_text(int(standing.counts[0]))
+    if len(standing.names) == 1:
+        return f"{_at(standing, 0)} reached {_value(standing, 0)} ({seeds}){_caveat(standing, 0)}."
+    if not standing.verdicts.tests:
+        return (
+            f"Best so far is {_at(standing, 0)} with {_value(standing, 0)}, but one seed cannot "
+            f"tell schedules apart ({seeds}){_caveat(standing, 0)}."
+        )
+    parts = _same(standing) + ([f"told apart: {told_apart(standing)}"] if _led(standing) else [])
+    said = _tie(standing, seeds) if not standing.apart else _use(standing, seeds)
+    return "; ".join([said, *parts]) + "."
 
 
-def _verdict(standing: Standing) -> str:
-    verdicts, count = standing.verdicts, standing.seeds
-    if not verdicts.groups:
-        return _without_groups(standing)
-    if len(verdicts.groups) == 1:
-        return _all_tied(standing)
-    leaders, *behind = verdicts.groups
-    others = [place for group in behind for place in group]
-    if standing.winner is not None:
-        beaten = _beaten(standing, leaders, others)
-        return f"{short(standing.winner)} beats {beaten} ({seeds_text(count)})"
-    all_beat = all(verdicts.apart(leader, other) for leader in leaders for other in others)
-    if all_beat:
-        by, who = leaders, "both beat" if len(leaders) == 2 else "all of them beat"
-    else:
-        by, who = leaders[:1], f"{short(standing.names[leaders[0]])} beats"
+def _led(standing: Standing) -> bool:
+    """Whether schedules are told apart, but none from the best-ranked."""
+    return bool(standing.apart) and not standing.verdicts.better[0].any()
+
+
+def _at(standing: Standing, place: int) -> str:
+    edge = f", {standing.edges[place]}" if standing.edges[place] else ""
+    return f"{short(standing.names[place])} at LR {standing.lrs[place]:.3g}{edge}"
+
+
+def _value(standing: Standing, place: int) -> str:
+    return amount(float(np.nanmean(standing.values[:, place])), standing.metric)
+
+
+def _caveat(standing: Standing, place: int) -> str:
+    return f"; but {losses(standing, [place])}" if standing.lost[place] else ""
+
+
+def _use(standing: Standing, seeds: str) -> str:
+    better, tested = standing.verdicts.better, np.isfinite(standing.verdicts.adjusted[0])
+    open_ = [i for i in range(1, len(standing.names)) if tested[i] and not better[0, i]]
+    behind = np.flatnonzero(better[0]).tolist()
+    parts = [f"Use {_at(standing, 0)}: {_value(standing, 0)}"]
+    if open_:
+        names = [short(standing.names[i]) for i in open_]
+        more = len(names) > MOST_NAMED
+        parts.append(f"not told apart from {f'{len(names)} others' if more else listed(names)}")
+    if behind:
+        parts.append(f"better than {_beaten(standing, behind)}")
+    safe = [i for i in open_ if not standing.lost[i]] if standing.lost[0] else []
+    other = f", {short(standing.names[safe[0]])} none" if safe else ""
+    return f"{', '.join(parts)} ({seeds}){_caveat(standing, 0)}{other}"
+
+
+def _beaten(standing: Standing, behind: Sequence[int]) -> str:
+    gaps = [f"{short(standing.names[i])} by {difference(standing, 0, i)}" for i in behind]
+    if len(gaps) > MOST_NAMED:
+        return f"{len(gaps)} others, from {gaps[0]} to {gaps[-1]}"
+    return listed(gaps)
+
+
+def _tie(standing: Standing, seeds: str) -> str:
+    """Nothing is told apart: the simplest will do, unless the run is too noisy to say so."""
+    widest = float(np.nanmax(standing.verdicts.intervals.within, initial=0.0))
+    if is_accuracy(standing.metric):
+        widest = min(widest, 1.0)
+    size = 1.0 if is_accuracy(standing.metric) else abs(float(np.nanmean(standing.values[:, 0])))
+    possible = f"differences up to {margin(widest, None, standing.metric)} are possible ({seeds})"
+    if not widest <= TOO_WIDE * size:
+        return (
+            f"Too noisy to choose: {possible}; best so far is {_at(standing, 0)} with "
+            f"{_value(standing, 0)}{_caveat(standing, 0)}"
+        )
+    place = min(range(len(standing.names)), key=lambda i: _effort(standing, i))
     return (
-        f"{_together(standing.groups[0])} cannot be told apart; {who} "
-        f"{_beaten(standing, by, others)} ({seeds_text(count)})"
+        f"Any of these will do; simplest: {_at(standing, place)} ({_value(standing, place)}); "
+        f"{possible}{_caveat(standing, place)}"
     )
 
 
-def _together(names: Sequence[str]) -> str:
-    if len(names) <= 2 * MOST_NAMED:
-        return listed([short(name) for name in names])
-    return f"{short(names[0])} and {len(names) - 1} others"
+def _effort(standing: Standing, place: int) -> tuple[bool, int, bool, int, int]:
+    """What the simplest has least of: too few seeds, lost seeds, phases, letters."""
+    name = standing.names[place]
+    few = bool(standing.counts[place] < 2)
+    return few, int(standing.lost[place]), name != "constant", name.count("+"), len(name)
 
 
-def _beaten(standing: Standing, leaders: Sequence[int], others: Sequence[int]) -> str:
-    """Whom, and by how much: the paired difference of the leaders' mean to each of them."""
-    named = [f"{short(standing.names[i])} by {_gain(standing, leaders, i)}" for i in others]
-    if len(others) > MOST_NAMED:
-        return f"the other {len(others)}, from {named[0]} to {named[-1]}"
-    return listed(named)
-
-
-def _gain(standing: Standing, leaders: Sequence[int], other: int) -> str:
-    differences = standing.values[:, list(leaders)].mean(axis=1) - standing.values[:, other]
-    mean, _, half = mean_interval(differences, standing.floor, standing.confidence)
-    return margin(abs(mean), half, standing.metric)
-
-
-def _all_tied(standing: Standing) -> str:
-    """One group; empty where its schedules are exactly equal, which is said elsewhere."""
-    pairs, places = standing.verdicts.pairs, standing.verdicts.groups[0]
-    if all(pairs.equal[one, other] for one, other in combinations(places, 2)):
-        return ""
-    seeds = seeds_text(standing.seeds)
-    if len(places) == 2:
-        mean, half = (float(part[places]) for part in (pairs.mean, pairs.half))
-        gap = margin(abs(mean), half, standing.metric)
-        return f"{_together(standing.groups[0])} cannot be told apart (difference {gap}, {seeds})"
-    means = [float(np.nanmean(standing.values[:, place])) for place in places]
-    span = margin(max(means) - min(means), None, standing.metric)
-    return (
-        f"no schedule can be told apart from {short(standing.names[places[0]])}: "
-        f"{len(places)} schedules within {span} are a tie ({seeds})"
+def told_apart(standing: Standing) -> str:
+    """The pairs told apart: "cosine better than step and constant; …"."""
+    return "; ".join(
+        f"{short(name)} better than {listed([short(other) for other in worse])}"
+        for name, worse in standing.apart
     )
 
 
-def _without_groups(standing: Standing) -> str:
-    """One schedule, one seed, or nothing that ended well."""
-    count = standing.seeds
-    sound = [place for place in range(len(standing.names)) if not standing.failed[place]]
-    if count == 0:
-        return "no final trial ended well"
-    best = short(standing.names[0])
-    words = standing.metric.replace("_", " ")
-    if not sound:
-        return "no schedule finished all its seeds, so none is ahead"
-    mean, _, half = mean_interval(standing.values[:, sound[0]], standing.floor, standing.confidence)
-    value = amount(mean, standing.metric)
-    if count == 1:
-        tail = "one seed cannot tell schedules apart" if len(standing.names) > 1 else "one seed"
-        return f"{best} reached {value} {words} ({tail})"
-    spread = f" (± {margin(half, None, standing.metric)}, {seeds_text(count)})"
-    others = " and is the only schedule without a failed seed" if len(standing.names) > 1 else ""
-    return f"{best} reached {value} {words}{spread}{others}"
-
-
-def _equals(standing: Standing) -> list[str]:
+def _same(standing: Standing) -> list[str]:
     """Names of one curve: schedules that agree in every seed."""
     named: set[int] = set()
     parts = []
-    for place, name in enumerate(standing.names):
-        same = [
-            other
-            for other in range(place + 1, len(standing.names))
-            if standing.verdicts.pairs.equal[place, other] and other not in named
-        ]
+    for place in range(len(standing.names)):
+        equal = np.flatnonzero(standing.verdicts.pairs.equal[place]).tolist()
+        same = [other for other in equal if other > place]
         if same and place not in named:
             named.update(same)
-            names = [short(name), *(short(standing.names[other]) for other in same)]
+            names = [short(standing.names[i]) for i in (place, *same)]
             count = int(standing.verdicts.pairs.n[place, same[0]])
             parts.append(f"{listed(names)} are exactly equal in all {count} seeds")
     return parts
 
 
-def _failures(standing: Standing) -> str:
-    bad = [place for place in range(len(standing.names)) if standing.failed[place]]
-    if not bad:
+def losses(standing: Standing, places: Sequence[int] = ()) -> str:
+    """How many seeds of these, or of all, diverged or collapsed, and how many might."""
+    parts = []
+    for place in places or range(len(standing.names)):
+        bad, chance = int(standing.failed[place]), int(standing.collapsed[place])
+        of = bad + chance + int(standing.counts[place])
+        if bad + chance:
+            ended = [f"{bad} failed"] * (bad > 0) + [f"{chance} collapsed"] * (chance > 0)
+            most = rate_bound(bad + chance, of, standing.confidence)
+            parts.append(
+                f"{short(standing.names[place], 40)} lost {bad + chance} of {seeds_text(of)}: "
+                f"{listed(ended)} (a rate of up to {100 * most:.0f} %)"
+            )
+    more = len(parts) - MOST_NAMED
+    return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more > 0 else []))
+
+
+def certainty(standing: Standing) -> str:
+    """How sure the answer is: what the intervals cover, and which differences the run can find."""
+    verdicts = standing.verdicts
+    if not verdicts.tests:
         return ""
-    parts = []
-    for place in bad[:MOST_NAMED]:
-        count = int(standing.failed[place])
-        of = count + int(np.isfinite(standing.values[:, place]).sum())
-        parts.append(f"{short(standing.names[place])} failed in {count} of {seeds_text(of)}")
-    more = [f"so did {len(bad) - MOST_NAMED} more"] if len(bad) > MOST_NAMED else []
-    rank = " and ranks last" if len(bad) == 1 and len(standing.names) > 1 else ""
-    return listed([*parts, *more]) + rank
+    pairs = "1 pair" if verdicts.tests == 1 else f"all {verdicts.tests} pairs together"
+    level = f"{100 * standing.confidence:g} %"
+    parts = [f"Intervals of differences are at {level} for {pairs} and cover other seeds, not "
+             f"other test images{_images(standing)}."]  # fmt: skip
+    upper = np.triu_indices(len(standing.names), 1)
+    sds = np.maximum(verdicts.pairs.sd, standing.floor)[upper]
+    n = int(np.nanmedian(np.where(verdicts.pairs.n >= 2, verdicts.pairs.n, np.nan)[upper]))
+    found = detectable_range(sds, n, verdicts.level)
+    if found is not None:
+        parts.append(_found(found.least, found.most, n, standing.metric))
+    return " ".join(parts)
 
 
-def power_sentence(power: Power, metric: MetricName) -> str:
-    """What the run could have detected, and how many seeds the observed difference needs."""
-    pairs = "1 pair" if power.tests == 1 else f"{power.tests} pairs"
-    parts = []
-    if power.detectable is not None:
-        found = margin(power.detectable, None, metric)
-        said = f"reliably detects only {found} or more"
-        if is_accuracy(metric) and power.detectable > 1:
-            said = "is too noisy: no difference could be detected reliably"
-        parts.append(f"with {seeds_text(power.n)} and {pairs}, this run {said} (80 % power)")
-    if power.observed and math.isfinite(power.observed):
-        seen = margin(power.observed, None, metric)
-        need = f"about {power.needed} seeds" if power.needed else "more than 100,000 seeds"
-        parts.append(
-            f"confirming the {seen} between {short(power.first)} and {short(power.second)} "
-            f"takes {need}"
-        )
-    return "; ".join(parts)
+def _images(standing: Standing) -> str:
+    if standing.images is None or not is_accuracy(standing.metric):
+        return ""
+    errors = [1 - float(np.nanmean(standing.values[:, place])) for place in (0, 1)]
+    size = image_error(errors[0], errors[1], standing.images)
+    error = margin(size, None, standing.metric)
+    return f" ({standing.images:,} of them: a standard error of up to {error})"
+
+
+def _found(least: float, most: float, n: int, metric: str) -> str:
+    if is_accuracy(metric) and not least <= 1:
+        return "The run is too noisy: no difference could be detected reliably (80 % power)."
+    low, high = margin(least, None, metric), margin(most, None, metric)
+    span = low if low == high else f"{low.split()[0]} to {high}, depending on the pair"
+    return f"With {seeds_text(n)} it reliably detects differences of {span} (80 % power)."

@@ -48,13 +48,15 @@ def compare(
     print_config: p.PrintConfig = False,
     dry_run: p.DryRun = False,
     out: p.Out = None,
+    details: p.Details = False,
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> None:
     """Train under each schedule and rank them.
 
     Every schedule's LR is tuned on a validation split with the same budget; the final trials use
-    the same seeds for all, and a tie is called a tie.
+    the same seeds for all, and what they cannot tell apart is
+    said to be so.
     """
     options = merged(given, config, COMPARE)
     if print_config:
@@ -78,7 +80,7 @@ def compare(
         show_plan(job, json=json)
         return
     summary = _carry_out(job, exports, quiet=quiet or json)
-    code = print_answer(summary, run.path, json=json, exports=exports)
+    code = print_answer(summary, run.path, json=json, details=details, exports=exports)
     enforce(summary, fail_below, fail_if_worse_than)
     raise typer.Exit(code)
 

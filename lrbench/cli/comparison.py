@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from lrbench.analysis import Summary
 
-MOST_SEEDS = 50  # worth training to settle a tie
 NOTHING_ELSE = Exports()
 
 
@@ -53,7 +52,12 @@ def show_plan(job: Job, *, json: bool) -> None:
 
 
 def print_answer(
-    summary: Summary, path: Path, *, json: bool, exports: Exports = NOTHING_ELSE
+    summary: Summary,
+    path: Path,
+    *,
+    json: bool,
+    details: bool = False,
+    exports: Exports = NOTHING_ELSE,
 ) -> int:
     """Print the answer of the run in a folder and write what is exported; give the exit code: 1
     if a trial failed or a final one diverged."""
@@ -61,21 +65,21 @@ def print_answer(
     if json:
         typer.echo(as_json(found))
     else:
-        notify(summary.notices)
+        notify(summary.warnings)
         if not exports.to_stdout:
-            _print_tables(summary, path, found["code"])
+            _print_tables(summary, path, found["code"], details)
     exports.write(comparison_texts(summary, found))
     failed = (summary.trials["status"] == "failed").any()
     return 1 if failed or summary.failed_finals else 0
 
 
-def _print_tables(summary: Summary, path: Path, code: str) -> None:
+def _print_tables(summary: Summary, path: Path, code: str, details: bool) -> None:
     from rich.text import Text
 
     from lrbench.report.console import answer
 
     console = stdout()
-    console.print(answer(summary))
+    console.print(answer(summary, details=details))
     if code:
         console.print(
             Text(f"\nIn torch, for the schedule that ranks first:\n\n{code}"), soft_wrap=True
@@ -85,12 +89,8 @@ def _print_tables(summary: Summary, path: Path, code: str) -> None:
 
 
 def next_line(summary: Summary, path: Path) -> str:
-    """What to type next: more seeds where they would settle a tie, else to look at the page."""
-    run = shlex.quote(str(path))
-    power = summary.power[0] if summary.power and summary.winner is None else None
-    if power is not None and power.needed and power.n < power.needed <= MOST_SEEDS:
-        return f"next: lrbench compare --resume {run} --seeds {power.needed}"
-    return f"next: lrbench report {run} --open"
+    """What fits the finding; else to look at the page."""
+    return f"next: {summary.next_step or f'lrbench report {shlex.quote(str(path))} --open'}"
 
 
 def document(summary: Summary, path: Path) -> dict[str, Any]:
@@ -98,15 +98,17 @@ def document(summary: Summary, path: Path) -> dict[str, Any]:
     that ranks first."""
     from lrbench.report.torch_lines import torch_lines
 
+    apart = summary.first.apart if summary.first else ()
     return {
         "sentence": summary.sentence,
         "best": summary.best,
         "winner": summary.winner,
-        "groups": summary.groups,
+        "told_apart": [[name, *worse] for name, worse in apart],
         "metric": summary.metric,
         "ranking": rows(summary.ranking),
         "sensitivity": rows(summary.sensitivity),
-        "power": summary.power_sentence,
+        "certainty": summary.certainty,
+        "next": summary.next_step,
         "notices": [str(notice) for notice in summary.notices],
         "diagnosis": rows(summary.diagnosis),
         "code": torch_lines(summary, summary.question.manifest),

@@ -41,8 +41,9 @@ def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str 
     """
     Raises:
         ConditionHolds: the best schedule's mean is below `fail_below`; or a schedule is
-            significantly worse than the named one (Holm over those comparisons), or has failed
-            seeds where the named one has none. The message names every condition that holds.
+            told to be worse than the named one (Holm over those comparisons), or has lost seeds
+            (diverged, failed or at chance) where the named one has none. The message names every
+            condition that holds.
         UsageError: a condition cannot be judged on this run.
     """
     check_conditions(fail_below, fail_if_worse_than)
@@ -74,9 +75,9 @@ def _worse(summary: Summary, name: str) -> str:
     rows = against_reference(summary.standings, replace(summary.question, reference=name))
     worse = rows.loc[rows["verdict"] == "worse", "schedule"].tolist()
     for standing in summary.standings:
-        failed = dict(zip(standing.names, standing.failed.tolist(), strict=True))
-        if failed.get(name) == 0:
-            worse += [other for other, count in failed.items() if count]
+        lost = dict(zip(standing.names, standing.lost.tolist(), strict=True))
+        if lost.get(name) == 0:
+            worse += [other for other, count in lost.items() if count]
     if not worse:
         return ""
     return f"--fail-if-worse-than {name}: worse is {', '.join(dict.fromkeys(worse))}"

@@ -34,6 +34,7 @@ def report(
     open_: Annotated[
         bool, typer.Option("--open", help="Open report.html in the browser.", show_default=False)
     ] = False,
+    details: p.Details = False,
     json: p.Json = False,
 ) -> None:
     """Make a run's tables and plots again, from its journals and its manifest alone. Several
@@ -58,16 +59,16 @@ def report(
         if run.manifest and run.manifest["command"] == "find":
             _report_find(run, json=json, exports=exports)
         else:
-            summary = _report_comparison(run, json=json, exports=exports)
+            summary = _report_comparison(run, json=json, details=details, exports=exports)
             enforce(summary, fail_below, fail_if_worse_than)
     _show(runs, open_)
 
 
-def _report_comparison(run: Run, *, json: bool, exports: Exports) -> Summary:
+def _report_comparison(run: Run, *, json: bool, details: bool, exports: Exports) -> Summary:
     """Print the answer, which a folder that is read-only or in use can give as well, and make the
     files again."""
     summary = compared.summarised(compared.recorded(run), run)
-    print_answer(summary, run.path, json=json, exports=exports)
+    print_answer(summary, run.path, json=json, details=details, exports=exports)
     compared.write_files(summary, run, exports.renderers)
     return summary
 

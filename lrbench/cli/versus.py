@@ -23,7 +23,8 @@ def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
     first, *others = [summarised(recorded(run), run) for run in runs]
     for run, summary in zip(runs, (first, *others), strict=True):
         write_files(summary, run)
-    pairs = [(run, versus(first, other)) for run, other in zip(runs[1:], others, strict=True)]
+    compared = versus(first, *others)
+    pairs = [(run, compared[compared["run"] == i]) for i, run in enumerate(runs[1:])]
     if json:
         summaries = zip(runs, (first, *others), strict=True)
         found = {
@@ -41,7 +42,7 @@ def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
     from lrbench.report.console import versus_table
 
     for run, summary in zip(runs, (first, *others), strict=True):
-        stdout().print(Text(f"{printable(str(run.path))}: {summary.sentence}.\n"), soft_wrap=True)
+        stdout().print(Text(f"{printable(str(run.path))}: {summary.sentence}\n"), soft_wrap=True)
     first_name = printable(str(runs[0].path))
     for run, table in pairs:
         notify(data_notices(runs[0], run))

@@ -8,39 +8,37 @@ from lrbench.analysis.frames import TRIALS
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
 from lrbench.analysis.standing import Standing, in_cell
+from lrbench.analysis.words import told_apart
 from lrbench.report.table import Table, table
 from lrbench.report.text import clean
 
-OF_ACCURACIES = {
-    "val_auc", "epochs_to_target", "time_to_target_s", "lr_width", "generalisation_gap",
-}  # fmt: skip
+OF_ACCURACIES = {"val_auc", "epochs_to_target", "time_to_target_s", "lr_width"}
 
 
 def answer_text(summary: Summary) -> str:
-    return _as_sentence(summary.sentence)
+    return clean(summary.sentence, 2000)
 
 
-def power_text(summary: Summary) -> str:
-    return _as_sentence(summary.power_sentence)
+def certainty_text(summary: Summary) -> str:
+    return clean(summary.certainty, 2000)
 
 
-def _as_sentence(text: str) -> str:
-    """With a full stop, and a capital unless it begins with the name of a schedule."""
-    if not text:
-        return ""
-    ours = text.startswith(("no ", "with ", "one ", "for "))
-    return clean(text[:1].upper() + text[1:] if ours else text, 2000) + "."
+def told_apart_text(summary: Summary) -> str:
+    """The pairs of the first standing that are told apart."""
+    told = summary.first is not None and told_apart(summary.first)
+    return clean(f"Told apart: {told}.", 4000) if told else ""
 
 
 def ranking_table(summary: Summary, *views: str, standing: Standing | None = None) -> Table:
-    """Rank, group, LR, the metric with its interval, the difference to the best with its own; of
+    """Ranks, LR, the metric with its interval, the difference to the best with its own; of
     one standing, or of all."""
     rows = summary.ranking
     if standing is not None:
         rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
-    level = f"± {100 * summary.question.confidence:g} % t intervals; differences paired by seed"
-    tie = "same letter: no significant difference from the group's best (Holm over all pairs)"
-    caption = f"{tie}; {level}" if summary.groups else level
+    caption = (
+        f"rank: those it may have; ±: {100 * summary.question.confidence:g} %, "
+        "vs the best for all pairs together"
+    )
     views = ("ranking", "all", *views)
     return table(rows, RANKING, *views, metric=summary.metric, caption=caption)
 
@@ -57,7 +55,7 @@ def details_table(summary: Summary) -> Table:
     notes += [
         f"{column.title}: {column.help}"
         for column in columns
-        if column.name in ("lr_sensitivity", "lr_width", "generalisation_gap")
+        if column.name in ("lr_sensitivity", "lr_width", "wins")
     ]
     notes += ["ranking.csv has the other rankings"] * (len(summary.standings) > 1)
     caption = "; ".join(notes)

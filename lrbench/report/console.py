@@ -22,29 +22,35 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 NARROW = 66  # columns
+WORD = 26  # characters of a name that stay on one line
 GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
 
 
-def answer(summary: Summary) -> Group:
-    """A comparison: its tables, then the sentence and what a larger run would add."""
+def answer(summary: Summary, *, details: bool = False) -> Group:
+    """A comparison: the sentence, the ranking, how sure it is; with `details` all that is known."""
     from rich.console import Group
     from rich.text import Text
 
-    tables = []
+    parts: list[RenderableType] = [Text(compared.answer_text(summary), style="bold")]
     if len(summary.ranking):
-        tables += [compared.ranking_table(summary), compared.details_table(summary)]
+        parts += [Text(), Fitting(compared.ranking_table(summary))]
+    if summary.certainty:
+        parts += [Text(), Text(compared.certainty_text(summary))]
     if len(summary.reference):
-        tables.append(compared.reference_table(summary))
-    parts: list[RenderableType] = []
-    for each in tables:
-        parts += [Fitting(each), Text()]
-    parts.append(Text(compared.answer_text(summary), style="bold"))
-    if summary.power_sentence:
-        parts.append(Text(compared.power_text(summary)))
+        parts += [Text(), Fitting(compared.reference_table(summary))]
+    return Group(*parts, *(_details(summary) if details else ()))
+
+
+def _details(summary: Summary) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    if len(summary.ranking):
+        yield from (Text(), Fitting(compared.details_table(summary)))
     lines = [clean(line, 2000) for line in diagnosis_lines(summary.diagnosis)]
-    if lines:
-        parts.append(Text("\n" + "\n".join(["From the curves:", *lines])))
-    return Group(*parts)
+    found = "\n".join(["From the curves:", *lines]) if lines else ""
+    for text in (compared.told_apart_text(summary), found):
+        if text:
+            yield Text(f"\n{text}")
 
 
 def find_tables(result: FindResult, folder: Path | None = None) -> Group:
@@ -89,7 +95,7 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
     metric = str(rows["metric"].iloc[0])
     caption = (
         f"{metric.replace('_', ' ')}{', difference in points' if is_accuracy(metric) else ''}; "
-        "over the seeds that both runs have, differences paired; p: Holm"
+        "over the seeds that both runs have; p and intervals count all comparisons"
     )
     made = table(rows, VERSUS, metric=metric, caption=caption)
     return Group(Text("\n".join(head)), Text(), Fitting(made))
@@ -119,8 +125,10 @@ def rich_table(made: Table) -> RichTable:
         number = made.kinds[place] == "number"
         tall = number and len(made.heads) > 7 and len(head) > 6  # many columns: narrow heads
         title = Text(head.replace(" ", "\n") if tall else head)
+        words = [len(word) for row in made.rows for word in row[place].text.split()]
+        longest = None if number else min(max(words, default=0), WORD)
         shown.add_column(title, justify="right" if number else "left", overflow="fold",
-                         vertical="top")  # fmt: skip
+                         vertical="top", min_width=longest)  # fmt: skip
     for place, row in enumerate(made.rows):
         if place in made.sections:
             shown.add_section()

@@ -14,13 +14,13 @@ from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
 from lrbench.report.plan import STAGES, readable_time
 from lrbench.report.text import clean
+from lrbench.schedules.preview import sparkline as bars
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType
     from rich.table import Table
 
 Show = Callable[[Any], None]
-BARS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 12
 WIDE = 60
 
@@ -152,10 +152,8 @@ def _finding_lines(state: State, trial: TrialSpec, end: TrialEnd) -> list[str]:
     history = History(trial, epochs, cuts=cuts, end=end)
     reported = state.reported.setdefault(trial.name, set())
     words = trial_line(history, reported)
-    if trial.stage == "final":
-        reported |= set(diagnose(history))
-    seed = f" seed {trial.seed}" if trial.stage == "final" else ""
-    name = f"{trial.stage} {clean(trial.name, 40)} lr {trial.lr:.3g}{seed}"
+    reported |= set(diagnose(history)) if words else set()
+    name = f"{trial.stage} {clean(trial.name, 40)} lr {trial.lr:.3g} seed {trial.seed}"
     return [f"{name}: {clean(words, 400)}"] if words else []
 
 
@@ -204,14 +202,8 @@ def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
     >>> sparkline([0.1, 0.5, 0.9])
     '▁▅█'
     """
-    if not values:
-        return ""
-    step = max(1.0, len(values) / width)
-    kept = [values[min(len(values) - 1, int((i + 1) * step) - 1)] for i in range(width)]
-    kept = kept[: len(values)]
-    low, high = min(kept), max(kept)
-    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(BARS[round((value - low) * scale)] for value in kept)
+    low = min(values, default=0.0)
+    return bars([value - low for value in values], width)
 
 
 @contextmanager

@@ -15,18 +15,19 @@ from lrbench.report.text import clean
 
 
 def to_markdown(summary: Summary) -> str:
-    """The sentence, the ranking as a table, what the run could have detected, and the warnings."""
+    """The sentence, the ranking as a table, how sure it is, and the warnings."""
     parts = [f"**{escape(compared.answer_text(summary))}**"]
     if len(summary.ranking):
         ranking = compared.ranking_table(summary)
         parts += [_table(ranking), f"{escape(ranking.caption)}."]
-    if summary.power_sentence:
-        parts.append(escape(compared.power_text(summary)))
+    for text in (compared.certainty_text(summary), compared.told_apart_text(summary)):
+        if text:
+            parts.append(escape(text))
     findings = list(diagnosis_lines(summary.diagnosis))
     if findings:
         parts.append("From the curves:\n\n" + _list(findings))
-    if summary.notices:
-        parts.append(_list(map(str, summary.notices)))
+    if summary.warnings:
+        parts.append(_list(map(str, summary.warnings)))
     return "\n\n".join(parts) + "\n"
 
 

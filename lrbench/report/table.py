@@ -106,8 +106,23 @@ def _gain(column: Column, row: Mapping[str, Any], metric: str) -> str:
 
 
 def _seeds(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    failed = int(row["failed"])
-    return f"{row['n']}, {failed} failed" if failed else str(row["n"])
+    kinds = [f"{row[kind]} {kind}" for kind in ("failed", "collapsed") if row[kind]]
+    return ", ".join([str(row["n"]), *kinds])
+
+
+def _ranks(column: Column, row: Mapping[str, Any], metric: str) -> str:
+    low, high = row["rank_low"], row["rank_high"]
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _lost(column: Column, row: Mapping[str, Any], metric: str) -> str:
+    lost = [f"{row[f'lost_{run}']} lost in {run.upper()}" for run in "ab" if row[f"lost_{run}"]]
+    return ", ".join([str(row["n"]), *lost])
+
+
+def _wins(column: Column, row: Mapping[str, Any], metric: str) -> str:
+    raw = row[column.name]
+    return MISSING if is_missing(raw) else f"{raw} of {row['n_common']}"
 
 
 _FORMS: dict[str, Callable[[Column, Mapping[str, Any], str], str]] = {
@@ -118,6 +133,9 @@ _FORMS: dict[str, Callable[[Column, Mapping[str, Any], str], str]] = {
     "mean": _mean,
     "gain": _gain,
     "seeds": _seeds,
+    "ranks": _ranks,
+    "lost": _lost,
+    "wins": _wins,
 }
 
 
@@ -132,7 +150,7 @@ def sort_key(value: Any) -> float | str | None:
 
 
 def half(row: Mapping[str, Any], kind: str) -> float:
-    """Half the width of the interval `kind`: `ci` or `diff_ci`."""
+    """Half the width of the interval `kind`: `ci` or `diff_sim`."""
     return float(row[f"{kind}_high"] - row[f"{kind}_low"]) / 2
 
 
@@ -157,13 +175,17 @@ def value(mean: float, half: float, metric: str) -> str:
 
 
 def difference(row: Mapping[str, Any], key: str, metric: str) -> str:
-    """A signed difference, in points of an accuracy, with the half-width of its interval."""
+    """A signed difference, in points of an accuracy, with its simultaneous interval: by its ends
+    where a verdict cuts it at 0."""
     if math.isnan(row[key]):
         return MISSING
     scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
-    width = half(row, "diff_ci")
-    spread = "" if math.isnan(width) else f" ± {scale * width:.{digits}f}"
-    return f"{scale * row[key]:+.{digits}f}{spread}"
+    text, low, high = f"{scale * row[key]:+.{digits}f}", row["diff_sim_low"], row["diff_sim_high"]
+    if math.isnan(low):
+        return text
+    if 0 in (low, high) and low < high:
+        return f"{text} [{scale * low:.3g}, {scale * high:.3g}]"
+    return f"{text} ± {scale * half(row, 'diff_sim'):.{digits}f}"
 
 
 def number(value: float | None, form: str = ".3g", missing: str = "-") -> str:

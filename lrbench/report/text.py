@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from lrbench.analysis.names import short
 from lrbench.errors import printable
 
@@ -17,6 +20,12 @@ def clean(text: str, width: int = 120) -> str:
     spaced = " ".join(str(text)[: 4 * width].split()) if len(text) <= 4 * width else str(text)
     shown = short(spaced, width)
     return printable(shown)
+
+
+def subject(recipe: Mapping[str, Any]) -> str:
+    """What was trained: `mnist5k · lenet · sgd`."""
+    names = [recipe.get(name) for name in ("task", "dataset", "model", "optimizer")]
+    return clean(" · ".join(str(name) for name in names if name))
 
 
 def no_formula(text: str) -> str:

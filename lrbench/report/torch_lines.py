@@ -21,7 +21,7 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
         return ""
     first, experiment = summary.standings[0], manifest["experiment"]
     lr = summary.chosen[summary.best]
-    lost = failures_note(int(first.failed[0]))
+    lost = failures_note(int(first.lost[0]))
     if summary.best not in experiment["schedules"]:
         return f"{lost}# {summary.best} at a constant LR of {lr!r}: it needs no scheduler."
     schedule = parse(summary.best)

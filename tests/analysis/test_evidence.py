@@ -13,10 +13,9 @@ from lrbench.analysis.evidence import (
     detectable_range,
     effect_range,
     image_error,
-    noise_floor,
+    power_of,
     seeds_range,
 )
-from lrbench.analysis.power import power_of
 
 
 @pytest.mark.parametrize(("mean", "n"), [(1.0, 6), (-0.7, 12), (0.1, 5)])
@@ -62,7 +61,6 @@ def test_image_error_is_that_of_drawing_other_images() -> None:
     error = image_error(0.04, 0.05, 1000, differ=0.03)
     assert error == pytest.approx(differences.std(), rel=0.05)
     assert image_error(0.04, 0.05, 1000) > error
-    assert noise_floor(3.0, 2.0, quantile=2.0) == 5.0
 
 
 def test_a_binary_task_that_learnt_something_is_not_at_chance() -> None:

@@ -45,7 +45,7 @@ class Tally:
         self.pair_claims += int(claims.sum())
         self.uncorrected += int((standing.verdicts.pairs.p[upper] < 0.05).sum())
         self.best_claims += int((table["p_adjusted"] < 0.05).any())
-        self.family_claims += bool(claims.any()) or table["group"].nunique() > 1
+        self.family_claims += bool(claims.any()) or (table["rank_low"] > 1).any()
 
 
 def draws(count: int, seeds: int, sds: Floats, rng: np.random.Generator) -> Iterator[Floats]:

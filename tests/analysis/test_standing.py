@@ -26,54 +26,64 @@ def noisy(means: dict[str, float], seeds: int = 5, sd: float = 0.001) -> Standin
     return standing
 
 
-def test_best_first_and_groups_by_letters() -> None:
+def test_best_first_and_who_is_told_apart() -> None:
     standing = noisy({"low": 0.8, "high": 0.9, "middle": 0.85, "high too": 0.9})
     assert set(standing.names[:2]) == {"high", "high too"}
     assert standing.names[2:] == ("middle", "low")
-    assert standing.verdicts.letters == ("a", "a", "b", "c")
-    assert standing.groups[1:] == (("middle",), ("low",))
-    assert standing.verdicts.tests == 6
+    first, second = standing.names[:2]
+    assert standing.apart == (
+        (first, ("middle", "low")),
+        (second, ("middle", "low")),
+        ("middle", ("low",)),
+    )
+    assert standing.verdicts.tests == 6 and standing.winner is None
 
 
-def test_a_noisy_schedule_behind_shares_the_letter_of_the_best() -> None:
-    """B differs surely from A, though C, behind it, does not: it is too noisy to say."""
+def test_a_noisy_schedule_behind_is_told_apart_from_nobody() -> None:
     values = np.array(
         [[0.900, 0.890, 0.93], [0.902, 0.892, 0.80], [0.901, 0.8905, 0.86], [0.899, 0.8895, 0.94]]
     )
     (standing,) = standings(trials_of(values, ["A", "B", "C"]), WIDE)
     assert standing.names == ("A", "B", "C")
-    assert standing.verdicts.letters == ("a", "b", "a")
+    assert standing.apart == (("A", ("B",)),)
 
 
-def test_one_seed_has_no_letters() -> None:
-    standing = of(finals({"a": [0.9], "b": [0.5]}))
-    assert standing.names == ("a", "b")
-    assert standing.verdicts.letters == ("", "")
-    assert standing.groups == ()
+@pytest.mark.parametrize("values", [{"a": [0.9], "b": [0.5]}, {"a": [0.9, 0.91]}])
+def test_one_seed_or_one_schedule_is_told_apart_from_nothing(
+    values: dict[str, list[float]],
+) -> None:
+    standing = of(finals(values))
+    assert standing.names[0] == "a"
+    assert standing.apart == () and standing.verdicts.tests == 0
 
 
-def test_one_schedule_has_no_letter() -> None:
-    assert of(finals({"a": [0.9, 0.91]})).verdicts.letters == ("",)
-
-
-def test_two_names_of_one_curve_are_a_tie() -> None:
+def test_two_names_of_one_curve_are_equal() -> None:
     standing = of(finals({"a": [0.9, 0.91, 0.92], "b": [0.9, 0.91, 0.92]}))
-    assert standing.verdicts.letters == ("a", "a")
+    assert standing.apart == ()
     assert standing.verdicts.adjusted[0, 1] == 1
     assert standing.verdicts.pairs.equal[0, 1]
     assert standing.names == ("a", "b")
 
 
-def test_a_failed_seed_ranks_last_and_enters_no_mean() -> None:
+def test_a_failed_seed_enters_no_mean_and_changes_no_rank() -> None:
     standing = of(
         finals({"best": [0.99, None, 0.99], "worst": [0.1, 0.1, 0.11], "good": [0.8, 0.81, 0.8]})
     )
-    assert standing.names == ("good", "worst", "best")
-    assert standing.failed.tolist() == [0, 0, 1]
-    assert standing.verdicts.letters == ("a", "b", "")
-    assert np.nanmean(standing.values[:, 2]) == pytest.approx(0.99)
-    assert np.isnan(standing.verdicts.adjusted[2]).all()
-    assert standing.verdicts.tests == 1
+    assert standing.names == ("best", "good", "worst")
+    assert standing.failed.tolist() == [1, 0, 0]
+    assert np.nanmean(standing.values[:, 0]) == pytest.approx(0.99)
+    assert standing.verdicts.tests == 3
+
+
+def test_one_lucky_survivor_ranks_behind_those_that_can_be_tested() -> None:
+    standing = of(finals({"one": [0.99, None, None], "two": [0.9, 0.91, 0.9]}))
+    assert standing.names == ("two", "one")
+
+
+def test_an_lr_on_the_edge_of_what_was_tried_is_known() -> None:
+    grid = {0.05: 0.8, 0.1: 0.9, 0.2: 0.85}
+    for lr, edge in ((0.05, "the lowest tried"), (0.1, ""), (0.2, "the highest tried")):
+        assert of([*tuned("a", grid), *finals({"a": [0.9, 0.9]}, lr=lr)]).edges == (edge,)
 
 
 def test_losses_rank_the_other_way_round() -> None:
@@ -86,7 +96,7 @@ def test_losses_rank_the_other_way_round() -> None:
 def test_validation_metrics() -> None:
     standing = of(finals({"a": [0.9, 0.91]}), Question(metric="val_accuracy", val_size=400))
     assert standing.metric == "val_accuracy"
-    assert standing.floor == pytest.approx(1 / 400 / math.sqrt(12))
+    assert standing.floor == pytest.approx(1 / 400 / math.sqrt(6))
 
 
 def test_without_accuracies_the_loss_ranks() -> None:
@@ -98,7 +108,7 @@ def test_without_accuracies_the_loss_ranks() -> None:
 def test_the_floor_of_an_unknown_number_of_images_is_the_smallest_step() -> None:
     values = np.array([[0.9, 0.91], [0.92, 0.905]])
     (standing,) = standings(trials_of(values), Question())
-    assert standing.floor == pytest.approx(0.005 / math.sqrt(12))
+    assert standing.floor == pytest.approx(0.005 / math.sqrt(6))
 
 
 def test_a_partly_finished_run_pairs_what_is_there() -> None:

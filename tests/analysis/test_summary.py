@@ -11,8 +11,8 @@ def test_a_run_with_nothing_in_it() -> None:
     summary = summarise([], Question())
     for frame in (summary.trials, summary.epochs, summary.steps, summary.ranking):
         assert len(frame) == 0 and len(frame.columns) > 5
-    assert (summary.best, summary.winner, summary.groups, summary.power) == (None, None, (), ())
-    assert summary.sentence == "no final trial has ended yet"
+    assert (summary.best, summary.winner, summary.certainty) == (None, None, "")
+    assert summary.sentence == "No final trial has ended yet."
     assert summary.notices == ()
 
 
@@ -28,13 +28,12 @@ def test_a_winner_stands_alone() -> None:
     trials = finals({"b": [0.8, 0.81, 0.8], "a": [0.9, 0.91, 0.905]})
     summary = summarise(trials, Question(("b", "a"), test_size=1000, seeds=3))
     assert (summary.best, summary.winner) == ("a", "a")
-    assert summary.groups == (("a",), ("b",))
     assert summary.chosen == {"a": 0.1, "b": 0.1}
     assert summary.target_accuracy == pytest.approx(0.99 * 0.905)
     assert summary.notices == ()
 
 
-def test_a_tie_has_a_best_and_no_winner() -> None:
+def test_what_is_not_told_apart_has_a_best_and_no_winner() -> None:
     summary = summarise(finals({"a": [0.9, 0.91], "b": [0.91, 0.905]}), Question())
     assert summary.best == "b"
     assert summary.winner is None
@@ -75,3 +74,27 @@ def test_a_learning_rate_that_was_lucky_in_tuning_is_named() -> None:
     assert "LR 0.2 gave cosine 95.0 % in tuning and 60.0 %" in str(said[0])
     steady = [*tuned("cosine", {0.2: 0.95}), *finals({"cosine": [0.93, 0.94]}, lr=0.2)]
     assert not [n for n in summarise(steady, Question()).notices if n.topic is Topic.LUCKY_LR]
+
+
+def test_at_most_three_warnings_are_shown_and_equal_ones_are_one() -> None:
+    notices = [
+        *(
+            Notice(Topic.EDGE_OF_GRID, f"the best LR of {n} is the highest", "try more")
+            for n in "ab"
+        ),
+        *(Notice(Topic.OTHER, f"{n} is odd", f"mend {n}") for n in "xyz"),
+        Notice(Topic.FEW_SEEDS, "few seeds", "train the rest"),
+    ]
+    summary = summarise([], Question(notices=tuple(notices)))
+    assert len(summary.notices) == 6
+    few, edge, odd = summary.warnings
+    assert few.topic is Topic.FEW_SEEDS and odd.message == "x is odd"
+    assert str(edge) == "the best LR of a is the highest; the best LR of b is the highest: try more"
+
+
+def test_an_unstable_tuning_asks_for_epochs_and_not_for_seeds() -> None:
+    trials = finals({"a": [0.9, 0.92, 0.91], "b": [0.95, None, 0.94]})
+    assert summarise(trials, Question(seeds=3)).next_step.startswith("train longer (--epochs)")
+    won = finals({"b": [0.8, 0.81, 0.8], "a": [0.9, 0.91, 0.905]})
+    assert summarise(won, Question(seeds=3)).next_step == ""
+    assert "same command" in summarise(won, Question(seeds=5)).next_step

@@ -29,10 +29,11 @@ EPOCHS = [
     "train_accuracy", "val_loss", "val_accuracy", "train_s", "throughput_img_s",
 ]  # fmt: skip
 RANKING = [
-    "rank", "group", "schedule", "budget", "lr", "n", "failed", "metric", "metric_mean",
-    "metric_sd", "ci_low", "ci_high", "diff_to_best", "diff_ci_low", "diff_ci_high",
-    "p_adjusted", "test_accuracy_mean", "test_accuracy_sd", "val_auc", "lr_sensitivity",
-    "lr_width", "worst_seed", "epochs_to_target", "time_to_target_s", "throughput_img_s",
+    "rank", "rank_low", "rank_high", "schedule", "budget", "lr", "n", "n_common", "failed",
+    "collapsed", "tune_failed", "metric", "metric_mean", "metric_sd", "ci_low", "ci_high",
+    "diff_to_best", "diff_sim_low", "diff_sim_high", "within", "wins", "p_adjusted",
+    "test_accuracy_mean", "test_accuracy_sd", "val_auc", "lr_sensitivity", "lr_width",
+    "worst_seed", "epochs_to_target", "time_to_target_s", "throughput_img_s",
 ]  # fmt: skip
 SENSITIVITY = [
     "schedule", "budget", "lr", "n", "failed", "val_accuracy_mean", "val_loss_mean",
@@ -129,13 +130,13 @@ def test_two_folders_get_the_same_numbers(tmp_path: Path, finished: Path) -> Non
     assert timeless(tmp_path) == timeless(finished)
 
 
-def test_two_names_of_one_curve_are_a_tie(tmp_path: Path) -> None:
+def test_two_names_of_one_curve_share_their_rank(tmp_path: Path) -> None:
     argv = [*SMALL, "--out", str(tmp_path), "--lr", "0.05"]
     assert run([*argv, "-s", "LambdaLR(lr_lambda='1')"]) == 0
     rows = {row["schedule"]: row for row in table(tmp_path / "ranking.csv")}
     twin = next(name for name in rows if name.startswith("LambdaLR"))
     assert rows["constant"]["metric_mean"] == rows[twin]["metric_mean"]
-    assert rows["constant"]["group"] == rows[twin]["group"]
+    assert rows["constant"]["rank"] == rows[twin]["rank"] == "1"
 
 
 def test_a_diverged_final_seed_gives_exit_1_and_stays_in_the_table(tmp_path: Path) -> None:

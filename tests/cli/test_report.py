@@ -40,7 +40,7 @@ def test_two_runs_side_by_side(runs: tuple[str, str], capsys: Any) -> None:
     told = json.loads(capsys.readouterr().out)
     assert [each["run"] for each in told["runs"]] == list(runs)
     schedules = told["versus"][0]["schedules"]
-    assert [row["n"] for row in schedules] == [2, 2]
+    assert [(row["n"], row["lost_b"]) for row in schedules] == [(2, 0), (0, 2)]  # at chance
 
 
 def test_other_data_is_said(runs: tuple[str, str], tmp_path: Path, capsys: Any) -> None:

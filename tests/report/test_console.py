@@ -19,9 +19,10 @@ SEVERAL = {
 }
 
 
-def shown(summary: Summary, width: int = 80, colour: bool = False) -> str:
+def shown(summary: Summary, width: int = 80, colour: bool = False, details: bool = False) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, force_terminal=colour, highlight=False).print(answer(summary))
+    console = Console(file=out, width=width, force_terminal=colour, highlight=False)
+    console.print(answer(summary, details=details))
     return out.getvalue()
 
 
@@ -40,19 +41,38 @@ def test_the_answer_fits_80_columns_without_colour() -> None:
 def test_the_answer_says_all_that_matters() -> None:
     text = shown(several())
     rows = [line.split() for line in text.splitlines()]
-    assert ["1", "a", "linear", "0.1", "97.50", "±", "0.25", "%", "best", "3"] in rows
-    assert any(row[:2] == ["4", "·"] and "onecycle" in row and "failed" in row for row in rows)
+    assert [
+        "1-3",
+        "onecycle",
+        "0.1",
+        "99.00",
+        "±",
+        "0.37",
+        "%",
+        "best",
+        "2,",
+        "1",
+        "failed",
+    ] in rows
+    assert any(row[:2] == ["4", "constant"] for row in rows)
     assert "over constant" in text and "better" in text
-    assert "never" in text
-    assert "onecycle failed in 1 of 3 seeds and ranks last" in " ".join(text.split())
-    assert "With 3 seeds and 3 pairs, this run reliably detects only" in " ".join(text.split())
+    words = " ".join(text.split())
+    assert words.startswith("Use onecycle at LR 0.1: 99.0") and "linear none." in words
+    assert "With 2 seeds it reliably detects differences of" in words
+
+
+def test_the_rest_is_shown_with_details_alone() -> None:
+    short, whole = (" ".join(shown(several(), details=each).split()) for each in (False, True))
+    for word in ("wins:", "never", "Told apart: onecycle better than constant"):
+        assert word in whole and word not in short
+    assert whole.startswith(short)
 
 
 def test_losses_are_no_per_cent() -> None:
     text = shown(summarise(finals(SEVERAL), Question(metric="test_loss")))
     assert "test loss" in text
-    ranked = [line for line in text.splitlines() if line.startswith("1 ")]
-    assert "0.0500" in ranked[0] and "%" not in ranked[0]
+    ranked = [line for line in text.splitlines() if "onecycle   " in line]
+    assert "0.0200" in ranked[0] and "%" not in ranked[0]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
@@ -66,7 +86,7 @@ def test_any_width_keeps_every_digit(width: int) -> None:
 def test_where_a_table_has_no_room_each_schedule_has_its_lines() -> None:
     text = shown(several(), 40)
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "1 a linear" in lines and "2, 1 failed" in " ".join(lines)
+    assert "1-3 onecycle" in lines and "2, 1 failed" in " ".join(lines)
     assert "LR 0.1 · test accuracy 97.50 ± 0.25 % ·" in " ".join(lines)
     assert "─" not in text
 
@@ -84,8 +104,10 @@ def test_where_a_table_has_no_room_each_schedule_has_its_lines() -> None:
     ids=["nothing", "one seed", "all diverged", "exact tie", "no accuracy", "two budgets"],
 )
 def test_odd_runs_have_an_answer(trials: list[History]) -> None:
-    text = shown(summarise(trials, Question()))
-    assert text.strip().endswith(".")
+    summary = summarise(trials, Question())
+    text = shown(summary)
+    assert summary.sentence.endswith(".")
+    assert " ".join(text.split()).startswith(summary.sentence)
     assert "nan" not in text.lower() and "None" not in text
 
 
@@ -103,12 +125,13 @@ def test_hostile_names_stay_text() -> None:
 
 def test_no_footer_explains_an_accuracy_where_there_is_none() -> None:
     values = {"a": [0.9, 0.8], "b": [0.8, 0.9]}
-    words = ("LR width:", "gap:", "LR cost:")
+    words = ("LR width:", "LR cost:")
     text, without = (
-        shown(summarise(finals(values, accuracy=known), Question())) for known in (True, False)
+        shown(summarise(finals(values, accuracy=known), Question()), details=True)
+        for known in (True, False)
     )
-    assert [word in text for word in words] == [True, True, True]
-    assert [word in without for word in words] == [False, False, True]
+    assert [word in text for word in words] == [True, True]
+    assert [word in without for word in words] == [False, True]
 
 
 def test_no_interval_of_an_accuracy_passes_its_bounds() -> None:

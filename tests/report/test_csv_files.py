@@ -53,7 +53,11 @@ def test_a_reference_and_recorded_steps_have_files(tmp_path: Path) -> None:
 
 def test_an_empty_run_has_headers(tmp_path: Path) -> None:
     write(summarise([], Question()), tmp_path)
-    assert (tmp_path / "ranking.csv").read_text().startswith("rank,group,schedule,budget,lr,n,")
+    assert (
+        (tmp_path / "ranking.csv")
+        .read_text()
+        .startswith("rank,rank_low,rank_high,schedule,budget,lr,n,")
+    )
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:

@@ -54,15 +54,11 @@ def diagnose(history: History) -> dict[str, Finding]:
 
 
 def trial_line(history: History, reported: Collection[str] = ()) -> str:
-    """What to report when a training ends; empty if there is nothing.
-
-    Of a tuning trial, where most LRs are wrong on purpose, and of rules already `reported`, it is
-    the name of the rule alone.
-    """
-    tuning = history.spec.stage == "tune"
+    """What to report when a final training ends: rules not `reported` yet. In tuning most LRs are
+    wrong on purpose, and nothing is said."""
+    found = diagnose(history) if history.spec.stage == "final" else {}
     return "; ".join(
-        rule if tuning or rule in reported else f"{found.message}: {found.remedy}"
-        for rule, found in diagnose(history).items()
+        f"{each.message}: {each.remedy}" for rule, each in found.items() if rule not in reported
     )
 
 

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrbench.analysis import Summary
+from lrbench.analysis.words import where
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.find_plot import sweep_chart
-from lrbench.report.html.drawing import rankings
 from lrbench.report.html.page import facts, machine_facts, render
 from lrbench.report.html.svg import THEME, Picture, picture
 from lrbench.report.plots.chart import PLOTS, run_looks
-from lrbench.report.text import clean
+from lrbench.report.plots.final import final_plot
+from lrbench.report.text import clean, subject
 
 LEGEND_WIDTH = 48
 GRADES = {
@@ -29,14 +30,21 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
     experiment = manifest.get("experiment", {})
     recipe = experiment.get("recipe", {})
     plan = {name: value for name, value in experiment.items() if name != "recipe"}
+    final = final_plot(summary)
     return render(
         "compare.html.j2",
         title=_title("Learning-rate schedules", recipe),
         sentence=compared.answer_text(summary),
-        power=compared.power_text(summary),
-        notices=[str(notice) for notice in summary.notices],
+        certainty=compared.certainty_text(summary),
+        apart=compared.told_apart_text(summary),
+        next=clean(summary.next_step, 2000),
+        notices=[str(notice) for notice in summary.warnings],
         legend=_legend(summary),
-        rankings=list(rankings(summary)),
+        rankings=[
+            (where(each, summary.standings), compared.ranking_table(summary, "page", standing=each))
+            for each in summary.standings
+        ],
+        picture=None if final is None else picture("final", final),
         charts=list(_pictures(summary)),
         details=compared.details_table(summary) if summary.standings else None,
         reference=clean(summary.question.reference or "", 60),
@@ -79,10 +87,7 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
 
 
 def _title(kind: str, recipe: Mapping[str, Any]) -> str:
-    names = [
-        str(recipe[name]) for name in ("task", "model", "dataset", "optimizer") if recipe.get(name)
-    ]
-    return kind + (f": {clean(' · '.join(names))}" if names else "")
+    return f"{kind}: {named}" if (named := subject(recipe)) else kind
 
 
 def _facts(

@@ -12,6 +12,7 @@ from lrbench.errors import UsageError
 from lrbench.files import replace_file
 from lrbench.report.plots.chart import PLOTS
 from lrbench.report.style import render
+from lrbench.report.text import subject
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ def plot(summary: Summary, name: str) -> Figure:
     chart = PLOTS.get(name, option="plot").make(summary)
     if chart is None:
         raise UsageError(f"plot: this comparison has nothing to draw in {name!r}")
-    return figure_of(chart)
+    return figure_of(chart, subject=_subject(summary))
 
 
 def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> list[Path]:
@@ -42,9 +43,18 @@ def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> li
     from lrbench.report.plots.draw import figure_of
 
     charts = {plot.name: plot.make(summary) for plot in PLOTS}
-    figures = {name: figure_of(chart) for name, chart in charts.items() if chart is not None}
+    figures = {
+        name: figure_of(chart, subject=_subject(summary))
+        for name, chart in charts.items()
+        if chart is not None
+    }
     return [
         replace_file(folder / f"{name}.{kind}", render(fig, kind))
         for name, fig in figures.items()
         for kind in kinds
     ]
+
+
+def _subject(summary: Summary) -> str:
+    """Dataset, model and optimizer of the run."""
+    return subject(summary.question.manifest.get("experiment", {}).get("recipe", {}))

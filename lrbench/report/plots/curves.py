@@ -63,7 +63,7 @@ def lr_plot(summary: Summary) -> Chart | None:
 def seeds_note(summary: Summary) -> str:
     if summary.first is None:
         return ""
-    count = summary.first.seeds
+    count = int(summary.first.counts.max())
     return f"mean of {count} seeds, band: ± 1 standard deviation" if count > 1 else "one seed"
 
 

@@ -48,9 +48,9 @@ UNSCALED = ("lost", "end", "cross", "top cross", "strip")  # do not widen the ax
 AT_EDGE = {"cross": 0.02, "top cross": 1.0, "strip": 0.02}  # of the height of the axes
 
 
-def figure_of(chart: Chart, *, page: bool = False) -> Figure:
-    """The chart as a figure: with a name at each line's end, or narrow and unlabelled for a page,
-    whose legend names the lines."""
+def figure_of(chart: Chart, *, page: bool = False, subject: str = "") -> Figure:
+    """The chart as a figure: with a name at each line's end and the `subject` of the run above, or
+    narrow and unlabelled for a page, whose legend names the lines."""
     count = len(chart.panels)
     if page:
         fig = figure(PAGE_WIDTH, PAGE_HEIGHT + 0.8 * (count - 1))
@@ -70,6 +70,9 @@ def figure_of(chart: Chart, *, page: bool = False) -> Figure:
         for axes in row[1:]:
             axes.tick_params(left=False)
             axes.set_ylabel("")
+    if subject:
+        fig.suptitle(f"{chart.title}: {subject}", x=0.01, ha="left", fontsize=10, color=INK,
+                     parse_math=False)  # fmt: skip
     if chart.footnote and not page:
         fig.supxlabel(chart.footnote, fontsize=8, color=INK)
     return fig

@@ -25,8 +25,6 @@ EPOCH_TAGS = {
     "val_accuracy": "val_accuracy",
     "throughput_img_s": "throughput_img_s",
 }
-STEP_TAGS = {name: tag for name, tag in EPOCH_TAGS.items() if name != "train_accuracy"}
-RECORDED = ("lr_last", "train_loss")  # by step, where steps were recorded
 HPARAMS = ("schedule", "lr", "seed", "stage", "budget", "batch_size")
 ENDS = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "throughput_img_s")
 
@@ -34,8 +32,8 @@ ENDS = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "throughput_im
 @RENDERERS.register("tensorboard", "event files under tensorboard/ (needs tensorboardX)")
 def write(summary: Summary, folder: Path) -> list[Path]:
     """A folder for each trial that left an epoch: LR, losses, accuracies and throughput by epoch
-    (`epoch/…`) and by optimizer step (`step/…`, each step's own LR and loss where steps were
-    recorded), and the trial's hyper-parameters with how it ended.
+    (`epoch/…`), each step's own LR and loss where steps were recorded (`step/…`), and the trial's
+    hyper-parameters with how it ended.
 
     Raises:
         UsageError: tensorboardX is not installed.
@@ -71,12 +69,8 @@ def _write_trial(
     for older in folder.glob("events.*"):
         older.unlink()
     with SummaryWriter(str(folder)) as writer:
-        by_step = STEP_TAGS
-        if steps is not None:
-            by_step = {name: tag for name, tag in STEP_TAGS.items() if name not in RECORDED}
         for row in records(epochs):
             _add(writer, "epoch", row, EPOCH_TAGS, row["epoch"])
-            _add(writer, "step", row, by_step, row["step"])
         for row in records(steps) if steps is not None else ():
             group = f"/group{row['group']}" if row["group"] else ""
             tags = {"lr": f"lr{group}", "train_loss": f"train_loss{group}"}

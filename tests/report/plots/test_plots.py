@@ -99,13 +99,27 @@ def test_a_schedule_has_one_colour_in_all_plots() -> None:
         assert label.get_color() == look.colour
 
 
-def test_the_ranking_is_drawn_in_its_order_with_letters_and_failures() -> None:
+def test_the_ranking_is_drawn_in_its_order_with_values_lrs_and_losses() -> None:
     summary = several()
     fig = plots.plot(summary, "final")
     left, right = fig.axes
     assert [t.get_text() for t in left.get_yticklabels()] == list(summary.standings[0].names)
-    letters = [t.get_text() for t in right.texts]
-    assert letters == [*summary.standings[0].verdicts.letters[:2], "1 failed"]
+    said = [t.get_text() for t in left.texts]
+    assert said[0] == "97.20 %, LR 0.1" and said[2].endswith(", LR 0.1, 1 lost")
+    assert [t.get_text() for t in right.texts][:2] == ["best", "-0.70 ± 1.92"]
+    assert fig.get_suptitle() == ""
+    recipe = {"recipe": {"dataset": "mnist5k", "model": "lenet", "optimizer": "sgd"}}
+    question = replace(summary.question, manifest={"experiment": recipe})
+    named = plots.plot(replace(summary, question=question), "loss").get_suptitle()
+    assert named == "loss over the epochs: mnist5k · lenet · sgd"
+
+
+def test_drawn_differences_are_simultaneous() -> None:
+    summary = several()
+    fig = plots.plot(summary, "final")
+    ends = summary.ranking[["diff_sim_low", "diff_sim_high"]].to_numpy()[1]
+    drawn = [list(line.get_xdata()) for line in fig.axes[1].lines]
+    assert any(np.allclose(x, 100 * ends) for x in drawn if len(x) == 2)
 
 
 def test_the_lr_plot_shows_every_step_of_a_known_schedule() -> None:

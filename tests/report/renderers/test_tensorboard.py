@@ -43,20 +43,17 @@ def written(folder: Path, *trials: History) -> list[Path]:
     return [path.parent for path in write(summary, folder)]
 
 
-def test_scalars_by_epoch_and_by_step(tmp_path: Path, reader: Any) -> None:
+def test_scalars_by_epoch(tmp_path: Path, reader: Any) -> None:
     (folder,) = written(tmp_path, history("cosine", 0.91, curve=CURVE, epochs=3))
     events = read(reader, folder)
     assert scalars(events, "epoch/val_accuracy") == [(1, 0.5), (2, 0.75), (3, 0.9)]
-    assert scalars(events, "step/val_accuracy") == [(10, 0.5), (20, 0.75), (30, 0.9)]
     assert scalars(events, "epoch/lr") == [(1, 0.05), (2, 0.05), (3, 0.05)]
     assert scalars(events, "epoch/train_loss") == [(1, 1.0), (2, 0.5), (3, 0.2)]
     assert scalars(events, "epoch/throughput_img_s")[0] == (1, 1000.0)
     assert scalars(events, "end/test_accuracy") == [(30, 0.91)]
 
 
-def test_recorded_steps_take_the_place_of_epochs_in_the_curves_by_step(
-    tmp_path: Path, reader: Any
-) -> None:
+def test_recorded_steps_are_curves_by_step(tmp_path: Path, reader: Any) -> None:
     one = history("cosine", 0.9)
     steps = tuple(StepRecord(one.spec.id, k, 0, 0.1 - 0.01 * k, None, 2.0 - k) for k in range(3))
     (folder,) = written(tmp_path, History(one.spec, one.epochs, steps, end=one.end))

@@ -15,7 +15,6 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const down = head.getAttribute("aria-sort") === "ascending";
     heads.forEach((other) => other.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    table.classList.remove("grouped");
     const rows = [...table.tBodies[0].rows].sort((one, two) => {
       const [a, b] = [key(one, column), key(two, column)];
       if (a === null || b === null) return (a === null) - (b === null);

@@ -1,0 +1,232 @@
+"""Faults that a referee found in earlier statistics, each with the example that showed it."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lrbench.analysis import Question, rank, summarise, versus
+from lrbench.analysis.closure import rank_intervals
+from lrbench.analysis.evidence import detectable_difference, image_error
+from lrbench.analysis.frames import trials_frame
+from lrbench.analysis.standing import Standing, standings
+from lrbench.errors import Topic
+from tests.analysis.made import finals, history, trials_of, tuned
+
+EXACT = Question(test_size=10**9, classes=10)
+
+
+def standing_of(values: dict[str, list[float | None]], question: Question = EXACT) -> Standing:
+    (found,) = standings(trials_frame(finals(values), None), question)
+    return found
+
+
+def test_1_two_that_are_told_apart_are_nowhere_said_to_be_a_tie() -> None:
+    """A noisy leader is told apart from nobody; second and third are, and it is said."""
+    values: dict[str, list[float | None]] = {
+        "noisy": [0.97, 0.93, 0.96, 0.94, 0.965, 0.955],
+        "good": [0.951, 0.95, 0.952, 0.949, 0.951, 0.95],
+        "bad": [0.941, 0.9405, 0.942, 0.9395, 0.941, 0.9405],
+    }
+    summary = summarise(finals(values), EXACT)
+    assert summary.first is not None
+    assert summary.first.apart == (("good", ("bad",)),)
+    assert "told apart: good better than bad" in summary.sentence
+    ranks = summary.ranking.set_index("schedule")[["rank_low", "rank_high"]]
+    assert ranks.to_numpy().tolist() == [[1, 3], [1, 2], [2, 3]]
+    low, high = rank_intervals(summary.first.verdicts.better)
+    assert (ranks.to_numpy() == np.stack([low, high], axis=1)).all()
+    assert "group" not in summary.ranking.columns
+
+
+def test_2_order_test_and_gain_are_on_the_same_seeds() -> None:
+    table = rank(
+        trials_frame(
+            finals(
+                {"A": [0.91, 0.92, 0.93, 0.80, 0.81, 0.82], "B": [0.900, 0.911, 0.919]},
+            ),
+            None,
+        ),
+        EXACT,
+    ).set_index("schedule")
+    assert table.index.tolist() == ["A", "B"]
+    assert table.loc["B", "diff_to_best"] == pytest.approx(-0.01)
+    assert table.loc["B", "n_common"] == 3 and table.loc["A", "n"] == 6
+    theirs = stats.ttest_rel([0.900, 0.911, 0.919], [0.91, 0.92, 0.93])
+    assert table.loc["B", "p_adjusted"] == pytest.approx(theirs.pvalue)
+    sentence = summarise(
+        finals({"A": [0.91, 0.92, 0.93, 0.80, 0.81, 0.82], "B": [0.900, 0.911, 0.919]}), EXACT
+    ).sentence
+    assert "Use A" in sentence and "better than B" in sentence and "Use B" not in sentence
+
+
+def test_2_whoever_ranks_first_is_behind_nobody_that_has_the_same_seeds() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        counts = rng.integers(2, 7, 4)
+        values = {
+            f"s{i}": [float(v) for v in rng.normal(0.9, 0.01, n)] for i, n in enumerate(counts)
+        }
+        standing = standing_of({name: list(column) for name, column in values.items()})
+        behind = standing.verdicts.better
+        assert not np.tril(behind).any()
+
+
+def test_3_failures_are_counted_in_a_comparison_of_two_runs() -> None:
+    a = {"s": [0.900, 0.902, 0.901, 0.899, 0.900]}
+    b = {"s": [0.950, 0.953, 0.951, None, None]}
+    question = Question(("s",), test_size=10**9)
+    one, other = (summarise(finals(dict(values)), question) for values in (a, b))
+    row = versus(one, other).iloc[0]
+    assert (row["n"], row["lost_a"], row["lost_b"]) == (3, 0, 2)
+    bound = 100 * stats.beta.ppf(0.95, 3, 3)
+    said = f"s lost 2 of 5 seeds: 2 failed (a rate of up to {bound:.0f} %)"
+    assert said in other.sentence and said in str(other.notices[0])
+
+
+def test_3_all_comparisons_with_a_are_one_family() -> None:
+    rng = np.random.default_rng(1)
+    runs = [
+        summarise(finals({"s": [float(v) for v in rng.normal(m, 0.01, 5)]}), EXACT)
+        for m in (0.9, 0.92, 0.921)
+    ]
+    table = versus(runs[0], *runs[1:])
+    values = [run.standings[0].values[:, 0] for run in runs]
+    p = [stats.ttest_rel(other, values[0]).pvalue for other in values[1:]]
+    small, large = sorted(p)
+    expected = {small: 2 * small, large: max(large, 2 * small)}
+    assert table["p_adjusted"].tolist() == pytest.approx([expected[x] for x in p])
+    assert table["run"].tolist() == [0, 1]
+
+
+def test_4_a_collapse_is_counted_and_never_averaged() -> None:
+    summary = summarise(
+        finals(
+            {
+                "best": [0.975, 0.976, 0.974, 0.975, 0.098],
+                "next": [0.965, 0.966, 0.964, 0.966, 0.965],
+            }
+        ),
+        Question(test_size=1000, classes=10),
+    )
+    table = summary.ranking.set_index("schedule")
+    assert table.index[0] == "best" and summary.winner == "best"
+    assert table.loc["best", ["n", "failed", "collapsed"]].tolist() == [4, 0, 1]
+    assert table.loc["best", "metric_mean"] == pytest.approx(0.975)
+    theirs = stats.ttest_rel([0.965, 0.966, 0.964, 0.966], [0.975, 0.976, 0.974, 0.975])
+    assert table.loc["next", "p_adjusted"] == pytest.approx(theirs.pvalue)
+    bound = 100 * stats.beta.ppf(0.95, 2, 4)
+    assert f"lost 1 of 5 seeds: 1 collapsed (a rate of up to {bound:.0f} %)" in summary.sentence
+
+
+def test_4_a_bad_accuracy_that_is_not_chance_stays_in_the_mean() -> None:
+    low = finals({"a": [0.97, 0.30], "b": [0.5, 0.6]})
+    table = rank(trials_frame(low, None), Question(test_size=1000, classes=10))
+    assert table["collapsed"].tolist() == [0, 0]
+
+
+def test_5_no_second_look_at_the_same_seeds_is_invited() -> None:
+    rng = np.random.default_rng(2)
+    seen = 0
+    for _ in range(30):
+        draws = rng.normal([0.951, 0.95], 0.001, (6, 2))
+        summary = summarise(
+            finals({n: [float(v) for v in c] for n, c in zip("ab", draws.T, strict=True)}), EXACT
+        )
+        if "--seeds" in summary.next_step:
+            seen += 1
+            assert summary.next_step.startswith("a new run with --seeds ")
+    assert seen
+
+
+def test_6_seeds_that_are_needed_are_a_range_or_nothing() -> None:
+    values: dict[str, list[float | None]] = {
+        "a": [0.952, 0.951, 0.9526, 0.9511, 0.9518, 0.9509],
+        "b": [0.950, 0.9511, 0.9502, 0.9515, 0.9503, 0.9504],
+    }
+    step = summarise(finals(values), EXACT).next_step
+    assert re.search(r"it takes \d+ to \d+ seeds", step), step
+    same = summarise(finals({"a": [0.9, 0.92, 0.91], "b": [0.92, 0.9, 0.91]}), EXACT)
+    assert "seeds" not in same.next_step
+
+
+def test_7_no_interval_excludes_0_where_nothing_is_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        table = rank(trials_of(rng.normal(0.95, 0.002, (5, 6))), EXACT)
+        rows = table[1:]
+        told = rows["p_adjusted"] <= 0.05
+        covers = (rows["diff_sim_low"] < 0) & (rows["diff_sim_high"] > 0)
+        assert (covers | told).all()
+        assert not (covers & told).any()
+
+
+def test_7_intervals_are_those_of_all_pairs() -> None:
+    values = np.random.default_rng(3).normal(0.95, 0.002, (5, 4))
+    table = rank(trials_of(values), EXACT).set_index("schedule")
+    best, other = table.index[0], table.index[1]
+    gap = values[:, int(other[1])] - values[:, int(best[1])]
+    half = stats.t.ppf(1 - 0.05 / 12, 4) * stats.sem(gap)
+    assert table.loc[other, "diff_sim_low"] == pytest.approx(gap.mean() - half)
+    one_sided = stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(gap)
+    assert table.loc[other, "within"] == pytest.approx(abs(gap.mean()) + one_sided)
+
+
+def test_8_what_is_not_told_apart_is_no_tie() -> None:
+    rng = np.random.default_rng(0)
+    noisy = {f"s{i}": [float(v) for v in rng.uniform(0.4, 0.95, 4)] for i in range(6)}
+    said = summarise(finals({name: list(v) for name, v in noisy.items()}), EXACT).sentence
+    assert said.startswith("Too noisy to choose: differences up to ") and "tie" not in said
+    quiet = {
+        name: [float(v) for v in rng.normal(0.971, 0.0005, 5)] for name in ("cosine", "constant")
+    }
+    summary = summarise(finals({name: list(v) for name, v in quiet.items()}), EXACT)
+    assert summary.sentence.startswith("Any of these will do; simplest: constant at LR 0.1 (97.")
+    within = 100 * float(summary.ranking["within"].max())
+    found = re.search(
+        r"differences up to ([\d.]+) points are possible \(5 seeds\)", summary.sentence
+    )
+    assert found is not None and float(found[1]) == pytest.approx(within, abs=0.06)
+
+
+def test_9_the_range_of_what_can_be_found_is_that_of_the_pairs() -> None:
+    values = np.random.default_rng(4).normal(0.9, [0.001, 0.002, 0.008], (6, 3))
+    summary = summarise(
+        finals({f"s{i}": [float(v) for v in c] for i, c in enumerate(values.T)}), EXACT
+    )
+    sds = [np.std(values[:, i] - values[:, j], ddof=1) for i, j in ((0, 1), (0, 2), (1, 2))]
+    ends = [detectable_difference(float(pick(sds)), 6, 0.05 / 3) for pick in (min, max)]
+    low, high = (100 * end for end in ends if end is not None)
+    assert f"detects differences of {low:.1f} to {high:.1f} points" in summary.certainty
+
+
+def test_10_one_image_in_three_seeds_is_rounding() -> None:
+    column = [0.91, 0.92, 0.9]
+    up: list[float | None] = [value + 0.001 for value in column]
+    table = rank(trials_frame(finals({"a": up, "b": list(column)}), None), Question(test_size=1000))
+    t = math.sqrt(6) * math.sqrt(3)
+    assert table["p_adjusted"][1] == pytest.approx(2 * stats.t.sf(t, 2), rel=1e-6)
+
+
+def test_11_that_seeds_are_no_test_images_is_said_once() -> None:
+    summary = summarise(
+        finals({"a": [0.98, 0.981, 0.979], "b": [0.97, 0.972, 0.971]}), Question(test_size=1000)
+    )
+    error = 100 * image_error(0.02, 0.029, 1000)
+    assert summary.certainty.count("not other test images") == 1
+    assert f"a standard error of up to {error:.1f} points" in summary.certainty
+
+
+def test_12_luck_in_tuning_is_seen_at_the_scale_of_mnist() -> None:
+    trials = [
+        *tuned("cosine", {0.1: 0.97, 0.2: 0.98}),
+        *finals({"cosine": [0.964, 0.966, 0.965]}, lr=0.2),
+    ]
+    said = summarise(trials, Question(val_size=400)).notices
+    assert [notice.topic for notice in said] == [Topic.LUCKY_LR]
+    steady = [*tuned("cosine", {0.2: 0.98}), *finals({"cosine": [0.975, 0.977]}, lr=0.2)]
+    assert summarise([*steady, history(status=None)], Question(val_size=400)).notices == ()
