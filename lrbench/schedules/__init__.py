@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from lrbench.registry import Entry
-from lrbench.schedules.bound import Bound
+from lrbench.schedules.bound import Bound, Schedule
 from lrbench.schedules.code import code
 from lrbench.schedules.definitions import (
     SCHEDULES,
@@ -28,7 +28,6 @@ from lrbench.schedules.definitions import (
 )
 from lrbench.schedules.notices import check, early_stop_notices
 from lrbench.schedules.parse import parse
-from lrbench.schedules.schedule import Schedule
 from lrbench.schedules.spec import Call
 from lrbench.schedules.stretch import stretched
 from lrbench.schedules.units import Clock, Length, Level, Moment

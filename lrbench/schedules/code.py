@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.schedules.bound import Bound, Segment, Track, segments
+from lrbench.schedules.bound import Bound, Schedule, Segment, Track, segments
 from lrbench.schedules.definitions import flattened
 from lrbench.schedules.parse import parse
 from lrbench.schedules.plugin import clock_arguments
-from lrbench.schedules.schedule import Schedule
 from lrbench.schedules.source import Sources, keywords, literal, neat, torch_call, value_code
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Clock, Length, Level
@@ -146,7 +145,7 @@ def _candidate(found: Sequence[Segment], lr: float, size: int) -> Call | None:
 def _template(segment: Segment, lr: float, size: int) -> Call | None:
     """A phase in torch's class by its template, its lengths in calls of `step()`."""
     definition, clock = segment.definition, segment.clock
-    if ":" in segment.call.name:
+    if segment.call.is_plugin:
         return None
     if definition.counts:
         same = (segment.update == "epoch") == (size > 1) or clock.steps_per_epoch == 1
@@ -243,10 +242,10 @@ def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[st
     t = _asked(segment, step)
     if definition.counts:
         return _stepped(segment, t, lr, sources)
-    if ":" in call.name:
+    if call.is_plugin:
         sources.add_module(call.name)
         last = f"min({t}, {clock.steps - 1})"
-        values, by_name = clock_arguments(call.name, last, clock)
+        values, by_name = clock_arguments(call, last, clock)
         shown = [*map(str, values), *(f"{key}={value}" for key, value in by_name.items())]
         shown += [f"{key}={value!r}" for key, value in call.args]
         return f"{call.name.replace(':', '.')}({', '.join(shown)})", "None"
@@ -254,8 +253,8 @@ def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[st
     for param in definition.params:
         if Level in flattened(param.annotation) and numbers[param.python] is not None:
             numbers[param.python] /= lr
-    moves = segment.momentum(numbers)
-    factor = sources.call(segment.curve(1.0, numbers), t)
+    factor = sources.call(segment.filled(definition.function, 1.0, numbers), t)
+    moves = definition.momentum and segment.filled(definition.momentum, 1.0, numbers)
     if moves is None or moves(0) is None:
         return factor, "None"
     return factor, sources.call(moves, t)
@@ -263,9 +262,9 @@ def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[st
 
 def _asked(segment: Segment, step: str) -> str:
     """From the step of the phase to the one that counts, as in `Track`."""
-    size = segment.clock.steps_per_epoch if segment.update == "epoch" else 1
-    if segment.held:
-        step = f"min({step}, {segment.clock.steps - (1 if segment.definition.jumps else 0)})"
+    size = segment.size
+    if segment.end is not None:
+        step = f"min({step}, {segment.end})"
     elif size > 1 and " " in step:
         step = f"({step})"
     if size == 1:
@@ -279,23 +278,25 @@ def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str
 
     call, counts = segment.call, segment.clock.counts(segment.update)
     track, asked = Track.of(segment, lr), counts + segment.held
-    if ":" in call.name:
-        sources.add_module(call.name)
-        shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
-        made = f"{call.name.replace(':', '.')}({', '.join(shown)})"
+    if call.is_plugin:
+        made = _made(call, sources)
     else:
-        made = torch_call(call, counts, lr, nested=True)
+        made = torch_call(call, counts, lr, one_line=True)
         stepped = of_call(call, counts, lr)
         stepped.lr(asked - 1)
         asked = min(asked, stepped.known)
     sources.add(walked)
-    rows = sources.table(
-        f"list(itertools.islice(walked(lambda optimizer: {made}, lr={literal(lr)}, "
-        f"momentum=0.9), {asked}))"
-    )
+    rows = sources.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
     row = f"{rows}[min({t}, len({rows}) - 1)]"
     moves = track.momentum(0) is not None
     return f"{row}[0] / {literal(lr)}", f"{row}[1]" if moves else "None"
+
+
+def _made(call: Call, sources: Sources) -> str:
+    """A call of the user's own factory, whose module is imported."""
+    sources.add_module(call.name)
+    shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
+    return f"{call.name.replace(':', '.')}({', '.join(shown)})"
 
 
 def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> Iterator[str]:
@@ -351,13 +352,9 @@ def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
 def _factory(found: Sequence[Segment]) -> Snippet | None:
     """The user's own factory, where it is the whole schedule."""
     segment = found[0]
-    call = segment.call
-    if len(found) > 1 or segment.held or ":" not in call.name or not segment.definition.counts:
+    alone = len(found) == 1 and not segment.held and segment.call.is_plugin
+    if not alone or not segment.definition.counts:
         return None
-    shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
-    snippet = Snippet(
-        PER_EPOCH if segment.update == "epoch" else PER_STEP,
-        f"scheduler = {call.name.replace(':', '.')}({', '.join(shown)})",
-    )
-    snippet.sources.add_module(call.name)
+    snippet = Snippet(PER_EPOCH if segment.update == "epoch" else PER_STEP, "")
+    snippet.body = f"scheduler = {_made(segment.call, snippet.sources)}"
     return snippet

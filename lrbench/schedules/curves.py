@@ -6,11 +6,9 @@ In all of them: t the step of the phase, T its steps, b the base LR, E the steps
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from lrbench.errors import Notice, Topic
 from lrbench.schedules.definitions import (
     FULL,
     ZERO,
@@ -18,7 +16,6 @@ from lrbench.schedules.definitions import (
     FactorPerTime,
     Mark,
     NonNegative,
-    Numbers,
     Positive,
     Rate,
     RatePerEpoch,
@@ -27,7 +24,7 @@ from lrbench.schedules.definitions import (
     register,
 )
 from lrbench.schedules.expression import Formula
-from lrbench.schedules.units import Clock, Length, Moment, number_text, piece
+from lrbench.schedules.units import Length, Moment, piece
 
 ONE = "ConstantLR(factor=1, total_iters=1)"  # torch's class for a phase at the base LR
 UNIT: Any = Formula("1")
@@ -56,16 +53,6 @@ def constant(t: int, b: float, *, at: Rate = FULL) -> float:
     return at
 
 
-def _as_long_as_the_run(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    if clock.start + clock.steps >= clock.run_steps and clock.run_steps > 1:
-        epochs = number_text(clock.run_steps / clock.steps_per_epoch)
-        yield Notice(
-            Topic.WARMUP_TOO_LONG,
-            f"{call} is as long as the run ({call.length} of {epochs}ep), so nothing follows it",
-            "warm up over 1-10% of the run, such as warmup(5%)",
-        )
-
-
 def _rising(T: int, b: float, from_: float | None, shape: str) -> str:
     if from_ is None:
         return f"LinearLR(start_factor={1 / T}, total_iters={T - 1})" if T > 1 else ONE
@@ -76,7 +63,7 @@ def _rising(T: int, b: float, from_: float | None, shape: str) -> str:
 
 @register(
     family="warmup", torch="LinearLR (with from)", length=Length(5, "%"),
-    in_torch=_rising, notices=[_as_long_as_the_run],
+    in_torch=_rising,
 )  # fmt: skip
 def warmup(
     t: int,
@@ -115,15 +102,6 @@ def warmup(
     return low + (b - low) * x
 
 
-def _never_falls(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    if numbers["size"] is not None and numbers["size"] >= clock.steps > 1:
-        yield Notice(
-            Topic.MILESTONE_NOT_REACHED,
-            f"{call} never falls: its phase has {number_text(clock.epochs)}ep",
-            "make size shorter, or use step for three equal stairs",
-        )
-
-
 def _stairs(T: int, size: float | None, gamma: float) -> str:
     stair = T / 3 if size is None else size
     if float(stair).is_integer():
@@ -137,7 +115,7 @@ def _stairs(T: int, size: float | None, gamma: float) -> str:
 
 @register(
     family="ordered", torch="StepLR", jumps=True, decays=True,
-    in_torch=_stairs, notices=[_never_falls],
+    in_torch=_stairs,
 )  # fmt: skip
 def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegative = 0.1) -> float:
     """Falls by a factor after every stretch of equal length.
@@ -153,23 +131,9 @@ def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegati
     return b * gamma**index
 
 
-def _unreached(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    texts = call.arguments["milestones"]
-    pairs = zip(texts, numbers["milestones"], strict=True)
-    late = [str(text) for text, mark in pairs if mark >= clock.steps]
-    if late and clock.steps > 1:
-        yield Notice(
-            Topic.MILESTONE_NOT_REACHED,
-            f"{', '.join(late)} of {call} {'is' if len(late) == 1 else 'are'} not reached: "
-            f"its phase has {number_text(clock.epochs)}ep",
-            "use shares of the run, such as multistep([50%, 75%])",
-        )
-
-
 @register(
     family="ordered", torch="MultiStepLR", jumps=True, decays=True,
     in_torch=lambda milestones, gamma: f"MultiStepLR({list(milestones)}, gamma={gamma})",
-    notices=[_unreached],
 )  # fmt: skip
 def multistep(
     t: int,

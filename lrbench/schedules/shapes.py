@@ -6,33 +6,21 @@ t is the step of the phase, T its steps, b the base LR.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any, Literal
 
-from lrbench.errors import Notice, Topic
 from lrbench.schedules.curves import ONE
 from lrbench.schedules.definitions import (
     ZERO,
-    Numbers,
     Positive,
     Rate,
     Steps,
     register,
 )
-from lrbench.schedules.units import Clock, Length
+from lrbench.schedules.units import Length
 
 FIVE_PERCENT: Any = Length(5, "%")
 FIFTH: Any = Length(20, "%")
 HALF: Any = Length(50, "%")
-
-
-def _warms_up_throughout(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    if numbers["warmup"] >= clock.steps > 1:
-        yield Notice(
-            Topic.WARMUP_TOO_LONG,
-            f"{call} warms up for as long as its phase lasts",
-            "warm up over 1-10% of the run, such as warmup=5%",
-        )
 
 
 def _wsd(T: int, b: float, warmup: int, decay: int, to: float, shape: str) -> str | None:
@@ -45,7 +33,7 @@ def _wsd(T: int, b: float, warmup: int, decay: int, to: float, shape: str) -> st
 
 @register(
     family="ordered", torch="SequentialLR of LinearLR, ConstantLR, LinearLR", decays=True,
-    in_torch=_wsd, notices=[_warms_up_throughout],
+    in_torch=_wsd,
 )  # fmt: skip
 def wsd(
     t: int,
@@ -129,7 +117,7 @@ def tanh(
     return min_ + (b - min_) * (1 - math.tanh(lb * (1 - done) + ub * done)) / 2
 
 
-@register(family="ordered", notices=[_warms_up_throughout])
+@register(family="ordered")
 def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = FIVE_PERCENT) -> float:
     """Warms up, then falls like a power of the time.
 
@@ -143,7 +131,7 @@ def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = FIVE_PERCENT) 
     return float(b * min((t + 1) / warmup, ((t + 1) / warmup) ** -a))
 
 
-@register(family="ordered", notices=[_warms_up_throughout])
+@register(family="ordered")
 def inverse_sqrt(t: int, b: float, *, warmup: Steps = FIVE_PERCENT) -> float:
     """Warms up, then falls like one over the root of the time.
 
@@ -157,7 +145,7 @@ def inverse_sqrt(t: int, b: float, *, warmup: Steps = FIVE_PERCENT) -> float:
     return b * min((t + 1) / warmup, math.sqrt(warmup / (t + 1)))
 
 
-@register(family="ordered", own_scale=True, notices=[_warms_up_throughout])
+@register(family="ordered", own_scale=True)
 def noam(t: int, b: float, *, d: Positive = 512.0, warmup: Steps = FIVE_PERCENT) -> float:
     """The schedule of the first Transformer, scaled by the width of the model.
 

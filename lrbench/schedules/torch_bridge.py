@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrbench.errors import UsageError
+from lrbench.schedules.bound import Schedule
 from lrbench.schedules.parse import parse
-from lrbench.schedules.schedule import Schedule
 
 Spec = str | Schedule
 Metrics = float | torch.Tensor | Mapping[str, float]
