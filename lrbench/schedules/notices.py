@@ -124,11 +124,14 @@ def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
             if definition.counts
             else "use shares of the run, such as multistep([50%, 75%])",
         )
-    elif definition.jumps and definition.decays and lrs and min(lrs) == max(lrs):
+    elif (
+        definition.jumps and definition.decays
+        and part.lrs.stop <= len(table) and min(lrs) == max(lrs)
+    ):  # fmt: skip
         yield Notice(
             Topic.MILESTONE_NOT_REACHED,
             f"{call} never falls: its phase has {part.time(counts)}",
-            part.remedy or "make size shorter, or use step for three equal stairs",
+            part.remedy or "make its stairs shorter, or use step for three equal ones",
         )
     if numbers.get("warmup", 0) >= counts:
         yield Notice(
@@ -195,8 +198,8 @@ def _of_the_end(
     definition = part.call.definition
     peak, last = max(table), table[-1]
     last = last if definition.jumps else min(last, end)
-    lowest = min(table[table.index(peak) :])
-    if last >= NEAR_PEAK * peak and lowest < peak / 2:
+    own = table[part.lrs] or [last]
+    if last >= NEAR_PEAK * peak and min(table[table.index(peak) :]) < peak / 2:
         yield Notice(
             Topic.ENDS_AT_MAXIMUM,
             f"{schedule} ends at its maximum ({last:g})",
@@ -204,7 +207,7 @@ def _of_the_end(
         )
     elif not definition.decays:
         return
-    elif definition.counts and last > lowest + 1e-9 * peak:
+    elif definition.counts and last > min(own[own.index(max(own)) :]) + 1e-9 * peak:
         yield Notice(
             Topic.ENDS_INSIDE_CYCLE,
             f"{schedule} climbs again, and ends at {100 * last / peak:.0f} % of its peak",

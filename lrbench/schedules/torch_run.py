@@ -70,9 +70,8 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
 
 def _rows(call: Call, counts: int, lr: float, asked: int) -> Rows:
     """A OneCycleLR is over before it has been stepped so often; CyclicLR's 2**cycle overflows."""
-    return walked(
-        partial(made, call, counts, lr), asked, lr, OWN_MOMENTUM, (ValueError, OverflowError)
-    )
+    ends = (ValueError, OverflowError) if asked == counts else (Exception,)
+    return walked(partial(made, call, counts, lr), asked, lr, OWN_MOMENTUM, ends)
 
 
 def from_factory(
