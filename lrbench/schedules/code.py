@@ -8,7 +8,7 @@ from their source with the numbers of the run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,10 @@ from lrbench.schedules.bound import Bound, Schedule, Segment, Track, segments
 from lrbench.schedules.definitions import flattened
 from lrbench.schedules.parse import parse
 from lrbench.schedules.plugin import clock_arguments
-from lrbench.schedules.source import Sources, keywords, literal, neat, torch_call, value_code
+from lrbench.schedules.source import Sources, keywords, literal, torch_call, value_code
 from lrbench.schedules.spec import Call
-from lrbench.schedules.units import Clock, Length, Level
+from lrbench.schedules.units import Clock, Length, Level, Moment
 
-FEW = 8  # phases that are written out one by one; more are looked up
 MAX_PIECES = 12  # of a SequentialLR: more are easier to read as functions
 NO_SCHEDULER = "No scheduler is needed: the learning rate stays as it is."
 PER_STEP = "Call scheduler.step() after every batch, when optimizer.step() is done."
@@ -154,7 +153,7 @@ def _template(segment: Segment, lr: float, size: int) -> Call | None:
         return None
     numbers = segment.numbers(lr)
     for param in definition.params:
-        if Length in _kinds(param.annotation):
+        if {Length, Moment} & set(flattened(param.annotation)):
             numbers[param.python] = _divided(numbers[param.python], size)
     known = {"T": -(-clock.steps // size), "b": lr, "E": clock.steps_per_epoch / size, **numbers}
     try:
@@ -162,15 +161,7 @@ def _template(segment: Segment, lr: float, size: int) -> Call | None:
         spec = parse(text).spec if text else None
     except UsageError:  # beyond the limits of torch's class
         return None
-    return _tidied(spec) if isinstance(spec, Call) else None
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    """The types in an annotation; a moment is a length."""
-    return {
-        Length if isinstance(kind, type) and issubclass(kind, Length) else kind
-        for kind in flattened(annotation)
-    }
+    return spec if isinstance(spec, Call) else None
 
 
 def _divided(value: Any, size: int) -> Any:
@@ -179,19 +170,6 @@ def _divided(value: Any, size: int) -> Any:
     if value is None:
         return None
     return int(value // size) if value % size == 0 else value / size
-
-
-def _tidied(call: Call) -> Call:
-    """Its numbers as they are printed."""
-
-    def tidied(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(map(tidied, value))
-        if isinstance(value, Call):
-            return _tidied(value)
-        return neat(value) if isinstance(value, float) else value
-
-    return Call(call.name, tuple((name, tidied(value)) for name, value in call.args))
 
 
 def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: int) -> bool:
@@ -203,30 +181,28 @@ def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: i
         theirs = of_call(call, counts, lr)
     except UsageError:
         return False
-    return theirs.known >= counts and all(
-        math.isclose(theirs.lr(step // size), bound.lr(step), rel_tol=1e-10, abs_tol=1e-15 * lr)
-        and _close(theirs.momentum(step // size), bound.momentum(step))
-        for step in range(steps)
-    )
-
-
-def _close(one: float | None, other: float | None) -> bool:
-    return one == other if one is None or other is None else math.isclose(one, other)
+    if theirs.known < counts:
+        return False
+    for step in range(steps):
+        momenta = theirs.momentum(step // size), bound.momentum(step)
+        if None in momenta and momenta != (None, None):
+            return False
+        pairs = (theirs.lr(step // size), bound.lr(step)), tuple(one or 0.0 for one in momenta)
+        if not all(math.isclose(*pair, rel_tol=1e-10, abs_tol=1e-15 * lr) for pair in pairs):
+            return False
+    return True
 
 
 def _in_functions(found: Sequence[Segment], lr: float, variable: str = "scheduler") -> Snippet:
     """A LambdaLR of the schedule's own functions."""
-    snippet = Snippet(PER_STEP, "")
-    starts = [segment.clock.start for segment in found]
-    few = len(found) <= FEW
-    steps = [f"t - {start}" if start else "t" for start in starts] if few else "t" * len(starts)
+    snippet, starts = Snippet(PER_STEP, ""), [segment.clock.start for segment in found]
+    steps = [f"t - {start}" if start else "t" for start in starts]
     pairs = zip(found, steps, strict=True)
     phases = [_phase(segment, step, lr, snippet.sources) for segment, step in pairs]
-    chosen = _chosen if few else _looked_up
-    texts = ["\n".join(chosen("factor", [factor for factor, _ in phases], starts))]
+    texts = [_chosen("factor", [factor for factor, _ in phases], starts)]
     name = "LambdaLR"
     if any(momentum != "None" for _, momentum in phases):
-        texts.append("\n".join(chosen("momentum", [momentum for _, momentum in phases], starts)))
+        texts.append(_chosen("momentum", [momentum for _, momentum in phases], starts))
         texts.append(MOMENTUM_CLASS.strip())
         name = "MomentumLambdaLR"
     texts.append(f"{variable} = {name}(optimizer, factor)")
@@ -299,27 +275,12 @@ def _made(call: Call, sources: Sources) -> str:
     return f"{call.name.replace(':', '.')}({', '.join(shown)})"
 
 
-def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> Iterator[str]:
+def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
     """The function of the step of the run that asks the phase that the step lies in."""
-    yield f"def {name}(t):"
+    lines = [f"def {name}(t):"]
     for phase, end in zip(phases, starts[1:], strict=False):
-        yield f"    if t < {end}:"
-        yield f"        return {phase}"
-    yield f"    return {phases[-1]}"
-
-
-def _looked_up(name: str, phases: Sequence[str], starts: Sequence[int]) -> Iterator[str]:
-    """The same for many phases, of which equal ones are one function."""
-    distinct = list(dict.fromkeys(phases))
-    for index, phase in enumerate(distinct, 1):
-        yield from (f"def {name}_{index}(t):", f"    return {phase}", "", "")
-    yield f"def {name}(t):"
-    yield "    phases = ["
-    for start, phase in zip(starts, phases, strict=True):
-        yield f"        ({start}, {name}_{distinct.index(phase) + 1}),"
-    yield "    ]"
-    yield "    start, phase = [pair for pair in phases if pair[0] <= t][-1]"
-    yield "    return phase(t - start)"
+        lines += [f"    if t < {end}:", f"        return {phase}"]
+    return "\n".join([*lines, f"    return {phases[-1]}"])
 
 
 def _plateau(found: Sequence[Segment], lr: float) -> Snippet:

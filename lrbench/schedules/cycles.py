@@ -58,11 +58,6 @@ def sgdr(
     Formula: `min + (b decay^i - min)(1+cos(pi u))/2, u within cycle i`. Cycle i lasts
     `period`·`mult`^i; three cycles by default. Source: Loshchilov & Hutter 2017,
     arXiv:1608.03983; the decay as in timm.
-
-    >>> from lrbench.schedules import parse
-    >>> bound = parse("sgdr(10it, mult=3, decay=0.5)").bind(lr=1.0, steps=400, steps_per_epoch=10)
-    >>> [bound.lr(step) for step in (0, 10, 40, 130)]
-    [1.0, 0.5, 0.25, 0.125]
     """
     first = T / (1 + mult + mult**2) if period is None else period
     index, start, end = piece(t, first, mult)
@@ -84,12 +79,6 @@ def wave(
     """Rises from `min` to b and back over two halves, or falls first (cos); four halves fill the
     phase by default. The height stays, is halved in each cycle, or shrinks by gamma at each step,
     to a tenth by default.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("triangular2(2it, min=0)").table(lr=1.0, steps=8, steps_per_epoch=8)
-    [0.0, 0.5, 1.0, 0.5, 0.0, 0.25, 0.5, 0.25]
-    >>> parse("cosexp(1it, min=0, gamma=0.5)").table(lr=1.0, steps=3, steps_per_epoch=3)
-    [1.0, 0.0, 0.25]
     """
     index, start, end = piece(t, T / 4 if half is None else half)
     x = (t - start) / (end - start)
@@ -227,13 +216,6 @@ def onecycle(
     Formula: `b/div up to b until peak_at, then down to b/div/final_div`. The peak lies one step
     before `peak_at`, which is not rounded, as in torch's `OneCycleLR`; the end at the last step.
     Source: Smith & Topin 2018, arXiv:1708.07120.
-
-    >>> from lrbench.schedules import parse
-    >>> bound = parse("onecycle(anneal=linear)").bind(lr=1.0, steps=10, steps_per_epoch=10)
-    >>> [round(bound.lr(step), 6) for step in (0, 1, 2, 9)]
-    [0.04, 0.52, 1.0, 4e-06]
-    >>> bound.momentum(2)
-    0.85
     """
     return between(t, T, peak_at, anneal, (b / div, b, b / div / final_div))
 
@@ -252,10 +234,6 @@ def slanted_triangular(
 
     Formula: `b (1 + x(r-1))/r, x=t/C up to C, then (T-t)/(T-C)`, C the moment `cut`, r = `ratio`.
     Source: Howard & Ruder 2018, arXiv:1801.06146.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("slanted_triangular(cut=1it, ratio=4)").table(lr=4.0, steps=4, steps_per_epoch=4)
-    [1.0, 4.0, 3.0, 2.0]
     """
     x = t / cut if t < cut else max(0.0, 1 - (t - cut) / max(1, T - cut))
     return b * (1 + x * (ratio - 1)) / ratio

@@ -50,10 +50,6 @@ def wsd(
     Formula: `b min(1, (t+1)/W) until T-D, then to + (b-to) s(u), u=(t-T+D)/D`. s by `shape`: 1-u,
     (1+cos(pi u))/2, 1-sqrt(u). Source: Hu et al. 2024, arXiv:2404.06395; the shapes from
     Hägele et al. 2024, arXiv:2405.18392.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("wsd(warmup=2it, decay=2it)").table(lr=1.0, steps=6, steps_per_epoch=6)
-    [0.5, 1.0, 1.0, 1.0, 1.0, 0.5]
     """
     decay = min(decay, T)
     u = min(1.0, max(0.0, (t - T + decay) / decay))
@@ -78,10 +74,6 @@ def knee(t: int, T: int, b: float, explore: Steps = HALF) -> float:
 
     Formula: `b for E steps, then b (T-t)/(T-E)`, E the steps to `explore`. Source: Iyer et al.
     2023, JMLR 24(65).
-
-    >>> from lrbench.schedules import parse
-    >>> parse("knee").table(lr=1.0, steps=8, steps_per_epoch=8)
-    [1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
     return b * min(1.0, max(0, T - t) / max(1, T - explore))
 
@@ -91,10 +83,6 @@ def rex(t: int, T: int, b: float) -> float:
     """Falls slowly at first and fast at the end.
 
     Formula: `b (1-p)/(1-p/2), p=t/T`. Source: Chen et al. 2022, arXiv:2107.04197.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("rex").table(lr=3.0, steps=2, steps_per_epoch=2)
-    [3.0, 2.0]
     """
     done = min(1.0, t / T)
     return b * (1 - done) / (1 - done / 2)
@@ -108,10 +96,6 @@ def tanh(
 
     Formula: `min + (b-min)(1-tanh(lb(1-p) + ub p))/2, p=t/T`. Source: Hsueh et al. 2018,
     arXiv:1806.01593; the defaults as in timm.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("tanh(lb=-1, ub=1)").table(lr=1.0, steps=2, steps_per_epoch=2)[1]
-    0.5
     """
     done = min(1.0, t / T)
     return min_ + (b - min_) * (1 - math.tanh(lb * (1 - done) + ub * done)) / 2
@@ -123,10 +107,6 @@ def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = FIVE_PERCENT) 
 
     Formula: `b min(n/W, (n/W)^-a), n=t+1`. Source: the family of INV (Caffe) and of the inverse
     square root (a=0.5).
-
-    >>> from lrbench.schedules import parse
-    >>> parse("power(warmup=2it)").table(lr=1.0, steps=4, steps_per_epoch=4)[::3]
-    [0.5, 0.5]
     """
     return float(b * min((t + 1) / warmup, ((t + 1) / warmup) ** -a))
 
@@ -137,10 +117,6 @@ def inverse_sqrt(t: int, b: float, *, warmup: Steps = FIVE_PERCENT) -> float:
 
     Formula: `b min(n/W, sqrt(W/n)), n=t+1`. Source: Vaswani et al. 2017, arXiv:1706.03762, scaled
     so that the peak is b, as in fairseq.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("inverse_sqrt(warmup=1it)").table(lr=1.0, steps=4, steps_per_epoch=4)[::3]
-    [1.0, 0.5]
     """
     return b * min((t + 1) / warmup, math.sqrt(warmup / (t + 1)))
 
@@ -151,10 +127,6 @@ def noam(t: int, b: float, *, d: Positive = 512.0, warmup: Steps = FIVE_PERCENT)
 
     Formula: `b d^-0.5 min(n^-0.5, n W^-1.5), n=t+1`. Its peak is not the base LR. Source: Vaswani
     et al. 2017, arXiv:1706.03762, section 5.3; Paddle's `NoamDecay`.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("noam(d=4, warmup=4it)").table(lr=1.0, steps=16, steps_per_epoch=4)[3::12]
-    [0.25, 0.125]
     """
     n = t + 1
     return b / math.sqrt(d) * min(1 / math.sqrt(n), n / math.pow(warmup, 1.5))

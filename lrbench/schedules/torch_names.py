@@ -22,7 +22,6 @@ from lrbench.schedules.definitions import (
     Param,
     Positive,
     Share,
-    register,
 )
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import half_up
@@ -30,7 +29,7 @@ from lrbench.schedules.units import half_up
 THIRD = 1.0 / 3
 Count = Annotated[int, Bounds(1)]
 Milestones = tuple[Annotated[int, Bounds(0)], ...]
-Filled = Callable[[int, float, dict[str, Any]], Numbers]
+Filled = Callable[..., Any]
 
 
 class StartFactor(Bounds):
@@ -223,28 +222,26 @@ def _metric(arguments: Numbers) -> str:
     return str(arguments["metric"] or default)
 
 
-@register(family="adaptive", torch="ReduceLROnPlateau", of_torch=True, watches=_metric)
-def ReduceLROnPlateau(
-    b: float,
-    *,
-    mode: Literal["min", "max"] = "min",
-    factor: Factor = 0.1,
-    patience: Epochs = 10,
-    threshold: NonNegative = 1e-4,
-    threshold_mode: Literal["rel", "abs"] = "rel",
-    cooldown: Epochs = 0,
-    min_lr: NonNegative = 0.0,
-    eps: NonNegative = 1e-8,
-    metric: Metric | None = None,
-) -> Plateau:
-    """Falls by a factor when a metric stops improving.
-
-    Formula: `b factor^cuts; a cut after more than patience bad epochs`. The schedule `plateau` by
-    torch's name; `metric`, which torch takes as the argument of `step`, is the validation loss,
-    or with `mode="max"` the validation accuracy.
-    """
+def _plateau(b: float, metric: str | None, mode: str, threshold_mode: str, **known: Any) -> Plateau:
     watched = _metric({"mode": mode, "metric": metric})
-    relative = threshold_mode == "rel"
-    return Plateau(
-        b, watched, mode == "max", factor, patience, threshold, relative, cooldown, min_lr, eps
-    )
+    return Plateau(b, watched, mode == "max", relative=threshold_mode == "rel", **known)
+
+
+of_torch(
+    "ReduceLROnPlateau", "adaptive",
+    "falls by a factor when a metric stops improving: "
+    "b factor^cuts; a cut after more than patience bad epochs",
+    {
+        "mode": (Literal["min", "max"], "min"),
+        "factor": (Factor, 0.1),
+        "patience": (Epochs, 10),
+        "threshold": (NonNegative, 1e-4),
+        "threshold_mode": (Literal["rel", "abs"], "rel"),
+        "cooldown": (Epochs, 0),
+        "min_lr": (NonNegative, 0.0),
+        "eps": (NonNegative, 1e-8),
+        "metric": (Metric | None, None),  # torch's argument of `step`
+    },
+    _plateau,
+    update="step", counts=False, watches=_metric,
+)  # fmt: skip

@@ -7,6 +7,7 @@ import re
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from lrbench.errors import UsageError
@@ -113,8 +114,8 @@ def _call(node: Node, source: Source, name: str) -> Call:
     return spec
 
 
-def _time(node: Node, source: Source, name: str) -> tuple[float, Any]:
-    """An amount above 0 and its unit; a bare whole number means epochs."""
+def _time(node: Node, source: Source, name: str, kind: type[Length] = Length) -> Length:
+    """A length above 0; a bare whole number means epochs."""
     if node.kind != "number":
         raise source.mismatch(node, name, "a length such as 30ep, 500it or 5%")
     value = _finite(node, source, name)
@@ -124,15 +125,8 @@ def _time(node: Node, source: Source, name: str) -> tuple[float, Any]:
         meant = f"{100 * value:.12g}%" if value < 1 else f"{node.text}ep"
         fault = f"{name}={node.text} has no unit"
         raise source.fault(node.position, fault, f"did you mean {meant}?")
-    return value, node.unit or "ep"
-
-
-def _length(node: Node, source: Source, name: str) -> Length:
-    return Length(*_time(node, source, name))
-
-
-def _moment(node: Node, source: Source, name: str) -> Moment:
-    return Moment(*_time(node, source, name))
+    unit: Any = node.unit or "ep"
+    return kind(value, unit)
 
 
 def _level(node: Node, source: Source, name: str) -> Level:
@@ -188,8 +182,8 @@ def _finite(node: Node, source: Source, name: str) -> float:
 
 
 _SCALARS: dict[Any, Callable[[Node, Source, str], Any]] = {
-    Length: _length,
-    Moment: _moment,
+    Length: _time,
+    Moment: partial(_time, kind=Moment),
     Level: _level,
     Formula: _formula,
     Call: _call,
