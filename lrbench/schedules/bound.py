@@ -99,13 +99,13 @@ class Track:
     def of(segment: Segment, lr: float) -> Track:
         """Raises UsageError: an argument is invalid on this clock."""
         definition, clock = segment.definition, segment.clock
-        place = {"size": segment.size, "end": segment.end, "counts": definition.counts}
+        place = (segment.size, segment.end, definition.counts)
         if definition.counts:
             stepped = _stepped(segment, lr)
-            return Track(clock.start, stepped.lr, stepped.momentum, **place)
+            return Track(clock.start, stepped.lr, stepped.momentum, None, *place)
         if segment.call.is_plugin:
             plugin.check_call(segment.call, clock)
-            return Track(clock.start, plugin.Multiplied(segment.call, clock, lr), **place)
+            return Track(clock.start, plugin.Multiplied(segment.call, clock, lr), None, None, *place)
         numbers = segment.numbers(lr)
         _check_rising(segment)
         if definition.watches:
@@ -119,7 +119,7 @@ class Track:
         except OverflowError:
             pass  # an infinite LR, which `lr` reports
         moves = definition.momentum and segment.filled(definition.momentum, lr, numbers)
-        return Track(clock.start, curve, moves, **place)
+        return Track(clock.start, curve, moves, None, *place)
 
     def lr(self, step: int) -> float:
         """The LR; infinite where it is too large for a float."""

@@ -155,10 +155,10 @@ def _of_phase(segment: Segment, part: Part, lr: float) -> Iterator[Notice]:
     """Phases that never start or end early, or leave no time for what they are for."""
     call, clock = segment.call, segment.clock
     if call.name == "warmup" and clock.start + clock.steps >= clock.run_steps > 1:
-        epochs = number_text(clock.run_steps / clock.steps_per_epoch)
+        run = number_text(clock.run_steps / clock.steps_per_epoch)
         yield Notice(
             Topic.WARMUP_TOO_LONG,
-            f"{call} is as long as the run ({call.length} of {epochs}ep), so nothing follows it",
+            f"{call} is as long as the run ({call.length} of {run}ep), so nothing follows it",
             "warm up over 1-10% of the run, such as warmup(5%)",
         )
     epochs = clock.steps // clock.steps_per_epoch

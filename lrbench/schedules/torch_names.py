@@ -75,10 +75,10 @@ def of_torch(
         filled: (counts of the phase, base LR, arguments) -> what the run fills in for arguments
             that are None: those that torch requires fit the run.
     """
-    found = [
-        Param(key, *(one if isinstance(one, tuple) else (one, MISSING)), positional=False)
-        for key, one in params.items()
-    ]
+    found = []
+    for key, one in params.items():
+        annotation, default = one if isinstance(one, tuple) else (one, MISSING)
+        found.append(Param(key, annotation, default, positional=False))
     usual: dict[str, Any] = {"update": "epoch", "of_torch": True, "counts": True, **fields}
     definition = Definition(name, filled, tuple(found), **usual)
     summary, _, formula = doc.partition(": ")
