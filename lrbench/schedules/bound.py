@@ -105,7 +105,9 @@ class Track:
             return Track(clock.start, stepped.lr, stepped.momentum, None, *place)
         if segment.call.is_plugin:
             plugin.check_call(segment.call, clock)
-            return Track(clock.start, plugin.Multiplied(segment.call, clock, lr), None, None, *place)
+            return Track(
+                clock.start, plugin.Multiplied(segment.call, clock, lr), None, None, *place
+            )
         numbers = segment.numbers(lr)
         _check_rising(segment)
         if definition.watches:

@@ -199,7 +199,7 @@ def _of_the_end(
     peak, last = max(table), table[-1]
     last = last if definition.jumps else min(last, end)
     own = table[part.lrs] or [last]
-    if last >= NEAR_PEAK * peak and min(table[table.index(peak) :]) < peak / 2:
+    if last >= NEAR_PEAK * peak and _lowest_after_peak(table) < peak / 2:
         yield Notice(
             Topic.ENDS_AT_MAXIMUM,
             f"{schedule} ends at its maximum ({last:g})",
@@ -207,7 +207,7 @@ def _of_the_end(
         )
     elif not definition.decays:
         return
-    elif definition.counts and last > min(own[own.index(max(own)) :]) + 1e-9 * peak:
+    elif definition.counts and last > _lowest_after_peak(own) + 1e-9 * peak:
         yield Notice(
             Topic.ENDS_INSIDE_CYCLE,
             f"{schedule} climbs again, and ends at {100 * last / peak:.0f} % of its peak",
@@ -220,6 +220,11 @@ def _of_the_end(
             part.remedy
             or "decay faster, train longer, or use linear or cosine, which end with the run",
         )
+
+
+def _lowest_after_peak(lrs: Sequence[float]) -> float:
+    high = NEAR_PEAK * max(lrs)
+    return min(lrs[next(step for step, lr in enumerate(lrs) if lr >= high) :])
 
 
 def _asked_for(call: Call, last: float, lr: float) -> bool:

@@ -60,7 +60,7 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
     """
     rows_of = partial(_rows, call, counts, lr)
     try:
-        return Stepped(rows_of(counts), partial(rows_of, 2 * counts + 1001))
+        return Stepped(rows_of(counts + 1), partial(rows_of, 2 * counts + 1001))
     except UsageError:
         raise
     except Exception as fault:  # torch refuses in many ways
@@ -70,7 +70,7 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
 
 def _rows(call: Call, counts: int, lr: float, asked: int) -> Rows:
     """A OneCycleLR is over before it has been stepped so often; CyclicLR's 2**cycle overflows."""
-    ends = (ValueError, OverflowError) if asked == counts else (Exception,)
+    ends = (ValueError, OverflowError) if asked == counts + 1 else (Exception,)
     return walked(partial(made, call, counts, lr), asked, lr, OWN_MOMENTUM, ends)
 
 
