@@ -56,11 +56,7 @@ def to_torch(
     steps_per_epoch: int,
 ) -> LRScheduler:
     """The schedule as an ordinary `LRScheduler`, to be stepped once after each
-    `optimizer.step()`; imports torch. A sequence of specs names one for each parameter group.
-
-    Raises:
-        UsageError: a spec or a number is invalid.
-    """
+    `optimizer.step()`; imports torch. A sequence of specs names one for each parameter group."""
     from lrbench.schedules.torch_bridge import to_torch as bridge
 
     return bridge(spec, optimizer, steps, steps_per_epoch)

@@ -54,11 +54,7 @@ class Plateau:
         return self.cuts[cuts_done - 1][1] if cuts_done else self.base_lr
 
     def observe(self, metrics: Mapping[str, float], step: int) -> Cut | None:
-        """Take in the metrics of the epoch that ended before `step`; the cut that they cause.
-
-        Raises:
-            UsageError: the metric that it watches is not among them.
-        """
+        """Take in the metrics of the epoch that ended before `step`; the cut that they cause."""
         if self.metric not in metrics:
             known = ", ".join(metrics) or "nothing"
             raise UsageError(f"plateau watches {self.metric}, but the epoch measured {known}")
@@ -136,13 +132,6 @@ def plateau(
 
     `mode` follows from the metric: losses are to fall, accuracies to rise. Source: torch's
     `ReduceLROnPlateau`, equal to it decision by decision.
-
-    >>> from lrbench.schedules import parse
-    >>> bound = parse("plateau(patience=1)").bind(lr=1.0, steps=40, steps_per_epoch=10)
-    >>> [bound.observe({"val_loss": loss}, epoch) for epoch, loss in enumerate([3, 3, 3])]
-    [None, None, (1.0, 0.1)]
-    >>> bound.lr(29), bound.lr(30)
-    (1.0, 0.1)
     """
     maximise = metric.endswith("accuracy") if mode is None else mode == "max"
     return Plateau(

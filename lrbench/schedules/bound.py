@@ -161,8 +161,7 @@ def _check_rising(segment: Segment) -> None:
 
 
 class Bound:
-    """A schedule bound to a run. Any step may be asked, in any order; only a schedule that
-    adapts to a metric changes, by `observe`."""
+    """A schedule on a run: any step may be asked, in any order. Only `observe` changes it."""
 
     def __init__(self, calls: Iterable[Call], clock: Clock, lr: float) -> None:
         self._steps_per_epoch = clock.steps_per_epoch
@@ -175,11 +174,7 @@ class Bound:
         return self._tracks[-1].adaptive is not None
 
     def lr(self, step: int) -> float:
-        """The LR of a step of the run, counted from 0; steps past the end are defined.
-
-        Raises:
-            UsageError: the step is negative.
-        """
+        """The LR of a step of the run, counted from 0; steps past the end are defined."""
         track = self._track(step)
         return track.lr(step - track.start)
 
@@ -190,13 +185,8 @@ class Bound:
 
     def observe(self, metrics: Mapping[str, float], epoch: int) -> Cut | None:
         """Take in the metrics of an epoch, counted from 0; the old and the new LR where they
-        change it, from the first step of the next epoch on.
-
-        Epochs that end before an adaptive phase begins are not counted.
-
-        Raises:
-            UsageError: the metric that the schedule adapts to is not among them.
-        """
+        change it, from the first step of the next epoch on. Epochs that end before an adaptive
+        phase begins are not counted. Raises UsageError: the metric is not among them."""
         track = self._tracks[-1]
         step = (epoch + 1) * self._steps_per_epoch - track.start
         if track.adaptive is None or step <= 0:
@@ -242,11 +232,8 @@ class Schedule:
         return self.spec.calls()
 
     def bind(self, lr: float, steps: int, steps_per_epoch: int) -> Bound:
-        """The schedule on a run of `steps` optimizer steps from the base LR `lr`.
-
-        Raises:
-            UsageError: a number is invalid, or the schedule does not fit such a run.
-        """
+        """The schedule on a run of `steps` optimizer steps from the base LR `lr`. Raises
+        UsageError: a number is invalid, or the schedule does not fit such a run."""
         if not 0 < lr < float("inf"):
             raise UsageError(f"a base learning rate is a finite number above 0, not {lr}")
         return Bound(self.calls(), Clock.of_run(steps, steps_per_epoch), float(lr))

@@ -56,11 +56,7 @@ class Snippet:
 def code(schedule: Schedule | str, lr: float, steps: int, steps_per_epoch: int) -> str:
     """Python code that makes `scheduler` for the `optimizer` of a run, and says when to step it.
 
-    Args:
-        lr: the base LR, which the code gives to all parameter groups; one that the schedule
-            itself names comes first.
-        steps: optimizer steps of the run.
-        steps_per_epoch: of those, the steps of an epoch.
+    All parameter groups get the base LR `lr`; one that the schedule itself names comes first.
 
     >>> print(code("linear", 0.1, 1000, 100))
     # linear, for 1000 steps, 100 an epoch.

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal
@@ -72,19 +71,12 @@ def parse(text: str) -> Schedule:
     return Schedule(_spec(tree, source), remarks)
 
 
-@dataclass(frozen=True)
-class Token:
-    kind: str
-    text: str
-    position: int
-
-
-def _tokens(source: Source) -> Iterator[Token]:
+def _tokens(source: Source) -> Iterator[Node]:
     text, position, before = source.text, 0, ""
     end = len(text.rstrip())
     while position < end:
         if before == "=" and (end_of_lambda := _lambda(text, position)):
-            yield Token("lambda", text[position:end_of_lambda].strip(), position)
+            yield Node("lambda", position, text[position:end_of_lambda].strip())
             position, before = end_of_lambda, ""
             continue
         match = TOKEN.match(text, position)
@@ -95,8 +87,8 @@ def _tokens(source: Source) -> Iterator[Token]:
             raise source.fault(position, fault)
         kind = str(match.lastgroup)
         before, position = match[kind], match.end()
-        yield Token(kind, before, match.start(kind))
-    yield Token("end", "", end)
+        yield Node(kind, match.start(kind), before)
+    yield Node("end", end)
 
 
 def _lambda(text: str, position: int) -> int:
@@ -122,10 +114,10 @@ class _Reader:
         self.depth = 0
 
     @property
-    def here(self) -> Token:
+    def here(self) -> Node:
         return self.tokens[self.index]
 
-    def take(self) -> Token:
+    def take(self) -> Node:
         token = self.here
         self.index += 1
         return token

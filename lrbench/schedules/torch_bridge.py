@@ -44,15 +44,13 @@ def to_torch(
 class ScheduleLR(LRScheduler):
     """Schedules, one a parameter group, as a scheduler of torch.
 
-    The LR follows from the step counter alone, never from the optimizer's current LR. So the
-    counter is all of the state (with a plateau, what that has observed), and `load_state_dict`
-    sets the right LR with or without the optimizer's own state, in any order. Groups that are
-    added to the optimizer later keep their LR.
+    The LR follows from the step counter alone, never from the optimizer's current LR: the counter
+    is all of the state (with a plateau, what that has observed). Groups that are added to the
+    optimizer later keep their LR.
 
-    Call `step()` after each `optimizer.step()`. At the end of an epoch a schedule that adapts to
-    a metric gets it by `step(metrics)` or `observe(metrics)`, which are the same: after the last
-    batch's `step()`, instead of it, or instead of all of the epoch's; the counter then stands at
-    the first step of the next epoch.
+    Call `step()` after each `optimizer.step()`. A schedule that adapts to a metric gets it at the
+    end of an epoch by `step(metrics)` or `observe(metrics)`: after the last batch's `step()`, or
+    instead of it, or of all of the epoch's.
     """
 
     def __init__(
@@ -88,11 +86,7 @@ class ScheduleLR(LRScheduler):
         self._write_momenta()
 
     def observe(self, metrics: Metrics) -> None:
-        """End the epoch with its metrics: a number, or numbers by name such as `val_loss`.
-
-        Raises:
-            UsageError: no schedule adapts to a metric, or the one that it adapts to is missing.
-        """
+        """End the epoch with its metrics: a number, or numbers by name such as `val_loss`."""
         if not any(self._metrics):
             raise UsageError("no schedule here adapts to a metric: call step() without one")
         epoch = max(self._observed + 1, -(-self.last_epoch // self._steps_per_epoch) - 1)
@@ -113,11 +107,7 @@ class ScheduleLR(LRScheduler):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a state, and give the optimizer the LR and the momentum that belong to it.
-
-        Raises:
-            UsageError: it is not the state of such a schedule.
-        """
+        """Go on from a state, and give the optimizer the LR and the momentum that belong to it."""
         adaptive = any(self._metrics)
         if "last_epoch" not in state_dict or adaptive != ("plateaus" in state_dict):
             raise UsageError("this is not the state of such a schedule")

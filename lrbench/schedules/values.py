@@ -23,8 +23,8 @@ CONSTANTS = {"True": True, "False": False, "None": None}
 
 @dataclass(frozen=True)
 class Node:
-    """A part of a spec and its place in the text: a number, text, name, call, argument, list, plus
-    or times. A bare name is a schedule or a word, as the parameter decides."""
+    """A part of a spec and its place in the text: a token, or a number, text, name, call, argument,
+    list, plus or times. A bare name is a schedule or a word, as the parameter decides."""
 
     kind: str
     position: int
