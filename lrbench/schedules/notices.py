@@ -93,7 +93,7 @@ def _check_finite(schedule: Schedule, table: Sequence[float], steps_per_epoch: i
 
 def _parts(segment: Segment, lr: float) -> Iterator[Part]:
     """The call of a phase; of torch's composite classes the calls that end with the phase."""
-    if not segment.definition.counts:
+    if not segment.call.definition.counts:
         yield Part(segment.call, segment.clock.steps, segment.numbers(lr), segment)
         return
     counts = segment.clock.counts(segment.update)
@@ -108,7 +108,7 @@ def _parts(segment: Segment, lr: float) -> Iterator[Part]:
 def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
     """Milestones, cycles, warm-ups and patience that are too long for their part of the run."""
     call, counts, numbers, definition = part.call, part.counts, part.numbers, part.call.definition
-    if counts < 2:
+    if counts < 2 or call.is_plugin:
         return
     marks = zip(
         call.arguments.get("milestones") or (), numbers.get("milestones") or (), strict=True

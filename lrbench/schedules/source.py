@@ -161,25 +161,23 @@ class _Decide(ast.NodeTransformer):
     def decided(self, test: ast.expr) -> bool | None:
         inner = [node for node in ast.walk(test) if not isinstance(node, ast.expr_context)]
         simple = (ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.cmpop, ast.boolop)
-        if not (
-            _names(test) <= self.known.keys() and all(isinstance(one, simple) for one in inner)
-        ):
+        known = _names(test) <= self.known.keys()
+        if not known or not all(isinstance(one, simple) for one in inner):
             return None
-        return bool(eval(compile(ast.Expression(test), "test", "eval"), {}, dict(self.known)))
+        try:
+            return bool(eval(compile(ast.Expression(test), "test", "eval"), {}, dict(self.known)))
+        except TypeError:  # in a branch that is not taken
+            return None
 
-    def visit_If(self, node: ast.If) -> Any:
+    def visit_If(self, node: Any) -> Any:
         decided = self.decided(node.test)
         self.generic_visit(node)
         if decided is None:
+            node.body = node.body or [ast.Pass()]
             return node
         return node.body if decided else node.orelse
 
-    def visit_IfExp(self, node: ast.IfExp) -> Any:
-        decided = self.decided(node.test)
-        self.generic_visit(node)
-        if decided is None:
-            return node
-        return node.body if decided else node.orelse
+    visit_IfExp = visit_If
 
 
 def keywords(function: Callable[..., Any], known: Mapping[str, Any]) -> dict[str, Any]:
