@@ -56,7 +56,16 @@ def to_torch(
     steps_per_epoch: int,
 ) -> LRScheduler:
     """The schedule as an ordinary `LRScheduler`, to be stepped once after each
-    `optimizer.step()`; imports torch. A sequence of specs names one for each parameter group."""
+    `optimizer.step()`; imports torch.
+
+    Args:
+        spec: a spec or a schedule, for all parameter groups; or a sequence, one for each group.
+        optimizer: the base LR of a group is its `initial_lr` where it has one, and its `lr`
+            otherwise; an LR that is a tensor is filled in place.
+
+    Raises:
+        UsageError: a spec or a number is invalid.
+    """
     from lrbench.schedules.torch_bridge import to_torch as bridge
 
     return bridge(spec, optimizer, steps, steps_per_epoch)

@@ -130,21 +130,25 @@ def flattened(annotation: Any) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Definition:
-    """A registered schedule; see `register` for the fields."""
+    """A registered schedule."""
 
     name: str
     function: Callable[..., Any]
     params: tuple[Param, ...] = ()
-    given: Numbers = field(default_factory=dict)
-    update: Update = "step"
-    jumps: bool = False
-    decays: bool = False
-    own_scale: bool = False
+    given: Numbers = field(default_factory=dict)  # arguments that it fixes
+    update: Update = "step"  # how often the LR changes, unless the spec says
+    jumps: bool = False  # at boundaries: a phase that has ended holds the LR of its last step
+    decays: bool = False  # meant to end low: more than a tenth of the peak is worth a warning
+    own_scale: bool = False  # its highest LR is not the base LR by design
+    # The metric that it adapts to; `function` gets the base LR and makes a `Plateau`.
     watches: Callable[[Numbers], str] | None = None
     momentum: Callable[..., float | None] | None = None
+    # (T, b, **arguments) -> the same in torch's classes as a spec, to be printed as code; it is
+    # checked before it is used, so it need not always be right.
     in_torch: Callable[..., str | None] | None = None
+    # (T, arguments) -> the length of the first cycle, and the growth of the cycles
     cycle: Callable[[float, Numbers], tuple[float, float]] | None = None
-    of_torch: bool = False
+    of_torch: bool = False  # a class of torch
     counts: bool = False  # a scheduler of torch, whose steps are counted
     remedy: str = ""  # for one of torch's that does not fit the run; {n} is what it counts
 
@@ -194,17 +198,7 @@ def register(
         torch: the class of torch that gives the same LRs, for listings.
         length: the schedule has a parameter `length`, its own duration, with this default.
         momentum: (t, T, **parameters) -> momentum; may add parameters of its own.
-        facts: for listings, and these fields of `Definition`:
-            update: whether the LR changes at every `step` or once an `epoch`, unless the spec says.
-            jumps: the LR jumps at boundaries (stairs, restarts): a phase that has ended holds the
-                LR of its last step, not the one that the boundary would bring.
-            decays: meant to end low: ending above a tenth of the peak is worth a warning.
-            own_scale: its highest LR is not the base LR by design.
-            watches: the metric that it adapts to, from its arguments; the function is then called
-                with the base LR and its parameters, and returns a `Plateau`.
-            in_torch: (T, b, **arguments) -> the same in torch's classes as a spec, to be printed
-                as code; it is checked before it is used, so it need not always be right.
-            cycle: (T, arguments) -> the length of the first cycle and the growth of the cycles.
+        facts: for listings, and fields of `Definition`.
 
     Raises:
         ValueError: the name is taken, or there is no docstring.

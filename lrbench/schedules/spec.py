@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.schedules.definitions import SCHEDULES, Definition
+from lrbench.schedules.expression import Formula
 from lrbench.schedules.units import Length, number_text
 
 
@@ -119,6 +120,5 @@ def value_text(value: Any, *, word: bool = False) -> str:
     if isinstance(value, (int, float)):
         return number_text(value)
     if isinstance(value, str) and not word:
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        return str(Formula(value))
     return str(value)

@@ -20,19 +20,7 @@ Metrics = float | torch.Tensor | Mapping[str, float]
 def to_torch(
     spec: Spec | Sequence[Spec], optimizer: Optimizer, steps: int, steps_per_epoch: int
 ) -> ScheduleLR:
-    """The schedule as an ordinary scheduler of torch, to be stepped once after each
-    `optimizer.step()`.
-
-    Args:
-        spec: a spec or a schedule, for all parameter groups; or a sequence, one for each group.
-        optimizer: the base LR of a group is its `initial_lr` where it has one, and its `lr`
-            otherwise; an LR that is a tensor is filled in place.
-        steps: optimizer steps of the run.
-        steps_per_epoch: of those, the steps of an epoch.
-
-    Raises:
-        UsageError: a spec or a number is invalid.
-    """
+    """See `lrbench.schedules.to_torch`."""
     groups = len(optimizer.param_groups)
     specs = [spec] * groups if isinstance(spec, str | Schedule) else list(spec)
     if len(specs) != groups:
