@@ -29,11 +29,6 @@ class Clock:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {value}")
         return Clock(int(steps), int(steps_per_epoch), int(steps))
 
-    @property
-    def epochs(self) -> float:
-        """The length of the phase in epochs."""
-        return self.steps / self.steps_per_epoch
-
     def phase(self, start: int, steps: int) -> Clock:
         """The clock of a phase that begins `start` steps after this clock's own beginning."""
         return replace(self, start=self.start + start, steps=steps)

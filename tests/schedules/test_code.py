@@ -191,7 +191,7 @@ def test_numbers_are_tidy_and_constant_needs_no_scheduler() -> None:
 
 @pytest.mark.parametrize("spec", [*ENTRIES, *OWN])
 def test_there_is_nothing_but_torch_in_it_and_no_table(spec: str) -> None:
-    text = code(parse(spec), LR, 20_000, 200)
+    text = code(parse(spec), LR, 2_000, 200)
     imported = {
         node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
         for node in ast.walk(ast.parse(text))

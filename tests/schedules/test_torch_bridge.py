@@ -75,7 +75,7 @@ def test_gives_the_lr_of_the_schedule_at_every_step(spec: str) -> None:
 
 
 @pytest.mark.parametrize("spec", [*ENTRIES, *COMPOSED])
-@pytest.mark.parametrize("stop", [1, 7, 20, 41])
+@pytest.mark.parametrize("stop", [7, 20])
 def test_resumes_from_its_own_state_alone(spec: str, stop: int) -> None:
     """Through a weights-only file, into a fresh optimizer that knows nothing."""
     one = to_torch(spec, sgd(0.1, 0.01), STEPS, STEPS_PER_EPOCH)
