@@ -223,7 +223,7 @@ def _of_the_end(
 
 
 def _lowest_after_peak(lrs: Sequence[float]) -> float:
-    high = NEAR_PEAK * max(lrs)
+    high = (1 - 1e-9) * max(lrs)  # the same peak, but for rounding
     return min(lrs[next(step for step, lr in enumerate(lrs) if lr >= high) :])
 
 

@@ -159,15 +159,15 @@ class _Decide(ast.NodeTransformer):
         self.known = known
 
     def decided(self, test: ast.expr) -> bool | None:
-        inner = [node for node in ast.walk(test) if not isinstance(node, ast.expr_context)]
-        simple = (ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.cmpop, ast.boolop)
-        known = _names(test) <= self.known.keys()
-        if not known or not all(isinstance(one, simple) for one in inner):
-            return None
-        try:
-            return bool(eval(compile(ast.Expression(test), "test", "eval"), {}, dict(self.known)))
-        except TypeError:  # in a branch that is not taken
-            return None
+        match test:
+            case ast.BoolOp(op=op, values=values):
+                wins = isinstance(op, ast.Or)
+                parts = [self.decided(value) for value in values]
+                return wins if wins in parts else None if None in parts else not wins
+            case ast.Compare(ast.Name(name), [sign], [ast.Constant(value)]) if name in self.known:
+                same = self.known[name] == value
+                return {ast.Eq: same, ast.Is: same, ast.IsNot: not same}.get(type(sign))
+        return None
 
     def visit_If(self, node: Any) -> Any:
         decided = self.decided(node.test)
