@@ -6,55 +6,18 @@ import math
 import re
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from lrbench.errors import UsageError
 from lrbench.registry import did_you_mean
 from lrbench.schedules.definitions import Bounds
 from lrbench.schedules.expression import Formula, compiled
-from lrbench.schedules.spec import Call, Spec
+from lrbench.schedules.grammar import Node, Source
+from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Length, Level, Moment
 
 LAMBDA = re.compile(r"lambda\s+([A-Za-z_]\w*)\s*:\s*")
 CONSTANTS = {"True": True, "False": False, "None": None}
-
-
-@dataclass(frozen=True)
-class Node:
-    """A part of a spec and its place in the text: a token, or a number, text, name, call, argument,
-    list, plus or times. A bare name is a schedule or a word, as the parameter decides."""
-
-    kind: str
-    position: int
-    text: str = ""
-    value: Any = None
-    unit: str = ""
-    parts: tuple[Node, ...] = ()
-
-    def __str__(self) -> str:
-        shown = {"number": self.text + self.unit, "list": "a list"}
-        words = repr(self.text) if self.kind in ("name", "text") else "a schedule"
-        return shown.get(self.kind, words)
-
-
-@dataclass(frozen=True)
-class Source:
-    """The text that is parsed, to say where something is wrong, and what reads a spec in it."""
-
-    text: str
-    spec: Callable[[Node, Source], Spec]
-
-    def fault(self, position: int, message: str, hint: str = "") -> UsageError:
-        """One line: the text, the column (counted from 1), what is wrong there."""
-        start = max(0, position - 40)
-        shown = self.text[start : start + 80]
-        shown = ("…" if start else "") + shown + ("…" if start + 80 < len(self.text) else "")
-        return UsageError(f"schedule {shown!r}, column {position + 1}: {message}", hint=hint)
-
-    def mismatch(self, node: Node, name: str, expected: str) -> UsageError:
-        return self.fault(node.position, f"{name} must be {expected}, not {node}")
 
 
 def read(node: Node, annotation: Any, source: Source, name: str) -> Any:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lrbench.errors import UsageError
 from lrbench.schedules import Length, Level, Moment, parse
-from lrbench.schedules.parse import MAX_LENGTH
+from lrbench.schedules.grammar import MAX_LENGTH
 
 CANONICAL = {
     "cosine": "cosine",

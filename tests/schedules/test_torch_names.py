@@ -317,27 +317,3 @@ def test_what_does_not_fit_the_run_is_said(spec: str, topic: Topic, remedy: str)
 def test_what_fits_the_run_is_not_warned_of() -> None:
     for spec in ("CosineAnnealingLR(T_max=100)", "StepLR", "OneCycleLR", "MultiStepLR([30, 60])"):
         assert check(parse(spec), LR, 1000, 10) == []
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "factor=0.5, patience=1, cooldown=2",
-        "mode='max', patience=1, threshold=0.01, threshold_mode='abs'",
-        "patience=0, min_lr=0.02, eps=0.001",
-    ],
-)
-def test_plateau_decides_as_torch_does(arguments: str) -> None:
-    """Also with a metric that is not a number, which never improves."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR)
-    scheduler = executed(f"ReduceLROnPlateau({arguments})", optimizer)
-    schedule = parse(f"torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, {arguments})")
-    bound = schedule.bind(LR, 40 * 7, 7)
-    noise = torch.Generator().manual_seed(5)
-    values = (torch.rand(40, generator=noise) + torch.linspace(1, 0.3, 40)).tolist()
-    values[7] = float("nan")
-    for epoch, value in enumerate(values):
-        assert bound.lr(epoch * 7) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
-        scheduler.step(value)
-        bound.observe({str(schedule.metric): value}, epoch)
-    assert bound.lr(40 * 7) < LR

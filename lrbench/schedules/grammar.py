@@ -1,0 +1,269 @@
+"""The grammar of specs: text in, a tree of nodes out.
+
+spec      phase { "+" phase }
+phase     NUMBER "*" "(" spec ")" | NAME [ "(" arguments ")" ]
+argument  [ NAME "=" ] value
+value     TEXT | lambda | length or number | arithmetic | list | spec
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lrbench.errors import UsageError
+from lrbench.schedules.expression import Formula, compiled
+from lrbench.schedules.spec import Spec
+from lrbench.schedules.units import number_text
+
+MAX_LENGTH = 4000
+MAX_DEPTH = 20
+UNITS = ("ep", "it", "%")
+ARITHMETIC = frozenset("+-*/()")
+TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    | (?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)
+    | (?P<sign>[-+*/(),=\[\]%])
+    )""",
+    re.VERBOSE | re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A part of a spec and its place in the text: a token, or a number, text, name, call, argument,
+    list, plus or times. A bare name is a schedule or a word, as the parameter decides."""
+
+    kind: str
+    position: int
+    text: str = ""
+    value: Any = None
+    unit: str = ""
+    parts: tuple[Node, ...] = ()
+
+    def __str__(self) -> str:
+        shown = {"number": self.text + self.unit, "list": "a list"}
+        words = repr(self.text) if self.kind in ("name", "text") else "a schedule"
+        return shown.get(self.kind, words)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text that is parsed, to say where something is wrong, and what reads a spec in it."""
+
+    text: str
+    spec: Callable[[Node, Source], Spec]
+
+    def fault(self, position: int, message: str, hint: str = "") -> UsageError:
+        """One line: the text, the column (counted from 1), what is wrong there."""
+        start = max(0, position - 40)
+        shown = self.text[start : start + 80]
+        shown = ("…" if start else "") + shown + ("…" if start + 80 < len(self.text) else "")
+        return UsageError(f"schedule {shown!r}, column {position + 1}: {message}", hint=hint)
+
+    def mismatch(self, node: Node, name: str, expected: str) -> UsageError:
+        return self.fault(node.position, f"{name} must be {expected}, not {node}")
+
+
+def syntax_tree(source: Source) -> Node:
+    """The tree of a whole spec; UsageError says where in the text it is none."""
+    length = len(source.text)
+    if length > MAX_LENGTH:
+        raise UsageError(f"a schedule may have {MAX_LENGTH} characters, not {length}")
+    reader = _Reader(source)
+    tree = reader.spec()
+    reader.expect("", "+ or the end")
+    return tree
+
+
+def _tokens(source: Source) -> Iterator[Node]:
+    text, position, before = source.text, 0, ""
+    end = len(text.rstrip())
+    while position < end:
+        if before == "=" and (end_of_lambda := _lambda(text, position)):
+            yield Node("lambda", position, text[position:end_of_lambda].strip())
+            position, before = end_of_lambda, ""
+            continue
+        match = TOKEN.match(text, position)
+        if match is None:
+            position += len(text[position:]) - len(text[position:].lstrip())
+            quote = text[position] in "\"'"
+            fault = "this text has no closing quote" if quote else f"unexpected {text[position]!r}"
+            raise source.fault(position, fault)
+        kind = str(match.lastgroup)
+        before, position = match[kind], match.end()
+        yield Node(kind, match.start(kind), before)
+    yield Node("end", end)
+
+
+def _lambda(text: str, position: int) -> int:
+    """Where the lambda ends that begins at the position; 0 where none does."""
+    if not re.match(r"\s*lambda\s", text[position:]):
+        return 0
+    depth = 0
+    for place in range(position, len(text)):
+        character = text[place]
+        if depth == 0 and character in ",)]":
+            return place
+        depth += (character in "([") - (character in ")]")
+    return len(text)
+
+
+class _Reader:
+    """Walks over the tokens, one method a rule of the grammar."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.tokens = list(_tokens(source))
+        self.index = 0
+        self.depth = 0
+
+    @property
+    def here(self) -> Node:
+        return self.tokens[self.index]
+
+    def take(self) -> Node:
+        token = self.here
+        self.index += 1
+        return token
+
+    def accept(self, sign: str) -> bool:
+        found = self.here.kind == "sign" and self.here.text == sign
+        self.index += found
+        return found
+
+    def expect(self, sign: str, wanted: str = "") -> None:
+        """The next token is the sign; nothing for the end."""
+        if not (self.accept(sign) or (not sign and self.here.kind == "end")):
+            raise self.unexpected(wanted or repr(sign))
+
+    def unexpected(self, wanted: str) -> UsageError:
+        token = self.here
+        what = "ends" if token.kind == "end" else f"has {token.text!r}"
+        return self.source.fault(token.position, f"the schedule {what} where {wanted} was expected")
+
+    def deeper(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.source.fault(self.here.position, "nested too deeply")
+
+    def spec(self) -> Node:
+        self.deeper()
+        position = self.here.position
+        parts = [self.phase()]
+        while self.accept("+"):
+            parts.append(self.phase())
+        self.depth -= 1
+        return parts[0] if len(parts) == 1 else Node("plus", position, parts=tuple(parts))
+
+    def phase(self) -> Node:
+        token = self.here
+        if token.kind == "number":
+            return self.repeat()
+        if token.kind != "name":
+            raise self.unexpected("the name of a schedule")
+        self.index += 1
+        if not self.accept("("):
+            return Node("name", token.position, token.text)
+        arguments = self.listed(")", self.argument)
+        return Node("call", token.position, token.text, parts=arguments)
+
+    def repeat(self) -> Node:
+        token = self.take()
+        if not self.accept("*"):
+            raise self.source.fault(
+                token.position,
+                f"{token.text!r} is not a schedule",
+                "for a fixed learning rate write constant and give the rate with --lr",
+            )
+        if not token.text.isdigit() or int(token.text) < 1:
+            raise self.source.fault(token.position, "repetitions are a whole number of at least 1")
+        self.expect("(")
+        body = self.spec()
+        self.expect(")")
+        return Node("times", token.position, value=int(token.text), parts=(body,))
+
+    def listed(self, end: str, item: Any) -> tuple[Node, ...]:
+        found = []
+        while not self.accept(end):
+            found.append(item())
+            if not self.accept(","):
+                self.expect(end, f"',' or {end!r}")
+                break
+        return tuple(found)
+
+    def argument(self) -> Node:
+        token, key = self.here, ""
+        if token.kind == "name" and self.tokens[self.index + 1].text == "=":
+            key = token.text
+            self.index += 2
+        return Node("argument", token.position, key, parts=(self.value(),))
+
+    def value(self) -> Node:
+        token = self.here
+        if token.kind in ("text", "lambda"):
+            self.index += 1
+            plain = token.text
+            if token.kind == "text":
+                plain = re.sub(r"\\(.)", r"\1", plain[1:-1])
+            return Node("text", token.position, plain)
+        if self.accept("["):
+            return self.items("]", token.position)
+        size = self.arithmetic()
+        if size > 1:
+            return self.calculated(size)
+        if token.kind == "number" and self.tokens[self.index + 1].text != "*":
+            return self.number()
+        if token.kind in ("name", "number"):
+            return self.spec()
+        if self.accept("("):
+            return self.items(")", token.position)
+        raise self.unexpected("a value")
+
+    def items(self, end: str, position: int) -> Node:
+        self.deeper()
+        values = self.listed(end, self.value)
+        self.depth -= 1
+        return Node("list", position, parts=values)
+
+    def arithmetic(self) -> int:
+        """How many of the next tokens are one arithmetic expression such as `1/3` or `(2*5)`; 0
+        where they are something else, such as a list in parentheses."""
+        depth = 0
+        for size, token in enumerate(self.tokens[self.index :]):
+            if depth == 0 and token.text in (",", ")", "]"):
+                return size
+            if token.kind != "number" and token.text not in ARITHMETIC:
+                return 0
+            depth += (token.text == "(") - (token.text == ")")
+        return 0
+
+    def calculated(self, size: int) -> Node:
+        tokens = self.tokens[self.index : self.index + size]
+        self.index += size
+        first, text = tokens[0].position, self.source.text
+        written = text[first : tokens[-1].position + len(tokens[-1].text)]
+        compiled(written, names=())
+        value = Formula(written).at({})
+        if not math.isfinite(value):
+            raise self.source.fault(first, f"{written!r} is not a number")
+        return Node("number", first, number_text(value), value)
+
+    def number(self) -> Node:
+        token, unit = self.take(), ""
+        if self.accept("%"):
+            unit = "%"
+        elif self.here.kind == "name":
+            if self.here.text not in UNITS:
+                raise self.source.fault(
+                    self.here.position,
+                    f"unknown unit {self.here.text!r}",
+                    f"write {token.text}ep (epochs), {token.text}it (steps) or {token.text}%",
+                )
+            unit = self.take().text
+        return Node("number", token.position, token.text, float(token.text), unit)
