@@ -77,7 +77,9 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
     noise = noise_sd(clean, fit.value)
     bottom = int(np.argmin(fit.value + 2 * noise * fit.value_gain))
     top = int(np.argmax(fit.value[: bottom + 1] - 2 * noise * fit.value_gain[: bottom + 1]))
-    inflated = inflation(clean - smooth(u, clean, 2 * window).value)
+    rest = clean - smooth(u, clean, 2 * window).value
+    # the rise of a blow-up is no noise, but looks like strongly correlated noise
+    inflated = inflation(rest if end == "range" else rest[: max(bottom + 1, last // 2)])
     return Curve(lrs[:last], u, loss, fit, noise, inflated, end, top, bottom)
 
 
