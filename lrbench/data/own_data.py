@@ -23,7 +23,7 @@ EXPECTED = (
 )
 CHANNELS = (1, 3)
 
-Progress = Callable[[int, int], None]  # (images read so far, images in all)
+Progress = Callable[[int, int], None]  # (images read, all images)
 
 
 def load_own(
@@ -47,11 +47,7 @@ def load_own(
 
 
 def image_data(name: str, found: Any, progress: Progress | None = None) -> ImageData:
-    """The dataset that a user's function returned.
-
-    Raises:
-        UsageError: it is not one.
-    """
+    """The dataset that a user's function returned."""
     import numpy as np
 
     if isinstance(found, ImageData):
@@ -65,11 +61,11 @@ def image_data(name: str, found: Any, progress: Progress | None = None) -> Image
         classes = range(int(max(labels.max(), test_labels.max())) + 1)
     try:
         return ImageData(
-            name=name,
-            train_images=np.ascontiguousarray(images),
-            train_labels=labels,
-            test_images=np.ascontiguousarray(test_images),
-            test_labels=test_labels,
+            name,
+            np.ascontiguousarray(images),
+            labels,
+            np.ascontiguousarray(test_images),
+            test_labels,
             classes=tuple(map(str, classes)),
             augmentation=PHOTOS if images.shape[1] == 3 else DIGITS,
         )
@@ -126,10 +122,8 @@ def _items(name: str, split: str, found: Any, progress: Progress | None) -> tupl
         labels.append(_array(item[1]))
         shapes = [list(image.shape) for image in (images[-1], images[0])]
         if shapes[0] != shapes[1]:
-            raise _wrong(
-                name,
-                f"image {index} of its {split} split is {shapes[0]}, the first {shapes[1]}",
-            )
+            what = f"image {index} of its {split} split is {shapes[0]}, the first {shapes[1]}"
+            raise _wrong(name, what)
         if progress is not None and index % 100 == 0:
             progress(index, total)
     if not total:

@@ -28,12 +28,7 @@ __all__ = ["LEAST_SIZE", "MODELS", "build", "check"]
 
 
 def check(name: str, weights: str = "") -> None:
-    """Refuse an unknown network, or weights that do not exist, without importing torch.
-
-    Raises:
-        UsageError: an unknown name, or published weights of a network that has none.
-        MachineError: the file of weights does not exist.
-    """
+    """Refuse an unknown network, or weights that do not exist, without importing torch."""
     if plugins.is_own(name):
         load_own(name)
     elif not name.startswith(PREFIX):

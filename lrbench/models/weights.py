@@ -46,10 +46,7 @@ def load_weights(model: nn.Module, name: str, weights: str, option: str = "--wei
 
 def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     """The tensors of a file that `torch.save` wrote: a state dict, bare or under `state_dict`.
-
-    Raises:
-        MachineError: the file does not exist, or contains anything else.
-    """
+    Anything else is a MachineError."""
     import torch
 
     try:

@@ -46,24 +46,15 @@ class OwnSource:
     data_dir: Path | None = None
 
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
-        with plugins.blamed(self.name, OPTION):
-            found = plugins.load(self.name)
+        name, device = self.name, self.device
+        with plugins.blamed(name, OPTION):
+            found = plugins.load(name)
         if _makes_task(found):
-            function = plugins.load_callable(self.name, OPTION)
-            named = {
-                "batch_size": recipe.batch_size,
-                "device": self.device,
-                "data_dir": self.data_dir,
-            }
-            found = plugins.call(self.name, function, {}, option=OPTION, extra=named)
-        return OwnTask(
-            self.name,
-            found,
-            self.device,
-            recipe.precision,
-            with_test=with_test,
-            init_from=recipe.init_from,
-        )
+            function = plugins.load_callable(name, OPTION)
+            named = {"batch_size": recipe.batch_size, "device": device, "data_dir": self.data_dir}
+            found = plugins.call(name, function, {}, option=OPTION, extra=named)
+        file = recipe.init_from
+        return OwnTask(name, found, device, recipe.precision, with_test=with_test, init_from=file)
 
     def check(self, recipe: Recipe) -> None:
         task = self.task(recipe, with_test=False)
@@ -78,11 +69,7 @@ class OwnSource:
 
 
 def takes_batch_size(name: str) -> bool:
-    """Whether the task's class or function has a parameter batch_size; an object has none.
-
-    Raises:
-        UsageError: it does not exist.
-    """
+    """Whether the task's class or function has a parameter batch_size; an object has none."""
     with plugins.blamed(name, OPTION):
         found = plugins.load(name)
     try:
@@ -146,7 +133,7 @@ class OwnTask:
             torch.default_generator.manual_seed(seed)
             model = self._task.model(seed)
         if not isinstance(model, nn.Module):
-            raise self._wrong(f"model(seed) gave a {type(model).__name__}, not an nn.Module")
+            raise self._wrong(f"model(seed) gave {plugins.kind_of(model)}, not an nn.Module")
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise self._wrong("model(seed) gave a module without a parameter to train")
         if self._init_from:
@@ -171,10 +158,9 @@ class OwnTask:
         found: Any = self._task.loss(model, batch)
         loss = found[0] if isinstance(found, tuple) and len(found) == 2 else found
         if not isinstance(loss, torch.Tensor) or loss.ndim != 0:
-            what = list(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
             raise self._wrong(
-                f"loss(model, batch) gave {what}, not a tensor of one number, the mean loss "
-                "(or that and the number of right answers)"
+                f"loss(model, batch) gave {plugins.kind_of(loss)}, not a tensor of one number, the "
+                "mean loss (or that and the number of right answers)"
             )
         return found  # type: ignore[no-any-return]
 
@@ -200,15 +186,8 @@ class OwnTask:
             function = getattr(self._task, method, None)
             if not callable(function):
                 raise self._wrong(f"it has no {method}({', '.join(arguments)})")
-            try:
-                signature = inspect.signature(function)
-                signature.bind(*arguments)
-            except ValueError:
-                continue  # written in C: it has no signature
-            except TypeError as fault:
-                raise self._wrong(
-                    f"{method} is called as {method}({', '.join(arguments)}), and {fault}"
-                ) from None
+            name = f"{self._name}.{method}"
+            plugins.check_call(name, function, arguments, option=OPTION, hint=EXPECTED)
 
     def _count(self, key: str) -> int:
         value = getattr(self._task, key, None)

@@ -13,7 +13,7 @@ def test_the_draw_follows_from_seed_and_epoch_alone() -> None:
     first = draw(100, PHOTOS, seed=3, epoch=2)
     torch.manual_seed(2)
     again = draw(100, PHOTOS, seed=3, epoch=2)
-    assert all(torch.equal(a, b) for a, b in zip(first._parts(), again._parts(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(first.parts, again.parts, strict=True))
     for other in (draw(100, PHOTOS, 3, 3), draw(100, PHOTOS, 4, 2), draw(100, PHOTOS, 2, 3)):
         assert not torch.equal(first.index, other.index)
         assert not torch.equal(first.top, other.top)

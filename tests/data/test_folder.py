@@ -12,7 +12,7 @@ from PIL import Image
 from lrbench.data import check, fetch, load, train_size
 from lrbench.data.folder import load_folder, scan
 from lrbench.data.folder_cache import cache_file, read_cache
-from lrbench.data.paths import cache_folder
+from lrbench.data.published import cache_folder
 from lrbench.errors import MachineError, UsageError
 
 from .makers import image_folder

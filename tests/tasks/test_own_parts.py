@@ -106,9 +106,9 @@ def test_validation_images_stay_as_they_are(own_pkg: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("own_pkg.parts:three", r"it is called as three\(images, generator\)"),
-        ("own_pkg.parts:smaller", r"for images \[64, 1, 28, 28\] it gives \[64, 1, 27, 28\]"),
-        ("torch:is_tensor", "it gives bool, not images of the same shape"),
+        ("own_pkg.parts:three", r"it is called as three\(images\)"),
+        ("own_pkg.parts:smaller", r"for images \[64, 1, 28, 28\] it gives shape \[64, 1, 27, 28\]"),
+        ("torch:is_tensor", "it gives a bool, not images of the same shape"),
     ],
 )
 def test_what_is_no_augmentation_is_one_line(own_pkg: Path, name: str, words: str) -> None:
