@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import index
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -20,14 +20,7 @@ SAID = {"step": "per", "verify_steps": "steps"}  # fields whose argument has ano
 
 
 def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
-    """The range test of some arguments.
-
-    Args:
-        names: of the fields whose argument has the name in `SAID`.
-
-    Raises:
-        UsageError: an invalid argument.
-    """
+    """The range test of some arguments; `names` are the fields whose argument `SAID` names."""
     try:
         return FindSpec(**fields)
     except ValidationError as fault:
@@ -38,21 +31,15 @@ def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
 
 
 def checked_seeds(seeds: Any) -> tuple[Any, ...]:
-    """The seeds: as many, from 0, or those.
-
-    Raises:
-        UsageError: there is none, or one is there twice, which would look like agreement.
+    """The seeds: as many, from 0, or those. Equal seeds would look like agreement.
 
     >>> checked_seeds(2), checked_seeds([7, 5])
     ((0, 1), (7, 5))
     """
     try:
-        found: tuple[Any, ...] = tuple(range(index(seeds)))
+        found = tuple(range(seeds) if isinstance(seeds, Integral) else seeds)
     except TypeError:
-        try:
-            found = tuple(seeds)
-        except TypeError:
-            raise UsageError(f"seeds: pass how many, or a list, not {seeds!r:.60}") from None
+        raise UsageError(f"seeds: pass how many, or a list, not {seeds!r:.60}") from None
     if not found:
         raise UsageError(f"seeds: at least one is needed, not {seeds!r:.60}")
     if len(set(found)) < len(found):
@@ -67,10 +54,7 @@ def check_callable(**functions: Any) -> None:
 
 
 def check_model(model: nn.Module) -> None:
-    """
-    Raises:
-        UsageError: no module, or one whose weights cannot be put back.
-    """
+    """Refuse what is no module, or a module whose weights cannot be put back."""
     import torch
     from torch.nn.parameter import is_lazy
 
@@ -84,10 +68,7 @@ def check_model(model: nn.Module) -> None:
 
 
 def check_optimizer(model: nn.Module, optimizer: Optimizer) -> None:
-    """
-    Raises:
-        UsageError: no optimizer, or one that cannot train this model.
-    """
+    """Refuse what is no optimizer, or an optimizer that cannot train this model."""
     if isinstance(optimizer, type) or not hasattr(optimizer, "param_groups"):
         raise UsageError(f"optimizer: pass one of the model's parameters, not {_kind(optimizer)}")
     if needs_closure(optimizer):

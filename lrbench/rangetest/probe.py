@@ -45,18 +45,12 @@ class Probe:
 
 @dataclass(frozen=True)
 class Course:
-    """The losses of a training, shape (steps done,), and the judge's losses near its end."""
+    """The losses of a training, shape (steps done,), and mean and standard deviation of the judge's
+    losses near its end."""
 
     losses: Floats
-    judgements: tuple[float, ...]
-
-    @property
-    def judged(self) -> float | None:
-        return float(np.mean(self.judgements)) if self.judgements else None
-
-    @property
-    def judged_sd(self) -> float | None:
-        return float(np.std(self.judgements)) if self.judgements else None
+    judged: float | None
+    judged_sd: float | None
 
 
 @dataclass(frozen=True)
@@ -120,7 +114,10 @@ def train(
         seen.append(loss)
         if not math.isfinite(loss) or loss > limit:
             break
-    return Course(np.array(seen), tuple(read(judgements)))
+    judged = list(read(judgements))
+    if not judged:
+        return Course(np.array(seen), None, None)
+    return Course(np.array(seen), float(np.mean(judged)), float(np.std(judged)))
 
 
 def _mean_end(curve: Floats) -> float:
