@@ -15,7 +15,7 @@ from lrbench.rangetest.groups import GroupLrs, freeze, swept
 from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.probe import Probe, Prober, settling_steps
 from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
-from lrbench.rangetest.rules import get_rule
+from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.suggest import Suggestion, suggest
 from lrbench.rangetest.sweep import Setup, apart, grid, others_train, step_flops, sweep
@@ -56,7 +56,7 @@ def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
 
 def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Iterator[Event]:
     """Run a range test: progress, and the `FindResult` last."""
-    get_rule(spec.rule)
+    RULES.get(spec.rule, option="--rule")
     lrs = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode)
     judge = Judge.of(setup.task, setup.method.precision)
     alone = others_train(setup, spec.seeds[0])

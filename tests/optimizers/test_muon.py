@@ -74,14 +74,6 @@ def test_groups_keep_their_rates_and_their_order() -> None:
     assert all(torch.equal(a, b) for a, b in zip(biases, after, strict=True))
 
 
-def test_settings_go_where_they_belong() -> None:
-    recipe = Recipe(optimizer="muon", optimizer_options=("momentum=0.8", "betas=0.5,0.9"))
-    optimizer, _ = build(recipe, net(), 0.01)
-    muon, adamw = (part for part, _ in optimizer._parts)  # type: ignore[attr-defined]
-    assert muon.param_groups[0]["momentum"] == 0.8
-    assert adamw.param_groups[0]["betas"] == (0.5, 0.9)
-
-
 def test_a_model_without_a_matrix_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--optimizer muon: .*no parameter of two dimensions"):
         build(Recipe(optimizer="muon"), nn.Sequential(nn.Conv2d(1, 2, 3)), 0.01)

@@ -24,13 +24,6 @@ def test_settings_reach_torchs_class() -> None:
     assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.8, 0.95), 1e-6, 5e-4)
 
 
-def test_settings_are_part_of_the_recipe_in_any_order() -> None:
-    one = Recipe(optimizer_options=("eps=1e-6", "amsgrad=true"))
-    other = Recipe(optimizer_options=("amsgrad=true", "eps=1e-6"))
-    assert one == other
-    assert one.canonical() != Recipe().canonical()
-
-
 @pytest.mark.parametrize(
     ("name", "settings", "words"),
     [
@@ -68,11 +61,6 @@ def test_an_own_class_steps_all_groups_at_their_rates(own_pkg: Path) -> None:
     ]
     assert moved[2:] == pytest.approx([0.1, 0.1])
     assert moved[:2] == pytest.approx([0.01, 0.01])
-
-
-def test_a_class_of_torch_by_its_path_takes_the_weight_decay() -> None:
-    optimizer, _ = build(Recipe(optimizer="torch.optim:ASGD"), net(), 0.1)
-    assert optimizer.param_groups[0]["weight_decay"] == 5e-4
 
 
 def test_a_momentum_that_nobody_would_hear_of_is_refused(own_pkg: Path) -> None:

@@ -31,6 +31,10 @@ def searched(prober: Any, lr: float) -> Verification:
 def test_a_good_suggestion_is_confirmed_and_kept() -> None:
     found = verified(1.2)
     assert found.confirmed and found.lr == 1.2
+    assert found.start == pytest.approx(1.3 / 2)  # of the untouched weights
+    assert dict(found.losses)[max(lr for lr, _ in found.losses)] is None  # it diverged
+    assert len(found.probes) == 2 * len(found.losses) == 2 * len({p.lr for p in found.probes})
+    assert {p.seed for p in found.probes} == {0, 1}
 
 
 @pytest.mark.parametrize("lr", [0.002, 0.02, 12.0, 100.0])
@@ -103,21 +107,6 @@ def test_a_cautious_loss_is_the_mean_and_half_a_deviation_over_all_judgements() 
     together = np.concatenate(seen)
     assert cautious(probes) == pytest.approx(np.mean(together) + 0.5 * np.std(together))
     assert cautious([*probes, Probe(0.1, 2, 9, None, None)]) == math.inf
-
-
-def test_diverged_trainings_have_no_loss() -> None:
-    found = verified(1.2)
-    assert dict(found.losses)[max(lr for lr, _ in found.losses)] is None
-
-
-def test_every_learning_rate_is_trained_at_with_every_seed() -> None:
-    found = verified(1.2)
-    assert len(found.probes) == 2 * len(found.losses) == 2 * len({p.lr for p in found.probes})
-    assert {p.seed for p in found.probes} == {0, 1}
-
-
-def test_the_start_is_the_loss_of_the_untouched_weights() -> None:
-    assert verified(1.2).start == pytest.approx(1.3 / 2)
 
 
 @pytest.mark.parametrize(
