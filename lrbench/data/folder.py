@@ -79,12 +79,7 @@ def root_of(name: str, option: str = "--dataset") -> Path:
 
 def scan(root: Path) -> Listing:
     """List a folder without opening an image, folders within a class included. Other files and
-    names that start with a dot are skipped.
-
-    Raises:
-        MachineError: no train/ or no test/, fewer than two classes, an empty class, or different
-            classes in the two.
-    """
+    names that start with a dot are skipped."""
     for split in SPLITS:
         if not (root / split).is_dir():
             raise MachineError(

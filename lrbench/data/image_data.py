@@ -46,9 +46,6 @@ class ImageData:
 
     Images are uint8 `[n, c, h, w]`, or the user's own float32 of any range; labels are int64
     `[n]` and index `classes`.
-
-    Raises:
-        MachineError: arrays that contradict each other, such as a label without a class.
     """
 
     name: str

@@ -37,9 +37,6 @@ def load_own(
     as a torch Dataset, which is read once from first to last. Images are uint8, or float and then
     kept as float32. A second axis of 1 or 3 is the channels, else a last one of 1 or 3, else the
     second. Labels count from 0.
-
-    Raises:
-        UsageError: the function does not accept this call, raises, or returns anything else.
     """
     function = plugins.load_callable(name, OPTION)
     found = plugins.call(name, function, {}, option=OPTION, extra={"data_dir": data_dir})
@@ -81,7 +78,7 @@ def _parts(name: str, found: Any) -> tuple[Any, Any, Any]:
         return found["train"], found["test"], found.get("classes")
     size = len(found) if isinstance(found, (tuple, list)) else 0
     if size in (2, 3):
-        return found[0], found[1], found[2] if size == 3 else None
+        return (*found, None)[:3]
     if size == 4:
         return found[:2], found[2:], None
     raise _wrong(name, f"it returned a {type(found).__name__}" + (f" of {size}" if size else ""))

@@ -35,11 +35,7 @@ def damaged(path: Path, what: str, hint: str = "delete it and pass --download") 
 def obtain(
     name: str, torchvision_class: str, folder: Path, paths: Collection[Path], *, download: bool
 ) -> None:
-    """Check that all files exist; if one does not and `download` is set, torchvision fetches them.
-
-    Raises:
-        MachineError: a file is missing, or cannot be fetched.
-    """
+    """Check that all files exist; with `download`, torchvision fetches missing ones."""
     if download and not all(path.is_file() for path in paths):
         with downloading(name, folder):
             from torchvision import datasets

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +19,7 @@ from lrbench.rangetest.arguments import (
 )
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import GroupLrs, ratio_of
-from lrbench.rangetest.probe import Prober, settling_steps
+from lrbench.rangetest.probe import Probe, Prober, settling_steps
 from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.state import Contents, copy_state, preserved
@@ -98,8 +97,10 @@ def find(
         raise UsageError("val_loss: pass a val_loader as well")
     if val_loader is not None:
         check_loader("val_loader", val_loader)
-    borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model, val_loader)
-    with borrowed.setup(spec.recipe, sweep_group) as setup:
+    with borrowed(
+        model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
+        val_loader=val_loader, sweep_group=sweep_group,
+    ) as setup:  # fmt: skip
         settings = {
             **spec.model_dump(mode="json", exclude={"recipe"}),
             "sweep_group": sweep_group,
@@ -153,21 +154,24 @@ def max_stable_lr(
         raise UsageError(f"start_lr {start_lr:g} must lie below end_lr {end_lr:g}")
     if not ratio > 1:
         raise UsageError(f"ratio: must be above 1, not {ratio}")
-    borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model)
-    with borrowed.setup(spec.recipe, sweep_group) as setup:
+    with borrowed(
+        model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
+        sweep_group=sweep_group,
+    ) as setup:  # fmt: skip
         search = largest_stable(
-            Prober.of(setup, settling_steps(setup, seed, steps)),
+            Prober(setup, settling_steps(setup, seed, steps)),
             spec.seeds[0],
             start_lr=start_lr,
             end_lr=end_lr,
             ratio=ratio,
         )
-        while True:
-            try:
-                next(search)
-            except StopIteration as end:
-                found: Stability = end.value
-                return found
+        found: list[Stability] = []
+
+        def searched() -> Iterator[Probe]:
+            found.append((yield from search))
+
+        list(searched())
+    return found[0]
 
 
 class _Borrowed(LoaderTask):
@@ -200,43 +204,38 @@ class _Borrowed(LoaderTask):
         return found[: max(1, samples // size)]
 
 
-@dataclass(frozen=True)
-class Borrowing:
-    """Everything that a range test borrows from its caller."""
+@contextmanager
+def borrowed(
+    model: nn.Module,
+    loss_fn: LossFn | None,
+    loader: Iterable[Any],
+    optimizer: Optimizer,
+    recipe: Recipe,
+    *,
+    step: StepFn | None = None,
+    make_model: Callable[[], nn.Module] | None = None,
+    val_loader: Iterable[Any] | None = None,
+    sweep_group: int | None = None,
+) -> Iterator[Setup]:
+    """What a range test trains; everything is restored at the end, whatever happens."""
+    import torch
 
-    model: nn.Module
-    loss_fn: LossFn | None
-    loader: Iterable[Any]
-    optimizer: Optimizer
-    step: StepFn | None
-    make_model: Callable[[], nn.Module] | None
-    val_loader: Iterable[Any] | None = None
+    check_model(model)
+    check_optimizer(model, optimizer)
+    check_callable(loss_fn=loss_fn, step=step, make_model=make_model)
+    group_lrs = ratio_of([float(group["lr"]) for group in optimizer.param_groups], sweep_group)
+    own_loss = [loss_fn] if isinstance(loss_fn, torch.nn.Module) else []
+    state = optimizer.state
 
-    @contextmanager
-    def setup(self, recipe: Recipe, sweep_group: int | None) -> Iterator[Setup]:
-        """What a range test trains; everything is restored at the end, whatever happens."""
-        import torch
+    def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
+        copy_state(optimizer, state)
+        return optimizer, group_lrs
 
-        optimizer = self.optimizer
-        check_model(self.model)
-        check_optimizer(self.model, optimizer)
-        check_callable(loss_fn=self.loss_fn, step=self.step, make_model=self.make_model)
-        lrs = [float(group["lr"]) for group in optimizer.param_groups]
-        group_lrs = ratio_of(lrs, sweep_group)
-        own_loss = [self.loss_fn] if isinstance(self.loss_fn, torch.nn.Module) else []
-        state = optimizer.state
-
-        def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
-            copy_state(optimizer, state)
-            return optimizer, group_lrs
-
-        with (
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            preserved([self.model, *own_loss], optimizer, self.loader, self.val_loader) as contents,
-        ):
-            task = _Borrowed(
-                self.model, self.loss_fn, self.loader, step=self.step, make_model=self.make_model
-            )
-            task.contents, task.validation = contents, self.val_loader
-            yield Setup(task, make_optimizer, Method.of(recipe))
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        preserved([model, *own_loss], optimizer, loader, val_loader) as contents,
+    ):
+        task = _Borrowed(model, loss_fn, loader, step=step, make_model=make_model)
+        task.contents, task.validation = contents, val_loader
+        yield Setup(task, make_optimizer, Method.of(recipe))

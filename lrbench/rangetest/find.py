@@ -74,7 +74,7 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
         # counted, never timed
         given = spec.verify is not None and spec.max_stable is not None
         cheap = given or step_flops(setup, spec.seeds[0]) <= SMALL_FLOPS
-        prober = Prober.of(setup, spec.verify_steps, judge)
+        prober = Prober(setup, spec.verify_steps, judge)
         if cheap if spec.verify is None else spec.verify:
             seeds = [curve[0].seed for curve in curves[: spec.verify_seeds]]
             # where the sweep is lost in noise: a decade below its end
@@ -126,7 +126,7 @@ def _limit(
     sweep runs ahead of the blow-up it has caused, from further below."""
     steps = settling_steps(setup, spec.seeds[0], spec.verify_steps)
     if steps != prober.steps:
-        prober, known = Prober.of(setup, steps, prober.judge), ()
+        prober, known = Prober(setup, steps, prober.judge), ()
     while True:
         found = yield from largest_stable(
             prober,

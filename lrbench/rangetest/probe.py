@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
@@ -53,22 +53,12 @@ class Course:
     judged_sd: float | None
 
 
-@dataclass(frozen=True)
 class Prober:
     """Trains at constant learning rates for `steps` steps, each time from a seed's weights."""
 
-    setup: Setup
-    steps: int
-    judge: Judge | None
-    untouched: Callable[[int], Course]
-
-    @staticmethod
-    def of(setup: Setup, steps: int, judge: Judge | None = None) -> Prober:
-        @cache
-        def untouched(seed: int) -> Course:
-            return train(setup, seed, 0.0, steps, judge)
-
-        return Prober(setup, steps, judge, untouched)
+    def __init__(self, setup: Setup, steps: int, judge: Judge | None = None) -> None:
+        self.setup, self.steps, self.judge = setup, steps, judge
+        self.untouched = cache(lambda seed: train(setup, seed, 0.0, steps, judge))
 
     def __call__(self, lr: float, seed: int) -> Probe:
         first = self.untouched(seed).losses

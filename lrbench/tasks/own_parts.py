@@ -21,9 +21,6 @@ Change = Callable[["Tensor", "torch.Generator"], "Tensor"]
 def own_loss(name: str, classes: int, device: torch.device) -> Loss:
     """The user's `(logits [b, classes], labels [b]) -> mean loss`, tried on two logits: a function,
     or a class such as `torch.nn:CrossEntropyLoss` that makes one. A module is copied to the device.
-
-    Raises:
-        UsageError: it does not return a loss.
     """
     import torch
 
@@ -44,11 +41,7 @@ def own_loss(name: str, classes: int, device: torch.device) -> Loss:
 
 
 def own_change(name: str) -> Change:
-    """The user's `(images, generator) -> images`, or `(images) -> images`.
-
-    Raises:
-        UsageError: it does not accept this call.
-    """
+    """The user's `(images, generator) -> images`, or `(images) -> images`."""
     function = plugins.load_callable(name, "--augment")
     wants = _wants_generator(name, function)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import sys
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from lrbench.data.mnist import parse_idx
-from lrbench.data.published import downloading, verify
+from lrbench.data.published import downloading
 from lrbench.errors import MachineError
 
 from .makers import idx
@@ -32,20 +31,6 @@ def test_another_idx_file_is_refused(tmp_path: Path, content: bytes, words: str)
     with pytest.raises(MachineError, match="labels-idx is damaged") as fault:
         parse_idx(tmp_path / "labels-idx", content, (2, 3, 4))
     assert words in str(fault.value)
-
-
-@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
-def test_verify(tmp_path: Path, algorithm: str) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"content")
-    known = hashlib.new(algorithm, b"content").hexdigest()
-    verify(path, algorithm, known)
-    path.write_bytes(b"contenT")
-    with pytest.raises(MachineError, match=f"file is damaged: its {algorithm}"):
-        verify(path, algorithm, known)
-    verify(path, algorithm, known, content=b"content")
-    with pytest.raises(MachineError, match=f"{tmp_path} cannot be read"):
-        verify(tmp_path, algorithm, known)
 
 
 def test_a_download_speaks_on_stderr_and_fails_in_one_line(

@@ -10,7 +10,7 @@ from torch import nn
 
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
-from lrbench.optimizers import build, check, check_given
+from lrbench.optimizers import build, check_given
 
 
 def net() -> nn.Module:
@@ -72,9 +72,3 @@ def test_a_momentum_that_nobody_would_hear_of_is_refused(own_pkg: Path) -> None:
     check_given(Recipe(optimizer="sgd"), {"momentum"})
     with pytest.raises(UsageError, match="--weight-decay: own_pkg"):
         check_given(Recipe(optimizer="own_pkg.opt:Signed"), {"weight_decay"})
-
-
-def test_checking_makes_nothing(own_pkg: Path) -> None:
-    check(Recipe(optimizer="own_pkg.opt:no_optimizer"))
-    with pytest.raises(UsageError, match="--nesterov"):
-        check(Recipe(optimizer="own_pkg.opt:Signed", nesterov=True))

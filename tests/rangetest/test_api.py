@@ -82,15 +82,6 @@ def test_each_seed_starts_from_the_optimizers_own_state() -> None:
     assert [p for p in both.curve if p.seed == 4] == list(second.curve)
 
 
-def test_a_part_in_evaluation_mode_stays_in_it() -> None:
-    model, optimizer = trained()  # its batch normalisation is in evaluation mode
-    seen = set()
-    layer = model.layers[1]
-    layer.register_forward_hook(lambda *_: seen.add((model.training, layer.training)))
-    find(model, nn.CrossEntropyLoss(), loader(), optimizer, **QUICK)
-    assert seen == {(True, False), (False, False)}  # of trainings, and of their judge
-
-
 def test_it_works_where_gradients_are_switched_off() -> None:
     model, optimizer = trained()
     data = loader()
@@ -254,24 +245,6 @@ def test_several_inputs_and_dictionaries_reach_a_step() -> None:
         return nn.functional.cross_entropy(model(*batch["x"]), batch["y"])
 
     assert find(model, None, named, optimizer, step=step, **QUICK) == first
-
-
-def test_batches_that_make_one_step_together_are_one_larger_batch() -> None:
-    """A plain linear model: the mean gradient of two halves is that of the whole."""
-    x, y = (torch.stack(parts) for parts in zip(*dataset(), strict=True))
-    model = nn.Linear(6, 3)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    settings = {**QUICK, "verify": False, "max_stable": False}
-    whole = [(x[:32], y[:32]), (x[32:64], y[32:64])]
-    halves = [(part[0][i : i + 16], part[1][i : i + 16]) for part in whole for i in (0, 16)]
-    results = [
-        find(model, nn.CrossEntropyLoss(), data, optimizer, accumulate=k, **settings)
-        for data, k in ((whole, 1), (halves, 2), (halves, 1))
-    ]
-    curves = [[point.loss for point in result.curve][:30] for result in results]
-    assert curves[1] == pytest.approx(curves[0], rel=1e-4)
-    assert curves[2] != pytest.approx(curves[0], rel=1e-2)
-    assert results[1].settings["accumulate"] == 2
 
 
 @pytest.mark.cuda

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lrbench.execute import Host, Workbench
-from lrbench.experiment import FindSpec, Recipe
+from lrbench.experiment import FindSpec
 from lrbench.rangetest.find import find_events, range_test
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.rangetest.suggest import suggest
@@ -145,27 +145,6 @@ def test_equal_seeds_are_swept_once_and_are_no_agreement() -> None:
     assert {point.seed for point in once.curve} == {0}
     assert once.band is None and once.grade == "weak"
     assert any(reason.startswith("one curve") for reason in once.reasons)
-
-
-def test_a_group_with_its_own_lr_keeps_it() -> None:
-    recipe = Recipe(groups=("weight lr=0.5", "bias lr=10x"), momentum=0.0, weight_decay=0.0)
-    spec = FindSpec(recipe=recipe, points=12, seeds=(0,), verify=False, max_stable=False)
-    seen: list[list[float]] = []
-
-    original = torch.optim.SGD.step
-
-    def step(self: Any, closure: Any = None) -> Any:
-        seen.append([group["lr"] for group in self.param_groups])
-        return original(self, closure)
-
-    torch.optim.SGD.step = step  # type: ignore[method-assign]
-    try:
-        list(find_events(spec, Task(lambda: nn.Linear(2, 1), loss_of=noisy_line().loss_of)))
-    finally:
-        torch.optim.SGD.step = original  # type: ignore[method-assign]
-    assert all(weight == 0.5 for weight, _ in seen)
-    swept = [bias for _, bias in seen if bias]  # and again with the bias at 0
-    assert swept[0] == pytest.approx(1e-5) and swept[-1] == pytest.approx(100.0)
 
 
 @pytest.mark.long

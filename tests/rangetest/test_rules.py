@@ -28,13 +28,10 @@ def test_minimum_is_a_tenth_of_the_lowest() -> None:
     assert read("minimum") == pytest.approx(MINIMUM - 1, abs=0.15)
 
 
-def test_valley_is_the_middle_of_the_fall() -> None:
+def test_valley_and_slide_are_in_the_middle_of_the_fall() -> None:
+    assert -4 < read("slide") < MINIMUM
     loss = np.where(LRS < 1e-4, 2.3, LOSS)
     assert read("valley", loss) == pytest.approx((-4 + MINIMUM) / 2, abs=0.4)
-
-
-def test_slide_lies_between_the_start_of_the_fall_and_its_minimum() -> None:
-    assert -4 < read("slide") < MINIMUM
 
 
 @pytest.mark.parametrize("name", RULES.names())
@@ -43,6 +40,8 @@ def test_rules_do_not_depend_on_the_unit_of_the_loss(
     name: str, scale: float, offset: float
 ) -> None:
     assert read(name, scale * LOSS + offset) == pytest.approx(read(name))
+    answer = suggest(LRS, LOSS, rule=name)
+    assert answer.lr == answer.rules[name] == pytest.approx(10 ** read(name))
 
 
 @pytest.mark.parametrize("name", RULES.names())
@@ -51,12 +50,6 @@ def test_what_a_wrecked_network_does_after_the_blow_up_says_nothing(name: str) -
     wrecked = LOSS.copy()
     wrecked[LRS > 0.3] = 2.3 + 0.1 * rng.standard_normal(int((LRS > 0.3).sum()))
     assert read(name, wrecked) == pytest.approx(read(name), abs=0.3)
-
-
-@pytest.mark.parametrize("name", RULES.names())
-def test_the_chosen_rule_gives_the_answer(name: str) -> None:
-    answer = suggest(LRS, LOSS, rule=name)
-    assert answer.lr == answer.rules[name] == pytest.approx(10 ** read(name))
 
 
 def test_rules_are_known_by_their_registered_names() -> None:

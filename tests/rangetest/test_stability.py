@@ -46,7 +46,7 @@ def test_the_steepest_direction_sets_the_limit() -> None:
 
 
 def verdict(lr: float, loss_of: Any = None) -> str:
-    prober = Prober.of(sgd(Task(lambda: Quadratic([H]), loss_of=loss_of)), 64)
+    prober = Prober(sgd(Task(lambda: Quadratic([H]), loss_of=loss_of)), 64)
     return outcome(prober(lr, 0), ())
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from lrbench.errors import UsageError
 from lrbench.rangetest.curve import Watch, ending
-from lrbench.rangetest.sweep import Setup, batches, grid, read, step_flops, sweep, trained
+from lrbench.rangetest.sweep import Setup, grid, read, step_flops, sweep, trained
 from tests.rangetest.problems import Quadratic, Task, sgd
 
 
@@ -49,11 +49,6 @@ def test_with_an_epoch_per_point_losses_are_means() -> None:
     by_epoch = [p.loss for p in sweep(sgd(task), 0, lrs, steps_per_point=4)]
     each = list(losses(sgd(task), 0, [lr for lr in lrs for _ in range(4)]))
     assert by_epoch == pytest.approx(np.reshape(each, (12, 4)).mean(axis=1))
-
-
-def test_a_task_without_batches_is_refused() -> None:
-    with pytest.raises(UsageError, match="it is empty"):
-        next(batches(Task(lambda: Quadratic([1.0]), steps_per_epoch=0), 0))
 
 
 def test_a_loader_that_runs_dry_is_refused() -> None:

@@ -15,7 +15,7 @@ from tests.rangetest.problems import Quadratic, Task, sgd
 
 
 def verified(lr: float, **changes: Any) -> Verification:
-    return searched(Prober.of(sgd(Task(lambda: Quadratic([1.0, 0.3]), **changes)), 12), lr)
+    return searched(Prober(sgd(Task(lambda: Quadratic([1.0, 0.3]), **changes)), 12), lr)
 
 
 def searched(prober: Any, lr: float) -> Verification:
@@ -63,8 +63,8 @@ class Elsewhere(Task):
 
 def test_trainings_are_judged_by_validation_data_where_there_is_any() -> None:
     task = Elsewhere()
-    blind = searched(Prober.of(sgd(task), 12), 0.05)
-    judged = searched(Prober.of(sgd(task), 12, Judge.of(task)), 0.05)
+    blind = searched(Prober(sgd(task), 12), 0.05)
+    judged = searched(Prober(sgd(task), 12, Judge.of(task)), 0.05)
     assert blind.lr > 0.5 and blind.data == "training"
     assert judged.data == "validation"
     assert pytest.approx((1 - judged.lr) ** 11.5, abs=0.1) == 0.6  # of 12, the last few count

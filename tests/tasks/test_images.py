@@ -122,20 +122,6 @@ def reaches(thing: object, wanted: torch.Tensor) -> bool:
     return False
 
 
-def test_order_and_augmentation_follow_from_seed_and_epoch() -> None:
-    found, again = task(), task()
-    torch.manual_seed(5)
-    first = list(found.train_batches(1, 2))
-    torch.manual_seed(6)
-    list(again.train_batches(1, 0))
-    second = list(again.train_batches(1, 2))
-    for (images, labels), (others, targets) in zip(first, second, strict=True):
-        assert torch.equal(images, others) and torch.equal(labels, targets)
-    for seed, epoch in ((1, 3), (2, 2)):
-        third = next(iter(again.train_batches(seed, epoch)))
-        assert not torch.equal(first[0][0], third[0])
-
-
 def test_the_validation_split_is_the_same_for_every_seed_and_never_trained_on() -> None:
     pixels = np.repeat(np.arange(40, dtype=np.uint8), 784).reshape(40, 1, 28, 28)
     found = task(RECIPE.model_copy(update={"augment": "none"}), train_images=pixels)

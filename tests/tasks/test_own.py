@@ -45,7 +45,7 @@ def test_it_is_made_with_what_its_signature_names() -> None:
     assert made.samples_per_step == 7
     assert source(Line).task(RECIPE, with_test=False).samples_per_step == 8
     ready = Line()
-    assert source(ready).task(RECIPE, with_test=True)._task is ready  # type: ignore[attr-defined]
+    assert source(ready).task(RECIPE, with_test=True).own is ready  # type: ignore[attr-defined]
 
 
 def test_the_seed_draws_the_weights_of_a_model_that_ignores_it() -> None:
