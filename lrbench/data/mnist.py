@@ -39,8 +39,8 @@ class Family:
     torchvision_class: str
     classes: tuple[str, ...]
     augmentation: Augmentation
-    archive_md5: tuple[str, ...]
     integrity: str
+    archive_md5: tuple[str, ...] = ()
     sha256: tuple[str, ...] = ()
     equal_classes: bool = False
 
@@ -56,12 +56,6 @@ MNIST = Family(
     torchvision_class="MNIST",
     classes=tuple("0123456789"),
     augmentation=DIGITS,
-    archive_md5=(
-        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        "d53e105ee54ea40749a09fcbcd1e9432",
-        "9fb629c4189551a2d022fa330f9573f3",
-        "ec29112dd5afa0611ce80d1b7f02629c",
-    ),
     integrity="SHA-256 of every file",
     sha256=(
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
