@@ -147,15 +147,35 @@ def call(
         UsageError: the signature requires something else, or the function raised.
     """
     named = {**(extra or {}), **offered}
-    found = _arguments(function, offered, named)
-    if found is None:
-        required = (p.name for p in _parameters(function) or () if p.default is p.empty)
-        raise UsageError(
-            f"{option} {name}: it needs ({', '.join(required)}), but is called as "
-            f"{_call(name, offered)}, with those of them that it names, or bare"
-        )
+    places, words = _arguments(name, function, offered, named, option)
     with blamed(name, option):
-        return function(*found[0], **found[1])
+        return function(*places, **words)
+
+
+def _arguments(
+    name: str,
+    function: Callable[..., Any],
+    offered: Mapping[str, Any],
+    named: Mapping[str, Any],
+    option: str,
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """By position and by name."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # written in C: it has no signature
+        return tuple(offered.values()), {}
+    plain = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    required = [p for p in plain if p.default is p.empty]
+    if all(p.name in named for p in required):
+        known = [p for p in plain if p.name in named]
+        places = tuple(named[p.name] for p in known if p.kind is p.POSITIONAL_ONLY)
+        return places, {p.name: named[p.name] for p in known if p.kind is not p.POSITIONAL_ONLY}
+    if len(required) == len(offered) and not any(p.kind is p.KEYWORD_ONLY for p in required):
+        return tuple(offered.values()), {}
+    raise UsageError(
+        f"{option} {name}: it needs ({', '.join(p.name for p in required)}), but is called as "
+        f"{_call(name, offered)}, with those of them that it names, or bare"
+    )
 
 
 def check_call(
@@ -190,32 +210,6 @@ def kind_of(value: Any) -> str:
 
 def _call(name: str, arguments: Iterable[str]) -> str:
     return f"{name.rpartition(':')[2]}({', '.join(arguments)})"
-
-
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    """Those with a name; None if the signature is unknown, as of a function written in C."""
-    try:
-        found = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-
-
-def _arguments(
-    function: Callable[..., Any], offered: Mapping[str, Any], named: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-    """By position and by name; None if the function needs something else."""
-    parameters = _parameters(function)
-    if parameters is None:
-        return tuple(offered.values()), {}
-    required = [p for p in parameters if p.default is p.empty]
-    if all(p.name in named for p in required):
-        known = [p for p in parameters if p.name in named]
-        places = tuple(named[p.name] for p in known if p.kind is p.POSITIONAL_ONLY)
-        return places, {p.name: named[p.name] for p in known if p.kind is not p.POSITIONAL_ONLY}
-    if len(required) == len(offered) and not any(p.kind is p.KEYWORD_ONLY for p in required):
-        return tuple(offered.values()), {}
-    return None
 
 
 def name_of(thing: Any) -> str:

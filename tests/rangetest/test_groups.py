@@ -9,7 +9,7 @@ from torch import nn
 from lrbench.errors import UsageError
 from lrbench.optimizers import parse_groups
 from lrbench.rangetest.api import find, max_stable_lr
-from lrbench.rangetest.groups import freeze, ratio_of, swept, swept_place
+from lrbench.rangetest.groups import freeze, swept, swept_place
 from tests.rangetest.problems import Quadratic
 
 GROUPS = parse_groups(("head* lr=10x", "body* lr=0.2", "* lr=0.3"))
@@ -52,14 +52,6 @@ def test_a_group_that_is_frozen_at_first_is_not_trained_by_a_range_test() -> Non
     assert moved == [False, True]
     with pytest.raises(UsageError, match=r"steep. freeze=2ep is frozen at first"):
         swept_place(groups, "steep*")
-
-
-def test_an_optimizers_groups() -> None:
-    assert ratio_of([0.1, 0.5])(1.0) == (1.0, 5.0)
-    assert ratio_of([0.1, 0.5, 0.0], 1)(2.0) == (0.1, 2.0, 0.0)
-    for wrong in (3, -1, True):
-        with pytest.raises(UsageError, match="none of the groups 0 to 2"):
-            ratio_of([0.1, 0.5, 0.0], wrong)
 
 
 class Two(nn.Module):

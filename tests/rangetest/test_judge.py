@@ -53,18 +53,6 @@ def test_without_validation_data_it_takes_the_tasks_own_batches() -> None:
         judge.quick()
 
 
-def test_a_quick_one_looks_at_one_batch() -> None:
-    seen: list[int] = []
-
-    def counted(model: nn.Module, step: int) -> Any:
-        seen.append(step)
-        return loss_of(model, step)
-
-    judge = Judge.of(WithValidation(noise_net, loss_of=counted)).quick()
-    judge(noise_net())
-    assert seen == [100]
-
-
 def test_a_probe_tells_what_the_judge_saw_late_in_the_training() -> None:
     """Gradient descent on x^2/2 from 1: x = (1 - lr)^k after k steps, judged after 64, 60, 56
     and 52 of them; the training batches' losses are offset by 7, those of the judge are not."""

@@ -81,17 +81,6 @@ def test_evaluation_leaves_the_model_as_it_was() -> None:
         assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_loss_is_what_training_minimises_and_counts_right_answers() -> None:
-    found = task()
-    model = found.model(0)
-    images, labels = next(iter(found.train_batches(0, 0)))
-    loss, right = found.loss(model, (images, labels))
-    logits = model(images)
-    assert torch.equal(loss, functional.cross_entropy(logits, labels))
-    assert int(right) == int((logits.argmax(1) == labels).sum())
-    assert loss.requires_grad and not right.requires_grad
-
-
 def test_without_the_test_split_no_test_image_is_held() -> None:
     data = replace(image_data(), test_images=np.full((40, 1, 28, 28), 77, np.uint8))
     lent = residents(data, RECIPE, CPU)
