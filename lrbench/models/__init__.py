@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # (image shape [c, h, w], number of classes) -> a network from [b, c, h, w] to logits [b, classes]
 Build = Callable[[tuple[int, int, int], int], "nn.Module"]
-MODELS: Registry[Build] = Registry("model", "lrbench.models")
+MODELS: Registry[Build] = Registry("model", "lrbench.models", skip=("layers",))
 LEAST_SIZE = 28  # pixels
 
 __all__ = ["LEAST_SIZE", "MODELS", "build", "check"]

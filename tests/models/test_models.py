@@ -56,7 +56,7 @@ def test_resnet18_computes_what_torchvisions_does() -> None:
 
 
 def test_shortcut_a_subsamples_and_fills_with_zeros() -> None:
-    from lrbench.models.layers.residual import padded
+    from lrbench.models.layers import padded
 
     x = torch.randn(2, 16, 8, 8)
     found = padded(16, 32, 2)(x)
@@ -116,7 +116,7 @@ def test_small_images_are_refused_in_one_line(name: str) -> None:
 
 
 def test_fast_blocks_hand_their_input_through() -> None:
-    from lrbench.models.layers.fast import near_identity
+    from lrbench.models.layers import near_identity
 
     x = torch.randn(2, 5, 8, 8)
     assert torch.equal(near_identity(5, 9)(x)[:, :5], x)
