@@ -13,7 +13,7 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib.util import resolve_name
 from pathlib import Path
@@ -54,11 +54,8 @@ def printing_apart() -> Iterator[None]:
 
 @printing_apart()
 def load(name: str) -> Any:
-    """The object `module:attribute`. Exceptions of the user's code are not caught.
-
-    Raises:
-        UsageError: no such module, or no such attribute in it.
-    """
+    """The object `module:attribute`; UsageError if there is none. Exceptions of the user's code are
+    not caught."""
     if name in _lent:
         return _lent[name]
     path, _, attribute = name.partition(":")
@@ -66,7 +63,7 @@ def load(name: str) -> Any:
     for part in attribute.split("."):
         if not hasattr(found, part):
             hint = did_you_mean(part, [known for known in vars(found) if known[0] != "_"])
-            hint = hint if hint.startswith("did") else ""
+            hint = hint if hint.startswith("did") else ""  # not the whole module
             raise UsageError(f"{name}: {path} has no {attribute!r}", hint=hint)
         found = getattr(found, part)
     return found
@@ -91,11 +88,7 @@ def _module(name: str, path: str) -> Any:
 
 
 def load_callable(name: str, option: str) -> Callable[..., Any]:
-    """The function or class of that name.
-
-    Raises:
-        UsageError: it cannot be imported, does not exist, or is not callable.
-    """
+    """The function or class of that name; UsageError if there is none."""
     with blamed(name, option):
         found = load(name)
     if not callable(found):
@@ -107,11 +100,7 @@ def load_callable(name: str, option: str) -> Callable[..., Any]:
 
 @contextmanager
 def blamed(name: str, option: str) -> Iterator[None]:
-    """Turn whatever the user's code raises into one line: option, exception, file and line.
-
-    Raises:
-        OwnFault: the code raised.
-    """
+    """Turn whatever the user's code raises into one line: option, exception, file and line."""
     try:
         yield
     except UsageError as fault:
@@ -126,20 +115,18 @@ def blamed(name: str, option: str) -> Iterator[None]:
 
 def described(fault: BaseException) -> str:
     """An exception in one line, with its place in the user's code."""
-    words, place = " ".join(str(fault).split()), place_of(fault)
-    return f"{type(fault).__name__}: {words}{place}" if words else f"{type(fault).__name__}{place}"
+    words = " ".join(str(fault).split())
+    return type(fault).__name__ + (f": {words}" if words else "") + place_of(fault)
 
 
 def place_of(fault: BaseException) -> str:
     """Where in the user's code an exception was raised, such as " (nets.py, line 3)", or ""."""
     elsewhere = (str(Path(__file__).parent), str(_standard_library()), "<")
-    frames = traceback.extract_tb(fault.__traceback__)
-    own = [
-        frame
-        for frame in frames
-        if not frame.filename.startswith(elsewhere) and not _installed(Path(frame.filename))
-    ]
-    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    for frame in reversed(traceback.extract_tb(fault.__traceback__)):
+        path = Path(frame.filename)
+        if not frame.filename.startswith(elsewhere) and not _installed(path):
+            return f" ({path.name}, line {frame.lineno})"
+    return ""
 
 
 @printing_apart()
@@ -159,7 +146,8 @@ def call(
     Raises:
         UsageError: the signature requires something else, or the function raised.
     """
-    places, words = _arguments(name, function, offered, {**(extra or {}), **offered}, option)
+    named = {**(extra or {}), **offered}
+    places, words = _arguments(name, function, offered, named, option)
     with blamed(name, option):
         return function(*places, **words)
 
@@ -171,8 +159,9 @@ def _arguments(
     named: Mapping[str, Any],
     option: str,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """By position and by name."""
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # written in C: it has no signature
         return tuple(offered.values()), {}
     plain = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
@@ -183,12 +172,44 @@ def _arguments(
         return places, {p.name: named[p.name] for p in known if p.kind is not p.POSITIONAL_ONLY}
     if len(required) == len(offered) and not any(p.kind is p.KEYWORD_ONLY for p in required):
         return tuple(offered.values()), {}
-    label = name.rpartition(":")[2]
-    asked = ", ".join(p.name for p in required)
     raise UsageError(
-        f"{option} {name}: it needs ({asked}), but is called as "
-        f"{label}({', '.join(offered)}), with those of them that it names, or bare"
+        f"{option} {name}: it needs ({', '.join(p.name for p in required)}), but is called as "
+        f"{_call(name, offered)}, with those of them that it names, or bare"
     )
+
+
+def check_call(
+    name: str,
+    function: Callable[..., Any],
+    places: Sequence[str],
+    words: Iterable[str] = (),
+    *,
+    option: str,
+    hint: str = "",
+) -> None:
+    """Refuse a function of the user's whose signature does not accept arguments of these names,
+    the first ones by position."""
+    try:
+        inspect.signature(function).bind(*places, **dict.fromkeys(words))
+    except ValueError:
+        pass  # written in C: it has no signature
+    except TypeError as fault:
+        what = f"it is called as {_call(name, (*places, *words))}, and {fault}"
+        raise UsageError(f"{option} {name}: {what}", hint=hint) from None
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in a message.
+
+    >>> kind_of(0.5)
+    'a float'
+    """
+    shape = getattr(value, "shape", None)
+    return f"a {type(value).__name__}" if shape is None else f"shape {list(shape)}"
+
+
+def _call(name: str, arguments: Iterable[str]) -> str:
+    return f"{name.rpartition(':')[2]}({', '.join(arguments)})"
 
 
 def name_of(thing: Any) -> str:

@@ -49,11 +49,7 @@ class Registry(Generic[T]):
         self._loaded = False
 
     def register(self, name: str, summary: str, **facts: Any) -> Callable[[T], T]:
-        """Decorate a thing to give it a name.
-
-        Raises:
-            ValueError: the name is taken.
-        """
+        """Decorate a thing to give it a name, which must be free."""
 
         def add(thing: T) -> T:
             if name in self._entries:
@@ -64,19 +60,13 @@ class Registry(Generic[T]):
         return add
 
     def get(self, name: str, *, option: str = "") -> Entry[T]:
-        """The entry of that name.
-
-        Raises:
-            UsageError: there is none; the message names the nearest ones and the option.
-        """
+        """The entry of that name; UsageError if there is none."""
         self._load()
         if name in self._entries:
             return self._entries[name]
         where = f"{option}: " if option else ""
-        raise UsageError(
-            f"{where}unknown {self.kind} {name!r}",
-            hint=did_you_mean(name, self._entries),
-        )
+        hint = did_you_mean(name, self._entries)
+        raise UsageError(f"{where}unknown {self.kind} {name!r}", hint=hint)
 
     def names(self) -> list[str]:
         self._load()
@@ -99,22 +89,14 @@ class Registry(Generic[T]):
             if module.name not in self.skip:
                 importlib.import_module(f"{self.package}.{module.name}")
         for point in entry_points(group=f"lrbench.{self.kind}s"):
-            self._load_plugin(point)
-
-    def _load_plugin(self, point: Any) -> None:
-        """Import a plug-in, which registers itself; a broken one is reported and left out."""
-        try:
-            point.load()
-        except STOPS:
-            raise
-        except BaseException as fault:  # a plug-in may raise anything
-            _notices.append(
-                Notice(
-                    Topic.PLUGIN_BROKEN,
-                    f"plug-in {point.value!r} for {self.kind}s was left out ({fault!r})"[:500],
-                    "update or uninstall its package",
-                )
-            )
+            try:
+                point.load()  # it registers itself
+            except STOPS:
+                raise
+            except BaseException as fault:  # a plug-in may raise anything
+                what = f"plug-in {point.value!r} for {self.kind}s was left out ({fault!r})"[:500]
+                remedy = "update or uninstall its package"
+                _notices.append(Notice(Topic.PLUGIN_BROKEN, what, remedy))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

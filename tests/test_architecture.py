@@ -76,7 +76,7 @@ ROOMS = {
 
 EXCEPTIONS = {
     # Classes of layers need torch.nn to be written down; models import them when they are built.
-    ("models/layers/*", "torch"),
+    ("models/layers.py", "torch"),
     # An optimizer that is a class of its own; it is imported when it is made.
     ("optimizers/muon.py", "torch"),
     # The bridge to torch's scheduler classes is where the pure schedules end.

@@ -78,6 +78,7 @@ def test_they_are_suggested(site: Path, tmp_path: Path, option: list[str], words
     assert (done.returncode, words in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.long
 def test_a_comparison_of_nothing_else(site: Path, tmp_path: Path) -> None:
     pytest.importorskip("lrbench.report.renderers")
     done = lrbench(site, tmp_path, *ALL.split(), "--out", "run", "--json")

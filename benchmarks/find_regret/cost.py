@@ -24,7 +24,7 @@ from torch import nn
 
 from lrbench import find
 from lrbench.experiment import Recipe
-from lrbench.rangetest.api import Borrowing
+from lrbench.rangetest.api import borrowed
 from lrbench.rangetest.sweep import sweep
 
 STEPS, BATCH = 100, 128
@@ -52,8 +52,7 @@ def bare(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> N
 
 def alone(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> None:
     lrs = np.logspace(-7, -5, STEPS).tolist()
-    lent = Borrowing(model, nn.functional.cross_entropy, batches, optimizer, None, None)
-    with lent.setup(Recipe(), None) as setup:
+    with borrowed(model, nn.functional.cross_entropy, batches, optimizer, Recipe()) as setup:
         assert len(list(sweep(setup, 0, lrs))) == STEPS
 
 

@@ -2,7 +2,7 @@
 
 from lrbench.data.access import Checked, check, fetch, listing, load, train_size
 from lrbench.data.image_data import DATASETS, Augmentation, ImageData
-from lrbench.data.paths import data_folder
+from lrbench.data.published import data_folder
 
 __all__ = [
     "DATASETS", "Augmentation", "Checked", "ImageData", "check", "data_folder", "fetch", "listing",

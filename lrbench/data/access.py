@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from lrbench import plugins
-from lrbench.data.folder import Reading, load_folder, root_of, scan
+from lrbench.data.folder import FOLDER_PREFIX, Reading, load_folder, root_of, scan
 from lrbench.data.image_data import DATASETS, ImageData, Make
-from lrbench.data.own_data import load_own
-from lrbench.data.paths import FOLDER_PREFIX, data_folder
+from lrbench.data.own_data import Progress, load_own
+from lrbench.data.published import data_folder
 from lrbench.errors import MachineError
 from lrbench.registry import Entry
-
-Progress = Callable[[int, int], None]  # (images read so far, images in all)
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def load(
     """Load a registered dataset, `folder:PATH` or the user's `module:function`.
 
     Args:
-        progress: called as images are decoded.
+        progress: called with (images read, all images) as images are decoded.
         option: the option that error messages name.
         reading: how far a folder's cache is trusted.
 
@@ -83,11 +80,7 @@ def load(
 
 def train_size(name: str) -> int | None:
     """The number of training images, validation included, without reading any; None if unknown.
-
-    Raises:
-        UsageError: unknown name.
-        MachineError: the folder does not exist, or has another structure.
-    """
+    Raises as `load` does."""
     if name.startswith(FOLDER_PREFIX):
         return scan(root_of(name)).count("train")
     if plugins.is_own(name):
@@ -102,28 +95,16 @@ def listing(data_dir: Path | None = None) -> list[Listed]:
 
 
 def check(name: str, data_dir: Path | None = None, progress: Progress | None = None) -> Checked:
-    """Read a whole dataset and compare it with what is known of it.
-
-    Raises:
-        UsageError: unknown name.
-        MachineError: the dataset is missing or damaged.
-    """
-    return _checked(
-        name, load(name, data_dir, False, progress, option="NAME", reading="rehash"), data_dir
-    )
+    """Read a whole dataset and compare it with what is known of it. Raises as `load` does."""
+    data = load(name, data_dir, False, progress, option="NAME", reading="rehash")
+    return _checked(name, data, data_dir)
 
 
 def fetch(name: str, data_dir: Path | None = None, progress: Progress | None = None) -> Checked:
-    """Download a dataset if it is missing, and check it. A folder of images is decoded again and
-    accepted as it is now.
-
-    Raises:
-        UsageError: unknown name.
-        MachineError: it cannot be fetched, or is damaged.
-    """
-    return _checked(
-        name, load(name, data_dir, True, progress, option="NAME", reading="accept"), data_dir
-    )
+    """Download a dataset if it is missing, and check it; a folder of images is decoded again and
+    accepted as it is now. Raises as `load` does."""
+    data = load(name, data_dir, True, progress, option="NAME", reading="accept")
+    return _checked(name, data, data_dir)
 
 
 def _listed(entry: Entry[Make], folder: Path) -> Listed:
@@ -138,22 +119,12 @@ def _listed(entry: Entry[Make], folder: Path) -> Listed:
 
 
 def _checked(name: str, data: ImageData, data_dir: Path | None) -> Checked:
-    path: Path | None = None
-    integrity = "shapes, types and labels"
+    path, integrity = None, "shapes, types and labels"
     if name.startswith(FOLDER_PREFIX):
-        path = root_of(name)
-        integrity = "every file as it was when the folder was first used"
+        path, integrity = root_of(name), "every file as it was when the folder was first used"
     elif name in DATASETS:
         entry = DATASETS.get(name)
         path = _listed(entry, data_folder(data_dir)).path
         integrity = entry.facts.get("integrity", "counts and labels")
-    return Checked(
-        name=name,
-        path=path,
-        train=len(data.train_labels),
-        test=len(data.test_labels),
-        shape=data.image_shape,
-        classes=data.classes,
-        digest=data.digest,
-        integrity=integrity,
-    )
+    sizes = len(data.train_labels), len(data.test_labels)
+    return Checked(name, path, *sizes, data.image_shape, data.classes, data.digest, integrity)

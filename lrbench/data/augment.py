@@ -23,14 +23,15 @@ class Draw:
     left: Tensor
     mirror: Tensor
 
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.index, self.top, self.left, self.mirror
+
     def to(self, device: torch.device) -> Draw:
-        return Draw(*(part.to(device) for part in self._parts()))
+        return Draw(*(part.to(device) for part in self.parts))
 
     def __getitem__(self, batch: slice) -> Draw:
-        return Draw(*(part[batch] for part in self._parts()))
-
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.index, self.top, self.left, self.mirror
+        return Draw(*(part[batch] for part in self.parts))
 
 
 def draw(count: int, augmentation: Augmentation, seed: int, epoch: int) -> Draw:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.data.image_data import DATASETS, PHOTOS, ImageData
-from lrbench.data.paths import data_folder
-from lrbench.data.published import damaged, obtain, verify
+from lrbench.data.published import damaged, data_folder, obtain, verify
 
 # MD5 of every file, as Krizhevsky published them: nothing is unpickled unverified.
 CIFAR10_MD5: dict[str, str] = {
@@ -37,11 +36,7 @@ def read(
     data_dir: Path | None = None,
     download: bool = False,
 ) -> ImageData:
-    """Verify every file, then let torchvision read them; fetch missing ones if `download` is set.
-
-    Raises:
-        MachineError: a file is missing, damaged, or cannot be fetched.
-    """
+    """Verify every file, then let torchvision read them; with `download`, fetch missing ones."""
     import numpy as np
 
     folder = data_folder(data_dir)

@@ -10,14 +10,14 @@ import hashlib
 import io
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lrbench.data.folder_cache import CachedFolder, cache_file, read_cache, write_cache
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
-from lrbench.data.paths import FOLDER_PREFIX
+from lrbench.data.own_data import Progress
 from lrbench.data.published import contents
 from lrbench.errors import MachineError, UsageError
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+FOLDER_PREFIX = "folder:"
 SPLITS = ("train", "test")
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -32,7 +33,6 @@ SUFFIXES = frozenset(
 GREY_MODES = frozenset({"1", "L"})
 DEEP_MODES = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 
-Progress = Callable[[int, int], None]  # (images decoded so far, images in all)
 # "cached" trusts sizes and times, "rehash" reads every file again, "accept" takes the folder as it
 # is now
 Reading = Literal["cached", "rehash", "accept"]
@@ -70,11 +70,7 @@ class Listing:
 
 
 def root_of(name: str, option: str = "--dataset") -> Path:
-    """The folder of `folder:PATH`.
-
-    Raises:
-        UsageError: no path.
-    """
+    """The folder of `folder:PATH`."""
     path = name.removeprefix(FOLDER_PREFIX)
     if not path or "\0" in path:
         raise UsageError(f"{option}: folder:PATH needs a path, such as folder:./photos")
@@ -83,12 +79,7 @@ def root_of(name: str, option: str = "--dataset") -> Path:
 
 def scan(root: Path) -> Listing:
     """List a folder without opening an image, folders within a class included. Other files and
-    names that start with a dot are skipped.
-
-    Raises:
-        MachineError: no train/ or no test/, fewer than two classes, an empty class, or different
-            classes in the two.
-    """
+    names that start with a dot are skipped."""
     for split in SPLITS:
         if not (root / split).is_dir():
             raise MachineError(
@@ -97,13 +88,12 @@ def scan(root: Path) -> Listing:
             )
     try:
         classes, tests = (_classes(root / split) for split in SPLITS)
-        if not classes:
-            raise MachineError(f"{root / 'train'} holds no folder for a class")
         for odd in sorted(set(classes) ^ set(tests)):
             split = "test" if odd in classes else "train"
             raise MachineError(f"{root / split} has no folder for the class {odd!r}")
-        if len(classes) == 1:
-            raise MachineError(f"{root / 'train'} holds one class, {classes[0]!r}: two are needed")
+        if len(classes) < 2:
+            found = f"one class, {classes[0]!r}" if classes else "no folder for a class"
+            raise MachineError(f"{root / 'train'} holds {found}: two are needed")
         files = tuple(
             file
             for split in SPLITS
@@ -126,11 +116,6 @@ def load_folder(
 
     At first use the structure is checked and every file is hashed; later a file that is changed,
     missing or new is refused, unless `reading` is "accept".
-
-    Raises:
-        UsageError: no path.
-        MachineError: no such folder, a wrong structure, an unreadable image, images of different
-            sizes, or a folder that has changed.
     """
     listing = scan(root_of(name, option))
     cache = cache_file(listing.root)
@@ -149,12 +134,8 @@ def load_folder(
 def decode(
     listing: Listing, name: str, progress: Progress | None = None
 ) -> tuple[ImageData, list[bytes]]:
-    """The images as arrays, and a digest of each file. All images grey stay grey; a single one in
-    colour makes all of them RGB.
-
-    Raises:
-        MachineError: an image that cannot be read, or is of another size than the first.
-    """
+    """The images, all of one size, as arrays, and a digest of each file. All images grey stay
+    grey; a single one in colour makes all of them RGB."""
     import numpy as np
 
     pictures, digests, total = [], [], len(listing.files)
@@ -179,16 +160,9 @@ def decode(
         images[index] = picture if picture.ndim == 2 else picture.transpose(2, 0, 1)
     labels = np.array([file.label for file in listing.files], dtype=np.int64)
     train = listing.count("train")
-    data = ImageData(
-        name=name,
-        train_images=images[:train],
-        train_labels=labels[:train],
-        test_images=images[train:],
-        test_labels=labels[train:],
-        classes=listing.classes,
-        augmentation=PHOTOS if channels == 3 else DIGITS,
-    )
-    return data, digests
+    splits = images[:train], labels[:train], images[train:], labels[train:]
+    augmentation = PHOTOS if channels == 3 else DIGITS
+    return ImageData(name, *splits, listing.classes, augmentation), digests
 
 
 def digest_of(content: bytes) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.data.image_data import Augmentation, ImageData
-from lrbench.data.paths import cache_folder
+from lrbench.data.published import cache_folder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -46,9 +46,6 @@ class ImageData:
 
     Images are uint8 `[n, c, h, w]`, or the user's own float32 of any range; labels are int64
     `[n]` and index `classes`.
-
-    Raises:
-        MachineError: arrays that contradict each other, such as a label without a class.
     """
 
     name: str
@@ -60,19 +57,14 @@ class ImageData:
     augmentation: Augmentation
 
     def __post_init__(self) -> None:
-        train, test = self.train_images, self.test_images
-        faults = {
-            "training set": _fault(train, self.train_labels, len(self.classes)),
-            "test set": _fault(test, self.test_labels, len(self.classes)),
-        }
-        for split, fault in faults.items():
-            if fault:
-                raise MachineError(f"dataset {self.name} is damaged: {split}: {fault}")
-        if train.shape[1:] != test.shape[1:]:
-            raise MachineError(
-                f"dataset {self.name} is damaged: training images are {train.shape[1:]}, "
-                f"test images {test.shape[1:]}"
-            )
+        train, test, classes = self.train_images, self.test_images, len(self.classes)
+        fault = (
+            _fault("training set", train, self.train_labels, classes)
+            or _fault("test set", test, self.test_labels, classes)
+            or _difference(train.shape[1:], test.shape[1:])
+        )
+        if fault:
+            raise MachineError(f"dataset {self.name} is damaged: {fault}")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -92,16 +84,21 @@ class ImageData:
         return whole.hexdigest()
 
 
-def _fault(images: Images, labels: Labels, classes: int) -> str:
+def _difference(train: tuple[int, ...], test: tuple[int, ...]) -> str:
+    return f"training images are {train}, test images {test}" if train != test else ""
+
+
+def _fault(split: str, images: Images, labels: Labels, classes: int) -> str:
     """What is wrong with a split; empty if nothing is."""
-    if images.dtype.name not in ("uint8", "float32") or images.ndim != 4:
-        return f"images are {images.dtype.name} of shape {images.shape}, not uint8 [n, c, h, w]"
-    if labels.dtype.name != "int64" or labels.ndim != 1:
-        return f"labels are {labels.dtype.name} of shape {labels.shape}, not int64 [n]"
+    kind, label_kind = images.dtype.name, labels.dtype.name
+    if kind not in ("uint8", "float32") or images.ndim != 4:
+        return f"{split}: images are {kind} of shape {images.shape}, not uint8 [n, c, h, w]"
+    if label_kind != "int64" or labels.ndim != 1:
+        return f"{split}: labels are {label_kind} of shape {labels.shape}, not int64 [n]"
     if len(images) == 0:
-        return "it is empty"
+        return f"{split}: it is empty"
     if len(images) != len(labels):
-        return f"{len(images)} images, but {len(labels)} labels"
+        return f"{split}: {len(images)} images, but {len(labels)} labels"
     if labels.min() < 0 or labels.max() >= classes:
-        return f"labels from {labels.min()} to {labels.max()}, but {classes} classes"
+        return f"{split}: labels from {labels.min()} to {labels.max()}, but {classes} classes"
     return ""

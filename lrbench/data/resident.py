@@ -41,8 +41,8 @@ class Resident:
         if self.augmentation == UNCHANGED:
             images = self.images[chosen.index]
         else:
-            mirrors = self.augmentation.flip
-            images = crop(self.images, chosen, self.image_shape[1:], mirrors=mirrors)
+            size, mirrors = self.image_shape[1:], self.augmentation.flip
+            images = crop(self.images, chosen, size, mirrors=mirrors)
         return self._normalised(images), self.labels[chosen.index]
 
     def changed_batch(
@@ -87,14 +87,8 @@ class Residents:
 
         def place(images: Images, labels: object, rule: Augmentation) -> Resident:
             pixels = torch.tensor(images, device=device).permute(0, 2, 3, 1).contiguous()
-            return Resident(
-                images=pad(pixels, rule.crop_padding),
-                labels=torch.tensor(labels, device=device),
-                mean=mean,
-                std=std,
-                image_shape=data.image_shape,
-                augmentation=rule,
-            )
+            padded, targets = pad(pixels, rule.crop_padding), torch.tensor(labels, device=device)
+            return Resident(padded, targets, mean, std, data.image_shape, rule)
 
         rule = data.augmentation if augment else UNCHANGED
         return Residents(

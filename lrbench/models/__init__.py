@@ -21,19 +21,14 @@ if TYPE_CHECKING:
 
 # (image shape [c, h, w], number of classes) -> a network from [b, c, h, w] to logits [b, classes]
 Build = Callable[[tuple[int, int, int], int], "nn.Module"]
-MODELS: Registry[Build] = Registry("model", "lrbench.models")
+MODELS: Registry[Build] = Registry("model", "lrbench.models", skip=("layers",))
 LEAST_SIZE = 28  # pixels
 
 __all__ = ["LEAST_SIZE", "MODELS", "build", "check"]
 
 
 def check(name: str, weights: str = "") -> None:
-    """Refuse an unknown network, or weights that do not exist, without importing torch.
-
-    Raises:
-        UsageError: an unknown name, or published weights of a network that has none.
-        MachineError: the file of weights does not exist.
-    """
+    """Refuse an unknown network, or weights that do not exist, without importing torch."""
     if plugins.is_own(name):
         load_own(name)
     elif not name.startswith(PREFIX):

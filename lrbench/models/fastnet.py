@@ -21,7 +21,7 @@ def fastnet(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
     """
     from torch import nn
 
-    from lrbench.models.layers.fast import MaxHead, fast_block
+    from lrbench.models.layers import MaxHead, fast_block
 
     return nn.Sequential(
         nn.Conv2d(image_shape[0], 24, 2, bias=False),

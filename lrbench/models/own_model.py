@@ -16,34 +16,22 @@ OPTION = "--model"
 
 def build_own(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
     """Call the user's function or class with those of `image_shape` (c, h, w) and `classes` that
-    its signature names.
-
-    Raises:
-        UsageError: it does not accept this call, raises, or does not return a module.
-    """
+    its signature names."""
     import torch
 
     with torch.random.fork_rng(devices=[]):  # an import may draw random numbers
         function = load_own(name)
     offered = {"image_shape": image_shape, "classes": classes}
-    synonyms = {
-        "input_shape": image_shape,
-        "in_channels": image_shape[0],
-        "num_classes": classes,
-        "n_classes": classes,
-    }
+    synonyms = {"input_shape": image_shape, "in_channels": image_shape[0]}
+    synonyms |= dict.fromkeys(("num_classes", "n_classes"), classes)
     found = plugins.call(name, function, offered, option=OPTION, extra=synonyms)
     if not isinstance(found, torch.nn.Module):
-        raise UsageError(f"{OPTION} {name}: it made a {type(found).__name__}, not an nn.Module")
+        raise UsageError(f"{OPTION} {name}: it made {plugins.kind_of(found)}, not an nn.Module")
     return found
 
 
 def load_own(name: str) -> Callable[..., Any]:
-    """The function or class that makes the network.
-
-    Raises:
-        UsageError: it cannot be imported, or is a module that exists already.
-    """
+    """The function or class that makes the network; a network that exists is refused."""
     function = plugins.load_callable(name, OPTION)
     if not isinstance(function, type) and hasattr(function, "state_dict"):
         raise UsageError(
@@ -58,11 +46,7 @@ def load_own(name: str) -> Callable[..., Any]:
 def check_logits(
     option: str, model: nn.Module, image_shape: tuple[int, int, int], classes: int
 ) -> None:
-    """Try the network on two images; this also initialises its lazy layers.
-
-    Raises:
-        UsageError: it raises, does not return logits [b, classes], or has nothing to train.
-    """
+    """Try the network on two images; this also initialises its lazy layers."""
     import torch
 
     shape = " x ".join(str(size) for size in image_shape)
@@ -78,9 +62,9 @@ def check_logits(
     finally:
         model.train(training)
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
-        what = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        what = plugins.kind_of(logits)
         raise UsageError(
-            f"{option}: for 2 images of {shape} it gives {what}, not logits (2, {classes})"
+            f"{option}: for 2 images of {shape} it gives {what}, not logits [2, {classes}]"
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError(f"{option}: it has no parameter to train")

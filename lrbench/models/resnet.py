@@ -31,13 +31,13 @@ def resnet20(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
 def resnet18(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
     """Four stages of 64, 128, 256 and 512 channels, two blocks each; the 7x7 stem and its pooling
     are one 3x3 convolution, as is usual for CIFAR."""
-    from lrbench.models.layers.residual import projected
+    from lrbench.models.layers import projected
 
     return resnet(image_shape[0], classes, (64, 128, 256, 512), 2, projected)
 
 
 def cifar_resnet(blocks: int, channels_in: int, classes: int) -> nn.Module:
-    from lrbench.models.layers.residual import padded
+    from lrbench.models.layers import padded
 
     return resnet(channels_in, classes, (16, 32, 64), blocks, padded)
 
@@ -49,7 +49,7 @@ def resnet(
     all but the first halve the image; mean over pixels, linear."""
     from torch import nn
 
-    from lrbench.models.layers.residual import MeanPool, Residual, conv3x3, he_initialised
+    from lrbench.models.layers import MeanPool, Residual, conv3x3, he_initialised
 
     width = widths[0]
     layers: list[nn.Module] = [conv3x3(channels_in, width), nn.BatchNorm2d(width)]

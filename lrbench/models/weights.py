@@ -23,10 +23,6 @@ def load_weights(model: nn.Module, name: str, weights: str, option: str = "--wei
 
     A last layer of another shape keeps its new weights, as the head of a fine-tuning does;
     everything else must fit.
-
-    Raises:
-        UsageError: the weights belong to another network.
-        MachineError: the file does not exist, or contains no weights.
     """
     known = is_published(name, weights)
     state = published(name, weights) if known else read(Path(weights).expanduser(), option)

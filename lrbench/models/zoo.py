@@ -18,11 +18,7 @@ GREY, COLOUR = 1, 3
 
 def build_zoo(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
     """A classifier of torchvision for `classes`. For grey images the weights of its first
-    convolution are summed over the three channels, which is equivalent to repeating the image.
-
-    Raises:
-        UsageError: torchvision has no such classifier, or the images have other channels.
-    """
+    convolution are summed over the three channels, which is equivalent to repeating the image."""
     from torch import nn
     from torchvision import models
 
@@ -44,11 +40,7 @@ def build_zoo(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.
 
 
 def known(name: str) -> str:
-    """torchvision's name of the classifier.
-
-    Raises:
-        UsageError: it has none of that name.
-    """
+    """torchvision's name of the classifier; UsageError if it has none of that name."""
     from torchvision import models
 
     label = name.removeprefix(PREFIX)
@@ -70,12 +62,7 @@ def is_published(name: str, weights: str) -> bool:
 
 
 def published(name: str, weights: str) -> dict[str, Any]:
-    """The state of torchvision's own weights, downloaded into torch's cache if needed.
-
-    Raises:
-        UsageError: the network has no weights of that name.
-        MachineError: they cannot be fetched.
-    """
+    """The state of torchvision's own weights, downloaded into torch's cache if needed."""
     from torchvision import models
 
     kinds = models.get_model_weights(known(name))

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
-from lrbench.optimizers.groups import (
-    GroupSpec,
-    assign,
-    parse_group,
-    parse_groups,
-    without_decay,
-)
+from lrbench.optimizers.groups import GroupSpec, assign, parse_group, parse_groups, without_decay
 from lrbench.optimizers.own_optimizer import OPTION, make_own, takes
-from lrbench.optimizers.settings import parse_settings
 from lrbench.registry import Registry
 
 if TYPE_CHECKING:
@@ -27,6 +20,8 @@ if TYPE_CHECKING:
 # (torch parameter groups with lr and weight_decay, the recipe, **settings of --opt) -> optimizer
 Make = Callable[..., "Optimizer"]
 OPTIMIZERS: Registry[Make] = Registry("optimizer", "lrbench.optimizers", skip=("muon",))
+WORDS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
+ELSEWHERE = {"lr": "--lr", "weight_decay": "--weight-decay", "params": "--group"}
 
 __all__ = [
     "OPTIMIZERS", "GroupSpec", "build", "check", "check_contender", "check_given", "parse_group",
@@ -35,12 +30,7 @@ __all__ = [
 
 
 def check(recipe: Recipe) -> None:
-    """Refuse an invalid optimizer, group or setting without importing torch.
-
-    Raises:
-        UsageError: an unknown optimizer, nesterov where there is none, an unreadable group or
-            setting.
-    """
+    """Refuse an invalid optimizer, group or setting without importing torch."""
     parse_groups(recipe.groups)
     parse_settings(recipe.optimizer_options)
     facts = _facts(recipe.optimizer, OPTION)
@@ -51,12 +41,7 @@ def check(recipe: Recipe) -> None:
 
 
 def check_given(recipe: Recipe, given: Collection[str]) -> None:
-    """Refuse options that the optimizer ignores.
-
-    Raises:
-        UsageError: a momentum or a weight decay for an optimizer that has none, or that takes it
-            as a setting of its own.
-    """
+    """Refuse a momentum or a weight decay that the optimizer ignores, or takes by `--opt`."""
     own, name = plugins.is_own(recipe.optimizer), recipe.optimizer
     if "momentum" in given and recipe.momentum:
         if own:
@@ -71,11 +56,7 @@ def check_given(recipe: Recipe, given: Collection[str]) -> None:
 
 
 def check_contender(name: str) -> float | None:
-    """The usual learning rate of an optimizer; None if it needs a range test.
-
-    Raises:
-        UsageError: an unknown optimizer, or one whose package is not installed.
-    """
+    """The usual learning rate of an optimizer; None if it needs a range test."""
     usual: float | None = _facts(name, "--contender").get("usual_lr")
     return usual
 
@@ -114,16 +95,11 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
         members = list(without_decay(members, spared))
     if all(group.freeze or group.lr(lr) == 0 for group, _ in members):
         raise UsageError("--group: freeze or lr=0 leaves nothing to train in the first epoch")
-    groups = [
-        {
-            "params": [parameters[name] for name in names],
-            "lr": group.lr(lr),
-            "weight_decay": (
-                recipe.weight_decay if group.weight_decay is None else group.weight_decay
-            ),
-        }
-        for group, names in members
-    ]
+    groups = []
+    for group, names in members:
+        decay = recipe.weight_decay if group.weight_decay is None else group.weight_decay
+        params = [parameters[name] for name in names]
+        groups.append({"params": params, "lr": group.lr(lr), "weight_decay": decay})
     return _make(recipe, groups, lr), tuple(group for group, _ in members)
 
 
@@ -140,3 +116,32 @@ def _make(recipe: Recipe, groups: list[dict[str, Any]], lr: float) -> Optimizer:
         words = " ".join(str(fault).split())
         what = "--opt " + " ".join(recipe.optimizer_options) if settings else f"--optimizer {name}"
         raise UsageError(f"{what}: {words}") from fault
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """The settings of `--opt key=value`. A value is a number, True, False, None, a word, or several
+    of these with commas between them (a tuple).
+
+    >>> parse_settings(["betas=0.9,0.95", "amsgrad=true", "eps=1e-6", "mode=fast"])
+    {'betas': (0.9, 0.95), 'amsgrad': True, 'eps': 1e-06, 'mode': 'fast'}
+    """
+    settings = {}
+    for text in texts:
+        key, _, value = (part.strip() for part in text.partition("="))
+        if key in ELSEWHERE:
+            raise UsageError(f"--opt {key}: give it with {ELSEWHERE[key]}")
+        settings[key] = _value(value)
+    return settings
+
+
+def _value(text: str) -> Any:
+    if "," in text:
+        return tuple(_value(part.strip()) for part in text.strip("()[]").split(",") if part)
+    if text.lower() in WORDS:
+        return WORDS[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

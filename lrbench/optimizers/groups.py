@@ -71,9 +71,6 @@ class GroupSpec:
 def parse_group(text: str) -> GroupSpec:
     """Read `PATTERN lr=10x schedule=cosine weight_decay=0 freeze=2ep`.
 
-    Raises:
-        UsageError: invalid; the message names --group.
-
     >>> str(parse_group("*.bias lr=2x weight_decay=0"))
     '*.bias lr=2.0x weight_decay=0.0'
     """
@@ -91,24 +88,23 @@ def parse_group(text: str) -> GroupSpec:
         if not value:
             raise _wrong(text, f"{key} has no value")
         values[key] = value
-    factor, absolute = _learning_rate(text, values.get("lr", "1x"))
-    decay = values.get("weight_decay")
+    lr, decay, epochs = values.get("lr", "1x"), values.get("weight_decay"), values.get("freeze")
+    number = _number(text, "lr", lr.removesuffix("x"))
+    count = (epochs or "0").removesuffix("ep")
+    if not count.isdecimal():
+        raise _wrong(text, f"freeze={epochs} is no whole number of epochs, such as 2ep")
     return GroupSpec(
         pattern=pattern,
-        lr_factor=factor,
-        lr_absolute=absolute,
+        lr_factor=number if lr.endswith("x") else 1.0,
+        lr_absolute=None if lr.endswith("x") else number,
         schedule=_schedule(values.get("schedule")),
         weight_decay=None if decay is None else _number(text, "weight_decay", decay),
-        freeze=_epochs(text, values.get("freeze", "0ep")),
+        freeze=int(count),
     )
 
 
 def parse_groups(texts: Sequence[str]) -> tuple[GroupSpec, ...]:
-    """The groups of several texts, and last the group of all other parameters.
-
-    Raises:
-        UsageError: an invalid text, or a pattern that is named twice.
-    """
+    """The groups of several texts, and last the group of all other parameters."""
     groups = {}
     for group in map(parse_group, texts):
         if group.pattern in groups:
@@ -121,16 +117,20 @@ def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[Grou
     """The parameter names of each group: the first pattern that matches wins.
 
     Groups keep their order; the last, of all other parameters, is left out if it is empty.
-
-    Raises:
-        UsageError: a pattern that matches no name, or only names that earlier groups took.
     """
     left = list(names)
     members = []
     for group in groups:
         found = [name for name in left if fnmatchcase(name, group.pattern)]
         if not found and group is not groups[-1]:
-            raise _matches_nothing(group, names)
+            if any(fnmatchcase(name, group.pattern) for name in names):
+                what = "earlier groups took every parameter that it matches"
+                raise UsageError(f"--group {group.pattern!r}: {what}")
+            known = ", ".join(names[:4]) + (", ..." if names[4:] else "")
+            raise UsageError(
+                f"--group {group.pattern!r} matches no parameter",
+                hint=f"parameters are called {known}",
+            )
         left = [name for name in left if name not in found]
         members.append((group, found))
     return [(group, found) for group, found in members if found]
@@ -150,17 +150,6 @@ def without_decay(
         yield from ((spec, part) for spec, part in parts if part)
 
 
-def _matches_nothing(group: GroupSpec, names: Sequence[str]) -> UsageError:
-    if any(fnmatchcase(name, group.pattern) for name in names):
-        return UsageError(
-            f"--group {group.pattern!r}: earlier groups took every parameter that it matches"
-        )
-    return UsageError(
-        f"--group {group.pattern!r} matches no parameter",
-        hint="parameters are called " + ", ".join(names[:4]) + (", ..." if names[4:] else ""),
-    )
-
-
 def _split(text: str) -> Iterator[str]:
     """Pattern and settings. A setting starts at a `key=` outside brackets and quotes, so that a
     schedule may contain spaces and arguments."""
@@ -178,19 +167,6 @@ def _split(text: str) -> Iterator[str]:
             yield text[start:place].strip()
             start = place + 1
     yield text[start:].strip()
-
-
-def _learning_rate(text: str, value: str) -> tuple[float, float | None]:
-    if value.endswith("x"):
-        return _number(text, "lr", value.removesuffix("x")), None
-    return 1.0, _number(text, "lr", value)
-
-
-def _epochs(text: str, value: str) -> int:
-    count = value.removesuffix("ep")
-    if not count.isdecimal():
-        raise _wrong(text, f"freeze={value} is no whole number of epochs, such as 2ep")
-    return int(count)
 
 
 def _number(text: str, key: str, value: str) -> float:

@@ -14,9 +14,6 @@ class MuonAdamW(Optimizer):
     Muon's update is scaled to the size of AdamW's (`adjust_lr_fn="match_rms_adamw"`), so that
     one learning rate and one weight decay serve both. `betas` is AdamW's; other settings are
     Muon's. Both follow the learning rates written into this optimizer's groups.
-
-    Raises:
-        ValueError: there is no parameter of two dimensions.
     """
 
     def __init__(

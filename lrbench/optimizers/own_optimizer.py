@@ -32,11 +32,7 @@ def make_own(
     name: str, groups: list[dict[str, Any]], lr: float, settings: dict[str, Any]
 ) -> Optimizer:
     """Call `Class(groups, **settings)`, with `lr=` if it has such a parameter. Each group brings
-    its own `lr`, and its `weight_decay` if the class has one.
-
-    Raises:
-        UsageError: it does not accept this call, or does not return an optimizer of these groups.
-    """
+    its own `lr`, and its `weight_decay` if the class has one."""
     from torch.optim import Optimizer
 
     function: Any = plugins.load_callable(name, OPTION)
@@ -44,20 +40,12 @@ def make_own(
         groups = [{k: v for k, v in group.items() if k != "weight_decay"} for group in groups]
     if takes(name, "lr"):
         settings = {"lr": lr, **settings}
-    try:
-        inspect.signature(function).bind(groups, **settings)
-    except TypeError as fault:
-        given = ", ".join(("groups", *settings))
-        raise UsageError(
-            f"{OPTION} {name}: it is called as {name.rpartition(':')[2]}({given}), and {fault}"
-        ) from None
-    except ValueError:
-        pass  # written in C: it has no signature
+    plugins.check_call(name, function, ("groups",), settings, option=OPTION)
     with plugins.blamed(name, OPTION):
         found = function(groups, **settings)
     if not isinstance(found, Optimizer) or len(found.param_groups) != len(groups):
         raise UsageError(
-            f"{OPTION} {name}: it made a {type(found).__name__}, not a torch Optimizer of the "
+            f"{OPTION} {name}: it made {plugins.kind_of(found)}, not a torch Optimizer of the "
             f"{len(groups)} parameter groups that it was given"
         )
     if needs_closure(found):

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
 
 from lrbench.engine.method import Method
 from lrbench.errors import UsageError, named_as_in_python
-from lrbench.experiment import FindSpec, Recipe, options_of, refuse_unknown, with_keywords
-from lrbench.rangetest.arguments import (
-    check_callable,
-    check_model,
-    check_optimizer,
-    checked_seeds,
-    checked_spec,
-)
+from lrbench.experiment import FindSpec, Recipe, options_of, refusal, refuse_unknown, with_keywords
+from lrbench.optimizers.own_optimizer import needs_closure
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import GroupLrs, ratio_of
-from lrbench.rangetest.probe import Prober, settling_steps
+from lrbench.rangetest.probe import Probe, Prober, settling_steps
 from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.state import Contents, copy_state, preserved
@@ -33,6 +29,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 VAL_BATCHES = 16
+SAID = {"step": "per", "verify_steps": "steps"}  # fields whose argument has another name
 
 
 # Options of `lrbench find` that mean something else here, or nothing.
@@ -98,8 +95,10 @@ def find(
         raise UsageError("val_loss: pass a val_loader as well")
     if val_loader is not None:
         check_loader("val_loader", val_loader)
-    borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model, val_loader)
-    with borrowed.setup(spec.recipe, sweep_group) as setup:
+    with borrowed(
+        model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
+        val_loader=val_loader, sweep_group=sweep_group,
+    ) as setup:  # fmt: skip
         settings = {
             **spec.model_dump(mode="json", exclude={"recipe"}),
             "sweep_group": sweep_group,
@@ -153,21 +152,24 @@ def max_stable_lr(
         raise UsageError(f"start_lr {start_lr:g} must lie below end_lr {end_lr:g}")
     if not ratio > 1:
         raise UsageError(f"ratio: must be above 1, not {ratio}")
-    borrowed = Borrowing(model, loss_fn, loader, optimizer, step, make_model)
-    with borrowed.setup(spec.recipe, sweep_group) as setup:
+    with borrowed(
+        model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
+        sweep_group=sweep_group,
+    ) as setup:  # fmt: skip
         search = largest_stable(
-            Prober.of(setup, settling_steps(setup, seed, steps)),
+            Prober(setup, settling_steps(setup, seed, steps)),
             spec.seeds[0],
             start_lr=start_lr,
             end_lr=end_lr,
             ratio=ratio,
         )
-        while True:
-            try:
-                next(search)
-            except StopIteration as end:
-                found: Stability = end.value
-                return found
+        found: list[Stability] = []
+
+        def searched() -> Iterator[Probe]:
+            found.append((yield from search))
+
+        list(searched())
+    return found[0]
 
 
 class _Borrowed(LoaderTask):
@@ -200,43 +202,104 @@ class _Borrowed(LoaderTask):
         return found[: max(1, samples // size)]
 
 
-@dataclass(frozen=True)
-class Borrowing:
-    """Everything that a range test borrows from its caller."""
+@contextmanager
+def borrowed(
+    model: nn.Module,
+    loss_fn: LossFn | None,
+    loader: Iterable[Any],
+    optimizer: Optimizer,
+    recipe: Recipe,
+    *,
+    step: StepFn | None = None,
+    make_model: Callable[[], nn.Module] | None = None,
+    val_loader: Iterable[Any] | None = None,
+    sweep_group: int | None = None,
+) -> Iterator[Setup]:
+    """What a range test trains; everything is restored at the end, whatever happens."""
+    import torch
 
-    model: nn.Module
-    loss_fn: LossFn | None
-    loader: Iterable[Any]
-    optimizer: Optimizer
-    step: StepFn | None
-    make_model: Callable[[], nn.Module] | None
-    val_loader: Iterable[Any] | None = None
+    check_model(model)
+    check_optimizer(model, optimizer)
+    check_callable(loss_fn=loss_fn, step=step, make_model=make_model)
+    group_lrs = ratio_of([float(group["lr"]) for group in optimizer.param_groups], sweep_group)
+    own_loss = [loss_fn] if isinstance(loss_fn, torch.nn.Module) else []
+    state = optimizer.state
 
-    @contextmanager
-    def setup(self, recipe: Recipe, sweep_group: int | None) -> Iterator[Setup]:
-        """What a range test trains; everything is restored at the end, whatever happens."""
-        import torch
+    def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
+        copy_state(optimizer, state)
+        return optimizer, group_lrs
 
-        optimizer = self.optimizer
-        check_model(self.model)
-        check_optimizer(self.model, optimizer)
-        check_callable(loss_fn=self.loss_fn, step=self.step, make_model=self.make_model)
-        lrs = [float(group["lr"]) for group in optimizer.param_groups]
-        group_lrs = ratio_of(lrs, sweep_group)
-        own_loss = [self.loss_fn] if isinstance(self.loss_fn, torch.nn.Module) else []
-        state = optimizer.state
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        preserved([model, *own_loss], optimizer, loader, val_loader) as contents,
+    ):
+        task = _Borrowed(model, loss_fn, loader, step=step, make_model=make_model)
+        task.contents, task.validation = contents, val_loader
+        yield Setup(task, make_optimizer, Method.of(recipe))
 
-        def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
-            copy_state(optimizer, state)
-            return optimizer, group_lrs
 
-        with (
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            preserved([self.model, *own_loss], optimizer, self.loader, self.val_loader) as contents,
-        ):
-            task = _Borrowed(
-                self.model, self.loss_fn, self.loader, step=self.step, make_model=self.make_model
-            )
-            task.contents, task.validation = contents, self.val_loader
-            yield Setup(task, make_optimizer, Method.of(recipe))
+def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
+    """The range test of some arguments; `names` are the fields whose argument `SAID` names."""
+    try:
+        return FindSpec(**fields)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        name = next(str(part) for part in first["loc"] if part != "recipe")
+        said = SAID[name] if name in names else name
+        raise UsageError(f"{said}: {refusal(first)}, not {first['input']!r:.60}") from None
+
+
+def checked_seeds(seeds: Any) -> tuple[Any, ...]:
+    """The seeds: as many, from 0, or those. Equal seeds would look like agreement.
+
+    >>> checked_seeds(2), checked_seeds([7, 5])
+    ((0, 1), (7, 5))
+    """
+    try:
+        found = tuple(range(seeds) if isinstance(seeds, Integral) else seeds)
+    except TypeError:
+        raise UsageError(f"seeds: pass how many, or a list, not {seeds!r:.60}") from None
+    if not found:
+        raise UsageError(f"seeds: at least one is needed, not {seeds!r:.60}")
+    if len(set(found)) < len(found):
+        raise UsageError(f"seeds: each must be another, not {seeds!r:.60}")
+    return found
+
+
+def check_callable(**functions: Any) -> None:
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise UsageError(f"{name}: pass a function, not a {type(function).__name__}")
+
+
+def check_model(model: nn.Module) -> None:
+    """Refuse what is no module, or a module whose weights cannot be put back."""
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    if not isinstance(model, torch.nn.Module):
+        raise UsageError(f"model: pass an nn.Module, not {_kind(model)}")
+    tensors = [*model.parameters(), *model.buffers()]
+    if any(is_lazy(tensor) for tensor in tensors):
+        raise UsageError("model: its lazy layers have no weights yet", hint="call it on a batch")
+    if any(tensor.is_inference() for tensor in tensors):
+        raise UsageError("model: it was made in inference mode, so it cannot be trained")
+
+
+def check_optimizer(model: nn.Module, optimizer: Optimizer) -> None:
+    """Refuse what is no optimizer, or an optimizer that cannot train this model."""
+    if isinstance(optimizer, type) or not hasattr(optimizer, "param_groups"):
+        raise UsageError(f"optimizer: pass one of the model's parameters, not {_kind(optimizer)}")
+    if needs_closure(optimizer):
+        raise UsageError(
+            f"optimizer: steps of {type(optimizer).__name__} need a closure, which is not supported"
+        )
+    own = {id(parameter) for parameter in model.parameters()}
+    stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if not own & stepped:
+        raise UsageError("optimizer: it holds none of the model's parameters")
+
+
+def _kind(value: Any) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

@@ -77,7 +77,9 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
     noise = noise_sd(clean, fit.value)
     bottom = int(np.argmin(fit.value + 2 * noise * fit.value_gain))
     top = int(np.argmax(fit.value[: bottom + 1] - 2 * noise * fit.value_gain[: bottom + 1]))
-    inflated = inflation(clean - smooth(u, clean, 2 * window).value)
+    rest = clean - smooth(u, clean, 2 * window).value
+    # the rise of a blow-up is no noise, but looks like strongly correlated noise
+    inflated = inflation(rest if end == "range" else rest[: max(bottom + 1, last // 2)])
     return Curve(lrs[:last], u, loss, fit, noise, inflated, end, top, bottom)
 
 
@@ -100,57 +102,50 @@ def inflation(rest: Floats) -> float:
     return min(MOST_INFLATED, math.sqrt(3 * (1 + c) / (3 - c)) / (1 - c))
 
 
-def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[int, End]:
-    """How many points of a curve count, and what ends it: the first loss that is not finite, or a
-    median of three losses above start + factor·(start - best so far + 4·noise).
-
-    Args:
-        noise: a typical step between two losses; by default measured on the first ten points,
-            which then cannot end the curve.
-    """
-    bad = np.flatnonzero(~np.isfinite(losses))
-    finite = losses[: bad[0]] if len(bad) else losses
-    end: End = "not finite" if len(bad) else "range"
-    grace = 3 if noise is not None else FEWEST
-    if len(finite) <= grace:
-        return len(finite), end
-    start = float(np.median(finite[:5]))
-    step = max(typical_step(finite[:FEWEST]) if noise is None else noise, 1e-12 * abs(start))
-    recent = np.median([finite[:-2], finite[1:-1], finite[2:]], axis=0)
-    best = np.minimum(np.minimum.accumulate(recent), start)
-    high = np.flatnonzero(recent > start + factor * (start - best + 4 * step)) + 2
-    high = high[high >= grace]
-    return (int(high[0]), "blew up") if len(high) else (len(finite), end)
-
-
 @dataclass
 class Watch:
-    """`ending(losses, factor)` for losses that arrive one by one."""
+    """Whether a curve ends at a loss, for losses that arrive one by one: at one that is not finite,
+    or where the median of the last three lies above start + factor·(start - best + 4·step).
+
+    `step` is a typical step between two losses. It and `start` are measured on the first ten points
+    if they are not given, which then cannot end the curve.
+    """
 
     factor: float
-    seen: list[float] = field(default_factory=list)
-    start: float = 0.0
+    start: float | None = None
     step: float = 0.0
-    best: float = 0.0
+    best: float = math.inf
+    seen: list[float] = field(default_factory=list)
 
     def ends(self, loss: float) -> bool:
-        """Whether the curve ends at this loss, the next one."""
         self.seen.append(loss)
         if not math.isfinite(loss):
             return True
-        if len(self.seen) <= FEWEST:
-            if len(self.seen) == FEWEST:
-                self._begin(np.array(self.seen))
-            return False
-        recent = sorted(self.seen[-3:])[1]
+        recent = sorted(self.seen[-3:])[1] if len(self.seen) > 2 else math.inf
         self.best = min(self.best, recent)
-        return recent > self.start + self.factor * (self.start - self.best + 4 * self.step)
+        if self.start is None:
+            if len(self.seen) == FEWEST:
+                first = np.array(self.seen)
+                self.start = float(np.median(first[:5]))
+                self.step = max(typical_step(first), 1e-12 * abs(self.start))
+            return False
+        fallen = self.start - min(self.best, self.start)
+        high = recent > self.start + self.factor * (fallen + 4 * self.step)
+        return high and len(self.seen) > 3
 
-    def _begin(self, first: Floats) -> None:
-        self.start = float(np.median(first[:5]))
-        self.step = max(typical_step(first), 1e-12 * abs(self.start))
-        recent = np.median([first[:-2], first[1:-1], first[2:]], axis=0)
-        self.best = min(self.start, float(recent.min()))
+
+def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[int, End]:
+    """How many points of a curve count, and what ends it; `noise` is a typical step if known."""
+    watch = Watch(factor)
+    if noise is not None and len(losses):
+        bad = np.flatnonzero(~np.isfinite(losses))
+        first = losses[: min([5, *bad[:1]])]
+        start = float(np.median(first)) if len(first) else 0.0
+        watch = Watch(factor, start, max(noise, 1e-12 * abs(start)))
+    for place, loss in enumerate(losses.tolist()):
+        if watch.ends(loss):
+            return place, "blew up" if math.isfinite(loss) else "not finite"
+    return len(losses), "range"
 
 
 def typical_step(losses: Floats) -> float:

@@ -15,7 +15,7 @@ from lrbench.rangetest.groups import GroupLrs, freeze, swept
 from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.probe import Probe, Prober, settling_steps
 from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
-from lrbench.rangetest.rules import get_rule
+from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.suggest import Suggestion, suggest
 from lrbench.rangetest.sweep import Setup, apart, grid, others_train, step_flops, sweep
@@ -43,11 +43,7 @@ DECIDED = (
 
 
 def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
-    """Run the range test of a recipe on its task: progress, and the `FindResult` last.
-
-    Raises:
-        UsageError: an invalid rule or group.
-    """
+    """Run the range test of a recipe on its task: progress, and the `FindResult` last."""
     from lrbench.optimizers import build
 
     def make_optimizer(model: nn.Module) -> tuple[Optimizer, GroupLrs]:
@@ -61,7 +57,7 @@ def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
 
 def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Iterator[Event]:
     """Run a range test: progress, and the `FindResult` last."""
-    get_rule(spec.rule)
+    RULES.get(spec.rule, option="--rule")
     lrs = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode)
     judge = Judge.of(setup.task, setup.method.precision)
     alone = others_train(setup, spec.seeds[0])
@@ -76,8 +72,10 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     lost = suggestion.reasons == (NOISE,)
     lr = suggestion.lr
     if lr is not None or lost:
-        cheap = _cheap(spec, setup)
-        prober = Prober.of(setup, spec.verify_steps, judge)
+        # counted, never timed
+        given = spec.verify is not None and spec.max_stable is not None
+        cheap = given or step_flops(setup, spec.seeds[0]) <= SMALL_FLOPS
+        prober = Prober(setup, spec.verify_steps, judge)
         if cheap if spec.verify is None else spec.verify:
             seeds = [curve[0].seed for curve in curves[: spec.verify_seeds]]
             # where the sweep is lost in noise: a decade below its end
@@ -111,25 +109,15 @@ def _sweeps(
             curve.append(point)
             done = number * len(lrs) + point.step + 1
             yield FindProgress("sweep", seed, done, total, point.lr, _finite(point.loss))
-            if number == len(ramps) and len(curve) == FEWEST and _same(curve, found[0]):
-                break
-        else:
-            found.append(curve)
-            continue
-        break
+            if number == len(ramps) and point.step == FEWEST - 1 and _same(curve, found[0]):
+                return [apart(*found)] if alone else found
+        found.append(curve)
     return list(map(apart, found[::2], found[1::2])) if alone else found
 
 
 def _same(curve: Sequence[SweepPoint], other: Sequence[SweepPoint]) -> bool:
     """Whether the losses so far are bitwise those of another curve."""
     return [point.loss for point in curve] == [point.loss for point in other[: len(curve)]]
-
-
-def _cheap(spec: FindSpec, setup: Setup) -> bool:
-    """Whether the trainings after the sweep are little work: counted, never timed."""
-    if spec.verify is not None and spec.max_stable is not None:
-        return True
-    return step_flops(setup, spec.seeds[0]) <= SMALL_FLOPS
 
 
 def _limit(
@@ -139,7 +127,7 @@ def _limit(
     sweep runs ahead of the blow-up it has caused, from further below."""
     steps = settling_steps(setup, spec.seeds[0], spec.verify_steps)
     if steps != prober.steps:
-        prober, known = Prober.of(setup, steps, prober.judge), ()
+        prober, known = Prober(setup, steps, prober.judge), ()
     while True:
         found = yield from largest_stable(
             prober,
@@ -158,15 +146,14 @@ def _reported(
     stage: Stage, probes: Generator[Probe, None, T], total: int
 ) -> Generator[FindProgress, None, T]:
     """Turn probes into progress; the total grows if there are more than expected."""
-    done = 0
-    while True:
-        try:
-            probe = next(probes)
-        except StopIteration as end:
-            found: T = end.value
-            return found
-        done += 1
+    found: list[T] = []
+
+    def each() -> Iterator[Probe]:
+        found.append((yield from probes))
+
+    for done, probe in enumerate(each(), 1):
         yield FindProgress(stage, probe.seed, done, max(total, done), probe.lr, probe.loss)
+    return found[0]
 
 
 def _result(
@@ -183,38 +170,30 @@ def _result(
     )
     probes = [*(verification.probes if verification else ())]
     probes += [p for p in (stability.probes if stability else ()) if p not in probes]
+    swept = {k: v for k, v in vars(suggestion).items() if k != "smoothed"}
     found = FindResult(
-        lr=suggestion.lr,
+        **swept,
         lr_sweep=suggestion.lr,
-        grade=suggestion.grade,
-        reasons=suggestion.reasons,
-        band=suggestion.band,
-        lr_range=suggestion.lr_range,
-        max_stable_lr=None,
-        rules=suggestion.rules,
-        verification=None,
-        stability=None,
+        max_stable_lr=stability.lr if stability else None,
+        verification=verification.to_dict() if verification else None,
+        stability=stability.to_dict() if stability else None,
         table=(),
         settings=settings,
         changes=_changes(suggestion, settings),
         curve=tuple(points),
         trainings=tuple(vars(p) for p in sorted(probes, key=lambda p: (p.lr, p.seed))),
     )
-    if verification is not None:
-        found = replace(found, verification=verification.to_dict())
-        if verification.learns:
-            found = replace(found, lr=verification.lr)
-        elif found.lr is not None:
-            found = replace(found, lr=None, grade="none", band=None, lr_range=None)
-            found = replace(found, reasons=(UNTRAINED, *found.reasons))
-    if found.lr is not None and suggestion.lr is None:
-        found = replace(found, grade="weak", reasons=(DECIDED,))
-    if stability is not None:
-        found = replace(found, max_stable_lr=stability.lr, stability=stability.to_dict())
-        above = found.lr is not None and stability.lr is not None and found.lr > stability.lr
-        if verification is None and above:
-            reasons = (*found.reasons, UNSTABLE)
-            found = replace(found, grade="weak", reasons=reasons, changes={"verify": True})
+    if verification is not None and verification.learns:
+        found = replace(found, lr=verification.lr)
+        if suggestion.lr is None:
+            found = replace(found, grade="weak", reasons=(DECIDED,))
+    elif verification is not None and found.lr is not None:
+        reasons = (UNTRAINED, *found.reasons)
+        found = replace(found, lr=None, grade="none", band=None, lr_range=None, reasons=reasons)
+    limit = found.max_stable_lr
+    if verification is None and found.lr is not None and limit is not None and found.lr > limit:
+        reasons = (*found.reasons, UNSTABLE)
+        found = replace(found, grade="weak", reasons=reasons, changes={"verify": True})
     return found
 
 

@@ -63,7 +63,7 @@ def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -
         return _too_few(points)
     if curve.drop <= max(asked(LIKELY, points) * curve.drop_error, _rounding(curve)):
         return _not_falling(curve, lrs)
-    if _still_steep(curve, window):
+    if curve.end == "range" and curve.u[-1] - curve.u[steepest_index(curve)] < EDGE * window:
         text = f"edge: the fall has only begun at {lrs[points - 1]:.2g}; raise --end-lr"
         return Reason(text, "end_lr", 100.0)
     return ""
@@ -105,12 +105,6 @@ def _rounding(curve: Curve) -> float:
     return 1e-6 * float(np.abs(curve.loss).max())
 
 
-def _still_steep(curve: Curve, window: float) -> bool:
-    """Whether the range ends where the loss falls fastest."""
-    left = curve.u[-1] - curve.u[steepest_index(curve)]
-    return curve.end == "range" and bool(left < EDGE * window)
-
-
 def doubts(curves: Sequence[Curve], answers: Floats, silent: int, window: float) -> list[str]:
     """Why an answer is weak; empty if nothing speaks against it.
 
@@ -119,34 +113,29 @@ def doubts(curves: Sequence[Curve], answers: Floats, silent: int, window: float)
         answers: log10 of their learning rates.
         silent: the number of seeds that gave none.
     """
-    found = []
     fewest = min(len(curve.u) for curve in curves)
-    if fewest < FEW:
-        found.append(f"few points: {fewest}; raise --points")
-    if _most(c.drop < asked(SURE, len(c.u)) * c.drop_error for c in curves):
-        found.append("noisy: the loss falls little more than its noise; raise --batch-size")
-    if _most(_shallow(c) for c in curves):
-        found.append("shallow: the steepest slope is below three standard errors; raise --seeds")
-    if _most(c.end == "range" and c.bottom == len(c.u) - 1 for c in curves):
-        found.append("edge: the loss is lowest at the end of the range; raise --end-lr")
-    if _most(c.u[steepest_index(c)] - c.u[0] < EDGE * window for c in curves):
-        found.append("edge: the loss falls from the first steps on; lower --start-lr")
-    if _spread(answers) > DISAGREE:
-        found.append(f"seeds disagree: by {_spread(answers):.1f} decades; raise --seeds")
-    if silent:
-        found.append(f"seeds disagree: {silent} of {silent + len(curves)} gave no answer")
-    return found
-
-
-def _spread(answers: Floats) -> float:
-    return float(np.subtract(*np.percentile(answers, [90, 10])))
-
-
-def _shallow(curve: Curve) -> bool:
-    index = steepest_index(curve)
-    return bool(curve.smooth.slope[index] > -3 * curve.slope_error[index])
+    spread = float(np.subtract(*np.percentile(answers, [90, 10])))
+    pairs = [(curve, steepest_index(curve)) for curve in curves]
+    found = {
+        f"few points: {fewest}; raise --points": fewest < FEW,
+        "noisy: the loss falls little more than its noise; raise --batch-size": _most(
+            c.drop < asked(SURE, len(c.u)) * c.drop_error for c in curves
+        ),
+        "shallow: the steepest slope is below three standard errors; raise --seeds": _most(
+            c.smooth.slope[i] > -3 * c.slope_error[i] for c, i in pairs
+        ),
+        "edge: the loss is lowest at the end of the range; raise --end-lr": _most(
+            c.end == "range" and c.bottom == len(c.u) - 1 for c in curves
+        ),
+        "edge: the loss falls from the first steps on; lower --start-lr": _most(
+            c.u[i] - c.u[0] < EDGE * window for c, i in pairs
+        ),
+        f"seeds disagree: by {spread:.1f} decades; raise --seeds": spread > DISAGREE,
+        f"seeds disagree: {silent} of {silent + len(curves)} gave no answer": silent > 0,
+    }
+    return [text for text, holds in found.items() if holds]
 
 
 def _most(flags: Iterable[bool]) -> bool:
     listed = list(flags)
-    return 2 * sum(listed) > len(listed)
+    return bool(2 * sum(listed) > len(listed))

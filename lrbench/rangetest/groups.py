@@ -17,14 +17,8 @@ GroupLrs = Callable[[float], tuple[float, ...]]
 
 def swept(groups: Sequence[GroupSpec], which: str | None = None) -> GroupLrs:
     """The function from the test's learning rate to those of the groups: their factors and absolute
-    learning rates, or, if one group is swept, the test's own for it and absolute ones elsewhere.
-
-    Raises:
-        UsageError: as `swept_place`.
-    """
-    if which is None:
-        return lambda lr: tuple(group.lr(lr) for group in groups)
-    place = swept_place(groups, which)
+    learning rates, or, if one group is swept, the test's own for it and absolute ones elsewhere."""
+    place = None if which is None else swept_place(groups, which)
     return lambda lr: tuple(lr if i == place else g.lr(lr) for i, g in enumerate(groups))
 
 
@@ -40,13 +34,10 @@ def swept_place(groups: Sequence[GroupSpec], which: str, *, rest_known: bool = T
     >>> swept_place([GroupSpec("head*"), GroupSpec("*", lr_absolute=0.1)], "head*")
     0
     """
-    patterns = [group.pattern for group in groups]
-    if which in patterns:
-        place = patterns.index(which)
-    elif which.isdecimal() and int(which) < len(groups):
-        place = int(which)
-    else:
-        hint = did_you_mean(which, patterns)
+    names = {str(i): i for i in range(len(groups))} | {g.pattern: i for i, g in enumerate(groups)}
+    place = names.get(which)
+    if place is None:
+        hint = did_you_mean(which, [group.pattern for group in groups])
         raise UsageError(f"--sweep-group {which}: there is no such group", hint=hint)
     if groups[place].freeze:
         raise UsageError(
@@ -71,11 +62,7 @@ def freeze(optimizer: Optimizer, groups: Sequence[GroupSpec]) -> None:
 
 def ratio_of(lrs: Sequence[float], alone: int | None = None) -> GroupLrs:
     """The function from the test's learning rate to those of an optimizer's groups: in the ratio of
-    their present ones, `lrs`, or only group `alone` while the others keep theirs.
-
-    Raises:
-        UsageError: the first group's is 0, so there is no ratio, or there is no such group.
-    """
+    their present ones, `lrs`, or only group `alone` while the others keep theirs."""
     if alone is not None:
         if type(alone) is not int or not 0 <= alone < len(lrs):
             raise UsageError(f"sweep_group: {alone} is none of the groups 0 to {len(lrs) - 1}")

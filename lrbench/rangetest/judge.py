@@ -41,11 +41,7 @@ class Judge:
         return Judge(task, tuple(own), False, precision)
 
     def quick(self) -> Judge:
-        """With one batch only, which costs about a third of a training step.
-
-        Raises:
-            UsageError: the task has no validation data.
-        """
+        """With one batch only, which costs about a third of a training step."""
         if not self.held_out:
             raise UsageError("--val-loss: there is no validation data")
         return replace(self, batches=self.batches[:1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
@@ -45,36 +45,20 @@ class Probe:
 
 @dataclass(frozen=True)
 class Course:
-    """The losses of a training, shape (steps done,), and the judge's losses near its end."""
+    """The losses of a training, shape (steps done,), and mean and standard deviation of the judge's
+    losses near its end."""
 
     losses: Floats
-    judgements: tuple[float, ...]
-
-    @property
-    def judged(self) -> float | None:
-        return float(np.mean(self.judgements)) if self.judgements else None
-
-    @property
-    def judged_sd(self) -> float | None:
-        return float(np.std(self.judgements)) if self.judgements else None
+    judged: float | None
+    judged_sd: float | None
 
 
-@dataclass(frozen=True)
 class Prober:
     """Trains at constant learning rates for `steps` steps, each time from a seed's weights."""
 
-    setup: Setup
-    steps: int
-    judge: Judge | None
-    untouched: Callable[[int], Course]
-
-    @staticmethod
-    def of(setup: Setup, steps: int, judge: Judge | None = None) -> Prober:
-        @cache
-        def untouched(seed: int) -> Course:
-            return train(setup, seed, 0.0, steps, judge)
-
-        return Prober(setup, steps, judge, untouched)
+    def __init__(self, setup: Setup, steps: int, judge: Judge | None = None) -> None:
+        self.setup, self.steps, self.judge = setup, steps, judge
+        self.untouched = cache(lambda seed: train(setup, seed, 0.0, steps, judge))
 
     def __call__(self, lr: float, seed: int) -> Probe:
         first = self.untouched(seed).losses
@@ -120,7 +104,10 @@ def train(
         seen.append(loss)
         if not math.isfinite(loss) or loss > limit:
             break
-    return Course(np.array(seen), tuple(read(judgements)))
+    judged = list(read(judgements))
+    if not judged:
+        return Course(np.array(seen), None, None)
+    return Course(np.array(seen), float(np.mean(judged)), float(np.std(judged)))
 
 
 def _mean_end(curve: Floats) -> float:

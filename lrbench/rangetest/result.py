@@ -88,18 +88,9 @@ class FindResult:
             KeyError, TypeError, ValueError: not the dict of a result.
         """
         json.dumps(content, allow_nan=False)
-        columns = content["curve"]
-        rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
-        fields = {
-            **content,
-            "reasons": tuple(content["reasons"]),
-            "band": _pair(content["band"]),
-            "lr_range": _pair(content["lr_range"]),
-            "table": tuple(content["table"]),
-            "trainings": tuple(content["trainings"]),
-            "curve": tuple(dict(zip(_COLUMNS, row, strict=True)) for row in rows),
-        }
-        return TypeAdapter(FindResult).validate_python(fields)
+        columns = (content["curve"][name] for name in _COLUMNS)
+        curve = [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+        return TypeAdapter(FindResult).validate_python({**content, "curve": curve})
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw curves, band and answer on matplotlib axes; nothing is shown or saved."""
@@ -109,7 +100,3 @@ class FindResult:
 
 
 _COLUMNS = tuple(CurvePoint.__dataclass_fields__)
-
-
-def _pair(values: Any) -> tuple[float, float] | None:
-    return None if values is None else (float(values[0]), float(values[1]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrbench.rangetest.curve import Curve
 from lrbench.rangetest.smooth import Floats
-from lrbench.registry import Entry, Registry
+from lrbench.registry import Registry
 
 RuleFn = Callable[[Curve], float]
 DEFAULT_RULE = "steepest"
@@ -17,11 +17,6 @@ STRETCH = 0.7
 
 
 RULES: Registry[RuleFn] = Registry("rule")
-
-
-def get_rule(name: str) -> Entry[RuleFn]:
-    """Raises UsageError: unknown rule."""
-    return RULES.get(name, option="--rule")
 
 
 @RULES.register("steepest", "where the smoothed loss falls fastest in log LR")

@@ -93,12 +93,8 @@ def despike(y: Floats) -> Floats:
 
 def running_median(y: Floats) -> Floats:
     """The median of five around each point, of fewer at the ends."""
-    last = len(y) - 1
-    ends = sorted({i for i in (0, 1, last - 1, last) if 0 <= i <= last})
-    middle = np.array(y)
-    if len(y) >= 5:
-        middle[2:-2] = np.median(sliding_window_view(y, 5), axis=1)
-    middle[ends] = [np.median(y[max(0, i - 2) : i + 3]) for i in ends]
+    windows = sliding_window_view(np.pad(y, 2, constant_values=np.nan), 5)
+    middle: Floats = np.nanmedian(windows, axis=1)
     return middle
 
 

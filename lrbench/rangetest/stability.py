@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from lrbench.rangetest.probe import Outcome, Probe, Prober, idle, outcome
@@ -47,14 +48,22 @@ def largest_stable(
         known: probes of the same seed and length, to start from.
     """
     probes = sorted((p for p in known if p.seed == seed), key=lambda p: p.lr)
-    low = _last_converging(probes)
+
+    def seen(probe: Probe) -> Outcome:
+        return outcome(probe, [other for other in probes if other.lr < probe.lr])
+
+    def tried(lr: float) -> Generator[Probe, None, Probe]:
+        probes.append(prober(lr, seed))
+        yield probes[-1]
+        return probes[-1]
+
+    rising = list(takewhile(lambda probe: seen(probe) == "converges", probes))
+    low = rising[-1] if rising else None
     high = next((p for p in probes if low is None or p.lr > low.lr), None)
     lr = start_lr if low is None else min(low.lr * DECADE, end_lr)
     while high is None and (low is None or low.lr < end_lr):
-        probe = prober(lr, seed)
-        probes.append(probe)
-        yield probe
-        if outcome(probe, _below(probes, probe)) == "converges":
+        probe = yield from tried(lr)
+        if seen(probe) == "converges":
             low = probe
         elif low is not None or not idle(probe):
             high = probe
@@ -65,28 +74,9 @@ def largest_stable(
         above = outcome(high, ()) if high else None
         return Stability(low.lr if low else None, above, tuple(probes))
     while high.lr / low.lr > ratio:
-        probe = prober(math.sqrt(low.lr * high.lr), seed)
-        probes.append(probe)
-        yield probe
-        if outcome(probe, _below(probes, probe)) == "converges":
-            low = probe
-        else:
-            high = probe
+        probe = yield from tried(math.sqrt(low.lr * high.lr))
+        low, high = (probe, high) if seen(probe) == "converges" else (low, probe)
     limit = math.sqrt(low.lr * high.lr)
     probes.sort(key=lambda p: p.lr)
     clear = next(p for p in probes if p.lr >= min(limit * ratio, probes[-1].lr))
-    return Stability(limit, outcome(clear, _below(probes, clear)), tuple(probes))
-
-
-def _last_converging(probes: Sequence[Probe]) -> Probe | None:
-    """The last of the rising probes before the first that does not converge."""
-    found = None
-    for probe in probes:
-        if outcome(probe, _below(probes, probe)) != "converges":
-            break
-        found = probe
-    return found
-
-
-def _below(probes: Sequence[Probe], probe: Probe) -> list[Probe]:
-    return [other for other in probes if other.lr < probe.lr]
+    return Stability(limit, seen(clear), tuple(probes))

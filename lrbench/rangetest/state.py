@@ -44,40 +44,27 @@ def preserved(
 
     Yields the first values of all tensors, to be restored before each training inside.
     """
-    with (
-        random_state([own for loader in loaders for own in generators(loader)]),
-        module_state(modules, optimizer) as contents,
-        optimizer_state(optimizer),
-    ):
-        yield contents
-
-
-@contextmanager
-def module_state(
-    modules: Sequence[nn.Module], optimizer: torch.optim.Optimizer
-) -> Iterator[Contents]:
-    """Restore tensors, gradients, `requires_grad` and training modes of modules and optimizer."""
     parts = [part for module in modules for part in module.modules()]
-    modes = [part.training for part in parts]
-    buffers = [dict(part._buffers) for part in parts]
+    kept = [(part, part.training, dict(part._buffers)) for part in parts]
     parameters = [p for part in parts for p in part._parameters.values() if p is not None]
     parameters += [p for group in optimizer.param_groups for p in group["params"]]
-    held = [buffer for part in buffers for buffer in part.values() if buffer is not None]
-    contents = Contents.of([*parameters, *held])
-    grads = [parameter.grad for parameter in parameters]
-    flags = [parameter.requires_grad for parameter in parameters]
-    for parameter in parameters:
-        parameter.grad = None  # existing gradients must not be added to
-    try:
-        yield contents
-    finally:
-        contents.restore()
-        for part, mode, buffer in zip(parts, modes, buffers, strict=True):
-            part.training = mode
-            _put_back(part, buffer)
-        for parameter, grad, flag in zip(parameters, grads, flags, strict=True):
-            parameter.requires_grad_(flag)
-            parameter.grad = grad
+    buffers = [b for _, _, held in kept for b in held.values() if b is not None]
+    contents = Contents.of([*parameters, *buffers])
+    grads = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters]
+    own = [generator for loader in loaders for generator in generators(loader)]
+    with random_state(own), optimizer_state(optimizer):
+        for parameter in parameters:
+            parameter.grad = None  # existing gradients must not be added to
+        try:
+            yield contents
+        finally:
+            contents.restore()
+            for part, mode, held in kept:
+                part.training = mode
+                _put_back(part, held)
+            for parameter, grad, trainable in grads:
+                parameter.requires_grad_(trainable)
+                parameter.grad = grad
 
 
 def _put_back(part: nn.Module, buffers: Mapping[str, Tensor | None]) -> None:
@@ -108,19 +95,17 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> Iterator[None]:
             group.update(values)
 
 
-def copy_state(optimizer: torch.optim.Optimizer, state: Any) -> None:
+def copy_state(optimizer: torch.optim.Optimizer, state: Mapping[Any, Any]) -> None:
     """Give the optimizer a copy of a state to work on."""
-    import torch
-
-    def copied(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            return value.clone()
-        if isinstance(value, (list, tuple)):
-            return type(value)(copied(item) for item in value)
-        if isinstance(value, dict):
-            return {key: copied(item) for key, item in value.items()}
-        return value
-
     optimizer.state = defaultdict(dict)
-    for parameter, values in state.items():
-        optimizer.state[parameter] = {key: copied(value) for key, value in values.items()}
+    optimizer.state.update({parameter: _copied(values) for parameter, values in state.items()})
+
+
+def _copied(value: Any) -> Any:
+    if hasattr(value, "clone"):
+        return value.clone()
+    if isinstance(value, (list, tuple)):
+        return type(value)(_copied(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return value

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from lrbench.errors import UsageError, named_as_in_python
 from lrbench.rangetest.curve import CUT, Curve, ending, read_curve, typical_step
 from lrbench.rangetest.grade import NOISE, Grade, doubts, no_answer
-from lrbench.rangetest.rules import DEFAULT_RULE, RULES, get_rule, steepest_index
+from lrbench.rangetest.rules import DEFAULT_RULE, RULES, steepest_index
 from lrbench.rangetest.smooth import Floats
 
 WINDOW = 1.0  # decades
@@ -72,13 +72,16 @@ def suggest(
     """
     grid = _grid(lrs)
     rows = _rows(losses, len(grid))
-    chosen = get_rule(rule)
+    chosen = RULES.get(rule, option="--rule")
     if not (np.isfinite(window) and window > 0):
         raise UsageError(f"--window {window}: must be a number of decades above 0")
     curves = [read_curve(grid, row, window) for row in rows]
     silence = [no_answer(row, c, grid, window) for row, c in zip(rows, curves, strict=True)]
     sure = [c for c, reason in zip(curves, silence, strict=True) if c is not None and not reason]
-    smoothed = tuple(_padded(c, len(row)) for c, row in zip(curves, rows, strict=True))
+    smoothed = tuple(np.full(len(row), np.nan) for row in rows)
+    for c, values in zip(curves, smoothed, strict=True):
+        if c is not None:
+            values[: len(c.u)] = c.smooth.value
     reasons: tuple[str, ...] = ()
     silent = len(rows) - len(sure)
     if 2 * len(sure) <= len(rows):
@@ -176,8 +179,3 @@ def _fall(curve: Curve) -> tuple[float, float]:
     first = int(high[-1]) if len(high) else 0
     last = steep + int(low[0]) if len(low) else curve.bottom
     return float(curve.u[first]), float(curve.u[last])
-
-
-def _padded(curve: Curve | None, points: int) -> Floats:
-    value = np.empty(0) if curve is None else curve.smooth.value
-    return np.concatenate([value, np.full(points - len(value), np.nan)])

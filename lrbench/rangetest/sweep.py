@@ -40,9 +40,6 @@ class Setup:
 def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list[float]:
     """Learning rates from `start_lr` to `end_lr`, both exact.
 
-    Raises:
-        UsageError: they do not rise.
-
     >>> grid(0.01, 1.0, 3)
     [0.01, 0.1, 1.0]
     """
@@ -76,15 +73,12 @@ def read(tensors: Iterable[Tensor]) -> Iterator[float]:
 
     pending: list[Tensor] = []
     for tensor in tensors:
-        if tensor.device.type == "cpu":
-            yield tensor.item()
-            continue
         pending.append(tensor)
-        if len(pending) == READ_EVERY:
-            yield from torch.stack(pending).tolist()
+        if len(pending) == READ_EVERY or tensor.device.type == "cpu":
+            yield from torch.stack(pending).flatten().tolist()
             pending = []
     if pending:
-        yield from torch.stack(pending).tolist()
+        yield from torch.stack(pending).flatten().tolist()
 
 
 def step_flops(setup: Setup, seed: int) -> int:
@@ -97,11 +91,7 @@ def step_flops(setup: Setup, seed: int) -> int:
 
 
 def batches(task: Task, seed: int) -> Iterator[Any]:
-    """The task's batches, epoch after epoch.
-
-    Raises:
-        UsageError: an epoch holds no batch.
-    """
+    """The task's batches, epoch after epoch; an epoch without any is refused."""
     for epoch in count():
         empty = True
         for batch in task.train_batches(seed, epoch):

@@ -17,11 +17,7 @@ Row = Mapping[str, Any]
 
 def table_events(spec: FindSpec, task_of: Callable[[Recipe], Task]) -> Iterator[Event]:
     """The range test of a spec, then that of each cell of its table: progress, and the first one's
-    result last, with the table.
-
-    Raises:
-        UsageError: as `find_events`, or a batch larger than an epoch.
-    """
+    result last, with the table."""
     cells = spec.cells
     if not cells:
         yield from find_events(spec, task_of(spec.recipe))
@@ -57,27 +53,19 @@ def table(found: Sequence[tuple[Recipe, FindResult]], batch_size: int) -> tuple[
             "lr": result.lr,
             "lr_sweep": result.lr_sweep,
             "max_stable_lr": result.max_stable_lr,
-            **_foretold(recipe, _reference(found, recipe.momentum, batch_size)),
+            **_foretold(found, recipe, batch_size),
             "reasons": list(result.reasons),
         }
         for recipe, result in found
     )
 
 
-def _reference(
-    found: Sequence[tuple[Recipe, FindResult]], momentum: float, batch_size: int
-) -> tuple[int, float] | None:
-    """Batch size and answer that the rules start from."""
-    known = {r.batch_size: f.lr for r, f in found if r.momentum == momentum and f.lr is not None}
+def _foretold(
+    found: Sequence[tuple[Recipe, FindResult]], recipe: Recipe, batch_size: int
+) -> dict[str, float | None]:
+    known = {r.batch_size: f.lr for r, f in found if r.momentum == recipe.momentum and f.lr}
     if not known:
-        return None
-    size = batch_size if batch_size in known else min(known)
-    return size, known[size]
-
-
-def _foretold(recipe: Recipe, reference: tuple[int, float] | None) -> dict[str, float | None]:
-    if reference is None:
         return {"lr_sqrt_rule": None, "lr_linear_rule": None}
-    size, lr = reference
+    size = batch_size if batch_size in known else min(known)
     ratio = recipe.batch_size / size
-    return {"lr_sqrt_rule": lr * math.sqrt(ratio), "lr_linear_rule": lr * ratio}
+    return {"lr_sqrt_rule": known[size] * math.sqrt(ratio), "lr_linear_rule": known[size] * ratio}

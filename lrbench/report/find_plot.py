@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.rangetest.result import CurvePoint, FindResult
 from lrbench.report.plots.chart import Chart, Kind, Line, Panel, floats
 from lrbench.report.style import DASHES, INK, MARKERS, PALETTE, Look
 from lrbench.report.table import number
@@ -16,6 +15,8 @@ from lrbench.report.text import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from lrbench.rangetest.result import CurvePoint, FindResult
 
 CURVE, PROBE, ANSWER, SWEEP, LIMIT = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[6], PALETTE[1]
 SIZE = (8.0, 5.2)

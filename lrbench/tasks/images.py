@@ -29,10 +29,6 @@ class ImageTask:
 
     Without `with_test` the task has no test images, so tuning cannot read them. `resident` are
     tensors that are on the device already, of the same data, validation fraction and augmentation.
-
-    Raises:
-        UsageError: a batch larger than the training split, an unknown network, or an invalid loss
-            or augmentation.
     """
 
     def __init__(

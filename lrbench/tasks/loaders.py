@@ -24,10 +24,6 @@ class LoaderTask:
 
     A batch is `(input, ..., target)`, or whatever `step(model, batch)` computes a loss from.
     With `make_model`, a seed draws new weights; without, every training goes on with `model`.
-
-    Raises:
-        UsageError: the loader can be read only once, or is empty, or the module has no
-            parameter to train.
     """
 
     def __init__(
@@ -57,11 +53,7 @@ class LoaderTask:
 
     @cached_property
     def steps_per_epoch(self) -> int:
-        """The loader's length; one without `__len__` is counted.
-
-        Raises:
-            UsageError: its `__len__` says that it has no length.
-        """
+        """The loader's length; one without `__len__` is counted."""
         length = known_length(self._loader)
         if length is None and hasattr(self._loader, "__len__"):
             raise UsageError(
@@ -88,21 +80,24 @@ class LoaderTask:
             yield to_device(batch, self._device)
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor | tuple[Tensor, Tensor]:
-        name = "loss_fn" if self._step is None else "step"
         found: Tensor | tuple[Tensor, Tensor]
         if self._step is not None:
             found = self._step(model, batch)
-        elif not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        else:
+            found, _ = self._loss_and_output(model, batch)
+        name = "loss_fn" if self._step is None else "step"
+        check_loss(name, found[0] if isinstance(found, tuple) else found)
+        return found
+
+    def _loss_and_output(self, model: nn.Module, batch: Any) -> tuple[Any, Any]:
+        assert self._loss_fn is not None
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise UsageError(
                 f"loader: a batch is a {type(batch).__name__}, not (input, target)",
                 hint="pass step=(model, batch) -> loss",
             )
-        else:
-            assert self._loss_fn is not None
-            *inputs, target = batch
-            found = self._loss_fn(model(*inputs), target)
-        check_loss(name, found[0] if isinstance(found, tuple) else found)
-        return found
+        output = model(*batch[:-1])
+        return self._loss_fn(output, batch[-1]), output
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         raise UsageError(f"this task has no {split} split")
@@ -113,10 +108,6 @@ class LoadersTask(LoaderTask):
 
     Accuracy is known if the model gives scores [b, classes] for integer targets [b]. Without
     `test` there is no test split.
-
-    Raises:
-        UsageError: a loader that can be read only once or is empty, or a module without a
-            parameter to train.
     """
 
     def __init__(
@@ -160,12 +151,9 @@ class LoadersTask(LoaderTask):
             result = self._step(model, batch)
             loss, right = result if isinstance(result, tuple) else (result, right)
         else:
-            assert self._loss_fn is not None
-            *inputs, target = batch
-            output = model(*inputs)
-            loss = self._loss_fn(output, target)
-            if _is_classification(output, target):
-                right = (output.argmax(1) == target).sum()
+            loss, output = self._loss_and_output(model, batch)
+            if _is_classification(output, batch[-1]):
+                right = (output.argmax(1) == batch[-1]).sum()
         parts = (loss.double() * samples, right.double().to(loss.device))
         return torch.stack([*parts, torch.tensor(float(samples), device=loss.device).double()])
 

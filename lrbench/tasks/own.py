@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,24 +46,15 @@ class OwnSource:
     data_dir: Path | None = None
 
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
-        with plugins.blamed(self.name, OPTION):
-            found = plugins.load(self.name)
+        name, device = self.name, self.device
+        with plugins.blamed(name, OPTION):
+            found = plugins.load(name)
         if _makes_task(found):
-            function = plugins.load_callable(self.name, OPTION)
-            named = {
-                "batch_size": recipe.batch_size,
-                "device": self.device,
-                "data_dir": self.data_dir,
-            }
-            found = plugins.call(self.name, function, {}, option=OPTION, extra=named)
-        return OwnTask(
-            self.name,
-            found,
-            self.device,
-            recipe.precision,
-            with_test=with_test,
-            init_from=recipe.init_from,
-        )
+            function = plugins.load_callable(name, OPTION)
+            named = {"batch_size": recipe.batch_size, "device": device, "data_dir": self.data_dir}
+            found = plugins.call(name, function, {}, option=OPTION, extra=named)
+        file = recipe.init_from
+        return OwnTask(name, found, device, recipe.precision, with_test=with_test, init_from=file)
 
     def check(self, recipe: Recipe) -> None:
         task = self.task(recipe, with_test=False)
@@ -78,11 +69,7 @@ class OwnSource:
 
 
 def takes_batch_size(name: str) -> bool:
-    """Whether the task's class or function has a parameter batch_size; an object has none.
-
-    Raises:
-        UsageError: it does not exist.
-    """
+    """Whether the task's class or function has a parameter batch_size; an object has none."""
     with plugins.blamed(name, OPTION):
         found = plugins.load(name)
     try:
@@ -106,33 +93,24 @@ def ignored_batch_size(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[Not
         )
 
 
+@dataclass(eq=False)
 class OwnTask:
     """A user's task, with what the training loop expects added and checked.
 
     Weights are drawn after `torch.manual_seed(seed)` or read from the file `init_from`, model and
     batches are moved to the device, evaluation is without gradients and in evaluation mode, and
     what the user's methods return is checked.
-
-    Raises:
-        UsageError: a method or a count is missing or invalid.
     """
 
-    def __init__(
-        self,
-        name: str,
-        task: Any,
-        device: torch.device,
-        precision: str,
-        *,
-        with_test: bool,
-        init_from: str = "",
-    ) -> None:
-        self._name = name
-        self._task = task
-        self._device = device
-        self._precision = precision
-        self._init_from = init_from
-        self._splits = ("val", "test") if with_test else ("val",)
+    name: str
+    own: Any
+    device: torch.device
+    precision: str
+    _: KW_ONLY
+    with_test: bool
+    init_from: str = ""
+
+    def __post_init__(self) -> None:
         self._check_methods()
         self.steps_per_epoch, self.samples_per_step = (self._count(key) for key in COUNTS)
 
@@ -144,20 +122,20 @@ class OwnTask:
 
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            model = self._task.model(seed)
+            model = self.own.model(seed)
         if not isinstance(model, nn.Module):
-            raise self._wrong(f"model(seed) gave a {type(model).__name__}, not an nn.Module")
+            raise self._wrong(f"model(seed) gave {plugins.kind_of(model)}, not an nn.Module")
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise self._wrong("model(seed) gave a module without a parameter to train")
-        if self._init_from:
-            load_weights(model, self._name, self._init_from, "--init-from")
-        return model.to(self._device)
+        if self.init_from:
+            load_weights(model, self.name, self.init_from, "--init-from")
+        return model.to(self.device)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
         count = 0
-        for batch in self._task.train_batches(seed, epoch):
+        for batch in self.own.train_batches(seed, epoch):
             count += 1
-            yield to_device(batch, self._device)
+            yield to_device(batch, self.device)
             if count == self.steps_per_epoch:
                 return
         raise self._wrong(
@@ -168,13 +146,12 @@ class OwnTask:
     def loss(self, model: nn.Module, batch: Any) -> Tensor | tuple[Tensor, Tensor]:
         import torch
 
-        found: Any = self._task.loss(model, batch)
+        found: Any = self.own.loss(model, batch)
         loss = found[0] if isinstance(found, tuple) and len(found) == 2 else found
         if not isinstance(loss, torch.Tensor) or loss.ndim != 0:
-            what = list(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
             raise self._wrong(
-                f"loss(model, batch) gave {what}, not a tensor of one number, the mean loss "
-                "(or that and the number of right answers)"
+                f"loss(model, batch) gave {plugins.kind_of(loss)}, not a tensor of one number, the "
+                "mean loss (or that and the number of right answers)"
             )
         return found  # type: ignore[no-any-return]
 
@@ -183,10 +160,10 @@ class OwnTask:
 
         from lrbench.engine.precision import autocast
 
-        if split not in self._splits:
+        if split == "test" and not self.with_test:
             raise UsageError(f"this task was made without its {split} split")
-        with evaluating(model), autocast(self._device, self._precision):
-            found = self._task.evaluate(model, split)
+        with evaluating(model), autocast(self.device, self.precision):
+            found = self.own.evaluate(model, split)
         known = isinstance(found, Mapping) and isinstance(found.get("loss"), (Real, torch.Tensor))
         if not known and not (split == "test" and found == {}):
             raise self._wrong(
@@ -197,25 +174,18 @@ class OwnTask:
 
     def _check_methods(self) -> None:
         for method, arguments in METHODS.items():
-            function = getattr(self._task, method, None)
+            function = getattr(self.own, method, None)
             if not callable(function):
                 raise self._wrong(f"it has no {method}({', '.join(arguments)})")
-            try:
-                signature = inspect.signature(function)
-                signature.bind(*arguments)
-            except ValueError:
-                continue  # written in C: it has no signature
-            except TypeError as fault:
-                raise self._wrong(
-                    f"{method} is called as {method}({', '.join(arguments)}), and {fault}"
-                ) from None
+            name = f"{self.name}.{method}"
+            plugins.check_call(name, function, arguments, option=OPTION, hint=EXPECTED)
 
     def _count(self, key: str) -> int:
-        value = getattr(self._task, key, None)
+        value = getattr(self.own, key, None)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             what = "it has no" if value is None else f"{value!r:.30} is no number of"
             raise self._wrong(f"{what} {key}")
         return value
 
     def _wrong(self, what: str) -> UsageError:
-        return UsageError(f"{OPTION} {self._name}: {what}", hint=EXPECTED)
+        return UsageError(f"{OPTION} {self.name}: {what}", hint=EXPECTED)

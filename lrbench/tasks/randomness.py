@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,19 +21,30 @@ def random_state(own: Sequence[Generator] = ()) -> Iterator[None]:
     """Restore the global generators of python, numpy, torch and CUDA, and those in `own`."""
     import torch
 
-    python, numpy, host = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
-    states = [_state(generator) for generator in own]
+    restore: list[Callable[[], Any]] = [
+        partial(random.setstate, random.getstate()),
+        partial(np.random.set_state, np.random.get_state()),
+        partial(torch.set_rng_state, torch.get_rng_state()),
+        *map(_restoring, own),
+    ]
+    if torch.cuda.is_available():
+        restore.append(partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(host)
-        if cuda is not None:
-            torch.cuda.set_rng_state_all(cuda)
-        for generator, state in zip(own, states, strict=True):
-            _set_state(generator, state)
+        for each in restore:
+            each()
+
+
+def _restoring(generator: Generator) -> Callable[[], Any]:
+    """What sets the generator to its present state."""
+    if isinstance(generator, random.Random):
+        return partial(generator.setstate, generator.getstate())
+    if isinstance(generator, np.random.Generator):
+        bits = generator.bit_generator
+        return partial(setattr, bits, "state", bits.state)
+    other: Any = generator
+    return partial(other.set_state, other.get_state())
 
 
 def seed_all(seed: int, own: Sequence[Generator] = ()) -> None:
@@ -60,30 +72,8 @@ def generators(loader: Any) -> list[Generator]:
 
     kinds = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
     batch_sampler = getattr(loader, "batch_sampler", None)
-    holders = [
-        loader,
-        getattr(loader, "sampler", None),
-        batch_sampler,
-        getattr(batch_sampler, "sampler", None),
-        getattr(loader, "dataset", None),
-    ]
+    holders = [loader, batch_sampler, getattr(batch_sampler, "sampler", None)]
+    holders += [getattr(loader, name, None) for name in ("sampler", "dataset")]
     held = [value for holder in holders for value in getattr(holder, "__dict__", {}).values()]
     held += [getattr(holder, "generator", None) for holder in holders]
     return list({id(one): one for one in held if isinstance(one, kinds)}.values())
-
-
-def _state(generator: Generator) -> Any:
-    if isinstance(generator, random.Random):
-        return generator.getstate()
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    return generator.get_state()
-
-
-def _set_state(generator: Generator, state: Any) -> None:
-    if isinstance(generator, random.Random):
-        generator.setstate(state)
-    elif isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    else:
-        generator.set_state(state)

@@ -29,11 +29,7 @@ class Source(Protocol):
         ...
 
     def check(self, recipe: Recipe) -> None:
-        """Try the user's own code on one batch, before anything is written.
-
-        Raises:
-            UsageError: it fails.
-        """
+        """Try the user's own code on one batch, before anything is written."""
         ...
 
     def facts(self) -> Mapping[str, Any]:
@@ -48,12 +44,7 @@ def open_source(
     download: bool = False,
     progress: Progress | None = None,
 ) -> Source:
-    """Read the recipe's dataset, or load the user's own task.
-
-    Raises:
-        UsageError: an unknown name, or an invalid task.
-        MachineError: the dataset is missing or damaged.
-    """
+    """Read the recipe's dataset, or load the user's own task."""
     if recipe.task:
         from lrbench.tasks.own import OwnSource
 
@@ -80,20 +71,20 @@ class ImageSource:
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
         from lrbench.tasks.images import ImageTask
 
-        return ImageTask(
-            self.data, recipe, self.device, with_test=with_test, resident=self._resident
-        )
+        shared = self._resident
+        return ImageTask(self.data, recipe, self.device, with_test=with_test, resident=shared)
 
     def check(self, recipe: Recipe) -> None:
         if plugins.is_own(recipe.augment):
             next(iter(self.task(recipe, with_test=False).train_batches(0, 0)))
 
     def facts(self) -> Mapping[str, Any]:
+        data = self.data
         return {
-            "name": self.data.name,
-            "digest": self.data.digest,
-            "classes": len(self.data.classes),
-            "train": len(self.data.train_labels),
+            "name": data.name,
+            "digest": data.digest,
+            "classes": len(data.classes),
+            "train": len(data.train_labels),
             "val": len(self._resident.val),
-            "test": len(self.data.test_labels),
+            "test": len(data.test_labels),
         }

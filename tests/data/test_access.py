@@ -10,14 +10,6 @@ from lrbench.data import DATASETS, check, data_folder, listing, load, train_size
 from lrbench.errors import UsageError
 
 
-def test_all_datasets_have_names_and_facts() -> None:
-    assert set(DATASETS.names()) >= {
-        "mnist5k", "synthetic", "mnist", "fashion-mnist", "cifar10", "cifar100",
-    }  # fmt: skip
-    for entry in DATASETS:
-        assert entry.facts.keys() >= {"train", "test", "shape", "classes", "origin", "integrity"}
-
-
 def test_listing_says_what_is_here(tmp_path: Path) -> None:
     states = {listed.name: listed.state for listed in listing(tmp_path)}
     assert states["mnist5k"] == "bundled"

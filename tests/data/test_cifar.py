@@ -72,18 +72,6 @@ def test_a_small_set_is_not_the_known_one(
         load("cifar10", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_a_missing_set_says_what_to_do(tmp_path: Path, name: str) -> None:
-    with pytest.raises(MachineError, match=f"{name} is not in {tmp_path}.*--download"):
-        load(name, tmp_path)
-
-
-def test_a_file_less_is_a_missing_set(tmp_path: Path, small: dict[str, str]) -> None:
-    (tmp_path / BATCH).unlink()
-    with pytest.raises(MachineError, match=f"no {BATCH}"):
-        read("cifar10", "CIFAR10", small, tmp_path, download=False)
-
-
 def test_digests_are_torchvisions() -> None:
     from torchvision.datasets import CIFAR10, CIFAR100
 

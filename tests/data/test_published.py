@@ -1,57 +1,12 @@
 from __future__ import annotations
 
-import hashlib
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from lrbench.data.mnist import parse_idx
-from lrbench.data.published import contents, downloading, verify
+from lrbench.data.published import downloading
 from lrbench.errors import MachineError
-
-from .makers import idx
-
-ARRAY = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
-
-
-def test_an_idx_file_is_read_as_it_was_written(tmp_path: Path) -> None:
-    assert np.array_equal(parse_idx(tmp_path, idx(ARRAY), (2, 3, 4)), ARRAY)
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (idx(ARRAY)[:-1], "39 bytes, not 40"),
-        (idx(ARRAY) + b"\0", "41 bytes, not 40"),
-        (b"", "0 bytes"),
-        (b"\0\0\x09" + idx(ARRAY)[3:], "header"),
-        (idx(ARRAY.reshape(2, 4, 3)), "header"),
-        (idx(ARRAY[:1]), "28 bytes, not 40"),
-    ],
-)
-def test_another_idx_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
-    with pytest.raises(MachineError, match="labels-idx is damaged") as fault:
-        parse_idx(tmp_path / "labels-idx", content, (2, 3, 4))
-    assert words in str(fault.value)
-
-
-@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
-def test_verify(tmp_path: Path, algorithm: str) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"content")
-    known = hashlib.new(algorithm, b"content").hexdigest()
-    verify(path, algorithm, known)
-    path.write_bytes(b"contenT")
-    with pytest.raises(MachineError, match=f"file is damaged: its {algorithm}"):
-        verify(path, algorithm, known)
-    verify(path, algorithm, known, content=b"content")
-
-
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match=f"{tmp_path} cannot be read"):
-        contents(tmp_path)
 
 
 def test_a_download_speaks_on_stderr_and_fails_in_one_line(
@@ -68,10 +23,3 @@ def test_a_download_speaks_on_stderr_and_fails_in_one_line(
     assert "\n" not in str(fault.value)
     assert capsys.readouterr() == ("", "Downloading\n")
     assert (tmp_path / "new").is_dir()
-
-
-def test_a_download_into_a_file_is_refused(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.touch()
-    with pytest.raises(MachineError, match="could not be fetched"), downloading("mnist", blocked):
-        raise AssertionError("not reached")

@@ -55,15 +55,6 @@ def test_validation_and_test_images_are_left_as_they_are() -> None:
         assert targets.tolist() == labels.tolist()
 
 
-def test_without_augmentation_training_images_are_left_as_they_are() -> None:
-    train = Residents.of(image_data(), CPU, val_fraction=0.2, augment=False).train
-    assert train.images.shape[1:] == (28, 28, 1)
-    chosen = draw(len(train), train.augmentation, 0, 0)
-    images, _ = train.batch(chosen)
-    plain, _ = train.plain(0, len(train))
-    assert torch.equal(images, plain[chosen.index])
-
-
 def test_statistics_are_those_of_the_pixels() -> None:
     images = image_data(shape=(3, 28, 29)).train_images
     means, deviations = channel_statistics(images)

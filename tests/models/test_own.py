@@ -32,7 +32,7 @@ def test_the_seed_draws_its_weights(own_pkg: Path) -> None:
 @pytest.mark.parametrize(
     ("label", "words"),
     [
-        ("five", "it gives (2, 5), not logits (2, 10)"),
+        ("five", "it gives shape [2, 5], not logits [2, 10]"),
         ("three", "it needs (a, b, c), but is called as three(image_shape, classes)"),
         ("text", "it made a str, not an nn.Module"),
         ("raises", "KeyError: 'mine'"),

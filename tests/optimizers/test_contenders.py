@@ -87,13 +87,6 @@ def test_batch_norm_statistics_are_renewed_as_torch_does_for_averaged_weights() 
     assert ours[1].momentum == 0.1
 
 
-def test_other_optimizers_are_left_alone() -> None:
-    task = Normed()
-    training = begin(task, trial(epochs=1))
-    list(train(task, training))
-    assert int(training.model[1].num_batches_tracked) == task.steps_per_epoch
-
-
 def test_each_has_as_many_learning_rates_around_a_centre_of_its_own() -> None:
     spec = CompareSpec(
         schedules=("constant", "cosine"),
@@ -117,6 +110,7 @@ def test_each_has_as_many_learning_rates_around_a_centre_of_its_own() -> None:
     assert lrs["adamw"] == pytest.approx([0.001, 0.002, 0.004])
 
 
+@pytest.mark.long
 def test_it_stands_in_the_ranking(tmp_path: Path, capsys: Any) -> None:
     out = str(tmp_path / "run")
     options = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1",

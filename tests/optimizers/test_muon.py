@@ -62,26 +62,6 @@ def test_it_goes_on_from_its_state() -> None:
         assert torch.equal(a, b)
 
 
-def test_groups_keep_their_rates_and_their_order() -> None:
-    model = net()
-    recipe = Recipe(optimizer="muon", groups=("*.bias lr=0x", "3.weight lr=10x"))
-    optimizer, groups = build(recipe, model, 0.01)
-    assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.1, 0.01]
-    assert [group.pattern for group in groups] == ["*.bias", "3.weight", "*"]
-    biases = [p.detach().clone() for name, p in model.named_parameters() if "bias" in name]
-    step(model, optimizer)
-    after = [p for name, p in model.named_parameters() if "bias" in name]
-    assert all(torch.equal(a, b) for a, b in zip(biases, after, strict=True))
-
-
-def test_settings_go_where_they_belong() -> None:
-    recipe = Recipe(optimizer="muon", optimizer_options=("momentum=0.8", "betas=0.5,0.9"))
-    optimizer, _ = build(recipe, net(), 0.01)
-    muon, adamw = (part for part, _ in optimizer._parts)  # type: ignore[attr-defined]
-    assert muon.param_groups[0]["momentum"] == 0.8
-    assert adamw.param_groups[0]["betas"] == (0.5, 0.9)
-
-
 def test_a_model_without_a_matrix_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--optimizer muon: .*no parameter of two dimensions"):
         build(Recipe(optimizer="muon"), nn.Sequential(nn.Conv2d(1, 2, 3)), 0.01)

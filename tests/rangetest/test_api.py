@@ -14,10 +14,6 @@ from lrbench.rangetest.api import find, max_stable_lr
 from tests.rangetest.handed import QUICK, Net, bits, dataset, everything, loader, trained
 
 
-class Stop(BaseException):
-    """Like KeyboardInterrupt: no Exception."""
-
-
 class Interrupts:
     """A loss that ends with an exception after some calls."""
 
@@ -41,10 +37,14 @@ def test_nothing_is_left_behind(kind: Any) -> None:
     result = find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK)
     assert len(result.curve) > 20
     assert everything(model, optimizer, data) == before
+    head = torch.optim.SGD(model.layers[4].parameters(), lr=0.1)
+    part = everything(model, head, data)  # with gradients of parameters that it does not step
+    assert max_stable_lr(model, nn.CrossEntropyLoss(), data, head, steps=12).lr
+    assert everything(model, head, data) == part
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("mine"), KeyboardInterrupt(), Stop()])
-@pytest.mark.parametrize("calls", [0, 1, 30])
+@pytest.mark.parametrize("fault", [RuntimeError("mine"), KeyboardInterrupt()])
+@pytest.mark.parametrize("calls", [0, 30])
 def test_nothing_is_left_behind_by_an_exception_which_comes_out_unchanged(
     fault: BaseException, calls: int
 ) -> None:
@@ -55,29 +55,6 @@ def test_nothing_is_left_behind_by_an_exception_which_comes_out_unchanged(
         find(model, Interrupts(fault, calls), data, optimizer, **QUICK)
     assert caught.value is fault
     assert everything(model, optimizer, data) == before
-
-
-def test_nothing_is_left_behind_by_the_stable_limit() -> None:
-    model, optimizer = trained(torch.optim.SGD)
-    data = loader()
-    before = everything(model, optimizer, data)
-    assert max_stable_lr(model, nn.CrossEntropyLoss(), data, optimizer, steps=12).lr
-    assert everything(model, optimizer, data) == before
-
-
-def test_training_goes_on_as_if_nothing_had_been() -> None:
-    after = []
-    for with_find in (False, True):
-        model, optimizer = trained()
-        data = loader()
-        if with_find:
-            find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK)
-        for x, y in data:
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), y).backward()
-            optimizer.step()
-        after.append(everything(model, optimizer, data)[0])
-    assert after[0] == after[1]
 
 
 def test_parameters_of_the_loss_and_of_the_optimizer_are_put_back_too() -> None:
@@ -95,14 +72,6 @@ def test_parameters_of_the_loss_and_of_the_optimizer_are_put_back_too() -> None:
     assert loss_fn.scale.item() == 1.0 and loss_fn.scale.grad is None
 
 
-def test_gradients_of_parameters_that_the_optimizer_does_not_step_are_kept() -> None:
-    model, _ = trained()
-    head = torch.optim.SGD(model.layers[4].parameters(), lr=0.1)
-    before = everything(model, head, None)
-    find(model, nn.CrossEntropyLoss(), loader(), head, **QUICK)
-    assert everything(model, head, None) == before
-
-
 def test_each_seed_starts_from_the_optimizers_own_state() -> None:
     model, optimizer = trained()
     settings = {**QUICK, "verify": False, "max_stable": False}
@@ -113,32 +82,12 @@ def test_each_seed_starts_from_the_optimizers_own_state() -> None:
     assert [p for p in both.curve if p.seed == 4] == list(second.curve)
 
 
-def test_a_part_in_evaluation_mode_stays_in_it() -> None:
-    model, optimizer = trained()  # its batch normalisation is in evaluation mode
-    seen = set()
-    layer = model.layers[1]
-    layer.register_forward_hook(lambda *_: seen.add((model.training, layer.training)))
-    find(model, nn.CrossEntropyLoss(), loader(), optimizer, **QUICK)
-    assert seen == {(True, False), (False, False)}  # of trainings, and of their judge
-
-
-def test_the_answer_is_the_same_each_time() -> None:
-    model, optimizer = trained()
-    data = loader()
-    first, again = (find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK) for _ in "ab")
-    assert first == again
-
-
 def test_it_works_where_gradients_are_switched_off() -> None:
-    model, optimizer = trained()
-    with torch.no_grad():
-        assert find(model, nn.CrossEntropyLoss(), loader(), optimizer, **QUICK).curve
-
-
-def test_it_works_in_inference_mode() -> None:
     model, optimizer = trained()
     data = loader()
     before = everything(model, optimizer, data)
+    with torch.no_grad():
+        assert find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK).curve
     with torch.inference_mode():
         assert find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK).curve
         assert torch.is_inference_mode_enabled()
@@ -175,18 +124,6 @@ def test_groups_keep_their_ratio() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == [0.02, 0.1]
 
 
-def test_batches_of_any_kind_through_a_step() -> None:
-    data = [{"x": x[None], "y": y[None]} for x, y in dataset()][:40]
-    model, optimizer = trained(torch.optim.SGD)
-    model.eval()
-    model.layers[1] = nn.Identity()
-
-    def step(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-        return nn.functional.cross_entropy(model(batch["x"]), batch["y"])
-
-    assert find(model, None, data, optimizer, step=step, **QUICK).curve
-
-
 def test_seeds_draw_weights_only_with_make_model() -> None:
     model, optimizer = trained(torch.optim.SGD)
     settings = {**QUICK, "verify": False, "max_stable": False}
@@ -200,16 +137,6 @@ def test_seeds_draw_weights_only_with_make_model() -> None:
 
 def losses_at_start(result: Any) -> list[float]:
     return [point.loss for point in result.curve if point.step == 0]
-
-
-def test_a_loader_may_go_on_for_ever() -> None:
-    class Endless:
-        def __iter__(self) -> Iterator[Any]:
-            while True:
-                yield from loader()
-
-    model, optimizer = trained()
-    assert find(model, nn.CrossEntropyLoss(), Endless(), optimizer, **QUICK).curve
 
 
 def test_generators_of_any_kind_that_a_loader_carries_are_put_back_and_follow_the_seed() -> None:
@@ -237,13 +164,6 @@ def test_generators_of_any_kind_that_a_loader_carries_are_put_back_and_follow_th
     assert data.states() == before
     data.numpy.random(), data.old.rand(), data.python.random()
     assert find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK) == first == again
-
-
-def test_no_file_is_written(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    model, optimizer = trained()
-    find(model, nn.CrossEntropyLoss(), loader(), optimizer, **QUICK)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_validation_data_judge_and_may_make_the_curve() -> None:
@@ -325,24 +245,6 @@ def test_several_inputs_and_dictionaries_reach_a_step() -> None:
         return nn.functional.cross_entropy(model(*batch["x"]), batch["y"])
 
     assert find(model, None, named, optimizer, step=step, **QUICK) == first
-
-
-def test_batches_that_make_one_step_together_are_one_larger_batch() -> None:
-    """A plain linear model: the mean gradient of two halves is that of the whole."""
-    x, y = (torch.stack(parts) for parts in zip(*dataset(), strict=True))
-    model = nn.Linear(6, 3)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    settings = {**QUICK, "verify": False, "max_stable": False}
-    whole = [(x[:32], y[:32]), (x[32:64], y[32:64])]
-    halves = [(part[0][i : i + 16], part[1][i : i + 16]) for part in whole for i in (0, 16)]
-    results = [
-        find(model, nn.CrossEntropyLoss(), data, optimizer, accumulate=k, **settings)
-        for data, k in ((whole, 1), (halves, 2), (halves, 1))
-    ]
-    curves = [[point.loss for point in result.curve][:30] for result in results]
-    assert curves[1] == pytest.approx(curves[0], rel=1e-4)
-    assert curves[2] != pytest.approx(curves[0], rel=1e-2)
-    assert results[1].settings["accumulate"] == 2
 
 
 @pytest.mark.cuda

@@ -7,14 +7,10 @@ import torch
 from torch import nn
 
 from lrbench.errors import UsageError
-from lrbench.experiment import FindSpec, Recipe
 from lrbench.optimizers import parse_groups
 from lrbench.rangetest.api import find, max_stable_lr
-from lrbench.rangetest.find import find_events
-from lrbench.rangetest.groups import freeze, ratio_of, swept, swept_place
-from lrbench.tasks.own import OwnTask
+from lrbench.rangetest.groups import freeze, swept, swept_place
 from tests.rangetest.problems import Quadratic
-from tests.toys import Line
 
 GROUPS = parse_groups(("head* lr=10x", "body* lr=0.2", "* lr=0.3"))
 
@@ -56,33 +52,6 @@ def test_a_group_that_is_frozen_at_first_is_not_trained_by_a_range_test() -> Non
     assert moved == [False, True]
     with pytest.raises(UsageError, match=r"steep. freeze=2ep is frozen at first"):
         swept_place(groups, "steep*")
-
-
-def test_a_range_test_of_a_recipe_leaves_its_frozen_group_alone() -> None:
-    made: list[nn.Module] = []
-
-    class Watched(Line):
-        def model(self, seed: int) -> nn.Module:
-            made.append(super().model(seed))
-            return made[-1]
-
-    recipe = Recipe(dataset="", model="", task="m:T", groups=("bias freeze=1ep",))
-    spec = FindSpec(recipe=recipe, points=20, seeds=(0,), verify=False, max_stable=False)
-    first = {name: p.detach().clone() for name, p in Line().model(0).named_parameters()}
-    *_, _ = find_events(
-        spec, OwnTask("m:T", Watched(), torch.device("cpu"), "fp32", with_test=False)
-    )
-    trained = dict(made[-1].named_parameters())
-    assert torch.equal(trained["bias"], first["bias"])
-    assert not torch.equal(trained["weight"], first["weight"])
-
-
-def test_an_optimizers_groups() -> None:
-    assert ratio_of([0.1, 0.5])(1.0) == (1.0, 5.0)
-    assert ratio_of([0.1, 0.5, 0.0], 1)(2.0) == (0.1, 2.0, 0.0)
-    for wrong in (3, -1, True):
-        with pytest.raises(UsageError, match="none of the groups 0 to 2"):
-            ratio_of([0.1, 0.5, 0.0], wrong)
 
 
 class Two(nn.Module):

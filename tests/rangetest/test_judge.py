@@ -7,8 +7,6 @@ import torch
 from torch import nn
 
 from lrbench.errors import UsageError
-from lrbench.execute import Host, Workbench
-from lrbench.experiment import Recipe
 from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.probe import Prober
 from tests.rangetest.problems import Quadratic, Task, sgd
@@ -46,16 +44,6 @@ def test_it_is_the_mean_loss_in_evaluation_mode() -> None:
         assert first == pytest.approx(sum(loss_of(model, i) for i in (100, 101, 102)).item() / 3)
 
 
-def test_modes_come_back_after_an_exception() -> None:
-    def broken(model: nn.Module, step: int) -> Any:
-        raise RuntimeError("mine")
-
-    model = noise_net()
-    with pytest.raises(RuntimeError, match="mine"):
-        Judge(Task(noise_net, loss_of=broken), (0,), True)(model)
-    assert model.training
-
-
 def test_without_validation_data_it_takes_the_tasks_own_batches() -> None:
     task = Task(noise_net, loss_of=loss_of, steps_per_epoch=9)
     judge = Judge.of(task)
@@ -65,18 +53,6 @@ def test_without_validation_data_it_takes_the_tasks_own_batches() -> None:
         judge.quick()
 
 
-def test_a_quick_one_looks_at_one_batch() -> None:
-    seen: list[int] = []
-
-    def counted(model: nn.Module, step: int) -> Any:
-        seen.append(step)
-        return loss_of(model, step)
-
-    judge = Judge.of(WithValidation(noise_net, loss_of=counted)).quick()
-    judge(noise_net())
-    assert seen == [100]
-
-
 def test_a_probe_tells_what_the_judge_saw_late_in_the_training() -> None:
     """Gradient descent on x^2/2 from 1: x = (1 - lr)^k after k steps, judged after 64, 60, 56
     and 52 of them; the training batches' losses are offset by 7, those of the judge are not."""
@@ -84,18 +60,7 @@ def test_a_probe_tells_what_the_judge_saw_late_in_the_training() -> None:
         lambda: Quadratic([1.0]), loss_of=lambda model, step: model() + 7 * (step < 100)
     )
     setup = sgd(task)
-    probe = Prober.of(setup, 64, Judge.of(task))(0.02, 0)
+    probe = Prober(setup, 64, Judge.of(task))(0.02, 0)
     expected = sum(0.98 ** (2 * k) / 2 for k in (64, 60, 56, 52)) / 4
     assert probe.judged == pytest.approx(expected)
     assert probe.loss is not None and probe.loss > 7
-
-
-def test_images_have_validation_batches_that_stay_the_same() -> None:
-    threads = torch.get_num_threads()
-    task: Any = Workbench(Recipe(batch_size=64), Host(device="cpu", threads=1)).tuning_task
-    torch.set_num_threads(threads)
-    first, again = list(task.val_batches(1000)), list(task.val_batches(1000))
-    assert [len(labels) for _, labels in first] == [64] * 6  # of 400 images
-    assert all(torch.equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
-    assert [len(labels) for _, labels in task.val_batches(128)] == [64, 64]
-    assert len(list(task.val_batches(1))) == 1

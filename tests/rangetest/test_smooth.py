@@ -21,12 +21,6 @@ def test_a_parabola_keeps_its_value_and_a_line_its_slope() -> None:
     assert smooth(U, 3 + 2 * U, 1.5).slope == pytest.approx(np.full(100, 2.0))
 
 
-def test_uneven_grids_are_smoothed_in_log_lr() -> None:
-    lrs = np.linspace(1e-3, 1, 60)
-    fit = smooth(np.log10(lrs), 2 * np.log10(lrs), 1.0)
-    assert fit.slope == pytest.approx(np.full(60, 2.0))
-
-
 def test_a_large_offset_costs_no_digits() -> None:
     y = np.sin(U)
     far, near = smooth(U, y + 1e9, 1.0), smooth(U, y, 1.0)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import torch
 
-from lrbench.errors import UsageError
 from lrbench.rangetest.api import max_stable_lr
 from lrbench.rangetest.probe import Prober, outcome
 from lrbench.rangetest.stability import Stability
@@ -46,13 +45,8 @@ def test_the_steepest_direction_sets_the_limit() -> None:
     assert limit([H, 1.0, 0.1]).lr == pytest.approx(2 / H, rel=0.05)
 
 
-@pytest.mark.parametrize("curvature", [1e-2, 1e3])
-def test_the_limit_is_found_decades_away(curvature: float) -> None:
-    assert limit([curvature], momentum=M).lr == pytest.approx(3.8 / curvature, rel=0.05)
-
-
 def verdict(lr: float, loss_of: Any = None) -> str:
-    prober = Prober.of(sgd(Task(lambda: Quadratic([H]), loss_of=loss_of)), 64)
+    prober = Prober(sgd(Task(lambda: Quadratic([H]), loss_of=loss_of)), 64)
     return outcome(prober(lr, 0), ())
 
 
@@ -69,12 +63,6 @@ def test_a_loss_that_oscillates_is_bounded() -> None:
     assert verdict(5.0, lambda model, step: model.x.abs().sum()) == "bounded"
 
 
-def test_transient_growth_by_momentum_is_no_divergence() -> None:
-    """At 90 % of the limit the first steps lift the loss fivefold; then it converges."""
-    setup = sgd(Task(lambda: Quadratic([H])), momentum=M)
-    assert outcome(Prober.of(setup, 64)(0.9 * 0.38, 0), ()) == "converges"
-
-
 def test_where_everything_converges_the_end_of_the_range_is_said() -> None:
     model = Quadratic([1e-6])
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
@@ -87,10 +75,3 @@ def test_where_nothing_converges_there_is_no_limit() -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     found = max_stable_lr(model, None, [0], optimizer, step=lambda m, _: m())
     assert (found.lr, found.above) == (None, "diverges")
-
-
-def test_the_bracket_must_have_a_width() -> None:
-    model = Quadratic([1.0])
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    with pytest.raises(UsageError, match="ratio"):
-        max_stable_lr(model, None, [0], optimizer, step=lambda m, _: m(), ratio=1.0)

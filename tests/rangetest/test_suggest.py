@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections import Counter
+import re
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from tests.rangetest.curves import TRUTH, decades, hill
 
 LRS, LOSS = hill()
 CLEAN = suggest(LRS, LOSS)
-DRAWS = 200
+DRAWS = 100
 
 
 def noisy(sd: float, seed: int) -> np.ndarray:
@@ -39,37 +39,50 @@ def test_noise_moves_the_answer_little(sd: float) -> None:
     assert np.abs(off).max() <= 1
 
 
-def test_strong_noise_at_the_ends_is_not_taken_for_a_descent() -> None:
-    answers = [suggest(LRS, noisy(0.3, draw)).lr for draw in range(DRAWS)]
-    assert max(decades(lr, 10**TRUTH) for lr in answers if lr is not None) <= 1
-
-
 @pytest.mark.parametrize(
     ("losses", "reason"),
     [
         (np.full(100, 2.3), "flat"),
         (np.full(100, -7.0), "flat"),
         (np.full(100, 0.0), "flat"),
-        (np.linspace(2.3, 2.7, 100) ** 3, "rising"),
-        (np.full(100, np.nan), "diverged at once"),
-        (np.array([2.3, 2.3, 9.0, np.inf] + 96 * [1.0]), "diverged at once"),
+        (np.linspace(2.3, 2.7, 100) ** 3, "rising: .*lower --start-lr"),
+        (np.full(100, np.nan), "diverged at once: .*the data and --loss"),
+        (np.array([2.3, 2.3, 9.0, np.inf] + 96 * [1.0]), "diverged at once: .*--start-lr"),
+        (1 + 0.1 * np.random.default_rng(0).standard_normal(100) + (LRS / 3) ** 4, "noise"),
+        (np.linspace(1, 3, 100) + 0.2 * np.random.default_rng(0).standard_normal(100), "noise"),
         (2.3 - 2 * (LRS / LRS[-1]) ** 0.5, "edge"),
     ],
 )
 def test_where_nothing_was_learnt_there_is_no_answer(losses: np.ndarray, reason: str) -> None:
     answer = suggest(LRS, losses)
     assert answer.grade == "none" and answer.lr is None and answer.lr_range is None
-    assert answer.reasons[0].startswith(reason)
+    assert re.match(reason, answer.reasons[0])
     assert set(answer.rules) == set(RULES.names()) and not any(answer.rules.values())
 
 
-def test_the_advice_is_one_that_helps() -> None:
-    rising = np.linspace(2.3, 2.7, 100) ** 3
-    assert "lower --start-lr" in suggest(LRS, rising).reasons[0]
+def test_a_reason_names_the_option_to_change_as_data() -> None:
+    (flat,) = suggest(LRS, np.full(100, 2.3)).reasons
     linear = np.linspace(LRS[0], LRS[-1], 100)
-    assert "lower --end-lr, or use --mode exp" in suggest(linear, rising).reasons[0]
-    assert "--start-lr" in suggest(LRS, [[2.3, 2.3, 9.0, np.inf]]).reasons[0]
-    assert "the data and --loss" in suggest(LRS, [[np.nan], [np.inf]]).reasons[0]
+    (coarse,) = suggest(linear, np.linspace(2.3, 2.7, 100) ** 3).reasons
+    assert isinstance(flat, Reason) and isinstance(coarse, Reason)
+    assert (flat.option, flat.factor, coarse.option, coarse.factor) == (
+        "end_lr",
+        100,
+        "end_lr",
+        0.1,
+    )
+
+
+@pytest.mark.parametrize("end", ["range", "blew up"])
+def test_a_blow_up_is_not_taken_for_correlated_noise(end: str) -> None:
+    """A fall in noise of its size; what the loss does above the limit says nothing about it."""
+    rng = np.random.default_rng(0)
+    answers = 0
+    for _ in range(30):
+        loss = 1.5 - 1.1 / (1 + (0.01 / LRS) ** 2) + 0.15 * rng.standard_normal(100)
+        blow_up = 30 * np.clip(np.log10(LRS) - 0.2, 0, None) ** 2 if end == "blew up" else 0
+        answers += suggest(LRS, loss + blow_up).lr is not None
+    assert answers >= 27
 
 
 def test_a_fall_that_each_seed_hides_in_noise_shows_in_their_mean() -> None:
@@ -90,11 +103,6 @@ def test_a_fall_that_each_seed_hides_in_noise_shows_in_their_mean() -> None:
     assert sum(lr is None for lr in found) <= 5
 
 
-def test_noise_that_blows_up_late_is_not_called_rising() -> None:
-    loss = 1 + 0.1 * np.random.default_rng(0).standard_normal(100) + (LRS / 3) ** 4
-    assert suggest(LRS, loss).reasons[0].startswith("noise")
-
-
 @pytest.mark.parametrize("correlation", [0.5, 0.8])
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_autocorrelated_noise_is_not_taken_for_learning(correlation: float, seeds: int) -> None:
@@ -106,15 +114,6 @@ def test_autocorrelated_noise_is_not_taken_for_learning(correlation: float, seed
             noise[:, i] = correlation * noise[:, i - 1] + rng.standard_normal(seeds)
         answers += suggest(np.logspace(-6, 1, 140), noise[:, 200:]).lr is not None
     assert answers <= 5
-
-
-def test_a_loss_that_rises_in_noise_gives_no_answer() -> None:
-    rng = np.random.default_rng(0)
-    grades = [
-        suggest(LRS, np.linspace(1, 3, 100) + 0.2 * rng.standard_normal(100)).grade
-        for _ in range(DRAWS)
-    ]
-    assert Counter(grades) == {"none": DRAWS}
 
 
 @pytest.mark.parametrize("shape", ["normal", "laplace", "seeds"])
@@ -129,12 +128,23 @@ def test_pure_noise_gives_no_answer(shape: str) -> None:
     assert silent >= 0.95 * DRAWS
 
 
-@pytest.mark.parametrize("place", range(0, 100, 3))
 @pytest.mark.parametrize("height", [-1e3, -1.0, 1.0, 1e3])
-def test_one_spike_moves_it_by_a_quarter_decade_at_most(place: int, height: float) -> None:
-    spiked = LOSS.copy()
-    spiked[place] += height
-    assert decades(suggest(LRS, spiked).lr, CLEAN.lr) <= 0.25
+def test_one_spike_moves_it_by_a_quarter_decade_at_most(height: float) -> None:
+    for place in range(0, 100, 3):
+        spiked = LOSS.copy()
+        spiked[place] += height
+        assert decades(suggest(LRS, spiked).lr, CLEAN.lr) <= 0.25
+
+
+@pytest.mark.parametrize(
+    ("lrs", "loss", "window"),
+    [
+        (*hill(50), 1.0), (*hill(400), 1.0), (*hill(150, -9, 3), 1.0), (LRS, noisy(0.02, 1), 0.5),
+        (LRS, noisy(0.02, 2), 2.0),
+    ],
+)  # fmt: skip
+def test_points_range_and_window_hardly_matter(lrs: Any, loss: Any, window: float) -> None:
+    assert decades(suggest(lrs, loss, window=window).lr, CLEAN.lr) <= 0.2
 
 
 @pytest.mark.parametrize("stop", [70, 80, 99])
@@ -162,23 +172,6 @@ def test_a_scaled_loss_over_a_scaled_range_scales_the_answer(scale: float) -> No
     assert answer.grade == plain.grade
 
 
-@pytest.mark.parametrize("points", [50, 200, 400])
-def test_more_points_do_not_move_it(points: int) -> None:
-    assert decades(suggest(*hill(points)).lr, CLEAN.lr) <= 0.2
-
-
-@pytest.mark.parametrize("points", [100, 150])
-def test_a_wider_range_does_not_move_it(points: int) -> None:
-    assert decades(suggest(*hill(points, -9, 3)).lr, CLEAN.lr) <= 0.2
-
-
-@pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize("window", [0.5, 2.0])
-def test_the_window_hardly_matters(window: float, seed: int) -> None:
-    wide = suggest(LRS, noisy(0.02, seed), window=window)
-    assert decades(wide.lr, suggest(LRS, noisy(0.02, seed)).lr) <= 0.15
-
-
 def test_the_range_holds_the_fall() -> None:
     """On the logistic curve the loss has 10 % of its fall done, or left, ln 9 / 4 from 1e-3."""
     assert CLEAN.lr_range is not None
@@ -194,16 +187,13 @@ def test_several_seeds_give_the_median_and_a_band() -> None:
     answer = suggest(LRS, curves)
     alone = [suggest(LRS, curve).lr for curve in curves]
     assert answer.lr == alone[1]
+    early = suggest(LRS, [LOSS, LOSS[:75], LOSS[:80]])
+    assert early.lr == pytest.approx(CLEAN.lr)
+    assert [len(row) for row in early.smoothed] == [100, 75, 80]
     assert answer.band is not None
     low, high = answer.band
     assert alone[0] < low < alone[1] < high < alone[2]
     assert np.log10(low) == pytest.approx(np.percentile(np.log10(alone), 10))
-
-
-def test_curves_may_end_early_each_where_it_will() -> None:
-    answer = suggest(LRS, [LOSS, LOSS[:75], LOSS[:80]])
-    assert answer.lr == pytest.approx(CLEAN.lr)
-    assert [len(row) for row in answer.smoothed] == [100, 75, 80]
 
 
 def test_seeds_that_disagree_make_it_weak() -> None:
@@ -238,7 +228,7 @@ def test_a_curve_that_blows_up_where_it_falls_fastest_has_an_answer() -> None:
 
 def test_few_points_are_weak_and_very_few_none() -> None:
     assert suggest(*hill(16)).grade == "weak"
-    assert suggest(*hill(8)).grade == "none"
+    assert suggest(*hill(8)).reasons[0].startswith("too few points: 8")
 
 
 def test_linear_grids_are_read_in_log_lr() -> None:
@@ -272,12 +262,13 @@ def test_linear_grids_are_read_in_log_lr() -> None:
         ([1e-4, 1e-3], np.ones((2, 2, 2)), r"shape \(2, 2\)"),
     ],
 )
-def test_arguments_that_cannot_be_meant_are_refused_in_one_line(
-    lrs: Any, losses: Any, word: str
-) -> None:
+def test_invalid_arguments_are_refused_in_one_line(lrs: Any, losses: Any, word: str) -> None:
     with pytest.raises(UsageError, match=word) as caught:
         suggest(lrs, losses)
     assert "\n" not in str(caught.value)
+    for window in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(UsageError, match=r"^window"):
+            suggest(LRS, LOSS, window=window)
 
 
 def test_tensors_are_read_like_arrays() -> None:
@@ -285,26 +276,3 @@ def test_tensors_are_read_like_arrays() -> None:
     assert suggest(torch.tensor(LRS), losses).lr == CLEAN.lr
     assert suggest(LRS, list(losses)).lr == CLEAN.lr
     assert suggest(LRS, torch.stack([losses, losses])).lr == CLEAN.lr
-
-
-@pytest.mark.parametrize("window", [0.0, -1.0, np.nan, np.inf])
-def test_a_window_must_have_a_width(window: float) -> None:
-    with pytest.raises(UsageError, match=r"^window"):
-        suggest(LRS, LOSS, window=window)
-
-
-def test_an_unknown_rule_is_refused_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="did you mean steepest"):
-        suggest(LRS, LOSS, rule="stepest")
-
-
-def test_a_grid_of_a_few_points_is_called_that() -> None:
-    found = suggest([1e-3, 1e-2, 1e-1], [1.0, 0.9, 0.8])
-    assert found.lr is None and found.reasons[0].startswith("too few points: 3")
-
-
-def test_a_reason_names_the_option_to_change_as_data() -> None:
-    lrs, loss = np.logspace(-6, 1, 100), np.full(100, 2.3)
-    (reason,) = suggest(lrs, loss).reasons
-    assert isinstance(reason, Reason)
-    assert (reason.option, reason.factor) == ("end_lr", 100.0)

@@ -11,7 +11,7 @@ from torch import nn
 
 from lrbench.errors import UsageError
 from lrbench.rangetest.curve import Watch, ending
-from lrbench.rangetest.sweep import Setup, batches, grid, read, step_flops, sweep, trained
+from lrbench.rangetest.sweep import Setup, grid, read, sweep, trained
 from tests.rangetest.problems import Quadratic, Task, sgd
 
 
@@ -43,23 +43,12 @@ def test_a_sweep_is_gradient_descent_along_the_ramp() -> None:
     assert [p.lr for p in points] == lrs and [p.step for p in points] == list(range(20))
 
 
-def test_batches_are_read_again_epoch_after_epoch() -> None:
-    task = Task(lambda: Quadratic([1.0]), steps_per_epoch=3)
-    assert len(list(losses(sgd(task), 5, grid(1e-4, 1e-3, 8)))) == 8
-    assert task.epochs_read == [(5, 0), (5, 1), (5, 2)]
-
-
 def test_with_an_epoch_per_point_losses_are_means() -> None:
     task = Task(lambda: Quadratic([1.0]), steps_per_epoch=4)
     lrs = grid(1e-3, 1e-1, 12)
     by_epoch = [p.loss for p in sweep(sgd(task), 0, lrs, steps_per_point=4)]
     each = list(losses(sgd(task), 0, [lr for lr in lrs for _ in range(4)]))
     assert by_epoch == pytest.approx(np.reshape(each, (12, 4)).mean(axis=1))
-
-
-def test_a_task_without_batches_is_refused() -> None:
-    with pytest.raises(UsageError, match="it is empty"):
-        next(batches(Task(lambda: Quadratic([1.0]), steps_per_epoch=0), 0))
 
 
 def test_a_loader_that_runs_dry_is_refused() -> None:
@@ -93,7 +82,8 @@ def test_a_blow_up_stops_the_sweep_whatever_the_sign_of_the_loss(offset: float) 
 
 @pytest.mark.parametrize("offset", [0.0, -2.0])
 def test_noise_does_not_stop_a_sweep(offset: float) -> None:
-    for seed in range(200):
+    assert ending(-np.logspace(0, 3, 100), 2.0) == (100, "range")
+    for seed in range(100):
         noise = 0.3 * np.random.default_rng(seed).standard_normal(100) + offset
         assert ending(noise, 2.0) == (100, "range")
 
@@ -101,7 +91,7 @@ def test_noise_does_not_stop_a_sweep(offset: float) -> None:
 def test_watching_losses_one_by_one_ends_where_the_whole_curve_says() -> None:
     rng = np.random.default_rng(4)
     ends = []
-    for _ in range(200):
+    for _ in range(100):
         curve = rng.choice([0.01, 0.3]) * rng.standard_normal(60) + rng.uniform(-3, 3)
         curve += rng.uniform(-0.2, 0.2) * np.arange(60) * rng.choice([0.0, 1.0])
         if rng.random() < 0.3:
@@ -115,11 +105,6 @@ def test_watching_losses_one_by_one_ends_where_the_whole_curve_says() -> None:
     assert 0.2 < np.mean(ends) < 0.8
 
 
-def test_losses_near_minus_infinity_are_no_blow_up() -> None:
-    falling = -np.logspace(0, 3, 100)
-    assert ending(falling, 2.0) == (100, "range")
-
-
 def test_a_seed_fixes_the_curve_and_another_draws_another() -> None:
     def noisy() -> nn.Module:
         return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
@@ -127,11 +112,3 @@ def test_a_seed_fixes_the_curve_and_another_draws_another() -> None:
     task = Task(noisy, loss_of=lambda model, step: (model(torch.ones(4, 3)) - 1).square().mean())
     first, again, other = (list(losses(sgd(task), s, grid(1e-3, 1e-1, 20))) for s in (1, 1, 2))
     assert first == again != other
-
-
-def test_operations_are_counted() -> None:
-    task = Task(
-        lambda: nn.Linear(10, 20, bias=False),
-        loss_of=lambda model, step: model(torch.ones(5, 10)).sum(),
-    )
-    assert step_flops(sgd(task), 0) == 2 * 2 * 5 * 10 * 20  # forward, and the weight's gradient

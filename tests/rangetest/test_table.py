@@ -67,14 +67,6 @@ def test_the_rules_start_from_the_recipes_batch_size(whole: Any) -> None:
     assert small["lr_linear_rule"] == pytest.approx(large["lr"] / 4)
 
 
-def test_momentum_lifts_the_stable_limit_less_than_on_a_quadratic_and_lowers_the_answer(
-    whole: Any,
-) -> None:
-    plain, heavy = whole[1].table[1], whole[1].table[3]
-    assert heavy["lr"] < plain["lr"]
-    assert 0.5 < heavy["max_stable_lr"] / plain["max_stable_lr"] < 2.5
-
-
 def test_a_stable_limit_that_is_not_wanted_is_not_sought() -> None:
     changes = {"momenta": (0.0, 0.5), "max_stable": False}
     progress, result = run(SPEC.model_copy(update=changes))

