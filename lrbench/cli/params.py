@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand, TyperOption
 
-from lrbench.experiment import Option
+from lrbench.experiment import Opt
 from lrbench.options.commands import Declared
 
 
@@ -79,15 +79,15 @@ def _reflowed(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
-def _parameter(option: Option) -> inspect.Parameter:
+def _parameter(option: Opt) -> inspect.Parameter:
     kind = str if option.kind is object else option.kind
     default = shown_default(option)
     declared = typer.Option(
         *option.names,
         help=escape(option.help) + (f" [dim]\\[default: {default}][/dim]" if default else ""),
-        rich_help_panel=option.opt.panel,
+        rich_help_panel=option.panel,
         show_default=False,
-        hidden=not option.opt.common,
+        hidden=not option.common,
         autocompletion=_completion(option),
     )
     annotation: Any = Annotated[kind | None, declared]
@@ -96,14 +96,14 @@ def _parameter(option: Option) -> inspect.Parameter:
     )
 
 
-def shown_default(option: Option) -> str:
+def shown_default(option: Opt) -> str:
     """The default as the help shows it; empty where there is nothing to show.
 
     >>> from lrbench.options import COMPARE
     >>> [shown_default(COMPARE[key]) for key in ("momentum", "lr", "lr_points", "clip_norm")]
     ['0.9', 'auto', '5; 3 without --epochs', '']
     """
-    default, quick = option.default, option.opt.quick
+    default, quick = option.default, option.quick
     if isinstance(default, list):
         return ", ".join(default)
     if isinstance(default, bool) or not isinstance(default, (str, int, float)):
@@ -112,8 +112,8 @@ def shown_default(option: Option) -> str:
     return text if quick is None else f"{text}; {quick} without --epochs"
 
 
-def _completion(option: Option) -> Callable[[str], list[tuple[str, str]]] | None:
-    if not (option.values or option.opt.choices):
+def _completion(option: Opt) -> Callable[[str], list[tuple[str, str]]] | None:
+    if not (option.values or option.choices):
         return None
 
     def complete(incomplete: str) -> list[tuple[str, str]]:

@@ -122,7 +122,7 @@ class FindSpec(Frozen):
         return digest(self.canonical())
 
 
-_ALONE = {option.field for option in options_of(FindSpec).values() if not option.opt.swept}
+_ALONE = {option.field for option in options_of(FindSpec).values() if not option.swept}
 SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", *_ALONE})
 """What `--range-test` can set."""
 

@@ -8,7 +8,7 @@ from lrbench.experiment import FindSpec, Options, Recipe, options_of
 from lrbench.registry import did_you_mean
 from lrbench.tasks.own import takes_batch_size
 
-IMAGES = tuple(key for key, option in options_of(Recipe).items() if option.opt.images)
+IMAGES = tuple(key for key, option in options_of(Recipe).items() if option.images)
 """Options of image classification, which a `--task` replaces."""
 
 BATCHES = ("batch_sizes", "lr_scaling")

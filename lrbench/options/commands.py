@@ -1,4 +1,4 @@
-"""Which options a command takes, and their values from a TOML file or a run's manifest."""
+"""Which options a command takes; their values from TOML, a manifest or Python keywords."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from lrbench import plugins
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import (
     CompareSpec,
     FindSpec,
     Host,
-    Option,
+    Opt,
     Options,
     Recipe,
     listed,
     options_of,
+    refuse_unknown,
 )
 from lrbench.registry import did_you_mean
 
-Declared = Mapping[str, Option]
+Declared = Mapping[str, Opt]
 
 
-def declared(command: Literal["find", "compare"], *specs: type) -> dict[str, Option]:
+def declared(command: Literal["find", "compare"], *specs: type) -> dict[str, Opt]:
     """The options of a command, by key; a later spec's win."""
     return {
         key: option
         for spec in specs
         for key, option in options_of(spec).items()
-        if option.opt.command in ("", command)
+        if option.command in ("", command)
     }
 
 
@@ -38,8 +40,8 @@ FIND = declared("find", Recipe, FindSpec, Host)
 COMPARE = declared("compare", Recipe, CompareSpec, Host)
 _ALL = {**FIND, **COMPARE}
 REPEATABLE = frozenset(key for key, option in _ALL.items() if option.repeatable)
-ONCE = frozenset(key for key, option in _ALL.items() if option.opt.once)
-OBJECTS = tuple(key for key, option in _ALL.items() if option.opt.own)
+ONCE = frozenset(key for key, option in _ALL.items() if option.once)
+OBJECTS = tuple(key for key, option in _ALL.items() if option.own)
 """Options that take `module:name`, and in Python an object."""
 
 
@@ -66,7 +68,7 @@ def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, 
     return {**configured, **typed}
 
 
-def flat(option: Option, value: Any) -> Any:
+def flat(option: Opt, value: Any) -> Any:
     """A value from a file or from Python, as it would be typed: a mapping of settings is text.
 
     >>> flat(COMPARE["early_stop"], {"patience": 5}), flat(COMPARE["opt"], {"betas": (0.9, 0.95)})
@@ -77,7 +79,7 @@ def flat(option: Option, value: Any) -> Any:
     """
     flag = option.flag
     if isinstance(value, Mapping):
-        if not option.opt.settings:
+        if not option.settings:
             raise UsageError(f"{flag}: it is one value, not a table of settings")
         pairs = [f"{key}={','.join(map(str, listed(v)))}" for key, v in value.items()]
         return pairs if option.repeatable else ",".join(pairs)
@@ -132,3 +134,36 @@ def _of_manifest(text: str, path: Path) -> tuple[str, str]:
         return str(manifest["toml"]), str(manifest["command"])
     except (ValueError, KeyError, TypeError):
         raise UsageError(f"--config {path}: it is not the manifest of a run") from None
+
+
+def from_python(given: Options, allowed: Declared) -> dict[str, Any]:
+    """Keywords as the command line knows them: objects by their names, mappings of settings as
+    text; those that are None are left out.
+
+    Raises:
+        UsageError: an unknown keyword, or a value of another type.
+    """
+    named = {key: value for key, value in given.items() if value is not None}
+    refuse_unknown("compare", named, allowed)
+    if "device" in named:
+        named["device"] = str(named["device"])  # torch.device has this text
+    for key in OBJECTS:
+        if key in named and not isinstance(named[key], str):
+            named[key] = _name_of(key, named[key])
+    return {key: flat(allowed[key], value) for key, value in named.items()}
+
+
+def _name_of(key: str, thing: Any) -> str:
+    if key == "model" and hasattr(thing, "state_dict") and not isinstance(thing, type):
+        raise UsageError(
+            "model: it is a module that was made already, so that no seed can draw its weights",
+            hint="pass a function or a class that makes one",
+        )
+    if key != "dataset" or callable(thing):
+        return plugins.name_of(thing)
+
+    def dataset() -> Any:
+        return thing
+
+    dataset.__qualname__ = "dataset"
+    return plugins.name_of(dataset)

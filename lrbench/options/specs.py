@@ -1,4 +1,4 @@
-"""Options to the specs that they mean."""
+"""Options to the specs that they mean, and specs back to all their options."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from lrbench import optimizers
 from lrbench.engine.device import default_threads
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import (
@@ -26,13 +27,20 @@ from lrbench.experiment import (
     options_of,
     refusal,
 )
-from lrbench.options.checks import check_find, check_images_only, check_recipe, check_rule
+from lrbench.options.checks import (
+    IMAGES,
+    check_find,
+    check_images_only,
+    check_recipe,
+    check_rule,
+)
+from lrbench.options.commands import ONCE, to_toml
 
 Kind = TypeVar("Kind")
 
 
 def fields_of(kind: type, options: Options, *, quick: bool = False) -> dict[str, Any]:
-    """The fields of a spec that options set, and the defaults that are not the spec's own.
+    """The fields of a spec that options set, and those whose default is another for a `quick` plan.
 
     Raises:
         UsageError: an invalid value; the message names the option.
@@ -41,10 +49,8 @@ def fields_of(kind: type, options: Options, *, quick: bool = False) -> dict[str,
     for key, option in options_of(kind).items():
         if key in options:
             fields[option.field] = option.read(options)
-        elif quick and option.opt.quick is not None:
-            fields[option.field] = option.opt.quick
-        elif option.opt.default is not None:
-            fields[option.field] = option.read({**options, key: option.opt.default})
+        elif quick and option.quick is not None:
+            fields[option.field] = option.quick
     return fields
 
 
@@ -107,7 +113,7 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     fields["contenders"] = _with_usual_lrs(fields.get("contenders", ()))
     if "range_test" in options:
         check_rule(fields["find"], "--range-test rule=")
-    find = FindSpec() if fields["lrs"] else fields.get("find", FindSpec())
+    find = FindSpec() if fields.get("lrs") else fields.get("find", FindSpec())
     return made(
         kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
     )
@@ -194,3 +200,37 @@ def _whole_split(options: Options) -> int:
     data = load(recipe.dataset, host.data_dir, host.download)
     kept, _ = stratified(data.train_labels, recipe.val_fraction)
     return len(kept)
+
+
+def resolved_toml(spec: CompareSpec | FindSpec, given: Options) -> str:
+    """A file for `--config` that means `spec` again, with what was `given` of where it runs."""
+    host = {key: given[key] for key in options_of(Host) if key in given and key not in ONCE}
+    return to_toml({**all_options(spec), "device": "auto", **host})
+
+
+def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
+    """All options, defaults included: read again they give the spec, unless it has grown by batch
+    sizes below its first, which is named first here."""
+    return {**_recipe_options(spec.recipe), **shown(spec)}
+
+
+def shown(spec: Any) -> dict[str, Any]:
+    """The options of one spec as typed, those left out that have nothing to say."""
+    found = {key: option.shown(spec) for key, option in options_of(type(spec)).items()}
+    return {key: value for key, value in found.items() if value not in (None, "")}
+
+
+def _recipe_options(recipe: Recipe) -> dict[str, Any]:
+    """Without those that are refused next to others, such as a model next to a task."""
+    silent = {*(IMAGES if recipe.task else ())}
+    silent |= {name for name in ("momentum", "weight_decay") if not _taken(recipe, name)}
+    return {key: value for key, value in shown(recipe).items() if key not in silent}
+
+
+def _taken(recipe: Recipe, name: str) -> bool:
+    """Whether the optimizer takes what the option sets."""
+    try:
+        optimizers.check_given(recipe, (name,))
+    except UsageError:
+        return False
+    return True

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
-from lrbench.errors import Notice, UsageError, named_as_in_python
-from lrbench.experiment import with_keywords
+from lrbench.errors import Notice, UsageError, keyword, named_as_in_python
+from lrbench.experiment import refuse_unknown, with_keywords
 from lrbench.options import COMPARE, OBJECTS, from_python
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Comparison:
 
 
 @named_as_in_python()
-@with_keywords(COMPARE, without=("task",), names={"schedule": "schedules"})
+@with_keywords(COMPARE, without=("task",))
 def compare(
     task: Any = None,
     *,
@@ -144,6 +144,7 @@ def compare(
             task = _loaders_task(task, loaders, loss_fn, test, step)
             if test is None:
                 options.setdefault("metric", "val_accuracy")
+        refuse_unknown("compare", options, {*map(keyword, COMPARE)} - {"schedules", "task"})
         given = {**options, "task": task, "schedule": schedules}
         if schedules is not None and not len(schedules):
             raise UsageError("schedules: it is empty", hint="name one, or leave it out for six")

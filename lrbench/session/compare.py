@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
-from lrbench.options import compare_options, compare_spec, executor_of, host_of, resolved_toml
+from lrbench.options import all_options, compare_spec, executor_of, host_of, resolved_toml
 from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
@@ -283,7 +283,7 @@ GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "budgets", "contender")
 def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the whole run, the command that repeats it, and all options with their
     defaults, at the size that a time budget gave it."""
-    kept, found = lasting(options), compare_options(spec)
+    kept, found = lasting(options), all_options(spec)
     several = ("batch_size",) if spec.batch_sizes else ()
     whole = kept | {name: found[name] for name in (*GROWING, *several) if found.get(name)}
     return {
