@@ -34,7 +34,7 @@ from lrbench.options.checks import (
     check_recipe,
     check_rule,
 )
-from lrbench.options.commands import ONCE, to_toml
+from lrbench.options.commands import FIND, ONCE, to_toml
 
 Kind = TypeVar("Kind")
 
@@ -90,7 +90,8 @@ def recipe_of(options: Options) -> Recipe:
 
 def find_spec(options: Options, kind: type[FindSpec] = FindSpec) -> FindSpec:
     """Raises UsageError: an unknown name, or an invalid value."""
-    spec = made(kind, {**fields_of(kind, options), "recipe": recipe_of(options)})
+    fields = fields_of(kind, {"seeds": FIND["seeds"].default, **options})  # from --seed on
+    spec = made(kind, {**fields, "recipe": recipe_of(options)})
     check_find(spec)
     return spec
 
