@@ -76,6 +76,25 @@ def digest(text: str, length: int = 12) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
+def pairs(texts: Iterable[str], hint: str = "") -> dict[str, str]:
+    """
+    >>> pairs(["points=100", " seeds = 3"])
+    {'points': '100', 'seeds': '3'}
+
+    Raises:
+        UsageError: a text that is not `key=value`, or a key that is given twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not value or not key.isidentifier():
+            raise UsageError(f"{text.strip()!r} is not of the form key=value", hint=hint)
+        if key in found:
+            raise UsageError(f"{key} is given twice")
+        found[key] = value
+    return found
+
+
 def split(value: Any) -> list[Any]:
     """The parts of a list, or of a text with commas."""
     return listed(value.split(",") if isinstance(value, str) else value)

@@ -15,7 +15,6 @@ from lrbench.engine.device import default_threads
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import (
     CompareSpec,
-    Contender,
     FindSpec,
     Host,
     Options,
@@ -111,20 +110,15 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     if sizes := fields.get("batch_sizes"):
         options = {**options, "batch_size": sizes[0]}
     recipe = recipe_of(options)
-    fields["contenders"] = _with_usual_lrs(fields.get("contenders", ()))
+    fields["contenders"] = tuple(
+        each.model_copy(update={"lr": optimizers.check_contender(each.optimizer)})
+        for each in fields.get("contenders", ())
+    )
     if "range_test" in options:
         check_rule(fields["find"], "--range-test rule=")
     find = FindSpec() if fields.get("lrs") else fields.get("find", FindSpec())
     return made(
         kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
-    )
-
-
-def _with_usual_lrs(contenders: tuple[Contender, ...]) -> tuple[Contender, ...]:
-    from lrbench.optimizers import check_contender
-
-    return tuple(
-        each.model_copy(update={"lr": check_contender(each.optimizer)}) for each in contenders
     )
 
 
@@ -211,24 +205,21 @@ def resolved_toml(spec: CompareSpec | FindSpec, given: Options) -> str:
 
 def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
     """All options, defaults included: read again they give the spec, unless it has grown by batch
-    sizes below its first, which is named first here."""
-    return {**_recipe_options(spec.recipe), **shown(spec)}
-
-
-def shown(spec: Any) -> dict[str, Any]:
-    """The options of one spec as typed, those left out that have nothing to say."""
-    found = {key: option.shown(spec) for key, option in options_of(type(spec)).items()}
+    sizes below its first, which is named first here. Options that would be refused next to others,
+    such as a model next to a task, are left out."""
+    recipe = spec.recipe
+    silent = {*(IMAGES if recipe.task else ())}
+    silent |= {name for name in ("momentum", "weight_decay") if not _is_taken(recipe, name)}
+    found = {
+        key: option.shown(part)
+        for part in (recipe, spec)
+        for key, option in options_of(type(part)).items()
+        if part is spec or key not in silent
+    }
     return {key: value for key, value in found.items() if value not in (None, "")}
 
 
-def _recipe_options(recipe: Recipe) -> dict[str, Any]:
-    """Without those that are refused next to others, such as a model next to a task."""
-    silent = {*(IMAGES if recipe.task else ())}
-    silent |= {name for name in ("momentum", "weight_decay") if not _taken(recipe, name)}
-    return {key: value for key, value in shown(recipe).items() if key not in silent}
-
-
-def _taken(recipe: Recipe, name: str) -> bool:
+def _is_taken(recipe: Recipe, name: str) -> bool:
     """Whether the optimizer takes what the option sets."""
     try:
         optimizers.check_given(recipe, (name,))

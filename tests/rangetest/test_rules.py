@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lrbench.options.range_test import with_range_test
 
 from lrbench.errors import UsageError
 from lrbench.experiment import FindSpec
-from lrbench.experiment.find import with_range_test
 from lrbench.rangetest.curve import read_curve
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.suggest import suggest
