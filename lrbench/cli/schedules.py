@@ -95,7 +95,7 @@ def code(
     steps: Steps = 1000,
     steps_per_epoch: StepsPerEpoch = 100,
 ) -> None:
-    """Print torch code, with nothing but torch in it, that gives the same learning rates."""
+    """Print plain torch code that gives the same learning rates."""
     from lrbench import schedules
 
     parsed = schedules.parse(spec)

@@ -133,7 +133,7 @@ class Recipe(Frozen):
     )] = ""
     init_digest: str = ""
     compile: Annotated[bool, Opt(
-        "--compile/--no-compile", "Train through torch.compile: worth its minute in long runs."
+        "--compile/--no-compile", "Use torch.compile: worth the minute it takes in long runs."
     )] = False
     early_stop: Annotated[str, AfterValidator(_early_stop), Opt(
         "--early-stop", "End a trial that no longer improves: "

@@ -210,13 +210,13 @@ def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
     recipe = spec.recipe
     silent = {*(IMAGES if recipe.task else ())}
     silent |= {name for name in ("momentum", "weight_decay") if not _is_taken(recipe, name)}
-    found = {
-        key: option.shown(part)
+    return {
+        key: typed
         for part in (recipe, spec)
         for key, option in options_of(type(part)).items()
         if part is spec or key not in silent
+        if (typed := option.shown(part)) not in (None, "")
     }
-    return {key: value for key, value in found.items() if value not in (None, "")}
 
 
 def _is_taken(recipe: Recipe, name: str) -> bool:

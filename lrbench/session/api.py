@@ -147,7 +147,7 @@ def compare(
         refuse_unknown("compare", options, {*map(keyword, COMPARE)} - {"schedules", "task"})
         given = {**options, "task": task, "schedule": schedules}
         if schedules is not None and not len(schedules):
-            raise UsageError("schedules: it is empty", hint="name one, or leave it out for six")
+            raise UsageError("schedules: the list is empty", hint="leave it out for the default")
         with _folder(out) as path:
             named = from_python(given, COMPARE)
             return _compared(named, path, keep=out is not None, progress=progress)
@@ -199,7 +199,9 @@ def _loaders_task(
     missing = [name for name, part in parts.items() if part is None]
     if missing or task is not None:
         raise UsageError(
-            f"compare: loaders need {', '.join(missing)}" if missing else "compare: task and train",
+            f"compare: loaders need {', '.join(missing)}"
+            if missing
+            else "compare: give a task or loaders",
             hint="pass make_model, loss_fn (or step), train, val and, if there is one, test; or a "
             "task; or a dataset and a model",
         )

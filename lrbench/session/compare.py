@@ -90,7 +90,7 @@ def located(
         spec = compare_spec(options)
         return Run(run_path("compare", spec.recipe, spec.fingerprint, out)), dict(options)
     if out is not None:
-        raise UsageError("--out and --resume name a folder each: give one of them")
+        raise UsageError("--out and --resume both name the folder: give one of them")
     run = Run(resume)
     if run.manifest is None or run.manifest["command"] != "compare":
         raise UsageError(f"--resume {resume}: there is no comparison in this folder")
@@ -133,10 +133,10 @@ def recorded(run: Run) -> CompareSpec:
     try:
         spec = CompareSpec.model_validate(manifest["experiment"])
     except ValueError:
-        raise MachineError(f"{run.path}: the experiment of its manifest cannot be read") from None
+        raise MachineError(f"{run.path}: the experiment in its manifest cannot be read") from None
     if spec.fingerprint != manifest["fingerprint"]:
         raise MachineError(
-            f"{run.path}: the experiment of its manifest does not match its fingerprint",
+            f"{run.path}: the experiment in its manifest does not match its fingerprint",
             hint="undo the change, or choose another --out",
         )
     return spec
@@ -244,7 +244,7 @@ def _too_many(failures: Sequence[TrialEnd]) -> LrbenchError:
     return LrbenchError(
         f"stopped after {len(failures)} failed trials (--max-failures); the last: "
         f"{failures[-1].reason}",
-        hint="when the cause is gone, the same command with --retry-failed trains them again",
+        hint="fix the cause, then repeat the command with --retry-failed",
     )
 
 
@@ -309,9 +309,8 @@ def summarised(spec: CompareSpec, run: Run) -> Summary:
         notices += (
             Notice(
                 Topic.TRIALS_FAILED,
-                "tuning is not complete here, although "
-                f"{len(orphans)} final trials are on the disk",
-                "the same lrbench compare trains what is missing",
+                f"{len(orphans)} final trials exist, but tuning is incomplete",
+                "repeat lrbench compare to train what is missing",
             ),
         )
     histories = [known.histories[name] for name in wanted if name in known.histories]

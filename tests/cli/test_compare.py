@@ -208,7 +208,7 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_never_been_stopped(
     stopped.send_signal(number)
     found, _, said = finish(stopped)
     assert found == code and "Traceback" not in said
-    assert "the same command goes on where it stopped: lrbench compare --resume stopped" in said
+    assert "the same command continues where it stopped: lrbench compare --resume stopped" in said
     assert run([*SMALL, "--out", str(tmp_path / "stopped")]) == 0
     assert timeless(tmp_path / "stopped") == timeless(finished)
 

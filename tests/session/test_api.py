@@ -182,5 +182,5 @@ def test_the_users_exceptions_come_out_unchanged() -> None:
 
 def test_no_schedule_at_all_is_not_taken_for_all_of_them() -> None:
     for nothing in ([], (), ""):
-        with pytest.raises(UsageError, match="schedules: it is empty"):
+        with pytest.raises(UsageError, match="schedules: the list is empty"):
             lrbench.compare(dataset="synthetic", schedules=nothing)
