@@ -29,9 +29,7 @@ def check_conditions(
     if spec is None:
         ranked_name(fail_if_worse_than)
     elif ranked_name(fail_if_worse_than, spec.entrants) not in spec.entrants:
-        raise UsageError(
-            f"--fail-if-worse-than {fail_if_worse_than}: it is not part of this comparison"
-        )
+        raise UsageError(f"--fail-if-worse-than {fail_if_worse_than}: it is not compared here")
 
 
 def ranked_name(text: str, known: Sequence[str] = ()) -> str:

@@ -72,8 +72,8 @@ class Host:
         command="compare", once=True
     )] = False
     deterministic: Annotated[bool, Opt(
-        "--deterministic/--no-deterministic", "Identical results each time on a CUDA device, slower; a "
-        "CPU gives them anyway."
+        "--deterministic/--no-deterministic", "Identical results each time on a CUDA device, slower; "
+        "a CPU gives them anyway."
     )] = False
     graph: Annotated[bool, Opt(
         "--graph/--no-graph", "Replay training steps as a CUDA graph; off by default, not yet "

@@ -201,7 +201,7 @@ def _loaders_task(
         raise UsageError(
             f"compare: loaders need {', '.join(missing)}"
             if missing
-            else "compare: give a task or loaders",
+            else "compare: a task and loaders",
             hint="pass make_model, loss_fn (or step), train, val and, if there is one, test; or a "
             "task; or a dataset and a model",
         )

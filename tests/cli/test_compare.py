@@ -239,7 +239,7 @@ def test_a_damaged_tuning_journal_costs_no_final_row(out: Path, capsys: Any) -> 
     journal.write_bytes(whole[:-30])
     capsys.readouterr()
     assert run(["report", str(out)]) == 0
-    assert "tuning is not complete here, although 4 final trials" in capsys.readouterr().err
+    assert "4 final trials exist, but tuning is incomplete" in capsys.readouterr().err
     finals = [row for row in table(out / "trials.csv") if row["stage"] == "final"]
     assert len(finals) == 4
     assert run([*SMALL, "--out", str(out)]) == 0
