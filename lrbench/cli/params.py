@@ -146,7 +146,7 @@ PLACE: dict[str, Any] = {"metavar": "PATH|-", "hidden": True}
 
 # fmt: off
 Out = Annotated[Path | None, _output("--out", "The run's folder; results/<name> by default.")]
-Resume = Annotated[Path | None, _output("--resume", "Continue this run with its own options.", "Run")]
+Resume = Annotated[Path | None, _output("--resume", "Continue this run with its options.", "Run")]
 Json = Annotated[bool, _output("--json", "Print one JSON document, and nothing else.")]
 FailBelow = Annotated[float | None, _output(
     "--fail-below", "Exit with 4 unless the best schedule reaches this accuracy.", hidden=True

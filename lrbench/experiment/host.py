@@ -72,7 +72,7 @@ class Host:
         command="compare", once=True
     )] = False
     deterministic: Annotated[bool, Opt(
-        "--deterministic/--no-deterministic", "Identical results each time on a CUDA device, slower; "
+        "--deterministic/--no-deterministic", "The same results each time on CUDA, slower; "
         "a CPU gives them anyway."
     )] = False
     graph: Annotated[bool, Opt(
