@@ -129,14 +129,11 @@ SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", *
 
 
 def with_range_test(text: str, find: FindSpec) -> FindSpec:
-    """The range test with what the text of `--range-test` sets.
+    """The range test with what the text of `--range-test` sets; raises UsageError.
 
     >>> find = with_range_test("points=50,seeds=1", FindSpec())
     >>> find.points, len(find.seeds), find.end_lr
     (50, 1, 10.0)
-
-    Raises:
-        UsageError: not of that form, or an invalid value.
     """
     given = pairs(str(text).split(","), "write it like points=100,seeds=3")
     for key in given:

@@ -93,11 +93,7 @@ class Opt:
         return bool(self.kind == list[str])
 
     def read(self, options: Options) -> Any:
-        """The field's value from what was typed.
-
-        Raises:
-            UsageError: an invalid value; the message names the option.
-        """
+        """The field's value from what was typed; a UsageError names the option."""
         value = options[self.key]
         if self.off and value == self.off:
             return ""
@@ -141,6 +137,11 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, range)) else [value]
 
 
+def options_of(spec: type) -> Mapping[str, Opt]:
+    """The options that a spec declares, complete, by key, in the order of its fields."""
+    return _options_of(spec)
+
+
 @cache
 def _options_of(spec: Any) -> dict[str, Opt]:
     found = [
@@ -150,11 +151,6 @@ def _options_of(spec: Any) -> dict[str, Opt]:
         if isinstance(opt, Opt)
     ]
     return {option.key: option for option in found}
-
-
-def options_of(spec: type) -> Mapping[str, Opt]:
-    """The options that a spec declares, complete, by key, in the order of its fields."""
-    return _options_of(spec)
 
 
 def _completed(opt: Opt, spec: Any, field: str, annotation: Any, default: Any) -> Opt:

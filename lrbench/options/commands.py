@@ -46,12 +46,8 @@ OBJECTS = tuple(key for key, option in _ALL.items() if option.own)
 
 
 def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, Any]:
-    """The options that were given, over those of a TOML file or of a run's manifest.
-
-    Raises:
-        UsageError: the file is neither, or has a key that is no option of the command.
-        MachineError: the file cannot be read.
-    """
+    """The given options, over those of a TOML file or of a run's manifest; raises UsageError for
+    another file or an unknown key, MachineError if the file cannot be read."""
     typed = {
         key: str(given[key]) if isinstance(given[key], Path) else given[key]
         for key in allowed
@@ -73,9 +69,6 @@ def flat(option: Opt, value: Any) -> Any:
 
     >>> flat(COMPARE["early_stop"], {"patience": 5}), flat(COMPARE["opt"], {"betas": (0.9, 0.95)})
     ('patience=5', ['betas=0.9,0.95'])
-
-    Raises:
-        UsageError: a value of another type.
     """
     flag = option.flag
     if isinstance(value, Mapping):
@@ -138,11 +131,7 @@ def _of_manifest(text: str, path: Path) -> tuple[str, str]:
 
 def from_python(given: Options, allowed: Declared) -> dict[str, Any]:
     """Keywords as the command line knows them: objects by their names, mappings of settings as
-    text; those that are None are left out.
-
-    Raises:
-        UsageError: an unknown keyword, or a value of another type.
-    """
+    text, without those that are None; raises UsageError for an unknown or invalid one."""
     named = {key: value for key, value in given.items() if value is not None}
     refuse_unknown("compare", named, allowed)
     if "device" in named:
@@ -156,7 +145,7 @@ def from_python(given: Options, allowed: Declared) -> dict[str, Any]:
 def _name_of(key: str, thing: Any) -> str:
     if key == "model" and hasattr(thing, "state_dict") and not isinstance(thing, type):
         raise UsageError(
-            "model: it is a module that was made already, so that no seed can draw its weights",
+            "model: this module already has its weights, so no seed can draw them",
             hint="pass a function or a class that makes one",
         )
     if key != "dataset" or callable(thing):

@@ -39,11 +39,7 @@ Kind = TypeVar("Kind")
 
 
 def fields_of(kind: type, options: Options, *, quick: bool = False) -> dict[str, Any]:
-    """The fields of a spec that options set, and those whose default is another for a `quick` plan.
-
-    Raises:
-        UsageError: an invalid value; the message names the option.
-    """
+    """The fields of a spec that options set, and those with another default in a `quick` plan."""
     fields = {}
     for key, option in options_of(kind).items():
         if key in options:
@@ -54,11 +50,7 @@ def fields_of(kind: type, options: Options, *, quick: bool = False) -> dict[str,
 
 
 def made(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
-    """The spec of these fields.
-
-    Raises:
-        UsageError: the first invalid value, by the name of its option.
-    """
+    """The spec of these fields; a UsageError names the first invalid option."""
     try:
         return kind(**fields)
     except ValidationError as fault:
@@ -96,11 +88,7 @@ def find_spec(options: Options, kind: type[FindSpec] = FindSpec) -> FindSpec:
 
 
 def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> CompareSpec:
-    """Without a length of the training the plan is the quick one.
-
-    Raises:
-        UsageError: an unknown name, or an invalid value.
-    """
+    """Without a length of the training the plan is the quick one; raises as `recipe_of`."""
     if "budgets" in options and "time_budget" in options:
         raise UsageError("--budgets and --time-budget set the length: give one of them")
     if "base_batch_size" in options and "lr_scaling" not in options:
@@ -157,11 +145,7 @@ def executor_of(options: Options) -> str:
 
 
 def _file_digest(path: str, flag: str) -> str:
-    """The start of a file's SHA-256.
-
-    Raises:
-        MachineError: it cannot be read.
-    """
+    """The start of a file's SHA-256; raises MachineError if it cannot be read."""
     try:
         with Path(path).expanduser().open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -159,7 +159,7 @@ def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> N
         ({"batch_size": 0}, "batch_size 0"),
         ({"optimizer": "adam", "momentum": 0.5}, "; opt sets what"),
         ({"task": Line(), "jobs": 2}, "task: other processes cannot import Line"),
-        ({"model": nn.Linear(2, 2)}, "model: it is a module that was made already"),
+        ({"model": nn.Linear(2, 2)}, "model: this module already has its weights"),
         ({"train": [1], "val": [1]}, "compare: loaders need make_model"),
         ({"task": Line(), "dataset": "mnist5k"}, "dataset: a task brings its own"),
     ],
