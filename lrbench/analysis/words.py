@@ -148,7 +148,7 @@ def _without_groups(standing: Standing) -> str:
     count = standing.seeds
     sound = [place for place in range(len(standing.names)) if not standing.failed[place]]
     if count == 0:
-        return "no final trial succeeded"
+        return "no final trial ended well"
     best = short(standing.names[0])
     words = standing.metric.replace("_", " ")
     if not sound:

@@ -54,7 +54,7 @@ class Host:
         choices="lrbench.execute:EXECUTORS"
     )] = "serial"
     jobs: Annotated[Cores, Opt(
-        "--jobs -j", "Parallel trials, in separate processes (--executor pool).",
+        "--jobs -j", "Parallel trials, in processes of their own (--executor pool).",
         command="compare"
     )] = 1
     trial_timeout_s: Annotated[Positive | None, Opt(

@@ -99,7 +99,7 @@ def test_failures_are_named() -> None:
     none = say(finals({"x": [0.9, None], "z": [None, 0.99]}))
     assert none.startswith("no schedule finished all its seeds")
     assert say(finals({"x": [None]})).startswith(
-        "no final trial succeeded; x failed in 1 of 1 seed"
+        "no final trial ended well; x failed in 1 of 1 seed"
     )
 
 
