@@ -100,7 +100,7 @@ def test_two_documents_in_one_place_are_refused(
     small: Path, options: list[str], capsys: Any
 ) -> None:
     assert run(["report", str(small), *options]) == 2
-    assert "two documents" in capsys.readouterr().err
+    assert "two outputs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ["no/such/folder/x.md", "."], ids=["no folder", "a folder"])
