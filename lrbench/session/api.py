@@ -144,7 +144,7 @@ def compare(
             task = _loaders_task(task, loaders, loss_fn, test, step)
             if test is None:
                 options.setdefault("metric", "val_accuracy")
-        refuse_unknown("compare", options, {*map(keyword, COMPARE)} - {"schedules", "task"})
+        refuse_unknown("compare", options, map(keyword, COMPARE))
         given = {**options, "task": task, "schedule": schedules}
         if schedules is not None and not len(schedules):
             raise UsageError("schedules: the list is empty", hint="leave it out for the default")

@@ -155,6 +155,7 @@ def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> N
     ("arguments", "words"),
     [
         ({"epoch": 3}, "compare: unknown option 'epoch'; did you mean epochs"),
+        ({"schedule": "cosine"}, "unknown option 'schedule'; did you mean schedules"),
         ({"epochs": 0}, "epochs 0"),
         ({"batch_size": 0}, "batch_size 0"),
         ({"optimizer": "adam", "momentum": 0.5}, "; opt sets what"),
@@ -164,7 +165,7 @@ def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> N
         ({"task": Line(), "dataset": "mnist5k"}, "dataset: a task brings its own"),
     ],
 )
-def test_what_cannot_be_meant(arguments: dict[str, Any], words: str) -> None:
+def test_an_invalid_argument_is_named(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as caught:
         lrbench.compare(**arguments)
     assert words in str(caught.value)
