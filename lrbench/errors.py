@@ -73,20 +73,24 @@ def named_as_in_python() -> Iterator[None]:
     try:
         yield
     except LrbenchError as fault:
-        fault.message, fault.hint = map(_with_parameters, (fault.message, fault.hint))
+        fault.message, fault.hint = map(in_python, (fault.message, fault.hint))
         fault.args = (fault.message,)
         raise
 
 
-def _with_parameters(text: str) -> str:
-    """
-    >>> _with_parameters("--batch-size 0: must be at least 1")
+def in_python(text: str) -> str:
+    """The text with Python's keywords in place of the command line's options.
+
+    >>> in_python("--batch-size 0: must be at least 1")
     'batch_size 0: must be at least 1'
     """
-    return _OPTION.sub(lambda found: _PARAMETERS.get(found[1], found[1].replace("-", "_")), text)
+    return _OPTION.sub(lambda found: keyword(found[1].replace("-", "_")), text)
 
 
-_PARAMETERS = {"schedule": "schedules"}  # that are called otherwise
+def keyword(key: str) -> str:
+    """What Python calls an option: it takes a list of schedules where the command line repeats
+    `--schedule`."""
+    return "schedules" if key == "schedule" else key
 
 
 class Topic(StrEnum):

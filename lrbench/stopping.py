@@ -37,7 +37,7 @@ def resume_with(command: str) -> None:
 def farewell(code: int) -> str:
     """The line for a process that was stopped and ends with this exit code."""
     again = f": {_resume_command}" if _resume_command else ""
-    line = f"{WORDS[code]}; the same command goes on where it stopped{again}"
+    line = f"{WORDS[code]}; the same command continues where it stopped{again}"
     return printable(line, "?")
 
 

@@ -17,13 +17,13 @@ app = typer.Typer(no_args_is_help=True, help="List datasets, fetch one, check on
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset, or folder:PATH.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where datasets lie; or set LRBENCH_DATA_DIR."),
+    typer.Option("--data-dir", help="Folder of the datasets; or set LRBENCH_DATA_DIR."),
 ]
 
 
 @app.command("list")
 def list_(data_dir: DataDir = None) -> None:
-    """List the datasets: what each holds, and whether it is here."""
+    """List the datasets: what each holds, and whether it is on this machine."""
     from rich.table import Table
 
     from lrbench.data import listing
@@ -47,7 +47,7 @@ def list_(data_dir: DataDir = None) -> None:
 
 @app.command("fetch")
 def fetch(name: Name, data_dir: DataDir = None) -> None:
-    """Bring a dataset here where it is missing, and check it; take a folder as it now is."""
+    """Download a dataset if it is missing, and check it; accept a folder as it is now."""
     from lrbench.data import fetch as bring
 
     with reading(name) as progress:
@@ -56,7 +56,7 @@ def fetch(name: Name, data_dir: DataDir = None) -> None:
 
 @app.command("check")
 def check(name: Name, data_dir: DataDir = None) -> None:
-    """Read a whole dataset and hold it against what is known of it."""
+    """Read a whole dataset and verify it."""
     from lrbench.data import check as hold
 
     with reading(name) as progress:

@@ -53,7 +53,7 @@ class Exports:
         places = [*(["-"] if json else []), *self._places.values()]
         for kind, place in self._places.items():
             if places.count(place) > 1:
-                raise UsageError(f"--export-{kind} {place}: two documents cannot go to one place")
+                raise UsageError(f"--export-{kind} {place}: two outputs cannot share a place")
         if self.tensorboard:
             from lrbench.report.renderers.tensorboard import check
 

@@ -41,8 +41,8 @@ def find(
 ) -> None:
     """Pick an initial learning rate: an LR range test over several seeds.
 
-    The answer comes with a grade. Where no LR can be defended there is none, the exit code is 1,
-    and the message says what to change.
+    The answer comes with a grade. If no LR can be defended, the exit code is 1 and the message says
+    what to change.
     """
     options = merged(given, config, FIND)
     if print_config:

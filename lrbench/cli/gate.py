@@ -23,7 +23,7 @@ def check_conditions(
     if fail_below is not None and not 0 < fail_below <= 1:
         raise UsageError(f"--fail-below {fail_below:g}: an accuracy is a fraction, such as 0.97")
     if fail_below is not None and spec is not None and spec.metric.endswith("loss"):
-        raise UsageError(f"--fail-below is an accuracy, and --metric is {spec.metric}")
+        raise UsageError(f"--fail-below needs an accuracy, but --metric is {spec.metric}")
     if fail_if_worse_than is None:
         return
     if spec is None:
@@ -58,12 +58,12 @@ def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str 
 
 def _below(summary: Summary, least: float) -> str:
     if summary.metric.endswith("loss"):
-        raise UsageError(f"--fail-below is an accuracy, and this run ranks by {summary.metric}")
+        raise UsageError(f"--fail-below needs an accuracy, but this run ranks by {summary.metric}")
     reached = summary.ranking["metric_mean"].iloc[0] if len(summary.ranking) else math.nan
     if reached >= least:
         return ""
     if summary.best is None:
-        return f"--fail-below {least:g}: no final trial ended well"
+        return f"--fail-below {least:g}: no final trial succeeded"
     return f"--fail-below {least:g}: the best schedule, {summary.best}, reached {reached:.4f}"
 
 

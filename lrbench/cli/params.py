@@ -13,35 +13,35 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand, TyperOption
 
-from lrbench.experiment import Option
+from lrbench.experiment import Opt
 from lrbench.options.commands import Declared
+
+EVERYTHING = "lrbench: show every option"
 
 
 class OptionsCommand(TyperCommand):
     """A command whose `--help` leaves out hidden options, if it has a `--help-all` to show them,
     and whose completion knows all of them."""
 
-    def format_all(self, ctx: typer.Context) -> None:
-        """Print the help with every option."""
-        self._revealed().format_help(ctx, ctx.make_formatter())
-
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        folded = any(param.name == "help_all" for param in self.params)
-        shown = copy.copy(self if folded else self._revealed())
-        shown.params = [_with_choices(param, ctx) for param in shown.params]
+        folds = any(param.name == "help_all" for param in self.params)
+        shown = self._shown(ctx, folded=folds and EVERYTHING not in ctx.meta)
         super(OptionsCommand, shown).format_help(ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        shown = self._revealed()
-        shown.params = [_with_choices(param, ctx) for param in shown.params]
-        return super(OptionsCommand, shown).shell_complete(ctx, incomplete)
+        return super(OptionsCommand, self._shown(ctx)).shell_complete(ctx, incomplete)
 
-    def _revealed(self) -> OptionsCommand:
+    def _shown(self, ctx: Any, *, folded: bool = False) -> OptionsCommand:
+        """The command with the registered names in its help; hidden options stay so if `folded`."""
         shown = copy.copy(self)
         shown.params = [copy.copy(param) for param in self.params]
         for param in shown.params:
             if isinstance(param, TyperOption):
-                param.hidden = False
+                param.hidden &= folded
+            text = getattr(param, "help", None) or ""
+            if "{choices}" in text:
+                names = ", ".join(item.value for item in param.shell_complete(ctx, ""))
+                param.help = text.replace("{choices}", names)  # type: ignore[attr-defined]
         return shown
 
 
@@ -79,15 +79,15 @@ def _reflowed(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
-def _parameter(option: Option) -> inspect.Parameter:
+def _parameter(option: Opt) -> inspect.Parameter:
     kind = str if option.kind is object else option.kind
     default = shown_default(option)
     declared = typer.Option(
         *option.names,
         help=escape(option.help) + (f" [dim]\\[default: {default}][/dim]" if default else ""),
-        rich_help_panel=option.opt.panel,
+        rich_help_panel=option.panel,
         show_default=False,
-        hidden=not option.opt.common,
+        hidden=not option.common,
         autocompletion=_completion(option),
     )
     annotation: Any = Annotated[kind | None, declared]
@@ -96,14 +96,14 @@ def _parameter(option: Option) -> inspect.Parameter:
     )
 
 
-def shown_default(option: Option) -> str:
+def shown_default(option: Opt) -> str:
     """The default as the help shows it; empty where there is nothing to show.
 
     >>> from lrbench.options import COMPARE
     >>> [shown_default(COMPARE[key]) for key in ("momentum", "lr", "lr_points", "clip_norm")]
     ['0.9', 'auto', '3', '']
     """
-    default, note = option.default, option.opt.default_note
+    default, note = option.default, option.default_note
     if isinstance(default, list):
         return ", ".join(default)
     if isinstance(default, bool) or not isinstance(default, (str, int, float)):
@@ -112,8 +112,8 @@ def shown_default(option: Option) -> str:
     return f"{text}; {note}" if note else text
 
 
-def _completion(option: Option) -> Callable[[str], list[tuple[str, str]]] | None:
-    if not (option.values or option.opt.choices):
+def _completion(option: Opt) -> Callable[[str], list[tuple[str, str]]] | None:
+    if not (option.values or option.choices):
         return None
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
@@ -122,20 +122,10 @@ def _completion(option: Option) -> Callable[[str], list[tuple[str, str]]] | None
     return complete
 
 
-def _with_choices(param: Any, ctx: Any) -> Any:
-    """The parameter, its help with the names that its completion offers."""
-    if "{choices}" not in (getattr(param, "help", None) or ""):
-        return param
-    shown = copy.copy(param)
-    names = ", ".join(item.value for item in param.shell_complete(ctx, ""))
-    shown.help = param.help.replace("{choices}", names)
-    return shown
-
-
 def _help_all(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
-        assert isinstance(ctx.command, OptionsCommand)
-        ctx.command.format_all(ctx)
+        ctx.meta[EVERYTHING] = True
+        ctx.command.format_help(ctx, ctx.make_formatter())
         raise typer.Exit
 
 

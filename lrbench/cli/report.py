@@ -37,18 +37,18 @@ def report(
     details: p.Details = False,
     json: p.Json = False,
 ) -> None:
-    """Make a run's tables and plots again, from its journals and its manifest alone. Several
-    comparisons are put side by side: what each schedule gains from the first to the others."""
+    """Make a run's tables and plots again from its journals and its manifest. For several
+    comparisons, show what each schedule gains from the first run to each of the others."""
     check_conditions(fail_below, fail_if_worse_than)
     exports = Exports(export_markdown, export_csv, export_json, tensorboard)
     exports.check(json=json)
     if len(runs) > 1 and exports != Exports():
-        raise UsageError("--export-… and --tensorboard are of one run: name one")
+        raise UsageError("--export-… and --tensorboard take a single run")
     found = [opened(path) for path in runs]
     commands = {run.manifest["command"] for run in found if run.manifest}
     if len(found) > 1 and commands == {"compare"}:
         if fail_below is not None or fail_if_worse_than is not None:
-            raise UsageError("--fail-below and --fail-if-worse-than judge one run: name one")
+            raise UsageError("--fail-below and --fail-if-worse-than take a single run")
         side_by_side(found, json=json)
         _show(runs, open_)
         return
@@ -91,4 +91,4 @@ def _show(runs: list[Path], wanted: bool) -> None:
     for path in runs if wanted else ():
         page = (path / "report.html").absolute()
         if not webbrowser.open(page.as_uri()):
-            raise MachineError(f"--open: no browser was found here; the page is {page}")
+            raise MachineError(f"--open: found no browser; the page is {page}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -35,6 +35,7 @@ def list_(
 ) -> None:
     """List every schedule: what it does, its formula, the torch class that equals it."""
     from lrbench.registry import did_you_mean
+    from lrbench.report.catalogue import catalogue_table, draw_catalogue
     from lrbench.schedules import catalogue
 
     entries = list(catalogue())
@@ -43,15 +44,11 @@ def list_(
         raise UsageError(f"--family {family}", hint=did_you_mean(family, families))
     shown = [entry for entry in entries if family in (None, entry.facts["family"])]
     if plot is not None:
-        from lrbench.report.catalogue import draw_catalogue
-
         draw_catalogue(shown, plot)
     if json:
         rows = [{"name": entry.name, "summary": entry.summary, **entry.facts} for entry in shown]
         typer.echo(as_json(rows))
         return
-    from lrbench.report.catalogue import catalogue_table
-
     stdout().print(catalogue_table(shown))
 
 
@@ -69,15 +66,25 @@ def show(
     ] = None,
 ) -> None:
     """Show the learning rates that specs give, as a table, a CSV file or a picture."""
-    tables, notices = _tables(specs, lr, steps, steps_per_epoch)
-    notify(notices)
-    if csv_path is not None:
-        _write(csv_path, _csv(tables, steps_per_epoch))
-    if plot is not None:
-        _draw(plot, tables, steps_per_epoch)
-    if csv_path != "-":
-        from lrbench.report.catalogue import preview_table
+    from lrbench.files import replace_file
+    from lrbench.report.catalogue import draw_schedules, preview_table
+    from lrbench.schedules import check, parse
 
+    _check_size(lr, steps, steps_per_epoch)
+    tables: dict[str, list[float]] = {}
+    notices = []
+    for parsed in map(parse, specs):
+        base = parsed.fixed_lr if parsed.fixed_lr is not None else lr
+        notices += check(parsed, base, steps, steps_per_epoch)
+        tables[str(parsed)] = parsed.table(lr=base, steps=steps, steps_per_epoch=steps_per_epoch)
+    notify(notices)
+    if csv_path == "-":
+        typer.echo(_csv(tables, steps_per_epoch), nl=False)
+    elif csv_path is not None:
+        replace_file(Path(csv_path), _csv(tables, steps_per_epoch).encode())
+    if plot is not None:
+        draw_schedules(tables, steps_per_epoch, plot)
+    if csv_path != "-":
         stdout().print(preview_table(tables))
 
 
@@ -88,33 +95,17 @@ def code(
     steps: Steps = 1000,
     steps_per_epoch: StepsPerEpoch = 100,
 ) -> None:
-    """Print torch code, with nothing but torch in it, that gives the same learning rates."""
+    """Print plain torch code that gives the same learning rates."""
     from lrbench import schedules
 
     parsed = schedules.parse(spec)
-    _positive(lr, steps, steps_per_epoch)
+    _check_size(lr, steps, steps_per_epoch)
     typer.echo(schedules.code(parsed, lr, steps, steps_per_epoch))
 
 
-def _tables(
-    specs: list[str], lr: float, steps: int, steps_per_epoch: int
-) -> tuple[dict[str, list[float]], list[Any]]:
-    from lrbench.schedules import check, parse
-
-    _positive(lr, steps, steps_per_epoch)
-    tables: dict[str, list[float]] = {}
-    notices = []
-    for text in specs:
-        parsed = parse(text)
-        base = parsed.fixed_lr if parsed.fixed_lr is not None else lr
-        notices += check(parsed, base, steps, steps_per_epoch)
-        tables[str(parsed)] = parsed.table(lr=base, steps=steps, steps_per_epoch=steps_per_epoch)
-    return tables, notices
-
-
-def _positive(lr: float, steps: int, steps_per_epoch: int) -> None:
+def _check_size(lr: float, steps: int, steps_per_epoch: int) -> None:
     if not 0 < lr < float("inf"):
-        raise UsageError(f"--lr {lr}: a learning rate is a finite number above 0")
+        raise UsageError(f"--lr {lr}: must be a finite number above 0")
     for option, value in (("--steps", steps), ("--steps-per-epoch", steps_per_epoch)):
         if not 1 <= value <= 10_000_000:
             raise UsageError(f"{option} {value}: must be a whole number from 1 to 10,000,000")
@@ -127,18 +118,3 @@ def _csv(tables: dict[str, list[float]], steps_per_epoch: int) -> str:
     for name, lrs in tables.items():
         writer.writerows((name, step, step / steps_per_epoch, lr) for step, lr in enumerate(lrs))
     return text.getvalue()
-
-
-def _write(path: str, text: str) -> None:
-    if path == "-":
-        typer.echo(text, nl=False)
-        return
-    from lrbench.files import replace_file
-
-    replace_file(Path(path), text.encode())
-
-
-def _draw(path: Path, tables: dict[str, list[float]], steps_per_epoch: int) -> None:
-    from lrbench.report.catalogue import draw_schedules
-
-    draw_schedules(tables, steps_per_epoch, path)

@@ -68,6 +68,6 @@ def data_notices(a: Run, b: Run) -> list[Notice]:
         Notice(
             Topic.OTHER,
             "the two runs were trained on different data",
-            "a difference between them is one of the data as well",
+            "differences between them may come from the data",
         )
     ]

@@ -12,8 +12,16 @@ from lrbench.experiment.compare import (
 )
 from lrbench.experiment.find import SWEEP_SEED, FindSpec
 from lrbench.experiment.host import Host
-from lrbench.experiment.keywords import refuse_unknown, with_keywords
-from lrbench.experiment.option import Opt, Option, Options, changed, listed, named, options_of
+from lrbench.experiment.option import (
+    Opt,
+    Options,
+    changed,
+    listed,
+    named,
+    options_of,
+    refuse_unknown,
+    with_keywords,
+)
 from lrbench.experiment.recipe import Recipe
 from lrbench.experiment.trial import TrialSpec
 from lrbench.experiment.values import (
@@ -27,8 +35,8 @@ from lrbench.experiment.values import (
 )
 
 __all__ = [
-    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender",
-    "FindSpec", "Frozen", "Host", "Opt", "Option", "Options", "Recipe", "TrialSpec", "batch_sizes",
-    "canonical", "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
+    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
+    "Host", "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
+    "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
     "named", "options_of", "refusal", "refuse_unknown", "with_keywords",
 ]  # fmt: skip

@@ -142,7 +142,7 @@ class CompareSpec(Frozen):
         show=lambda spec: "halving" if spec.halving else "grid"
     )] = False
     tuning_seeds: Annotated[int, Field(ge=1, le=1000), Opt(
-        "--tuning-seeds", "Seeds over which an LR is chosen."
+        "--tuning-seeds", "Seeds for tuning each LR."
     )] = 2
     epochs: Annotated[Epochs, Opt("--epochs", "Epochs of each trial.", common=True)] = EPOCHS
     budgets: Annotated[tuple[Epochs, ...], Opt(
@@ -160,14 +160,14 @@ class CompareSpec(Frozen):
         parse=_contenders, show=lambda spec: [each.optimizer for each in spec.contenders]
     )] = ()
     reference: Annotated[str | None, Opt(
-        "--reference", "A schedule to hold the others against.",
+        "--reference", "The schedule that the others are compared with.",
         choices="lrbench.schedules:catalogue", parse_among=_canonical_name
     )] = None
     target_accuracy: Annotated[Fraction | None, Opt(
         "--target-accuracy", "For epochs to target; 99 % of the best by default."
     )] = None
     time_budget_s: Annotated[Positive | None, Opt(
-        "--time-budget", "Size the plan to fit, like 20m.", common=True, kind=object,
+        "--time-budget", "Fit the plan into this time, like 20m.", common=True, kind=object,
         parse=duration_s, show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
     )] = None
     lr_scaling: Annotated[Literal["", "sqrt", "linear"], Opt(

@@ -19,6 +19,7 @@ from lrbench.experiment.values import (
     digest,
     joined,
     numbers,
+    pairs,
     refusal,
     whole_number,
 )
@@ -122,36 +123,27 @@ class FindSpec(Frozen):
         return digest(self.canonical())
 
 
-_ALONE = {option.field for option in options_of(FindSpec).values() if not option.opt.swept}
+_ALONE = {option.field for option in options_of(FindSpec).values() if not option.swept}
 SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", *_ALONE})
 """What `--range-test` can set."""
 
 
 def with_range_test(text: str, find: FindSpec) -> FindSpec:
-    """The range test with what the text of `--range-test` sets.
+    """The range test with what the text of `--range-test` sets; raises UsageError.
 
     >>> find = with_range_test("points=50,seeds=1", FindSpec())
     >>> find.points, len(find.seeds), find.end_lr
     (50, 1, 10.0)
-
-    Raises:
-        UsageError: not of that form, or an invalid value.
     """
-    fields: dict[str, Any] = {}
-    for part in str(text).split(","):
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not value:
-            hint = "write it like points=100,seeds=3"
-            raise UsageError(f"{part.strip()!r} is not of the form key=value", hint=hint)
+    given = pairs(str(text).split(","), "write it like points=100,seeds=3")
+    for key in given:
         if key not in SWEPT:
-            hint = did_you_mean(key, SWEPT)
-            raise UsageError(f"unknown key {key!r}", hint=hint)
-        if key in fields:
-            raise UsageError(f"{key} is given twice")
-        fields[key] = None if value.lower() == "none" else value
-    if "seeds" in fields:
-        text = fields["seeds"] or ""
-        count = int(text) if text.isdecimal() and len(text) < 9 else text
+            raise UsageError(f"unknown key {key!r}", hint=did_you_mean(key, SWEPT))
+    fields: dict[str, Any] = {
+        key: None if value.lower() == "none" else value for key, value in given.items()
+    }
+    if "seeds" in given:
+        count = int(given["seeds"]) if given["seeds"].isdecimal() else given["seeds"]
         count = whole_number(count, "--range-test seeds", 1, MOST_SEEDS)
         fields["seeds"] = range(SWEEP_SEED, SWEEP_SEED + count)
     try:

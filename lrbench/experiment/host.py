@@ -41,7 +41,7 @@ class Host:
         "else all cores."
     )] = None
     data_dir: Annotated[Path | None, AfterValidator(lambda path: path and path.expanduser()), Opt(
-        "--data-dir", "Where datasets lie, or are downloaded to; or set LRBENCH_DATA_DIR.",
+        "--data-dir", "Folder of the datasets and of downloads; or set LRBENCH_DATA_DIR.",
         panel="Data"
     )] = None
     download: Annotated[bool, Opt(
@@ -60,7 +60,7 @@ class Host:
         command="compare"
     )] = 1
     trial_timeout_s: Annotated[Positive | None, Opt(
-        "--trial-timeout", "Give a trial up after this long, like 10m: it has failed.",
+        "--trial-timeout", "End a trial after this long, like 10m, as failed.",
         command="compare", kind=object, parse=duration_s
     )] = None
     max_failures: Annotated[Count | None, Opt(
@@ -70,16 +70,16 @@ class Host:
         "--retry-failed", "Train failed trials again.", command="compare", once=True
     )] = False
     force: Annotated[bool, Opt(
-        "--force", "Go on with a run that was begun with other threads, torch or device.",
+        "--force", "Continue a run that was started with other threads, torch or device.",
         command="compare", once=True
     )] = False
     deterministic: Annotated[bool, Opt(
-        "--deterministic/--no-deterministic", "The same bits each time on a CUDA device, slower; a "
-        "CPU gives them anyway."
+        "--deterministic/--no-deterministic", "The same results each time on CUDA, slower; "
+        "a CPU gives them anyway."
     )] = False
     graph: Annotated[bool, Opt(
-        "--graph/--no-graph", "Replay training steps as a CUDA graph; off, as no GPU has measured "
-        "it yet.", command="compare"
+        "--graph/--no-graph", "Replay training steps as a CUDA graph; off by default, not yet "
+        "measured on a GPU.", command="compare"
     )] = False
     at_once: Annotated[Annotated[int, Field(ge=1, le=64)] | None, Opt(
         "--at-once", "Trials that share one graph; with --graph, a probe chooses by default.",

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, in_python, keyword
+from lrbench.registry import did_you_mean
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Options = Mapping[str, Any]
 """Options as people type them, by key: `--batch-size 64,128` is `{"batch_size": "64,128"}`."""
 
 
 @dataclass(frozen=True)
 class Opt:
-    """How people set a field: `momentum: Annotated[Momentum, Opt("--momentum", "…")] = 0.9`.
+    """How users set a field: `momentum: Annotated[Momentum, Opt("--momentum", "…")] = 0.9`.
 
     The command line with its help and completion, TOML files, `--print-config`, the keywords of
-    the Python API, the wording of refusals and the plan table are all made from it.
+    the Python API, the wording of refusals and the plan table are all made from it. `options_of`
+    fills in what follows from the field and its spec.
 
     Attributes:
         flags: such as `--schedule -s` or `--verify/--no-verify`; the first one names the option.
@@ -33,8 +38,8 @@ class Opt:
         choices: where names are registered, as `package:REGISTRY`.
         values: the words that may be typed; by default those of the field's `Literal`.
         off: the word for an empty text.
-        default: what is meant without the option, as typed, if that is not the field's default.
-        default_note: for the help, where the default is another one: `32 for mnist5k`.
+        default: the default as typed; by default the field's own.
+        default_note: for the help, if the default differs in some cases: `32 for mnist5k`.
         parse: value as typed -> the field's value.
         parse_among: (value as typed, all options) -> the field's value, if other options matter.
         show: spec -> the value as typed, None for nothing.
@@ -43,6 +48,7 @@ class Opt:
         settings: `key=value` pairs, a table in TOML and a mapping in Python.
         once: meant for one call: a run does not remember it.
         swept: a key of `--range-test` as well.
+        field, field_default: set by `options_of`.
     """
 
     flags: str
@@ -64,21 +70,13 @@ class Opt:
     settings: bool = False
     once: bool = False
     swept: bool = True
-
-
-@dataclass(frozen=True)
-class Option:
-    """An option of a spec: its declaration, its field, and the field's type and default."""
-
-    opt: Opt
-    field: str
-    annotation: Any
-    field_default: Any
+    field: str = ""
+    field_default: Any = None
 
     @property
     def names(self) -> list[str]:
         """As Typer takes them, the long one first."""
-        return self.opt.flags.split()
+        return self.flags.split()
 
     @property
     def flag(self) -> str:
@@ -91,75 +89,36 @@ class Option:
         return self.flag[2:].replace("-", "_")
 
     @property
-    def kind(self) -> Any:
-        """The type of what is typed."""
-        if self.opt.kind is not None:
-            return self.opt.kind
-        bare = _bare(self.annotation)
-        if get_origin(bare) is tuple:
-            return list[str]
-        return str if get_origin(bare) is Literal else bare
-
-    @property
     def repeatable(self) -> bool:
         return bool(self.kind == list[str])
 
-    @property
-    def values(self) -> tuple[str, ...]:
-        """All that may be typed, where that is a short list."""
-        bare = _bare(self.annotation)
-        named = get_args(bare) if get_origin(bare) is Literal else ()
-        return self.opt.values or (*filter(None, [self.opt.off]), *filter(None, named))
-
-    @property
-    def default(self) -> Any:
-        """The default as typed."""
-        if self.opt.default is not None:
-            return self.opt.default
-        found = self.field_default
-        return self.opt.off if found == "" else list(found) if isinstance(found, tuple) else found
-
     def read(self, options: Options) -> Any:
-        """The field's value from what was typed.
-
-        Raises:
-            UsageError: an invalid value; the message names the option.
-        """
+        """The field's value from what was typed; a UsageError names the option."""
         value = options[self.key]
-        if self.opt.off and value == self.opt.off:
+        if self.off and value == self.off:
             return ""
         try:
-            if self.opt.parse_among is not None:
-                return self.opt.parse_among(value, options)
-            if self.opt.parse is not None:
-                return self.opt.parse(value)
+            if self.parse_among is not None:
+                return self.parse_among(value, options)
+            if self.parse is not None:
+                return self.parse(value)
         except UsageError as fault:
             raise named(self.flag, fault) from None
         except ValueError as fault:
             raise UsageError(f"{self.flag} {value}: {fault}") from None
         return tuple(listed(value)) if self.repeatable else value
 
-    def show(self, spec: Any) -> Any:
+    def shown(self, spec: Any) -> Any:
         """What was typed, from the spec: `read` backwards."""
-        if self.opt.show is not None:
-            return self.opt.show(spec)
-        value = getattr(spec, self.field)
-        if isinstance(value, tuple):
-            return list(value)
-        return self.opt.off if value == "" else value
-
-    @property
-    def help(self) -> str:
-        """Its line of help, with the words that may be typed; `{choices}` still stands for
-        registered names, which are read only when they are shown."""
-        silent = [value for value in self.values if value not in self.opt.help]
-        return f"{self.opt.help} {', '.join(self.values)}." if silent else self.opt.help
+        if self.show is not None:
+            return self.show(spec)
+        return _as_typed(getattr(spec, self.field), self.off)
 
     def completions(self) -> Iterator[tuple[str, str]]:
         """(name, summary) of all that may be typed; registered names may be hidden."""
         yield from ((value, "") for value in self.values)
-        if self.opt.choices:
-            package, _, name = self.opt.choices.partition(":")
+        if self.choices:
+            package, _, name = self.choices.partition(":")
             found = getattr(import_module(package), name)
             entries = found.values() if isinstance(found, Mapping) else found
             for entry in entries() if callable(entries) else entries:
@@ -178,26 +137,47 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, range)) else [value]
 
 
-def options_of(spec: type) -> Mapping[str, Option]:
-    """The options that a spec declares, by key, in the order of its fields."""
+def options_of(spec: type) -> Mapping[str, Opt]:
+    """The options that a spec declares, complete, by key, in the order of its fields."""
     return _options_of(spec)
 
 
 @cache
-def _options_of(spec: Hashable) -> dict[str, Option]:
+def _options_of(spec: Any) -> dict[str, Opt]:
     found = [
-        Option(_completed(opt, spec), field, info.annotation, info.default)
-        for field, info in spec.__pydantic_fields__.items()  # type: ignore[attr-defined]
+        _completed(opt, spec, field, info.annotation, info.default)
+        for field, info in spec.__pydantic_fields__.items()
         for opt in info.metadata
         if isinstance(opt, Opt)
     ]
     return {option.key: option for option in found}
 
 
-def _completed(opt: Opt, spec: Any) -> Opt:
-    """The declaration with what its spec says for all of its options."""
-    panel, command = getattr(spec, "PANEL", "Run"), getattr(spec, "COMMAND", "")
-    return replace(opt, panel=opt.panel or panel, command=opt.command or command)
+def _completed(opt: Opt, spec: Any, field: str, annotation: Any, default: Any) -> Opt:
+    """The declaration with what its field and its spec add to it."""
+    kind = _bare(annotation)
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    values = opt.values or tuple(filter(None, (opt.off, *words)))
+    listed_in_help = all(value in opt.help for value in values)
+    if words:
+        kind = str
+    elif get_origin(kind) is tuple:
+        kind = list[str]
+    return replace(
+        opt,
+        help=opt.help if listed_in_help else f"{opt.help} {', '.join(values)}.",
+        panel=opt.panel or getattr(spec, "PANEL", "Run"),
+        command=opt.command or getattr(spec, "COMMAND", ""),
+        kind=kind if opt.kind is None else opt.kind,
+        values=values,
+        default=_as_typed(default, opt.off) if opt.default is None else opt.default,
+        field=field,
+        field_default=default,
+    )
+
+
+def _as_typed(value: Any, off: str) -> Any:
+    return off if value == "" else list(value) if isinstance(value, tuple) else value
 
 
 def changed(spec: Any, besides: Iterable[str] = ()) -> Iterator[str]:
@@ -206,7 +186,7 @@ def changed(spec: Any, besides: Iterable[str] = ()) -> Iterator[str]:
         value = getattr(spec, option.field)
         if key not in besides and value != option.field_default:
             name = key.replace("_", " ")
-            yield name if value is True else f"{name} {said(option.show(spec))}"
+            yield name if value is True else f"{name} {said(option.shown(spec))}"
 
 
 def said(value: Any) -> str:
@@ -229,3 +209,52 @@ def _bare(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, UnionType):
         return _bare(next(part for part in get_args(annotation) if part is not NoneType))
     return annotation
+
+
+def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raises UsageError: a keyword that is no option of the function."""
+    names = list(known)
+    for key in given:
+        if key not in names:
+            hint = did_you_mean(key, names)
+            raise UsageError(f"{function}: unknown option {key!r}", hint=hint)
+
+
+def with_keywords(
+    allowed: Mapping[str, Opt], *, without: Iterable[str] = ()
+) -> Callable[[Function], Function]:
+    """Add the options of `allowed`, `without` some, to the signature and the docstring of a
+    function that takes them as `**options`."""
+    options = {keyword(key): option for key, option in allowed.items() if key not in {*without}}
+
+    def documented(function: Function) -> Function:
+        signature = inspect.signature(function)
+        *own, _ = signature.parameters.values()
+        taken = {parameter.name for parameter in own}
+        more = [_parameter(name, each) for name, each in options.items() if name not in taken]
+        function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*own, *more]
+        )
+        lines = [f"    {name}: {_help(option)}" for name, option in options.items()]
+        wrapped = [textwrap.fill(line, 96, subsequent_indent=" " * 8) for line in lines]
+        head = inspect.cleandoc(function.__doc__ or "")
+        function.__doc__ = "\n".join([head, "", "Options:", *wrapped, ""])
+        return function
+
+    return documented
+
+
+def _parameter(name: str, option: Opt) -> inspect.Parameter:
+    default = option.default if isinstance(option.default, (str, int, float, list)) else None
+    kind = Any if option.own or option.kind is object else option.kind
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=kind if default is not None else kind | None,
+    )
+
+
+def _help(option: Opt) -> str:
+    names = ", ".join(name for name, _ in option.completions()) if option.choices else ""
+    return in_python(option.help.replace("{choices}", names))

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from lrbench.early_stop import EarlyStop
-from lrbench.errors import UsageError
 from lrbench.experiment.option import Opt
 from lrbench.experiment.values import (
     BatchSize,
@@ -18,6 +17,7 @@ from lrbench.experiment.values import (
     Momentum,
     Positive,
     one_batch_size,
+    pairs,
 )
 from lrbench.plugins import is_own
 
@@ -38,12 +38,7 @@ def _cross_entropy_or_own(text: str) -> str:
 
 
 def _settings(texts: tuple[str, ...]) -> tuple[str, ...]:
-    keys = [text.partition("=")[0].strip() for text in texts]
-    for key, text in zip(keys, texts, strict=True):
-        if "=" not in text or not key.isidentifier():
-            raise UsageError(f"{text!r} is not of the form key=value")
-        if keys.count(key) > 1:
-            raise UsageError(f"{key} is given twice")
+    pairs(texts)
     return tuple(sorted(texts))
 
 
@@ -141,7 +136,7 @@ class Recipe(Frozen):
     )] = ""
     init_digest: str = ""
     compile: Annotated[bool, Opt(
-        "--compile/--no-compile", "Train through torch.compile: worth its minute in long runs."
+        "--compile/--no-compile", "Use torch.compile: worth the minute it takes in long runs."
     )] = False
     early_stop: Annotated[str, AfterValidator(_early_stop), Opt(
         "--early-stop", "End a trial that no longer improves: "

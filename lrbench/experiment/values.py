@@ -1,4 +1,5 @@
-"""What specs are made of: bounded numbers, frozen values with a canonical text, typed lists."""
+"""What specs are made of: bounded numbers, frozen values with a canonical text, and parsers of
+typed values, which raise ValueError where a value is invalid."""
 
 from __future__ import annotations
 
@@ -54,9 +55,8 @@ class Frozen(BaseModel):
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces, without fields that are None, False or empty.
-
-    A field that is off by default can thus be added later without changing older texts.
+    """JSON with sorted keys and no spaces, without fields that are None, False or empty: a field
+    that is off by default can be added without changing older texts.
 
     >>> canonical({"lr": 0.1, "clip_norm": None, "groups": []})
     '{"lr":0.1}'
@@ -76,16 +76,28 @@ def digest(text: str, length: int = 12) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
+def pairs(texts: Iterable[str], hint: str = "") -> dict[str, str]:
+    """
+    >>> pairs(["points=100", " seeds = 3"])
+    {'points': '100', 'seeds': '3'}
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not value or not key.isidentifier():
+            raise UsageError(f"{text.strip()!r} is not of the form key=value", hint=hint)
+        if key in found:
+            raise UsageError(f"{key} is given twice")
+        found[key] = value
+    return found
+
+
 def split(value: Any) -> list[Any]:
     """The parts of a list, or of a text with commas."""
     return listed(value.split(",") if isinstance(value, str) else value)
 
 
 def joined(values: Iterable[Any]) -> str:
-    """
-    >>> joined((0.1, 1e-05))
-    '0.1,1e-05'
-    """
     return ",".join(map(repr, values))
 
 
@@ -93,9 +105,6 @@ def numbers(value: Any) -> tuple[float, ...]:
     """
     >>> numbers("0,0.9"), numbers(0.9)
     ((0.0, 0.9), (0.9,))
-
-    Raises:
-        ValueError: no numbers, or something else.
     """
     try:
         found = tuple(float(part) for part in split(value))
@@ -107,13 +116,10 @@ def numbers(value: Any) -> tuple[float, ...]:
 
 
 def learning_rates(value: Any) -> tuple[float, ...]:
-    """The numbers, rising; `auto`, the range test's answer, is none at all.
+    """The numbers, rising; none for `auto`, the range test's answer.
 
     >>> learning_rates("0.2,0.1"), learning_rates("auto")
     ((0.1, 0.2), ())
-
-    Raises:
-        ValueError: neither.
     """
     if split(value) == ["auto"]:
         return ()
@@ -127,9 +133,6 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
     """
     >>> batch_sizes(128), batch_sizes("64,128")
     ((128,), (64, 128))
-
-    Raises:
-        ValueError: something else than whole numbers of at least 1.
     """
     try:
         found = tuple(dict.fromkeys(int(str(part).strip()) for part in split(value)))
@@ -153,9 +156,6 @@ def epoch_budgets(value: Any, epochs: int) -> tuple[int, ...]:
 
     >>> epoch_budgets("25%,50%,100%", 20), epoch_budgets([5, 10], 20)
     ((5, 10, 20), (5, 10))
-
-    Raises:
-        ValueError: something else, or less than one epoch.
     """
     found = set()
     for part in split(value):
@@ -176,9 +176,6 @@ def duration_s(text: Any) -> float:
 
     >>> duration_s("1h30m")
     5400.0
-
-    Raises:
-        ValueError: something else.
     """
     found = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", str(text).strip())
     try:

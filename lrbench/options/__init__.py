@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from lrbench.options.commands import COMPARE, FIND, OBJECTS, ONCE, REPEATABLE, merged, to_toml
-from lrbench.options.keywords import from_python
-from lrbench.options.resolved import compare_options, resolved_toml
-from lrbench.options.specs import compare_spec, executor_of, find_spec, host_of, recipe_of
+from lrbench.options.commands import (
+    COMPARE,
+    FIND,
+    OBJECTS,
+    ONCE,
+    REPEATABLE,
+    from_python,
+    merged,
+    to_toml,
+)
+from lrbench.options.specs import (
+    all_options,
+    compare_spec,
+    executor_of,
+    find_spec,
+    host_of,
+    recipe_of,
+    resolved_toml,
+)
 
 __all__ = [
-    "COMPARE", "FIND", "OBJECTS", "ONCE", "REPEATABLE", "compare_options", "compare_spec",
-    "executor_of", "find_spec", "from_python", "host_of", "merged", "recipe_of",
-    "resolved_toml", "to_toml",
+    "COMPARE", "FIND", "OBJECTS", "ONCE", "REPEATABLE", "all_options", "compare_spec",
+    "executor_of", "find_spec", "from_python", "host_of", "merged", "recipe_of", "resolved_toml",
+    "to_toml",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from lrbench.experiment import FindSpec, Options, Recipe, options_of
 from lrbench.registry import did_you_mean
 from lrbench.tasks.own import takes_batch_size
 
-IMAGES = tuple(key for key, option in options_of(Recipe).items() if option.opt.images)
+IMAGES = tuple(key for key, option in options_of(Recipe).items() if option.images)
 """Options of image classification, which a `--task` replaces."""
 
 BATCHES = ("batch_sizes", "lr_scaling")
@@ -30,12 +30,8 @@ def check_images_only(options: Options) -> None:
 
 
 def check_recipe(recipe: Recipe, given: Options) -> None:
-    """Refuse unknown names, a batch that no epoch can hold, and `given` options that would change
-    nothing; torch is not needed.
-
-    Raises:
-        UsageError: any of these.
-    """
+    """Refuse unknown names, a batch larger than the training set, and `given` options that would
+    change nothing; torch is not needed."""
     if recipe.task:
         with plugins.blamed(recipe.task, "--task"):
             plugins.load(recipe.task)
@@ -75,11 +71,8 @@ def check_rule(spec: FindSpec, typed: str) -> None:
 
 
 def check_find(spec: FindSpec) -> None:
-    """
-    Raises:
-        UsageError: an empty range of LRs, an unknown rule, a group that cannot be swept alone, or
-            a cell of the table that cannot be trained.
-    """
+    """Refuse an empty range of LRs, an unknown rule, a group that cannot be swept alone, and a
+    cell of the table that cannot be trained."""
     from lrbench.optimizers import OPTIMIZERS, parse_groups
     from lrbench.rangetest.groups import swept_place
 

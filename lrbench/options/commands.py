@@ -1,4 +1,4 @@
-"""Which options a command takes, and their values from a TOML file or a run's manifest."""
+"""Which options a command takes; their values from TOML, a manifest or Python keywords."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from lrbench import plugins
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import (
     CompareSpec,
     FindSpec,
     Host,
-    Option,
+    Opt,
     Options,
     Recipe,
     listed,
     options_of,
+    refuse_unknown,
 )
 from lrbench.registry import did_you_mean
 
-Declared = Mapping[str, Option]
+Declared = Mapping[str, Opt]
 
 
-def declared(command: Literal["find", "compare"], *specs: type) -> dict[str, Option]:
+def declared(command: Literal["find", "compare"], *specs: type) -> dict[str, Opt]:
     """The options of a command, by key; a later spec's win."""
     return {
         key: option
         for spec in specs
         for key, option in options_of(spec).items()
-        if option.opt.command in ("", command)
+        if option.command in ("", command)
     }
 
 
@@ -38,18 +40,14 @@ FIND = declared("find", Recipe, FindSpec, Host)
 COMPARE = declared("compare", Recipe, CompareSpec, Host)
 _ALL = {**FIND, **COMPARE}
 REPEATABLE = frozenset(key for key, option in _ALL.items() if option.repeatable)
-ONCE = frozenset(key for key, option in _ALL.items() if option.opt.once)
-OBJECTS = tuple(key for key, option in _ALL.items() if option.opt.own)
+ONCE = frozenset(key for key, option in _ALL.items() if option.once)
+OBJECTS = tuple(key for key, option in _ALL.items() if option.own)
 """Options that take `module:name`, and in Python an object."""
 
 
 def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, Any]:
-    """The options that were given, over those of a TOML file or of a run's manifest.
-
-    Raises:
-        UsageError: the file is neither, or has a key that is no option of the command.
-        MachineError: the file cannot be read.
-    """
+    """The given options, over those of a TOML file or of a run's manifest; raises UsageError for
+    another file or an unknown key, MachineError if the file cannot be read."""
     typed = {
         key: str(given[key]) if isinstance(given[key], Path) else given[key]
         for key in allowed
@@ -66,18 +64,15 @@ def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, 
     return {**configured, **typed}
 
 
-def flat(option: Option, value: Any) -> Any:
+def flat(option: Opt, value: Any) -> Any:
     """A value from a file or from Python, as it would be typed: a mapping of settings is text.
 
     >>> flat(COMPARE["early_stop"], {"patience": 5}), flat(COMPARE["opt"], {"betas": (0.9, 0.95)})
     ('patience=5', ['betas=0.9,0.95'])
-
-    Raises:
-        UsageError: a value of another type.
     """
     flag = option.flag
     if isinstance(value, Mapping):
-        if not option.opt.settings:
+        if not option.settings:
             raise UsageError(f"{flag}: it is one value, not a table of settings")
         pairs = [f"{key}={','.join(map(str, listed(v)))}" for key, v in value.items()]
         return pairs if option.repeatable else ",".join(pairs)
@@ -132,3 +127,32 @@ def _of_manifest(text: str, path: Path) -> tuple[str, str]:
         return str(manifest["toml"]), str(manifest["command"])
     except (ValueError, KeyError, TypeError):
         raise UsageError(f"--config {path}: it is not the manifest of a run") from None
+
+
+def from_python(given: Options, allowed: Declared) -> dict[str, Any]:
+    """Keywords as the command line knows them: objects by their names, mappings of settings as
+    text, without those that are None; raises UsageError for an unknown or invalid one."""
+    named = {key: value for key, value in given.items() if value is not None}
+    refuse_unknown("compare", named, allowed)
+    if "device" in named:
+        named["device"] = str(named["device"])  # torch.device has this text
+    for key in OBJECTS:
+        if key in named and not isinstance(named[key], str):
+            named[key] = _name_of(key, named[key])
+    return {key: flat(allowed[key], value) for key, value in named.items()}
+
+
+def _name_of(key: str, thing: Any) -> str:
+    if key == "model" and hasattr(thing, "state_dict") and not isinstance(thing, type):
+        raise UsageError(
+            "model: this module already has its weights, so no seed can draw them",
+            hint="pass a function or a class that makes one",
+        )
+    if key != "dataset" or callable(thing):
+        return plugins.name_of(thing)
+
+    def dataset() -> Any:
+        return thing
+
+    dataset.__qualname__ = "dataset"
+    return plugins.name_of(dataset)

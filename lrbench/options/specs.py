@@ -1,4 +1,4 @@
-"""Options to the specs that they mean."""
+"""Options to the specs that they mean, and specs back to all their options."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from lrbench import optimizers
 from lrbench.data import DATASETS
 from lrbench.engine.device import default_threads
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import (
     CompareSpec,
-    Contender,
     FindSpec,
     Host,
     Options,
@@ -26,32 +26,29 @@ from lrbench.experiment import (
     options_of,
     refusal,
 )
-from lrbench.options.checks import check_find, check_images_only, check_recipe, check_rule
+from lrbench.options.checks import (
+    IMAGES,
+    check_find,
+    check_images_only,
+    check_recipe,
+    check_rule,
+)
+from lrbench.options.commands import FIND, ONCE, to_toml
 
 Kind = TypeVar("Kind")
 
 
 def fields_of(kind: type, options: Options) -> dict[str, Any]:
-    """The fields of a spec that options set, and the defaults that are not the spec's own.
-
-    Raises:
-        UsageError: an invalid value; the message names the option.
-    """
+    """The fields of a spec that options set. Raises UsageError: an invalid value."""
     fields = {}
     for key, option in options_of(kind).items():
         if key in options:
             fields[option.field] = option.read(options)
-        elif option.opt.default is not None:
-            fields[option.field] = option.read({**options, key: option.opt.default})
     return fields
 
 
 def made(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
-    """The spec of these fields.
-
-    Raises:
-        UsageError: the first invalid value, by the name of its option.
-    """
+    """The spec of these fields; a UsageError names the first invalid option."""
     try:
         return kind(**fields)
     except ValidationError as fault:
@@ -83,7 +80,8 @@ def recipe_of(options: Options) -> Recipe:
 
 def find_spec(options: Options, kind: type[FindSpec] = FindSpec) -> FindSpec:
     """Raises UsageError: an unknown name, or an invalid value."""
-    spec = made(kind, {**fields_of(kind, options), "recipe": recipe_of(options)})
+    fields = fields_of(kind, {"seeds": FIND["seeds"].default, **options})  # from --seed on
+    spec = made(kind, {**fields, "recipe": recipe_of(options)})
     check_find(spec)
     return spec
 
@@ -99,20 +97,15 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     if sizes := fields.get("batch_sizes"):
         options = {**options, "batch_size": sizes[0]}
     recipe = recipe_of(options)
-    fields["contenders"] = _with_usual_lrs(fields.get("contenders", ()))
+    fields["contenders"] = tuple(
+        each.model_copy(update={"lr": optimizers.check_contender(each.optimizer)})
+        for each in fields.get("contenders", ())
+    )
     if "range_test" in options:
         check_rule(fields["find"], "--range-test rule=")
-    find = FindSpec() if fields["lrs"] else fields.get("find", FindSpec())
+    find = FindSpec() if fields.get("lrs") else fields.get("find", FindSpec())
     return made(
         kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
-    )
-
-
-def _with_usual_lrs(contenders: tuple[Contender, ...]) -> tuple[Contender, ...]:
-    from lrbench.optimizers import check_contender
-
-    return tuple(
-        each.model_copy(update={"lr": check_contender(each.optimizer)}) for each in contenders
     )
 
 
@@ -153,11 +146,7 @@ def executor_of(options: Options) -> str:
 
 
 def _file_digest(path: str, flag: str) -> str:
-    """The start of a file's SHA-256.
-
-    Raises:
-        MachineError: it cannot be read.
-    """
+    """The start of a file's SHA-256; raises MachineError if it cannot be read."""
     try:
         with Path(path).expanduser().open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
@@ -196,3 +185,34 @@ def _whole_split(options: Options) -> int:
     data = load(recipe.dataset, host.data_dir, host.download)
     kept, _ = stratified(data.train_labels, recipe.val_fraction)
     return len(kept)
+
+
+def resolved_toml(spec: CompareSpec | FindSpec, given: Options) -> str:
+    """A file for `--config` that means `spec` again, with what was `given` of where it runs."""
+    host = {key: given[key] for key in options_of(Host) if key in given and key not in ONCE}
+    return to_toml({**all_options(spec), "device": "auto", **host})
+
+
+def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
+    """All options, defaults included: read again they give the spec, unless it has grown by batch
+    sizes below its first, which is named first here. Options that would be refused next to others,
+    such as a model next to a task, are left out."""
+    recipe = spec.recipe
+    silent = {*(IMAGES if recipe.task else ())}
+    silent |= {name for name in ("momentum", "weight_decay") if not _is_taken(recipe, name)}
+    return {
+        key: typed
+        for part in (recipe, spec)
+        for key, option in options_of(type(part)).items()
+        if part is spec or key not in silent
+        if (typed := option.shown(part)) not in (None, "")
+    }
+
+
+def _is_taken(recipe: Recipe, name: str) -> bool:
+    """Whether the optimizer takes what the option sets."""
+    try:
+        optimizers.check_given(recipe, (name,))
+    except UsageError:
+        return False
+    return True

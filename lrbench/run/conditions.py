@@ -41,15 +41,15 @@ def carried_on(
     new = [difference for difference in changed if difference not in forced]
     if new and not force:
         raise UsageError(
-            f"this run was begun elsewhere: {', '.join(new)}",
-            hint=f"{_as_before(begun)}give --force to train the rest here, which reports will say",
+            f"this run was started under other conditions: {', '.join(new)}",
+            hint=f"{_as_before(begun)}add --force, which every report will mention",
         )
     return {"forced": [*forced, *new]} if forced or new else {}
 
 
 def _as_before(begun: Mapping[str, Any]) -> str:
     threads = begun.get("machine", {}).get("threads")
-    return f"go on as it was begun (--threads {threads}), or " if threads else ""
+    return f"continue as it was started (--threads {threads}), or " if threads else ""
 
 
 def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[Notice]:
@@ -63,7 +63,9 @@ def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[N
     eager = Counter(machine["eager"] for machine in machines if machine.get("eager"))
     for reason, count in sorted(eager.items()):
         found.append(
-            Notice(Topic.OTHER_MACHINE, f"--graph: {count} trials were trained without: {reason}")
+            Notice(
+                Topic.OTHER_MACHINE, f"--graph: {count} trials were trained without it: {reason}"
+            )
         )
     kinds = Counter(
         ", ".join(
@@ -77,7 +79,9 @@ def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[N
         listed = "; ".join(f"{kind} ({count} trials)" for kind, count in sorted(kinds.items()))
         found.append(_other(f"trials were trained under different conditions: {listed}"))
     elif forced := manifest.get("forced"):
-        found.append(_other(f"--force let this run go on elsewhere: {', '.join(forced)}"))
+        found.append(
+            _other(f"--force continued this run under other conditions: {', '.join(forced)}")
+        )
     return found
 
 

@@ -66,7 +66,7 @@ def read(path: Path) -> dict[str, Any] | None:
         raise MachineError(f"{path} is not the manifest of a run") from None
     if version > SCHEMA_VERSION:
         raise MachineError(
-            f"{path} has schema {version}, this lrbench reads up to {SCHEMA_VERSION}",
+            f"{path} has schema {version}, but this lrbench reads up to {SCHEMA_VERSION}",
             hint="update torch-lrbench",
         )
     if checksum != _checksum(found):

@@ -54,9 +54,9 @@ def refuse_changes(before: Mapping[str, Any], code: Mapping[str, str], digest: A
     known = before.get("code", {})
     for file, now in code.items():
         if known.get(file, now) != now:
-            raise UsageError(f"{file} has changed since this run was begun", hint=hint)
+            raise UsageError(f"{file} has changed since this run was started", hint=hint)
     data = before.get("data", {})
     if data.get("digest", digest) != digest:
         raise UsageError(
-            f"the data of {data['name']} is not what this run was begun with", hint=hint
+            f"the data of {data['name']} has changed since this run was started", hint=hint
         )

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
-from lrbench.errors import Notice, UsageError, named_as_in_python
-from lrbench.experiment import with_keywords
+from lrbench.errors import Notice, UsageError, keyword, named_as_in_python
+from lrbench.experiment import refuse_unknown, with_keywords
 from lrbench.options import COMPARE, OBJECTS, from_python
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Comparison:
 
 
 @named_as_in_python()
-@with_keywords(COMPARE, without=("task",), names={"schedule": "schedules"})
+@with_keywords(COMPARE, without=("task",))
 def compare(
     task: Any = None,
     *,
@@ -144,9 +144,10 @@ def compare(
             task = _loaders_task(task, loaders, loss_fn, test, step)
             if test is None:
                 options.setdefault("metric", "val_accuracy")
+        refuse_unknown("compare", options, map(keyword, COMPARE))
         given = {**options, "task": task, "schedule": schedules}
         if schedules is not None and not len(schedules):
-            raise UsageError("schedules: it is empty", hint="name one, or leave it out")
+            raise UsageError("schedules: the list is empty", hint="leave it out for the default")
         with _folder(out) as path:
             named = from_python(given, COMPARE)
             return _compared(named, path, keep=out is not None, progress=progress)
@@ -198,7 +199,9 @@ def _loaders_task(
     missing = [name for name, part in parts.items() if part is None]
     if missing or task is not None:
         raise UsageError(
-            f"compare: loaders need {', '.join(missing)}" if missing else "compare: task and train",
+            f"compare: loaders need {', '.join(missing)}"
+            if missing
+            else "compare: a task and loaders",
             hint="pass make_model, loss_fn (or step), train, val and, if there is one, test; or a "
             "task; or a dataset and a model",
         )

@@ -14,7 +14,7 @@ from lrbench.engine.device import default_threads, open_device
 from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
-from lrbench.options import compare_options, compare_spec, host_of, resolved_toml
+from lrbench.options import all_options, compare_spec, host_of, resolved_toml
 from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
 from lrbench.plugins import LENT
 from lrbench.records import Record, TrialEnd
@@ -93,7 +93,7 @@ def located(
         spec = compare_spec(options)
         return Run(run_path("compare", spec.recipe, spec.fingerprint, out)), dict(options)
     if out is not None:
-        raise UsageError("--out and --resume name a folder each: give one of them")
+        raise UsageError("--out and --resume both name the folder: give one of them")
     run = Run(resume)
     if run.manifest is None or run.manifest["command"] != "compare":
         raise UsageError(f"--resume {resume}: there is no comparison in this folder")
@@ -136,10 +136,10 @@ def recorded(run: Run) -> CompareSpec:
     try:
         spec = CompareSpec.model_validate(manifest["experiment"])
     except ValueError:
-        raise MachineError(f"{run.path}: the experiment of its manifest cannot be read") from None
+        raise MachineError(f"{run.path}: the experiment in its manifest cannot be read") from None
     if spec.fingerprint != manifest["fingerprint"]:
         raise MachineError(
-            f"{run.path}: the experiment of its manifest does not match its fingerprint",
+            f"{run.path}: the experiment in its manifest does not match its fingerprint",
             hint="undo the change, or choose another --out",
         )
     return spec
@@ -276,7 +276,7 @@ def _too_many(failures: Sequence[TrialEnd]) -> LrbenchError:
     return LrbenchError(
         f"stopped after {len(failures)} failed trials (--max-failures); the last: "
         f"{failures[-1].reason}",
-        hint="when the cause is gone, the same command with --retry-failed trains them again",
+        hint="fix the cause, then repeat the command with --retry-failed",
     )
 
 
@@ -315,7 +315,7 @@ GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "budgets", "contender")
 def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the whole run, the command that repeats it, and all options with their
     defaults, at the size that a time budget gave it."""
-    kept, found = lasting(options), compare_options(spec)
+    kept, found = lasting(options), all_options(spec)
     several = ("batch_size",) if spec.batch_sizes else ()
     whole = kept | {name: found[name] for name in (*GROWING, *several) if found.get(name)}
     return {
@@ -341,9 +341,8 @@ def summarised(spec: CompareSpec, run: Run) -> Summary:
         notices += (
             Notice(
                 Topic.TRIALS_FAILED,
-                "tuning is not complete here, although "
-                f"{len(orphans)} final trials are on the disk",
-                "the same lrbench compare trains what is missing",
+                f"{len(orphans)} final trials exist, but tuning is incomplete",
+                "repeat lrbench compare to train what is missing",
             ),
         )
     histories = [known.histories[name] for name in wanted if name in known.histories]

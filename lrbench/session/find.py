@@ -108,7 +108,7 @@ def recorded(run: Run) -> FindSpec:
     try:
         return FindSpec.model_validate((run.manifest or {})["experiment"])
     except (KeyError, ValueError):
-        raise MachineError(f"{run.path}: the experiment of its manifest cannot be read") from None
+        raise MachineError(f"{run.path}: the experiment in its manifest cannot be read") from None
 
 
 def answer(run: Run, spec: FindSpec) -> FindResult:
@@ -120,7 +120,7 @@ def answer(run: Run, spec: FindSpec) -> FindResult:
     from lrbench.rangetest.result import FindResult
 
     if spec.id not in run.finds:
-        raise UsageError(f"{run.path}: its range test did not end; repeat the command")
+        raise UsageError(f"{run.path}: its range test did not finish; repeat the command")
     return FindResult.from_dict(run.finds[spec.id])
 
 

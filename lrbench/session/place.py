@@ -27,7 +27,7 @@ def run_path(command: str, recipe: Recipe, fingerprint: str, out: Path | None) -
         MachineError: `--out` is a file.
     """
     if out is not None and out.is_file():
-        raise MachineError(f"--out {out}: it is a file, and a run is a folder")
+        raise MachineError(f"--out {out}: it is a file, but a run needs a folder")
     return out if out is not None else Path("results") / run_name(command, recipe, fingerprint)
 
 

@@ -23,7 +23,7 @@ def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
     if len(samples) < len(benches):
         raise UsageError(
             f"--batch-size {','.join(map(str, benches))}: this task sets its own batch size",
-            hint="name none, or let the task take batch_size",
+            hint="leave it out, or let the task take batch_size",
         )
     return {size: each.steps_per_epoch for size, each in benches.items()}
 

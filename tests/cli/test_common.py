@@ -33,5 +33,5 @@ def test_a_file_for_a_folder_is_refused_by_the_name_of_the_option(
     path.write_text("mine")
     assert run([command, "--dataset", "synthetic", "--out", str(path)]) == 3
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"lrbench: error: --out {path}: it is a file, and a run is a folder"
+    assert line == f"lrbench: error: --out {path}: it is a file, but a run needs a folder"
     assert path.read_text() == "mine"

@@ -210,7 +210,7 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_never_been_stopped(
     stopped.send_signal(number)
     found, _, said = finish(stopped)
     assert found == code and "Traceback" not in said
-    assert "the same command goes on where it stopped: lrbench compare --resume stopped" in said
+    assert "the same command continues where it stopped: lrbench compare --resume stopped" in said
     assert run([*SMALL, "--out", str(tmp_path / "stopped")]) == 0
     assert timeless(tmp_path / "stopped") == timeless(finished)
 
@@ -241,7 +241,7 @@ def test_a_damaged_tuning_journal_costs_no_final_row(out: Path, capsys: Any) -> 
     journal.write_bytes(whole[:-30])
     capsys.readouterr()
     assert run(["report", str(out)]) == 0
-    assert "tuning is not complete here, although 4 final trials" in capsys.readouterr().err
+    assert "4 final trials exist, but tuning is incomplete" in capsys.readouterr().err
     finals = [row for row in table(out / "trials.csv") if row["stage"] == "final"]
     assert len(finals) == 4
     assert run([*SMALL, "--out", str(out)]) == 0

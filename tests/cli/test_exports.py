@@ -100,7 +100,7 @@ def test_two_documents_in_one_place_are_refused(
     small: Path, options: list[str], capsys: Any
 ) -> None:
     assert run(["report", str(small), *options]) == 2
-    assert "two documents" in capsys.readouterr().err
+    assert "two outputs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ["no/such/folder/x.md", "."], ids=["no folder", "a folder"])
@@ -122,7 +122,7 @@ def test_what_is_no_ordinary_file_is_written_through(small: Path) -> None:
 
 def test_several_runs_have_no_export(small: Path, capsys: Any) -> None:
     assert run(["report", str(small), str(small), "--export-csv", "-"]) == 2
-    assert "name one" in capsys.readouterr().err
+    assert "take a single run" in capsys.readouterr().err
 
 
 def test_open_gives_the_page_to_the_browser(small: Path, monkeypatch: Any, capsys: Any) -> None:

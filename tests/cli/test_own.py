@@ -93,7 +93,7 @@ def test_everything_of_ones_own_at_once_and_a_change_of_it_refused(folder: Path)
     refused = lrbench(*argv, "--seeds", "4", cwd=folder)
     assert refused.returncode == 2
     assert refused.stderr.strip().split("\n")[-1] == (
-        "lrbench: error: parts.py has changed since this run was begun; undo the change, or "
+        "lrbench: error: parts.py has changed since this run was started; undo the change, or "
         "choose another folder with --out"
     )
     assert len(pd.read_csv(folder / "run" / "trials.csv")) == trials

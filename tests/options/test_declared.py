@@ -87,13 +87,13 @@ def test_the_command_line_and_toml_set_it_and_print_config_says_it(tmp_path: Pat
 
 
 def test_it_is_a_keyword_in_python() -> None:
-    @with_keywords(OPTIONS, names={"crust": "edge"})
+    @with_keywords(OPTIONS)
     def bake(tin: str, **options: Any) -> None:
         """Bake."""
 
     parameters = inspect.signature(bake).parameters
     assert (parameters["oven_heat"].default, parameters["oven_heat"].annotation) == (1.5, float)
-    assert parameters["edge"].default == "thin" and "tin" in parameters
+    assert parameters["crust"].default == "thin" and "tin" in parameters
     assert "oven_heat: How hot." in (bake.__doc__ or "")
     assert from_python({"oven_heat": 2, "crust": None}, OPTIONS) == {"oven_heat": 2}
     with pytest.raises(UsageError, match="unknown option 'oven_heet'; did you mean oven_heat"):
@@ -126,7 +126,7 @@ def test_help_all_shows_every_option_and_no_internal_executor(command: str) -> N
     words = {word.strip("│,") for word in whole.split()}
     for option in (FIND if command == "find" else COMPARE).values():
         assert {*option.names[0].split("/")} & words, option.key
-        assert bool({*option.names[0].split("/")} & {*short.split()}) == option.opt.common
+        assert bool({*option.names[0].split("/")} & {*short.split()}) == option.common
     assert "mock" not in whole and "[default: (" not in whole and "{choices}" not in whole
     assert f"lrbench {command} --help-all shows every option" in short
 
@@ -144,4 +144,4 @@ def test_schedules_are_completed() -> None:
 def test_every_option_has_one_spelling_in_a_command() -> None:
     for options in (FIND, COMPARE):
         names = [name for option in options.values() for name in option.names]
-        assert len(names) == len({*names}) and all(option.opt.help for option in options.values())
+        assert len(names) == len({*names}) and all(option.help for option in options.values())

@@ -21,7 +21,7 @@ BEGUN: dict[str, Any] = {"machine": HERE}
 def test_what_bits_depend_on_is_refused_unless_forced(other: dict[str, Any]) -> None:
     (name,) = other
     said = f"{name} {HERE.get(name, False)} -> {other[name]}"
-    with pytest.raises(UsageError, match="begun elsewhere") as caught:
+    with pytest.raises(UsageError, match="started under other conditions") as caught:
         carried_on(BEGUN, {**HERE, **other}, force=False)
     assert said in str(caught.value) and "--force" in str(caught.value)
     assert carried_on(BEGUN, {**HERE, **other}, force=True) == {"forced": [said]}

@@ -48,7 +48,7 @@ def test_a_change_is_refused_by_its_file() -> None:
     before = {"code": {"a.py": "1", "b.py": "2"}, "data": {"name": "m:load", "digest": "d"}}
     refuse_changes(before, {"a.py": "1", "c.py": "3"}, "d")
     refuse_changes({}, {"a.py": "1"}, "d")
-    with pytest.raises(UsageError, match=r"^b\.py has changed since this run was begun; undo"):
+    with pytest.raises(UsageError, match=r"^b\.py has changed since this run was started; undo"):
         refuse_changes(before, {"b.py": "3"}, "d")
-    with pytest.raises(UsageError, match="the data of m:load is not what this run was begun with"):
+    with pytest.raises(UsageError, match="data of m:load has changed since this run"):
         refuse_changes(before, {}, "e")

@@ -155,16 +155,17 @@ def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> N
     ("arguments", "words"),
     [
         ({"epoch": 3}, "compare: unknown option 'epoch'; did you mean epochs"),
+        ({"schedule": "cosine"}, "unknown option 'schedule'; did you mean schedules"),
         ({"epochs": 0}, "epochs 0"),
         ({"batch_size": 0}, "batch_size 0"),
         ({"optimizer": "adam", "momentum": 0.5}, "; opt sets what"),
         ({"task": Line(), "jobs": 2}, "task: other processes cannot import Line"),
-        ({"model": nn.Linear(2, 2)}, "model: it is a module that was made already"),
+        ({"model": nn.Linear(2, 2)}, "model: this module already has its weights"),
         ({"train": [1], "val": [1]}, "compare: loaders need make_model"),
         ({"task": Line(), "dataset": "mnist5k"}, "dataset: a task brings its own"),
     ],
 )
-def test_what_cannot_be_meant(arguments: dict[str, Any], words: str) -> None:
+def test_an_invalid_argument_is_named(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as caught:
         lrbench.compare(**arguments)
     assert words in str(caught.value)
@@ -182,5 +183,5 @@ def test_the_users_exceptions_come_out_unchanged() -> None:
 
 def test_no_schedule_at_all_is_not_taken_for_all_of_them() -> None:
     for nothing in ([], (), ""):
-        with pytest.raises(UsageError, match="schedules: it is empty"):
+        with pytest.raises(UsageError, match="schedules: the list is empty"):
             lrbench.compare(dataset="synthetic", schedules=nothing)

@@ -215,7 +215,7 @@ def test_with_graph_a_run_says_which_trials_went_without(tmp_path: Path) -> None
     ]  # fmt: skip
     (notice,) = notices({}, histories.values())
     assert notice.message == (
-        "--graph: 1 trials were trained without: the schedule moves the momentum"
+        "--graph: 1 trials were trained without it: the schedule moves the momentum"
     )
     plain = Run(tmp_path / "plain")
     for spec in specs:
