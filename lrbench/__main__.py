@@ -6,7 +6,7 @@ import io
 import os
 import sys
 
-from lrbench.engine.waiting import wait_briefly
+from lrbench.engine.device import wait_briefly
 from lrbench.errors import LrbenchError, printable
 from lrbench.stopping import WORDS, Terminated, farewell, install, resume_with
 

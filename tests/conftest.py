@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lrbench.engine.waiting import wait_briefly
+from lrbench.engine.device import wait_briefly
 from tests.own_code import own_pkg
 
 wait_briefly()

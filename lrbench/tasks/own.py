@@ -181,7 +181,7 @@ class OwnTask:
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         import torch
 
-        from lrbench.engine.precision import autocast
+        from lrbench.engine.device import autocast
 
         if split not in self._splits:
             raise UsageError(f"this task was made without its {split} split")

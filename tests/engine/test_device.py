@@ -11,13 +11,14 @@ import torch
 
 from lrbench.engine.device import (
     DeviceLost,
+    apply_precision,
+    autocast,
     check_device,
     default_threads,
     describe,
     make_deterministic,
     open_device,
 )
-from lrbench.engine.precision import apply_precision, autocast
 from lrbench.engine.train import begin, train
 from lrbench.errors import MachineError, UsageError
 from lrbench.execute import Host, Workbench

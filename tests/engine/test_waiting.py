@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lrbench.engine.waiting import BRIEFLY, wait_briefly
+from lrbench.engine.device import BRIEFLY, wait_briefly
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from lrbench.engine.graphs import at_once
-from lrbench.engine.graphs.at_once import probed, replay_s, worthwhile
-from lrbench.engine.graphs.program import Program
+from lrbench.engine.graphs import program as programs
+from lrbench.engine.graphs.program import Program, probed, replay_s, worthwhile
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
 from lrbench.experiment import Recipe
@@ -60,7 +59,7 @@ def test_each_doubling_must_gain_more_than_noise(rates: list[float], found: int)
 def test_the_probe_counts_the_steps_of_all_slots(
     most: int, seconds: Any, found: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = at_once.Program
+    real = programs.Program
 
     def program(task: Any, recipe: Recipe, copies: int) -> Any:
         if copies > most:
@@ -69,8 +68,8 @@ def test_the_probe_counts_the_steps_of_all_slots(
 
     recipe = Recipe(model="mlp", batch_size=16)
     task = ImageTask(image_data(100), recipe, CPU, with_test=False)
-    monkeypatch.setattr(at_once, "Program", program)
-    monkeypatch.setattr(at_once, "replay_s", seconds)
+    monkeypatch.setattr(programs, "Program", program)
+    monkeypatch.setattr(programs, "replay_s", seconds)
     assert probed(task, recipe, CPU) == found
 
 

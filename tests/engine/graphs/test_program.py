@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.engine import checkpoint
-from lrbench.engine.device import make_deterministic
+from lrbench.engine.device import apply_precision, make_deterministic
 from lrbench.engine.graphs import program
 from lrbench.engine.graphs.capture import forbid_sync
 from lrbench.engine.graphs.program import Program, why_eager, why_not
 from lrbench.engine.method import Method
-from lrbench.engine.precision import apply_precision
 from lrbench.engine.train import Training, begin, steps, train
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
