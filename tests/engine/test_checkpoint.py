@@ -98,8 +98,3 @@ def test_a_single_changed_byte_anywhere_is_seen(tmp_path: Path) -> None:
     for place in range(0, len(whole), 7):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         assert not checkpoint.restore(begin(Line(), trial()), path), place
-
-
-def test_no_scratch_file_is_left(tmp_path: Path) -> None:
-    checkpoint.save(begin(Line(), trial()), tmp_path / "state.pt")
-    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]

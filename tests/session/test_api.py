@@ -20,6 +20,7 @@ from tests.toys import Line
 
 TINY: dict[str, Any] = {
     "schedules": ["constant", "cosine"], "lr": 0.05, "epochs": 2, "seeds": 2, "device": "cpu",
+    "threads": 1,
 }  # fmt: skip
 X = torch.randn(96, 4, generator=torch.Generator().manual_seed(0))
 LABELS = (X[:, 0] > 0).long()

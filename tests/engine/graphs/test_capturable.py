@@ -41,6 +41,8 @@ RECIPES = {
        for name in CAPTURED for what, change in CHANGES.items()
        if name == "sgd" or "momentum" not in change},
 }  # fmt: skip
+SHORT = {"mlp", "resnet8, bf16, adamw", *(n for n in RECIPES if n.startswith("sgd, "))}
+NAMES = [n if n in SHORT else pytest.param(n, marks=pytest.mark.long) for n in RECIPES]
 WAITING = {
     "_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique2", "_unique2",
     "lift_fresh", "bincount", "repeat_interleave", "_pin_memory", "masked_fill.Tensor",
@@ -92,7 +94,7 @@ def test_masks_numbers_read_and_tensors_from_elsewhere_are_told() -> None:
     assert watch.found == {"add_.Tensor"}
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_step_reads_nothing_from_the_device(name: str) -> None:
     recipe = RECIPES[name]
     slot = Slot(colour(recipe, CPU), recipe)
@@ -134,7 +136,7 @@ def on_a_fake_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_on_a_cuda_device_nothing_of_a_step_comes_from_the_host(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

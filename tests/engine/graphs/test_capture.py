@@ -91,13 +91,6 @@ def test_it_is_captured_on_the_stream_that_was_warmed_up(device: Device) -> None
     assert device.replays == 1 and len(seen) == WARM_UP + 1
 
 
-def test_work_that_waits_for_the_device_is_refused_before_a_capture_begins(device: Device) -> None:
-    with pytest.raises(RuntimeError, match="synchronizing"):
-        captured(device.wait, CUDA)
-    assert "capture" not in device.told
-    assert (device.current, device.mode) == ("home", "default")
-
-
 def test_a_capture_that_fails_leaves_its_stream(device: Device) -> None:
     def work() -> None:
         if device.capturing:
@@ -106,18 +99,6 @@ def test_a_capture_that_fails_leaves_its_stream(device: Device) -> None:
     with pytest.raises(RuntimeError, match="out of memory"):
         captured(work, CUDA)
     assert device.current == "home"
-
-
-def test_parallel_streams_start_from_the_current_one_and_end_in_it(
-    device: Device,
-) -> None:
-    seen: list[str] = []
-    in_parallel([lambda: seen.append(device.current)] * 2, CUDA)()
-    assert seen == ["stream 1", "stream 2"] and device.current == "home"
-    assert device.told == [
-        "stream 1 waits for home", "stream 2 waits for home",
-        "home waits for stream 1", "home waits for stream 2",
-    ]  # fmt: skip
 
 
 def test_parallel_streams_end_in_the_current_one_when_one_of_them_fails(device: Device) -> None:
