@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,12 +25,13 @@ for argv in json.loads(sys.argv[1]):
 Seen = tuple[int, list[str], float, str, str]
 
 
-def watched(*commands: Sequence[str], cwd: Path) -> list[Seen]:
+def watched(*commands: Sequence[str], cwd: Path, path: str = "") -> list[Seen]:
     """(exit code, heavy modules loaded so far, CPU seconds so far, stdout, stderr) of each command,
-    all in one new process."""
+    all in one new process; `path` is its PYTHONPATH."""
+    environment = {**os.environ, "COLUMNS": "200", **({"PYTHONPATH": path} if path else {})}
     done = subprocess.run(
         [sys.executable, "-c", WATCH, json.dumps(commands)], capture_output=True, text=True,
-        cwd=cwd, check=True,
+        cwd=cwd, check=True, env=environment,
     )  # fmt: skip
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 

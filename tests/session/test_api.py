@@ -60,8 +60,12 @@ def test_the_same_by_object_class_and_name() -> None:
     assert means[0] == means[1] == means[2]
 
 
-def test_pictures() -> None:
-    found = lrbench.compare(Line, **TINY)
+@pytest.fixture(scope="module")
+def found() -> lrbench.Comparison:
+    return lrbench.compare(Line, **TINY)
+
+
+def test_pictures(found: lrbench.Comparison) -> None:
     assert found.plot().axes
     assert found.plot("loss").axes
     with pytest.raises(UsageError, match="did you mean loss"):
@@ -70,8 +74,7 @@ def test_pictures() -> None:
         found.plot("accuracy")
 
 
-def test_a_page(tmp_path: Path) -> None:
-    found = lrbench.compare(Line, **TINY)
+def test_a_page(tmp_path: Path, found: lrbench.Comparison) -> None:
     page = found.to_html(tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
     assert "cosine" in page

@@ -306,6 +306,24 @@ def test_on_cuda_nothing_in_an_epoch_waits_for_the_device(name: str) -> None:
 
 @pytest.mark.cuda
 @on_cuda
+def test_on_cuda_a_network_that_reads_from_the_device_is_trained_eager(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Reading(Random):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * (1.0 if x.sum().item() > -1e9 else 0.0)
+
+    monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Reading(10))
+    recipe = Recipe(dataset="mnist5k", model="mlp", batch_size=128)
+    bench = Workbench(recipe, Host(device="cuda", graph=True))
+    run = Run(tmp_path)
+    list(run_trial(bench, run, trial(recipe, epochs=1)))
+    end = run.histories[trial(recipe, epochs=1).id].end
+    assert end is not None and end.status == "done" and "captured" in end.machine["eager"]
+
+
+@pytest.mark.cuda
+@on_cuda
 def test_on_cuda_an_overflowing_neighbour_changes_no_bit() -> None:
     recipe, device = Recipe(**SMALL), torch.device("cuda")
     make_deterministic(device)
