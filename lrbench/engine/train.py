@@ -244,18 +244,13 @@ def _train_epoch(
 def _step_records(
     training: Training, rows: Sequence[Row], losses: Sequence[float]
 ) -> Iterator[StepRecord]:
-    own = [_momentum_of(group) for group in training.optimizer.param_groups]
+    groups = training.optimizer.param_groups
+    own = [group.get("betas", (group.get("momentum"),))[0] for group in groups]
     for step, (row, loss) in enumerate(zip(rows, losses, strict=True), training.steps_done):
         for group, lr in enumerate(row.lrs):
             momentum = row.momenta[group] if row.momenta else own[group]
+            momentum = None if momentum is None else float(momentum)
             yield StepRecord(training.trial.id, step, group, lr, momentum, _finite(loss))
-
-
-def _momentum_of(group: Mapping[str, Any]) -> float | None:
-    """The momentum of a parameter group, or Adam's first beta; None if it has neither."""
-    if "betas" in group:
-        return float(group["betas"][0])
-    return float(group["momentum"]) if "momentum" in group else None
 
 
 def _end(

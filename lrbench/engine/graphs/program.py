@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from lrbench.records import Record, TrialEnd
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
     from torch.optim import Optimizer
 
     from lrbench.experiment import Recipe
@@ -111,13 +111,10 @@ class Slot:
         clipped = self.clipped.clone() if self.method.clips else None
         return Step(self.loss.clone(), self.correct.clone(), clipped)
 
-    def _pairs(self, training: Training) -> Iterator[tuple[dict[Any, Any], dict[Any, Any]]]:
-        """The model's tensors, then the optimizer's state of each parameter: ours and the trial's,
-        whose optimizer has no state before its first step."""
-        models = self.model, training.model
-        mine, theirs = (dict(enumerate(tensors_of(model))) for model in models)
-        yield mine, theirs
-        yield from zip(_states(self.optimizer), _states(training.optimizer), strict=True)
+    def _pairs(self, training: Training) -> Iterable[tuple[dict[Any, Any], dict[Any, Any]]]:
+        """What the slot holds of a trial next to what the trial holds."""
+        theirs = _contents(training.model, training.optimizer)
+        return zip(_contents(self.model, self.optimizer), theirs, strict=True)
 
     def _order(self, seed: int, epoch: int, steps: int, parts: int) -> Tensor:
         """The data order of an epoch, `[steps, parts, ...]`: the batches of a step together."""
@@ -219,18 +216,19 @@ def _draws(step: Work, device: torch.device) -> bool:
     """Whether a step draws from torch's global generators."""
     import torch
 
-    def states() -> list[Tensor]:
-        on_cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-        return [torch.get_rng_state(), *on_cuda]
-
-    before = states()
+    ask = [torch.get_rng_state]
+    if device.type == "cuda":
+        ask.append(lambda: torch.cuda.get_rng_state(device))
+    before = [state() for state in ask]
     step()
-    return not all(torch.equal(a, b) for a, b in zip(before, states(), strict=True))
+    return not all(torch.equal(old, state()) for old, state in zip(before, ask, strict=True))
 
 
-def _states(optimizer: Optimizer) -> list[dict[str, Any]]:
-    """The state of each parameter."""
-    return [optimizer.state[p] for group in optimizer.param_groups for p in group["params"]]
+def _contents(model: nn.Module, optimizer: Optimizer) -> list[dict[Any, Any]]:
+    """The model's tensors, then the optimizer's state of each parameter, empty before its first
+    step."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    return [dict(enumerate(tensors_of(model))), *(optimizer.state[weight] for weight in weights)]
 
 
 def worthwhile(rate: Callable[[int], float]) -> int:
