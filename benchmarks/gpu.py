@@ -33,10 +33,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.loops import ROOT, Loop, Timing, Work, race, ratio, sync
 from lrbench.data import ImageData, load
 from lrbench.data.image_data import DIGITS, PHOTOS
-from lrbench.engine.device import default_threads, open_device
-from lrbench.engine.graphs.at_once import probed
-from lrbench.engine.graphs.program import Program
-from lrbench.engine.precision import apply_precision
+from lrbench.engine.device import apply_precision, default_threads, open_device
+from lrbench.engine.graphs.program import Program, probed
 from lrbench.engine.train import begin, train
 from lrbench.errors import LrbenchError
 from lrbench.experiment import Recipe, TrialSpec

@@ -25,11 +25,9 @@ import torch
 from benchmarks import reference, tuned
 from lrbench.data import ImageData, load
 from lrbench.data.split import stratified
-from lrbench.engine.device import open_device, set_threads
+from lrbench.engine.device import BRIEFLY, apply_precision, open_device
 from lrbench.engine.graphs.program import Program
-from lrbench.engine.precision import apply_precision
 from lrbench.engine.train import begin, train
-from lrbench.engine.waiting import BRIEFLY
 from lrbench.experiment import Recipe, TrialSpec
 from lrbench.models import build
 from lrbench.tasks.images import ImageTask
@@ -174,7 +172,7 @@ def _started(
 
 
 def trainer(work: Work, loop: Loop) -> Train:
-    set_threads(work.threads)
+    torch.set_num_threads(work.threads)
     recipe, device = Recipe(**{**work.recipe, **loop.changes}), open_device(work.device)
     if device.index is not None:  # loops by hand only say `cuda`
         torch.cuda.set_device(device)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from lrbench.engine.waiting import BRIEFLY
+from lrbench.engine.device import BRIEFLY
 
 SETTINGS = {
     "as libgomp does by itself": {},

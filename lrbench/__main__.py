@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from lrbench.engine.waiting import wait_briefly
+from lrbench.engine.device import wait_briefly
 from lrbench.errors import LrbenchError, Terminated, printable
 from lrbench.stopping import WORDS, farewell, install, outlive_readers, resume_with
 

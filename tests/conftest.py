@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from lrbench.engine.waiting import wait_briefly
+from lrbench.engine.device import wait_briefly
 from tests.own_code import own_pkg
 
 wait_briefly()
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several workers share the cores
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 __all__ = ["own_pkg"]

@@ -84,6 +84,7 @@ def complaints(folder: Path, texts: Sequence[str]) -> str:
     return found[0] + found[1]
 
 
+@pytest.mark.long
 def test_what_needs_other_packages_has_the_right_types(tmp_path: Path) -> None:
     assert len(CHECKED) == 2
     wrong = [

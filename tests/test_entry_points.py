@@ -11,11 +11,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.cli.test_without_torch import Seen, watched
+
 PACKAGE = Path(__file__).parent / "assets" / "plugin-package"
-RUN = "import sys; from lrbench.__main__ import run; sys.exit(run(sys.argv[1:]))"
 ALL = (
     "compare --dataset stripes --model softmax --optimizer adamax --opt eps=1e-6 -s halving -s "
-    "cosine --executor backwards --lr 0.01 --epochs 2 --seeds 2 --batch-size 50 --device cpu"
+    "cosine --executor backwards --lr 0.01 --epochs 2 --seeds 2 --batch-size 50 --threads 1"
 )
 
 
@@ -37,53 +38,40 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def lrbench(site: Path, cwd: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    here = str(Path(__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{here}", "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-c", RUN, *argv],
-        capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=300,
-    )  # fmt: skip
+def answers(site: Path, cwd: Path, *commands: list[str]) -> list[Seen]:
+    return watched(*commands, cwd=cwd, path=f"{site}{os.pathsep}{Path(__file__).parents[1]}")
 
 
 def test_they_are_listed(site: Path, tmp_path: Path) -> None:
-    pytest.importorskip("lrbench.report.renderers")
-    listed = json.loads(lrbench(site, tmp_path, "schedules", "list", "--json").stdout)
-    assert "halving" in {entry["name"] for entry in listed}
-    assert "stripes" in lrbench(site, tmp_path, "data", "list").stdout
-    said = lrbench(site, tmp_path, "compare", "--help")
-    assert said.stderr == ""
-    words = said.stdout.replace(",", " ").split()
-    assert {"stripes", "softmax", "adamax"} <= set(words)
-    shown = lrbench(
-        site, tmp_path, "schedules", "show", "halving(by=4)", "--csv", "-", "--lr", "1",
-        "--steps", "3", "--steps-per-epoch", "1",
+    show = ["schedules", "show", "halving(by=4)", "--csv", "-", "--lr", "1", "--steps", "3"]
+    schedules, data, helped, shown = answers(
+        site, tmp_path, ["schedules", "list", "--json"], ["data", "list"], ["compare", "--help"],
+        [*show, "--steps-per-epoch", "1"],
     )  # fmt: skip
-    assert [line.rpartition(",")[2] for line in shown.stdout.split()] == [
-        "lr", "1.0", "0.25", "0.0625",
-    ]  # fmt: skip
+    assert "halving" in {entry["name"] for entry in json.loads(schedules[3])}
+    assert "stripes" in data[3] and helped[4] == ""
+    assert {"stripes", "softmax", "adamax"} <= set(helped[3].replace(",", " ").split())
+    rates = [line.rpartition(",")[2] for line in shown[3].split()]
+    assert rates == ["lr", "1.0", "0.25", "0.0625"]
 
 
-@pytest.mark.parametrize(
-    ("option", "words"),
-    [
-        (["--model", "softmx"], "did you mean softmax"),
-        (["--dataset", "stripe"], "did you mean stripes"),
-        (["-s", "halvin"], "did you mean halving"),
-        (["--executor", "backward"], "did you mean backwards"),
-    ],
-)
-def test_they_are_suggested(site: Path, tmp_path: Path, option: list[str], words: str) -> None:
-    done = lrbench(site, tmp_path, "compare", *option)
-    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+def test_they_are_suggested(site: Path, tmp_path: Path) -> None:
+    wrong = {
+        ("--model", "softmx"): "did you mean softmax",
+        ("--dataset", "stripe"): "did you mean stripes",
+        ("-s", "halvin"): "did you mean halving",
+        ("--executor", "backward"): "did you mean backwards",
+    }
+    found = answers(site, tmp_path, *(["compare", *option] for option in wrong))
+    for words, (code, _, _, _, err) in zip(wrong.values(), found, strict=True):
+        assert code == 2 and words in err, err
 
 
 @pytest.mark.long
 def test_a_comparison_of_nothing_else(site: Path, tmp_path: Path) -> None:
-    pytest.importorskip("lrbench.report.renderers")
-    done = lrbench(site, tmp_path, *ALL.split(), "--out", "run", "--json")
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    [(code, _, _, out, err)] = answers(site, tmp_path, [*ALL.split(), "--out", "run", "--json"])
+    assert code == 0, err
+    answer = json.loads(out)
     assert {row["schedule"] for row in answer["ranking"]} == {"halving", "cosine"}
     assert min(row["metric_mean"] for row in answer["ranking"]) > 0.9
     assert (tmp_path / "run" / "sentence.txt").read_text().strip() == answer["sentence"]
@@ -100,8 +88,6 @@ def test_a_package_that_is_broken_is_named_and_left_out(site: Path, tmp_path: Pa
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-extras\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[lrbench.models]\nx = broken_extras\n")
-    done = lrbench(broken, tmp_path, "compare", "--help")
-    assert done.returncode == 0
-    assert "lenet" in done.stdout
-    assert "broken_extras" in done.stderr
-    assert "not today" in done.stderr
+    [(code, _, _, out, err)] = answers(broken, tmp_path, ["compare", "--help"])
+    assert code == 0 and "lenet" in out
+    assert "broken_extras" in err and "not today" in err

@@ -9,15 +9,11 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from typing import Any
 
 from lrbench.engine.train import Training
 from lrbench.files import replace_file
 
-NUMBERS = (
-    "epochs_done", "start_loss", "best_loss", "train_s", "clipped", "early_best", "early_waited",
-    "diverged",
-)  # fmt: skip
+NUMBERS = ("epochs_done", "start_loss", "best_loss", "train_s", "clipped", "early", "diverged")
 CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
@@ -45,37 +41,26 @@ def restore(training: Training, path: Path) -> bool:
     False if there is no readable checkpoint of this trial. The caller then starts from scratch: a
     damaged file costs time and never gives a wrong number.
     """
-    content = _read(path, training)
-    if content is None or content.get("trial") != training.trial.id:
-        return False
-    try:
-        training.model.load_state_dict(content["model"])
-        training.optimizer.load_state_dict(content["optimizer"])
-        for bound, state in zip(training.clock.bounds, content["clock"], strict=True):
-            bound.restore(state)
-        for name in NUMBERS:
-            setattr(training, name, content[name])
-        if training.average is not None:
-            training.average.model.load_state_dict(content["average"])
-            training.average.updates = training.steps_done
-    except Exception:  # another version of lrbench or torch may have saved other things
-        return False
-    return True
-
-
-def _read(path: Path, training: Training) -> dict[str, Any] | None:
-    """The content, or None. torch would read a damaged file, so a checksum comes first;
-    `weights_only` keeps code in the file from running."""
     import torch
 
     try:
         content = path.read_bytes()
         whole, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
-        if hashlib.sha256(whole).digest() != checksum:
-            return None
-        found: dict[str, Any] = torch.load(
-            io.BytesIO(whole), map_location=training.device, weights_only=True
-        )
-    except Exception:  # a damaged file may fail in any way
-        return None
-    return found if isinstance(found, dict) else None
+        if hashlib.sha256(whole).digest() != checksum:  # torch would read a damaged file
+            return False
+        # weights_only keeps code in the file from running
+        state = torch.load(io.BytesIO(whole), map_location=training.device, weights_only=True)
+        if state["trial"] != training.trial.id:
+            return False
+        training.model.load_state_dict(state["model"])
+        training.optimizer.load_state_dict(state["optimizer"])
+        for bound, known in zip(training.clock.bounds, state["clock"], strict=True):
+            bound.restore(known)
+        for name in NUMBERS:
+            setattr(training, name, state[name])
+        if training.average is not None:
+            training.average.model.load_state_dict(state["average"])
+            training.average.updates = training.steps_done
+    except Exception:  # another version of lrbench or torch may have saved other things
+        return False
+    return True

@@ -67,21 +67,18 @@ class Clockwork:
         )
         return Clockwork(trial.id, steps_per_epoch, bounds, frozen if any(frozen) else ())
 
-    def first_step(self, epoch: int) -> int:
-        return epoch * self.steps_per_epoch
-
     def rows(self, epoch: int) -> list[Row]:
         """The rows of an epoch, counted from 0."""
-        first = self.first_step(epoch)
-        return [self._row(step) for step in range(first, first + self.steps_per_epoch)]
-
-    def _row(self, step: int) -> Row:
-        momenta = tuple(bound.momentum(step) for bound in self.bounds)
-        lrs = tuple(bound.lr(step) for bound in self.bounds)
-        if self.frozen:
-            first = (self.first_step(epochs) for epochs in self.frozen)
-            lrs = tuple(lr if step >= at else 0.0 for lr, at in zip(lrs, first, strict=True))
-        return Row(lrs, momenta if any(m is not None for m in momenta) else ())
+        found = []
+        frozen = self.frozen or [0] * len(self.bounds)
+        for step in range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch):
+            momenta = tuple(bound.momentum(step) for bound in self.bounds)
+            lrs = tuple(
+                bound.lr(step) if epoch >= first else 0.0
+                for bound, first in zip(self.bounds, frozen, strict=True)
+            )
+            found.append(Row(lrs, momenta if any(m is not None for m in momenta) else ()))
+        return found
 
     def freeze(self, optimizer: torch.optim.Optimizer, epoch: int) -> None:
         """Switch off the gradients of groups that are frozen in an epoch, so that their optimizer

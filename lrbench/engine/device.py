@@ -1,20 +1,33 @@
-"""Where a training runs: the device, its threads, its compiler, and their description."""
+"""Where a training runs: device, precision, threads, compiler."""
 
 from __future__ import annotations
 
 import os
 import platform
 import shutil
-from contextlib import suppress
+import warnings
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import MachineError
+from lrbench.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
-COMPILERS = ("c++", "g++", "clang++")
+# How long torch's CPU threads spin while they wait for each other, before they sleep. By default
+# libgomp spins for milliseconds, which makes steps up to ten times as long next to another
+# training; sleeping at once costs LeNet a quarter of its speed on a quiet machine. A thousand spins
+# are near the best in both cases: see `benchmarks/cpu/README.md`. GOMP_SPINCOUNT overrides the
+# policy, which other OpenMP runtimes read.
+BRIEFLY = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
+
+
+def wait_briefly() -> None:
+    """Set the environment of this process and its children, unless the user has set either
+    variable. Call it before torch is imported."""
+    if not BRIEFLY.keys() & os.environ.keys():
+        os.environ.update(BRIEFLY)
 
 
 def open_device(name: str) -> torch.device:
@@ -30,16 +43,14 @@ def open_device(name: str) -> torch.device:
     if name == "mps":
         raise MachineError("--device mps is not supported", hint="use --device cpu")
     if name.startswith("cuda"):
-        index = int(name.partition(":")[2] or 0)
-        if not torch.cuda.is_available():
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not there:
             raise MachineError(
                 f"--device {name}: torch {torch.__version__} sees no CUDA device here",
                 hint="use --device cpu",
             )
-        if index >= torch.cuda.device_count():
-            raise MachineError(
-                f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s)"
-            )
+        if int(name.partition(":")[2] or 0) >= there:
+            raise MachineError(f"--device {name}: this machine has {there} CUDA device(s)")
     return torch.device(name)
 
 
@@ -47,7 +58,7 @@ def missing_compiler(*, on_cuda: bool) -> str:
     """What torch.compile lacks on this machine; empty if nothing."""
     if on_cuda and find_spec("triton") is None:
         return "needs triton"
-    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), *COMPILERS)):
+    if not any(map(shutil.which, (os.environ.get("CXX", "c++"), "c++", "g++", "clang++"))):
         return "needs a C++ compiler"
     return ""
 
@@ -85,11 +96,30 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
-def set_threads(threads: int) -> None:
-    """Fix the threads of torch's operators: their number changes the last bits on a CPU."""
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """A context for forward passes: autocast to bf16, or none for fp32 and tf32."""
     import torch
 
-    torch.set_num_threads(threads)
+    if precision != "bf16" and not torch.is_autocast_enabled(device.type):
+        return nullcontext()  # autocast costs time in the steps of a small network
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def apply_precision(device: torch.device, precision: str) -> None:
+    """Allow or forbid TensorFloat-32 in matrix products and convolutions, for the process.
+
+    Raises:
+        UsageError: the device has no tf32.
+    """
+    import torch
+
+    if precision == "tf32" and device.type != "cuda":
+        raise UsageError("--precision tf32 needs a CUDA device", hint="use fp32 or bf16")
+    with warnings.catch_warnings():  # torch 2.9 warns of newer names
+        warnings.filterwarnings("ignore", message="Please use the new API settings")
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        if device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def make_deterministic(device: torch.device) -> None:

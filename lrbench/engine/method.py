@@ -1,22 +1,25 @@
-"""One optimizer step: accumulation, precision, clipping, averaging."""
+"""One optimizer step: accumulation, precision, clipping; and weights that are evaluated in place
+of the trained ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
-from lrbench.engine.precision import autocast
+from lrbench.engine.device import autocast
 from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from lrbench.experiment import Recipe
     from lrbench.tasks.base import Task
+
+NORM_BATCHES = 50
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Step:
 def one_step(
     task: Task,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     parts: Sequence[Any],
     method: Method,
 ) -> Step:
@@ -124,31 +127,25 @@ def one_step(
         done.append(Step(mean.detach(), correct))
     clipped = method.clip(model)
     optimizer.step()
-    return _together(done, clipped)
-
-
-def _together(parts: Sequence[Step], clipped: Tensor | None) -> Step:
-    """Combine the parts of an accumulated step."""
-    if len(parts) == 1:
-        return Step(parts[0].loss, parts[0].correct, clipped)
-    import torch
-
-    counts = [part.correct for part in parts if part.correct is not None]
-    loss = torch.stack([part.loss for part in parts]).sum()
-    return Step(loss, torch.stack(counts).sum() if counts else None, clipped)
+    if len(done) == 1:
+        return replace(done[0], clipped=clipped)
+    whole = stacked(done)
+    return Step(whole.loss.sum(), None if whole.correct is None else whole.correct.sum(), clipped)
 
 
 def stacked(steps: Sequence[Step]) -> Step:
     """The steps of an epoch as one `Step` of vectors."""
     import torch
 
-    columns = (
-        [value for value in column if value is not None]
-        for column in zip(*((s.loss, s.correct, s.clipped) for s in steps), strict=True)
+    def column(values: Iterable[Tensor | None]) -> Tensor | None:
+        known = [value for value in values if value is not None]
+        return torch.stack(known) if known else None
+
+    return Step(
+        torch.stack([step.loss for step in steps]),
+        column(step.correct for step in steps),
+        column(step.clipped for step in steps),
     )
-    loss, correct, clipped = (torch.stack(column) if column else None for column in columns)
-    assert loss is not None
-    return Step(loss, correct, clipped)
 
 
 class Average:
@@ -157,11 +154,11 @@ class Average:
     device at every step): w̄ = decay·w̄ + (1 - decay)·w after each step, w̄ = w after the first.
     """
 
-    def __init__(self, model: nn.Module, decay: float, updates: int = 0) -> None:
+    def __init__(self, model: nn.Module, decay: float) -> None:
         from torch.optim.swa_utils import get_ema_multi_avg_fn
 
         self.model = deepcopy(model).requires_grad_(False)
-        self.updates = updates
+        self.updates = 0
         self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     def update(self, model: nn.Module) -> None:
@@ -181,3 +178,34 @@ class Average:
 def tensors_of(model: nn.Module) -> list[Tensor]:
     """Weights and buffers, without gradients."""
     return [part.detach() for part in chain(model.parameters(), model.buffers())]
+
+
+def for_judging(task: Task, model: nn.Module, optimizer: Optimizer, seed: int, epoch: int) -> None:
+    """Put the weights that a schedule-free optimizer evaluates into the model, and recompute its
+    batch-norm statistics, which belong to the other weights (Defazio et al. 2024,
+    arXiv:2405.15682)."""
+    if hasattr(optimizer, "eval"):
+        optimizer.eval()
+        renew_batch_norm(task, model, seed, epoch)
+
+
+def renew_batch_norm(task: Task, model: nn.Module, seed: int, epoch: int) -> None:
+    """Set batch-norm statistics to their mean over the first `NORM_BATCHES` batches of an epoch."""
+    import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # torch then takes the mean of all batches so far
+    training = model.training
+    model.train()
+    with torch.no_grad():
+        for batch in islice(task.train_batches(seed, epoch), NORM_BATCHES):
+            task.loss(model, batch)
+    model.train(training)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum

@@ -15,11 +15,11 @@ from lrbench.engine.method import (
     Average,
     Method,
     Step,
+    for_judging,
     one_step,
     optimizer_steps,
     stacked,
 )
-from lrbench.engine.two_weights import for_judging, for_training
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
 from lrbench.tasks.base import start_training
 
@@ -46,7 +46,8 @@ def steps(
     """
     called = method.called(model)
     start_training(model)
-    for_training(optimizer)
+    if hasattr(optimizer, "train"):  # schedule-free ones train one set of weights and judge another
+        optimizer.train()
     for row, parts in zip(rows, method.grouped(batches), strict=False):
         row.apply(optimizer)
         step = one_step(task, called, optimizer, parts, method)
@@ -63,14 +64,14 @@ class Training:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     clock: Clockwork
+    samples_per_step: int
     average: Average | None = None
     epochs_done: int = 0
     start_loss: float | None = None
     best_loss: float = math.inf
     train_s: float = 0.0
     clipped: int = 0
-    early_best: float | None = None
-    early_waited: int = 0
+    early: tuple[float | None, int] = (None, 0)  # the fields of `Seen`
     diverged: str = ""
 
     @property
@@ -79,19 +80,14 @@ class Training:
 
     @property
     def steps_done(self) -> int:
-        return self.clock.first_step(self.epochs_done)
+        return self.epochs_done * self.clock.steps_per_epoch
 
     def observe(self, metrics: Mapping[str, float]) -> None:
         """Count the epochs since the metric of early stopping was at its best."""
         if self.trial.recipe.early_stop:
             stop = EarlyStop.parse(self.trial.recipe.early_stop)
-            seen = stop.observe(Seen(self.early_best, self.early_waited), metrics)
-            self.early_best, self.early_waited = seen.best, seen.waited
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether an epoch is left to train."""
-        return self.epochs_done < self.trial.epochs and not (self.stopped or self.diverged)
+            seen = stop.observe(Seen(*self.early), metrics)
+            self.early = seen.best, seen.waited
 
     @property
     def stopped(self) -> str:
@@ -99,8 +95,12 @@ class Training:
         if not self.trial.recipe.early_stop:
             return ""
         stop = EarlyStop.parse(self.trial.recipe.early_stop)
-        seen = Seen(self.early_best, self.early_waited)
-        return stop.reason(seen, self.epochs_done, self.trial.epochs)
+        return stop.reason(Seen(*self.early), self.epochs_done, self.trial.epochs)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an epoch is left to train."""
+        return self.epochs_done < self.trial.epochs and not (self.stopped or self.diverged)
 
 
 # An epoch's steps as vectors `[steps]`, and the seconds that they took.
@@ -116,8 +116,9 @@ def begin(task: Task, trial: TrialSpec) -> Training:
     model, recipe = task.model(trial.seed), trial.recipe
     optimizer, groups = build(recipe, model, trial.lr)
     clock = Clockwork.of(trial, groups, optimizer_steps(task, recipe))
+    samples = task.samples_per_step * recipe.micro_batches
     average = Average(model, recipe.ema) if recipe.ema else None
-    training = Training(trial, model, optimizer, clock, average)
+    training = Training(trial, model, optimizer, clock, samples, average)
     if training.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(training.device)
     return training
@@ -157,7 +158,7 @@ def train(
         if bad is not None:
             step = training.steps_done + bad
             reason = f"the loss was not finite at step {step} (epoch {training.epochs_done + 1})"
-            yield end(task, training, "diverged", reason, steps=step)
+            yield _end(task, training, "diverged", reason, steps=step)
             return
 
         mean_loss = math.fsum(losses) / len(losses)
@@ -183,24 +184,13 @@ def train(
             lr_last=rows[-1].lrs[0],
             train_loss=mean_loss,
             train_accuracy=accuracy,
-            val_loss=finite(scores.get("loss")),
-            val_accuracy=finite(scores.get("accuracy")),
             train_s=epoch_s,
-            throughput_img_s=len(losses) * _samples(task, trial) / epoch_s,
+            throughput_img_s=len(losses) * training.samples_per_step / epoch_s,
             clipped_share=clipped,
-            ema_val_loss=finite(averaged.get("loss")),
-            ema_val_accuracy=finite(averaged.get("accuracy")),
-            val_balanced_accuracy=finite(scores.get("balanced_accuracy")),
+            **_scores("val", scores, averaged),
         )
-    if training.diverged:
-        yield end(task, training, "diverged", training.diverged)
-    else:
-        yield end(task, training, "done", training.stopped)
-
-
-def _samples(task: Task, trial: TrialSpec) -> int:
-    """Samples of one optimizer step."""
-    return task.samples_per_step * trial.recipe.micro_batches
+    status: Status = "diverged" if training.diverged else "done"
+    yield _end(task, training, status, training.diverged or training.stopped)
 
 
 def is_diverged(mean_loss: float, start_loss: float, best_loss: float) -> bool:
@@ -212,82 +202,68 @@ def is_diverged(mean_loss: float, start_loss: float, best_loss: float) -> bool:
     return mean_loss > start_loss + 10 * max(1.0, start_loss - best_loss)
 
 
-def finite(value: float | None) -> float | None:
-    """The number, or None if it is missing, infinite or NaN."""
+def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+def _scores(
+    split: str, scores: Mapping[str, float], averaged: Mapping[str, float]
+) -> dict[str, Any]:
+    """What a record keeps of an evaluation; None for what is missing, infinite or NaN."""
+    own = ("loss", "accuracy", "balanced_accuracy")
+    return {
+        **{f"{split}_{name}": _finite(scores.get(name)) for name in own},
+        **{f"ema_{split}_{name}": _finite(averaged.get(name)) for name in own[:2]},
+    }
 
 
 def _train_epoch(
     task: Task, training: Training, rows: Sequence[Row], run_epoch: RunEpoch
 ) -> tuple[list[float], float | None, float | None, float]:
     """The losses of the epoch's steps, its training accuracy, the share of its steps that were
-    clipped, its seconds. The device is waited for once, when the results are read."""
+    clipped, its seconds."""
     import torch
 
-    trial, epoch = training.trial, training.epochs_done
-    torch.manual_seed(_epoch_seed(trial.seed, epoch))
+    epoch = training.epochs_done
+    # so that dropout depends on nothing but the trial's seed and the epoch's number
+    torch.manual_seed((training.trial.seed * 1_000_003 + epoch * 7_919 + 17) % 2**63)
     training.clock.freeze(training.optimizer, epoch)
     taken, train_s = run_epoch(task, training, rows)
     began = time.perf_counter()
-    losses, correct, clipped = _read(taken)
+    losses = taken.loss.double().tolist()  # waits for the device
+    correct = None if taken.correct is None else float(taken.correct.sum())
+    clipped = None if taken.clipped is None else float(taken.clipped.sum())
     train_s += time.perf_counter() - began
     training.train_s += train_s
     training.clipped += int(clipped or 0)
     share = None if clipped is None else clipped / len(losses)
-    accuracy = None if correct is None else correct / (len(losses) * _samples(task, trial))
+    accuracy = None if correct is None else correct / (len(losses) * training.samples_per_step)
     return losses, accuracy, share, train_s
-
-
-def _read(taken: Step) -> tuple[list[float], float | None, float | None]:
-    """The losses of an epoch's steps, its correct answers and its clipped steps, in one
-    transfer from the device."""
-    import torch
-
-    device, steps = taken.loss.device, len(taken.loss)
-    parts = [part for part in (taken.correct, taken.clipped) if part is not None]
-    counts = [part.sum().double().to(device)[None] for part in parts]
-    numbers: list[float] = torch.cat([taken.loss.double(), *counts]).tolist()
-    rest = iter(numbers[steps:])
-    correct = None if taken.correct is None else next(rest)
-    clipped = None if taken.clipped is None else next(rest)
-    return numbers[:steps], correct, clipped
-
-
-def _epoch_seed(seed: int, epoch: int) -> int:
-    """Dropout's generator is seeded anew for each epoch, so that an epoch depends on nothing but
-    the trial's seed and its own number."""
-    return (seed * 1_000_003 + epoch * 7_919 + 17) % 2**63
 
 
 def _step_records(
     training: Training, rows: Sequence[Row], losses: Sequence[float]
 ) -> Iterator[StepRecord]:
-    own = [momentum_of(group) for group in training.optimizer.param_groups]
+    groups = training.optimizer.param_groups
+    own = [group.get("betas", (group.get("momentum"),))[0] for group in groups]
     for step, (row, loss) in enumerate(zip(rows, losses, strict=True), training.steps_done):
         for group, lr in enumerate(row.lrs):
             momentum = row.momenta[group] if row.momenta else own[group]
-            yield StepRecord(training.trial.id, step, group, lr, momentum, finite(loss))
+            momentum = None if momentum is None else float(momentum)
+            yield StepRecord(training.trial.id, step, group, lr, momentum, _finite(loss))
 
 
-def momentum_of(group: Mapping[str, Any]) -> float | None:
-    """The momentum of a parameter group, or Adam's first beta; None if it has neither."""
-    if "betas" in group:
-        return float(group["betas"][0])
-    return float(group["momentum"]) if "momentum" in group else None
-
-
-def end(
-    task: Task, training: Training, status: Status, reason: str = "", *, steps: int | None = None
+def _end(
+    task: Task, training: Training, status: Status, reason: str, *, steps: int | None = None
 ) -> TrialEnd:
     """How the trial ended; reads the test set if it is a final trial that ended well."""
     import torch
 
-    trial, device = training.trial, training.device
-    is_final = trial.stage == "final" and status == "done"
-    test = task.evaluate(training.model, "test") if is_final else {}
-    average = training.average
-    averaged = task.evaluate(average.model, "test") if is_final and average else {}
-    samples = training.steps_done * _samples(task, trial)
+    trial, device, average = training.trial, training.device, training.average
+    reads_test = trial.stage == "final" and status == "done"
+    scores = task.evaluate(training.model, "test") if reads_test else {}
+    averaged = task.evaluate(average.model, "test") if reads_test and average else {}
+    samples = training.steps_done * training.samples_per_step
     clips, on_cuda = Method.of(trial.recipe).clips, device.type == "cuda"
     return TrialEnd(
         trial=trial.id,
@@ -296,13 +272,9 @@ def end(
         epochs=training.epochs_done,
         steps=training.steps_done if steps is None else steps,
         start_loss=training.start_loss,
-        test_loss=finite(test.get("loss")),
-        test_accuracy=finite(test.get("accuracy")),
         train_s=training.train_s,
         throughput_img_s=samples / training.train_s if training.train_s and samples else None,
         peak_mem_bytes=torch.cuda.max_memory_allocated(device) if on_cuda else None,
         clipped_share=training.clipped / training.steps_done if clips and samples else None,
-        ema_test_loss=finite(averaged.get("loss")),
-        ema_test_accuracy=finite(averaged.get("accuracy")),
-        test_balanced_accuracy=finite(test.get("balanced_accuracy")),
+        **_scores("test", scores, averaged),
     )

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 from lrbench import __version__
 from lrbench.engine.clock import ramp
 from lrbench.engine.device import (
+    apply_precision,
     check_device,
     default_threads,
     describe,
     make_deterministic,
     missing_compiler,
     open_device,
-    set_threads,
 )
 from lrbench.engine.method import Method, optimizer_steps
-from lrbench.engine.precision import apply_precision
 from lrbench.engine.train import steps
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import FindSpec, Host, Recipe
@@ -93,8 +92,10 @@ class Workbench:
     @cached_property
     def device(self) -> torch.device:
         """Raises MachineError where there is no such device."""
+        import torch
+
         found = open_device(self.host.device)
-        set_threads(self.threads)
+        torch.set_num_threads(self.threads)  # their number changes the last bits on a CPU
         if self.host.deterministic:
             make_deterministic(found)
         apply_precision(found, self.recipe.precision)
@@ -151,8 +152,7 @@ class Workbench:
     @cached_property
     def at_once(self) -> int:
         """Trials side by side. Only a CUDA device gains by several: elsewhere nothing is probed."""
-        from lrbench.engine.graphs.at_once import probed
-        from lrbench.engine.graphs.program import why_not
+        from lrbench.engine.graphs.program import probed, why_not
 
         if self.host.at_once is not None:
             return self.host.at_once

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from lrbench.engine.precision import autocast
+from lrbench.engine.device import autocast
 from lrbench.errors import UsageError
 from lrbench.tasks.base import Task, evaluating
 

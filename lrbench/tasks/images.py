@@ -149,7 +149,7 @@ class ImageTask:
         """
         import torch
 
-        from lrbench.engine.precision import autocast
+        from lrbench.engine.device import autocast
 
         if split not in self._splits:
             raise UsageError(f"this task was made without its {split} split")

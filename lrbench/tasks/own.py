@@ -158,7 +158,7 @@ class OwnTask:
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         import torch
 
-        from lrbench.engine.precision import autocast
+        from lrbench.engine.device import autocast
 
         if split == "test" and not self.with_test:
             raise UsageError(f"this task was made without its {split} split")

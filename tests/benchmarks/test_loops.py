@@ -18,7 +18,6 @@ from lrbench.data.split import stratified
 from lrbench.engine.clock import ramp
 from lrbench.engine.train import steps
 from lrbench.experiment import Recipe
-from lrbench.models import build
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
 
@@ -106,18 +105,3 @@ def test_the_tuned_loader_cuts_what_torchvision_would(monkeypatch: pytest.Monkey
         cut = transforms.functional.hflip(transforms.functional.crop(padded, 3, 3, 32, 32))
         expected = transforms.functional.normalize(cut.float() / 255, mean, std)
         torch.testing.assert_close(images[slot], expected, rtol=1e-5, atol=1e-5)
-
-
-def test_a_short_training_by_hand_learns() -> None:
-    data = image_data(64)
-    torch.manual_seed(0)
-    model = build("mlp", (1, 28, 28), 4)
-    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
-    constant = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0, 1)
-    batches = list(islice(reference.train_loader(data, 16, 0, "cpu"), 1))
-    losses = [
-        loss
-        for _ in range(12)
-        for loss in reference.train_epoch(model, optimizer, constant, batches)
-    ]
-    assert losses[-1] < losses[0]

@@ -150,11 +150,12 @@ def test_without_tensorboardx_the_option_is_refused_in_one_line(
     assert "torch-lrbench[tensorboard]" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_200_trials_of_50_epochs_are_told_again_in_10_seconds_without_torch(
     tmp_path: Path,
 ) -> None:
     assert made_run(tmp_path / "run", schedules=25, seeds=5, epochs=50) == 200
-    code, heavy, spent, out, _ = watched("report", str(tmp_path / "run"), cwd=tmp_path)
+    [(code, heavy, spent, out, _)] = watched(["report", str(tmp_path / "run")], cwd=tmp_path)
     assert code == 0 and "torch" not in heavy
     assert spent < SECONDS
     assert "report.html" in out and (tmp_path / "run" / "report.html").stat().st_size > 100_000

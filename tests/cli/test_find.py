@@ -94,7 +94,7 @@ def test_a_folder_of_another_experiment_is_refused(out: Path, capsys: Any) -> No
 def test_report_makes_the_files_again_without_torch(out: Path) -> None:
     before = (out / "find.csv").read_bytes()
     (out / "find.csv").unlink()
-    code, heavy, *_ = watched("report", str(out), cwd=out)
+    [(code, heavy, *_)] = watched(["report", str(out)], cwd=out)
     assert code == 0 and "torch" not in heavy
     assert (out / "find.csv").read_bytes() == before
 

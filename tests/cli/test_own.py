@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ import pytest
 from lrbench.__main__ import run
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-SMALL = ["-s", "cosine", "-s", "constant", "--epochs", "1", "--seeds", "2", "--device", "cpu"]
+SMALL = ["-s", "cosine", "-s", "constant", "--epochs", "1", "--seeds", "2", "--threads", "1"]
 
-RUN = "import sys; from lrbench.__main__ import run; sys.exit(run(sys.argv[1:]))"
 PARTS = """
 print("imported")
 import numpy as np
@@ -60,12 +60,33 @@ OWN = [
 ]  # fmt: skip
 
 
-def lrbench(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-c", RUN, *argv],
-        capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=300,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def lrbench(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Done]]:
+    """Runs a command in a folder; like a new process, it has imported nothing of the user's."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def forget() -> None:
+        for name in ("parts", "regression", "char_lm"):
+            sys.modules.pop(name, None)
+
+    def called(*argv: str, cwd: Path) -> Done:
+        forget()
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        code = run([*argv])
+        return Done(code, *capsys.readouterr())
+
+    yield called
+    forget()
 
 
 @pytest.fixture
@@ -74,7 +95,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_everything_of_ones_own_at_once_and_a_change_of_it_refused(folder: Path) -> None:
+@pytest.mark.long
+def test_the_working_folder_is_searched_by_a_new_process_too(folder: Path) -> None:
+    argv = ["find", *OWN, "--points", "30", "--seeds", "1", "--no-verify", "--out", "found"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lrbench", *argv, "--json"],
+        capture_output=True, text=True, cwd=folder, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0 and json.loads(done.stdout)["lr"], done.stderr
+
+
+def test_everything_of_ones_own_at_once_and_a_change_of_it_refused(
+    folder: Path, lrbench: Any
+) -> None:
     argv = ["compare", *OWN, *SMALL, "-s", "parts:halved", "--lr", "0.01,0.03", "--out", "run"]
     done = lrbench(*argv, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -116,7 +149,7 @@ def test_an_optimizer_that_cannot_train_is_one_line_of_find(
     assert words in capsys.readouterr().err
 
 
-def test_find_and_check_take_them_too(folder: Path) -> None:
+def test_find_and_check_take_them_too(folder: Path, lrbench: Any) -> None:
     argv = ["find", *OWN, "--points", "30", "--seeds", "1", "--no-verify", "--out", "found"]
     done = lrbench(*argv, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -129,8 +162,10 @@ def test_find_and_check_take_them_too(folder: Path) -> None:
     assert "parts.py has changed" in lrbench(*argv, cwd=folder).stderr
 
 
-@pytest.mark.parametrize("task", ["regression:Surface", "char_lm:Zen"])
-def test_the_examples_are_found_and_ranked_by_loss(task: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "task", ["regression:Surface", pytest.param("char_lm:Zen", marks=pytest.mark.long)]
+)
+def test_the_examples_are_found_and_ranked_by_loss(task: str, tmp_path: Path, lrbench: Any) -> None:
     optimizer = ["--optimizer", "adamw"] if task.startswith("char") else []
     out = tmp_path / "found"
     done = lrbench(
@@ -164,7 +199,9 @@ def test_the_examples_are_found_and_ranked_by_loss(task: str, tmp_path: Path) ->
         (["--task", "no_such_module:Task"], "there is no module 'no_such_module'"),
     ],
 )
-def test_a_wrong_task_is_one_line(argv: list[str], words: str, tmp_path: Path) -> None:
+def test_a_wrong_task_is_one_line(
+    argv: list[str], words: str, tmp_path: Path, lrbench: Any
+) -> None:
     for command in ("compare", "find"):
         done = lrbench(command, *argv, "--out", str(tmp_path / "run"), cwd=EXAMPLES)
         assert done.returncode == 2

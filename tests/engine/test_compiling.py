@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from typing import Any
-
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
 from lrbench.engine import device
-from lrbench.engine.method import Method
 from lrbench.engine.train import begin, train
 from lrbench.errors import MachineError
 from lrbench.execute import Host, Workbench
@@ -28,13 +24,6 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> CompileCounter:
     monkeypatch.setattr(torch, "compile", lambda model: original(model, backend=found))
     torch._dynamo.reset()
     return found
-
-
-def test_it_is_part_of_a_trials_name_and_off_leaves_older_names() -> None:
-    assert Method.of(RECIPE).compiled and not Method.of(Recipe()).compiled
-    on, off = (trial(Recipe(compile=value)) for value in (True, False))
-    assert on.id != off.id
-    assert "compile" not in off.canonical()
 
 
 def test_all_trials_share_what_was_compiled_once(counter: CompileCounter) -> None:
@@ -70,13 +59,3 @@ def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_gpu_needs_triton_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "find_spec", lambda name: None)
     assert device.missing_compiler(on_cuda=True) == "needs triton"
-
-
-@pytest.mark.soak
-@pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
-def test_torchs_compiler_trains_as_without() -> None:
-    losses: list[Any] = []
-    for recipe in (RECIPE, Recipe(**SMALL)):
-        found = train(task_of(recipe), begin(task_of(recipe), trial(recipe)), record_steps=True)
-        losses.append([r.train_loss for r in found if isinstance(r, StepRecord)])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

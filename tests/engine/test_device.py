@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,14 +12,15 @@ import pytest
 import torch
 
 from lrbench.engine.device import (
+    BRIEFLY,
     DeviceLost,
+    apply_precision,
+    autocast,
     check_device,
-    default_threads,
-    describe,
     make_deterministic,
     open_device,
+    wait_briefly,
 )
-from lrbench.engine.precision import apply_precision, autocast
 from lrbench.engine.train import begin, train
 from lrbench.errors import MachineError, UsageError
 from lrbench.execute import Host, Workbench
@@ -26,19 +29,20 @@ from lrbench.experiment import Recipe, TrialSpec
 CPU = torch.device("cpu")
 
 
-def test_auto_is_cuda_where_there_is_one() -> None:
-    assert open_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
-def test_no_cuda_is_said_with_a_remedy() -> None:
-    with pytest.raises(MachineError, match=r"sees no CUDA device.*--device cpu"):
-        open_device("cuda")
-
-
-def test_mps_is_refused() -> None:
-    with pytest.raises(MachineError, match="mps is not supported"):
-        open_device("mps")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cuda", r"sees no CUDA device.*--device cpu"),
+        ("mps", "mps is not supported"),
+    ],
+)
+def test_a_missing_device_is_refused_with_a_remedy(
+    name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(MachineError, match=message):
+        open_device(name)
+    assert open_device("auto").type == "cpu"
 
 
 def test_tf32_needs_cuda() -> None:
@@ -52,12 +56,6 @@ def test_bf16_computes_in_bf16_and_fp32_does_not() -> None:
         assert layer(x).dtype is torch.bfloat16
     with autocast(CPU, "fp32"):
         assert layer(x).dtype is torch.float32
-
-
-def test_a_record_says_on_what_its_bits_depend() -> None:
-    facts = describe(CPU, default_threads())
-    assert facts["device"] == "cpu" and facts["threads"] >= 1
-    assert facts["torch"] == torch.__version__
 
 
 def test_a_gpu_is_lost_where_waiting_for_it_fails_not_where_its_memory_cannot_be_given_back(
@@ -131,3 +129,38 @@ def test_on_cuda_deterministic_gives_the_same_bits_alone_and_in_another_order(
 
 def memory(record: object) -> dict[str, None]:
     return {"peak_mem_bytes": None} if hasattr(record, "peak_mem_bytes") else {}
+
+
+@pytest.fixture
+def no_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in BRIEFLY:
+        monkeypatch.setenv(name, "")  # so that it is put back, whatever the test leaves
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("no_policy")
+def test_whoever_chose_a_policy_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    wait_briefly()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE" and "GOMP_SPINCOUNT" not in os.environ
+
+
+@pytest.mark.usefixtures("no_policy")
+def test_child_processes_get_it() -> None:
+    wait_briefly()
+    show = "import os; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
+    child = subprocess.run([sys.executable, "-c", show], capture_output=True, check=True)
+    assert child.stdout.split() == [b"1000", b"PASSIVE"]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("no_policy")
+def test_libgomp_hears_the_number_and_the_policy() -> None:
+    """As the runtime itself displays them."""
+    told = {**os.environ, **BRIEFLY, "OMP_DISPLAY_ENV": "VERBOSE"}
+    done = subprocess.run([sys.executable, "-c", "import torch; torch.ones(9).sum()"], env=told,
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    if "GOMP_SPINCOUNT" not in done.stderr:
+        pytest.skip("torch was built with another OpenMP than GNU's")
+    assert "GOMP_SPINCOUNT = '1000'" in done.stderr
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr

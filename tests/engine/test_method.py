@@ -20,13 +20,15 @@ from lrbench.experiment import Recipe
 from lrbench.records import EpochRecord, StepRecord, TrialEnd
 from tests.toys import Line, trial
 
+DIGITS = {"dataset": "synthetic", "model": "mlp"}
+
 
 @cache
 def bench() -> Workbench:
-    return Workbench(Recipe(model="lenet"), Host(device="cpu", threads=1))
+    return Workbench(Recipe(**DIGITS), Host(device="cpu", threads=1))
 
 
-def first_losses(recipe: Recipe, count: int = 20) -> list[float]:
+def first_losses(recipe: Recipe, count: int = 12) -> list[float]:
     here = bench().at(recipe)
     spec = trial(recipe=recipe, lr=0.01, epochs=2)
     found = list(train(here.tuning_task, begin(here.tuning_task, spec), record_steps=True))
@@ -34,15 +36,18 @@ def first_losses(recipe: Recipe, count: int = 20) -> list[float]:
 
 
 def test_four_batches_of_64_are_one_of_256() -> None:
-    large, parts = Recipe(batch_size=256), Recipe(batch_size=64, accumulate=4)
+    large, parts = (
+        Recipe(**DIGITS, **more)
+        for more in ({"batch_size": 256}, {"batch_size": 64, "accumulate": 4})
+    )
     expected = first_losses(large)
-    assert len(expected) == 20
+    assert len(expected) == 12
     assert first_losses(parts) == pytest.approx(expected, abs=1e-5)
-    assert first_losses(Recipe(batch_size=64)) != pytest.approx(expected, abs=1e-2)
+    assert first_losses(Recipe(**DIGITS, batch_size=64)) != pytest.approx(expected, abs=1e-2)
 
 
 def test_accumulated_epochs_count_optimizer_steps_and_all_images() -> None:
-    recipe = Recipe(batch_size=64, accumulate=4)
+    recipe = Recipe(**DIGITS, batch_size=64, accumulate=4)
     task = bench().at(recipe).tuning_task
     assert bench().at(recipe).steps_per_epoch == task.steps_per_epoch // 4
     found = list(train(task, begin(task, trial(recipe=recipe, lr=0.05, epochs=1))))
@@ -109,16 +114,6 @@ def test_the_share_of_clipped_steps_is_recorded() -> None:
     assert isinstance(end, TrialEnd) and end.clipped_share == pytest.approx(sum(shares) / 6)
 
 
-def test_clipping_saves_a_training_that_diverges_without() -> None:
-    recipe = Recipe(momentum=0.0, weight_decay=0.0)
-    wild = trial(lr=1.2, epochs=40, recipe=recipe)
-    tame = trial(lr=1.2, epochs=40, recipe=recipe.model_copy(update={"clip_norm": 0.05}))
-    assert [list(train(Line(), begin(Line(), it)))[-1].status for it in (wild, tame)] == [
-        "diverged",
-        "done",
-    ]
-
-
 def test_the_average_is_torchs() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
@@ -177,9 +172,3 @@ def test_a_group_of_lr_0_is_never_trained(group: str) -> None:
     assert records[-1].status == "done"
     assert torch.equal(training.model.bias, start[1])
     assert not torch.equal(training.model.weight, start[0])
-
-
-@pytest.mark.parametrize("group", ["* freeze=1ep", "* lr=0"])
-def test_freezing_everything_is_refused(group: str) -> None:
-    with pytest.raises(UsageError, match="nothing to train"):
-        begin(Line(), trial(recipe=Recipe(groups=(group,))))

@@ -15,8 +15,8 @@ from torch.optim.swa_utils import update_bn
 
 from lrbench.__main__ import run
 from lrbench.engine import checkpoint
+from lrbench.engine.method import NORM_BATCHES, renew_batch_norm
 from lrbench.engine.train import begin, train
-from lrbench.engine.two_weights import BATCHES, renew_batch_norm
 from lrbench.experiment import CompareSpec, Contender, Recipe
 from lrbench.plan import plan
 from lrbench.records import EpochRecord
@@ -79,7 +79,7 @@ def test_batch_norm_statistics_are_renewed_as_torch_does_for_averaged_weights() 
     task = Normed()
     ours, theirs = task.model(0), task.model(0)
     renew_batch_norm(task, ours, seed=0, epoch=1)
-    update_bn(islice(task.train_batches(0, 1), BATCHES), theirs)
+    update_bn(islice(task.train_batches(0, 1), NORM_BATCHES), theirs)
     for (name, mine), other in zip(
         ours.state_dict().items(), theirs.state_dict().values(), strict=True
     ):

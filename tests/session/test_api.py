@@ -20,6 +20,7 @@ from tests.toys import Line
 
 TINY: dict[str, Any] = {
     "schedules": ["constant", "cosine"], "lr": 0.05, "epochs": 2, "seeds": 2, "device": "cpu",
+    "threads": 1,
 }  # fmt: skip
 X = torch.randn(96, 4, generator=torch.Generator().manual_seed(0))
 LABELS = (X[:, 0] > 0).long()
@@ -59,8 +60,12 @@ def test_the_same_by_object_class_and_name() -> None:
     assert means[0] == means[1] == means[2]
 
 
-def test_pictures() -> None:
-    found = lrbench.compare(Line, **TINY)
+@pytest.fixture(scope="module")
+def found() -> lrbench.Comparison:
+    return lrbench.compare(Line, **TINY)
+
+
+def test_pictures(found: lrbench.Comparison) -> None:
     assert found.plot().axes
     assert found.plot("loss").axes
     with pytest.raises(UsageError, match="did you mean loss"):
@@ -69,8 +74,7 @@ def test_pictures() -> None:
         found.plot("accuracy")
 
 
-def test_a_page(tmp_path: Path) -> None:
-    found = lrbench.compare(Line, **TINY)
+def test_a_page(tmp_path: Path, found: lrbench.Comparison) -> None:
     page = found.to_html(tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
     assert "cosine" in page

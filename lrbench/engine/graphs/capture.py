@@ -79,12 +79,13 @@ def in_parallel(works: Sequence[Work], device: torch.device) -> Work:
     other devices one after the other."""
     import torch
 
-    on_cuda = device.type == "cuda"
-    streams = [torch.cuda.Stream(device) for _ in works if on_cuda]  # type: ignore[no-untyped-call]
-
     def in_turn() -> None:
         for work in works:
             work()
+
+    if device.type != "cuda":
+        return in_turn
+    streams = [torch.cuda.Stream(device) for _ in works]  # type: ignore[no-untyped-call]
 
     def on_streams() -> None:
         home = torch.cuda.current_stream(device)
@@ -98,4 +99,4 @@ def in_parallel(works: Sequence[Work], device: torch.device) -> Work:
             for stream in streams:
                 home.wait_stream(stream)
 
-    return on_streams if on_cuda else in_turn
+    return on_streams

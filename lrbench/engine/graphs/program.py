@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrbench.engine.clock import Row
+from lrbench.engine.device import check_device
 from lrbench.engine.graphs.capture import Work, captured, in_parallel, lr_dtype
 from lrbench.engine.method import Method, Step, one_step, optimizer_steps, tensors_of
 from lrbench.engine.train import Training, train
@@ -22,7 +23,7 @@ from lrbench.records import Record, TrialEnd
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
     from torch.optim import Optimizer
 
     from lrbench.experiment import Recipe
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # Fused, so that they read their learning rates from the device; all their state starts at zero.
 CAPTURED = ("sgd", "adam", "adamw")
+MAX_TRIALS = 16
+MIN_GAIN = 1.15  # what doubling the trials in parallel must gain: less could be noise
 
 
 class Slot:
@@ -85,13 +88,10 @@ class Slot:
         """Get ready for a trial's next epoch."""
         import torch
 
-        for mine, theirs in zip(tensors_of(self.model), tensors_of(training.model), strict=True):
-            mine.copy_(theirs)
-        states = zip(_states(self.optimizer), _states(training.optimizer), strict=True)
-        for state, trial_state in states:
-            for name, value in state.items():
-                if name in trial_state:
-                    value.copy_(trial_state[name])
+        for mine, theirs in self._pairs(training):
+            for name, value in mine.items():
+                if name in theirs:
+                    value.copy_(theirs[name])
                 else:
                     value.zero_()
         self.lrs.copy_(torch.tensor([row.lrs for row in rows], dtype=self.lrs.dtype))
@@ -101,18 +101,20 @@ class Slot:
 
     def unload(self, training: Training, rows: Sequence[Row]) -> Step:
         """Copy the trained weights and state back to the trial; what the epoch's steps left."""
-        for mine, theirs in zip(tensors_of(self.model), tensors_of(training.model), strict=True):
-            theirs.copy_(mine)
-        states = zip(_states(self.optimizer), _states(training.optimizer), strict=True)
-        for state, trial_state in states:
-            for name, value in state.items():
-                if name in trial_state:
-                    trial_state[name].copy_(value)
+        for mine, theirs in self._pairs(training):
+            for name, value in mine.items():
+                if name in theirs:
+                    theirs[name].copy_(value)
                 else:
-                    trial_state[name] = value.clone()
+                    theirs[name] = value.clone()
         rows[-1].apply(training.optimizer)
         clipped = self.clipped.clone() if self.method.clips else None
         return Step(self.loss.clone(), self.correct.clone(), clipped)
+
+    def _pairs(self, training: Training) -> Iterable[tuple[dict[Any, Any], dict[Any, Any]]]:
+        """What the slot holds of a trial next to what the trial holds."""
+        theirs = _contents(training.model, training.optimizer)
+        return zip(_contents(self.model, self.optimizer), theirs, strict=True)
 
     def _order(self, seed: int, epoch: int, steps: int, parts: int) -> Tensor:
         """The data order of an epoch, `[steps, parts, ...]`: the batches of a step together."""
@@ -214,15 +216,55 @@ def _draws(step: Work, device: torch.device) -> bool:
     """Whether a step draws from torch's global generators."""
     import torch
 
-    def states() -> list[Tensor]:
-        on_cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-        return [torch.get_rng_state(), *on_cuda]
-
-    before = states()
+    ask = [torch.get_rng_state]
+    if device.type == "cuda":
+        ask.append(lambda: torch.cuda.get_rng_state(device))
+    before = [state() for state in ask]
     step()
-    return not all(torch.equal(a, b) for a, b in zip(before, states(), strict=True))
+    return not all(torch.equal(old, state()) for old, state in zip(before, ask, strict=True))
 
 
-def _states(optimizer: Optimizer) -> list[dict[str, Any]]:
-    """The state of each parameter."""
-    return [optimizer.state[p] for group in optimizer.param_groups for p in group["params"]]
+def _contents(model: nn.Module, optimizer: Optimizer) -> list[dict[Any, Any]]:
+    """The model's tensors, then the optimizer's state of each parameter, empty before its first
+    step."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    return [dict(enumerate(tensors_of(model))), *(optimizer.state[weight] for weight in weights)]
+
+
+def worthwhile(rate: Callable[[int], float]) -> int:
+    """Double the number of trials while each doubling gives at least 15 % more steps a second;
+    `rate(n)` measures n = 1, 2, 4, 8, 16, and no more of them than needed.
+
+    >>> worthwhile({1: 100.0, 2: 190.0, 4: 260.0, 8: 270.0}.__getitem__)
+    4
+    """
+    found, best = 1, rate(1)
+    while best and found < MAX_TRIALS and (more := rate(2 * found)) >= MIN_GAIN * best:
+        found, best = 2 * found, more
+    return found
+
+
+def probed(task: OrderedTask, recipe: Recipe, device: torch.device) -> int:
+    """The best number of parallel trials for the recipe on a device; takes a second or two."""
+
+    def rate(copies: int) -> float:
+        try:
+            return copies / replay_s(Program(task, recipe, copies))
+        except Exception:  # out of memory, random numbers, a failed capture: try no more
+            check_device(device)
+            return 0.0
+
+    return worthwhile(rate)
+
+
+def replay_s(program: Program, span_s: float = 0.2) -> float:
+    """Seconds of one replay at learning rates of zero, averaged over at least `span_s`."""
+    program.replay()
+    program.wait()
+    runs, began = 0, time.perf_counter()
+    while (spent := time.perf_counter() - began) < span_s:
+        for _ in range(5):
+            program.replay()
+        runs += 5
+        program.wait()
+    return spent / runs

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from lrbench.engine.graphs import at_once
-from lrbench.engine.graphs.at_once import probed, replay_s, worthwhile
-from lrbench.engine.graphs.program import Program
+from lrbench.engine.graphs import program as programs
+from lrbench.engine.graphs.program import probed, worthwhile
 from lrbench.errors import UsageError
-from lrbench.execute import Host, Workbench
+from lrbench.execute import Host
 from lrbench.experiment import CompareSpec, Recipe
 from lrbench.options import executor_of, host_of
 from lrbench.run.conditions import carried_on
@@ -60,7 +58,7 @@ def test_each_doubling_must_gain_more_than_noise(rates: list[float], found: int)
 def test_the_probe_counts_the_steps_of_all_slots(
     most: int, seconds: Any, found: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = at_once.Program
+    real = programs.Program
 
     def program(task: Any, recipe: Recipe, copies: int) -> Any:
         if copies > most:
@@ -69,15 +67,9 @@ def test_the_probe_counts_the_steps_of_all_slots(
 
     recipe = Recipe(model="mlp", batch_size=16)
     task = ImageTask(image_data(100), recipe, CPU, with_test=False)
-    monkeypatch.setattr(at_once, "Program", program)
-    monkeypatch.setattr(at_once, "replay_s", seconds)
+    monkeypatch.setattr(programs, "Program", program)
+    monkeypatch.setattr(programs, "replay_s", seconds)
     assert probed(task, recipe, CPU) == found
-
-
-def test_a_replay_is_timed() -> None:
-    recipe = Recipe(model="mlp", batch_size=16)
-    task = ImageTask(image_data(100), recipe, CPU, with_test=False)
-    assert 0 < replay_s(Program(task, recipe), span_s=0.01) < 1
 
 
 def test_only_graph_in_one_process_asks_the_probe() -> None:
@@ -101,11 +93,6 @@ def test_at_once_needs_graph_and_one_process(options: dict[str, Any], message: s
         executor_of(options)
 
 
-def test_a_cpu_is_not_probed() -> None:
-    host = Host(device="cpu", threads=1, graph=True, at_once=None)
-    assert Workbench(RECIPE, host).at_once == 1
-
-
 def test_a_run_keeps_what_the_probe_said_when_it_was_begun(tmp_path: Path) -> None:
     run = Run(tmp_path)
     asking = Host(graph=True, at_once=None)
@@ -115,16 +102,3 @@ def test_a_run_keeps_what_the_probe_said_when_it_was_begun(tmp_path: Path) -> No
     assert settled(Host(graph=True, at_once=2), run, CompareSpec()).at_once == 2
     with pytest.raises(UsageError, match="at_once 8 -> 2"):
         carried_on(run.manifest or {}, {"graph": True, "at_once": 2}, force=False)
-
-
-def test_a_run_with_graph_says_how_many_and_goes_on_with_them(tmp_path: Path) -> None:
-    command = [
-        "lrbench", "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "-s",
-        "constant", "--lr", "0.05", "--device", "cpu", "--threads", "1", "--graph", "--quiet",
-        "--out", str(tmp_path / "run"),
-    ]  # fmt: skip
-    for seeds in ("2", "3"):
-        subprocess.run([*command, "--seeds", seeds], check=True, capture_output=True)
-    manifest = Run(tmp_path / "run").manifest
-    assert manifest is not None and manifest["machine"]["at_once"] == 1
-    assert len(Run(tmp_path / "run").histories) == 3

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -41,6 +41,8 @@ RECIPES = {
        for name in CAPTURED for what, change in CHANGES.items()
        if name == "sgd" or "momentum" not in change},
 }  # fmt: skip
+SHORT = {"mlp", "resnet8, bf16, adamw", *(n for n in RECIPES if n.startswith("sgd, "))}
+NAMES = [n if n in SHORT else pytest.param(n, marks=pytest.mark.long) for n in RECIPES]
 WAITING = {
     "_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "unique2", "_unique2",
     "lift_fresh", "bincount", "repeat_interleave", "_pin_memory", "masked_fill.Tensor",
@@ -92,7 +94,7 @@ def test_masks_numbers_read_and_tensors_from_elsewhere_are_told() -> None:
     assert watch.found == {"add_.Tensor"}
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_step_reads_nothing_from_the_device(name: str) -> None:
     recipe = RECIPES[name]
     slot = Slot(colour(recipe, CPU), recipe)
@@ -134,7 +136,7 @@ def on_a_fake_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_on_a_cuda_device_nothing_of_a_step_comes_from_the_host(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,18 +155,3 @@ def test_on_a_cuda_device_nothing_of_a_step_comes_from_the_host(
         assert {group["lr"].dtype for group in slot.optimizer.param_groups} == {torch.float32}
         states = [v for state in slot.optimizer.state.values() for v in state.values()]
         assert all(value.device == CUDA for value in states if value is not None)
-
-
-def test_a_step_that_reads_from_a_cuda_device_is_found_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Reading(nn.Sequential):
-        def forward(self, x: Tensor) -> Tensor:
-            return super().forward(x) * (1.0 if x.sum().item() > 0 else 0.0)
-
-    recipe = Recipe(model="mlp", **SMALL)
-    with on_a_fake_device(monkeypatch):
-        slot = Slot(colour(recipe, CUDA), recipe)
-        slot.called = Reading(*slot.model)
-        with pytest.raises(DataDependentOutputException):
-            slot.step()

@@ -91,6 +91,7 @@ def test_a_click_on_a_head_sorts_and_another_turns_it_around(open_page: Any) -> 
     assert names_of(page) == ["cosine", "linear", "step"]
 
 
+@pytest.mark.long
 def test_missing_values_sort_last_either_way(open_page: Any) -> None:
     page = open_page("compare")
     head = page.locator(".ranking th", has_text="p (all pairs)")
@@ -100,6 +101,7 @@ def test_missing_values_sort_last_either_way(open_page: Any) -> None:
         assert last == "·"
 
 
+@pytest.mark.long
 def test_a_series_is_switched_off_in_every_chart_and_on_again(open_page: Any) -> None:
     page = open_page("compare")
     charts = page.locator("svg.chart").count()
@@ -116,6 +118,7 @@ def test_a_series_is_switched_off_in_every_chart_and_on_again(open_page: Any) ->
     assert lines.evaluate_all(visible) == lines.count()
 
 
+@pytest.mark.long
 def test_a_double_click_leaves_one_series_alone(open_page: Any) -> None:
     page = open_page("compare")
     page.locator(".legend button", has_text="linear").dblclick()
@@ -125,6 +128,7 @@ def test_a_double_click_leaves_one_series_alone(open_page: Any) -> None:
     assert pressed == ["false", "true", "false"]
 
 
+@pytest.mark.long
 def test_hovering_over_a_point_says_its_value(open_page: Any) -> None:
     page = open_page("compare", viewport={"width": 1200, "height": 900})
     chart = page.locator("svg.chart").first
@@ -137,6 +141,7 @@ def test_hovering_over_a_point_says_its_value(open_page: Any) -> None:
     assert not tip.is_visible()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["compare", "find", "hostile"])
 @pytest.mark.parametrize("width", [360, 800, 1600])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -148,6 +153,7 @@ def test_nothing_overflows(open_page: Any, name: str, width: int, scheme: str) -
     assert page.locator("main *").evaluate_all(beyond) == []
 
 
+@pytest.mark.long
 def test_dark_and_light_differ_and_paper_is_light(open_page: Any) -> None:
     colour = "getComputedStyle(document.body).backgroundColor"
     assert open_page("compare", color_scheme="light").evaluate(colour) == "rgb(255, 255, 255)"
@@ -159,6 +165,7 @@ def test_dark_and_light_differ_and_paper_is_light(open_page: Any) -> None:
     assert dark.evaluate(colour) == "rgb(255, 255, 255)"
 
 
+@pytest.mark.long
 def test_without_javascript_all_of_it_is_there(open_page: Any) -> None:
     page = open_page("compare", java_script_enabled=False)
     assert names_of(page) == ["cosine", "linear", "step"]
