@@ -80,9 +80,11 @@ class Workbench:
 
     def with_threads(self, threads: int) -> Workbench:
         """The same device and data in a process whose trials use another number of threads."""
+        import torch
+
         other = replace(self, host=replace(self.host, threads=threads))
         vars(other).update(device=self.device, source=self.source)
-        set_threads(threads)
+        torch.set_num_threads(threads)
         return other
 
     @cached_property

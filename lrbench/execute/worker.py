@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
-from lrbench.engine.device import DeviceLost, set_threads
+from lrbench.engine.device import DeviceLost
 from lrbench.errors import LrbenchError, MachineError
 from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Workbench
@@ -52,6 +52,8 @@ Attempt = tuple[Workbench, dict[str, Any]] | LrbenchError
 
 
 def main() -> None:
+    import torch
+
     about = json.loads(sys.argv[1])
     _die_with(about["parent"])
     control = socket.socket(fileno=os.dup(0))
@@ -59,7 +61,7 @@ def main() -> None:
     os.dup2(2, 1)  # stdout is for data
     outlive_readers()
     host = TypeAdapter(Host).validate_python(about["host"])
-    set_threads(1)
+    torch.set_num_threads(1)
     opened: Attempt | None = None
     if LINUX and host.device == "cpu":  # nothing may be opened on CUDA before a fork
         opened = _attempted(about, host)
