@@ -151,7 +151,7 @@ def test_the_defaults_of_a_comparison() -> None:
 def test_a_dataset_may_have_a_batch_size_of_its_own_which_the_help_names() -> None:
     sizes = {e.name: e.facts["batch_size"] for e in DATASETS if "batch_size" in e.facts}
     for kind in (Recipe, CompareSpec):
-        note = options_of(kind)["batch_size"].opt.default_note
+        note = options_of(kind)["batch_size"].default_note
         assert note == ", ".join(f"{size} for {name}" for name, size in sizes.items())
     assert find_spec({}).recipe.batch_size == compare_spec({}).recipe.batch_size == 32
     assert compare_spec({"dataset": "synthetic"}).recipe.batch_size == 128
