@@ -104,7 +104,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("read", "options", "words"), REFUSED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("read", "options", "words"),
+    REFUSED,
+    ids=lambda value: getattr(value, "__name__", str(value))[:40],
+)
 def test_a_refusal_is_one_line_that_names_the_option(
     read: Callable[[dict[str, Any]], object], options: dict[str, Any], words: str
 ) -> None:
