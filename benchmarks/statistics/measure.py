@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 nice -n 10 python benchmarks/statistics/measure.py > tables.md
 
-prints four tables as Markdown: false claims and power of the test over all pairs, the choice of
-the LR, racing, and ranges of seeds. No torch, two processes, about ten minutes; `--share 0.1` takes
-a tenth of the repetitions.
+prints five tables as Markdown: false claims and power of the test over all pairs, equivalence, the
+choice of the LR, racing, and ranges of seeds. No torch, two processes, a few minutes; `--share 0.1`
+takes a tenth of the repetitions.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class Host:
         "it yet.", command="compare"
     )] = False
     at_once: Annotated[Annotated[int, Field(ge=1, le=64)] | None, Opt(
-        "--at-once", "Trials that share the graph of --graph; chosen by a probe by default.",
+        "--at-once", "Trials that share one graph; with --graph, a probe chooses by default.",
         command="compare"
     )] = 1
     # fmt: on

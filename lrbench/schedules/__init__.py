@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from lrbench.registry import Entry
-from lrbench.schedules.bound import Bound
+from lrbench.schedules.bound import Bound, Schedule
 from lrbench.schedules.code import code
 from lrbench.schedules.definitions import (
     SCHEDULES,
@@ -28,7 +28,6 @@ from lrbench.schedules.definitions import (
 )
 from lrbench.schedules.notices import check, early_stop_notices
 from lrbench.schedules.parse import parse
-from lrbench.schedules.schedule import Schedule
 from lrbench.schedules.spec import Call
 from lrbench.schedules.stretch import stretched
 from lrbench.schedules.units import Clock, Length, Level, Moment
@@ -57,7 +56,12 @@ def to_torch(
     steps_per_epoch: int,
 ) -> LRScheduler:
     """The schedule as an ordinary `LRScheduler`, to be stepped once after each
-    `optimizer.step()`; imports torch. A sequence of specs names one for each parameter group.
+    `optimizer.step()`; imports torch.
+
+    Args:
+        spec: a spec or a schedule, for all parameter groups; or a sequence, one for each group.
+        optimizer: the base LR of a group is its `initial_lr` where it has one, and its `lr`
+            otherwise; an LR that is a tensor is filled in place.
 
     Raises:
         UsageError: a spec or a number is invalid.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from lrbench.errors import Notice, Topic, UsageError
+from lrbench.errors import UsageError
 from lrbench.schedules.definitions import (
     ZERO,
     Bounds,
@@ -18,7 +18,6 @@ from lrbench.schedules.definitions import (
     Timed,
     register,
 )
-from lrbench.schedules.units import Clock
 
 Cut = tuple[float, float]  # the LR before and after
 Factor = Annotated[float, Bounds(0, 1, open=True)]
@@ -55,11 +54,7 @@ class Plateau:
         return self.cuts[cuts_done - 1][1] if cuts_done else self.base_lr
 
     def observe(self, metrics: Mapping[str, float], step: int) -> Cut | None:
-        """Take in the metrics of the epoch that ended before `step`; the cut that they cause.
-
-        Raises:
-            UsageError: the metric that it watches is not among them.
-        """
+        """Take in the metrics of the epoch that ended before `step`; the cut that they cause."""
         if self.metric not in metrics:
             known = ", ".join(metrics) or "nothing"
             raise UsageError(f"plateau watches {self.metric}, but the epoch measured {known}")
@@ -108,21 +103,6 @@ class Plateau:
         self.cuts = [(int(step), float(lr)) for step, lr in state["cuts"]]
 
 
-def cannot_fire(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    """More patience than epochs: the first epoch sets the best, `patience` + 1 bad ones follow,
-    and only then is there a cut."""
-    epochs = clock.steps // clock.steps_per_epoch
-    needed = numbers["patience"] + 3
-    if epochs < needed:
-        yield Notice(
-            Topic.PLATEAU_CANNOT_FIRE,
-            f"{call} cannot cut within {epochs} epochs: it needs {needed}",
-            f"give it patience={max(0, min(epochs // 4, epochs - 3))}"
-            if epochs >= 3
-            else "train longer, or use another schedule",
-        )
-
-
 def watched(numbers: Numbers) -> str:
     """The metric of a `plateau`."""
     return str(numbers["metric"])
@@ -132,7 +112,6 @@ def watched(numbers: Numbers) -> str:
     family="adaptive",
     torch="ReduceLROnPlateau",
     watches=watched,
-    notices=[cannot_fire],
 )
 def plateau(
     b: float,
@@ -153,13 +132,6 @@ def plateau(
 
     `mode` follows from the metric: losses are to fall, accuracies to rise. Source: torch's
     `ReduceLROnPlateau`, equal to it decision by decision.
-
-    >>> from lrbench.schedules import parse
-    >>> bound = parse("plateau(patience=1)").bind(lr=1.0, steps=40, steps_per_epoch=10)
-    >>> [bound.observe({"val_loss": loss}, epoch) for epoch, loss in enumerate([3, 3, 3])]
-    [None, None, (1.0, 0.1)]
-    >>> bound.lr(29), bound.lr(30)
-    (1.0, 0.1)
     """
     maximise = metric.endswith("accuracy") if mode is None else mode == "max"
     return Plateau(

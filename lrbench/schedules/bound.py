@@ -1,4 +1,4 @@
-"""A schedule on the clock of one run, for one base LR: the LR of any step."""
+"""A schedule, and the schedule on the clock of one run, for one base LR: the LR of any step."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import inspect
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
-from lrbench.errors import UsageError
+from lrbench.errors import Notice, UsageError
 from lrbench.schedules import plugin
 from lrbench.schedules.adaptive import Cut, Plateau
 from lrbench.schedules.definitions import INPUTS, Definition
-from lrbench.schedules.spec import Call
+from lrbench.schedules.spec import Call, Spec
 from lrbench.schedules.units import Clock, Moment, half_up
 
-Curve = Callable[[int], float]
+MANY_STEPS = 20_000
 
 
 @dataclass(frozen=True)
@@ -32,27 +32,32 @@ class Segment:
     @property
     def definition(self) -> Definition:
         """The definition that is run: a plug-in's code is loaded now."""
-        return plugin.load(self.call.name) if ":" in self.call.name else self.call.definition
+        return plugin.load(self.call.name) if self.call.is_plugin else self.call.definition
 
     @property
     def update(self) -> str:
         return self.call.update or self.definition.update
 
+    @property
+    def size(self) -> int:
+        """The steps between two changes of the LR."""
+        return self.clock.steps_per_epoch if self.update == "epoch" else 1
+
+    @property
+    def end(self) -> int | None:
+        """The step whose LR stays."""
+        if not self.held:
+            return None
+        return self.clock.steps - 1 if self.definition.jumps else self.clock.steps
+
     def numbers(self, lr: float) -> dict[str, Any]:
         """The arguments of the call on this clock, by their Python names."""
         return self.definition.numbers(dict(self.call.args), self.clock, lr)
 
-    def curve(self, lr: float, numbers: Mapping[str, Any]) -> partial[float]:
-        """The function of the schedule with all its arguments but the step."""
-        return self._filled(self.definition.function, lr, numbers)
-
-    def momentum(self, numbers: Mapping[str, Any]) -> partial[float | None] | None:
-        function = self.definition.momentum
-        return None if function is None else self._filled(function, 1.0, numbers)
-
-    def _filled(
+    def filled(
         self, function: Callable[..., Any], lr: float, numbers: Mapping[str, Any]
     ) -> partial[Any]:
+        """A function of the schedule with all its arguments but the step."""
         known = {"T": self.clock.steps, "b": lr, "E": self.clock.steps_per_epoch, **numbers}
         names = inspect.signature(function).parameters
         return partial(function, **{name: known[name] for name in names if name != INPUTS[0]})
@@ -83,7 +88,7 @@ class Track:
     """
 
     start: int
-    curve: Curve
+    curve: Callable[[int], float]
     moves: Callable[[int], float | None] | None = None
     adaptive: Plateau | None = None
     size: int = 1
@@ -94,29 +99,29 @@ class Track:
     def of(segment: Segment, lr: float) -> Track:
         """Raises UsageError: an argument is invalid on this clock."""
         definition, clock = segment.definition, segment.clock
-        size = clock.steps_per_epoch if segment.update == "epoch" else 1
-        end = (clock.steps - 1 if definition.jumps else clock.steps) if segment.held else None
+        place = (segment.size, segment.end, definition.counts)
         if definition.counts:
             stepped = _stepped(segment, lr)
-            return Track(clock.start, stepped.lr, stepped.momentum, None, size, end, counts=True)
-        if ":" in segment.call.name:
-            name, arguments = segment.call.name, dict(segment.call.args)
-            plugin.check_call(name, clock, arguments)
-            curve = partial(plugin.multiplied, name=name, clock=clock, lr=lr, arguments=arguments)
-            return Track(clock.start, curve, None, None, size, end)
+            return Track(clock.start, stepped.lr, stepped.momentum, None, *place)
+        if segment.call.is_plugin:
+            plugin.check_call(segment.call, clock)
+            return Track(
+                clock.start, plugin.Multiplied(segment.call, clock, lr), None, None, *place
+            )
         numbers = segment.numbers(lr)
         _check_rising(segment)
         if definition.watches:
             adaptive = definition.function(lr, **numbers)
             return Track(clock.start, adaptive.lr, None, adaptive)
-        filled = segment.curve(lr, numbers)
+        curve = segment.filled(definition.function, lr, numbers)
         try:
-            filled(0)
+            curve(0)
         except ValueError as fault:
             raise UsageError(f"{segment.call}: {fault}") from None
         except OverflowError:
             pass  # an infinite LR, which `lr` reports
-        return Track(clock.start, filled, segment.momentum(numbers), None, size, end)
+        moves = definition.momentum and segment.filled(definition.momentum, lr, numbers)
+        return Track(clock.start, curve, moves, None, *place)
 
     def lr(self, step: int) -> float:
         """The LR; infinite where it is too large for a float."""
@@ -138,26 +143,25 @@ def _stepped(segment: Segment, lr: float) -> Any:
     from lrbench.schedules.torch_run import from_factory, of_call
 
     call, counts = segment.call, segment.clock.counts(segment.update)
-    if ":" not in call.name:
+    if not call.is_plugin:
         return of_call(call, counts, lr)
-    arguments = dict(call.args)
-    plugin.check_call(call.name, segment.clock, arguments)
-    return from_factory(segment.definition.function, lr, counts, arguments)
+    plugin.check_call(call, segment.clock)
+    return from_factory(segment.definition.function, lr, counts, dict(call.args))
 
 
 def _check_rising(segment: Segment) -> None:
     """Moments of several units can be compared only on the clock of a run."""
-    lists = ((name, value) for name, value in segment.call.args if isinstance(value, tuple))
-    for name, values in lists:
-        moments = (value for value in values if isinstance(value, Moment))
+    for name, values in segment.call.args:
+        moments = (
+            [one for one in values if isinstance(one, Moment)] if isinstance(values, tuple) else []
+        )
         for before, after in pairwise(moments):
             if after.on(segment.clock) <= before.on(segment.clock):
                 raise UsageError(f"{name} must rise: {after} is not after {before} in this run")
 
 
 class Bound:
-    """A schedule bound to a run. Any step may be asked, in any order; only a schedule that
-    adapts to a metric changes, by `observe`."""
+    """A schedule on a run: any step may be asked, in any order. Only `observe` changes it."""
 
     def __init__(self, calls: Iterable[Call], clock: Clock, lr: float) -> None:
         self._steps_per_epoch = clock.steps_per_epoch
@@ -170,11 +174,7 @@ class Bound:
         return self._tracks[-1].adaptive is not None
 
     def lr(self, step: int) -> float:
-        """The LR of a step of the run, counted from 0; steps past the end are defined.
-
-        Raises:
-            UsageError: the step is negative.
-        """
+        """The LR of a step of the run, counted from 0; steps past the end are defined."""
         track = self._track(step)
         return track.lr(step - track.start)
 
@@ -185,13 +185,8 @@ class Bound:
 
     def observe(self, metrics: Mapping[str, float], epoch: int) -> Cut | None:
         """Take in the metrics of an epoch, counted from 0; the old and the new LR where they
-        change it, from the first step of the next epoch on.
-
-        Epochs that end before an adaptive phase begins are not counted.
-
-        Raises:
-            UsageError: the metric that the schedule adapts to is not among them.
-        """
+        change it, from the first step of the next epoch on. Epochs that end before an adaptive
+        phase begins are not counted. Raises UsageError: the metric is not among them."""
         track = self._tracks[-1]
         step = (epoch + 1) * self._steps_per_epoch - track.start
         if track.adaptive is None or step <= 0:
@@ -213,3 +208,67 @@ class Bound:
         if step < 0:
             raise UsageError(f"steps count from 0: there is no step {step}")
         return self._tracks[bisect_right(self._starts, step) - 1]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning-rate schedule: LR as a function of the step, once it is bound to a run.
+
+    Equal schedules have equal texts, and `parse(str(schedule)) == schedule`.
+
+    >>> from lrbench.schedules import parse
+    >>> parse("warmup(2it) + linear").table(lr=1.0, steps=6, steps_per_epoch=2)
+    [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
+    """
+
+    spec: Spec
+    remarks: tuple[Notice, ...] = field(default=(), compare=False)  # on what parsing dropped
+
+    def __str__(self) -> str:
+        return str(self.spec)
+
+    def calls(self) -> tuple[Call, ...]:
+        """Its phases in order, repetitions written out."""
+        return self.spec.calls()
+
+    def bind(self, lr: float, steps: int, steps_per_epoch: int) -> Bound:
+        """The schedule on a run of `steps` optimizer steps from the base LR `lr`. Raises
+        UsageError: a number is invalid, or the schedule does not fit such a run."""
+        if not 0 < lr < float("inf"):
+            raise UsageError(f"a base learning rate is a finite number above 0, not {lr}")
+        return Bound(self.calls(), Clock.of_run(steps, steps_per_epoch), float(lr))
+
+    def table(self, *, lr: float, steps: int, steps_per_epoch: int) -> list[float]:
+        """The LR of every step of a run."""
+        bound = self.bind(lr, steps, steps_per_epoch)
+        return [bound.lr(step) for step in range(steps)]
+
+    def peak(self, steps: int, steps_per_epoch: int) -> float:
+        """The highest LR over the base LR: 1.0 but for schedules with a scale of their own."""
+        return _peak(self, steps, steps_per_epoch)
+
+    @property
+    def fixed_lr(self) -> float | None:
+        """The LR that the spec itself names, as `OneCycleLR(max_lr=0.1)` does."""
+        return next((lr for call in self.calls() for lr in call.fixed_lrs()), None)
+
+    @property
+    def metric(self) -> str | None:
+        """The metric that the schedule adapts to, such as `val_loss`."""
+        last = self.calls()[-1]
+        return last.definition.watches(last.arguments) if last.definition.watches else None
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the LR depends on how the training goes."""
+        return self.metric is not None
+
+
+@lru_cache(maxsize=4096)
+def _peak(schedule: Schedule, steps: int, steps_per_epoch: int) -> float:
+    if not any(call.definition.own_scale for call in schedule.calls()):
+        return 1.0
+    bound = schedule.bind(1.0, steps, steps_per_epoch)
+    stride = max(1, steps // MANY_STEPS)
+    highest = max(bound.lr(step) for step in range(0, steps, stride))
+    return highest if highest > 0 else 1.0

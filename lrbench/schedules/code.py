@@ -8,21 +8,19 @@ from their source with the numbers of the run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.schedules.bound import Bound, Segment, Track, segments
+from lrbench.schedules.bound import Bound, Schedule, Segment, Track, segments
 from lrbench.schedules.definitions import flattened
 from lrbench.schedules.parse import parse
 from lrbench.schedules.plugin import clock_arguments
-from lrbench.schedules.schedule import Schedule
-from lrbench.schedules.source import Sources, keywords, literal, neat, torch_call, value_code
+from lrbench.schedules.source import Sources, keywords, literal, torch_call, value_code
 from lrbench.schedules.spec import Call
-from lrbench.schedules.units import Clock, Length, Level
+from lrbench.schedules.units import Clock, Length, Level, Moment
 
-FEW = 8  # phases that are written out one by one; more are looked up
 MAX_PIECES = 12  # of a SequentialLR: more are easier to read as functions
 NO_SCHEDULER = "No scheduler is needed: the learning rate stays as it is."
 PER_STEP = "Call scheduler.step() after every batch, when optimizer.step() is done."
@@ -58,11 +56,7 @@ class Snippet:
 def code(schedule: Schedule | str, lr: float, steps: int, steps_per_epoch: int) -> str:
     """Python code that makes `scheduler` for the `optimizer` of a run, and says when to step it.
 
-    Args:
-        lr: the base LR, which the code gives to all parameter groups; one that the schedule
-            itself names comes first.
-        steps: optimizer steps of the run.
-        steps_per_epoch: of those, the steps of an epoch.
+    All parameter groups get the base LR `lr`; one that the schedule itself names comes first.
 
     >>> print(code("linear", 0.1, 1000, 100))
     # linear, for 1000 steps, 100 an epoch.
@@ -146,7 +140,7 @@ def _candidate(found: Sequence[Segment], lr: float, size: int) -> Call | None:
 def _template(segment: Segment, lr: float, size: int) -> Call | None:
     """A phase in torch's class by its template, its lengths in calls of `step()`."""
     definition, clock = segment.definition, segment.clock
-    if ":" in segment.call.name:
+    if segment.call.is_plugin:
         return None
     if definition.counts:
         same = (segment.update == "epoch") == (size > 1) or clock.steps_per_epoch == 1
@@ -155,7 +149,7 @@ def _template(segment: Segment, lr: float, size: int) -> Call | None:
         return None
     numbers = segment.numbers(lr)
     for param in definition.params:
-        if Length in _kinds(param.annotation):
+        if {Length, Moment} & set(flattened(param.annotation)):
             numbers[param.python] = _divided(numbers[param.python], size)
     known = {"T": -(-clock.steps // size), "b": lr, "E": clock.steps_per_epoch / size, **numbers}
     try:
@@ -163,15 +157,7 @@ def _template(segment: Segment, lr: float, size: int) -> Call | None:
         spec = parse(text).spec if text else None
     except UsageError:  # beyond the limits of torch's class
         return None
-    return _tidied(spec) if isinstance(spec, Call) else None
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    """The types in an annotation; a moment is a length."""
-    return {
-        Length if isinstance(kind, type) and issubclass(kind, Length) else kind
-        for kind in flattened(annotation)
-    }
+    return spec if isinstance(spec, Call) else None
 
 
 def _divided(value: Any, size: int) -> Any:
@@ -180,19 +166,6 @@ def _divided(value: Any, size: int) -> Any:
     if value is None:
         return None
     return int(value // size) if value % size == 0 else value / size
-
-
-def _tidied(call: Call) -> Call:
-    """Its numbers as they are printed."""
-
-    def tidied(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(map(tidied, value))
-        if isinstance(value, Call):
-            return _tidied(value)
-        return neat(value) if isinstance(value, float) else value
-
-    return Call(call.name, tuple((name, tidied(value)) for name, value in call.args))
 
 
 def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: int) -> bool:
@@ -204,30 +177,28 @@ def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: i
         theirs = of_call(call, counts, lr)
     except UsageError:
         return False
-    return theirs.known >= counts and all(
-        math.isclose(theirs.lr(step // size), bound.lr(step), rel_tol=1e-10, abs_tol=1e-15 * lr)
-        and _close(theirs.momentum(step // size), bound.momentum(step))
-        for step in range(steps)
-    )
-
-
-def _close(one: float | None, other: float | None) -> bool:
-    return one == other if one is None or other is None else math.isclose(one, other)
+    if theirs.known < counts:
+        return False
+    for step in range(steps):
+        momenta = theirs.momentum(step // size), bound.momentum(step)
+        if None in momenta and momenta != (None, None):
+            return False
+        pairs = (theirs.lr(step // size), bound.lr(step)), tuple(one or 0.0 for one in momenta)
+        if not all(math.isclose(*pair, rel_tol=1e-10, abs_tol=1e-15 * lr) for pair in pairs):
+            return False
+    return True
 
 
 def _in_functions(found: Sequence[Segment], lr: float, variable: str = "scheduler") -> Snippet:
     """A LambdaLR of the schedule's own functions."""
-    snippet = Snippet(PER_STEP, "")
-    starts = [segment.clock.start for segment in found]
-    few = len(found) <= FEW
-    steps = [f"t - {start}" if start else "t" for start in starts] if few else "t" * len(starts)
+    snippet, starts = Snippet(PER_STEP, ""), [segment.clock.start for segment in found]
+    steps = [f"t - {start}" if start else "t" for start in starts]
     pairs = zip(found, steps, strict=True)
     phases = [_phase(segment, step, lr, snippet.sources) for segment, step in pairs]
-    chosen = _chosen if few else _looked_up
-    texts = ["\n".join(chosen("factor", [factor for factor, _ in phases], starts))]
+    texts = [_chosen("factor", [factor for factor, _ in phases], starts)]
     name = "LambdaLR"
     if any(momentum != "None" for _, momentum in phases):
-        texts.append("\n".join(chosen("momentum", [momentum for _, momentum in phases], starts)))
+        texts.append(_chosen("momentum", [momentum for _, momentum in phases], starts))
         texts.append(MOMENTUM_CLASS.strip())
         name = "MomentumLambdaLR"
     texts.append(f"{variable} = {name}(optimizer, factor)")
@@ -243,10 +214,10 @@ def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[st
     t = _asked(segment, step)
     if definition.counts:
         return _stepped(segment, t, lr, sources)
-    if ":" in call.name:
+    if call.is_plugin:
         sources.add_module(call.name)
         last = f"min({t}, {clock.steps - 1})"
-        values, by_name = clock_arguments(call.name, last, clock)
+        values, by_name = clock_arguments(call, last, clock)
         shown = [*map(str, values), *(f"{key}={value}" for key, value in by_name.items())]
         shown += [f"{key}={value!r}" for key, value in call.args]
         return f"{call.name.replace(':', '.')}({', '.join(shown)})", "None"
@@ -254,8 +225,8 @@ def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[st
     for param in definition.params:
         if Level in flattened(param.annotation) and numbers[param.python] is not None:
             numbers[param.python] /= lr
-    moves = segment.momentum(numbers)
-    factor = sources.call(segment.curve(1.0, numbers), t)
+    factor = sources.call(segment.filled(definition.function, 1.0, numbers), t)
+    moves = definition.momentum and segment.filled(definition.momentum, 1.0, numbers)
     if moves is None or moves(0) is None:
         return factor, "None"
     return factor, sources.call(moves, t)
@@ -263,9 +234,9 @@ def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[st
 
 def _asked(segment: Segment, step: str) -> str:
     """From the step of the phase to the one that counts, as in `Track`."""
-    size = segment.clock.steps_per_epoch if segment.update == "epoch" else 1
-    if segment.held:
-        step = f"min({step}, {segment.clock.steps - (1 if segment.definition.jumps else 0)})"
+    size = segment.size
+    if segment.end is not None:
+        step = f"min({step}, {segment.end})"
     elif size > 1 and " " in step:
         step = f"({step})"
     if size == 1:
@@ -279,46 +250,33 @@ def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str
 
     call, counts = segment.call, segment.clock.counts(segment.update)
     track, asked = Track.of(segment, lr), counts + segment.held
-    if ":" in call.name:
-        sources.add_module(call.name)
-        shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
-        made = f"{call.name.replace(':', '.')}({', '.join(shown)})"
+    if call.is_plugin:
+        made = _made(call, sources)
     else:
-        made = torch_call(call, counts, lr, nested=True)
+        made = torch_call(call, counts, lr, one_line=True)
         stepped = of_call(call, counts, lr)
         stepped.lr(asked - 1)
         asked = min(asked, stepped.known)
     sources.add(walked)
-    rows = sources.table(
-        f"list(itertools.islice(walked(lambda optimizer: {made}, lr={literal(lr)}, "
-        f"momentum=0.9), {asked}))"
-    )
+    rows = sources.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
     row = f"{rows}[min({t}, len({rows}) - 1)]"
     moves = track.momentum(0) is not None
     return f"{row}[0] / {literal(lr)}", f"{row}[1]" if moves else "None"
 
 
-def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> Iterator[str]:
+def _made(call: Call, sources: Sources) -> str:
+    """A call of the user's own factory, whose module is imported."""
+    sources.add_module(call.name)
+    shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
+    return f"{call.name.replace(':', '.')}({', '.join(shown)})"
+
+
+def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
     """The function of the step of the run that asks the phase that the step lies in."""
-    yield f"def {name}(t):"
+    lines = [f"def {name}(t):"]
     for phase, end in zip(phases, starts[1:], strict=False):
-        yield f"    if t < {end}:"
-        yield f"        return {phase}"
-    yield f"    return {phases[-1]}"
-
-
-def _looked_up(name: str, phases: Sequence[str], starts: Sequence[int]) -> Iterator[str]:
-    """The same for many phases, of which equal ones are one function."""
-    distinct = list(dict.fromkeys(phases))
-    for index, phase in enumerate(distinct, 1):
-        yield from (f"def {name}_{index}(t):", f"    return {phase}", "", "")
-    yield f"def {name}(t):"
-    yield "    phases = ["
-    for start, phase in zip(starts, phases, strict=True):
-        yield f"        ({start}, {name}_{distinct.index(phase) + 1}),"
-    yield "    ]"
-    yield "    start, phase = [pair for pair in phases if pair[0] <= t][-1]"
-    yield "    return phase(t - start)"
+        lines += [f"    if t < {end}:", f"        return {phase}"]
+    return "\n".join([*lines, f"    return {phases[-1]}"])
 
 
 def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
@@ -351,13 +309,9 @@ def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
 def _factory(found: Sequence[Segment]) -> Snippet | None:
     """The user's own factory, where it is the whole schedule."""
     segment = found[0]
-    call = segment.call
-    if len(found) > 1 or segment.held or ":" not in call.name or not segment.definition.counts:
+    alone = len(found) == 1 and not segment.held and segment.call.is_plugin
+    if not alone or not segment.definition.counts:
         return None
-    shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
-    snippet = Snippet(
-        PER_EPOCH if segment.update == "epoch" else PER_STEP,
-        f"scheduler = {call.name.replace(':', '.')}({', '.join(shown)})",
-    )
-    snippet.sources.add_module(call.name)
+    snippet = Snippet(PER_EPOCH if segment.update == "epoch" else PER_STEP, "")
+    snippet.body = f"scheduler = {_made(segment.call, snippet.sources)}"
     return snippet

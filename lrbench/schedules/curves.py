@@ -6,11 +6,9 @@ In all of them: t the step of the phase, T its steps, b the base LR, E the steps
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from lrbench.errors import Notice, Topic
 from lrbench.schedules.definitions import (
     FULL,
     ZERO,
@@ -18,7 +16,6 @@ from lrbench.schedules.definitions import (
     FactorPerTime,
     Mark,
     NonNegative,
-    Numbers,
     Positive,
     Rate,
     RatePerEpoch,
@@ -27,7 +24,7 @@ from lrbench.schedules.definitions import (
     register,
 )
 from lrbench.schedules.expression import Formula
-from lrbench.schedules.units import Clock, Length, Moment, number_text, piece
+from lrbench.schedules.units import Length, Moment, piece
 
 ONE = "ConstantLR(factor=1, total_iters=1)"  # torch's class for a phase at the base LR
 UNIT: Any = Formula("1")
@@ -48,22 +45,8 @@ def constant(t: int, b: float, *, at: Rate = FULL) -> float:
     """Stays at one learning rate.
 
     Formula: `b`, or the LR `at`. Source: FIX of LRBench (Wu et al. 2019).
-
-    >>> from lrbench.schedules import parse
-    >>> parse("constant(2it, at=10%) + constant").table(lr=1.0, steps=4, steps_per_epoch=2)
-    [0.1, 0.1, 1.0, 1.0]
     """
     return at
-
-
-def _as_long_as_the_run(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    if clock.start + clock.steps >= clock.run_steps and clock.run_steps > 1:
-        epochs = number_text(clock.run_steps / clock.steps_per_epoch)
-        yield Notice(
-            Topic.WARMUP_TOO_LONG,
-            f"{call} is as long as the run ({call.length} of {epochs}ep), so nothing follows it",
-            "warm up over 1-10% of the run, such as warmup(5%)",
-        )
 
 
 def _rising(T: int, b: float, from_: float | None, shape: str) -> str:
@@ -76,7 +59,7 @@ def _rising(T: int, b: float, from_: float | None, shape: str) -> str:
 
 @register(
     family="warmup", torch="LinearLR (with from)", length=Length(5, "%"),
-    in_torch=_rising, notices=[_as_long_as_the_run],
+    in_torch=_rising,
 )  # fmt: skip
 def warmup(
     t: int,
@@ -92,12 +75,6 @@ def warmup(
     1-e^(-5x), `exp_normalised` (1-e^(-5x))/(1-e^-5), `constant` 0 before x=1. Without `from`, f=0
     and no step is wasted at LR 0; with it the first step is at exactly f, as in torch's
     `LinearLR`. Source: Goyal et al. 2017, arXiv:1706.02677.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("warmup(4it) + constant").table(lr=1.0, steps=5, steps_per_epoch=5)
-    [0.25, 0.5, 0.75, 1.0, 1.0]
-    >>> parse("warmup(4it, from=0) + constant").table(lr=1.0, steps=5, steps_per_epoch=5)
-    [0.0, 0.25, 0.5, 0.75, 1.0]
 
     Raises:
         ValueError: `shape=constant` without `from`.
@@ -115,15 +92,6 @@ def warmup(
     return low + (b - low) * x
 
 
-def _never_falls(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    if numbers["size"] is not None and numbers["size"] >= clock.steps > 1:
-        yield Notice(
-            Topic.MILESTONE_NOT_REACHED,
-            f"{call} never falls: its phase has {number_text(clock.epochs)}ep",
-            "make size shorter, or use step for three equal stairs",
-        )
-
-
 def _stairs(T: int, size: float | None, gamma: float) -> str:
     stair = T / 3 if size is None else size
     if float(stair).is_integer():
@@ -137,39 +105,21 @@ def _stairs(T: int, size: float | None, gamma: float) -> str:
 
 @register(
     family="ordered", torch="StepLR", jumps=True, decays=True,
-    in_torch=_stairs, notices=[_never_falls],
+    in_torch=_stairs,
 )  # fmt: skip
 def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegative = 0.1) -> float:
     """Falls by a factor after every stretch of equal length.
 
     Formula: `b gamma^floor(t/size)`, each boundary k·size rounded half up; three equal stairs by
     default. Source: torch's `StepLR`.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("step(2ep, gamma=0.5)").table(lr=4.0, steps=5, steps_per_epoch=1)
-    [4.0, 4.0, 2.0, 2.0, 1.0]
     """
     index, _, _ = piece(t, T / 3 if size is None else size)
     return b * gamma**index
 
 
-def _unreached(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    texts = call.arguments["milestones"]
-    pairs = zip(texts, numbers["milestones"], strict=True)
-    late = [str(text) for text, mark in pairs if mark >= clock.steps]
-    if late and clock.steps > 1:
-        yield Notice(
-            Topic.MILESTONE_NOT_REACHED,
-            f"{', '.join(late)} of {call} {'is' if len(late) == 1 else 'are'} not reached: "
-            f"its phase has {number_text(clock.epochs)}ep",
-            "use shares of the run, such as multistep([50%, 75%])",
-        )
-
-
 @register(
     family="ordered", torch="MultiStepLR", jumps=True, decays=True,
     in_torch=lambda milestones, gamma: f"MultiStepLR({list(milestones)}, gamma={gamma})",
-    notices=[_unreached],
 )  # fmt: skip
 def multistep(
     t: int,
@@ -181,10 +131,6 @@ def multistep(
     """Falls by a factor at each milestone.
 
     Formula: `b gamma^#{m <= t}`. Source: torch's `MultiStepLR`; He et al. 2015, arXiv:1512.03385.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("multistep([2ep, 3ep], gamma=0.5)").table(lr=4.0, steps=5, steps_per_epoch=1)
-    [4.0, 4.0, 2.0, 1.0, 1.0]
     """
     return b * gamma ** sum(mark <= t for mark in milestones)
 
@@ -201,10 +147,6 @@ def exponential(t: int, T: int, b: float, E: int, *, gamma: FactorPerTime | None
 
     Formula: `b gamma^(t/E)`; to 1 % at the end by default. Source: torch's `ExponentialLR`, equal
     to it with `update=epoch`.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("exponential(gamma=0.25)").table(lr=1.0, steps=4, steps_per_epoch=2)
-    [1.0, 0.5, 0.25, 0.125]
     """
     if gamma is None:
         return float(b * 0.01 ** (t / T))
@@ -221,10 +163,6 @@ def natural_exp(t: int, T: int, b: float, E: int, *, k: RatePerEpoch | None = No
     """Falls like e^(-k epochs).
 
     Formula: `b e^(-k t/E)`; to 1 % at the end by default. Source: Paddle's `NaturalExpDecay`.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("natural_exp(k=0)").table(lr=1.0, steps=2, steps_per_epoch=2)
-    [1.0, 1.0]
     """
     rate = -math.log(0.01) / (T / E) if k is None else k
     return b * math.exp(-rate * t / E)
@@ -252,10 +190,6 @@ def multiplicative(
 
     Formula: `b f(1) f(2) … f(floor(t/E))`; past the end of its phase it stays. Source: torch's
     `MultiplicativeLR`.
-
-    >>> from lrbench.schedules import parse
-    >>> parse('multiplicative("1/(1+epoch)")').table(lr=6.0, steps=4, steps_per_epoch=1)
-    [6.0, 3.0, 1.0, 0.25]
     """
     return b * product(factor, min(t, T - 1) // E, T, E)
 
@@ -268,10 +202,6 @@ def inverse_time(
 
     Formula: `b (1 + k t/E)^-power`; to 5 % at the end by default. Source: Paddle's
     `InverseTimeDecay`; INV of Caffe and LRBench.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("inverse_time(k=1)").table(lr=6.0, steps=3, steps_per_epoch=1)
-    [6.0, 3.0, 2.0]
     """
     rate = (0.05 ** (-1 / power) - 1) / (T / E) if k is None else k
     return float(b * (1 + rate * t / E) ** -power)
@@ -289,26 +219,18 @@ def polynomial(t: int, T: int, b: float, *, power: Positive = 1.0, to: Rate = ZE
 
     Formula: `to + (b-to)(1-t/T)^power`. Source: torch's `PolynomialLR`; Chen et al. 2017,
     arXiv:1606.00915.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("polynomial(power=2)").table(lr=16.0, steps=4, steps_per_epoch=1)
-    [16.0, 9.0, 4.0, 1.0]
     """
     return float(to + (b - to) * (1 - min(1.0, t / T)) ** power)
 
 
-@register(family="ordered", torch="LinearLR(start_factor=1)", decays=True, in_torch=_polynomial)
-def linear(t: int, T: int, b: float, *, to: Rate = ZERO) -> float:
-    """Falls to the end along a straight line.
+LINEAR = """Falls to the end along a straight line.
 
-    Formula: `to + (b-to)(1-t/T)`. Source: torch's `LinearLR`; Defazio et al. 2023,
-    arXiv:2310.07831.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("linear(to=50%)").table(lr=8.0, steps=4, steps_per_epoch=1)
-    [8.0, 7.0, 6.0, 5.0]
-    """
-    return to + (b - to) * (1 - min(1.0, t / T))
+Formula: `to + (b-to)(1-t/T)`. Source: torch's `LinearLR`; Defazio et al. 2023, arXiv:2310.07831.
+"""
+register(
+    family="ordered", name="linear", doc=LINEAR, given={"power": 1.0}, decays=True,
+    torch="LinearLR(start_factor=1)", in_torch=_polynomial,
+)(polynomial)  # fmt: skip
 
 
 def _cosine(T: int, min_: float, power: float) -> str | None:
@@ -321,10 +243,6 @@ def cosine(t: int, T: int, b: float, *, min_: Rate = ZERO, power: Positive = 1.0
 
     Formula: `min + (b-min)(1+cos(pi (t/T)^power))/2`. It does not rise again. Source: Loshchilov &
     Hutter 2017, arXiv:1608.03983; `power` is the k-decay of Zhang & Li 2020, arXiv:2004.05909.
-
-    >>> from lrbench.schedules import parse
-    >>> [round(lr, 12) for lr in parse("cosine").table(lr=1.0, steps=4, steps_per_epoch=1)]
-    [1.0, 0.853553390593, 0.5, 0.146446609407]
     """
     done = min(t, T)
     angle = math.pi * done / T if power == 1 else math.pi * (done / T) ** power
@@ -338,10 +256,6 @@ def expr(t: int, T: int, b: float, E: int, formula: Expression = UNIT) -> float:
     Formula: `b f(step, steps, epoch, epochs, progress)`. `step` counts from the start of the
     phase, `steps` is its length, `epoch` = step / steps per epoch (whole with `update=epoch`),
     `progress` = step / steps; past the end it stays. Source: torch's `LambdaLR`.
-
-    >>> from lrbench.schedules import parse
-    >>> parse('expr("1 if epoch < 1 else 0.5**epoch")').table(lr=1.0, steps=4, steps_per_epoch=2)
-    [1.0, 1.0, 0.5, 0.3535533905932738]
     """
     t = min(t, T - 1)
     return b * formula(t, T, t / E, T / E, t / T)

@@ -6,10 +6,8 @@ t is the step of the phase, T its steps, b the base LR.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from lrbench.errors import Notice, Topic
 from lrbench.schedules.definitions import (
     TENTH,
     ZERO,
@@ -24,30 +22,15 @@ from lrbench.schedules.definitions import (
     Span,
     register,
 )
-from lrbench.schedules.units import Clock, Moment, number_text, piece
+from lrbench.schedules.units import Moment, piece
 
 TEN_PERCENT: Any = Moment(10, "%")
 THIRTY_PERCENT: Any = Moment(30, "%")
 
 
-def _cut_cycle(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    """The phase ends while a cycle is under way."""
-    T = clock.steps
-    if "period" in numbers:
-        mult = numbers["mult"]
-        size, growth = numbers["period"] or T / (1 + mult + mult**2), mult
-    else:
-        size, growth = 2 * numbers["half"] if numbers["half"] else T / 2, 1.0
-    index, start, end = piece(T - 1, size, growth)
-    if end == T or T < 2:
-        return
-    done = number_text(round(100 * (T - start) / (end - start)))
-    fits = number_text(round((start if start else T) / clock.steps_per_epoch, 3))
-    yield Notice(
-        Topic.ENDS_INSIDE_CYCLE,
-        f"{call} ends inside its cycle {index + 1}, after {done} % of it",
-        f"train for {fits}ep, or write {call.name} so that whole cycles fill the run",
-    )
+def _periods(T: float, numbers: Numbers) -> tuple[float, float]:
+    mult = numbers["mult"]
+    return numbers["period"] or T / (1 + mult + mult**2), mult
 
 
 def _restarts(T: int, period: float | None, mult: float, decay: float, min_: float) -> str | None:
@@ -58,7 +41,7 @@ def _restarts(T: int, period: float | None, mult: float, decay: float, min_: flo
 
 @register(
     family="cyclic", torch="CosineAnnealingWarmRestarts", jumps=True,
-    in_torch=_restarts, notices=[_cut_cycle],
+    in_torch=_restarts, cycle=_periods,
 )  # fmt: skip
 def sgdr(
     t: int,
@@ -75,11 +58,6 @@ def sgdr(
     Formula: `min + (b decay^i - min)(1+cos(pi u))/2, u within cycle i`. Cycle i lasts
     `period`·`mult`^i; three cycles by default. Source: Loshchilov & Hutter 2017,
     arXiv:1608.03983; the decay as in timm.
-
-    >>> from lrbench.schedules import parse
-    >>> bound = parse("sgdr(10it, mult=3, decay=0.5)").bind(lr=1.0, steps=400, steps_per_epoch=10)
-    >>> [bound.lr(step) for step in (0, 10, 40, 130)]
-    [1.0, 0.5, 0.25, 0.125]
     """
     first = T / (1 + mult + mult**2) if period is None else period
     index, start, end = piece(t, first, mult)
@@ -87,178 +65,97 @@ def sgdr(
     return min_ + (b * decay**index - min_) * (1 + math.cos(angle)) / 2
 
 
-def way(t: int, T: int, half: float | None) -> tuple[float, int]:
-    """How far up the step is, 0 to 1 and back over two halves, and the index of its half. Four
-    halves fill the phase by default."""
+def wave(
+    t: int,
+    T: int,
+    b: float,
+    half: Span | None = None,
+    *,
+    min_: Rate = TENTH,
+    gamma: FactorPerTime | None = None,
+    shape: Literal["line", "sin", "cos"],
+    scale: Literal["same", "halved", "gamma"],
+) -> float:
+    """Rises from `min` to b and back over two halves, or falls first (cos); four halves fill the
+    phase by default. The height stays, is halved in each cycle, or shrinks by gamma at each step,
+    to a tenth by default.
+    """
     index, start, end = piece(t, T / 4 if half is None else half)
-    done = (t - start) / (end - start)
-    return done if index % 2 == 0 else 1 - done, index
+    x = (t - start) / (end - start)
+    x = x if index % 2 == 0 else 1 - x
+    if shape == "sin":
+        x = math.sin(math.pi / 2 * x)
+    elif shape == "cos":
+        x = (1 + math.cos(math.pi * x)) / 2
+    height = 1.0
+    if scale == "halved":
+        height = math.ldexp(1.0, -((index + 1 if shape == "cos" else index) // 2))
+    elif scale == "gamma":
+        height = (0.1 ** (1 / T) if gamma is None else gamma) ** t
+    return min_ + (b - min_) * x * height
 
 
-def shrink(t: int, T: int, gamma: float | None) -> float:
-    """gamma^t; to a tenth at the end of the phase by default."""
-    return float((0.1 ** (1 / T) if gamma is None else gamma) ** t)
+def _two_halves(T: float, numbers: Numbers) -> tuple[float, float]:
+    return 2 * (numbers["half"] or T / 4), 1.0
 
 
-def _triangles(mode: str) -> Any:
-    def cyclic(T: int, b: float, half: float | None, min_: float, **more: float | None) -> str:
-        up = max(1.0, T / 4 if half is None else half)
-        end = "" if "gamma" not in more else f", gamma={more['gamma'] or 0.1 ** (1 / T)}"
-        lrs = f"base_lr={min_}, max_lr={b}"
-        return f"CyclicLR({lrs}, step_size_up={up}, mode={mode}{end}, cycle_momentum=False)"
-
-    return cyclic
-
-
-@register(
-    family="cyclic", torch="CyclicLR", in_torch=_triangles("triangular"), notices=[_cut_cycle]
-)
-def triangular(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
-    """Rises and falls along straight lines.
-
-    Formula: `min + (b-min) max(0, 1-|t/s-2c+1|), c=floor(1+t/2s)`; two cycles by default. Source:
-    Smith 2017, arXiv:1506.01186; torch's `CyclicLR`.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("triangular(2it, min=0)").table(lr=1.0, steps=6, steps_per_epoch=6)
-    [0.0, 0.5, 1.0, 0.5, 0.0, 0.5]
-    """
-    up, _ = way(t, T, half)
-    return min_ + (b - min_) * up
+def _triangles(
+    T: int, b: float, half: float | None, min_: float, gamma: float | None, shape: str, scale: str
+) -> str | None:
+    up = max(1.0, T / 4 if half is None else half)
+    mode = {"same": "triangular", "halved": "triangular2", "gamma": "exp_range"}[scale]
+    end = f", gamma={gamma or 0.1 ** (1 / T)}" if scale == "gamma" else ""
+    lrs = f"base_lr={min_}, max_lr={b}"
+    return f"CyclicLR({lrs}, step_size_up={up}, mode={mode}{end}, cycle_momentum=False)"
 
 
-@register(
-    family="cyclic", torch='CyclicLR(mode="triangular2")',
-    in_torch=_triangles("triangular2"), notices=[_cut_cycle],
-)  # fmt: skip
-def triangular2(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
-    """Triangular, half as high in each cycle.
-
-    Formula: `min + (b-min) tri(t) 2^-(c-1)`. Source: Smith 2017, arXiv:1506.01186.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("triangular2(1it, min=0)").table(lr=1.0, steps=6, steps_per_epoch=6)
-    [0.0, 1.0, 0.0, 0.5, 0.0, 0.25]
-    """
-    up, index = way(t, T, half)
-    return min_ + (b - min_) * up * math.ldexp(1.0, -(index // 2))
-
-
-@register(
-    family="cyclic", torch='CyclicLR(mode="exp_range")',
-    in_torch=_triangles("exp_range"), notices=[_cut_cycle],
-)  # fmt: skip
-def exp_range(
-    t: int,
-    T: int,
-    b: float,
-    half: Span | None = None,
-    *,
-    min_: Rate = TENTH,
-    gamma: FactorPerTime | None = None,
-) -> float:
-    """Triangular, lower by a factor at every step.
-
-    Formula: `min + (b-min) tri(t) gamma^t`; to a tenth at the end by default. Source: Smith 2017,
-    arXiv:1506.01186.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("exp_range(1it, min=0, gamma=0.5)").table(lr=1.0, steps=4, steps_per_epoch=4)
-    [0.0, 0.5, 0.0, 0.125]
-    """
-    up, _ = way(t, T, half)
-    return min_ + (b - min_) * up * shrink(t, T, gamma)
-
-
-@register(family="cyclic", notices=[_cut_cycle])
-def sin(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
-    """Rises and falls along sine arches.
-
-    Formula: `min + (b-min)|sin(pi t/2l)|`, l = `half`; two arches by default. Source: SIN of
-    LRBench (Wu et al. 2019, arXiv:1908.06477).
-
-    >>> from lrbench.schedules import parse
-    >>> parse("sin(1it, min=0)").table(lr=1.0, steps=4, steps_per_epoch=4)
-    [0.0, 1.0, 0.0, 1.0]
-    """
-    up, _ = way(t, T, half)
-    return min_ + (b - min_) * math.sin(math.pi / 2 * up)
-
-
-@register(family="cyclic", notices=[_cut_cycle])
-def sin2(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
-    """Sine arches, half as high in each cycle.
-
-    Formula: `min + (b-min)|sin(pi t/2l)| 2^-floor(t/2l)`. Source: SIN2 of LRBench.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("sin2(1it, min=0)").table(lr=1.0, steps=4, steps_per_epoch=4)
-    [0.0, 1.0, 0.0, 0.5]
-    """
-    up, index = way(t, T, half)
-    return min_ + (b - min_) * math.sin(math.pi / 2 * up) * math.ldexp(1.0, -(index // 2))
-
-
-@register(family="cyclic", notices=[_cut_cycle])
-def sinexp(
-    t: int,
-    T: int,
-    b: float,
-    half: Span | None = None,
-    *,
-    min_: Rate = TENTH,
-    gamma: FactorPerTime | None = None,
-) -> float:
-    """Sine arches, lower by a factor at every step.
-
-    Formula: `min + (b-min)|sin(pi t/2l)| gamma^t`; to a tenth by default. Source: SINEXP of
-    LRBench.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("sinexp(1it, min=0, gamma=0.5)").table(lr=1.0, steps=4, steps_per_epoch=4)
-    [0.0, 0.5, 0.0, 0.125]
-    """
-    up, _ = way(t, T, half)
-    return min_ + (b - min_) * math.sin(math.pi / 2 * up) * shrink(t, T, gamma)
-
-
-@register(family="cyclic", notices=[_cut_cycle])
-def cos2(t: int, T: int, b: float, half: Span | None = None, *, min_: Rate = TENTH) -> float:
-    """Falls and rises along a cosine, half as high after each trough.
-
-    Formula: `min + (b-min)(1+cos(pi t/l))/2 2^-floor((t+l)/2l)`. Source: COS2 of LRBench.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("cos2(1it, min=0)").table(lr=1.0, steps=4, steps_per_epoch=4)
-    [1.0, 0.0, 0.5, 0.0]
-    """
-    down, index = way(t, T, half)
-    return min_ + (b - min_) * ((1 + math.cos(math.pi * down)) / 2) * math.ldexp(
-        1.0, -((index + 1) // 2)
-    )
-
-
-@register(family="cyclic", notices=[_cut_cycle])
-def cosexp(
-    t: int,
-    T: int,
-    b: float,
-    half: Span | None = None,
-    *,
-    min_: Rate = TENTH,
-    gamma: FactorPerTime | None = None,
-) -> float:
-    """Falls and rises along a cosine, lower by a factor at every step.
-
-    Formula: `min + (b-min)(1+cos(pi t/l))/2 gamma^t`; to a tenth by default. Source: COSEXP of
-    LRBench.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("cosexp(1it, min=0, gamma=0.5)").table(lr=1.0, steps=3, steps_per_epoch=3)
-    [1.0, 0.0, 0.25]
-    """
-    down, _ = way(t, T, half)
-    return min_ + (b - min_) * ((1 + math.cos(math.pi * down)) / 2) * shrink(t, T, gamma)
+# name -> shape, scale, summary, what (b-min) is multiplied by, source
+WAVES = {
+    "triangular": (
+        "line", "same", "Rises and falls along straight lines.",
+        " max(0, 1-|t/s-2c+1|), c=floor(1+t/2s)", "Smith 2017, arXiv:1506.01186",
+    ),
+    "triangular2": (
+        "line", "halved", "Triangular, half as high in each cycle.",
+        " tri(t) 2^-(c-1)", "Smith 2017, arXiv:1506.01186",
+    ),
+    "exp_range": (
+        "line", "gamma", "Triangular, lower by a factor at every step.",
+        " tri(t) gamma^t", "Smith 2017, arXiv:1506.01186",
+    ),
+    "sin": (
+        "sin", "same", "Rises and falls along sine arches.",
+        "|sin(pi t/2l)|", "SIN of LRBench (Wu et al. 2019, arXiv:1908.06477)",
+    ),
+    "sin2": (
+        "sin", "halved", "Sine arches, half as high in each cycle.",
+        "|sin(pi t/2l)| 2^-floor(t/2l)", "SIN2 of LRBench",
+    ),
+    "sinexp": (
+        "sin", "gamma", "Sine arches, lower by a factor at every step.",
+        "|sin(pi t/2l)| gamma^t", "SINEXP of LRBench",
+    ),
+    "cos2": (
+        "cos", "halved", "Falls and rises along a cosine, half as high after each trough.",
+        "(1+cos(pi t/l))/2 2^-floor((t+l)/2l)", "COS2 of LRBench",
+    ),
+    "cosexp": (
+        "cos", "gamma", "Falls and rises along a cosine, lower by a factor at every step.",
+        "(1+cos(pi t/l))/2 gamma^t", "COSEXP of LRBench",
+    ),
+}  # fmt: skip
+for _name, (_shape, _scale, _summary, _formula, _source) in WAVES.items():
+    _mode = "" if _name == "triangular" else f'(mode="{_name}")'
+    _decay = {} if _scale == "gamma" else {"gamma": None}
+    register(
+        family="cyclic",
+        name=_name,
+        doc=f"{_summary}\n\nFormula: `min + (b-min){_formula}`. Source: {_source}.",
+        given={"shape": _shape, "scale": _scale, **_decay},
+        torch=f"CyclicLR{_mode}" if _shape == "line" else "",
+        in_torch=_triangles if _shape == "line" else None,
+        cycle=_two_halves,
+    )(wave)
 
 
 def between(
@@ -319,13 +216,6 @@ def onecycle(
     Formula: `b/div up to b until peak_at, then down to b/div/final_div`. The peak lies one step
     before `peak_at`, which is not rounded, as in torch's `OneCycleLR`; the end at the last step.
     Source: Smith & Topin 2018, arXiv:1708.07120.
-
-    >>> from lrbench.schedules import parse
-    >>> bound = parse("onecycle(anneal=linear)").bind(lr=1.0, steps=10, steps_per_epoch=10)
-    >>> [round(bound.lr(step), 6) for step in (0, 1, 2, 9)]
-    [0.04, 0.52, 1.0, 4e-06]
-    >>> bound.momentum(2)
-    0.85
     """
     return between(t, T, peak_at, anneal, (b / div, b, b / div / final_div))
 
@@ -344,10 +234,6 @@ def slanted_triangular(
 
     Formula: `b (1 + x(r-1))/r, x=t/C up to C, then (T-t)/(T-C)`, C the moment `cut`, r = `ratio`.
     Source: Howard & Ruder 2018, arXiv:1801.06146.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("slanted_triangular(cut=1it, ratio=4)").table(lr=4.0, steps=4, steps_per_epoch=4)
-    [1.0, 4.0, 3.0, 2.0]
     """
     x = t / cut if t < cut else max(0.0, 1 - (t - cut) / max(1, T - cut))
     return b * (1 + x * (ratio - 1)) / ratio

@@ -25,12 +25,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
-from lrbench.errors import Notice
 from lrbench.registry import Registry
 from lrbench.schedules.expression import Formula
 from lrbench.schedules.units import Clock, Length, Level, Moment
@@ -38,7 +37,6 @@ from lrbench.schedules.units import Clock, Length, Level, Moment
 Update = Literal["step", "epoch"]
 Family = Literal["ordered", "cyclic", "warmup", "adaptive", "custom"]
 Numbers = Mapping[str, Any]
-NoticeRule = Callable[[Any, Clock, Numbers], Iterable[Notice]]
 MISSING: Any = inspect.Parameter.empty
 INPUTS = ("t", "T", "b", "E", "n")  # what the run gives to a function; all else are parameters
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,13 +90,17 @@ FULL: Any = Level(100, relative=True)
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter: its name in specs and in Python, its type, its default."""
+    """A parameter: its name in Python, its type, its default."""
 
-    name: str
     python: str
     annotation: Any
     default: Any = None
     positional: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its name in specs."""
+        return self.python.removesuffix("_")
 
     @property
     def required(self) -> bool:
@@ -110,7 +112,7 @@ class Param:
         return "Literal[" in str(self.annotation)
 
     def number(self, value: Any, clock: Clock, lr: float) -> Any:
-        """What the function gets for a value of a spec, or for the default (None: the same)."""
+        """What the function gets for a value of a spec."""
         if isinstance(value, tuple):
             return tuple(self.number(item, clock, lr) for item in value)
         if isinstance(value, Length):
@@ -128,22 +130,27 @@ def flattened(annotation: Any) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Definition:
-    """A registered schedule; see `register` for the fields."""
+    """A registered schedule."""
 
     name: str
     function: Callable[..., Any]
     params: tuple[Param, ...] = ()
-    update: Update = "step"
-    jumps: bool = False
-    decays: bool = False
-    own_scale: bool = False
-    counts: bool = False
-    of_torch: bool = False
+    given: Numbers = field(default_factory=dict)  # arguments that it fixes
+    update: Update = "step"  # how often the LR changes, unless the spec says
+    jumps: bool = False  # at boundaries: a phase that has ended holds the LR of its last step
+    decays: bool = False  # meant to end low: more than a tenth of the peak is worth a warning
+    own_scale: bool = False  # its highest LR is not the base LR by design
+    # The metric that it adapts to; `function` gets the base LR and makes a `Plateau`.
     watches: Callable[[Numbers], str] | None = None
-    fixed: Callable[[Numbers], float | None] | None = None
     momentum: Callable[..., float | None] | None = None
+    # (T, b, **arguments) -> the same in torch's classes as a spec, to be printed as code; it is
+    # checked before it is used, so it need not always be right.
     in_torch: Callable[..., str | None] | None = None
-    notices: tuple[NoticeRule, ...] = ()
+    # (T, arguments) -> the length of the first cycle, and the growth of the cycles
+    cycle: Callable[[float, Numbers], tuple[float, float]] | None = None
+    of_torch: bool = False  # a class of torch
+    counts: bool = False  # a scheduler of torch, whose steps are counted
+    remedy: str = ""  # for one of torch's that does not fit the run; {n} is what it counts
 
     def param(self, name: str) -> Param | None:
         """The parameter of that name in specs."""
@@ -154,14 +161,15 @@ class Definition:
         """Whether its own parameter `length` says how long it lasts."""
         return self.param("length") is not None
 
-    def numbers(self, given: Mapping[str, Any], clock: Clock, lr: float) -> dict[str, Any]:
+    def numbers(self, written: Numbers, clock: Clock, lr: float) -> dict[str, Any]:
         """The arguments of the function, by their Python names, on the clock of a phase."""
-        return {
-            param.python: param.number(given[param.name], clock, lr)
-            if param.name in given
+        found = {
+            param.python: param.number(written[param.name], clock, lr)
+            if param.name in written
             else param.number(param.default, clock.alone(), lr)
             for param in self.params
         }
+        return {**found, **self.given}
 
 
 SCHEDULES: Registry[Definition] = Registry(
@@ -172,53 +180,40 @@ SCHEDULES: Registry[Definition] = Registry(
 def register(
     *,
     family: Family,
+    name: str = "",
+    doc: str = "",
+    given: Numbers | None = None,
     torch: str = "",
     length: Length | None = MISSING,
-    update: Update = "step",
-    jumps: bool = False,
-    decays: bool = False,
-    own_scale: bool = False,
-    of_torch: bool = False,
-    watches: Callable[[Numbers], str] | None = None,
-    fixed: Callable[[Numbers], float | None] | None = None,
     momentum: Callable[..., float | None] | None = None,
-    in_torch: Callable[..., str | None] | None = None,
-    notices: Iterable[NoticeRule] = (),
     **facts: Any,
 ) -> Callable[[F], F]:
-    """Make a function a schedule. Its docstring's first line is the summary in listings, and what
-    stands between backticks after `Formula:` the formula.
+    """Make a function a schedule.
 
     Args:
+        name: the function's own by default.
+        doc: the function's docstring by default. Its first line is the summary in listings, and
+            what stands between backticks after `Formula:` the formula.
+        given: arguments that this schedule fixes, so that specs cannot set them.
         torch: the class of torch that gives the same LRs, for listings.
         length: the schedule has a parameter `length`, its own duration, with this default.
-        update: whether the LR changes at every step or once an epoch, unless the spec says.
-        jumps: the LR jumps at boundaries (stairs, restarts): a phase that has ended holds the LR
-            of its last step, not the one that the boundary would bring.
-        decays: meant to end low: ending above a tenth of the peak is worth a warning.
-        own_scale: its highest LR is not the base LR by design.
-        of_torch: it names a class of torch, which is run itself.
-        watches: the metric that it adapts to, from its arguments; the function is then called
-            with the base LR and its parameters, and returns a `Plateau`.
-        fixed: the LR that its arguments name, None where they name none.
         momentum: (t, T, **parameters) -> momentum; may add parameters of its own.
-        in_torch: (T, b, **arguments) -> the same in torch's classes as a spec, to be printed as
-            code; it is checked before it is used, so it need not be right for all arguments.
-        notices: rules (call, clock, arguments) -> notices, asked before training.
+        facts: for listings, and fields of `Definition`.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: the name is taken, or there is no docstring.
     """
 
     def add(function: F) -> F:
-        own = () if length is MISSING else (Param("length", "length", Length | None, length),)
-        params = dict.fromkeys([*own, *parameters(function), *parameters(momentum)])
+        fixed = given or {}
+        own = () if length is MISSING else (Param("length", Length | None, length),)
+        found = dict.fromkeys([*own, *parameters(function), *parameters(momentum)])
+        params = tuple(param for param in found if param.python not in fixed)
+        fields = {key: facts.pop(key) for key in set(facts) & set(Definition.__annotations__)}
         definition = Definition(
-            function.__name__, function, tuple(params), update, jumps, decays, own_scale,
-            of_torch and watches is None, of_torch, watches, fixed, momentum, in_torch,
-            tuple(notices),
-        )  # fmt: skip
-        summary, formula = described(function)
+            name or function.__name__, function, params, fixed, momentum=momentum, **fields
+        )
+        summary, formula = described(doc or inspect.getdoc(function) or "", definition.name)
         facts.update(family=family, formula=formula, torch=torch)
         SCHEDULES.register(definition.name, summary, **facts)(definition)
         return function
@@ -232,27 +227,16 @@ def parameters(function: Callable[..., Any] | None) -> list[Param]:
         return []
     hints = get_type_hints(function, include_extras=True)
     return [
-        Param(
-            name=found.name.removesuffix("_"),
-            python=found.name,
-            annotation=hints[found.name],
-            default=found.default,
-            positional=found.kind is found.POSITIONAL_OR_KEYWORD,
-        )
+        Param(found.name, hints[found.name], found.default, found.kind is not found.KEYWORD_ONLY)
         for found in inspect.signature(function).parameters.values()
         if found.name not in INPUTS
     ]
 
 
-def described(function: Callable[..., Any]) -> tuple[str, str]:
-    """The summary and the formula in a docstring.
-
-    Raises:
-        ValueError: it has no first line.
-    """
-    text = inspect.getdoc(function)
-    if not text:
-        raise ValueError(f"{function.__name__} needs a docstring: its first line is listed")
-    first = text.splitlines()[0].split(" Formula:")[0].rstrip(".")
-    formula = re.search(r"Formula:\s+`([^`]+)`", text)
+def described(doc: str, name: str) -> tuple[str, str]:
+    """The summary and the formula in a docstring."""
+    if not doc:
+        raise ValueError(f"{name} needs a docstring: its first line is listed")
+    first = doc.splitlines()[0].split(" Formula:")[0].rstrip(".")
+    formula = re.search(r"Formula:\s+`([^`]+)`", doc)
     return first[0].lower() + first[1:], " ".join(formula[1].split()) if formula else ""

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.registry import did_you_mean
@@ -34,7 +35,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., float], int, int]] = {
     "floor": (math.floor, 1, 1),
     "ceil": (math.ceil, 1, 1),
 }
-BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
+OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -42,8 +43,9 @@ BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
     ast.Pow: math.pow,  # no complex numbers, and floats only
-}
-COMPARE: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+    ast.Not: lambda value: float(not value),
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -51,6 +53,7 @@ COMPARE: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+NO_VALUE = (ZeroDivisionError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Formula:
         """Its value, NaN where it has none (a division by zero, the root of a negative number)."""
         try:
             return float(compiled(self.text)(variables))
-        except (ZeroDivisionError, ValueError, OverflowError):
+        except NO_VALUE:
             return math.nan
 
     def __str__(self) -> str:
@@ -90,22 +93,18 @@ def compiled(text: str, names: Collection[str] = CLOCK_NAMES) -> Term:
     Raises:
         UsageError: something else is in it, or it is too long, too deep, or has too high a power.
     """
-    tree = _syntax_tree(text)
-    return _Compiler(text, frozenset(names)).term(tree, 0)
-
-
-def _syntax_tree(text: str) -> ast.expr:
     if len(text) > MAX_CHARACTERS:
         raise UsageError(f"an expression may have {MAX_CHARACTERS} characters, not {len(text)}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text.strip(), mode="eval").body
+            tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as fault:
         column = f", column {fault.offset}" if fault.offset else ""
         raise UsageError(f"expression {text!r}{column}: it cannot be read") from None
     except (ValueError, RecursionError, MemoryError):
         raise UsageError(f"expression {text[:40]!r}: it cannot be read") from None
+    return _Compiler(text, frozenset(names)).term(tree, 0)
 
 
 class _Compiler:
@@ -122,23 +121,31 @@ class _Compiler:
     def term(self, node: ast.expr, depth: int) -> Term:
         if depth > MAX_DEPTH:
             raise self.fault(node, "nested too deeply")
+
+        def terms(*parts: ast.expr) -> list[Term]:
+            return [self.term(part, depth + 1) for part in parts]
+
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return self.constant(node, value)
             case ast.Name(id=name):
                 return self.name(node, name)
-            case ast.BinOp():
-                return self.binary(node, depth + 1)
-            case ast.UnaryOp():
-                return self.unary(node, depth + 1)
-            case ast.BoolOp():
-                return self.boolean(node, depth + 1)
-            case ast.Compare():
-                return self.comparison(node, depth + 1)
+            case ast.BinOp(left=left, op=op, right=right):
+                combine, found = self.operator(node, op), terms(left, right)
+                if isinstance(op, ast.Pow):
+                    self.check_power(right, found[1])
+                return _applied(combine, found)
+            case ast.UnaryOp(op=op, operand=operand):
+                return _applied(self.operator(node, op), terms(operand))
+            case ast.BoolOp(op=op, values=values):
+                return _logical(terms(*values), stops_at=isinstance(op, ast.Or))
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                return _compared([self.operator(node, op) for op in ops], terms(left, *others))
             case ast.IfExp():
-                return self.conditional(node, depth + 1)
+                test, then, other = terms(node.test, node.body, node.orelse)
+                return lambda variables: (then if test(variables) else other)(variables)
             case ast.Call():
-                return self.call(node, depth + 1)
+                return _applied(self.function(node), terms(*node.args))
         raise self.fault(node, f"{_kind(node)} is not allowed here", "use numbers and arithmetic")
 
     def constant(self, node: ast.expr, value: float) -> Term:
@@ -158,87 +165,58 @@ class _Compiler:
             raise self.fault(node, f"unknown name {name!r}", did_you_mean(name, known))
         return lambda variables: variables[name]
 
-    def binary(self, node: ast.BinOp, depth: int) -> Term:
-        if type(node.op) not in BINARY:
-            raise self.fault(node, f"{_kind(node.op)} is not allowed here")
-        left, right = self.term(node.left, depth), self.term(node.right, depth)
-        if isinstance(node.op, ast.Pow) and not _has_names(node.right):
-            self.check_power(node.right, right)
-        combine = BINARY[type(node.op)]
-        return lambda variables: combine(left(variables), right(variables))
+    def operator(self, node: ast.expr, sign: ast.AST) -> Callable[..., float]:
+        if type(sign) not in OPERATORS:
+            raise self.fault(node, f"{_kind(sign)} is not allowed here")
+        return OPERATORS[type(sign)]
 
     def check_power(self, node: ast.expr, power: Term) -> None:
         """A power that is a plain number is bounded before anything runs."""
         try:
             value = abs(power({}))
-        except (ZeroDivisionError, ValueError, OverflowError):
+        except KeyError:  # it depends on the clock
+            return
+        except NO_VALUE:
             value = math.inf
         if not value <= MAX_POWER:
             raise self.fault(node, f"a power may be {MAX_POWER:g} at most")
 
-    def unary(self, node: ast.UnaryOp, depth: int) -> Term:
-        inner = self.term(node.operand, depth)
-        match node.op:
-            case ast.UAdd():
-                return inner
-            case ast.USub():
-                return lambda variables: -inner(variables)
-            case ast.Not():
-                return lambda variables: float(not inner(variables))
-        raise self.fault(node, f"{_kind(node.op)} is not allowed here")
-
-    def boolean(self, node: ast.BoolOp, depth: int) -> Term:
-        first, *rest = [self.term(value, depth) for value in node.values]
-        stops_at = isinstance(node.op, ast.Or)
-
-        def evaluate(variables: Variables) -> float:
-            value = first(variables)
-            for term in rest:
-                if bool(value) == stops_at:
-                    return value
-                value = term(variables)
-            return value
-
-        return evaluate
-
-    def comparison(self, node: ast.Compare, depth: int) -> Term:
-        terms = [self.term(side, depth) for side in (node.left, *node.comparators)]
-        unknown = [sign for sign in node.ops if type(sign) not in COMPARE]
-        if unknown:
-            raise self.fault(node, f"{_kind(unknown[0])} is not allowed here")
-        tests = [COMPARE[type(sign)] for sign in node.ops]
-
-        def evaluate(variables: Variables) -> float:
-            values = [term(variables) for term in terms]
-            pairs = zip(tests, values, values[1:], strict=False)
-            return float(all(test(left, right) for test, left, right in pairs))
-
-        return evaluate
-
-    def conditional(self, node: ast.IfExp, depth: int) -> Term:
-        test, then, other = (self.term(part, depth) for part in (node.test, node.body, node.orelse))
-        return lambda variables: then(variables) if test(variables) else other(variables)
-
-    def call(self, node: ast.Call, depth: int) -> Term:
-        if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
-            name = node.func.id if isinstance(node.func, ast.Name) else ""
+    def function(self, node: ast.Call) -> Callable[..., float]:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name not in FUNCTIONS:
             hint = did_you_mean(name, FUNCTIONS)
             raise self.fault(node, f"unknown function {name!r}" if name else "no such call", hint)
-        function, least, most = FUNCTIONS[node.func.id]
+        function, least, most = FUNCTIONS[name]
         if node.keywords or not least <= len(node.args) <= most:
-            raise self.fault(node, f"{node.func.id} takes other arguments")
-        terms = [self.term(argument, depth) for argument in node.args]
-        if len(terms) == 1:
-            inner = terms[0]
-            return lambda variables: function(inner(variables))
-        return lambda variables: function(*[term(variables) for term in terms])
+            raise self.fault(node, f"{name} takes other arguments")
+        return function
 
 
-def _has_names(node: ast.expr) -> bool:
-    """Whether the value depends on the clock."""
-    functions = {id(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
-    names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
-    return any(name.id != "pi" and id(name) not in functions for name in names)
+def _applied(function: Callable[..., float], terms: list[Term]) -> Term:
+    if len(terms) == 1:
+        (inner,) = terms
+        return lambda variables: function(inner(variables))
+    return lambda variables: function(*[term(variables) for term in terms])
+
+
+def _logical(terms: list[Term], stops_at: bool) -> Term:
+    def evaluate(variables: Variables) -> float:
+        for term in terms[:-1]:
+            value = term(variables)
+            if bool(value) == stops_at:
+                return value
+        return terms[-1](variables)
+
+    return evaluate
+
+
+def _compared(tests: list[Callable[..., Any]], terms: list[Term]) -> Term:
+    def evaluate(variables: Variables) -> float:
+        values = [term(variables) for term in terms]
+        pairs = zip(tests, values, values[1:], strict=False)
+        return float(all(test(left, right) for test, left, right in pairs))
+
+    return evaluate
 
 
 def _kind(node: ast.AST) -> str:

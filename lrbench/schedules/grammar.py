@@ -1,24 +1,32 @@
-"""The grammar of specs: text in, a tree of plain nodes out, each with its place in the text."""
+"""The grammar of specs: text in, a tree of nodes out.
+
+spec      phase { "+" phase }
+phase     NUMBER "*" "(" spec ")" | NAME [ "(" arguments ")" ]
+argument  [ NAME "=" ] value
+value     TEXT | lambda | length or number | arithmetic | list | spec
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.schedules.expression import Formula, compiled
+from lrbench.schedules.spec import Spec
 from lrbench.schedules.units import number_text
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 20
 UNITS = ("ep", "it", "%")
 ARITHMETIC = frozenset("+-*/()")
-
 TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-    | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
     | (?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)
     | (?P<sign>[-+*/(),=\[\]%])
     )""",
@@ -27,75 +35,29 @@ TOKEN = re.compile(
 
 
 @dataclass(frozen=True)
-class Token:
+class Node:
+    """A part of a spec and its place in the text: a token, or a number, text, name, call, argument,
+    list, plus or times. A bare name is a schedule or a word, as the parameter decides."""
+
     kind: str
-    text: str
     position: int
+    text: str = ""
+    value: Any = None
+    unit: str = ""
+    parts: tuple[Node, ...] = ()
 
-
-@dataclass(frozen=True)
-class Number:
-    value: float
-    unit: str
-    text: str
-    position: int
-
-
-@dataclass(frozen=True)
-class Text:
-    value: str
-    position: int
-
-
-@dataclass(frozen=True)
-class Name:
-    """A bare word: a schedule without arguments, or a word, as the parameter decides."""
-
-    name: str
-    position: int
-
-
-@dataclass(frozen=True)
-class Argument:
-    key: str
-    value: Node
-    position: int
-
-
-@dataclass(frozen=True)
-class Apply:
-    name: str
-    arguments: tuple[Argument, ...]
-    position: int
-
-
-@dataclass(frozen=True)
-class Items:
-    values: tuple[Node, ...]
-    position: int
-
-
-@dataclass(frozen=True)
-class Times:
-    count: int
-    body: Node
-    position: int
-
-
-@dataclass(frozen=True)
-class Plus:
-    parts: tuple[Node, ...]
-    position: int
-
-
-Node = Number | Text | Name | Apply | Items | Times | Plus
+    def __str__(self) -> str:
+        shown = {"number": self.text + self.unit, "list": "a list"}
+        words = repr(self.text) if self.kind in ("name", "text") else "a schedule"
+        return shown.get(self.kind, words)
 
 
 @dataclass(frozen=True)
 class Source:
-    """The text that is parsed, to say where in it something is wrong."""
+    """The text that is parsed, to say where something is wrong, and what reads a spec in it."""
 
     text: str
+    spec: Callable[[Node, Source], Spec]
 
     def fault(self, position: int, message: str, hint: str = "") -> UsageError:
         """One line: the text, the column (counted from 1), what is wrong there."""
@@ -104,45 +66,39 @@ class Source:
         shown = ("…" if start else "") + shown + ("…" if start + 80 < len(self.text) else "")
         return UsageError(f"schedule {shown!r}, column {position + 1}: {message}", hint=hint)
 
+    def mismatch(self, node: Node, name: str, expected: str) -> UsageError:
+        return self.fault(node.position, f"{name} must be {expected}, not {node}")
+
 
 def syntax_tree(source: Source) -> Node:
-    """The tree of a whole spec.
-
-    Raises:
-        UsageError: the text is no spec; the message says where.
-    """
-    if len(source.text) > MAX_LENGTH:
-        raise UsageError(f"a schedule may have {MAX_LENGTH} characters, not {len(source.text)}")
-    reader = _Reader(source, _tokens(source))
+    """The tree of a whole spec; UsageError says where in the text it is none."""
+    length = len(source.text)
+    if length > MAX_LENGTH:
+        raise UsageError(f"a schedule may have {MAX_LENGTH} characters, not {length}")
+    reader = _Reader(source)
     tree = reader.spec()
-    reader.expect("end", "+ or the end")
+    reader.expect("", "+ or the end")
     return tree
 
 
-def _tokens(source: Source) -> list[Token]:
-    found: list[Token] = []
-    position, end = 0, len(source.text.rstrip())
+def _tokens(source: Source) -> Iterator[Node]:
+    text, position, before = source.text, 0, ""
+    end = len(text.rstrip())
     while position < end:
-        if found and found[-1].text == "=" and (end_of_lambda := _lambda(source.text, position)):
-            text = source.text[position:end_of_lambda].strip()
-            found.append(Token("lambda", text, position))
-            position = end_of_lambda
+        if before == "=" and (end_of_lambda := _lambda(text, position)):
+            yield Node("lambda", position, text[position:end_of_lambda].strip())
+            position, before = end_of_lambda, ""
             continue
-        match = TOKEN.match(source.text, position)
+        match = TOKEN.match(text, position)
         if match is None:
-            position += len(source.text[position:]) - len(source.text[position:].lstrip())
-            raise _odd_character(source, position)
+            position += len(text[position:]) - len(text[position:].lstrip())
+            quote = text[position] in "\"'"
+            fault = "this text has no closing quote" if quote else f"unexpected {text[position]!r}"
+            raise source.fault(position, fault)
         kind = str(match.lastgroup)
-        found.append(Token(kind, match[kind], match.start(kind)))
-        position = match.end()
-    return [*found, Token("end", "", end)]
-
-
-def _odd_character(source: Source, position: int) -> UsageError:
-    character = source.text[position]
-    if character in "\"'":
-        return source.fault(position, "this text has no closing quote")
-    return source.fault(position, f"unexpected {character!r}")
+        before, position = match[kind], match.end()
+        yield Node(kind, match.start(kind), before)
+    yield Node("end", end)
 
 
 def _lambda(text: str, position: int) -> int:
@@ -161,54 +117,61 @@ def _lambda(text: str, position: int) -> int:
 class _Reader:
     """Walks over the tokens, one method a rule of the grammar."""
 
-    def __init__(self, source: Source, tokens: list[Token]) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
-        self.tokens = tokens
+        self.tokens = list(_tokens(source))
         self.index = 0
         self.depth = 0
 
     @property
-    def here(self) -> Token:
+    def here(self) -> Node:
         return self.tokens[self.index]
 
-    def take(self) -> Token:
+    def take(self) -> Node:
         token = self.here
         self.index += 1
         return token
 
     def accept(self, sign: str) -> bool:
-        if self.here.kind == "sign" and self.here.text == sign:
-            self.index += 1
-            return True
-        return False
+        found = self.here.kind == "sign" and self.here.text == sign
+        self.index += found
+        return found
 
     def expect(self, sign: str, wanted: str = "") -> None:
-        if sign == self.here.kind == "end" or self.accept(sign):
-            return
-        raise self.unexpected(wanted or repr(sign))
+        """The next token is the sign; nothing for the end."""
+        if not (self.accept(sign) or (not sign and self.here.kind == "end")):
+            raise self.unexpected(wanted or repr(sign))
 
     def unexpected(self, wanted: str) -> UsageError:
         token = self.here
         what = "ends" if token.kind == "end" else f"has {token.text!r}"
         return self.source.fault(token.position, f"the schedule {what} where {wanted} was expected")
 
-    def spec(self) -> Node:
+    def deeper(self) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self.source.fault(self.here.position, "nested too deeply")
+
+    def spec(self) -> Node:
+        self.deeper()
         position = self.here.position
         parts = [self.phase()]
         while self.accept("+"):
             parts.append(self.phase())
         self.depth -= 1
-        return parts[0] if len(parts) == 1 else Plus(tuple(parts), position)
+        return parts[0] if len(parts) == 1 else Node("plus", position, parts=tuple(parts))
 
     def phase(self) -> Node:
-        if self.here.kind == "number":
+        token = self.here
+        if token.kind == "number":
             return self.repeat()
-        if self.here.kind != "name":
+        if token.kind != "name":
             raise self.unexpected("the name of a schedule")
-        return self.call()
+        self.index += 1
+        if not self.accept("("):
+            return Node("name", token.position, token.text)
+        arguments = self.listed(")", self.argument)
+        return Node("call", token.position, token.text, parts=arguments)
 
     def repeat(self) -> Node:
         token = self.take()
@@ -223,37 +186,32 @@ class _Reader:
         self.expect("(")
         body = self.spec()
         self.expect(")")
-        return Times(int(token.text), body, token.position)
+        return Node("times", token.position, value=int(token.text), parts=(body,))
 
-    def call(self) -> Node:
-        token = self.take()
-        if not self.accept("("):
-            return Name(token.text, token.position)
-        arguments = []
-        while not self.accept(")"):
-            arguments.append(self.argument())
+    def listed(self, end: str, item: Any) -> tuple[Node, ...]:
+        found = []
+        while not self.accept(end):
+            found.append(item())
             if not self.accept(","):
-                self.expect(")", "',' or ')'")
+                self.expect(end, f"',' or {end!r}")
                 break
-        return Apply(token.text, tuple(arguments), token.position)
+        return tuple(found)
 
-    def argument(self) -> Argument:
-        token = self.here
-        following = self.tokens[self.index + 1 : self.index + 2]
-        key = ""
-        if token.kind == "name" and following and following[0].text == "=":
+    def argument(self) -> Node:
+        token, key = self.here, ""
+        if token.kind == "name" and self.tokens[self.index + 1].text == "=":
             key = token.text
             self.index += 2
-        return Argument(key, self.value(), token.position)
+        return Node("argument", token.position, key, parts=(self.value(),))
 
     def value(self) -> Node:
         token = self.here
-        if token.kind == "string":
+        if token.kind in ("text", "lambda"):
             self.index += 1
-            return Text(re.sub(r"\\(.)", r"\1", token.text[1:-1]), token.position)
-        if token.kind == "lambda":
-            self.index += 1
-            return Text(token.text, token.position)
+            plain = token.text
+            if token.kind == "text":
+                plain = re.sub(r"\\(.)", r"\1", plain[1:-1])
+            return Node("text", token.position, plain)
         if self.accept("["):
             return self.items("]", token.position)
         size = self.arithmetic()
@@ -266,6 +224,12 @@ class _Reader:
         if self.accept("("):
             return self.items(")", token.position)
         raise self.unexpected("a value")
+
+    def items(self, end: str, position: int) -> Node:
+        self.deeper()
+        values = self.listed(end, self.value)
+        self.depth -= 1
+        return Node("list", position, parts=values)
 
     def arithmetic(self) -> int:
         """How many of the next tokens are one arithmetic expression such as `1/3` or `(2*5)`; 0
@@ -288,20 +252,7 @@ class _Reader:
         value = Formula(written).at({})
         if not math.isfinite(value):
             raise self.source.fault(first, f"{written!r} is not a number")
-        return Number(value, "", number_text(value), first)
-
-    def items(self, end: str, position: int) -> Node:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise self.source.fault(position, "nested too deeply")
-        values = []
-        while not self.accept(end):
-            values.append(self.value())
-            if not self.accept(","):
-                self.expect(end, f"',' or {end!r}")
-                break
-        self.depth -= 1
-        return Items(tuple(values), position)
+        return Node("number", first, number_text(value), value)
 
     def number(self) -> Node:
         token, unit = self.take(), ""
@@ -315,4 +266,4 @@ class _Reader:
                     f"write {token.text}ep (epochs), {token.text}it (steps) or {token.text}%",
                 )
             unit = self.take().text
-        return Number(float(token.text), unit, token.text, token.position)
+        return Node("number", token.position, token.text, float(token.text), unit)

@@ -4,14 +4,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.schedules.bound import segments
-from lrbench.schedules.schedule import Schedule
-from lrbench.schedules.units import Clock
+from lrbench.schedules.bound import Schedule, Segment, segments
+from lrbench.schedules.definitions import Numbers
+from lrbench.schedules.spec import Call
+from lrbench.schedules.torch_names import nested
+from lrbench.schedules.units import Clock, Level, number_text, piece
 
 LOW_END = 0.1  # of the peak: where a schedule that decays is taken to be done
 NEAR_PEAK = 0.95
+
+
+@dataclass(frozen=True)
+class Part:
+    """A call on its part of a phase, whose time is counted in calls of `step()` where it is one of
+    torch's, else in steps."""
+
+    call: Call
+    counts: int
+    numbers: Numbers
+    segment: Segment
+
+    @property
+    def lrs(self) -> slice:
+        """Where its LRs are in the table of the run."""
+        size = self.segment.size if self.segment.definition.counts else 1
+        end = self.segment.clock.start + self.segment.clock.steps
+        return slice(max(self.segment.clock.start, end - self.counts * size), end)
+
+    def time(self, counts: float) -> str:
+        """A number of counts, as specs write it."""
+        if self.segment.definition.counts:
+            return number_text(counts) + ("ep" if self.segment.update == "epoch" else "it")
+        return number_text(round(counts / self.segment.clock.steps_per_epoch, 3)) + "ep"
+
+    @property
+    def remedy(self) -> str:
+        third = max(1, self.counts // 3)
+        return self.call.definition.remedy.format(n=self.counts, third=third)
 
 
 def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> list[Notice]:
@@ -21,13 +53,18 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
         UsageError: an LR of the run would be negative, infinite or not a number; the message
             names the first such step.
     """
-    table = schedule.table(lr=lr, steps=steps, steps_per_epoch=steps_per_epoch)
+    bound = schedule.bind(lr, steps, steps_per_epoch)
+    table = [bound.lr(step) for step in range(steps)]
     _check_finite(schedule, table, steps_per_epoch)
     clock = Clock.of_run(steps, steps_per_epoch)
-    notices = list(_of_phases(schedule, clock, lr))
-    if not notices:
-        end = schedule.bind(lr, steps, steps_per_epoch).lr(steps)
-        notices += _of_the_end(schedule, table, end, lr)
+    notices: list[Notice] = []
+    for segment in segments(schedule.calls(), clock):
+        parts = list(_parts(segment, lr))
+        for part in parts:
+            notices += _of_part(part, table)
+        notices += _of_phase(segment, parts[-1], lr)
+    if not notices and steps > 1:
+        notices += _of_the_end(schedule, parts[-1], table, bound.lr(steps), lr)
     return list(dict.fromkeys([*schedule.remarks, *notices]))
 
 
@@ -54,46 +91,144 @@ def _check_finite(schedule: Schedule, table: Sequence[float], steps_per_epoch: i
         )
 
 
-def _of_phases(schedule: Schedule, clock: Clock, lr: float) -> Iterator[Notice]:
-    """The notices of each phase's own rules."""
-    for segment in segments(schedule.calls(), clock):
-        call = segment.call
-        for rule in segment.definition.notices:
-            yield from rule(call, segment.clock, segment.numbers(lr))
-        if segment.clock.start >= clock.run_steps > 1:
+def _parts(segment: Segment, lr: float) -> Iterator[Part]:
+    """The call of a phase; of torch's composite classes the calls that end with the phase."""
+    if not segment.call.definition.counts:
+        yield Part(segment.call, segment.clock.steps, segment.numbers(lr), segment)
+        return
+    counts = segment.clock.counts(segment.update)
+    waiting = [(segment.call, counts)]
+    while waiting:
+        call, counts = waiting.pop(0)
+        yield Part(call, counts, call.arguments, segment)
+        inner = nested(call, counts)
+        waiting += inner[-1:] if "milestones" in call.arguments else inner
+
+
+def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
+    """Milestones, cycles, warm-ups and patience that are too long for their part of the run."""
+    call, counts, numbers, definition = part.call, part.counts, part.numbers, part.call.definition
+    if counts < 2 or call.is_plugin:
+        return
+    marks = zip(
+        call.arguments.get("milestones") or (), numbers.get("milestones") or (), strict=True
+    )
+    late = [str(text) for text, mark in marks if mark >= counts]
+    lrs = table[part.lrs]
+    if late:
+        yield Notice(
+            Topic.MILESTONE_NOT_REACHED,
+            f"{', '.join(late)} of {call} {'is' if len(late) == 1 else 'are'} not reached: "
+            f"its phase has {part.time(counts)}",
+            "check whether it is meant in epochs or in steps (update=step)"
+            if definition.counts
+            else "use shares of the run, such as multistep([50%, 75%])",
+        )
+    elif (
+        definition.jumps and definition.decays
+        and part.lrs.stop <= len(table) and min(lrs) == max(lrs)
+    ):  # fmt: skip
+        yield Notice(
+            Topic.MILESTONE_NOT_REACHED,
+            f"{call} never falls: its phase has {part.time(counts)}",
+            part.remedy or "make its stairs shorter, or use step for three equal ones",
+        )
+    if numbers.get("warmup", 0) >= counts:
+        yield Notice(
+            Topic.WARMUP_TOO_LONG,
+            f"{call} warms up for as long as its phase lasts",
+            "warm up over 1-10% of the run, such as warmup=5%",
+        )
+    if definition.cycle:
+        index, start, end = piece(counts - 1, *definition.cycle(counts, numbers))
+        if end > counts:
+            fits = [part.time(whole) for whole in (start, end) if whole]
             yield Notice(
-                Topic.UNFINISHED_DECAY,
-                f"{call} never starts: the phases before it fill the run",
-                "shorten them, or give their lengths as shares of the run, such as 5%",
+                Topic.ENDS_INSIDE_CYCLE,
+                f"{call} ends inside its cycle {index + 1}, "
+                f"after {100 * (counts - start) / (end - start):.0f} % of it",
+                f"train for {' or '.join(fits)}, or change the length of its cycles",
             )
 
 
+def _of_phase(segment: Segment, part: Part, lr: float) -> Iterator[Notice]:
+    """Phases that never start or end early, or leave no time for what they are for."""
+    call, clock = segment.call, segment.clock
+    if call.name == "warmup" and clock.start + clock.steps >= clock.run_steps > 1:
+        run = number_text(clock.run_steps / clock.steps_per_epoch)
+        yield Notice(
+            Topic.WARMUP_TOO_LONG,
+            f"{call} is as long as the run ({call.length} of {run}ep), so nothing follows it",
+            "warm up over 1-10% of the run, such as warmup(5%)",
+        )
+    epochs = clock.steps // clock.steps_per_epoch
+    if call.definition.watches and epochs < (needed := part.numbers["patience"] + 3):
+        yield Notice(  # the first epoch sets the best, patience + 1 bad ones follow, then the cut
+            Topic.PLATEAU_CANNOT_FIRE,
+            f"{call} cannot cut within {epochs} epochs: it needs {needed}",
+            f"give it patience={min(epochs // 4, epochs - 3)}"
+            if epochs >= 3
+            else "train longer, or use another schedule",
+        )
+    if call.definition.counts:
+        from lrbench.schedules.torch_run import of_call
+
+        counts = clock.counts(segment.update)
+        known = of_call(call, counts, lr).known
+        if known < counts:
+            yield Notice(
+                Topic.OTHER,
+                f"{call} is over after {known} of {counts} counts, where torch raises an error; "
+                "here it holds its last learning rate",
+                part.remedy,
+            )
+    if clock.start >= clock.run_steps > 1:
+        yield Notice(
+            Topic.UNFINISHED_DECAY,
+            f"{call} never starts: the phases before it fill the run",
+            "shorten them, or give their lengths as shares of the run, such as 5%",
+        )
+
+
 def _of_the_end(
-    schedule: Schedule, table: Sequence[float], end: float, lr: float
+    schedule: Schedule, part: Part, table: Sequence[float], end: float, lr: float
 ) -> Iterator[Notice]:
     """How high a schedule ends that is meant to end low. `end` is where its curve leads: it is
     what counts for a smooth one, whose last step in a short run lies well above it."""
-    definition = schedule.calls()[-1].definition
-    peak = max(table)
-    last = table[-1] if definition.jumps else min(table[-1], end)
-    if len(table) < 2:
-        return
-    if last >= NEAR_PEAK * peak and min(table[table.index(peak) :]) < peak / 2:
+    definition = part.call.definition
+    peak, last = max(table), table[-1]
+    last = last if definition.jumps else min(last, end)
+    own = table[part.lrs] or [last]
+    if last >= NEAR_PEAK * peak and _lowest_after_peak(table) < peak / 2:
         yield Notice(
             Topic.ENDS_AT_MAXIMUM,
             f"{schedule} ends at its maximum ({last:g})",
-            "make its period fit the run, or use cosine",
+            part.remedy or "make its period fit the run, or use cosine",
         )
-    elif definition.decays and last > LOW_END * peak and not _asked_for(schedule, last, lr):
+    elif not definition.decays:
+        return
+    elif definition.counts and last > _lowest_after_peak(own) + 1e-9 * peak:
+        yield Notice(
+            Topic.ENDS_INSIDE_CYCLE,
+            f"{schedule} climbs again, and ends at {100 * last / peak:.0f} % of its peak",
+            part.remedy,
+        )
+    elif last > LOW_END * peak and not _asked_for(part.call, last, lr):
         yield Notice(
             Topic.UNFINISHED_DECAY,
             f"{schedule} ends at {100 * last / peak:.0f} % of its peak",
-            "decay faster, train longer, or use linear or cosine, which end with the run",
+            part.remedy
+            or "decay faster, train longer, or use linear or cosine, which end with the run",
         )
 
 
-def _asked_for(schedule: Schedule, last: float, lr: float) -> bool:
+def _lowest_after_peak(lrs: Sequence[float]) -> float:
+    high = (1 - 1e-9) * max(lrs)  # the same peak, but for rounding
+    return min(lrs[next(step for step, lr in enumerate(lrs) if lr >= high) :])
+
+
+def _asked_for(call: Call, last: float, lr: float) -> bool:
     """Whether the spec itself names an end that is so high, as `cosine(min=20%)` does."""
-    arguments = schedule.calls()[-1].arguments
-    floors = [arguments[name].of(lr) for name in ("min", "to") if name in arguments]
+    named = [call.arguments[name] for name in ("min", "to", "eta_min") if name in call.arguments]
+    floors = [one.of(lr) if isinstance(one, Level) else one for one in named]
     return any(floor > LOW_END * lr and last <= 1.25 * floor for floor in floors)

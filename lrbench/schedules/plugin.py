@@ -8,13 +8,14 @@ is stepped once through the run. Further arguments are given by name in the spec
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from lrbench import plugins
 from lrbench.errors import UsageError
 from lrbench.schedules.definitions import Definition
+from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Clock
 
 CLOCK = ("step", "steps", "steps_per_epoch")
@@ -38,37 +39,42 @@ def load(name: str) -> Definition:
     return Definition(name, function, jumps=True, own_scale=True)
 
 
-def multiplied(
-    step: int, name: str, clock: Clock, lr: float, arguments: Mapping[str, Any]
-) -> float:
+@dataclass(frozen=True)
+class Multiplied:
     """The base LR times the user's function; past the end of its phase it stays."""
-    values, by_name = clock_arguments(name, min(step, clock.steps - 1), clock)
-    value = load(name).function(*values, **by_name, **arguments)
-    try:
-        return lr * float(value)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"--schedule {name}: it returned {type(value).__name__}, not a number"
-        ) from None
+
+    call: Call
+    clock: Clock
+    lr: float
+
+    def __call__(self, step: int) -> float:
+        values, by_name = clock_arguments(self.call, min(step, self.clock.steps - 1), self.clock)
+        value = load(self.call.name).function(*values, **by_name, **dict(self.call.args))
+        try:
+            return self.lr * float(value)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"--schedule {self.call.name}: it returned {type(value).__name__}, not a number"
+            ) from None
 
 
-def clock_arguments(name: str, step: Any, clock: Clock) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def clock_arguments(call: Call, step: Any, clock: Clock) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What the function gets: by name those it names where one is `step`, else all by place."""
-    names = inspect.signature(load(name).function).parameters
+    names = inspect.signature(load(call.name).function).parameters
     known = dict(zip(CLOCK, (step, clock.steps, clock.steps_per_epoch), strict=True))
     if "step" not in names:
         return tuple(known.values()), {}
     return (), {key: value for key, value in known.items() if key in names}
 
 
-def check_call(name: str, clock: Clock, arguments: Mapping[str, Any]) -> None:
+def check_call(call: Call, clock: Clock) -> None:
     """Raises UsageError: the function does not take what a schedule is given."""
-    definition = load(name)
-    values, by_name = ((None,), {}) if definition.counts else clock_arguments(name, 0, clock)
+    definition = load(call.name)
+    values, by_name = ((None,), {}) if definition.counts else clock_arguments(call, 0, clock)
     try:
-        inspect.signature(definition.function).bind(*values, **by_name, **arguments)
+        inspect.signature(definition.function).bind(*values, **by_name, **dict(call.args))
     except TypeError as fault:
         raise UsageError(
-            f"--schedule {name}: it cannot be called as a schedule ({fault})",
+            f"--schedule {call.name}: it cannot be called as a schedule ({fault})",
             hint="a schedule is f(step, steps, steps_per_epoch, ...) or f(optimizer, ...)",
         ) from None

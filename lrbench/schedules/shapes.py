@@ -6,33 +6,21 @@ t is the step of the phase, T its steps, b the base LR.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any, Literal
 
-from lrbench.errors import Notice, Topic
 from lrbench.schedules.curves import ONE
 from lrbench.schedules.definitions import (
     ZERO,
-    Numbers,
     Positive,
     Rate,
     Steps,
     register,
 )
-from lrbench.schedules.units import Clock, Length
+from lrbench.schedules.units import Length
 
 FIVE_PERCENT: Any = Length(5, "%")
 FIFTH: Any = Length(20, "%")
 HALF: Any = Length(50, "%")
-
-
-def _warms_up_throughout(call: Any, clock: Clock, numbers: Numbers) -> Iterable[Notice]:
-    if numbers["warmup"] >= clock.steps > 1:
-        yield Notice(
-            Topic.WARMUP_TOO_LONG,
-            f"{call} warms up for as long as its phase lasts",
-            "warm up over 1-10% of the run, such as warmup=5%",
-        )
 
 
 def _wsd(T: int, b: float, warmup: int, decay: int, to: float, shape: str) -> str | None:
@@ -45,7 +33,7 @@ def _wsd(T: int, b: float, warmup: int, decay: int, to: float, shape: str) -> st
 
 @register(
     family="ordered", torch="SequentialLR of LinearLR, ConstantLR, LinearLR", decays=True,
-    in_torch=_wsd, notices=[_warms_up_throughout],
+    in_torch=_wsd,
 )  # fmt: skip
 def wsd(
     t: int,
@@ -62,10 +50,6 @@ def wsd(
     Formula: `b min(1, (t+1)/W) until T-D, then to + (b-to) s(u), u=(t-T+D)/D`. s by `shape`: 1-u,
     (1+cos(pi u))/2, 1-sqrt(u). Source: Hu et al. 2024, arXiv:2404.06395; the shapes from
     Hägele et al. 2024, arXiv:2405.18392.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("wsd(warmup=2it, decay=2it)").table(lr=1.0, steps=6, steps_per_epoch=6)
-    [0.5, 1.0, 1.0, 1.0, 1.0, 0.5]
     """
     decay = min(decay, T)
     u = min(1.0, max(0.0, (t - T + decay) / decay))
@@ -90,10 +74,6 @@ def knee(t: int, T: int, b: float, explore: Steps = HALF) -> float:
 
     Formula: `b for E steps, then b (T-t)/(T-E)`, E the steps to `explore`. Source: Iyer et al.
     2023, JMLR 24(65).
-
-    >>> from lrbench.schedules import parse
-    >>> parse("knee").table(lr=1.0, steps=8, steps_per_epoch=8)
-    [1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
     return b * min(1.0, max(0, T - t) / max(1, T - explore))
 
@@ -103,10 +83,6 @@ def rex(t: int, T: int, b: float) -> float:
     """Falls slowly at first and fast at the end.
 
     Formula: `b (1-p)/(1-p/2), p=t/T`. Source: Chen et al. 2022, arXiv:2107.04197.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("rex").table(lr=3.0, steps=2, steps_per_epoch=2)
-    [3.0, 2.0]
     """
     done = min(1.0, t / T)
     return b * (1 - done) / (1 - done / 2)
@@ -120,53 +96,37 @@ def tanh(
 
     Formula: `min + (b-min)(1-tanh(lb(1-p) + ub p))/2, p=t/T`. Source: Hsueh et al. 2018,
     arXiv:1806.01593; the defaults as in timm.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("tanh(lb=-1, ub=1)").table(lr=1.0, steps=2, steps_per_epoch=2)[1]
-    0.5
     """
     done = min(1.0, t / T)
     return min_ + (b - min_) * (1 - math.tanh(lb * (1 - done) + ub * done)) / 2
 
 
-@register(family="ordered", notices=[_warms_up_throughout])
+@register(family="ordered")
 def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = FIVE_PERCENT) -> float:
     """Warms up, then falls like a power of the time.
 
     Formula: `b min(n/W, (n/W)^-a), n=t+1`. Source: the family of INV (Caffe) and of the inverse
     square root (a=0.5).
-
-    >>> from lrbench.schedules import parse
-    >>> parse("power(warmup=2it)").table(lr=1.0, steps=4, steps_per_epoch=4)[::3]
-    [0.5, 0.5]
     """
     return float(b * min((t + 1) / warmup, ((t + 1) / warmup) ** -a))
 
 
-@register(family="ordered", notices=[_warms_up_throughout])
+@register(family="ordered")
 def inverse_sqrt(t: int, b: float, *, warmup: Steps = FIVE_PERCENT) -> float:
     """Warms up, then falls like one over the root of the time.
 
     Formula: `b min(n/W, sqrt(W/n)), n=t+1`. Source: Vaswani et al. 2017, arXiv:1706.03762, scaled
     so that the peak is b, as in fairseq.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("inverse_sqrt(warmup=1it)").table(lr=1.0, steps=4, steps_per_epoch=4)[::3]
-    [1.0, 0.5]
     """
     return b * min((t + 1) / warmup, math.sqrt(warmup / (t + 1)))
 
 
-@register(family="ordered", own_scale=True, notices=[_warms_up_throughout])
+@register(family="ordered", own_scale=True)
 def noam(t: int, b: float, *, d: Positive = 512.0, warmup: Steps = FIVE_PERCENT) -> float:
     """The schedule of the first Transformer, scaled by the width of the model.
 
     Formula: `b d^-0.5 min(n^-0.5, n W^-1.5), n=t+1`. Its peak is not the base LR. Source: Vaswani
     et al. 2017, arXiv:1706.03762, section 5.3; Paddle's `NoamDecay`.
-
-    >>> from lrbench.schedules import parse
-    >>> parse("noam(d=4, warmup=4it)").table(lr=1.0, steps=16, steps_per_epoch=4)[3::12]
-    [0.25, 0.125]
     """
     n = t + 1
     return b / math.sqrt(d) * min(1 / math.sqrt(n), n / math.pow(warmup, 1.5))

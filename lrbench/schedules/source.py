@@ -15,7 +15,7 @@ from typing import Any
 from lrbench.schedules.definitions import INPUTS, SCHEDULES
 from lrbench.schedules.expression import CLOCK_NAMES, FUNCTIONS, Formula
 from lrbench.schedules.spec import Call
-from lrbench.schedules.torch_names import arguments_of, nested_counts
+from lrbench.schedules.torch_names import arguments_of, nested
 
 WIDTH = 66  # of arguments that stay on one line
 IN_MATH = "|".join(name for name in FUNCTIONS if name not in ("min", "max", "abs"))
@@ -27,25 +27,38 @@ class Sources:
 
     texts: list[str] = field(default_factory=list)
     lines: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
     seen: set[Any] = field(default_factory=set)
 
     def call(self, curve: partial[Any], first: str) -> str:
-        """A call of a function with its numbers filled in; the function is printed above."""
-        self.add(curve.func, defaults=False)
-        shown = [first, *(f"{name}={value_code(one)}" for name, one in curve.keywords.items())]
-        return f"{curve.func.__name__}({', '.join(shown)})"
+        """A call of a function with its numbers filled in; the function is printed above, without
+        the branches that its arguments rule out."""
+        function = inspect.unwrap(curve.func)
+        tree, used = _for_arguments(_plain(function, defaults=False), curve.keywords)
+        name = self._print(tree, function)
+        shown = [first] if function_takes(tree, "t") else []
+        shown += [f"{key}={value_code(curve.keywords[key])}" for key in used]
+        return f"{name}({', '.join(shown)})"
 
-    def add(self, function: Callable[..., Any], *, defaults: bool = True) -> None:
+    def add(self, function: Callable[..., Any]) -> None:
         """Print a function, and before it all that it uses."""
         function = inspect.unwrap(function)
-        if function in self.seen:
-            return
-        self.seen.add(function)
-        tree = _plain(function, defaults)
-        for name in sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}):
+        if function not in self.seen:
+            self.seen.add(function)
+            self._print(_plain(function, defaults=True), function)
+
+    def _print(self, tree: ast.FunctionDef, function: Callable[..., Any]) -> str:
+        """The name under which a function is printed: another version of it has a number."""
+        for name in sorted(_names(tree) - {tree.name}):
             if name in function.__globals__:
                 self._add_global(name, function.__globals__[name], function)
-        self.texts.append(ast.unparse(tree))
+        text = ast.unparse(tree)
+        if text not in self.names:
+            head = f"def {tree.name}("
+            before = sum(other.startswith(head) for other in self.names)
+            self.names[text] = f"{tree.name}_{before + 1}" if before else tree.name
+            self.texts.append(text.replace(head, f"def {self.names[text]}(", 1))
+        return self.names[text]
 
     def _add_global(self, name: str, value: Any, user: Callable[..., Any]) -> None:
         plain = inspect.unwrap(value) if callable(value) else value
@@ -62,13 +75,12 @@ class Sources:
 
     def table(self, text: str) -> str:
         """The name of a constant of that value."""
-        line = next((one for one in self.texts if one.endswith(f" = {text}")), "")
-        if line:
-            return line.split(" = ")[0]
-        name = f"ROWS_{sum(one.startswith('ROWS_') for one in self.texts) + 1}"
-        self.texts.append(f"{name} = {text}")
-        self.lines.add("import itertools")
-        return name
+        known = [one for one in self.texts if one.startswith("ROWS_")]
+        line = next((one for one in known if one.endswith(f" = {text}")), "")
+        if not line:
+            line = f"ROWS_{len(known) + 1} = {text}"
+            self.texts.append(line)
+        return line.split(" = ")[0]
 
     def add_module(self, name: str) -> None:
         """Import the module of `module:attribute`."""
@@ -87,7 +99,13 @@ def _package(function: Any) -> str:
     return str(function.__module__).partition(".")[0]
 
 
-def _plain(function: Callable[..., Any], defaults: bool) -> ast.stmt:
+def _names(tree: ast.AST, context: type = ast.Load) -> set[str]:
+    """The names that are read, or assigned."""
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return {node.id for node in found if isinstance(node.ctx, context)}
+
+
+def _plain(function: Callable[..., Any], defaults: bool) -> ast.FunctionDef:
     """A function's syntax tree without decorators, docstrings and annotations."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     for node in ast.walk(tree):
@@ -104,9 +122,62 @@ def _plain(function: Callable[..., Any], defaults: bool) -> ast.stmt:
             one.annotation = None
         if not defaults:
             arguments.defaults, arguments.kw_defaults = [], [None] * len(arguments.kwonlyargs)
-        elif not all(isinstance(one, ast.Constant) for one in arguments.defaults):
-            arguments.defaults = []
-    return tree.body[0]
+    found = tree.body[0]
+    assert isinstance(found, ast.FunctionDef)
+    return found
+
+
+def function_takes(tree: ast.FunctionDef, name: str) -> bool:
+    return any(argument.arg == name for argument in (*tree.args.args, *tree.args.kwonlyargs))
+
+
+def _for_arguments(
+    tree: ast.FunctionDef, known: Mapping[str, Any]
+) -> tuple[ast.FunctionDef, list[str]]:
+    """The function without the branches that its arguments rule out, and which it still reads."""
+    assigned = _names(tree, ast.Store)
+    fixed = {
+        name: value
+        for name, value in known.items()
+        if name not in assigned and (value is None or isinstance(value, str | int | float))
+    }
+    _Decide(fixed).visit(tree)
+    read = _names(tree)
+    arguments = tree.args
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    kept = [(one, default) for one, default in pairs if one.arg in read]
+    arguments.kwonlyargs = [one for one, _ in kept]
+    arguments.kw_defaults = [default for _, default in kept]
+    arguments.args = [one for one in arguments.args if one.arg in read | {"t"}]
+    return tree, [name for name in known if function_takes(tree, name)]
+
+
+class _Decide(ast.NodeTransformer):
+    """Replaces each `if` whose test only compares known arguments by the branch that is taken."""
+
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        self.known = known
+
+    def decided(self, test: ast.expr) -> bool | None:
+        match test:
+            case ast.BoolOp(op=op, values=values):
+                wins = isinstance(op, ast.Or)
+                parts = [self.decided(value) for value in values]
+                return wins if wins in parts else None if None in parts else not wins
+            case ast.Compare(ast.Name(name), [sign], [ast.Constant(value)]) if name in self.known:
+                same = self.known[name] == value
+                return {ast.Eq: same, ast.Is: same, ast.IsNot: not same}.get(type(sign))
+        return None
+
+    def visit_If(self, node: Any) -> Any:
+        decided = self.decided(node.test)
+        self.generic_visit(node)
+        if decided is None:
+            node.body = node.body or [ast.Pass()]
+            return node
+        return node.body if decided else node.orelse
+
+    visit_IfExp = visit_If
 
 
 def keywords(function: Callable[..., Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,18 +188,18 @@ def keywords(function: Callable[..., Any], known: Mapping[str, Any]) -> dict[str
     return {name: known[name] for name in params if name in known}
 
 
-def torch_call(call: Call, counts: int, lr: float, *, nested: bool = False) -> str:
+def torch_call(call: Call, counts: int, lr: float, *, one_line: bool = False) -> str:
     """A call of torch's class, its optimizer filled in; `counts` calls of `step()` is what an
-    expression means by `epochs`. A nested one stays on one line."""
+    expression means by `epochs`."""
     rows = [] if call.name == "ChainedScheduler" else ["optimizer"]
     arguments = arguments_of(call, counts, lr)
-    if call.arguments.get("cycle_momentum") and not nested:
+    if call.arguments.get("cycle_momentum") and not one_line:
         arguments["cycle_momentum"] = None
     for name, value in arguments.items():
         if name == "schedulers":
-            pairs = zip(value, nested_counts(call, counts), strict=True)
-            inner = [torch_call(part, own, lr, nested=nested) for part, own in pairs]
-            rows.append(f"{name}={_listed(inner, '[', ']', nested)}")
+            parts = nested(call, counts)
+            inner = [torch_call(part, own, lr, one_line=one_line) for part, own in parts]
+            rows.append(f"{name}={_listed(inner, '[', ']', one_line)}")
         elif name == "cycle_momentum" and value is None:
             rows.append(f"{name}=cycles_momentum")
         elif isinstance(value, Formula):
@@ -136,12 +207,12 @@ def torch_call(call: Call, counts: int, lr: float, *, nested: bool = False) -> s
         else:
             whole = name == "T_max" and float(value).is_integer()
             rows.append(f"{name}={int(value) if whole else value_code(value)}")
-    return call.name + _listed(rows, "(", ")", nested)
+    return call.name + _listed(rows, "(", ")", one_line)
 
 
-def _listed(items: list[str], begin: str, end: str, nested: bool) -> str:
+def _listed(items: list[str], begin: str, end: str, one_line: bool) -> str:
     short = begin + ", ".join(items) + end
-    if nested or (len(short) <= WIDTH and "\n" not in short):
+    if one_line or (len(short) <= WIDTH and "\n" not in short):
         return short
     inner = "".join(textwrap.indent(f"{item},\n", "    ") for item in items)
     return f"{begin}\n{inner}{end}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from lrbench.schedules.definitions import SCHEDULES, Definition
+from lrbench.schedules.expression import Formula
 from lrbench.schedules.units import Length, number_text
 
 
@@ -19,9 +21,13 @@ class Call:
     duration: Length | None = None
 
     @property
+    def is_plugin(self) -> bool:
+        return ":" in self.name
+
+    @property
     def definition(self) -> Definition:
         """What the name stands for; a plug-in's code is not loaded for it."""
-        if ":" in self.name:
+        if self.is_plugin:
             return Definition(self.name, lambda *_: None, jumps=True, own_scale=True)
         return SCHEDULES.get(self.name).make
 
@@ -42,6 +48,19 @@ class Call:
     def calls(self) -> tuple[Call, ...]:
         return (self,)
 
+    def count(self) -> int:
+        """The number of its phases."""
+        return 1
+
+    def fixed_lrs(self) -> Iterator[float]:
+        """The LRs that the arguments of torch's classes name."""
+        if self.definition.of_torch:
+            arguments = self.arguments
+            if arguments.get("max_lr") is not None:
+                yield arguments["max_lr"]
+            for nested in arguments.get("schedulers", ()):
+                yield from nested.fixed_lrs()
+
     def __str__(self) -> str:
         params, shown = self.definition.params, []
         for place, (name, value) in enumerate(self.args):
@@ -58,16 +77,19 @@ class Call:
 
 @dataclass(frozen=True)
 class Repeat:
-    """A spec `count` times over, each time from its start."""
+    """A spec `times` times over, each time from its start."""
 
-    count: int
+    times: int
     body: Spec
 
     def calls(self) -> tuple[Call, ...]:
-        return self.body.calls() * self.count
+        return self.body.calls() * self.times
+
+    def count(self) -> int:
+        return self.times * self.body.count()
 
     def __str__(self) -> str:
-        return f"{self.count}*({self.body})"
+        return f"{self.times}*({self.body})"
 
 
 @dataclass(frozen=True)
@@ -78,6 +100,9 @@ class Phases:
 
     def calls(self) -> tuple[Call, ...]:
         return tuple(call for part in self.parts for call in part.calls())
+
+    def count(self) -> int:
+        return sum(part.count() for part in self.parts)
 
     def __str__(self) -> str:
         return " + ".join(str(part) for part in self.parts)
@@ -95,6 +120,5 @@ def value_text(value: Any, *, word: bool = False) -> str:
     if isinstance(value, (int, float)):
         return number_text(value)
     if isinstance(value, str) and not word:
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        return str(Formula(value))
     return str(value)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from lrbench.errors import UsageError
+from lrbench.schedules.bound import Schedule
 from lrbench.schedules.definitions import Param, Timed, flattened
 from lrbench.schedules.expression import CLOCK_NAMES, Formula
 from lrbench.schedules.parse import parse
-from lrbench.schedules.schedule import Schedule
 from lrbench.schedules.spec import Phases, Repeat, Spec
 from lrbench.schedules.units import Length, half_up, number_text, tidy
 
@@ -37,8 +37,8 @@ def _stretched(spec: Spec, share: float) -> Spec:
     match spec:
         case Phases(parts=parts):
             return Phases(tuple(_stretched(part, share) for part in parts))
-        case Repeat(count=count, body=body):
-            return Repeat(count, _stretched(body, share))
+        case Repeat(times=times, body=body):
+            return Repeat(times, _stretched(body, share))
     definition = spec.definition
     if definition.of_torch:
         raise UsageError(

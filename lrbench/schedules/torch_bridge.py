@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrbench.errors import UsageError
+from lrbench.schedules.bound import Schedule
 from lrbench.schedules.parse import parse
-from lrbench.schedules.schedule import Schedule
 
 Spec = str | Schedule
 Metrics = float | torch.Tensor | Mapping[str, float]
@@ -20,19 +20,7 @@ Metrics = float | torch.Tensor | Mapping[str, float]
 def to_torch(
     spec: Spec | Sequence[Spec], optimizer: Optimizer, steps: int, steps_per_epoch: int
 ) -> ScheduleLR:
-    """The schedule as an ordinary scheduler of torch, to be stepped once after each
-    `optimizer.step()`.
-
-    Args:
-        spec: a spec or a schedule, for all parameter groups; or a sequence, one for each group.
-        optimizer: the base LR of a group is its `initial_lr` where it has one, and its `lr`
-            otherwise; an LR that is a tensor is filled in place.
-        steps: optimizer steps of the run.
-        steps_per_epoch: of those, the steps of an epoch.
-
-    Raises:
-        UsageError: a spec or a number is invalid.
-    """
+    """See `lrbench.schedules.to_torch`."""
     groups = len(optimizer.param_groups)
     specs = [spec] * groups if isinstance(spec, str | Schedule) else list(spec)
     if len(specs) != groups:
@@ -44,15 +32,13 @@ def to_torch(
 class ScheduleLR(LRScheduler):
     """Schedules, one a parameter group, as a scheduler of torch.
 
-    The LR follows from the step counter alone, never from the optimizer's current LR. So the
-    counter is all of the state (with a plateau, what that has observed), and `load_state_dict`
-    sets the right LR with or without the optimizer's own state, in any order. Groups that are
-    added to the optimizer later keep their LR.
+    The LR follows from the step counter alone, never from the optimizer's current LR: the counter
+    is all of the state (with a plateau, what that has observed). Groups that are added to the
+    optimizer later keep their LR.
 
-    Call `step()` after each `optimizer.step()`. At the end of an epoch a schedule that adapts to
-    a metric gets it by `step(metrics)` or `observe(metrics)`, which are the same: after the last
-    batch's `step()`, instead of it, or instead of all of the epoch's; the counter then stands at
-    the first step of the next epoch.
+    Call `step()` after each `optimizer.step()`. A schedule that adapts to a metric gets it at the
+    end of an epoch by `step(metrics)` or `observe(metrics)`: after the last batch's `step()`, or
+    instead of it, or of all of the epoch's.
     """
 
     def __init__(
@@ -88,11 +74,7 @@ class ScheduleLR(LRScheduler):
         self._write_momenta()
 
     def observe(self, metrics: Metrics) -> None:
-        """End the epoch with its metrics: a number, or numbers by name such as `val_loss`.
-
-        Raises:
-            UsageError: no schedule adapts to a metric, or the one that it adapts to is missing.
-        """
+        """End the epoch with its metrics: a number, or numbers by name such as `val_loss`."""
         if not any(self._metrics):
             raise UsageError("no schedule here adapts to a metric: call step() without one")
         epoch = max(self._observed + 1, -(-self.last_epoch // self._steps_per_epoch) - 1)
@@ -113,11 +95,7 @@ class ScheduleLR(LRScheduler):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a state, and give the optimizer the LR and the momentum that belong to it.
-
-        Raises:
-            UsageError: it is not the state of such a schedule.
-        """
+        """Go on from a state, and give the optimizer the LR and the momentum that belong to it."""
         adaptive = any(self._metrics)
         if "last_epoch" not in state_dict or adaptive != ("plateaus" in state_dict):
             raise UsageError("this is not the state of such a schedule")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -15,36 +14,27 @@ from torch.optim import lr_scheduler
 from lrbench.errors import UsageError
 from lrbench.schedules.expression import Formula
 from lrbench.schedules.spec import Call
-from lrbench.schedules.torch_names import arguments_of, nested_counts
+from lrbench.schedules.torch_names import arguments_of, nested
 
 OWN_MOMENTUM = 0.123456789  # of the throw-away optimizer: any other was written by a scheduler
-Make = Callable[[torch.optim.Optimizer], Any]
+Rows = list[tuple[float, float]]
 
 
+@dataclass
 class Stepped:
-    """A scheduler of torch, stepped as far as has been asked; any count may be asked.
+    """LRs and momenta by the number of calls of `step()`; any count may be asked.
 
-    Far past the end of the run the last LR stays, and where torch refuses to go on, as
-    `OneCycleLR` does past its end.
+    Where torch goes on past the end of the run, `further` makes a longer table; past the last row
+    the last values stay.
     """
 
-    def __init__(self, call: Call, counts: int, lr: float) -> None:
-        self._key = (call, counts, lr)
-        self._far = 2 * counts + 1000
-        self._rows: list[tuple[float, float]] = []
-        self._ahead = walked(partial(made, call, counts, lr), lr)
-        try:
-            self._reach(counts - 1)
-        except UsageError:
-            raise
-        except Exception as fault:  # torch refuses in many ways
-            why = str(fault) or type(fault).__name__
-            raise UsageError(f"torch refuses {call}: {' '.join(why.split())}") from None
+    rows: Rows
+    further: Callable[[], Rows] | None = None
 
     @property
     def known(self) -> int:
         """How many rows there are: fewer than the counts of the run where torch ends before."""
-        return len(self._rows)
+        return len(self.rows)
 
     def lr(self, count: int) -> float:
         """The LR after `count` calls of `step()`."""
@@ -55,35 +45,10 @@ class Stepped:
         momentum = self._row(count)[1]
         return None if momentum == OWN_MOMENTUM else momentum
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return of_call, self._key
-
     def _row(self, count: int) -> tuple[float, float]:
-        self._reach(min(count, self._far))
-        return self._rows[min(count, self._far, len(self._rows) - 1)]
-
-    def _reach(self, count: int) -> None:
-        missing = count + 1 - len(self._rows)
-        if missing > 0:
-            try:
-                self._rows.extend(itertools.islice(self._ahead, missing))
-            except (ValueError, OverflowError):  # a OneCycleLR is over, CyclicLR's 2**cycle
-                if not self._rows:
-                    raise
-
-
-@dataclass(frozen=True)
-class Table:
-    """LRs and momenta by the number of calls of `step()`; past the end the last stay."""
-
-    rows: Sequence[tuple[float, float]]
-    moves: bool  # whether the momentum is the scheduler's
-
-    def lr(self, count: int) -> float:
-        return self.rows[min(count, len(self.rows) - 1)][0]
-
-    def momentum(self, count: int) -> float | None:
-        return self.rows[min(count, len(self.rows) - 1)][1] if self.moves else None
+        if count >= len(self.rows) and self.further is not None:
+            self.rows, self.further = self.further(), None
+        return self.rows[min(count, len(self.rows) - 1)]
 
 
 @lru_cache(maxsize=64)
@@ -93,21 +58,69 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
     Raises:
         UsageError: torch refuses its arguments, or to step it that far.
     """
-    return Stepped(call, counts, lr)
+    rows_of = partial(_rows, call, counts, lr)
+    try:
+        return Stepped(rows_of(counts + 1), partial(rows_of, 2 * counts + 1001))
+    except UsageError:
+        raise
+    except Exception as fault:  # torch refuses in many ways
+        why = str(fault) or type(fault).__name__
+        raise UsageError(f"torch refuses {call}: {' '.join(why.split())}") from None
 
 
-def walked(make: Make, lr: float, momentum: float = OWN_MOMENTUM) -> Iterator[tuple[float, float]]:
-    """LR and momentum before each `step()` of the scheduler that `make` makes; those of a
-    `OneCycleLR` end with its last step."""
+def _rows(call: Call, counts: int, lr: float, asked: int) -> Rows:
+    """A OneCycleLR is over before it has been stepped so often; CyclicLR's 2**cycle overflows."""
+    ends = (ValueError, OverflowError) if asked == counts + 1 else (Exception,)
+    return walked(partial(made, call, counts, lr), asked, lr, OWN_MOMENTUM, ends)
+
+
+def from_factory(
+    factory: Callable[..., Any], lr: float, counts: int, arguments: dict[str, Any]
+) -> Stepped:
+    """The scheduler of `factory(optimizer, **arguments)`, stepped through `counts` calls of
+    `step()`. The user's exceptions come out unchanged.
+
+    Raises:
+        UsageError: it makes something else than a scheduler, or one that needs a metric.
+    """
+
+    def checked(optimizer: torch.optim.Optimizer) -> Any:
+        scheduler = factory(optimizer, **arguments)
+        name = getattr(factory, "__name__", str(factory))
+        if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+            raise UsageError(
+                f"{name} makes a ReduceLROnPlateau, which needs a metric",
+                hint="write plateau or ReduceLROnPlateau(...) as the schedule",
+            )
+        if not callable(getattr(scheduler, "step", None)):
+            raise UsageError(f"{name} makes a {type(scheduler).__name__}, not an LRScheduler")
+        return scheduler
+
+    return Stepped(walked(checked, counts, lr, OWN_MOMENTUM))
+
+
+def walked(
+    make: Callable[[torch.optim.Optimizer], Any],
+    counts: int,
+    lr: float,
+    momentum: float,
+    ends: tuple[type[Exception], ...] = (),
+) -> Rows:
+    """LR and momentum before each of `counts` calls of `step()` of the scheduler that `make` makes;
+    fewer where it is over before, which a OneCycleLR knows and others say by an error of `ends`."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=lr, momentum=momentum)
     scheduler, group = make(optimizer), optimizer.param_groups[0]
-    for _ in range(getattr(scheduler, "total_steps", 10**9) - 1):
-        yield float(group["lr"]), float(group["momentum"])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that optimizer.step() is not called
-            scheduler.step()
-    yield float(group["lr"]), float(group["momentum"])
+    rows = [(float(group["lr"]), float(group["momentum"]))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that optimizer.step() is not called
+        try:
+            for _ in range(min(counts, getattr(scheduler, "total_steps", counts)) - 1):
+                scheduler.step()
+                rows.append((float(group["lr"]), float(group["momentum"])))
+        except ends:
+            pass
+    return rows
 
 
 def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -> Any:
@@ -118,11 +131,10 @@ def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -
     """
     arguments = arguments_of(call, counts, lr)
     if "schedulers" in arguments:
-        parts = arguments["schedulers"]
-        for part in parts:
+        parts = nested(call, counts)
+        for part, _ in parts:
             _check_nested(call, part)
-        pairs = zip(parts, nested_counts(call, counts), strict=True)
-        arguments["schedulers"] = [made(part, own, lr, optimizer) for part, own in pairs]
+        arguments["schedulers"] = [made(part, own, lr, optimizer) for part, own in parts]
     if "lr_lambda" in arguments:
         arguments["lr_lambda"] = partial(_of_count, arguments["lr_lambda"], counts)
     if "milestones" in arguments:
@@ -145,33 +157,3 @@ def _check_nested(call: Call, part: Call) -> None:
 
 def _of_count(formula: Formula, counts: int, count: int) -> float:
     return formula(count, counts, count, counts, count / counts)
-
-
-def from_factory(
-    factory: Callable[..., Any], lr: float, counts: int, arguments: Mapping[str, Any]
-) -> Table:
-    """What the scheduler of `factory(optimizer, **arguments)` does in `counts` calls of `step()`;
-    past them the last values stay. The user's exceptions come out unchanged.
-
-    Raises:
-        UsageError: it makes something else than a scheduler, or one that needs a metric.
-    """
-
-    def checked(optimizer: torch.optim.Optimizer) -> Any:
-        scheduler = factory(optimizer, **arguments)
-        _check_scheduler(factory, scheduler)
-        return scheduler
-
-    rows = tuple(itertools.islice(walked(checked, lr, momentum=0.9), counts))
-    return Table(rows, any(momentum != 0.9 for _, momentum in rows))
-
-
-def _check_scheduler(factory: Callable[..., Any], scheduler: Any) -> None:
-    name = getattr(factory, "__name__", str(factory))
-    if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
-        raise UsageError(
-            f"{name} makes a ReduceLROnPlateau, which needs a metric",
-            hint="write plateau or ReduceLROnPlateau(...) as the schedule",
-        )
-    if not callable(getattr(scheduler, "step", None)):
-        raise UsageError(f"{name} makes a {type(scheduler).__name__}, not an LRScheduler")

@@ -23,20 +23,11 @@ class Clock:
 
     @staticmethod
     def of_run(steps: int, steps_per_epoch: int) -> Clock:
-        """The clock of a whole run.
-
-        Raises:
-            UsageError: one of the two is not a whole number of at least 1.
-        """
+        """The clock of a whole run; UsageError unless both are whole numbers of at least 1."""
         for name, value in (("steps", steps), ("steps_per_epoch", steps_per_epoch)):
             if isinstance(value, bool) or value != int(value) or value < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {value}")
         return Clock(int(steps), int(steps_per_epoch), int(steps))
-
-    @property
-    def epochs(self) -> float:
-        """The length of the phase in epochs."""
-        return self.steps / self.steps_per_epoch
 
     def phase(self, start: int, steps: int) -> Clock:
         """The clock of a phase that begins `start` steps after this clock's own beginning."""
@@ -91,29 +82,17 @@ class Level:
 
 
 def half_up(steps: float) -> int:
-    """The nearest whole number, halves upwards.
-
-    >>> half_up(2.5), half_up(3.5), half_up(0.29 * 50 + 0.2 * 50 - 22)
-    (3, 4, 3)
-    """
+    """The nearest whole number, halves upwards."""
     return math.floor(round(steps, 9) + 0.5)  # 9 digits: sums such as 14.5 + 10 - 22 are halves
 
 
 def tidy(value: float, digits: int = 12) -> float:
-    """The value without the rounding error of a multiplication.
-
-    >>> tidy(0.1 * 3)
-    0.3
-    """
+    """The value without the rounding error of a multiplication: `tidy(0.1 * 3)` is 0.3."""
     return float(f"{value:.{digits}g}")
 
 
 def number_text(value: float) -> str:
-    """The shortest text that reads back as the same number.
-
-    >>> number_text(30.0), number_text(0.1), number_text(1e-05), number_text(1e22)
-    ('30', '0.1', '1e-5', '1e22')
-    """
+    """The shortest text that reads back as the same number: 30, 0.1, 1e-5, 1e22."""
     if float(value).is_integer() and abs(value) < 1e16:
         return str(int(value))
     mantissa, _, exponent = repr(float(value)).partition("e")
@@ -126,9 +105,6 @@ def piece(t: int, size: float, growth: float = 1.0) -> tuple[int, int, int]:
 
     Boundaries are summed first, then rounded half up; with whole numbers all of it is integer
     arithmetic, so that a boundary is exact however far away it is.
-
-    >>> piece(1210, 10, 3)
-    (5, 1210, 3640)
     """
     size = max(1.0, size)
     size = int(size) if float(size).is_integer() else size

@@ -50,8 +50,6 @@ def test_each_entry_says_what_it_is(name: str) -> None:
     assert entry.facts["formula"]
     assert entry.facts["family"] in {"ordered", "adaptive", "custom", "cyclic", "warmup"}
     assert isinstance(entry.facts["torch"], str)
-    doc = entry.make.function.__doc__
-    assert doc and (entry.make.of_torch or ("Source:" in doc and ">>>" in doc))
 
 
 def test_the_documentation_names_each_with_its_parameters() -> None:

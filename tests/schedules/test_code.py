@@ -191,7 +191,7 @@ def test_numbers_are_tidy_and_constant_needs_no_scheduler() -> None:
 
 @pytest.mark.parametrize("spec", [*ENTRIES, *OWN])
 def test_there_is_nothing_but_torch_in_it_and_no_table(spec: str) -> None:
-    text = code(parse(spec), LR, 20_000, 200)
+    text = code(parse(spec), LR, 2_000, 200)
     imported = {
         node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
         for node in ast.walk(ast.parse(text))
@@ -350,3 +350,11 @@ def test_the_curve_itself_is_printed_with_the_numbers_of_the_run() -> None:
     factor = executed(text, optimizers()[0])["factor"]
     assert factor(617) == pytest.approx(0.5 / 0.75)
     assert math.isclose(factor(10**6), 0.0)
+
+
+def test_branches_that_the_arguments_rule_out_are_not_printed() -> None:
+    text = code("warmup(5it, from=0) + sin", LR, 70, 7)
+    assert "def wave(t, T, b, *, min_):" in text and "gamma" not in text and "shape" not in text
+    two = code("warmup(5it, from=0) + warmup(9it, shape=exp) + sin + sin2(5it)".replace(
+        "sin +", "sin(duration=20it) +"), LR, 70, 7)  # fmt: skip
+    assert all(f"def {name}(" in two for name in ("warmup", "warmup_2", "wave", "wave_2"))

@@ -194,7 +194,7 @@ specs = st.one_of(calls, phases, st.builds("{} + {}".format, phases, calls))
 
 
 @given(specs)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_parse_and_print_are_inverse(text: str) -> None:
     schedule = parse(text)
     assert parse(str(schedule)) == schedule
@@ -202,7 +202,7 @@ def test_parse_and_print_are_inverse(text: str) -> None:
 
 
 @given(specs, st.integers(1, 60), st.integers(1, 12), st.sampled_from([" ", "  ", "\t"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_spec_is_a_pure_function_of_the_step(
     text: str, epochs: int, steps_per_epoch: int, space: str
 ) -> None:
@@ -215,7 +215,7 @@ def test_any_spec_is_a_pure_function_of_the_step(
 
 
 @given(st.text(alphabet=string.printable, max_size=60) | st.text(max_size=30))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_text_parses_or_is_refused_in_one_line(text: str) -> None:
     try:
         schedule = parse(text)
@@ -226,7 +226,7 @@ def test_any_text_parses_or_is_refused_in_one_line(text: str) -> None:
 
 
 @given(specs, st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_damaged_spec_parses_or_is_refused_in_one_line(text: str, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(text) - 1))
     mark = data.draw(st.sampled_from(["", "(", ")", "[", "+", "=", '"', "%", "ep", ",", "9", "-"]))

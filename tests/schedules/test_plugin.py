@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.schedules import parse
+from lrbench.schedules import check, parse
 
 CODE = """
 import math
@@ -21,6 +21,9 @@ def by_place(t, total, per_epoch):
 
 def short(step, steps):
     return 1 - step / steps
+
+def staged(step, steps, steps_per_epoch, milestones=(), warmup=0):
+    return 1.0
 
 class Family:
     @staticmethod
@@ -73,6 +76,10 @@ def test_past_the_end_it_stays_at_its_last_value() -> None:
     for spec in ("my_schedules:by_place", 'expr("1-progress")', 'expr("sqrt(1-progress)")'):
         run = parse(spec).bind(1.0, 4, 2)
         assert run.lr(4) == run.lr(10**9) == run.lr(3) > 0
+
+
+def test_its_arguments_mean_what_it_says() -> None:
+    assert check(parse("my_schedules:staged(milestones=[900], warmup=900)"), 0.1, 10, 5) == []
 
 
 def test_its_peak_is_its_own() -> None:

@@ -165,12 +165,12 @@ def check_random_nests(seeds: range) -> None:
 
 
 def test_random_nests_equal_torch() -> None:
-    check_random_nests(range(150))
+    check_random_nests(range(60))
 
 
 @pytest.mark.long
 def test_many_random_nests_equal_torch() -> None:
-    check_random_nests(range(150, 2150))
+    check_random_nests(range(60, 2060))
 
 
 def test_one_cycle_holds_its_end_where_torch_raises() -> None:
@@ -301,8 +301,8 @@ def test_an_invalid_spec_is_one_clear_line(spec: str, message: str) -> None:
         ("CosineAnnealingLR(T_max=80)", Topic.ENDS_INSIDE_CYCLE, "set T_max=100"),
         ("MultiStepLR([30, 120])", Topic.MILESTONE_NOT_REACHED, "update=step"),
         ("StepLR(200)", Topic.MILESTONE_NOT_REACHED, "step_size=33"),
-        ("CosineAnnealingWarmRestarts(30)", Topic.ENDS_INSIDE_CYCLE, "90 epochs or 120 epochs"),
-        ("CyclicLR(0.01, 0.1)", Topic.ENDS_INSIDE_CYCLE, "4000 steps"),
+        ("CosineAnnealingWarmRestarts(30)", Topic.ENDS_INSIDE_CYCLE, "90ep or 120ep"),
+        ("CyclicLR(0.01, 0.1)", Topic.ENDS_INSIDE_CYCLE, "4000it"),
         ("OneCycleLR(0.1, total_steps=2000)", Topic.UNFINISHED_DECAY, "total_steps=1000"),
         ("OneCycleLR(0.1, total_steps=500)", Topic.OTHER, "total_steps=1000"),
         ("SequentialLR([LinearLR, CosineAnnealingLR(47)], milestones=[5])", Topic.ENDS_AT_MAXIMUM, "T_max=95"),
@@ -317,27 +317,3 @@ def test_what_does_not_fit_the_run_is_said(spec: str, topic: Topic, remedy: str)
 def test_what_fits_the_run_is_not_warned_of() -> None:
     for spec in ("CosineAnnealingLR(T_max=100)", "StepLR", "OneCycleLR", "MultiStepLR([30, 60])"):
         assert check(parse(spec), LR, 1000, 10) == []
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "factor=0.5, patience=1, cooldown=2",
-        "mode='max', patience=1, threshold=0.01, threshold_mode='abs'",
-        "patience=0, min_lr=0.02, eps=0.001",
-    ],
-)
-def test_plateau_decides_as_torch_does(arguments: str) -> None:
-    """Also with a metric that is not a number, which never improves."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR)
-    scheduler = executed(f"ReduceLROnPlateau({arguments})", optimizer)
-    schedule = parse(f"torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, {arguments})")
-    bound = schedule.bind(LR, 40 * 7, 7)
-    noise = torch.Generator().manual_seed(5)
-    values = (torch.rand(40, generator=noise) + torch.linspace(1, 0.3, 40)).tolist()
-    values[7] = float("nan")
-    for epoch, value in enumerate(values):
-        assert bound.lr(epoch * 7) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
-        scheduler.step(value)
-        bound.observe({str(schedule.metric): value}, epoch)
-    assert bound.lr(40 * 7) < LR

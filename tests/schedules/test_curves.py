@@ -1,0 +1,369 @@
+"""Every curve against torch's own values at every step, or its paper's formula."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import lr_scheduler as torch_lr
+
+from lrbench.errors import UsageError
+from lrbench.schedules import parse
+
+LR, EPOCHS = 0.3, 20
+
+
+def trace(make: Callable[[Any], Any], calls: int) -> tuple[list[float], list[float]]:
+    """The LR and the momentum before each call of torch's `scheduler.step()`."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR, momentum=0.9)
+    group, lrs, momenta = optimizer.param_groups[0], [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own deprecations; here only its numbers count
+        scheduler = make(optimizer)
+        for _ in range(calls):
+            lrs.append(group["lr"])
+            momenta.append(group["momentum"])
+            scheduler.step()
+    return lrs, momenta
+
+
+def assert_same(ours: list[float], theirs: list[float]) -> None:
+    """Every one within a relative 1e-12, zeros exactly."""
+    assert len(ours) == len(theirs)
+    for step, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
+        assert abs(mine - other) <= 1e-12 * max(abs(mine), abs(other)), (step, mine, other)
+
+
+def table(spec: str, steps: int, steps_per_epoch: int = 10, lr: float = LR) -> list[float]:
+    return parse(spec).table(lr=lr, steps=steps, steps_per_epoch=steps_per_epoch)
+
+
+# spec with {u} for the unit of a count -> torch's class, by the number of calls T
+TORCH: dict[str, Callable[[Any, int], Any]] = {
+    "step(6{u})": lambda o, T: torch_lr.StepLR(o, 6),
+    "step(7{u}, gamma=0.5)": lambda o, T: torch_lr.StepLR(o, 7, 0.5),
+    "step(1{u}, gamma=0.9)": lambda o, T: torch_lr.StepLR(o, 1, 0.9),
+    "multistep([5{u}, 12{u}])": lambda o, T: torch_lr.MultiStepLR(o, [5, 12]),
+    "multistep([3{u}, 4{u}, 19{u}], gamma=0.3)": lambda o, T: torch_lr.MultiStepLR(
+        o, [3, 4, 19], 0.3
+    ),
+    "linear()": lambda o, T: torch_lr.LinearLR(o, 1.0, 0.0, T),
+    "linear(to=20%, duration=8{u})": lambda o, T: torch_lr.LinearLR(o, 1.0, 0.2, 8),
+    "polynomial(power=2)": lambda o, T: torch_lr.PolynomialLR(o, T, 2.0),
+    "polynomial(power=0.9)": lambda o, T: torch_lr.PolynomialLR(o, T, 0.9),
+    "polynomial(power=3, duration=11{u})": lambda o, T: torch_lr.PolynomialLR(o, 11, 3.0),
+    "cosine()": lambda o, T: torch_lr.CosineAnnealingLR(o, T),
+    "cosine(min=0.01)": lambda o, T: torch_lr.CosineAnnealingLR(o, T, 0.01),
+    "sgdr(5{u})": lambda o, T: torch_lr.CosineAnnealingWarmRestarts(o, 5),
+    "sgdr(3{u}, mult=2, min=0.01)": lambda o, T: torch_lr.CosineAnnealingWarmRestarts(
+        o, 3, 2, 0.01
+    ),
+    "sgdr(2{u}, mult=3)": lambda o, T: torch_lr.CosineAnnealingWarmRestarts(o, 2, 3),
+    "triangular(3{u}, min=0.03)": lambda o, T: torch_lr.CyclicLR(
+        o, 0.03, LR, 3, cycle_momentum=False
+    ),
+    "triangular2(10{u}, min=0.03)": lambda o, T: torch_lr.CyclicLR(
+        o, 0.03, LR, 10, mode="triangular2", cycle_momentum=False
+    ),
+    "triangular2(1{u}, min=0.03)": lambda o, T: torch_lr.CyclicLR(
+        o, 0.03, LR, 1, mode="triangular2", cycle_momentum=False
+    ),
+}
+PER_BATCH: dict[str, Callable[[Any, int], Any]] = {
+    **TORCH,
+    "constant(6it, at=25%) + constant": lambda o, T: torch_lr.ConstantLR(o, 0.25, 6),
+    "exp_range(3it, min=0.03, gamma=0.99)": lambda o, T: torch_lr.CyclicLR(
+        o, 0.03, LR, 3, mode="exp_range", gamma=0.99, cycle_momentum=False
+    ),
+    "warmup(5it, from=1%) + cosine": lambda o, T: torch_lr.SequentialLR(
+        o, [torch_lr.LinearLR(o, 0.01, 1.0, 5), torch_lr.CosineAnnealingLR(o, T - 5)], [5]
+    ),
+    "knee(50%)": lambda o, T: torch_lr.SequentialLR(
+        o,
+        [torch_lr.ConstantLR(o, 1.0, 1), torch_lr.LinearLR(o, 1.0, 0.0, T // 2)],
+        [T // 2],
+    ),
+}
+PER_EPOCH: dict[str, Callable[[Any, int], Any]] = {
+    **TORCH,
+    **{
+        f"exponential(gamma={gamma})": lambda o, T, g=gamma: torch_lr.ExponentialLR(o, g)  # type: ignore[misc]
+        for gamma in (0.95, 0.5, 1.02)
+    },
+    'multiplicative("1 - 1/(2+epoch)")': lambda o, T: torch_lr.MultiplicativeLR(
+        o, lambda epoch: 1 - 1 / (2 + epoch)
+    ),
+    'multiplicative("0.5 if epoch == 10 else 1")': lambda o, T: torch_lr.MultiplicativeLR(
+        o, lambda epoch: 0.5 if epoch == 10 else 1
+    ),
+}
+
+
+@pytest.mark.parametrize("steps_per_epoch", [1, 7])
+@pytest.mark.parametrize("spec", PER_BATCH)
+def test_equals_torch_stepped_per_batch(spec: str, steps_per_epoch: int) -> None:
+    steps = 2 * EPOCHS * steps_per_epoch
+    theirs, _ = trace(lambda o: PER_BATCH[spec](o, steps), steps)
+    assert_same(table(spec.replace("{u}", "it"), steps, steps_per_epoch), theirs)
+
+
+@pytest.mark.parametrize("spec", PER_EPOCH)
+def test_equals_torch_stepped_per_epoch(spec: str) -> None:
+    held = f"{spec[:-1]}, update=epoch)".replace("(, ", "(").replace("{u}", "ep")
+    theirs, _ = trace(lambda o: PER_EPOCH[spec](o, EPOCHS), EPOCHS)
+    assert_same(table(held, EPOCHS * 7, 7), [lr for lr in theirs for _ in range(7)])
+
+
+@pytest.mark.parametrize("steps", [10, 35, 140])
+@pytest.mark.parametrize(
+    ("spec", "options"),
+    [
+        ("onecycle", {}),
+        ("onecycle(peak_at=40%, div=10, final_div=100)",
+         {"pct_start": 0.4, "div_factor": 10, "final_div_factor": 100}),
+        ("onecycle(anneal=linear)", {"anneal_strategy": "linear"}),
+        ("onecycle(peak_at=20%, base_momentum=0.8, max_momentum=0.9)",
+         {"pct_start": 0.2, "base_momentum": 0.8, "max_momentum": 0.9}),
+    ],
+)  # fmt: skip
+def test_onecycle_and_its_momentum_equal_torch(
+    spec: str, options: dict[str, Any], steps: int
+) -> None:
+    lrs, momenta = trace(lambda o: torch_lr.OneCycleLR(o, LR, total_steps=steps, **options), steps)
+    run = parse(spec).bind(LR, steps, 5)
+    assert_same([run.lr(step) for step in range(steps)], lrs)
+    assert_same([run.momentum(step) or 0.0 for step in range(steps)], momenta)
+
+
+def test_momentum_is_moved_by_a_cycle_in_its_phase_alone() -> None:
+    assert parse("onecycle(cycle_momentum=False)").bind(0.1, 100, 10).momentum(5) is None
+    assert parse("triangular").bind(0.1, 100, 10).momentum(5) is None
+    run = parse("constant(50%) + onecycle").bind(0.1, 100, 10)
+    assert run.momentum(49) is None
+    assert run.momentum(50) == pytest.approx(0.95)
+
+
+T, E, W, D = 140, 7, 14, 35  # of the formulas below
+
+
+def wsd(t: int, cooldown: Callable[[float], float]) -> float:
+    return min(1.0, (t + 1) / W) if t < T - D else cooldown((t - T + D) / D)
+
+
+def slanted(t: int, cut: int, ratio: float) -> float:
+    """Howard & Ruder's pseudo-code, with their cut_frac = cut/T."""
+    p = t / cut if t < cut else 1 - (t - cut) / (cut * (T / cut - 1))
+    return (1 + p * (ratio - 1)) / ratio
+
+
+def sine(t: int) -> float:
+    return abs(math.sin(math.pi * t / 18))
+
+
+def cosine(t: int) -> float:
+    return (1 + math.cos(math.pi * t / 9)) / 2
+
+
+def from_tenth(height: float) -> float:
+    return 0.1 + 0.9 * height
+
+
+def exp_way(t: float) -> float:
+    return 1 - math.exp(-5 * t)
+
+
+FORMULAS: dict[str, Callable[[int], float]] = {
+    "natural_exp(k=0.2)": lambda t: math.exp(-0.2 * t / E),
+    "inverse_time(k=0.5)": lambda t: 1 / (1 + 0.5 * t / E),
+    "inverse_time(k=0.1, power=0.75)": lambda t: (1 + 0.1 * t / E) ** -0.75,
+    "exponential(gamma=0.9)": lambda t: 0.9 ** (t / E),
+    "cosine(power=2)": lambda t: (1 + math.cos(math.pi * (t / T) ** 2)) / 2,
+    "wsd(warmup=10%, decay=25%)": lambda t: wsd(t, lambda u: 1 - u),
+    "warmup(10%) + constant(65%) + linear": lambda t: wsd(t, lambda u: 1 - u),
+    "wsd(warmup=10%, decay=25%, to=10%)": lambda t: wsd(t, lambda u: from_tenth(1 - u)),
+    "wsd(warmup=10%, decay=25%, shape=sqrt)": lambda t: wsd(t, lambda u: 1 - math.sqrt(u)),
+    "wsd(warmup=10%, decay=25%, shape=cosine)": lambda t: wsd(
+        t, lambda u: (1 + math.cos(math.pi * u)) / 2
+    ),
+    "knee(15ep)": lambda t: 1.0 if t < 105 else (T - t) / 35,
+    "rex": lambda t: (1 - t / T) / (1 - t / T / 2),
+    "tanh": lambda t: (1 - math.tanh(-7 * (1 - t / T) + 3 * t / T)) / 2,
+    "tanh(lb=-6, ub=4, min=10%)": lambda t: from_tenth(
+        (1 - math.tanh(-6 * (1 - t / T) + 4 * t / T)) / 2
+    ),
+    "inverse_sqrt(warmup=10%)": lambda t: min((t + 1) / W, math.sqrt(W / (t + 1))),
+    "noam(d=64, warmup=2ep)": lambda t: 64**-0.5 * min((t + 1) ** -0.5, (t + 1) * W**-1.5),
+    "power(a=0.7, warmup=2ep)": lambda t: min((t + 1) / W, ((t + 1) / W) ** -0.7),
+    "slanted_triangular": lambda t: slanted(t, 14, 32),
+    "slanted_triangular(cut=20%, ratio=10)": lambda t: slanted(t, 28, 10),
+    # the periodic policies of LRBench (Wu et al. 2019), as its paper writes them
+    "sin(9it)": lambda t: from_tenth(sine(t)),
+    "sin2(9it)": lambda t: from_tenth(sine(t) / 2 ** (t // 18)),
+    "sinexp(9it, gamma=0.98)": lambda t: from_tenth(sine(t) * 0.98**t),
+    "cos2(9it)": lambda t: from_tenth(cosine(t) / 2 ** ((t + 9) // 18)),
+    "cosexp(9it, gamma=0.98)": lambda t: from_tenth(cosine(t) * 0.98**t),
+    "warmup(20it) + constant": lambda t: min(1.0, (t + 1) / 20),
+    "warmup(20it, from=10%) + constant": lambda t: from_tenth(min(1.0, t / 20)),
+    "warmup(20it, shape=exp) + constant": lambda t: exp_way((t + 1) / 20) if t < 20 else 1,
+    "warmup(20it, from=10%, shape=exp_normalised) + constant": lambda t: (
+        from_tenth(exp_way(t / 20) / exp_way(1)) if t < 20 else 1
+    ),
+    "warmup(20it, from=10%, shape=constant) + constant": lambda t: 0.1 if t < 20 else 1,
+    # Paddle's LinearWarmup asks what follows at t - W
+    "warmup(20it, from=0) + multistep([3ep, 4ep])": lambda t: (
+        t / 20 if t < 20 else 0.1 ** ((t >= 41) + (t >= 48))
+    ),
+    "warmup(20it, from=10%) + polynomial(power=0.9)": lambda t: (
+        from_tenth(t / 20) if t < 20 else (1 - (t - 20) / 120) ** 0.9
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", FORMULAS)
+def test_formula(spec: str) -> None:
+    assert_same(table(spec, T, E), [LR * FORMULAS[spec](t) for t in range(T)])
+
+
+def timm_cosine(t: int, period: int, mult: float, decay: float, low: float) -> float:
+    """timm's CosineLRScheduler."""
+    cycle, start, length = 0, 0, period
+    while t >= start + length:
+        cycle, start, length = cycle + 1, start + length, round(length * mult)
+    high = LR * decay**cycle
+    return low + 0.5 * (high - low) * (1 + math.cos(math.pi * (t - start) / length))
+
+
+@pytest.mark.parametrize("decay", [0.8, 0.1])
+@pytest.mark.parametrize("mult", [1, 2])
+def test_decaying_restarts_follow_timm(decay: float, mult: int) -> None:
+    theirs = [timm_cosine(t, 15, mult, decay, 0.001) for t in range(T)]
+    assert_same(table(f"sgdr(15it, mult={mult}, decay={decay}, min=0.001)", T), theirs)
+
+
+@pytest.mark.parametrize(("period", "mult"), [(1, 1), (7, 2), (10, 3), (10, 1.5), (7, 5)])
+def test_every_restart_is_at_the_peak(period: int, mult: float) -> None:
+    """Torch's closed form returns 0 at step 1210 of period 10, mult 3."""
+    run = parse(f"sgdr({period}it, mult={mult})").bind(lr=0.1, steps=1210, steps_per_epoch=10)
+    for exact in accumulate((period * mult**cycle for cycle in range(12)), initial=0.0):
+        restart = math.floor(exact + 0.5)
+        assert run.lr(restart) == 0.1
+        if restart > 1 and period * mult > 1:
+            assert run.lr(restart - 1) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("spec", "peaks"),
+    [("sgdr", 3), ("sgdr(mult=2)", 3), ("triangular", 2), ("sin", 2), ("sgdr(decay=0.8)", 3)],
+)
+@pytest.mark.parametrize("steps", [96, 105, 1000])
+def test_bare_names_fit_whole_cycles_into_the_run(spec: str, peaks: int, steps: int) -> None:
+    lrs = [0.0, *table(spec, steps, 8, lr=1.0), 0.0]
+    tops = [t for t in range(1, steps + 1) if lrs[t - 1] < lrs[t] >= lrs[t + 1]]
+    assert len(tops) == peaks
+    assert lrs[-2] < 0.25
+
+
+@pytest.mark.parametrize(
+    ("spec", "steps", "expected"),
+    [
+        # stairs are summed before they are rounded: at 33.33 and 66.67
+        ("step(gamma=0.5)", 100, [4.0] * 33 + [2.0] * 34 + [1.0] * 33),
+        # a milestone acts from its first step on, rounds half up, and is at least a step
+        ("multistep([50%], gamma=0.5)", 7, [4.0] * 4 + [2.0] * 3),
+        ("multistep([1%], gamma=0.5)", 5, [4.0] + [2.0] * 4),
+        # boundaries are summed first, then rounded half up: 2.5 -> 3, then 5.0 -> 5
+        ("constant(25%, at=1) + constant(25%, at=2) + constant(at=3)", 10,
+         [1] * 3 + [2] * 2 + [3] * 5),
+        ("constant(1%, at=1) + constant(1%, at=2) + constant(at=3)", 10, [1, 2] + [3] * 8),
+        # each phase starts again from the base LR; shares in it are of the run
+        ("linear(duration=50%) + linear", 8, [4, 3, 2, 1] * 2),
+        ("constant(50%) + multistep([20%], gamma=0.5)", 100, [4.0] * 70 + [2.0] * 30),
+        ("warmup(4it, from=0) + constant", 6, [0, 1, 2, 3, 4, 4]),
+        ('expr("epoch", update=epoch)', 21, [0.0] * 10 + [4.0] * 10 + [8.0]),
+    ],
+)  # fmt: skip
+def test_boundaries(spec: str, steps: int, expected: list[float]) -> None:
+    assert table(spec, steps, lr=4.0) == expected
+
+
+@pytest.mark.parametrize("spec", ["multistep([90%, 2ep])", "multistep([10it, 1ep])"])
+def test_milestones_of_several_units_must_rise_on_the_clock(spec: str) -> None:
+    with pytest.raises(UsageError, match="milestones must rise"):
+        parse(spec).bind(lr=0.1, steps=50, steps_per_epoch=10)
+
+
+def test_a_constant_warmup_needs_its_lr() -> None:
+    with pytest.raises(UsageError, match="needs from"):
+        table("warmup(2it, shape=constant) + constant", 4)
+
+
+@pytest.mark.parametrize(
+    ("spec", "end"),
+    [
+        ("exponential", 0.01),
+        ("natural_exp", 0.01),
+        ("multiplicative", 0.01),
+        ("inverse_time", 0.05),
+        ("linear", 0),
+        ("warmup(5%) + cosine", 0),
+        ("polynomial(power=2, to=10%)", 0.1),
+    ],
+)
+def test_bare_decays_end_with_the_run(spec: str, end: float) -> None:
+    run = parse(spec).bind(lr=1.0, steps=100_000, steps_per_epoch=100)
+    assert run.lr(99_999) == pytest.approx(end, abs=2e-4)
+
+
+@pytest.mark.parametrize("spec", ["linear", "cosine(min=1%)", "polynomial(power=1.2)", "rex"])
+def test_nothing_strange_past_the_end(spec: str) -> None:
+    """LRBench's POLY turns complex there, torch's cosine climbs back."""
+    run = parse(spec).bind(lr=1.0, steps=100, steps_per_epoch=10)
+    assert {run.lr(step) for step in (100, 101, 150, 200, 10**9)} == {run.lr(100)}
+    assert run.lr(100) <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("spec", "end"),
+    [
+        ("cosine(duration=50%)", 0.0),
+        ("linear(to=20%, duration=50%)", 0.2),
+        ("warmup(50%)", 1.0),
+        ("constant(50%, at=30%)", 0.3),
+        ("step(1ep, gamma=0.5, duration=5ep)", 0.5**4),
+        ("multistep([1ep, 5ep], gamma=0.5, duration=5ep)", 0.5),
+        ("triangular(25%, min=10%, duration=50%)", 0.1),
+        ("exponential(gamma=0.5, duration=5ep)", 0.5**5),
+        ("3*(warmup(1ep) + cosine(duration=1ep))", 0.0),
+        ("sgdr(25%, duration=50%)", (1 + math.cos(math.pi * 24 / 25)) / 2),
+    ],
+)
+def test_a_last_phase_with_a_length_holds_its_end_value(spec: str, end: float) -> None:
+    """Stairs hold the last stair, cycles do not restart at the boundary."""
+    run = parse(spec).bind(lr=1.0, steps=100, steps_per_epoch=10)
+    length = 60 if spec.startswith("3*") else 50
+    for step in (length, length + 1, 99, 10**6):
+        assert run.lr(step) == pytest.approx(end, abs=1e-15)
+
+
+def test_repetition_is_the_sequence_written_out() -> None:
+    part = "warmup(2%, from=0) + cosine(duration=30%)"
+    assert table(f"3*({part})", 100) == table(f"{part} + {part} + {part}", 100)
+
+
+def test_update_epoch_is_the_epochs_first_value_of_any_schedule() -> None:
+    for spec in ("cosine()", "linear(to=1%)", "sgdr()", "onecycle()", 'expr("1-progress")'):
+        run = parse(spec).bind(lr=1.0, steps=70, steps_per_epoch=7)
+        held = f"{spec[:-1]}, update=epoch)".replace("(, ", "(")
+        assert table(held, 70, 7, lr=1.0) == [run.lr(step - step % 7) for step in range(70)]
+
+
+def test_the_peak_of_noam_is_not_the_base_lr() -> None:
+    assert parse("noam(d=64, warmup=100it)").peak(1000, 100) == pytest.approx(1 / 80)
+    assert parse("noam").peak(1000, 100) == pytest.approx(1 / math.sqrt(512 * 50))
+    for spec in ("cosine", "warmup + cosine", "onecycle", "inverse_sqrt", "tanh", "plateau"):
+        assert parse(spec).peak(1000, 100) == 1.0
