@@ -95,10 +95,10 @@ def test_at_once_needs_graph_and_one_process(options: dict[str, Any], message: s
 
 def test_a_run_keeps_what_the_probe_said_when_it_was_begun(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    asking = Host(graph=True, at_once=None)
+    asking = Host(executor="serial", graph=True, at_once=None)
     assert settled(asking, run, CompareSpec()) == asking
     run.write_manifest(manifest(machine={"graph": True, "at_once": 8}))
     assert settled(asking, run, CompareSpec()).at_once == 8
-    assert settled(Host(graph=True, at_once=2), run, CompareSpec()).at_once == 2
+    assert settled(Host(executor="serial", graph=True, at_once=2), run, CompareSpec()).at_once == 2
     with pytest.raises(UsageError, match="at_once 8 -> 2"):
         carried_on(run.manifest or {}, {"graph": True, "at_once": 2}, force=False)
