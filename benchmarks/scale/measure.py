@@ -24,7 +24,7 @@ from lrbench.experiment import CompareSpec, Recipe
 from lrbench.plan import plan
 from lrbench.report import csv_files
 from lrbench.run.store import Run
-from lrbench.session.compare import recorded, summarised
+from lrbench.session.recorded import recorded, summarised
 
 SCHEDULES = ("constant", "cosine", "linear", "step", "exponential")
 LRS = (0.05, 0.1, 0.2)

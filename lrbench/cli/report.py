@@ -16,8 +16,8 @@ from lrbench.cli.gate import check_conditions, enforce
 from lrbench.cli.versus import side_by_side
 from lrbench.errors import MachineError, UsageError
 from lrbench.run.store import Run, opened
-from lrbench.session import compare as compared
 from lrbench.session import find as swept
+from lrbench.session import recorded as compared
 
 if TYPE_CHECKING:
     from lrbench.analysis import Summary

@@ -12,7 +12,7 @@ from lrbench.cli.comparison import document, rows
 from lrbench.errors import Notice, Topic, printable
 from lrbench.experiment import differences
 from lrbench.run.store import Run
-from lrbench.session.compare import recorded, summarised, write_files
+from lrbench.session.recorded import recorded, summarised, write_files
 
 
 def side_by_side(runs: Sequence[Run], *, json: bool) -> None:

@@ -16,20 +16,37 @@ GROUPS_NOTE = """\
 
 def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
     """The lines for the first ranking's best, at its budget and batch size; empty without one, or
-    where the manifest is not that of a comparison."""
+    where the manifest is not that of a comparison. Those that the manifest keeps are taken as they
+    are: a report does not load torch."""
     if summary.best is None or not summary.standings or "experiment" not in manifest:
         return ""
-    first, experiment = summary.standings[0], manifest["experiment"]
-    lr = summary.chosen[summary.best]
-    lost = failures_note(int(first.lost[0]))
+    experiment, lost = manifest["experiment"], failures_note(int(summary.standings[0].lost[0]))
     if summary.best not in experiment["schedules"]:
+        lr = summary.chosen[summary.best]
         return f"{lost}# {summary.best} at a constant LR of {lr!r}: it needs no scheduler."
-    schedule = parse(summary.best)
-    if first.budget != experiment["epochs"]:
-        schedule = stretched(schedule, first.budget / experiment["epochs"])
-    steps_per_epoch = recorded_steps(manifest)[first.batch_size]
-    lines = code(schedule, lr, first.budget * steps_per_epoch, steps_per_epoch)
+    asked = _asked(summary, manifest)
+    kept = manifest.get("torch_lines", {}).get(str(asked))
+    lines = kept or code(*asked, import_torch=False)
     return f"{lost}{GROUPS_NOTE}\n{lines}" if experiment["recipe"].get("groups") else lost + lines
+
+
+def lines_to_keep(summary: Summary, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """For the manifest of a comparison that has ended: the lines, by what they are for."""
+    if summary.best not in manifest["experiment"]["schedules"]:
+        return {}
+    asked = _asked(summary, manifest)
+    return {str(asked): code(*asked)}
+
+
+def _asked(summary: Summary, manifest: Mapping[str, Any]) -> tuple[str, float, int, int]:
+    """Schedule, LR, steps and steps per epoch of the first ranking's best."""
+    first = summary.standings[0]
+    schedule = parse(summary.best or "")
+    if first.budget != manifest["experiment"]["epochs"]:
+        schedule = stretched(schedule, first.budget / manifest["experiment"]["epochs"])
+    steps_per_epoch = recorded_steps(manifest)[first.batch_size]
+    lr = summary.chosen[summary.best or ""]
+    return str(schedule), lr, first.budget * steps_per_epoch, steps_per_epoch
 
 
 def failures_note(count: int) -> str:

@@ -38,6 +38,7 @@ class Schema(BaseModel):
     toml: str = ""
     steps_per_epoch: int | dict[str, int] = 0
     forced: list[str] = []
+    torch_lines: dict[str, str] = {}
 
 
 def material_of(code: Mapping[str, str], data: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from their source with the numbers of the run.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,10 +54,19 @@ class Snippet:
     sources: Sources = field(default_factory=Sources)
 
 
-def code(schedule: Schedule | str, lr: float, steps: int, steps_per_epoch: int) -> str:
+def code(
+    schedule: Schedule | str,
+    lr: float,
+    steps: int,
+    steps_per_epoch: int,
+    *,
+    import_torch: bool = True,
+) -> str:
     """Python code that makes `scheduler` for the `optimizer` of a run, and says when to step it.
 
     All parameter groups get the base LR `lr`; one that the schedule itself names comes first.
+    Without `import_torch`, and if torch is not loaded, torch's classes are not tried: whether they
+    agree could not be checked.
 
     >>> print(code("linear", 0.1, 1000, 100))
     # linear, for 1000 steps, 100 an epoch.
@@ -83,7 +93,10 @@ def code(schedule: Schedule | str, lr: float, steps: int, steps_per_epoch: int) 
             return _document(schedule, Snippet(NO_SCHEDULER, ""), lrs.pop(), clock)
     if schedule.adaptive:
         return _document(schedule, _plateau(found, lr), lr, clock)
-    snippet = _factory(found) or _in_torch(found, bound, lr, clock) or _in_functions(found, lr)
+    snippet = _factory(found)
+    if snippet is None and (import_torch or "torch" in sys.modules):
+        snippet = _in_torch(found, bound, lr, clock)
+    snippet = snippet or _in_functions(found, lr)
     return _document(schedule, snippet, lr, clock)
 
 

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.engine.device import default_threads, open_device
-from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
+from lrbench.errors import LrbenchError, MachineError, Notice, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
 from lrbench.options import all_options, compare_spec, host_of, resolved_toml
-from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
+from lrbench.plan import Plan, StepsPerEpoch, plan
 from lrbench.plugins import LENT
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
 from lrbench.run.manifest import material_of
 from lrbench.run.material import code_of, own_names, refuse_changes
-from lrbench.run.store import Known, Run
-from lrbench.session.checks import check_schedules, stretch_notices
+from lrbench.run.store import Run
+from lrbench.session.checks import check_schedules
 from lrbench.session.place import command_line, lasting, run_path
+from lrbench.session.recorded import recorded, summarised, write_all
 from lrbench.session.size import estimate_s, fit, steps_by_batch_size, written_steps
 from lrbench.stopping import resume_with
 from lrbench.tasks.own import ignored_batch_size
@@ -123,28 +124,6 @@ def resolve(options: Mapping[str, Any], run: Run) -> CompareSpec:
     return spec.grown_from(older)
 
 
-def recorded(run: Run) -> CompareSpec:
-    """The experiment that a run was made for.
-
-    Raises:
-        UsageError: it is the run of another command, or there is none.
-        MachineError: its experiment cannot be read.
-    """
-    manifest = run.manifest
-    if manifest is None or manifest["command"] != "compare":
-        raise UsageError(f"{run.path} does not hold a run of lrbench compare")
-    try:
-        spec = CompareSpec.model_validate(manifest["experiment"])
-    except ValueError:
-        raise MachineError(f"{run.path}: the experiment in its manifest cannot be read") from None
-    if spec.fingerprint != manifest["fingerprint"]:
-        raise MachineError(
-            f"{run.path}: the experiment in its manifest does not match its fingerprint",
-            hint="undo the change, or choose another --out",
-        )
-    return spec
-
-
 def prepared(
     spec: CompareSpec,
     run: Run,
@@ -202,6 +181,7 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
         NoLearningRate: a range test found none that it could defend.
     """
     from lrbench.report import csv_files
+    from lrbench.report.torch_lines import lines_to_keep
 
     run = job.run
     with run.writer():
@@ -216,7 +196,9 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
                 due_s = now_s + max(REFRESH_S, (now_s - began_s) / REFRESH_SHARE)
         summary = summarised(job.spec, run)
         if files:
-            _write(summary, run, also)
+            manifest = run.manifest or {}
+            run.write_manifest({**manifest, "torch_lines": lines_to_keep(summary, manifest)})
+            write_all(summary, run, also)
     yield Finished(summary)
 
 
@@ -323,78 +305,3 @@ def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, 
         "command_line": command_line("compare", whole, run.path),
         "toml": resolved_toml(spec.model_copy(update={"time_budget_s": None}), kept),
     }
-
-
-def summarised(spec: CompareSpec, run: Run) -> Summary:
-    """The analysis of all records so far. Needs no torch."""
-    from lrbench.analysis import Question, summarise
-
-    manifest = run.manifest or {}
-    data = manifest.get("data", {})
-    known = run.known
-    notices: tuple[Notice, ...] = ()
-    settled = plan(spec, known.histories, known.finds, recorded_steps(manifest))
-    wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
-    orphans = _orphans(spec, settled, known)
-    if orphans:
-        wanted += orphans
-        notices += (
-            Notice(
-                Topic.TRIALS_FAILED,
-                f"{len(orphans)} final trials exist, but tuning is incomplete",
-                "repeat lrbench compare to train what is missing",
-            ),
-        )
-    histories = [known.histories[name] for name in wanted if name in known.histories]
-    said = conditions.notices(manifest, histories)
-    question = Question(
-        schedules=spec.entrants,
-        metric=spec.metric,
-        reference=spec.reference,
-        target_accuracy=spec.target_accuracy,
-        seeds=spec.seeds,
-        test_size=data.get("test"),
-        val_size=data.get("val"),
-        classes=data.get("classes"),
-        choices=settled.choices,
-        manifest=manifest,
-        notices=(
-            *stretch_notices(spec),
-            *ignored_batch_size(spec.recipe, data),
-            *settled.notices,
-            *notices,
-            *said,
-        ),
-    )
-    return summarise(histories, question)
-
-
-def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[str]:
-    """Final trials whose tuning trials are gone: they are still reported."""
-    if settled.stage not in ("find", "tune"):
-        return []
-    recipes = {cell.recipe for cell in spec.cells}
-    epochs = {cell.epochs for cell in spec.cells}
-    return [
-        name
-        for name, history in known.histories.items()
-        if history.spec.stage == "final"
-        and history.spec.recipe in recipes
-        and history.spec.epochs in epochs
-    ]
-
-
-def write_files(summary: Summary, run: Run, also: Sequence[str] = ()) -> None:
-    """Make the files of a run again.
-
-    Raises:
-        MachineError: the folder cannot be written, or another process writes there.
-    """
-    with run.writer():
-        _write(summary, run, also)
-
-
-def _write(summary: Summary, run: Run, also: Sequence[str]) -> None:
-    from lrbench.report.renderers import write_all
-
-    write_all(summary, run.path, also)

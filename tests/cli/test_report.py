@@ -84,7 +84,7 @@ def test_compare_knows_them_too(tmp_path: Path, capsys: Any) -> None:
 
 def test_conditions_judge_one_run(runs: tuple[str, str], capsys: Any) -> None:
     assert run(["report", *runs, "--fail-below", "0.5"]) == 2
-    assert "judge one run" in capsys.readouterr().err
+    assert "take a single run" in capsys.readouterr().err
 
 
 def test_several_conditions_are_all_named(runs: tuple[str, str], capsys: Any) -> None:
@@ -98,7 +98,7 @@ def test_several_conditions_are_all_named(runs: tuple[str, str], capsys: Any) ->
     ("options", "words"),
     [
         (["--fail-if-worse-than", "linear"], "--fail-if-worse-than linear: it is not compared"),
-        (["--fail-below", "0.5", "--metric", "test_loss"], "and --metric is test_loss"),
+        (["--fail-below", "0.5", "--metric", "test_loss"], "but --metric is test_loss"),
     ],
 )
 def test_a_condition_that_cannot_be_judged_is_refused_before_training(

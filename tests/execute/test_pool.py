@@ -89,7 +89,7 @@ def edit(self, *words, **more):
 subprocess.Popen.__init__ = edit
 """
     code, _, said = command(*PARALLEL, cwd=folder, code=edited)
-    assert code == 2 and "nets.py has changed since this run was begun" in said
+    assert code == 2 and "nets.py has changed since this run was started" in said
     assert not list(folder.glob("run/trials/*/journal.jsonl"))
 
 
@@ -128,7 +128,7 @@ def test_processes_end_with_their_parent_within_a_long_call_of_c(folder: Path) -
     """Two workers that hold the interpreter's lock, so that no thread of theirs sees anything."""
     deed = "trained: ctypes.PyDLL(None).sleep(600)"
     process = start(*PARALLEL, cwd=folder, env=environment(DEED=deed))
-    wait_for(lambda: len(processes(folder, "trained")) == 3)
+    wait_for(lambda: len(processes(folder, "trained")) >= 3)
     time.sleep(0.2)
     others = {*processes(folder, "trained"), *processes(folder, "imported")} - {process.pid}
     assert any(map(alive, others))

@@ -96,7 +96,7 @@ def test_each_has_as_many_learning_rates_around_a_centre_of_its_own() -> None:
     )
     first = plan(spec, {}, {}, {128: 28})
     assert first.find is not None and first.find.recipe.optimizer == "sgd"
-    finds = {first.find.id: {"lr": 0.1, "max_stable_lr": 0.8}}
+    finds = {first.find.id: {"lr": 0.1, "max_stable_lr": 1.2}}
     second = plan(spec, {}, finds, {128: 28})
     assert second.find is not None and second.find.recipe.optimizer == "adamw"
     tuning = plan(spec, {}, {**finds, second.find.id: {"lr": 0.002}}, {128: 28})

@@ -33,7 +33,7 @@ def test_a_schedule_that_names_its_lr_is_not_tuned() -> None:
 
 
 def test_a_time_budget_is_used_and_kept() -> None:
-    spec = CompareSpec(lrs=(0.1,), time_budget_s=600.0)
+    spec = CompareSpec(lrs=(0.1,), seeds=5, time_budget_s=600.0)
     found = fit(spec, {128: 28}, 0.01)
     assert found.seeds == 5 and found.epochs > 5
     assert estimate_s(found, {128: 28}, 0.01) <= 600
@@ -42,5 +42,5 @@ def test_a_time_budget_is_used_and_kept() -> None:
 
 
 def test_a_short_budget_gives_up_seeds_first() -> None:
-    spec = CompareSpec(lrs=(0.1,), time_budget_s=8.0)
+    spec = CompareSpec(lrs=(0.1,), seeds=5, time_budget_s=8.0)
     assert fit(spec, {128: 28}, 0.01).seeds < 5

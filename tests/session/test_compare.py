@@ -89,6 +89,6 @@ def test_the_tables_follow_the_training_at_a_small_share_of_its_time(
     for event in session.carry_out(job):
         if isinstance(event, session.Trained):
             tick(sum(isinstance(record, TrialEnd) for record in event.records))
-    assert isinstance(event, session.Finished) and len(event.summary.trials) == 120
+    assert isinstance(event, session.Finished) and len(event.summary.trials) == 100
     assert refreshed[0] <= 6 and 40 <= refreshed[1] - refreshed[0] <= 44
     assert 2.0 * len(refreshed) <= 0.07 * now[0]

@@ -211,20 +211,23 @@ def test_a_run_of_several_at_once_writes_what_a_plain_run_writes(
     """Also when it is cut off in the middle."""
     trials = [trial(RUN, **changes) for changes in NEIGHBOURS]
     plain, run = Run(tmp_path / "plain"), Run(tmp_path / "run")
-    list(serial(Workbench(RUN, Host(device="cpu", threads=1)), plain, trials))
+    with serial(Workbench(RUN, Host(device="cpu", threads=1)), plain) as train:
+        list(train(trials))
     host = Host(device="cpu", threads=1, graph=True, at_once=at_once)
     bench = Workbench(RUN, host)
     monkeypatch.setattr(run_trial_module, "CHECKPOINT_S", -1.0)
-    under_way = serial(bench, run, trials)
-    for _ in range(3 * at_once):
-        next(under_way)
-    under_way.close()
-    del under_way
+    with serial(bench, run) as train:
+        under_way = train(trials)
+        for _ in range(3 * at_once):
+            next(under_way)
+        under_way.close()
+        del under_way
     assert isinstance(bench.program, Program) and not bench.program.members
     known = Run(tmp_path / "run").histories
     left = [spec for spec in trials if spec.id not in known or known[spec.id].end is None]
     assert len(left) >= at_once
-    list(serial(bench, run, left))
+    with serial(bench, run) as train:
+        list(train(left))
     assert not bench.program.members
     ours, theirs = (Run(tmp_path / name).histories for name in ("run", "plain"))
     for spec in trials:

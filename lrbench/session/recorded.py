@@ -1,0 +1,115 @@
+"""The run of a comparison, read back: its experiment, its summary, its files. Trains nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lrbench.errors import MachineError, Notice, Topic, UsageError
+from lrbench.experiment import CompareSpec
+from lrbench.plan import Plan, plan, recorded_steps
+from lrbench.run import conditions
+from lrbench.run.store import Known, Run
+from lrbench.session.checks import stretch_notices
+from lrbench.tasks.own import ignored_batch_size
+
+if TYPE_CHECKING:
+    from lrbench.analysis import Summary
+
+
+def recorded(run: Run) -> CompareSpec:
+    """The experiment that a run was made for.
+
+    Raises:
+        UsageError: it is the run of another command, or there is none.
+        MachineError: its experiment cannot be read.
+    """
+    manifest = run.manifest
+    if manifest is None or manifest["command"] != "compare":
+        raise UsageError(f"{run.path} does not hold a run of lrbench compare")
+    try:
+        spec = CompareSpec.model_validate(manifest["experiment"])
+    except ValueError:
+        raise MachineError(f"{run.path}: the experiment in its manifest cannot be read") from None
+    if spec.fingerprint != manifest["fingerprint"]:
+        raise MachineError(
+            f"{run.path}: the experiment in its manifest does not match its fingerprint",
+            hint="undo the change, or choose another --out",
+        )
+    return spec
+
+
+def summarised(spec: CompareSpec, run: Run) -> Summary:
+    """The analysis of all records so far. Needs no torch."""
+    from lrbench.analysis import Question, summarise
+
+    manifest = run.manifest or {}
+    data = manifest.get("data", {})
+    known = run.known
+    notices: tuple[Notice, ...] = ()
+    settled = plan(spec, known.histories, known.finds, recorded_steps(manifest))
+    wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
+    orphans = _orphans(spec, settled, known)
+    if orphans:
+        wanted += orphans
+        notices += (
+            Notice(
+                Topic.TRIALS_FAILED,
+                f"{len(orphans)} final trials exist, but tuning is incomplete",
+                "repeat lrbench compare to train what is missing",
+            ),
+        )
+    histories = [known.histories[name] for name in wanted if name in known.histories]
+    said = conditions.notices(manifest, histories)
+    question = Question(
+        schedules=spec.entrants,
+        metric=spec.metric,
+        reference=spec.reference,
+        target_accuracy=spec.target_accuracy,
+        seeds=spec.seeds,
+        test_size=data.get("test"),
+        val_size=data.get("val"),
+        classes=data.get("classes"),
+        choices=settled.choices,
+        manifest=manifest,
+        notices=(
+            *stretch_notices(spec),
+            *ignored_batch_size(spec.recipe, data),
+            *settled.notices,
+            *notices,
+            *said,
+        ),
+    )
+    return summarise(histories, question)
+
+
+def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[str]:
+    """Final trials whose tuning trials are gone: they are still reported."""
+    if settled.stage not in ("find", "tune"):
+        return []
+    recipes = {cell.recipe for cell in spec.cells}
+    epochs = {cell.epochs for cell in spec.cells}
+    return [
+        name
+        for name, history in known.histories.items()
+        if history.spec.stage == "final"
+        and history.spec.recipe in recipes
+        and history.spec.epochs in epochs
+    ]
+
+
+def write_files(summary: Summary, run: Run, also: Sequence[str] = ()) -> None:
+    """Make the files of a run again.
+
+    Raises:
+        MachineError: the folder cannot be written, or another process writes there.
+    """
+    with run.writer():
+        write_all(summary, run, also)
+
+
+def write_all(summary: Summary, run: Run, also: Sequence[str]) -> None:
+    """Write tables, plots and page. The caller holds the run's lock."""
+    from lrbench.report import renderers
+
+    renderers.write_all(summary, run.path, also)
