@@ -36,7 +36,7 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
     if standing is not None:
         rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
     caption = (
-        f"rank: those it may have; ±: {100 * summary.question.confidence:g} %, "
+        f"rank: the ranks that the tests leave open; ±: {100 * summary.question.confidence:g} %, "
         "vs the best for all pairs together"
     )
     views = ("ranking", "all", *views)

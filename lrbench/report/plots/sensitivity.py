@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
@@ -35,10 +35,24 @@ def sensitivity_plot(summary: Summary) -> Chart | None:
         note,
         x_scale="log",
         y_scale="accuracy" if accuracy else "linear",
-        x_ticks=tuple(lrs[:: max(1, len(lrs) // 10)]),
+        x_ticks=_ticks(lrs),
     )
     note += "; a cross is an LR at which all diverged" if len(known) < len(rows) else ""
     return Chart(f"{what} against the learning rate", (panel,), note=note)
+
+
+def _ticks(lrs: Sequence[float]) -> tuple[float, ...]:
+    """Tried LRs so far apart that their labels do not meet.
+
+    >>> _ticks([0.01, 0.0105, 0.02, 0.021, 0.04])
+    (0.01, 0.02, 0.04)
+    """
+    gap = max(1.5, (lrs[-1] / lrs[0]) ** 0.1)
+    found = [lrs[0]]
+    for lr in lrs[1:]:
+        if lr >= gap * found[-1]:
+            found.append(lr)
+    return tuple(found)
 
 
 def _lines(summary: Summary, known: DataFrame, column: str) -> Iterator[Line]:
