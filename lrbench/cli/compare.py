@@ -56,7 +56,7 @@ def compare(
 
     Every schedule's LR is tuned on a validation split with the same budget; the final trials use
     the same seeds for all, and what they cannot tell apart is
-    said to be so.
+    reported as such.
     """
     options = merged(given, config, COMPARE)
     if print_config:
