@@ -22,6 +22,7 @@ NOISY = 1.1
 LUCKY = 0.5  # of the error in tuning: by how much more the finals err
 MOST_WARNINGS = 3
 MOST_SEEDS = 50  # worth training to tell two schedules apart
+WIDEST = 15.0  # a wider range of seeds is no advice
 FIRST = (Topic.TRIALS_FAILED, Topic.FEW_SEEDS, Topic.LUCKY_LR, Topic.EDGE_OF_GRID)
 
 
@@ -151,6 +152,8 @@ def _more_seeds(standing: Standing) -> str:
         mean, sd, n = (float(part[0, place]) for part in (pairs.mean, pairs.sd, pairs.n))
         wanted = seeds_range(mean, sd, int(n), standing.verdicts.level)
         if wanted is None or wanted[0] > MOST_SEEDS or wanted[1] is None:
+            continue
+        if wanted[1] > WIDEST * wanted[0]:
             continue
         names = listed([short(standing.names[i], 40) for i in (0, place)])
         low = max(wanted[0], int(n) + 1)

@@ -144,12 +144,12 @@ def test_5_no_second_look_at_the_same_seeds_is_invited() -> None:
 
 
 def test_6_seeds_that_are_needed_are_a_range_or_nothing() -> None:
-    values: dict[str, list[float | None]] = {
-        "a": [0.952, 0.951, 0.9526, 0.9511, 0.9518, 0.9509],
-        "b": [0.950, 0.9511, 0.9502, 0.9515, 0.9503, 0.9504],
-    }
-    step = summarise(finals(values), EXACT).next_step
+    first: list[float | None] = [0.952, 0.951, 0.9526, 0.9511, 0.9518, 0.9509]
+    near: list[float | None] = [0.951, 0.9508, 0.9512, 0.9513, 0.9505, 0.9506]
+    vague: list[float | None] = [0.950, 0.9511, 0.9502, 0.9515, 0.9503, 0.9504]
+    step = summarise(finals({"a": first, "b": near}), EXACT).next_step
     assert re.search(r"it takes \d+ to \d+ seeds", step), step
+    assert "seeds" not in summarise(finals({"a": first, "b": vague}), EXACT).next_step
     same = summarise(finals({"a": [0.9, 0.92, 0.91], "b": [0.92, 0.9, 0.91]}), EXACT)
     assert "seeds" not in same.next_step
 
