@@ -16,15 +16,18 @@ from lrbench.analysis.verdicts import verdict
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+INTERVAL = (
+    Column("diff_sim_low", "float64", "its interval; those of all comparisons hold together"),
+    Column("diff_sim_high", "float64", "its upper end"),
+    Column("within", "float64", "most that the two may differ by"),
+)
 REFERENCE = (
     Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),
     Column("budget", "int64", "epochs", title="epochs", several=True, order=0),
     Column("reference", "object", "schedule it is compared with"),
     Column("n", "int64", "seeds that both have"),
     Column("diff", "float64", "schedule less reference", title="over {reference}", form="gain"),
-    Column("diff_sim_low", "float64", "its interval; those of all comparisons hold together"),
-    Column("diff_sim_high", "float64", "its upper end"),
-    Column("within", "float64", "most that the two may differ by"),
+    *INTERVAL,
     Column("p_adjusted", "float64", "Holm over all schedules", title="p (Holm)", form=".2g"),
     Column("verdict", "object", "better, worse or not told apart", title="verdict"),
     Column(

@@ -10,7 +10,7 @@ import numpy as np
 from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.pairs import compare_pairs
 from lrbench.analysis.question import direction
-from lrbench.analysis.reference import compared
+from lrbench.analysis.reference import INTERVAL, compared
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.summary import Summary
 
@@ -33,9 +33,7 @@ VERSUS = (
     Column("lost_a", "int64", "final seeds of A that failed or collapsed"),
     Column("lost_b", "int64", "final seeds of B that failed or collapsed"),
     Column("diff", "float64", "B less A", title="B - A", form="gain"),
-    Column("diff_sim_low", "float64", "its interval; those of all comparisons hold together"),
-    Column("diff_sim_high", "float64", "its upper end"),
-    Column("within", "float64", "most that the two may differ by"),
+    *INTERVAL,
     Column("p_adjusted", "float64", "Holm over all comparisons", title="p", form=".2g"),
     Column("verdict", "object", "what B is: better, worse or not told apart", title="B is"),
 )

@@ -15,7 +15,6 @@ from lrbench.options.commands import (
 from lrbench.options.specs import (
     all_options,
     compare_spec,
-    executor_of,
     find_spec,
     host_of,
     recipe_of,
@@ -24,6 +23,6 @@ from lrbench.options.specs import (
 
 __all__ = [
     "COMPARE", "FIND", "OBJECTS", "ONCE", "REPEATABLE", "all_options", "compare_spec",
-    "executor_of", "find_spec", "from_python", "host_of", "merged", "recipe_of", "resolved_toml",
+    "find_spec", "from_python", "host_of", "merged", "recipe_of", "resolved_toml",
     "to_toml",
 ]  # fmt: skip

@@ -135,16 +135,6 @@ def host_of(options: Options) -> Host:
     return replace(host, **found)
 
 
-def executor_of(options: Options) -> str:
-    """Where trials run: processes of their own where several run in parallel, or where one may
-    have to be ended from outside; `auto` where it is yet to be seen.
-
-    Raises:
-        UsageError: as `host_of`.
-    """
-    return host_of(options).executor
-
-
 def _file_digest(path: str, flag: str) -> str:
     """The start of a file's SHA-256; raises MachineError if it cannot be read."""
     try:

@@ -154,13 +154,13 @@ def compare(
 
 
 def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool) -> Comparison:
-    from lrbench.options import executor_of
+    from lrbench.options import host_of
     from lrbench.report.live import live
     from lrbench.report.torch_lines import torch_lines
     from lrbench.run.store import Run
     from lrbench.session import compare as session
 
-    if executor_of(options) not in ("serial", "auto"):
+    if host_of(options).executor not in ("serial", "auto"):
         _check_importable(options)
     run = Run(path)
     job = session.prepared(session.resolve(options, run), run, options)

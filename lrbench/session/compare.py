@@ -198,6 +198,8 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
         if files:
             manifest = run.manifest or {}
             run.write_manifest({**manifest, "torch_lines": lines_to_keep(summary, manifest)})
+            question = replace(summary.question, manifest=run.manifest or {})
+            summary = replace(summary, question=question)  # so that nothing makes the lines again
             write_all(summary, run, also)
     yield Finished(summary)
 

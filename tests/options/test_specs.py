@@ -18,7 +18,6 @@ from lrbench.options import (
     COMPARE,
     FIND,
     compare_spec,
-    executor_of,
     find_spec,
     host_of,
     merged,
@@ -292,7 +291,7 @@ def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> 
         for spec_of in [compare_spec] * (name in COMPARE) + [find_spec] * (name in FIND):
             try:
                 options = {name: flat({**FIND, **COMPARE}[name], value)}
-                spec_of(options), host_of(options), executor_of(options)
+                spec_of(options), host_of(options)
             except LrbenchError as fault:
                 assert "\n" not in str(fault)
 

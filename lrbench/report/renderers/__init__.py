@@ -21,7 +21,7 @@ def write_all(summary: Summary, folder: Path, also: Sequence[str] = ()) -> list[
 
     Raises:
         MachineError: a file cannot be written; the message names it.
-        UsageError: a renderer that nobody knows.
+        UsageError: an unknown renderer.
     """
     wanted = [entry for entry in RENDERERS if entry.facts.get("always")]
     wanted += [entry for name in also if (entry := RENDERERS.get(name)) not in wanted]

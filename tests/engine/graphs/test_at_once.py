@@ -13,7 +13,7 @@ from lrbench.engine.graphs.program import probed, worthwhile
 from lrbench.errors import UsageError
 from lrbench.execute import Host
 from lrbench.experiment import CompareSpec, Recipe
-from lrbench.options import executor_of, host_of
+from lrbench.options import host_of
 from lrbench.run.conditions import carried_on
 from lrbench.run.store import Run
 from lrbench.session.compare import settled
@@ -90,7 +90,6 @@ def test_only_graph_in_one_process_asks_the_probe() -> None:
 def test_at_once_needs_graph_and_one_process(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         host_of(options)
-        executor_of(options)
 
 
 def test_a_run_keeps_what_the_probe_said_when_it_was_begun(tmp_path: Path) -> None:
