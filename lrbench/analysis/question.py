@@ -20,7 +20,7 @@ class Question:
     after them. `seeds` is the number of final seeds that are planned. `test_size` and `val_size`
     are images: one image is the smallest step of an accuracy. `notices` is what was said before;
     `manifest` says what the run is, and `choices` how each LR was chosen, by schedule, budget and
-    batch size. `looks` is set where the schedules are compared more than once, in a `race` or in a
+    batch size. `looks` is set where the schedules are compared more than once, in a race or in a
     run that grew; differences below the `margin` do not matter.
     """
 
@@ -30,7 +30,6 @@ class Question:
     target_accuracy: float | None = None
     confidence: float = 0.95
     looks: Looks | None = None
-    race: bool = False
     margin: float | None = None
     studies: int = 1
     seeds: int | None = None

@@ -35,22 +35,24 @@ LEVELS = np.geomspace(1e-8, 1.0, 60)[:-1]
 @dataclass(frozen=True)
 class Looks:
     """After which numbers of seeds the schedules are compared, and the share of alpha that may
-    have been spent by then. Both rise; shares are at most 1."""
+    have been spent by then. Both rise; shares are at most 1. In a race those that are behind
+    leave."""
 
     seeds: tuple[int, ...]
     shares: tuple[float, ...]
+    race: bool = False
 
 
-def spending(seeds: tuple[int, ...], *, raced: bool) -> Looks:
+def spending(seeds: tuple[int, ...], *, race: bool) -> Looks:
     """The looks at these numbers of seeds. One alone spends all of the error; those of a race spend
     in proportion to the seeds. In a run that grew the first spends FIRST_SHARE, and each after it
     the same share of what is left, so that some is always left.
 
-    >>> spending((5, 8, 12, 20), raced=True).shares, spending((5, 10), raced=False).shares
+    >>> spending((5, 8, 12, 20), race=True).shares, spending((5, 10), race=False).shares
     ((0.25, 0.4, 0.6, 1.0), (0.8, 0.96))
     """
-    if raced or len(seeds) == 1:
-        return Looks(seeds, tuple(n / seeds[-1] for n in seeds))
+    if race or len(seeds) == 1:
+        return Looks(seeds, tuple(n / seeds[-1] for n in seeds), race)
     left = [(1 - FIRST_SHARE) ** (look + 1) for look in range(len(seeds))]
     return Looks(seeds, tuple(round(1 - share, 12) for share in left))
 
@@ -165,17 +167,15 @@ def race(
     alpha: float,
     direction: int = 1,
     floor: float = 0.0,
-    *,
     reference: int | None = None,
-    stops: bool = True,
 ) -> Race:
     """Every look that the data allow, from the first: resuming is the same call again.
 
     `values` and `done` are seeds x schedules, seeds in the order in which they are trained;
     `done` where a training has ended, NaN where it ended without a usable value (diverged or
-    collapsed). Who is told to be behind another leaves, and so does one without two usable seeds.
-    With a `reference` only the pairs with it are tested (Holm), and who is told apart from it
-    leaves. Without `stops` nobody leaves.
+    collapsed). Who is told to be behind another leaves a race, and so does one without two usable
+    seeds. With a `reference` only the pairs with it are tested (Holm), and who is told apart from
+    it leaves.
     """
     k = values.shape[1]
     pair = ~np.eye(k, dtype=bool)
@@ -199,7 +199,7 @@ def race(
         p = np.fmin(p, fresh)
         adjusted = adjust(p)
         claims |= ahead(sign, adjusted, alpha, direction)
-        if stops:
+        if looks.race:
             leaves = alive & _left(values[:n], claims, reference)
             stopped[leaves] = n
             alive &= ~leaves

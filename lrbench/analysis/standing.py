@@ -154,13 +154,13 @@ def _standing(
     floor, sign = difference_floor(values, metric, question), direction(metric)
 
     def judged(order: list[int]) -> Verdicts:
-        course = None
-        if question.looks:
+        course, looks = None, question.looks
+        if looks is not None:
             known = [names[place] for place in order]
-            base = question.reference if question.race else None
+            base = known.index(question.reference) if question.reference in known else None
             course = race(
-                values[:, order], done[:, order], question.looks, question.alpha, sign, floor,
-                reference=known.index(base) if base in known else None, stops=question.race,
+                values[:, order], done[:, order], looks, question.alpha, sign, floor,
+                base if looks.race else None,
             )  # fmt: skip
         margin = question.margin_of(metric)
         return judge(values[:, order], floor, question.alpha, sign, course=course, margin=margin)

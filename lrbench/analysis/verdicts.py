@@ -40,6 +40,7 @@ class Verdicts:
     intervals: Intervals
     alpha: float
     direction: int
+    margin: float | None = None
     equal: Bools | None = None
     race: Race | None = None
 
@@ -94,7 +95,7 @@ def judge(
     return Verdicts(
         pairs, p, adjusted, better,
         t_intervals(pairs.mean, pairs.sd, n, better | better.T, level),
-        alpha, direction, equal, course,
+        alpha, direction, margin, equal, course,
     )  # fmt: skip
 
 

@@ -54,8 +54,7 @@ def question_of(spec: CompareSpec, data: Mapping[str, Any]) -> Question:
         test_size=data.get("test"),
         val_size=data.get("val"),
         classes=data.get("classes"),
-        looks=spending(spec.looks, raced=spec.race) if several else None,
-        race=spec.race,
+        looks=spending(spec.looks, race=spec.race) if several else None,
         margin=spec.margin,
         studies=spec.studies,
     )
