@@ -183,9 +183,9 @@ def _use(standing: Standing, seeds: str) -> str:
         names = [short(standing.names[i]) for i in open_]
         more = len(names) > MOST_NAMED
         widest = float(np.nanmax(standing.verdicts.intervals.within[0, open_]))
+        most = f" (at most {margin(widest, None, standing.metric)} apart)" if widest else ""
         parts.append(
-            f"not told apart from {f'{len(names)} others' if more else listed(names)} (at most "
-            f"{margin(widest, None, standing.metric)} apart)"
+            f"not told apart from {f'{len(names)} others' if more else listed(names)}{most}"
         )
     if behind:
         parts.append(f"better than {_beaten(standing, behind)}")

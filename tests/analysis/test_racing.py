@@ -14,13 +14,13 @@ from lrbench.analysis.racing import (
     Looks,
     Race,
     boundaries,
-    grown_looks,
     race,
-    race_looks,
     sequential_p,
+    spending,
 )
 
-LOOKS = race_looks(20)
+LOOKS = spending((5, 8, 12, 20), race=True)
+GROWN = spending((5, 12, 20), race=False)
 
 
 def finals(seeds: int = 20, gap: float = 0.0, k: int = 4) -> Floats:
@@ -57,16 +57,9 @@ def test_one_look_that_spends_all_changes_no_p() -> None:
     np.testing.assert_array_equal(sequential_p(p, 0, Looks((5,), (1.0,))), p)
 
 
-def test_looks_of_a_short_race() -> None:
-    assert race_looks(20) == Looks((5, 8, 12, 20), (0.25, 0.4, 0.6, 1.0))
-    assert race_looks(8).seeds == (5, 8)
-    assert race_looks(4) == Looks((4,), (1.0,))
-
-
 def test_growing_always_leaves_some_error_to_spend() -> None:
-    looks = grown_looks((5, 10, 20))
-    assert looks.shares == (0.8, 0.96, 0.992)
-    assert grown_looks((5,)).shares == looks.shares[:1]
+    assert GROWN.shares == (0.8, 0.96, 0.992)
+    assert spending((5,), race=False) == Looks((5,), (1.0,))
 
 
 def test_losers_leave_and_the_winner_ends_the_race() -> None:

@@ -66,7 +66,10 @@ def test_differences_name_the_options_that_set_the_fields() -> None:
 
 
 def test_a_field_that_an_older_run_lacks_differs_only_when_it_is_on() -> None:
-    assert differences({"a": {}}, {"a": {"compile": False, "ema": None, "groups": []}}, CompareSpec) == []
+    assert (
+        differences({"a": {}}, {"a": {"compile": False, "ema": None, "groups": []}}, CompareSpec)
+        == []
+    )
     assert differences({}, {"compile": True}, CompareSpec) == ["--compile none -> on"]
     assert differences({"verify": None}, {"verify": False}, CompareSpec) == ["--verify none -> off"]
 
