@@ -14,6 +14,7 @@ from lrbench.analysis.racing import (
     Looks,
     Race,
     boundaries,
+    nominal_levels,
     race,
     sequential_p,
     spending,
@@ -111,3 +112,44 @@ def test_lower_is_better_turns_the_claims_round() -> None:
     values = finals(gap=1.0)
     turned = race(-values, np.ones(values.shape, dtype=bool), LOOKS, 0.05, direction=-1)
     np.testing.assert_array_equal(turned.better, run(values).better)
+
+
+def test_nominal_levels_are_where_the_sequential_p_is_alpha() -> None:
+    for looks in (LOOKS, GROWN):
+        for look, level in enumerate(nominal_levels(0.01, looks)):
+            assert sequential_p(np.array([level]), look, looks)[0] == pytest.approx(0.01, rel=0.01)
+    assert nominal_levels(0.01, spending((5,), race=False)).tolist() == [0.01]
+
+
+def test_in_a_run_that_grew_nobody_leaves_and_early_claims_stand() -> None:
+    values = finals(gap=1.0)
+    late = values.copy()
+    late[5:] = values[5:, ::-1]
+    result = run(late, GROWN)
+    assert result.alive.all() and result.looked == 3 and result.wanted.tolist() == [20] * 4
+    assert result.better[0, 3]
+
+
+@pytest.mark.parametrize(("looks", "uncorrected"), [(GROWN, False), (GROWN, True)])
+def test_growing_does_not_make_claims_out_of_nothing(looks: Looks, uncorrected: bool) -> None:
+    """Two equal schedules: at most 5 % are told apart over three looks; about 10 % uncorrected."""
+    rng = np.random.default_rng(3)
+    told = 0
+    for _ in range(2000):
+        values = rng.standard_normal((20, 2))
+        if uncorrected:
+            once = [Looks((n,), (1.0,)) for n in looks.seeds]
+            told += any(run(values[: each.seeds[0]], each).better.any() for each in once)
+        else:
+            told += run(values, looks).better.any()
+    assert (told / 2000 > 0.08) if uncorrected else (told / 2000 < 0.065)
+
+
+def test_p_values_of_the_last_look_hold_over_all() -> None:
+    result = run(finals(gap=0.12))
+    p = np.full((4, 4), 0.01)
+    for look in range(4):
+        there = result.last == look
+        expected = sequential_p(np.array([0.01]), look, LOOKS)[0]
+        assert np.all(result.valid(p)[there] == expected)
+    assert len(np.unique(result.last)) > 1

@@ -23,9 +23,13 @@ def expected_best_plot(summary: Summary) -> Chart | None:
     styles, tried, lines = run_looks(summary), np.arange(1.0, most + 1), []
     chance = 1 / summary.question.classes if summary.question.classes else 0.0
     for name, mine in rows.groupby("schedule", sort=False):
+        if len(mine) < 2:
+            continue
         values = mine["val_accuracy_mean"].fillna(chance).to_numpy()
-        best = 100 * np.array([expected_best(values, int(m)) for m in tried])
-        texts = [f"{name}, best of {m:.0f}: {y:.2f} %" for m, y in zip(tried, best, strict=True)]
+        best = np.array([expected_best(values, int(m)) for m in tried])
+        texts = [
+            f"{name}, best of {m:.0f}: {100 * y:.2f} %" for m, y in zip(tried, best, strict=True)
+        ]
         lines.append(Line(str(name), styles[str(name)], tried, best, texts=texts))
     panel = Panel(
         tuple(lines), "learning rates tried, drawn from the grid", "validation accuracy, %",
