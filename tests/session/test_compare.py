@@ -11,6 +11,7 @@ import pytest
 from lrbench.__main__ import run
 from lrbench.errors import UsageError
 from lrbench.experiment import CompareSpec, Recipe
+from lrbench.options import compare_spec
 from lrbench.records import TrialEnd
 from lrbench.run.store import Run
 from lrbench.session import compare as session
@@ -92,3 +93,49 @@ def test_the_tables_follow_the_training_at_a_small_share_of_its_time(
     assert isinstance(event, session.Finished) and len(event.summary.trials) == 100
     assert refreshed[0] <= 6 and 40 <= refreshed[1] - refreshed[0] <= 44
     assert 2.0 * len(refreshed) <= 0.07 * now[0]
+
+
+def looked(folder: Path) -> list[int]:
+    manifest = Run(folder).manifest
+    assert manifest is not None
+    return list(manifest["experiment"].get("looked", ()))
+
+
+def test_a_run_that_grows_after_it_was_compared_remembers_its_looks(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for seeds, expected in ((3, []), (3, []), (5, [3]), (5, [3]), (8, [3, 5])):
+        assert run([*MOCK, "--seeds", str(seeds), "--out", str(out)]) == 0
+        assert looked(out) == expected
+
+
+def test_a_run_that_grows_before_its_end_has_not_been_compared(tmp_path: Path) -> None:
+    options = {"dataset": "synthetic", "model": "mlp", "lr": "0.1", "schedule": ["cosine", "step"],
+               "executor": "mock", "threads": 1, "epochs": 1, "seeds": 3}  # fmt: skip
+    stopped = Run(tmp_path)
+    for event in session.carry_out(session.prepared(compare_spec(options), stopped, options)):
+        if isinstance(event, session.Trained) and event.records:
+            break
+    more = {**options, "seeds": 5}
+    assert session.resolve(more, Run(tmp_path)).looked == ()
+    assert run(["compare", "--resume", str(tmp_path), "--seeds", "5", "--quiet"]) == 0
+    assert looked(tmp_path) == []
+
+
+def raced_trials(folder: Path, *, kill_after: int) -> str:
+    """The table of a race that is killed after so many events, again and again, until it ends."""
+    options = {"dataset": "synthetic", "model": "mlp", "lr": "0.1", "executor": "mock",
+               "schedule": ["cosine", "step", "linear"], "threads": 1, "epochs": 1, "race": True,
+               "most_seeds": 8}  # fmt: skip
+    while True:
+        kept = Run(folder)
+        job = session.prepared(session.resolve(options, kept), kept, options)
+        for count, event in enumerate(session.carry_out(job)):
+            if isinstance(event, session.Finished):
+                return (folder / "trials.csv").read_text()
+            if count == kill_after:
+                break
+
+
+def test_a_race_that_is_killed_trains_what_it_would_have(tmp_path: Path) -> None:
+    whole = raced_trials(tmp_path / "whole", kill_after=10**6)
+    assert raced_trials(tmp_path / "killed", kill_after=7) == whole

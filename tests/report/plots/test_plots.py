@@ -59,7 +59,7 @@ def test_nothing_to_draw_is_no_file(tmp_path: Path) -> None:
 
 def test_without_accuracies_there_are_losses(tmp_path: Path) -> None:
     names = {path.name for path in plots.write(several(accuracy=False), tmp_path)}
-    assert names == ALL - {"accuracy.png", "expected_best.png"}
+    assert names == ALL - {"accuracy.png"}
 
 
 @pytest.mark.parametrize(
