@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
+from lrbench.analysis import Summary
 from lrbench.errors import UsageError
 from lrbench.experiment import CompareSpec, Recipe
-from lrbench.options import compare_spec
 from lrbench.records import TrialEnd
 from lrbench.run.store import Run
 from lrbench.session import compare as session
@@ -95,6 +95,22 @@ def test_the_tables_follow_the_training_at_a_small_share_of_its_time(
     assert 2.0 * len(refreshed) <= 0.07 * now[0]
 
 
+RACE = {"dataset": "synthetic", "model": "mlp", "lr": "0.1", "executor": "mock", "threads": 1,
+        "schedule": ["cosine", "step", "linear"], "epochs": 1}  # fmt: skip
+
+
+def carried(folder: Path, options: dict[str, Any], *, kill_after: int = 10**6) -> Summary | None:
+    """The summary of a run, None if it was killed after so many events."""
+    kept = Run(folder)
+    job = session.prepared(session.resolve(options, kept), kept, options)
+    for count, event in enumerate(session.carry_out(job, files=False)):
+        if isinstance(event, session.Finished):
+            return event.summary
+        if count == kill_after:
+            break
+    return None
+
+
 def looked(folder: Path) -> list[int]:
     manifest = Run(folder).manifest
     assert manifest is not None
@@ -102,40 +118,21 @@ def looked(folder: Path) -> list[int]:
 
 
 def test_a_run_that_grows_after_it_was_compared_remembers_its_looks(tmp_path: Path) -> None:
-    out = tmp_path / "run"
     for seeds, expected in ((3, []), (3, []), (5, [3]), (5, [3]), (8, [3, 5])):
-        assert run([*MOCK, "--seeds", str(seeds), "--out", str(out)]) == 0
-        assert looked(out) == expected
+        assert carried(tmp_path, {**RACE, "seeds": seeds}) is not None
+        assert looked(tmp_path) == expected
 
 
 def test_a_run_that_grows_before_its_end_has_not_been_compared(tmp_path: Path) -> None:
-    options = {"dataset": "synthetic", "model": "mlp", "lr": "0.1", "schedule": ["cosine", "step"],
-               "executor": "mock", "threads": 1, "epochs": 1, "seeds": 3}  # fmt: skip
-    stopped = Run(tmp_path)
-    for event in session.carry_out(session.prepared(compare_spec(options), stopped, options)):
-        if isinstance(event, session.Trained) and event.records:
-            break
-    more = {**options, "seeds": 5}
-    assert session.resolve(more, Run(tmp_path)).looked == ()
-    assert run(["compare", "--resume", str(tmp_path), "--seeds", "5", "--quiet"]) == 0
+    assert carried(tmp_path, {**RACE, "seeds": 3}, kill_after=4) is None
+    assert carried(tmp_path, {**RACE, "seeds": 5}) is not None
     assert looked(tmp_path) == []
 
 
-def raced_trials(folder: Path, *, kill_after: int) -> str:
-    """The table of a race that is killed after so many events, again and again, until it ends."""
-    options = {"dataset": "synthetic", "model": "mlp", "lr": "0.1", "executor": "mock",
-               "schedule": ["cosine", "step", "linear"], "threads": 1, "epochs": 1, "race": True,
-               "most_seeds": 8}  # fmt: skip
-    while True:
-        kept = Run(folder)
-        job = session.prepared(session.resolve(options, kept), kept, options)
-        for count, event in enumerate(session.carry_out(job)):
-            if isinstance(event, session.Finished):
-                return (folder / "trials.csv").read_text()
-            if count == kill_after:
-                break
-
-
 def test_a_race_that_is_killed_trains_what_it_would_have(tmp_path: Path) -> None:
-    whole = raced_trials(tmp_path / "whole", kill_after=10**6)
-    assert raced_trials(tmp_path / "killed", kill_after=7) == whole
+    race = {**RACE, "race": True, "most_seeds": 8}
+    whole = carried(tmp_path / "whole", race)
+    while (again := carried(tmp_path / "killed", race, kill_after=17)) is None:
+        pass
+    assert whole is not None and again.sentence == whole.sentence
+    assert again.trials["trial"].tolist() == whole.trials["trial"].tolist()
