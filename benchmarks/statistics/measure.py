@@ -4,7 +4,7 @@
 
 prints five tables as Markdown: false claims and power of the test over all pairs, equivalence, the
 choice of the LR, racing, and ranges of seeds. No torch, two processes, a few minutes; `--share 0.1`
-takes a tenth of the repetitions.
+takes a tenth of the repetitions, `--only race` makes one table.
 """
 
 from __future__ import annotations
@@ -248,12 +248,14 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def tables(found: dict[tuple[Any, ...], Result]) -> Iterable[str]:
-    yield test_table(found)
-    yield equal_table(found)
-    yield choice_table(found)
-    yield race_table(found)
-    yield range_table(found)
+def tables() -> dict[str, Callable[[dict[tuple[Any, ...], Result]], str]]:
+    return {
+        "test": test_table,
+        "equal": equal_table,
+        "choice": choice_table,
+        "race": race_table,
+        "range": range_table,
+    }
 
 
 def test_table(found: dict[tuple[Any, ...], Result]) -> str:
@@ -354,9 +356,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--only", choices=tuple(tables()), help="one of the tables")
     options = parser.parse_args()
     started = time.monotonic()
-    listed = sorted(jobs(options.share), key=lambda job: -job.repetitions)
+    wanted = [options.only] if options.only else list(tables())
+    listed = [job for job in jobs(options.share) if job.table in wanted]
+    listed.sort(key=lambda job: -job.repetitions)
     with Pool(options.processes) as pool:
         done = list(pool.imap_unordered(run, listed))
     found = {(job.table, *job.key): result for job, result in done}
@@ -367,8 +372,8 @@ def main() -> None:
     )
     minutes = (time.monotonic() - started) / 60
     print(f"Made on {date.today()} in {minutes:.0f} minutes with {versions}.")
-    for text in tables(found):
-        print(text)
+    for name in wanted:
+        print(tables()[name](found))
 
 
 if __name__ == "__main__":

@@ -303,7 +303,7 @@ def certainty(standing: Standing, studies: int = 1) -> str:
     n = int(np.nanmedian(np.where(verdicts.pairs.n >= 2, verdicts.pairs.n, np.nan)[upper]))
     found = detectable_range(sds, n, verdicts.level)
     if found is not None:
-        parts.append(_found(found.least, found.most, n, standing.metric))
+        parts.append(_found(*found, n, standing.metric))
     return " ".join(parts)
 
 

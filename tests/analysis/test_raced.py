@@ -89,6 +89,14 @@ def test_trials_that_end_in_another_order_change_nothing() -> None:
     assert follow(spec(), known={key: whole[key] for key in some}).keys() == whole.keys()
 
 
+def test_a_look_waits_for_every_schedule() -> None:
+    """Even for one of which nothing has ended yet."""
+    whole = follow(spec())
+    some = {key: h for key, h in whole.items() if h.spec.name != "constant" and h.spec.seed < 5}
+    left = raced(plan(spec(), some, {}, {128: 28}), some, asked(spec())).trials
+    assert [(trial.name, trial.seed) for trial in left] == [("constant", n) for n in range(5)]
+
+
 def test_between_looks_nothing_new_is_claimed_and_the_rest_is_asked_for() -> None:
     part = follow(spec(), stop_after=18)
     summary = summarise(part.values(), asked(spec()))

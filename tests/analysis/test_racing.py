@@ -19,6 +19,7 @@ from lrbench.analysis.racing import (
     sequential_p,
     spending,
 )
+from lrbench.analysis.verdicts import judge
 
 LOOKS = spending((5, 8, 12, 20), race=True)
 GROWN = spending((5, 12, 20), race=False)
@@ -153,3 +154,16 @@ def test_p_values_of_the_last_look_hold_over_all() -> None:
         expected = sequential_p(np.array([0.01]), look, LOOKS)[0]
         assert np.all(result.valid(p)[there] == expected)
     assert len(np.unique(result.last)) > 1
+
+
+def test_intervals_are_at_the_levels_of_the_looks_at_which_pairs_were_last_tested() -> None:
+    values = finals(gap=0.12)
+    course = run(values)
+    values = np.where(np.arange(20)[:, None] < course.wanted, values, np.nan)
+    intervals = judge(values, 0.0, 0.05, 1, course=course).intervals
+    for i, j in ((0, 1), (0, 3)):
+        level = nominal_levels(0.05 / 6, LOOKS)[course.last[i, j]]
+        gap = (values[:, i] - values[:, j])[: LOOKS.seeds[course.last[i, j]]]
+        half = stats.t.ppf(1 - level / 2, len(gap) - 1) * stats.sem(gap)
+        assert intervals.high[i, j] == pytest.approx(gap.mean() + half)
+        assert level < 0.05 / 6
