@@ -33,7 +33,7 @@ from lrbench.experiment.values import (
 from lrbench.schedules import parse
 
 TUNING_SEED = 1_000_003
-EPOCHS = 5
+EPOCHS = 3
 Metric = Literal[
     "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
     "val_balanced_accuracy",
@@ -161,7 +161,7 @@ class CompareSpec(Frozen):
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True,
         show=lambda spec: None if spec.race else spec.seeds
-    )] = 10
+    )] = 20
     looked: tuple[int, ...] = ()
     race: Annotated[bool, Opt(
         "--race/--no-race", "Compare after 5, 8, 12 and 20 final seeds, and train those that are "

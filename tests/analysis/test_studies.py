@@ -45,7 +45,7 @@ def test_one_study_says_that_it_rests_on_one_tuning() -> None:
 
 
 def test_studies_share_no_seed_and_the_first_is_the_ordinary_run() -> None:
-    asked = CompareSpec(schedules=("cosine",), lrs=(0.1, 0.2), studies=3, tuning_seeds=2)
+    asked = CompareSpec(schedules=("cosine",), lrs=(0.1, 0.2), studies=3, tuning_seeds=2, seeds=10)
     trials = plan(asked, {}, {}, {128: 28}).tuning
     by_study = [{t.seed for t in trials if t.study == number} for number in (None, 1, 2)]
     assert [len(seeds) for seeds in by_study] == [2, 2, 2]
