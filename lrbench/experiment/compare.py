@@ -55,9 +55,9 @@ STUDY_SEEDS = 10_000
 
 
 class Cell(Frozen):
-    """One ranking: all schedules under one recipe, for one number of epochs, in one study (None:
-    the first). `stretch` is that number over the one that the schedules are written for; None if
-    they are equal."""
+    """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
+    number over the one that the schedules are written for, None if they are equal; `study` a
+    repetition, None the first."""
 
     recipe: Recipe
     epochs: int
@@ -171,8 +171,7 @@ class CompareSpec(Frozen):
         "--most-seeds", "The last look of --race, to which the others are scaled; 20 by default."
     )] = None
     margin: Annotated[Positive | None, Opt(
-        "--margin", "Also test which schedules are equal to within so many points (of a loss: so "
-        "much)."
+        "--margin", "Also test which schedules are equal to within so many points."
     )] = None
     studies: Annotated[int, Field(ge=1, le=100), Opt(
         "--studies", "Times that tuning and finals are repeated on other seeds."
@@ -229,8 +228,7 @@ class CompareSpec(Frozen):
         return self
 
     def lr_scale(self, recipe: Recipe) -> float:
-        """The factor of the learning rates of `lrs` under a recipe: √k or k, for k = its effective
-        batch over the base batch."""
+        """The factor of `lrs` under a recipe: √k or k, for k = its batch over the base batch."""
         if not self.lr_scaling or self.base_batch_size is None:
             return 1.0
         times = recipe.effective_batch / self.base_batch_size
