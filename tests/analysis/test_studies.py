@@ -10,7 +10,7 @@ from lrbench.analysis import Question, summarise
 from lrbench.experiment import CompareSpec
 from lrbench.plan import plan
 from lrbench.records import History
-from tests.analysis.made import finals
+from tests.analysis.made import finals, tuned
 
 STEADY: list[float | None] = [0.95, 0.951, 0.952, 0.95, 0.951]
 LOW: list[float | None] = [value - 0.03 for value in STEADY if value]
@@ -36,6 +36,17 @@ def test_studies_are_reported_apart_and_the_first_gives_the_answer() -> None:
     assert f"{said}, at LRs from 0.1 to 0.2" in summary.certainty
     assert "better than b in 2 (by -3.0 to 3.0 points)" in summary.certainty
     assert "--studies" not in summary.certainty
+
+
+def test_the_tuning_of_another_study_is_not_in_the_sensitivity() -> None:
+    other = [
+        replace(each, spec=each.spec.model_copy(update={"study": 1}))
+        for each in tuned("a", {0.4: 0.9, 0.8: None})
+    ]
+    trials = [*tuned("a", {0.1: 0.9, 0.2: 0.95}), *other, *study(0, STEADY, LOW, 0.1)]
+    summary = summarise(trials, Question(("a", "b"), studies=2))
+    of_a = summary.sensitivity[summary.sensitivity["schedule"] == "a"]
+    assert of_a["lr"].tolist() == [0.1, 0.2] and summary.ranking["tune_failed"].sum() == 0
 
 
 def test_one_study_says_that_it_rests_on_one_tuning() -> None:
