@@ -108,7 +108,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
     likeness = {other: difflib.SequenceMatcher(None, name, other).ratio() for other in names}
     best = max(likeness.values(), default=0.0)
-    if best < 0.5:
+    if best < 0.6:
         return "known: " + ", ".join(names)
     names.sort(key=likeness.__getitem__, reverse=True)
     near = [other for other in names if likeness[other] > best - 0.1]

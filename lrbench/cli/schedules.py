@@ -68,12 +68,12 @@ def show(
     """Show the learning rates that specs give, as a table, a CSV file or a picture."""
     from lrbench.files import replace_file
     from lrbench.report.catalogue import draw_schedules, preview_table
-    from lrbench.schedules import check, parse
+    from lrbench.schedules import check, expand, parse
 
     _check_size(lr, steps, steps_per_epoch)
     tables: dict[str, list[float]] = {}
     notices = []
-    for parsed in map(parse, specs):
+    for parsed in (parse(one) for spec in specs for one in expand(spec)):
         base = parsed.fixed_lr if parsed.fixed_lr is not None else lr
         notices += check(parsed, base, steps, steps_per_epoch)
         tables[str(parsed)] = parsed.table(lr=base, steps=steps, steps_per_epoch=steps_per_epoch)

@@ -10,16 +10,16 @@ Only torch's own names import torch, when they are bound to a run, and `to_torch
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from lrbench.registry import Entry
 from lrbench.schedules.bound import Bound, Schedule
 from lrbench.schedules.code import code
 from lrbench.schedules.definitions import (
+    FAMILIES,
     SCHEDULES,
     Definition,
     Expression,
-    Family,
     Mark,
     Rate,
     Span,
@@ -31,6 +31,7 @@ from lrbench.schedules.parse import parse
 from lrbench.schedules.spec import Call
 from lrbench.schedules.stretch import stretched
 from lrbench.schedules.units import Clock, Length, Level, Moment
+from lrbench.schedules.variants import Variants, expand, variants
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -38,15 +39,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bound", "Call", "Clock", "Expression", "Length", "Level", "Mark", "Moment", "Rate", "Schedule",
-    "Span", "Steps", "catalogue", "check", "code", "early_stop_notices", "parse",
-    "register", "stretched", "to_torch",
+    "Span", "Steps", "Variants", "catalogue", "check", "code", "early_stop_notices", "expand",
+    "parse", "register", "stretched", "to_torch", "variants",
 ]  # fmt: skip
 
 
 def catalogue() -> Iterable[Entry[Definition]]:
     """The schedules, family by family: name, summary, and the facts family, formula, torch."""
-    families = get_args(Family)
-    return sorted(SCHEDULES, key=lambda entry: families.index(entry.facts["family"]))
+    return sorted(SCHEDULES, key=lambda entry: FAMILIES.index(entry.facts["family"]))
 
 
 def to_torch(

@@ -6,7 +6,7 @@ import inspect
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
@@ -23,10 +23,13 @@ MANY_STEPS = 20_000
 
 @dataclass(frozen=True)
 class Segment:
-    """A call on its part of the clock; where it is `held`, its end value stays afterwards."""
+    """A call on its clock, `steps` long from step `start` of the run, which is where its clock
+    begins unless that is the run's; where it is `held`, its end value stays afterwards."""
 
     call: Call
     clock: Clock
+    start: int
+    steps: int
     held: bool = False
 
     @property
@@ -48,7 +51,14 @@ class Segment:
         """The step whose LR stays."""
         if not self.held:
             return None
-        return self.clock.steps - 1 if self.definition.jumps else self.clock.steps
+        end = self.start - self.clock.start + self.steps
+        return end - 1 if self.definition.jumps else end
+
+    def factors(self) -> Iterator[Segment]:
+        """The factors of a product, each from the start of the phase for its own length."""
+        for call in self.call.factors:
+            steps = call.length.steps(self.clock) if call.length else self.clock.steps
+            yield Segment(call, replace(self.clock, steps=steps), self.clock.start, steps)
 
     def numbers(self, lr: float) -> dict[str, Any]:
         """The arguments of the call on this clock, by their Python names."""
@@ -65,7 +75,9 @@ class Segment:
 
 def segments(calls: Iterable[Call], clock: Clock) -> Iterator[Segment]:
     """The phases on the clock: lengths are summed first, then rounded; each has at least a step."""
-    found = list(calls)
+    found = [call for call in calls if call.length is None or call.length.amount > 0]
+    if not found:
+        raise UsageError("a schedule of no length: no phase is longer than 0")
     start, exact_end = 0, 0.0
     for index, call in enumerate(found, 1):
         length = call.length
@@ -75,7 +87,8 @@ def segments(calls: Iterable[Call], clock: Clock) -> Iterator[Segment]:
             exact_end += length.on(clock)
             end = max(start + 1, half_up(exact_end))
         held = length is not None and index == len(found)
-        yield Segment(call, clock.phase(start, end - start), held)
+        own = clock if call.clock == "run" else clock.phase(start, end - start)
+        yield Segment(call, own, start, end - start, held)
         start = end
 
 
@@ -94,41 +107,27 @@ class Track:
     size: int = 1
     end: int | None = None
     counts: bool = False
+    base_lr: float = 1.0
+    factors: tuple[Track, ...] = ()
 
     @staticmethod
     def of(segment: Segment, lr: float) -> Track:
         """Raises UsageError: an argument is invalid on this clock."""
-        definition, clock = segment.definition, segment.clock
-        place = (segment.size, segment.end, definition.counts)
-        if definition.counts:
-            stepped = _stepped(segment, lr)
-            return Track(clock.start, stepped.lr, stepped.momentum, None, *place)
-        if segment.call.is_plugin:
-            plugin.check_call(segment.call, clock)
-            return Track(
-                clock.start, plugin.Multiplied(segment.call, clock, lr), None, None, *place
-            )
-        numbers = segment.numbers(lr)
-        _check_rising(segment)
-        if definition.watches:
-            adaptive = definition.function(lr, **numbers)
-            return Track(clock.start, adaptive.lr, None, adaptive)
-        curve = segment.filled(definition.function, lr, numbers)
-        try:
-            curve(0)
-        except ValueError as fault:
-            raise UsageError(f"{segment.call}: {fault}") from None
-        except OverflowError:
-            pass  # an infinite LR, which `lr` reports
-        moves = definition.momentum and segment.filled(definition.momentum, lr, numbers)
-        return Track(clock.start, curve, moves, None, *place)
+        factors = tuple(Track.of(factor, lr) for factor in segment.factors())
+        curve, moves, adaptive = _curves(segment, lr)
+        place = (segment.size, segment.end, segment.definition.counts)
+        return Track(segment.clock.start, curve, moves, adaptive, *place, lr, factors)
 
     def lr(self, step: int) -> float:
         """The LR; infinite where it is too large for a float."""
+        step = step if self.end is None else min(step, self.end)
         try:
-            return float(self.curve(self._asked(step)))
+            lr = float(self.curve(self._asked(step)))
         except OverflowError:
             return math.inf
+        for factor in self.factors:
+            lr *= factor.lr(step) / self.base_lr
+        return lr
 
     def momentum(self, step: int) -> float | None:
         return None if self.moves is None else self.moves(self._asked(step))
@@ -138,15 +137,33 @@ class Track:
         return asked // self.size if self.counts else asked - asked % self.size
 
 
-def _stepped(segment: Segment, lr: float) -> Any:
-    """A scheduler of torch, stepped through the phase; imports torch."""
-    from lrbench.schedules.torch_run import from_factory, of_call
+def _curves(segment: Segment, lr: float) -> tuple[Any, Any, Plateau | None]:
+    """LR and momentum as functions, and the state of an adaptive schedule; torch's own schedulers
+    import torch."""
+    call, definition, clock = segment.call, segment.definition, segment.clock
+    if call.is_plugin:
+        plugin.check_call(call, clock)
+    if definition.counts:
+        from lrbench.schedules.torch_run import stepped
 
-    call, counts = segment.call, segment.clock.counts(segment.update)
-    if not call.is_plugin:
-        return of_call(call, counts, lr)
-    plugin.check_call(call, segment.clock)
-    return from_factory(segment.definition.function, lr, counts, dict(call.args))
+        table = stepped(call, clock.counts(segment.update), lr)
+        return table.lr, table.momentum, None
+    if call.is_plugin:
+        return plugin.Multiplied(call, clock, lr), None, None
+    numbers = segment.numbers(lr)
+    _check_rising(segment)
+    if definition.watches:
+        adaptive = definition.function(lr, **numbers)
+        return adaptive.lr, None, adaptive
+    curve = segment.filled(definition.function, lr, numbers)
+    try:
+        curve(0)
+    except ValueError as fault:
+        raise UsageError(f"{call}: {fault}") from None
+    except OverflowError:
+        pass  # an infinite LR, which `lr` reports
+    moves = definition.momentum and segment.filled(definition.momentum, lr, numbers)
+    return curve, moves, None
 
 
 def _check_rising(segment: Segment) -> None:
@@ -165,8 +182,14 @@ class Bound:
 
     def __init__(self, calls: Iterable[Call], clock: Clock, lr: float) -> None:
         self._steps_per_epoch = clock.steps_per_epoch
-        self._tracks = [Track.of(segment, lr) for segment in segments(calls, clock)]
-        self._starts = [track.start for track in self._tracks]
+        self._tracks: list[Track] = []
+        self._starts: list[int] = []
+        known: dict[Any, Track] = {}  # equal phases, such as those of 10000*(warmup)
+        for segment in segments(calls, clock):
+            key = (segment.call, segment.clock.steps, segment.end)
+            known[key] = track = known.get(key) or Track.of(segment, lr)
+            self._tracks.append(replace(track, start=segment.clock.start))
+            self._starts.append(segment.start)
 
     @property
     def adaptive(self) -> bool:
@@ -266,7 +289,8 @@ class Schedule:
 
 @lru_cache(maxsize=4096)
 def _peak(schedule: Schedule, steps: int, steps_per_epoch: int) -> float:
-    if not any(call.definition.own_scale for call in schedule.calls()):
+    calls = [one for call in schedule.calls() for one in (call, *call.factors)]
+    if not any(call.definition.own_scale for call in calls):
         return 1.0
     bound = schedule.bind(1.0, steps, steps_per_epoch)
     stride = max(1, steps // MANY_STEPS)

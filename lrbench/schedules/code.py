@@ -130,11 +130,11 @@ def _in_torch(found: Sequence[Segment], bound: Bound, lr: float, clock: Clock) -
 
 def _candidate(found: Sequence[Segment], lr: float, size: int) -> Call | None:
     """What the phases may be in torch's classes, stepped every `size` steps."""
-    if any(segment.clock.start % size for segment in found):
+    if any(segment.start % size for segment in found):
         return None
     parts: list[tuple[int, Call]] = []
     for segment in found:
-        call, begin = _template(segment, lr, size), segment.clock.start // size
+        call, begin = _template(segment, lr, size), segment.start // size
         if call is None:
             return None
         marks, schedulers = (0,), (call,)
@@ -153,7 +153,7 @@ def _candidate(found: Sequence[Segment], lr: float, size: int) -> Call | None:
 def _template(segment: Segment, lr: float, size: int) -> Call | None:
     """A phase in torch's class by its template, its lengths in calls of `step()`."""
     definition, clock = segment.definition, segment.clock
-    if segment.call.is_plugin:
+    if segment.call.is_plugin or segment.call.factors or segment.start != clock.start:
         return None
     if definition.counts:
         same = (segment.update == "epoch") == (size > 1) or clock.steps_per_epoch == 1
@@ -204,10 +204,16 @@ def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: i
 
 def _in_functions(found: Sequence[Segment], lr: float, variable: str = "scheduler") -> Snippet:
     """A LambdaLR of the schedule's own functions."""
-    snippet, starts = Snippet(PER_STEP, ""), [segment.clock.start for segment in found]
-    steps = [f"t - {start}" if start else "t" for start in starts]
-    pairs = zip(found, steps, strict=True)
-    phases = [_phase(segment, step, lr, snippet.sources) for segment, step in pairs]
+    snippet, starts = Snippet(PER_STEP, ""), [segment.start for segment in found]
+    phases = []
+    for segment in found:
+        origin = segment.clock.start
+        step = f"t - {origin}" if origin else "t"
+        multiplier, momentum = _phase(segment, step, lr, snippet.sources)
+        if segment.end is not None:
+            step = f"min({step}, {segment.end})"
+        factors = [_phase(one, step, lr, snippet.sources)[0] for one in segment.factors()]
+        phases.append((" * ".join([multiplier, *factors]), momentum))
     texts = [_chosen("factor", [factor for factor, _ in phases], starts)]
     name = "LambdaLR"
     if any(momentum != "None" for _, momentum in phases):
@@ -259,21 +265,17 @@ def _asked(segment: Segment, step: str) -> str:
 
 def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str, str]:
     """A scheduler of torch, stepped through the phase on a throw-away optimizer."""
-    from lrbench.schedules.torch_run import of_call, walked
+    from lrbench.schedules.torch_run import stepped, walked
 
     call, counts = segment.call, segment.clock.counts(segment.update)
-    track, asked = Track.of(segment, lr), counts + segment.held
-    if call.is_plugin:
-        made = _made(call, sources)
-    else:
-        made = torch_call(call, counts, lr, one_line=True)
-        stepped = of_call(call, counts, lr)
-        stepped.lr(asked - 1)
-        asked = min(asked, stepped.known)
+    made = _made(call, sources) if call.is_plugin else torch_call(call, counts, lr, one_line=True)
+    table = stepped(call, counts, lr)
+    table.lr(counts + segment.held - 1)
+    asked = min(counts + segment.held, table.known)
     sources.add(walked)
     rows = sources.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
     row = f"{rows}[min({t}, len({rows}) - 1)]"
-    moves = track.momentum(0) is not None
+    moves = table.momentum(0) is not None
     return f"{row}[0] / {literal(lr)}", f"{row}[1]" if moves else "None"
 
 
@@ -297,25 +299,23 @@ def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
     *before, last = found
     plateau = Track.of(last, lr).adaptive
     assert plateau is not None
-    copied = ("factor", "patience", "threshold", "cooldown", "min_lr", "eps")
-    arguments = {
-        "mode": "max" if plateau.maximise else "min",
-        "threshold_mode": "rel" if plateau.relative else "abs",
-        **{name: getattr(plateau, name) for name in copied},
-    }
-    shown = ",\n".join(f"    {name}={value_code(value)}" for name, value in arguments.items())
-    alone = f"scheduler = ReduceLROnPlateau(\n    optimizer,\n{shown},\n)"
+    arguments = plateau.arguments().items()
+    shown = ",\n".join(f"    {name}={value_code(value)}" for name, value in arguments)
+    module, _, peer = plateau.PEER.rpartition(".")
+    alone = f"scheduler = {peer}(\n    optimizer,\n{shown},\n)"
+    usage = f"Call scheduler.step({plateau.metric}) once an epoch, with that epoch's metric."
+    snippet = _in_functions(found, lr, "warmup_scheduler") if before else Snippet(usage, "")
+    if not module.startswith("torch."):
+        snippet.sources.lines.add(f"from {module} import {peer}")
+    snippet.body += f"\n{alone}"
     if not before:
-        usage = f"Call scheduler.step({plateau.metric}) once an epoch, with that epoch's metric."
-        return Snippet(usage, alone)
-    snippet = _in_functions(found, lr, variable="warmup_scheduler")
-    start, size = last.clock.start, last.clock.steps_per_epoch
+        return snippet
+    start, size = last.start, last.clock.steps_per_epoch
     missed = f" from the epoch {start // size + 1} on" if start >= size else ""
     snippet.usage = (
         f"Call warmup_scheduler.step() after each of the first {start} batches, and\n"
         f"scheduler.step({plateau.metric}) once an epoch{missed}, with that epoch's metric."
     )
-    snippet.body += f"\n{alone}"
     return snippet
 
 

@@ -36,6 +36,7 @@ from lrbench.schedules.units import Clock, Length, Level, Moment
 
 Update = Literal["step", "epoch"]
 Family = Literal["ordered", "cyclic", "warmup", "adaptive", "custom"]
+FAMILIES: tuple[str, ...] = get_args(Family)
 Numbers = Mapping[str, Any]
 MISSING: Any = inspect.Parameter.empty
 INPUTS = ("t", "T", "b", "E", "n")  # what the run gives to a function; all else are parameters
@@ -74,6 +75,8 @@ Positive = Annotated[float, Bounds(0, open=True)]
 NonNegative = Annotated[float, Bounds(0)]
 AtLeastOne = Annotated[float, Bounds(1)]
 Share = Annotated[float, Bounds(0, 1)]
+Fraction = Annotated[float, Bounds(0, 1, open=True)]
+Count = Annotated[int, Bounds(1)]
 FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
 RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
 Steps = Annotated[int, Length]
@@ -151,6 +154,7 @@ class Definition:
     of_torch: bool = False  # a class of torch
     counts: bool = False  # a scheduler of torch, whose steps are counted
     remedy: str = ""  # for one of torch's that does not fit the run; {n} is what it counts
+    span: str = ""  # the argument of torch's that says over how many counts it decays
 
     def param(self, name: str) -> Param | None:
         """The parameter of that name in specs."""

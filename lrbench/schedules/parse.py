@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal
@@ -26,7 +27,12 @@ RESERVED = {
 }
 VERBOSE_ARGUMENT = re.compile(r"[(,]\s*verbose\s*=")
 VERBOSE = Notice(Topic.OTHER, "verbose= is dropped: torch has no such argument any more")
-COMMON = {"update": Literal["step", "epoch"], "duration": Length}
+COMMON = {
+    "update": Literal["step", "epoch"],
+    "duration": Length,
+    "clock": Literal["phase", "run"],
+}
+OF_TORCH = ("last_epoch", "verbose")  # the last positions of torch's classes
 
 
 @lru_cache(maxsize=4096)
@@ -51,6 +57,8 @@ def _spec(node: Node, source: Source, alone: bool = True) -> Spec:
     """The spec of a part of a text; `alone` where it is no phase among others."""
     if node.kind in ("name", "call"):
         return _call(node, source, alone)
+    if node.kind == "product":
+        return _product(node, source, alone)
     if node.kind not in ("plus", "times"):
         raise source.fault(node.position, "a schedule was expected here")
     parts = tuple(_spec(part, source, False) for part in node.parts)
@@ -69,6 +77,16 @@ def _spec(node: Node, source: Source, alone: bool = True) -> Spec:
                 f"write {begun}{key}30%)",
             )
     return spec
+
+
+def _product(node: Node, source: Source, alone: bool) -> Call:
+    *factors, last = (_call(part, source, alone) for part in node.parts)
+    for factor in (*factors, last):
+        if factor.definition.watches or (factor.definition.of_torch and factor is not last):
+            raise source.fault(node.position, f"{factor} cannot be a factor")
+        if factor is not last and (factor.duration or factor.clock):
+            raise source.fault(node.position, "duration= and clock= belong to the last factor")
+    return replace(last, factors=tuple(factors))
 
 
 def _call(node: Node, source: Source, alone: bool) -> Call:
@@ -96,6 +114,8 @@ def _call(node: Node, source: Source, alone: bool) -> Call:
     common = {key: values[key] for key in COMMON if key in values and not definition.param(key)}
     if common.get("update") == definition.update:
         del common["update"]
+    if common.get("clock") == "phase":
+        del common["clock"]
     return Call(name, args, **common)
 
 
@@ -126,11 +146,13 @@ def _definition(name: str, node: Node, source: Source) -> Definition:
 def _by_name(definition: Definition, node: Node, source: Source) -> dict[str, Node]:
     """The values by the names of their parameters, positions resolved as in Python."""
     names = [param.name for param in definition.params]
+    if definition.of_torch:
+        names += OF_TORCH
     given: dict[str, Node] = {}
     places, named = iter(names), False
     arguments = node.parts
     if definition.of_torch:
-        arguments = tuple(_of_the_spec(arguments, source))
+        arguments = tuple(_without_optimizer(arguments))
     for argument in arguments:
         key = argument.text or next(places, "")
         if named and not argument.text:
@@ -145,21 +167,19 @@ def _by_name(definition: Definition, node: Node, source: Source) -> dict[str, No
         if key in given:
             raise source.fault(argument.position, f"{key} is given twice")
         given[key] = argument.parts[0]
-    return given
+    if "last_epoch" in given and definition.of_torch and given["last_epoch"].value != -1:
+        where = given["last_epoch"].position
+        raise source.fault(where, "last_epoch restores a state, and a schedule has none")
+    return {
+        key: value for key, value in given.items() if not (definition.of_torch and key in OF_TORCH)
+    }
 
 
-def _of_the_spec(arguments: tuple[Node, ...], source: Source) -> Iterator[Node]:
-    """What pasted code says apart from the optimizer and what changes nothing."""
+def _without_optimizer(arguments: tuple[Node, ...]) -> Iterator[Node]:
     for place, argument in enumerate(arguments):
         (value,) = argument.parts
-        if argument.text == "last_epoch" and value.value != -1:
-            raise source.fault(
-                argument.position, "last_epoch restores a state, and a schedule has none"
-            )
-        if argument.text in ("optimizer", "last_epoch", "verbose"):
-            continue
-        optimizer = value.kind == "name" and value.text in OPTIMIZER_NAMES
-        if place > 0 or argument.text or not optimizer:
+        optimizer = place == 0 and value.kind == "name" and value.text in OPTIMIZER_NAMES
+        if argument.text != "optimizer" and (argument.text or not optimizer):
             yield argument
 
 

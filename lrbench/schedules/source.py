@@ -49,7 +49,8 @@ class Sources:
 
     def _print(self, tree: ast.FunctionDef, function: Callable[..., Any]) -> str:
         """The name under which a function is printed: another version of it has a number."""
-        for name in sorted(_names(tree) - {tree.name}):
+        given = {one.arg for one in ast.walk(tree) if isinstance(one, ast.arg)}
+        for name in sorted(_names(tree) - given - {tree.name}):
             if name in function.__globals__:
                 self._add_global(name, function.__globals__[name], function)
         text = ast.unparse(tree)

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from lrbench.schedules.adaptive import Epochs, Factor, Metric, Plateau
+from lrbench.schedules.adaptive import Epochs, Metric, Plateau
 from lrbench.schedules.definitions import (
     MISSING,
     SCHEDULES,
     Bounds,
+    Count,
     Definition,
     Expression,
     Family,
+    Fraction,
     NonNegative,
     Numbers,
     Param,
@@ -27,7 +29,6 @@ from lrbench.schedules.spec import Call
 from lrbench.schedules.units import half_up
 
 THIRD = 1.0 / 3
-Count = Annotated[int, Bounds(1)]
 Milestones = tuple[Annotated[int, Bounds(0)], ...]
 Filled = Callable[..., Any]
 
@@ -127,7 +128,7 @@ of_torch(
     "PolynomialLR", "ordered",
     "falls to 0 along a power of the counts left: b (1 - min(1, n/total_iters))^power",
     {"total_iters": (Count, 5), "power": (Positive, 1.0)},
-    decays=True, remedy="set total_iters={n} or use polynomial",
+    decays=True, remedy="set total_iters={n} or use polynomial", span="total_iters",
 )  # fmt: skip
 of_torch(
     "CosineAnnealingLR", "ordered",
@@ -135,7 +136,7 @@ of_torch(
     "eta_min + (b-eta_min)(1+cos(pi n/T_max))/2",
     {"T_max": (Positive | None, None), "eta_min": (NonNegative, 0.0)},
     lambda n, b, known: {"T_max": n},
-    decays=True, remedy="set T_max={n} or use cosine",
+    decays=True, remedy="set T_max={n} or use cosine", span="T_max",
 )  # fmt: skip
 of_torch(
     "CosineAnnealingWarmRestarts", "cyclic",
@@ -187,6 +188,7 @@ of_torch(
         {"max_lr": b} | ({} if known["epochs"] or known["steps_per_epoch"] else {"total_steps": n})
     ),
     update="step", decays=True, remedy="set total_steps={n}, or leave it out",
+    span="total_steps",
 )  # fmt: skip
 of_torch(
     "LambdaLR", "custom", "the base LR times an expression of the count, `epoch`: b f(n)",
@@ -233,7 +235,7 @@ of_torch(
     "b factor^cuts; a cut after more than patience bad epochs",
     {
         "mode": (Literal["min", "max"], "min"),
-        "factor": (Factor, 0.1),
+        "factor": (Fraction, 0.1),
         "patience": (Epochs, 10),
         "threshold": (NonNegative, 1e-4),
         "threshold_mode": (Literal["rel", "abs"], "rel"),

@@ -72,7 +72,7 @@ def test_a_factor_for_every_epoch_gives_the_same_end() -> None:
 
 def test_relative_schedules_stay_as_they_are() -> None:
     for entry in SCHEDULES:
-        if entry.make.of_torch or entry.name == "plateau":
+        if entry.make.of_torch or entry.name in ("plateau", "greedy"):
             continue
         bare = entry.name if entry.name != "expr" else 'expr("1 - progress")'
         assert stretched(parse(bare), 0.25) == parse(bare)
