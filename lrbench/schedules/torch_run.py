@@ -114,10 +114,10 @@ def walked(
     fewer where it is over before, which a OneCycleLR knows and others say by an error of `ends`."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=lr, momentum=momentum)
-    scheduler, group = make(optimizer), optimizer.param_groups[0]
-    rows = [(float(group["lr"]), float(group["momentum"]))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that optimizer.step() is not called
+        scheduler, group = make(optimizer), optimizer.param_groups[0]
+        rows = [(float(group["lr"]), float(group["momentum"]))]
         try:
             for _ in range(min(counts, getattr(scheduler, "total_steps", counts)) - 1):
                 scheduler.step()
