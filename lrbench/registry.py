@@ -102,8 +102,8 @@ class Registry(Generic[T]):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint with the nearest of the known names, or with all if none is near.
 
-    >>> did_you_mean("lenets", ["lenet", "resnet8"]), did_you_mean("?", ["lenet", "resnet8"])
-    ('did you mean lenet?', 'known: lenet, resnet8')
+    >>> did_you_mean("lenets", ["lenet", "resnet8"]), did_you_mean("lion", ["adam", "muon"])
+    ('did you mean lenet?', 'known: adam, muon')
     """
     names = list(known)
     likeness = {other: difflib.SequenceMatcher(None, name, other).ratio() for other in names}

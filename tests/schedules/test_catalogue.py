@@ -37,7 +37,8 @@ VARIANTS = [
     "polynomial(k=2)", "multistep([20%, 60%], gamma=[0.5, 0.1])", "rex(min=1%)", "greedy",
     "wsd(shape=exp, stable_power=0.5)", "wsd(shape=power, power=3, to=1%)", "powercool(c=300%)",
     "warmup(5%, shape=exp) * cosine", "warmup(20%, from=0) + tanh(clock=run)",
-    "warmup(0%) + linear", "constant(50%) * step(duration=60%) + warmup(1it) * linear(update=epoch)",
+    "warmup(0%) + linear", 
+    "constant(50%) * step(duration=60%) + warmup(1it) * linear(update=epoch)",
 ]  # fmt: skip
 RUNS = [(1, 1), (2, 1), (7, 7), (10, 1), (105, 7), (1000, 100), (5, 10)]
 

@@ -332,6 +332,12 @@ def test_a_text_with_line_ends_cannot_leave_its_comment() -> None:
     ast.parse(text)
 
 
+def test_greedy_is_the_class_of_transformers() -> None:
+    text = code("greedy(patience=3)", LR, 100, 10)
+    assert "from transformers.optimization import GreedyLR\n" in text
+    assert "scheduler = GreedyLR(\n" in text and "patience=3,\n" in text and "smooth=False" in text
+
+
 def test_what_has_no_class_of_torch_is_printed_without_torch() -> None:
     program = (
         "import sys; from lrbench.schedules import code;"
