@@ -92,31 +92,19 @@ def segments(calls: Iterable[Call], clock: Clock) -> Iterator[Segment]:
         start = end
 
 
-@dataclass(frozen=True)
 class Track:
-    """One phase of a bound schedule, asked by the step of the phase.
+    """A phase for one base LR, asked by the step of its clock.
 
     Its curve is asked at the step that counts: the first of each `size`, at most `end`; where it
     `counts`, by the number of calls of `scheduler.step()` so far.
     """
 
-    start: int
-    curve: Callable[[int], float]
-    moves: Callable[[int], float | None] | None = None
-    adaptive: Plateau | None = None
-    size: int = 1
-    end: int | None = None
-    counts: bool = False
-    base_lr: float = 1.0
-    factors: tuple[Track, ...] = ()
-
-    @staticmethod
-    def of(segment: Segment, lr: float) -> Track:
+    def __init__(self, segment: Segment, lr: float) -> None:
         """Raises UsageError: an argument is invalid on this clock."""
-        factors = tuple(Track.of(factor, lr) for factor in segment.factors())
-        curve, moves, adaptive = _curves(segment, lr)
-        place = (segment.size, segment.end, segment.definition.counts)
-        return Track(segment.clock.start, curve, moves, adaptive, *place, lr, factors)
+        self.curve, self.moves, self.adaptive = _curves(segment, lr)
+        self.size, self.end, self.counts = segment.size, segment.end, segment.definition.counts
+        self.base_lr = lr
+        self.factors = [Track(factor, lr) for factor in segment.factors()]
 
     def lr(self, step: int) -> float:
         """The LR; infinite where it is too large for a float."""
@@ -130,7 +118,8 @@ class Track:
         return lr
 
     def momentum(self, step: int) -> float | None:
-        return None if self.moves is None else self.moves(self._asked(step))
+        found: float | None = self.moves and self.moves(self._asked(step))
+        return found
 
     def _asked(self, step: int) -> int:
         asked = step if self.end is None else min(step, self.end)
@@ -182,14 +171,13 @@ class Bound:
 
     def __init__(self, calls: Iterable[Call], clock: Clock, lr: float) -> None:
         self._steps_per_epoch = clock.steps_per_epoch
-        self._tracks: list[Track] = []
-        self._starts: list[int] = []
-        known: dict[Any, Track] = {}  # equal phases, such as those of 10000*(warmup)
-        for segment in segments(calls, clock):
-            key = (segment.call, segment.clock.steps, segment.end)
-            known[key] = track = known.get(key) or Track.of(segment, lr)
-            self._tracks.append(replace(track, start=segment.clock.start))
-            self._starts.append(segment.start)
+        found = list(segments(calls, clock))
+        keys = [(one.call, one.clock.steps, one.end) for one in found]
+        different = dict(zip(keys, found, strict=True))  # one of the phases of 10000*(warmup)
+        tracks = {key: Track(one, lr) for key, one in different.items()}
+        self._tracks = [tracks[key] for key in keys]
+        self._starts = [one.start for one in found]
+        self._origins = [one.clock.start for one in found]
 
     @property
     def adaptive(self) -> bool:
@@ -198,39 +186,38 @@ class Bound:
 
     def lr(self, step: int) -> float:
         """The LR of a step of the run, counted from 0; steps past the end are defined."""
-        track = self._track(step)
-        return track.lr(step - track.start)
+        track, own_step = self._place(step)
+        return track.lr(own_step)
 
     def momentum(self, step: int) -> float | None:
         """The momentum of a step; None where the optimizer keeps its own."""
-        track = self._track(step)
-        return track.momentum(step - track.start)
+        track, own_step = self._place(step)
+        return track.momentum(own_step)
 
     def observe(self, metrics: Mapping[str, float], epoch: int) -> Cut | None:
         """Take in the metrics of an epoch, counted from 0; the old and the new LR where they
         change it, from the first step of the next epoch on. Epochs that end before an adaptive
         phase begins are not counted. Raises UsageError: the metric is not among them."""
-        track = self._tracks[-1]
-        step = (epoch + 1) * self._steps_per_epoch - track.start
-        if track.adaptive is None or step <= 0:
-            return None
-        return track.adaptive.observe(metrics, step)
+        adaptive = self._tracks[-1].adaptive
+        step = (epoch + 1) * self._steps_per_epoch - self._origins[-1]
+        return adaptive.observe(metrics, step) if adaptive and step > 0 else None
 
     def state(self) -> dict[str, Any]:
         """What has been observed, as plain data; empty for a pure function of the step."""
         adaptive = self._tracks[-1].adaptive
-        return {} if adaptive is None else adaptive.state()
+        return adaptive.state() if adaptive else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from the state of an equal schedule on an equal run."""
-        adaptive = self._tracks[-1].adaptive
-        if adaptive is not None:
+        if adaptive := self._tracks[-1].adaptive:
             adaptive.restore(state)
 
-    def _track(self, step: int) -> Track:
+    def _place(self, step: int) -> tuple[Track, int]:
+        """The phase that a step lies in, and the step on its clock."""
         if step < 0:
             raise UsageError(f"steps count from 0: there is no step {step}")
-        return self._tracks[bisect_right(self._starts, step) - 1]
+        index = bisect_right(self._starts, step) - 1
+        return self._tracks[index], step - self._origins[index]
 
 
 @dataclass(frozen=True)

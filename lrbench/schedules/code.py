@@ -15,10 +15,10 @@ from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.schedules.bound import Bound, Schedule, Segment, Track, segments
-from lrbench.schedules.definitions import flattened
+from lrbench.schedules.definitions import flattened, keywords
 from lrbench.schedules.parse import parse
 from lrbench.schedules.plugin import clock_arguments
-from lrbench.schedules.source import Sources, keywords, literal, torch_call, value_code
+from lrbench.schedules.source import Sources, literal, torch_call, value_code
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Clock, Length, Level, Moment
 
@@ -297,7 +297,7 @@ def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
 def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
     """torch's plateau; before it a LambdaLR for the phases before it."""
     *before, last = found
-    plateau = Track.of(last, lr).adaptive
+    plateau = Track(last, lr).adaptive
     assert plateau is not None
     arguments = plateau.arguments().items()
     shown = ",\n".join(f"    {name}={value_code(value)}" for name, value in arguments)

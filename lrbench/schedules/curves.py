@@ -165,19 +165,16 @@ def exponential(t: int, T: int, b: float, E: int, *, gamma: FactorPerTime | None
     return float(b * gamma ** (t / E))
 
 
-def _natural_exp(T: int, E: float, k: float | None) -> str:
-    rate = -math.log(0.01) / T if k is None else k / E
-    return f"ExponentialLR(gamma={math.exp(-rate)})"
-
-
-@register(family="ordered", decays=True, in_torch=_natural_exp)
+@register(
+    family="ordered", decays=True,
+    in_torch=lambda T, E, k: _exponential(T, E, None if k is None else math.exp(-k)),
+)  # fmt: skip
 def natural_exp(t: int, T: int, b: float, E: int, *, k: RatePerEpoch | None = None) -> float:
     """Falls like e^(-k epochs).
 
     Formula: `b e^(-k t/E)`; to 1 % at the end by default. Source: Paddle's `NaturalExpDecay`.
     """
-    rate = -math.log(0.01) / (T / E) if k is None else k
-    return b * math.exp(-rate * t / E)
+    return exponential(t, T, b, E, gamma=None if k is None else math.exp(-k))
 
 
 @lru_cache(maxsize=64)

@@ -5,20 +5,11 @@
         '''Divides the LR after every epoch. Formula: `b / by^floor(t/E)`.'''
         return b / by ** (t // E)
 
-The function returns the LR at step `t` of its phase (from 0, possibly past the end). It names
-what it needs: `T` the steps of the phase, `b` the base LR, `E` the steps of an epoch. All other
-arguments are parameters of the spec; those before a `*` print by position, and a trailing
-underscore is not part of a name in specs. A ValueError says that the arguments do not fit. The
-annotation says what a spec may write and what the function gets:
-
-    Steps    a length (`10ep`, `5%`)         whole steps, at least 1
-    Span     a length                        steps, not rounded
-    Mark     a moment (milestones)           whole steps, at least 1
-    Rate     an LR (`1e-5`, `1%`)            that LR
-    Expression  an expression in quotes      a function of CLOCK_NAMES
-
-and `float`, `int`, `bool`, `str`, `Literal`, `tuple[T, ...]`, `T | None`, with `Bounds` and `Timed`
-in an `Annotated`. A default that is a percentage is a share of the phase.
+The function returns the LR at step `t` of its phase (from 0, possibly past the end); a ValueError
+says that its arguments do not fit. It names what it needs of `INPUTS`: `T` the steps of the phase,
+`b` the base LR, `E` the steps of an epoch. All other arguments are parameters of the spec, whose
+annotations are below; those before a `*` print by position, and a trailing underscore is not part
+of a name in specs. A default that is a percentage is a share of the phase.
 """
 
 from __future__ import annotations
@@ -79,11 +70,11 @@ Fraction = Annotated[float, Bounds(0, 1, open=True)]
 Count = Annotated[int, Bounds(1)]
 FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
 RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
-Steps = Annotated[int, Length]
-Span = Annotated[float, Length]
-Mark = Annotated[int, Moment]
-Rate = Annotated[float, Level]
-Expression = Annotated[Callable[..., float], Formula]
+Steps = Annotated[int, Length]  # a length (`10ep`, `5%`) as whole steps, at least 1
+Span = Annotated[float, Length]  # as steps that are not rounded
+Mark = Annotated[int, Moment]  # a moment (milestones), as whole steps
+Rate = Annotated[float, Level]  # an LR (`1e-5`, `1%`)
+Expression = Annotated[Callable[..., float], Formula]  # of CLOCK_NAMES, in quotes
 
 # Defaults, written as in a spec; a percentage is a share of the phase.
 ZERO: Any = Level(0)
@@ -218,7 +209,8 @@ def register(
             name or function.__name__, function, params, fixed, momentum=momentum, **fields
         )
         summary, formula = described(doc or inspect.getdoc(function) or "", definition.name)
-        facts.update(family=family, formula=formula, torch=torch)
+        own_name = definition.name if definition.of_torch else ""
+        facts.update(family=family, formula=formula, torch=torch or own_name)
         SCHEDULES.register(definition.name, summary, **facts)(definition)
         return function
 
@@ -235,6 +227,14 @@ def parameters(function: Callable[..., Any] | None) -> list[Param]:
         for found in inspect.signature(function).parameters.values()
         if found.name not in INPUTS
     ]
+
+
+def keywords(function: Callable[..., Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The known arguments that a function takes."""
+    params = inspect.signature(function).parameters
+    if any(param.kind is param.VAR_KEYWORD for param in params.values()):
+        return {name: known[name] for name in known if name in params or name not in INPUTS}
+    return {name: known[name] for name in params if name in known}
 
 
 def described(doc: str, name: str) -> tuple[str, str]:

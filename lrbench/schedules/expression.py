@@ -226,12 +226,6 @@ def _compared(tests: list[Callable[..., Any]], terms: list[Term]) -> Term:
 
 def _kind(node: ast.AST) -> str:
     """What a node is called where people read it."""
-    words = {
-        "Attribute": "an attribute", "Subscript": "a subscript", "Lambda": "a lambda",
-        "ListComp": "a comprehension", "GeneratorExp": "a comprehension", "List": "a list",
-        "Tuple": "a tuple", "Dict": "a dictionary", "NamedExpr": "an assignment",
-        "JoinedStr": "a text", "Await": "await", "Starred": "a star",
-    }  # fmt: skip
     if isinstance(node, ast.Constant):
         return f"the value {node.value!r:.40}"
-    return words.get(type(node).__name__, type(node).__name__.lower())
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(node).__name__).lower()

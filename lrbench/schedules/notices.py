@@ -216,8 +216,12 @@ def _of_a_scheduler(segment: Segment, part: Part, lr: float) -> Iterator[Notice]
             part.remedy,
         )
     if call.is_plugin and segment.update == "epoch":
-        per_batch = [stepped(call, clock.steps, lr).lr(step) for step in range(clock.steps)]
-        share, low = (one / max(per_batch) for one in (table.lr(counts - 1), per_batch[-1]))
+        try:
+            rows = stepped(call, clock.steps, lr).rows
+        except Exception:  # of the user's code, which is stepped so often only here
+            return
+        peak = max(row[0] for row in rows)
+        share, low = (one / (peak or 1.0) for one in (table.lr(counts - 1), rows[-1][0]))
         if low <= LOW_END < share:
             yield Notice(
                 Topic.UNFINISHED_DECAY,
@@ -241,7 +245,7 @@ def _of_the_height(
             part.remedy or "decay more slowly, or check whether epochs or steps are meant",
         )
     own = [one for one in schedule.calls() if one.definition.own_scale and one.definition.jumps]
-    if own and not OWN_PEAK / 10 <= peak / lr <= OWN_PEAK:
+    if own and peak > 0 and not 1 / OWN_PEAK <= peak / lr <= OWN_PEAK:
         yield Notice(
             Topic.OTHER,
             f"{schedule} peaks at {peak / lr:g} times its base LR; the LRs of lrbench compare are "

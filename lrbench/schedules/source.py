@@ -12,7 +12,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from lrbench.schedules.definitions import INPUTS, SCHEDULES
+from lrbench.schedules.definitions import SCHEDULES
 from lrbench.schedules.expression import CLOCK_NAMES, FUNCTIONS, Formula
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested
@@ -179,14 +179,6 @@ class _Decide(ast.NodeTransformer):
         return node.body if decided else node.orelse
 
     visit_IfExp = visit_If
-
-
-def keywords(function: Callable[..., Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The known arguments that a function takes."""
-    params = inspect.signature(function).parameters
-    if any(param.kind is param.VAR_KEYWORD for param in params.values()):
-        return {name: known[name] for name in known if name in params or name not in INPUTS}
-    return {name: known[name] for name in params if name in known}
 
 
 def torch_call(call: Call, counts: int, lr: float, *, one_line: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from lrbench.schedules.parse import parse
 from lrbench.schedules.spec import Call, Phases, Repeat, Spec, value_text
 
 MAX_MEMBERS = 200
+AMOUNT = re.compile(r"(-?[\d.]+(?:e-?\d+)?)(ep|it|%|)")
 
 
 def expand(text: str) -> list[str]:
@@ -44,10 +46,10 @@ def _marks(text: str) -> list[int]:
             quote = "" if character == quote else quote or character
         elif not marks:
             marks += [place] if character == "{" else []
-        elif character == "}" and depth == 0:
-            return [*marks, place]
-        elif character == "," and depth == 0:
+        elif character in ",}" and depth == 0:
             marks.append(place)
+            if character == "}":
+                return marks
         else:
             depth += (character in "([{") - (character in ")]}")
     if marks:
@@ -71,44 +73,36 @@ def variants(names: Iterable[str]) -> list[Variants]:
     >>> variants(["warmup(5%) + cosine", "linear", "warmup(10%) + cosine"])[0].parameter
     'length of warmup'
     """
-    groups: dict[Any, dict[str, Any]] = defaultdict(dict)
+    groups: dict[tuple[Any, ...], dict[str, str]] = defaultdict(dict)
     for name in names:
-        slots = list(_slots(parse(name).spec))
-        for place, (label, value) in enumerate(slots):
+        said = list(_said(parse(name).spec))
+        for place, (label, value) in enumerate(said):
             if label:
-                groups[label, *slots[:place], *slots[place + 1 :]][name] = value
-    found = [_variants(key[0], values) for key, values in groups.items() if len(values) > 1]
+                groups[label, *said[:place], *said[place + 1 :]][name] = value
+    found = [_rising(key[0], values) for key, values in groups.items() if len(values) > 1]
     return sorted(found, key=lambda one: -len(one.values))
 
 
-def _slots(spec: Spec) -> Iterator[tuple[str, Any]]:
-    """All that a spec says, with the label of each parameter; none for what is structure."""
+def _said(spec: Spec) -> Iterator[tuple[str, str]]:
+    """All that a spec says, as the label of a parameter and its text; no label for structure."""
     match spec:
         case Phases(parts=parts):
-            for part in parts:
-                yield from _slots(part)
+            yield from (one for part in parts for one in _said(part))
         case Repeat(times=times, body=body):
-            yield "", body.count()
-            yield "repetitions", times
-            yield from _slots(body)
-        case Call():
-            for factor in spec.factors:
-                yield from _slots(factor)
-            yield "", (spec.name, len(spec.factors))
-            common = {"duration": spec.duration, "update": spec.update, "clock": spec.clock}
-            for name, value in {**spec.arguments, **common}.items():
-                yield f"{name} of {spec.name}", value
+            yield from [("repetitions", str(times)), ("", str(body.count())), *_said(body)]
+        case Call(name=name, factors=factors):
+            yield from (one for factor in factors for one in _said(factor))
+            yield "", name
+            common = {key: getattr(spec, key) for key in ("duration", "update", "clock")}
+            for key, value in {**spec.arguments, **common}.items():
+                yield f"{key} of {name}", value_text(value)
 
 
-def _variants(parameter: str, values: dict[str, Any]) -> Variants:
-    texts = {name: value_text(value) for name, value in values.items()}
-    amounts = {name: getattr(value, "amount", value) for name, value in values.items()}
-    units = {
-        getattr(value, "unit", getattr(value, "relative", None))
-        for name, value in values.items()
-        if amounts[name] != 0  # 0 is 0 in every unit
-    }
-    if len(units) > 1 or not all(type(one) in (int, float) for one in amounts.values()):
-        return Variants(parameter, texts)
+def _rising(label: str, values: dict[str, str]) -> Variants:
+    read = {name: AMOUNT.fullmatch(value) for name, value in values.items()}
+    amounts = {name: float(found[1]) for name, found in read.items() if found}
+    units = {found[2] for name, found in read.items() if found and amounts[name]}  # 0 has none
+    if len(amounts) < len(values) or len(units) > 1:
+        return Variants(label, values)
     order = sorted(amounts, key=amounts.__getitem__)
-    return Variants(parameter, {one: texts[one] for one in order}, tuple(amounts[o] for o in order))
+    return Variants(label, {one: values[one] for one in order}, tuple(amounts[o] for o in order))

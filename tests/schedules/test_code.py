@@ -22,6 +22,13 @@ LR, OWN_MOMENTUM = 0.1, 0.5
 ENTRIES = [entry.facts.get("example", entry.name) for entry in catalogue()]
 OWN = """
 constant(30%, at=1e-3) + constant
+warmup(20%, shape=exp) * cosine
+warmup(2ep) * StepLR(2)
+constant(2ep) + warmup(3it) * step(9it, duration=20it)
+warmup(1ep, from=0) + cosine(clock=run)
+warmup(1ep, from=0) + StepLR(2, clock=run)
+warmup(0%) + wsd(shape=exp, stable_power=0.5)
+multistep([2ep, 4ep], gamma=[0.5, 0.1])
 step(10it, gamma=0.5)
 step(2ep)
 step(25%, update=epoch)

@@ -62,7 +62,7 @@ def test_all_else_is_refused_in_one_line(text: str) -> None:
     [
         ("1 + flor(epoch)", "column 5: unknown function 'flor'; did you mean floor"),
         ("1 + epohc", "column 5: unknown name 'epohc'; did you mean epoch"),
-        ("epoch.real", "column 1: an attribute is not allowed"),
+        ("epoch.real", "column 1: attribute is not allowed"),
         ("2 * 'a'", "column 5: the value 'a' is not allowed"),
         ("1 +", "cannot be read"),
         ("2**5000", "a power may be 1000 at most"),

@@ -30,6 +30,7 @@ WHOLE = 16
         "wsd(warmup=1ep, decay=4ep)",
         'expr("1 if epoch < 8 else steps/10000")',
         "onecycle",
+        "warmup(4ep) * step(6ep, gamma=0.9)",
     ],
 )
 @pytest.mark.parametrize("share", [0.25, 0.5, 2])
