@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 from lrbench.errors import Notice, UsageError
 from lrbench.schedules import plugin
 from lrbench.schedules.adaptive import Cut, Plateau
-from lrbench.schedules.definitions import INPUTS, Definition
+from lrbench.schedules.definitions import Definition, keywords
 from lrbench.schedules.spec import Call, Spec
 from lrbench.schedules.units import Clock, Moment, half_up
 
@@ -69,8 +68,7 @@ class Segment:
     ) -> partial[Any]:
         """A function of the schedule with all its arguments but the step."""
         known = {"T": self.clock.steps, "b": lr, "E": self.clock.steps_per_epoch, **numbers}
-        names = inspect.signature(function).parameters
-        return partial(function, **{name: known[name] for name in names if name != INPUTS[0]})
+        return partial(function, **keywords(function, known))
 
 
 def segments(calls: Iterable[Call], clock: Clock) -> Iterator[Segment]:

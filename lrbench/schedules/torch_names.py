@@ -66,9 +66,7 @@ def nested(call: Call, counts: int) -> list[tuple[Call, int]]:
 @counted(family="warmup", jumps=True)
 def ConstantLR(*, factor: Share = THIRD, total_iters: Count = 5) -> Numbers:
     """A smaller LR for the first counts, then the base LR.
-
-    Formula: `b factor until total_iters, then b`.
-    """
+    Formula: `b factor until total_iters, then b`."""
     return {}
 
 
@@ -80,9 +78,7 @@ def LinearLR(
     total_iters: Count = 5,
 ) -> Numbers:
     """From one factor of the base LR to another along a straight line.
-
-    Formula: `b (s + (e-s) min(1, n/total_iters))`.
-    """
+    Formula: `b (s + (e-s) min(1, n/total_iters))`."""
     return {}
 
 
@@ -115,9 +111,7 @@ def ExponentialLR(n: int, *, gamma: NonNegative | None = None) -> Numbers:
 )  # fmt: skip
 def PolynomialLR(*, total_iters: Count = 5, power: Positive = 1.0) -> Numbers:
     """Falls to 0 along a power of the counts left.
-
-    Formula: `b (1 - min(1, n/total_iters))^power`.
-    """
+    Formula: `b (1 - min(1, n/total_iters))^power`."""
     return {}
 
 
@@ -126,9 +120,7 @@ def CosineAnnealingLR(
     n: int, *, T_max: Positive | None = None, eta_min: NonNegative = 0.0
 ) -> Numbers:
     """Falls along a cosine, and climbs back past T_max.
-
-    Formula: `eta_min + (b-eta_min)(1+cos(pi n/T_max))/2`.
-    """
+    Formula: `eta_min + (b-eta_min)(1+cos(pi n/T_max))/2`."""
     return {"T_max": n}
 
 
@@ -139,9 +131,7 @@ def CosineAnnealingWarmRestarts(
     n: int, *, T_0: Count | None = None, T_mult: Count = 1, eta_min: NonNegative = 0.0
 ) -> Numbers:
     """Falls along half a cosine, again and again.
-
-    Formula: `eta_min + (b-eta_min)(1+cos(pi T_cur/T_i))/2`.
-    """
+    Formula: `eta_min + (b-eta_min)(1+cos(pi T_cur/T_i))/2`."""
     return {"T_0": -(-n // (1 + T_mult + T_mult**2))}
 
 
@@ -164,9 +154,7 @@ def CyclicLR(
     max_momentum: Share = 0.9,
 ) -> Numbers:
     """Rises and falls along straight lines; momentum goes the other way.
-
-    Formula: `base_lr + (max_lr-base_lr) tri(n) scale(mode)`.
-    """
+    Formula: `base_lr + (max_lr-base_lr) tri(n) scale(mode)`."""
     return {"base_lr": (max_lr or b) / 10, "max_lr": b}
 
 
@@ -192,9 +180,7 @@ def OneCycleLR(
     three_phase: bool = False,
 ) -> Numbers:
     """Rises once, then falls far below its start; momentum goes the other way.
-
-    Formula: `max_lr/div_factor up to max_lr, then down to max_lr/div_factor/final_div_factor`.
-    """
+    Formula: `max_lr/div_factor up to max_lr, then down to max_lr/div_factor/final_div_factor`."""
     return {"max_lr": b} if epochs or steps_per_epoch else {"max_lr": b, "total_steps": n}
 
 
@@ -220,9 +206,7 @@ def MultiplicativeLR(*, lr_lambda: Expression) -> Numbers:
 )  # fmt: skip
 def SequentialLR(*, schedulers: tuple[Call, ...], milestones: Milestones) -> Numbers:
     """One scheduler after the other, each from its own start.
-
-    Formula: `scheduler #{m <= n} at n - m`.
-    """
+    Formula: `scheduler #{m <= n} at n - m`."""
     return {}
 
 
@@ -232,9 +216,7 @@ def SequentialLR(*, schedulers: tuple[Call, ...], milestones: Milestones) -> Num
 )  # fmt: skip
 def ChainedScheduler(*, schedulers: tuple[Call, ...]) -> Numbers:
     """Several schedulers at once, each changing the LR that the one before it left.
-
-    Formula: `each scheduler's change of the LR in turn, at every count`.
-    """
+    Formula: `each scheduler's change of the LR in turn, at every count`."""
     return {}
 
 
@@ -259,9 +241,7 @@ def ReduceLROnPlateau(
     metric: Metric | None = None,  # torch's argument of `step`
 ) -> Plateau:
     """Falls by a factor when a metric stops improving.
-
-    Formula: `b factor^cuts; a cut after more than patience bad epochs`.
-    """
+    Formula: `b factor^cuts; a cut after more than patience bad epochs`."""
     watched, relative = _metric({"mode": mode, "metric": metric}), threshold_mode == "rel"
     return Plateau(
         b, watched, mode == "max", factor, patience, threshold, relative, cooldown, min_lr, eps
