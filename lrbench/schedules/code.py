@@ -214,11 +214,10 @@ def _in_functions(found: Sequence[Segment], lr: float, variable: str = "schedule
             step = f"min({step}, {segment.end})"
         factors = [_phase(one, step, lr, snippet.sources)[0] for one in segment.factors()]
         phases.append((" * ".join([multiplier, *factors]), momentum))
-    texts = [_chosen("factor", [factor for factor, _ in phases], starts)]
-    name = "LambdaLR"
-    if any(momentum != "None" for _, momentum in phases):
-        texts.append(_chosen("momentum", [momentum for _, momentum in phases], starts))
-        texts.append(MOMENTUM_CLASS.strip())
+    multipliers, momenta = zip(*phases, strict=True)
+    texts, name = [_chosen("factor", multipliers, starts)], "LambdaLR"
+    if any(momentum != "None" for momentum in momenta):
+        texts += [_chosen("momentum", momenta, starts), MOMENTUM_CLASS.strip()]
         name = "MomentumLambdaLR"
     texts.append(f"{variable} = {name}(optimizer, factor)")
     snippet.body = "\n\n\n".join(texts)
@@ -234,12 +233,10 @@ def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[st
     if definition.counts:
         return _stepped(segment, t, lr, sources)
     if call.is_plugin:
-        sources.add_module(call.name)
         last = f"min({t}, {clock.steps - 1})"
         values, by_name = clock_arguments(call, last, clock)
         shown = [*map(str, values), *(f"{key}={value}" for key, value in by_name.items())]
-        shown += [f"{key}={value!r}" for key, value in call.args]
-        return f"{call.name.replace(':', '.')}({', '.join(shown)})", "None"
+        return sources.users(call, shown), "None"
     numbers = segment.numbers(lr)
     for param in definition.params:
         if Level in flattened(param.annotation) and numbers[param.python] is not None:
@@ -268,7 +265,10 @@ def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str
     from lrbench.schedules.torch_run import stepped, walked
 
     call, counts = segment.call, segment.clock.counts(segment.update)
-    made = _made(call, sources) if call.is_plugin else torch_call(call, counts, lr, one_line=True)
+    if call.is_plugin:
+        made = sources.users(call, ["optimizer"])
+    else:
+        made = torch_call(call, counts, lr, one_line=True)
     table = stepped(call, counts, lr)
     table.lr(counts + segment.held - 1)
     asked = min(counts + segment.held, table.known)
@@ -277,13 +277,6 @@ def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str
     row = f"{rows}[min({t}, len({rows}) - 1)]"
     moves = table.momentum(0) is not None
     return f"{row}[0] / {literal(lr)}", f"{row}[1]" if moves else "None"
-
-
-def _made(call: Call, sources: Sources) -> str:
-    """A call of the user's own factory, whose module is imported."""
-    sources.add_module(call.name)
-    shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
-    return f"{call.name.replace(':', '.')}({', '.join(shown)})"
 
 
 def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
@@ -326,5 +319,5 @@ def _factory(found: Sequence[Segment]) -> Snippet | None:
     if not alone or not segment.definition.counts:
         return None
     snippet = Snippet(PER_EPOCH if segment.update == "epoch" else PER_STEP, "")
-    snippet.body = f"scheduler = {_made(segment.call, snippet.sources)}"
+    snippet.body = f"scheduler = {snippet.sources.users(segment.call, ['optimizer'])}"
     return snippet
