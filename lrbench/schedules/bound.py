@@ -156,11 +156,8 @@ def _curves(segment: Segment, lr: float) -> tuple[Any, Any, Plateau | None]:
 def _check_rising(segment: Segment) -> None:
     """Moments of several units can be compared only on the clock of a run."""
     for name, values in segment.call.args:
-        moments = (
-            [one for one in values if isinstance(one, Moment)] if isinstance(values, tuple) else []
-        )
-        for before, after in pairwise(moments):
-            if after.on(segment.clock) <= before.on(segment.clock):
+        for before, after in pairwise(values if isinstance(values, tuple) else ()):
+            if isinstance(after, Moment) and after.on(segment.clock) <= before.on(segment.clock):
                 raise UsageError(f"{name} must rise: {after} is not after {before} in this run")
 
 

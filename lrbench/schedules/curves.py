@@ -137,8 +137,10 @@ def multistep(
     the list as in optax's `piecewise_constant_schedule`.
 
     Raises:
-        ValueError: there are more or fewer factors than milestones.
+        ValueError: there is no milestone, or another number of factors.
     """
+    if not milestones:
+        raise ValueError("milestones must name at least one")
     passed = sum(mark <= t for mark in milestones)
     if isinstance(gamma, float):
         return b * gamma**passed

@@ -6,20 +6,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Literal
 
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.registry import did_you_mean
 from lrbench.schedules.bound import Schedule
-from lrbench.schedules.definitions import SCHEDULES, Definition, Param, flattened
+from lrbench.schedules.definitions import SCHEDULES, Definition, Param
 from lrbench.schedules.grammar import Node, Source, syntax_tree
 from lrbench.schedules.spec import Call, Phases, Repeat, Spec
-from lrbench.schedules.units import Length, Moment
+from lrbench.schedules.units import Length
 from lrbench.schedules.values import generic, read
 
 MAX_PHASES = 10_000
-TORCH_PREFIXES = ("torch.optim.lr_scheduler.", "optim.lr_scheduler.", "lr_scheduler.")
+TORCH_PREFIX = re.compile(r"^((torch\.)?optim\.)?lr_scheduler\.")
 OPTIMIZER_NAMES = ("optimizer", "opt", "optim", "self.optimizer")
 RESERVED = {
     "folder": "folders of images are datasets: give them with --dataset",
@@ -27,11 +26,7 @@ RESERVED = {
 }
 VERBOSE_ARGUMENT = re.compile(r"[(,]\s*verbose\s*=")
 VERBOSE = Notice(Topic.OTHER, "verbose= is dropped: torch has no such argument any more")
-COMMON = {
-    "update": Literal["step", "epoch"],
-    "duration": Length,
-    "clock": Literal["phase", "run"],
-}
+COMMON = {"update": Literal["step", "epoch"], "duration": Length, "clock": Literal["run"]}
 OF_TORCH = ("last_epoch", "verbose")  # the last positions of torch's classes
 
 
@@ -102,8 +97,6 @@ def _call(node: Node, source: Source, alone: bool) -> Call:
     for param in definition.params:
         if param.required and param.name not in values:
             raise source.fault(node.position, f"{name} needs {param.name}")
-        if param.name in values:
-            _check_rising(param.name, values[param.name], param.annotation, given, source)
     keeps_shares = not alone or "duration" in values
     args = tuple(
         (param.name, values[param.name])
@@ -114,8 +107,6 @@ def _call(node: Node, source: Source, alone: bool) -> Call:
     common = {key: values[key] for key in COMMON if key in values and not definition.param(key)}
     if common.get("update") == definition.update:
         del common["update"]
-    if common.get("clock") == "phase":
-        del common["clock"]
     return Call(name, args, **common)
 
 
@@ -130,8 +121,7 @@ def _plain_name(node: Node, source: Source) -> str:
     prefix, colon, _ = node.text.partition(":")
     if colon and prefix in RESERVED:
         raise source.fault(node.position, f"{node.text} is no schedule", RESERVED[prefix])
-    start = next((one for one in TORCH_PREFIXES if node.text.startswith(one)), "")
-    return node.text.removeprefix(start)
+    return TORCH_PREFIX.sub("", node.text)
 
 
 def _definition(name: str, node: Node, source: Source) -> Definition:
@@ -167,12 +157,12 @@ def _by_name(definition: Definition, node: Node, source: Source) -> dict[str, No
         if key in given:
             raise source.fault(argument.position, f"{key} is given twice")
         given[key] = argument.parts[0]
-    if "last_epoch" in given and definition.of_torch and given["last_epoch"].value != -1:
-        where = given["last_epoch"].position
-        raise source.fault(where, "last_epoch restores a state, and a schedule has none")
-    return {
-        key: value for key, value in given.items() if not (definition.of_torch and key in OF_TORCH)
-    }
+    for key in OF_TORCH if definition.of_torch else ():
+        ignored = given.pop(key, None)
+        if ignored and key == "last_epoch" and ignored.value != -1:
+            fault = "last_epoch restores a state, and a schedule has none"
+            raise source.fault(ignored.position, fault)
+    return given
 
 
 def _without_optimizer(arguments: tuple[Node, ...]) -> Iterator[Node]:
@@ -181,20 +171,6 @@ def _without_optimizer(arguments: tuple[Node, ...]) -> Iterator[Node]:
         optimizer = place == 0 and value.kind == "name" and value.text in OPTIMIZER_NAMES
         if argument.text != "optimizer" and (argument.text or not optimizer):
             yield argument
-
-
-def _check_rising(
-    name: str, values: Any, annotation: Any, given: dict[str, Node], source: Source
-) -> None:
-    """Moments of one unit must rise; those of several are compared on the clock of the run."""
-    if Moment not in flattened(annotation) or not isinstance(values, tuple):
-        return
-    where = given[name].position
-    if not values:
-        raise source.fault(where, f"{name} must name at least one")
-    for before, after in pairwise(values):
-        if before.unit == after.unit and before.amount >= after.amount:
-            raise source.fault(where, f"{name} must rise: {after} comes after {before}")
 
 
 def _plugin_call(name: str, node: Node, source: Source) -> Call:
