@@ -67,12 +67,12 @@ def warmup(
     b: float,
     *,
     from_: Rate | None = None,
-    shape: Literal["linear", "exp", "exp_normalised", "constant"] = "linear",
+    shape: Literal["linear", "cosine", "exp", "exp_normalised", "constant"] = "linear",
 ) -> float:
     """Rises to the base LR.
 
-    Formula: `f + (b-f) s(x), x=(t+1)/T; x=t/T with from=f`. s by `shape`: `linear` x, `exp`
-    1-e^(-5x), `exp_normalised` (1-e^(-5x))/(1-e^-5), `constant` 0 before x=1. Without `from`, f=0
+    Formula: `f + (b-f) s(x), x=(t+1)/T; x=t/T with from=f`. s by `shape`: `linear` x,
+    `cosine` (1-cos(pi x))/2, `exp` 1-e^(-5x), `exp_normalised` (1-e^(-5x))/(1-e^-5), `constant` 0 before x=1. Without `from`, f=0
     and no step is wasted at LR 0; with it the first step is at exactly f, as in torch's
     `LinearLR`. Source: Goyal et al. 2017, arXiv:1706.02677.
 
@@ -83,13 +83,14 @@ def warmup(
         raise ValueError("warmup(shape=constant) needs from, the LR it stays at: from=10%")
     low = 0.0 if from_ is None else from_
     x = (t + 1 if from_ is None else t) / T
-    if shape == "exp":  # in a product it goes on
-        return low - (b - low) * math.expm1(-5.0 * x)
-    x = min(1.0, x)
-    if shape == "exp_normalised":
-        x = math.expm1(-5.0 * x) / math.expm1(-5.0)
-    elif shape == "constant":
-        x = float(x >= 1)
+    if shape == "exp":  # in a product it goes on past 1
+        x = -math.expm1(-5.0 * x)
+    elif shape == "exp_normalised":
+        x = math.expm1(-5.0 * min(1.0, x)) / math.expm1(-5.0)
+    elif shape == "cosine":
+        x = (1 - math.cos(math.pi * min(1.0, x))) / 2
+    else:
+        x = float(x >= 1) if shape == "constant" else min(1.0, x)
     return low + (b - low) * x
 
 
