@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Literal
 
 from lrbench.errors import UsageError
@@ -15,7 +16,6 @@ from lrbench.schedules.definitions import (
     Count,
     Fraction,
     NonNegative,
-    Numbers,
     Rate,
     Timed,
     register,
@@ -165,16 +165,11 @@ class Greedy(Plateau):
         return {**super().arguments(), "smooth": self.window_size > 1}
 
 
-def watched(numbers: Numbers) -> str:
-    """The metric of an adaptive schedule."""
-    return str(numbers["metric"])
-
-
 def _maximised(metric: str, mode: str | None) -> bool:
     return metric.endswith("accuracy") if mode is None else mode == "max"
 
 
-@register(family="adaptive", torch="ReduceLROnPlateau", watches=watched)
+@register(family="adaptive", torch="ReduceLROnPlateau", watches=itemgetter("metric"))
 def plateau(
     b: float,
     metric: Metric = "val_loss",
@@ -199,7 +194,7 @@ def plateau(
     return Plateau(b, metric, maximise, factor, patience, threshold, relative, cooldown, min_)
 
 
-@register(family="adaptive", watches=watched)
+@register(family="adaptive", watches=itemgetter("metric"))
 def greedy(
     b: float,
     metric: Metric = "val_loss",

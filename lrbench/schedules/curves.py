@@ -72,9 +72,9 @@ def warmup(
     """Rises to the base LR.
 
     Formula: `f + (b-f) s(x), x=(t+1)/T; x=t/T with from=f`. s by `shape`: `linear` x,
-    `cosine` (1-cos(pi x))/2, `exp` 1-e^(-5x), `exp_normalised` (1-e^(-5x))/(1-e^-5), `constant` 0 before x=1. Without `from`, f=0
-    and no step is wasted at LR 0; with it the first step is at exactly f, as in torch's
-    `LinearLR`. Source: Goyal et al. 2017, arXiv:1706.02677.
+    `cosine` (1-cos(pi x))/2, `exp` 1-e^(-5x), `exp_normalised` (1-e^(-5x))/(1-e^-5), `constant` 0
+    before x=1. Without `from`, f=0 and no step is wasted at LR 0; with it the first step is at
+    exactly f, as in torch's `LinearLR`. Source: Goyal et al. 2017, arXiv:1706.02677.
 
     Raises:
         ValueError: `shape=constant` without `from`.
