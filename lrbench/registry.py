@@ -107,6 +107,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     likeness = {other: difflib.SequenceMatcher(None, name, other).ratio() for other in names}
+    likeness |= {other: 0.99 for other in names if sorted(other) == sorted(name) and other != name}
     best = max(likeness.values(), default=0.0)
     if best < 0.6:
         return "known: " + ", ".join(names)
