@@ -75,13 +75,21 @@ def _spec(node: Node, source: Source, alone: bool = True) -> Spec:
 
 
 def _product(node: Node, source: Source, alone: bool) -> Call:
-    *factors, last = (_call(part, source, alone) for part in node.parts)
+    parts = (_call(part, source, alone) for part in node.parts)
+    *factors, last = sorted(parts, key=_spans)
     for factor in (*factors, last):
         if factor.definition.watches or (factor.definition.of_torch and factor is not last):
             raise source.fault(node.position, f"{factor} cannot be a factor")
         if factor is not last and (factor.duration or factor.clock):
-            raise source.fault(node.position, "duration= and clock= belong to the last factor")
+            raise source.fault(node.position, "only one factor can have duration= or clock=")
     return replace(last, factors=tuple(factors))
+
+
+def _spans(factor: Call) -> int:
+    """The order of factors, which does not change the product: the last one sets its length."""
+    if factor.definition.of_torch or factor.duration or factor.clock:
+        return 2
+    return int(factor.length is None)
 
 
 def _call(node: Node, source: Source, alone: bool) -> Call:

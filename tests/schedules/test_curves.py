@@ -219,7 +219,8 @@ FORMULAS: dict[str, Callable[[int], float]] = {
         (1 - math.exp(-(t + 1) / 4)) * (1 - t / T)
     ),
     "warmup(20it) * step(5ep)": lambda t: min(1, (t + 1) / 20) * 0.1 ** (t // 35),
-    "constant(2ep) + constant(at=50%) * linear(duration=2ep)": lambda t: (
+    "linear * warmup(20it)": lambda t: min(1, (t + 1) / 20) * (1 - t / T),
+    "constant(2ep) + linear(duration=2ep) * constant(at=50%)": lambda t: (
         1 if t < 14 else 0.5 * max(0, 28 - t) / 14
     ),
     "warmup(20it, from=0) + linear(clock=run)": lambda t: t / 20 if t < 20 else 1 - t / T,
