@@ -132,3 +132,10 @@ def test_a_curve_that_no_training_can_use_is_refused(spec: str, words: str) -> N
     with pytest.raises(UsageError, match=words) as caught:
         check(parse(spec), 0.1, 100, 10)
     assert "\n" not in str(caught.value)
+
+
+def test_the_peak_of_noam_is_not_the_base_lr() -> None:
+    assert parse("noam(d=64, warmup=100it)").peak(1000, 100) == pytest.approx(1 / 80)
+    assert parse("noam").peak(1000, 100) == pytest.approx(1 / math.sqrt(512 * 50))
+    for spec in ("cosine", "warmup + cosine", "onecycle", "inverse_sqrt", "tanh", "plateau"):
+        assert parse(spec).peak(1000, 100) == 1.0

@@ -391,10 +391,3 @@ def test_update_epoch_is_the_epochs_first_value_of_any_schedule() -> None:
         run = parse(spec).bind(lr=1.0, steps=70, steps_per_epoch=7)
         held = f"{spec[:-1]}, update=epoch)".replace("(, ", "(")
         assert table(held, 70, 7, lr=1.0) == [run.lr(step - step % 7) for step in range(70)]
-
-
-def test_the_peak_of_noam_is_not_the_base_lr() -> None:
-    assert parse("noam(d=64, warmup=100it)").peak(1000, 100) == pytest.approx(1 / 80)
-    assert parse("noam").peak(1000, 100) == pytest.approx(1 / math.sqrt(512 * 50))
-    for spec in ("cosine", "warmup + cosine", "onecycle", "inverse_sqrt", "tanh", "plateau"):
-        assert parse(spec).peak(1000, 100) == 1.0
