@@ -141,7 +141,7 @@ def prepared(
     bench.open()
     steps_per_epoch = steps_by_batch_size(spec, bench)
     if spec.time_budget_s is not None and run.manifest is None:
-        spec = fit(spec, steps_per_epoch, bench.step_s(), bench.host.jobs)
+        spec = fit(spec, steps_per_epoch, bench.step_s(), bench.jobs)
     notices = check_schedules(spec, steps_per_epoch)
     notices += ignored_batch_size(spec.recipe, bench.source.facts())
     return Job(spec, run, bench, options, steps_per_epoch, tuple(notices))

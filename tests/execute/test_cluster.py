@@ -1,0 +1,128 @@
+"""Trials on two Ray nodes of this machine, through deaths of all kinds: the bits of serial."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.reliability.tools import alive, command, start, timeless, wait_for
+
+pytestmark = pytest.mark.long
+SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
+NETS = """
+import os, pathlib, time
+import ray, torch
+from torch import nn
+from lrbench.execute import cluster, trial
+
+trial.CHECKPOINT_S = cluster.CHECKPOINTS_S = -1.0
+
+class Net(nn.Sequential):
+    def forward(self, x):
+        if self.training and torch.initial_seed() == 1 and ray.is_initialized():
+            self.passes = getattr(self, "passes", 0) + 1
+            if self.passes == 20:  # in the second epoch
+                node = ray.get_runtime_context().get_node_id()
+                pathlib.Path(f"seen-{os.getpid()}-{node}").touch()
+                while len(list(pathlib.Path().glob("seen-*"))) == 1:
+                    time.sleep(0.02)
+        if ray.is_initialized():
+            pathlib.Path("node-" + ray.get_runtime_context().get_node_id()).touch()
+        return super().forward(x)
+
+def net(image_shape, classes):
+    size = image_shape[0] * image_shape[1] * image_shape[2]
+    return Net(nn.Flatten(), nn.Linear(size, 64), nn.ReLU(), nn.Linear(64, classes))
+"""
+ARGV = ("compare", "--dataset", "synthetic", "--model", "nets:net", "--epochs", "3",
+        "--lr", "0.05,0.1", "-s", "constant", "-s", "cosine", "--seeds", "3", "--tuning-seeds",
+        "1", "--threads", "1", "--quiet")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    pytest.importorskip("ray")
+    folder = tmp_path_factory.mktemp("serial")
+    (folder / "nets.py").write_text(NETS)
+    code, _, said = command(*ARGV, "--executor", "serial", "--out", "run", cwd=folder)
+    assert code == 0, said
+    return timeless(folder / "run")
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A head that trains nothing, and two nodes."""
+    utils = pytest.importorskip("ray.cluster_utils")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    found = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})
+    try:
+        for _ in range(2):
+            found.add_node(num_cpus=1, **SMALL)
+        found.wait_for_nodes()
+        yield found
+    finally:
+        found.shutdown()
+
+
+def seen(folder: Path) -> tuple[int, str] | None:
+    """The process and the node that wait in the middle of the trials of seed 1."""
+    names = [path.name.split("-") for path in folder.glob("seen-*")]
+    return (int(names[0][1]), names[0][2]) if names else None
+
+
+def test_a_node_that_dies_in_mid_trial(tmp_path: Path, nodes: Any, serial: dict[str, Any]) -> None:
+    (tmp_path / "nets.py").write_text(NETS)
+    process = start(*ARGV, "--executor", "ray", "--address", nodes.address, "--out", "run",
+                    cwd=tmp_path)  # fmt: skip
+    wait_for(lambda: seen(tmp_path) or process.poll() is not None)
+    _, dying = seen(tmp_path) or (0, process.communicate())
+    wait_for(lambda: list(tmp_path.glob("run/trials/*/state.pt")))
+    state = next(tmp_path.glob("run/trials/*/state.pt"))
+    node = next(each for each in nodes.worker_nodes if each.node_id == dying)
+    nodes.remove_node(node, allow_graceful=False)
+    assert process.wait(300) == 0, process.communicate()
+    assert timeless(tmp_path / "run") == serial
+    assert len(list(tmp_path.glob("node-*"))) == 2, "both of them train"
+    assert not state.exists()
+
+
+def test_a_worker_and_then_the_driver_that_are_killed(
+    tmp_path: Path, nodes: Any, serial: dict[str, Any]
+) -> None:
+    (tmp_path / "nets.py").write_text(NETS)
+    argv = (*ARGV, "--executor", "ray", "--address", nodes.address, "--out", "run")
+    process = start(*argv, cwd=tmp_path)
+    wait_for(lambda: seen(tmp_path) or process.poll() is not None)
+    worker, _ = seen(tmp_path) or (0, process.communicate())
+    next(tmp_path.glob("seen-*")).unlink()
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: seen(tmp_path))
+    other, _ = seen(tmp_path) or (0, "")
+    assert other != worker
+    wait_for(lambda: list(tmp_path.glob("run/trials/*/state.pt")))
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not alive(other), timeout_s=60)
+    code, _, said = command(*argv, cwd=tmp_path)
+    assert code == 0, said
+    assert timeless(tmp_path / "run") == serial
+
+
+def test_ctrl_c_ends_a_cluster_of_ones_own(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "nets.py").write_text(NETS)
+    process = start(*ARGV, "--executor", "ray", "--address", "local", "--jobs", "2", "--out",
+                    "run", cwd=tmp_path)  # fmt: skip
+    wait_for(lambda: seen(tmp_path) or process.poll() is not None)
+    worker, _ = seen(tmp_path) or (0, process.communicate())
+    session = Path(f"/proc/{worker}/environ").read_bytes()
+    assert session
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "--resume run" in said
+    wait_for(lambda: not alive(worker), timeout_s=10)
