@@ -31,6 +31,13 @@ def _jobs(value: object) -> int:
     return int(str(value))
 
 
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
+    if not found or not int(found[1]) <= int(found[2]) or int(found[2]) < 1:
+        raise ValueError("write I/N, such as 2/8, with I from 0 to N")
+    return int(found[1]), int(found[2])
+
+
 @dataclass(frozen=True)
 class Host:
     """Where and how to run, and where the data lies; none of it changes what a trial means.
@@ -73,6 +80,10 @@ class Host:
         "there are cores, or as a Ray cluster has room for.",
         command="compare", kind=object, parse=_jobs
     )] = 1
+    shard: Annotated[tuple[int, int] | None, Opt(
+        "--shard", "Train only share I of N of the final trials, 2/8, in a folder of its own; 0/8: "
+        "tune alone. lrbench report merges shards.", command="compare", kind=str, parse=_shard
+    )] = None
     trial_timeout_s: Annotated[Positive | None, Opt(
         "--trial-timeout", "End a trial after this long, like 10m, as failed.",
         command="compare", kind=object, parse=duration_s

@@ -16,6 +16,7 @@ from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
 from lrbench.options import all_options, compare_spec, host_of, resolved_toml
 from lrbench.plan import Plan, StepsPerEpoch, plan
+from lrbench.plan.share import share
 from lrbench.plugins import LENT
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
@@ -83,7 +84,8 @@ class Job:
     @property
     def plan(self) -> Plan:
         """The next stage, from the records so far."""
-        return plan(self.spec, self.run.histories, self.run.finds, self.steps_per_epoch)
+        whole = plan(self.spec, self.run.histories, self.run.finds, self.steps_per_epoch)
+        return share(whole, self.bench.host.shard)
 
 
 def located(

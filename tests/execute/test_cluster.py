@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
 
-from tests.reliability.tools import alive, command, start, timeless, wait_for
+from tests.reliability.tools import alive, command, finish, start, timeless, wait_for
 
 pytestmark = pytest.mark.long
 SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
@@ -24,15 +27,15 @@ trial.CHECKPOINT_S = cluster.CHECKPOINTS_S = -1.0
 
 class Net(nn.Sequential):
     def forward(self, x):
-        if self.training and torch.initial_seed() == 1 and ray.is_initialized():
-            self.passes = getattr(self, "passes", 0) + 1
-            if self.passes == 20:  # in the second epoch
-                node = ray.get_runtime_context().get_node_id()
-                pathlib.Path(f"seen-{os.getpid()}-{node}").touch()
-                while len(list(pathlib.Path().glob("seen-*"))) == 1:
-                    time.sleep(0.02)
         if ray.is_initialized():
-            pathlib.Path("node-" + ray.get_runtime_context().get_node_id()).touch()
+            self.passes = getattr(self, "passes", 0) + self.training
+            node = ray.get_runtime_context().get_node_id()
+            pathlib.Path(f"node-{node}").touch()
+            if self.passes == 20 and not os.path.exists("seen"):  # in the second epoch
+                pathlib.Path("mine").write_text(f"{os.getpid()} {node}")
+                os.replace("mine", "seen")
+                while not os.path.exists("go"):
+                    time.sleep(0.02)
         return super().forward(x)
 
 def net(image_shape, classes):
@@ -69,26 +72,27 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         found.shutdown()
 
 
-def seen(folder: Path) -> tuple[int, str] | None:
-    """The process and the node that wait in the middle of the trials of seed 1."""
-    names = [path.name.split("-") for path in folder.glob("seen-*")]
-    return (int(names[0][1]), names[0][2]) if names else None
+def seen(folder: Path, process: Popen[str]) -> tuple[int, str]:
+    """The process and the node that wait in the middle of a trial, whose checkpoint is here."""
+    wait_for(lambda: (folder / "seen").exists() or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
+    wait_for(lambda: list(folder.glob("run/trials/*/state.pt")), timeout_s=20)
+    worker, node = (folder / "seen").read_text().split()
+    return int(worker), node
 
 
 def test_a_node_that_dies_in_mid_trial(tmp_path: Path, nodes: Any, serial: dict[str, Any]) -> None:
     (tmp_path / "nets.py").write_text(NETS)
     process = start(*ARGV, "--executor", "ray", "--address", nodes.address, "--out", "run",
                     cwd=tmp_path)  # fmt: skip
-    wait_for(lambda: seen(tmp_path) or process.poll() is not None)
-    _, dying = seen(tmp_path) or (0, process.communicate())
-    wait_for(lambda: list(tmp_path.glob("run/trials/*/state.pt")))
-    state = next(tmp_path.glob("run/trials/*/state.pt"))
+    _, dying = seen(tmp_path, process)
     node = next(each for each in nodes.worker_nodes if each.node_id == dying)
     nodes.remove_node(node, allow_graceful=False)
-    assert process.wait(300) == 0, process.communicate()
+    (tmp_path / "go").touch()
+    code, _, said = finish(process)
+    assert code == 0, said
     assert timeless(tmp_path / "run") == serial
     assert len(list(tmp_path.glob("node-*"))) == 2, "both of them train"
-    assert not state.exists()
 
 
 def test_a_worker_and_then_the_driver_that_are_killed(
@@ -97,17 +101,15 @@ def test_a_worker_and_then_the_driver_that_are_killed(
     (tmp_path / "nets.py").write_text(NETS)
     argv = (*ARGV, "--executor", "ray", "--address", nodes.address, "--out", "run")
     process = start(*argv, cwd=tmp_path)
-    wait_for(lambda: seen(tmp_path) or process.poll() is not None)
-    worker, _ = seen(tmp_path) or (0, process.communicate())
-    next(tmp_path.glob("seen-*")).unlink()
+    worker, _ = seen(tmp_path, process)
+    (tmp_path / "seen").unlink()
     os.kill(worker, signal.SIGKILL)
-    wait_for(lambda: seen(tmp_path))
-    other, _ = seen(tmp_path) or (0, "")
-    assert other != worker
-    wait_for(lambda: list(tmp_path.glob("run/trials/*/state.pt")))
+    other, _ = seen(tmp_path, process)
     process.kill()
     process.communicate()
     wait_for(lambda: not alive(other), timeout_s=60)
+    assert list(tmp_path.glob("run/trials/*/state.pt"))
+    (tmp_path / "go").touch()
     code, _, said = command(*argv, cwd=tmp_path)
     assert code == 0, said
     assert timeless(tmp_path / "run") == serial
@@ -118,11 +120,20 @@ def test_ctrl_c_ends_a_cluster_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(NETS)
     process = start(*ARGV, "--executor", "ray", "--address", "local", "--jobs", "2", "--out",
                     "run", cwd=tmp_path)  # fmt: skip
-    wait_for(lambda: seen(tmp_path) or process.poll() is not None)
-    worker, _ = seen(tmp_path) or (0, process.communicate())
-    session = Path(f"/proc/{worker}/environ").read_bytes()
-    assert session
+    worker, _ = seen(tmp_path, process)
+    family = others(process.pid)
+    assert {"raylet", "gcs_server"} <= {name for name, _ in family}
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "--resume run" in said
-    wait_for(lambda: not alive(worker), timeout_s=10)
+    wait_for(lambda: not any(alive(pid) for _, pid in (*family, ("", worker))), timeout_s=10)
+
+
+def others(parent: int) -> list[tuple[str, int]]:
+    """Name and number of the processes that a process has started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            number, name, rest = re.split(r" \((.*)\) ", path.read_text())
+            found += [(name, int(number))] * (rest.split()[1] == str(parent))
+    return found
