@@ -217,16 +217,17 @@ class Nodes(Crew):
         """Calls that have ended are asked for first: all that they sent is in the inbox then."""
         import ray
 
-        ended = {w: w.call for w in self.workers if _is_done(w.call)}
+        calls = {worker.call: worker for worker in self.workers}
+        ended, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
         by_number = {worker.number: worker for worker in self.workers}
         for message in ray.get(self.inbox.take.remote(0.0 if ended else POLL_S)):
             if message["worker"] in by_number:
                 by_number[message["worker"]].hear(message)
-        for worker, call in ended.items():
+        for call in ended:
             try:
                 ray.get(call)
             except (ray.exceptions.RayError, OSError) as fault:
-                worker.how = _first_line(fault)
+                calls[call].how = _first_line(fault)
         for worker in self.workers:
             if time.monotonic() - worker.heard_s > SILENT_S:
                 worker.how = f"no sign of life for {SILENT_S:g} s"
@@ -361,12 +362,6 @@ def _own_signals() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _is_done(call: Any) -> bool:
-    import ray
-
-    return bool(ray.wait([call], timeout=0)[0])
 
 
 def _first_line(fault: BaseException) -> str:

@@ -77,31 +77,39 @@ class Crew(ABC):
         """The longest first, those of a recipe together."""
         order = sorted(trials, key=lambda trial: (-trial.epochs, trial.recipe.canonical()))
         waiting, deaths = deque(order), Counter[str]()
+        free: Sequence[Worker] = self.workers
         while waiting or any(worker.trial for worker in self.workers):
-            self._hand_out(waiting)
-            for worker in self._speaking():
+            self._hand_out(free, waiting)
+            free = self._speaking()
+            for worker in free:
                 messages = worker.messages()
                 for message in messages or ():
                     yield from self._received(worker, message)
                 if messages is None:
                     self.workers.remove(worker)
                     yield from self._died(worker, waiting, deaths)
-            for worker in [w for w in self.workers if time.monotonic() > w.deadline]:
+                    free = self.workers
+            limit_s = self.bench.host.trial_timeout_s
+            for worker in self._late() if limit_s else ():
                 self.workers.remove(worker)
                 self.bury(worker, at_once=True)
-                limit_s = self.bench.host.trial_timeout_s
                 reason = f"it did not end within {limit_s:g} s (--trial-timeout)"
                 yield from self._given_up(worker, reason)
 
-    def _hand_out(self, waiting: deque[TrialSpec]) -> None:
-        """Give every idle worker a trial; begin workers while there are trials for them."""
-        for worker in self.workers:
+    def _hand_out(self, free: Sequence[Worker], waiting: deque[TrialSpec]) -> None:
+        """Give every idle worker of these a trial; begin workers while there are trials for them.
+        The cost must not grow with all workers each time that one of them speaks."""
+        for worker in free:
             if worker.ready and worker.trial is None and waiting:
                 worker.give(waiting.popleft())
-        begun = sum(worker.trial is None for worker in self.workers)
-        free = self.most - len(self.workers)
-        for _ in range(min(free, len(waiting) - begun)):
-            self.workers.append(self.hire())
+        vacant = self.most - len(self.workers) if waiting else 0
+        if vacant > 0:
+            begun = sum(worker.trial is None for worker in self.workers)
+            self.workers += [self.hire() for _ in range(min(vacant, len(waiting) - begun))]
+
+    def _late(self) -> list[Worker]:
+        now = time.monotonic()
+        return [worker for worker in self.workers if now > worker.deadline]
 
     def _speaking(self) -> Sequence[Worker]:
         """For as long as this process stood still (Ctrl-Z, a paused container) its workers most
