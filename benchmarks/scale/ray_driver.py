@@ -1,4 +1,4 @@
-"""What the driver of `--executor ray` costs a trial: 500 tiny trials over 4 workers of this machine.
+"""What the driver of `--executor ray` costs a trial: 500 tiny ones over 4 workers of one machine.
 
     python -m benchmarks.scale.ray_driver [--trials 100,500] [--workers 4]
 

@@ -133,8 +133,8 @@ def attempted(about: Mapping[str, Any], data: ImageData | None = None) -> Attemp
     try:
         bench = bench.with_threads(1)
         bench.open()
-        code = code_of(bench.recipe, about["schedules"])
-        return bench, {"code": code, "data": bench.source.facts().get("digest")}
+        read = {"code": code_of(bench.recipe, about["schedules"]), "machine": bench.machine}
+        return bench, {**read, "data": bench.source.facts().get("digest")}
     except LrbenchError as fault:
         return fault
     except BaseException as fault:  # the user's code may raise anything

@@ -42,16 +42,29 @@ def net(image_shape, classes):
     size = image_shape[0] * image_shape[1] * image_shape[2]
     return Net(nn.Flatten(), nn.Linear(size, 64), nn.ReLU(), nn.Linear(64, classes))
 """
-ARGV = ("compare", "--dataset", "synthetic", "--model", "nets:net", "--epochs", "3",
-        "--lr", "0.05,0.1", "-s", "constant", "-s", "cosine", "--seeds", "3", "--tuning-seeds",
-        "1", "--threads", "1", "--quiet")  # fmt: skip
+FILE = """
+dataset = "synthetic"
+model = "nets:net"
+epochs = 3
+lr = "0.05,0.1"
+schedule = ["constant", "cosine"]
+seeds = 3
+tuning_seeds = 1
+threads = 1
+"""
+ARGV = ("compare", "--config", "same.toml", "--quiet")
+
+
+def laid_out(folder: Path) -> Path:
+    (folder / "nets.py").write_text(NETS)
+    (folder / "same.toml").write_text(FILE)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     pytest.importorskip("ray")
-    folder = tmp_path_factory.mktemp("serial")
-    (folder / "nets.py").write_text(NETS)
+    folder = laid_out(tmp_path_factory.mktemp("serial"))
     code, _, said = command(*ARGV, "--executor", "serial", "--out", "run", cwd=folder)
     assert code == 0, said
     return timeless(folder / "run")
@@ -76,14 +89,17 @@ def seen(folder: Path, process: Popen[str]) -> tuple[int, str]:
     """The process and the node that wait in the middle of a trial, whose checkpoint is here."""
     wait_for(lambda: (folder / "seen").exists() or process.poll() is not None)
     assert process.poll() is None, process.communicate()
-    wait_for(lambda: list(folder.glob("run/trials/*/state.pt")), timeout_s=20)
+    wait_for(lambda: list(folder.glob("*/trials/*/state.pt")), timeout_s=20)
     worker, node = (folder / "seen").read_text().split()
     return int(worker), node
 
 
-def test_a_node_that_dies_in_mid_trial(tmp_path: Path, nodes: Any, serial: dict[str, Any]) -> None:
-    (tmp_path / "nets.py").write_text(NETS)
-    process = start(*ARGV, "--executor", "ray", "--address", nodes.address, "--out", "run",
+def test_one_file_gives_one_ranking_wherever_it_runs(
+    tmp_path: Path, nodes: Any, serial: dict[str, Any]
+) -> None:
+    """In processes, on Ray here, on two nodes one of which dies in mid-trial, in three shards."""
+    laid_out(tmp_path)
+    process = start(*ARGV, "--executor", "ray", "--address", nodes.address, "--out", "nodes",
                     cwd=tmp_path)  # fmt: skip
     _, dying = seen(tmp_path, process)
     node = next(each for each in nodes.worker_nodes if each.node_id == dying)
@@ -91,14 +107,22 @@ def test_a_node_that_dies_in_mid_trial(tmp_path: Path, nodes: Any, serial: dict[
     (tmp_path / "go").touch()
     code, _, said = finish(process)
     assert code == 0, said
-    assert timeless(tmp_path / "run") == serial
     assert len(list(tmp_path.glob("node-*"))) == 2, "both of them train"
+    local = ("--executor", "ray", "--address", "local", "--jobs", "2")
+    shards = {f"shard{n}": ("--executor", "serial", "--shard", f"{n}/3") for n in (1, 2, 3)}
+    ways = {"pool": ("--executor", "pool", "--jobs", "2"), "local": local, **shards}
+    for out, words in ways.items():
+        code, _, said = command(*ARGV, *words, "--out", out, cwd=tmp_path)
+        assert code == 0, said
+    assert command("report", *shards, "--out", "merged", cwd=tmp_path)[0] == 0
+    for out in ("nodes", "pool", "local", "merged"):
+        assert timeless(tmp_path / out) == serial, out
 
 
 def test_a_worker_and_then_the_driver_that_are_killed(
     tmp_path: Path, nodes: Any, serial: dict[str, Any]
 ) -> None:
-    (tmp_path / "nets.py").write_text(NETS)
+    laid_out(tmp_path)
     argv = (*ARGV, "--executor", "ray", "--address", nodes.address, "--out", "run")
     process = start(*argv, cwd=tmp_path)
     worker, _ = seen(tmp_path, process)
@@ -117,7 +141,7 @@ def test_a_worker_and_then_the_driver_that_are_killed(
 
 def test_ctrl_c_ends_a_cluster_of_ones_own(tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    (tmp_path / "nets.py").write_text(NETS)
+    laid_out(tmp_path)
     process = start(*ARGV, "--executor", "ray", "--address", "local", "--jobs", "2", "--out",
                     "run", cwd=tmp_path)  # fmt: skip
     worker, _ = seen(tmp_path, process)
