@@ -1,53 +1,41 @@
 """Trials on the nodes of a Ray cluster, or in processes of this machine that Ray starts.
 
-This process alone writes the run directory. A trainer keeps what it writes in a scratch folder of
-its node, and sends records and checkpoints to an inbox next to this process; a trial that goes on
-elsewhere takes its journal and its checkpoint with it.
+This process alone writes the run directory: records and checkpoints come to it from the trainers,
+and a trial that goes on elsewhere takes its journal and its checkpoint with it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import math
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from lrbench.engine.device import DeviceLost, wait_briefly
-from lrbench.errors import LrbenchError, MachineError
+from lrbench.errors import MachineError
 from lrbench.execute import EXECUTORS, Train
 from lrbench.execute.crew import POLL_S, Crew, Worker
-from lrbench.execute.trial import run_trial
+from lrbench.execute.trainer import Inbox, Trainer
 from lrbench.execute.workbench import Workbench
-from lrbench.execute.worker import attempted, briefing, ready
+from lrbench.execute.worker import briefing
 from lrbench.experiment import TrialSpec
 from lrbench.files import replace_file
 from lrbench.records import EpochRecord, Record, TrialEnd
-from lrbench.run.journal import row_of
 from lrbench.run.material import luggage
 from lrbench.run.store import Run
 from lrbench.tasks.source import ImageSource
 
-if TYPE_CHECKING:
-    from lrbench.data import ImageData
-
-ALIVE_S = 5.0  # between two signs of life
 SILENT_S = 120.0  # without one: a node that hangs, or a network that is cut
 ROOM_S = 900.0  # for a cluster to grow in
-CHECKPOINTS_S = 10.0  # between two checkpoints of a trial on their way to the driver, at least
-CHECKPOINTS_BYTES_S = 1e8  # of all trainers together, at most
 STORE_BYTES = 100 * 2**20  # of Ray's object store, which holds little but checkpoints
 FOUND_BY_RAY = Path("/tmp/ray/ray_current_cluster")
 QUIET = {
@@ -56,93 +44,6 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a cluster of one machine, on any system
-
-
-class Inbox:
-    """The messages of all trainers, on the driver's node and gone with the driver."""
-
-    def __init__(self) -> None:
-        self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-
-    async def put(self, message: dict[str, Any]) -> None:
-        self.messages.put_nowait(message)
-
-    async def take(self, wait_s: float) -> list[dict[str, Any]]:
-        """All that has come, after a while at most."""
-        found: list[dict[str, Any]] = []
-        with suppress(asyncio.TimeoutError):
-            found.append(await asyncio.wait_for(self.messages.get(), wait_s))
-        while not self.messages.empty():
-            found.append(self.messages.get_nowait())
-        return found
-
-
-class Trainer:
-    """A process on some node: opens the workbench, then trains one trial after the other."""
-
-    def __init__(self, number: int, inbox: Any, about: Mapping[str, Any]) -> None:
-        wait_briefly()
-        self.number, self.inbox, self.about = number, inbox, about
-        self.scratch = Path(tempfile.mkdtemp(prefix="lrbench-ray-"))
-        for label, content in about["luggage"].items():
-            path = self.scratch / "code" / label
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        sys.path[:0] = [str(self.scratch / "code"), *about["path"]]
-        home = Path(about["folder"])
-        os.chdir(home if home.is_dir() else self.scratch / "code")
-        if about["host"]["device"] == "cpu":  # Ray hides no GPU from those that ask for none
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        threading.Thread(target=self._live, daemon=True).start()
-
-    def open(self, data: ImageData | None = None) -> None:
-        """`data` is what a node without the dataset asks for."""
-        opened = attempted(self.about, data)
-        if data is None and self.about["sendable"] and isinstance(opened, MachineError):
-            self._say({"wanted": "data"})
-            return
-        try:
-            self.bench, first = ready(opened, self.about)
-            self.run = Run(self.scratch, self.about["material"])
-            self._say(first)
-        except LrbenchError as fault:
-            self._say({"fault": fault.message, "hint": fault.hint})
-
-    def train(self, text: str, attempt: int, files: Mapping[str, bytes]) -> None:
-        """Every record has reached the inbox when this returns."""
-        trial = TrialSpec.model_validate_json(text)
-        state = self.run.state_path(trial.id)
-        for name, content in files.items():
-            replace_file(state.with_name(name), content)
-        sent_s, places = time.monotonic(), count()
-        head = {"trial": trial.id, "attempt": attempt}
-        try:
-            for records in run_trial(self.bench, self.run, trial):
-                rows = [row_of(record) for record in records]
-                message = {**head, "index": next(places), "records": rows}
-                if state.exists() and time.monotonic() - sent_s > self._pause_s(state):
-                    message["state"], sent_s = state.read_bytes(), time.monotonic()
-                self._say(message)
-            self._say({**head, "index": next(places), "records": None})
-        except DeviceLost:
-            os._exit(0)  # the trial is written down as failed; the next one gets a new process
-        except LrbenchError as fault:
-            self._say({"fault": fault.message, "hint": fault.hint})
-        shutil.rmtree(state.parent, ignore_errors=True)
-
-    def _pause_s(self, state: Path) -> float:
-        trainers: int = self.about["trainers"]
-        return max(CHECKPOINTS_S, state.stat().st_size * trainers / CHECKPOINTS_BYTES_S)
-
-    def _say(self, message: Mapping[str, Any]) -> None:
-        import ray
-
-        ray.get(self.inbox.put.remote({"worker": self.number, **message}))
-
-    def _live(self) -> None:
-        while True:
-            time.sleep(ALIVE_S)
-            self.inbox.put.remote({"worker": self.number})
 
 
 @dataclass(eq=False)
@@ -180,6 +81,8 @@ class Remote(Worker):
             self.call = self.actor.open.remote(self.crew.data)
         elif len(message) > 1:
             self.said.append(message)
+            if "last" in message:
+                self.said.append({"records": None})
 
     def messages(self) -> list[dict[str, Any]] | None:
         said, self.said = self.said, []
@@ -303,6 +206,8 @@ def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
         crew = Nodes(bench, run, most, ray.put(about), inbox)
         try:
             yield crew.train
+            if tidied := [worker.actor.close.remote() for worker in crew.workers]:
+                ray.wait(tidied, num_returns=len(tidied), timeout=POLL_S)
         finally:
             for actor in (*(worker.actor for worker in crew.workers), inbox):
                 ray.kill(actor)

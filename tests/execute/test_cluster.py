@@ -21,9 +21,9 @@ NETS = """
 import os, pathlib, time
 import ray, torch
 from torch import nn
-from lrbench.execute import cluster, trial
+from lrbench.execute import trainer, trial
 
-trial.CHECKPOINT_S = cluster.CHECKPOINTS_S = -1.0
+trial.CHECKPOINT_S = trainer.CHECKPOINTS_S = -1.0
 
 class Net(nn.Sequential):
     def forward(self, x):
