@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -96,6 +96,7 @@ class Nodes(Crew):
     about: Any
     inbox: Any
     attempts: Iterator[int] = field(default_factory=count, init=False)
+    looked_s: float = field(default=-math.inf, init=False)
     idle_s: float = field(default_factory=time.monotonic, init=False)
 
     @cached_property
@@ -117,13 +118,23 @@ class Nodes(Crew):
         return Remote(self, number, actor, actor.open.remote())
 
     def speaking(self) -> Sequence[Worker]:
-        """Calls that have ended are asked for first: all that they sent is in the inbox then."""
+        """Calls that have ended are asked for first, now and then: all that they sent is in the
+        inbox then."""
         import ray
 
-        calls = {worker.call: worker for worker in self.workers}
-        ended, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
+        calls, ended = {worker.call: worker for worker in self.workers}, []
+        if time.monotonic() - self.looked_s > POLL_S:
+            ended, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
+            self.looked_s = time.monotonic()
         by_number = {worker.number: worker for worker in self.workers}
-        for message in ray.get(self.inbox.take.remote(0.0 if ended else POLL_S)):
+        try:
+            taken = ray.get(self.inbox.take.remote(0.0 if ended else POLL_S))
+        except ray.exceptions.RayError as fault:
+            raise MachineError(
+                f"the Ray cluster is lost ({_first_line(fault)})",
+                hint="the same command continues on another one",
+            ) from None
+        for message in taken:
             if message["worker"] in by_number:
                 by_number[message["worker"]].hear(message)
         for call in ended:
@@ -210,7 +221,8 @@ def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
                 ray.wait(tidied, num_returns=len(tidied), timeout=POLL_S)
         finally:
             for actor in (*(worker.actor for worker in crew.workers), inbox):
-                ray.kill(actor)
+                with suppress(ray.exceptions.RayError, RuntimeError):
+                    ray.kill(actor)
 
 
 @contextmanager

@@ -140,6 +140,8 @@ def prepared(
         MachineError: no such device, a dataset that is missing or damaged.
     """
     bench = Workbench(spec.recipe, settled(host_of(options), run, spec), progress)
+    if bench.host.shard and getattr(spec, "race", False):
+        raise UsageError("--shard cannot race: a race needs the final trials of all shards")
     bench.open()
     steps_per_epoch = steps_by_batch_size(spec, bench)
     if spec.time_budget_s is not None and run.manifest is None:
