@@ -10,6 +10,7 @@ import importlib.util
 import math
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -35,6 +36,7 @@ from lrbench.run.store import Run
 from lrbench.tasks.source import ImageSource
 
 SILENT_S = 120.0  # without one: a node that hangs, or a network that is cut
+REACH_S = 10.0
 ROOM_S = 900.0  # for a cluster to grow in
 STORE_BYTES = 100 * 2**20  # of Ray's object store, which holds little but checkpoints
 FOUND_BY_RAY = Path("/tmp/ray/ray_current_cluster")
@@ -257,6 +259,7 @@ def _begin(**options: Any) -> None:
 
     for attempt in (1, 2):
         try:
+            _knock(options["address"])
             ray.init(log_to_driver=False, logging_level="ERROR", **options)
             return
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as fault:
@@ -267,6 +270,13 @@ def _begin(**options: Any) -> None:
                     f"could not {what} Ray ({_first_line(fault)})",
                     hint="look at --address, free memory and /dev/shm, or use --executor pool",
                 ) from None
+
+
+def _knock(address: str) -> None:
+    """Ray itself knocks for minutes at a door that is not there. Raises OSError, ValueError."""
+    host, colon, port = address.rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=REACH_S).close()
 
 
 @contextmanager

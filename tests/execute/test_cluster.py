@@ -16,6 +16,7 @@ import pytest
 from tests.reliability.tools import alive, command, finish, start, timeless, wait_for
 
 pytestmark = pytest.mark.long
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # all of Ray stays on loopback
 SMALL = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 NETS = """
 import os, pathlib, time
