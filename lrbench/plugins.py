@@ -250,20 +250,29 @@ def sources(name: str) -> dict[str, str]:
     only; for a script or a notebook the object's own text, under its name.
     """
     thing = load(name)
-    homes = {name.partition(":")[0], getattr(thing, "__module__", None) or type(thing).__module__}
-    if "__main__" in homes:
+    if "__main__" in _homes(name, thing):
         try:
             text = inspect.getsource(thing if hasattr(thing, "__qualname__") else type(thing))
         except (OSError, TypeError):
             return {}
         return {name: hashlib.sha256(text.encode()).hexdigest()}
+    found = source_files(name)
+    return {label: hashlib.sha256(path.read_bytes()).hexdigest() for label, path in found.items()}
+
+
+def source_files(name: str, *, installed: bool = True) -> dict[str, Path]:
+    """The source files of `sources`, those of installed packages only if they are asked for."""
     found: dict[Path, str] = {}
-    for home in homes & set(sys.modules):
+    for home in _homes(name, load(name)) & set(sys.modules):
         top = home.partition(".")[0]
         if top not in VERSIONED:
             _collect(sys.modules[home], top, _import_folder(sys.modules[home]), found)
-    digests = {label: hashlib.sha256(p.read_bytes()).hexdigest() for p, label in found.items()}
-    return dict(sorted(digests.items()))
+    kept = {label: path for path, label in found.items() if installed or not _installed(path)}
+    return dict(sorted(kept.items()))
+
+
+def _homes(name: str, thing: Any) -> set[str]:
+    return {name.partition(":")[0], getattr(thing, "__module__", None) or type(thing).__module__}
 
 
 def _collect(module: ModuleType, top: str, root: Path | None, found: dict[Path, str]) -> None:

@@ -49,7 +49,18 @@ def main() -> None:
 
 
 def made(path: Path, trials: int, epochs: int) -> None:
-    """A finished run of about so many trials: half of them tuning, half final."""
+    """A finished run of about so many trials."""
+    spec, run = begun(path, trials, epochs)
+    while stage := plan(spec, run.histories, {}, {BATCH: STEPS}).trials:
+        for trial in stage:
+            records = list(invented(trial))
+            run.begin(trial)
+            run.append(trial.id, records)
+            run.note(trial, records)
+
+
+def begun(path: Path, trials: int, epochs: int) -> tuple[CompareSpec, Run]:
+    """A comparison of about so many trials, half of them tuning, half final; none is trained."""
     spec = CompareSpec(
         recipe=Recipe(dataset="synthetic", model="mlp"),
         schedules=SCHEDULES,
@@ -67,12 +78,7 @@ def made(path: Path, trials: int, epochs: int) -> None:
             "machine": {}, "device": "mock", "threads": 1,
         }
     )  # fmt: skip
-    while stage := plan(spec, run.histories, {}, {BATCH: STEPS}).trials:
-        for trial in stage:
-            records = list(invented(trial))
-            run.begin(trial)
-            run.append(trial.id, records)
-            run.note(trial, records)
+    return spec, run
 
 
 def seconds(path: Path) -> list[float]:

@@ -30,7 +30,7 @@ def show_plan(job: Job, *, json: bool) -> None:
     total = {
         key: sum(stage[key] for stage in stages.values()) for key in ("trials", "steps", "images")
     }
-    seconds = estimate_s(spec, steps_per_epoch, job.bench.step_s(), job.bench.host.jobs)
+    seconds = estimate_s(spec, steps_per_epoch, job.bench.step_s(), job.bench.jobs)
     done = sum(history.end is not None for history in run.histories.values())
     if json:
         document = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrbench.cli import params as p
+from lrbench.cli.common import notify
 from lrbench.cli.comparison import print_answer
 from lrbench.cli.exports import Exports, find_texts
 from lrbench.cli.find import print_answer as print_find
@@ -18,6 +19,7 @@ from lrbench.errors import MachineError, UsageError
 from lrbench.run.store import Run, opened
 from lrbench.session import find as swept
 from lrbench.session import recorded as compared
+from lrbench.session.shards import is_shard, merged
 
 if TYPE_CHECKING:
     from lrbench.analysis import Summary
@@ -34,17 +36,25 @@ def report(
     open_: Annotated[
         bool, typer.Option("--open", help="Open report.html in the browser.", show_default=False)
     ] = False,
+    out: p.Out = None,
     details: p.Details = False,
     json: p.Json = False,
 ) -> None:
     """Make a run's tables and plots again from its journals and its manifest. For several
-    comparisons, show what each schedule gains from the first run to each of the others."""
+    comparisons, show what each schedule gains from the first run to each of the others; shards
+    (compare --shard) are merged into one run, in --out."""
     check_conditions(fail_below, fail_if_worse_than)
     exports = Exports(export_markdown, export_csv, export_json, tensorboard)
     exports.check(json=json)
+    found = [opened(path) for path in runs]
+    if any(map(is_shard, found)) and (len(found) > 1 or out):
+        whole, notices = merged(found, out)
+        notify(notices)
+        found, runs = [whole], [whole.path]
+    elif out is not None:
+        raise UsageError("--out is for shards, which are merged there")
     if len(runs) > 1 and exports != Exports():
         raise UsageError("--export-… and --tensorboard take a single run")
-    found = [opened(path) for path in runs]
     commands = {run.manifest["command"] for run in found if run.manifest}
     if len(found) > 1 and commands == {"compare"}:
         if fail_below is not None or fail_if_worse_than is not None:

@@ -45,8 +45,13 @@ class Workbench:
     progress: Callable[[int, int], None] | None = None
 
     @property
+    def jobs(self) -> int:
+        """Trials at a time; where a cluster is to say how many, a guess."""
+        return self.host.jobs or default_threads()
+
+    @property
     def threads(self) -> int:
-        return self.host.threads or max(1, default_threads() // self.host.jobs)
+        return self.host.threads or max(1, default_threads() // self.jobs)
 
     @printing_apart()
     def open(self) -> None:

@@ -6,9 +6,9 @@ worker end; -n, kill it. It alone buries workers, so that none of their numbers 
 
 A worker reads trials, one a line, and answers in lines of JSON:
 
-    {"ready": {"code": {...}, "data": ...}}    the digests of the code and data that it has read
-    {"records": [...]}                         as `run_trial` yields them, null for its end
-    {"fault": "...", "hint": "..."}            what concerns every trial
+    {"ready": {"code": …, "data": …, "machine": …}}    digests of what it has read, and where it is
+    {"records": [...]}    as `run_trial` yields them, null for its end
+    {"fault": "...", "hint": "..."}    what concerns every trial
 
 All of them end with the process that started the run: the kernel kills them with it on Linux, and
 a thread sees its socket close elsewhere.
@@ -27,8 +27,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import TypeAdapter
 
@@ -42,6 +43,10 @@ from lrbench.run.journal import row_of
 from lrbench.run.material import code_of
 from lrbench.run.store import Run
 from lrbench.stopping import outlive_readers
+from lrbench.tasks.source import ImageSource
+
+if TYPE_CHECKING:
+    from lrbench.data import ImageData
 
 REQUEST = struct.Struct("q")
 LINUX = sys.platform == "linux"
@@ -60,17 +65,25 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # stdout is for data
     outlive_readers()
-    host = TypeAdapter(Host).validate_python(about["host"])
     torch.set_num_threads(1)
     opened: Attempt | None = None
-    if LINUX and host.device == "cpu":  # nothing may be opened on CUDA before a fork
-        opened = _attempted(about, host)
-    _serve(control, about, host, opened)
+    if LINUX and about["host"]["device"] == "cpu":  # nothing may be opened on CUDA before a fork
+        opened = attempted(about)
+    _serve(control, about, opened)
 
 
-def _serve(
-    control: socket.socket, about: Mapping[str, Any], host: Host, opened: Attempt | None
-) -> None:
+def briefing(bench: Workbench, run: Run) -> dict[str, Any]:
+    """What another process needs to know in order to lay out the same workbench."""
+    host = {**asdict(bench.host), "threads": bench.threads, "device": str(bench.device)}
+    return {
+        "recipe": bench.recipe.model_dump(mode="json"),
+        "schedules": (run.manifest or {}).get("experiment", {}).get("schedules", ()),
+        "host": {**host, "download": False},
+        "material": run.material,
+    }
+
+
+def _serve(control: socket.socket, about: Mapping[str, Any], opened: Attempt | None) -> None:
     parent, workers = os.getpid(), list[int]()
     while True:
         request, links, _, _ = socket.recv_fds(control, REQUEST.size, 1)
@@ -85,7 +98,7 @@ def _serve(
         if pid == 0:
             control.close()
             _die_with(parent)
-            _work(socket.socket(fileno=links[0]), about, host, opened)
+            _work(socket.socket(fileno=links[0]), about, opened)
         os.close(links[0])
         workers.append(pid)
 
@@ -110,25 +123,40 @@ def _ended(pid: int, grace_s: float) -> int:
         time.sleep(0.005)
 
 
-def _attempted(about: Mapping[str, Any], host: Host) -> Attempt:
-    """The workbench, open with one thread, and the digests of what it has read."""
-    bench = Workbench(Recipe(**about["recipe"]), host).with_threads(1)
+def attempted(about: Mapping[str, Any], data: ImageData | None = None) -> Attempt:
+    """The workbench, open with one thread, and what its trials depend on; on `data` where they are
+    not read from the disk."""
+    host = TypeAdapter(Host).validate_python(about["host"])
+    bench = Workbench(Recipe(**about["recipe"]), host)
+    if data is not None:
+        vars(bench)["source"] = ImageSource(data, bench.device, bench.recipe)
     try:
+        bench = bench.with_threads(1)
         bench.open()
-        code = code_of(bench.recipe, about["schedules"])
-        return bench, {"code": code, "data": bench.source.facts().get("digest")}
+        read = {"code": code_of(bench.recipe, about["schedules"]), "machine": bench.machine}
+        return bench, {**read, "data": bench.source.facts().get("digest")}
     except LrbenchError as fault:
         return fault
     except BaseException as fault:  # the user's code may raise anything
         return MachineError(described(fault))
 
 
-def _work(
-    link: socket.socket, about: Mapping[str, Any], host: Host, opened: Attempt | None
-) -> NoReturn:
+def ready(opened: Attempt, about: Mapping[str, Any]) -> tuple[Workbench, dict[str, Any]]:
+    """The workbench with its trials' own number of threads, and the first message.
+
+    Raises:
+        LrbenchError: it could not be opened.
+    """
+    if isinstance(opened, LrbenchError):
+        raise opened
+    bench = opened[0].with_threads(about["host"]["threads"])
+    return bench, {"ready": {**opened[1], "machine": bench.machine}}
+
+
+def _work(link: socket.socket, about: Mapping[str, Any], opened: Attempt | None) -> NoReturn:
     code = 1
     try:
-        _train(link, about, host, opened or _attempted(about, host))
+        _train(link, about, opened or attempted(about))
     except (DeviceLost, OSError):
         code = 0  # its trial is written down as failed; the next one gets a new process
     except BaseException:
@@ -137,18 +165,14 @@ def _work(
         os._exit(code)
 
 
-def _train(link: socket.socket, about: Mapping[str, Any], host: Host, opened: Attempt) -> None:
+def _train(link: socket.socket, about: Mapping[str, Any], opened: Attempt) -> None:
     def say(message: Mapping[str, Any]) -> None:
         link.sendall(json.dumps(message).encode() + b"\n")
 
     try:
-        if isinstance(opened, LrbenchError):
-            raise opened
-        bench, digests = opened
-        assert host.threads is not None
-        bench = bench.with_threads(host.threads)
+        bench, first = ready(opened, about)
         run = Run(Path(about["run"]), about["material"])
-        say({"ready": digests})
+        say(first)
         for line in _lines(link):
             for records in run_trial(bench, run, TrialSpec.model_validate_json(line)):
                 say({"records": [row_of(record) for record in records]})

@@ -22,6 +22,22 @@ def _device(name: str) -> str:
     return name
 
 
+def _jobs(value: object) -> int:
+    """0 for `auto`, which is counted where the trials run."""
+    if value == "auto":
+        return 0
+    if not str(value).isdecimal() or int(str(value)) < 1:
+        raise ValueError("choose a number from 1 on, or auto")
+    return int(str(value))
+
+
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
+    if not found or not int(found[1]) <= int(found[2]) or int(found[2]) < 1:
+        raise ValueError("write I/N, such as 2/8, with I from 0 to N")
+    return int(found[1]), int(found[2])
+
+
 @dataclass(frozen=True)
 class Host:
     """Where and how to run, and where the data lies; none of it changes what a trial means.
@@ -55,10 +71,19 @@ class Host:
         "--executor", "Where trials run: {choices}.", command="compare",
         choices="lrbench.execute:EXECUTORS"
     )] = "auto"
-    jobs: Annotated[Cores, Opt(
-        "--jobs -j", "Parallel trials, in processes of their own; as many as cores by default.",
-        command="compare"
+    address: Annotated[str, Opt(
+        "--address", "Of --executor ray: HOST:PORT of a cluster, local for one of this machine "
+        "alone, or auto: the one that runs here, else local.", command="compare"
+    )] = "auto"
+    jobs: Annotated[Annotated[int, Field(ge=0, le=4096)], Opt(
+        "--jobs -j", "Parallel trials, in processes of their own; by default, auto, as many as "
+        "there are cores, or as a Ray cluster has room for.",
+        command="compare", kind=object, parse=_jobs
     )] = 1
+    shard: Annotated[tuple[int, int] | None, Opt(
+        "--shard", "Train only share I of N of the final trials, 2/8, in a folder of its own; 0/8: "
+        "tune alone. lrbench report merges shards.", command="compare", kind=str, parse=_shard
+    )] = None
     trial_timeout_s: Annotated[Positive | None, Opt(
         "--trial-timeout", "End a trial after this long, like 10m, as failed.",
         command="compare", kind=object, parse=duration_s

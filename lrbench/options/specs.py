@@ -115,8 +115,9 @@ def host_of(options: Options) -> Host:
     """Raises UsageError: an invalid value, or options that contradict each other."""
     from lrbench.execute import EXECUTORS
 
-    host = made(Host, fields_of(Host, options))
-    apart = host.jobs > 1 or host.trial_timeout_s is not None
+    fields = fields_of(Host, options)
+    host = made(Host, fields)
+    apart = host.jobs != 1 or host.trial_timeout_s is not None
     name = options.get("executor", "auto")
     EXECUTORS.get(name, option="--executor")
     if name == "auto" and (apart or host.graph or host.at_once != 1 or "jobs" in options):
@@ -129,8 +130,12 @@ def host_of(options: Options) -> Host:
         raise UsageError(
             "--executor serial takes neither --jobs nor --trial-timeout", hint="use --executor pool"
         )
+    if name != "ray" and "address" in options:
+        raise UsageError("--address belongs to --executor ray")
     found: dict[str, Any] = {"executor": name}
-    if name == "pool" and not apart and "jobs" not in options:
+    if name == "ray":
+        found["jobs"] = fields.get("jobs", 0)
+    elif host.jobs == 0 or (name == "pool" and not apart and "jobs" not in options):
         found["jobs"] = default_threads()
     if host.graph and name == "serial" and "at_once" not in options:
         found["at_once"] = None

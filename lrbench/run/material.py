@@ -23,14 +23,28 @@ def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in own_names(recipe, schedules):
         found |= plugins.sources(name)
+    for option, file, path in _weights(recipe):
+        try:
+            found[file] = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as fault:
+            raise MachineError(f"{option} {path}: {fault.strerror}") from None
+    return found
+
+
+def luggage(recipe: Recipe, schedules: Iterable[str]) -> dict[str, bytes]:
+    """The contents of the user's own files, by path relative to the folder that holds them: what
+    a machine needs that has none of them."""
+    files = {file: path for _, file, path in _weights(recipe) if not Path(file).is_absolute()}
+    for name in own_names(recipe, schedules):
+        files |= plugins.source_files(name, installed=False)
+    return {label: path.read_bytes() for label, path in files.items()}
+
+
+def _weights(recipe: Recipe) -> Iterator[tuple[str, str, Path]]:
     for option, file in (("--weights", recipe.weights), ("--init-from", recipe.init_from)):
         path = Path(file).expanduser()
         if file and path.is_file():
-            try:
-                found[file] = hashlib.sha256(path.read_bytes()).hexdigest()
-            except OSError as fault:
-                raise MachineError(f"{option} {path}: {fault.strerror}") from None
-    return found
+            yield option, file, path
 
 
 def own_names(recipe: Recipe, schedules: Iterable[str] = ()) -> Iterator[str]:

@@ -22,13 +22,10 @@ from lrbench.run.journal import Mark, row_of
 
 @dataclass(frozen=True)
 class Known:
-    """What a run's journals say: trials by their id, and the answers of range tests. `ends` are
-    the ends of the lines after which a trial under way can go on: its first line, and each epoch.
-    """
+    """What a run's journals say: trials by their id, and the answers of range tests."""
 
     histories: dict[str, History] = field(default_factory=dict)
     finds: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    ends: dict[str, tuple[Mark, ...]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -80,9 +77,7 @@ class Run:
             if found.rows[0].get("kind") == "find":
                 known.finds[trial] = _answer(path, found.rows)
                 continue
-            known.histories[trial] = history = journal.history_of(path, found.rows)
-            if history.end is None:
-                known.ends[trial] = _ends(found)
+            known.histories[trial] = journal.history_of(path, found.rows)
         return known
 
     @property
@@ -123,10 +118,12 @@ class Run:
 
     def rewind(self, trial: TrialSpec, epochs: int) -> bool:
         """Cut the journal of a trial back to its first epochs; False where it has fewer."""
-        ends = self._read_ends(trial.id)
+        path = self.journal_path(trial.id)
+        found = journal.read(path)
+        pairs = zip(found.rows, found.marks, strict=True)
+        ends = [mark for row, mark in pairs if row.get("kind") in ("trial", "epoch")]
         if not 0 < epochs < len(ends):
             return False
-        path = self.journal_path(trial.id)
         with readable_faults(path):
             self._marks[trial.id] = journal.write(path, [], ends[epochs])
         return True
@@ -181,13 +178,6 @@ class Run:
             return sorted(
                 entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)
             )
-
-    def _read_ends(self, trial: str) -> tuple[Mark, ...]:
-        """Those that were read when the run was opened, or, in a process that trains for another,
-        of that one journal."""
-        if "known" in vars(self):
-            return self.known.ends.get(trial, ())
-        return _ends(journal.read(self.journal_path(trial)))
 
     @contextmanager
     def writer(self) -> Iterator[None]:
@@ -282,9 +272,3 @@ def _answer(path: Path, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     if len(rows) != 1 or not isinstance(result, dict):
         raise journal.damaged(path, "it does not hold the answer of a range test")
     return result
-
-
-def _ends(found: journal.Journal) -> tuple[Mark, ...]:
-    after = {"trial", "epoch"}
-    pairs = zip(found.rows, found.marks, strict=True)
-    return tuple(mark for row, mark in pairs if row.get("kind") in after)

@@ -16,6 +16,7 @@ from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
 from lrbench.options import all_options, compare_spec, host_of, resolved_toml
 from lrbench.plan import Plan, StepsPerEpoch, recorded_steps
+from lrbench.plan.share import share
 from lrbench.plugins import LENT
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
@@ -84,7 +85,8 @@ class Job:
     def plan(self) -> Plan:
         """The next stage, from the records so far."""
         data = self.bench.source.facts()
-        return settle(self.spec, self.run.known, data, self.steps_per_epoch)
+        whole = settle(self.spec, self.run.known, data, self.steps_per_epoch)
+        return share(whole, self.bench.host.shard)
 
 
 def located(
@@ -144,10 +146,12 @@ def prepared(
         MachineError: no such device, a dataset that is missing or damaged.
     """
     bench = Workbench(spec.recipe, settled(host_of(options), run, spec), progress)
+    if bench.host.shard and spec.race:
+        raise UsageError("--shard cannot race: a race needs the final trials of all shards")
     bench.open()
     steps_per_epoch = steps_by_batch_size(spec, bench)
     if spec.time_budget_s is not None and run.manifest is None:
-        spec = fit(spec, steps_per_epoch, bench.step_s(), bench.host.jobs)
+        spec = fit(spec, steps_per_epoch, bench.step_s(), bench.jobs)
     notices = check_schedules(spec, steps_per_epoch)
     notices += ignored_batch_size(spec.recipe, bench.source.facts())
     return Job(spec, run, bench, options, steps_per_epoch, tuple(notices))

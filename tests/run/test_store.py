@@ -202,7 +202,6 @@ def test_a_run_is_read_once(tmp_path: Path, opens: list[str]) -> None:
     opens.clear()
     for _ in range(3):
         assert run.manifest and run.histories and not run.finds
-    run.rewind(TRIAL, 1)
     assert [Path(path).name for path in opens] == ["manifest.json", "journal.jsonl"]
 
 

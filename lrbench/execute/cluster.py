@@ -1,0 +1,295 @@
+"""Trials on the nodes of a Ray cluster, or in processes of this machine that Ray starts.
+
+This process alone writes the run directory: records and checkpoints come to it from the trainers,
+and a trial that goes on elsewhere takes its journal and its checkpoint with it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+from lrbench.errors import MachineError
+from lrbench.execute import EXECUTORS, Train
+from lrbench.execute.crew import POLL_S, Crew, Worker
+from lrbench.execute.trainer import Inbox, Trainer
+from lrbench.execute.workbench import Workbench
+from lrbench.execute.worker import briefing
+from lrbench.experiment import TrialSpec
+from lrbench.files import replace_file
+from lrbench.records import EpochRecord, Record, TrialEnd
+from lrbench.run.material import luggage
+from lrbench.run.store import Run
+from lrbench.tasks.source import ImageSource
+
+SILENT_S = 120.0  # without one: a node that hangs, or a network that is cut
+REACH_S = 10.0
+ROOM_S = 900.0  # for a cluster to grow in
+STORE_BYTES = 100 * 2**20  # of Ray's object store, which holds little but checkpoints
+FOUND_BY_RAY = Path("/tmp/ray/ray_current_cluster")
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # it would upload the working folder, 100 MB at most
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a cluster of one machine, on any system
+
+
+@dataclass(eq=False)
+class Remote(Worker):
+    """A trainer, seen from the driver. `call` is what it is doing, and fails when it dies."""
+
+    crew: Nodes
+    number: int
+    actor: Any
+    call: Any
+    attempt: int = 0
+    place: int = 0
+    begun: bool = False
+    how: str = ""
+    said: list[dict[str, Any]] = field(default_factory=list)
+    heard_s: float = math.inf
+
+    def give(self, trial: TrialSpec) -> None:
+        super().give(trial)
+        self.attempt, self.place, self.begun = next(self.crew.attempts), 0, False
+        state, journal = self.crew.run.state_path(trial.id), self.crew.run.journal_path(trial.id)
+        kept = [path for path in (journal, state) if state.exists() and path.exists()]
+        files = {path.name: path.read_bytes() for path in kept}
+        self.call = self.actor.train.remote(trial.model_dump_json(), self.attempt, files)
+
+    def hear(self, message: dict[str, Any]) -> None:
+        """Records of an earlier attempt, and those that have come before, are dropped."""
+        self.heard_s = time.monotonic()
+        if "index" in message:
+            known = self.trial and (self.trial.id, self.attempt)
+            if (message["trial"], message["attempt"]) != known or message["index"] < self.place:
+                return
+            self.place = message["index"] + 1
+        if "wanted" in message:
+            self.call = self.actor.open.remote(self.crew.data)
+        elif len(message) > 1:
+            self.said.append(message)
+            if "last" in message:
+                self.said.append({"records": None})
+
+    def messages(self) -> list[dict[str, Any]] | None:
+        said, self.said = self.said, []
+        return said or (None if self.how else [])
+
+
+@dataclass(eq=False)
+class Nodes(Crew):
+    """The trainers of a run."""
+
+    about: Any
+    inbox: Any
+    attempts: Iterator[int] = field(default_factory=count, init=False)
+    looked_s: float = field(default=-math.inf, init=False)
+    idle_s: float = field(default_factory=time.monotonic, init=False)
+
+    @cached_property
+    def data(self) -> Any:
+        """In the object store, which each node fetches it from once."""
+        import ray
+
+        return ray.put(cast("ImageSource", self.bench.source).data)
+
+    def hire(self) -> Worker:
+        import ray
+
+        number = next(self.attempts)
+        trainer = ray.remote(Trainer).options(
+            num_cpus=self.bench.threads, num_gpus=int(self.bench.device.type == "cuda"),
+            max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD",
+        )  # fmt: skip
+        actor = trainer.remote(number, self.inbox, self.about)
+        return Remote(self, number, actor, actor.open.remote())
+
+    def speaking(self) -> Sequence[Worker]:
+        """Calls that have ended are asked for first, now and then: all that they sent is in the
+        inbox then."""
+        import ray
+
+        calls, ended = {worker.call: worker for worker in self.workers}, []
+        if time.monotonic() - self.looked_s > POLL_S:
+            ended, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
+            self.looked_s = time.monotonic()
+        by_number = {worker.number: worker for worker in self.workers}
+        try:
+            taken = ray.get(self.inbox.take.remote(0.0 if ended else POLL_S))
+        except ray.exceptions.RayError as fault:
+            raise MachineError(
+                f"the Ray cluster is lost ({_first_line(fault)})",
+                hint="the same command continues on another one",
+            ) from None
+        for message in taken:
+            if message["worker"] in by_number:
+                by_number[message["worker"]].hear(message)
+        for call in ended:
+            try:
+                ray.get(call)
+            except (ray.exceptions.RayError, OSError) as fault:
+                calls[call].how = _first_line(fault)
+        for worker in self.workers:
+            if time.monotonic() - worker.heard_s > SILENT_S:
+                worker.how = f"no sign of life for {SILENT_S:g} s"
+        self._refuse_to_wait()
+        return [worker for worker in self.workers if worker.said or worker.how]
+
+    def _refuse_to_wait(self) -> None:
+        """For ever, that is, for room that the cluster does not have."""
+        now_s = time.monotonic()
+        if any(worker.heard_s < math.inf for worker in self.workers):
+            self.idle_s = now_s
+        if now_s - self.idle_s > ROOM_S:
+            raise MachineError(
+                f"the Ray cluster has had no room for a trial for {ROOM_S / 60:g} min",
+                hint=f"each takes {self.bench.threads} CPUs (--threads)",
+            )
+
+    def bury(self, worker: Remote, *, at_once: bool = False) -> str:
+        import ray
+
+        ray.kill(worker.actor)
+        self.false_starts += not worker.ready
+        return worker.how
+
+    def write(self, worker: Remote, message: Mapping[str, Any], records: Sequence[Record]) -> None:
+        """The first records of an attempt say from where it goes on."""
+        trial, run = worker.trial, self.run
+        if not records or trial is None:
+            return
+        last = records[-1]
+        if not worker.begun:
+            assert isinstance(last, (EpochRecord, TrialEnd))
+            done = last.epoch - 1 if isinstance(last, EpochRecord) else last.epochs
+            if not run.rewind(trial, done):
+                run.begin(trial)
+            worker.begun = True
+        run.append(trial.id, records)
+        if isinstance(last, TrialEnd):
+            run.state_path(trial.id).unlink(missing_ok=True)
+        elif "state" in message:
+            replace_file(run.state_path(trial.id), message["state"])
+
+
+@EXECUTORS.register("ray", "on the nodes of a Ray cluster (--address)")
+@contextmanager
+def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
+    """Actors are never restarted by Ray, nor calls repeated: the crew counts and repeats."""
+    if importlib.util.find_spec("ray") is None:
+        raise MachineError("--executor ray needs Ray", hint="pip install 'torch-lrbench[ray]'")
+    os.environ.update({**QUIET, **os.environ})
+    with _connected(bench):
+        import ray
+
+        schedules = (run.manifest or {}).get("experiment", {}).get("schedules", ())
+        room = ray.cluster_resources()
+        on_gpu = bench.device.type == "cuda"
+        free = room.get("GPU", 0) if on_gpu else room.get("CPU", 0) // bench.threads
+        most = bench.host.jobs or max(1, int(free))
+        brief = briefing(bench, run)
+        about = {
+            **brief,
+            "host": {**brief["host"], "device": bench.device.type},  # Ray gives each its own GPU
+            "sendable": isinstance(bench.source, ImageSource),
+            "luggage": luggage(bench.recipe, schedules),
+            "path": [folder or os.getcwd() for folder in sys.path],
+            "folder": os.getcwd(),
+            "trainers": most,
+        }
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        inbox = ray.remote(Inbox).options(num_cpus=0, scheduling_strategy=here).remote()
+        crew = Nodes(bench, run, most, ray.put(about), inbox)
+        try:
+            yield crew.train
+            if tidied := [worker.actor.close.remote() for worker in crew.workers]:
+                ray.wait(tidied, num_returns=len(tidied), timeout=POLL_S)
+        finally:
+            for actor in (*(worker.actor for worker in crew.workers), inbox):
+                with suppress(ray.exceptions.RayError, RuntimeError):
+                    ray.kill(actor)
+
+
+@contextmanager
+def _connected(bench: Workbench) -> Iterator[None]:
+    """Ray's connection, unless the caller has one; the signals stay ours."""
+    address = bench.host.address
+    known = "RAY_ADDRESS" in os.environ or FOUND_BY_RAY.exists()
+    local = address == "local" or (address == "auto" and not known)
+    if local:
+        os.environ.update({**LOOPBACK, **os.environ})
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    own = {
+        "num_cpus": bench.jobs * bench.threads, "include_dashboard": False,
+        "object_store_memory": STORE_BYTES,
+    }  # fmt: skip
+    try:
+        with _own_signals():
+            _begin(address="local" if local else address, **(own if local else {}))
+        yield
+    finally:
+        with _own_signals():
+            ray.shutdown()
+
+
+def _begin(**options: Any) -> None:
+    """Start Ray, or connect; ports may be taken between choice and use, so twice if need be."""
+    import ray
+
+    for attempt in (1, 2):
+        try:
+            _knock(options["address"])
+            ray.init(log_to_driver=False, logging_level="ERROR", **options)
+            return
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as fault:
+            ray.shutdown()
+            if attempt == 2:
+                what = "start" if options["address"] == "local" else "reach"
+                raise MachineError(
+                    f"could not {what} Ray ({_first_line(fault)})",
+                    hint="look at --address, free memory and /dev/shm, or use --executor pool",
+                ) from None
+
+
+def _knock(address: str) -> None:
+    """Ray itself knocks for minutes at a door that is not there. Raises OSError, ValueError."""
+    host, colon, port = address.rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), timeout=REACH_S).close()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put back the handlers that Ray replaces."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _first_line(fault: BaseException) -> str:
+    return (str(fault).strip().splitlines() or [type(fault).__name__])[0][:300]

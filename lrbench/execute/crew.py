@@ -1,0 +1,171 @@
+"""Trials handed out to workers, which may die: the same for processes and for nodes."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lrbench.errors import MachineError
+from lrbench.execute.trial import failed_end
+from lrbench.execute.workbench import Workbench
+from lrbench.experiment import TrialSpec
+from lrbench.records import Record, TrialEnd
+from lrbench.run import conditions
+from lrbench.run.journal import record_of
+from lrbench.run.material import refuse_changes
+from lrbench.run.store import Run
+
+RETRIES = 2  # of a trial whose worker died, which goes on from its checkpoint; and of a start
+POLL_S = 1.0
+STOOD_STILL_S = 2.0  # a wait that ends so much too late: the machine was paused, not busy
+Left = tuple[TrialSpec, list[Record]]
+
+
+class CannotStart(MachineError):
+    """No process could open what this one has open."""
+
+
+@dataclass(eq=False)
+class Worker(ABC):
+    """What trains one trial after the other, and what it is at."""
+
+    trial: TrialSpec | None = field(default=None, init=False)
+    deadline: float = field(default=math.inf, init=False)
+    ready: bool = field(default=False, init=False)
+    ended: bool = field(default=False, init=False)
+
+    def give(self, trial: TrialSpec) -> None:
+        self.trial, self.deadline, self.ended = trial, math.inf, False
+
+    @abstractmethod
+    def messages(self) -> list[dict[str, Any]] | None:
+        """What it has said since, as in `worker`; None where it is dead."""
+
+
+@dataclass(eq=False)
+class Crew(ABC):
+    """The workers of a run."""
+
+    bench: Workbench
+    run: Run
+    most: int
+    workers: list[Any] = field(default_factory=list, init=False)
+    false_starts: int = field(default=0, init=False)
+
+    @abstractmethod
+    def hire(self) -> Worker: ...
+
+    @abstractmethod
+    def speaking(self) -> Sequence[Worker]:
+        """Those that have something to say, after `POLL_S` at most."""
+
+    @abstractmethod
+    def bury(self, worker: Any, *, at_once: bool = False) -> str:
+        """How it ended, or is made to end: nothing that it trains is written down any more. Counts
+        the false starts."""
+
+    @abstractmethod
+    def write(self, worker: Any, message: Mapping[str, Any], records: Sequence[Record]) -> None:
+        """Put records into the journal, where the worker has not done so itself."""
+
+    def train(self, trials: Sequence[TrialSpec]) -> Iterator[Left]:
+        """The longest first, those of a recipe together."""
+        order = sorted(trials, key=lambda trial: (-trial.epochs, trial.recipe.canonical()))
+        waiting, deaths = deque(order), Counter[str]()
+        free: Sequence[Worker] = self.workers
+        while waiting or any(worker.trial for worker in self.workers):
+            self._hand_out(free, waiting)
+            free = self._speaking()
+            for worker in free:
+                messages = worker.messages()
+                for message in messages or ():
+                    yield from self._received(worker, message)
+                if messages is None:
+                    self.workers.remove(worker)
+                    yield from self._died(worker, waiting, deaths)
+                    free = self.workers
+            limit_s = self.bench.host.trial_timeout_s
+            for worker in self._late() if limit_s else ():
+                self.workers.remove(worker)
+                self.bury(worker, at_once=True)
+                reason = f"it did not end within {limit_s:g} s (--trial-timeout)"
+                yield from self._given_up(worker, reason)
+
+    def _hand_out(self, free: Sequence[Worker], waiting: deque[TrialSpec]) -> None:
+        """Give every idle worker of these a trial; begin workers while there are trials for them.
+        The cost must not grow with all workers each time that one of them speaks."""
+        for worker in free:
+            if worker.ready and worker.trial is None and waiting:
+                worker.give(waiting.popleft())
+        vacant = self.most - len(self.workers) if waiting else 0
+        if vacant > 0:
+            begun = sum(worker.trial is None for worker in self.workers)
+            self.workers += [self.hire() for _ in range(min(vacant, len(waiting) - begun))]
+
+    def _late(self) -> list[Worker]:
+        now = time.monotonic()
+        return [worker for worker in self.workers if now > worker.deadline]
+
+    def _speaking(self) -> Sequence[Worker]:
+        """For as long as this process stood still (Ctrl-Z, a paused container) its workers most
+        likely did: no trial is charged for it."""
+        began = time.monotonic()
+        found = self.speaking()
+        late_s = time.monotonic() - began - POLL_S
+        if late_s > STOOD_STILL_S:
+            for worker in self.workers:
+                worker.deadline += late_s
+        return found
+
+    def _received(self, worker: Worker, message: Mapping[str, Any]) -> Iterator[Left]:
+        if "fault" in message:
+            lost = MachineError if any(each.ready for each in self.workers) else CannotStart
+            raise lost(message["fault"], hint=message["hint"])
+        if "ready" in message:
+            self._check(message["ready"])
+            worker.ready, self.false_starts = True, 0
+            return
+        trial = worker.trial
+        assert trial is not None
+        if message["records"] is None:
+            worker.trial, worker.deadline = None, math.inf
+            return
+        if not message["records"]:
+            worker.deadline = time.monotonic() + (self.bench.host.trial_timeout_s or math.inf)
+        records = [record_of(row) for row in message["records"]]
+        self.write(worker, message, records)
+        worker.ended = any(isinstance(record, TrialEnd) for record in records)
+        yield trial, records
+
+    def _check(self, ready: Mapping[str, Any]) -> None:
+        """Refuse a worker that would train something else than this process, or otherwise."""
+        refuse_changes(self.run.manifest or {}, ready["code"], ready["data"])
+        if other := conditions.differences(self.bench.machine, ready["machine"]):
+            raise MachineError(f"a worker would train under other conditions: {', '.join(other)}")
+
+    def _died(
+        self, worker: Worker, waiting: deque[TrialSpec], deaths: Counter[str]
+    ) -> Iterator[Left]:
+        """Its trial goes on from its checkpoint elsewhere, but not for ever."""
+        how = self.bury(worker)
+        if self.false_starts > RETRIES:
+            raise MachineError(f"a process for trials ended at its start, again and again ({how})")
+        if worker.trial is None or worker.ended:
+            return
+        deaths[worker.trial.id] += 1
+        if deaths[worker.trial.id] <= RETRIES:
+            waiting.appendleft(worker.trial)
+            return
+        yield from self._given_up(worker, f"its process died {RETRIES + 1} times ({how})")
+
+    def _given_up(self, worker: Worker, reason: str) -> Iterator[Left]:
+        """Write down the end of a trial whose worker is dead: nobody else writes its journal."""
+        assert worker.trial is not None
+        end = failed_end(self.bench, worker.trial, reason)
+        yield worker.trial, [self.run.conclude(worker.trial, end)]
+        self.run.state_path(worker.trial.id).unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""Independent runs of the final trials' shares, and the run that they make together."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lrbench.__main__ import run as lrbench
+from tests.reliability.tools import table, timeless
+
+ARGV = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.05,0.1",
+        "-s", "constant", "-s", "cosine", "--seeds", "2", "--tuning-seeds", "1", "--threads", "1",
+        "--executor", "mock", "--quiet"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole comparison, its three shards, and a tuned run with the fourth of four."""
+    folder = tmp_path_factory.mktemp("shards")
+    assert lrbench([*ARGV, "--out", str(folder / "whole")]) == 0
+    for shard in ("1/3", "2/3", "3/3", "0/4"):
+        path = folder / shard.replace("/", "-")
+        assert lrbench([*ARGV, "--shard", shard, "--out", str(path)]) == 0
+    shutil.copytree(folder / "0-4", folder / "4-4")
+    assert lrbench([*ARGV, "--shard", "4/4", "--out", str(folder / "4-4")]) == 0
+    return folder
+
+
+def named(runs: Path, *names: str) -> list[str]:
+    return ["report", *(str(runs / name) for name in names)]
+
+
+def test_merged_shards_are_the_whole_run(runs: Path, tmp_path: Path) -> None:
+    merged = tmp_path / "merged"
+    assert lrbench([*named(runs, "2-3", "3-3", "1-3"), "--out", str(merged)]) == 0
+    assert timeless(merged) == timeless(runs / "whole")
+    assert lrbench([*ARGV, "--seeds", "3", "--out", str(merged)]) == 0, "it goes on as any run"
+
+
+def test_each_shard_tunes_and_trains_its_share(runs: Path) -> None:
+    finals = {
+        name: [row["trial"] for row in table(runs / name / "trials.csv") if row["stage"] == "final"]
+        for name in ("whole", "1-3", "2-3", "3-3", "0-4", "4-4")
+    }
+    assert [len(finals[name]) for name in finals] == [4, 2, 1, 1, 0, 1]
+    assert sorted(finals["1-3"] + finals["2-3"] + finals["3-3"]) == sorted(finals["whole"])
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("1-3", "1-3"), "are the same shard"),
+        (("1-3", "4-4"), "1/3, 4/4 are not of one division"),
+        (("1-3", "whole"), "whole is not a shard"),
+        (("1-3", "other"), "--epochs 1 -> 2"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(
+    runs: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, ...], words: str
+) -> None:
+    if "other" in names and not (runs / "other").exists():
+        other = [*ARGV, "--epochs", "2", "--shard", "2/3", "--out", str(runs / "other")]
+        assert lrbench(other) == 0
+    assert lrbench([*named(runs, *names), "--out", str(runs / "never")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (runs / "never").exists()
+
+
+def test_shards_that_are_not_there_are_named(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lrbench([*named(runs, "1-3", "3-3"), "--out", str(tmp_path / "part")]) == 0
+    assert "shards 2 of 3 are not here" in capsys.readouterr().err
