@@ -54,8 +54,8 @@ class Recipe(Frozen):
 
     # fmt: off
     dataset: Annotated[str, Opt(
-        "--dataset", "{choices}, folder:PATH of train/CLASS/* and test/CLASS/* (or CLASS/* alone), or "
-        "your own module:function.", panel="Data", common=True, own=True, images=True,
+        "--dataset", "{choices}, folder:PATH of train/CLASS/* and test/CLASS/* (or CLASS/* alone), "
+        "or your own module:function.", panel="Data", common=True, own=True, images=True,
         choices="lrbench.data:DATASETS"
     )] = "mnist5k"
     model: Annotated[str, Opt(
