@@ -109,6 +109,12 @@ def _answer(standing: Standing) -> str:
     return "; ".join([said, *parts]) + "."
 
 
+def ranked(standing: Standing) -> str:
+    """The schedules in their order, with their values: "cosine 97.1 %, step 96.8 %"."""
+    count = range(len(standing.names))
+    return ", ".join(f"{short(standing.names[i])} {_value(standing, i)}" for i in count)
+
+
 def _led(standing: Standing) -> bool:
     """Whether schedules are told apart, but none from the best-ranked."""
     return bool(standing.apart) and not standing.verdicts.better[0].any()

@@ -89,7 +89,7 @@ def compare(
 def _carry_out(job: Job, exports: Exports, *, quiet: bool) -> Summary:
     from lrbench.report.live import live
 
-    with live(quiet=quiet, spec=job.spec) as show:
+    with live(not quiet, spec=job.spec) as show:
         for event in session.carry_out(job, also=exports.renderers):
             if isinstance(event, Finished):
                 return event.summary
