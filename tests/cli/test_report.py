@@ -163,3 +163,16 @@ def test_a_range_test_with_right_checksums_that_is_none_is_one_line(
     assert run(["report", str(tmp_path)]) == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"lrbench: error: {tmp_path} holds a range test that cannot be read"
+
+
+def test_two_runs_differ_in_options_that_mean_something_in_both(
+    runs: tuple[str, str], tmp_path: Path, capsys: Any
+) -> None:
+    """Neither the range test nor the grid of a run whose LR was named."""
+    swept = str(tmp_path / "swept")
+    argv = ["--lr", "auto", "--range-test", "points=30,seeds=1", "--lr-factor", "3"]
+    run([*SMALL, *argv, "--seeds", "1", "--out", swept])
+    capsys.readouterr()
+    assert run(["report", runs[0], swept]) == 0
+    (words,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("differs: ")]
+    assert words == "differs: --lr 0.05 -> auto, --seeds 5 -> 1"
