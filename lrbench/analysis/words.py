@@ -122,7 +122,8 @@ def _led(standing: Standing) -> bool:
 
 def _at(standing: Standing, place: int) -> str:
     edge = f", {standing.edges[place]}" if standing.edges[place] else ""
-    return f"{short(standing.names[place])} at LR {standing.lrs[place]:.3g}{edge}"
+    name = short(standing.names[place])
+    return name if " @ " in name else f"{name} at LR {standing.lrs[place]:.3g}{edge}"
 
 
 def _value(standing: Standing, place: int) -> str:
@@ -165,7 +166,7 @@ def _tie(standing: Standing, seeds: str) -> str:
     possible = f"differences up to {margin(widest, None, standing.metric)} are possible ({seeds})"
     if not widest <= TOO_WIDE * size:
         return (
-            f"Too noisy to choose: {possible}; best so far is {_at(standing, 0)} with "
+            f"Too noisy to choose: {possible}; best so far is {_at(standing, 0)}: "
             f"{_value(standing, 0)}{_caveat(standing, 0)}"
         )
     place = min(range(len(standing.names)), key=lambda i: _effort(standing, i))

@@ -10,7 +10,7 @@ from lrbench.experiment import CompareSpec
 from lrbench.plan import Plan, plan, recorded_steps
 from lrbench.run import conditions
 from lrbench.run.store import Known, Run
-from lrbench.session.checks import stretch_notices
+from lrbench.session.checks import stretch_notices, untuned_notices
 from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def summarised(spec: CompareSpec, run: Run) -> Summary:
         manifest=manifest,
         notices=(
             *stretch_notices(spec),
+            *untuned_notices(spec),
             *ignored_batch_size(spec.recipe, data),
             *settled.notices,
             *notices,

@@ -316,3 +316,26 @@ def test_wrong_budgets_and_batch_sizes_are_one_line(
     said = capsys.readouterr().err.strip()
     assert words in said and "\n" not in said
     assert not (tmp_path / "run").exists()
+
+
+def test_the_lrs_of_one_schedule_are_ranked_where_that_is_asked_for(
+    tmp_path: Path, capsys: Any
+) -> None:
+    tiny = [*SMALL[:7], "--seeds", "2", "--threads", "1", "-s", "constant"]
+    argv = [*tiny, "--lr", "0.02,0.1", "--rank-lrs", "--out", str(tmp_path)]
+    assert run(argv) == 0
+    ranking = table(tmp_path / "ranking.csv")
+    assert {row["schedule"]: row["lr"] for row in ranking} == {
+        "constant @ 0.02": "0.02", "constant @ 0.1": "0.1",
+    }  # fmt: skip
+    assert {row["stage"] for row in table(tmp_path / "trials.csv")} == {"final"}
+    assert "warning" not in capsys.readouterr().err
+    assert run(argv) == 0  # the run goes on
+    assert run([*tiny, "--rank-lrs", "--out", str(tmp_path / "b")]) == 2
+    assert "--rank-lrs needs the LRs to rank" in capsys.readouterr().err
+
+
+def test_several_schedules_at_one_lr_are_said_to_be_untuned(tmp_path: Path, capsys: Any) -> None:
+    argv = [*SMALL[:7], "--lr", "0.1", "-s", "constant", "-s", "cosine", "--seeds", "1"]
+    assert run([*argv, "--threads", "1", "--out", str(tmp_path)]) == 0
+    assert "every schedule is trained at LR 0.1" in capsys.readouterr().err
