@@ -8,7 +8,7 @@ import typer
 
 from lrbench.cli import params as p
 from lrbench.cli.common import notify, reading
-from lrbench.cli.comparison import print_answer, show_plan
+from lrbench.cli.comparison import print_answer, say_nothing_new, show_plan
 from lrbench.cli.exports import Exports
 from lrbench.cli.gate import check_conditions, enforce
 from lrbench.options import (
@@ -76,6 +76,8 @@ def compare(
         job = session.prepared(spec, run, options, progress)
     if not (quiet or json):
         notify(job.notices)
+        if job.plan.stage == "done":
+            say_nothing_new(spec, run, given)
     if dry_run:
         show_plan(job, json=json)
         return

@@ -12,7 +12,7 @@ from lrbench.cli import params as p
 from lrbench.cli.comparison import print_answer
 from lrbench.cli.exports import Exports, find_texts
 from lrbench.cli.find import print_answer as print_find
-from lrbench.cli.gate import check_conditions, enforce
+from lrbench.cli.gate import check_conditions, enforce, ranked_name
 from lrbench.cli.versus import side_by_side
 from lrbench.errors import MachineError, UsageError
 from lrbench.run.store import Run, opened
@@ -20,11 +20,22 @@ from lrbench.session import find as swept
 from lrbench.session import recorded as compared
 
 if TYPE_CHECKING:
-    from lrbench.analysis import Summary
+    from lrbench.experiment import CompareSpec
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            "-s",
+            metavar="SPEC",
+            show_default=False,
+            help="Rank this schedule among those named so, leave out the others, and change no "
+            "file. Repeatable.",
+        ),
+    ] = None,
     fail_below: p.FailBelow = None,
     fail_if_worse_than: p.FailIfWorseThan = None,
     export_markdown: p.ExportMarkdown = None,
@@ -42,8 +53,8 @@ def report(
     check_conditions(fail_below, fail_if_worse_than)
     exports = Exports(export_markdown, export_csv, export_json, tensorboard)
     exports.check(json=json)
-    if len(runs) > 1 and exports != Exports():
-        raise UsageError("--export-… and --tensorboard take a single run")
+    if len(runs) > 1 and (exports != Exports() or only):
+        raise UsageError("--only, --export-… and --tensorboard take a single run")
     found = [opened(path) for path in runs]
     commands = {run.manifest["command"] for run in found if run.manifest}
     if len(found) > 1 and commands == {"compare"}:
@@ -59,18 +70,25 @@ def report(
         if run.manifest and run.manifest["command"] == "find":
             _report_find(run, json=json, exports=exports)
         else:
-            summary = _report_comparison(run, json=json, details=details, exports=exports)
+            spec = compared.recorded(run)
+            summary = compared.summarised(spec, run, _names(only, spec))
+            print_answer(
+                summary, run.path, json=json, details=details, exports=exports, advise=not open_
+            )
+            if not only:
+                compared.write_files(summary, run, exports.renderers)
             enforce(summary, fail_below, fail_if_worse_than)
     _show(runs, open_)
 
 
-def _report_comparison(run: Run, *, json: bool, details: bool, exports: Exports) -> Summary:
-    """Print the answer, which a folder that is read-only or in use can give as well, and make the
-    files again."""
-    summary = compared.summarised(compared.recorded(run), run)
-    print_answer(summary, run.path, json=json, details=details, exports=exports)
-    compared.write_files(summary, run, exports.renderers)
-    return summary
+def _names(only: list[str] | None, spec: CompareSpec) -> list[str]:
+    """What the ranking calls the schedules that were named; raises UsageError for any other."""
+    names = [ranked_name(text, spec.entrants) for text in only or ()]
+    for name in names:
+        if name not in spec.entrants:
+            hint = f"it has {', '.join(spec.entrants)}"
+            raise UsageError(f"--only {name}: this run has no such schedule", hint=hint)
+    return names
 
 
 def _report_find(run: Run, *, json: bool, exports: Exports) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from lrbench.errors import MachineError, Notice, Topic, UsageError
@@ -39,8 +39,8 @@ def recorded(run: Run) -> CompareSpec:
     return spec
 
 
-def summarised(spec: CompareSpec, run: Run) -> Summary:
-    """The analysis of all records so far. Needs no torch."""
+def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summary:
+    """The analysis of all records so far, of all schedules or `only` of some. Needs no torch."""
     from lrbench.analysis import Question, summarise
 
     manifest = run.manifest or {}
@@ -59,12 +59,14 @@ def summarised(spec: CompareSpec, run: Run) -> Summary:
                 "repeat lrbench compare to train what is missing",
             ),
         )
+    entrants = tuple(name for name in spec.entrants if not only or name in only)
     histories = [known.histories[name] for name in wanted if name in known.histories]
+    histories = [history for history in histories if history.spec.name in entrants]
     said = conditions.notices(manifest, histories)
     question = Question(
-        schedules=spec.entrants,
+        schedules=entrants,
         metric=spec.metric,
-        reference=spec.reference,
+        reference=spec.reference if spec.reference in entrants else None,
         target_accuracy=spec.target_accuracy,
         seeds=spec.seeds,
         test_size=data.get("test"),
