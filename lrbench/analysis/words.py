@@ -100,9 +100,13 @@ def _answer(standing: Standing) -> str:
     if len(standing.names) == 1:
         return f"{_at(standing, 0)} reached {_value(standing, 0)} ({seeds}){_caveat(standing, 0)}."
     if not standing.verdicts.tests:
+        why = "one seed cannot tell schedules apart"
+        if standing.counts[0] > 1:
+            why = "no other ended well in two seeds"
+        comma = "," * bool(standing.edges[0])
         return (
-            f"Best so far is {_at(standing, 0)} with {_value(standing, 0)}, but one seed cannot "
-            f"tell schedules apart ({seeds}){_caveat(standing, 0)}."
+            f"Best so far is {_at(standing, 0)}{comma} with {_value(standing, 0)}, but {why} "
+            f"({seeds}){_caveat(standing, 0)}."
         )
     parts = _same(standing) + ([f"told apart: {told_apart(standing)}"] if _led(standing) else [])
     said = _tie(standing, seeds) if not standing.apart else _use(standing, seeds)

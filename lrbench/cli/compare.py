@@ -43,6 +43,7 @@ def compare(
     export_markdown: p.ExportMarkdown = None,
     export_csv: p.ExportCsv = None,
     export_json: p.ExportJson = None,
+    export_latex: p.ExportLatex = None,
     tensorboard: p.Tensorboard = False,
     config: p.Config = None,
     print_config: p.PrintConfig = False,
@@ -63,7 +64,7 @@ def compare(
         typer.echo(resolved_toml(compare_spec(options), options), nl=False)
         return
     check_conditions(fail_below, fail_if_worse_than)
-    exports = Exports(export_markdown, export_csv, export_json, tensorboard)
+    exports = Exports(export_markdown, export_csv, export_json, export_latex, tensorboard)
     exports.check(json=json)
     run, options = session.located(options, out, resume)
     spec = session.resolve(options, run)

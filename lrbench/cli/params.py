@@ -163,6 +163,9 @@ ExportCsv = Annotated[str | None, _output(
 ExportJson = Annotated[str | None, _output(
     "--export-json", "What --json prints; - for stdout.", **PLACE
 )]
+ExportLatex = Annotated[str | None, _output(
+    "--export-latex", "The ranking as a LaTeX table (booktabs); - for stdout.", **PLACE
+)]
 Tensorboard = Annotated[bool, _output(
     "--tensorboard", "Also write event files for TensorBoard.", hidden=True
 )]

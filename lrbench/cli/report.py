@@ -41,6 +41,7 @@ def report(
     export_markdown: p.ExportMarkdown = None,
     export_csv: p.ExportCsv = None,
     export_json: p.ExportJson = None,
+    export_latex: p.ExportLatex = None,
     tensorboard: p.Tensorboard = False,
     open_: Annotated[
         bool, typer.Option("--open", help="Open report.html in the browser.", show_default=False)
@@ -51,7 +52,7 @@ def report(
     """Make a run's tables and plots again from its journals and its manifest. For several
     comparisons, show what each schedule gains from the first run to each of the others."""
     check_conditions(fail_below, fail_if_worse_than)
-    exports = Exports(export_markdown, export_csv, export_json, tensorboard)
+    exports = Exports(export_markdown, export_csv, export_json, export_latex, tensorboard)
     exports.check(json=json)
     if len(runs) > 1 and (exports != Exports() or only):
         raise UsageError("--only, --export-… and --tensorboard take a single run")

@@ -132,3 +132,8 @@ def test_long_names_keep_both_ends() -> None:
     assert short("x" * 10_000 + "end", 20).endswith("end")
     assert len(short("x" * 10_000, 20)) == 20
     assert len(say(finals({"y" * 10_000: [0.9, 0.91], "z": [0.8, 0.8]}))) < 300
+
+
+def test_the_only_one_that_ended_well_is_not_said_to_have_one_seed() -> None:
+    text = say(finals({"cosine": [0.97, 0.98], "linear": [None, None]}))
+    assert "but no other ended well in two seeds (2 seeds)" in text
