@@ -73,7 +73,8 @@ class Recipe(Frozen):
         "--nesterov/--no-nesterov", "Nesterov's momentum, for sgd.", panel="Optimizer"
     )] = False
     weight_decay: Annotated[Finite, Field(ge=0), Opt(
-        "--weight-decay", "Weight decay.", panel="Optimizer"
+        "--weight-decay", "Weight decay.", panel="Optimizer",
+        default_note="0.01 for adamw and muon, 0 for the other adaptive ones"
     )] = 5e-4
     batch_size: Annotated[BatchSize, Opt(
         "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",

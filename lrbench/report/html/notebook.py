@@ -4,11 +4,11 @@ theme."""
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from lrbench.analysis import Summary
-from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.find_plot import heading, sweep_chart
 from lrbench.report.html.page import fill
@@ -17,6 +17,9 @@ from lrbench.report.plots.draw import figure_of
 from lrbench.report.plots.final import final_plot
 from lrbench.report.style import render
 from lrbench.report.table import Table
+
+if TYPE_CHECKING:
+    from lrbench.rangetest.result import FindResult
 
 
 def compare_cell(summary: Summary) -> str:
