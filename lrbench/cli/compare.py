@@ -55,9 +55,8 @@ def compare(
 ) -> None:
     """Train under each schedule and rank them.
 
-    Every schedule's LR is tuned on a validation split with the same budget; the final trials use
-    the same seeds for all, and what they cannot tell apart is
-    reported as such.
+    Each schedule's LR is tuned on validation data with the same effort. Final trials then share
+    their seeds, and schedules that they cannot tell apart are reported as such.
     """
     options = merged(given, config, COMPARE)
     if print_config:
