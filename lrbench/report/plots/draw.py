@@ -250,28 +250,18 @@ def _label_ends(axes: Axes, panel: Panel) -> None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """The nearest places, in the same order, that are at least `gap` apart, within 0..1 where
-    they fit: places too near to each other become a block around their mean.
+    """The nearest places (in least squares), in the same order, that are at least `gap` apart,
+    within 0..1 where they fit.
 
     >>> spread([0.5, 0.5, 0.9], 0.2)
     [0.4, 0.6, 0.9]
     """
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    blocks: list[tuple[float, int]] = []
-    for i in order:
-        mean, count = places[i], 1
-        while blocks and _bounds(*blocks[-1], gap)[1] + gap > _bounds(mean, count, gap)[0]:
-            before, others = blocks.pop()
-            count += others
-            mean = (before * others + mean * (count - others)) / count
-            low, high = _bounds(mean, count, gap)
-            mean += max(0.0, -low) - max(0.0, high - 1)
-        blocks.append((mean, count))
-    spots = [_bounds(mean, count, gap)[0] + k * gap for mean, count in blocks for k in range(count)]
-    found = dict(zip(order, spots, strict=True))
-    return [round(found[i], 6) for i in range(len(places))]
+    from scipy.optimize import isotonic_regression
 
-
-def _bounds(mean: float, count: int, gap: float) -> tuple[float, float]:
-    half = (count - 1) / 2 * gap
-    return mean - half, mean + half
+    order, steps = np.argsort(places, kind="stable"), gap * np.arange(len(places))
+    if not len(order):
+        return []
+    free = isotonic_regression(np.asarray(places)[order] - steps).x
+    found = np.empty(len(order))
+    found[order] = np.clip(free, 0, max(0.0, 1 - steps[-1])) + steps
+    return [float(place) for place in found.round(6)]
