@@ -183,8 +183,8 @@ def _tie(standing: Standing, seeds: str) -> str:
 def _effort(standing: Standing, place: int) -> tuple[bool, int, bool, int, int]:
     """What the simplest has least of: too few seeds, lost seeds, phases, letters."""
     name = standing.names[place]
-    few = bool(standing.counts[place] < 2)
-    return few, int(standing.lost[place]), name != "constant", name.count("+"), len(name)
+    few, shape = bool(standing.counts[place] < 2), name.partition(" @ ")[0]
+    return few, int(standing.lost[place]), shape != "constant", name.count("+"), len(name)
 
 
 def told_apart(standing: Standing) -> str:

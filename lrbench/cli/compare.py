@@ -31,7 +31,7 @@ lrbench compare
 
 lrbench compare -s cosine -s 'warmup(5%) + cosine' --epochs 10 --seeds 5
 
-lrbench compare --dataset mnist --lr 0.05,0.1,0.2 --time-budget 20m"""
+lrbench compare --dataset folder:photos --time-budget 20m --fail-below 0.97"""
 
 
 @p.takes(COMPARE)

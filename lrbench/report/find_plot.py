@@ -185,38 +185,34 @@ Rows = Sequence[Mapping[str, Any]]
 def against_chart(rows: Rows) -> Chart:
     """Answer and stable limit, with a panel for each of batch size and momentum that varies."""
     names = [name for name in ("batch_size", "momentum") if len(_values(rows, name)) > 1]
-    panels = [
-        _batch_panel(rows) if name == "batch_size" else _momentum_panel(rows)
-        for name in names or ["batch_size"]
-    ]
-    return Chart(
-        "against batch size and momentum", tuple(panels), (PANEL[0] * len(panels), PANEL[1])
-    )
+    panels = tuple(_against(rows, name) for name in names or ["batch_size"])
+    return Chart("against batch size and momentum", panels, (PANEL[0] * len(panels), PANEL[1]))
 
 
 def _values(rows: Rows, name: str) -> list[float]:
     return sorted({row[name] for row in rows})
 
 
-def _batch_panel(rows: Rows) -> Panel:
-    lines = list(_table_lines(rows, "batch_size", "momentum", "momentum {:g}"))
+def _against(rows: Rows, across: str) -> Panel:
+    if across == "batch_size":
+        lines = [*_table_lines(rows, across, "momentum", "momentum {:g}"), *_rule_lines(rows)]
+    else:
+        lines = [*_table_lines(rows, across, "batch_size", "batch {:g}")]
+    name = across.replace("_", " ")
+    return Panel(
+        tuple(lines), name, "learning rate", f"against {name}",
+        x_scale="log2" if across == "batch_size" else "linear", y_scale="log",
+        x_ticks=tuple(_values(rows, across)), labelled=False, legend=True,
+    )  # fmt: skip
+
+
+def _rule_lines(rows: Rows) -> Iterator[Line]:
+    """How the answer would scale with the batch, by two rules of thumb."""
     for momentum in _values(rows, "momentum"):
         part = [row for row in rows if row["momentum"] == momentum]
         for dash, (rule, name) in zip(DASHES[1:], RULES.items(), strict=True):
             label = name if momentum == rows[0]["momentum"] else ""
-            lines.append(_table_line(label, part, "batch_size", rule, Look(INK, dash, ""), "thin"))
-    return Panel(
-        tuple(lines), "batch size", "learning rate", "against batch size", x_scale="log2",
-        y_scale="log", x_ticks=tuple(_values(rows, "batch_size")), labelled=False, legend=True,
-    )  # fmt: skip
-
-
-def _momentum_panel(rows: Rows) -> Panel:
-    return Panel(
-        tuple(_table_lines(rows, "momentum", "batch_size", "batch {:g}")), "momentum",
-        "learning rate", "against momentum", y_scale="log",
-        x_ticks=tuple(_values(rows, "momentum")), labelled=False, legend=True,
-    )  # fmt: skip
+            yield _table_line(label, part, "batch_size", rule, Look(INK, dash, ""), "thin")
 
 
 def _table_lines(rows: Rows, across: str, apart: str, words: str) -> Iterator[Line]:
