@@ -83,7 +83,7 @@ def _reflowed(text: str) -> str:
 def _parameter(option: Opt) -> inspect.Parameter:
     kind = str if option.kind is object else option.kind
     default = shown_default(option)
-    number: Any = {"parser": _whole(option), "metavar": "INTEGER"} if kind is int else {}
+    number: Any = {"parser": _whole(option), "metavar": "<int>"} if kind is int else {}
     declared = typer.Option(
         *option.names,
         help=escape(option.help) + (f" [dim]\\[default: {default}][/dim]" if default else ""),
