@@ -15,7 +15,7 @@ from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import printable
 from lrbench.experiment import CompareSpec
 from lrbench.run.store import Run
-from lrbench.schedules import parse
+from lrbench.schedules import expand, parse
 from lrbench.session.compare import Job
 from lrbench.session.size import estimate_s, work, written_steps
 
@@ -60,7 +60,7 @@ def say_nothing_new(spec: CompareSpec, run: Run, given: Mapping[str, Any]) -> No
     more schedules."""
     done = sum(history.end is not None for history in run.histories.values())
     said = f"0 new trials: all {done} are in {run.path}"
-    asked = [str(parse(text)) for text in given.get("schedule", ())]
+    asked = [str(parse(name)) for text in given.get("schedule", ()) for name in expand(text)]
     if asked and len(asked) < len(spec.schedules):
         options = [word for name in asked for word in ("--only", name)]
         said += f", with {len(spec.schedules)} schedules; to rank yours alone: "

@@ -29,7 +29,7 @@ from lrbench.experiment.values import (
     joined,
     learning_rates,
 )
-from lrbench.schedules import parse
+from lrbench.schedules import expand, parse
 
 TUNING_SEED = 1_000_003
 EPOCHS = 3
@@ -198,7 +198,8 @@ class CompareSpec(Frozen):
             raise ValueError("--rank-lrs needs the LRs to rank: --lr 0.05,0.1")
         arms = [
             name if parse(name).fixed_lr else f"{name} @ {lr!r}"
-            for name in fields.get("schedules", DEFAULT_SCHEDULES)
+            for text in fields.get("schedules", DEFAULT_SCHEDULES)
+            for name in expand(text)
             for lr in fields["lrs"]
         ]
         return {**fields, "schedules": tuple(dict.fromkeys(arms))}
