@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from lrbench.engine.device import wait_briefly
@@ -71,8 +72,8 @@ def _run(argv: list[str]) -> int:
 
 
 def _one_line(fault: Exception) -> str:
-    text = getattr(fault, "format_message", fault.__str__)()
-    return " ".join(str(text).split())
+    text = " ".join(str(getattr(fault, "format_message", fault.__str__)()).split())
+    return re.sub(r"^Invalid value for '[^']+': Value error, (?=--)", "", text)  # our own words
 
 
 def _say(line: str) -> None:

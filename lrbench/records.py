@@ -84,7 +84,7 @@ class TrialEnd:
     test_accuracy: float | None = None
     train_s: float = 0.0
     throughput_img_s: float | None = None
-    peak_mem_bytes: int | None = None
+    peak_mem_bytes: int | None = field(default=None, compare=False)  # of the machine
     machine: Mapping[str, Any] = field(default_factory=dict)
     clipped_share: float | None = None
     ema_test_loss: float | None = None

@@ -73,8 +73,9 @@ EXCEPTIONS = {
     # The bridge to torch's scheduler classes is where the pure schedules end.
     ("schedules/torch_bridge.py", "torch"),
     ("schedules/torch_run.py", "torch"),
-    # `result.plot()` of the Python API hands over to the report's drawing.
+    # `result.plot()` and the progress bar of the Python API are the report's.
     ("rangetest/result.py", "lrbench.report"),
+    ("rangetest/api.py", "lrbench.report"),
 }
 
 

@@ -9,9 +9,15 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
+import lrbench
 from lrbench.__main__ import run
 
 TEXT = (Path(__file__).parents[1] / "docs" / "own.md").read_text(encoding="utf-8")
@@ -62,6 +68,42 @@ def test_what_is_said_to_run_runs(text: str, folder: Path) -> None:
     else:
         assert (folder / "lr.png").stat().st_size > 1000
         assert "cosine" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+STEPS = re.findall(r"^\| ([^|`]+) \| `(lrbench\.find\(.*\))` \|$", TEXT, re.MULTILINE)
+
+
+class Standing(nn.Module):
+    """In the place of a LightningModule, of a HuggingFace model and of a plain one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Any:
+        logits = self.layer(x)
+        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        return logits if loss is None else SimpleNamespace(loss=loss, logits=logits)
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        return nn.functional.cross_entropy(self.layer(batch[0]), batch[1])
+
+
+@pytest.mark.parametrize(("what", "line"), STEPS)
+def test_other_modules_and_batches_take_one_line(what: str, line: str) -> None:
+    assert len(STEPS) == 3
+    x = torch.randn(128, 4, generator=torch.Generator().manual_seed(0))
+    keys = ("x", "labels") if "HuggingFace" in what else ("x", "y")
+    items: list[Any] = list(zip(x, (x[:, 0] > 0).long(), strict=True))
+    if "Lightning" not in what:
+        items = [dict(zip(keys, item, strict=True)) for item in items]
+    model = Standing()
+    names = {
+        "lrbench": lrbench, "model": model, "module": model, "loss_fn": nn.CrossEntropyLoss(),
+        "loader": DataLoader(items, 16), "optimizer": torch.optim.AdamW(model.parameters(), 1e-3),
+    }  # fmt: skip
+    result = eval(line, names)
+    assert result.lr is not None and 1e-3 < result.lr < 10
 
 
 CHECKED = [text for text in PYTHON if text.startswith("# check")]

@@ -68,7 +68,7 @@ def test_every_command_parses(words: list[str]) -> None:
 def test_there_are_commands_and_a_wrong_one_is_seen() -> None:
     assert len(COMMANDS) > 20
     for wrong in (["compare", "--epoch", "3"], ["compere"], ["find", "--points", "many"]):
-        with pytest.raises(Exception, match=r"No such|valid integer"):
+        with pytest.raises(Exception, match=r"No such|whole number|valid integer"):
             understood(wrong)
 
 

@@ -119,7 +119,7 @@ TRIALS = (
         "seconds", view="trials",
     ),
     _of_end("throughput_img_s", "images per second"),
-    _of_end("peak_mem_bytes", "peak device memory", dtype="Int64"),
+    _of_end("peak_mem_bytes", "peak memory of the device, on a CPU of the process", dtype="Int64"),
     _of_last("train_accuracy", "mean of the last epoch"),
     _of_end("start_loss", "loss of the first batch"),
     Column(

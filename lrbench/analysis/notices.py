@@ -131,7 +131,7 @@ def _lucky_lrs(
             )
 
 
-def next_step(found: Sequence[Standing], notices: Iterable[Notice]) -> str:
+def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
     """The one thing to do that fits what was found; empty where nothing is left to be done."""
     if not found:
         return ""
@@ -147,7 +147,8 @@ def next_step(found: Sequence[Standing], notices: Iterable[Notice]) -> str:
             "train longer (--epochs) or tune over more seeds (--tuning-seeds): tuning is unstable"
         )
     if standing.edges[0]:
-        return "try LRs beyond the edge (--lr), before anything is concluded from this one"
+        edges = (n.remedy for n in notices if n.topic is Topic.EDGE_OF_GRID)
+        return next(edges, "widen the grid (--lr)") + ", before anything is concluded"
     once = standing.verdicts.race is None
     return _more_seeds(standing) if once and standing.winner is None else ""
 

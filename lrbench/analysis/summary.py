@@ -19,7 +19,7 @@ from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.studies import studies_frame, studies_text
 from lrbench.analysis.target import default_target
-from lrbench.errors import Notice
+from lrbench.errors import Notice, Topic
 from lrbench.records import History
 
 if TYPE_CHECKING:
@@ -101,8 +101,10 @@ class Summary:
 
     @property
     def warnings(self) -> tuple[Notice, ...]:
-        """The few notices that people are shown."""
-        return warnings_of(self.notices)
+        """The few notices that people are shown, without what the sentence says already."""
+        edges = self.first.edges if self.first else ()
+        said = any(edge and edge in self.sentence for edge in edges)
+        return warnings_of(n for n in self.notices if not (said and n.topic is Topic.EDGE_OF_GRID))
 
     @property
     def next_step(self) -> str:

@@ -31,13 +31,13 @@ def stdout() -> Console:
 
 @contextmanager
 def reading(name: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar for the images of a dataset that take time to read; it shows once there are some."""
+    """A bar, at once: loading torch takes seconds, and so may reading the images of a dataset."""
     from rich.progress import Progress
 
     console = stderr()
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task(f"reading {printable(name)}", total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+        task, words = bar.add_task("starting", total=None), f"reading {printable(name)}"
+        yield lambda done, total: bar.update(task, description=words, completed=done, total=total)
 
 
 def as_json(document: Any) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from lrbench.cli import params as p
 from lrbench.cli.common import notify, reading
-from lrbench.cli.comparison import print_answer, show_plan
+from lrbench.cli.comparison import print_answer, say_nothing_new, show_plan
 from lrbench.cli.exports import Exports
 from lrbench.cli.gate import check_conditions, enforce
 from lrbench.options import (
@@ -31,7 +31,7 @@ lrbench compare
 
 lrbench compare -s cosine -s 'warmup(5%) + cosine' --epochs 10 --seeds 5
 
-lrbench compare --dataset mnist --lr 0.05,0.1,0.2 --time-budget 20m"""
+lrbench compare --dataset folder:photos --time-budget 20m --fail-below 0.97"""
 
 
 @p.takes(COMPARE)
@@ -43,6 +43,7 @@ def compare(
     export_markdown: p.ExportMarkdown = None,
     export_csv: p.ExportCsv = None,
     export_json: p.ExportJson = None,
+    export_latex: p.ExportLatex = None,
     tensorboard: p.Tensorboard = False,
     config: p.Config = None,
     print_config: p.PrintConfig = False,
@@ -54,16 +55,15 @@ def compare(
 ) -> None:
     """Train under each schedule and rank them.
 
-    Every schedule's LR is tuned on a validation split with the same budget; the final trials use
-    the same seeds for all, and what they cannot tell apart is
-    reported as such.
+    Each schedule's LR is tuned on validation data with the same effort. Final trials then share
+    their seeds, and schedules that they cannot tell apart are reported as such.
     """
     options = merged(given, config, COMPARE)
     if print_config:
         typer.echo(resolved_toml(compare_spec(options), options), nl=False)
         return
     check_conditions(fail_below, fail_if_worse_than)
-    exports = Exports(export_markdown, export_csv, export_json, tensorboard)
+    exports = Exports(export_markdown, export_csv, export_json, export_latex, tensorboard)
     exports.check(json=json)
     run, options = session.located(options, out, resume)
     spec = session.resolve(options, run)
@@ -76,6 +76,8 @@ def compare(
         job = session.prepared(spec, run, options, progress)
     if not (quiet or json):
         notify(job.notices)
+        if job.plan.stage == "done":
+            say_nothing_new(spec, run, given)
     if dry_run:
         show_plan(job, json=json)
         return
@@ -89,7 +91,7 @@ def compare(
 def _carry_out(job: Job, exports: Exports, *, quiet: bool) -> Summary:
     from lrbench.report.live import live
 
-    with live(quiet=quiet, spec=job.spec) as show:
+    with live(not quiet, spec=job.spec) as show:
         for event in session.carry_out(job, also=exports.renderers):
             if isinstance(event, Finished):
                 return event.summary

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lrbench.cli.common import as_json, notify, stdout
+from lrbench.cli.common import as_json, notify, stderr, stdout
 from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import printable
+from lrbench.experiment import CompareSpec
+from lrbench.run.store import Run
+from lrbench.schedules import expand, parse
 from lrbench.session.compare import Job
 from lrbench.session.size import estimate_s, work, written_steps
 
@@ -51,6 +55,19 @@ def show_plan(job: Job, *, json: bool) -> None:
     stdout().print(tail, markup=False, soft_wrap=True)
 
 
+def say_nothing_new(spec: CompareSpec, run: Run, given: Mapping[str, Any]) -> None:
+    """That the run holds all trials; and how to rank those that were asked for, where it holds
+    more schedules."""
+    done = sum(history.end is not None for history in run.histories.values())
+    said = f"0 new trials: all {done} are in {run.path}"
+    asked = [str(parse(name)) for text in given.get("schedule", ()) for name in expand(text)]
+    if asked and len(asked) < len(spec.schedules):
+        options = [word for name in asked for word in ("--only", name)]
+        said += f", with {len(spec.schedules)} schedules; to rank yours alone: "
+        said += shlex.join(["lrbench", "report", str(run.path), *options])
+    stderr().print(printable(said), markup=False)
+
+
 def print_answer(
     summary: Summary,
     path: Path,
@@ -58,22 +75,24 @@ def print_answer(
     json: bool,
     details: bool = False,
     exports: Exports = NOTHING_ELSE,
+    advise: bool = True,
 ) -> int:
-    """Print the answer of the run in a folder and write what is exported; give the exit code: 1
-    if a trial failed or a final one diverged."""
+    """Print the answer of the run in a folder and write what is exported; `advise` to look at the
+    page, where nothing else is left to be done. Give the exit code: 1 if a trial failed or a final
+    one diverged."""
     found = document(summary, path)
     if json:
         typer.echo(as_json(found))
     else:
         notify(summary.warnings)
         if not exports.to_stdout:
-            _print_tables(summary, path, found["code"], details)
+            _print_tables(summary, path, found["code"], details, advise)
     exports.write(comparison_texts(summary, found))
     failed = (summary.trials["status"] == "failed").any()
     return 1 if failed or summary.failed_finals else 0
 
 
-def _print_tables(summary: Summary, path: Path, code: str, details: bool) -> None:
+def _print_tables(summary: Summary, path: Path, code: str, details: bool, advise: bool) -> None:
     from rich.text import Text
 
     from lrbench.report.console import answer
@@ -84,13 +103,11 @@ def _print_tables(summary: Summary, path: Path, code: str, details: bool) -> Non
         console.print(
             Text(f"\nIn torch, for the schedule that ranks first:\n\n{code}"), soft_wrap=True
         )
-    lines = [f"files: {path}", f"page: {path / 'report.html'}", next_line(summary, path)]
+    lines = [f"files: {path}", f"page: {path / 'report.html'}"]
+    if summary.next_step or advise:
+        look = f"lrbench report {shlex.quote(str(path))} --open"
+        lines.append(f"next: {summary.next_step or look}")
     console.print(Text("\n" + "\n".join(map(printable, lines)), style="dim"), soft_wrap=True)
-
-
-def next_line(summary: Summary, path: Path) -> str:
-    """What fits the finding; else to look at the page."""
-    return f"next: {summary.next_step or f'lrbench report {shlex.quote(str(path))} --open'}"
 
 
 def document(summary: Summary, path: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def list_(data_dir: DataDir = None) -> None:
             found.name, _count(found.train), _count(found.test), shape, _count(found.classes),
             found.state, found.summary,
         )  # fmt: skip
-    table.add_row("folder:PATH", "", "", "", "", "", "train/CLASS/* and test/CLASS/* image files")
+    table.add_row("folder:PATH", "", "", "", "", "", "train/CLASS/*, test/CLASS/*; or CLASS/*")
     table.add_row("module:function", "", "", "", "", "", "your own, as docs/own.md says")
     stdout().print(table)
 

@@ -1,4 +1,4 @@
-"""`--export-markdown`, `--export-csv`, `--export-json`, `--tensorboard`: what else is written."""
+"""`--export-markdown` and its like, `--tensorboard`: what else is written."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Exports:
     markdown: str | None = None
     csv: str | None = None
     json: str | None = None
+    latex: str | None = None
     tensorboard: bool = False
 
     @property
     def _places(self) -> dict[str, str]:
-        named = {"markdown": self.markdown, "csv": self.csv, "json": self.json}
-        return {kind: place for kind, place in named.items() if place is not None}
+        return {kind: place for kind, place in vars(self).items() if isinstance(place, str)}
 
     @property
     def to_stdout(self) -> bool:
@@ -90,22 +90,26 @@ class Exports:
 def comparison_texts(summary: Summary, document: Mapping[str, Any]) -> dict[str, str]:
     """A comparison's ranking in each format."""
     from lrbench.report.csv_files import to_csv
+    from lrbench.report.latex import to_latex
     from lrbench.report.markdown import to_markdown
 
     return {
         "markdown": to_markdown(summary),
         "csv": to_csv(summary.ranking),
         "json": as_json(document) + "\n",
+        "latex": to_latex(summary),
     }
 
 
 def find_texts(result: FindResult) -> dict[str, str]:
     """A range test's answer in each format; as CSV its curves."""
     from lrbench.report.find_files import curve_csv
+    from lrbench.report.latex import find_latex
     from lrbench.report.markdown import find_markdown
 
     return {
         "markdown": find_markdown(result),
         "csv": curve_csv(result),
         "json": result.to_json() + "\n",
+        "latex": find_latex(result),
     }

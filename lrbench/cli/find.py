@@ -92,7 +92,7 @@ def _carry_out(
 ) -> FindResult:
     from lrbench.report.find_live import find_bar
 
-    with find_bar(quiet=quiet) as show:
+    with find_bar(not quiet) as show:
         for event in session.carry_out(spec, run, bench, options):
             show(event)
     result: FindResult = event

@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand, TyperOption
 
+from lrbench.errors import UsageError
 from lrbench.experiment import Opt
 from lrbench.options.commands import Declared
 
@@ -82,6 +83,7 @@ def _reflowed(text: str) -> str:
 def _parameter(option: Opt) -> inspect.Parameter:
     kind = str if option.kind is object else option.kind
     default = shown_default(option)
+    number: Any = {"parser": _whole(option), "metavar": "<int>"} if kind is int else {}
     declared = typer.Option(
         *option.names,
         help=escape(option.help) + (f" [dim]\\[default: {default}][/dim]" if default else ""),
@@ -89,11 +91,26 @@ def _parameter(option: Opt) -> inspect.Parameter:
         show_default=False,
         hidden=not option.common,
         autocompletion=_completion(option),
+        **number,
     )
     annotation: Any = Annotated[kind | None, declared]
     return inspect.Parameter(
         option.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )
+
+
+def _whole(option: Opt) -> Callable[[str], int]:
+    """Reads a whole number, or refuses the text in our words."""
+
+    def read(text: str) -> int:
+        try:
+            return int(text if text.isascii() else "")
+        except ValueError:
+            several = option.key == "seeds" and "," in text
+            hint = "it says how many; --seed names the first" if several else ""
+            raise UsageError(f"{option.flag} {text}: must be a whole number", hint=hint) from None
+
+    return read
 
 
 def shown_default(option: Opt) -> str:
@@ -162,6 +179,9 @@ ExportCsv = Annotated[str | None, _output(
 )]
 ExportJson = Annotated[str | None, _output(
     "--export-json", "What --json prints; - for stdout.", **PLACE
+)]
+ExportLatex = Annotated[str | None, _output(
+    "--export-latex", "The ranking as a LaTeX table (booktabs); - for stdout.", **PLACE
 )]
 Tensorboard = Annotated[bool, _output(
     "--tensorboard", "Also write event files for TensorBoard.", hidden=True

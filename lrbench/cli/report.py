@@ -13,7 +13,7 @@ from lrbench.cli.common import notify
 from lrbench.cli.comparison import print_answer
 from lrbench.cli.exports import Exports, find_texts
 from lrbench.cli.find import print_answer as print_find
-from lrbench.cli.gate import check_conditions, enforce
+from lrbench.cli.gate import check_conditions, enforce, ranked_name
 from lrbench.cli.versus import side_by_side
 from lrbench.errors import MachineError, UsageError
 from lrbench.run.store import Run, opened
@@ -22,16 +22,28 @@ from lrbench.session import recorded as compared
 from lrbench.session.shards import is_shard, merged
 
 if TYPE_CHECKING:
-    from lrbench.analysis import Summary
+    from lrbench.experiment import CompareSpec
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            "-s",
+            metavar="SPEC",
+            show_default=False,
+            help="Rank this schedule among those named so, leave out the others, and change no "
+            "file. Repeatable.",
+        ),
+    ] = None,
     fail_below: p.FailBelow = None,
     fail_if_worse_than: p.FailIfWorseThan = None,
     export_markdown: p.ExportMarkdown = None,
     export_csv: p.ExportCsv = None,
     export_json: p.ExportJson = None,
+    export_latex: p.ExportLatex = None,
     tensorboard: p.Tensorboard = False,
     open_: Annotated[
         bool, typer.Option("--open", help="Open report.html in the browser.", show_default=False)
@@ -44,7 +56,7 @@ def report(
     comparisons, show what each schedule gains from the first run to each of the others; shards
     (compare --shard) are merged into one run, in --out."""
     check_conditions(fail_below, fail_if_worse_than)
-    exports = Exports(export_markdown, export_csv, export_json, tensorboard)
+    exports = Exports(export_markdown, export_csv, export_json, export_latex, tensorboard)
     exports.check(json=json)
     found = [opened(path) for path in runs]
     if any(map(is_shard, found)) and (len(found) > 1 or out):
@@ -53,8 +65,8 @@ def report(
         found, runs = [whole], [whole.path]
     elif out is not None:
         raise UsageError("--out is for shards, which are merged there")
-    if len(runs) > 1 and exports != Exports():
-        raise UsageError("--export-… and --tensorboard take a single run")
+    if len(runs) > 1 and (exports != Exports() or only):
+        raise UsageError("--only, --export-… and --tensorboard take a single run")
     commands = {run.manifest["command"] for run in found if run.manifest}
     if len(found) > 1 and commands == {"compare"}:
         if fail_below is not None or fail_if_worse_than is not None:
@@ -69,18 +81,25 @@ def report(
         if run.manifest and run.manifest["command"] == "find":
             _report_find(run, json=json, exports=exports)
         else:
-            summary = _report_comparison(run, json=json, details=details, exports=exports)
+            spec = compared.recorded(run)
+            summary = compared.summarised(spec, run, _names(only, spec))
+            print_answer(
+                summary, run.path, json=json, details=details, exports=exports, advise=not open_
+            )
+            if not only:
+                compared.write_files(summary, run, exports.renderers)
             enforce(summary, fail_below, fail_if_worse_than)
     _show(runs, open_)
 
 
-def _report_comparison(run: Run, *, json: bool, details: bool, exports: Exports) -> Summary:
-    """Print the answer, which a folder that is read-only or in use can give as well, and make the
-    files again."""
-    summary = compared.summarised(compared.recorded(run), run)
-    print_answer(summary, run.path, json=json, details=details, exports=exports)
-    compared.write_files(summary, run, exports.renderers)
-    return summary
+def _names(only: list[str] | None, spec: CompareSpec) -> list[str]:
+    """What the ranking calls the schedules that were named; raises UsageError for any other."""
+    names = [ranked_name(text, spec.entrants) for text in only or ()]
+    for name in names:
+        if name not in spec.entrants:
+            hint = f"it has {', '.join(spec.entrants)}"
+            raise UsageError(f"--only {name}: this run has no such schedule", hint=hint)
+    return names
 
 
 def _report_find(run: Run, *, json: bool, exports: Exports) -> None:

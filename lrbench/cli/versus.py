@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -10,7 +10,8 @@ import typer
 from lrbench.cli.common import as_json, notify, stdout
 from lrbench.cli.comparison import document, rows
 from lrbench.errors import Notice, Topic, printable
-from lrbench.experiment import CompareSpec, differences
+from lrbench.experiment import said
+from lrbench.options import all_options
 from lrbench.run.store import Run
 from lrbench.session.recorded import recorded, summarised, write_files
 
@@ -51,13 +52,25 @@ def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
 
 
 def differing(a: Run, b: Run) -> list[str]:
-    """What differs between the experiments of two runs, as options."""
-    specs = [recorded(run).model_dump(mode="json") for run in (a, b)]
-    for spec in specs:
-        for name in ("recipe", "schedules"):
-            spec["find"].pop(name, None)
-        spec.pop("schedules")
-    return differences(specs[0], specs[1], CompareSpec)
+    """What differs between the experiments of two runs, as options, where they mean something in
+    both. The table names the schedules."""
+    old, new = (recorded(run) for run in (a, b))
+    silent = {"schedule", "time_budget"}
+    if not (old.auto and new.auto):
+        silent |= {"range_test", "lr_points", "lr_factor"}
+    before, after = (_settings(all_options(spec)) for spec in (old, new))
+    return [
+        f"--{key.replace('_', '-')} {said(before.get(key))} -> {said(after.get(key))}"
+        for key in dict.fromkeys((*before, *after))
+        if before.get(key) != after.get(key) and key.partition(" ")[0] not in silent
+    ]
+
+
+def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, and each setting of the range test as one of its own."""
+    tested = str(options.get("range_test", "")).split(",")
+    settings = {f"range_test {key}": value for key, _, value in (t.partition("=") for t in tested)}
+    return {key: value for key, value in options.items() if key != "range_test"} | settings
 
 
 def data_notices(a: Run, b: Run) -> list[Notice]:

@@ -1,4 +1,4 @@
-"""Any folder of images, `train/CLASS/*` and `test/CLASS/*`, as a dataset.
+"""Any folder of images, `train/CLASS/*` and `test/CLASS/*` or `CLASS/*` alone, as a dataset.
 
 It is decoded once. The decoded bytes are cached with a digest of every file, so that later changes
 are noticed.
@@ -11,8 +11,9 @@ import io
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Literal
 
 from lrbench.data.folder_cache import CachedFolder, cache_file, read_cache, write_cache
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER_PREFIX = "folder:"
 SPLITS = ("train", "test")
+TEST_SHARE, TEST_SEED = 5, 0  # where a folder has no test set: a fifth of each class, as drawn
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
@@ -80,11 +82,13 @@ def root_of(name: str, option: str = "--dataset") -> Path:
 def scan(root: Path) -> Listing:
     """List a folder without opening an image, folders within a class included. Other files and
     names that start with a dot are skipped."""
+    if root.is_dir() and not any((root / split).is_dir() for split in SPLITS):
+        return _without_splits(root)
     for split in SPLITS:
         if not (root / split).is_dir():
             raise MachineError(
                 f"dataset folder:{root}: there is no folder {root / split}",
-                hint="it needs train/CLASS/* and test/CLASS/* images",
+                hint="it needs train/CLASS/* and test/CLASS/* images, or CLASS/* alone",
             )
     try:
         classes, tests = (_classes(root / split) for split in SPLITS)
@@ -103,6 +107,29 @@ def scan(root: Path) -> Listing:
     except OSError as fault:
         raise MachineError(f"dataset folder:{root} cannot be read: {fault}") from None
     return Listing(root, tuple(classes), files)
+
+
+def _without_splits(root: Path) -> Listing:
+    """A folder of `CLASS/*`: the same fifth of each class, drawn once and for all, is the test
+    set."""
+    files: list[ImageFile] = []
+    try:
+        classes = _classes(root)
+        for label, name in enumerate(classes):
+            found = list(_images(root / name, "train", label))
+            test = set(Random(TEST_SEED).sample(range(len(found)), -(-len(found) // TEST_SHARE)))
+            if len(test) == len(found):
+                raise MachineError(f"{root / name} holds one image: two are needed for a test set")
+            files += [replace(file, split="test") if i in test else file
+                      for i, file in enumerate(found)]  # fmt: skip
+    except OSError as fault:
+        raise MachineError(f"dataset folder:{root} cannot be read: {fault}") from None
+    if len(classes) < 2:
+        raise MachineError(
+            f"dataset folder:{root}: there is no folder {root / 'train'}, and no two of classes",
+            hint="it needs train/CLASS/* and test/CLASS/* images, or CLASS/* alone",
+        )
+    return Listing(root, tuple(classes), tuple(sorted(files, key=lambda f: f.split == "test")))
 
 
 def load_folder(

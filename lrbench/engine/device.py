@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
+import sys
 import warnings
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError, UsageError
@@ -152,3 +155,26 @@ def describe(device: torch.device, threads: int, **switches: bool | int) -> dict
         "platform": platform.system().lower(),
         **switches,
     }
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` count from here. A CPU's counts from the start of the process where the
+    system has no way to reset it."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory so far, in bytes: what was allocated on the device, or on a CPU the whole
+    process."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.early_stop import EarlyStop, Seen
 from lrbench.engine.clock import Clockwork, Row
+from lrbench.engine.device import forget_peak_memory, peak_memory
 from lrbench.engine.method import (
     PLAIN,
     Average,
@@ -109,7 +110,6 @@ RunEpoch = Callable[["Task", Training, Sequence[Row]], tuple[Step, float]]
 
 def begin(task: Task, trial: TrialSpec) -> Training:
     """A trial before its first step: the weights of its seed, optimizer, schedules."""
-    import torch
 
     from lrbench.optimizers import build
 
@@ -119,8 +119,7 @@ def begin(task: Task, trial: TrialSpec) -> Training:
     samples = task.samples_per_step * recipe.micro_batches
     average = Average(model, recipe.ema) if recipe.ema else None
     training = Training(trial, model, optimizer, clock, samples, average)
-    if training.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(training.device)
+    forget_peak_memory(training.device)
     return training
 
 
@@ -248,7 +247,8 @@ def _step_records(
     own = [group.get("betas", (group.get("momentum"),))[0] for group in groups]
     for step, (row, loss) in enumerate(zip(rows, losses, strict=True), training.steps_done):
         for group, lr in enumerate(row.lrs):
-            momentum = row.momenta[group] if row.momenta else own[group]
+            moved = row.momenta[group] if row.momenta else None
+            momentum = own[group] if moved is None else moved
             momentum = None if momentum is None else float(momentum)
             yield StepRecord(training.trial.id, step, group, lr, momentum, _finite(loss))
 
@@ -257,14 +257,13 @@ def _end(
     task: Task, training: Training, status: Status, reason: str, *, steps: int | None = None
 ) -> TrialEnd:
     """How the trial ended; reads the test set if it is a final trial that ended well."""
-    import torch
 
     trial, device, average = training.trial, training.device, training.average
     reads_test = trial.stage == "final" and status == "done"
     scores = task.evaluate(training.model, "test") if reads_test else {}
     averaged = task.evaluate(average.model, "test") if reads_test and average else {}
     samples = training.steps_done * training.samples_per_step
-    clips, on_cuda = Method.of(trial.recipe).clips, device.type == "cuda"
+    clips = Method.of(trial.recipe).clips
     return TrialEnd(
         trial=trial.id,
         status=status,
@@ -274,7 +273,7 @@ def _end(
         start_loss=training.start_loss,
         train_s=training.train_s,
         throughput_img_s=samples / training.train_s if training.train_s and samples else None,
-        peak_mem_bytes=torch.cuda.max_memory_allocated(device) if on_cuda else None,
+        peak_mem_bytes=peak_memory(device),
         clipped_share=training.clipped / training.steps_done if clips and samples else None,
         **_scores("test", scores, averaged),
     )

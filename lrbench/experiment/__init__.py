@@ -20,6 +20,7 @@ from lrbench.experiment.option import (
     named,
     options_of,
     refuse_unknown,
+    said,
     with_keywords,
 )
 from lrbench.experiment.recipe import Recipe
@@ -38,5 +39,5 @@ __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
     "Host", "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
     "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "options_of", "refusal", "refuse_unknown", "with_keywords",
+    "named", "options_of", "refusal", "refuse_unknown", "said", "with_keywords",
 ]  # fmt: skip

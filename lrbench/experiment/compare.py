@@ -30,7 +30,7 @@ from lrbench.experiment.values import (
     joined,
     learning_rates,
 )
-from lrbench.schedules import parse
+from lrbench.schedules import expand, parse
 
 TUNING_SEED = 1_000_003
 EPOCHS = 3
@@ -139,6 +139,10 @@ class CompareSpec(Frozen):
         "--lr", "auto (range test), one LR, or several: 0.05,0.1.", common=True, kind=object,
         default="auto", parse=learning_rates, show=lambda spec: joined(spec.lrs) or "auto"
     )] = ()
+    rank_lrs: Annotated[bool, Opt(
+        "--rank-lrs", "Tune nothing: rank each schedule at each LR of --lr, as if it were written "
+        "'cosine @ 0.1'."
+    )] = False
     lr_points: Annotated[int, Field(ge=1, le=1000), Opt(
         "--lr-points", "LRs tried per schedule with --lr auto."
     )] = 3
@@ -207,6 +211,22 @@ class CompareSpec(Frozen):
         show=lambda spec: range_test_text(spec.find) if spec.auto else None
     )] = FindSpec()
     # fmt: on
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arms(cls, fields: Any) -> Any:
+        """With `rank_lrs`, an entry of its own for each schedule at each LR."""
+        if not isinstance(fields, Mapping) or not fields.get("rank_lrs"):
+            return fields
+        if not fields.get("lrs"):
+            raise ValueError("--rank-lrs needs the LRs to rank: --lr 0.05,0.1")
+        arms = [
+            name if parse(name).fixed_lr else f"{name} @ {lr!r}"
+            for text in fields.get("schedules", DEFAULT_SCHEDULES)
+            for name in expand(text)
+            for lr in fields["lrs"]
+        ]
+        return {**fields, "schedules": tuple(dict.fromkeys(arms))}
 
     @model_validator(mode="after")
     def _consistent(self) -> CompareSpec:

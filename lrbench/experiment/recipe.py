@@ -54,8 +54,8 @@ class Recipe(Frozen):
 
     # fmt: off
     dataset: Annotated[str, Opt(
-        "--dataset", "{choices}, folder:PATH of train/CLASS/* and test/CLASS/*, or your own "
-        "module:function.", panel="Data", common=True, own=True, images=True,
+        "--dataset", "{choices}, folder:PATH of train/CLASS/* and test/CLASS/* (or CLASS/* alone), "
+        "or your own module:function.", panel="Data", common=True, own=True, images=True,
         choices="lrbench.data:DATASETS"
     )] = "mnist5k"
     model: Annotated[str, Opt(
@@ -73,7 +73,8 @@ class Recipe(Frozen):
         "--nesterov/--no-nesterov", "Nesterov's momentum, for sgd.", panel="Optimizer"
     )] = False
     weight_decay: Annotated[Finite, Field(ge=0), Opt(
-        "--weight-decay", "Weight decay.", panel="Optimizer"
+        "--weight-decay", "Weight decay.", panel="Optimizer",
+        default_note="0.01 for adamw and muon, 0 for the other adaptive ones"
     )] = 5e-4
     batch_size: Annotated[BatchSize, Opt(
         "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 FUSED = {"fused": True}
+# What --weight-decay is by default, as in torch: a gradient that is rescaled distorts an L2 decay.
+NONE: Any = {"weight_decay": 0.0}
+DECOUPLED: Any = {"weight_decay": 0.01}
 SCHEDULE_FREE: Any = {"package": "schedulefree"}  # Defazio et al. (2024), arXiv:2405.15682
 PRODIGY: Any = {
     "package": "prodigyopt",
@@ -52,20 +55,29 @@ _register(
     ("momentum", "nesterov"), FUSED, nesterov=True,
 )  # fmt: skip
 # Kingma and Ba (2014); Loshchilov and Hutter (2017)
-_register("adam", "betas 0.9 and 0.999, L2 --weight-decay", "torch.optim.Adam", defaults=FUSED)
-_register("adamw", "Adam with decoupled --weight-decay", "torch.optim.AdamW", defaults=FUSED)
+_register(
+    "adam", "betas 0.9 and 0.999, L2 --weight-decay", "torch.optim.Adam", defaults=FUSED, **NONE
+)
+_register(
+    "adamw", "Adam with decoupled --weight-decay", "torch.optim.AdamW", defaults=FUSED, **DECOUPLED
+)
 # Duchi, Hazan and Singer (2011); Dozat (2016); Liu et al. (2019); Zeiler (2012)
-_register("adagrad", "L2 --weight-decay", "torch.optim.Adagrad")
-_register("nadam", "Adam with Nesterov's momentum, L2 --weight-decay", "torch.optim.NAdam")
-_register("radam", "Adam that warms itself up, L2 --weight-decay", "torch.optim.RAdam")
-_register("adadelta", "rho 0.9, L2 --weight-decay; its LR is near 1", "torch.optim.Adadelta")
+_register("adagrad", "L2 --weight-decay", "torch.optim.Adagrad", **NONE)
+_register("nadam", "Adam with Nesterov's momentum, L2 --weight-decay", "torch.optim.NAdam", **NONE)
+_register("radam", "Adam that warms itself up, L2 --weight-decay", "torch.optim.RAdam", **NONE)
+_register(
+    "adadelta", "rho 0.9, L2 --weight-decay; its LR is near 1", "torch.optim.Adadelta", **NONE
+)
 # Tieleman and Hinton, lecture 6.5 of "Neural networks for machine learning" (2012)
 _register(
     "rmsprop", "smoothing 0.99, with --momentum, L2 --weight-decay", "torch.optim.RMSprop",
-    ("momentum",),
+    ("momentum",), **NONE,
 )  # fmt: skip
 # Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024)
-_register("muon", "Muon for matrices, AdamW for all else", "lrbench.optimizers.muon.MuonAdamW")
+_register(
+    "muon", "Muon for matrices, AdamW for all else", "lrbench.optimizers.muon.MuonAdamW",
+    **DECOUPLED,
+)  # fmt: skip
 _register(
     "schedulefree_sgd", "SGD without a schedule, --momentum above 0",
     "schedulefree.SGDScheduleFree", ("momentum",), **SCHEDULE_FREE,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lrbench import plugins
+from lrbench.data import DATASETS
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import (
     CompareSpec,
@@ -21,6 +22,7 @@ from lrbench.experiment import (
     options_of,
     refuse_unknown,
 )
+from lrbench.optimizers import OPTIMIZERS
 from lrbench.registry import did_you_mean
 
 Declared = Mapping[str, Opt]
@@ -55,13 +57,26 @@ def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, 
     }
     if config is None:
         return typed
+    found = _read_config(config, allowed)
     defaults = {key: option.default for key, option in options_of(Recipe).items()}
+    defaults |= own_defaults(found)
+    if "batch_size" in own_defaults(found):  # it stays where another dataset is named
+        del defaults["batch_size"]
     configured = {
-        key: value
-        for key, value in _read_config(config, allowed).items()
-        if key not in defaults or defaults[key] != value
+        key: value for key, value in found.items() if key not in defaults or defaults[key] != value
     }  # defaults in the file must not clash with --optimizer or --task on the command line
     return {**configured, **typed}
+
+
+def own_defaults(options: Options) -> dict[str, Any]:
+    """The defaults that the dataset and the optimizer have for themselves."""
+    dataset = "" if options.get("task") else options.get("dataset", Recipe().dataset)
+    optimizer = options.get("optimizer", Recipe().optimizer)
+    found = {
+        "batch_size": DATASETS.get(dataset).facts if dataset in DATASETS else {},
+        "weight_decay": OPTIMIZERS.get(optimizer).facts if optimizer in OPTIMIZERS else {},
+    }
+    return {key: facts[key] for key, facts in found.items() if key in facts}
 
 
 def flat(option: Opt, value: Any) -> Any:

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from lrbench import optimizers
-from lrbench.data import DATASETS
 from lrbench.engine.device import default_threads
 from lrbench.errors import MachineError, UsageError
 from lrbench.experiment import (
@@ -33,7 +32,7 @@ from lrbench.options.checks import (
     check_recipe,
     check_rule,
 )
-from lrbench.options.commands import FIND, ONCE, to_toml
+from lrbench.options.commands import FIND, ONCE, own_defaults, to_toml
 
 Kind = TypeVar("Kind")
 
@@ -67,7 +66,9 @@ def made(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
 def recipe_of(options: Options) -> Recipe:
     """Raises UsageError: an unknown name, or an invalid value."""
     options = _with_batch_size(options)
-    fields = fields_of(Recipe, options)
+    fields = {
+        name: value for name, value in own_defaults(options).items() if name not in options
+    } | fields_of(Recipe, options)
     if fields.get("task"):
         check_images_only(options)
         fields |= {"dataset": "", "model": ""}
@@ -157,8 +158,7 @@ def _with_batch_size(options: Options) -> Options:
     `--batch-size all` means."""
     typed = options.get("batch_size")
     if typed is None:
-        name = "" if options.get("task") else options.get("dataset", Recipe().dataset)
-        own = DATASETS.get(name).facts.get("batch_size") if name in DATASETS else None
+        own = own_defaults(options).get("batch_size")
         return {**options, "batch_size": own} if own else options
     parts = typed.split(",") if isinstance(typed, str) else listed(typed)
     if "all" not in parts:

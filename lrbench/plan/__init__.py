@@ -129,6 +129,7 @@ def extended(places: tuple[int, ...], choices: Iterable[Choice]) -> tuple[int, .
 
 def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
     words = {"low": ("lowest", "below"), "high": ("highest", "above")}
+    option = f"--lr-points {here.spec.lr_points + 2}" if here.spec.contenders else "--lr"
     for side, (end, beyond) in words.items():
         names = [name for name, choice in choices.items() if choice.edge == side]
         if names:
@@ -137,7 +138,7 @@ def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
                 Topic.EDGE_OF_GRID,
                 f"{here.where}the best LR of {', '.join(names)} is the {end} that was tried "
                 f"({lrs})",
-                f"the optimum may lie {beyond}: widen the grid with --lr",
+                f"widen the grid with {option}, as the optimum may lie {beyond}",
             )
 
 

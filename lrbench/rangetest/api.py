@@ -54,6 +54,7 @@ def find(
     accumulate: int = 1,
     sweep_group: int | None = None,
     val_loader: Iterable[Any] | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> FindResult:
     """Run a range test on a module, with its own optimizer, on the device where it is.
@@ -78,6 +79,7 @@ def find(
             learning rates that they have, and the answer is this group's.
         val_loader: batches of validation data, which judge the short trainings that verify the
             answer; without it, four batches of the loader do.
+        progress: show a bar on stderr; by default on a terminal and in a notebook.
 
     Raises:
         UsageError: an invalid argument, or a loader that can be read only once.
@@ -95,7 +97,9 @@ def find(
         raise UsageError("val_loss: pass a val_loader as well")
     if val_loader is not None:
         check_loader("val_loader", val_loader)
-    with borrowed(
+    from lrbench.report.find_live import find_bar
+
+    with find_bar(progress) as show, borrowed(
         model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
         val_loader=val_loader, sweep_group=sweep_group,
     ) as setup:  # fmt: skip
@@ -107,9 +111,10 @@ def find(
             "precision": precision,
             "accumulate": accumulate,
         }
-        *_, result = range_test(spec, setup, settings)
-    assert isinstance(result, FindResult)
-    return result
+        for event in range_test(spec, setup, settings):
+            show(event)
+    assert isinstance(event, FindResult)
+    return event
 
 
 @named_as_in_python()

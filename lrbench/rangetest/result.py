@@ -92,6 +92,25 @@ class FindResult:
         curve = [dict(zip(_COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
         return TypeAdapter(FindResult).validate_python({**content, "curve": curve})
 
+    def __repr__(self) -> str:
+        """The answer, what it rests on, and what else there is."""
+        answer = "no learning rate" if self.lr is None else f"LR {self.lr:.3g}"
+        seeds = len({point.seed for point in self.curve})
+        facts = [f"{seeds} seed{'s' * (seeds != 1)}", *self.reasons]
+        if self.band is not None:
+            facts.insert(1, f"10-90 % of them {self.band[0]:.3g} to {self.band[1]:.3g}")
+        if self.max_stable_lr is not None:
+            facts.append(f"largest stable LR {self.max_stable_lr:.3g}")
+        return (
+            f"FindResult: {answer}, grade {self.grade}\n  {'; '.join(facts)}\n"
+            "  .lr .grade .reasons .lr_range .rules .verification .curve .plot() .to_dict()"
+        )
+
+    def _repr_html_(self) -> str:
+        from lrbench.report.html.notebook import find_cell
+
+        return find_cell(self)
+
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw curves, band and answer on matplotlib axes; nothing is shown or saved."""
         from lrbench.report.find_plot import draw

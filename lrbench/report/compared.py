@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lrbench.analysis import Summary
 from lrbench.analysis.diagnosis import DIAGNOSIS
 from lrbench.analysis.frames import TRIALS
@@ -18,6 +20,15 @@ OF_ACCURACIES = {"val_auc", "epochs_to_target", "time_to_target_s", "lr_width"}
 
 def answer_text(summary: Summary) -> str:
     return clean(summary.sentence, 2000)
+
+
+def headline(summary: Summary) -> tuple[str, str]:
+    """The decision, and the rest of the answer; all of it is the decision where there are several
+    rankings."""
+    head, *rest = re.split("[:;] ", answer_text(summary), maxsplit=1)
+    if len(summary.standings) > 1 or not rest:
+        return answer_text(summary), ""
+    return head, rest[0][:1].upper() + rest[0][1:]
 
 
 def certainty_text(summary: Summary) -> str:

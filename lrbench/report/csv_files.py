@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import numbers
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
 from lrbench.analysis.diagnosis import DIAGNOSIS
@@ -53,23 +49,8 @@ def write(summary: Summary, folder: Path) -> list[Path]:
 
 def to_csv(frame: DataFrame) -> str:
     """The frame as CSV. Text that a spreadsheet would run as a formula gets an apostrophe."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(frame.columns)
-    columns = [[cell(value) for value in frame[name].tolist()] for name in frame.columns]
-    writer.writerows(zip(*columns, strict=True))
-    return out.getvalue()
-
-
-def cell(value: Any) -> str:
-    """
-    >>> cell(0.1), cell(3), cell(float("nan")), cell(None), cell("=1+1")
-    ('0.1', '3', '', '', "'=1+1")
-    """
-    if isinstance(value, str):
-        return no_formula(value)
-    if isinstance(value, numbers.Integral):
-        return str(int(value))
-    if isinstance(value, numbers.Real):
-        return "" if math.isnan(value) else repr(float(value))
-    return ""
+    flags = dict.fromkeys(frame.select_dtypes("bool"), "int64")
+    texts = frame.select_dtypes(exclude=["number", "bool"])
+    safe = texts.map(lambda value: no_formula(value) if isinstance(value, str) else value)
+    text: str = frame.astype(flags).assign(**safe).to_csv(index=False, lineterminator="\n")
+    return text

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrbench.files import replace_file
 from lrbench.rangetest.result import CurvePoint, FindResult
-from lrbench.report.find_plot import find_charts
+from lrbench.report.find_plot import find_charts, heading
 from lrbench.report.html import find_page
 from lrbench.report.html.page import manifest_of
 from lrbench.report.plots.draw import figure_of
@@ -29,7 +29,10 @@ def write_find(
         MachineError: a file cannot be written; the message names it.
     """
     about = manifest_of(folder) if manifest is None else manifest
-    figures = {name: figure_of(chart) for name, chart in find_charts(result).items()}
+    figures = {
+        name: figure_of(chart, heading=heading(result))
+        for name, chart in find_charts(result).items()
+    }
     return [
         replace_file(folder / "find.csv", curve_csv(result).encode()),
         replace_file(folder / "find.json", (result.to_json() + "\n").encode()),

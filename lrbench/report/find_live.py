@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from lrbench.rangetest.result import FindProgress, FindResult
+from lrbench.report.style import watched
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 TITLES = {"sweep": "sweep", "verify": "check by training", "stability": "largest stable LR"}
 
@@ -13,34 +18,35 @@ Show = Callable[[FindProgress | FindResult], None]
 
 
 @contextmanager
-def find_bar(*, quiet: bool = False) -> Iterator[Show]:
-    """A bar for each stage: `with find_bar() as show: show(event)`."""
+def find_bar(progress: bool | None = None, console: Console | None = None) -> Iterator[Show]:
+    """A bar for each stage: `with find_bar() as show: show(event)`; without `progress` where
+    somebody watches."""
+    from rich import progress as bars
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-    )
 
-    bar = Progress(
-        TextColumn("{task.description:<18}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[now]}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
+    screen = console or Console(stderr=True)
+    bar = bars.Progress(
+        bars.TextColumn("{task.description:<18}"),
+        bars.BarColumn(bar_width=20),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[now]}"),
+        bars.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=screen,
+        disable=not watched(progress, screen),
     )
-    rows: dict[str, TaskID] = {}
+    rows: dict[str, bars.TaskID] = {}
+
+    def finish() -> None:
+        """A stage may end before its last step: a sweep that diverged, a search that was short."""
+        for task in bar.tasks:
+            bar.update(task.id, total=task.completed)
 
     def show(event: FindProgress | FindResult) -> None:
         if not isinstance(event, FindProgress):
             return
         row = f"{TITLES[event.stage]}{event.part and ', '}{event.part}"
         if row not in rows:
+            finish()
             rows[row] = bar.add_task(row, total=event.total, now="")
         loss = "diverged" if event.loss is None else f"loss {event.loss:.3f}"
         now = f"lr {event.lr:.1e} {loss}"
@@ -48,3 +54,4 @@ def find_bar(*, quiet: bool = False) -> Iterator[Show]:
 
     with bar:
         yield show
+        finish()

@@ -11,7 +11,7 @@ import numpy as np
 from lrbench.report.plots.chart import Chart, Kind, Line, Panel, floats
 from lrbench.report.style import DASHES, INK, MARKERS, PALETTE, Look
 from lrbench.report.table import number
-from lrbench.report.text import clean
+from lrbench.report.text import clean, subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,19 +22,20 @@ CURVE, PROBE, ANSWER, SWEEP, LIMIT = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE
 SIZE = (8.0, 5.2)
 ROOM_ABOVE = 0.45  # of the height of the fall, above the start: what blows up leaves the picture
 ROOM_BELOW = 0.1
+ROOM_BESIDE = 5.0  # times the lowest and the highest LR of interest
 RULES = {"lr_sqrt_rule": "square-root rule", "lr_linear_rule": "linear rule"}
 PANEL = (5.2, 4.6)
 
 
 def draw(result: FindResult, ax: Axes | None = None) -> Axes:
     """Draw the sweep on axes, pyplot's new ones where none are given."""
-    from lrbench.report.plots.draw import draw_panel
+    from lrbench.report.plots.draw import draw_alone
 
     if ax is None:
         import matplotlib.pyplot as plt
 
         ax = plt.figure(figsize=SIZE, layout="constrained").add_subplot()
-    draw_panel(ax, sweep_chart(result).panels[0])
+    draw_alone(ax, replace(sweep_chart(result).panels[0], title=heading(result)))
     return ax
 
 
@@ -45,35 +46,56 @@ def find_charts(result: FindResult) -> dict[str, Chart]:
 
 
 def sweep_chart(result: FindResult) -> Chart:
-    """Curves, band, answer, range and stable limit."""
+    """The sweeps with the answer, and over the same learning rates how short trainings ended."""
     loss = "validation loss" if result.settings.get("val_loss") else "training loss"
     if result.settings.get("others_train"):
         loss += " without what other groups learn"
-    limits = _loss_limits(result)
-    # Lines of one name are one part of the picture, which a page can switch off.
-    parts: dict[str, int] = {}
-    lines = [
-        replace(line, look=replace(line.look, place=parts.setdefault(line.name, len(parts))))
-        for line in (*_curves(result), *_answers(result), *_probes(result))
-    ]
-    panel = Panel(
-        tuple(lines), "learning rate", loss, _title(result), x_scale="log", y_limits=limits,
-        labelled=False, legend="below",
+    lrs = [point.lr for point in result.curve]
+    swept = f", swept from {min(lrs):.2g} to {max(lrs):.2g}" if lrs else ""
+    sweep = Panel(
+        (*_curves(result), *_answers(result)), f"learning rate{swept}", loss, "loss in the sweep",
+        x_scale="log", x_limits=_shown_lrs(result), y_limits=_loss_limits(result), labelled=False,
+        legend=True,
     )  # fmt: skip
-    return Chart(f"{loss} against the learning rate", (panel,), SIZE)
+    panels = [sweep, *_trainings(result, sweep)]
+    parts: dict[str, int] = {}  # a page switches the lines of one name together
+    numbered = [
+        replace(panel, lines=tuple(
+            replace(line, look=replace(line.look, place=parts.setdefault(line.name, len(parts))))
+            for line in panel.lines
+        ))
+        for panel in panels
+    ]  # fmt: skip
+    width, height = SIZE
+    return Chart(
+        f"{loss} against the learning rate", tuple(numbered),
+        (width, height + 1.8 * (len(panels) - 1)), ratios=(3, 2)[: len(panels)], share=True,
+        stacked=True,
+    )  # fmt: skip
+
+
+def heading(result: FindResult) -> str:
+    """What was trained, and the answer."""
+    recipe = result.settings.get("recipe") or {}
+    what = subject(recipe if recipe.get("optimizer") else result.settings)
+    answer = "no learning rate can be defended" if result.lr is None else f"lr {result.lr:.2g}"
+    doubt = f"\n{clean(result.reasons[0])}" if result.reasons else ""
+    return f"{what}: {answer}, grade {result.grade}{doubt}".removeprefix(": ")
+
+
+def _shown_lrs(result: FindResult) -> tuple[float, float] | None:
+    """Where the loss moves and short trainings were made; the whole sweep without an answer."""
+    lrs = [point.lr for point in result.curve]
+    tried = [lr for lr, _ in (result.verification or {}).get("losses", ())]
+    marks = _known((*(result.lr_range or ()), result.lr, result.max_stable_lr, *tried))
+    if result.lr is None or not lrs:
+        return None
+    low, high = min(marks), max(marks)
+    return min(low, max(min(lrs), low / ROOM_BESIDE)), max(high, min(max(lrs), high * ROOM_BESIDE))
 
 
 def _look(colour: str, dash: object = "-") -> Look:
     return Look(colour, dash, "")
-
-
-def _title(result: FindResult) -> str:
-    recipe = result.settings.get("recipe") or result.settings
-    names = (recipe.get(name) for name in ("dataset", "model", "optimizer"))
-    what = clean(" · ".join(str(name) for name in names if name))
-    answer = "no learning rate can be defended" if result.lr is None else f"lr {result.lr:.2g}"
-    doubt = f"\n{clean(result.reasons[0])}" if result.reasons else ""
-    return f"{what}: {answer}, grade {result.grade}{doubt}".removeprefix(": ")
 
 
 def _curves(result: FindResult) -> Iterator[Line]:
@@ -110,10 +132,11 @@ def _answers(result: FindResult) -> Iterator[Line]:
         uprights.insert(0, ("the sweep alone", result.lr_sweep, SWEEP, ":"))
     for name, lr, colour, dash in uprights:
         if lr is not None:
-            yield Line(f"{name}, {lr:.2g}", _look(colour, dash), floats([lr]), none, "upright")
+            at, texts = floats([lr]), (f"{lr:.2g}",)
+            yield Line(name, _look(colour, dash), at, none, "upright", texts=texts)
 
 
-def _probes(result: FindResult) -> Iterator[Line]:
+def _trainings(result: FindResult, sweep: Panel) -> Iterator[Panel]:
     """The losses of the short trainings at constant learning rates; one that diverged is a cross at
     the upper edge."""
     checked = result.verification
@@ -121,19 +144,22 @@ def _probes(result: FindResult) -> Iterator[Line]:
         return
     known = [(lr, loss) for lr, loss in checked["losses"] if loss is not None]
     lost = [lr for lr, loss in checked["losses"] if loss is None]
-    label = f"{checked['data']} loss + ½ sd after {checked['steps']} steps at one LR"
     texts = [f"trained at constant LR {lr:.3g}: loss {loss:.4f}" for lr, loss in known]
     x, y = (floats([pair[i] for pair in known]) for i in (0, 1))
-    yield Line(label, _look(PROBE), x, y, "probe", texts=texts)
+    lines = [Line("short trainings", _look(PROBE), x, y, "probe", texts=texts)]
     if lost:
-        yield Line("diverged", _look(PROBE), floats(lost), floats([]), "top cross")
+        lines.append(Line("diverged", _look(PROBE), floats(lost), floats([]), "top cross"))
+    lines += [line for line in sweep.lines if line.name == "answer"]
+    yield replace(
+        sweep, lines=tuple(lines), y_label=f"{checked['data']} loss + ½ sd", y_limits=None,
+        title=f"after {checked['steps']} steps at a constant learning rate",
+    )  # fmt: skip
 
 
 def _loss_limits(result: FindResult) -> tuple[float, float]:
     """From the lowest loss to a little above the start."""
     kept = [point for point in result.curve if point.smoothed is not None]
-    trained = [loss for _, loss in (result.verification or {}).get("losses", ())]
-    shown = _known([*(p.smoothed for p in kept), *(p.loss for p in kept), *trained])
+    shown = _known([*(p.smoothed for p in kept), *(p.loss for p in kept)])
     starts = _known(points[0].loss for points in by_seed(result.curve)) or shown
     if not starts:
         return 0.0, 1.0
@@ -159,40 +185,34 @@ Rows = Sequence[Mapping[str, Any]]
 def against_chart(rows: Rows) -> Chart:
     """Answer and stable limit, with a panel for each of batch size and momentum that varies."""
     names = [name for name in ("batch_size", "momentum") if len(_values(rows, name)) > 1]
-    panels = [
-        _batch_panel(rows) if name == "batch_size" else _momentum_panel(rows)
-        for name in names or ["batch_size"]
-    ]
-    return Chart(
-        "against batch size and momentum", tuple(panels), (PANEL[0] * len(panels), PANEL[1])
-    )
+    panels = tuple(_against(rows, name) for name in names or ["batch_size"])
+    return Chart("against batch size and momentum", panels, (PANEL[0] * len(panels), PANEL[1]))
 
 
 def _values(rows: Rows, name: str) -> list[float]:
     return sorted({row[name] for row in rows})
 
 
-def _batch_panel(rows: Rows) -> Panel:
-    lines = list(_table_lines(rows, "batch_size", "momentum", "momentum {:g}"))
+def _against(rows: Rows, across: str) -> Panel:
+    if across == "batch_size":
+        lines = [*_table_lines(rows, across, "momentum", "momentum {:g}"), *_rule_lines(rows)]
+    else:
+        lines = [*_table_lines(rows, across, "batch_size", "batch {:g}")]
+    name = across.replace("_", " ")
+    return Panel(
+        tuple(lines), name, "learning rate", f"against {name}",
+        x_scale="log2" if across == "batch_size" else "linear", y_scale="log",
+        x_ticks=tuple(_values(rows, across)), labelled=False, legend=True,
+    )  # fmt: skip
+
+
+def _rule_lines(rows: Rows) -> Iterator[Line]:
+    """How the answer would scale with the batch, by two rules of thumb."""
     for momentum in _values(rows, "momentum"):
         part = [row for row in rows if row["momentum"] == momentum]
         for dash, (rule, name) in zip(DASHES[1:], RULES.items(), strict=True):
             label = name if momentum == rows[0]["momentum"] else ""
-            lines.append(_table_line(label, part, "batch_size", rule, Look(INK, dash, ""), "thin"))
-    return Panel(
-        tuple(lines), "batch size", "learning rate", "against batch size", x_scale="log2",
-        y_scale="log", x_ticks=tuple(_values(rows, "batch_size")), labelled=False, legend="below",
-        legend_columns=2,
-    )  # fmt: skip
-
-
-def _momentum_panel(rows: Rows) -> Panel:
-    return Panel(
-        tuple(_table_lines(rows, "momentum", "batch_size", "batch {:g}")), "momentum",
-        "learning rate", "against momentum", y_scale="log",
-        x_ticks=tuple(_values(rows, "momentum")), labelled=False, legend="below",
-        legend_columns=2,
-    )  # fmt: skip
+            yield _table_line(label, part, "batch_size", rule, Look(INK, dash, ""), "thin")
 
 
 def _table_lines(rows: Rows, across: str, apart: str, words: str) -> Iterator[Line]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrbench.experiment import FindSpec, Recipe
 from lrbench.optimizers.groups import parse_groups
 from lrbench.rangetest.groups import swept_place
-from lrbench.rangetest.result import FindResult
 from lrbench.report.table import Table, cells, number
+
+if TYPE_CHECKING:
+    from lrbench.rangetest.result import FindResult
 
 SWEEP = {
     "start_lr", "end_lr", "points", "mode", "step", "rule", "window", "verify", "max_stable",

@@ -13,6 +13,7 @@ from lrbench.experiment import CompareSpec, TrialSpec
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
 from lrbench.report.plan import STAGES, readable_time
+from lrbench.report.style import watched
 from lrbench.report.text import clean
 from lrbench.schedules.preview import sparkline as bars
 
@@ -208,16 +209,19 @@ def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
 
 @contextmanager
 def live(
-    *, quiet: bool = False, spec: CompareSpec | None = None, console: Console | None = None
+    progress: bool | None = None,
+    *,
+    spec: CompareSpec | None = None,
+    console: Console | None = None,
 ) -> Iterator[Show]:
-    """Yield a function that shows the events of a run, or that does nothing if `quiet`. With the
-    spec, the time left includes the final trials from the start."""
-    if quiet:
-        yield lambda event: None
-        return
+    """Yield a function that shows the events of a run; without `progress` where somebody watches.
+    With the spec, the time left includes the final trials from the start."""
     from rich.console import Console
 
     screen = console or Console(stderr=True, highlight=False)
+    if not watched(progress, screen):
+        yield lambda event: None
+        return
     state = State()
     finals = spec.looks[-1] * len(spec.entrants) if spec else 0
     if screen.is_terminal and screen.is_interactive:

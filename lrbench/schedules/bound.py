@@ -15,7 +15,7 @@ from lrbench.schedules import plugin
 from lrbench.schedules.adaptive import Cut, Plateau
 from lrbench.schedules.definitions import Definition, keywords
 from lrbench.schedules.spec import Call, Spec
-from lrbench.schedules.units import Clock, Moment, half_up
+from lrbench.schedules.units import Clock, Moment, half_up, number_text
 
 MANY_STEPS = 20_000
 
@@ -228,9 +228,10 @@ class Schedule:
 
     spec: Spec
     remarks: tuple[Notice, ...] = field(default=(), compare=False)  # on what parsing dropped
+    at: float | None = None  # the base LR that its text names
 
     def __str__(self) -> str:
-        return str(self.spec)
+        return f"{self.spec} @ {number_text(self.at)}" if self.at else str(self.spec)
 
     def calls(self) -> tuple[Call, ...]:
         """Its phases in order, repetitions written out."""
@@ -254,8 +255,8 @@ class Schedule:
 
     @property
     def fixed_lr(self) -> float | None:
-        """The LR that the spec itself names, as `OneCycleLR(max_lr=0.1)` does."""
-        return next((lr for call in self.calls() for lr in call.fixed_lrs()), None)
+        """The LR that the spec itself names, as `cosine @ 0.1` and `OneCycleLR(max_lr=0.1)` do."""
+        return self.at or next((lr for call in self.calls() for lr in call.fixed_lrs()), None)
 
     @property
     def metric(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -42,10 +43,22 @@ def parse(text: str) -> Schedule:
     """
     if not isinstance(text, str):
         raise UsageError(f"a schedule is given as a text, not {text!r}")
-    source = Source(text, _spec)
+    shape, at, lr = text.rpartition("@")
+    source = Source(shape if at else text, _spec)
     tree = syntax_tree(source)
     remarks = (VERBOSE,) if VERBOSE_ARGUMENT.search(text) else ()
-    return Schedule(_spec(tree, source), remarks)
+    return Schedule(_spec(tree, source), remarks, _lr(lr.strip(), text) if at else None)
+
+
+def _lr(text: str, whole: str) -> float:
+    """The base LR after an @."""
+    try:
+        found = float(text) if text.isascii() else math.nan
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise UsageError(f"{whole}: after @ stands a learning rate, such as cosine @ 0.1")
+    return found
 
 
 def _spec(node: Node, source: Source, alone: bool = True) -> Spec:

@@ -30,7 +30,9 @@ def stretched(schedule: Schedule, share: float | None) -> Schedule:
     Raises:
         UsageError: one of torch's classes, whose arguments count the epochs of one length of run.
     """
-    return schedule if share is None else parse(str(_stretched(schedule.spec, share)))
+    if share is None:
+        return schedule
+    return parse(str(replace(schedule, spec=_stretched(schedule.spec, share))))
 
 
 def _stretched(spec: Spec, share: float) -> Spec:

@@ -98,6 +98,21 @@ class Comparison:
     def __str__(self) -> str:
         return self.sentence
 
+    def __repr__(self) -> str:
+        """The answer, the ranking, and what else there is."""
+        from lrbench.analysis.words import ranked
+
+        first = self.summary.first
+        return (
+            f"Comparison: {self.sentence}\n  {ranked(first) if first else 'nothing ranked yet'}\n"
+            "  .ranking .trials .epochs .best .winner .lrs .notices .code .plot() .to_html()"
+        )
+
+    def _repr_html_(self) -> str:
+        from lrbench.report.html.notebook import compare_cell
+
+        return compare_cell(self.summary)
+
 
 @named_as_in_python()
 @with_keywords(COMPARE, without=("task",))
@@ -112,7 +127,7 @@ def compare(
     test: Iterable[Any] | None = None,
     step: Callable[[Any, Any], Any] | None = None,
     out: str | Path | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     **options: Any,
 ) -> Comparison:
     """Train under each schedule, its LR tuned on validation data, and rank them.
@@ -127,7 +142,7 @@ def compare(
             `loss_fn(model(*inputs), target)`.
         out: a folder for the run, which can then be resumed; by default nothing is kept. An
             object that cannot be imported is recorded by name only: resume with the same one.
-        progress: show a live table on stderr.
+        progress: show the progress on stderr; by default on a terminal and in a notebook.
 
     Leaves the process's random generators and thread count as they were. Exceptions of the
     user's code propagate while the parts are tried on a first batch; later they make a failed
@@ -153,7 +168,9 @@ def compare(
             return _compared(named, path, keep=out is not None, progress=progress)
 
 
-def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool) -> Comparison:
+def _compared(
+    options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool | None
+) -> Comparison:
     from lrbench.options import host_of
     from lrbench.report.live import live
     from lrbench.report.torch_lines import torch_lines
@@ -164,7 +181,7 @@ def _compared(options: Mapping[str, Any], path: Path, *, keep: bool, progress: b
         _check_importable(options)
     run = Run(path)
     job = session.prepared(session.resolve(options, run), run, options)
-    with live(quiet=not progress, spec=job.spec) as show:
+    with live(progress, spec=job.spec) as show:
         for event in session.carry_out(job, files=keep):
             show(event)
     assert isinstance(event, session.Finished)

@@ -32,7 +32,7 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
         UsageError: an LR that is negative, infinite or NaN, or a schedule that cannot be stretched
             to a budget.
     """
-    notices = [*stretch_notices(spec)]
+    notices = [*stretch_notices(spec), *untuned_notices(spec)]
     for name, cell in product(spec.schedules, spec.cells):
         schedule = stretched(parse(name), cell.stretch)
         lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
@@ -54,3 +54,14 @@ def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
         changed = [f"{text} (epochs: {epochs})" for epochs, text in specs.items() if text != name]
         if changed:
             yield Notice(Topic.STRETCHED, f"{name} is trained as {', '.join(changed)}")
+
+
+def untuned_notices(spec: CompareSpec) -> Iterator[Notice]:
+    """Several schedules at the one LR that was named."""
+    untuned = [name for name in spec.schedules if parse(name).fixed_lr is None]
+    if len(spec.lrs) == 1 and len(untuned) > 1:
+        yield Notice(
+            Topic.OTHER,
+            f"every schedule is trained at LR {spec.lrs[0]:g}, which may suit some and not others",
+            "name several (--lr 0.05,0.1,0.2) to tune each, or leave --lr out",
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from lrbench.experiment import CompareSpec
 from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
 from lrbench.run import conditions
 from lrbench.run.store import Known, Run
-from lrbench.session.checks import stretch_notices
+from lrbench.session.checks import stretch_notices, untuned_notices
 from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def settle(spec: CompareSpec, known: Known, data: Mapping[str, Any], steps: Step
     return raced(settled, known.histories, question_of(spec, data))
 
 
-def summarised(spec: CompareSpec, run: Run) -> Summary:
-    """The analysis of all records so far. Needs no torch."""
+def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summary:
+    """The analysis of all records so far, of all schedules or `only` of some. Needs no torch."""
     from lrbench.analysis import summarise
 
     manifest = run.manifest or {}
@@ -90,14 +90,19 @@ def summarised(spec: CompareSpec, run: Run) -> Summary:
                 "repeat lrbench compare to train what is missing",
             ),
         )
+    entrants = tuple(name for name in spec.entrants if not only or name in only)
     histories = [known.histories[name] for name in wanted if name in known.histories]
+    histories = [history for history in histories if history.spec.name in entrants]
     said = conditions.notices(manifest, histories)
     question = replace(
         question_of(spec, data),
+        schedules=entrants,
+        reference=spec.reference if spec.reference in entrants else None,
         choices=settled.choices,
         manifest=manifest,
         notices=(
             *stretch_notices(spec),
+            *untuned_notices(spec),
             *ignored_batch_size(spec.recipe, data),
             *settled.notices,
             *notices,

@@ -104,5 +104,5 @@ def fit(
             return smallest.model_copy(update={"epochs": epochs})
     raise UsageError(
         f"--time-budget {spec.time_budget_s:g}s: the smallest plan takes about {once:.0f} s",
-        hint="allow more time, or name fewer schedules",
+        hint="allow more time, name fewer schedules (-s) or one LR (--lr), or a smaller --model",
     )

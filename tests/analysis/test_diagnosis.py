@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lrbench.analysis import Question, summarise
@@ -155,6 +156,37 @@ def test_each_fault_is_found_and_comes_with_the_change_to_make(
     finding = rule(history)
     assert finding is not None and words in finding.remedy
     assert diagnose(history)[rule.__name__.replace("_", "-")] == finding
+
+
+def drawn(seed: int, rise: float, noise: float) -> History:
+    """Training losses 2 exp(-t/4) and validation losses that in the end rise by `rise` of their
+    floor, with relative noise, under a cosine that ends at 0."""
+    random = np.random.default_rng(seed)
+    count = int(random.integers(10, 41))
+    t = np.arange(1, count + 1) * 24 / count
+    floor = random.uniform(0.3, 1.5)
+    clean = 2 * np.exp(-t / 1.5) + floor * (1 + rise * np.clip(t - 6, 0, None) / 18)
+    val = clean * (1 + noise * random.standard_normal(count))
+    train = 2.3 * np.exp(-t / 4) * (1 + 0.03 * random.standard_normal(count))
+    lrs = [0.05 * (1 + math.cos(math.pi * i / count)) for i in range(count + 1)]
+    return trained(train.tolist(), val.tolist(), lrs)
+
+
+def test_overfitting_is_found_wherever_it_is_plain_and_nowhere_else() -> None:
+    """A loss that doubles is found at any length, one that stays is not, however noisy."""
+    ill = [diagnose(drawn(seed, 1.0, 0.03)) for seed in range(200)]
+    assert sum("overfitting" in found for found in ill) >= 198
+    for noise in (0.0, 0.03, 0.1):
+        well = [diagnose(drawn(seed, 0.0, noise)) for seed in range(200)]
+        assert sum(map(bool, well)) <= 4, noise
+
+
+def test_where_the_training_loss_is_gone_overfitting_is_said_and_not_stagnation() -> None:
+    train = [2.0, 0.84, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.008, 0.007, 0.007, 0.007]
+    val = [2.2, 1.42, 1.6, 1.7, 1.75, 1.8, 1.85, 1.9, 1.93, 1.95, 1.96, 1.97]
+    found = diagnose(trained(train, val, lrs=[0.1 * 0.2**i for i in range(13)]))
+    assert set(found) == {"overfitting"}
+    assert "best after epoch 2 of 12 and is 30 % higher" in found["overfitting"].message
 
 
 def test_what_moves_far_below_the_loss_of_the_start_is_no_trouble() -> None:

@@ -98,3 +98,13 @@ def test_an_unstable_tuning_asks_for_epochs_and_not_for_seeds() -> None:
     won = finals({"b": [0.8, 0.81, 0.8], "a": [0.9, 0.91, 0.905]})
     assert summarise(won, Question(seeds=3)).next_step == ""
     assert "same command" in summarise(won, Question(seeds=5)).next_step
+
+
+@pytest.mark.parametrize(("lr", "warned"), [(0.2, 0), (0.1, 1)])
+def test_an_edge_that_the_sentence_names_is_no_warning_as_well(lr: float, warned: int) -> None:
+    edge = Notice(Topic.EDGE_OF_GRID, "the best LR of a is the highest", "try more")
+    grid = tuned("a", {0.05: 0.8, 0.1: 0.9, 0.2: 0.9})
+    trials = [*grid, *finals({"a": [0.9, 0.92]}, lr=lr)]
+    summary = summarise(trials, Question(notices=(edge,)))
+    assert ("the highest tried" in summary.sentence) is (not warned)
+    assert len([n for n in summary.warnings if n.topic is Topic.EDGE_OF_GRID]) == warned

@@ -85,12 +85,13 @@ def test_a_comparison_writes_what_it_promises(out: Path, capsys: Any) -> None:
 
 
 def test_the_same_command_trains_nothing_twice_and_a_larger_one_extends(
-    out: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     first = table(out / "trials.csv")
     begun = count_trainings(monkeypatch)
-    assert run([*SMALL, "--out", str(out)]) == 0
-    assert begun == []
+    capsys.readouterr()
+    assert run([each for each in SMALL if each != "--quiet"] + ["--out", str(out)]) == 0
+    assert begun == [] and "0 new trials: all 10 are in" in capsys.readouterr().err
     assert table(out / "trials.csv") == first
     assert run([*SMALL, "--out", str(out), "--seeds", "3", "-s", "linear"]) == 0
     # linear: three LRs and three seeds; the others: one seed more
@@ -316,3 +317,26 @@ def test_wrong_budgets_and_batch_sizes_are_one_line(
     said = capsys.readouterr().err.strip()
     assert words in said and "\n" not in said
     assert not (tmp_path / "run").exists()
+
+
+def test_the_lrs_of_one_schedule_are_ranked_where_that_is_asked_for(
+    tmp_path: Path, capsys: Any
+) -> None:
+    tiny = [*SMALL[:7], "--seeds", "2", "--threads", "1", "-s", "constant"]
+    argv = [*tiny, "--lr", "0.02,0.1", "--rank-lrs", "--out", str(tmp_path)]
+    assert run(argv) == 0
+    ranking = table(tmp_path / "ranking.csv")
+    assert {row["schedule"]: row["lr"] for row in ranking} == {
+        "constant @ 0.02": "0.02", "constant @ 0.1": "0.1",
+    }  # fmt: skip
+    assert {row["stage"] for row in table(tmp_path / "trials.csv")} == {"final"}
+    assert "every schedule is trained at" not in capsys.readouterr().err
+    assert run(argv) == 0  # the run goes on
+    assert run([*tiny, "--rank-lrs", "--out", str(tmp_path / "b")]) == 2
+    assert "--rank-lrs needs the LRs to rank" in capsys.readouterr().err
+
+
+def test_several_schedules_at_one_lr_are_said_to_be_untuned(tmp_path: Path, capsys: Any) -> None:
+    argv = [*SMALL[:7], "--lr", "0.1", "-s", "constant", "-s", "cosine", "--seeds", "1"]
+    assert run([*argv, "--threads", "1", "--out", str(tmp_path)]) == 0
+    assert "every schedule is trained at LR 0.1" in capsys.readouterr().err

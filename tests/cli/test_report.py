@@ -163,3 +163,39 @@ def test_a_range_test_with_right_checksums_that_is_none_is_one_line(
     assert run(["report", str(tmp_path)]) == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"lrbench: error: {tmp_path} holds a range test that cannot be read"
+
+
+def test_two_runs_differ_in_options_that_mean_something_in_both(
+    runs: tuple[str, str], tmp_path: Path, capsys: Any
+) -> None:
+    """Neither the range test nor the grid of a run whose LR was named."""
+    swept = str(tmp_path / "swept")
+    argv = ["--lr", "auto", "--range-test", "points=30,seeds=1", "--lr-factor", "3"]
+    run([*SMALL, *argv, "--seeds", "1", "--out", swept])
+    capsys.readouterr()
+    assert run(["report", runs[0], swept]) == 0
+    (words,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("differs: ")]
+    assert words == "differs: --lr 0.05 -> auto, --seeds 5 -> 1"
+
+
+def test_only_some_schedules_of_a_run_are_ranked_and_its_files_stay(
+    runs: tuple[str, str], capsys: Any
+) -> None:
+    before = (Path(runs[0]) / "ranking.csv").read_bytes()
+    capsys.readouterr()
+    assert run(["report", runs[0], "--only", "constant", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["schedule"] for row in found["ranking"]] == ["constant"]
+    assert (Path(runs[0]) / "ranking.csv").read_bytes() == before
+    assert run(["report", runs[0], "--only", "linear"]) == 2
+    assert "this run has no such schedule" in capsys.readouterr().err
+
+
+def test_a_report_that_opens_the_page_does_not_advise_to(
+    runs: tuple[str, str], capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
+    for opens in ([], ["--open"]):
+        capsys.readouterr()
+        assert run(["report", runs[0], "--only", "constant", *opens]) == 0
+        assert ("--open" in capsys.readouterr().out) is (not opens)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +207,18 @@ def test_one_class_is_nothing_to_learn_and_no_path_is_wrong_use(tmp_path: Path) 
         (tmp_path / split / "cat").mkdir(parents=True)
     with pytest.raises(MachineError, match="holds one class, 'cat': two are needed"):
         scan(tmp_path)
+
+
+def test_a_folder_of_classes_alone_gives_a_fifth_of_each_for_testing(tmp_path: Path) -> None:
+    plain = image_folder(tmp_path / "made", per_class=6) / "train"
+    listing = scan(plain)
+    counts = Counter((file.split, file.label) for file in listing.files)
+    assert counts == {("train", 0): 4, ("train", 1): 4, ("test", 0): 2, ("test", 1): 2}
+    assert listing == scan(plain)
+    assert sorted(load(name_of(plain)).test_labels) == [0, 0, 1, 1]
+
+
+def test_a_class_of_one_image_cannot_be_split(tmp_path: Path) -> None:
+    plain = image_folder(tmp_path / "made", per_class=1) / "train"
+    with pytest.raises(MachineError, match="cat holds one image"):
+        load(name_of(plain))

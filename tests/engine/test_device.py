@@ -17,14 +17,17 @@ from lrbench.engine.device import (
     apply_precision,
     autocast,
     check_device,
+    forget_peak_memory,
     make_deterministic,
     open_device,
+    peak_memory,
     wait_briefly,
 )
 from lrbench.engine.train import begin, train
 from lrbench.errors import MachineError, UsageError
 from lrbench.execute import Host, Workbench
 from lrbench.experiment import Recipe, TrialSpec
+from tests.toys import Line, trial
 
 CPU = torch.device("cpu")
 
@@ -164,3 +167,15 @@ def test_libgomp_hears_the_number_and_the_policy() -> None:
         pytest.skip("torch was built with another OpenMP than GNU's")
     assert "GOMP_SPINCOUNT = '1000'" in done.stderr
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr
+
+
+def test_the_peak_memory_of_a_cpu_is_that_of_the_process() -> None:
+    forget_peak_memory(CPU)
+    before = peak_memory(CPU)
+    held = bytearray(b"x" * 200_000_000)
+    assert peak_memory(CPU) - before > 0.9 * len(held)
+    del held
+    forget_peak_memory(CPU)
+    assert peak_memory(CPU) < before + 100_000_000 or sys.platform != "linux"
+    (*_, end) = train(Line(), begin(Line(), trial(epochs=1)))
+    assert end.peak_mem_bytes > 10_000_000

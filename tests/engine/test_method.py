@@ -172,3 +172,11 @@ def test_a_group_of_lr_0_is_never_trained(group: str) -> None:
     assert records[-1].status == "done"
     assert torch.equal(training.model.bias, start[1])
     assert not torch.equal(training.model.weight, start[0])
+
+
+def test_each_group_records_the_momentum_it_has_when_another_ones_is_moved() -> None:
+    groups = ("bias schedule=onecycle",)
+    training = begin(Line(), trial(recipe=Recipe(momentum=0.9, groups=groups), epochs=1))
+    steps = [r for r in train(Line(), training, record_steps=True) if isinstance(r, StepRecord)]
+    found = {group: {r.momentum for r in steps if r.group == group} for group in (0, 1)}
+    assert len(found[0]) > 1 and found[1] == {0.9}

@@ -21,6 +21,7 @@ from lrbench.options import (
     find_spec,
     host_of,
     merged,
+    resolved_toml,
     to_toml,
 )
 from lrbench.options.commands import flat
@@ -344,3 +345,30 @@ def test_the_looks_of_a_race_are_scaled_to_the_last(most: int, looks: tuple[int,
         other.grown_from(spec)
     with pytest.raises(UsageError, match="--reference none -> constant"):
         spec.model_copy(update={"reference": "constant"}).grown_from(spec)
+
+
+@pytest.mark.parametrize(
+    ("options", "decay"),
+    [
+        ({}, 5e-4),
+        ({"optimizer": "adamw"}, 0.01),
+        ({"optimizer": "adam"}, 0.0),
+        ({"optimizer": "adamw", "weight_decay": 5e-4}, 5e-4),
+    ],
+)
+def test_each_optimizer_has_a_weight_decay_by_default_which_files_keep(
+    options: dict[str, Any], decay: float, tmp_path: Path
+) -> None:
+    spec = compare_spec(options)
+    assert spec.recipe.weight_decay == decay
+    (tmp_path / "run.toml").write_text(resolved_toml(spec, {}))
+    assert compare_spec(merged({}, tmp_path / "run.toml", COMPARE)) == spec
+    (tmp_path / "run.toml").write_text(resolved_toml(compare_spec({"optimizer": "adamw"}), {}))
+    again = compare_spec(merged({"optimizer": "sgd"}, tmp_path / "run.toml", COMPARE))
+    assert again.recipe.weight_decay == 5e-4
+
+
+def test_a_batch_size_that_a_file_names_is_not_that_of_the_dataset(tmp_path: Path) -> None:
+    spec = compare_spec({"batch_size": 128})
+    (tmp_path / "run.toml").write_text(resolved_toml(spec, {}))
+    assert compare_spec(merged({}, tmp_path / "run.toml", COMPARE)) == spec

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TIMES = {"train_s", "throughput_img_s", "time_to_target_s"}
+TIMES = {"train_s", "throughput_img_s", "time_to_target_s", "peak_mem_bytes"}
 TABLES = ("trials.csv", "epochs.csv", "ranking.csv", "sensitivity.csv")
 SMALL = (
     "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "2", "--lr", "0.02,0.1",

@@ -105,15 +105,25 @@ def test_the_bar_takes_every_event_and_can_be_silenced(capsys: pytest.CaptureFix
         FindProgress("verify", 0, 1, 2, 1e-3, None),
         found(),
     ]
-    with find_bar(quiet=True) as show:
+    with find_bar(False) as show:
         for event in events:
             show(event)
     assert capsys.readouterr() == ("", "")
-    with find_bar() as show:
+    with find_bar(True) as show:
         for event in events:
             show(event)
     said = capsys.readouterr()
     assert said.out == "" and "check by training" in said.err and "diverged" in said.err
+    bars = said.err.strip().splitlines()
+    assert len(bars) == 2 and all("1/1" in bar for bar in bars)  # none ends unfinished
+
+
+def test_without_being_asked_progress_shows_on_a_terminal_only() -> None:
+    for terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+        with find_bar(None, console) as show:
+            show(FindProgress("sweep", 0, 1, 2, 1e-3, 2.3))
+        assert ("sweep" in console.file.getvalue()) is terminal  # type: ignore[attr-defined]
 
 
 def test_an_answer_above_the_stable_limit_is_verified_before_it_is_compared() -> None:

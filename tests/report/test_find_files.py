@@ -49,3 +49,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="cannot write") as caught:
         write_find(found(), tmp_path / "file")
     assert "\n" not in str(caught.value)
+
+
+def test_a_notebook_shows_a_result_in_three_lines_or_as_tables_with_a_picture() -> None:
+    for result in (found(), not_found()):
+        lines = repr(result).splitlines()
+        assert len(lines) == 3 and f"grade {result.grade}" in lines[0] and ".plot()" in lines[2]
+        page = result._repr_html_()
+        assert f"grade {result.grade}" in page and "data:image/png;base64,iVBOR" in page
+    assert "steepest" in found()._repr_html_() and "<script" not in found()._repr_html_()

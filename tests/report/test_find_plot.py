@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from lrbench.rangetest.result import FindResult
 from lrbench.report.find_files import write_find
-from lrbench.report.find_plot import draw
+from lrbench.report.find_plot import draw, sweep_chart
+from lrbench.report.plots.draw import figure_of
 from tests.report.find_results import found, not_found
 
 
@@ -24,7 +25,31 @@ def test_it_shows_what_was_found() -> None:
     assert f"lr {result.lr:.2g}, grade ok" in title and "mnist5k · lenet · sgd" in title
     for word in ("3 seeds", "10–90 %", "loss falls", "sweep alone", "answer", "largest stable"):
         assert any(word in label for label in labels), word
-    assert "diverged" in labels and "validation loss + ½ sd after 64 steps at one LR" in labels
+
+
+def test_the_short_trainings_have_a_panel_and_an_axis_of_their_own() -> None:
+    result = found()
+    sweep, trainings = figure_of(sweep_chart(result)).axes
+    assert sweep.get_ylabel() == "training loss"
+    assert trainings.get_ylabel() == "validation loss + ½ sd"
+    assert result.verification is not None
+    ends = [loss for _, loss in result.verification["losses"] if loss is not None]
+    drawn = [line for line in trainings.lines if line.get_label() == "short trainings"]
+    assert list(drawn[0].get_ydata()) == ends
+    assert "diverged" in trainings.get_legend_handles_labels()[1]
+    assert not any(line.get_label() == "short trainings" for line in sweep.lines)
+
+
+def test_the_picture_shows_where_the_loss_moves_and_names_each_lr_at_its_line() -> None:
+    result = found()
+    ax = draw(result, Figure().add_subplot())
+    low, high = ax.get_xlim()
+    assert result.lr_range is not None and result.lr is not None
+    assert min(p.lr for p in result.curve) < low < result.lr_range[0]
+    assert high > result.lr_range[1]
+    at = {text.get_text(): text.xy[0] for text in ax.texts}  # type: ignore[attr-defined]
+    assert at[f"{result.lr:.2g}"] == result.lr
+    assert at[f"{result.max_stable_lr:.2g}"] == result.max_stable_lr
 
 
 def test_the_lines_stand_where_the_answers_are() -> None:

@@ -41,7 +41,7 @@ def events(trials: list[History]) -> Iterator[Any]:
 
 
 def run(console: Console | None = None, *, quiet: bool = False, trials: Any = TRIALS) -> None:
-    with live(quiet=quiet, spec=SPEC, console=console) as show:
+    with live(not quiet, spec=SPEC, console=console) as show:
         for event in events(trials):
             show(event)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrbench.errors import UsageError
-from lrbench.schedules import Length, Level, Moment, parse
+from lrbench.schedules import Length, Level, Moment, parse, stretched
 from lrbench.schedules.grammar import MAX_LENGTH
 
 CANONICAL = {
@@ -239,3 +239,13 @@ def test_a_damaged_spec_parses_or_is_refused_in_one_line(text: str, data: st.Dat
 def test_a_moment_is_not_a_length() -> None:
     assert Moment(50, "%") != Length(50, "%")
     assert str(Moment(50, "%")) == "50%"
+
+
+def test_a_spec_may_name_its_learning_rate() -> None:
+    found = parse("warmup(5%) + cosine@5e-2")
+    assert str(found) == "warmup + cosine @ 0.05" and found.fixed_lr == 0.05
+    assert parse(str(found)) == found != parse("warmup(5%) + cosine")
+    assert str(stretched(parse("step(4) @ 0.1"), 0.5)) == "step(2ep) @ 0.1"
+    for text in ("cosine @", "cosine @ x", "cosine @ 0", "cosine @ inf", "cosine @ -1"):
+        with pytest.raises(UsageError, match="after @ stands a learning rate"):
+            parse(text)

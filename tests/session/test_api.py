@@ -189,3 +189,13 @@ def test_no_schedule_at_all_is_not_taken_for_all_of_them() -> None:
     for nothing in ([], (), ""):
         with pytest.raises(UsageError, match="schedules: the list is empty"):
             lrbench.compare(dataset="synthetic", schedules=nothing)
+
+
+def test_a_notebook_shows_a_result_in_three_lines_or_as_a_table_with_a_picture(
+    found: lrbench.Comparison,
+) -> None:
+    lines = repr(found).splitlines()
+    assert len(lines) == 3 and found.sentence in lines[0] and ".ranking" in lines[2]
+    assert "constant" in lines[1] and "cosine" in lines[1]
+    page = found._repr_html_()
+    assert page.count("<tr>") == 3 and "data:image/png;base64,iVBOR" in page

@@ -21,6 +21,7 @@ LEARNT = 0.02  # of the loss at the start: moves below that do not matter
 TINY_LR = 1e-3  # of the peak
 NOISE = 0.35  # mean change of the validation loss between epochs, over its median
 OVERFIT = 1.25  # the validation loss at the end, over its best
+SURE = 3.0  # typical changes from epoch to epoch: a rise beyond that is no noise
 STEEP = 0.03  # of the loss at the start, in each epoch
 DROP = 3.0  # the factor by which a step lowers the LR
 CHANCE = 1.5  # an accuracy below that many times exp(-loss) is no better than guessing
@@ -47,8 +48,8 @@ def early_oscillation(history: History) -> Finding | None:
 
 @RULES.register(
     "stagnation",
-    "in the last quarter (at least 3 epochs) the LR is below 1/1000 of its peak and "
-    "the training loss moves by under 1 %",
+    "in the last quarter (at least 3 epochs) the LR is below 1/1000 of its peak and the training "
+    "loss, still above 2 % of its start, moves by under 1 %",
 )
 def stagnation(history: History) -> Finding | None:
     epochs = history.epochs
@@ -57,7 +58,7 @@ def stagnation(history: History) -> Finding | None:
         return None
     losses = _train(epochs)
     fall = 1 - losses[-1] / losses[-count - 1] if losses and losses[-count - 1] > 0 else 1.0
-    if abs(fall) >= 0.01:
+    if abs(fall) >= 0.01 or losses[-1] <= LEARNT * _with_start(history)[0]:
         return None
     return Finding(
         f"in the last {count} epochs the LR was below {TINY_LR:g} of its peak and the training "
@@ -90,22 +91,26 @@ def validation_noise(history: History) -> Finding | None:
 
 @RULES.register(
     "overfitting",
-    "the validation loss was best in the first 60 %, ends 25 % above that and above 2"
-    " % of the loss at the start, and the training loss fell on by over 20 %",
+    "the validation loss was lowest in the first 60 %; its last three epochs are on average 25 % "
+    "above that epoch and its better neighbour, beyond its noise and above 2 % of the loss at the "
+    "start, and the training loss fell on by over 20 %",
 )
 def overfitting(history: History) -> Finding | None:
     values, losses = _val(history.epochs), _train(history.epochs)
     if len(values) < 6 or len(losses) != len(values):
         return None
     best = min(range(len(values)), key=values.__getitem__)
-    level, end = fmean(values[max(0, best - 1) : best + 2]), fmean(values[-3:])
-    high = end > max(OVERFIT * level, LEARNT * _with_start(history)[0])
-    worse = level > 0 and high and best < 0.6 * len(values)
-    if not worse or losses[-1] > 0.8 * losses[best] or values[-1] < losses[-1]:
+    if best >= 0.6 * len(values):
+        return None
+    beside = min(values[max(0, best - 1) : best] + values[best + 1 : best + 2])
+    low, end = fmean((values[best], beside)), fmean(values[-3:])  # one epoch alone may be luck
+    noise = median(abs(b - a) for a, b in pairwise(values[best:]))
+    high = end > max(OVERFIT * low, low + SURE * noise, LEARNT * _with_start(history)[0])
+    if low <= 0 or not high or losses[-1] > 0.8 * losses[best] or values[-1] < losses[-1]:
         return None
     return Finding(
         f"the validation loss was best after epoch {best + 1} of {len(values)} and is "
-        f"{100 * (end / level - 1):.0f} % higher at the end, while the training loss fell on",
+        f"{100 * (end / low - 1):.0f} % higher at the end, while the training loss fell on",
         "stop early (--early-stop patience=5), or raise --weight-decay",
     )
 

@@ -31,10 +31,12 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
     recipe = experiment.get("recipe", {})
     plan = {name: value for name, value in experiment.items() if name != "recipe"}
     final = final_plot(summary)
+    decision, rest = compared.headline(summary)
     return render(
         "compare.html.j2",
         title=_title("Learning-rate schedules", recipe),
-        sentence=compared.answer_text(summary),
+        decision=decision,
+        rest=rest,
         certainty=compared.certainty_text(summary),
         apart=compared.told_apart_text(summary),
         next=clean(summary.next_step, 2000),
@@ -52,7 +54,7 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
         failures=compared.failures_table(summary),
         diagnosis={stage: compared.diagnosis_table(summary, stage) for stage in ("final", "tune")},
         trials=compared.trials_table(summary),
-        command=manifest.get("command_line", ""),
+        command=_again(manifest),
         code=code,
         facts=_facts(manifest, recipe, {"Plan": facts(plan, leave=("find",))}),
     )
@@ -63,7 +65,7 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
     recipe = result.settings.get("recipe") or {}
     plan = {name: value for name, value in result.settings.items() if name != "recipe"}
     chart = sweep_chart(result)
-    parts = {line.name: line.look for line in chart.panels[0].lines}
+    parts = {line.name: line.look for panel in chart.panels for line in panel.lines}
     return render(
         "find.html.j2",
         title=_title("LR range test", recipe or result.settings),
@@ -81,13 +83,19 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
         trainings=found.trainings_table(result),
         against=found.against_table(result),
         next=found.next_command(result),
-        command=manifest.get("command_line", ""),
+        command=_again(manifest),
         facts=_facts(manifest, recipe, {"Range test": facts(plan)}),
     )
 
 
 def _title(kind: str, recipe: Mapping[str, Any]) -> str:
     return f"{kind}: {named}" if (named := subject(recipe)) else kind
+
+
+def _again(manifest: Mapping[str, Any]) -> str:
+    """The command that made the run, with another folder: the run's own would only be read."""
+    command: str = manifest.get("command_line", "")
+    return f"{command}-again" if command else ""
 
 
 def _facts(

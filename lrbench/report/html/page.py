@@ -23,20 +23,22 @@ ON_BLACK = (
 )  # fmt: skip
 
 
-def render(template: str, **values: Any) -> str:
+def fill(template: str, **values: Any) -> str:
     """The template filled in; all values are escaped."""
+    return _environment().get_template(template).render(**values)
+
+
+def render(template: str, **values: Any) -> str:
+    """A page: the template filled in, with style and script."""
     script = _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            style=Markup(_asset("page.css")),
-            script=Markup(script),
-            script_digest=digest,
-            series=list(zip(PALETTE, ON_BLACK, strict=True)),
-            **values,
-        )
+    return fill(
+        template,
+        style=Markup(_asset("page.css")),
+        script=Markup(script),
+        script_digest=digest,
+        series=list(zip(PALETTE, ON_BLACK, strict=True)),
+        **values,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lrbench.analysis import Summary
 from lrbench.errors import UsageError
 from lrbench.files import replace_file
-from lrbench.report.plots.chart import PLOTS
+from lrbench.report.plots.chart import PLOTS, Chart
 from lrbench.report.style import render
 from lrbench.report.text import subject
 
@@ -31,7 +31,7 @@ def plot(summary: Summary, name: str) -> Figure:
     chart = PLOTS.get(name, option="plot").make(summary)
     if chart is None:
         raise UsageError(f"plot: this comparison has nothing to draw in {name!r}")
-    return figure_of(chart, subject=_subject(summary))
+    return figure_of(chart, heading=_heading(summary, chart))
 
 
 def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> list[Path]:
@@ -44,7 +44,7 @@ def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> li
 
     charts = {plot.name: plot.make(summary) for plot in PLOTS}
     figures = {
-        name: figure_of(chart, subject=_subject(summary))
+        name: figure_of(chart, heading=_heading(summary, chart))
         for name, chart in charts.items()
         if chart is not None
     }
@@ -55,6 +55,7 @@ def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> li
     ]
 
 
-def _subject(summary: Summary) -> str:
-    """Dataset, model and optimizer of the run."""
-    return subject(summary.question.manifest.get("experiment", {}).get("recipe", {}))
+def _heading(summary: Summary, chart: Chart) -> str:
+    """What a picture shows, of which dataset, model and optimizer; empty where none is known."""
+    named = subject(summary.question.manifest.get("experiment", {}).get("recipe", {}))
+    return f"{chart.title}: {named}" if named else ""

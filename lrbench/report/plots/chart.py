@@ -41,7 +41,7 @@ class Line:
 @dataclass(frozen=True, eq=False)
 class Panel:
     """One pair of axes. `rows` are names down the vertical axis, row i at height i, with `remarks`
-    to the right; `labelled` writes the name of each line at its end, `legend` lists them."""
+    to the right; `labelled` writes the name of each line at its end, `legend` lists them below."""
 
     lines: tuple[Line, ...]
     x_label: str
@@ -51,10 +51,10 @@ class Panel:
     y_scale: Literal["linear", "from 0", "log", "accuracy"] = "linear"
     x_ticks: tuple[float, ...] = ()
     y_ticks: tuple[float, ...] = ()
+    x_limits: tuple[float, float] | None = None
     y_limits: tuple[float, float] | None = None
     labelled: bool = True
-    legend: Literal["", "below"] = ""
-    legend_columns: int = 3
+    legend: bool = False
     rows: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     zero_line: bool = False
@@ -62,16 +62,18 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """Panels next to each other, on a page below each other. `size` is that of a picture of its
-    own, in inches."""
+    """Panels next to each other, or below each other if they are `stacked`, as all are on a page.
+    `size` is that of a picture of its own, in inches, `ratios` are the sizes of its panels, and
+    with `share` those have one vertical axis, stacked ones one horizontal axis."""
 
     title: str
     panels: tuple[Panel, ...]
     size: tuple[float, float] = (8, 4.8)
     note: str = ""
     footnote: str = ""
-    widths: tuple[float, ...] = ()
-    share_y: bool = False
+    ratios: tuple[float, ...] | None = None
+    share: bool = False
+    stacked: bool = False
 
 
 Plot = Callable[[Summary], Chart | None]

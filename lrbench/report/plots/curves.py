@@ -47,7 +47,7 @@ def loss_plot(summary: Summary) -> Chart | None:
     )  # fmt: skip
     return Chart(
         "loss over the epochs", panels, (4.2 * len(panels) + 2, 4.8), seeds_note(summary),
-        share_y=True,
+        share=True,
     )  # fmt: skip
 
 
@@ -64,7 +64,11 @@ def seeds_note(summary: Summary) -> str:
     if summary.first is None:
         return ""
     count = int(summary.first.counts.max())
-    return f"mean of {count} seeds, band: ± 1 standard deviation" if count > 1 else "one seed"
+    return (
+        f"mean of {count} seeds; band: ± 1 standard deviation, within the seeds"
+        if count > 1
+        else "one seed"
+    )
 
 
 def _means(summary: Summary, column: str) -> Iterator[Line]:
@@ -82,8 +86,9 @@ def _means(summary: Summary, column: str) -> Iterator[Line]:
             + (f" ± {scale * spread:.{digits}f}" if spread else "") + unit
             for x, y, spread in zip(epochs, mean, sd, strict=True)
         ]  # fmt: skip
-        look = styles[str(name)]
-        yield Line(str(name), look, epochs, mean, "line", mean - sd, mean + sd, texts)
+        low = np.maximum(mean - sd, floats(by_epoch.min()))
+        high = np.minimum(mean + sd, floats(by_epoch.max()))
+        yield Line(str(name), styles[str(name)], epochs, mean, "line", low, high, texts)
 
 
 def _lost(summary: Summary, column: str) -> Iterator[Line]:

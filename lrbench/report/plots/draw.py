@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 PAGE_WIDTH, PAGE_HEIGHT = 5.2, 4.8  # of a chart on the page: narrow enough for a phone
 LABEL_WIDTH, LABEL_POINTS, NAME_WIDTH = 30, 9, 34
 MOST_MARKERS = 12
+MANY = 3e4  # the ratio of a logarithmic axis's ends from which on only powers of ten are named
+LEGEND: dict[str, Any] = {"ncols": 3, "fontsize": 8.5, "frameon": False}
 
 # How each kind of line looks; `None` is replaced by the look's own dash or marker.
 KINDS: dict[str, dict[str, Any]] = {
     "line": {"linestyle": None, "marker": None, "linewidth": 1.7, "markersize": 5,
              "markeredgecolor": "white", "markeredgewidth": 0.6, "clip_on": False, "zorder": 3},
     "bars": {"linestyle": None, "marker": None, "linewidth": 1.6, "markersize": 5, "capsize": 2},
-    "plain": {"linestyle": None, "linewidth": 1.6, "clip_on": False},
+    "plain": {"linestyle": None, "linewidth": 1.6, "clip_on": False, "drawstyle": "steps-post"},
     "curve": {"linestyle": "-", "linewidth": 1.5, "alpha": 0.9},
     "thin": {"linestyle": None, "linewidth": 1},
     "dots": {"linestyle": "", "marker": ".", "markersize": 4, "alpha": 0.3, "markeredgewidth": 0},
@@ -48,40 +50,69 @@ UNSCALED = ("lost", "end", "cross", "top cross", "strip")  # do not widen the ax
 AT_EDGE = {"cross": 0.02, "top cross": 1.0, "strip": 0.02}  # of the height of the axes
 
 
-def figure_of(chart: Chart, *, page: bool = False, subject: str = "") -> Figure:
-    """The chart as a figure: with a name at each line's end and the `subject` of the run above, or
-    narrow and unlabelled for a page, whose legend names the lines."""
+def figure_of(chart: Chart, *, page: bool = False, heading: str = "") -> Figure:
+    """The chart as a figure: with a name at each line's end and a heading, or narrow and
+    unlabelled for a page, whose legend names the lines."""
     count = len(chart.panels)
-    if page:
-        fig = figure(PAGE_WIDTH, PAGE_HEIGHT + 0.8 * (count - 1))
-        row = fig.subplots(count, 1, squeeze=False)[:, 0]
+    size = (PAGE_WIDTH, PAGE_HEIGHT + 0.8 * (count - 1)) if page else chart.size
+    fig = figure(*size)
+    if chart.stacked:
+        shape: dict[str, Any] = {"nrows": count, "sharex": chart.share}
+        shape["height_ratios"] = chart.ratios
+    elif page:
+        shape = {"nrows": count}
     else:
-        fig = figure(*chart.size)
-        widths = chart.widths or None
-        row = fig.subplots(1, count, squeeze=False, sharey=chart.share_y, width_ratios=widths)[0]
+        shape = {"ncols": count, "sharey": chart.share, "width_ratios": chart.ratios}
+    row = fig.subplots(squeeze=False, **shape).flatten()
     for axes, panel in zip(row, chart.panels, strict=True):
-        draw_panel(axes, panel, legend=not page)
+        draw_panel(axes, panel)
         if page and count == 1:
             axes.set_title("", loc="left")
+    if chart.stacked and chart.share:
+        for axes in row[:-1]:
+            axes.set_xlabel("")
+    if page:
+        return fig
     for axes, panel in zip(row, chart.panels, strict=True):
-        if panel.labelled and not page:
+        if panel.labelled:
             _label_ends(axes, panel)
-    if chart.share_y and not page:
+    if chart.share and not chart.stacked:
         for axes in row[1:]:
             axes.tick_params(left=False)
             axes.set_ylabel("")
-    if subject:
-        fig.suptitle(f"{chart.title}: {subject}", x=0.01, ha="left", fontsize=10, color=INK,
-                     parse_math=False)  # fmt: skip
-    if chart.footnote and not page:
+    parts = _parts(*(axes for axes, p in zip(row, chart.panels, strict=True) if p.legend))
+    if parts:
+        fig.legend(parts.values(), parts.keys(), loc="outside lower center", **LEGEND)
+    if heading:
+        fig.suptitle(heading, x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
+    if chart.footnote:
         fig.supxlabel(chart.footnote, fontsize=8, color=INK)
     return fig
 
 
-def draw_panel(axes: Axes, panel: Panel, *, legend: bool = True) -> None:
-    """Draw a panel on axes, whoever made them."""
+def _parts(*drawn: Axes) -> dict[str, Any]:
+    """What a legend of these axes shows: a handle for each name."""
+    found: dict[str, Any] = {}
+    for axes in drawn:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(name, handle)
+    return found
+
+
+def draw_alone(axes: Axes, panel: Panel) -> None:
+    """Draw a panel with its legend on axes, whoever made them."""
+    draw_panel(axes, panel)
+    parts = _parts(axes)
+    if parts:
+        where = {"bbox_to_anchor": (0.5, -0.13), **LEGEND}
+        axes.legend(parts.values(), parts.keys(), loc="upper center", **where)
+
+
+def draw_panel(axes: Axes, panel: Panel) -> None:
     if panel.y_limits is not None:
         axes.set_ylim(*panel.y_limits)
+    if panel.x_limits is not None:
+        axes.set_xlim(*panel.x_limits)
     _set_scales(axes, panel)
     if panel.zero_line:
         axes.axvline(0, color=INK, linewidth=1)
@@ -94,13 +125,6 @@ def draw_panel(axes: Axes, panel: Panel, *, legend: bool = True) -> None:
     for place, remark in enumerate(panel.remarks):
         axes.text(1.03, place, remark, transform=axes.get_yaxis_transform(), fontsize=10,
                   verticalalignment="center", color=INK)  # fmt: skip
-    if legend and panel.legend:
-        parts = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-        if parts:
-            axes.legend(
-                parts.values(), parts.keys(), loc="upper center", bbox_to_anchor=(0.5, -0.13),
-                ncols=panel.legend_columns, fontsize=8.5, frameon=False,
-            )  # fmt: skip
     polish(axes)
 
 
@@ -109,6 +133,10 @@ def _draw(axes: Axes, line: Line) -> None:
     own: dict[str, Any] = {"color": look.colour, "gid": look.gid, "label": line.name or "_"}
     if line.kind == "upright":
         axes.axvline(line.x[0], linestyle=look.dash, linewidth=1.8, **own)
+        for text in line.texts:
+            axes.annotate(text, (line.x[0], 1), (3, -3), xycoords=axes.get_xaxis_transform(),
+                          textcoords="offset points", rotation=90, fontsize=8.5, va="top",
+                          color=look.colour, gid=look.gid, annotation_clip=True)  # fmt: skip
         return
     if line.kind == "span":
         axes.axvspan(line.x[0], line.x[1], alpha=0.14, linewidth=0, **own)
@@ -152,10 +180,12 @@ def _fit(axes: Axes, panel: Panel) -> None:
         _epochs_axis(axes, panel)
     if panel.x_ticks:
         _fixed_ticks(axes.xaxis, panel.x_ticks)
+    elif panel.x_limits is not None:
+        _plain_log_ticks(axes.xaxis)
     if panel.y_ticks:
         _fixed_ticks(axes.yaxis, panel.y_ticks)
     elif panel.y_scale == "log" and panel.y_limits is None:
-        _plain_log_ticks(axes)
+        _plain_log_ticks(axes.yaxis)
     if panel.y_scale == "from 0":
         axes.set_ylim(bottom=0)
     if panel.y_scale == "accuracy":
@@ -187,17 +217,17 @@ def _fixed_ticks(axis: Axis, values: Sequence[float]) -> None:
     axis.set_major_formatter(lambda value, _: f"{value:.4g}")
 
 
-def _plain_log_ticks(axes: Axes) -> None:
+def _plain_log_ticks(axis: Axis) -> None:
     """0.1, 0.2, 0.5, 1 … instead of powers of ten; even steps where fewer than three would show."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-    low, high = axes.get_ylim()
-    locator = LogLocator(subs=(1.0, 2.0, 5.0))
+    low, high = axis.get_view_interval()
+    locator = LogLocator(subs=(1.0, 2.0, 5.0) if high < MANY * low else (1.0,))
     shown = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
     few = MaxNLocator(5, steps=[1, 2, 5, 10])
-    axes.yaxis.set_major_locator(locator if len(shown) >= 3 else few)
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_major_locator(locator if len(shown) >= 3 else few)
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def _label_ends(axes: Axes, panel: Panel) -> None:
@@ -220,28 +250,18 @@ def _label_ends(axes: Axes, panel: Panel) -> None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """The nearest places, in the same order, that are at least `gap` apart, within 0..1 where
-    they fit: places too near to each other become a block around their mean.
+    """The nearest places (in least squares), in the same order, that are at least `gap` apart,
+    within 0..1 where they fit.
 
     >>> spread([0.5, 0.5, 0.9], 0.2)
     [0.4, 0.6, 0.9]
     """
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    blocks: list[tuple[float, int]] = []
-    for i in order:
-        mean, count = places[i], 1
-        while blocks and _bounds(*blocks[-1], gap)[1] + gap > _bounds(mean, count, gap)[0]:
-            before, others = blocks.pop()
-            count += others
-            mean = (before * others + mean * (count - others)) / count
-            low, high = _bounds(mean, count, gap)
-            mean += max(0.0, -low) - max(0.0, high - 1)
-        blocks.append((mean, count))
-    spots = [_bounds(mean, count, gap)[0] + k * gap for mean, count in blocks for k in range(count)]
-    found = dict(zip(order, spots, strict=True))
-    return [round(found[i], 6) for i in range(len(places))]
+    from scipy.optimize import isotonic_regression
 
-
-def _bounds(mean: float, count: int, gap: float) -> tuple[float, float]:
-    half = (count - 1) / 2 * gap
-    return mean - half, mean + half
+    order, steps = np.argsort(places, kind="stable"), gap * np.arange(len(places))
+    if not len(order):
+        return []
+    free = isotonic_regression(np.asarray(places)[order] - steps).x
+    found = np.empty(len(order))
+    found[order] = np.clip(free, 0, max(0.0, 1 - steps[-1])) + steps
+    return [float(place) for place in found.round(6)]

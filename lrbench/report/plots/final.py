@@ -52,7 +52,7 @@ def final_plot(summary: Summary) -> Chart | None:
         footnote = f"{level} of a mean, for all pairs together of a difference"
     return Chart(
         "ranking", tuple(panels), (11, 1.9 + 0.4 * count), footnote, footnote,
-        widths=(3, 2)[: len(panels)], share_y=True,
+        ratios=(3, 2)[: len(panels)], share=True,
     )  # fmt: skip
 
 

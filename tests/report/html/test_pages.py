@@ -67,10 +67,11 @@ def test_a_comparison_begins_with_its_answer_and_says_how_to_repeat_it() -> None
     page = compare_page(summary, MANIFEST, "scheduler = ...")
     reader = Reader(page)
     answer = re.search("<h1>(.*?)</h1>", page)
-    assert answer is not None and answer[1].rstrip(".") in summary.sentence
-    assert page.index("<h1>") < page.index("<h2>")
+    assert answer is not None and summary.sentence.startswith(answer[1] + ":")
+    rest = summary.sentence.removeprefix(answer[1])[3:].rstrip(".")
+    assert page.index("<h1>") < page.index(rest) < page.index("<h2>")
     for said in (
-        "lrbench compare --schedule cosine --out results/run", "scheduler = ...", "2.15.0",
+        "lrbench compare --schedule cosine --out results/run-again", "scheduler = ...", "2.15.0",
         "the loss was not finite at step 13", "2, 1 failed", "Against linear", "97.20 ± 0.50 %",
     ):  # fmt: skip
         assert said in reader.text, said

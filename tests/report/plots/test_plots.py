@@ -11,7 +11,7 @@ from lrbench.analysis import Question, Summary, summarise
 from lrbench.experiment import TrialSpec
 from lrbench.records import History
 from lrbench.report import plots
-from lrbench.report.plots.chart import run_looks
+from lrbench.report.plots.chart import PLOTS, run_looks
 from lrbench.report.plots.draw import spread
 from tests.analysis.made import finals, history, tuned
 from tests.report.hostile import NAMES
@@ -181,3 +181,14 @@ def test_no_interval_of_an_accuracy_is_drawn_beyond_its_bounds() -> None:
     figure = plots.plot(summarise(finals({"a": [0.999, 0.98]}), Question()), "final")
     drawn = [x for line in figure.axes[0].lines for x in np.asarray(line.get_xdata())]
     assert max(drawn) == 100 and 80 < min(drawn) < 98
+
+
+def test_a_band_ends_where_the_seeds_do() -> None:
+    summary = summarise(finals({"a": [0.9, 0.9, 0.9, 0.99]}), Question())
+    chart = PLOTS.get("accuracy", option="plot").make(summary)
+    assert chart is not None
+    (line,) = [each for each in chart.panels[0].lines if each.kind == "line"]
+    ends = summary.epochs.groupby("epoch")["val_accuracy"].agg(["min", "max"])
+    assert line.low is not None and line.high is not None
+    assert (line.low >= ends["min"] - 1e-12).all() and (line.high <= ends["max"] + 1e-12).all()
+    assert np.isclose(line.low[-1], ends["min"].iloc[-1])  # one sd below the mean is lower
