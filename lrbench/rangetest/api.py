@@ -19,7 +19,7 @@ from lrbench.rangetest.groups import GroupLrs, ratio_of
 from lrbench.rangetest.probe import Probe, Prober, settling_steps
 from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
-from lrbench.rangetest.state import Contents, copy_state, preserved
+from lrbench.rangetest.state import Contents, preserved
 from lrbench.rangetest.sweep import Setup
 from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader, to_device
 from lrbench.tasks.randomness import generators, seed_all
@@ -223,11 +223,6 @@ def borrowed(
     check_callable(loss_fn=loss_fn, step=step, make_model=make_model)
     group_lrs = ratio_of([float(group["lr"]) for group in optimizer.param_groups], sweep_group)
     own_loss = [loss_fn] if isinstance(loss_fn, torch.nn.Module) else []
-    state = optimizer.state
-
-    def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
-        copy_state(optimizer, state)
-        return optimizer, group_lrs
 
     with (
         torch.inference_mode(False),
@@ -236,7 +231,7 @@ def borrowed(
     ):
         task = _Borrowed(model, loss_fn, loader, step=step, make_model=make_model)
         task.contents, task.validation = contents, val_loader
-        yield Setup(task, make_optimizer, Method.of(recipe))
+        yield Setup(task, lambda _: (optimizer, group_lrs), Method.of(recipe))
 
 
 def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
