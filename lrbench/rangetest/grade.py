@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from lrbench.rangetest.curve import FEWEST, Curve
+from lrbench.rangetest.curve import FEWEST, Curve, read_curve
 from lrbench.rangetest.rules import steepest_index
 from lrbench.rangetest.smooth import Floats
 
@@ -37,6 +38,7 @@ class Reason(str):
 
 EARLY = 1.0  # decades, or a sixth of the points, within which a loss rises from the start
 FLAT = Reason("flat: the loss does not change; raise --end-lr", "end_lr", 100.0)
+UNREACHED = Reason("flat: no gradient reaches the parameters; look at --loss and what it trains")
 NOISE = Reason("noise: the loss falls no more than its noise; raise --seeds or --batch-size")
 RISING = Reason("rising: the loss only rises; lower --start-lr", "start_lr", 0.01)
 COARSE = Reason(
@@ -61,12 +63,22 @@ def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -
             text = f"diverged at once: after {points} steps; lower --start-lr"
             return Reason(text, "start_lr", 0.01)
         return _too_few(points)
-    if curve.drop <= max(asked(LIKELY, points) * curve.drop_error, _rounding(curve)):
+    if not _falls(curve):
         return _not_falling(curve, lrs)
     if curve.end == "range" and curve.u[-1] - curve.u[steepest_index(curve)] < EDGE * window:
         text = f"edge: the fall has only begun at {lrs[points - 1]:.2g}; raise --end-lr"
         return Reason(text, "end_lr", 100.0)
     return ""
+
+
+def drifts(lrs: ArrayLike, losses: ArrayLike, window: float) -> bool:
+    """Whether the losses of a sweep at learning rate 0 rise or fall by more than their noise."""
+    curves = (read_curve(np.array(lrs), sign * np.array(losses), window) for sign in (1, -1))
+    return any(curve is not None and _falls(curve) for curve in curves)
+
+
+def _falls(curve: Curve) -> bool:
+    return curve.drop > max(asked(LIKELY, len(curve.u)) * curve.drop_error, _rounding(curve))
 
 
 def _too_few(points: int) -> Reason:

@@ -25,6 +25,7 @@ GROWTH = 1.2  # of the loss above its start, from one eighth of the steps to the
 JUDGEMENTS = 4  # in the last quarter of a training
 ROUNDING = 1e-6  # relative to a loss
 SETTLING = 6.4  # steps · (1 - momentum)
+KICK = 3.0  # the same, for each factor of e in the first step
 LEARNT = 0.1  # the part of the best fall so far that a training must reach to converge
 
 
@@ -71,18 +72,25 @@ class Prober:
         fall = _mean_end(first) - final
         return Probe(lr, seed, self.steps, final, fall, course.judged, course.judged_sd)
 
-    def start(self, seed: int) -> float:
-        """The loss of the initial weights, judged as a probe is."""
+    def start(self, seed: int) -> Probe:
+        """A training at learning rate 0."""
         course = self.untouched(seed)
-        return _mean_end(course.losses) if course.judged is None else course.judged
+        loss = _mean_end(course.losses)
+        return Probe(0.0, seed, self.steps, loss, 0.0, course.judged, course.judged_sd)
 
 
 def settling_steps(setup: Setup, seed: int, steps: int) -> int:
     """The steps after which a training's fate shows: momentum m above 0.9 first throws the loss up,
-    for a time in proportion to 1/(1 - m)."""
+    for a time in proportion to 1/(1 - m), the longer the more the first gradient is above those
+    that dampening d scales by 1 - d."""
     optimizer, _ = setup.make_optimizer(setup.task.model(seed))
-    momentum = max(float(group.get("momentum", 0.0)) for group in optimizer.param_groups)
-    return steps if momentum <= 0.9 else max(steps, round(SETTLING / (1 - momentum)))
+    momentum, dampening = (
+        max(float(group.get(name) or 0.0) for group in optimizer.param_groups)
+        for name in ("momentum", "dampening")
+    )
+    if momentum <= 0.9 and not 0 < dampening < 1:
+        return steps
+    return max(steps, round((SETTLING - KICK * math.log1p(-dampening)) / (1 - momentum)))
 
 
 def train(

@@ -41,7 +41,7 @@ def test_a_loader_that_hides_an_iterator_is_refused() -> None:
             return 6
 
     model, optimizer = trained()
-    with pytest.raises(UsageError, match="no batch when read again"):
+    with pytest.raises(UsageError, match="can be read only once"):
         find(model, nn.CrossEntropyLoss(), Once(), optimizer, **QUICK)
 
 

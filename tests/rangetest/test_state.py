@@ -14,21 +14,18 @@ from lrbench.rangetest.api import find
 from tests.rangetest.handed import QUICK, Net, bits, loader
 
 
-class Proxy(torch.optim.Optimizer):
+class Proxy:
     """Without a state of its own, as Accelerate's, Lightning's and OrthoGrad."""
 
     def __init__(self, inner: Any) -> None:
         self.inner, self.steps = inner, 0
 
-    param_groups = property(lambda self: self.inner.param_groups)  # type: ignore[assignment]
-    state = property(lambda self: self.inner.state)  # type: ignore[assignment]
-    defaults = property(lambda self: self.inner.defaults)  # type: ignore[assignment]
+    param_groups = property(lambda self: self.inner.param_groups)
+    state = property(lambda self: self.inner.state)
+    state_dict = property(lambda self: self.inner.state_dict)
+    zero_grad = property(lambda self: self.inner.zero_grad)
 
-    def state_dict(self) -> dict[str, Any]:
-        content: dict[str, Any] = self.inner.state_dict()
-        return content
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> None:
         self.steps += 1
         self.inner.step()
 

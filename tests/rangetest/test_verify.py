@@ -82,8 +82,8 @@ class Told:
         mean, sd = self.judged(2 * math.log10(lr))
         return Probe(lr, seed, 64, mean, 1.0, mean, sd)
 
-    def start(self, seed: int) -> float:
-        return 2.0
+    def start(self, seed: int) -> Probe:
+        return Probe(0.0, seed, 64, 2.0, 0.0, 2.0, 0.0)
 
 
 def test_a_second_valley_at_large_learning_rates_is_no_trap() -> None:
