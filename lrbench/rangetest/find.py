@@ -70,9 +70,6 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     losses = [[point.loss for point in curve] for curve in curves]
     suggestion = suggest(lrs, losses, rule=spec.rule, window=spec.window)
     doubts = {ORDERED: ordered, ONE_CURVE: len(curves) < len(spec.seeds)}
-    if suggestion.lr is not None and any(doubts.values()):
-        reasons = (*suggestion.reasons, *(text for text, holds in doubts.items() if holds))
-        suggestion = replace(suggestion, grade="weak", reasons=reasons)
     if suggestion.reasons == (FLAT,) and not reached(setup, spec.seeds[0]):
         suggestion = replace(suggestion, reasons=(UNREACHED,))
     verification: Verification | None = None
@@ -90,12 +87,17 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
             search = verify(prober, lr or min(curve[-1].lr for curve in curves) / 10, seeds)
             verification = yield from _reported("verify", search, VERIFY_LRS * len(seeds))
             lr = verification.lr if verification.learns else None
-        if lr is not None and (cheap if spec.max_stable is None else spec.max_stable):
+        limited = cheap and not alone if spec.max_stable is None else spec.max_stable
+        if lr is not None and limited:
             known = verification.probes if verification else ()
             search_limit = _limit(spec, setup, prober, suggestion.lr or lr, known)
             stability = yield from _reported("stability", search_limit, 5)
     settings = {**settings, "others_train": True} if alone else settings
-    yield _result(suggestion, curves, verification, stability, settings)
+    found = _result(suggestion, curves, verification, stability, settings)
+    if found.lr is not None and any(doubts.values()):
+        reasons = (*found.reasons, *(text for text, holds in doubts.items() if holds))
+        found = replace(found, grade="weak", reasons=reasons)
+    yield found
 
 
 def _sweeps(

@@ -21,7 +21,7 @@ FARTHEST = 6  # steps from the suggestion
 FIRST = (0.0, -1.0, -2.0, 1.0)  # steps from it that are tried in any case
 CAUTION = 0.5  # standard deviations that a loss counts for more than its mean
 NOISY = 5.0  # tolerances above the best that chance may explain
-BOWL = 5.0  # tolerances, or distances of the second best, above the best: higher losses are cut,
+BOWL = 3.0  # tolerances, or distances of the second best, above the best: higher losses are cut,
 # since no parabola is a cliff
 
 

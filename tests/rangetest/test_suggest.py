@@ -116,6 +116,16 @@ def test_autocorrelated_noise_is_not_taken_for_learning(correlation: float, seed
     assert answers <= 5
 
 
+def test_a_fall_lost_in_noise_is_never_called_a_rise() -> None:
+    """A fall from 1.1 to 0.5 in noise of 0.08, on 50 points, before the blow-up."""
+    lrs = np.logspace(-6, 1, 50)
+    curve = 1.1 - 0.6 / (1 + (0.01 / lrs) ** 2) + (lrs / 0.8) ** 4
+    draws = [np.random.default_rng(draw).standard_normal(50) for draw in range(200)]
+    found = [suggest(lrs, curve + 0.08 * noise) for noise in draws]
+    assert not [each.reasons for each in found if "rising" in " ".join(each.reasons)]
+    assert sum(each.lr is not None for each in found) >= 130
+
+
 @pytest.mark.parametrize("shape", ["normal", "laplace", "seeds"])
 def test_pure_noise_gives_no_answer(shape: str) -> None:
     rng = np.random.default_rng(3)
