@@ -14,6 +14,7 @@ End = Literal["range", "blew up", "not finite"]
 
 FEWEST = 10  # points that a curve needs to say anything
 MOST_INFLATED = 3.5  # what is left of a steep trend also looks like correlation
+ALIKE = 4.0  # standard errors
 CUT = 1.0  # in analysis a curve ends where it lies this many drops above its start
 
 
@@ -100,6 +101,17 @@ def inflation(rest: Floats) -> float:
     c = 1 + 2 * float(steps[1:] @ steps[:-1]) / power - 1 / math.sqrt(len(steps))
     c = min(max(c, 0.0), 0.9)
     return min(MOST_INFLATED, math.sqrt(3 * (1 + c) / (3 - c)) / (1 - c))
+
+
+def in_order(losses: Floats) -> bool:
+    """Whether losses at learning rate 0 follow from their order: neighbours are more alike than by
+    chance. Source: von Neumann's ratio (1941), which is 2 ± 2/sqrt(n) for independent values."""
+    apart = losses - losses.mean()
+    spread = float(apart @ apart)
+    if not math.isfinite(spread) or np.ptp(losses) <= 1e-6 * np.abs(losses).max():
+        return False
+    steps = np.diff(losses)
+    return math.sqrt(len(losses)) * (1 - float(steps @ steps) / (2 * spread)) > ALIKE
 
 
 @dataclass

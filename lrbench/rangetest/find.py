@@ -8,10 +8,12 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.experiment import FindSpec
-from lrbench.rangetest.curve import FEWEST
-from lrbench.rangetest.grade import FLAT, NOISE, UNREACHED, Reason, drifts
+from lrbench.rangetest.curve import FEWEST, in_order
+from lrbench.rangetest.grade import FLAT, NOISE, UNREACHED, Reason
 from lrbench.rangetest.groups import GroupLrs, freeze, swept
 from lrbench.rangetest.judge import Judge, shuffles
 from lrbench.rangetest.probe import Probe, Prober, settling_steps
@@ -125,7 +127,7 @@ def _sweeps(
                 if points is curve and len(curve) == FEWEST and _same(curve, first):
                     return found, control and not alone
         if control and not alone and not found:
-            control = drifts(lrs, [point.loss for point in still], spec.window)
+            control = in_order(np.array([point.loss for point in still]))
         found.append(apart(curve, still) if control else curve)
         first = first or curve
     return found, control and not alone

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from lrbench.rangetest.curve import FEWEST, Curve, read_curve
+from lrbench.rangetest.curve import FEWEST, Curve
 from lrbench.rangetest.rules import steepest_index
 from lrbench.rangetest.smooth import Floats
 
@@ -63,22 +62,12 @@ def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -
             text = f"diverged at once: after {points} steps; lower --start-lr"
             return Reason(text, "start_lr", 0.01)
         return _too_few(points)
-    if not _falls(curve):
+    if curve.drop <= max(asked(LIKELY, points) * curve.drop_error, _rounding(curve)):
         return _not_falling(curve, lrs)
     if curve.end == "range" and curve.u[-1] - curve.u[steepest_index(curve)] < EDGE * window:
         text = f"edge: the fall has only begun at {lrs[points - 1]:.2g}; raise --end-lr"
         return Reason(text, "end_lr", 100.0)
     return ""
-
-
-def drifts(lrs: ArrayLike, losses: ArrayLike, window: float) -> bool:
-    """Whether the losses of a sweep at learning rate 0 rise or fall by more than their noise."""
-    curves = (read_curve(np.array(lrs), sign * np.array(losses), window) for sign in (1, -1))
-    return any(curve is not None and _falls(curve) for curve in curves)
-
-
-def _falls(curve: Curve) -> bool:
-    return curve.drop > max(asked(LIKELY, len(curve.u)) * curve.drop_error, _rounding(curve))
 
 
 def _too_few(points: int) -> Reason:
