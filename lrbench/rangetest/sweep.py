@@ -14,7 +14,7 @@ from lrbench.engine.clock import Row
 from lrbench.engine.method import PLAIN, Method
 from lrbench.engine.train import steps
 from lrbench.errors import UsageError
-from lrbench.rangetest.curve import Watch
+from lrbench.rangetest.curve import BLOWN_UP, Watch
 from lrbench.rangetest.groups import GroupLrs
 from lrbench.rangetest.judge import Judge
 from lrbench.records import SweepPoint
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-BLOWN_UP = 2.0  # a sweep stops where the loss lies this many of its falls above its start
 READ_EVERY = 10  # steps between two readings of an asynchronous device
 
 

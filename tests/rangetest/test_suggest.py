@@ -168,6 +168,15 @@ def test_only_points_before_the_first_that_is_not_finite_count(stop: int, bad: f
     assert np.isnan(whole.smoothed[0][stop:]).all()
 
 
+def test_what_a_loss_does_long_after_it_blew_up_says_nothing() -> None:
+    """Peers' curves and `--whole-range` go on to losses of any size."""
+    far = LOSS.copy()
+    far[85:] = 10.0 ** np.arange(1, 16) ** 2
+    assert decades(suggest(LRS, far).lr, CLEAN.lr) < 0.01
+    rising = 0.65 * np.cumprod(np.geomspace(3, 3e4, 100))
+    assert suggest(LRS, rising).reasons[0].startswith("rising")
+
+
 @pytest.mark.parametrize("offset", [-2.3, -100.0, 1.0, 1e6])
 def test_a_constant_added_to_the_loss_changes_nothing(offset: float) -> None:
     answer, plain = suggest(LRS, noisy(0.1, 5) + offset), suggest(LRS, noisy(0.1, 5))
