@@ -21,7 +21,16 @@ from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.suggest import Suggestion, suggest
-from lrbench.rangetest.sweep import Setup, apart, grid, others_train, reached, step_flops, sweep
+from lrbench.rangetest.sweep import (
+    Setup,
+    apart,
+    grid,
+    losses_of,
+    others_train,
+    reached,
+    step_flops,
+    sweep,
+)
 from lrbench.rangetest.verify import Verification, verify
 from lrbench.records import SweepPoint
 from lrbench.tasks.base import Task
@@ -69,8 +78,7 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     alone = others_train(setup, spec.seeds[0])
     quick = judge.quick() if spec.val_loss else None
     curves, ordered = yield from _sweeps(spec, setup, lrs, quick, alone=alone)
-    losses = [[point.loss for point in curve] for curve in curves]
-    suggestion = suggest(lrs, losses, rule=spec.rule, window=spec.window)
+    suggestion = suggest(lrs, [losses_of(c) for c in curves], rule=spec.rule, window=spec.window)
     doubts = {ORDERED: ordered, ONE_CURVE: len(curves) < len(spec.seeds)}
     if suggestion.reasons == (FLAT,) and not reached(setup, spec.seeds[0]):
         suggestion = replace(suggestion, reasons=(UNREACHED,))
@@ -115,7 +123,7 @@ def _sweeps(
     control = alone or (judge is None and not shuffles(setup.task))
     total, done = len(lrs) * len(spec.seeds) * (1 + control), count(1)
     found: list[list[SweepPoint]] = []
-    first: list[SweepPoint] = []
+    first: list[float] = []
     for seed in spec.seeds:
         curve: list[SweepPoint] = []
         still: list[SweepPoint] = []
@@ -124,18 +132,14 @@ def _sweeps(
             for point in sweep(setup, seed, ramp, steps, judge, stops=stops):
                 points.append(point)
                 yield FindProgress("sweep", seed, next(done), total, point.lr, _finite(point.loss))
-                if points is curve and len(curve) == FEWEST and _same(curve, first):
+                # the same bits so far
+                if points is curve and len(curve) == FEWEST and losses_of(curve) == first:
                     return found, control and not alone
         if control and not alone and not found:
-            control = in_order(np.array([point.loss for point in still]))
+            control = in_order(np.array(losses_of(still)))
         found.append(apart(curve, still) if control else curve)
-        first = first or curve
+        first = first or losses_of(curve[:FEWEST])
     return found, control and not alone
-
-
-def _same(curve: Sequence[SweepPoint], other: Sequence[SweepPoint]) -> bool:
-    """Whether the losses so far are bitwise those of another curve."""
-    return [point.loss for point in curve] == [point.loss for point in other[: len(curve)]]
 
 
 def _limit(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Outcome = Literal["converges", "bounded", "diverges"]
+Judged = tuple[float | None, float | None]
 
 HOPELESS = 1e6  # times the size of the first losses: no need to train on
 GROWTH = 1.2  # of the loss above its start, from one eighth of the steps to the next
@@ -44,16 +45,6 @@ class Probe:
     judged_sd: float | None = None
 
 
-@dataclass(frozen=True)
-class Course:
-    """The losses of a training, shape (steps done,), and mean and standard deviation of the judge's
-    losses near its end."""
-
-    losses: Floats
-    judged: float | None
-    judged_sd: float | None
-
-
 class Prober:
     """Trains at constant learning rates for `steps` steps, each time from a seed's weights."""
 
@@ -62,21 +53,18 @@ class Prober:
         self.untouched = cache(lambda seed: train(setup, seed, 0.0, steps, judge))
 
     def __call__(self, lr: float, seed: int) -> Probe:
-        first = self.untouched(seed).losses
+        first, _ = self.untouched(seed)
         hopeless = first[0] + HOPELESS * max(float(np.ptp(first)), float(np.abs(first).max()))
-        course = train(self.setup, seed, lr, self.steps, self.judge, hopeless)
-        seen = course.losses
+        seen, judged = train(self.setup, seed, lr, self.steps, self.judge, hopeless)
         if not math.isfinite(seen[-1]) or seen[-1] > hopeless or _grows(seen, first):
             return Probe(lr, seed, len(seen), None, None)
         final = _mean_end(seen)
-        fall = _mean_end(first) - final
-        return Probe(lr, seed, self.steps, final, fall, course.judged, course.judged_sd)
+        return Probe(lr, seed, self.steps, final, _mean_end(first) - final, *judged)
 
     def start(self, seed: int) -> Probe:
         """A training at learning rate 0."""
-        course = self.untouched(seed)
-        loss = _mean_end(course.losses)
-        return Probe(0.0, seed, self.steps, loss, 0.0, course.judged, course.judged_sd)
+        losses, judged = self.untouched(seed)
+        return Probe(0.0, seed, self.steps, _mean_end(losses), 0.0, *judged)
 
 
 def settling_steps(setup: Setup, seed: int, steps: int) -> int:
@@ -95,9 +83,9 @@ def settling_steps(setup: Setup, seed: int, steps: int) -> int:
 
 def train(
     setup: Setup, seed: int, lr: float, steps: int, judge: Judge | None, limit: float = math.inf
-) -> Course:
-    """Train for some steps, or to the first loss that is not finite or above the limit, and judge a
-    few times in the last quarter."""
+) -> tuple[Floats, Judged]:
+    """Train for some steps, or to the first loss that is not finite or above the limit: the losses,
+    and mean and standard deviation of the judge's, asked a few times in the last quarter."""
     judgements: list[Tensor] = []
     asked = {steps - place * max(1, steps // 16) for place in range(JUDGEMENTS)}
 
@@ -112,10 +100,9 @@ def train(
         seen.append(loss)
         if not math.isfinite(loss) or loss > limit:
             break
-    judged = list(read(judgements))
-    if not judged:
-        return Course(np.array(seen), None, None)
-    return Course(np.array(seen), float(np.mean(judged)), float(np.std(judged)))
+    found = list(read(judgements))
+    judged = (float(np.mean(found)), float(np.std(found))) if found else (None, None)
+    return np.array(seen), judged
 
 
 def _mean_end(curve: Floats) -> float:

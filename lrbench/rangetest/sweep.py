@@ -124,6 +124,10 @@ def sweep(
             return
 
 
+def losses_of(curve: Sequence[SweepPoint]) -> list[float]:
+    return [point.loss for point in curve]
+
+
 def others_train(setup: Setup, seed: int) -> bool:
     """Whether groups that are not swept are trained at the same time."""
     _, group_lrs = setup.make_optimizer(setup.task.model(seed))
