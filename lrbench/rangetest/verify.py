@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from operator import le
 from typing import Any, Literal
 
@@ -87,27 +86,29 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
         yield from train(offset)
 
     held_out = prober.judge is not None and prober.judge.held_out
-    return _verdict(lr, probes, untrained, "validation" if held_out else "training")
+    return _verdict(lr, dict(sorted(probes.items())), untrained, held_out=held_out)
 
 
 def _verdict(
-    lr: float,
-    probes: dict[float, list[Probe]],
-    untrained: Sequence[Probe],
-    data: Literal["validation", "training"],
+    lr: float, probes: dict[float, list[Probe]], untrained: Sequence[Probe], *, held_out: bool
 ) -> Verification:
     best, start = _best(probes), cautious(untrained)
-    above = {offset: cautious(probes[offset]) - cautious(probes[best]) for offset in sorted(probes)}
     lowest = cautious(probes[best])
+    above = {offset: cautious(each) - lowest for offset, each in probes.items()}
     fall, error = _difference(untrained, probes[best]) if lowest < start else (0.0, 0.0)
     learns = fall > max(error, ROUNDING * abs(start))
     small = min(TOLERANCE * (start - lowest), RELATIVE * abs(lowest))
-    equal = _side_by_side(best, {
-        offset: offset == best
-        or much <= small
-        or (much <= NOISY * small and le(*_difference(probes[offset], probes[best])))
+    others = [
+        offset
         for offset, much in above.items()
-    })  # fmt: skip
+        if not (much <= NOISY * small and le(*_difference(probes[offset], probes[best])))
+        and not much <= small
+    ]
+    low, high = (
+        max((k for k in others if k < best), default=-math.inf),
+        min((k for k in others if k > best), default=math.inf),
+    )
+    equal = [offset for offset in probes if offset == best or low < offset < high]
     confirmed = learns and 0.0 in equal
     _, second, *_ = sorted(above.values())
     roof = BOWL * max(small, second if math.isfinite(second) else 0.0)
@@ -118,13 +119,13 @@ def _verdict(
         confirmed=confirmed,
         learns=learns,
         start=start,
-        equally_good=(lr * STEP ** min(equal), lr * STEP ** max(equal)),
+        equally_good=(lr * STEP ** equal[0], lr * STEP ** equal[-1]),
         losses=tuple(
             (lr * STEP**k, lowest + much if math.isfinite(much) else None)
             for k, much in above.items()
         ),
-        probes=tuple(probe for offset in sorted(probes) for probe in probes[offset]),
-        data=data,
+        probes=tuple(probe for each in probes.values() for probe in each),
+        data="validation" if held_out else "training",
     )
 
 
@@ -134,13 +135,6 @@ def _difference(probes: Sequence[Probe], others: Sequence[Probe]) -> tuple[float
     apart = np.subtract([_loss(probe) for probe in probes], [_loss(probe) for probe in others])
     error = np.std(apart, ddof=1) / math.sqrt(len(apart)) if len(apart) > 1 else 0.0
     return float(np.mean(apart)), float(error)
-
-
-def _side_by_side(best: float, equal: dict[float, bool]) -> list[float]:
-    """The offsets around the best that are equally good without a gap."""
-    below = takewhile(equal.get, sorted((k for k in equal if k <= best), reverse=True))
-    above = takewhile(equal.get, sorted(k for k in equal if k >= best))
-    return [*below, *above]
 
 
 def _open_end(probes: dict[float, list[Probe]], start: float) -> float | None:
