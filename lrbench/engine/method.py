@@ -190,22 +190,18 @@ def for_judging(task: Task, model: nn.Module, optimizer: Optimizer, seed: int, e
 
 
 def renew_batch_norm(task: Task, model: nn.Module, seed: int, epoch: int) -> None:
-    """Set batch-norm statistics to their mean over the first `NORM_BATCHES` batches of an epoch."""
+    """Set batch-norm statistics to their mean over the first `NORM_BATCHES` batches of an epoch;
+    layers in evaluation mode keep theirs."""
     import torch
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    if not layers:
-        return
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    layers = [(layer, layer.momentum) for layer in norms if layer.training]
+    for layer, _ in layers:
         layer.reset_running_stats()
         layer.momentum = None  # torch then takes the mean of all batches so far
-    training = model.training
-    model.train()
     with torch.no_grad():
-        for batch in islice(task.train_batches(seed, epoch), NORM_BATCHES):
+        for batch in islice(task.train_batches(seed, epoch), NORM_BATCHES if layers else 0):
             task.loss(model, batch)
-    model.train(training)
-    for layer, momentum in zip(layers, momenta, strict=True):
+    for layer, momentum in layers:
         layer.momentum = momentum

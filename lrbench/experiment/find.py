@@ -81,6 +81,9 @@ class FindSpec(Frozen):
         "--seed", "The first of the seeds.", kind=int, default=0, parse_among=_seeds,
         show=lambda spec: spec.seeds[0]
     )] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
+    whole_range: Annotated[bool, Opt(
+        "--whole-range/--stop-early", "Go on where the loss has blown up."
+    )] = False
     verify: Annotated[bool | None, Opt(
         "--verify/--no-verify", "Check by short trainings; by default if cheap."
     )] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lrbench.early_stop import EarlyStop
 from lrbench.experiment.option import Opt
@@ -40,6 +40,15 @@ def _cross_entropy_or_own(text: str) -> str:
 def _settings(texts: tuple[str, ...]) -> tuple[str, ...]:
     pairs(texts)
     return tuple(sorted(texts))
+
+
+def _without_scaler(text: Any) -> Any:
+    if text == "fp16":
+        raise ValueError(
+            "must be fp32, tf32 or bf16: the gradient scaler of fp16 skips steps, which a schedule "
+            "would count"
+        )
+    return text
 
 
 def _early_stop(text: str) -> str:
@@ -80,7 +89,7 @@ class Recipe(Frozen):
         "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",
         common=True, kind=object, default_note=BATCH_SIZES, parse=one_batch_size
     )] = 128
-    precision: Annotated[Literal["fp32", "tf32", "bf16"], Opt(
+    precision: Annotated[Literal["fp32", "tf32", "bf16"], BeforeValidator(_without_scaler), Opt(
         "--precision", "Arithmetic of the training:"
     )] = "fp32"
     augment: Annotated[str, AfterValidator(_default_or_own), Opt(

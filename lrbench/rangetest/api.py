@@ -15,11 +15,11 @@ from lrbench.errors import UsageError, named_as_in_python
 from lrbench.experiment import FindSpec, Recipe, options_of, refusal, refuse_unknown, with_keywords
 from lrbench.optimizers.own_optimizer import needs_closure
 from lrbench.rangetest.find import range_test
-from lrbench.rangetest.groups import GroupLrs, ratio_of
+from lrbench.rangetest.groups import group_starts, ratio_of
 from lrbench.rangetest.probe import Probe, Prober, settling_steps
 from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
-from lrbench.rangetest.state import Contents, copy_state, preserved
+from lrbench.rangetest.state import Contents, preserved
 from lrbench.rangetest.sweep import Setup
 from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader, to_device
 from lrbench.tasks.randomness import generators, seed_all
@@ -33,7 +33,7 @@ SAID = {"step": "per", "verify_steps": "steps"}  # fields whose argument has ano
 
 
 # Options of `lrbench find` that mean something else here, or nothing.
-_OTHERWISE = {"step", "seeds", "seed", "sweep_group", "batch_sizes", "momenta"}
+_OTHERWISE = {"step", "start_lr", "seeds", "seed", "sweep_group", "batch_sizes", "momenta"}
 KEYWORDS = {key: each for key, each in options_of(FindSpec).items() if key not in _OTHERWISE}
 
 
@@ -47,6 +47,7 @@ def find(
     *,
     per: Literal["batch", "epoch"] = "batch",
     seeds: int | Sequence[int] = 3,
+    start_lr: float | Sequence[float] = 1e-6,
     verify_steps: int = 64,
     step: StepFn | None = None,
     make_model: Callable[[], nn.Module] | None = None,
@@ -72,6 +73,7 @@ def find(
         per: what a point of the curve is.
         seeds: how many, or which. A seed fixes data order and dropout; it draws weights only
             with `make_model`.
+        start_lr: the lowest learning rate; a list, one for each group, sets their ratio.
         step: `step(model, batch) -> loss` for batches of any other kind.
         make_model: makes a module of the same shape with newly drawn weights.
         accumulate: batches that make one optimizer step; its loss is their mean.
@@ -85,10 +87,12 @@ def find(
         UsageError: an invalid argument, or a loader that can be read only once.
     """
     refuse_unknown("find", options, KEYWORDS)
+    starts = list(start_lr) if isinstance(start_lr, Sequence) else [start_lr]
     spec = checked_spec(
         ("step",),
         **options,
         step=per,
+        start_lr=starts[0] if starts else None,
         seeds=checked_seeds(seeds),
         verify_steps=verify_steps,
         recipe={"precision": precision, "accumulate": accumulate},
@@ -101,11 +105,12 @@ def find(
 
     with find_bar(progress) as show, borrowed(
         model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
-        val_loader=val_loader, sweep_group=sweep_group,
+        val_loader=val_loader, sweep_group=sweep_group, starts=starts,
     ) as setup:  # fmt: skip
         settings = {
             **spec.model_dump(mode="json", exclude={"recipe"}),
             "sweep_group": sweep_group,
+            "start_lrs": starts,
             "model": type(model).__name__,
             "optimizer": type(optimizer).__name__,
             "precision": precision,
@@ -219,6 +224,7 @@ def borrowed(
     make_model: Callable[[], nn.Module] | None = None,
     val_loader: Iterable[Any] | None = None,
     sweep_group: int | None = None,
+    starts: Sequence[float] = (),
 ) -> Iterator[Setup]:
     """What a range test trains; everything is restored at the end, whatever happens."""
     import torch
@@ -226,13 +232,8 @@ def borrowed(
     check_model(model)
     check_optimizer(model, optimizer)
     check_callable(loss_fn=loss_fn, step=step, make_model=make_model)
-    group_lrs = ratio_of([float(group["lr"]) for group in optimizer.param_groups], sweep_group)
+    group_lrs = ratio_of(group_starts(optimizer, starts), sweep_group)
     own_loss = [loss_fn] if isinstance(loss_fn, torch.nn.Module) else []
-    state = optimizer.state
-
-    def make_optimizer(_: nn.Module) -> tuple[Optimizer, GroupLrs]:
-        copy_state(optimizer, state)
-        return optimizer, group_lrs
 
     with (
         torch.inference_mode(False),
@@ -241,7 +242,7 @@ def borrowed(
     ):
         task = _Borrowed(model, loss_fn, loader, step=step, make_model=make_model)
         task.contents, task.validation = contents, val_loader
-        yield Setup(task, make_optimizer, Method.of(recipe))
+        yield Setup(task, lambda _: (optimizer, group_lrs), Method.of(recipe))
 
 
 def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:

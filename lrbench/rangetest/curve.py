@@ -14,6 +14,8 @@ End = Literal["range", "blew up", "not finite"]
 
 FEWEST = 10  # points that a curve needs to say anything
 MOST_INFLATED = 3.5  # what is left of a steep trend also looks like correlation
+ALIKE = 4.0  # standard errors
+BLOWN_UP = 2.0  # a sweep stops where the loss lies this many of its falls above its start
 CUT = 1.0  # in analysis a curve ends where it lies this many drops above its start
 
 
@@ -65,7 +67,8 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
         losses: raw losses, shape (m,), m <= n: a curve may end early.
         window: of the smoothing, in decades.
     """
-    noise = max(typical_step(losses), typical_step(losses[:FEWEST]))
+    calm = losses[: ending(losses, BLOWN_UP)[0]]
+    noise = max(typical_step(calm), typical_step(losses[:FEWEST]))
     last, end = ending(losses, CUT, noise)
     if end == "range" and len(losses) < len(lrs):
         end = "blew up"  # the sweep itself stopped
@@ -100,6 +103,15 @@ def inflation(rest: Floats) -> float:
     c = 1 + 2 * float(steps[1:] @ steps[:-1]) / power - 1 / math.sqrt(len(steps))
     c = min(max(c, 0.0), 0.9)
     return min(MOST_INFLATED, math.sqrt(3 * (1 + c) / (3 - c)) / (1 - c))
+
+
+def in_order(losses: Floats) -> bool:
+    """Whether losses at learning rate 0 follow from their order: neighbours are more alike than by
+    chance. Source: von Neumann's ratio (1941), which is 2 ± 2/sqrt(n) for independent values."""
+    if not np.isfinite(losses).all() or np.ptp(losses) <= 1e-6 * np.abs(losses).max():
+        return False
+    ratio = float(np.square(np.diff(losses)).mean() / losses.var())
+    return math.sqrt(len(losses)) * (1 - ratio / 2) > ALIKE
 
 
 @dataclass

@@ -5,20 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.experiment import FindSpec
-from lrbench.rangetest.curve import FEWEST
-from lrbench.rangetest.grade import NOISE, Reason
+from lrbench.rangetest.curve import FEWEST, in_order
+from lrbench.rangetest.grade import FLAT, NOISE, UNREACHED, Reason
 from lrbench.rangetest.groups import GroupLrs, freeze, swept
-from lrbench.rangetest.judge import Judge
+from lrbench.rangetest.judge import Judge, shuffles
 from lrbench.rangetest.probe import Probe, Prober, settling_steps
 from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.suggest import Suggestion, suggest
-from lrbench.rangetest.sweep import Setup, apart, grid, others_train, step_flops, sweep
+from lrbench.rangetest.sweep import (
+    Setup,
+    apart,
+    grid,
+    losses_of,
+    others_train,
+    reached,
+    step_flops,
+    sweep,
+)
 from lrbench.rangetest.verify import Verification, verify
 from lrbench.records import SweepPoint
 from lrbench.tasks.base import Task
@@ -36,6 +48,9 @@ STABLE_LRS = 9  # and a search of the stable limit, up from the answer
 STABLE_RATIO = 1.1  # the bracket of the stable limit
 UNSTABLE = "unstable: the answer is above the largest stable LR; use that, or pass --verify"
 UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"
+ORDERED = (
+    "ordered: the loss moves with the order of the batches, which was subtracted; shuffle them"
+)
 ONE_CURVE = "one curve: every seed trains on the same batches; shuffle them, or pass make_model"
 DECIDED = (
     "noisy: the sweep is lost in noise, short trainings decided; raise --seeds or --batch-size"
@@ -62,11 +77,11 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     judge = Judge.of(setup.task, setup.method.precision)
     alone = others_train(setup, spec.seeds[0])
     quick = judge.quick() if spec.val_loss else None
-    curves = yield from _sweeps(spec, setup, lrs, quick, alone=alone)
-    losses = [[point.loss for point in curve] for curve in curves]
-    suggestion = suggest(lrs, losses, rule=spec.rule, window=spec.window)
-    if len(curves) < len(spec.seeds) and suggestion.lr is not None:
-        suggestion = replace(suggestion, grade="weak", reasons=(*suggestion.reasons, ONE_CURVE))
+    curves, ordered = yield from _sweeps(spec, setup, lrs, quick, alone=alone)
+    suggestion = suggest(lrs, [losses_of(c) for c in curves], rule=spec.rule, window=spec.window)
+    doubts = {ORDERED: ordered, ONE_CURVE: len(curves) < len(spec.seeds)}
+    if suggestion.reasons == (FLAT,) and not reached(setup, spec.seeds[0]):
+        suggestion = replace(suggestion, reasons=(UNREACHED,))
     verification: Verification | None = None
     stability: Stability | None = None
     lost = suggestion.reasons == (NOISE,)
@@ -82,42 +97,49 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
             search = verify(prober, lr or min(curve[-1].lr for curve in curves) / 10, seeds)
             verification = yield from _reported("verify", search, VERIFY_LRS * len(seeds))
             lr = verification.lr if verification.learns else None
-        if lr is not None and (cheap if spec.max_stable is None else spec.max_stable):
+        limited = cheap and not alone if spec.max_stable is None else spec.max_stable
+        if lr is not None and limited:
             known = verification.probes if verification else ()
             search_limit = _limit(spec, setup, prober, suggestion.lr or lr, known)
             stability = yield from _reported("stability", search_limit, 5)
     settings = {**settings, "others_train": True} if alone else settings
-    yield _result(suggestion, curves, verification, stability, settings)
+    found = _result(suggestion, curves, verification, stability, settings)
+    if found.lr is not None and any(doubts.values()):
+        reasons = (*found.reasons, *(text for text, holds in doubts.items() if holds))
+        found = replace(found, grade="weak", reasons=reasons)
+    yield found
 
 
 def _sweeps(
     spec: FindSpec, setup: Setup, lrs: Sequence[float], judge: Judge | None, *, alone: bool
-) -> Generator[FindProgress, None, list[list[SweepPoint]]]:
-    """A curve for each seed, or only the first where the second is the same.
+) -> Generator[FindProgress, None, tuple[list[list[SweepPoint]], bool]]:
+    """A curve for each seed, or only the first where the second is the same; and whether the order
+    of the batches was subtracted.
 
-    If some groups are swept alone while others train, a second training with the swept groups at
-    learning rate 0 is subtracted.
+    What moves the loss besides the learning rate shows in a second sweep with the swept groups at
+    0, and is subtracted: what others learn that are not swept, and an order that may be fixed.
     """
     steps = optimizer_steps(setup.task, spec.recipe) if spec.step == "epoch" else 1
-    ramps = (lrs, [0.0] * len(lrs)) if alone else (lrs,)
-    runs = [(seed, ramp) for seed in spec.seeds for ramp in ramps]
-    total = len(lrs) * len(runs)
+    control = alone or (judge is None and not shuffles(setup.task))
+    total, done = len(lrs) * len(spec.seeds) * (1 + control), count(1)
     found: list[list[SweepPoint]] = []
-    for number, (seed, ramp) in enumerate(runs):
+    first: list[float] = []
+    for seed in spec.seeds:
         curve: list[SweepPoint] = []
-        for point in sweep(setup, seed, ramp, steps_per_point=steps, judge=judge):
-            curve.append(point)
-            done = number * len(lrs) + point.step + 1
-            yield FindProgress("sweep", seed, done, total, point.lr, _finite(point.loss))
-            if number == len(ramps) and point.step == FEWEST - 1 and _same(curve, found[0]):
-                return [apart(*found)] if alone else found
-        found.append(curve)
-    return list(map(apart, found[::2], found[1::2])) if alone else found
-
-
-def _same(curve: Sequence[SweepPoint], other: Sequence[SweepPoint]) -> bool:
-    """Whether the losses so far are bitwise those of another curve."""
-    return [point.loss for point in curve] == [point.loss for point in other[: len(curve)]]
+        still: list[SweepPoint] = []
+        for points, ramp in ((curve, lrs), (still, [0.0] * len(lrs)))[: 1 + control]:
+            stops = not spec.whole_range and not control
+            for point in sweep(setup, seed, ramp, steps, judge, stops=stops):
+                points.append(point)
+                yield FindProgress("sweep", seed, next(done), total, point.lr, _finite(point.loss))
+                # the same bits so far
+                if points is curve and len(curve) == FEWEST and losses_of(curve) == first:
+                    return found, control and not alone
+        if control and not alone and not found:
+            control = in_order(np.array(losses_of(still)))
+        found.append(apart(curve, still) if control else curve)
+        first = first or losses_of(curve[:FEWEST])
+    return found, control and not alone
 
 
 def _limit(
@@ -187,8 +209,8 @@ def _result(
         found = replace(found, lr=verification.lr)
         if suggestion.lr is None:
             found = replace(found, grade="weak", reasons=(DECIDED,))
-    elif verification is not None and found.lr is not None:
-        reasons = (UNTRAINED, *found.reasons)
+    elif verification is not None:
+        reasons = (UNTRAINED, *(reason for reason in found.reasons if reason != NOISE))
         found = replace(found, lr=None, grade="none", band=None, lr_range=None, reasons=reasons)
     limit = found.max_stable_lr
     if verification is None and found.lr is not None and limit is not None and found.lr > limit:

@@ -37,6 +37,7 @@ class Reason(str):
 
 EARLY = 1.0  # decades, or a sixth of the points, within which a loss rises from the start
 FLAT = Reason("flat: the loss does not change; raise --end-lr", "end_lr", 100.0)
+UNREACHED = Reason("flat: no gradient reaches the parameters; look at --loss and what it trains")
 NOISE = Reason("noise: the loss falls no more than its noise; raise --seeds or --batch-size")
 RISING = Reason("rising: the loss only rises; lower --start-lr", "start_lr", 0.01)
 COARSE = Reason(

@@ -73,3 +73,16 @@ def ratio_of(lrs: Sequence[float], alone: int | None = None) -> GroupLrs:
         raise UsageError("optimizer: the lr of its first group is 0, so the others have no ratio")
     scales = [lr / lrs[0] for lr in lrs]
     return lambda lr: tuple(lr * scale for scale in scales)
+
+
+def group_starts(optimizer: Optimizer, starts: Sequence[float] = ()) -> list[float]:
+    """The learning rates whose ratio an optimizer's groups keep: those of `starts`, or if it has
+    one at most, their own."""
+    groups = optimizer.param_groups
+    if not all("lr" in group for group in groups):
+        raise UsageError("optimizer: its parameter groups have no lr")
+    if len(starts) < 2:
+        return [float(group["lr"]) for group in groups]
+    if len(starts) != len(groups):
+        raise UsageError(f"start_lr: {len(starts)} are given, for {len(groups)} groups")
+    return list(starts)

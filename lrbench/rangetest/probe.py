@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Outcome = Literal["converges", "bounded", "diverges"]
+Judged = tuple[float | None, float | None]
 
 HOPELESS = 1e6  # times the size of the first losses: no need to train on
 GROWTH = 1.2  # of the loss above its start, from one eighth of the steps to the next
 JUDGEMENTS = 4  # in the last quarter of a training
 ROUNDING = 1e-6  # relative to a loss
 SETTLING = 6.4  # steps · (1 - momentum)
+KICK = 3.0  # the same, for each factor of e in the first step
 LEARNT = 0.1  # the part of the best fall so far that a training must reach to converge
 
 
@@ -43,16 +45,6 @@ class Probe:
     judged_sd: float | None = None
 
 
-@dataclass(frozen=True)
-class Course:
-    """The losses of a training, shape (steps done,), and mean and standard deviation of the judge's
-    losses near its end."""
-
-    losses: Floats
-    judged: float | None
-    judged_sd: float | None
-
-
 class Prober:
     """Trains at constant learning rates for `steps` steps, each time from a seed's weights."""
 
@@ -61,35 +53,39 @@ class Prober:
         self.untouched = cache(lambda seed: train(setup, seed, 0.0, steps, judge))
 
     def __call__(self, lr: float, seed: int) -> Probe:
-        first = self.untouched(seed).losses
+        first, _ = self.untouched(seed)
         hopeless = first[0] + HOPELESS * max(float(np.ptp(first)), float(np.abs(first).max()))
-        course = train(self.setup, seed, lr, self.steps, self.judge, hopeless)
-        seen = course.losses
+        seen, judged = train(self.setup, seed, lr, self.steps, self.judge, hopeless)
         if not math.isfinite(seen[-1]) or seen[-1] > hopeless or _grows(seen, first):
             return Probe(lr, seed, len(seen), None, None)
         final = _mean_end(seen)
-        fall = _mean_end(first) - final
-        return Probe(lr, seed, self.steps, final, fall, course.judged, course.judged_sd)
+        return Probe(lr, seed, self.steps, final, _mean_end(first) - final, *judged)
 
-    def start(self, seed: int) -> float:
-        """The loss of the initial weights, judged as a probe is."""
-        course = self.untouched(seed)
-        return _mean_end(course.losses) if course.judged is None else course.judged
+    def start(self, seed: int) -> Probe:
+        """A training at learning rate 0."""
+        losses, judged = self.untouched(seed)
+        return Probe(0.0, seed, self.steps, _mean_end(losses), 0.0, *judged)
 
 
 def settling_steps(setup: Setup, seed: int, steps: int) -> int:
     """The steps after which a training's fate shows: momentum m above 0.9 first throws the loss up,
-    for a time in proportion to 1/(1 - m)."""
+    for a time in proportion to 1/(1 - m), the longer the more the first gradient is above those
+    that dampening d scales by 1 - d."""
     optimizer, _ = setup.make_optimizer(setup.task.model(seed))
-    momentum = max(float(group.get("momentum", 0.0)) for group in optimizer.param_groups)
-    return steps if momentum <= 0.9 else max(steps, round(SETTLING / (1 - momentum)))
+    momentum, dampening = (
+        max(float(group.get(name) or 0.0) for group in optimizer.param_groups)
+        for name in ("momentum", "dampening")
+    )
+    if momentum <= 0.9 and not 0 < dampening < 1:
+        return steps
+    return max(steps, round((SETTLING - KICK * math.log1p(-dampening)) / (1 - momentum)))
 
 
 def train(
     setup: Setup, seed: int, lr: float, steps: int, judge: Judge | None, limit: float = math.inf
-) -> Course:
-    """Train for some steps, or to the first loss that is not finite or above the limit, and judge a
-    few times in the last quarter."""
+) -> tuple[Floats, Judged]:
+    """Train for some steps, or to the first loss that is not finite or above the limit: the losses,
+    and mean and standard deviation of the judge's, asked a few times in the last quarter."""
     judgements: list[Tensor] = []
     asked = {steps - place * max(1, steps // 16) for place in range(JUDGEMENTS)}
 
@@ -104,10 +100,9 @@ def train(
         seen.append(loss)
         if not math.isfinite(loss) or loss > limit:
             break
-    judged = list(read(judgements))
-    if not judged:
-        return Course(np.array(seen), None, None)
-    return Course(np.array(seen), float(np.mean(judged)), float(np.std(judged)))
+    found = list(read(judgements))
+    judged = (float(np.mean(found)), float(np.std(found))) if found else (None, None)
+    return np.array(seen), judged
 
 
 def _mean_end(curve: Floats) -> float:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
+from lrbench.errors import UsageError
 from lrbench.rangetest.grade import Grade
+from lrbench.rangetest.groups import group_starts, ratio_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from torch.optim import Optimizer
 
 Stage = Literal["sweep", "verify", "stability"]
 
@@ -103,13 +106,30 @@ class FindResult:
             facts.append(f"largest stable LR {self.max_stable_lr:.3g}")
         return (
             f"FindResult: {answer}, grade {self.grade}\n  {'; '.join(facts)}\n"
-            "  .lr .grade .reasons .lr_range .rules .verification .curve .plot() .to_dict()"
+            "  .lr .grade .reasons .lr_range .rules .verification .curve .plot() .apply() .to_dict()"
         )
 
     def _repr_html_(self) -> str:
         from lrbench.report.html.notebook import find_cell
 
         return find_cell(self)
+
+    def apply(self, optimizer: Optimizer) -> None:
+        """Set the answer on an optimizer: its groups keep the ratio that they were swept in, or
+        only the one that was swept alone is changed. Make a scheduler afterwards.
+
+        Raises:
+            UsageError: there is no answer.
+        """
+        if self.lr is None:
+            raise UsageError("there is no learning rate to apply", hint=self.reasons[0])
+        starts = group_starts(optimizer, self.settings.get("start_lrs", ()))
+        lrs = ratio_of(starts, self.settings.get("sweep_group"))(self.lr)
+        for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+            if hasattr(group["lr"], "fill_"):
+                group["lr"].fill_(lr)  # a captured graph reads this tensor
+            else:
+                group["lr"] = lr
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw curves, band and answer on matplotlib axes; nothing is shown or saved."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,21 +17,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contents:
-    """Tensors and a copy of their values."""
+    """Tensors and containers, each with a copy of what it holds."""
 
-    tensors: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
+    tensors: tuple[tuple[Tensor, Tensor], ...]
+    containers: tuple[tuple[Any, Any], ...]
 
     @staticmethod
-    def of(tensors: Iterable[Tensor]) -> Contents:
-        unique = tuple({id(tensor): tensor for tensor in tensors}.values())
-        return Contents(unique, tuple(tensor.detach().clone() for tensor in unique))
+    def of(tensors: Iterable[Tensor], optimizer: torch.optim.Optimizer) -> Contents:
+        """The tensors, and all that an optimizer holds: also in its groups, and in the optimizers
+        that it wraps. Each object keeps its identity, since wrappers share state and groups."""
+        import torch
+
+        found: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
+        waiting: deque[Any] = deque([optimizer])
+        while waiting:
+            value = waiting.popleft()
+            if hasattr(value, "param_groups") and not isinstance(value, type):
+                waiting.append(vars(value))
+            elif isinstance(value, tuple):
+                waiting.extend(value)
+            elif isinstance(value, (dict, list, deque, torch.Tensor)) and id(value) not in found:
+                found[id(value)] = value
+                if not isinstance(value, torch.Tensor):
+                    waiting.extend(value.values() if isinstance(value, dict) else value)
+        pairs = [(value, isinstance(value, torch.Tensor)) for value in found.values()]
+        return Contents(
+            tuple((value, value.detach().clone()) for value, is_tensor in pairs if is_tensor),
+            tuple((value, value.copy()) for value, is_tensor in pairs if not is_tensor),
+        )
 
     def restore(self) -> None:
         import torch
 
+        for container, held in self.containers:
+            container.clear()
+            (container.update if isinstance(container, dict) else container.extend)(held)
         with torch.no_grad():
-            for tensor, value in zip(self.tensors, self.values, strict=True):
+            for tensor, value in self.tensors:
                 tensor.copy_(value)
 
 
@@ -42,17 +64,18 @@ def preserved(
     """Restore weights, buffers, gradients, training modes, the optimizer and every random generator
     (python, numpy, torch, cuda, the loaders' own) on exit, also after an exception.
 
-    Yields the first values of all tensors, to be restored before each training inside.
+    Yields the first values of all tensors and of the optimizer, to be restored before each training
+    inside.
     """
     parts = [part for module in modules for part in module.modules()]
     kept = [(part, part.training, dict(part._buffers)) for part in parts]
     parameters = [p for part in parts for p in part._parameters.values() if p is not None]
     parameters += [p for group in optimizer.param_groups for p in group["params"]]
     buffers = [b for _, _, held in kept for b in held.values() if b is not None]
-    contents = Contents.of([*parameters, *buffers])
+    contents = Contents.of([*parameters, *buffers], optimizer)
     grads = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters]
     own = [generator for loader in loaders for generator in generators(loader)]
-    with random_state(own), optimizer_state(optimizer):
+    with random_state(own):
         for parameter in parameters:
             parameter.grad = None  # existing gradients must not be added to
         try:
@@ -77,35 +100,3 @@ def _put_back(part: nn.Module, buffers: Mapping[str, Tensor | None]) -> None:
         return
     part._buffers.clear()
     part._buffers.update(buffers)
-
-
-@contextmanager
-def optimizer_state(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Restore an optimizer: its state, its groups and its other attributes."""
-    attributes = dict(vars(optimizer))
-    groups = [dict(group) for group in optimizer.param_groups]
-    try:
-        copy_state(optimizer, attributes["state"])
-        yield
-    finally:
-        vars(optimizer).clear()
-        vars(optimizer).update(attributes)
-        for group, values in zip(optimizer.param_groups, groups, strict=True):
-            group.clear()
-            group.update(values)
-
-
-def copy_state(optimizer: torch.optim.Optimizer, state: Mapping[Any, Any]) -> None:
-    """Give the optimizer a copy of a state to work on."""
-    optimizer.state = defaultdict(dict)
-    optimizer.state.update({parameter: _copied(values) for parameter, values in state.items()})
-
-
-def _copied(value: Any) -> Any:
-    if hasattr(value, "clone"):
-        return value.clone()
-    if isinstance(value, (list, tuple)):
-        return type(value)(_copied(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return value

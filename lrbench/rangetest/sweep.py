@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, repeat
@@ -13,7 +14,7 @@ from lrbench.engine.clock import Row
 from lrbench.engine.method import PLAIN, Method
 from lrbench.engine.train import steps
 from lrbench.errors import UsageError
-from lrbench.rangetest.curve import Watch
+from lrbench.rangetest.curve import BLOWN_UP, Watch
 from lrbench.rangetest.groups import GroupLrs
 from lrbench.rangetest.judge import Judge
 from lrbench.records import SweepPoint
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-BLOWN_UP = 2.0  # a sweep stops where the loss lies this many of its falls above its start
 READ_EVERY = 10  # steps between two readings of an asynchronous device
 
 
@@ -99,7 +99,7 @@ def batches(task: Task, seed: int) -> Iterator[Any]:
             yield batch
         if empty:
             raise UsageError(
-                "loader: it gave no batch when read again" if epoch else "loader: it is empty",
+                "loader: it is empty, or can be read only once",
                 hint="pass a DataLoader or a list of batches, not an iterator",
             )
 
@@ -108,19 +108,24 @@ def sweep(
     setup: Setup,
     seed: int,
     lrs: Sequence[float],
-    *,
     steps_per_point: int = 1,
     judge: Judge | None = None,
+    *,
+    stops: bool = True,
 ) -> Iterator[SweepPoint]:
-    """Train along the learning rates until they end or the loss blows up; that point is the last,
-    and its loss may be infinite or NaN. A point's loss is the mean over its steps, or with a judge
-    the judge's loss after the last of them."""
+    """Train along the learning rates until they end or the loss is no longer finite, or if it
+    `stops`, blows up; that point is the last. A point's loss is the mean over its steps, or with a
+    judge the judge's loss after the last of them."""
     watch = Watch(BLOWN_UP)
     found = read(_points(setup, seed, lrs, steps_per_point, judge))
     for step, (lr, loss) in enumerate(zip(lrs, found, strict=True)):
         yield SweepPoint(seed, step, lr, loss)
-        if watch.ends(loss):
+        if watch.ends(loss) and (stops or not math.isfinite(loss)):
             return
+
+
+def losses_of(curve: Sequence[SweepPoint]) -> list[float]:
+    return [point.loss for point in curve]
 
 
 def others_train(setup: Setup, seed: int) -> bool:
@@ -129,9 +134,15 @@ def others_train(setup: Setup, seed: int) -> bool:
     return any(group_lrs(0.0))
 
 
+def reached(setup: Setup, seed: int) -> bool:
+    """Whether a gradient other than 0 reaches a parameter."""
+    ((model, _),) = trained(setup, seed, [0.0])
+    return any(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
+
+
 def apart(curve: Sequence[SweepPoint], still: Sequence[SweepPoint]) -> list[SweepPoint]:
-    """The curve of one group without what the others learn: its difference to `still`, the same
-    training with this group at learning rate 0, from the first loss on."""
+    """The curve without what its learning rate has no part in: its difference to `still`, the same
+    training with the swept groups at learning rate 0, from the first loss on."""
     return [
         replace(point, loss=point.loss - other.loss + still[0].loss)
         for point, other in zip(curve, still, strict=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from operator import le
 from typing import Any, Literal
 
 import numpy as np
@@ -13,41 +14,46 @@ from lrbench.rangetest.probe import ROUNDING, Probe, Prober
 
 STEP = math.sqrt(10)
 TOLERANCE = 0.02  # of (start - best)
+RELATIVE = 0.05  # of the best loss; the smaller of both: what is small far from the best may be
+# large near it
 FARTHEST = 6  # steps from the suggestion
 FIRST = (0.0, -1.0, -2.0, 1.0)  # steps from it that are tried in any case
 CAUTION = 0.5  # standard deviations that a loss counts for more than its mean
-BOWL = 0.1  # of (start - best): losses above that are cut, since no parabola is a cliff
+NOISY = 5.0  # tolerances above the best that chance may explain
+BOWL = 3.0  # tolerances, or distances of the second best, above the best: higher losses are cut,
+# since no parabola is a cliff
 
 
 @dataclass(frozen=True)
 class Verification:
     """The result of the trainings around a suggestion.
 
-    `lr` is the suggestion if its loss is within 2 % of (start - best) of the best, else the minimum
-    of a parabola through the best training and its neighbours. `learns` is false if no training
-    ends below its start; it then confirms nothing. `losses` has the loss of each learning rate
-    (None if a seed diverged): the mean over the seeds and the last steps plus half a standard
-    deviation over both, since luck does not repeat. `data` is what they are judged by.
+    `equally_good` are the ends of the learning rates, of those tried side by side, whose losses
+    differ from the best by at most 2 % of (start - best) and 5 % of the best, or five times that
+    where the seeds differ as much. `lr` is the suggestion if it is one of them, else the minimum of
+    a parabola through the best training and its neighbours. `learns` is false if none ends below a
+    training at learning rate 0, whose loss is `start`; they then confirm nothing. `losses` has the
+    loss of each learning rate (None if a seed diverged): the mean over the seeds and the last steps
+    plus half a standard deviation over both, since luck does not repeat. `data` is what they are
+    judged by.
     """
 
     lr: float
     confirmed: bool
     learns: bool
     start: float
+    equally_good: tuple[float, float]
     losses: tuple[tuple[float, float | None], ...]
     probes: tuple[Probe, ...]
     data: Literal["validation", "training"]
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "lr": self.lr,
-            "confirmed": self.confirmed,
-            "learns": self.learns,
-            "start": self.start,
+            **{name: value for name, value in vars(self).items() if name != "probes"},
             "steps": max(probe.steps for probe in self.probes),
             "seeds": sorted({probe.seed for probe in self.probes}),
+            "equally_good": list(self.equally_good),
             "losses": [list(pair) for pair in self.losses],
-            "data": self.data,
         }
 
 
@@ -61,6 +67,8 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
         seeds: each trains at every learning rate.
     """
     probes: dict[float, list[Probe]] = {}
+    untrained = [prober.start(seed) for seed in seeds]
+    start = cautious(untrained)
 
     def train(offset: float) -> Generator[Probe, None, None]:
         probes[offset] = []
@@ -71,37 +79,72 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
 
     for offset in FIRST:
         yield from train(offset)
-    while (edge := _open_end(probes)) is not None:
+    while (edge := _open_end(probes, start)) is not None:
         yield from train(edge)
     best = _best(probes)
     for offset in (best - 0.5, best + 0.5):
         yield from train(offset)
 
-    start = float(np.mean([prober.start(seed) for seed in seeds]))
-    judged = {offset: cautious(probes[offset]) for offset in sorted(probes)}
-    lowest = min(judged.values())
-    learns = start - lowest > ROUNDING * abs(start)
-    confirmed = learns and judged[0.0] - lowest <= TOLERANCE * (start - lowest)
-    roof = lowest + BOWL * (start - lowest)
-    bowl = {offset: min(loss, roof) for offset, loss in judged.items()}
+    held_out = prober.judge is not None and prober.judge.held_out
+    return _verdict(lr, dict(sorted(probes.items())), untrained, held_out=held_out)
+
+
+def _verdict(
+    lr: float, probes: dict[float, list[Probe]], untrained: Sequence[Probe], *, held_out: bool
+) -> Verification:
+    best, start = _best(probes), cautious(untrained)
+    lowest = cautious(probes[best])
+    above = {offset: cautious(each) - lowest for offset, each in probes.items()}
+    fall, error = _difference(untrained, probes[best]) if lowest < start else (0.0, 0.0)
+    learns = fall > max(error, ROUNDING * abs(start))
+    small = min(TOLERANCE * (start - lowest), RELATIVE * abs(lowest))
+    others = [
+        offset
+        for offset, much in above.items()
+        if not (much <= NOISY * small and le(*_difference(probes[offset], probes[best])))
+        and not much <= small
+    ]
+    low, high = (
+        max((k for k in others if k < best), default=-math.inf),
+        min((k for k in others if k > best), default=math.inf),
+    )
+    equal = [offset for offset in probes if offset == best or low < offset < high]
+    confirmed = learns and 0.0 in equal
+    _, second, *_ = sorted(above.values())
+    roof = BOWL * max(small, second if math.isfinite(second) else 0.0)
+    bowl = {offset: min(much, roof) for offset, much in above.items()}
     offset = 0.0 if confirmed or not learns else parabola_minimum(bowl)
     return Verification(
         lr=lr * STEP**offset,
         confirmed=confirmed,
         learns=learns,
         start=start,
-        losses=tuple((lr * STEP**k, v if math.isfinite(v) else None) for k, v in judged.items()),
-        probes=tuple(probe for offset in sorted(probes) for probe in probes[offset]),
-        data="validation" if prober.judge is not None and prober.judge.held_out else "training",
+        equally_good=(lr * STEP ** equal[0], lr * STEP ** equal[-1]),
+        losses=tuple(
+            (lr * STEP**k, lowest + much if math.isfinite(much) else None)
+            for k, much in above.items()
+        ),
+        probes=tuple(probe for each in probes.values() for probe in each),
+        data="validation" if held_out else "training",
     )
 
 
-def _open_end(probes: dict[float, list[Probe]]) -> float | None:
-    """The next offset to try, while the best lies at an end of those tried."""
+def _difference(probes: Sequence[Probe], others: Sequence[Probe]) -> tuple[float, float]:
+    """How far losses lie above those of other trainings of the same seeds, and the standard error
+    of that, 0 for a single seed."""
+    apart = np.subtract([_loss(probe) for probe in probes], [_loss(probe) for probe in others])
+    error = np.std(apart, ddof=1) / math.sqrt(len(apart)) if len(apart) > 1 else 0.0
+    return float(np.mean(apart)), float(error)
+
+
+def _open_end(probes: dict[float, list[Probe]], start: float) -> float | None:
+    """The next offset to try, while the best lies at an end of those tried; not below a learning
+    rate that changes nothing."""
     best = _best(probes)
     if best == max(probes) and best < FARTHEST:
         return best + 1
-    if best == min(probes) and best > -FARTHEST:
+    idle = abs(cautious(probes[best]) - start) <= ROUNDING * abs(start)
+    if best == min(probes) and best > -FARTHEST and not idle:
         return best - 1
     return None
 

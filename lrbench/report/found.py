@@ -51,10 +51,20 @@ def facts(result: FindResult) -> Iterator[tuple[str, str]]:
     checked = result.verification
     if checked is None:
         yield "verified", "no: pass --verify"
-    elif checked["confirmed"]:
-        yield "verified", f"yes: short trainings find nothing better, by {checked['data']} loss"
     else:
-        yield "verified", f"moved: short trainings find a better LR, by {checked['data']} loss"
+        yield "verified", f"{_verdict(checked)}, by {checked['data']} loss"
+
+
+def _verdict(checked: Mapping[str, Any]) -> str:
+    """What the short trainings found, and the learning rates that they cannot tell apart."""
+    low, high = (number(lr) for lr in checked["equally_good"])
+    if not checked["learns"]:
+        return "no: no short training is better than its start"
+    if low != high:
+        return f"{'yes' if checked['confirmed'] else 'moved'}: {low} to {high} are equally good"
+    if checked["confirmed"]:
+        return "yes: short trainings find nothing better"
+    return f"moved: of those tried, {low} is best"
 
 
 def rules_table(result: FindResult) -> Table:

@@ -51,6 +51,12 @@ class LoaderTask:
             raise UsageError("loader: it holds no batch")
         self.samples_per_step = int(getattr(loader, "batch_size", None) or 1)
 
+    @property
+    def shuffles(self) -> bool:
+        from torch.utils.data import RandomSampler
+
+        return isinstance(getattr(self._loader, "sampler", None), RandomSampler)
+
     @cached_property
     def steps_per_epoch(self) -> int:
         """The loader's length; one without `__len__` is counted."""

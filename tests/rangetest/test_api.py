@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
+from lrbench.errors import UsageError
 from lrbench.rangetest.api import find, max_stable_lr
 from tests.rangetest.handed import QUICK, Net, bits, dataset, everything, loader, trained
 
@@ -245,6 +247,84 @@ def test_several_inputs_and_dictionaries_reach_a_step() -> None:
         return nn.functional.cross_entropy(model(*batch["x"]), batch["y"])
 
     assert find(model, None, named, optimizer, step=step, **QUICK) == first
+
+
+def two_groups(model: Any, lrs: tuple[Any, Any]) -> Any:
+    return torch.optim.SGD(
+        [
+            {"params": model.layers[place].parameters(), "lr": lr}
+            for place, lr in zip((0, 4), lrs, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("lrs", "start_lr", "alone", "ratio"),
+    [
+        ((0.02, 0.1), 1e-6, None, (1.0, 5.0)),
+        ((0.02, torch.tensor(0.1)), 1e-6, None, (1.0, 5.0)),
+        ((0.02, 0.1), [1e-6, 1e-5], None, (1.0, 10.0)),
+        ((0.02, 0.1), 1e-6, 1, (None, 1.0)),
+    ],
+)
+def test_the_answer_is_applied_to_the_groups_as_they_were_swept(
+    lrs: Any, start_lr: Any, alone: int | None, ratio: Any
+) -> None:
+    model = Net()
+    optimizer = two_groups(model, lrs)
+    found = find(
+        model, nn.CrossEntropyLoss(), loader(), optimizer,
+        start_lr=start_lr, sweep_group=alone, **QUICK,
+    )  # fmt: skip
+    assert [group["lr"] for group in optimizer.param_groups] == list(lrs)
+    replace(found, lr=0.3).apply(optimizer)
+    expected = [0.02 if scale is None else 0.3 * scale for scale in ratio]
+    assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx(expected)
+    assert optimizer.param_groups[1]["lr"] is lrs[1] or not isinstance(lrs[1], Tensor)
+    with pytest.raises(UsageError, match="no learning rate to apply; flat"):
+        replace(found, lr=None, reasons=("flat: so",)).apply(optimizer)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_sweep_goes_on_after_its_loss_has_blown_up_if_asked_to(whole: bool) -> None:
+    model, optimizer = trained()
+    found = find(
+        model, nn.CrossEntropyLoss(), loader(), optimizer, end_lr=100.0, points=60, seeds=1,
+        verify=False, max_stable=False, whole_range=whole,
+    )  # fmt: skip
+    assert (len(found.curve) == 60) == whole
+
+
+def test_an_endless_dataset_in_a_data_loader_is_swept() -> None:
+    class Endless(IterableDataset[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            while True:
+                yield from dataset()
+
+    model, optimizer = trained()
+    data = DataLoader(Endless(), batch_size=16)
+    assert find(model, nn.CrossEntropyLoss(), data, optimizer, **QUICK).curve
+    with pytest.raises(UsageError, match="loader: it has no length, so an epoch has none"):
+        find(model, nn.CrossEntropyLoss(), data, optimizer, per="epoch", **QUICK)
+
+
+def test_parts_in_evaluation_mode_stay_in_it() -> None:
+    """Frozen batch normalisation neither learns statistics nor normalises by the batch."""
+    torch.manual_seed(0)
+    model = Net()
+    model.layers[1].eval().requires_grad_(False)
+    seen: set[tuple[bool, ...]] = set()
+    means: list[Tensor] = []
+
+    def step(model: Any, batch: Any) -> Tensor:
+        seen.add(tuple(part.training for part in model.layers))
+        means.append(model.layers[1].running_mean.clone())
+        return nn.functional.cross_entropy(model(batch[0]), batch[1])
+
+    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=0.1)
+    find(model, None, loader(), optimizer, step=step, **QUICK)
+    assert seen - {(False,) * 5} == {(True, False, True, True, True)}
+    assert not torch.stack(means).any()
 
 
 @pytest.mark.cuda

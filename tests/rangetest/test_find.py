@@ -5,12 +5,14 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from lrbench.execute import Host, Workbench
 from lrbench.experiment import FindSpec
+from lrbench.rangetest.curve import in_order
 from lrbench.rangetest.find import find_events, range_test
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.rangetest.suggest import suggest
@@ -145,6 +147,46 @@ def test_equal_seeds_are_swept_once_and_are_no_agreement() -> None:
     assert {point.seed for point in once.curve} == {0}
     assert once.band is None and once.grade == "weak"
     assert any(reason.startswith("one curve") for reason in once.reasons)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"start_lr": 3.0, "end_lr": 3e3}, "rising"),
+        ({"start_lr": 1e-7, "end_lr": 0.02}, "edge"),
+        ({"start_lr": 1e-12, "end_lr": 1e-9}, "flat"),
+        ({"points": 8}, "too few points"),
+        ({"start_lr": 5e-2, "end_lr": 5e2, "mode": "linear"}, "rising"),
+    ],
+)
+def test_following_the_advice_of_a_refusal_leads_to_an_answer(
+    changes: dict[str, Any], reason: str
+) -> None:
+    """Without anything else that is known of the problem; within a few times."""
+    spec = FindSpec(seeds=(0, 1), verify=False, max_stable=False).model_copy(update=changes)
+    for followed in range(6):
+        *_, result = range_test(
+            spec, sgd(Task(lambda: Quadratic([1.0, 0.3]))), spec.model_dump(mode="json")
+        )
+        assert isinstance(result, FindResult)
+        if result.lr is not None:
+            break
+        if not followed:
+            assert result.reasons[0].startswith(reason)
+        assert result.changes, result.reasons
+        spec = spec.model_copy(update=dict(result.changes))
+    assert followed and result.lr is not None and 0.01 < result.lr < 1
+
+
+@pytest.mark.parametrize(("same", "most"), [(0.0, 0.01), (0.8, 1.0)])
+def test_an_order_shows_in_how_alike_neighbouring_losses_are(same: float, most: float) -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.standard_normal((500, 100))
+    for place in range(1, 100):
+        draws[:, place] += same * draws[:, place - 1]
+    share = np.mean([in_order(row) for row in draws])
+    assert most - 0.02 <= share <= most
+    assert not in_order(np.full(100, 2.3)) and not in_order(np.array([1.0, np.inf, 2.0]))
 
 
 @pytest.mark.long

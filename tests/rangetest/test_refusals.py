@@ -41,7 +41,7 @@ def test_a_loader_that_hides_an_iterator_is_refused() -> None:
             return 6
 
     model, optimizer = trained()
-    with pytest.raises(UsageError, match="no batch when read again"):
+    with pytest.raises(UsageError, match="can be read only once"):
         find(model, nn.CrossEntropyLoss(), Once(), optimizer, **QUICK)
 
 
@@ -57,6 +57,9 @@ def test_a_loader_that_hides_an_iterator_is_refused() -> None:
         ({"mode": "log"}, "mode"),
         ({"window": 0.0}, "window"),
         ({"precision": "fp8"}, "precision"),
+        ({"precision": "fp16"}, "precision: .*gradient scaler of fp16 skips steps"),
+        ({"start_lr": [1e-6, 1e-5]}, "start_lr: 2 are given, for 1 groups"),
+        ({"start_lr": []}, "start_lr"),
         ({"accumulate": 0}, "accumulate"),
         ({"accumulate": 1.5}, "accumulate"),
         ({"seeds": [3, 3]}, "seeds: each must be another"),

@@ -116,6 +116,16 @@ def test_autocorrelated_noise_is_not_taken_for_learning(correlation: float, seed
     assert answers <= 5
 
 
+def test_a_fall_lost_in_noise_is_never_called_a_rise() -> None:
+    """A fall from 1.1 to 0.5 in noise of 0.08, on 50 points, before the blow-up."""
+    lrs = np.logspace(-6, 1, 50)
+    curve = 1.1 - 0.6 / (1 + (0.01 / lrs) ** 2) + (lrs / 0.8) ** 4
+    draws = [np.random.default_rng(draw).standard_normal(50) for draw in range(200)]
+    found = [suggest(lrs, curve + 0.08 * noise) for noise in draws]
+    assert not [each.reasons for each in found if "rising" in " ".join(each.reasons)]
+    assert sum(each.lr is not None for each in found) >= 130
+
+
 @pytest.mark.parametrize("shape", ["normal", "laplace", "seeds"])
 def test_pure_noise_gives_no_answer(shape: str) -> None:
     rng = np.random.default_rng(3)
@@ -156,6 +166,15 @@ def test_only_points_before_the_first_that_is_not_finite_count(stop: int, bad: f
     whole, cut = suggest(LRS, broken), suggest(LRS, [LOSS[:stop]])
     assert whole.lr == cut.lr and whole.grade == cut.grade
     assert np.isnan(whole.smoothed[0][stop:]).all()
+
+
+def test_what_a_loss_does_long_after_it_blew_up_says_nothing() -> None:
+    """Peers' curves and `--whole-range` go on to losses of any size."""
+    far = LOSS.copy()
+    far[85:] = 10.0 ** np.arange(1, 16) ** 2
+    assert decades(suggest(LRS, far).lr, CLEAN.lr) < 0.01
+    rising = 0.65 * np.cumprod(np.geomspace(3, 3e4, 100))
+    assert suggest(LRS, rising).reasons[0].startswith("rising")
 
 
 @pytest.mark.parametrize("offset", [-2.3, -100.0, 1.0, 1e6])

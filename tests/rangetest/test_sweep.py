@@ -56,7 +56,7 @@ def test_a_loader_that_runs_dry_is_refused() -> None:
         def train_batches(self, seed: int, epoch: int) -> Any:
             return iter([0, 1] if epoch == 0 else [])
 
-    with pytest.raises(UsageError, match="when read again"):
+    with pytest.raises(UsageError, match="can be read only once"):
         list(losses(sgd(Once(lambda: Quadratic([1.0]))), 0, grid(1e-3, 1e-2, 10)))
 
 

@@ -76,14 +76,55 @@ class Told:
     """In place of trainings: what they would say, by the half decades from 1."""
 
     judged: Callable[[float], tuple[float, float]]
+    begin: float = 2.0
     judge: None = None
 
     def __call__(self, lr: float, seed: int) -> Probe:
         mean, sd = self.judged(2 * math.log10(lr))
         return Probe(lr, seed, 64, mean, 1.0, mean, sd)
 
-    def start(self, seed: int) -> float:
-        return 2.0
+    def start(self, seed: int) -> Probe:
+        return Probe(0.0, seed, 64, self.begin, 0.0, self.begin, 0.0)
+
+
+@pytest.mark.parametrize("begin", [2.0, 300.0])
+def test_losses_are_told_apart_on_the_scale_of_those_near_the_best(begin: float) -> None:
+    """However far the start is above them: 2.0 is better than 3.2, and no better than 2.05."""
+    far = searched(Told(lambda x: (2 + 0.2 * (x - 2.5) ** 2, 0.0), begin + 2), 1.0)
+    assert not far.confirmed and far.lr == pytest.approx(10**1.25, rel=0.1)
+    near = searched(Told(lambda x: (1 + 0.06 * (x - 0.5) ** 2, 0.0), begin), 1.0)
+    assert near.confirmed and near.lr == 1.0
+    assert near.equally_good == pytest.approx((1.0, 10**0.5))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_seeds_that_differ_as_much_are_equally_good(noise: float) -> None:
+    @dataclass(frozen=True)
+    class Noisy(Told):
+        def __call__(self, lr: float, seed: int) -> Probe:
+            mean = 1 + 0.1 * abs(math.log10(lr) - 0.25) + noise * (2 * seed - 1) * (lr < 1.1)
+            return Probe(lr, seed, 64, mean, 1.0, mean, 0.0)
+
+    assert searched(Noisy(lambda x: (0.0, 0.0)), 1.0).confirmed == (noise > 0)
+
+
+@pytest.mark.parametrize("loss", [2.0, 2.2])
+def test_trainings_no_better_than_their_start_confirm_nothing(loss: float) -> None:
+    """And where nothing changes at all, no ever smaller learning rate is tried."""
+    found = searched(Told(lambda x: (loss, 0.0)), 1.0)
+    assert not found.learns and not found.confirmed
+    assert len(found.losses) <= (6 if loss == 2.0 else 10)
+
+
+def test_a_start_is_judged_as_cautiously_as_what_follows() -> None:
+    """Where other groups train at the same time, the judgements differ within every training."""
+
+    @dataclass(frozen=True)
+    class Moving(Told):
+        def start(self, seed: int) -> Probe:
+            return Probe(0.0, seed, 64, 1.05, 0.0, 1.05, 0.2)
+
+    assert searched(Moving(lambda x: (1.0 + 0.01 * x * x, 0.2)), 1.0).learns
 
 
 def test_a_second_valley_at_large_learning_rates_is_no_trap() -> None:

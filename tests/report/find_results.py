@@ -39,7 +39,9 @@ def found(recipe: Recipe | None = None) -> FindResult:
         verification={
             "lr": 2 * answer.lr,
             "confirmed": False,
+            "learns": True,
             "start": 2.3,
+            "equally_good": [answer.lr, 2 * answer.lr],
             "steps": 64,
             "seeds": [0, 1],
             "losses": [[answer.lr, 0.4], [2 * answer.lr, 0.3], [30 * answer.lr, None]],

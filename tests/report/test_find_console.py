@@ -4,6 +4,7 @@ import io
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -28,6 +29,21 @@ def test_it_says_what_was_found_and_how_sure_that_is() -> None:
     assert f"learning rate {result.lr:.3g}" in text and "grade ok" in text
     assert "above it training diverges" in text and "moved" in text
     assert "steepest (used)" in text and "diverged" in text and "results/run" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "moved: 0.027 to 0.047 are equally good, by validation loss"),
+        ({"confirmed": True}, "yes: 0.027 to 0.047 are equally good, by validation loss"),
+        ({"confirmed": True, "equally_good": [0.03, 0.03]}, "yes: short trainings find nothing"),
+        ({"equally_good": [0.03, 0.03]}, "moved: of those tried, 0.03 is best"),
+        ({"learns": False}, "no: no short training is better than its start"),
+    ],
+)
+def test_verified_says_what_the_short_trainings_found(changes: Any, words: str) -> None:
+    checked = {**(found().verification or {}), "equally_good": [0.027, 0.047], **changes}
+    assert words in shown(replace(found(), verification=checked), 100)
 
 
 @pytest.mark.parametrize("result", [found(), not_found()], ids=["found", "not found"])

@@ -1,0 +1,135 @@
+"""Optimizers that wrap another, or hold tensors in unusual places, are left as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam
+
+from lrbench.rangetest.api import find
+from tests.rangetest.handed import QUICK, Net, bits, loader
+
+
+class Proxy:
+    """Without a state of its own, as Accelerate's, Lightning's and OrthoGrad."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.steps = inner, 0
+
+    param_groups = property(lambda self: self.inner.param_groups)
+    state = property(lambda self: self.inner.state)
+    state_dict = property(lambda self: self.inner.state_dict)
+    zero_grad = property(lambda self: self.inner.zero_grad)
+
+    def step(self, closure: Any = None) -> None:
+        self.steps += 1
+        self.inner.step()
+
+
+class Lookahead(torch.optim.Optimizer):
+    """With slow weights of its own beside the inner state, and the inner groups, as timm's."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner.param_groups, {})
+        self.param_groups, self.inner = inner.param_groups, inner
+        self.slow = [[p.detach().clone() for p in group["params"]] for group in self.param_groups]
+        self.steps = 0
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        self.inner.step()
+        self.steps += 1
+        if self.steps % 3 == 0:
+            for group, slow in zip(self.param_groups, self.slow, strict=True):
+                for parameter, kept in zip(group["params"], slow, strict=True):
+                    kept.lerp_(parameter.detach(), 0.5)
+                    parameter.data.copy_(kept)
+
+
+class Counting(SGD):
+    """Estimates in its parameter groups, one of them a tensor changed in place, as Prodigy's."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, lr=0.01)
+        for group in self.param_groups:
+            group.update(numerator=torch.ones(()), k=0)
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            group["numerator"].mul_(1.1)
+            group["k"] += 1
+            group["weight_decay"] = 1e-3 * float(group["numerator"])
+        super().step()
+
+
+def published(path: str, *args: Any, **settings: Any) -> Callable[[Any], Any]:
+    module, name = path.split(":")
+    return lambda params: getattr(pytest.importorskip(module), name)(*args, params, **settings)
+
+
+def around(wrapper: Any, inner: Any = Adam) -> Callable[[Any], Any]:
+    return lambda params: wrapper(inner(params, lr=0.01))
+
+
+def accelerated(params: Any) -> Any:
+    return pytest.importorskip("accelerate").Accelerator(cpu=True).prepare(Adam(params, lr=0.01))
+
+
+def published_around(path: str, inner: Any = Adam) -> Callable[[Any], Any]:
+    return lambda params: published(path)(inner(params, lr=0.01))
+
+
+MAKERS: dict[str, Callable[[Any], Any]] = {
+    "proxy": around(Proxy),
+    "lookahead": around(Lookahead),
+    "proxy of lookahead": lambda params: Proxy(Lookahead(Adam(params, lr=0.01))),
+    "tensors in groups": Counting,
+    "accelerate": accelerated,
+    "timm Lookahead": published_around("timm.optim:Lookahead"),
+    "pytorch_optimizer Lookahead": published_around("pytorch_optimizer:Lookahead"),
+    "pytorch_optimizer OrthoGrad": published_around("pytorch_optimizer:OrthoGrad"),
+    "pytorch_optimizer ScheduleFreeWrapper": published_around(
+        "pytorch_optimizer:ScheduleFreeWrapper"
+    ),
+    "pytorch_optimizer Prodigy": published("pytorch_optimizer:Prodigy", lr=1.0),
+    "schedulefree": published("schedulefree:AdamWScheduleFree", lr=0.01),
+    "schedulefree wrapper": published_around("schedulefree:ScheduleFreeWrapper", SGD),
+    "prodigyopt": published("prodigyopt:Prodigy", lr=1.0),
+}
+
+
+def train(model: nn.Module, optimizer: Any, steps: int = 4) -> list[float]:
+    torch.manual_seed(5)
+    if hasattr(optimizer, "train"):
+        optimizer.train()
+    found = []
+    for _, (x, y) in zip(range(steps), loader(), strict=False):
+        optimizer.zero_grad()
+        loss: Tensor = nn.functional.cross_entropy(model(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        found.append(loss.item())
+    return found
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_it_is_restored_between_trainings_and_at_the_end(name: str) -> None:
+    def begun() -> tuple[Net, Any]:
+        torch.manual_seed(0)
+        model = Net()
+        optimizer = MAKERS[name](model.parameters())
+        train(model, optimizer)
+        return model, optimizer
+
+    (model, optimizer), untouched = begun(), begun()
+    before = bits(optimizer.state_dict())
+    both, second = (
+        find(model, nn.CrossEntropyLoss(), loader(), optimizer, **{**QUICK, "seeds": seeds})
+        for seeds in ((3, 4), (4,))
+    )
+    assert [p for p in both.curve if p.seed == 4] == list(second.curve)
+    assert bits(optimizer.state_dict()) == before
+    assert train(model, optimizer, 12) == train(*untouched, 12)
