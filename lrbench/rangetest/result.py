@@ -106,7 +106,7 @@ class FindResult:
             facts.append(f"largest stable LR {self.max_stable_lr:.3g}")
         return (
             f"FindResult: {answer}, grade {self.grade}\n  {'; '.join(facts)}\n"
-            "  .lr .grade .reasons .lr_range .rules .verification .curve .plot() .apply() .to_dict()"
+            "  .lr .grade .reasons .lr_range .rules .curve .plot() .apply() .to_dict()"
         )
 
     def _repr_html_(self) -> str:
