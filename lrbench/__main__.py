@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import sys
 
-from lrbench.engine.device import wait_briefly
-from lrbench.errors import LrbenchError, Terminated, printable
-from lrbench.stopping import WORDS, farewell, install, outlive_readers, resume_with
-
 LINE = 2000  # characters of a fault that are shown, of its beginning and its end
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    try:  # nothing is imported before a Ctrl-C has its answer
+        from lrbench.stopping import WORDS, install, outlive_readers
+
+        outlive_readers()  # and a terminal without × shows ? instead
+        install()
+    except KeyboardInterrupt:
+        os.write(2, b"lrbench: stopped by Ctrl-C\n")
+        os._exit(130)
+    from lrbench.engine.device import wait_briefly
+
     wait_briefly()
-    outlive_readers()  # and a terminal without × shows ? instead
-    install()
     code = run(sys.argv[1:])
     if code in WORDS:  # no tidying up, during which a second signal would find no handler
         sys.stderr.flush()
@@ -26,6 +30,9 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Run a command line: 0 done, 1 a trial failed or no LR, 2 usage, 3 machine, 130, 143."""
+    from lrbench.errors import LrbenchError, Terminated
+    from lrbench.stopping import farewell, resume_with
+
     resume_with("")
     try:
         return _run(argv)
@@ -72,10 +79,12 @@ def _run(argv: list[str]) -> int:
 
 def _one_line(fault: Exception) -> str:
     text = getattr(fault, "format_message", fault.__str__)()
-    return " ".join(str(text).split())
+    return " ".join(str(text).replace("Value error, ", "").split())
 
 
 def _say(line: str) -> None:
+    from lrbench.errors import printable
+
     short = line if len(line) <= LINE else f"{line[: LINE // 2]} … {line[-LINE // 2 :]}"
     clean = printable(short.replace("\n", " "), "?")
     print(f"lrbench: {clean}", file=sys.stderr)  # noqa: T201 the one plain print: no rich needed

@@ -101,7 +101,12 @@ class _Unread(io.FileIO):
 
 
 def outlive_readers() -> None:
-    """Let stdout and stderr be closed at their other end, as by `2>&1 | head -1`."""
+    """Let stdout and stderr be closed at their other end, as by `2>&1 | head -1`, or be closed when
+    this process began, as by `>&-`: their numbers must not become those of a run's files."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):

@@ -15,6 +15,7 @@ from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
 from lrbench.analysis.sensitivity import SENSITIVITY
+from lrbench.errors import printable
 from lrbench.files import replace_file
 from lrbench.report.text import no_formula
 
@@ -63,7 +64,7 @@ def cell(value: Any) -> str:
     ('0.1', '3', '', '', "'=1+1")
     """
     if isinstance(value, str):
-        return no_formula(value)
+        return no_formula(printable(value))
     if isinstance(value, numbers.Integral):
         return str(int(value))
     if isinstance(value, numbers.Real):

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lrbench import plugins
-from lrbench.errors import MachineError, UsageError
+from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
+from lrbench.files import read_file
 from lrbench.schedules import parse
 
 
@@ -26,10 +27,7 @@ def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
     for option, file in (("--weights", recipe.weights), ("--init-from", recipe.init_from)):
         path = Path(file).expanduser()
         if file and path.is_file():
-            try:
-                found[file] = hashlib.sha256(path.read_bytes()).hexdigest()
-            except OSError as fault:
-                raise MachineError(f"{option} {path}: {fault.strerror}") from None
+            found[file] = hashlib.sha256(read_file(path, option)).hexdigest()
     return found
 
 
