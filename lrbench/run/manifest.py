@@ -39,6 +39,7 @@ class Schema(BaseModel):
     steps_per_epoch: int | dict[str, int] = 0
     forced: list[str] = []
     torch_lines: dict[str, str] = {}
+    scales: dict[str, list[float]] = {}
 
 
 def material_of(code: Mapping[str, str], data: Mapping[str, Any]) -> str:

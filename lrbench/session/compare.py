@@ -15,7 +15,7 @@ from lrbench.errors import LrbenchError, MachineError, Notice, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
 from lrbench.options import all_options, compare_spec, host_of, resolved_toml
-from lrbench.plan import Plan, StepsPerEpoch, plan
+from lrbench.plan import Plan, StepsPerEpoch, own_scales, plan, recorded_steps
 from lrbench.plugins import LENT
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
@@ -170,6 +170,19 @@ def importable(spec: CompareSpec) -> bool:
     return homes.isdisjoint({LENT, "__main__"})
 
 
+def shown(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> tuple[StepsPerEpoch, float]:
+    """Steps in an epoch and the time that the plan of a begun run takes, from its records alone:
+    neither its data nor its code are touched."""
+    steps = recorded_steps(run.manifest or {})
+    if missing := {cell.recipe.batch_size for cell in spec.cells} - steps.keys():
+        sizes = ", ".join(map(str, missing))
+        raise UsageError(f"--dry-run --resume: this run has no trials yet with batch size {sizes}")
+    ends = [history.end for history in run.histories.values() if history.end is not None]
+    step_s = sum(end.train_s for end in ends) / max(1, sum(end.steps for end in ends))
+    jobs = settled(host_of(options), run, spec).jobs
+    return steps, estimate_s(spec, steps, step_s, jobs)
+
+
 def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iterator[Event]:
     """Train what is left; a record is on the disk before its event is yielded. The last event is
     `Finished`. With `files`, the CSV files follow the training, and every table, plot and page is
@@ -283,6 +296,7 @@ def _manifest(job: Job) -> dict[str, Any]:
         "experiment": spec.model_dump(mode="json"),
         "fingerprint": spec.fingerprint,
         "steps_per_epoch": written_steps(spec, job.steps_per_epoch),
+        "scales": own_scales(spec, job.steps_per_epoch),
         "material": material_of(code, facts["data"]),
         **facts,
         **begun,

@@ -47,7 +47,9 @@ def summarised(spec: CompareSpec, run: Run) -> Summary:
     data = manifest.get("data", {})
     known = run.known
     notices: tuple[Notice, ...] = ()
-    settled = plan(spec, known.histories, known.finds, recorded_steps(manifest))
+    settled = plan(
+        spec, known.histories, known.finds, recorded_steps(manifest), manifest.get("scales", {})
+    )
     wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
     orphans = _orphans(spec, settled, known)
     if orphans:
