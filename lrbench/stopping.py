@@ -15,11 +15,14 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
 from lrbench.errors import Terminated, printable
 
+PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE_S = 3.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 WORDS = {130: "stopped by Ctrl-C", 143: "stopped by SIGTERM"}
@@ -87,6 +90,37 @@ def _leave(code: int) -> NoReturn:
     cursor = b"\x1b[?25h" if sys.stderr is not None and sys.stderr.isatty() else b""
     os.write(2, cursor + f"lrbench: {farewell(code)}\n".encode(errors="replace"))
     os._exit(code)
+
+
+@contextmanager
+def pausing(group: Callable[[], int]) -> Iterator[None]:
+    """Let Ctrl-Z stop this process group as well, and `fg` continue it."""
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield
+        return
+
+    def pause(number: int, frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(group(), signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)  # and here it goes on
+        with suppress(ProcessLookupError):
+            os.killpg(group(), signal.SIGCONT)
+
+    before = signal.signal(signal.SIGTSTP, pause)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel end this process with its parent, even within a long call of C."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 class _Unread(io.FileIO):

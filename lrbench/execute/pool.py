@@ -28,6 +28,7 @@ from lrbench.records import Record, TrialEnd
 from lrbench.run.journal import record_of
 from lrbench.run.material import refuse_changes
 from lrbench.run.store import Run
+from lrbench.stopping import pausing
 
 RETRIES = 2  # of a trial whose process died, which goes on from its checkpoint; and of a start
 POLL_S = 1.0
@@ -133,7 +134,8 @@ def auto(bench: Workbench, run: Run) -> Iterator[Train]:
 def pool(bench: Workbench, run: Run) -> Iterator[Train]:
     crew = Crew(_begun(bench, run))
     try:
-        yield partial(_train, bench, run, crew)
+        with pausing(lambda: crew.nursery.process.pid):
+            yield partial(_train, bench, run, crew)
     finally:
         _end(crew)
 
@@ -142,7 +144,6 @@ def _begun(bench: Workbench, run: Run) -> Nursery:
     """A new process in its own session: Ctrl-C is for this one alone."""
     host = {**asdict(bench.host), "threads": bench.threads, "device": str(bench.device)}
     about = {
-        "parent": os.getpid(),
         "recipe": bench.recipe.model_dump(mode="json"),
         "schedules": (run.manifest or {}).get("experiment", {}).get("schedules", ()),
         "host": {**host, "download": False},
@@ -150,11 +151,14 @@ def _begun(bench: Workbench, run: Run) -> Nursery:
         "material": run.material,
     }
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    # It is to end with this process from its first moment on, before torch is imported.
+    first = f"from lrbench.stopping import die_with; die_with({os.getpid()})"
+    code = f"{first}; from lrbench.execute.worker import main; main()"
     ours, theirs = socket.socketpair()
     ours.settimeout(ANSWER_S)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lrbench.execute.worker", json.dumps(about, default=str)],
+            [sys.executable, "-P", "-c", code, json.dumps(about, default=str)],
             stdin=theirs.fileno(), start_new_session=True, env={**os.environ, "PYTHONPATH": path},
         )  # fmt: skip
     return Nursery(process, ours)

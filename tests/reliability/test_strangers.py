@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,17 +61,19 @@ def refused(argv: list[str], capsys: Any, code: int = 3) -> str:
     return str(line)
 
 
-def test_showing_a_run_runs_no_code_that_it_names_and_a_resume_says_which(theirs: Path) -> None:
+def test_showing_a_run_runs_no_code_that_it_names_and_a_resume_says_which(
+    theirs: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     marks = Path("imported"), Path("called")
-    for argv in (
-        ("report", "run"), ("report", "run", "run"), ("compare", "--resume", "run", "--dry-run"),
-        ("compare", "--config", "run/manifest.json", "--print-config"),
+    for line in (
+        "report run", "report run run", "compare --resume run --dry-run",
+        "compare --config run/manifest.json --print-config",
     ):  # fmt: skip
-        code, out, said = command(*argv, cwd=Path.cwd())
-        assert code == 0 and out, (argv, said)
-        assert not any(mark.exists() for mark in marks), argv
-    code, _, said = command("compare", "--resume", "run", "--quiet", cwd=Path.cwd())
-    assert code == 0 and "named by a file: theirs:mine, theirs:net" in said
+        assert run(line.split()) == 0 and capsys.readouterr().out
+        assert not any(mark.exists() for mark in marks), line
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)
+    assert run(["compare", "--resume", "run", "--quiet"]) == 0
+    assert "named by a file: theirs:mine, theirs:net" in capsys.readouterr().err
     assert all(mark.exists() for mark in marks)
 
 
@@ -143,11 +146,13 @@ def test_a_number_has_the_digits_0_to_9(capsys: Any, option: str) -> None:
     assert "the digits 0 to 9" in refused(["compare", option, "--print-config"], capsys, 2)
 
 
-def test_closed_streams_and_a_plugin_that_prints_harm_no_data(tmp_path: Path) -> None:
-    env = environment(plugin(tmp_path / "plugins", "loud", "print('loud')"))
-    code, out, said = command("schedules", "show", "cosine", "--csv", "-", cwd=tmp_path, env=env)
-    assert code == 0 and out.startswith("schedule,step") and "loud" not in said
-    shell = "import os; [os.close(each) for each in (0, 1, 2)]; os.execvp(argv[0], argv)"
-    words = ["python", "-m", "lrbench", *SMALL, "--lr", "0.1", "--seeds", "1", "--out", "run"]
-    code, _, _ = command(cwd=tmp_path, env=env, code=f"argv = {words}\n{shell}")
+def test_closed_streams_and_a_plugin_that_prints_harm_no_data(made: Path, tmp_path: Path) -> None:
+    env = environment(plugin(tmp_path / "plugins", "loud", "print('loud')", "lrbench.datasets"))
+    code, out, said = command("data", "check", "mnist5k", cwd=tmp_path, env=env)
+    assert code == 0 and "loud" not in out + said
+    shutil.copytree(made / "run", tmp_path / "run")
+    close = "import os\n[os.close(each) for each in (0, 1, 2)]"
+    argv = [sys.executable, "-m", "lrbench", "report", "run"]
+    again = f"{close}\nos.execv({sys.executable!r}, {argv})"
+    code, _, _ = command(cwd=tmp_path, code=again)
     assert code == 0 and run(["report", str(tmp_path / "run")]) == 0
