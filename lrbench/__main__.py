@@ -50,7 +50,8 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(fault, BrokenPipeError):
             return 0
-        _say(f"error: cannot write: {(fault.strerror or str(fault)).lower()}")
+        where = f" {fault.filename}" if fault.filename else ""
+        _say(f"error: cannot write{where}: {(fault.strerror or str(fault)).lower()}")
         return 3
 
 

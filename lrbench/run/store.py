@@ -209,8 +209,8 @@ class Run:
                     f"another process has changed {self.path} since this one read it",
                     hint="repeat the command",
                 )
-            with readable_faults(self.path):
-                owner = self.path / "run.pid"
+            owner = self.path / "run.pid"
+            with readable_faults(owner):
                 owner.unlink(missing_ok=True)  # it may be a link
                 owner.write_text(f"process {os.getpid()} on {os.uname().nodename}")
                 self._tidy()

@@ -130,6 +130,15 @@ def test_a_changed_folder_is_refused_by_name_until_it_is_accepted(
             fetch(name_of(photos))
 
 
+def test_a_picture_in_a_language_starts_no_program(photos: Path) -> None:
+    """PIL would hand EPS to Ghostscript, whatever the name of the file."""
+    picture = next(photos.rglob("*.png"))
+    Image.open(picture).convert("RGB").save(photos / "as.eps")
+    (photos / "as.eps").replace(picture)
+    with pytest.raises(MachineError, match="is no readable image"):
+        load_folder(f"folder:{photos}")
+
+
 def test_check_reads_every_file_even_where_size_and_time_are_the_same(photos: Path) -> None:
     first = check(name_of(photos))
     assert (first.train, first.test, first.shape) == (6, 6, (3, 32, 32))

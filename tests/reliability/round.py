@@ -56,6 +56,11 @@ def descendants(pid: int) -> list[int]:
     return found[1:]
 
 
+def written(run: Path) -> int:
+    """Bytes in the journals of a run."""
+    return sum(path.stat().st_size for path in run.glob("trials/*/journal.jsonl"))
+
+
 def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
     env = environment(plugin(folder / "plugins", "slow", SLOW))
     argv = [sys.executable, "-m", "lrbench", "compare", "--dataset", "synthetic", "--model", "slow",
@@ -69,19 +74,23 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
         code = 1
         while code:
             process = subprocess.Popen(
-                [*argv, f"run-{runs}"], cwd=folder, env=env, text=True,
+                [*argv, f"run-{runs}", "--retry-failed"], cwd=folder, env=env, text=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
             seen: set[int] = set()
+            before, early = written(folder / f"run-{runs}"), chance.random() < 0.15
+            while not early and written(folder / f"run-{runs}") == before:
+                time.sleep(0.1)  # most events come once it trains, the others while it starts
+                early = process.poll() is not None
             while process.poll() is None and sent.total() < times:
-                time.sleep(chance.uniform(0, 5))
+                time.sleep(chance.uniform(0, 2))
                 everyone = [process.pid, *descendants(process.pid)]
                 seen |= {*everyone}
                 name, target = chance.choice(SIGNALS), chance.choice(everyone)
                 try:
                     os.kill(target, getattr(signal, name))
                     if name == "SIGSTOP":
-                        time.sleep(chance.uniform(0, 4))
+                        time.sleep(chance.uniform(0, 3))
                         os.kill(target, signal.SIGCONT)
                 except ProcessLookupError:
                     continue
@@ -90,7 +99,7 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
             code = process.returncode
             time.sleep(0 if code == 0 else 2)
             orphans += sum(alive(pid) for pid in seen - {process.pid})
-            if code not in (0, 130, 143, -9) or "Traceback" in said:
+            if code not in (0, 1, 130, 143, -9) or "Traceback" in said:
                 unclear += 1
                 yield f"  UNCLEAR: exit {code}: {said[-600:]}"
         if timeless(folder / f"run-{runs}") != whole:
