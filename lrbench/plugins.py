@@ -16,6 +16,8 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from dataclasses import dataclass
 from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +32,7 @@ INSTALLED = frozenset({"site-packages", "dist-packages"})
 VERSIONED = frozenset({"lrbench", "torch", "torchvision"})  # their versions are in every manifest
 
 _lent: dict[str, Any] = {}
-_names_alone = False
+_names_alone = ContextVar("names_alone", default=False)
 
 
 class OwnFault(UsageError):
@@ -51,21 +53,19 @@ def is_own(name: str) -> bool:
 def names_alone() -> Iterator[None]:
     """The user's code stays names: nothing is imported or called inside, and a name that must be
     checked passes. For what only shows a run, which may be a stranger's."""
-    global _names_alone
-    before, _names_alone = _names_alone, True
+    token = _names_alone.set(True)
     try:
         yield
     finally:
-        _names_alone = before
+        _names_alone.reset(token)
 
 
+@dataclass(frozen=True)
 class NotLoaded:
     """Stands for an object inside `names_alone`. Its signature is unknown."""
 
+    name: str
     __signature__ = "unknown"
-
-    def __init__(self, name: str) -> None:
-        self.name = name
 
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         raise UsageError(f"{self.name}: code that a run names is not run to show it")
@@ -83,7 +83,7 @@ def load(name: str) -> Any:
     not caught; what it prints while it is imported is not shown."""
     if name in _lent:
         return _lent[name]
-    if _names_alone:
+    if _names_alone.get():
         return NotLoaded(name)
     path, _, attribute = name.partition(":")
     with redirect_stdout(io.StringIO()):
