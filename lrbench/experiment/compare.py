@@ -32,7 +32,7 @@ from lrbench.experiment.values import (
 from lrbench.schedules import parse
 
 TUNING_SEED = 1_000_003
-EPOCHS = 5
+EPOCHS = 3
 Metric = Literal[
     "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
     "val_balanced_accuracy",
@@ -151,7 +151,7 @@ class CompareSpec(Frozen):
     )] = ()
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True
-    )] = 10
+    )] = 20
     seed: Annotated[Seed, Opt("--seed", "The first of the seeds.")] = 0
     metric: Annotated[Metric, Opt("--metric", "What is ranked:", common=True)] = "test_accuracy"
     contenders: Annotated[tuple[Contender, ...], Opt(

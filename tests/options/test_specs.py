@@ -145,10 +145,10 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, name: str, text: str | None, w
 
 def test_the_defaults_of_a_comparison() -> None:
     spec = compare_spec({})
-    assert (spec.epochs, spec.tuning_seeds, spec.lr_points, spec.lr_factor) == (5, 2, 3, 2)
-    assert spec.final_seeds == tuple(range(10))
+    assert (spec.epochs, spec.tuning_seeds, spec.lr_points, spec.lr_factor) == (3, 2, 3, 2)
+    assert spec.final_seeds == tuple(range(20))
     assert spec.schedules == ("constant", "step", "cosine", "warmup + cosine", "onecycle")
-    assert compare_spec({"epochs": 5}) == spec
+    assert compare_spec({"epochs": 3}) == spec
 
 
 def test_a_dataset_may_have_a_batch_size_of_its_own_which_the_help_names() -> None:
