@@ -114,7 +114,9 @@ def pausing(group: Callable[[], int]) -> Iterator[None]:
 
 
 def die_with(parent: int) -> None:
-    """Let the kernel end this process with its parent, even within a long call of C."""
+    """Let the kernel end this process with its parent, even within a long call of C; a Ctrl-C that
+    is sent to it alone ends it without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         import ctypes
 

@@ -26,6 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -154,7 +155,7 @@ def _lines(link: socket.socket) -> Iterator[str]:
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
-        with link.makefile() as file:
+        with suppress(ConnectionResetError), link.makefile() as file:
             for line in file:
                 lines.put(line)
         os._exit(0)

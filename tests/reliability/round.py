@@ -94,12 +94,14 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
                         os.kill(target, signal.SIGCONT)
                 except ProcessLookupError:
                     continue
+                sys.stderr.write(f"{sent.total()} signals, {runs} runs\n")
                 sent[f"{name} to {'the command' if target == process.pid else 'a helper'}"] += 1
             _, said = process.communicate()
             code = process.returncode
             time.sleep(0 if code == 0 else 2)
             orphans += sum(alive(pid) for pid in seen - {process.pid})
-            if code not in (0, 1, 130, 143, -9) or "Traceback" in said:
+            early = (-signal.SIGINT, -signal.SIGTERM)  # before the command could set its handlers
+            if code not in (0, 1, 130, 143, -signal.SIGKILL, *early) or "Traceback" in said:
                 unclear += 1
                 yield f"  UNCLEAR: exit {code}: {said[-600:]}"
         if timeless(folder / f"run-{runs}") != whole:

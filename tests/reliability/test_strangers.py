@@ -30,6 +30,7 @@ def net(image_shape, classes):
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))
 """
 ARGV = (*SMALL, "--lr", "0.1", "--seeds", "2", "-s", "theirs:mine", "--model", "theirs:net")
+EVERYTHING = renderers.write_all
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,7 @@ def refused(argv: list[str], capsys: Any, code: int = 3) -> str:
 def test_showing_a_run_runs_no_code_that_it_names_and_a_resume_says_which(
     theirs: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(renderers, "write_all", EVERYTHING)  # plots ask schedules for their LRs
     marks = Path("imported"), Path("called")
     for line in (
         "report run", "report run run", "compare --resume run --dry-run",
