@@ -214,7 +214,7 @@ def test_ctrl_z_stops_the_workers_too_and_a_kill_leaves_none(tmp_path: Path, cal
         process.send_signal(number)
         wait_for(lambda: {state(pid) for pid in everyone} <= {*states}, timeout_s=10)  # noqa: B023
     process.kill()
-    finish(process)
+    assert "Traceback" not in finish(process)[2]
     wait_for(lambda: not any(map(alive, everyone)), timeout_s=5)
 
 
