@@ -87,7 +87,7 @@ def compare(
     if not (quiet or json):
         notify(job.notices)
     if dry_run:
-        seconds = estimate_s(spec, job.steps_per_epoch, job.bench.step_s(), job.bench.host.jobs)
+        seconds = estimate_s(job.spec, job.steps_per_epoch, job.bench.step_s(), job.bench.host.jobs)
         show_plan(job.spec, run, job.steps_per_epoch, seconds, "a dozen steps", json=json)
         return
     summary = _carry_out(job, exports, quiet=quiet or json)
