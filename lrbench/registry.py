@@ -105,13 +105,14 @@ class Registry(Generic[T]):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint with the nearest of the known names, or with all if none is near.
 
-    >>> did_you_mean("lenets", ["lenet", "resnet8"]), did_you_mean("?", ["lenet", "resnet8"])
-    ('did you mean lenet?', 'known: lenet, resnet8')
+    >>> did_you_mean("lenets", ["lenet", "resnet8"]), did_you_mean("lion", ["adam", "muon"])
+    ('did you mean lenet?', 'known: adam, muon')
     """
     names = list(known)
     likeness = {other: difflib.SequenceMatcher(None, name, other).ratio() for other in names}
+    likeness |= {other: 0.99 for other in names if sorted(other) == sorted(name) and other != name}
     best = max(likeness.values(), default=0.0)
-    if best < 0.5:
+    if best < 0.6:
         return "known: " + ", ".join(names)
     names.sort(key=likeness.__getitem__, reverse=True)
     near = [other for other in names if likeness[other] > best - 0.1]

@@ -4,7 +4,7 @@
 
 prints five tables as Markdown: false claims and power of the test over all pairs, equivalence, the
 choice of the LR, racing, and ranges of seeds. No torch, two processes, a few minutes; `--share 0.1`
-takes a tenth of the repetitions.
+takes a tenth of the repetitions, `--only race` makes one table.
 """
 
 from __future__ import annotations
@@ -27,16 +27,12 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent))
 from worlds import CHANCE, PLACES, WORLDS, Floats, World, draw_losses, draw_trials, draw_truth
 
-from lrbench.analysis.closure import (
-    adjusted_all_pairs,
-    ahead,
-    equivalent,
-    holm,
-    simultaneous,
-)
+from lrbench.analysis.closure import ahead, holm_pairs, t_intervals
 from lrbench.analysis.evidence import seeds_needed, seeds_range
 from lrbench.analysis.pairs import compare_pairs
-from lrbench.analysis.racing import Looks, race, race_looks
+from lrbench.analysis.racing import race, spending
+from lrbench.analysis.verdicts import judge
+from lrbench.experiment import CompareSpec
 from lrbench.plan.choice import Tuned, choose
 
 ALPHA = 0.05
@@ -44,6 +40,8 @@ MNIST_SDS = np.array([0.082, 0.130, 0.045, 0.054, 0.055, 0.083, 0.101, 0.117])
 """Points; the sds over seeds of eight schedules in a run on MNIST, best schedule first."""
 NOISES = ("normal", "MNIST", "t3")
 MOST = 20
+RACE = CompareSpec(race=True, most_seeds=MOST).looks
+GROWN = "5+12+20"
 Result = dict[str, float]
 
 
@@ -79,34 +77,27 @@ def means_of(truth: str, k: int) -> Floats:
     return np.asarray(means * math.sqrt(2))
 
 
-def holm_pairs(p: Floats) -> Floats:
-    upper = np.triu_indices(len(p), 1)
-    adjusted = np.full(p.shape, np.nan)
-    adjusted[upper] = holm(p[upper])
-    return np.where(np.isfinite(adjusted), adjusted, adjusted.T)
-
-
 def test_once(noise: str, truth: str, k: int, n: int, rng: np.random.Generator) -> Result:
     """One run, judged by Holm and by Bergmann-Hommel."""
     means = means_of(truth, k)
-    pairs = compare_pairs(draw(noise, n, means, rng))
-    p = np.where(np.eye(k, dtype=bool), np.nan, pairs.p)
+    verdicts = judge(draw(noise, n, means, rng), 0.0, ALPHA, 1)
+    pairs, intervals, told = verdicts.pairs, verdicts.intervals, verdicts.better
     true = means[:, None] - means
     found: Result = {}
-    for name, adjust in (("Holm", holm_pairs), ("all pairs", adjusted_all_pairs)):
-        better = ahead(pairs.mean, adjust(p), ALPHA)
+    by_holm = ahead(pairs.mean, holm_pairs(verdicts.p), ALPHA)
+    for name, better in (("Holm", by_holm), ("all pairs", told)):
         found[f"{name} false"] = float((better & (true <= 0)).any())
         found[f"{name} wins"] = float(better[0, 1:].all())
         found[f"{name} power"] = float(better[0, 1:].mean())
-    intervals = simultaneous(pairs.mean, pairs.sd, pairs.n, better, ALPHA)
     off = ~np.eye(k, dtype=bool)
     missed = (true < intervals.low) | (true > intervals.high)
     found["interval missed"] = float(missed[off].any())
-    plain = simultaneous(pairs.mean, pairs.sd, pairs.n, np.zeros_like(better), ALPHA)
+    level = np.array(verdicts.level)
+    plain = t_intervals(pairs.mean, pairs.sd, pairs.n, np.zeros_like(told), level)
     found["plain missed"] = float(((true < plain.low) | (true > plain.high))[off].any())
     found["within missed"] = float((np.abs(true) > intervals.within)[off].any())
     zero = (intervals.low > 0) | (intervals.high < 0)
-    found["contradicted"] = float((zero & ~(better | better.T))[off].any())
+    found["contradicted"] = float((zero & ~(told | told.T))[off].any())
     return found
 
 
@@ -115,8 +106,8 @@ def equal_once(n: int, gap: float, k: int, rng: np.random.Generator) -> Result:
     apart from the first."""
     means = np.zeros(k)
     means[1:] = gap * math.sqrt(2)
-    pairs = compare_pairs(draw("normal", n, means, rng))
-    told = equivalent(pairs.mean, pairs.sd, pairs.n, math.sqrt(2), ALPHA)[1]
+    told = judge(draw("normal", n, means, rng), 0.0, ALPHA, 1, margin=math.sqrt(2)).equal
+    assert told is not None
     return {
         "false": float(told[0, 1:].any()),
         "power": float(told[1:, 1:].sum() / ((k - 1) * (k - 2))),
@@ -124,17 +115,25 @@ def equal_once(n: int, gap: float, k: int, rng: np.random.Generator) -> Result:
 
 
 def race_once(design: str, noise: str, truth: str, k: int, rng: np.random.Generator) -> Result:
-    """A race, or a fixed number of seeds as a race with one look."""
-    looks = race_looks(MOST) if design == "race" else Looks((int(design),), (1.0,))
+    """A race (to a reference, the last schedule, which is not the best), a run that grew, or a
+    fixed number of seeds."""
+    racing = design.startswith("race")
+    looks = spending(RACE if racing else tuple(map(int, design.split("+"))), race=racing)
     means = means_of(truth, k)
     values = draw(noise, looks.seeds[-1], means, rng)
-    result = race(values, np.ones(values.shape, dtype=bool), looks, ALPHA)
-    seeds = np.where(result.stopped > 0, result.stopped, looks.seeds[result.looked - 1])
-    false = result.better & (means[:, None] - means <= 0)
+    reference = k - 1 if design == "race to reference" else None
+    done = np.ones(values.shape, dtype=bool)
+    result = race(values, done, looks, ALPHA, reference=reference)
+    verdicts = judge(values, 0.0, ALPHA, 1, course=result)
+    true, intervals = means[:, None] - means, verdicts.intervals
+    with np.errstate(invalid="ignore"):
+        missed = (true < intervals.low) | (true > intervals.high)
+    false = result.better & (true <= 0)
     return {
         "false": float(false.any()),
         "wins": float(result.better[0, 1:].all()),
-        "trainings": float(seeds.sum()),
+        "trainings": float(result.wanted.sum()),
+        "missed": float(missed.any()),
     }
 
 
@@ -223,7 +222,14 @@ def jobs(share: float) -> list[Job]:
     designs = ("race", *map(str, range(5, MOST + 1)))
     listed += [Job("race", ("race", x, y, 6), times(6000)) for x in NOISES for y in nulls]
     listed += [Job("race", (x, "MNIST", y, 6), times(3000)) for x in designs for y in truths]
+    listed += [
+        Job("race", (design, x, y, 6), times(6000))
+        for design in ("race to reference", GROWN)
+        for x in NOISES
+        for y in nulls
+    ]
     listed += [Job("race", ("20", "MNIST", "equal", 6), times(6000))]
+    listed += [Job("race", ("race to reference", "MNIST", y, 6), times(3000)) for y in truths]
     listed += [
         Job("choice", (rule, world, n), times(4000))
         for world in WORLDS
@@ -242,12 +248,14 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def tables(found: dict[tuple[Any, ...], Result]) -> Iterable[str]:
-    yield test_table(found)
-    yield equal_table(found)
-    yield choice_table(found)
-    yield race_table(found)
-    yield range_table(found)
+def tables() -> dict[str, Callable[[dict[tuple[Any, ...], Result]], str]]:
+    return {
+        "test": test_table,
+        "equal": equal_table,
+        "choice": choice_table,
+        "race": race_table,
+        "range": range_table,
+    }
 
 
 def test_table(found: dict[tuple[Any, ...], Result]) -> str:
@@ -302,32 +310,30 @@ def choice_table(found: dict[tuple[Any, ...], Result]) -> str:
 
 def race_table(found: dict[tuple[Any, ...], Result]) -> str:
     rows = []
-    for noise in NOISES:
-        for truth in ("equal", "blocks"):
-            cell = found["race", "race", noise, truth, 6]
-            rows.append(
-                [
-                    f"{truth}, {noise}",
-                    percent(cell["false"]),
-                    "",
-                    f"{cell['trainings']:.0f}",
-                    "",
-                    "",
-                ]
-            )
+    nulls = [(x, y) for x in NOISES for y in ("equal", "blocks")]
+    for design in ("race", "race to reference", GROWN):
+        for noise, truth in nulls:
+            cell = found["race", design, noise, truth, 6]
+            rows.append(race_row(design, f"{truth}, {noise}", cell))
+    fixed20 = found["race", "20", "MNIST", "equal", 6]
+    rows.append(race_row("20 seeds", "equal, MNIST", fixed20))
     for truth in ("lead 1", "lead 2", "spread 1"):
         raced = found["race", "race", "MNIST", truth, 6]
         fixed = {n: found["race", str(n), "MNIST", truth, 6]["wins"] for n in range(5, MOST + 1)}
         n = next((n for n in fixed if fixed[n] >= raced["wins"]), MOST)
-        rows.append([
-            f"{truth}, MNIST", percent(raced["false"]), percent(raced["wins"]),
-            f"{raced['trainings']:.0f}", f"{n} seeds, {6 * n}",
-            f"{100 * (1 - raced['trainings'] / (6 * n)):.0f}",
-        ])  # fmt: skip
-    fixed20 = found["race", "20", "MNIST", "equal", 6]
-    rows.append(["equal, MNIST, fixed 20 seeds", percent(fixed20["false"]), "", "120", "", ""])
-    heads = ["truth, noise", "false, %", "wins, %", "trainings", "fixed of equal power", "saved, %"]
+        saved = f"{100 * (1 - raced['trainings'] / (6 * n)):.0f}"
+        row = race_row("race", f"{truth}, MNIST", raced)
+        rows.append([*row[:4], percent(raced["wins"]), row[5], f"{n} seeds, {6 * n}", saved])
+        to_one = found["race", "race to reference", "MNIST", truth, 6]
+        rows.append(race_row("race to reference", f"{truth}, MNIST", to_one))
+    heads = ["design", "truth, noise", "false, %", "interval missed, %", "wins, %", "trainings",
+             "fixed of equal power", "saved, %"]  # fmt: skip
     return table("Racing six schedules, looks at 5, 8, 12, 20 seeds", heads, rows)
+
+
+def race_row(design: str, world: str, cell: Result) -> list[str]:
+    return [design, world, percent(cell["false"]), percent(cell["missed"]), "",
+            f"{cell['trainings']:.0f}", "", ""]  # fmt: skip
 
 
 def range_table(found: dict[tuple[Any, ...], Result]) -> str:
@@ -350,9 +356,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--only", choices=tuple(tables()), help="one of the tables")
     options = parser.parse_args()
     started = time.monotonic()
-    listed = sorted(jobs(options.share), key=lambda job: -job.repetitions)
+    wanted = [options.only] if options.only else list(tables())
+    listed = [job for job in jobs(options.share) if job.table in wanted]
+    listed.sort(key=lambda job: -job.repetitions)
     with Pool(options.processes) as pool:
         done = list(pool.imap_unordered(run, listed))
     found = {(job.table, *job.key): result for job, result in done}
@@ -363,8 +372,8 @@ def main() -> None:
     )
     minutes = (time.monotonic() - started) / 60
     print(f"Made on {date.today()} in {minutes:.0f} minutes with {versions}.")
-    for text in tables(found):
-        print(text)
+    for name in wanted:
+        print(tables()[name](found))
 
 
 if __name__ == "__main__":

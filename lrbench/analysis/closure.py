@@ -10,7 +10,7 @@ not tested.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -29,12 +29,8 @@ def adjusted_all_pairs(p: Floats) -> Floats:
     """p-values of all pairs, adjusted for having tested all of them: Bergmann-Hommel for up to
     nine schedules, Shaffer's static step-down above. The chance of any false claim is at most
     alpha whichever of the schedules are equal, as long as each p is valid by itself."""
-    upper = np.triu_indices(len(p), 1)
-    tested = np.isfinite(p[upper])
     family = bergmann_hommel if len(p) <= MOST_EXHAUSTIVE else shaffer
-    adjusted = np.full(p.shape, np.nan)
-    adjusted[upper] = np.where(tested, family(p[upper], len(p)), np.nan)
-    return np.where(np.isfinite(adjusted), adjusted, adjusted.T)
+    return _over_pairs(p, lambda upper: family(upper, len(p)))
 
 
 def bergmann_hommel(p: Floats, k: int) -> Floats:
@@ -139,48 +135,45 @@ class Intervals:
     within: Floats
 
 
-def simultaneous(mean: Floats, sd: Floats, n: Floats, better: Bools, alpha: float) -> Intervals:
-    """Intervals of all pairs of a k x k matrix together."""
-    tested = (n >= 2) & ~np.eye(len(n), dtype=bool)
-    return bonferroni(mean, sd, np.where(tested, n, np.nan), better | better.T, alpha,
-                      int(tested.sum()) // 2)  # fmt: skip
-
-
-def bonferroni(
-    mean: Floats, sd: Floats, n: Floats, apart: Bools, alpha: float, tests: int
-) -> Intervals:
-    """t intervals at alpha / tests each. Where two schedules are told `apart` their interval ends
-    at 0, since the step-down test that told them apart is sharper than Bonferroni's intervals, and
-    a verdict must not be denied by the interval next to it."""
+def t_intervals(mean: Floats, sd: Floats, n: Floats, apart: Bools, level: Floats) -> Intervals:
+    """t intervals, each at its level: alpha over the number of pairs for those that hold together.
+    Where two schedules are told `apart` their interval ends at 0, since the step-down test that
+    told them apart is sharper than these intervals, and a verdict must not be denied by the
+    interval next to it."""
     from scipy.special import stdtrit
 
-    tests = max(1, tests)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(n >= 2, sd / np.sqrt(n), np.nan)
-        half = stdtrit(n - 1, 1 - alpha / (2 * tests)) * error
-        one_sided = stdtrit(n - 1, 1 - alpha / tests) * error
+        half = stdtrit(n - 1, 1 - level / 2) * error
+        one_sided = stdtrit(n - 1, 1 - level) * error
     low, high = mean - half, mean + half
     low = np.where(apart & (mean > 0), np.maximum(low, 0.0), low)
     high = np.where(apart & (mean < 0), np.minimum(high, 0.0), high)
     return Intervals(low, high, np.abs(mean) + one_sided)
 
 
-def equivalent(
-    mean: Floats, sd: Floats, n: Floats, margin: float, alpha: float
-) -> tuple[Floats, Bools]:
-    """(adjusted p, told equal): whether |difference| < margin, by two one-sided tests (Schuirmann
-    1987) with Holm over the pairs. The margin must have been named before the run was seen."""
+def equivalence_p(mean: Floats, sd: Floats, n: Floats, margin: float) -> Floats:
+    """p-values of |difference| >= margin, by two one-sided tests (Schuirmann 1987). The margin must
+    have been named before the run was seen."""
     from scipy.special import stdtr
 
-    upper = np.triu_indices(len(n), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (np.abs(mean) - margin) / (sd / np.sqrt(n))
-        p = np.where(n >= 2, np.where(np.isnan(t), 1.0, stdtr(np.maximum(n - 1, 1), t)), np.nan)
+        p = stdtr(np.maximum(n - 1, 1), t)
+    return np.where(n >= 2, np.where(np.isnan(t), 1.0, p), np.nan)
+
+
+def holm_pairs(p: Floats) -> Floats:
+    """`holm` over the pairs of a symmetric matrix."""
+    return _over_pairs(p, holm)
+
+
+def _over_pairs(p: Floats, adjust: Callable[[Floats], Floats]) -> Floats:
+    """The matrix of a family's adjusted p-values, from the pairs above the diagonal."""
+    upper = np.triu_indices(len(p), 1)
     adjusted = np.full(p.shape, np.nan)
-    adjusted[upper] = holm(p[upper])
-    adjusted = np.where(np.isfinite(adjusted), adjusted, adjusted.T)
-    with np.errstate(invalid="ignore"):
-        return adjusted, np.asarray(adjusted <= alpha)
+    adjusted[upper] = np.where(np.isfinite(p[upper]), adjust(p[upper]), np.nan)
+    return np.where(np.isfinite(adjusted), adjusted, adjusted.T)
 
 
 def holm(p: Floats) -> Floats:

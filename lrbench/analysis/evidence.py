@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -103,24 +102,18 @@ def seeds_range(
     return None if fewest is None else (fewest, seeds_needed(low, 1.0, level, power))
 
 
-@dataclass(frozen=True)
-class Detectable:
-    """True differences that are found in `power` of all runs: for the quietest pair, for a typical
-    one (root mean square of the sds: the median is 14 % low at three seeds), for the noisiest."""
-
-    least: float
-    typical: float
-    most: float
-
-
-def detectable_range(sds: Floats, n: int, level: float, power: float = POWER) -> Detectable | None:
-    """From the sds of the pairs' differences; None with fewer than two seeds."""
+def detectable_range(
+    sds: Floats, n: int, level: float, power: float = POWER
+) -> tuple[float, float] | None:
+    """True differences that are found in `power` of all runs, for the quietest and for the noisiest
+    pair, from the sds of the pairs' differences; None with fewer than two seeds."""
     known = sds[np.isfinite(sds)]
     if n < 2 or not len(known):
         return None
-    sizes = (known.min(), math.sqrt((known**2).mean()), known.max())
-    found = [detectable_difference(float(sd), n, level, power) for sd in sizes]
-    return Detectable(*(size if size is not None else math.nan for size in found))
+    least, most = (
+        detectable_difference(float(sd), n, level, power) for sd in (known.min(), known.max())
+    )
+    return None if least is None or most is None else (least, most)
 
 
 def image_error(error_a: float, error_b: float, images: int, differ: float | None = None) -> float:

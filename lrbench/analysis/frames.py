@@ -61,6 +61,10 @@ def _batch_size(row: TrialRow | EpochRow) -> int:
     return row.spec.recipe.batch_size
 
 
+def _study(row: TrialRow | EpochRow) -> int:
+    return row.spec.study or 0
+
+
 def _of_last(name: str, help: str, title: str = "") -> Column:
     return Column(name, "float64", help, _last(name), title, view="trials")
 
@@ -129,6 +133,10 @@ TRIALS = (
     _of_last("val_balanced_accuracy", "mean accuracy over the classes, validation"),
     _of_end("test_balanced_accuracy", "mean accuracy over the classes, test"),
     Column(
+        "study", "int64", "repetition of the whole comparison; 0 is the first", _study, "study",
+        several=True, view="trials",
+    ),
+    Column(
         "diagnosis", "object", "rules that found something, joined by `;`",
         lambda row: ";".join(diagnose(row.history)), "diagnosis", "words", view="trials",
     ),
@@ -152,6 +160,7 @@ EPOCHS = (
     Column("stage", "object", "tune or final", _spec("stage")),
     Column("budget", "int64", "epochs the trial was planned for", _spec("epochs")),
     Column("batch_size", "int64", "images in a batch", _batch_size),
+    Column("study", "int64", "repetition of the whole comparison; 0 is the first", _study),
     _epoch("clipped_share", "float64", "share of its steps that were clipped"),
     _epoch("ema_val_loss", "float64", "validation loss of the weights' average"),
     _epoch("ema_val_accuracy", "float64", "validation accuracy of the weights' average"),
@@ -170,9 +179,10 @@ STEPS = (
 
 def completed(trials: DataFrame) -> DataFrame:
     """A frame like `trials.csv` with every column; those it lacks hold missing values, and all of
-    its trials then count as one batch size."""
+    its trials then count as one batch size and one study."""
     whole = trials.reindex(columns=[column.name for column in TRIALS])
-    return whole.fillna({"batch_size": 0}).astype({"batch_size": "int64"})
+    cell = ("batch_size", "study")
+    return whole.fillna(dict.fromkeys(cell, 0)).astype(dict.fromkeys(cell, "int64"))
 
 
 def in_order(histories: Iterable[History], question: Question) -> list[History]:

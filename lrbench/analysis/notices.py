@@ -64,8 +64,16 @@ def notices_of(
 
 
 def _seeds(standing: Standing, question: Question) -> Iterator[Notice]:
-    counts = standing.counts + standing.lost
+    counts, course = standing.counts + standing.lost, standing.verdicts.race
     least, most = int(counts.min()), int(counts.max())
+    if course is not None and course.looks.race:
+        if course.next_seeds is not None:
+            yield Notice(
+                Topic.FEW_SEEDS,
+                f"the race goes on: its next look is after {course.next_seeds} seeds",
+                "the same command trains the rest",
+            )
+        return
     if most < 2 and len(standing.names) > 1:
         yield Notice(
             Topic.FEW_SEEDS,
@@ -132,14 +140,16 @@ def next_step(found: Sequence[Standing], notices: Iterable[Notice]) -> str:
     standing, topics = found[0], {notice.topic for notice in notices}
     if Topic.FEW_SEEDS in topics:
         most = int((standing.counts + standing.lost).max())
-        return "name 5 seeds: --seeds 5" if most < 2 else "train the rest with the same command"
+        few = most < 2 and standing.verdicts.race is None
+        return "name 5 seeds: --seeds 5" if few else "train the rest with the same command"
     if standing.lost.any() or Topic.LUCKY_LR in topics:
         return (
             "train longer (--epochs) or tune over more seeds (--tuning-seeds): tuning is unstable"
         )
     if standing.edges[0]:
         return "try LRs beyond the edge (--lr), before anything is concluded from this one"
-    return _more_seeds(standing) if standing.winner is None else ""
+    once = standing.verdicts.race is None
+    return _more_seeds(standing) if once and standing.winner is None else ""
 
 
 def _more_seeds(standing: Standing) -> str:

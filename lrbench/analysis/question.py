@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lrbench.analysis.racing import Looks
 from lrbench.errors import Notice
 from lrbench.experiment.compare import Metric
 from lrbench.plan import Choice
@@ -19,7 +20,8 @@ class Question:
     after them. `seeds` is the number of final seeds that are planned. `test_size` and `val_size`
     are images: one image is the smallest step of an accuracy. `notices` is what was said before;
     `manifest` says what the run is, and `choices` how each LR was chosen, by schedule, budget and
-    batch size.
+    batch size. `looks` is set where the schedules are compared more than once, in a race or in a
+    run that grew; differences below the `margin` do not matter.
     """
 
     schedules: tuple[str, ...] = ()
@@ -27,6 +29,9 @@ class Question:
     reference: str | None = None
     target_accuracy: float | None = None
     confidence: float = 0.95
+    looks: Looks | None = None
+    margin: float | None = None
+    studies: int = 1
     seeds: int | None = None
     test_size: int | None = None
     val_size: int | None = None
@@ -39,6 +44,10 @@ class Question:
     def alpha(self) -> float:
         """How often a difference may be claimed where there is none, over a whole family."""
         return 1 - self.confidence
+
+    def margin_of(self, metric: MetricName) -> float | None:
+        """The margin as a difference of the metric: it is named in points of an accuracy."""
+        return self.margin and self.margin / (100 if is_accuracy(metric) else 1)
 
     def size(self, metric: MetricName) -> int | None:
         """How many images the metric is measured on, where that is known."""

@@ -15,11 +15,17 @@ from functools import cache
 
 import numpy as np
 
-from lrbench.analysis.closure import Bools, Floats, Ints, adjusted_all_pairs, transitive
+from lrbench.analysis.closure import (
+    Bools,
+    Floats,
+    Ints,
+    adjusted_all_pairs,
+    ahead,
+    holm_pairs,
+    transitive,
+)
 from lrbench.analysis.pairs import compare_pairs
 
-FIRST_LOOK = 5
-FRACTIONS = (0.25, 0.4, 0.6, 1.0)
 OVERSPENT = 1.12
 """The boundaries are those of normal statistics; t statistics cross them 7 to 11 % more often."""
 FIRST_SHARE = 0.8
@@ -29,42 +35,46 @@ LEVELS = np.geomspace(1e-8, 1.0, 60)[:-1]
 @dataclass(frozen=True)
 class Looks:
     """After which numbers of seeds the schedules are compared, and the share of alpha that may
-    have been spent by then. Both rise; shares are at most 1."""
+    have been spent by then. Both rise; shares are at most 1. In a race those that are behind
+    leave."""
 
     seeds: tuple[int, ...]
     shares: tuple[float, ...]
+    race: bool = False
 
 
-def race_looks(most: int) -> Looks:
-    """Up to four looks, spending in proportion to the seeds; the first after at least five.
+def spending(seeds: tuple[int, ...], *, race: bool) -> Looks:
+    """The looks at these numbers of seeds. One alone spends all of the error; those of a race spend
+    in proportion to the seeds. In a run that grew the first spends FIRST_SHARE, and each after it
+    the same share of what is left, so that some is always left.
 
-    >>> race_looks(20)
-    Looks(seeds=(5, 8, 12, 20), shares=(0.25, 0.4, 0.6, 1.0))
+    >>> spending((5, 8, 12, 20), race=True).shares, spending((5, 10), race=False).shares
+    ((0.25, 0.4, 0.6, 1.0), (0.8, 0.96))
     """
-    counts = {min(most, max(FIRST_LOOK, round(most * share))) for share in FRACTIONS}
-    seeds = tuple(sorted(counts))
-    return Looks(seeds, tuple(count / most for count in seeds))
-
-
-def grown_looks(seeds: tuple[int, ...], first: float = FIRST_SHARE) -> Looks:
-    """The looks of a run that was grown: the first spends `first` of alpha, and each one after it
-    the same share of what is left, so that there is always some left to spend.
-
-    >>> grown_looks((5, 10)).shares
-    (0.8, 0.96)
-    """
-    return Looks(seeds, tuple(round(1 - (1 - first) ** (i + 1), 12) for i in range(len(seeds))))
+    if race or len(seeds) == 1:
+        return Looks(seeds, tuple(n / seeds[-1] for n in seeds), race)
+    left = [(1 - FIRST_SHARE) ** (look + 1) for look in range(len(seeds))]
+    return Looks(seeds, tuple(round(1 - share, 12) for share in left))
 
 
 def sequential_p(p: Floats, look: int, looks: Looks) -> Floats:
     """The smallest alpha at which p-values of that look cross its boundary. The least of them over
     the looks is a p-value, valid whenever one stops. A single look that spends all returns p."""
-    if len(looks.seeds) == 1 and looks.shares == (1.0,):
+    if len(looks.seeds) == 1:
         return p
     nominal = boundaries(looks)[look]
     with np.errstate(divide="ignore"):
         crossed = np.interp(np.log(p), np.log(nominal), np.log(LEVELS), left=-np.inf, right=0.0)
     return np.where(np.isnan(p), np.nan, np.minimum(np.exp(crossed) * OVERSPENT, 1.0))
+
+
+def nominal_levels(alpha: float, looks: Looks) -> Floats:
+    """What p must fall below at each look so that `sequential_p` falls below alpha."""
+    if len(looks.seeds) == 1:
+        return np.array([alpha])
+    spent = math.log(alpha / OVERSPENT)
+    rows = [np.interp(spent, np.log(LEVELS), np.log(row)) for row in boundaries(looks)]
+    return np.exp(rows)
 
 
 @cache
@@ -114,54 +124,101 @@ def _start(n: int, level: float) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class Race:
-    """What the seeds so far say, and which are wanted next.
+    """What the looks so far say, and which seeds are wanted next; matrices are k x k.
 
-    `better[i, j]`: i is told to be ahead of j, closed under transitivity; `adjusted` holds the
-    p-values over all pairs and looks; `alive` are those behind nobody; `stopped` the seeds after
-    which each left (0: still in); `looked` how many looks were had. `next_seeds` is the number of
-    seeds that the alive are to have next, None when the race is over.
+    `p` holds each pair's p-value over all looks, `last` the look at which it was last tested;
+    `adjusted` the p-values over all pairs as well, and `better[i, j]` that i is told to be ahead of
+    j, closed under transitivity. `alive` are those that train on, `stopped` the seeds after which
+    the others left (0: still in), `looked` how many looks were had. `next_seeds` is the number
+    of seeds that the alive are to have next, None when the race is over.
     """
 
-    better: Bools
+    looks: Looks
+    p: Floats
+    last: Ints
     adjusted: Floats
+    better: Bools
     alive: Bools
     stopped: Ints
     looked: int
     next_seeds: int | None
 
+    @property
+    def seeds(self) -> int:
+        """After how many the last look was; 0 before the first."""
+        return self.looks.seeds[self.looked - 1] if self.looked else 0
+
+    @property
+    def wanted(self) -> Ints:
+        """How many final seeds each schedule is to have by now."""
+        return np.where(self.alive, self.next_seeds or self.seeds, self.stopped)
+
+    def valid(self, p: Floats) -> Floats:
+        """p-values of the last tests, as they hold over all looks."""
+        looks = range(len(self.looks.seeds))
+        each = [sequential_p(p, look, self.looks) for look in looks]
+        return np.asarray(np.choose(self.last, each))
+
 
 def race(
-    values: Floats, done: Bools, looks: Looks, alpha: float, direction: int = 1, floor: float = 0.0
+    values: Floats,
+    done: Bools,
+    looks: Looks,
+    alpha: float,
+    direction: int = 1,
+    floor: float = 0.0,
+    reference: int | None = None,
 ) -> Race:
     """Every look that the data allow, from the first: resuming is the same call again.
 
     `values` and `done` are seeds x schedules, seeds in the order in which they are trained;
     `done` where a training has ended, NaN where it ended without a usable value (diverged or
-    collapsed). Later seeds of a schedule that has left are not looked at.
+    collapsed). Who is told to be behind another leaves a race, and so does one without two usable
+    seeds. With a `reference` only the pairs with it are tested (Holm), and who is told apart from
+    it leaves.
     """
     k = values.shape[1]
-    least, claims = np.full((k, k), np.nan), np.zeros((k, k), dtype=bool)
+    pair = ~np.eye(k, dtype=bool)
+    if reference is not None:
+        pair &= np.logical_or.outer(np.arange(k) == reference, np.arange(k) == reference)
+    adjust = adjusted_all_pairs if reference is None else holm_pairs
+    p, adjusted, sign = np.full((3, k, k), np.nan)
+    last, claims = np.zeros((k, k), dtype=np.int64), np.zeros((k, k), dtype=bool)
     alive, stopped = np.ones(k, dtype=bool), np.zeros(k, dtype=np.int64)
-    adjusted = least
+    next_seeds: int | None = None
+    looked = 0
     for look, n in enumerate(looks.seeds):
         if len(done) < n or not done[:n, alive].all():
-            return Race(transitive(claims), adjusted, alive, stopped, look, n)
+            next_seeds = n
+            break
+        looked = look + 1
         pairs = compare_pairs(np.where(alive, values[:n], np.nan), floor)
-        fresh = np.where(np.eye(k, dtype=bool), np.nan, sequential_p(pairs.p, look, looks))
-        sharper = np.isnan(least) | (fresh < least)
-        least = np.where(np.isnan(fresh) | ~sharper, least, fresh)
-        adjusted = adjusted_all_pairs(least)
-        with np.errstate(invalid="ignore"):
-            claims |= (adjusted <= alpha) & (direction * pairs.mean > 0) & np.outer(alive, alive)
-        behind = alive & claims.any(axis=0)
-        stopped[behind] = n
-        alive &= ~behind
-        if alive.sum() <= 1 or _all_equal(pairs.equal, alive):
-            return Race(transitive(claims), adjusted, alive, stopped, look + 1, None)
-    return Race(transitive(claims), adjusted, alive, stopped, len(looks.seeds), None)
+        fresh = np.where(pair, sequential_p(pairs.p, look, looks), np.nan)
+        last[np.isfinite(fresh)] = look
+        sign = np.where(np.isnan(p) | (fresh < p), np.sign(pairs.mean), sign)
+        p = np.fmin(p, fresh)
+        adjusted = adjust(p)
+        claims |= ahead(sign, adjusted, alpha, direction)
+        if looks.race:
+            leaves = alive & _left(values[:n], claims, reference)
+            stopped[leaves] = n
+            alive &= ~leaves
+            if _is_over(alive, pairs.equal, reference):
+                break
+    return Race(looks, p, last, adjusted, transitive(claims), alive, stopped, looked, next_seeds)
 
 
-def _all_equal(equal: Bools, alive: Bools) -> bool:
-    """Whether those left agree in every seed: more seeds would only repeat them."""
+def _left(values: Floats, claims: Bools, reference: int | None) -> Bools:
+    """Who has lost, or cannot be tested, or was told apart from the reference."""
+    lost: Bools = np.isfinite(values).sum(axis=0) < 2
+    if reference is None:
+        return lost | claims.any(axis=0)
+    return np.asarray(lost | claims[reference] | claims[:, reference])
+
+
+def _is_over(alive: Bools, equal: Bools, reference: int | None) -> bool:
+    """Whether nobody is left to be told apart, or those left agree in every seed: more seeds would
+    only repeat them."""
     left = equal[np.ix_(alive, alive)]
-    return bool((left | np.eye(len(left), dtype=bool)).all())
+    same = (left | np.eye(len(left), dtype=bool)).all()
+    return bool(alive.sum() <= 1 or same or (reference is not None and not alive[reference]))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.closure import Floats, bonferroni, holm
+from lrbench.analysis.closure import Floats, holm, t_intervals
 from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.standing import Standing
-from lrbench.analysis.verdicts import verdict
+from lrbench.analysis.verdicts import levels, verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -48,8 +48,11 @@ def _rows(found: Sequence[Standing], question: Question) -> Iterator[dict[str, A
             continue
         base, pairs = standing.names.index(question.reference), standing.verdicts.pairs
         others = np.delete(np.arange(len(standing.names)), base)
-        n, mean, sd, p = (part[others, base] for part in (pairs.n, pairs.mean, pairs.sd, pairs.p))
-        judged = compared(mean, sd, n, p, question.alpha, direction(standing.metric))
+        parts = (pairs.mean, pairs.sd, pairs.n, standing.verdicts.p)
+        mean, sd, n, p = (part[others, base] for part in parts)
+        level = levels(question.alpha, int(np.isfinite(p).sum()), standing.verdicts.race)
+        level = np.broadcast_to(level, pairs.n.shape)[others, base]
+        judged = compared(mean, sd, n, p, question.alpha, direction(standing.metric), level)
         for place, row in zip(others.tolist(), judged, strict=True):
             yield {
                 "schedule": standing.names[place],
@@ -61,13 +64,19 @@ def _rows(found: Sequence[Standing], question: Question) -> Iterator[dict[str, A
 
 
 def compared(
-    mean: Floats, sd: Floats, n: Floats, p: Floats, alpha: float, direction: int
+    mean: Floats,
+    sd: Floats,
+    n: Floats,
+    p: Floats,
+    alpha: float,
+    direction: int,
+    level: Floats,
 ) -> Iterator[dict[str, Any]]:
     """The cells of each comparison of one family: Holm over all of them, and intervals that hold
-    together."""
+    together, each at its `level`."""
     adjusted = holm(p)
     apart = np.nan_to_num(adjusted, nan=1.0) <= alpha
-    intervals = bonferroni(mean, sd, n, apart, alpha, int(np.isfinite(p).sum()))
+    intervals = t_intervals(mean, sd, np.where(np.isfinite(p), n, np.nan), apart, level)
     for i in range(len(mean)):
         yield {
             "n": int(n[i]),

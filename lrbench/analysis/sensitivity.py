@@ -84,6 +84,17 @@ def mean_of(values: Floats) -> float:
     return float(kept.mean()) if len(kept) else math.nan
 
 
+def expected_best(values: Floats, draws: int) -> float:
+    """The expected maximum of so many draws, with replacement, from the values (Dodge et al. 2019,
+    arXiv:1909.03004): what tuning over that many learning rates of a grid may be expected to reach.
+
+    >>> expected_best(np.array([0.8, 0.9]), 1), expected_best(np.array([0.9, 0.8]), 2)
+    (0.85, 0.875)
+    """
+    ranks = np.arange(len(values) + 1) / len(values)
+    return float(np.sort(values) @ np.diff(ranks**draws))
+
+
 def loss_above_best(grid: Grid) -> float:
     """Mean over the grid of the capped validation loss, less the best of it (Wortsman et al. 2023,
     arXiv:2309.14322); NaN with fewer than two learning rates."""

@@ -14,6 +14,7 @@ from lrbench.analysis.evidence import at_chance
 from lrbench.analysis.frames import completed
 from lrbench.analysis.pairs import Bools, Floats
 from lrbench.analysis.question import MetricName, Question, direction, is_accuracy
+from lrbench.analysis.racing import race
 from lrbench.analysis.verdicts import Verdicts, best_first, judge
 
 if TYPE_CHECKING:
@@ -80,18 +81,20 @@ class Standing:
                      if len(row))  # fmt: skip
 
 
-def standings(trials: DataFrame, question: Question) -> list[Standing]:
-    """One standing for each cell: the smallest batch first, and the largest budget of each."""
+def standings(trials: DataFrame, question: Question, study: int = 0) -> list[Standing]:
+    """One standing for each cell of a study: the smallest batch first, and the largest budget of
+    each."""
     trials = completed(trials)
     metric = usable_metric(trials, question)
     columns = {name: trials[name].to_numpy() for name in trials.columns}
     finals = (columns["stage"] == "final") & trials["status"].notna().to_numpy()
+    finals = finals & (columns["study"] == study)
     cells = sorted(
         set(zip(columns["batch_size"][finals], columns["budget"][finals], strict=True)),
         key=lambda cell: (cell[0], -cell[1]),
     )
     return [
-        _standing(int(budget), int(batch_size), metric, columns, finals, question)
+        _standing((int(budget), int(batch_size), study), metric, columns, finals, question)
         for batch_size, budget in cells
     ]
 
@@ -108,31 +111,36 @@ def usable_metric(trials: DataFrame, question: Question) -> MetricName:
     return next((name for name in rivals if not finals[name].isna().all()), asked)
 
 
-def in_cell(columns: Any, budget: int, batch_size: int) -> Any:
-    """Which rows are of that budget and batch size: of a frame, or of its columns."""
-    return (columns["budget"] == budget) & (columns["batch_size"] == batch_size)
+def in_cell(columns: Any, budget: int, batch_size: int, study: int = 0) -> Any:
+    """Which rows are of that budget, batch size and study: of a frame, or of its columns."""
+    cell = (columns["budget"] == budget) & (columns["batch_size"] == batch_size)
+    return cell & (columns["study"] == study) if "study" in columns else cell
 
 
 def _standing(
-    budget: int,
-    batch_size: int,
+    where: tuple[int, int, int],
     metric: MetricName,
     columns: Arrays,
     finals: Bools,
     question: Question,
 ) -> Standing:
-    cell = in_cell(columns, budget, batch_size)
+    budget, batch_size, _ = where
+    cell = in_cell(columns, *where)
     finals = finals & cell
-    here = [str(name) for name in dict.fromkeys(columns["schedule"][finals])]
-    names = [*(name for name in question.schedules if name in here), *here]
-    names = list(dict.fromkeys(names))
+    here = dict.fromkeys(map(str, columns["schedule"][finals]))
+    names = [*dict.fromkeys([*(name for name in question.schedules if name in here), *here])]
     rows = [_at_one_lr(finals & (columns["schedule"] == name), columns) for name in names]
     seeds = np.unique(columns["seed"][finals])
+    if question.looks:
+        seeds = np.arange(seeds[0], seeds[-1] + 1)
     chance = _at_chance(columns, metric, question)
     values = np.full((len(seeds), len(names)), np.nan)
+    done = np.zeros(values.shape, dtype=bool)
     for place, mine in enumerate(rows):
+        done[np.searchsorted(seeds, columns["seed"][mine]), place] = True
         good = mine & (columns["status"] == "done") & ~chance
         values[np.searchsorted(seeds, columns["seed"][good]), place] = columns[metric][good]
+    done &= here.keys() >= {*question.schedules}  # a look is at all of them
     usable = np.isfinite(values).sum(axis=0)
     collapsed = np.array([int((mine & chance).sum()) for mine in rows], dtype=np.int64)
     failed = np.array([int(mine.sum()) for mine in rows], dtype=np.int64) - usable - collapsed
@@ -144,8 +152,20 @@ def _standing(
     ]
 
     floor, sign = difference_floor(values, metric, question), direction(metric)
-    order = best_first(judge(values, floor, question.alpha, sign), usable)
-    values = values[:, order]
+
+    def judged(order: list[int]) -> Verdicts:
+        course, looks = None, question.looks
+        if looks is not None:
+            known = [names[place] for place in order]
+            base = known.index(question.reference) if question.reference in known else None
+            course = race(
+                values[:, order], done[:, order], looks, question.alpha, sign, floor,
+                base if looks.race else None,
+            )  # fmt: skip
+        margin = question.margin_of(metric)
+        return judge(values[:, order], floor, question.alpha, sign, course=course, margin=margin)
+
+    order = best_first(judged(list(range(len(names)))), usable)
     return Standing(
         budget=budget,
         batch_size=batch_size,
@@ -157,11 +177,11 @@ def _standing(
         lrs=np.array([lrs[place] for place in order]),
         edges=tuple(edges[place] for place in order),
         seeds=seeds,
-        values=values,
+        values=values[:, order],
         failed=failed[order],
         collapsed=collapsed[order],
         rows=tuple(rows[place] for place in order),
-        verdicts=judge(values, floor, question.alpha, sign),
+        verdicts=judged(order),
     )
 
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from lrbench.analysis import words
 from lrbench.analysis.diagnosis import diagnosis_frame
 from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
+from lrbench.analysis.noise import noise_frame, noise_text
 from lrbench.analysis.notices import next_step, notices_of, warnings_of
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.ranking import ranking_frame
 from lrbench.analysis.reference import against_reference
 from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, standings
+from lrbench.analysis.studies import studies_frame, studies_text
 from lrbench.analysis.target import default_target
 from lrbench.errors import Notice
 from lrbench.records import History
@@ -29,7 +31,8 @@ class Summary:
     """The frames of the run's files, its standings, and what follows from them.
 
     The first standing, of the largest budget of the smallest batch, gives the answer. `reference`
-    is empty without a reference, `diagnosis` without a finding.
+    is empty without a reference, `noise` with several schedules, `studies` with one, `diagnosis`
+    without a finding.
     """
 
     question: Question
@@ -41,6 +44,8 @@ class Summary:
     ranking: DataFrame
     sensitivity: DataFrame
     reference: DataFrame
+    noise: DataFrame
+    studies: DataFrame
     diagnosis: DataFrame
 
     @property
@@ -72,12 +77,21 @@ class Summary:
     @cached_property
     def sentence(self) -> str:
         """The answer, which names a decision."""
-        return words.sentence(self.standings)
+        said = words.sentence(self.standings)
+        more = words.against(self.reference, self.first) if self.first else ""
+        return f"{said} {more}".rstrip()
 
     @cached_property
     def certainty(self) -> str:
         """How sure the answer of the first standing is."""
-        return words.certainty(self.first) if self.first else ""
+        if self.first is None:
+            return ""
+        parts = [
+            words.certainty(self.first, self.question.studies),
+            noise_text(self.noise, self.first),
+            studies_text(self.studies, self.first),
+        ]
+        return " ".join(filter(None, parts))
 
     @cached_property
     def notices(self) -> tuple[Notice, ...]:
@@ -118,5 +132,7 @@ def summarise(histories: Iterable[History], question: Question) -> Summary:
         ranking=ranking_frame(found, trials, question),
         sensitivity=sensitivity_frame(trials, question),
         reference=against_reference(found, question),
+        noise=noise_frame(found, question.alpha),
+        studies=studies_frame(found, trials, question),
         diagnosis=diagnosis_frame(ordered),
     )

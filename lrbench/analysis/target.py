@@ -8,7 +8,6 @@ from itertools import pairwise
 
 from lrbench.records import EpochRecord, History
 
-AREA = "val_auc"
 SHARE_OF_BEST = 0.99
 
 

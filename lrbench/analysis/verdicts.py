@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrbench.analysis.closure import Intervals, adjusted_all_pairs, ahead, simultaneous, transitive
+from lrbench.analysis.closure import (
+    Intervals,
+    adjusted_all_pairs,
+    ahead,
+    equivalence_p,
+    holm_pairs,
+    t_intervals,
+    transitive,
+)
 from lrbench.analysis.pairs import Bools, Floats, Pairs, compare_pairs
+from lrbench.analysis.racing import Race, nominal_levels
 
 SAME = 1e-12  # differences of means below that are rounding
 NOT_APART = "not told apart"
@@ -18,16 +27,22 @@ NOT_APART = "not told apart"
 class Verdicts:
     """The verdicts on one standing, k x k by the places of its schedules.
 
-    `adjusted` are the p-values over all pairs (NaN: no test), `better` where the row is told to be
-    better than the column, `intervals` those of all differences `row - column` together.
+    `p` are the p-values of each pair, over all looks if there were several, `adjusted` those over
+    all pairs (NaN: no test), `better` where the row is told to be better than the column,
+    `intervals` those of all differences `row - column` together. `equal` is where two are told to
+    differ by less than the margin, None without one. `race` is how the looks went.
     """
 
     pairs: Pairs
+    p: Floats
     adjusted: Floats
     better: Bools
     intervals: Intervals
     alpha: float
     direction: int
+    margin: float | None = None
+    equal: Bools | None = None
+    race: Race | None = None
 
     @property
     def tests(self) -> int:
@@ -51,15 +66,43 @@ class Verdicts:
         return np.asarray(np.sign(np.nan_to_num(self.gains)).sum(axis=1))
 
 
-def judge(values: Floats, floor: float, alpha: float, direction: int) -> Verdicts:
+def judge(
+    values: Floats,
+    floor: float,
+    alpha: float,
+    direction: int,
+    *,
+    course: Race | None = None,
+    margin: float | None = None,
+) -> Verdicts:
     """The verdicts on `values` (seeds x schedules, NaN where missing), each pair on the seeds that
-    both have."""
+    both have: after the last look, where there are several."""
+    if course is not None and course.looked:
+        values = values[: course.seeds]
     pairs = compare_pairs(values, floor)
-    p = np.where(np.eye(values.shape[1], dtype=bool), np.nan, pairs.p)
-    adjusted = adjusted_all_pairs(p)
-    better = transitive(ahead(pairs.mean, adjusted, alpha, direction))
-    intervals = simultaneous(pairs.mean, pairs.sd, pairs.n, better, alpha)
-    return Verdicts(pairs, adjusted, better, intervals, alpha, direction)
+    if course is None:
+        p = np.where(np.eye(values.shape[1], dtype=bool), np.nan, pairs.p)
+        adjusted = adjusted_all_pairs(p)
+        better = transitive(ahead(pairs.mean, adjusted, alpha, direction))
+    else:
+        p, adjusted, better = course.p, course.adjusted, course.better
+    n = np.where(np.isfinite(p), pairs.n, np.nan)
+    level = levels(alpha, np.isfinite(p).sum() // 2, course)
+    equal = None
+    if margin is not None:
+        unequal = equivalence_p(pairs.mean, pairs.sd, n, margin)
+        equal = holm_pairs(unequal if course is None else course.valid(unequal)) <= alpha
+    return Verdicts(
+        pairs, p, adjusted, better,
+        t_intervals(pairs.mean, pairs.sd, n, better | better.T, level),
+        alpha, direction, margin, equal, course,
+    )  # fmt: skip
+
+
+def levels(alpha: float, tests: int, course: Race | None) -> Floats:
+    """The level of each pair's interval, so that all hold together, over all looks."""
+    each = alpha / max(1, tests)
+    return np.array(each) if course is None else nominal_levels(each, course.looks)[course.last]
 
 
 def best_first(verdicts: Verdicts, usable: Floats) -> list[int]:

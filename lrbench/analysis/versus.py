@@ -13,6 +13,7 @@ from lrbench.analysis.question import direction
 from lrbench.analysis.reference import INTERVAL, compared
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.summary import Summary
+from lrbench.analysis.verdicts import levels
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -55,7 +56,8 @@ def versus(a: Summary, *others: Summary) -> DataFrame:
                 rows.append({"run": place, **row})
                 statistics.append(pair)
     mean, sd, n, p = np.array(statistics, dtype=float).reshape(-1, 4).T
-    judged = compared(mean, sd, n, p, a.question.alpha, direction(a.metric))
+    level = levels(a.question.alpha, int(np.isfinite(p).sum()), None)
+    judged = compared(mean, sd, n, p, a.question.alpha, direction(a.metric), level)
     return frame((row | more for row, more in zip(rows, judged, strict=True)), VERSUS)
 
 

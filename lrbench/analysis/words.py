@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,11 @@ from lrbench.analysis.closure import rate_bound
 from lrbench.analysis.evidence import detectable_range, image_error
 from lrbench.analysis.names import short
 from lrbench.analysis.question import is_accuracy
-from lrbench.analysis.standing import Standing
+from lrbench.analysis.racing import Race
+from lrbench.analysis.standing import Standing, in_cell
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 MOST_NAMED = 3
 TOO_WIDE = 0.05  # of accuracy, or of a mean loss: differences that are not to be shrugged off
@@ -96,17 +101,59 @@ def _answer(standing: Standing) -> str:
     """The decision: use this one; or any of them; or none, as too little is known."""
     if standing.best is None:
         return f"No final training ended well: {losses(standing)}."
-    seeds = seeds_text(int(standing.counts[0]))
+    seeds = _how(standing)
     if len(standing.names) == 1:
         return f"{_at(standing, 0)} reached {_value(standing, 0)} ({seeds}){_caveat(standing, 0)}."
     if not standing.verdicts.tests:
+        course = standing.verdicts.race
+        why = "one seed cannot tell schedules apart"
+        if course is not None and not course.looked:
+            why = f"they are compared after {course.next_seeds} seeds each"
         return (
-            f"Best so far is {_at(standing, 0)} with {_value(standing, 0)}, but one seed cannot "
-            f"tell schedules apart ({seeds}){_caveat(standing, 0)}."
+            f"Best so far is {_at(standing, 0)} with {_value(standing, 0)}, but {why} "
+            f"({seeds}){_caveat(standing, 0)}."
         )
-    parts = _same(standing) + ([f"told apart: {told_apart(standing)}"] if _led(standing) else [])
+    parts = [*_same(standing), *_equal(standing)]
+    parts += [f"told apart: {told_apart(standing)}"] if _led(standing) else []
     said = _tie(standing, seeds) if not standing.apart else _use(standing, seeds)
     return "; ".join([said, *parts]) + "."
+
+
+def _how(standing: Standing) -> str:
+    """On how many seeds the answer rests and, where these were looked at before, how often."""
+    seeds, course = seeds_text(int(standing.counts[0])), standing.verdicts.race
+    if course is None or not course.looked:
+        return seeds
+    looks, stopped = course.looks, dict[int, list[str]]()
+    parts = [f"{seeds}, look {course.looked} of {len(looks.seeds)}"]
+    for name, after in zip(standing.names, course.stopped.tolist(), strict=True):
+        stopped.setdefault(after, []).append(short(name))
+    left = [
+        f"{listed(names) if len(names) <= MOST_NAMED else f'{len(names)} others'} stopped at {n}"
+        for n, names in sorted(stopped.items())
+        if 0 < n < course.seeds
+    ]
+    parts += [", ".join(left)] * bool(left)
+    if looks.race:
+        trained = int((standing.counts + standing.lost).sum())
+        parts.append(f"{trained} of {len(standing.names) * looks.seeds[-1]} trainings")
+    alpha = f"{100 * standing.verdicts.alpha:.3g} %"
+    pairs = standing.verdicts.tests == math.comb(len(standing.names), 2)
+    return "; ".join([*parts, f"{alpha} over all pairs{'' if pairs else ' tested'} and looks"])
+
+
+def _equal(standing: Standing) -> list[str]:
+    """The pairs that are told to differ by less than the margin, where one was named."""
+    verdicts = standing.verdicts
+    if verdicts.equal is None or verdicts.margin is None:
+        return []
+    within = f"within {margin(verdicts.margin, None, standing.metric)}"
+    pairs = np.argwhere(np.triu(verdicts.equal, 1)).tolist()
+    named = [f"{short(standing.names[i])} and {short(standing.names[j])}" for i, j in pairs]
+    if not named:
+        return [f"no two are shown to be equal to {within}"]
+    more = [f"{len(named) - MOST_NAMED} more pairs"] * (len(named) > MOST_NAMED)
+    return [f"equal to {within}: {', '.join([*named[:MOST_NAMED], *more])}"]
 
 
 def _led(standing: Standing) -> bool:
@@ -135,7 +182,11 @@ def _use(standing: Standing, seeds: str) -> str:
     if open_:
         names = [short(standing.names[i]) for i in open_]
         more = len(names) > MOST_NAMED
-        parts.append(f"not told apart from {f'{len(names)} others' if more else listed(names)}")
+        widest = float(np.nanmax(standing.verdicts.intervals.within[0, open_]))
+        most = f" (at most {margin(widest, None, standing.metric)} apart)" if widest else ""
+        parts.append(
+            f"not told apart from {f'{len(names)} others' if more else listed(names)}{most}"
+        )
     if behind:
         parts.append(f"better than {_beaten(standing, behind)}")
     safe = [i for i in open_ if not standing.lost[i]] if standing.lost[0] else []
@@ -146,7 +197,8 @@ def _use(standing: Standing, seeds: str) -> str:
 def _beaten(standing: Standing, behind: Sequence[int]) -> str:
     gaps = [f"{short(standing.names[i])} by {difference(standing, 0, i)}" for i in behind]
     if len(gaps) > MOST_NAMED:
-        return f"{len(gaps)} others, from {gaps[0]} to {gaps[-1]}"
+        every = "all " * (len(gaps) == len(standing.names) - 1)
+        return f"{every}{len(gaps)} others, from {gaps[0]} to {gaps[-1]}"
     return listed(gaps)
 
 
@@ -174,6 +226,20 @@ def _effort(standing: Standing, place: int) -> tuple[bool, int, bool, int, int]:
     name = standing.names[place]
     few = bool(standing.counts[place] < 2)
     return few, int(standing.lost[place]), name != "constant", name.count("+"), len(name)
+
+
+def against(rows: DataFrame, standing: Standing) -> str:
+    """What the comparison with a reference alone tells, beyond that of all pairs."""
+    better, parts = standing.verdicts.better, []
+    mine = rows[in_cell(rows, standing.budget, standing.batch_size)]
+    for verdict, part in mine.groupby("verdict"):
+        base = standing.names.index(mine["reference"].iloc[0])
+        places = [standing.names.index(name) for name in part["schedule"]]
+        names = [short(standing.names[i]) for i in places if not (better | better.T)[i, base]]
+        if names and verdict in ("better", "worse"):
+            parts.append(f"{listed(names)} {'are' if len(names) > 1 else 'is'} {verdict}")
+    name = mine["reference"].iloc[0] if parts else ""
+    return f"Against {short(name)} alone, as named beforehand, {listed(parts)}." if parts else ""
 
 
 def told_apart(standing: Standing) -> str:
@@ -216,22 +282,41 @@ def losses(standing: Standing, places: Sequence[int] = ()) -> str:
     return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more > 0 else []))
 
 
-def certainty(standing: Standing) -> str:
+def certainty(standing: Standing, studies: int = 1) -> str:
     """How sure the answer is: what the intervals cover, and which differences the run can find."""
     verdicts = standing.verdicts
     if not verdicts.tests:
         return ""
     pairs = "1 pair" if verdicts.tests == 1 else f"all {verdicts.tests} pairs together"
     level = f"{100 * standing.confidence:g} %"
-    parts = [f"Intervals of differences are at {level} for {pairs} and cover other seeds, not "
-             f"other test images{_images(standing)}."]  # fmt: skip
+    course = verdicts.race
+    looks = "" if course is None else " and looks"
+    tuning = "nor another tuning of the LRs" + " (--studies 3)" * (studies == 1)
+    parts = [
+        f"Intervals of differences are at {level} for {pairs}{looks} and cover other seeds, not "
+        f"other test images{_images(standing)}, {tuning}."
+    ]
+    if course is not None:
+        return " ".join([*parts, *_earlier(course)])
     upper = np.triu_indices(len(standing.names), 1)
     sds = np.maximum(verdicts.pairs.sd, standing.floor)[upper]
     n = int(np.nanmedian(np.where(verdicts.pairs.n >= 2, verdicts.pairs.n, np.nan)[upper]))
     found = detectable_range(sds, n, verdicts.level)
     if found is not None:
-        parts.append(_found(found.least, found.most, n, standing.metric))
+        parts.append(_found(*found, n, standing.metric))
     return " ".join(parts)
+
+
+def _earlier(course: Race) -> list[str]:
+    """What a run that grew has to say of its looks."""
+    before = course.looks.seeds[: course.looked - 1]
+    if course.looks.race or not before:
+        return []
+    return [
+        f"This run was compared before, after {listed([str(n) for n in before])} seeds, which "
+        f"spent {100 * course.looks.shares[len(before) - 1]:.0f} % of the error; this look spends "
+        "of the rest, so a verdict that was close may be taken back."
+    ]
 
 
 def _images(standing: Standing) -> str:

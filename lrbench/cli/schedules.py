@@ -18,8 +18,11 @@ app = typer.Typer(
 
 Specs = Annotated[list[str], typer.Argument(metavar="SPEC…", help="Schedule specs.")]
 Lr = Annotated[float, typer.Option("--lr", help="The base learning rate.")]
-Steps = Annotated[int, typer.Option("--steps", help="Optimizer steps of the run.")]
-StepsPerEpoch = Annotated[int, typer.Option("--steps-per-epoch", help="Optimizer steps an epoch.")]
+COUNT = {"min": 1, "max": 10_000_000}
+Steps = Annotated[int, typer.Option("--steps", help="Optimizer steps of the run.", **COUNT)]
+StepsPerEpoch = Annotated[
+    int, typer.Option("--steps-per-epoch", help="Optimizer steps an epoch.", **COUNT)
+]
 
 
 @app.command("list")
@@ -68,13 +71,12 @@ def show(
     """Show the learning rates that specs give, as a table, a CSV file or a picture."""
     from lrbench.files import replace_file
     from lrbench.report.catalogue import draw_schedules, preview_table
-    from lrbench.schedules import check, parse
+    from lrbench.schedules import check, expand, parse
 
-    _check_size(lr, steps, steps_per_epoch)
     tables: dict[str, list[float]] = {}
     notices = []
-    for parsed in map(parse, specs):
-        base = parsed.fixed_lr if parsed.fixed_lr is not None else lr
+    for parsed in (parse(one) for spec in specs for one in expand(spec)):
+        base = parsed.fixed_lr or lr
         notices += check(parsed, base, steps, steps_per_epoch)
         tables[str(parsed)] = parsed.table(lr=base, steps=steps, steps_per_epoch=steps_per_epoch)
     notify(notices)
@@ -98,17 +100,7 @@ def code(
     """Print plain torch code that gives the same learning rates."""
     from lrbench import schedules
 
-    parsed = schedules.parse(spec)
-    _check_size(lr, steps, steps_per_epoch)
-    typer.echo(schedules.code(parsed, lr, steps, steps_per_epoch))
-
-
-def _check_size(lr: float, steps: int, steps_per_epoch: int) -> None:
-    if not 0 < lr < float("inf"):
-        raise UsageError(f"--lr {lr}: must be a finite number above 0")
-    for option, value in (("--steps", steps), ("--steps-per-epoch", steps_per_epoch)):
-        if not 1 <= value <= 10_000_000:
-            raise UsageError(f"{option} {value}: must be a whole number from 1 to 10,000,000")
+    typer.echo(schedules.code(spec, lr, steps, steps_per_epoch))
 
 
 def _csv(tables: dict[str, list[float]], steps_per_epoch: int) -> str:

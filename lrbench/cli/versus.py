@@ -10,7 +10,7 @@ import typer
 from lrbench.cli.common import as_json, notify, stdout
 from lrbench.cli.comparison import document, rows
 from lrbench.errors import Notice, Topic, printable
-from lrbench.experiment import differences
+from lrbench.experiment import CompareSpec, differences
 from lrbench.run.store import Run
 from lrbench.session.recorded import recorded, summarised, write_files
 
@@ -57,7 +57,7 @@ def differing(a: Run, b: Run) -> list[str]:
         for name in ("recipe", "schedules"):
             spec["find"].pop(name, None)
         spec.pop("schedules")
-    return differences(specs[0], specs[1])
+    return differences(specs[0], specs[1], CompareSpec)
 
 
 def data_notices(a: Run, b: Run) -> list[Notice]:

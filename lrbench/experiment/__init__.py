@@ -8,9 +8,9 @@ from lrbench.experiment.compare import (
     Cell,
     CompareSpec,
     Contender,
-    differences,
 )
 from lrbench.experiment.find import SWEEP_SEED, FindSpec
+from lrbench.experiment.growth import differences
 from lrbench.experiment.host import Host
 from lrbench.experiment.option import (
     Opt,

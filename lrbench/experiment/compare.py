@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from lrbench.errors import UsageError
 from lrbench.experiment.find import FindSpec, range_test_text, with_range_test
-from lrbench.experiment.option import Opt, Options, listed, options_of, said
+from lrbench.experiment.growth import differences, union
+from lrbench.experiment.option import Opt, Options, listed
 from lrbench.experiment.recipe import BATCH_SIZES, Recipe
 from lrbench.experiment.values import (
     BatchSize,
@@ -48,13 +49,20 @@ SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 """The fields that a time budget decides."""
 
 
+RACE_SHARES = (0.25, 0.4, 0.6, 1.0)
+FIRST_LOOK = 5
+STUDY_SEEDS = 10_000
+
+
 class Cell(Frozen):
     """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
-    number over the one that the schedules are written for; None if they are equal."""
+    number over the one that the schedules are written for, None if they are equal; `study` a
+    repetition, None the first."""
 
     recipe: Recipe
     epochs: int
     stretch: Positive | None = None
+    study: int | None = None
 
 
 class Contender(Frozen):
@@ -109,7 +117,8 @@ class CompareSpec(Frozen):
 
     The schedules are written for `epochs`; `budgets` are the numbers of epochs that they are
     stretched to, and `batch_sizes` the batch sizes of the recipe, each with a ranking of its own.
-    Schedules, seeds, tuning seeds, learning rates, budgets and batch sizes may grow: a larger spec
+    `looked` are the numbers of final seeds at which the run was compared before it grew. Schedules,
+    studies, seeds, tuning seeds, learning rates, budgets and batch sizes may grow: a larger spec
     reuses the trials of a smaller one.
     """
 
@@ -150,8 +159,23 @@ class CompareSpec(Frozen):
         "epochs.", kind=object, parse_among=_budgets, show=lambda spec: joined(spec.budgets)
     )] = ()
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
-        "--seeds", "Final trials of each schedule.", common=True
+        "--seeds", "Final trials of each schedule.", common=True,
+        show=lambda spec: None if spec.race else spec.seeds
     )] = 20
+    looked: tuple[int, ...] = ()
+    race: Annotated[bool, Opt(
+        "--race/--no-race", "Compare after 5, 8, 12 and 20 final seeds, and train those that are "
+        "behind no further.", common=True
+    )] = False
+    most_seeds: Annotated[int | None, Field(ge=2, le=10_000), Opt(
+        "--most-seeds", "The last look of --race, to which the others are scaled; 20 by default."
+    )] = None
+    margin: Annotated[Positive | None, Opt(
+        "--margin", "Also test which schedules are equal to within so many points."
+    )] = None
+    studies: Annotated[int, Field(ge=1, le=100), Opt(
+        "--studies", "Times that tuning and finals are repeated on other seeds."
+    )] = 1
     seed: Annotated[Seed, Opt("--seed", "The first of the seeds.")] = 0
     metric: Annotated[Metric, Opt("--metric", "What is ranked:", common=True)] = "test_accuracy"
     contenders: Annotated[tuple[Contender, ...], Opt(
@@ -188,6 +212,10 @@ class CompareSpec(Frozen):
     def _consistent(self) -> CompareSpec:
         if self.reference is not None and self.reference not in self.entrants:
             raise ValueError(f"--reference {self.reference!r} is not one of the schedules")
+        if self.race and len(self.entrants) < 2:
+            raise ValueError("--race: one schedule has nothing to race against")
+        if self.most_seeds and not self.race:
+            raise ValueError("--most-seeds needs --race")
         if self.contenders and self.lrs:
             raise ValueError("--contender needs --lr auto: its LRs are not the schedules'")
         if self.lr_scaling and self.base_batch_size is None:
@@ -200,8 +228,7 @@ class CompareSpec(Frozen):
         return self
 
     def lr_scale(self, recipe: Recipe) -> float:
-        """The factor of the learning rates of `lrs` under a recipe: √k or k, for k = its effective
-        batch over the base batch."""
+        """The factor of `lrs` under a recipe: √k or k, for k = its batch over the base batch."""
         if not self.lr_scaling or self.base_batch_size is None:
             return 1.0
         times = recipe.effective_batch / self.base_batch_size
@@ -213,14 +240,22 @@ class CompareSpec(Frozen):
         return not self.lrs
 
     @property
-    def final_seeds(self) -> tuple[int, ...]:
-        return tuple(range(self.seed, self.seed + self.seeds))
+    def looks(self) -> tuple[int, ...]:
+        """After how many final seeds the schedules are compared: once, unless this is a race or a
+        run that had been compared before it grew."""
+        if not self.race:
+            return (*self.looked, self.seeds)
+        most = self.most_seeds or 20
+        return tuple(sorted({min(most, max(FIRST_LOOK, round(most * x))) for x in RACE_SHARES}))
 
-    @property
-    def all_tuning_seeds(self) -> tuple[int, ...]:
+    def final_seeds(self, study: int | None = None) -> Sequence[int]:
+        first = self.seed + STUDY_SEEDS * (study or 0)
+        return range(first, first + self.looks[-1])
+
+    def all_tuning_seeds(self, study: int | None = None) -> Sequence[int]:
         """The seeds that choose learning rates: far from the final ones."""
-        first = TUNING_SEED + self.seed
-        return tuple(range(first, first + self.tuning_seeds))
+        first = TUNING_SEED + self.seed + STUDY_SEEDS * (study or 0)
+        return range(first, first + self.tuning_seeds)
 
     @property
     def entrants(self) -> tuple[str, ...]:
@@ -229,9 +264,15 @@ class CompareSpec(Frozen):
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """What is ranked: for each batch size, each budget, the longest first."""
+        """What is ranked: in each study, for each batch size, each budget, the longest first."""
         return tuple(
-            Cell(recipe=self.recipe_at(size), epochs=epochs, stretch=self._share(epochs))
+            Cell(
+                recipe=self.recipe_at(size),
+                epochs=epochs,
+                stretch=self._share(epochs),
+                study=study or None,
+            )
+            for study in range(self.studies)
             for size in self.batch_sizes or (self.recipe.batch_size,)
             for epochs in sorted(self.budgets or (self.epochs,), reverse=True)
         )
@@ -254,10 +295,12 @@ class CompareSpec(Frozen):
         """What may not change within one run directory."""
         growing = {
             "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes", "contenders",
-            "reference", "target_accuracy",
+            "reference", "target_accuracy", "looked", "studies",
         }  # fmt: skip
         if not self.auto:
             growing |= {"lr_points", "lr_factor", "find"}
+        if self.race:
+            growing.remove("reference")
         return {**self.model_dump(mode="json", exclude=growing), "auto": self.auto}
 
     @property
@@ -283,7 +326,7 @@ class CompareSpec(Frozen):
 
     def _joined_with(self, older: CompareSpec) -> CompareSpec:
         mine, theirs = self.fixed_part(), older.fixed_part()
-        changed = differences(theirs, mine)
+        changed = differences(theirs, mine, CompareSpec)
         if changed:
             raise UsageError(
                 "this run was made with another experiment: " + ", ".join(changed),
@@ -296,44 +339,11 @@ class CompareSpec(Frozen):
                 "lrs": tuple(sorted({*older.lrs, *self.lrs})),
                 "seeds": max(older.seeds, self.seeds),
                 "tuning_seeds": max(older.tuning_seeds, self.tuning_seeds),
+                "looked": older.looked,
+                "studies": max(older.studies, self.studies),
                 "budgets": union(older.budgets, self.budgets, (self.epochs,)),
                 "batch_sizes": union(
                     older.batch_sizes, self.batch_sizes, (self.recipe.batch_size,)
                 ),
             }
         )
-
-
-def union(old: tuple[int, ...], new: tuple[int, ...], silent: tuple[int, ...]) -> tuple[int, ...]:
-    """The values of both, where none at all means `silent`; none if both have none.
-
-    >>> union((), (5,), (10,)), union((), (), (10,))
-    ((5, 10), ())
-    """
-    return tuple(sorted({*(old or silent), *(new or silent)})) if old or new else ()
-
-
-def differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], kind: type[Frozen] = CompareSpec
-) -> list[str]:
-    """`--option old -> new` for each leaf that differs between two specs of a kind, as nested
-    mappings. An unset field equals an absent one: older runs lack newer fields."""
-    return list(dict.fromkeys(_differing(old, new, kind, "")))
-
-
-def _differing(
-    old: Mapping[str, Any], new: Mapping[str, Any], kind: type[Frozen], of: str
-) -> Iterator[str]:
-    flags = {option.field: option.flag for option in options_of(kind).values()}
-    for key in new:
-        if key not in old and canonical({key: new[key]}) == "{}":
-            continue
-        before, after = old.get(key), new[key]
-        flag = f"{of} {key}" if of else flags.get(key, "--" + key.replace("_", "-"))
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            inner = kind.model_fields[key].annotation if key in kind.model_fields else kind
-            nested = flag if inner is FindSpec else ""
-            assert isinstance(inner, type) and issubclass(inner, Frozen)
-            yield from _differing(before, after, inner, nested)
-        elif before != after:
-            yield f"{flag} {said(before)} -> {said(after)}"

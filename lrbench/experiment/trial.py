@@ -16,6 +16,7 @@ class TrialSpec(Frozen):
     `lr_reference` is the LR at which absolute LRs of parameter groups hold; at another LR they
     are scaled with it. `stretch` is this training's length as a share of the one that the
     schedules were written for, where that is another. A `contender` stands for its optimizer.
+    `study` numbers repetitions of the whole comparison; None is the first.
     """
 
     recipe: Recipe
@@ -27,6 +28,7 @@ class TrialSpec(Frozen):
     lr_reference: Positive | None = None
     stretch: Positive | None = None
     contender: bool = False
+    study: int | None = None
 
     @property
     def name(self) -> str:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lrbench.errors import UsageError
 from lrbench.experiment.option import listed
-from lrbench.schedules import parse
+from lrbench.schedules import expand, parse
 
 
 def refusal(fault: Mapping[str, Any]) -> str:
@@ -40,8 +40,13 @@ Schedule = Annotated[str, AfterValidator(lambda text: str(parse(text)))]
 Schedules = Annotated[
     tuple[Schedule, ...],
     Field(min_length=1, validate_default=True),
+    BeforeValidator(lambda names: [one for name in listed(names) for one in _expanded(name)]),
     AfterValidator(lambda names: tuple(dict.fromkeys(names))),
 ]
+
+
+def _expanded(name: Any) -> list[Any]:
+    return expand(name) if isinstance(name, str) else [name]
 
 
 class Frozen(BaseModel):

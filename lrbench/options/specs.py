@@ -91,6 +91,8 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     """Raises UsageError: an unknown name, or an invalid value."""
     if "budgets" in options and "time_budget" in options:
         raise UsageError("--budgets and --time-budget set the length: give one of them")
+    if options.get("race") and "seeds" in options:
+        raise UsageError("--seeds: a race has its seeds from --most-seeds")
     if "base_batch_size" in options and "lr_scaling" not in options:
         raise UsageError("--base-batch-size needs --lr-scaling sqrt or linear")
     options = _with_batch_size(options)

@@ -14,7 +14,7 @@ from lrbench.plan.cell import CellPlan, Finds, Histories, Scales
 from lrbench.plan.choice import Choice
 from lrbench.plan.scores import missing
 
-__all__ = ["Choice", "Plan", "StepsPerEpoch", "own_scales", "plan", "recorded_steps"]
+__all__ = ["Choice", "Plan", "StepsPerEpoch", "missing", "own_scales", "plan", "recorded_steps"]
 
 MAX_EXTENSIONS = 2
 Stage = Literal["find", "tune", "final", "done"]
@@ -36,7 +36,8 @@ class Plan:
 
     `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
     `trials` those of them that are to be trained next. `chosen` is by schedule; with several
-    cells, that of the first. `choices` say why, by schedule, epochs and batch size.
+    cells, that of the first. `choices` say why, by schedule, epochs and batch size, in the first
+    study.
     """
 
     stage: Stage
@@ -71,7 +72,7 @@ def plan(
         find=next((each.find for each in plans if each.find is not None), None),
         trials=_joined(each.trials for each in plans if each.stage == stage),
         chosen=plans[0].chosen,
-        choices={key: choice for each in plans for key, choice in each.choices.items()},
+        choices={key: choice for each in reversed(plans) for key, choice in each.choices.items()},
         tuning=_joined(each.tuning for each in plans),
         finals=_joined(each.finals for each in plans),
         notices=tuple(chain.from_iterable(each.notices for each in plans)),
@@ -112,7 +113,7 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
     chosen = {name: here.chosen(name, choices) for name in spec.entrants}
     finals = tuple(
         here.trial(name, chosen[name], seed, "final")
-        for seed in spec.final_seeds
+        for seed in spec.final_seeds(here.cell.study)
         for name in spec.entrants
     )
     left = missing(finals, histories)

@@ -127,6 +127,7 @@ class CellPlan:
             lr_reference=reference if recipe.groups else None,
             stretch=None if rival is not None else self._stretch(schedule),
             contender=rival is not None,
+            study=self.cell.study,
         )
 
     def _stretch(self, schedule: str) -> float | None:
@@ -144,6 +145,8 @@ class CellPlan:
             parts.append(f"epochs {self.cell.epochs}")
         if self.spec.batch_sizes:
             parts.append(f"batch {self.cell.recipe.batch_size}")
+        if self.cell.study:
+            parts.append(f"study {self.cell.study + 1}")
         return f"{', '.join(parts)}: " if parts else ""
 
     def base_lr(self, name: str, peak: float) -> float:
@@ -202,7 +205,7 @@ class CellPlan:
         whole = self.cell.epochs
         lengths = sorted({max(1, whole // 4), max(1, whole // 2)} - {whole})
         cells = [
-            Cell(recipe=self.cell.recipe, epochs=epochs, stretch=epochs / self.spec.epochs)
+            self.cell.model_copy(update={"epochs": epochs, "stretch": epochs / self.spec.epochs})
             for epochs in (lengths if self.spec.halving else ())
         ]
         return [replace(self, cell=cell) for cell in cells]
@@ -212,7 +215,7 @@ class CellPlan:
         grids = {name: self.grid(name, sorted(those)) for name, those in places.items()}
         return [
             self.trial(name, grids[name][place], seed, "tune")
-            for seed in self.spec.all_tuning_seeds
+            for seed in self.spec.all_tuning_seeds(self.cell.study)
             for place in sorted({place for grid in grids.values() for place in grid})
             for name in grids
             if place in grids[name]

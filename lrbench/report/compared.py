@@ -5,6 +5,7 @@ from __future__ import annotations
 from lrbench.analysis import Summary
 from lrbench.analysis.diagnosis import DIAGNOSIS
 from lrbench.analysis.frames import TRIALS
+from lrbench.analysis.noise import NOISE
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
 from lrbench.analysis.standing import Standing, in_cell
@@ -66,6 +67,11 @@ def reference_table(summary: Summary) -> Table:
     """Each schedule against the one that was named beforehand."""
     reference = str(summary.question.reference)
     return table(summary.reference, REFERENCE, metric=summary.metric, reference=reference)
+
+
+def noise_table(summary: Summary) -> Table:
+    """Of a single schedule: the differences that so many seeds would find."""
+    return table(summary.noise, NOISE, metric=summary.metric)
 
 
 def diagnosis_table(summary: Summary, stage: str) -> Table:

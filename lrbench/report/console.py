@@ -36,6 +36,8 @@ def answer(summary: Summary, *, details: bool = False) -> Group:
         parts += [Text(), Fitting(compared.ranking_table(summary))]
     if summary.certainty:
         parts += [Text(), Text(compared.certainty_text(summary))]
+    if len(summary.noise):
+        parts += [Text(), Fitting(compared.noise_table(summary))]
     if len(summary.reference):
         parts += [Text(), Fitting(compared.reference_table(summary))]
     return Group(*parts, *(_details(summary) if details else ()))

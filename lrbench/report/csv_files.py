@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from lrbench.analysis import Summary
 from lrbench.analysis.diagnosis import DIAGNOSIS
 from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
+from lrbench.analysis.noise import NOISE
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
 from lrbench.analysis.sensitivity import SENSITIVITY
+from lrbench.analysis.studies import STUDIES
 from lrbench.errors import printable
 from lrbench.files import replace_file
 from lrbench.report.text import no_formula
@@ -29,14 +31,16 @@ FILES = {
     "sensitivity": SENSITIVITY,
     "steps": STEPS,
     "reference": REFERENCE,
+    "noise": NOISE,
+    "studies": STUDIES,
     "diagnosis": DIAGNOSIS,
 }
-IF_ANY = ("steps", "reference", "diagnosis")
+IF_ANY = ("steps", "reference", "noise", "studies", "diagnosis")
 
 
 def write(summary: Summary, folder: Path) -> list[Path]:
-    """Write (or replace, at once) trials, epochs, ranking, sensitivity; steps, reference and
-    diagnosis where there are any.
+    """Write (or replace, at once) trials, epochs, ranking, sensitivity; the others where
+    there are any.
 
     Raises:
         MachineError: a file cannot be written; the message names it.

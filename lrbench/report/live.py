@@ -219,7 +219,7 @@ def live(
 
     screen = console or Console(stderr=True, highlight=False)
     state = State()
-    finals = spec.seeds * len(spec.entrants) if spec else 0
+    finals = spec.looks[-1] * len(spec.entrants) if spec else 0
     if screen.is_terminal and screen.is_interactive:
         with _animated(screen, state, finals) as show:
             yield show

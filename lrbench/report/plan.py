@@ -44,7 +44,8 @@ def plan_table(
     batches = ", ".join(f"{size} ({steps} steps)" for size, steps in steps_per_epoch.items())
     head = (
         f"{recipe.title}, {recipe.optimizer}; epochs: {budgets}; "
-        f"batch (an epoch): {batches}; tuning seeds: {spec.tuning_seeds}, final: {spec.seeds}"
+        f"batch (an epoch): {batches}; tuning seeds: {spec.tuning_seeds}, "
+        f"final: {_final_seeds(spec)}"
     )
     more = [*_batch_words(spec)]
     if settings := [*changed(recipe, besides=SHOWN), *changed(spec, besides=SHOWN)]:
@@ -65,6 +66,10 @@ def plan_table(
         table,
         Text(estimate),
     )
+
+
+def _final_seeds(spec: CompareSpec) -> str:
+    return f"{spec.looks[0]} to {spec.looks[-1]}, a race" if spec.race else str(spec.seeds)
 
 
 def _batch_words(spec: CompareSpec) -> Iterator[str]:

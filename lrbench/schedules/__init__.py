@@ -9,17 +9,17 @@ Only torch's own names import torch, when they are bound to a run, and `to_torch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, get_args
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from lrbench.registry import Entry
 from lrbench.schedules.bound import Bound, Schedule
 from lrbench.schedules.code import code
 from lrbench.schedules.definitions import (
+    FAMILIES,
     SCHEDULES,
     Definition,
     Expression,
-    Family,
     Mark,
     Rate,
     Span,
@@ -31,41 +31,26 @@ from lrbench.schedules.parse import parse
 from lrbench.schedules.spec import Call
 from lrbench.schedules.stretch import stretched
 from lrbench.schedules.units import Clock, Length, Level, Moment
+from lrbench.schedules.variants import Variants, expand, variants
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import LRScheduler
+    from lrbench.schedules.torch_bridge import to_torch as to_torch
 
 __all__ = [
     "Bound", "Call", "Clock", "Expression", "Length", "Level", "Mark", "Moment", "Rate", "Schedule",
-    "Span", "Steps", "catalogue", "check", "code", "early_stop_notices", "parse",
-    "register", "stretched", "to_torch",
+    "Span", "Steps", "Variants", "catalogue", "check", "code", "early_stop_notices", "expand",
+    "parse", "register", "stretched", "to_torch", "variants",
 ]  # fmt: skip
 
 
 def catalogue() -> Iterable[Entry[Definition]]:
     """The schedules, family by family: name, summary, and the facts family, formula, torch."""
-    families = get_args(Family)
-    return sorted(SCHEDULES, key=lambda entry: families.index(entry.facts["family"]))
+    return sorted(SCHEDULES, key=lambda entry: FAMILIES.index(entry.facts["family"]))
 
 
-def to_torch(
-    spec: str | Schedule | Sequence[str | Schedule],
-    optimizer: Optimizer,
-    steps: int,
-    steps_per_epoch: int,
-) -> LRScheduler:
-    """The schedule as an ordinary `LRScheduler`, to be stepped once after each
-    `optimizer.step()`; imports torch.
+def __getattr__(name: str) -> Any:
+    if name == "to_torch":  # imports torch
+        from lrbench.schedules.torch_bridge import to_torch
 
-    Args:
-        spec: a spec or a schedule, for all parameter groups; or a sequence, one for each group.
-        optimizer: the base LR of a group is its `initial_lr` where it has one, and its `lr`
-            otherwise; an LR that is a tensor is filled in place.
-
-    Raises:
-        UsageError: a spec or a number is invalid.
-    """
-    from lrbench.schedules.torch_bridge import to_torch as bridge
-
-    return bridge(spec, optimizer, steps, steps_per_epoch)
+        return to_torch
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

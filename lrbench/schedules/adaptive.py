@@ -6,32 +6,42 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from operator import itemgetter
+from typing import Annotated, Any, ClassVar, Literal
 
 from lrbench.errors import UsageError
 from lrbench.schedules.definitions import (
     ZERO,
     Bounds,
+    Count,
+    Fraction,
     NonNegative,
-    Numbers,
     Rate,
     Timed,
     register,
 )
+from lrbench.schedules.units import Level
 
-Cut = tuple[float, float]  # the LR before and after
-Factor = Annotated[float, Bounds(0, 1, open=True)]
+Cut = tuple[float, float]  # the LR before and after; only `greedy` raises it
 Epochs = Annotated[int, Bounds(0), Timed.EPOCHS]
 Metric = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
+ONE_PERCENT: Any = Level(1, relative=True)
+TENFOLD: Any = Level(1000, relative=True)
 
 
 @dataclass
 class Plateau:
     """Cuts the LR when a metric has not improved for more than `patience` epochs.
 
-    The one schedule with a state: the best value, the bad epochs in a row, the epochs of
-    cooldown left, and the cuts so far.
+    It has a state: the best value, the bad epochs in a row, the epochs of cooldown left, and the
+    cuts so far.
     """
+
+    PEER: ClassVar[str] = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+    STATE: ClassVar[tuple[str, ...]] = ("best", "bad_epochs", "cooldown_left")
+    NAMED: ClassVar[tuple[str, ...]] = (
+        "factor", "patience", "threshold", "cooldown", "min_lr", "eps",
+    )  # fmt: skip
 
     base_lr: float
     metric: str
@@ -54,21 +64,27 @@ class Plateau:
         return self.cuts[cuts_done - 1][1] if cuts_done else self.base_lr
 
     def observe(self, metrics: Mapping[str, float], step: int) -> Cut | None:
-        """Take in the metrics of the epoch that ended before `step`; the cut that they cause."""
+        """Take in the metrics of the epoch that ended before `step`; the change of the LR that
+        they cause."""
         if self.metric not in metrics:
             known = ", ".join(metrics) or "nothing"
-            raise UsageError(f"plateau watches {self.metric}, but the epoch measured {known}")
-        value = metrics[self.metric]
+            raise UsageError(f"the schedule watches {self.metric}, but the epoch measured {known}")
+        old = self.lr(step)
+        self.take_in(metrics[self.metric], step)
+        new = self.lr(step)
+        return None if new == old else (old, new)
+
+    def take_in(self, value: float, step: int) -> None:
+        """Count the epoch as good or bad, and cut."""
         if self.improves(value):
             self.best, self.bad_epochs = value, 0
         else:
             self.bad_epochs += 1
         if self.cooldown_left > 0:
             self.cooldown_left, self.bad_epochs = self.cooldown_left - 1, 0
-        if self.bad_epochs <= self.patience:
-            return None
-        self.cooldown_left, self.bad_epochs = self.cooldown, 0
-        return self.cut(step)
+        if self.bad_epochs > self.patience:
+            self.cooldown_left, self.bad_epochs = self.cooldown, 0
+            self.change(step, max(self.lr(step) * self.factor, self.min_lr))
 
     def improves(self, value: float) -> bool:
         """Whether it beats the best by more than the threshold; NaN never does."""
@@ -77,48 +93,89 @@ class Plateau:
         margin = self.threshold * (self.best if self.relative else 1.0)
         return value > self.best + margin if self.maximise else value < self.best - margin
 
-    def cut(self, step: int) -> Cut | None:
-        """Lower the LR from `step` on, unless it is as low as it may get."""
-        old = self.lr(step)
-        new = max(old * self.factor, self.min_lr)
-        if old - new <= self.eps:
-            return None
-        self.cuts.append((step, new))
-        return old, new
+    def change(self, step: int, new: float) -> None:
+        """Another LR from `step` on, unless it is as good as the old one."""
+        if abs(new - self.lr(step)) > self.eps:
+            self.cuts.append((step, new))
+
+    def arguments(self) -> dict[str, Any]:
+        """What its peer's class is called with."""
+        words = {"mode": "max" if self.maximise else "min"}
+        words["threshold_mode"] = "rel" if self.relative else "abs"
+        return {**words, **{name: getattr(self, name) for name in self.NAMED}}
 
     def state(self) -> dict[str, Any]:
         """All that `observe` has changed, as JSON."""
-        return {
-            "best": self.best,
-            "bad_epochs": self.bad_epochs,
-            "cooldown_left": self.cooldown_left,
-            "cuts": [list(cut) for cut in self.cuts],
-        }
+        own = {name: getattr(self, name) for name in self.STATE}
+        return {**own, "cuts": [list(cut) for cut in self.cuts]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self.best = state["best"]
-        self.bad_epochs = state["bad_epochs"]
-        self.cooldown_left = state["cooldown_left"]
+        for name in self.STATE:
+            setattr(self, name, state[name])
         self.cuts = [(int(step), float(lr)) for step, lr in state["cuts"]]
 
 
-def watched(numbers: Numbers) -> str:
-    """The metric of a `plateau`."""
-    return str(numbers["metric"])
+@dataclass
+class Greedy(Plateau):
+    """Also raises the LR, after more than `patience` good epochs in a row; `warmup` epochs after a
+    rise are not counted. Where it has been cut at `min_lr` `reset_start` times, it starts anew."""
+
+    PEER = "transformers.optimization.GreedyLR"
+    STATE = (*Plateau.STATE, "good_epochs", "warmup_left", "floor_left", "recent")
+    NAMED = (*Plateau.NAMED, "max_lr", "warmup", "window_size", "reset_start")
+
+    max_lr: float = math.inf
+    warmup: int = 0
+    window_size: int = 1
+    reset_start: int = 500
+    good_epochs: int = 0
+    warmup_left: int = 0
+    floor_left: int = -1
+    recent: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.floor_left = self.reset_start
+
+    def take_in(self, value: float, step: int) -> None:
+        self.recent = (*self.recent, value)[-self.window_size :]
+        value = math.fsum(self.recent) / len(self.recent)
+        if self.cooldown_left > 0 or self.warmup_left > 0:
+            self.good_epochs = self.bad_epochs = 0
+            if self.cooldown_left > 0:
+                self.cooldown_left -= 1
+            else:
+                self.warmup_left -= 1
+        elif self.improves(value):
+            self.best, self.bad_epochs, self.good_epochs = value, 0, self.good_epochs + 1
+        else:
+            self.bad_epochs, self.good_epochs = self.bad_epochs + 1, 0
+        if self.good_epochs > self.patience:
+            self.warmup_left, self.good_epochs, self.floor_left = self.warmup, 0, self.reset_start
+            self.change(step, min(self.lr(step) / self.factor, self.max_lr))
+        elif self.bad_epochs > self.patience:
+            self.cooldown_left, self.bad_epochs = self.cooldown, 0
+            self.change(step, max(self.lr(step) * self.factor, self.min_lr))
+            self.floor_left -= self.lr(step) <= self.min_lr
+            if self.floor_left <= 0:
+                self.cuts.append((step, self.base_lr))
+                self.best, self.recent, self.floor_left = None, (), self.reset_start
+
+    def arguments(self) -> dict[str, Any]:
+        return {**super().arguments(), "smooth": self.window_size > 1}
 
 
-@register(
-    family="adaptive",
-    torch="ReduceLROnPlateau",
-    watches=watched,
-)
+def _maximised(metric: str, mode: str | None) -> bool:
+    return metric.endswith("accuracy") if mode is None else mode == "max"
+
+
+@register(family="adaptive", torch="ReduceLROnPlateau", watches=itemgetter("metric"))
 def plateau(
     b: float,
     metric: Metric = "val_loss",
     *,
     mode: Literal["min", "max"] | None = None,
-    factor: Factor = 0.1,
+    factor: Fraction = 0.1,
     patience: Epochs = 10,
     threshold: NonNegative = 1e-4,
     threshold_mode: Literal["rel", "abs"] = "rel",
@@ -133,7 +190,35 @@ def plateau(
     `mode` follows from the metric: losses are to fall, accuracies to rise. Source: torch's
     `ReduceLROnPlateau`, equal to it decision by decision.
     """
-    maximise = metric.endswith("accuracy") if mode is None else mode == "max"
-    return Plateau(
-        b, metric, maximise, factor, patience, threshold, threshold_mode == "rel", cooldown, min_
+    relative, maximise = threshold_mode == "rel", _maximised(metric, mode)
+    return Plateau(b, metric, maximise, factor, patience, threshold, relative, cooldown, min_)
+
+
+@register(family="adaptive", watches=itemgetter("metric"))
+def greedy(
+    b: float,
+    metric: Metric = "val_loss",
+    *,
+    mode: Literal["min", "max"] | None = None,
+    factor: Fraction = 0.95,
+    patience: Epochs = 10,
+    threshold: NonNegative = 1e-6,
+    threshold_mode: Literal["rel", "abs"] = "abs",
+    cooldown: Epochs = 0,
+    warmup: Epochs = 0,
+    min_: Rate = ONE_PERCENT,
+    max_: Rate = TENFOLD,
+    window: Count = 1,
+    reset: Count = 500,
+) -> Greedy:
+    """Rises while a metric improves, and falls when it stops.
+
+    Formula: `b factor^(falls-rises); a fall after more than patience bad epochs, a rise after as
+    many good ones`, between `min` and `max`. The metric is the mean of the last `window` epochs.
+    Source: Subramanian et al. 2025, arXiv:2512.14527; `GreedyLR` of transformers, equal to it
+    decision by decision.
+    """
+    return Greedy(
+        b, metric, _maximised(metric, mode), factor, patience, threshold, threshold_mode == "rel",
+        cooldown, min_, max_lr=max_, warmup=warmup, window_size=window, reset_start=reset,
     )  # fmt: skip

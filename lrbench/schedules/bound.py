@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from lrbench.errors import Notice, UsageError
 from lrbench.schedules import plugin
 from lrbench.schedules.adaptive import Cut, Plateau
-from lrbench.schedules.definitions import INPUTS, Definition
+from lrbench.schedules.definitions import Definition, keywords
 from lrbench.schedules.spec import Call, Spec
 from lrbench.schedules.units import Clock, Moment, half_up
 
@@ -23,10 +22,13 @@ MANY_STEPS = 20_000
 
 @dataclass(frozen=True)
 class Segment:
-    """A call on its part of the clock; where it is `held`, its end value stays afterwards."""
+    """A call on its clock, `steps` long from step `start` of the run, which is where its clock
+    begins unless that is the run's; where it is `held`, its end value stays afterwards."""
 
     call: Call
     clock: Clock
+    start: int
+    steps: int
     held: bool = False
 
     @property
@@ -48,7 +50,14 @@ class Segment:
         """The step whose LR stays."""
         if not self.held:
             return None
-        return self.clock.steps - 1 if self.definition.jumps else self.clock.steps
+        end = self.start - self.clock.start + self.steps
+        return end - 1 if self.definition.jumps else end
+
+    def factors(self) -> Iterator[Segment]:
+        """The factors of a product, each from the start of the phase for its own length."""
+        for call in self.call.factors:
+            steps = call.length.steps(self.clock) if call.length else self.clock.steps
+            yield Segment(call, replace(self.clock, steps=steps), self.clock.start, steps)
 
     def numbers(self, lr: float) -> dict[str, Any]:
         """The arguments of the call on this clock, by their Python names."""
@@ -59,13 +68,14 @@ class Segment:
     ) -> partial[Any]:
         """A function of the schedule with all its arguments but the step."""
         known = {"T": self.clock.steps, "b": lr, "E": self.clock.steps_per_epoch, **numbers}
-        names = inspect.signature(function).parameters
-        return partial(function, **{name: known[name] for name in names if name != INPUTS[0]})
+        return partial(function, **keywords(function, known))
 
 
 def segments(calls: Iterable[Call], clock: Clock) -> Iterator[Segment]:
     """The phases on the clock: lengths are summed first, then rounded; each has at least a step."""
-    found = list(calls)
+    found = [call for call in calls if call.length is None or call.length.amount > 0]
+    if not found:
+        raise UsageError("a schedule of no length: no phase is longer than 0")
     start, exact_end = 0, 0.0
     for index, call in enumerate(found, 1):
         length = call.length
@@ -75,88 +85,79 @@ def segments(calls: Iterable[Call], clock: Clock) -> Iterator[Segment]:
             exact_end += length.on(clock)
             end = max(start + 1, half_up(exact_end))
         held = length is not None and index == len(found)
-        yield Segment(call, clock.phase(start, end - start), held)
+        own = clock if call.clock == "run" else clock.phase(start, end - start)
+        yield Segment(call, own, start, end - start, held)
         start = end
 
 
-@dataclass(frozen=True)
 class Track:
-    """One phase of a bound schedule, asked by the step of the phase.
+    """A phase for one base LR, asked by the step of its clock.
 
     Its curve is asked at the step that counts: the first of each `size`, at most `end`; where it
     `counts`, by the number of calls of `scheduler.step()` so far.
     """
 
-    start: int
-    curve: Callable[[int], float]
-    moves: Callable[[int], float | None] | None = None
-    adaptive: Plateau | None = None
-    size: int = 1
-    end: int | None = None
-    counts: bool = False
-
-    @staticmethod
-    def of(segment: Segment, lr: float) -> Track:
+    def __init__(self, segment: Segment, lr: float) -> None:
         """Raises UsageError: an argument is invalid on this clock."""
-        definition, clock = segment.definition, segment.clock
-        place = (segment.size, segment.end, definition.counts)
-        if definition.counts:
-            stepped = _stepped(segment, lr)
-            return Track(clock.start, stepped.lr, stepped.momentum, None, *place)
-        if segment.call.is_plugin:
-            plugin.check_call(segment.call, clock)
-            return Track(
-                clock.start, plugin.Multiplied(segment.call, clock, lr), None, None, *place
-            )
-        numbers = segment.numbers(lr)
-        _check_rising(segment)
-        if definition.watches:
-            adaptive = definition.function(lr, **numbers)
-            return Track(clock.start, adaptive.lr, None, adaptive)
-        curve = segment.filled(definition.function, lr, numbers)
-        try:
-            curve(0)
-        except ValueError as fault:
-            raise UsageError(f"{segment.call}: {fault}") from None
-        except OverflowError:
-            pass  # an infinite LR, which `lr` reports
-        moves = definition.momentum and segment.filled(definition.momentum, lr, numbers)
-        return Track(clock.start, curve, moves, None, *place)
+        self.curve, self.moves, self.adaptive = _curves(segment, lr)
+        self.size, self.end, self.counts = segment.size, segment.end, segment.definition.counts
+        self.base_lr = lr
+        self.factors = [Track(factor, lr) for factor in segment.factors()]
 
     def lr(self, step: int) -> float:
         """The LR; infinite where it is too large for a float."""
+        step = step if self.end is None else min(step, self.end)
         try:
-            return float(self.curve(self._asked(step)))
+            lr = float(self.curve(self._asked(step)))
         except OverflowError:
             return math.inf
+        for factor in self.factors:
+            lr *= factor.lr(step) / self.base_lr
+        return lr
 
     def momentum(self, step: int) -> float | None:
-        return None if self.moves is None else self.moves(self._asked(step))
+        found: float | None = self.moves and self.moves(self._asked(step))
+        return found
 
     def _asked(self, step: int) -> int:
         asked = step if self.end is None else min(step, self.end)
         return asked // self.size if self.counts else asked - asked % self.size
 
 
-def _stepped(segment: Segment, lr: float) -> Any:
-    """A scheduler of torch, stepped through the phase; imports torch."""
-    from lrbench.schedules.torch_run import from_factory, of_call
+def _curves(segment: Segment, lr: float) -> tuple[Any, Any, Plateau | None]:
+    """LR and momentum as functions, and the state of an adaptive schedule; torch's own schedulers
+    import torch."""
+    call, definition, clock = segment.call, segment.definition, segment.clock
+    if call.is_plugin:
+        plugin.check_call(call, clock)
+    if definition.counts:
+        from lrbench.schedules.torch_run import stepped
 
-    call, counts = segment.call, segment.clock.counts(segment.update)
-    if not call.is_plugin:
-        return of_call(call, counts, lr)
-    plugin.check_call(call, segment.clock)
-    return from_factory(segment.definition.function, lr, counts, dict(call.args))
+        table = stepped(call, clock.counts(segment.update), lr)
+        return table.lr, table.momentum, None
+    if call.is_plugin:
+        return plugin.Multiplied(call, clock, lr), None, None
+    numbers = segment.numbers(lr)
+    _check_rising(segment)
+    if definition.watches:
+        adaptive = definition.function(lr, **numbers)
+        return adaptive.lr, None, adaptive
+    curve = segment.filled(definition.function, lr, numbers)
+    try:
+        curve(0)
+    except ValueError as fault:
+        raise UsageError(f"{call}: {fault}") from None
+    except OverflowError:
+        pass  # an infinite LR, which `lr` reports
+    moves = definition.momentum and segment.filled(definition.momentum, lr, numbers)
+    return curve, moves, None
 
 
 def _check_rising(segment: Segment) -> None:
     """Moments of several units can be compared only on the clock of a run."""
     for name, values in segment.call.args:
-        moments = (
-            [one for one in values if isinstance(one, Moment)] if isinstance(values, tuple) else []
-        )
-        for before, after in pairwise(moments):
-            if after.on(segment.clock) <= before.on(segment.clock):
+        for before, after in pairwise(values if isinstance(values, tuple) else ()):
+            if isinstance(after, Moment) and after.on(segment.clock) <= before.on(segment.clock):
                 raise UsageError(f"{name} must rise: {after} is not after {before} in this run")
 
 
@@ -165,8 +166,13 @@ class Bound:
 
     def __init__(self, calls: Iterable[Call], clock: Clock, lr: float) -> None:
         self._steps_per_epoch = clock.steps_per_epoch
-        self._tracks = [Track.of(segment, lr) for segment in segments(calls, clock)]
-        self._starts = [track.start for track in self._tracks]
+        found = list(segments(calls, clock))
+        keys = [(one.call, one.clock.steps, one.end) for one in found]
+        different = dict(zip(keys, found, strict=True))  # one of the phases of 10000*(warmup)
+        tracks = {key: Track(one, lr) for key, one in different.items()}
+        self._tracks = [tracks[key] for key in keys]
+        self._starts = [one.start for one in found]
+        self._origins = [one.clock.start for one in found]
 
     @property
     def adaptive(self) -> bool:
@@ -175,39 +181,38 @@ class Bound:
 
     def lr(self, step: int) -> float:
         """The LR of a step of the run, counted from 0; steps past the end are defined."""
-        track = self._track(step)
-        return track.lr(step - track.start)
+        track, own_step = self._place(step)
+        return track.lr(own_step)
 
     def momentum(self, step: int) -> float | None:
         """The momentum of a step; None where the optimizer keeps its own."""
-        track = self._track(step)
-        return track.momentum(step - track.start)
+        track, own_step = self._place(step)
+        return track.momentum(own_step)
 
     def observe(self, metrics: Mapping[str, float], epoch: int) -> Cut | None:
         """Take in the metrics of an epoch, counted from 0; the old and the new LR where they
         change it, from the first step of the next epoch on. Epochs that end before an adaptive
         phase begins are not counted. Raises UsageError: the metric is not among them."""
-        track = self._tracks[-1]
-        step = (epoch + 1) * self._steps_per_epoch - track.start
-        if track.adaptive is None or step <= 0:
-            return None
-        return track.adaptive.observe(metrics, step)
+        adaptive = self._tracks[-1].adaptive
+        step = (epoch + 1) * self._steps_per_epoch - self._origins[-1]
+        return adaptive.observe(metrics, step) if adaptive and step > 0 else None
 
     def state(self) -> dict[str, Any]:
         """What has been observed, as plain data; empty for a pure function of the step."""
         adaptive = self._tracks[-1].adaptive
-        return {} if adaptive is None else adaptive.state()
+        return adaptive.state() if adaptive else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from the state of an equal schedule on an equal run."""
-        adaptive = self._tracks[-1].adaptive
-        if adaptive is not None:
+        if adaptive := self._tracks[-1].adaptive:
             adaptive.restore(state)
 
-    def _track(self, step: int) -> Track:
+    def _place(self, step: int) -> tuple[Track, int]:
+        """The phase that a step lies in, and the step on its clock."""
         if step < 0:
             raise UsageError(f"steps count from 0: there is no step {step}")
-        return self._tracks[bisect_right(self._starts, step) - 1]
+        index = bisect_right(self._starts, step) - 1
+        return self._tracks[index], step - self._origins[index]
 
 
 @dataclass(frozen=True)
@@ -266,7 +271,8 @@ class Schedule:
 
 @lru_cache(maxsize=4096)
 def _peak(schedule: Schedule, steps: int, steps_per_epoch: int) -> float:
-    if not any(call.definition.own_scale for call in schedule.calls()):
+    calls = [one for call in schedule.calls() for one in (call, *call.factors)]
+    if not any(call.definition.own_scale for call in calls):
         return 1.0
     bound = schedule.bind(1.0, steps, steps_per_epoch)
     stride = max(1, steps // MANY_STEPS)

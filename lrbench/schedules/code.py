@@ -15,10 +15,10 @@ from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.schedules.bound import Bound, Schedule, Segment, Track, segments
-from lrbench.schedules.definitions import flattened
+from lrbench.schedules.definitions import flattened, keywords
 from lrbench.schedules.parse import parse
 from lrbench.schedules.plugin import clock_arguments
-from lrbench.schedules.source import Sources, keywords, literal, torch_call, value_code
+from lrbench.schedules.source import Sources, literal, torch_call, value_code
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Clock, Length, Level, Moment
 
@@ -130,11 +130,11 @@ def _in_torch(found: Sequence[Segment], bound: Bound, lr: float, clock: Clock) -
 
 def _candidate(found: Sequence[Segment], lr: float, size: int) -> Call | None:
     """What the phases may be in torch's classes, stepped every `size` steps."""
-    if any(segment.clock.start % size for segment in found):
+    if any(segment.start % size for segment in found):
         return None
     parts: list[tuple[int, Call]] = []
     for segment in found:
-        call, begin = _template(segment, lr, size), segment.clock.start // size
+        call, begin = _template(segment, lr, size), segment.start // size
         if call is None:
             return None
         marks, schedulers = (0,), (call,)
@@ -153,7 +153,7 @@ def _candidate(found: Sequence[Segment], lr: float, size: int) -> Call | None:
 def _template(segment: Segment, lr: float, size: int) -> Call | None:
     """A phase in torch's class by its template, its lengths in calls of `step()`."""
     definition, clock = segment.definition, segment.clock
-    if segment.call.is_plugin:
+    if segment.call.is_plugin or segment.call.factors or segment.start != clock.start:
         return None
     if definition.counts:
         same = (segment.update == "epoch") == (size > 1) or clock.steps_per_epoch == 1
@@ -204,15 +204,20 @@ def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: i
 
 def _in_functions(found: Sequence[Segment], lr: float, variable: str = "scheduler") -> Snippet:
     """A LambdaLR of the schedule's own functions."""
-    snippet, starts = Snippet(PER_STEP, ""), [segment.clock.start for segment in found]
-    steps = [f"t - {start}" if start else "t" for start in starts]
-    pairs = zip(found, steps, strict=True)
-    phases = [_phase(segment, step, lr, snippet.sources) for segment, step in pairs]
-    texts = [_chosen("factor", [factor for factor, _ in phases], starts)]
-    name = "LambdaLR"
-    if any(momentum != "None" for _, momentum in phases):
-        texts.append(_chosen("momentum", [momentum for _, momentum in phases], starts))
-        texts.append(MOMENTUM_CLASS.strip())
+    snippet, starts = Snippet(PER_STEP, ""), [segment.start for segment in found]
+    phases = []
+    for segment in found:
+        origin = segment.clock.start
+        step = f"t - {origin}" if origin else "t"
+        multiplier, momentum = _phase(segment, step, lr, snippet.sources)
+        if segment.end is not None:
+            step = f"min({step}, {segment.end})"
+        factors = [_phase(one, step, lr, snippet.sources)[0] for one in segment.factors()]
+        phases.append((" * ".join([multiplier, *factors]), momentum))
+    multipliers, momenta = zip(*phases, strict=True)
+    texts, name = [_chosen("factor", multipliers, starts)], "LambdaLR"
+    if any(momentum != "None" for momentum in momenta):
+        texts += [_chosen("momentum", momenta, starts), MOMENTUM_CLASS.strip()]
         name = "MomentumLambdaLR"
     texts.append(f"{variable} = {name}(optimizer, factor)")
     snippet.body = "\n\n\n".join(texts)
@@ -228,12 +233,10 @@ def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[st
     if definition.counts:
         return _stepped(segment, t, lr, sources)
     if call.is_plugin:
-        sources.add_module(call.name)
         last = f"min({t}, {clock.steps - 1})"
         values, by_name = clock_arguments(call, last, clock)
         shown = [*map(str, values), *(f"{key}={value}" for key, value in by_name.items())]
-        shown += [f"{key}={value!r}" for key, value in call.args]
-        return f"{call.name.replace(':', '.')}({', '.join(shown)})", "None"
+        return sources.users(call, shown), "None"
     numbers = segment.numbers(lr)
     for param in definition.params:
         if Level in flattened(param.annotation) and numbers[param.python] is not None:
@@ -259,29 +262,21 @@ def _asked(segment: Segment, step: str) -> str:
 
 def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str, str]:
     """A scheduler of torch, stepped through the phase on a throw-away optimizer."""
-    from lrbench.schedules.torch_run import of_call, walked
+    from lrbench.schedules.torch_run import stepped, walked
 
     call, counts = segment.call, segment.clock.counts(segment.update)
-    track, asked = Track.of(segment, lr), counts + segment.held
     if call.is_plugin:
-        made = _made(call, sources)
+        made = sources.users(call, ["optimizer"])
     else:
         made = torch_call(call, counts, lr, one_line=True)
-        stepped = of_call(call, counts, lr)
-        stepped.lr(asked - 1)
-        asked = min(asked, stepped.known)
+    table = stepped(call, counts, lr)
+    table.lr(counts + segment.held - 1)
+    asked = min(counts + segment.held, table.known)
     sources.add(walked)
     rows = sources.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
     row = f"{rows}[min({t}, len({rows}) - 1)]"
-    moves = track.momentum(0) is not None
+    moves = table.momentum(0) is not None
     return f"{row}[0] / {literal(lr)}", f"{row}[1]" if moves else "None"
-
-
-def _made(call: Call, sources: Sources) -> str:
-    """A call of the user's own factory, whose module is imported."""
-    sources.add_module(call.name)
-    shown = ["optimizer", *(f"{name}={value!r}" for name, value in call.args)]
-    return f"{call.name.replace(':', '.')}({', '.join(shown)})"
 
 
 def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
@@ -295,27 +290,25 @@ def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
 def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
     """torch's plateau; before it a LambdaLR for the phases before it."""
     *before, last = found
-    plateau = Track.of(last, lr).adaptive
+    plateau = Track(last, lr).adaptive
     assert plateau is not None
-    copied = ("factor", "patience", "threshold", "cooldown", "min_lr", "eps")
-    arguments = {
-        "mode": "max" if plateau.maximise else "min",
-        "threshold_mode": "rel" if plateau.relative else "abs",
-        **{name: getattr(plateau, name) for name in copied},
-    }
-    shown = ",\n".join(f"    {name}={value_code(value)}" for name, value in arguments.items())
-    alone = f"scheduler = ReduceLROnPlateau(\n    optimizer,\n{shown},\n)"
+    arguments = plateau.arguments().items()
+    shown = ",\n".join(f"    {name}={value_code(value)}" for name, value in arguments)
+    module, _, peer = plateau.PEER.rpartition(".")
+    alone = f"scheduler = {peer}(\n    optimizer,\n{shown},\n)"
+    usage = f"Call scheduler.step({plateau.metric}) once an epoch, with that epoch's metric."
+    snippet = _in_functions(found, lr, "warmup_scheduler") if before else Snippet(usage, "")
+    if not module.startswith("torch."):
+        snippet.sources.lines.add(f"from {module} import {peer}")
+    snippet.body += f"\n{alone}"
     if not before:
-        usage = f"Call scheduler.step({plateau.metric}) once an epoch, with that epoch's metric."
-        return Snippet(usage, alone)
-    snippet = _in_functions(found, lr, variable="warmup_scheduler")
-    start, size = last.clock.start, last.clock.steps_per_epoch
+        return snippet
+    start, size = last.start, last.clock.steps_per_epoch
     missed = f" from the epoch {start // size + 1} on" if start >= size else ""
     snippet.usage = (
         f"Call warmup_scheduler.step() after each of the first {start} batches, and\n"
         f"scheduler.step({plateau.metric}) once an epoch{missed}, with that epoch's metric."
     )
-    snippet.body += f"\n{alone}"
     return snippet
 
 
@@ -326,5 +319,5 @@ def _factory(found: Sequence[Segment]) -> Snippet | None:
     if not alone or not segment.definition.counts:
         return None
     snippet = Snippet(PER_EPOCH if segment.update == "epoch" else PER_STEP, "")
-    snippet.body = f"scheduler = {_made(segment.call, snippet.sources)}"
+    snippet.body = f"scheduler = {snippet.sources.users(segment.call, ['optimizer'])}"
     return snippet

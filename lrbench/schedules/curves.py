@@ -67,14 +67,14 @@ def warmup(
     b: float,
     *,
     from_: Rate | None = None,
-    shape: Literal["linear", "exp", "exp_normalised", "constant"] = "linear",
+    shape: Literal["linear", "cosine", "exp", "exp_normalised", "constant"] = "linear",
 ) -> float:
     """Rises to the base LR.
 
-    Formula: `f + (b-f) s(x), x=(t+1)/T; x=t/T with from=f`. s by `shape`: `linear` x, `exp`
-    1-e^(-5x), `exp_normalised` (1-e^(-5x))/(1-e^-5), `constant` 0 before x=1. Without `from`, f=0
-    and no step is wasted at LR 0; with it the first step is at exactly f, as in torch's
-    `LinearLR`. Source: Goyal et al. 2017, arXiv:1706.02677.
+    Formula: `f + (b-f) s(x), x=(t+1)/T; x=t/T with from=f`. s by `shape`: `linear` x,
+    `cosine` (1-cos(pi x))/2, `exp` 1-e^(-5x), `exp_normalised` (1-e^(-5x))/(1-e^-5), `constant` 0
+    before x=1. Without `from`, f=0 and no step is wasted at LR 0; with it the first step is at
+    exactly f, as in torch's `LinearLR`. Source: Goyal et al. 2017, arXiv:1706.02677.
 
     Raises:
         ValueError: `shape=constant` without `from`.
@@ -82,13 +82,15 @@ def warmup(
     if shape == "constant" and from_ is None:
         raise ValueError("warmup(shape=constant) needs from, the LR it stays at: from=10%")
     low = 0.0 if from_ is None else from_
-    x = min(1.0, (t + 1 if from_ is None else t) / T)
-    if shape == "exp":
+    x = (t + 1 if from_ is None else t) / T
+    if shape == "exp":  # in a product it goes on past 1
         x = -math.expm1(-5.0 * x)
     elif shape == "exp_normalised":
-        x = math.expm1(-5.0 * x) / math.expm1(-5.0)
-    elif shape == "constant":
-        x = float(x >= 1)
+        x = math.expm1(-5.0 * min(1.0, x)) / math.expm1(-5.0)
+    elif shape == "cosine":
+        x = (1 - math.cos(math.pi * min(1.0, x))) / 2
+    else:
+        x = float(x >= 1) if shape == "constant" else min(1.0, x)
     return low + (b - low) * x
 
 
@@ -119,20 +121,33 @@ def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegati
 
 @register(
     family="ordered", torch="MultiStepLR", jumps=True, decays=True,
-    in_torch=lambda milestones, gamma: f"MultiStepLR({list(milestones)}, gamma={gamma})",
+    in_torch=lambda milestones, gamma: (
+        f"MultiStepLR({list(milestones)}, gamma={gamma})" if isinstance(gamma, float) else None
+    ),
 )  # fmt: skip
 def multistep(
     t: int,
     b: float,
     milestones: tuple[Mark, ...] = (HALF, THREE_QUARTERS),
     *,
-    gamma: NonNegative = 0.1,
+    gamma: NonNegative | tuple[NonNegative, ...] = 0.1,
 ) -> float:
-    """Falls by a factor at each milestone.
+    """Falls by a factor at each milestone; a list of factors has one for each.
 
-    Formula: `b gamma^#{m <= t}`. Source: torch's `MultiStepLR`; He et al. 2015, arXiv:1512.03385.
+    Formula: `b gamma^#{m <= t}`. Source: torch's `MultiStepLR`; He et al. 2015, arXiv:1512.03385;
+    the list as in optax's `piecewise_constant_schedule`.
+
+    Raises:
+        ValueError: there is no milestone, or another number of factors.
     """
-    return b * gamma ** sum(mark <= t for mark in milestones)
+    if not milestones:
+        raise ValueError("milestones must name at least one")
+    passed = sum(mark <= t for mark in milestones)
+    if isinstance(gamma, float):
+        return b * gamma**passed
+    if len(gamma) != len(milestones):
+        raise ValueError("gamma needs one factor for each of the milestones")
+    return b * math.prod(gamma[:passed])
 
 
 def _exponential(T: int, E: float, gamma: float | None) -> str:
@@ -153,19 +168,16 @@ def exponential(t: int, T: int, b: float, E: int, *, gamma: FactorPerTime | None
     return float(b * gamma ** (t / E))
 
 
-def _natural_exp(T: int, E: float, k: float | None) -> str:
-    rate = -math.log(0.01) / T if k is None else k / E
-    return f"ExponentialLR(gamma={math.exp(-rate)})"
-
-
-@register(family="ordered", decays=True, in_torch=_natural_exp)
+@register(
+    family="ordered", decays=True,
+    in_torch=lambda T, E, k: _exponential(T, E, None if k is None else math.exp(-k)),
+)  # fmt: skip
 def natural_exp(t: int, T: int, b: float, E: int, *, k: RatePerEpoch | None = None) -> float:
     """Falls like e^(-k epochs).
 
     Formula: `b e^(-k t/E)`; to 1 % at the end by default. Source: Paddle's `NaturalExpDecay`.
     """
-    rate = -math.log(0.01) / (T / E) if k is None else k
-    return b * math.exp(-rate * t / E)
+    return exponential(t, T, b, E, gamma=None if k is None else math.exp(-k))
 
 
 @lru_cache(maxsize=64)
@@ -207,20 +219,25 @@ def inverse_time(
     return float(b * (1 + rate * t / E) ** -power)
 
 
-def _polynomial(T: int, b: float, to: float, power: float = 1.0) -> str:
+def _polynomial(T: int, b: float, to: float, power: float = 1.0, k: float = 1.0) -> str | None:
+    if k != 1:
+        return None
     if power != 1 and to == 0:
         return f"PolynomialLR(total_iters={T}, power={power})"
     return f"LinearLR(start_factor=1, end_factor={to / b}, total_iters={T})"
 
 
 @register(family="ordered", torch="PolynomialLR", decays=True, in_torch=_polynomial)
-def polynomial(t: int, T: int, b: float, *, power: Positive = 1.0, to: Rate = ZERO) -> float:
+def polynomial(
+    t: int, T: int, b: float, *, power: Positive = 1.0, to: Rate = ZERO, k: Positive = 1.0
+) -> float:
     """Falls to the end along a power of the time left.
 
-    Formula: `to + (b-to)(1-t/T)^power`. Source: torch's `PolynomialLR`; Chen et al. 2017,
-    arXiv:1606.00915.
+    Formula: `to + (b-to)(1-(t/T)^k)^power`. Source: torch's `PolynomialLR`; Chen et al. 2017,
+    arXiv:1606.00915; `k` is the k-decay of Zhang & Li 2020, arXiv:2004.05909, as in timm.
     """
-    return float(to + (b - to) * (1 - min(1.0, t / T)) ** power)
+    done = min(1.0, t / T) if k == 1 else min(1.0, t / T) ** k
+    return float(to + (b - to) * (1 - done) ** power)
 
 
 LINEAR = """Falls to the end along a straight line.
@@ -228,7 +245,7 @@ LINEAR = """Falls to the end along a straight line.
 Formula: `to + (b-to)(1-t/T)`. Source: torch's `LinearLR`; Defazio et al. 2023, arXiv:2310.07831.
 """
 register(
-    family="ordered", name="linear", doc=LINEAR, given={"power": 1.0}, decays=True,
+    family="ordered", name="linear", doc=LINEAR, given={"power": 1.0, "k": 1.0}, decays=True,
     torch="LinearLR(start_factor=1)", in_torch=_polynomial,
 )(polynomial)  # fmt: skip
 

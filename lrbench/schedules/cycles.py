@@ -109,40 +109,24 @@ def _triangles(
     return f"CyclicLR({lrs}, step_size_up={up}, mode={mode}{end}, cycle_momentum=False)"
 
 
-# name -> shape, scale, summary, what (b-min) is multiplied by, source
-WAVES = {
-    "triangular": (
-        "line", "same", "Rises and falls along straight lines.",
-        " max(0, 1-|t/s-2c+1|), c=floor(1+t/2s)", "Smith 2017, arXiv:1506.01186",
-    ),
-    "triangular2": (
-        "line", "halved", "Triangular, half as high in each cycle.",
-        " tri(t) 2^-(c-1)", "Smith 2017, arXiv:1506.01186",
-    ),
-    "exp_range": (
-        "line", "gamma", "Triangular, lower by a factor at every step.",
-        " tri(t) gamma^t", "Smith 2017, arXiv:1506.01186",
-    ),
-    "sin": (
-        "sin", "same", "Rises and falls along sine arches.",
-        "|sin(pi t/2l)|", "SIN of LRBench (Wu et al. 2019, arXiv:1908.06477)",
-    ),
-    "sin2": (
-        "sin", "halved", "Sine arches, half as high in each cycle.",
-        "|sin(pi t/2l)| 2^-floor(t/2l)", "SIN2 of LRBench",
-    ),
-    "sinexp": (
-        "sin", "gamma", "Sine arches, lower by a factor at every step.",
-        "|sin(pi t/2l)| gamma^t", "SINEXP of LRBench",
-    ),
-    "cos2": (
-        "cos", "halved", "Falls and rises along a cosine, half as high after each trough.",
-        "(1+cos(pi t/l))/2 2^-floor((t+l)/2l)", "COS2 of LRBench",
-    ),
-    "cosexp": (
-        "cos", "gamma", "Falls and rises along a cosine, lower by a factor at every step.",
-        "(1+cos(pi t/l))/2 gamma^t", "COSEXP of LRBench",
-    ),
+SMITH = "Smith 2017, arXiv:1506.01186"
+WU = "LRBench (Wu et al. 2019, arXiv:1908.06477)"
+WAVES = {  # name -> shape, scale, summary, what (b-min) is multiplied by, source
+    "triangular": ("line", "same", "Rises and falls along straight lines.",
+                   " max(0, 1-|t/s-2c+1|), c=floor(1+t/2s)", SMITH),
+    "triangular2": ("line", "halved", "Triangular, half as high in each cycle.",
+                    " tri(t) 2^-(c-1)", SMITH),
+    "exp_range": ("line", "gamma", "Triangular, lower by a factor at every step.",
+                  " tri(t) gamma^t", SMITH),
+    "sin": ("sin", "same", "Rises and falls along sine arches.", "|sin(pi t/2l)|", WU),
+    "sin2": ("sin", "halved", "Sine arches, half as high in each cycle.",
+             "|sin(pi t/2l)| 2^-floor(t/2l)", WU),
+    "sinexp": ("sin", "gamma", "Sine arches, lower by a factor at every step.",
+               "|sin(pi t/2l)| gamma^t", WU),
+    "cos2": ("cos", "halved", "Falls and rises along a cosine, half as high after each trough.",
+             "(1+cos(pi t/l))/2 2^-floor((t+l)/2l)", WU),
+    "cosexp": ("cos", "gamma", "Falls and rises along a cosine, lower by a factor at every step.",
+               "(1+cos(pi t/l))/2 gamma^t", WU),
 }  # fmt: skip
 for _name, (_shape, _scale, _summary, _formula, _source) in WAVES.items():
     _mode = "" if _name == "triangular" else f'(mode="{_name}")'

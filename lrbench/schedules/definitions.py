@@ -5,20 +5,11 @@
         '''Divides the LR after every epoch. Formula: `b / by^floor(t/E)`.'''
         return b / by ** (t // E)
 
-The function returns the LR at step `t` of its phase (from 0, possibly past the end). It names
-what it needs: `T` the steps of the phase, `b` the base LR, `E` the steps of an epoch. All other
-arguments are parameters of the spec; those before a `*` print by position, and a trailing
-underscore is not part of a name in specs. A ValueError says that the arguments do not fit. The
-annotation says what a spec may write and what the function gets:
-
-    Steps    a length (`10ep`, `5%`)         whole steps, at least 1
-    Span     a length                        steps, not rounded
-    Mark     a moment (milestones)           whole steps, at least 1
-    Rate     an LR (`1e-5`, `1%`)            that LR
-    Expression  an expression in quotes      a function of CLOCK_NAMES
-
-and `float`, `int`, `bool`, `str`, `Literal`, `tuple[T, ...]`, `T | None`, with `Bounds` and `Timed`
-in an `Annotated`. A default that is a percentage is a share of the phase.
+The function returns the LR at step `t` of its phase (from 0, possibly past the end); a ValueError
+says that its arguments do not fit. It names what it needs of `INPUTS`: `T` the steps of the phase,
+`b` the base LR, `E` the steps of an epoch. All other arguments are parameters of the spec, whose
+annotations are below; those before a `*` print by position, and a trailing underscore is not part
+of a name in specs. A default that is a percentage is a share of the phase.
 """
 
 from __future__ import annotations
@@ -36,6 +27,7 @@ from lrbench.schedules.units import Clock, Length, Level, Moment
 
 Update = Literal["step", "epoch"]
 Family = Literal["ordered", "cyclic", "warmup", "adaptive", "custom"]
+FAMILIES: tuple[str, ...] = get_args(Family)
 Numbers = Mapping[str, Any]
 MISSING: Any = inspect.Parameter.empty
 INPUTS = ("t", "T", "b", "E", "n")  # what the run gives to a function; all else are parameters
@@ -74,13 +66,15 @@ Positive = Annotated[float, Bounds(0, open=True)]
 NonNegative = Annotated[float, Bounds(0)]
 AtLeastOne = Annotated[float, Bounds(1)]
 Share = Annotated[float, Bounds(0, 1)]
+Fraction = Annotated[float, Bounds(0, 1, open=True)]
+Count = Annotated[int, Bounds(1)]
 FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
 RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
-Steps = Annotated[int, Length]
-Span = Annotated[float, Length]
-Mark = Annotated[int, Moment]
-Rate = Annotated[float, Level]
-Expression = Annotated[Callable[..., float], Formula]
+Steps = Annotated[int, Length]  # a length (`10ep`, `5%`) as whole steps, at least 1
+Span = Annotated[float, Length]  # as steps that are not rounded
+Mark = Annotated[int, Moment]  # a moment (milestones), as whole steps
+Rate = Annotated[float, Level]  # an LR (`1e-5`, `1%`)
+Expression = Annotated[Callable[..., float], Formula]  # of CLOCK_NAMES, in quotes
 
 # Defaults, written as in a spec; a percentage is a share of the phase.
 ZERO: Any = Level(0)
@@ -151,6 +145,7 @@ class Definition:
     of_torch: bool = False  # a class of torch
     counts: bool = False  # a scheduler of torch, whose steps are counted
     remedy: str = ""  # for one of torch's that does not fit the run; {n} is what it counts
+    span: str = ""  # the argument of torch's that says over how many counts it decays
 
     def param(self, name: str) -> Param | None:
         """The parameter of that name in specs."""
@@ -214,7 +209,8 @@ def register(
             name or function.__name__, function, params, fixed, momentum=momentum, **fields
         )
         summary, formula = described(doc or inspect.getdoc(function) or "", definition.name)
-        facts.update(family=family, formula=formula, torch=torch)
+        own_name = definition.name if definition.of_torch else ""
+        facts.update(family=family, formula=formula, torch=torch or own_name)
         SCHEDULES.register(definition.name, summary, **facts)(definition)
         return function
 
@@ -231,6 +227,14 @@ def parameters(function: Callable[..., Any] | None) -> list[Param]:
         for found in inspect.signature(function).parameters.values()
         if found.name not in INPUTS
     ]
+
+
+def keywords(function: Callable[..., Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The known arguments that a function takes."""
+    params = inspect.signature(function).parameters
+    if any(param.kind is param.VAR_KEYWORD for param in params.values()):
+        return {name: known[name] for name in known if name in params or name not in INPUTS}
+    return {name: known[name] for name in params if name in known}
 
 
 def described(doc: str, name: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from lrbench.registry import did_you_mean
 MAX_CHARACTERS = 500
 MAX_DEPTH = 50
 MAX_POWER = 1000.0
+UNDERSCORED = re.compile(r"\b[\d.]+_")
 CLOCK_NAMES = ("step", "steps", "epoch", "epochs", "progress")
 
 Variables = Mapping[str, float]
@@ -32,6 +34,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., float], int, int]] = {
     "sin": (math.sin, 1, 1),
     "cos": (math.cos, 1, 1),
     "tan": (math.tan, 1, 1),
+    "pow": (math.pow, 2, 2),
     "floor": (math.floor, 1, 1),
     "ceil": (math.ceil, 1, 1),
 }
@@ -87,14 +90,16 @@ def compiled(text: str, names: Collection[str] = CLOCK_NAMES) -> Term:
     """The expression as a function of its names.
 
     Numbers, + - * / // % **, comparisons, `A if B else C`, and, or, not, pi and the functions
-    min, max, abs, sqrt, exp, log, sin, cos, tan, floor, ceil. All numbers are floats, so that a
-    power takes one machine operation.
+    min, max, abs, sqrt, exp, log, sin, cos, tan, pow, floor, ceil. All numbers are floats, so that
+    a power takes one machine operation.
 
     Raises:
         UsageError: something else is in it, or it is too long, too deep, or has too high a power.
     """
     if len(text) > MAX_CHARACTERS:
         raise UsageError(f"an expression may have {MAX_CHARACTERS} characters, not {len(text)}")
+    if not text.isascii() or UNDERSCORED.search(text):
+        raise UsageError(f"expression {text!r}: write numbers with the digits 0 to 9 alone")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -221,12 +226,6 @@ def _compared(tests: list[Callable[..., Any]], terms: list[Term]) -> Term:
 
 def _kind(node: ast.AST) -> str:
     """What a node is called where people read it."""
-    words = {
-        "Attribute": "an attribute", "Subscript": "a subscript", "Lambda": "a lambda",
-        "ListComp": "a comprehension", "GeneratorExp": "a comprehension", "List": "a list",
-        "Tuple": "a tuple", "Dict": "a dictionary", "NamedExpr": "an assignment",
-        "JoinedStr": "a text", "Await": "await", "Starred": "a star",
-    }  # fmt: skip
     if isinstance(node, ast.Constant):
         return f"the value {node.value!r:.40}"
-    return words.get(type(node).__name__, type(node).__name__.lower())
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(node).__name__).lower()

@@ -1,7 +1,8 @@
 """The grammar of specs: text in, a tree of nodes out.
 
-spec      phase { "+" phase }
-phase     NUMBER "*" "(" spec ")" | NAME [ "(" arguments ")" ]
+spec      [ NAME "=" ] phase { "+" phase }
+phase     NUMBER "*" "(" spec ")" | call { "*" call }
+call      NAME [ "(" arguments ")" ]
 argument  [ NAME "=" ] value
 value     TEXT | lambda | length or number | arithmetic | list | spec
 """
@@ -37,7 +38,7 @@ TOKEN = re.compile(
 @dataclass(frozen=True)
 class Node:
     """A part of a spec and its place in the text: a token, or a number, text, name, call, argument,
-    list, plus or times. A bare name is a schedule or a word, as the parameter decides."""
+    list, plus, times or product. A bare name is a schedule or a word, as the parameter decides."""
 
     kind: str
     position: int
@@ -76,6 +77,8 @@ def syntax_tree(source: Source) -> Node:
     if length > MAX_LENGTH:
         raise UsageError(f"a schedule may have {MAX_LENGTH} characters, not {length}")
     reader = _Reader(source)
+    if reader.here.kind == "name" and reader.next_is("="):  # pasted: scheduler = StepLR(...)
+        reader.index += 2
     tree = reader.spec()
     reader.expect("", "+ or the end")
     return tree
@@ -85,7 +88,7 @@ def _tokens(source: Source) -> Iterator[Node]:
     text, position, before = source.text, 0, ""
     end = len(text.rstrip())
     while position < end:
-        if before == "=" and (end_of_lambda := _lambda(text, position)):
+        if before in ("=", "(", "[", ",") and (end_of_lambda := _lambda(text, position)):
             yield Node("lambda", position, text[position:end_of_lambda].strip())
             position, before = end_of_lambda, ""
             continue
@@ -127,6 +130,9 @@ class _Reader:
     def here(self) -> Node:
         return self.tokens[self.index]
 
+    def next_is(self, sign: str) -> bool:
+        return self.index + 1 < len(self.tokens) and self.tokens[self.index + 1].text == sign
+
     def take(self) -> Node:
         token = self.here
         self.index += 1
@@ -165,6 +171,13 @@ class _Reader:
         token = self.here
         if token.kind == "number":
             return self.repeat()
+        parts = [self.call()]
+        while self.accept("*"):
+            parts.append(self.call())
+        return parts[0] if len(parts) == 1 else Node("product", token.position, parts=tuple(parts))
+
+    def call(self) -> Node:
+        token = self.here
         if token.kind != "name":
             raise self.unexpected("the name of a schedule")
         self.index += 1
@@ -199,7 +212,7 @@ class _Reader:
 
     def argument(self) -> Node:
         token, key = self.here, ""
-        if token.kind == "name" and self.tokens[self.index + 1].text == "=":
+        if token.kind == "name" and self.next_is("="):
             key = token.text
             self.index += 2
         return Node("argument", token.position, key, parts=(self.value(),))
@@ -217,7 +230,7 @@ class _Reader:
         size = self.arithmetic()
         if size > 1:
             return self.calculated(size)
-        if token.kind == "number" and self.tokens[self.index + 1].text != "*":
+        if token.kind == "number" and not self.next_is("*"):
             return self.number()
         if token.kind in ("name", "number"):
             return self.spec()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import Notice, Topic, UsageError
@@ -15,6 +15,9 @@ from lrbench.schedules.units import Clock, Level, number_text, piece
 
 LOW_END = 0.1  # of the peak: where a schedule that decays is taken to be done
 NEAR_PEAK = 0.95
+BARELY_LOW = 0.01  # of the peak: higher ends of a fall that is longer than its phase are named
+NEARLY_ZERO = 1e-3  # of the peak
+OWN_PEAK = 10.0  # times the base LR: beyond, an LR was probably meant and no multiplier
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Part:
     def lrs(self) -> slice:
         """Where its LRs are in the table of the run."""
         size = self.segment.size if self.segment.definition.counts else 1
-        end = self.segment.clock.start + self.segment.clock.steps
-        return slice(max(self.segment.clock.start, end - self.counts * size), end)
+        end = self.segment.start + self.segment.steps
+        return slice(max(self.segment.start, end - self.counts * size), end)
 
     def time(self, counts: float) -> str:
         """A number of counts, as specs write it."""
@@ -56,16 +59,25 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
     bound = schedule.bind(lr, steps, steps_per_epoch)
     table = [bound.lr(step) for step in range(steps)]
     _check_finite(schedule, table, steps_per_epoch)
-    clock = Clock.of_run(steps, steps_per_epoch)
+    found = list(segments(schedule.calls(), Clock.of_run(steps, steps_per_epoch)))
     notices: list[Notice] = []
-    for segment in segments(schedule.calls(), clock):
+    for segment in _different(found):
         parts = list(_parts(segment, lr))
         for part in parts:
             notices += _of_part(part, table)
         notices += _of_phase(segment, parts[-1], lr)
+    *_, last = _parts(found[-1], lr)
     if not notices and steps > 1:
-        notices += _of_the_end(schedule, parts[-1], table, bound.lr(steps), lr)
+        notices += _of_the_end(schedule, last, table, bound.lr(steps), lr)
+    if not notices:
+        notices += _of_the_height(schedule, last, table, lr)
     return list(dict.fromkeys([*schedule.remarks, *notices]))
+
+
+def _different(found: Sequence[Segment]) -> Iterable[Segment]:
+    """The phases without repetitions: the first of those that are equal and within the run."""
+    keys = [(one.call, one.steps, one.start + one.steps >= one.clock.run_steps) for one in found]
+    return dict(zip(reversed(keys), reversed(found), strict=True)).values()
 
 
 def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
@@ -115,6 +127,14 @@ def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
     )
     late = [str(text) for text, mark in marks if mark >= counts]
     lrs = table[part.lrs]
+    span = numbers.get(definition.span) or 0
+    if span > counts and lrs and lrs[-1] > BARELY_LOW * max(table):
+        yield Notice(
+            Topic.UNFINISHED_DECAY,
+            f"{call} falls for {part.time(span)} and its phase has {part.time(counts)}, so it ends "
+            f"at {100 * lrs[-1] / max(table):.2g} % of its peak",
+            part.remedy,
+        )
     if late:
         yield Notice(
             Topic.MILESTONE_NOT_REACHED,
@@ -154,7 +174,7 @@ def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
 def _of_phase(segment: Segment, part: Part, lr: float) -> Iterator[Notice]:
     """Phases that never start or end early, or leave no time for what they are for."""
     call, clock = segment.call, segment.clock
-    if call.name == "warmup" and clock.start + clock.steps >= clock.run_steps > 1:
+    if call.name == "warmup" and segment.start + segment.steps >= clock.run_steps > 1:
         run = number_text(clock.run_steps / clock.steps_per_epoch)
         yield Notice(
             Topic.WARMUP_TOO_LONG,
@@ -170,23 +190,67 @@ def _of_phase(segment: Segment, part: Part, lr: float) -> Iterator[Notice]:
             if epochs >= 3
             else "train longer, or use another schedule",
         )
-    if call.definition.counts:
-        from lrbench.schedules.torch_run import of_call
-
-        counts = clock.counts(segment.update)
-        known = of_call(call, counts, lr).known
-        if known < counts:
-            yield Notice(
-                Topic.OTHER,
-                f"{call} is over after {known} of {counts} counts, where torch raises an error; "
-                "here it holds its last learning rate",
-                part.remedy,
-            )
-    if clock.start >= clock.run_steps > 1:
+    if segment.definition.counts:
+        yield from _of_a_scheduler(segment, part, lr)
+    if segment.start >= clock.run_steps > 1:
         yield Notice(
             Topic.UNFINISHED_DECAY,
             f"{call} never starts: the phases before it fill the run",
             "shorten them, or give their lengths as shares of the run, such as 5%",
+        )
+
+
+def _of_a_scheduler(segment: Segment, part: Part, lr: float) -> Iterator[Notice]:
+    """torch's schedulers that are over before the run is, and the user's that take a step to be a
+    batch: stepped once an epoch they end high, once a batch low."""
+    from lrbench.schedules.torch_run import stepped
+
+    call, clock = segment.call, segment.clock
+    counts = clock.counts(segment.update)
+    table = stepped(call, counts, lr)
+    if table.known < counts:
+        yield Notice(
+            Topic.OTHER,
+            f"{call} is over after {table.known} of {counts} counts, where torch raises an error; "
+            "here it holds its last learning rate",
+            part.remedy,
+        )
+    if call.is_plugin and segment.update == "epoch":
+        try:
+            rows = stepped(call, clock.steps, lr).rows
+        except Exception:  # of the user's code, which is stepped so often only here
+            return
+        peak = max(row[0] for row in rows)
+        share, low = (one / (peak or 1.0) for one in (table.lr(counts - 1), rows[-1][0]))
+        if low <= LOW_END < share:
+            yield Notice(
+                Topic.UNFINISHED_DECAY,
+                f"{call} is stepped once an epoch and ends at {100 * share:.0f} % of its peak; "
+                f"stepped once a batch it would end at {100 * low:.0f} %",
+                "say how it is meant: update=step (once a batch) or update=epoch",
+            )
+
+
+def _of_the_height(
+    schedule: Schedule, part: Part, table: Sequence[float], lr: float
+) -> Iterator[Notice]:
+    """LRs that are practically 0 most of the time, and multipliers that look like LRs."""
+    peak = max(table)
+    idle = sum(one < NEARLY_ZERO * peak for one in table) / len(table)
+    if idle > 0.5:
+        yield Notice(
+            Topic.OTHER,
+            f"{schedule} is below {100 * NEARLY_ZERO:g} % of its peak for {100 * idle:.0f} % of "
+            "the run, which hardly trains",
+            part.remedy or "decay more slowly, or check whether epochs or steps are meant",
+        )
+    own = [one for one in schedule.calls() if one.definition.own_scale and one.definition.jumps]
+    if own and peak > 0 and not 1 / OWN_PEAK <= peak / lr <= OWN_PEAK:
+        yield Notice(
+            Topic.OTHER,
+            f"{schedule} peaks at {peak / lr:g} times its base LR; the LRs of lrbench compare are "
+            f"peaks, so the base LR is {lr / peak:g} of them",
+            "write multipliers of the base LR, whose highest is 1",
         )
 
 

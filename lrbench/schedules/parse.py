@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Literal
 
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.registry import did_you_mean
 from lrbench.schedules.bound import Schedule
-from lrbench.schedules.definitions import SCHEDULES, Definition, Param, flattened
+from lrbench.schedules.definitions import SCHEDULES, Definition, Param
 from lrbench.schedules.grammar import Node, Source, syntax_tree
 from lrbench.schedules.spec import Call, Phases, Repeat, Spec
-from lrbench.schedules.units import Length, Moment
+from lrbench.schedules.units import Length
 from lrbench.schedules.values import generic, read
 
 MAX_PHASES = 10_000
-TORCH_PREFIXES = ("torch.optim.lr_scheduler.", "optim.lr_scheduler.", "lr_scheduler.")
+TORCH_PREFIX = re.compile(r"^((torch\.)?optim\.)?lr_scheduler\.")
 OPTIMIZER_NAMES = ("optimizer", "opt", "optim", "self.optimizer")
 RESERVED = {
     "folder": "folders of images are datasets: give them with --dataset",
@@ -26,7 +26,8 @@ RESERVED = {
 }
 VERBOSE_ARGUMENT = re.compile(r"[(,]\s*verbose\s*=")
 VERBOSE = Notice(Topic.OTHER, "verbose= is dropped: torch has no such argument any more")
-COMMON = {"update": Literal["step", "epoch"], "duration": Length}
+COMMON = {"update": Literal["step", "epoch"], "duration": Length, "clock": Literal["run"]}
+OF_TORCH = ("last_epoch", "verbose")  # the last positions of torch's classes
 
 
 @lru_cache(maxsize=4096)
@@ -51,6 +52,8 @@ def _spec(node: Node, source: Source, alone: bool = True) -> Spec:
     """The spec of a part of a text; `alone` where it is no phase among others."""
     if node.kind in ("name", "call"):
         return _call(node, source, alone)
+    if node.kind == "product":
+        return _product(node, source, alone)
     if node.kind not in ("plus", "times"):
         raise source.fault(node.position, "a schedule was expected here")
     parts = tuple(_spec(part, source, False) for part in node.parts)
@@ -71,6 +74,24 @@ def _spec(node: Node, source: Source, alone: bool = True) -> Spec:
     return spec
 
 
+def _product(node: Node, source: Source, alone: bool) -> Call:
+    parts = (_call(part, source, alone) for part in node.parts)
+    *factors, last = sorted(parts, key=_spans)
+    for factor in (*factors, last):
+        if factor.definition.watches or (factor.definition.of_torch and factor is not last):
+            raise source.fault(node.position, f"{factor} cannot be a factor")
+        if factor is not last and (factor.duration or factor.clock):
+            raise source.fault(node.position, "only one factor can have duration= or clock=")
+    return replace(last, factors=tuple(factors))
+
+
+def _spans(factor: Call) -> int:
+    """The order of factors, which does not change the product: the last one sets its length."""
+    if factor.definition.of_torch or factor.duration or factor.clock:
+        return 2
+    return int(factor.length is None)
+
+
 def _call(node: Node, source: Source, alone: bool) -> Call:
     name = _plain_name(node, source)
     if ":" in name:
@@ -84,8 +105,6 @@ def _call(node: Node, source: Source, alone: bool) -> Call:
     for param in definition.params:
         if param.required and param.name not in values:
             raise source.fault(node.position, f"{name} needs {param.name}")
-        if param.name in values:
-            _check_rising(param.name, values[param.name], param.annotation, given, source)
     keeps_shares = not alone or "duration" in values
     args = tuple(
         (param.name, values[param.name])
@@ -110,8 +129,7 @@ def _plain_name(node: Node, source: Source) -> str:
     prefix, colon, _ = node.text.partition(":")
     if colon and prefix in RESERVED:
         raise source.fault(node.position, f"{node.text} is no schedule", RESERVED[prefix])
-    start = next((one for one in TORCH_PREFIXES if node.text.startswith(one)), "")
-    return node.text.removeprefix(start)
+    return TORCH_PREFIX.sub("", node.text)
 
 
 def _definition(name: str, node: Node, source: Source) -> Definition:
@@ -126,11 +144,13 @@ def _definition(name: str, node: Node, source: Source) -> Definition:
 def _by_name(definition: Definition, node: Node, source: Source) -> dict[str, Node]:
     """The values by the names of their parameters, positions resolved as in Python."""
     names = [param.name for param in definition.params]
+    if definition.of_torch:
+        names += OF_TORCH
     given: dict[str, Node] = {}
     places, named = iter(names), False
     arguments = node.parts
     if definition.of_torch:
-        arguments = tuple(_of_the_spec(arguments, source))
+        arguments = tuple(_without_optimizer(arguments))
     for argument in arguments:
         key = argument.text or next(places, "")
         if named and not argument.text:
@@ -145,36 +165,20 @@ def _by_name(definition: Definition, node: Node, source: Source) -> dict[str, No
         if key in given:
             raise source.fault(argument.position, f"{key} is given twice")
         given[key] = argument.parts[0]
+    for key in OF_TORCH if definition.of_torch else ():
+        ignored = given.pop(key, None)
+        if ignored and key == "last_epoch" and ignored.value != -1:
+            fault = "last_epoch restores a state, and a schedule has none"
+            raise source.fault(ignored.position, fault)
     return given
 
 
-def _of_the_spec(arguments: tuple[Node, ...], source: Source) -> Iterator[Node]:
-    """What pasted code says apart from the optimizer and what changes nothing."""
+def _without_optimizer(arguments: tuple[Node, ...]) -> Iterator[Node]:
     for place, argument in enumerate(arguments):
         (value,) = argument.parts
-        if argument.text == "last_epoch" and value.value != -1:
-            raise source.fault(
-                argument.position, "last_epoch restores a state, and a schedule has none"
-            )
-        if argument.text in ("optimizer", "last_epoch", "verbose"):
-            continue
-        optimizer = value.kind == "name" and value.text in OPTIMIZER_NAMES
-        if place > 0 or argument.text or not optimizer:
+        optimizer = place == 0 and value.kind == "name" and value.text in OPTIMIZER_NAMES
+        if argument.text != "optimizer" and (argument.text or not optimizer):
             yield argument
-
-
-def _check_rising(
-    name: str, values: Any, annotation: Any, given: dict[str, Node], source: Source
-) -> None:
-    """Moments of one unit must rise; those of several are compared on the clock of the run."""
-    if Moment not in flattened(annotation) or not isinstance(values, tuple):
-        return
-    where = given[name].position
-    if not values:
-        raise source.fault(where, f"{name} must name at least one")
-    for before, after in pairwise(values):
-        if before.unit == after.unit and before.amount >= after.amount:
-            raise source.fault(where, f"{name} must rise: {after} comes after {before}")
 
 
 def _plugin_call(name: str, node: Node, source: Source) -> Call:

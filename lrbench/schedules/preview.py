@@ -17,10 +17,5 @@ def sparkline(values: Sequence[float], width: int = 24) -> str:
     highest = max(values, default=0.0)
     if highest <= 0:
         return BARS[0] * count
-    places = [_spread(column, count, len(values)) for column in range(count)]
+    places = [column * (len(values) - 1) // max(1, count - 1) for column in range(count)]
     return "".join(BARS[round(values[place] / highest * (len(BARS) - 1))] for place in places)
-
-
-def _spread(column: int, columns: int, values: int) -> int:
-    """The value that a column shows: the first to the last, evenly."""
-    return 0 if columns < 2 else column * (values - 1) // (columns - 1)

@@ -11,13 +11,16 @@ from typing import Any, Literal
 from lrbench.schedules.curves import ONE
 from lrbench.schedules.definitions import (
     ZERO,
+    Fraction,
+    NonNegative,
     Positive,
     Rate,
     Steps,
     register,
 )
-from lrbench.schedules.units import Length
+from lrbench.schedules.units import Length, Level
 
+FIVEFOLD: Any = Level(500, relative=True)
 FIVE_PERCENT: Any = Length(5, "%")
 FIFTH: Any = Length(20, "%")
 HALF: Any = Length(50, "%")
@@ -42,22 +45,31 @@ def wsd(
     *,
     warmup: Steps = FIVE_PERCENT,
     decay: Steps = FIFTH,
-    shape: Literal["linear", "cosine", "sqrt"] = "linear",
+    shape: Literal["linear", "cosine", "sqrt", "power", "exp"] = "linear",
     to: Rate = ZERO,
+    power: Positive = 2.0,
+    ratio: Fraction = 0.1,
+    stable_power: NonNegative = 0.0,
 ) -> float:
     """Warms up, stays, and falls at the end.
 
     Formula: `b min(1, (t+1)/W) until T-D, then to + (b-to) s(u), u=(t-T+D)/D`. s by `shape`: 1-u,
-    (1+cos(pi u))/2, 1-sqrt(u). Source: Hu et al. 2024, arXiv:2404.06395; the shapes from
-    Hägele et al. 2024, arXiv:2405.18392.
+    (1+cos(pi u))/2, 1-sqrt(u), 1-u^power, (r^u-r)/(1-r) with r = `ratio`. With `stable_power` p, b
+    itself falls like ((t/W)^-p) after the warm-up; 0.5 is the reciprocal square root. Source: Hu et
+    al. 2024, arXiv:2404.06395; Hägele et al. 2024, arXiv:2405.18392; the last three as in timm.
     """
     decay = min(decay, T)
     u = min(1.0, max(0.0, (t - T + decay) / decay))
     if shape == "cosine":
         left = (1 + math.cos(math.pi * u)) / 2
+    elif shape == "exp":
+        left = (ratio**u - ratio) / (1 - ratio)
+    elif shape == "power":
+        left = 1 - u**power
     else:
         left = 1 - u if shape == "linear" else 1 - math.sqrt(u)
-    falling = to + (b - to) * left
+    high = b if stable_power == 0 else max(to, b * max(1.0, t / warmup) ** -stable_power)
+    falling = to + (high - to) * left
     return min(b * min(1.0, (t + 1) / warmup), falling) if t < warmup else falling
 
 
@@ -79,13 +91,24 @@ def knee(t: int, T: int, b: float, explore: Steps = HALF) -> float:
 
 
 @register(family="ordered", decays=True)
-def rex(t: int, T: int, b: float) -> float:
+def rex(t: int, T: int, b: float, *, min_: Rate = ZERO) -> float:
     """Falls slowly at first and fast at the end.
 
-    Formula: `b (1-p)/(1-p/2), p=t/T`. Source: Chen et al. 2022, arXiv:2107.04197.
+    Formula: `min + (b-min)(1-p)/(1-p/2), p=t/T`. Source: Chen et al. 2022, arXiv:2107.04197.
     """
     done = min(1.0, t / T)
-    return b * (1 - done) / (1 - done / 2)
+    return min_ + (b - min_) * (1 - done) / (1 - done / 2)
+
+
+@register(family="ordered", decays=True)
+def powercool(t: int, T: int, b: float, *, c: Rate = FIVEFOLD, power: Positive = 1.2) -> float:
+    """Stays, then cools along a power of the time left.
+
+    Formula: `min(b, c (1-t/T)^power)`. A higher b cools for longer; with an absolute `c` all base
+    LRs share the curve. Source: the stable phase and power decay that are optimal for hard tasks
+    under a functional scaling law, Li et al. 2026, arXiv:2602.06797.
+    """
+    return float(min(b, c * max(0.0, 1 - t / T) ** power))
 
 
 @register(family="ordered", decays=True)
@@ -111,14 +134,12 @@ def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = FIVE_PERCENT) 
     return float(b * min((t + 1) / warmup, ((t + 1) / warmup) ** -a))
 
 
-@register(family="ordered")
-def inverse_sqrt(t: int, b: float, *, warmup: Steps = FIVE_PERCENT) -> float:
-    """Warms up, then falls like one over the root of the time.
+INVERSE_SQRT = """Warms up, then falls like one over the root of the time.
 
-    Formula: `b min(n/W, sqrt(W/n)), n=t+1`. Source: Vaswani et al. 2017, arXiv:1706.03762, scaled
-    so that the peak is b, as in fairseq.
-    """
-    return b * min((t + 1) / warmup, math.sqrt(warmup / (t + 1)))
+Formula: `b min(n/W, sqrt(W/n)), n=t+1`. Source: Vaswani et al. 2017, arXiv:1706.03762, scaled so
+that the peak is b, as in fairseq.
+"""
+register(family="ordered", name="inverse_sqrt", doc=INVERSE_SQRT, given={"a": 0.5})(power)
 
 
 @register(family="ordered", own_scale=True)

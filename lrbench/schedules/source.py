@@ -12,7 +12,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from lrbench.schedules.definitions import INPUTS, SCHEDULES
+from lrbench.schedules.definitions import SCHEDULES
 from lrbench.schedules.expression import CLOCK_NAMES, FUNCTIONS, Formula
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested
@@ -36,8 +36,8 @@ class Sources:
         function = inspect.unwrap(curve.func)
         tree, used = _for_arguments(_plain(function, defaults=False), curve.keywords)
         name = self._print(tree, function)
-        shown = [first] if function_takes(tree, "t") else []
-        shown += [f"{key}={value_code(curve.keywords[key])}" for key in used]
+        shown = [f"{key}={value_code(curve.keywords[key])}" for key in used if key != "t"]
+        shown = [first, *shown] if "t" in used else shown
         return f"{name}({', '.join(shown)})"
 
     def add(self, function: Callable[..., Any]) -> None:
@@ -49,7 +49,8 @@ class Sources:
 
     def _print(self, tree: ast.FunctionDef, function: Callable[..., Any]) -> str:
         """The name under which a function is printed: another version of it has a number."""
-        for name in sorted(_names(tree) - {tree.name}):
+        given = {one.arg for one in ast.walk(tree) if isinstance(one, ast.arg)}
+        for name in sorted(_names(tree) - given - {tree.name}):
             if name in function.__globals__:
                 self._add_global(name, function.__globals__[name], function)
         text = ast.unparse(tree)
@@ -75,16 +76,17 @@ class Sources:
 
     def table(self, text: str) -> str:
         """The name of a constant of that value."""
-        known = [one for one in self.texts if one.startswith("ROWS_")]
-        line = next((one for one in known if one.endswith(f" = {text}")), "")
-        if not line:
-            line = f"ROWS_{len(known) + 1} = {text}"
-            self.texts.append(line)
-        return line.split(" = ")[0]
+        if text not in self.names:
+            count = sum(name.startswith("ROWS_") for name in self.names.values())
+            self.names[text] = f"ROWS_{count + 1}"
+            self.texts.append(f"{self.names[text]} = {text}")
+        return self.names[text]
 
-    def add_module(self, name: str) -> None:
-        """Import the module of `module:attribute`."""
-        self.lines.add(f"import {name.partition(':')[0]}")
+    def users(self, call: Call, shown: list[str]) -> str:
+        """A call of the user's own `module:attribute`, whose module is imported."""
+        self.lines.add(f"import {call.name.partition(':')[0]}")
+        shown += [f"{name}={value!r}" for name, value in call.args]
+        return f"{call.name.replace(':', '.')}({', '.join(shown)})"
 
     def imports(self, text: str) -> list[str]:
         """The lines of all imports that the text needs, the standard library's `math` first."""
@@ -127,10 +129,6 @@ def _plain(function: Callable[..., Any], defaults: bool) -> ast.FunctionDef:
     return found
 
 
-def function_takes(tree: ast.FunctionDef, name: str) -> bool:
-    return any(argument.arg == name for argument in (*tree.args.args, *tree.args.kwonlyargs))
-
-
 def _for_arguments(
     tree: ast.FunctionDef, known: Mapping[str, Any]
 ) -> tuple[ast.FunctionDef, list[str]]:
@@ -142,14 +140,12 @@ def _for_arguments(
         if name not in assigned and (value is None or isinstance(value, str | int | float))
     }
     _Decide(fixed).visit(tree)
-    read = _names(tree)
-    arguments = tree.args
-    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    kept = [(one, default) for one, default in pairs if one.arg in read]
-    arguments.kwonlyargs = [one for one, _ in kept]
-    arguments.kw_defaults = [default for _, default in kept]
-    arguments.args = [one for one in arguments.args if one.arg in read | {"t"}]
-    return tree, [name for name in known if function_takes(tree, name)]
+    read, arguments = _names(tree) | {"t"}, tree.args
+    arguments.args = [one for one in arguments.args if one.arg in read]
+    arguments.kwonlyargs = [one for one in arguments.kwonlyargs if one.arg in read]
+    arguments.kw_defaults = [None] * len(arguments.kwonlyargs)
+    left = {one.arg for one in (*arguments.args, *arguments.kwonlyargs)}
+    return tree, [name for name in ("t", *known) if name in left]
 
 
 class _Decide(ast.NodeTransformer):
@@ -180,27 +176,19 @@ class _Decide(ast.NodeTransformer):
     visit_IfExp = visit_If
 
 
-def keywords(function: Callable[..., Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The known arguments that a function takes."""
-    params = inspect.signature(function).parameters
-    if any(param.kind is param.VAR_KEYWORD for param in params.values()):
-        return {name: known[name] for name in known if name in params or name not in INPUTS}
-    return {name: known[name] for name in params if name in known}
-
-
 def torch_call(call: Call, counts: int, lr: float, *, one_line: bool = False) -> str:
     """A call of torch's class, its optimizer filled in; `counts` calls of `step()` is what an
     expression means by `epochs`."""
     rows = [] if call.name == "ChainedScheduler" else ["optimizer"]
     arguments = arguments_of(call, counts, lr)
-    if call.arguments.get("cycle_momentum") and not one_line:
-        arguments["cycle_momentum"] = None
+    if cycles := call.arguments.get("cycle_momentum") and not one_line:
+        arguments["cycle_momentum"] = True
     for name, value in arguments.items():
         if name == "schedulers":
             parts = nested(call, counts)
             inner = [torch_call(part, own, lr, one_line=one_line) for part, own in parts]
             rows.append(f"{name}={_listed(inner, '[', ']', one_line)}")
-        elif name == "cycle_momentum" and value is None:
+        elif name == "cycle_momentum" and cycles:
             rows.append(f"{name}=cycles_momentum")
         elif isinstance(value, Formula):
             rows.append(f"{name}=lambda epoch: {of_count(value, counts)}")
@@ -254,10 +242,6 @@ def literal(value: Any) -> str:
     >>> literal(0.1 * 3), literal(1 / 3), literal(5), literal(None)
     ('0.3', '0.3333333333333333', '5', 'None')
     """
-    return repr(neat(value)) if isinstance(value, float) else repr(value)
-
-
-def neat(value: float) -> float:
-    """The value itself, or a much shorter number next to it."""
-    near = float(f"{value:.15g}")
-    return near if len(repr(near)) < len(repr(value)) - 3 else value
+    text = repr(value)
+    near = repr(float(f"{value:.15g}")) if isinstance(value, float) else text
+    return near if len(near) < len(text) - 3 else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lrbench.schedules.definitions import SCHEDULES, Definition
@@ -13,12 +14,18 @@ from lrbench.schedules.units import Length, number_text
 
 @dataclass(frozen=True)
 class Call:
-    """One schedule by name, with the arguments that differ from its defaults."""
+    """One schedule by name, with the arguments that differ from its defaults.
+
+    `factors` are the schedules before it in `A * B`; `clock` is `run` where its time is that of
+    the whole run.
+    """
 
     name: str
     args: tuple[tuple[str, Any], ...] = ()
     update: str | None = None
     duration: Length | None = None
+    clock: str | None = None
+    factors: tuple[Call, ...] = ()
 
     @property
     def is_plugin(self) -> bool:
@@ -37,7 +44,7 @@ class Call:
         defaults = {param.name: param.default for param in self.definition.params}
         return {**defaults, **dict(self.args)}
 
-    @property
+    @cached_property
     def length(self) -> Length | None:
         """How long it lasts; None where it takes what the phases before it leave of the run."""
         if self.definition.has_length:
@@ -68,11 +75,10 @@ class Call:
             by_place = place == 0 and param is not None and param.positional and param == params[0]
             text = value_text(value, word=param is not None and param.is_word)
             shown.append(text if by_place else f"{name}={text}")
-        if self.duration is not None:
-            shown.append(f"duration={self.duration}")
-        if self.update is not None:
-            shown.append(f"update={self.update}")
-        return f"{self.name}({', '.join(shown)})" if shown else self.name
+        common = {key: getattr(self, key) for key in ("duration", "update", "clock")}
+        shown += [f"{key}={value}" for key, value in common.items() if value is not None]
+        own = f"{self.name}({', '.join(shown)})" if shown else self.name
+        return " * ".join([*map(str, self.factors), own])
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,9 @@ def _stretched(spec: Spec, share: float) -> Spec:
         if param.name in given or Timed.EPOCHS in _timed(param.annotation)
     )
     duration = spec.duration and _length(spec.duration, share)
-    return replace(spec, args=args if definition.params else spec.args, duration=duration)
+    args = args if definition.params else spec.args
+    factors: Any = tuple(_stretched(factor, share) for factor in spec.factors)
+    return replace(spec, args=args, duration=duration, factors=factors)
 
 
 def _value(value: Any, param: Param, share: float) -> Any:

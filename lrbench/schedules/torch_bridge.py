@@ -20,7 +20,16 @@ Metrics = float | torch.Tensor | Mapping[str, float]
 def to_torch(
     spec: Spec | Sequence[Spec], optimizer: Optimizer, steps: int, steps_per_epoch: int
 ) -> ScheduleLR:
-    """See `lrbench.schedules.to_torch`."""
+    """The schedule as an ordinary `LRScheduler`, to be stepped once after each `optimizer.step()`.
+
+    Args:
+        spec: for all parameter groups, or a sequence of one for each.
+        optimizer: the base LR of a group is its `initial_lr` where it has one, and its `lr`
+            otherwise; an LR that is a tensor is filled in place.
+
+    Raises:
+        UsageError: a spec or a number is invalid.
+    """
     groups = len(optimizer.param_groups)
     specs = [spec] * groups if isinstance(spec, str | Schedule) else list(spec)
     if len(specs) != groups:

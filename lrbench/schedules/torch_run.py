@@ -12,6 +12,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from lrbench.errors import UsageError
+from lrbench.schedules import plugin
 from lrbench.schedules.expression import Formula
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested
@@ -51,6 +52,11 @@ class Stepped:
         return self.rows[min(count, len(self.rows) - 1)]
 
 
+def stepped(call: Call, counts: int, lr: float) -> Stepped:
+    """torch's class or the user's factory, stepped through a phase of so many counts."""
+    return _of_factory(call, counts, lr) if call.is_plugin else of_call(call, counts, lr)
+
+
 @lru_cache(maxsize=64)
 def of_call(call: Call, counts: int, lr: float) -> Stepped:
     """The class of torch that a call names, stepped through a phase of so many counts.
@@ -74,18 +80,16 @@ def _rows(call: Call, counts: int, lr: float, asked: int) -> Rows:
     return walked(partial(made, call, counts, lr), asked, lr, OWN_MOMENTUM, ends)
 
 
-def from_factory(
-    factory: Callable[..., Any], lr: float, counts: int, arguments: dict[str, Any]
-) -> Stepped:
-    """The scheduler of `factory(optimizer, **arguments)`, stepped through `counts` calls of
-    `step()`. The user's exceptions come out unchanged.
+def _of_factory(call: Call, counts: int, lr: float) -> Stepped:
+    """The user's exceptions come out unchanged.
 
     Raises:
         UsageError: it makes something else than a scheduler, or one that needs a metric.
     """
 
     def checked(optimizer: torch.optim.Optimizer) -> Any:
-        scheduler = factory(optimizer, **arguments)
+        factory = plugin.load(call.name).function
+        scheduler = factory(optimizer, **dict(call.args))
         name = getattr(factory, "__name__", str(factory))
         if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
             raise UsageError(
@@ -110,10 +114,10 @@ def walked(
     fewer where it is over before, which a OneCycleLR knows and others say by an error of `ends`."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=lr, momentum=momentum)
-    scheduler, group = make(optimizer), optimizer.param_groups[0]
-    rows = [(float(group["lr"]), float(group["momentum"]))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that optimizer.step() is not called
+        scheduler, group = make(optimizer), optimizer.param_groups[0]
+        rows = [(float(group["lr"]), float(group["momentum"]))]
         try:
             for _ in range(min(counts, getattr(scheduler, "total_steps", counts)) - 1):
                 scheduler.step()
@@ -149,9 +153,9 @@ def _check_nested(call: Call, part: Call) -> None:
             f"{call.name} takes torch's schedulers, without ReduceLROnPlateau, and not {part}",
             hint="put other schedules in a row with +",
         )
-    if part.update or part.duration:
+    if part.update or part.duration or part.clock or part.factors:
         raise UsageError(
-            f"{call.name} steps what it holds: {part} takes no update= or duration= in it"
+            f"{call.name} steps what it holds: {part} takes no update=, duration= or clock= in it"
         )
 
 

@@ -16,7 +16,8 @@ from lrbench.schedules.grammar import Node, Source
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Length, Level, Moment
 
-LAMBDA = re.compile(r"lambda\s+([A-Za-z_]\w*)\s*:\s*")
+LAMBDA = re.compile(r"lambda\s+([A-Za-z_]\w*)\s*:\s*", re.ASCII)
+OF_MATH = re.compile(r"\b(?:math|np|numpy)\.(?=[a-z])")
 CONSTANTS = {"True": True, "False": False, "None": None}
 
 
@@ -27,11 +28,12 @@ def read(node: Node, annotation: Any, source: Source, name: str) -> Any:
         UsageError: it has none; the message says where, and what was expected.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType):  # of one type and None
+    if origin in (Union, types.UnionType):  # of one type, a list of it, and None
         if node.kind == "name" and node.text == "None":
             return None
-        kind = next(one for one in arguments if one is not type(None))
-        return read(node, kind, source, name)
+        kinds = [one for one in arguments if one is not type(None)]
+        listed = [one for one in kinds if get_origin(one) is tuple and node.kind == "list"]
+        return read(node, (listed or kinds)[0], source, name)
     if origin is Annotated:
         written = next((mark for mark in arguments[1:] if mark in _SCALARS), arguments[0])
         value = read(node, written, source, name)
@@ -45,6 +47,8 @@ def read(node: Node, annotation: Any, source: Source, name: str) -> Any:
         return tuple(read(item, arguments[0], source, name) for item in node.parts)
     if origin is Literal:
         return _word(node, arguments, source, name)
+    if node.kind == "list" and len(node.parts) == 1:  # of torch: one value a parameter group
+        (node,) = node.parts
     return _SCALARS[annotation](node, source, name)
 
 
@@ -82,8 +86,10 @@ def _time(node: Node, source: Source, name: str, kind: type[Length] = Length) ->
     if node.kind != "number":
         raise source.mismatch(node, name, "a length such as 30ep, 500it or 5%")
     value = _finite(node, source, name)
-    if value <= 0:
-        raise source.fault(node.position, f"{name} must be above 0")
+    zero_fits = name in ("length", "duration")  # such a phase is left out
+    if value < 0 or (value == 0 and not zero_fits):
+        least = "at least" if zero_fits else "above"
+        raise source.fault(node.position, f"{name} must be {least} 0")
     if not node.unit and not value.is_integer():
         meant = f"{100 * value:.12g}%" if value < 1 else f"{node.text}ep"
         fault = f"{name}={node.text} has no unit"
@@ -133,7 +139,7 @@ def _formula(node: Node, source: Source, name: str) -> Formula:
         raise source.mismatch(node, name, 'an expression in quotes, such as "0.95**epoch"')
     text = node.text.strip()
     if found := LAMBDA.match(text):  # as pasted: the argument of torch's function is the count
-        text = re.sub(rf"\b{found[1]}\b", "epoch", text[found.end() :])
+        text = re.sub(rf"\b{found[1]}\b", "epoch", OF_MATH.sub("", text[found.end() :]))
     compiled(text)
     return Formula(text)
 

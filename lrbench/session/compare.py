@@ -15,7 +15,7 @@ from lrbench.errors import LrbenchError, MachineError, Notice, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
 from lrbench.options import all_options, compare_spec, host_of, resolved_toml
-from lrbench.plan import Plan, StepsPerEpoch, own_scales, plan, recorded_steps
+from lrbench.plan import Plan, StepsPerEpoch, own_scales, recorded_steps
 from lrbench.plugins import LENT
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
@@ -24,7 +24,7 @@ from lrbench.run.material import code_of, own_names, refuse_changes
 from lrbench.run.store import Run
 from lrbench.session.checks import check_schedules
 from lrbench.session.place import command_line, lasting, run_path
-from lrbench.session.recorded import recorded, summarised, write_all
+from lrbench.session.recorded import recorded, settle, summarised, write_all
 from lrbench.session.size import estimate_s, fit, steps_by_batch_size, written_steps
 from lrbench.stopping import resume_with
 from lrbench.tasks.own import ignored_batch_size
@@ -83,7 +83,8 @@ class Job:
     @property
     def plan(self) -> Plan:
         """The next stage, from the records so far."""
-        return plan(self.spec, self.run.histories, self.run.finds, self.steps_per_epoch)
+        data = self.bench.source.facts()
+        return settle(self.spec, self.run.known, data, self.steps_per_epoch)
 
 
 def located(
@@ -121,7 +122,14 @@ def resolve(options: Mapping[str, Any], run: Run) -> CompareSpec:
     older = recorded(run)
     if spec.time_budget_s is not None:
         spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
-    return spec.grown_from(older)
+    grown = spec.grown_from(older)
+    if not grown.race and grown.seeds > older.seeds > 1:
+        scales = run.manifest.get("scales", {})
+        steps = recorded_steps(run.manifest)
+        done = settle(older, run.known, run.manifest["data"], steps, scales)
+        if done.stage == "done":  # it has been compared
+            return grown.model_copy(update={"looked": older.looks})
+    return grown
 
 
 def prepared(
@@ -157,7 +165,7 @@ def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
     if host.executor != "auto":
         return host
     threads = host.threads or begun.get("threads")
-    most = max(spec.seeds * len(spec.entrants), spec.lr_points if spec.auto else len(spec.lrs))
+    most = max(spec.looks[-1] * len(spec.entrants), spec.lr_points if spec.auto else len(spec.lrs))
     if most == 1 or not importable(spec) or open_device(host.device).type != "cpu":
         return replace(host, threads=threads)
     threads = threads or 1
@@ -307,7 +315,7 @@ def _manifest(job: Job) -> dict[str, Any]:
 
 KEPT = ("lrbench", "machine", "device", "threads", "forced", "material")
 # These may have grown since the run was begun.
-GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "budgets", "contender")
+GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "studies", "budgets", "contender")
 
 
 def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError, Notice, Topic, UsageError
 from lrbench.experiment import CompareSpec
-from lrbench.plan import Plan, plan, recorded_steps
+from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
+from lrbench.plan.cell import Scales
 from lrbench.run import conditions
 from lrbench.run.store import Known, Run
 from lrbench.session.checks import stretch_notices
 from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:
-    from lrbench.analysis import Summary
+    from lrbench.analysis import Question, Summary
 
 
 def recorded(run: Run) -> CompareSpec:
@@ -39,17 +42,51 @@ def recorded(run: Run) -> CompareSpec:
     return spec
 
 
+def question_of(spec: CompareSpec, data: Mapping[str, Any]) -> Question:
+    """What a comparison of these data asks, before anything is trained."""
+    from lrbench.analysis import Question, spending
+
+    several = spec.race or spec.looked
+    return Question(
+        schedules=spec.entrants,
+        metric=spec.metric,
+        reference=spec.reference,
+        target_accuracy=spec.target_accuracy,
+        seeds=spec.looks[-1],
+        test_size=data.get("test"),
+        val_size=data.get("val"),
+        classes=data.get("classes"),
+        looks=spending(spec.looks, race=spec.race) if several else None,
+        margin=spec.margin,
+        studies=spec.studies,
+    )
+
+
+def settle(
+    spec: CompareSpec,
+    known: Known,
+    data: Mapping[str, Any],
+    steps: StepsPerEpoch,
+    scales: Scales = MappingProxyType({}),
+) -> Plan:
+    """What is settled by the records so far, and what to train next; a race is one of its looks."""
+    settled = plan(spec, known.histories, known.finds, steps, scales)
+    if not spec.race:
+        return settled
+    from lrbench.analysis import raced
+
+    return raced(settled, known.histories, question_of(spec, data))
+
+
 def summarised(spec: CompareSpec, run: Run) -> Summary:
     """The analysis of all records so far. Needs no torch."""
-    from lrbench.analysis import Question, summarise
+    from lrbench.analysis import summarise
 
     manifest = run.manifest or {}
     data = manifest.get("data", {})
     known = run.known
     notices: tuple[Notice, ...] = ()
-    settled = plan(
-        spec, known.histories, known.finds, recorded_steps(manifest), manifest.get("scales", {})
-    )
+    settled = settle(spec, known, data, recorded_steps(manifest), manifest.get("scales", {}))
     wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
     orphans = _orphans(spec, settled, known)
     if orphans:
@@ -63,15 +100,8 @@ def summarised(spec: CompareSpec, run: Run) -> Summary:
         )
     histories = [known.histories[name] for name in wanted if name in known.histories]
     said = conditions.notices(manifest, histories)
-    question = Question(
-        schedules=spec.entrants,
-        metric=spec.metric,
-        reference=spec.reference,
-        target_accuracy=spec.target_accuracy,
-        seeds=spec.seeds,
-        test_size=data.get("test"),
-        val_size=data.get("val"),
-        classes=data.get("classes"),
+    question = replace(
+        question_of(spec, data),
         choices=settled.choices,
         manifest=manifest,
         notices=(

@@ -45,7 +45,7 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     tuned = len(spec.entrants) - sum(parse(name).fixed_lr is not None for name in spec.schedules)
     points = spec.lr_points if spec.auto else len(spec.lrs)
     tuning = points * tuned * spec.tuning_seeds if points > 1 else 0
-    finals = spec.seeds * len(spec.entrants)
+    finals = spec.looks[-1] * len(spec.entrants)
     tests = spec.auto + sum(each.lr is None for each in spec.contenders)
     find = spec.range_test(spec.recipe)
     verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) if find.verify else 0

@@ -10,6 +10,7 @@ from scipy import stats
 
 from lrbench.analysis.evidence import (
     at_chance,
+    detectable_difference,
     detectable_range,
     effect_range,
     image_error,
@@ -44,13 +45,10 @@ def test_no_upper_end_where_the_difference_may_be_none() -> None:
     assert seeds_range(1.0, 1.0, 1, 0.05) is None
 
 
-def test_detectable_range_takes_the_root_mean_square() -> None:
-    found = detectable_range(np.array([0.1, 0.7, np.nan]), 5, 0.05)
-    one = detectable_range(np.array([1.0]), 5, 0.05)
-    assert found is not None and one is not None
-    assert found.least == pytest.approx(0.1 * one.typical, rel=1e-4)
-    assert found.typical == pytest.approx(0.5 * one.typical, rel=1e-4)
-    assert found.most == pytest.approx(0.7 * one.typical, rel=1e-4)
+def test_the_detectable_range_is_from_the_quietest_to_the_noisiest_pair() -> None:
+    found = detectable_range(np.array([0.1, 0.3, 0.7, np.nan]), 5, 0.05)
+    ends = [detectable_difference(sd, 5, 0.05) for sd in (0.1, 0.7)]
+    assert found is not None and list(found) == pytest.approx(ends)
     assert detectable_range(np.array([0.1]), 1, 0.05) is None
 
 

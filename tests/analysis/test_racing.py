@@ -14,13 +14,15 @@ from lrbench.analysis.racing import (
     Looks,
     Race,
     boundaries,
-    grown_looks,
+    nominal_levels,
     race,
-    race_looks,
     sequential_p,
+    spending,
 )
+from lrbench.analysis.verdicts import judge
 
-LOOKS = race_looks(20)
+LOOKS = spending((5, 8, 12, 20), race=True)
+GROWN = spending((5, 12, 20), race=False)
 
 
 def finals(seeds: int = 20, gap: float = 0.0, k: int = 4) -> Floats:
@@ -57,16 +59,9 @@ def test_one_look_that_spends_all_changes_no_p() -> None:
     np.testing.assert_array_equal(sequential_p(p, 0, Looks((5,), (1.0,))), p)
 
 
-def test_looks_of_a_short_race() -> None:
-    assert race_looks(20) == Looks((5, 8, 12, 20), (0.25, 0.4, 0.6, 1.0))
-    assert race_looks(8).seeds == (5, 8)
-    assert race_looks(4) == Looks((4,), (1.0,))
-
-
 def test_growing_always_leaves_some_error_to_spend() -> None:
-    looks = grown_looks((5, 10, 20))
-    assert looks.shares == (0.8, 0.96, 0.992)
-    assert grown_looks((5,)).shares == looks.shares[:1]
+    assert GROWN.shares == (0.8, 0.96, 0.992)
+    assert spending((5,), race=False) == Looks((5,), (1.0,))
 
 
 def test_losers_leave_and_the_winner_ends_the_race() -> None:
@@ -118,3 +113,57 @@ def test_lower_is_better_turns_the_claims_round() -> None:
     values = finals(gap=1.0)
     turned = race(-values, np.ones(values.shape, dtype=bool), LOOKS, 0.05, direction=-1)
     np.testing.assert_array_equal(turned.better, run(values).better)
+
+
+def test_nominal_levels_are_where_the_sequential_p_is_alpha() -> None:
+    for looks in (LOOKS, GROWN):
+        for look, level in enumerate(nominal_levels(0.01, looks)):
+            assert sequential_p(np.array([level]), look, looks)[0] == pytest.approx(0.01, rel=0.01)
+    assert nominal_levels(0.01, spending((5,), race=False)).tolist() == [0.01]
+
+
+def test_in_a_run_that_grew_nobody_leaves_and_early_claims_stand() -> None:
+    values = finals(gap=1.0)
+    late = values.copy()
+    late[5:] = values[5:, ::-1]
+    result = run(late, GROWN)
+    assert result.alive.all() and result.looked == 3 and result.wanted.tolist() == [20] * 4
+    assert result.better[0, 3]
+
+
+@pytest.mark.parametrize(("looks", "uncorrected"), [(GROWN, False), (GROWN, True)])
+def test_growing_does_not_make_claims_out_of_nothing(looks: Looks, uncorrected: bool) -> None:
+    """Two equal schedules: at most 5 % are told apart over three looks; about 10 % uncorrected."""
+    rng = np.random.default_rng(3)
+    told = 0
+    for _ in range(2000):
+        values = rng.standard_normal((20, 2))
+        if uncorrected:
+            once = [Looks((n,), (1.0,)) for n in looks.seeds]
+            told += any(run(values[: each.seeds[0]], each).better.any() for each in once)
+        else:
+            told += run(values, looks).better.any()
+    assert (told / 2000 > 0.08) if uncorrected else (told / 2000 < 0.065)
+
+
+def test_p_values_of_the_last_look_hold_over_all() -> None:
+    result = run(finals(gap=0.12))
+    p = np.full((4, 4), 0.01)
+    for look in range(4):
+        there = result.last == look
+        expected = sequential_p(np.array([0.01]), look, LOOKS)[0]
+        assert np.all(result.valid(p)[there] == expected)
+    assert len(np.unique(result.last)) > 1
+
+
+def test_intervals_are_at_the_levels_of_the_looks_at_which_pairs_were_last_tested() -> None:
+    values = finals(gap=0.12)
+    course = run(values)
+    values = np.where(np.arange(20)[:, None] < course.wanted, values, np.nan)
+    intervals = judge(values, 0.0, 0.05, 1, course=course).intervals
+    for i, j in ((0, 1), (0, 3)):
+        level = nominal_levels(0.05 / 6, LOOKS)[course.last[i, j]]
+        gap = (values[:, i] - values[:, j])[: LOOKS.seeds[course.last[i, j]]]
+        half = stats.t.ppf(1 - level / 2, len(gap) - 1) * stats.sem(gap)
+        assert intervals.high[i, j] == pytest.approx(gap.mean() + half)
+        assert level < 0.05 / 6

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 
 from lrbench.analysis import Question
 from lrbench.analysis.frames import in_order, trials_frame
 from lrbench.analysis.sensitivity import (
     Grid,
+    expected_best,
     grids,
     loss_above_best,
     sensitivity_frame,
@@ -82,3 +85,10 @@ def test_columns() -> None:
         "schedule", "budget", "lr", "n", "failed", "val_accuracy_mean", "val_loss_mean",
         "collapsed", "curve", "risk", "score", "chosen", "batch_size",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("draws", [1, 2, 4])
+def test_the_expected_best_is_the_mean_over_all_draws(draws: int) -> None:
+    values = np.array([0.91, 0.5, 0.97, 0.94])
+    every = [max(some) for some in itertools.product(values, repeat=draws)]
+    assert expected_best(values, draws) == pytest.approx(np.mean(every))

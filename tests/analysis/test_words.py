@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis import Question
+from lrbench.analysis import Question, Summary, spending, summarise
 from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.names import short
 from lrbench.analysis.standing import Standing, standings
@@ -30,9 +30,12 @@ def test_use_this_one_and_how_it_stands_to_the_others() -> None:
     gaps = found[0].values[:, 0] - found[0].values[:, 2]
     half = stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(gaps)
     mean = 100 * found[0].values[:, 0].mean()
+    near = found[0].values[:, 0] - found[0].values[:, 1]
+    most = 100 * (near.mean() + stats.t.ppf(1 - 0.05 / 3, 4) * stats.sem(near))
     assert sentence(found) == (
-        f"Use linear at LR 0.1: {mean:.1f} %, not told apart from cosine, better than constant by "
-        f"{100 * gaps.mean():.1f} ± {100 * half:.1f} points (5 seeds)."
+        f"Use linear at LR 0.1: {mean:.1f} %, not told apart from cosine (at most {most:.1f} "
+        f"points apart), better than constant by {100 * gaps.mean():.1f} ± {100 * half:.1f} points "
+        "(5 seeds)."
     )
 
 
@@ -45,7 +48,7 @@ def test_one_ahead_of_all() -> None:
 def test_many_behind_are_counted() -> None:
     means = {"best": 0.99, **{f"s{i}": 0.95 - i / 100 for i in range(5)}}
     text = sentence(noisy(means))
-    assert "better than 5 others, from s0 by 4." in text and "to s4 by 8." in text
+    assert "better than all 5 others, from s0 by 4." in text and "to s4 by 8." in text
 
 
 def test_an_lr_on_the_edge_stands_in_the_sentence() -> None:
@@ -132,3 +135,49 @@ def test_long_names_keep_both_ends() -> None:
     assert short("x" * 10_000 + "end", 20).endswith("end")
     assert len(short("x" * 10_000, 20)) == 20
     assert len(say(finals({"y" * 10_000: [0.9, 0.91], "z": [0.8, 0.8]}))) < 300
+
+
+def grown(values: np.ndarray, looks: tuple[int, ...] = (5, 8)) -> Summary:
+    names = ["a", "b", "c"]
+    question = Question(tuple(names), looks=spending(looks, race=False), test_size=10**6)
+    return summarise(
+        finals({name: values[:, place].tolist() for place, name in enumerate(names)}), question
+    )
+
+
+def test_a_run_that_grew_says_so_and_invites_no_third_look() -> None:
+    values = np.random.default_rng(1).normal([0.95, 0.9504, 0.9], 0.001, (8, 3))
+    summary = grown(values)
+    assert "(8 seeds, look 2 of 2; 5 % over all pairs and looks)" in summary.sentence
+    assert "compared before, after 5 seeds, which spent 80 % of the error" in summary.certainty
+    assert "for all 3 pairs together and looks" in summary.certainty
+    assert summary.next_step == "" and "power" not in summary.certainty
+    assert "look 1 of 2" in grown(values[:7]).sentence
+    assert grown(values[:7]).ranking["n_common"].tolist() == [5, 5, 5]
+
+
+def test_the_margin_is_in_points_and_was_tested_by_holm() -> None:
+    rng = np.random.default_rng(2)
+    values = rng.normal([0.95, 0.9503, 0.9], 0.001, (10, 3))
+    made = finals({name: values[:, place].tolist() for place, name in enumerate("abc")})
+    near = Question(test_size=10**6, margin=0.3)
+    assert "equal to within 0.3 points: b and a." in summarise(made, near).sentence
+    tight = Question(test_size=10**6, margin=0.02)
+    assert "no two are shown to be equal to within 0.02 points" in summarise(made, tight).sentence
+    assert "within" not in summarise(made, Question(test_size=10**6)).sentence
+
+
+def test_what_the_reference_alone_tells_is_added_to_the_answer() -> None:
+    """Holm over two pairs finds what all three pairs together do not."""
+    gaps = np.array([1.0, 2.2, 0.7, 1.9, 1.2, 0.6]) / 1000
+    wide = gaps + np.array([0, 8, -6, 6, -5, -2]) / 1000
+    base = np.full(6, 0.9) + np.arange(6) / 1000
+    question = Question(test_size=10**6, reference="base")
+    for scale in np.linspace(0.1, 1, 60):
+        values = {"base": base, "wide": base + wide, "near": base + gaps * scale}
+        values["near"] = base + (gaps - gaps.mean()) + scale * gaps.mean()
+        summary = summarise(finals({n: v.tolist() for n, v in values.items()}), question)
+        alone = dict(zip(summary.reference["schedule"], summary.reference["verdict"], strict=True))
+        apart = summary.first is not None and ("near", ("base",)) in summary.first.apart
+        said = "Against base alone, as named beforehand, near is better." in summary.sentence
+        assert said == (alone["near"] == "better" and not apart)

@@ -169,7 +169,7 @@ def test_the_default_plan_is_small_enough(tmp_path: Path, capsys: Any) -> None:
     document = json.loads(capsys.readouterr().out)
     assert document["total"]["images"] <= 1_500_000
     assert document["stages"]["find"]["images"] <= 32_000
-    assert document["experiment"]["seeds"] == 10
+    assert document["experiment"]["seeds"] == 20
 
 
 def test_a_time_budget_sizes_the_plan(

@@ -79,7 +79,7 @@ WRONG = [
     (["find", "--start-lr", "1", "--end-lr", "0.1"], "--start-lr"),
     (["find", "--points", "1"], "--points 1"),
     (["find", "--rule", "steep"], "--rule"),
-    (["schedules", "show", "cosine", "--lr", "0"], "--lr"),
+    (["schedules", "show", "cosine", "--lr", "0"], "base learning rate"),
     (["schedules", "show", "cosine", "--steps", "0"], "--steps"),
     (["schedules", "list", "--family", "cyclical"], "did you mean cyclic?"),
     (["report", "nowhere"], "nowhere"),

@@ -56,7 +56,7 @@ def test_growing_keeps_what_was_there() -> None:
 def test_differences_name_the_options_that_set_the_fields() -> None:
     old = {"recipe": {"groups": []}, "halving": False, "find": {"points": 100}, "batch_sizes": []}
     new = {"recipe": {"groups": ["a"]}, "halving": True, "find": {"points": 75}, "batch_sizes": [8]}
-    assert differences(old, new) == [
+    assert differences(old, new, CompareSpec) == [
         "--group none -> a", "--tuner off -> on", "--range-test points 100 -> 75",
         "--batch-size none -> 8",
     ]  # fmt: skip
@@ -66,9 +66,12 @@ def test_differences_name_the_options_that_set_the_fields() -> None:
 
 
 def test_a_field_that_an_older_run_lacks_differs_only_when_it_is_on() -> None:
-    assert differences({"a": {}}, {"a": {"compile": False, "ema": None, "groups": []}}) == []
-    assert differences({}, {"compile": True}) == ["--compile none -> on"]
-    assert differences({"verify": None}, {"verify": False}) == ["--verify none -> off"]
+    assert (
+        differences({"a": {}}, {"a": {"compile": False, "ema": None, "groups": []}}, CompareSpec)
+        == []
+    )
+    assert differences({}, {"compile": True}, CompareSpec) == ["--compile none -> on"]
+    assert differences({"verify": None}, {"verify": False}, CompareSpec) == ["--verify none -> off"]
 
 
 def test_what_is_off_has_no_part_in_the_canonical_text_and_zero_is_not_off() -> None:

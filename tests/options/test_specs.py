@@ -146,7 +146,7 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, name: str, text: str | None, w
 def test_the_defaults_of_a_comparison() -> None:
     spec = compare_spec({})
     assert (spec.epochs, spec.tuning_seeds, spec.lr_points, spec.lr_factor) == (3, 2, 3, 2)
-    assert spec.final_seeds == tuple(range(20))
+    assert spec.final_seeds() == range(20)
     assert spec.schedules == ("constant", "step", "cosine", "warmup + cosine", "onecycle")
     assert compare_spec({"epochs": 3}) == spec
 
@@ -316,3 +316,31 @@ def test_a_file_from_windows_and_one_with_a_mark_of_its_encoding(tmp_path: Path)
     assert merged({}, path, COMPARE) == {"epochs": 3, "schedule": ["cosine"]}
     path.write_bytes(b"\xef\xbb\xbfepochs = 3\n")
     assert merged({}, path, COMPARE) == {"epochs": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"race": True, "seeds": 8}, "--seeds: a race has its seeds from --most-seeds"),
+        ({"race": True, "schedule": ["cosine"]}, "--race: one schedule has nothing to race"),
+        ({"most_seeds": 8}, "--most-seeds needs --race"),
+        ({"margin": 0}, "--margin"),
+        ({"studies": 0}, "--studies"),
+    ],
+)
+def test_wrong_races_margins_and_studies_are_one_line(
+    options: dict[str, object], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        compare_spec(options)
+
+
+@pytest.mark.parametrize(("most", "looks"), [(20, (5, 8, 12, 20)), (12, (5, 7, 12)), (4, (4,))])
+def test_the_looks_of_a_race_are_scaled_to_the_last(most: int, looks: tuple[int, ...]) -> None:
+    spec = compare_spec({"race": True, "most_seeds": most})
+    assert spec.looks == looks and len(spec.final_seeds()) == most
+    other = compare_spec({"race": True, "most_seeds": most + 10})
+    with pytest.raises(UsageError, match="--most-seeds"):
+        other.grown_from(spec)
+    with pytest.raises(UsageError, match="--reference none -> constant"):
+        spec.model_copy(update={"reference": "constant"}).grown_from(spec)

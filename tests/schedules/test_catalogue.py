@@ -22,7 +22,7 @@ OWN = {
     "inverse_time", "polynomial", "linear", "cosine", "sgdr", "warmup", "triangular",
     "triangular2", "exp_range", "sin", "sin2", "sinexp", "cos2", "cosexp", "onecycle", "wsd",
     "knee", "rex", "tanh", "inverse_sqrt", "noam", "power", "slanted_triangular", "plateau",
-    "expr",
+    "expr", "greedy", "powercool",
 }  # fmt: skip
 VARIANTS = [
     "step(3ep, gamma=0.5)", "multistep([20%, 60%], gamma=0.3)", "exponential(gamma=0.9)",
@@ -34,6 +34,11 @@ VARIANTS = [
     "slanted_triangular(cut=100%)", "warmup(5%, shape=exp) + cosine",
     "3*(warmup(1it, from=0) + linear(duration=20%))", "cosine(update=epoch)",
     "warmup(200%) + cosine", 'expr("1/(1+epoch)")', "plateau(patience=0)",
+    "polynomial(k=2)", "multistep([20%, 60%], gamma=[0.5, 0.1])", "rex(min=1%)", "greedy",
+    "wsd(shape=exp, stable_power=0.5)", "wsd(shape=power, power=3, to=1%)", "powercool(c=300%)",
+    "warmup(5%, shape=exp) * cosine", "warmup(20%, from=0) + tanh(clock=run)",
+    "warmup(0%) + linear", 
+    "constant(50%) * step(duration=60%) + warmup(1it) * linear(update=epoch)",
 ]  # fmt: skip
 RUNS = [(1, 1), (2, 1), (7, 7), (10, 1), (105, 7), (1000, 100), (5, 10)]
 
@@ -105,7 +110,7 @@ def test_scales_with_the_base_lr(spec: str) -> None:
     assert parse(spec).table(lr=1.0, steps=70, steps_per_epoch=7) == one
 
 
-@pytest.mark.parametrize("name", sorted(OWN - {"plateau"}))
+@pytest.mark.parametrize("name", sorted(OWN - {"plateau", "greedy"}))
 def test_bare_names_need_no_warning(name: str) -> None:
     for steps, steps_per_epoch in [(3000, 100), (70, 7), (1, 1)]:
         assert check(parse(name), 0.1, steps, steps_per_epoch) == []
@@ -127,3 +132,10 @@ def test_a_curve_that_no_training_can_use_is_refused(spec: str, words: str) -> N
     with pytest.raises(UsageError, match=words) as caught:
         check(parse(spec), 0.1, 100, 10)
     assert "\n" not in str(caught.value)
+
+
+def test_the_peak_of_noam_is_not_the_base_lr() -> None:
+    assert parse("noam(d=64, warmup=100it)").peak(1000, 100) == pytest.approx(1 / 80)
+    assert parse("noam").peak(1000, 100) == pytest.approx(1 / math.sqrt(512 * 50))
+    for spec in ("cosine", "warmup + cosine", "onecycle", "inverse_sqrt", "tanh", "plateau"):
+        assert parse(spec).peak(1000, 100) == 1.0

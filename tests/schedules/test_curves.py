@@ -207,6 +207,27 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "sinexp(9it, gamma=0.98)": lambda t: from_tenth(sine(t) * 0.98**t),
     "cos2(9it)": lambda t: from_tenth(cosine(t) / 2 ** ((t + 9) // 18)),
     "cosexp(9it, gamma=0.98)": lambda t: from_tenth(cosine(t) * 0.98**t),
+    "powercool": lambda t: min(1, 5 * (1 - t / T) ** 1.2),
+    "powercool(c=200%, power=1.5)": lambda t: min(1, 2 * (1 - t / T) ** 1.5),
+    "rex(min=10%)": lambda t: from_tenth((1 - t / T) / (1 - t / T / 2)),
+    "multistep([2ep, 5ep], gamma=[0.5, 0.1])": lambda t: (1, 0.5, 0.05)[(t >= 14) + (t >= 35)],
+    # the exponential warm-up of pytorch_warmup, with its tau = 4, on top of another schedule
+    "warmup(20it, shape=exp) * cosine": lambda t: (
+        (1 - math.exp(-(t + 1) / 4)) * (1 + math.cos(math.pi * t / T)) / 2
+    ),
+    'expr("1 - exp(-(step + 1) / 4)") * linear': lambda t: (
+        (1 - math.exp(-(t + 1) / 4)) * (1 - t / T)
+    ),
+    "warmup(20it) * step(5ep)": lambda t: min(1, (t + 1) / 20) * 0.1 ** (t // 35),
+    "linear * warmup(20it)": lambda t: min(1, (t + 1) / 20) * (1 - t / T),
+    "constant(2ep) + linear(duration=2ep) * constant(at=50%)": lambda t: (
+        1 if t < 14 else 0.5 * max(0, 28 - t) / 14
+    ),
+    "warmup(20it, from=0) + linear(clock=run)": lambda t: t / 20 if t < 20 else 1 - t / T,
+    "warmup(1ep, from=0) + step(5ep, clock=run, update=epoch)": lambda t: (
+        t / 7 if t < 7 else 0.1 ** (t // 35)
+    ),
+    "warmup(0%) + linear": lambda t: 1 - t / T,
     "warmup(20it) + constant": lambda t: min(1.0, (t + 1) / 20),
     "warmup(20it, from=10%) + constant": lambda t: from_tenth(min(1.0, t / 20)),
     "warmup(20it, shape=exp) + constant": lambda t: exp_way((t + 1) / 20) if t < 20 else 1,
@@ -291,10 +312,20 @@ def test_boundaries(spec: str, steps: int, expected: list[float]) -> None:
     assert table(spec, steps, lr=4.0) == expected
 
 
-@pytest.mark.parametrize("spec", ["multistep([90%, 2ep])", "multistep([10it, 1ep])"])
-def test_milestones_of_several_units_must_rise_on_the_clock(spec: str) -> None:
-    with pytest.raises(UsageError, match="milestones must rise"):
-        parse(spec).bind(lr=0.1, steps=50, steps_per_epoch=10)
+@pytest.mark.parametrize("marks", ["90%, 2ep", "10it, 1ep", "3, 2", "3, 3", ""])
+def test_milestones_must_rise_on_the_clock(marks: str) -> None:
+    with pytest.raises(UsageError, match=r"milestones must (rise|name at least one)"):
+        parse(f"multistep([{marks}])").bind(lr=0.1, steps=50, steps_per_epoch=10)
+
+
+def test_each_milestone_has_its_factor() -> None:
+    with pytest.raises(UsageError, match="one factor for each"):
+        parse("multistep([50%], gamma=[0.5, 0.1])").bind(LR, 10, 1)
+
+
+def test_a_schedule_without_a_phase_is_refused() -> None:
+    with pytest.raises(UsageError, match="no length"):
+        parse("warmup(0%)").bind(LR, 10, 1)
 
 
 def test_a_constant_warmup_needs_its_lr() -> None:
@@ -360,10 +391,3 @@ def test_update_epoch_is_the_epochs_first_value_of_any_schedule() -> None:
         run = parse(spec).bind(lr=1.0, steps=70, steps_per_epoch=7)
         held = f"{spec[:-1]}, update=epoch)".replace("(, ", "(")
         assert table(held, 70, 7, lr=1.0) == [run.lr(step - step % 7) for step in range(70)]
-
-
-def test_the_peak_of_noam_is_not_the_base_lr() -> None:
-    assert parse("noam(d=64, warmup=100it)").peak(1000, 100) == pytest.approx(1 / 80)
-    assert parse("noam").peak(1000, 100) == pytest.approx(1 / math.sqrt(512 * 50))
-    for spec in ("cosine", "warmup + cosine", "onecycle", "inverse_sqrt", "tanh", "plateau"):
-        assert parse(spec).peak(1000, 100) == 1.0

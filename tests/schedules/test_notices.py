@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from torch.optim import lr_scheduler
 
 from lrbench.errors import Notice, Topic
 from lrbench.schedules import check, parse
+from lrbench.schedules.definitions import Definition
+
+NUMBERS = {"length": 50, "from_": None, "shape": "linear"}
+
+
+def per_batch(optimizer: Any) -> Any:
+    """A user's factory that counts the 100 batches of a run of 10 epochs."""
+    return lr_scheduler.CosineAnnealingLR(optimizer, T_max=100)
+
+
+def per_epoch(optimizer: Any) -> Any:
+    return lr_scheduler.CosineAnnealingLR(optimizer, T_max=100)
 
 
 def notices(spec: str, epochs: int = 100, steps_per_epoch: int = 10) -> list[Notice]:
@@ -32,9 +47,18 @@ def notices(spec: str, epochs: int = 100, steps_per_epoch: int = 10) -> list[Not
         ("plateau", 12, Topic.PLATEAU_CANNOT_FIRE, "needs 13: give it patience=3"),
         ("warmup(5ep) + plateau", 17, Topic.PLATEAU_CANNOT_FIRE, "within 12 epochs"),
         ("constant(150ep) + cosine", 100, Topic.UNFINISHED_DECAY, "never starts"),
+        ("warmup(5ep, from=0) + CosineAnnealingLR(T_max=40)", 40, Topic.UNFINISHED_DECAY,
+         "falls for 40ep and its phase has 35ep, so it ends at 5.4 % .*T_max=35"),
+        ("PolynomialLR", 100, Topic.OTHER, "below 0.1 % of its peak for 95 % .*total_iters=100"),
+        ("StepLR(step_size=30, update=step)", 100, Topic.OTHER, "for 88 % .*step_size=333"),
+        ("exponential(gamma=0.5)", 100, Topic.OTHER, "hardly trains"),
+        ('expr("1e5")', 100, Topic.OTHER, "peaks at 100000 times .*the base LR is 1e-05 of them"),
+        ('LambdaLR("1e-3")', 100, Topic.OTHER, "peaks at 0.001 times"),
+        (f"{__name__}:per_batch", 10, Topic.UNFINISHED_DECAY,
+         "once an epoch and ends at 98 % .*once a batch it would end at 0 %.*update=step"),
         ('expr("1 if epoch < 10 or epoch > 90 else 0.1")', 100, Topic.ENDS_AT_MAXIMUM, "maximum"),
     ],
-)
+)  # fmt: skip
 def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None:
     import re
 
@@ -63,10 +87,23 @@ def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None
         "constant(80%) + linear",
         "3*(warmup(2%, from=0) + cosine(duration=30%))",
         'expr("1 - 0.9*progress")',
+        "noam",
+        "constant(at=1e-6)",
+        "warmup(5ep, from=0) + CosineAnnealingLR(T_max=95)",
+        "warmup(5ep, from=0) + cosine(clock=run)",
+        f"{__name__}:per_epoch",
     ],
 )
 def test_nothing_is_said_of_what_is_in_order(spec: str) -> None:
     assert notices(spec) == []
+
+
+def test_thousands_of_phases_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal phases share their numbers; 10,000 took 1.5 s."""
+    asked: list[object] = []
+    monkeypatch.setattr(Definition, "numbers", lambda self, *args: asked.append(args) or NUMBERS)
+    assert check(parse("10000*(warmup)"), 0.1, 1000, 100)
+    assert len(asked) < 10
 
 
 def test_plateau_can_cut_exactly_when_nothing_is_said() -> None:

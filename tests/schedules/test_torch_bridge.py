@@ -27,6 +27,9 @@ COMPOSED = [
     "3*(warmup(2%, from=0) + cosine(duration=30%))",
     "warmup(1ep) + plateau(patience=0)",
     "cosine(update=epoch)",
+    "warmup(20%, shape=exp) * cosine",
+    "warmup(1ep, from=0) + step(2ep, clock=run)",
+    "greedy(patience=0, factor=0.5)",
     "warmup(10it) + SequentialLR([ConstantLR, MultiplicativeLR('0.9')], milestones=[2])",
 ]
 
@@ -271,7 +274,7 @@ def test_faults_of_factories(factory: str, fault: type[Exception], message: str)
         parse(f"{__name__}:{factory}").bind(0.1, 10, 5)
 
 
-@pytest.mark.parametrize("spec", ["warmup(5%) + cosine", "onecycle", "StepLR(2)", "plateau"])
+@pytest.mark.parametrize("spec", ["warmup(5%) * cosine", "onecycle", "StepLR(2)", "plateau"])
 def test_is_pickled_copied_and_survives_new_groups_like_torch_s_own(spec: str) -> None:
     one = to_torch(spec, sgd(0.1, 0.01), STEPS, STEPS_PER_EPOCH)
     walk(one, 0, 10)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
+from lrbench.analysis import Summary
 from lrbench.errors import UsageError
 from lrbench.experiment import CompareSpec, Recipe
 from lrbench.records import TrialEnd
@@ -92,3 +93,46 @@ def test_the_tables_follow_the_training_at_a_small_share_of_its_time(
     assert isinstance(event, session.Finished) and len(event.summary.trials) == 100
     assert refreshed[0] <= 6 and 40 <= refreshed[1] - refreshed[0] <= 44
     assert 2.0 * len(refreshed) <= 0.07 * now[0]
+
+
+RACE = {"dataset": "synthetic", "model": "mlp", "lr": "0.1", "executor": "mock", "threads": 1,
+        "schedule": ["cosine", "step", "linear"], "epochs": 1}  # fmt: skip
+
+
+def carried(folder: Path, options: dict[str, Any], *, kill_after: int = 10**6) -> Summary | None:
+    """The summary of a run, None if it was killed after so many events."""
+    kept = Run(folder)
+    job = session.prepared(session.resolve(options, kept), kept, options)
+    for count, event in enumerate(session.carry_out(job, files=False)):
+        if isinstance(event, session.Finished):
+            return event.summary
+        if count == kill_after:
+            break
+    return None
+
+
+def looked(folder: Path) -> list[int]:
+    manifest = Run(folder).manifest
+    assert manifest is not None
+    return list(manifest["experiment"].get("looked", ()))
+
+
+def test_a_run_that_grows_after_it_was_compared_remembers_its_looks(tmp_path: Path) -> None:
+    for seeds, expected in ((3, []), (3, []), (5, [3]), (5, [3]), (8, [3, 5])):
+        assert carried(tmp_path, {**RACE, "seeds": seeds}) is not None
+        assert looked(tmp_path) == expected
+
+
+def test_a_run_that_grows_before_its_end_has_not_been_compared(tmp_path: Path) -> None:
+    assert carried(tmp_path, {**RACE, "seeds": 3}, kill_after=4) is None
+    assert carried(tmp_path, {**RACE, "seeds": 5}) is not None
+    assert looked(tmp_path) == []
+
+
+def test_a_race_that_is_killed_trains_what_it_would_have(tmp_path: Path) -> None:
+    race = {**RACE, "race": True, "most_seeds": 8}
+    whole = carried(tmp_path / "whole", race)
+    while (again := carried(tmp_path / "killed", race, kill_after=17)) is None:
+        pass
+    assert whole is not None and again.sentence == whole.sentence
+    assert again.trials["trial"].tolist() == whole.trials["trial"].tolist()

@@ -16,7 +16,9 @@ from lrbench.report.plots.draw import spread
 from tests.analysis.made import finals, history, tuned
 from tests.report.hostile import NAMES
 
-ALL = {"final.png", "accuracy.png", "loss.png", "lr.png", "sensitivity.png"}
+ALL = {
+    "final.png", "accuracy.png", "loss.png", "lr.png", "sensitivity.png", "expected_best.png",
+}  # fmt: skip
 VALUES = {"cosine": [0.97, 0.972, 0.974], "linear": [0.96, 0.97, 0.965], "step": [0.9, None, 0.91]}
 
 
@@ -41,7 +43,7 @@ def test_png_and_svg_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         plots.write(several(), tmp_path / folder, ("png", "svg"))
     made = sorted((tmp_path / "one").iterdir())
-    assert len(made) == 10
+    assert len(made) == 12
     for path in made:
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
@@ -49,7 +51,10 @@ def test_png_and_svg_are_the_same_bytes_each_time(tmp_path: Path) -> None:
 def test_nothing_to_draw_is_no_file(tmp_path: Path) -> None:
     assert plots.write(summarise([], Question()), tmp_path) == []
     one_lr = summarise(finals({"a": [0.9, 0.8]}), Question())
-    assert {path.name for path in plots.write(one_lr, tmp_path)} == ALL - {"sensitivity.png"}
+    assert {path.name for path in plots.write(one_lr, tmp_path)} == ALL - {
+        "sensitivity.png",
+        "expected_best.png",
+    }
 
 
 def test_without_accuracies_there_are_losses(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""The noise floor of one schedule: how much seeds alone change, and what that hides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrbench.analysis.columns import Column, frame
+from lrbench.analysis.evidence import POWER, detectable_difference
+from lrbench.analysis.question import is_accuracy
+from lrbench.analysis.standing import Standing
+from lrbench.analysis.words import margin, seeds_text
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COUNTS = (3, 5, 8, 10, 15, 20, 30, 50)
+SPOKEN = (5, 10, 20)
+NOISE = (
+    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),
+    Column("budget", "int64", "epochs", title="epochs", several=True, order=0),
+    Column("seeds", "int64", "final seeds of each of two schedules", title="seeds"),
+    Column(
+        "difference", "float64", "smallest difference between two that would be found (80 % power)",
+        title="difference found", form="metric",
+    ),
+    Column("batch_size", "int64", "images in a batch", title="batch", several=True, order=0),
+)  # fmt: skip
+
+
+def noise_frame(found: Sequence[Standing], alpha: float) -> DataFrame:
+    """Of a run with a single schedule: what two schedules as noisy as this one would have to
+    differ by, if seeds told nothing of each other; pairing finds a little more."""
+    return frame((row for each in found for row in _rows(each, alpha)), NOISE)
+
+
+def _rows(standing: Standing, alpha: float) -> Iterator[dict[str, Any]]:
+    if len(standing.names) > 1 or standing.counts[0] < 2:
+        return
+    sd = max(float(np.nanstd(standing.values, ddof=1)), standing.floor / math.sqrt(2))
+    for seeds in COUNTS:
+        yield {
+            "schedule": standing.names[0],
+            "budget": standing.budget,
+            "batch_size": standing.batch_size,
+            "seeds": seeds,
+            "difference": detectable_difference(math.sqrt(2) * sd, seeds, alpha),
+        }
+
+
+def sd_range(sd: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of a standard deviation of which n normal values showed `sd` (chi-squared).
+
+    >>> [round(end, 2) for end in sd_range(1.0, 8)]
+    [0.66, 2.04]
+    """
+    from scipy.special import chdtri
+
+    tail = (1 - confidence) / 2
+    low, high = (math.sqrt((n - 1) / float(chdtri(n - 1, p))) for p in (tail, 1 - tail))
+    return sd * low, sd * high
+
+
+def noise_text(noise: DataFrame, standing: Standing) -> str:
+    """The noise floor in words: the sd, the part that a finite test set may have in it, and the
+    differences that are found; empty where several schedules were compared."""
+    if not len(noise):
+        return ""
+    values = standing.values[np.isfinite(standing.values)]
+    sd = float(values.std(ddof=1))
+    low, high = (margin(end, None, standing.metric) for end in sd_range(sd, len(values)))
+    parts = [
+        f"The sd over {seeds_text(len(values))} is {margin(sd, None, standing.metric)} "
+        f"({low.split()[0]} to {high.split()[0]})."
+    ]
+    if standing.images and is_accuracy(standing.metric):
+        mean = float(values.mean())
+        drawn = math.sqrt(mean * (1 - mean) / standing.images)
+        share = 100 * min(1.0, (drawn / sd) ** 2) if sd else 100
+        parts.append(
+            f"Up to {share:.0f} % of its variance may be the finite test set: {standing.images:,} "
+            f"images have a binomial sd of {margin(drawn, None, standing.metric)}."
+        )
+    rows = noise[(noise["budget"] == standing.budget) & noise["seeds"].isin(SPOKEN)]
+    found = [margin(size, None, standing.metric) for size in rows["difference"]]
+    several = ", ".join(f"{d} with {n}" for d, n in zip(found, rows["seeds"], strict=True))
+    parts.append(
+        f"Two schedules as noisy as this would be told apart ({100 * POWER:.0f} % power) if they "
+        f"differ by {several} seeds each."
+    )
+    return " ".join(parts)

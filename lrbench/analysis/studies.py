@@ -1,0 +1,97 @@
+"""The same comparison again, with a tuning and seeds of its own: how far the answer carries.
+
+The spread over repeated tunings is often as large as that over seeds, and no interval over the
+seeds of one study covers it (Bouthillier et al. 2021, arXiv:2103.03098).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrbench.analysis.columns import Column, frame
+from lrbench.analysis.names import short
+from lrbench.analysis.question import Question
+from lrbench.analysis.standing import Standing, standings
+from lrbench.analysis.words import MOST_NAMED, listed, margin
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+STUDIES = (
+    Column("study", "int64", "0 is the first"),
+    Column("schedule", "object", "schedule, as a spec"),
+    Column("budget", "int64", "epochs"),
+    Column("batch_size", "int64", "images in a batch"),
+    Column("lr", "float64", "learning rate that this study tuned"),
+    Column("n", "int64", "final seeds that ended well"),
+    Column("place", "int64", "place in this study's ranking"),
+    Column("metric_mean", "float64", "mean of the metric over this study's seeds"),
+    Column("gain", "float64", "by how much the best of the first study is better than it here"),
+    Column("better", "bool", "whether that best is told to be better than it here"),
+)
+
+
+def studies_frame(found: Sequence[Standing], trials: DataFrame, question: Question) -> DataFrame:
+    """A row for each study and schedule; none without several studies."""
+    several = range(question.studies if question.studies > 1 else 0)
+    return frame(
+        (row for study in several for row in _rows(found, trials, question, study)), STUDIES
+    )
+
+
+def _rows(
+    found: Sequence[Standing], trials: DataFrame, question: Question, study: int
+) -> Iterator[dict[str, Any]]:
+    first = {(each.budget, each.batch_size): each.names[0] for each in found}
+    for standing in standings(trials, question, study):
+        best = first.get((standing.budget, standing.batch_size))
+        at = standing.names.index(best) if best in standing.names else None
+        for place, name in enumerate(standing.names):
+            yield {
+                "study": study,
+                "schedule": name,
+                "budget": standing.budget,
+                "batch_size": standing.batch_size,
+                "lr": standing.lrs[place],
+                "n": standing.counts[place],
+                "place": place + 1,
+                "metric_mean": np.nanmean(standing.values[:, place]),
+                "gain": np.nan if at is None else standing.verdicts.gains[at, place],
+                "better": at is not None and standing.verdicts.better[at, place],
+            }
+
+
+def studies_text(studies: DataFrame, standing: Standing) -> str:
+    """How often the answer of a standing holds over the studies, and how far its numbers spread;
+    empty without several."""
+    mine = studies[
+        (studies["budget"] == standing.budget) & (studies["batch_size"] == standing.batch_size)
+    ]
+    count = mine["study"].nunique()
+    if count < 2:
+        return ""
+    best = standing.names[0]
+    rows = mine[mine["schedule"] == best]
+    told = {
+        study: frozenset(each.loc[each["better"], "schedule"])
+        for study, each in mine.groupby("study")
+    }
+    first = set(rows.loc[rows["place"] == 1, "study"])
+    same = sum(study in first and told[study] == told[0] for study in told)
+    low, high = rows["lr"].min(), rows["lr"].max()
+    lrs = f"LR {low:.3g}" if low == high else f"LRs from {low:.3g} to {high:.3g}"
+    parts = [f"{short(best)} ranks first in {len(first)}, at {lrs}"]
+    rivals = [name for name in standing.names[1:] if name in told[0]] or standing.names[1:2]
+    for name in rivals[:MOST_NAMED]:
+        theirs = mine[mine["schedule"] == name]
+        gains = [margin(gain, None, standing.metric) for gain in sorted(theirs["gain"])]
+        ends = gains[0] if gains[0] == gains[-1] else f"{gains[0].split()[0]} to {gains[-1]}"
+        times = int(theirs["better"].sum())
+        parts.append(f"is told to be better than {short(name)} in {times} (by {ends})")
+    return (
+        f"Of {count} studies, each with a tuning and seeds of its own, {same} say the same: "
+        f"{listed(parts)}."
+    )

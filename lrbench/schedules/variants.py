@@ -1,0 +1,108 @@
+"""Several schedules in one text, `cosine(min={0,1%})`, and which of many differ in one value."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from lrbench.errors import UsageError
+from lrbench.schedules.parse import parse
+from lrbench.schedules.spec import Call, Phases, Repeat, Spec, value_text
+
+MAX_MEMBERS = 200
+AMOUNT = re.compile(r"(-?[\d.]+(?:e-?\d+)?)(ep|it|%|)")
+
+
+def expand(text: str) -> list[str]:
+    """The specs that a text with alternatives in braces stands for, the last varying fastest.
+
+    >>> expand("warmup({1,5}%) + {cosine, linear(to=1%)}")[1:3]
+    ['warmup(1%) + linear(to=1%)', 'warmup(5%) + cosine']
+
+    Raises:
+        UsageError: a brace is not closed, or there are more than 200.
+    """
+    marks = _marks(text)
+    if not marks:
+        return [text]
+    head, tail, found = text[: marks[0]], text[marks[-1] + 1 :], []
+    for begin, end in pairwise(marks):
+        found += expand(head + text[begin + 1 : end].strip() + tail)
+        if len(found) > MAX_MEMBERS:
+            raise UsageError(f"{text!r} stands for more than {MAX_MEMBERS} schedules")
+    return found
+
+
+def _marks(text: str) -> list[int]:
+    """Where the first braces open, their commas are, and they close."""
+    marks: list[int] = []
+    depth, quote = 0, ""
+    for place, character in enumerate(text):
+        if quote or character in "\"'":
+            quote = "" if character == quote else quote or character
+        elif not marks:
+            marks += [place] if character == "{" else []
+        elif character in ",}" and depth == 0:
+            marks.append(place)
+            if character == "}":
+                return marks
+        else:
+            depth += (character in "([{") - (character in ")]}")
+    if marks:
+        raise UsageError(f"{text!r}: the {{ at column {marks[0] + 1} is not closed")
+    return []
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Schedules that differ in one parameter: its name, and by schedule its value as specs write
+    it, rising. `amounts` are the values as numbers, where all have one unit."""
+
+    parameter: str
+    values: dict[str, str]
+    amounts: tuple[float, ...] = ()
+
+
+def variants(names: Iterable[str]) -> list[Variants]:
+    """The groups of schedules that differ in one parameter, largest first.
+
+    >>> variants(["warmup(5%) + cosine", "linear", "warmup(10%) + cosine"])[0].parameter
+    'length of warmup'
+    """
+    groups: dict[tuple[Any, ...], dict[str, str]] = defaultdict(dict)
+    for name in names:
+        said = list(_said(parse(name).spec))
+        for place, (label, value) in enumerate(said):
+            if label:
+                groups[label, *said[:place], *said[place + 1 :]][name] = value
+    found = [_rising(key[0], values) for key, values in groups.items() if len(values) > 1]
+    return sorted(found, key=lambda one: -len(one.values))
+
+
+def _said(spec: Spec) -> Iterator[tuple[str, str]]:
+    """All that a spec says, as the label of a parameter and its text; no label for structure."""
+    match spec:
+        case Phases(parts=parts):
+            yield from (one for part in parts for one in _said(part))
+        case Repeat(times=times, body=body):
+            yield from [("repetitions", str(times)), ("", str(body.count())), *_said(body)]
+        case Call(name=name, factors=factors):
+            yield from (one for factor in factors for one in _said(factor))
+            yield "", name
+            common = {key: getattr(spec, key) for key in ("duration", "update", "clock")}
+            for key, value in {**spec.arguments, **common}.items():
+                yield f"{key} of {name}", value_text(value)
+
+
+def _rising(label: str, values: dict[str, str]) -> Variants:
+    read = {name: AMOUNT.fullmatch(value) for name, value in values.items()}
+    amounts = {name: float(found[1]) for name, found in read.items() if found}
+    units = {found[2] for name, found in read.items() if found and amounts[name]}  # 0 has none
+    if len(amounts) < len(values) or len(units) > 1:
+        return Variants(label, values)
+    order = sorted(amounts, key=amounts.__getitem__)
+    return Variants(label, {one: values[one] for one in order}, tuple(amounts[o] for o in order))

@@ -1,0 +1,43 @@
+"""The noise floor of one schedule against scipy, and what is said of it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lrbench.analysis import Question, summarise
+from lrbench.analysis.evidence import power_of
+from lrbench.analysis.noise import sd_range
+from tests.analysis.made import finals
+
+VALUES = np.random.default_rng(0).normal(0.97, 0.004, 8)
+ONE = {"cosine": [float(value) for value in VALUES]}
+
+
+def test_the_interval_of_an_sd_is_chi_squareds() -> None:
+    rng = np.random.default_rng(1)
+    sds = rng.normal(0, 2.0, (20_000, 8)).std(axis=1, ddof=1)
+    held = [low <= 2.0 <= high for low, high in (sd_range(sd, 8) for sd in sds)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.01)
+    assert sd_range(1.0, 8)[1] == pytest.approx(math.sqrt(7 / stats.chi2.ppf(0.025, 7)))
+
+
+def test_a_single_schedule_has_a_table_of_what_is_found() -> None:
+    summary = summarise(finals(dict(ONE)), Question(("cosine",), test_size=1000))
+    sd = math.sqrt(2) * VALUES.std(ddof=1)
+    for row in summary.noise.itertuples():
+        assert power_of(row.difference, sd, row.seeds, 0.05) == pytest.approx(0.8, abs=0.001)
+    binomial = VALUES.mean() * (1 - VALUES.mean()) / 1000
+    share = 100 * min(1, binomial / VALUES.var(ddof=1))
+    assert f"Up to {share:.0f} % of its variance may be the finite test set" in summary.certainty
+    assert f"{100 * VALUES.std(ddof=1):.1f} points" in summary.certainty
+    assert "with 10" in summary.certainty
+
+
+@pytest.mark.parametrize("values", [{"cosine": [0.9]}, {"a": [0.9, 0.8], "b": [0.8, 0.9]}])
+def test_there_is_none_of_one_seed_or_of_several_schedules(values: dict[str, list[float]]) -> None:
+    summary = summarise(finals({name: list(v) for name, v in values.items()}), Question())
+    assert not len(summary.noise) and "The sd over" not in summary.certainty
