@@ -6,18 +6,22 @@ import os
 import re
 import sys
 
-from lrbench.engine.device import wait_briefly
-from lrbench.errors import LrbenchError, Terminated, printable
-from lrbench.stopping import WORDS, farewell, install, outlive_readers, resume_with
-
 LINE = 2000  # characters of a fault that are shown, of its beginning and its end
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    try:  # nothing is imported before a Ctrl-C has its answer
+        from lrbench.stopping import WORDS, install, outlive_readers
+
+        outlive_readers()  # and a terminal without × shows ? instead
+        install()
+    except KeyboardInterrupt:
+        os.write(2, b"lrbench: stopped by Ctrl-C\n")
+        os._exit(130)
+    from lrbench.engine.device import wait_briefly
+
     wait_briefly()
-    outlive_readers()  # and a terminal without × shows ? instead
-    install()
     code = run(sys.argv[1:])
     if code in WORDS:  # no tidying up, during which a second signal would find no handler
         sys.stderr.flush()
@@ -27,6 +31,9 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Run a command line: 0 done, 1 a trial failed or no LR, 2 usage, 3 machine, 130, 143."""
+    from lrbench.errors import LrbenchError, Terminated
+    from lrbench.stopping import farewell, resume_with
+
     resume_with("")
     try:
         return _run(argv)
@@ -44,7 +51,8 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(fault, BrokenPipeError):
             return 0
-        _say(f"error: cannot write: {(fault.strerror or str(fault)).lower()}")
+        where = f" {fault.filename}" if fault.filename else ""
+        _say(f"error: cannot write{where}: {(fault.strerror or str(fault)).lower()}")
         return 3
 
 
@@ -77,6 +85,8 @@ def _one_line(fault: Exception) -> str:
 
 
 def _say(line: str) -> None:
+    from lrbench.errors import printable
+
     short = line if len(line) <= LINE else f"{line[: LINE // 2]} … {line[-LINE // 2 :]}"
     clean = printable(short.replace("\n", " "), "?")
     print(f"lrbench: {clean}", file=sys.stderr)  # noqa: T201 the one plain print: no rich needed

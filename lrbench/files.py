@@ -40,6 +40,30 @@ def replace_file(path: Path, content: bytes) -> Path:
     return path
 
 
+def read_file(path: Path, option: str = "") -> bytes:
+    """
+    Raises:
+        MachineError: it cannot be read, or is a pipe, which may never end. Those that a shell
+            makes, under /dev/fd, do.
+    """
+    with readable_faults(path, "read", option):
+        if "\0" in str(path):
+            raise OSError("no name holds a zero byte")
+        if path.exists() and not (path.is_file() or path.is_dir() or path.parent in DEVICES):
+            raise OSError("it is no regular file")
+        return path.read_bytes()
+
+
+def read_if_any(path: Path) -> bytes | None:
+    """As `read_file`; None where there is no such file."""
+    try:
+        return read_file(path)
+    except MachineError as fault:
+        if isinstance(fault.__cause__, FileNotFoundError):
+            return None
+        raise
+
+
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on the disk, so that a new file is found after a power cut."""
     with suppress(OSError):  # not every file system can
@@ -60,10 +84,12 @@ def is_scratch(path: Path) -> bool:
 
 
 @contextmanager
-def readable_faults(path: Path, deed: str = "write") -> Iterator[None]:
-    """Turn the operating system's refusals into one line that names the path."""
+def readable_faults(path: Path, deed: str = "write", option: str = "") -> Iterator[None]:
+    """Turn the operating system's refusals into one line that names the path, and the option that
+    named it."""
     try:
         yield
     except OSError as fault:
         reason = (fault.strerror or str(fault)).lower()
-        raise MachineError(f"cannot {deed} {path}: {reason}") from fault
+        what = f"{option} {path}" if option else f"cannot {deed} {path}"
+        raise MachineError(f"{what}: {reason}") from fault

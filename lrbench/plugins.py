@@ -10,15 +10,18 @@ import ast
 import hashlib
 import importlib
 import inspect
+import io
 import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from dataclasses import dataclass
 from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from lrbench.errors import STOPS, LrbenchError, UsageError
 from lrbench.registry import did_you_mean
@@ -29,6 +32,7 @@ INSTALLED = frozenset({"site-packages", "dist-packages"})
 VERSIONED = frozenset({"lrbench", "torch", "torchvision"})  # their versions are in every manifest
 
 _lent: dict[str, Any] = {}
+_names_alone = ContextVar("names_alone", default=False)
 
 
 class OwnFault(UsageError):
@@ -46,20 +50,44 @@ def is_own(name: str) -> bool:
 
 
 @contextmanager
+def names_alone() -> Iterator[None]:
+    """The user's code stays names: nothing is imported or called inside, and a name that must be
+    checked passes. For what only shows a run, which may be a stranger's."""
+    token = _names_alone.set(True)
+    try:
+        yield
+    finally:
+        _names_alone.reset(token)
+
+
+@dataclass(frozen=True)
+class NotLoaded:
+    """Stands for an object inside `names_alone`. Its signature is unknown."""
+
+    name: str
+    __signature__ = "unknown"
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        raise UsageError(f"{self.name}: code that a run names is not run to show it")
+
+
+@contextmanager
 def printing_apart() -> Iterator[None]:
     """What the user's code prints goes to stderr: stdout is for data."""
     with redirect_stdout(sys.stderr):
         yield
 
 
-@printing_apart()
 def load(name: str) -> Any:
     """The object `module:attribute`; UsageError if there is none. Exceptions of the user's code are
-    not caught."""
+    not caught; what it prints while it is imported is not shown."""
     if name in _lent:
         return _lent[name]
+    if _names_alone.get():
+        return NotLoaded(name)
     path, _, attribute = name.partition(":")
-    found = _module(name, path)
+    with redirect_stdout(io.StringIO()):
+        found = _module(name, path)
     for part in attribute.split("."):
         if not hasattr(found, part):
             hint = did_you_mean(part, [known for known in vars(found) if known[0] != "_"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
@@ -90,7 +92,8 @@ class Registry(Generic[T]):
                 importlib.import_module(f"{self.package}.{module.name}")
         for point in entry_points(group=f"lrbench.{self.kind}s"):
             try:
-                point.load()  # it registers itself
+                with redirect_stdout(io.StringIO()):  # what it prints is no data
+                    point.load()  # it registers itself
             except STOPS:
                 raise
             except BaseException as fault:  # a plug-in may raise anything

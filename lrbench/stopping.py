@@ -15,11 +15,14 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
 from lrbench.errors import Terminated, printable
 
+PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE_S = 3.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 WORDS = {130: "stopped by Ctrl-C", 143: "stopped by SIGTERM"}
@@ -89,6 +92,39 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+@contextmanager
+def pausing(group: Callable[[], int]) -> Iterator[None]:
+    """Let Ctrl-Z stop this process group as well, and `fg` continue it."""
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield
+        return
+
+    def pause(number: int, frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(group(), signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)  # and here it goes on
+        with suppress(ProcessLookupError):
+            os.killpg(group(), signal.SIGCONT)
+
+    before = signal.signal(signal.SIGTSTP, pause)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel end this process with its parent, even within a long call of C; a Ctrl-C that
+    is sent to it alone ends it without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
 class _Unread(io.FileIO):
     """A stream that leads nowhere once nobody reads it: a training does not end for that."""
 
@@ -101,7 +137,12 @@ class _Unread(io.FileIO):
 
 
 def outlive_readers() -> None:
-    """Let stdout and stderr be closed at their other end, as by `2>&1 | head -1`."""
+    """Let stdout and stderr be closed at their other end, as by `2>&1 | head -1`, or be closed when
+    this process began, as by `>&-`: their numbers must not become those of a run's files."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):

@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from lrbench.errors import Notice, printable
+from lrbench.experiment import CompareSpec, FindSpec, Options
+from lrbench.plugins import names_alone
+from lrbench.run.material import own_names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +32,18 @@ def stdout() -> Console:
     from rich.console import Console
 
     return Console(highlight=False)
+
+
+def announce(
+    spec_of: Callable[[Options], CompareSpec | FindSpec], options: Options, given: Options
+) -> None:
+    """Say which code is about to run because a file names it, a run's or that of `--config`."""
+    with names_alone():
+        spec = spec_of({**options, "batch_size": 1})  # `all` would read the data
+    names = dict.fromkeys(own_names(spec.recipe, getattr(spec, "schedules", ())))
+    if foreign := [name for name in names if name not in str(given)]:
+        words = f"lrbench: runs code that is named by a file: {', '.join(foreign)}"
+        typer.echo(printable(words), err=True)
 
 
 @contextmanager

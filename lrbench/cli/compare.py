@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.cli import params as p
-from lrbench.cli.common import notify, reading
+from lrbench.cli.common import announce, notify, reading
 from lrbench.cli.comparison import print_answer, say_nothing_new, show_plan
 from lrbench.cli.exports import Exports
 from lrbench.cli.gate import check_conditions, enforce
@@ -17,10 +17,11 @@ from lrbench.options import (
     merged,
     resolved_toml,
 )
-from lrbench.plugins import printing_apart
+from lrbench.plugins import names_alone, printing_apart
 from lrbench.session import compare as session
 from lrbench.session.checks import check_early
 from lrbench.session.compare import Finished, Job
+from lrbench.session.size import estimate_s
 
 if TYPE_CHECKING:
     from lrbench.analysis import Summary
@@ -60,12 +61,21 @@ def compare(
     """
     options = merged(given, config, COMPARE)
     if print_config:
-        typer.echo(resolved_toml(compare_spec(options), options), nl=False)
+        with names_alone():
+            typer.echo(resolved_toml(compare_spec(options), options), nl=False)
         return
     check_conditions(fail_below, fail_if_worse_than)
     exports = Exports(export_markdown, export_csv, export_json, export_latex, tensorboard)
     exports.check(json=json)
     run, options = session.located(options, out, resume)
+    if dry_run and resume is not None:
+        with names_alone():
+            spec = session.resolve(options, run)
+            steps, seconds = session.shown(spec, run, options)
+            show_plan(spec, run, steps, seconds, "the trials that are done", json=json)
+        return
+    if resume or config:
+        announce(compare_spec, options, given)
     spec = session.resolve(options, run)
     check_conditions(fail_below, fail_if_worse_than, spec)
     check_early(spec)
@@ -79,7 +89,8 @@ def compare(
         if job.plan.stage == "done":
             say_nothing_new(spec, run, given)
     if dry_run:
-        show_plan(job, json=json)
+        seconds = estimate_s(job.spec, job.steps_per_epoch, job.bench.step_s(), job.bench.jobs)
+        show_plan(job.spec, run, job.steps_per_epoch, seconds, "a dozen steps", json=json)
         return
     summary = _carry_out(job, exports, quiet=quiet or json)
     code = print_answer(summary, run.path, json=json, details=details, exports=exports)

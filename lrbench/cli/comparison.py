@@ -14,10 +14,10 @@ from lrbench.cli.common import as_json, notify, stderr, stdout
 from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import printable
 from lrbench.experiment import CompareSpec
+from lrbench.plan import StepsPerEpoch
 from lrbench.run.store import Run
 from lrbench.schedules import expand, parse
-from lrbench.session.compare import Job
-from lrbench.session.size import estimate_s, work, written_steps
+from lrbench.session.size import work, written_steps
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,14 +27,21 @@ if TYPE_CHECKING:
 NOTHING_ELSE = Exports()
 
 
-def show_plan(job: Job, *, json: bool) -> None:
-    """Print what a run would do, in trials, steps, images and time; train nothing."""
-    spec, run, steps_per_epoch = job.spec, job.run, job.steps_per_epoch
+def show_plan(
+    spec: CompareSpec,
+    run: Run,
+    steps_per_epoch: StepsPerEpoch,
+    seconds: float,
+    basis: str,
+    *,
+    json: bool,
+) -> None:
+    """Print what a run would do, in trials, steps, images and time, which is estimated on some
+    basis; train nothing."""
     stages = work(spec, steps_per_epoch)
     total = {
         key: sum(stage[key] for stage in stages.values()) for key in ("trials", "steps", "images")
     }
-    seconds = estimate_s(spec, steps_per_epoch, job.bench.step_s(), job.bench.jobs)
     done = sum(history.end is not None for history in run.histories.values())
     if json:
         document = {
@@ -48,9 +55,10 @@ def show_plan(job: Job, *, json: bool) -> None:
         }
         typer.echo(as_json(document))
         return
-    from lrbench.report.plan import plan_table
+    from lrbench.report.plan import plan_table, readable_time
 
-    stdout().print(plan_table(spec, stages, total, seconds, steps_per_epoch))
+    estimate = f"about {readable_time(seconds)} here, estimated from {basis}"
+    stdout().print(plan_table(spec, stages, total, estimate, steps_per_epoch))
     tail = f"{done} trials are done in {run.path}" if done else f"would write {run.path}"
     stdout().print(tail, markup=False, soft_wrap=True)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lrbench.rangetest.result import FindResult
 
 STDOUT = "-"
+OWN = ("manifest.json", "journal.jsonl", "state.pt", "run.lock", "run.pid")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Exports:
         """
         places = [*(["-"] if json else []), *self._places.values()]
         for kind, place in self._places.items():
+            if Path(place).name in OWN:
+                raise UsageError(f"--export-{kind} {place}: a file of a run has this name")
             if places.count(place) > 1:
                 raise UsageError(f"--export-{kind} {place}: two outputs cannot share a place")
         if self.tensorboard:

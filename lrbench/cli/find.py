@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.cli import params as p
-from lrbench.cli.common import as_json, notify, reading, stdout
+from lrbench.cli.common import announce, as_json, notify, reading, stdout
 from lrbench.errors import NoLearningRate
 from lrbench.execute import Workbench
 from lrbench.experiment import FindSpec
 from lrbench.options import FIND, find_spec, host_of, merged, resolved_toml
-from lrbench.plugins import printing_apart
+from lrbench.plugins import names_alone, printing_apart
 from lrbench.run.store import Run
 from lrbench.session import find as session
 from lrbench.tasks.own import ignored_batch_size
@@ -46,8 +46,11 @@ def find(
     """
     options = merged(given, config, FIND)
     if print_config:
-        typer.echo(resolved_toml(find_spec(options), options), nl=False)
+        with names_alone():
+            typer.echo(resolved_toml(find_spec(options), options), nl=False)
         return
+    if config:
+        announce(find_spec, options, given)
     spec, host = find_spec(options), host_of(options)
     run = session.located(spec, out)
     if not dry_run:

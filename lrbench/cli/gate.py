@@ -46,7 +46,6 @@ def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str 
             condition that holds.
         UsageError: a condition cannot be judged on this run.
     """
-    check_conditions(fail_below, fail_if_worse_than)
     found = []
     if fail_if_worse_than is not None:
         found.append(_worse(summary, ranked_name(fail_if_worse_than, summary.question.schedules)))

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import BeforeValidator
 from rich.markup import escape
 from typer.core import TyperCommand, TyperOption
 
 from lrbench.errors import UsageError
 from lrbench.experiment import Opt
+from lrbench.experiment.option import plain_digits
 from lrbench.options.commands import Declared
 
+Whole = Annotated[int, BeforeValidator(plain_digits)]
+Real = Annotated[float, BeforeValidator(plain_digits)]
+NUMBERS: dict[Any, Any] = {int: Whole, float: Real}
 EVERYTHING = "lrbench: show every option"
 
 
@@ -81,11 +86,12 @@ def _reflowed(text: str) -> str:
 
 
 def _parameter(option: Opt) -> inspect.Parameter:
-    kind = str if option.kind is object else option.kind
+    kind = NUMBERS.get(option.kind, str if option.kind is object else option.kind)
     default = shown_default(option)
     number: Any = {"parser": _whole(option), "metavar": "<int>"} if kind is int else {}
     declared = typer.Option(
         *option.names,
+        metavar=f"<{option.kind.__name__}>" if option.kind in NUMBERS else None,
         help=escape(option.help) + (f" [dim]\\[default: {default}][/dim]" if default else ""),
         rich_help_panel=option.panel,
         show_default=False,
@@ -165,8 +171,9 @@ PLACE: dict[str, Any] = {"metavar": "PATH|-", "hidden": True}
 Out = Annotated[Path | None, _output("--out", "The run's folder; results/<name> by default.")]
 Resume = Annotated[Path | None, _output("--resume", "Continue this run with its options.", "Run")]
 Json = Annotated[bool, _output("--json", "Print one JSON document, and nothing else.")]
-FailBelow = Annotated[float | None, _output(
-    "--fail-below", "Exit with 4 unless the best schedule reaches this accuracy.", hidden=True
+FailBelow = Annotated[Real | None, _output(
+    "--fail-below", "Exit with 4 unless the best schedule reaches this accuracy.", hidden=True,
+    metavar="<float>"
 )]
 FailIfWorseThan = Annotated[str | None, _output(
     "--fail-if-worse-than", "Exit with 4 if a schedule is worse than this one.", hidden=True

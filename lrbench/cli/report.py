@@ -16,6 +16,7 @@ from lrbench.cli.find import print_answer as print_find
 from lrbench.cli.gate import check_conditions, enforce, ranked_name
 from lrbench.cli.versus import side_by_side
 from lrbench.errors import MachineError, UsageError
+from lrbench.plugins import names_alone
 from lrbench.run.store import Run, opened
 from lrbench.session import find as swept
 from lrbench.session import recorded as compared
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 def report(
+    ctx: typer.Context,
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.")],
     only: Annotated[
         list[str] | None,
@@ -55,6 +57,7 @@ def report(
     """Make a run's tables and plots again from its journals and its manifest. For several
     comparisons, show what each schedule gains from the first run to each of the others; shards
     (compare --shard) are merged into one run, in --out."""
+    ctx.with_resource(names_alone())
     check_conditions(fail_below, fail_if_worse_than)
     exports = Exports(export_markdown, export_csv, export_json, export_latex, tensorboard)
     exports.check(json=json)

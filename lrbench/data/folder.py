@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal
 from lrbench.data.folder_cache import CachedFolder, cache_file, read_cache, write_cache
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
 from lrbench.data.own_data import Progress
-from lrbench.data.published import contents
 from lrbench.errors import MachineError, UsageError
+from lrbench.files import read_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ TEST_SHARE, TEST_SEED = 5, 0  # where a folder has no test set: a fifth of each 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs
 GREY_MODES = frozenset({"1", "L"})
 DEEP_MODES = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 
@@ -169,7 +170,7 @@ def decode(
     for done, file in enumerate(listing.files):
         if progress is not None and done % 100 == 0:
             progress(done, total)
-        content = contents(file.path)
+        content = read_file(file.path)
         digests.append(digest_of(content))
         pictures.append(_decoded(file.path, content))
         (height, width), (rows, columns) = pictures[0].shape[:2], pictures[-1].shape[:2]
@@ -232,7 +233,7 @@ def _refuse_changes(listing: Listing, known: CachedFolder) -> None:
     )
     for path, what in changes:
         name = path.relative_to(listing.root).as_posix()
-        if what or digest_of(contents(path)) != then[name]:
+        if what or digest_of(read_file(path)) != then[name]:
             accept = shlex.join(["lrbench", "data", "fetch", f"{FOLDER_PREFIX}{listing.root}"])
             raise MachineError(
                 f"{path} {what or 'has changed'} since its folder was first used",
@@ -246,7 +247,7 @@ def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.mode in DEEP_MODES:
                 raise MachineError(f"{path} has more than 8 bits a pixel: convert it first")
             return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))

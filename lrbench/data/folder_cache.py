@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 import os
-import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.data.image_data import Augmentation, ImageData
 from lrbench.data.published import cache_folder
+from lrbench.errors import MachineError
+from lrbench.files import replace_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,18 +54,10 @@ def write_cache(path: Path, folder: CachedFolder) -> None:
         "digests": np.frombuffer(b"".join(folder.digests), np.uint8),
         "stats": np.array(folder.stats, dtype=np.int64),
     }
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+    memory = io.BytesIO()
+    np.savez(memory, **arrays)
+    with suppress(MachineError):
+        replace_file(path, memory.getvalue())
 
 
 def read_cache(path: Path, name: str) -> CachedFolder | None:

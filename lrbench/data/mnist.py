@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.data.image_data import CLOTHES, DATASETS, DIGITS, Augmentation, ImageData
-from lrbench.data.published import contents, damaged, data_folder, obtain, verify
+from lrbench.data.published import damaged, data_folder, obtain, verify
+from lrbench.files import read_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +107,7 @@ def read(family: Family, data_dir: Path | None = None, download: bool = False) -
 
 def verified(family: Family, number: int, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """One file, compared with every digest that is known of it."""
-    content = contents(path)
+    content = read_file(path)
     array = parse_idx(path, content, shape)
     if family.sha256:
         verify(path, "sha256", family.sha256[number], content)
@@ -115,7 +116,7 @@ def verified(family: Family, number: int, path: Path, shape: tuple[int, ...]) ->
     if archive.is_file():
         verify(archive, "md5", family.archive_md5[number])
         try:
-            unpacked = gzip.decompress(contents(archive))
+            unpacked = gzip.decompress(read_file(archive))
         except (OSError, EOFError, zlib.error) as fault:
             raise damaged(archive, str(fault)) from None
         if unpacked != content:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tarfile import TarError
 
 from lrbench.errors import MachineError
+from lrbench.files import read_file
 
 
 def data_folder(data_dir: Path | None = None) -> Path:
@@ -50,16 +51,9 @@ def obtain(
             )
 
 
-def contents(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as fault:
-        raise MachineError(f"{path} cannot be read: {fault.strerror or fault}") from None
-
-
 def verify(path: Path, algorithm: str, known: str, content: bytes | None = None) -> None:
     """Refuse a file whose digest (of `content` if it is read already) is not the published one."""
-    whole = contents(path) if content is None else content
+    whole = read_file(path) if content is None else content
     # md5 is what CIFAR's authors published: it guards against damage, not against an attacker
     found = hashlib.new(algorithm, whole, usedforsecurity=False).hexdigest()
     if found != known:

@@ -11,7 +11,7 @@ import io
 from pathlib import Path
 
 from lrbench.engine.train import Training
-from lrbench.files import replace_file
+from lrbench.files import read_file, replace_file
 
 NUMBERS = ("epochs_done", "start_loss", "best_loss", "train_s", "clipped", "early", "diverged")
 CHECKSUM_BYTES = hashlib.sha256().digest_size
@@ -44,7 +44,7 @@ def restore(training: Training, path: Path) -> bool:
     import torch
 
     try:
-        content = path.read_bytes()
+        content = read_file(path)
         whole, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
         if hashlib.sha256(whole).digest() != checksum:  # torch would read a damaged file
             return False

@@ -20,6 +20,7 @@ from lrbench.execute.workbench import Workbench
 from lrbench.execute.worker import REQUEST, briefing
 from lrbench.experiment import TrialSpec
 from lrbench.run.store import Run
+from lrbench.stopping import pausing
 
 ANSWER_S = 10.0
 
@@ -145,19 +146,25 @@ def auto(bench: Workbench, run: Run) -> Iterator[Train]:
 @EXECUTORS.register("pool", "several trials at a time, in processes of this machine (--jobs)")
 @contextmanager
 def pool(bench: Workbench, run: Run) -> Iterator[Train]:
-    with Processes(bench, run, bench.jobs) as crew:
+    with (
+        Processes(bench, run, bench.jobs) as crew,
+        pausing(lambda: crew.nursery.process.pid),
+    ):
         yield crew.train
 
 
 def begun(bench: Workbench, run: Run) -> Nursery:
     """A new process in its own session: Ctrl-C is for this one alone."""
-    about = {**briefing(bench, run), "parent": os.getpid(), "run": run.path}
+    about = {**briefing(bench, run), "run": run.path}
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    # It is to end with this process from its first moment on, before torch is imported.
+    first = f"from lrbench.stopping import die_with; die_with({os.getpid()})"
+    code = f"{first}; from lrbench.execute.worker import main; main()"
     ours, theirs = socket.socketpair()
     ours.settimeout(ANSWER_S)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lrbench.execute.worker", json.dumps(about, default=str)],
+            [sys.executable, "-P", "-c", code, json.dumps(about, default=str)],
             stdin=theirs.fileno(), start_new_session=True, env={**os.environ, "PYTHONPATH": path},
         )  # fmt: skip
     return Nursery(process, ours)

@@ -16,7 +16,6 @@ a thread sees its socket close elsewhere.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import queue
@@ -27,6 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -42,7 +42,7 @@ from lrbench.plugins import described
 from lrbench.run.journal import row_of
 from lrbench.run.material import code_of
 from lrbench.run.store import Run
-from lrbench.stopping import outlive_readers
+from lrbench.stopping import die_with, outlive_readers
 from lrbench.tasks.source import ImageSource
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
 REQUEST = struct.Struct("q")
 LINUX = sys.platform == "linux"
-PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE_S = 1.0  # in which a worker that has closed its socket ends by itself
 
 Attempt = tuple[Workbench, dict[str, Any]] | LrbenchError
@@ -60,7 +59,6 @@ def main() -> None:
     import torch
 
     about = json.loads(sys.argv[1])
-    _die_with(about["parent"])
     control = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # stdout is for data
@@ -97,18 +95,10 @@ def _serve(control: socket.socket, about: Mapping[str, Any], opened: Attempt | N
         pid = os.fork()
         if pid == 0:
             control.close()
-            _die_with(parent)
+            die_with(parent)
             _work(socket.socket(fileno=links[0]), about, opened)
         os.close(links[0])
         workers.append(pid)
-
-
-def _die_with(parent: int) -> None:
-    """Let the kernel end this process with its parent, even within a long call of C."""
-    if LINUX:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _ended(pid: int, grace_s: float) -> int:
@@ -189,7 +179,7 @@ def _lines(link: socket.socket) -> Iterator[str]:
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
-        with link.makefile() as file:
+        with suppress(ConnectionResetError), link.makefile() as file:
             for line in file:
                 lines.put(line)
         os._exit(0)
@@ -197,7 +187,3 @@ def _lines(link: socket.socket) -> Iterator[str]:
     threading.Thread(target=read, daemon=True).start()
     while True:
         yield lines.get()
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -98,6 +99,8 @@ class Opt:
         if self.off and value == self.off:
             return ""
         try:
+            if self.settings or self.kind in (int, float, object):
+                plain_digits(value)
             if self.parse_among is not None:
                 return self.parse_among(value, options)
             if self.parse is not None:
@@ -130,6 +133,15 @@ def named(flag: str, fault: UsageError) -> UsageError:
     """The fault, with the option's name before it."""
     message = fault.message if fault.message.startswith("--") else f"{flag}: {fault.message}"
     return UsageError(message, hint=fault.hint)
+
+
+def plain_digits(value: Any) -> Any:
+    """The value; raises ValueError for a text such as `1_000` or one with full-width digits, which
+    Python reads as numbers."""
+    for text in map(str, listed(value)):
+        if re.search(r"\d_\d", text) or any(c.isdigit() and not c.isascii() for c in text):
+            raise ValueError("write numbers with the digits 0 to 9 alone")
+    return value
 
 
 def listed(value: Any) -> list[Any]:

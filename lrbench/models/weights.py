@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import io
 import warnings
 from collections.abc import Mapping
 from functools import cache
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.errors import MachineError, UsageError
+from lrbench.files import read_file
 from lrbench.models.zoo import is_published, published
 
 if TYPE_CHECKING:
@@ -51,19 +52,14 @@ def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     """
     import torch
 
+    memory = io.BytesIO(read_file(path, option))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unusual pickle is refused below
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as fault:
-        reason = (fault.strerror or str(fault)).lower()
-        raise MachineError(f"{option} {path}: {reason}") from None
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as fault:
-        reason = (str(fault) or type(fault).__name__).splitlines()[0]
-        if isinstance(fault, pickle.UnpicklingError):
-            reason = "it holds more than tensors, or torch.save did not write it"
+            content = torch.load(memory, map_location="cpu", weights_only=True)
+    except Exception as fault:  # a damaged file may fail in any part of torch's reader
         raise MachineError(
-            f"{option} {path}: it is not a file of weights ({reason})",
+            f"{option} {path}: it is not a file of weights, or damaged ({type(fault).__name__})",
             hint="write it with torch.save(model.state_dict(), FILE)",
         ) from None
     for key in WRAPPERS:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from lrbench.errors import UsageError
+from lrbench.experiment.option import plain_digits
 from lrbench.registry import did_you_mean
 
 KEYS = ("lr", "schedule", "weight_decay", "freeze")
@@ -91,7 +92,7 @@ def parse_group(text: str) -> GroupSpec:
     lr, decay, epochs = values.get("lr", "1x"), values.get("weight_decay"), values.get("freeze")
     number = _number(text, "lr", lr.removesuffix("x"))
     count = (epochs or "0").removesuffix("ep")
-    if not count.isdecimal():
+    if not (count.isascii() and count.isdecimal()):
         raise _wrong(text, f"freeze={epochs} is no whole number of epochs, such as 2ep")
     return GroupSpec(
         pattern=pattern,
@@ -171,7 +172,7 @@ def _split(text: str) -> Iterator[str]:
 
 def _number(text: str, key: str, value: str) -> float:
     try:
-        number = float(value)
+        number = float(plain_digits(value))
     except ValueError:
         number = math.nan
     if not math.isfinite(number) or number < 0:

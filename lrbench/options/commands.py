@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lrbench import plugins
 from lrbench.data import DATASETS
-from lrbench.errors import MachineError, UsageError
+from lrbench.errors import UsageError
 from lrbench.experiment import (
     CompareSpec,
     FindSpec,
@@ -22,6 +22,7 @@ from lrbench.experiment import (
     options_of,
     refuse_unknown,
 )
+from lrbench.files import read_file
 from lrbench.optimizers import OPTIMIZERS
 from lrbench.registry import did_you_mean
 
@@ -115,14 +116,13 @@ def to_toml(options: Options) -> str:
 
 def _read_config(path: Path, allowed: Declared) -> dict[str, Any]:
     command = ""
+    content = read_file(path, "--config")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = content.decode("utf-8-sig")
         if path.suffix == ".json":
-            text, command = _of_manifest(text, path)
+            text, command = _of_manifest(text)
         found = tomllib.loads(text)
-    except OSError as fault:
-        raise MachineError(f"--config {path}: {(fault.strerror or str(fault)).lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+    except (ValueError, RecursionError) as fault:  # of thousands of digits or brackets too
         raise UsageError(f"--config {path}: {fault}") from None
     options = {key.replace("-", "_"): value for key, value in found.items()}
     for key in options:
@@ -135,13 +135,13 @@ def _read_config(path: Path, allowed: Declared) -> dict[str, Any]:
     return {key: flat(allowed[key], value) for key, value in options.items()}
 
 
-def _of_manifest(text: str, path: Path) -> tuple[str, str]:
-    """The options of a run as TOML, and its command."""
+def _of_manifest(text: str) -> tuple[str, str]:
+    """The options of a run as TOML, and its command; raises ValueError: it is none."""
     try:
         manifest = json.loads(text)
         return str(manifest["toml"]), str(manifest["command"])
-    except (ValueError, KeyError, TypeError):
-        raise UsageError(f"--config {path}: it is not the manifest of a run") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError("it is not the manifest of a run") from None
 
 
 def from_python(given: Options, allowed: Declared) -> dict[str, Any]:

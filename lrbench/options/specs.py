@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from lrbench import optimizers
 from lrbench.engine.device import default_threads
-from lrbench.errors import MachineError, UsageError
+from lrbench.errors import UsageError
 from lrbench.experiment import (
     CompareSpec,
     FindSpec,
@@ -25,6 +25,7 @@ from lrbench.experiment import (
     options_of,
     refusal,
 )
+from lrbench.files import read_file
 from lrbench.options.checks import (
     IMAGES,
     check_find,
@@ -145,12 +146,7 @@ def host_of(options: Options) -> Host:
 
 def _file_digest(path: str, flag: str) -> str:
     """The start of a file's SHA-256; raises MachineError if it cannot be read."""
-    try:
-        with Path(path).expanduser().open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except (OSError, ValueError) as fault:  # ValueError: a name with a zero byte
-        words = getattr(fault, "strerror", None) or str(fault)
-        raise MachineError(f"{flag} {path}: {words.lower()}") from None
+    return hashlib.sha256(read_file(Path(path).expanduser(), flag)).hexdigest()[:16]
 
 
 def _with_batch_size(options: Options) -> Options:

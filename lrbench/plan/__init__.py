@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from lrbench.errors import Notice, Topic
 from lrbench.experiment import CompareSpec, FindSpec, TrialSpec
-from lrbench.plan.cell import CellPlan, Finds, Histories
+from lrbench.plan.cell import CellPlan, Finds, Histories, Scales
 from lrbench.plan.choice import Choice
 from lrbench.plan.scores import missing
 
-__all__ = ["Choice", "Plan", "StepsPerEpoch", "missing", "plan", "recorded_steps"]
+__all__ = ["Choice", "Plan", "StepsPerEpoch", "missing", "own_scales", "plan", "recorded_steps"]
 
 MAX_EXTENSIONS = 2
 Stage = Literal["find", "tune", "final", "done"]
@@ -54,6 +55,7 @@ def plan(
     histories: Histories,
     finds: Finds,
     steps_per_epoch: StepsPerEpoch,
+    scales: Scales = MappingProxyType({}),
 ) -> Plan:
     """The next stage of a comparison: range test, tuning, up to two extensions of the grid,
     final seeds; no trials when nothing is left. A stage is done for every cell before the next
@@ -62,10 +64,8 @@ def plan(
     Raises:
         NoLearningRate: a range test found none that it could defend.
     """
-    plans = [
-        _planned(CellPlan(spec, cell, steps_per_epoch[cell.recipe.batch_size]), histories, finds)
-        for cell in spec.cells
-    ]
+    cells = _cells(spec, steps_per_epoch)
+    plans = [_planned(replace(cell, scales=scales), histories, finds) for cell in cells]
     stage = min((each.stage for each in plans), key=get_args(Stage).index)
     return Plan(
         stage,
@@ -77,6 +77,15 @@ def plan(
         finals=_joined(each.finals for each in plans),
         notices=tuple(chain.from_iterable(each.notices for each in plans)),
     )
+
+
+def own_scales(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> Scales:
+    """Of the user's own schedules, by calling them: what a later `plan` need not call them for."""
+    return dict(chain.from_iterable(c.own_scales() for c in _cells(spec, steps_per_epoch)))
+
+
+def _cells(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[CellPlan]:
+    return [CellPlan(spec, cell, steps_per_epoch[cell.recipe.batch_size]) for cell in spec.cells]
 
 
 def _joined(parts: Iterable[tuple[TrialSpec, ...]]) -> tuple[TrialSpec, ...]:

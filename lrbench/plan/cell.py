@@ -17,6 +17,8 @@ from lrbench.schedules.units import tidy
 
 Finds = Mapping[str, Mapping[str, Any]]
 Histories = Mapping[str, History]
+Scales = Mapping[str, Sequence[float]]
+"""What `CellPlan.scale` gave for the user's own schedules, whose code need not run again for it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class CellPlan:
     steps_per_epoch: int
     reference: float = 1.0
     middles: Mapping[str, Middle] = field(default_factory=dict)
+    scales: Scales = field(default_factory=dict)
 
     def range_tests(self) -> Iterator[FindSpec]:
         """Those that the grids are to be centred by."""
@@ -57,8 +60,7 @@ class CellPlan:
         answer = finds[self.spec.range_test(self.cell.recipe).id]
         middles = {}
         for name in filter(self.tuned, self.spec.schedules):
-            factor = peak_factor(self._stretched(name), self._steps, self.steps_per_epoch)
-            middles[name] = self._middle(answer, factor)
+            middles[name] = self._middle(answer, self.scale(name)[1])
         for name, rival in self._rivals.items():
             test = self.spec.range_test(rival.recipe(self.cell.recipe))
             middles[name] = Middle(rival.lr) if rival.lr else self._middle(finds[test.id])
@@ -151,8 +153,25 @@ class CellPlan:
         """The base LR at which the entrant's highest LR is `peak`."""
         if name in self._rivals:
             return peak
-        ratio = self._stretched(name).peak(self._steps, self.steps_per_epoch)
+        ratio = self.scale(name)[0]
         return peak if math.isclose(ratio, 1.0, rel_tol=1e-9) else tidy(peak / ratio)
+
+    def scale(self, name: str) -> Sequence[float]:
+        """The highest LR of a schedule over its base LR and, where a grid is centred by it, its
+        `lr_factor`."""
+        schedule, clock = self._stretched(name), (self._steps, self.steps_per_epoch)
+        known = self.scales.get(self._scale_key(name))
+        factor = peak_factor(schedule, *clock) if self.spec.auto and not known else 1.0
+        return known or (schedule.peak(*clock), factor)
+
+    def own_scales(self) -> Iterator[tuple[str, Sequence[float]]]:
+        for name in self.spec.schedules:
+            if any(call.is_plugin for call in parse(name).calls()):
+                for here in (self, *self._rungs()):
+                    yield here._scale_key(name), here.scale(name)
+
+    def _scale_key(self, name: str) -> str:
+        return f"{self._stretched(name)}, {self._steps} steps, {self.steps_per_epoch} an epoch"
 
     def tuned(self, name: str) -> bool:
         """Whether there is an LR to choose: not where the spec names one."""

@@ -13,6 +13,7 @@ from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
 from lrbench.analysis.sensitivity import SENSITIVITY
 from lrbench.analysis.studies import STUDIES
+from lrbench.errors import printable
 from lrbench.files import replace_file
 from lrbench.report.text import no_formula
 
@@ -51,6 +52,8 @@ def to_csv(frame: DataFrame) -> str:
     """The frame as CSV. Text that a spreadsheet would run as a formula gets an apostrophe."""
     flags = dict.fromkeys(frame.select_dtypes("bool"), "int64")
     texts = frame.select_dtypes(exclude=["number", "bool"])
-    safe = texts.map(lambda value: no_formula(value) if isinstance(value, str) else value)
+    safe = texts.map(
+        lambda value: no_formula(printable(value)) if isinstance(value, str) else value
+    )
     text: str = frame.astype(flags).assign(**safe).to_csv(index=False, lineterminator="\n")
     return text

@@ -23,7 +23,7 @@ def plan_table(
     spec: CompareSpec,
     stages: Mapping[str, Mapping[str, int]],
     total: Mapping[str, int],
-    seconds: float,
+    estimate: str,
     steps_per_epoch: Mapping[int, int],
 ) -> Group:
     """A line for each schedule, a row for each stage, and the time that it all should take."""
@@ -64,7 +64,7 @@ def plan_table(
         Text(f"LRs: {grid}{edges}"),
         *(Text(line) for line in more),
         table,
-        Text(f"about {readable_time(seconds)} here, estimated from a dozen steps"),
+        Text(estimate),
     )
 
 

@@ -12,6 +12,7 @@ from lrbench.schedules import code, parse, stretched
 GROUPS_NOTE = """\
 # This run had parameter groups (--group). The lines below treat all parameters alike: give each
 # group its own LR, and use lrbench.schedules.to_torch([a spec for each group], optimizer, ...)."""
+OWN = "# The lines of your own schedule are made when the comparison has ended."
 
 
 def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
@@ -26,7 +27,7 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
         return f"{lost}# {summary.best} at a constant LR of {lr!r}: it needs no scheduler."
     asked = _asked(summary, manifest)
     kept = manifest.get("torch_lines", {}).get(str(asked))
-    lines = kept or code(*asked, import_torch=False)
+    lines = kept or (OWN if ":" in asked[0] else code(*asked, import_torch=False))
     return f"{lost}{GROUPS_NOTE}\n{lines}" if experiment["recipe"].get("groups") else lost + lines
 
 

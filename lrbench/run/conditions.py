@@ -55,37 +55,22 @@ def _as_before(begun: Mapping[str, Any]) -> str:
 def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[Notice]:
     """Warnings for a run whose trials were trained under different conditions, or not at all."""
     machines = [h.end.machine for h in histories if h.end is not None and h.end.machine]
-    found = []
+    words, remedy = [], "their last bits are not comparable, and paired seeds less so"
     if invented := sum(machine.get("device") == INVENTED for machine in machines):
-        found.append(
-            Notice(Topic.OTHER_MACHINE, f"{invented} trials were invented by --executor mock")
-        )
+        words.append((f"{invented} trials were invented by --executor mock", ""))
     eager = Counter(machine["eager"] for machine in machines if machine.get("eager"))
     for reason, count in sorted(eager.items()):
-        found.append(
-            Notice(
-                Topic.OTHER_MACHINE, f"--graph: {count} trials were trained without it: {reason}"
-            )
-        )
-    kinds = Counter(
-        ", ".join(
-            f"{name} {machine[name]}"
-            for name in BITS
-            if machine.get(name, OFF.get(name)) != OFF.get(name)
-        )
-        for machine in machines
-    )
+        words.append((f"--graph: {count} trials were trained without it: {reason}", ""))
+    kinds = Counter(map(_kind, machines))
     if len(kinds) > 1:
         listed = "; ".join(f"{kind} ({count} trials)" for kind, count in sorted(kinds.items()))
-        found.append(_other(f"trials were trained under different conditions: {listed}"))
-    elif forced := manifest.get("forced"):
-        found.append(
-            _other(f"--force continued this run under other conditions: {', '.join(forced)}")
-        )
-    return found
+        words.append((f"trials were trained under different conditions: {listed}", remedy))
+    elif forced := ", ".join(manifest.get("forced", ())):
+        words.append((f"--force continued this run under other conditions: {forced}", remedy))
+    return [Notice(Topic.OTHER_MACHINE, *each) for each in words]
 
 
-def _other(what: str) -> Notice:
-    return Notice(
-        Topic.OTHER_MACHINE, what, "their last bits are not comparable, and paired seeds less so"
-    )
+def _kind(machine: Mapping[str, Any]) -> str:
+    """What is unusual about a machine, such as `threads 2`."""
+    unusual = (name for name in BITS if machine.get(name, OFF.get(name)) != OFF.get(name))
+    return ", ".join(f"{name} {machine[name]}" for name in unusual)

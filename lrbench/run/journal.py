@@ -6,6 +6,7 @@ was never acknowledged, since records are reported only once they are on disk.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import zlib
@@ -19,7 +20,7 @@ from pydantic import TypeAdapter
 
 from lrbench.errors import MachineError
 from lrbench.experiment import TrialSpec
-from lrbench.files import readable_faults
+from lrbench.files import read_if_any
 from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd, extended
 
 KINDS = {"epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd}
@@ -49,13 +50,15 @@ def read(path: Path) -> Journal:
     Raises:
         MachineError: it cannot be read, or is damaged before its last line.
     """
-    try:
-        with readable_faults(path, "read"):
-            *lines, tail = path.read_bytes().split(b"\n")
-    except MachineError as fault:
-        if isinstance(fault.__cause__, FileNotFoundError):
-            return Journal((), ())
-        raise
+    content = read_if_any(path)
+    if content is None:
+        return Journal((), ())
+    if content.startswith(codecs.BOM_UTF8) or b"\r\n" in content:
+        raise MachineError(
+            f"{path} was converted: it has a byte order mark, or line ends of Windows",
+            hint="convert it back, as dos2unix does",
+        )
+    *lines, tail = content.split(b"\n")
     rows: list[dict[str, Any]] = []
     marks: list[Mark] = []
     before = Mark()

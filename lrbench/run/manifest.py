@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lrbench.errors import MachineError
 from lrbench.experiment import digest
-from lrbench.files import readable_faults, replace_file
+from lrbench.files import read_if_any, replace_file
 
 SCHEMA_VERSION = 1
 
@@ -39,6 +39,7 @@ class Schema(BaseModel):
     steps_per_epoch: int | dict[str, int] = 0
     forced: list[str] = []
     torch_lines: dict[str, str] = {}
+    scales: dict[str, list[float]] = {}
 
 
 def material_of(code: Mapping[str, str], data: Mapping[str, Any]) -> str:
@@ -53,13 +54,9 @@ def read(path: Path) -> dict[str, Any] | None:
         MachineError: it cannot be read, was changed, is not a manifest, or was written by a newer
             lrbench.
     """
-    try:
-        with readable_faults(path, "read"):
-            content = path.read_bytes()
-    except MachineError as fault:
-        if isinstance(fault.__cause__, FileNotFoundError):
-            return None
-        raise
+    content = read_if_any(path)
+    if content is None:
+        return None
     try:
         found: dict[str, Any] = json.loads(content, parse_constant=_refuse_constant)
         version, checksum = int(found["schema_version"]), found.pop("checksum", None)

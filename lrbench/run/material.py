@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lrbench import plugins
-from lrbench.errors import MachineError, UsageError
+from lrbench.errors import UsageError
 from lrbench.experiment import Recipe
+from lrbench.files import read_file
 from lrbench.schedules import parse
 
 
@@ -24,10 +25,7 @@ def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
     for name in own_names(recipe, schedules):
         found |= plugins.sources(name)
     for option, file, path in _weights(recipe):
-        try:
-            found[file] = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as fault:
-            raise MachineError(f"{option} {path}: {fault.strerror}") from None
+        found[file] = hashlib.sha256(read_file(path, option)).hexdigest()
     return found
 
 
@@ -54,7 +52,8 @@ def own_names(recipe: Recipe, schedules: Iterable[str] = ()) -> Iterator[str]:
     parts = (recipe.task, recipe.dataset, recipe.model, recipe.optimizer, recipe.loss)
     groups = (parse_group(group).schedule for group in recipe.groups)
     for spec in (*schedules, *filter(None, groups)):
-        yield from (call.name for call in parse(spec).calls() if plugins.is_own(call.name))
+        calls = [one for call in parse(spec).calls() for one in (call, *call.factors)]
+        yield from (call.name for call in calls if plugins.is_own(call.name))
     yield from (name for name in (*parts, recipe.augment) if plugins.is_own(name))
 
 

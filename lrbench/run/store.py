@@ -19,6 +19,8 @@ from lrbench.records import History, Record, TrialEnd, extended
 from lrbench.run import journal, manifest
 from lrbench.run.journal import Mark, row_of
 
+FOLDERS = ("trials", "plots", "tensorboard")
+
 
 @dataclass(frozen=True)
 class Known:
@@ -164,7 +166,6 @@ class Run:
         path = self.journal_path(name)
         with readable_faults(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _refuse_link(path.parent)
             self._marks[name] = journal.write(path, [row])
         for folder in (path.parent, path.parent.parent):
             sync_folder(folder)
@@ -188,7 +189,9 @@ class Run:
         """
         with readable_faults(self.path):
             (self.path / "trials").mkdir(parents=True, exist_ok=True)
-            _refuse_link(self.path / "trials")
+            for name in FOLDERS:
+                for path in (self.path / name, *(self.path / name).glob("*")):
+                    _refuse_link(path)
             lock = self._locked()
         try:
             if "manifest" in vars(self) and self._stamp != self._stamped():
@@ -196,8 +199,8 @@ class Run:
                     f"another process has changed {self.path} since this one read it",
                     hint="repeat the command",
                 )
-            with readable_faults(self.path):
-                owner = self.path / "run.pid"
+            owner = self.path / "run.pid"
+            with readable_faults(owner):
                 owner.unlink(missing_ok=True)  # it may be a link
                 owner.write_text(f"process {os.getpid()} on {os.uname().nodename}")
                 self._tidy()

@@ -21,7 +21,6 @@ from lrbench.schedules.units import Clock
 CLOCK = ("step", "steps", "steps_per_epoch")
 
 
-@lru_cache(maxsize=256)
 def load(name: str) -> Definition:
     """The definition behind `module:attribute`; imports the module. The user's own exceptions
     come out unchanged.
@@ -29,6 +28,13 @@ def load(name: str) -> Definition:
     Raises:
         UsageError: there is no such module, or nothing callable of that name in it.
     """
+    if isinstance(found := plugins.load(name), plugins.NotLoaded):
+        found()
+    return _definition(name)
+
+
+@lru_cache(maxsize=256)
+def _definition(name: str) -> Definition:
     function = plugins.load(name)
     if not callable(function):
         raise UsageError(f"{name} is not a function")

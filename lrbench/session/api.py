@@ -153,6 +153,7 @@ def compare(
         MachineError: a dataset that is missing, a folder that cannot be written.
         NoLearningRate: the range test of `lr="auto"` found none that it could defend.
     """
+    _refuse_defaults()
     loaders = {"make_model": make_model, "train": train, "val": val}
     with plugins.lending(), _unblamed(), _preserved():
         if any(part is not None for part in (*loaders.values(), test, loss_fn, step)):
@@ -192,6 +193,21 @@ def _compared(
         manifest=manifest,
         path=path if keep else None,
     )
+
+
+def _refuse_defaults() -> None:
+    """What is set here for all of torch would not reach trials in other processes, nor a resume."""
+    import torch
+
+    for what, now, usual in (
+        ("dtype", torch.get_default_dtype(), torch.float32),
+        ("device", torch.get_default_device(), torch.device("cpu")),
+    ):
+        if now != usual:
+            raise UsageError(
+                f"compare: torch's default {what} is {now}",
+                hint=f"set it to {usual}: trials elsewhere would not know of it",
+            )
 
 
 def _check_importable(options: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from lrbench.errors import LrbenchError, MachineError, Notice, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.experiment import SIZE, CompareSpec, TrialSpec
 from lrbench.options import all_options, compare_spec, host_of, resolved_toml
-from lrbench.plan import Plan, StepsPerEpoch, recorded_steps
+from lrbench.plan import Plan, StepsPerEpoch, own_scales, recorded_steps
 from lrbench.plan.share import share
 from lrbench.plugins import LENT
 from lrbench.records import Record, TrialEnd
@@ -126,7 +126,9 @@ def resolve(options: Mapping[str, Any], run: Run) -> CompareSpec:
         spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
     grown = spec.grown_from(older)
     if not grown.race and grown.seeds > older.seeds > 1:
-        done = settle(older, run.known, run.manifest["data"], recorded_steps(run.manifest))
+        scales = run.manifest.get("scales", {})
+        steps = recorded_steps(run.manifest)
+        done = settle(older, run.known, run.manifest["data"], steps, scales)
         if done.stage == "done":  # it has been compared
             return grown.model_copy(update={"looked": older.looks})
     return grown
@@ -178,6 +180,19 @@ def importable(spec: CompareSpec) -> bool:
     """Whether other processes can import the user's parts of an experiment."""
     homes = {name.partition(":")[0] for name in own_names(spec.recipe, spec.schedules)}
     return homes.isdisjoint({LENT, "__main__"})
+
+
+def shown(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> tuple[StepsPerEpoch, float]:
+    """Steps in an epoch and the time that the plan of a begun run takes, from its records alone:
+    neither its data nor its code are touched."""
+    steps = recorded_steps(run.manifest or {})
+    if missing := {cell.recipe.batch_size for cell in spec.cells} - steps.keys():
+        sizes = ", ".join(map(str, missing))
+        raise UsageError(f"--dry-run --resume: this run has no trials yet with batch size {sizes}")
+    ends = [history.end for history in run.histories.values() if history.end is not None]
+    step_s = sum(end.train_s for end in ends) / max(1, sum(end.steps for end in ends))
+    jobs = settled(host_of(options), run, spec).jobs or default_threads()
+    return steps, estimate_s(spec, steps, step_s, jobs)
 
 
 def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iterator[Event]:
@@ -293,6 +308,7 @@ def _manifest(job: Job) -> dict[str, Any]:
         "experiment": spec.model_dump(mode="json"),
         "fingerprint": spec.fingerprint,
         "steps_per_epoch": written_steps(spec, job.steps_per_epoch),
+        "scales": own_scales(spec, job.steps_per_epoch),
         "material": material_of(code, facts["data"]),
         **facts,
         **begun,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError, Notice, Topic, UsageError
 from lrbench.experiment import CompareSpec
 from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
+from lrbench.plan.cell import Scales
 from lrbench.run import conditions
 from lrbench.run.store import Known, Run
 from lrbench.session.checks import stretch_notices, untuned_notices
@@ -60,9 +62,15 @@ def question_of(spec: CompareSpec, data: Mapping[str, Any]) -> Question:
     )
 
 
-def settle(spec: CompareSpec, known: Known, data: Mapping[str, Any], steps: StepsPerEpoch) -> Plan:
+def settle(
+    spec: CompareSpec,
+    known: Known,
+    data: Mapping[str, Any],
+    steps: StepsPerEpoch,
+    scales: Scales = MappingProxyType({}),
+) -> Plan:
     """What is settled by the records so far, and what to train next; a race is one of its looks."""
-    settled = plan(spec, known.histories, known.finds, steps)
+    settled = plan(spec, known.histories, known.finds, steps, scales)
     if not spec.race:
         return settled
     from lrbench.analysis import raced
@@ -78,7 +86,7 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
     data = manifest.get("data", {})
     known = run.known
     notices: tuple[Notice, ...] = ()
-    settled = settle(spec, known, data, recorded_steps(manifest))
+    settled = settle(spec, known, data, recorded_steps(manifest), manifest.get("scales", {}))
     wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
     orphans = _orphans(spec, settled, known)
     if orphans:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from lrbench.data import check, fetch, load, train_size
 from lrbench.data.folder import load_folder, scan
@@ -129,6 +129,20 @@ def test_a_changed_folder_is_refused_by_name_until_it_is_accepted(
     else:
         with pytest.raises(MachineError, match=r"1\.png is no readable image"):
             fetch(name_of(photos))
+
+
+def test_a_picture_in_a_language_starts_no_program(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PIL would hand EPS to Ghostscript, whatever the name of the file."""
+    started: list[object] = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: started.append(1))
+    picture = next(photos.rglob("*.png"))
+    Image.open(picture).convert("RGB").save(photos / "as.eps")
+    (photos / "as.eps").replace(picture)
+    with pytest.raises(MachineError, match="is no readable image"):
+        load_folder(f"folder:{photos}")
+    assert not started
 
 
 def test_check_reads_every_file_even_where_size_and_time_are_the_same(photos: Path) -> None:

@@ -30,7 +30,7 @@ from torch import nn
 
 pathlib.Path(f"imported-{os.getpid()}").touch()
 DEED = os.environ.get("DEED", "")
-if DEED == "end the nursery" and "worker" in sys.argv[0]:
+if DEED == "end the nursery" and sys.argv[0] == "-c":
     if len(list(pathlib.Path().glob("imported-*"))) <= int(os.environ["TIMES"]) + 1:
         os.kill(os.getpid(), 9)
 
@@ -82,7 +82,7 @@ def test_code_that_was_edited_before_a_worker_read_it_is_refused_by_name(folder:
 import pathlib, subprocess
 begin = subprocess.Popen.__init__
 def edit(self, *words, **more):
-    if "lrbench.execute.worker" in words[0]:
+    if "lrbench.execute.worker" in str(words):
         path = pathlib.Path("nets.py")
         path.write_text(path.read_text().replace("64", "4"))
     begin(self, *words, **more)

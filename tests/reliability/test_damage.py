@@ -13,6 +13,7 @@ import pytest
 from lrbench.__main__ import run
 from lrbench.execute import trial
 from lrbench.report import csv_files, renderers
+from tests.reliability.round import mutations
 from tests.reliability.tools import SMALL, record, table, timeless
 
 ARGV = [*SMALL, "--lr", "0.1", "--seeds", "3"]
@@ -110,3 +111,8 @@ def test_damage_is_never_believed(
         f"{times} ({counts['recomputed']} recomputed, {counts['refused']} refused by name)",
         "0 wrong numbers, 0 tracebacks",
     )
+
+
+def test_damaged_weights_are_one_line(tmp_path: Path) -> None:
+    *faults, _ = mutations(tmp_path, 150, random.Random(24))
+    assert not faults

@@ -20,6 +20,7 @@ from tests.reliability.tools import (
     finish,
     plugin,
     start,
+    state,
     table,
     timeless,
     wait_for,
@@ -201,6 +202,20 @@ def test_a_run_that_stood_still_fails_no_trial(tmp_path: Path, calm: Path) -> No
     code, _, said = finish(process)
     assert code == 0, said
     assert [row["status"] for row in table(tmp_path / "run" / "trials.csv")] == ["done"]
+
+
+@pytest.mark.long
+def test_ctrl_z_stops_the_workers_too_and_a_kill_leaves_none(tmp_path: Path, calm: Path) -> None:
+    env = environment(calm / "plugins", MOODS="0:slow 1:slow")
+    process = start(*FIVE, "-j", "2", "--epochs", "50", cwd=tmp_path, env=env)
+    wait_for(lambda: len(workers_in(tmp_path)) == 2)
+    everyone = [process.pid, *workers_in(tmp_path)]
+    for number, states in ((signal.SIGTSTP, "T"), (signal.SIGCONT, "RSD"), (signal.SIGTSTP, "T")):
+        process.send_signal(number)
+        wait_for(lambda: {state(pid) for pid in everyone} <= {*states}, timeout_s=10)  # noqa: B023
+    process.kill()
+    assert "Traceback" not in finish(process)[2]
+    wait_for(lambda: not any(map(alive, everyone)), timeout_s=5)
 
 
 def epochs_in(folder: Path) -> int:

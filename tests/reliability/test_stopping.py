@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +14,16 @@ import pytest
 
 from lrbench.__main__ import run
 from lrbench.files import is_scratch
-from tests.reliability.tools import SMALL, command, environment, finish, plugin, start, wait_for
+from tests.reliability.tools import (
+    ROOT,
+    SMALL,
+    command,
+    environment,
+    finish,
+    plugin,
+    start,
+    wait_for,
+)
 
 STUCK = """
 import hashlib, pathlib
@@ -88,6 +99,14 @@ def test_a_stop_while_modules_are_imported_is_one_line_as_well(
         assert run([*argv[:-1], str(tmp_path / "run")]) == 0
         assert (tmp_path / "run" / "report.html").exists()
         assert not [path for path in tmp_path.rglob("*") if is_scratch(path)]
+
+
+def test_next_to_nothing_is_imported_before_a_stop_has_its_answer() -> None:
+    code = "import sys, lrbench.__main__; print(*sys.modules)"
+    argv = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(ROOT)!r}); {code}"]
+    found = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert "lrbench.__main__" in found
+    assert not {"typing", "re", "threading", "dataclasses"} & {*found}
 
 
 @pytest.mark.parametrize("name", ["stderr", pytest.param("stdout", marks=pytest.mark.long)])

@@ -81,13 +81,17 @@ def timeless(run: Path) -> dict[str, list[dict[str, str]]]:
     }
 
 
+def state(pid: int) -> str:
+    """The letter of `ps` for what a process does; X where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs: one that waits to be buried does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
+    return state(pid) not in "ZX"
 
 
 def record(what: str, how_much: str, outcome: str) -> None:

@@ -19,7 +19,7 @@ def test_it_counts_and_fits_80_columns() -> None:
     total = {key: sum(s[key] for s in stages.values()) for key in ("trials", "steps", "images")}
     console = Console(width=80, no_color=True)
     with console.capture() as capture:
-        console.print(plan_table(spec, stages, total, 200.0, {128: 28}))
+        console.print(plan_table(spec, stages, total, "3 min 20 s", {128: 28}))
     text = capture.get()
     assert "129,024" in text and "3 min 20 s" in text and "0.1, 0.2" in text
     assert max(len(line) for line in text.splitlines()) <= 80

@@ -185,6 +185,16 @@ def test_the_users_exceptions_come_out_unchanged() -> None:
         lrbench.compare(Broken(), **TINY)
 
 
+def test_what_is_set_for_all_of_torch_is_refused() -> None:
+    """Trials in other processes, and a resume, would train in float32."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        with pytest.raises(UsageError, match="default dtype"):
+            lrbench.compare(dataset="synthetic", model="mlp")
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_no_schedule_at_all_is_not_taken_for_all_of_them() -> None:
     for nothing in ([], (), ""):
         with pytest.raises(UsageError, match="schedules: the list is empty"):

@@ -1,0 +1,263 @@
+"""Corruptions of a run's structure: lines and journals moved about, fields of the manifest set or
+deleted, checkpoints and caches exchanged. None may be believed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lrbench.__main__ import run
+from lrbench.execute import trial
+from lrbench.report import csv_files, renderers
+from tests.reliability.tools import table, timeless
+
+KEYS = {"trials.csv": ("trial",), "epochs.csv": ("trial", "epoch")}
+
+
+def quietly(argv: list[str]) -> tuple[int, str]:
+    """The exit code of a command in this process, and what it said on stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = run(argv)
+        except BaseException as fault:
+            return 99, f"Traceback {fault!r}"
+    return code, err.getvalue()
+
+
+# Corruptions of a run: each changes the copy of a run in place, and says what it did.
+
+
+def lines_of(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def journals(copy: Path) -> list[Path]:
+    return sorted(copy.glob("trials/*/journal.jsonl"))
+
+
+def some_lines(copy: Path, other: Path, chance: random.Random) -> str:
+    """Lines of a journal deleted, doubled, moved, or taken from another one."""
+    path = chance.choice(journals(copy))
+    lines, theirs = lines_of(path), lines_of(chance.choice(journals(other)))
+    place, there = chance.randrange(len(lines)), chance.randrange(len(lines))
+    deed = chance.choice(("deleted", "doubled", "moved", "exchanged", "foreign", "cut"))
+    match deed:
+        case "deleted":
+            del lines[place]
+        case "doubled":
+            lines.insert(there, lines[place])
+        case "moved":
+            lines.insert(there, lines.pop(place))
+        case "exchanged":
+            lines[place], lines[there] = lines[there], lines[place]
+        case "foreign":
+            lines[place] = chance.choice(theirs)
+        case "cut":
+            lines = lines[:place]
+    path.write_bytes(b"".join(lines))
+    return f"line {place} of {path.parent.name} {deed} ({there})"
+
+
+def some_journals(copy: Path, other: Path, chance: random.Random) -> str:
+    """Journals exchanged, copied over each other, renamed, emptied, or from another run."""
+    a, b = chance.sample(journals(copy), 2)
+    deed = chance.choice(("exchanged", "copied", "renamed", "emptied", "foreign", "folder"))
+    match deed:
+        case "exchanged":
+            a.rename(copy / "x")
+            b.rename(a)
+            (copy / "x").rename(b)
+        case "copied":
+            shutil.copy(a, b)
+        case "renamed":
+            a.parent.rename(a.parent.with_name(f"{chance.getrandbits(48):012x}"))
+        case "emptied":
+            a.write_bytes(b"")
+        case "foreign":
+            shutil.copy(chance.choice(journals(other)), a)
+        case "folder":
+            a.unlink()
+            a.mkdir()
+    return f"{a.parent.name} {deed} ({b.parent.name})"
+
+
+def some_manifest(copy: Path, other: Path, chance: random.Random) -> str:
+    """A field of the manifest deleted, of another type or value, or another run's."""
+    path = copy / "manifest.json"
+    whole, theirs = (json.loads((each / "manifest.json").read_text()) for each in (copy, other))
+    place = whole
+    key = chance.choice(sorted(place))
+    while isinstance(place[key], dict) and place[key] and chance.random() < 0.7:
+        place = place[key]
+        key = chance.choice(sorted(place))
+    values = [None, [], {}, "", 0, 1, -1, True, 2**70, float("inf"), float("nan"), "x", [{}], 0.5]
+    deed = chance.choice(("deleted", "set", "set", "added", "foreign", "unsealed"))
+    match deed:
+        case "deleted":
+            del place[key]
+        case "set":
+            place[key] = chance.choice([each for each in values if each != place[key]])
+        case "added":
+            place[f"{key}x"] = chance.choice(values)
+        case "foreign":
+            key = chance.choice([name for name in whole if whole[name] != theirs.get(name)])
+            whole[key] = theirs.get(key)
+        case "unsealed":
+            place[key] = "changed"
+            whole.pop("checksum", None)
+    path.write_text(json.dumps(whole, indent=2) + "\n")
+    return f"manifest: {key} {deed}"
+
+
+def some_checkpoint(copy: Path, other: Path, chance: random.Random) -> str:
+    """A checkpoint cut, changed, emptied, or another trial's."""
+    path = next(iter(copy.glob("trials/*/state.pt")))
+    content = bytearray(path.read_bytes())
+    place = chance.randrange(len(content))
+    deed = chance.choice(("cut", "flipped", "emptied", "foreign", "doubled", "unsealed"))
+    match deed:
+        case "cut":
+            content = content[:place]
+        case "flipped":
+            content[place] ^= 1 << chance.randrange(8)
+        case "emptied":
+            content = bytearray()
+        case "foreign":
+            content = bytearray(next(iter(other.glob("trials/*/state.pt"))).read_bytes())
+        case "doubled":
+            content = content * 2
+        case "unsealed":
+            content = content[:-32]
+    path.write_bytes(content)
+    return f"state.pt {deed} at {place}"
+
+
+def some_cache(copy: Path, other: Path, chance: random.Random) -> str:
+    """The cache of an image folder: an array rolled, cut, exchanged or missing; bytes changed."""
+    path = next(Path(os.environ["XDG_CACHE_HOME"]).rglob("*.npz"))
+    deed = chance.choice(("flipped", "cut", "rolled", "missing", "exchanged"))
+    content = bytearray(path.read_bytes())
+    place = chance.randrange(len(content))
+    if deed in ("flipped", "cut"):
+        content[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(content if deed == "flipped" else content[:place])
+        return f"cache {deed} at {place}"
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    key, key2 = chance.sample(sorted(arrays), 2)
+    match deed:
+        case "rolled":
+            arrays[key] = np.roll(arrays[key], 1)
+        case "missing":
+            del arrays[key]
+        case "exchanged":
+            arrays[key], arrays[key2] = arrays[key2], arrays[key]
+    np.savez(path, **arrays)
+    return f"cache: {key} {deed} ({key2})"
+
+
+Corrupt = Callable[[Path, Path, random.Random], str]
+KINDS: tuple[Corrupt, ...] = (
+    some_lines, some_lines, some_journals, some_manifest, some_manifest, some_checkpoint, some_cache
+)  # fmt: skip
+
+
+def wrong_rows(found: Path, known: Path) -> Iterator[str]:
+    """Rows that the intact run does not have; one that is not done may miss what it has lost."""
+    for name, keys in KEYS.items():
+        whole = {tuple(row[key] for key in keys): row for row in table(known / name)}
+        for row in table(found / name):
+            true = whole.get(tuple(row[key] for key in keys))
+            if row != true and row.get("status") != "":
+                yield f"{name}: {row} for {true}"
+    ranks = {row["schedule"]: row for row in table(known / "ranking.csv")}
+    for row in table(found / "ranking.csv"):
+        true = ranks[row["schedule"]]
+        if row["metric_mean"] != true["metric_mean"] and row["n"] == true["n"]:
+            yield f"ranking.csv: {row} for {true}"
+
+
+def images(folder: Path, seed: int) -> None:
+    chance = np.random.RandomState(seed)
+    for split, count in (("train", 40), ("test", 10)):
+        for label in range(2):
+            (folder / split / str(label)).mkdir(parents=True)
+            for number in range(count):
+                noise = chance.randint(0, 120, (28, 28)) + 100 * label
+                image = Image.fromarray(noise.astype(np.uint8))
+                image.save(folder / split / str(label) / f"{number}.png")
+
+
+def left_in_the_middle(argv: list[str], saves: int) -> None:
+    """Run a command that is stopped once so many checkpoints are saved."""
+    save, saved = trial.checkpoint.save, []
+
+    def last(*arguments: Any) -> None:
+        save(*arguments)
+        saved.append(arguments)
+        if len(saved) == saves:
+            raise KeyboardInterrupt
+
+    trial.checkpoint.save = last
+    try:
+        assert quietly(argv)[0] == 130
+    finally:
+        trial.checkpoint.save = save
+
+
+def corruptions(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    images(folder / "images", 1)
+    data = f"folder:{folder / 'images'}"
+    argv = ["compare", "--dataset", data, "--model", "mlp", "--epochs", "2",
+            "--lr", "0.05,0.2", "-s", "linear", "-s", "warmup(10%) + cosine", "--seeds", "3",
+            "--tuning-seeds", "1", "--threads", "1", "--batch-size", "16", "--record-steps",
+            "--quiet", "--executor", "serial"]  # fmt: skip
+    trial.CHECKPOINT_S = -1.0
+    renderers.write_all = lambda summary, place, *_: csv_files.write(summary, place)
+    assert quietly([*argv, "--out", str(folder / "whole")])[0] == 0
+    left_in_the_middle([*argv, "--out", str(folder / "cut")], 9)
+    left_in_the_middle([*argv, "--val-fraction", "0.2", "--out", str(folder / "other")], 5)
+    assert quietly(["report", str(folder / "cut")])[0] == 0
+    counts: Counter[str] = Counter()
+    for number in range(times):
+        copy, kind = folder / f"copy-{number}", KINDS[number % len(KINDS)]
+        base = folder / ("cut" if kind is some_checkpoint or chance.random() < 0.5 else "whole")
+        shutil.copytree(base, copy)
+        shutil.copytree(folder / "cache", folder / "cache-kept")
+        what = kind(copy, folder / "other", chance)
+        for again in (["report", str(copy)], [*argv, "--out", str(copy)]):
+            code, said = quietly(again)
+            last = said.splitlines()[-1] if said else ""
+            if "Traceback" in said or code not in (0, 2, 3):
+                outcome = "TRACEBACK"
+            elif code:
+                outcome = "refused" if last.startswith("lrbench: error: ") else "UNCLEAR"
+            elif again[0] == "report":
+                outcome = "WRONG" if [*wrong_rows(copy, base)] else "true"
+            else:
+                outcome = "true" if timeless(copy) == timeless(folder / "whole") else "WRONG"
+            counts[outcome] += 1
+            if outcome not in ("true", "refused"):
+                yield f"  {outcome}: {what}: {' '.join(again[:2])}: {code} {last[:300]}"
+        shutil.rmtree(copy)
+        shutil.rmtree(folder / "cache")
+        (folder / "cache-kept").rename(folder / "cache")
+    bad = sum(counts.values()) - counts["true"] - counts["refused"]
+    yield (
+        f"| structural corruptions of manifest, journals, checkpoint and cache, each reported and "
+        f"resumed | {times}: {counts['true']} commands gave the intact numbers, "
+        f"{counts['refused']} refused by one line | {bad} silently wrong, unclear or a traceback |"
+    )

@@ -1,0 +1,183 @@
+"""The whole round of faults that no test repeats every day, with seeds of its own:
+
+    python -m tests.reliability.round FOLDER [SEED [CORRUPTIONS EVENTS WEIGHTS]]
+
+It corrupts runs in their structure, signals every process of a comparison, and mutates files of
+weights. Prints a table; exits with 1 if anything was silently wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from lrbench.errors import LrbenchError
+from lrbench.models import weights
+from tests.reliability.corruptions import corruptions
+from tests.reliability.tools import alive, environment, plugin, timeless
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL", "SIGSTOP")
+SLOW = """
+import time
+from torch import nn
+from lrbench.models import MODELS
+
+@MODELS.register("slow", "takes its time")
+def slow(image_shape, classes):
+    size = image_shape[0] * image_shape[1] * image_shape[2]
+    class Slow(nn.Sequential):
+        def forward(self, x):
+            time.sleep(0.008)
+            return super().forward(x)
+    return Slow(nn.Flatten(), nn.Linear(size, classes))
+"""
+
+
+def descendants(pid: int) -> list[int]:
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
+
+
+def written(run: Path) -> int:
+    """Bytes in the journals of a run."""
+    return sum(path.stat().st_size for path in run.glob("trials/*/journal.jsonl"))
+
+
+def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
+    env = environment(plugin(folder / "plugins", "slow", SLOW))
+    argv = [sys.executable, "-m", "lrbench", "compare", "--dataset", "synthetic", "--model", "slow",
+            "--epochs", "12", "--lr", "0.05,0.2", "-s", "linear", "-s", "step", "--seeds", "4",
+            "--tuning-seeds", "1", "--threads", "1", "--quiet", "--out"]  # fmt: skip
+    subprocess.run([*argv, "whole"], cwd=folder, env=env, check=True, capture_output=True)
+    whole, sent = timeless(folder / "whole"), Counter[str]()
+    runs = orphans = changed = unclear = 0
+    while sent.total() < times:
+        runs += 1
+        code = 1
+        while code:
+            process = subprocess.Popen(
+                [*argv, f"run-{runs}", "--retry-failed"], cwd=folder, env=env, text=True,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            seen: set[int] = set()
+            before, early = written(folder / f"run-{runs}"), chance.random() < 0.15
+            while not early and written(folder / f"run-{runs}") == before:
+                time.sleep(0.1)  # most events come once it trains, the others while it starts
+                early = process.poll() is not None
+            while process.poll() is None and sent.total() < times:
+                time.sleep(chance.uniform(0, 2))
+                everyone = [process.pid, *descendants(process.pid)]
+                seen |= {*everyone}
+                name, target = chance.choice(SIGNALS), chance.choice(everyone)
+                try:
+                    os.kill(target, getattr(signal, name))
+                    if name == "SIGSTOP":
+                        time.sleep(chance.uniform(0, 3))
+                        os.kill(target, signal.SIGCONT)
+                except ProcessLookupError:
+                    continue
+                sys.stderr.write(f"{sent.total()} signals, {runs} runs\n")
+                sent[f"{name} to {'the command' if target == process.pid else 'a helper'}"] += 1
+            _, said = process.communicate()
+            code = process.returncode
+            time.sleep(0 if code == 0 else 2)
+            orphans += sum(alive(pid) for pid in seen - {process.pid})
+            early = (-signal.SIGINT, -signal.SIGTERM)  # before the command could set its handlers
+            if code not in (0, 1, 130, 143, -signal.SIGKILL, *early) or "Traceback" in said:
+                unclear += 1
+                yield f"  UNCLEAR: exit {code}: {said[-600:]}"
+        if timeless(folder / f"run-{runs}") != whole:
+            changed += 1
+            yield f"  CHANGED: run-{runs}"
+    shares = ", ".join(f"{count} x {name}" for name, count in sorted(sent.items()))
+    yield (
+        f"| signals to any process of the default comparison, resumed until done | {sent.total()} "
+        f"over {runs} runs: {shares} | {changed} runs with a changed row, {orphans} orphans, "
+        f"{unclear} unclear ends |"
+    )
+
+
+def mutated(content: bytes, chance: random.Random) -> bytes:
+    """A file of weights cut, changed at a few bytes, with bytes deleted or put in."""
+    new = bytearray(content)
+    place = chance.choice((chance.randrange(len(new)), chance.randrange(min(len(new), 2500))))
+    match chance.randrange(5):
+        case 0:
+            del new[place:]
+        case 1:
+            del new[place : place + chance.randrange(1, 200)]
+        case 2:
+            new[place:place] = chance.randbytes(chance.randrange(1, 50))
+        case 3:
+            new[place] = chance.randrange(256)
+        case 4:
+            for _ in range(chance.randrange(1, 6)):
+                new[chance.randrange(len(new))] ^= 1 << chance.randrange(8)
+    return bytes(new)
+
+
+def mutations(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
+    torch.manual_seed(0)
+    layers = torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten()
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(36, 10))
+    files = []
+    for content in (model.state_dict(), {"state_dict": model.state_dict(), "epoch": 3}):
+        for modern in (True, False):
+            memory = io.BytesIO()
+            torch.save(content, memory, _use_new_zipfile_serialization=modern)
+            files.append(memory.getvalue())
+    counts: Counter[str] = Counter()
+    path = folder / "weights.pt"
+    for _ in range(times):
+        path.write_bytes(mutated(chance.choice(files), chance))
+        weights.read.cache_clear()
+        try:
+            weights.load_weights(model, "net", str(path))
+            counts["loaded"] += 1
+        except LrbenchError as fault:
+            counts["refused" if str(fault).isprintable() else "UNCLEAR"] += 1
+        except BaseException as fault:
+            counts["TRACEBACK"] += 1
+            yield f"  TRACEBACK: {fault!r}"
+    yield (
+        f"| mutated files of weights, in the old and the new format of torch | {times}: "
+        f"{counts['refused']} refused by one line, {counts['loaded']} still a file of tensors | "
+        f"{counts['TRACEBACK'] + counts['UNCLEAR']} tracebacks |"
+    )
+
+
+def main() -> None:
+    folder, seed = Path(sys.argv[1]).absolute(), int((*sys.argv[2:], "2026")[0])
+    shares = [int(text) for text in sys.argv[3:]] or [300, 100, 3000]
+    torch.set_num_threads(1)
+    wrong = 0
+    for part, times in zip((corruptions, events, mutations), shares, strict=True):
+        place = folder / part.__name__
+        place.mkdir(parents=True)
+        for line in part(place, times, random.Random(f"{seed} {part.__name__}")):
+            wrong += line.startswith("  ")
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
