@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 LINE = 2000  # characters of a fault that are shown, of its beginning and its end
@@ -80,6 +79,8 @@ def _run(argv: list[str]) -> int:
 
 
 def _one_line(fault: Exception) -> str:
+    import re
+
     text = " ".join(str(getattr(fault, "format_message", fault.__str__)()).split())
     return re.sub(r"^Invalid value for '[^']+': Value error, (?=--)", "", text)  # our own words
 

@@ -19,9 +19,7 @@ from lrbench.experiment import Opt
 from lrbench.experiment.option import plain_digits
 from lrbench.options.commands import Declared
 
-Whole = Annotated[int, BeforeValidator(plain_digits)]
 Real = Annotated[float, BeforeValidator(plain_digits)]
-NUMBERS: dict[Any, Any] = {int: Whole, float: Real}
 EVERYTHING = "lrbench: show every option"
 
 
@@ -86,12 +84,13 @@ def _reflowed(text: str) -> str:
 
 
 def _parameter(option: Opt) -> inspect.Parameter:
-    kind = NUMBERS.get(option.kind, str if option.kind is object else option.kind)
+    kind: Any = {object: str, float: Real}.get(option.kind, option.kind)
+    number: dict[str, Any] = {"parser": _whole(option)} if kind is int else {}
+    if option.kind in (int, float):
+        number["metavar"] = f"<{option.kind.__name__}>"
     default = shown_default(option)
-    number: Any = {"parser": _whole(option), "metavar": "<int>"} if kind is int else {}
     declared = typer.Option(
         *option.names,
-        metavar=f"<{option.kind.__name__}>" if option.kind in NUMBERS else None,
         help=escape(option.help) + (f" [dim]\\[default: {default}][/dim]" if default else ""),
         rich_help_panel=option.panel,
         show_default=False,
@@ -110,11 +109,12 @@ def _whole(option: Opt) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         try:
-            return int(text if text.isascii() else "")
+            return int(plain_digits(text))
         except ValueError:
             several = option.key == "seeds" and "," in text
             hint = "it says how many; --seed names the first" if several else ""
-            raise UsageError(f"{option.flag} {text}: must be a whole number", hint=hint) from None
+            said = "must be a whole number, in the digits 0 to 9"
+            raise UsageError(f"{option.flag} {text}: {said}", hint=hint) from None
 
     return read
 

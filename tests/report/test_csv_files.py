@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lrbench.analysis import Question, rank, summarise
-from lrbench.errors import MachineError
+from lrbench.errors import MachineError, printable
 from lrbench.files import replace_file
 from lrbench.records import History, StepRecord
 from lrbench.report.csv_files import to_csv, write
@@ -76,7 +76,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert len(rows) == len(names)
     for row in rows:
         assert not row["schedule"].startswith(("=", "+", "-", "@", "\t", "\r"))
-        assert row["schedule"].removeprefix("'") in names
+        assert row["schedule"].removeprefix("'") in map(printable, names)
         assert float(row["lr"]) == 0.1
 
 
