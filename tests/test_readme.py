@@ -83,11 +83,17 @@ def test_every_picture_of_the_readme_stands_under_the_command_that_makes_it() ->
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
     assert len(pictures) >= 3
+    makers = {"find": "find", "final": "compare", "schedules": "schedules list"}
     for picture in pictures:
         before = text[: text.index(f"]({picture})")]
         command = re.findall(r"```sh\n(.*?)```", before, flags=re.S)[-1]
-        made = picture.split("/plots/")[0]
-        assert made in command, picture
+        assert f"lrbench {makers[Path(picture).stem]}" in command, picture
+
+
+def test_no_example_of_the_readme_writes_into_a_committed_run() -> None:
+    committed = [f"results/{path.name}" for path in (ROOT / "results").iterdir() if path.is_dir()]
+    for words in typed((ROOT / "README.md").read_text(encoding="utf-8")):
+        assert not {*words} & {*committed}, words
 
 
 def test_the_named_runs_can_be_told_again_from_what_is_committed() -> None:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent))
 from worlds import CHANCE, PLACES, WORLDS, Floats, World, draw_losses, draw_trials, draw_truth
 
-from lrbench.analysis.closure import ahead, holm_pairs, t_intervals
+from lrbench.analysis.corrections import ahead, holm_pairs, t_intervals
 from lrbench.analysis.evidence import seeds_needed, seeds_range
 from lrbench.analysis.pairs import compare_pairs
 from lrbench.analysis.racing import race, spending

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from lrbench.analysis.closure import Floats
+from lrbench.analysis.corrections import Floats
 
 POWER = 0.8
 MOST_SEEDS = 100_000

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.diagnosis import diagnose
 from lrbench.analysis.question import Question
 from lrbench.analysis.target import area_under, reached
+from lrbench.analysis.tidy import Column, frame
 from lrbench.experiment import TrialSpec
 from lrbench.records import EpochRecord, History
 

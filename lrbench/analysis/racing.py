@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from lrbench.analysis.closure import (
+from lrbench.analysis.corrections import (
     Bools,
     Floats,
     Ints,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.closure import rank_intervals
-from lrbench.analysis.columns import Column, frame
+from lrbench.analysis.corrections import rank_intervals
 from lrbench.analysis.frames import completed
 from lrbench.analysis.pairs import Bools, Floats, mean_interval
 from lrbench.analysis.question import Question, direction
@@ -23,6 +22,7 @@ from lrbench.analysis.sensitivity import (
     width_within_a_point,
 )
 from lrbench.analysis.standing import Arrays, Standing, in_cell, standings
+from lrbench.analysis.tidy import Column, frame
 
 if TYPE_CHECKING:
     from pandas import DataFrame

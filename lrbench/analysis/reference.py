@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.closure import Floats, holm, t_intervals
-from lrbench.analysis.columns import Column, frame
+from lrbench.analysis.corrections import Floats, holm, t_intervals
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.standing import Standing
+from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.verdicts import levels, verdict
 
 if TYPE_CHECKING:

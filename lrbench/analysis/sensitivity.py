@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.pairs import Bools, Floats
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import in_cell
+from lrbench.analysis.tidy import Column, frame
 from lrbench.plan.choice import Candidate, Choice
 
 if TYPE_CHECKING:

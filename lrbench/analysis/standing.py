@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.analysis.closure import sd_floor
+from lrbench.analysis.corrections import sd_floor
 from lrbench.analysis.evidence import at_chance
 from lrbench.analysis.frames import completed
 from lrbench.analysis.pairs import Bools, Floats

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.names import short
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import Standing, standings
+from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.words import MOST_NAMED, listed, margin
 
 if TYPE_CHECKING:

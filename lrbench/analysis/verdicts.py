@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrbench.analysis.closure import (
+from lrbench.analysis.corrections import (
     Intervals,
     adjusted_all_pairs,
     ahead,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.pairs import compare_pairs
 from lrbench.analysis.question import direction
 from lrbench.analysis.reference import INTERVAL, compared
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.summary import Summary
+from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.verdicts import levels
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrbench.analysis.closure import rate_bound
+from lrbench.analysis.corrections import rate_bound
 from lrbench.analysis.evidence import detectable_range, image_error
 from lrbench.analysis.names import short
 from lrbench.analysis.question import is_accuracy

@@ -12,7 +12,7 @@ from lrbench.options.commands import (
     merged,
     to_toml,
 )
-from lrbench.options.specs import (
+from lrbench.options.convert import (
     all_options,
     compare_spec,
     find_spec,

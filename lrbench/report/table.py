@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lrbench.analysis.columns import Column, Columns
 from lrbench.analysis.question import is_accuracy
+from lrbench.analysis.tidy import Column, Columns
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis.closure import holm
+from lrbench.analysis.corrections import holm
 from lrbench.analysis.pairs import compare_pairs, mean_interval
 
 

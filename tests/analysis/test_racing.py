@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis.closure import Floats
+from lrbench.analysis.corrections import Floats
 from lrbench.analysis.racing import (
     LEVELS,
     Looks,

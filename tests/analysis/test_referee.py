@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from lrbench.analysis import Question, rank, summarise, versus
-from lrbench.analysis.closure import rank_intervals
+from lrbench.analysis.corrections import rank_intervals
 from lrbench.analysis.evidence import detectable_difference, image_error
 from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.standing import Standing, standings

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lrbench.analysis import Summary, ranking
-from lrbench.analysis.columns import Column
 from lrbench.analysis.diagnosis import RULES, Finding, diagnosis_lines
+from lrbench.analysis.tidy import Column
 from lrbench.registry import Registry
 from lrbench.report import compared
 from lrbench.report.html import compare_page

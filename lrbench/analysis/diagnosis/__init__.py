@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lrbench.analysis.columns import Column, frame
 from lrbench.analysis.names import short
+from lrbench.analysis.tidy import Column, frame
 from lrbench.records import History
 from lrbench.registry import Registry
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis.closure import (
+from lrbench.analysis.corrections import (
     Floats,
     adjusted_all_pairs,
     ahead,
