@@ -38,7 +38,7 @@ def list_(
 ) -> None:
     """List every schedule: what it does, its formula, the torch class that equals it."""
     from lrbench.registry import did_you_mean
-    from lrbench.report.catalogue import catalogue_table, draw_catalogue
+    from lrbench.report.schedules import catalogue_table, draw_catalogue
     from lrbench.schedules import catalogue
 
     entries = list(catalogue())
@@ -70,7 +70,7 @@ def show(
 ) -> None:
     """Show the learning rates that specs give, as a table, a CSV file or a picture."""
     from lrbench.files import replace_file
-    from lrbench.report.catalogue import draw_schedules, preview_table
+    from lrbench.report.schedules import draw_schedules, preview_table
     from lrbench.schedules import check, expand, parse
 
     tables: dict[str, list[float]] = {}

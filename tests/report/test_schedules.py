@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lrbench.report.catalogue import (
+from lrbench.report.schedules import (
     catalogue_table,
     draw_catalogue,
     draw_schedules,
