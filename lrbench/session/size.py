@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from lrbench.errors import UsageError
 from lrbench.execute import Workbench
 from lrbench.experiment import CompareSpec
@@ -80,27 +82,28 @@ def estimate_s(
 def fit(
     spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float, jobs: int = 1
 ) -> CompareSpec:
-    """The largest plan within the time budget: as many epochs as fit, fewer seeds and learning
-    rates only where one epoch would not fit.
+    """The largest plan within the time budget: fewer final seeds, then fewer epochs, then fewer
+    tuning seeds and learning rates than asked for, until it fits; else as many epochs as fit.
 
     Raises:
         UsageError: not even the smallest honest plan fits (3 learning rates, 2 seeds, 1 epoch).
     """
     assert spec.time_budget_s is not None
+    seeds = [min(spec.seeds, most) for most in (spec.seeds, 10, 5, 3, 2)]
+    points = min(spec.lr_points, 3)
     sizes = [
-        {},
-        {"tuning_seeds": 1},
-        {"tuning_seeds": 1, "seeds": min(spec.seeds, 3)},
-        {"tuning_seeds": 1, "seeds": min(spec.seeds, 3), "lr_points": min(spec.lr_points, 3)},
-        {"tuning_seeds": 1, "seeds": min(spec.seeds, 2), "lr_points": min(spec.lr_points, 3)},
+        *((spec.epochs, {"seeds": count}) for count in seeds[:3]),
+        (1, {"seeds": seeds[2]}),
+        *((1, {"tuning_seeds": 1, "seeds": count}) for count in seeds[2:4]),
+        *((1, {"tuning_seeds": 1, "seeds": count, "lr_points": points}) for count in seeds[3:]),
     ]
-    for size in sizes:
+    for least, size in sizes:
         smallest = spec.model_copy(update={**size, "epochs": 1})
         once = estimate_s(smallest, steps_per_epoch, step_s, jobs)
         twice_spec = smallest.model_copy(update={"epochs": 2})
         per_epoch = estimate_s(twice_spec, steps_per_epoch, step_s, jobs) - once
-        epochs = 1 + int((spec.time_budget_s - once) // per_epoch)
-        if epochs >= 1:
+        epochs = 1 + math.floor((spec.time_budget_s - once) / per_epoch)
+        if epochs >= least:
             return smallest.model_copy(update={"epochs": epochs})
     raise UsageError(
         f"--time-budget {spec.time_budget_s:g}s: the smallest plan takes about {once:.0f} s",

@@ -44,3 +44,10 @@ def test_a_time_budget_is_used_and_kept() -> None:
 def test_a_short_budget_gives_up_seeds_first() -> None:
     spec = CompareSpec(lrs=(0.1,), seeds=5, time_budget_s=8.0)
     assert fit(spec, {128: 28}, 0.01).seeds < 5
+
+
+def test_a_short_budget_keeps_the_epochs_before_many_seeds() -> None:
+    spec = CompareSpec(lrs=(0.1,), seeds=20, epochs=3, time_budget_s=60.0)
+    found = fit(spec, {128: 28}, 0.01)
+    assert (found.seeds, found.epochs) == (10, 3)
+    assert estimate_s(found.model_copy(update={"seeds": 20}), {128: 28}, 0.01) > 60
