@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,7 +92,7 @@ def find(
         ("step",),
         **options,
         step=per,
-        start_lr=starts[0] if starts else None,
+        start_lr=starts[0] if starts else start_lr,
         seeds=checked_seeds(seeds),
         verify_steps=verify_steps,
         recipe={"precision": precision, "accumulate": accumulate},
@@ -101,12 +101,10 @@ def find(
         raise UsageError("val_loss: pass a val_loader as well")
     if val_loader is not None:
         check_loader("val_loader", val_loader)
-    from lrbench.report.find_live import find_bar
-
-    with find_bar(progress) as show, borrowed(
+    with borrowed(
         model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
         val_loader=val_loader, sweep_group=sweep_group, starts=starts,
-    ) as setup:  # fmt: skip
+    ) as setup, _bar(progress) as show:  # fmt: skip
         settings = {
             **spec.model_dump(mode="json", exclude={"recipe"}),
             "sweep_group": sweep_group,
@@ -180,6 +178,13 @@ def max_stable_lr(
 
         list(searched())
     return found[0]
+
+
+def _bar(progress: bool | None) -> AbstractContextManager[Callable[[Any], None]]:
+    """Inside `borrowed`: rich draws from Python's generator when it is imported."""
+    from lrbench.report.find_live import find_bar
+
+    return find_bar(progress)
 
 
 class _Borrowed(LoaderTask):

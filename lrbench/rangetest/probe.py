@@ -101,7 +101,8 @@ def train(
         if not math.isfinite(loss) or loss > limit:
             break
     found = list(read(judgements))
-    judged = (float(np.mean(found)), float(np.std(found))) if found else (None, None)
+    with np.errstate(invalid="ignore"):  # of a loss that is infinite
+        judged = (float(np.mean(found)), float(np.std(found))) if found else (None, None)
     return np.array(seen), judged
 
 

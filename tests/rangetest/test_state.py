@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -133,3 +135,16 @@ def test_it_is_restored_between_trainings_and_at_the_end(name: str) -> None:
     assert [p for p in both.curve if p.seed == 4] == list(second.curve)
     assert bits(optimizer.state_dict()) == before
     assert train(model, optimizer, 12) == train(*untouched, 12)
+
+
+def test_the_first_call_of_a_process_draws_nothing_from_pythons_generator():
+    script = """
+import random, torch, lrbench
+model = torch.nn.Linear(1, 1)
+batches = [(torch.ones(4, 1), torch.ones(4, 1))] * 4
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+before = random.getstate()
+lrbench.find(model, torch.nn.MSELoss(), batches, optimizer, points=20, seeds=1, verify=False)
+assert random.getstate() == before
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
