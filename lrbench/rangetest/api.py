@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from itertools import islice
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from lrbench.engine.method import Method
-from lrbench.errors import UsageError, named_as_in_python
+from lrbench.errors import UsageError, in_python, named_as_in_python
 from lrbench.experiment import FindSpec, Recipe, options_of, refusal, refuse_unknown, with_keywords
 from lrbench.optimizers.own_optimizer import needs_closure
 from lrbench.rangetest.find import range_test
@@ -117,7 +118,7 @@ def find(
         for event in range_test(spec, setup, settings):
             show(event)
     assert isinstance(event, FindResult)
-    return event
+    return replace(event, reasons=tuple(map(in_python, event.reasons)))
 
 
 @named_as_in_python()

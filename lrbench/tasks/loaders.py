@@ -38,6 +38,8 @@ class LoaderTask:
         check_loader("loader", loader)
         if loss_fn is None and step is None:
             raise UsageError("loss_fn: pass a loss function, or step=(model, batch) -> loss")
+        if isinstance(loss_fn, type):
+            raise UsageError(f"loss_fn: {loss_fn.__name__} is a class: pass {loss_fn.__name__}()")
         parameter = next((p for p in model.parameters() if p.requires_grad), None)
         if parameter is None:
             raise UsageError("model: it has no parameter to train")
@@ -78,7 +80,10 @@ class LoaderTask:
         # the devices are named, since torch warns when it has to find them
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(seed)
-            return self._make_model().to(self._device)
+            made = self._make_model()
+        if made is None:
+            raise UsageError("make_model: it returned None, not a module")
+        return made.to(self._device)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
         seed_all((seed * 1_000_003 + epoch) % 2**63, generators(self._loader))

@@ -144,3 +144,15 @@ def test_a_step_of_the_users_own_counts_too() -> None:
     plain = LoadersTask(linear(2), F.cross_entropy, loader(), loader())
     with torch.no_grad():
         assert own.evaluate(own.model(3), "val") == plain.evaluate(plain.model(3), "val")
+
+
+def test_a_class_for_a_loss_and_nothing_for_a_module_are_one_line() -> None:
+    x = torch.randn(8, 2)
+    with pytest.raises(UsageError, match=r"pass MSELoss\(\)"):
+        LoaderTask(nn.Linear(2, 1), nn.MSELoss, [(x, x[:, :1])])  # type: ignore[arg-type]
+    made = LoaderTask(
+        nn.Linear(2, 1), nn.MSELoss(), [(x, x[:, :1])],
+        make_model=lambda: None,  # type: ignore[arg-type,return-value]
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="make_model"):
+        made.model(0)
