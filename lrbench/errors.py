@@ -108,6 +108,7 @@ class Topic(StrEnum):
     EDGE_OF_GRID = "edge-of-grid"
     FEW_SEEDS = "few-seeds"
     TRIALS_FAILED = "trials-failed"
+    TOO_SHORT = "too-short"
     LUCKY_LR = "lucky-lr"
     OTHER_MACHINE = "other-machine"
     NOISY_THROUGHPUT = "noisy-throughput"

@@ -25,7 +25,7 @@ NOISE = (
     Column("seeds", "int64", "final seeds of each of two schedules", title="seeds"),
     Column(
         "difference", "float64", "smallest difference between two that would be found (80 % power)",
-        title="difference found", form="metric",
+        title="difference found", form="margin",
     ),
     Column("batch_size", "int64", "images in a batch", title="batch", several=True, order=0),
 )  # fmt: skip

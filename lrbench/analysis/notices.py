@@ -23,7 +23,8 @@ LUCKY = 0.5  # of the error in tuning: by how much more the finals err
 MOST_WARNINGS = 3
 MOST_SEEDS = 50  # worth training to tell two schedules apart
 WIDEST = 15.0  # a wider range of seeds is no advice
-FIRST = (Topic.TRIALS_FAILED, Topic.FEW_SEEDS, Topic.LUCKY_LR, Topic.EDGE_OF_GRID)
+EARLY = 100  # steps: after fewer, an accuracy at chance may only mean that nothing is learnt yet
+FIRST = (Topic.TRIALS_FAILED, Topic.TOO_SHORT, Topic.FEW_SEEDS, Topic.LUCKY_LR, Topic.EDGE_OF_GRID)
 
 
 def warnings_of(notices: Iterable[Notice]) -> tuple[Notice, ...]:
@@ -49,10 +50,13 @@ def notices_of(
     for standing in found:
         yield from _seeds(standing, question)
         if standing.lost.any():
+            early = _too_early(standing, trials)
             yield Notice(
-                Topic.TRIALS_FAILED,
+                Topic.TOO_SHORT if early else Topic.TRIALS_FAILED,
                 f"{losses(standing)}; they enter no mean and no test",
-                "a smaller LR or a longer warm-up may help; trials.csv says where each ended",
+                f"{early} steps were too few to learn anything: train longer (--epochs)"
+                if early
+                else "a smaller LR or a longer warm-up may help; trials.csv says where each ended",
             )
         yield from _throughput(standing, trials)
         yield from _lucky_lrs(standing, trials, question, where(standing, found))
@@ -92,6 +96,17 @@ def _seeds(standing: Standing, question: Question) -> Iterator[Notice]:
             f"{most} of {question.seeds} final seeds are done",
             "the same command trains the rest",
         )
+
+
+def _too_early(standing: Standing, trials: DataFrame) -> int:
+    """The steps of a run whose trainings at chance have simply not learnt yet: they are few, and
+    no loss rose above where it began. 0 where a training failed or had the time to learn."""
+    if standing.failed.any():
+        return 0
+    ended = trials.loc[np.logical_or.reduce(standing.rows)]
+    steps = int(ended["steps"].max())
+    rose = (ended["val_loss"] > ended["start_loss"]).any()
+    return steps if steps < EARLY and not rose else 0
 
 
 def _throughput(standing: Standing, trials: DataFrame) -> Iterator[Notice]:
@@ -135,6 +150,8 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
     """The one thing to do that fits what was found; empty where nothing is left to be done."""
     if not found:
         return ""
+    if any(notice.topic is Topic.TOO_SHORT for notice in notices):
+        return "train longer (--epochs): some trainings had not learnt anything yet"
     if found[0].best is None:
         return "take smaller LRs (--lr), or run lrbench find: no final training ended well"
     standing, topics = found[0], {notice.topic for notice in notices}

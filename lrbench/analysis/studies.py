@@ -64,7 +64,7 @@ def _rows(
             }
 
 
-def studies_text(studies: DataFrame, standing: Standing) -> str:
+def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> str:
     """How often the answer of a standing holds over the studies, and how far its numbers spread;
     empty without several."""
     mine = studies[
@@ -87,11 +87,14 @@ def studies_text(studies: DataFrame, standing: Standing) -> str:
     rivals = [name for name in standing.names[1:] if name in told[0]] or standing.names[1:2]
     for name in rivals[:MOST_NAMED]:
         theirs = mine[mine["schedule"] == name]
-        gains = [margin(gain, None, standing.metric) for gain in sorted(theirs["gain"])]
+        gains = [margin(gain, None, standing.metric) for gain in sorted(theirs["gain"].dropna())]
+        if not gains:  # they share no seed, as in one shard of several
+            continue
         ends = gains[0] if gains[0] == gains[-1] else f"{gains[0].split()[0]} to {gains[-1]}"
         times = int(theirs["better"].sum())
         parts.append(f"is told to be better than {short(name)} in {times} (by {ends})")
+    tuning = "a tuning and " if tuned else ""
     return (
-        f"Of {count} studies, each with a tuning and seeds of its own, {same} say the same: "
+        f"Of {count} studies, each with {tuning}seeds of its own, {same} say the same: "
         f"{listed(parts)}."
     )

@@ -86,10 +86,12 @@ class Summary:
         """How sure the answer of the first standing is."""
         if self.first is None:
             return ""
+        tuned = bool((self.trials["stage"] == "tune").any())
+        place = words.where(self.first, self.standings)
         parts = [
-            words.certainty(self.first, self.question.studies),
+            words.certainty(self.first, self.question.studies, tuned, place),
             noise_text(self.noise, self.first),
-            studies_text(self.studies, self.first),
+            studies_text(self.studies, self.first, tuned),
         ]
         return " ".join(filter(None, parts))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -276,35 +277,38 @@ def _same(standing: Standing) -> list[str]:
 
 
 def losses(standing: Standing, places: Sequence[int] = ()) -> str:
-    """How many seeds of these, or of all, diverged or collapsed, and how many might."""
+    """How many seeds of these, or of all, failed or ended at chance, and how many might."""
     parts = []
     for place in places or range(len(standing.names)):
         bad, chance = int(standing.failed[place]), int(standing.collapsed[place])
         of = bad + chance + int(standing.counts[place])
         if bad + chance:
-            ended = [f"{bad} failed"] * (bad > 0) + [f"{chance} collapsed"] * (chance > 0)
+            ended = [f"{bad} failed"] * (bad > 0) + [f"{chance} at chance"] * (chance > 0)
             most = rate_bound(bad + chance, of, standing.confidence)
+            rate = f" (a rate of up to {100 * most:.0f} %)" if bad + chance < of else ""
             parts.append(
                 f"{short(standing.names[place], 40)} lost {bad + chance} of {seeds_text(of)}: "
-                f"{listed(ended)} (a rate of up to {100 * most:.0f} %)"
+                f"{listed(ended)}{rate}"
             )
     more = len(parts) - MOST_NAMED
     return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more > 0 else []))
 
 
-def certainty(standing: Standing, studies: int = 1) -> str:
-    """How sure the answer is: what the intervals cover, and which differences the run can find."""
+def certainty(standing: Standing, studies: int = 1, tuned: bool = True, place: str = "") -> str:
+    """How sure the answer is: what the intervals cover, and which differences the run can find;
+    `place` names the standing where there are several."""
     verdicts = standing.verdicts
     if not verdicts.tests:
         return ""
     pairs = "1 pair" if verdicts.tests == 1 else f"all {verdicts.tests} pairs together"
     level = f"{100 * standing.confidence:g} %"
     course = verdicts.race
-    looks = "" if course is None else " and looks"
-    tuning = "nor another tuning of the LRs" + " (--studies 3)" * (studies == 1)
+    looks = "" if course is None else " and all looks"
+    tuning = ", nor another tuning of the LRs" + " (--studies 3)" * (studies == 1)
     parts = [
-        f"Intervals of differences are at {level} for {pairs}{looks} and cover other seeds, not "
-        f"other test images{_images(standing)}, {tuning}."
+        f"{f'{place.capitalize()}, intervals' if place else 'Intervals'} of differences are at "
+        f"{level} for {pairs}{looks} and cover other seeds, not other test images"
+        f"{_images(standing)}{tuning if tuned else ''}."
     ]
     if course is not None:
         return " ".join([*parts, *_earlier(course)])
@@ -332,8 +336,9 @@ def _earlier(course: Race) -> list[str]:
 def _images(standing: Standing) -> str:
     if standing.images is None or not is_accuracy(standing.metric):
         return ""
-    errors = [1 - float(np.nanmean(standing.values[:, place])) for place in (0, 1)]
-    size = image_error(errors[0], errors[1], standing.images)
+    known = standing.values[:, standing.counts > 0]
+    errors = (1 - np.nanmean(known, axis=0)).tolist()
+    size = max(image_error(a, b, standing.images) for a, b in combinations(errors, 2))
     error = margin(size, None, standing.metric)
     return f" ({standing.images:,} of them: a standard error of up to {error})"
 

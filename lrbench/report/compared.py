@@ -48,8 +48,12 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
     if standing is not None:
         rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
     caption = (
-        f"rank: the ranks that the tests leave open; ±: {100 * summary.question.confidence:g} %, "
-        "vs the best for all pairs together"
+        ""
+        if len(rows) and rows["rank_high"].max() == 1
+        else (
+            "rank: the ranks that the tests leave open; "
+            f"±: {100 * summary.question.confidence:g} %, vs the best for all pairs together"
+        )
     )
     views = ("ranking", "all", *views)
     return table(rows, RANKING, *views, metric=summary.metric, caption=caption)

@@ -127,8 +127,11 @@ def rich_table(made: Table) -> RichTable:
         number = made.kinds[place] == "number"
         tall = number and len(made.heads) > 7 and len(head) > 6  # many columns: narrow heads
         title = Text(head.replace(" ", "\n") if tall else head)
-        words = [len(word) for row in made.rows for word in row[place].text.split()]
-        longest = None if number else min(max(words, default=0), WORD)
+        texts = [row[place].text for row in made.rows]
+        whole = number and not any("failed" in text or "at chance" in text for text in texts)
+        words = texts if whole else [word for text in texts for word in text.split()]
+        longest = max(map(len, words), default=0)
+        longest = longest if number else min(longest, WORD)
         shown.add_column(title, justify="right" if number else "left", overflow="fold",
                          vertical="top", min_width=longest)  # fmt: skip
     for place, row in enumerate(made.rows):
@@ -146,8 +149,12 @@ class Fitting:
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
-        if options.max_width >= NARROW:
-            yield rich_table(self.table)
+        from rich.measure import Measurement
+
+        shown = rich_table(self.table)
+        least = Measurement.get(console, options.update(width=1000), shown).minimum
+        if options.max_width >= max(NARROW, least):  # it would be cut at the right
+            yield shown
         else:
             yield from _stacked(self.table)
 

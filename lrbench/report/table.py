@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.tidy import Column, Columns
+from lrbench.analysis.words import margin
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -100,13 +101,19 @@ def _mean(column: Column, row: Mapping[str, Any], metric: str) -> str:
     return value(row[column.name], half(row, "ci"), metric)
 
 
+def _margin(column: Column, row: Mapping[str, Any], metric: str) -> str:
+    raw = row[column.name]
+    return MISSING if is_missing(raw) else margin(raw, None, metric).partition(" in ")[0]
+
+
 def _gain(column: Column, row: Mapping[str, Any], metric: str) -> str:
     best = row.get("rank") == 1 and row[column.name] == 0
     return column.missing if best else difference(row, column.name, metric)
 
 
 def _seeds(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    kinds = [f"{row[kind]} {kind}" for kind in ("failed", "collapsed") if row[kind]]
+    lost = {"failed": row["failed"], "at chance": row["collapsed"]}
+    kinds = [f"{count} {kind}" for kind, count in lost.items() if count]
     return ", ".join([str(row["n"]), *kinds])
 
 
@@ -130,6 +137,7 @@ _FORMS: dict[str, Callable[[Column, Mapping[str, Any], str], str]] = {
     "words": lambda column, row, metric: clean(row[column.name], 400),
     "metric": lambda column, row, metric: value(row[column.name], math.nan, metric),
     "of": lambda column, row, metric: f"{row[column.name]} of {row['of']}",
+    "margin": _margin,
     "mean": _mean,
     "gain": _gain,
     "seeds": _seeds,

@@ -120,7 +120,7 @@ def test_4_a_collapse_is_counted_and_never_averaged() -> None:
     theirs = stats.ttest_rel([0.965, 0.966, 0.964, 0.966], [0.975, 0.976, 0.974, 0.975])
     assert table.loc["next", "p_adjusted"] == pytest.approx(theirs.pvalue)
     bound = 100 * stats.beta.ppf(0.95, 2, 4)
-    assert f"lost 1 of 5 seeds: 1 collapsed (a rate of up to {bound:.0f} %)" in summary.sentence
+    assert f"lost 1 of 5 seeds: 1 at chance (a rate of up to {bound:.0f} %)" in summary.sentence
 
 
 def test_4_a_bad_accuracy_that_is_not_chance_stays_in_the_mean() -> None:

@@ -150,7 +150,7 @@ def test_a_run_that_grew_says_so_and_invites_no_third_look() -> None:
     summary = grown(values)
     assert "(8 seeds, look 2 of 2; 5 % over all pairs and looks)" in summary.sentence
     assert "compared before, after 5 seeds, which spent 80 % of the error" in summary.certainty
-    assert "for all 3 pairs together and looks" in summary.certainty
+    assert "for all 3 pairs together and all looks" in summary.certainty
     assert summary.next_step == "" and "power" not in summary.certainty
     assert "look 1 of 2" in grown(values[:7]).sentence
     assert grown(values[:7]).ranking["n_common"].tolist() == [5, 5, 5]
