@@ -163,9 +163,9 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
         return (
             "train longer (--epochs) or tune over more seeds (--tuning-seeds): tuning is unstable"
         )
-    if standing.edges[0]:
-        edges = (n.remedy for n in notices if n.topic is Topic.EDGE_OF_GRID)
-        return next(edges, "widen the grid (--lr)") + ", before anything is concluded"
+    edges = [notice.remedy for notice in notices if notice.topic is Topic.EDGE_OF_GRID]
+    if standing.edges[0] and edges:  # without a notice, what lies beyond is not stable
+        return f"{edges[0]}, before anything is concluded"
     once = standing.verdicts.race is None
     return _more_seeds(standing) if once and standing.winner is None else ""
 
