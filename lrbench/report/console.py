@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NARROW = 66  # columns
 WORD = 26  # characters of a name that stay on one line
+NAME = 12  # characters that a line of a name has at least
 GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
 
 
@@ -127,11 +128,8 @@ def rich_table(made: Table) -> RichTable:
         number = made.kinds[place] == "number"
         tall = number and len(made.heads) > 7 and len(head) > 6  # many columns: narrow heads
         title = Text(head.replace(" ", "\n") if tall else head)
-        texts = [row[place].text for row in made.rows]
-        whole = number and not any("failed" in text or "at chance" in text for text in texts)
-        words = texts if whole else [word for text in texts for word in text.split()]
-        longest = max(map(len, words), default=0)
-        longest = longest if number else min(longest, WORD)
+        words = [len(word) for row in made.rows for word in row[place].text.split()]
+        longest = None if number else min(max(words, default=0), WORD)
         shown.add_column(title, justify="right" if number else "left", overflow="fold",
                          vertical="top", min_width=longest)  # fmt: skip
     for place, row in enumerate(made.rows):
@@ -152,8 +150,17 @@ class Fitting:
         from rich.measure import Measurement
 
         shown = rich_table(self.table)
-        least = Measurement.get(console, options.update(width=1000), shown).minimum
-        if options.max_width >= max(NARROW, least):  # it would be cut at the right
+        wide = Measurement.get(console, options.update(width=1000), shown).maximum
+        excess = wide - options.max_width
+        if excess > 0 and "schedule" in self.table.heads:  # names give way, never the numbers
+            place = self.table.heads.index("schedule")
+            names = shown.columns[place]
+            names.min_width = None
+            names.width = max(len(row[place].text) for row in self.table.rows) - excess
+            if names.width < NAME:
+                yield from _stacked(self.table)
+                return
+        if options.max_width >= NARROW:
             yield shown
         else:
             yield from _stacked(self.table)

@@ -23,9 +23,10 @@ def study(number: int, a: list[float | None], b: list[float | None], lr: float) 
 
 def test_studies_are_reported_apart_and_the_first_gives_the_answer() -> None:
     trials = [*study(0, STEADY, LOW, 0.1), *study(1, STEADY, LOW, 0.2), *study(2, LOW, STEADY, 0.1)]
+    trials += tuned("a", {0.1: 0.9, 0.2: 0.8})
     summary = summarise(trials, Question(("a", "b"), studies=3, test_size=10**6))
     assert len(summary.ranking) == 2 and summary.ranking["n"].tolist() == [5, 5]
-    assert summary.winner == "a" and len(summary.trials) == 30
+    assert summary.winner == "a" and len(summary.trials) == 32
     rows = summary.studies[summary.studies["schedule"] == "b"]
     assert rows["gain"].tolist() == pytest.approx([0.03, 0.03, -0.03])
     assert rows["better"].tolist() == [True, True, False]
@@ -50,8 +51,10 @@ def test_the_tuning_of_another_study_is_not_in_the_sensitivity() -> None:
 
 
 def test_one_study_says_that_it_rests_on_one_tuning() -> None:
-    summary = summarise(study(0, STEADY, LOW, 0.1), Question(("a", "b"), test_size=10**6))
+    question, trials = Question(("a", "b"), test_size=10**6), study(0, STEADY, LOW, 0.1)
+    summary = summarise([*tuned("a", {0.1: 0.9, 0.2: 0.8}), *trials], question)
     assert "nor another tuning of the LRs (--studies 3)" in summary.certainty
+    assert "tuning" not in summarise(trials, question).certainty  # its LRs were named
     assert not len(summary.studies)
 
 

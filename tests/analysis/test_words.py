@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -186,3 +188,12 @@ def test_what_the_reference_alone_tells_is_added_to_the_answer() -> None:
 def test_the_only_one_that_ended_well_is_not_said_to_have_one_seed() -> None:
     text = say(finals({"cosine": [0.97, 0.98], "linear": [None, None]}))
     assert "but no other ended well in two seeds (2 seeds)" in text
+
+
+@pytest.mark.parametrize(("steps", "remedy"), [(3, "train longer"), (1000, "a smaller LR")])
+def test_trainings_too_short_to_learn_are_told_to_train_longer(steps: int, remedy: str) -> None:
+    made = finals({"a": [0.5, 0.1, 0.1], "b": [0.1, 0.1, 0.1]})
+    trials = [replace(each, end=replace(each.end, steps=steps)) for each in made if each.end]
+    summary = summarise(trials, Question(test_size=1000, classes=10))
+    assert any(remedy in notice.remedy for notice in summary.notices)
+    assert summary.next_step.startswith("train longer (--epochs):") is (steps == 3)
