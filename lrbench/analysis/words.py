@@ -194,7 +194,8 @@ def _use(standing: Standing, seeds: str) -> str:
         names = [short(standing.names[i]) for i in open_]
         more = len(names) > MOST_NAMED
         widest = float(np.nanmax(standing.verdicts.intervals.within[0, open_]))
-        most = f" (at most {margin(widest, None, standing.metric)} apart)" if widest else ""
+        known = 0 < widest < (1 if is_accuracy(standing.metric) else math.inf)
+        most = f" (at most {margin(widest, None, standing.metric)} apart)" if known else ""
         parts.append(
             f"not told apart from {f'{len(names)} others' if more else listed(names)}{most}"
         )
