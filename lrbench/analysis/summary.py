@@ -77,9 +77,8 @@ class Summary:
     @cached_property
     def sentence(self) -> str:
         """The answer, which names a decision."""
-        said = words.sentence(self.standings)
         more = words.against(self.reference, self.first) if self.first else ""
-        return f"{said} {more}".rstrip()
+        return words.sentence(self.standings, more)
 
     @cached_property
     def certainty(self) -> str:

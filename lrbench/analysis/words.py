@@ -79,13 +79,16 @@ def difference(standing: Standing, one: int, other: int) -> str:
     return f"{margin(mean, None, standing.metric)} ({scale * ends[0]:.2g} to {scale * ends[1]:.2g})"
 
 
-def sentence(found: Sequence[Standing]) -> str:
-    """The answer to the question, a sentence for each budget and batch size."""
+def sentence(found: Sequence[Standing], reference: str = "") -> str:
+    """The answer to the question, a sentence for each budget and batch size; `reference` is what
+    the comparison with a reference tells beyond it, of the first."""
     if not found:
         return "No final trial has ended yet."
-    if len(found) == 1:
-        return _answer(found[0])
-    return " ".join(f"{where(s, found).capitalize()}: {_answer(s)}" for s in found)
+    said = [_answer(found[0], reference), *map(_answer, found[1:])]
+    if len(found) > 1:
+        places = (where(each, found).capitalize() for each in found)
+        said = [f"{place}: {text}" for place, text in zip(places, said, strict=True)]
+    return " ".join([*said, reference]).rstrip()
 
 
 def where(standing: Standing, found: Sequence[Standing]) -> str:
@@ -98,7 +101,7 @@ def where(standing: Standing, found: Sequence[Standing]) -> str:
     return " ".join(parts)
 
 
-def _answer(standing: Standing) -> str:
+def _answer(standing: Standing, reference: str = "") -> str:
     """The decision: use this one; or any of them; or none, as too little is known."""
     if standing.best is None:
         return f"No final training ended well: {losses(standing)}."
@@ -119,7 +122,12 @@ def _answer(standing: Standing) -> str:
         )
     parts = [*_same(standing), *_equal(standing)]
     parts += [f"told apart: {told_apart(standing)}"] if _led(standing) else []
-    said = _tie(standing, seeds) if not standing.apart else _use(standing, seeds)
+    if standing.apart:
+        said = _use(standing, seeds)
+    elif reference:
+        said = f"No two are told apart over all pairs: {_possible(standing, seeds)}"
+    else:
+        said = _tie(standing, seeds)
     return "; ".join([said, *parts]) + "."
 
 
@@ -216,12 +224,9 @@ def _beaten(standing: Standing, behind: Sequence[int]) -> str:
 
 def _tie(standing: Standing, seeds: str) -> str:
     """Nothing is told apart: the simplest will do, unless the run is too noisy to say so."""
-    widest = float(np.nanmax(standing.verdicts.intervals.within, initial=0.0))
-    if is_accuracy(standing.metric):
-        widest = min(widest, 1.0)
     size = 1.0 if is_accuracy(standing.metric) else abs(float(np.nanmean(standing.values[:, 0])))
-    possible = f"differences up to {margin(widest, None, standing.metric)} are possible ({seeds})"
-    if not widest <= TOO_WIDE * size:
+    possible = _possible(standing, seeds)
+    if not _widest(standing) <= TOO_WIDE * size:
         return (
             f"Too noisy to choose: {possible}; best so far is {_at(standing, 0)}: "
             f"{_value(standing, 0)}{_caveat(standing, 0)}"
@@ -231,6 +236,16 @@ def _tie(standing: Standing, seeds: str) -> str:
         f"Any of these will do; simplest: {_at(standing, place)} ({_value(standing, place)}); "
         f"{possible}{_caveat(standing, place)}"
     )
+
+
+def _widest(standing: Standing) -> float:
+    widest = float(np.nanmax(standing.verdicts.intervals.within, initial=0.0))
+    return min(widest, 1.0) if is_accuracy(standing.metric) else widest
+
+
+def _possible(standing: Standing, seeds: str) -> str:
+    most = margin(_widest(standing), None, standing.metric)
+    return f"differences up to {most} are possible ({seeds})"
 
 
 def _effort(standing: Standing, place: int) -> tuple[bool, int, bool, int, int]:

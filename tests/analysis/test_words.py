@@ -183,6 +183,7 @@ def test_what_the_reference_alone_tells_is_added_to_the_answer() -> None:
         apart = summary.first is not None and ("near", ("base",)) in summary.first.apart
         said = "Against base alone, as named beforehand, near is better." in summary.sentence
         assert said == (alone["near"] == "better" and not apart)
+        assert not (said and "Any of these will do" in summary.sentence)
 
 
 def test_the_only_one_that_ended_well_is_not_said_to_have_one_seed() -> None:
