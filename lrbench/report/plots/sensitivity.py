@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
+from lrbench.analysis.question import is_accuracy
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 @PLOTS.register("sensitivity", "validation accuracy, or loss, against the learning rate")
 def sensitivity_plot(summary: Summary) -> Chart | None:
-    """One line a schedule over its LR grid; the chosen LR is ringed, an LR at which every trial
-    diverged is a cross at the bottom."""
+    """One line a schedule over its LR grid, dotted the score by which one was chosen, which is
+    ringed; an LR at which every trial diverged is a cross at the bottom."""
     rows = summary.sensitivity
     rows = rows[rows["batch_size"] == rows["batch_size"].min()]
     rows = rows[rows["budget"] == rows["budget"].max()]
@@ -28,6 +29,8 @@ def sensitivity_plot(summary: Summary) -> Chart | None:
     what = "validation accuracy" if accuracy else "validation loss"
     lrs = sorted(set(rows["lr"].tolist()))
     note = "after tuning; the chosen LR is ringed" if rows["chosen"].any() else ""
+    if note and _has_scores(summary, rows):
+        note += ", best by its score (dotted)"
     panel = Panel(
         (*_lines(summary, known, column), *_crosses(summary, rows[rows[column].isna()])),
         "learning rate",
@@ -67,6 +70,13 @@ def _lines(summary: Summary, known: DataFrame, column: str) -> Iterator[Line]:
             texts[int(ring.argmax())] += f"; chosen: {choice.reason}"
         yield Line(str(name), look, x, y, texts=texts)
         yield Line("", look, x[ring], y[ring], "ring")
+        if ring.any() and accuracy and _has_scores(summary, mine):
+            yield Line("", look, x, floats(mine["score"]), "lost")
+
+
+def _has_scores(summary: Summary, rows: DataFrame) -> bool:
+    """Whether the scores are on the axis: those of a loss are not."""
+    return is_accuracy(summary.metric) and bool(rows["score"].notna().all())
 
 
 def _crosses(summary: Summary, rows: DataFrame) -> Iterator[Line]:

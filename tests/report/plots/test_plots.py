@@ -192,3 +192,13 @@ def test_a_band_ends_where_the_seeds_do() -> None:
     assert line.low is not None and line.high is not None
     assert (line.low >= ends["min"] - 1e-12).all() and (line.high <= ends["max"] + 1e-12).all()
     assert np.isclose(line.low[-1], ends["min"].iloc[-1])  # one sd below the mean is lower
+
+
+@pytest.mark.parametrize(("score", "dotted"), [(0.931, 2), (None, 0)])
+def test_the_scores_that_chose_the_lrs_are_drawn(score: float | None, dotted: int) -> None:
+    summary = several()
+    rows = summary.sensitivity
+    chosen = (rows["lr"] == 0.1) & (rows["schedule"] != "step")
+    shown = replace(summary, sensitivity=rows.assign(score=score, chosen=chosen))
+    lines = plots.plot(shown, "sensitivity").axes[0].lines
+    assert sum({*np.asarray(line.get_ydata())} == {0.931} for line in lines) == dotted
