@@ -1,6 +1,6 @@
 """What the tests of other range tests say, as facts about this one.
 
-Peers: pytorch-lr-finder 0.2.2, ignite 0.5, Lightning 2.6, fastai 2.8. `finders.md` has the counts,
+Peers: pytorch-lr-finder 0.2.2, ignite 0.5, Lightning 2.6, fastai 2.8. `README.md` has the counts,
 and the reasons why some of their tests do not apply.
 """
 
