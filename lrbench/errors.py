@@ -109,6 +109,7 @@ class Topic(StrEnum):
     FEW_SEEDS = "few-seeds"
     TRIALS_FAILED = "trials-failed"
     TOO_SHORT = "too-short"
+    SHARD = "shard"
     LUCKY_LR = "lucky-lr"
     OTHER_MACHINE = "other-machine"
     NOISY_THROUGHPUT = "noisy-throughput"

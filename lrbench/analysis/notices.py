@@ -24,7 +24,14 @@ MOST_WARNINGS = 3
 MOST_SEEDS = 50  # worth training to tell two schedules apart
 WIDEST = 15.0  # a wider range of seeds is no advice
 EARLY = 100  # steps: after fewer, an accuracy at chance may only mean that nothing is learnt yet
-FIRST = (Topic.TRIALS_FAILED, Topic.TOO_SHORT, Topic.FEW_SEEDS, Topic.LUCKY_LR, Topic.EDGE_OF_GRID)
+FIRST = (
+    Topic.SHARD,
+    Topic.TRIALS_FAILED,
+    Topic.TOO_SHORT,
+    Topic.FEW_SEEDS,
+    Topic.LUCKY_LR,
+    Topic.EDGE_OF_GRID,
+)
 
 
 def warnings_of(notices: Iterable[Notice]) -> tuple[Notice, ...]:
@@ -148,6 +155,9 @@ def _lucky_lrs(
 
 def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
     """The one thing to do that fits what was found; empty where nothing is left to be done."""
+    for notice in notices:
+        if notice.topic is Topic.SHARD:
+            return notice.remedy
     if not found:
         return ""
     if any(notice.topic is Topic.TOO_SHORT for notice in notices):

@@ -102,6 +102,9 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
     histories = [known.histories[name] for name in wanted if name in known.histories]
     histories = [history for history in histories if history.spec.name in entrants]
     said = conditions.notices(manifest, histories)
+    if shard := manifest.get("options", {}).get("shard"):
+        whole = "merge all shards: lrbench report SHARD... --out DIR"
+        notices += (Notice(Topic.SHARD, f"these are the trials of shard {shard} alone", whole),)
     question = replace(
         question_of(spec, data),
         schedules=entrants,

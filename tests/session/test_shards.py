@@ -39,6 +39,13 @@ def test_merged_shards_are_the_whole_run(runs: Path, tmp_path: Path) -> None:
     assert lrbench([*ARGV, "--seeds", "3", "--out", str(merged)]) == 0, "it goes on as any run"
 
 
+def test_a_shard_says_that_it_is_one(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lrbench(named(runs, "1-3")) == 0
+    said = capsys.readouterr()
+    assert "shard 1/3 alone" in " ".join(said.err.split())
+    assert "next: merge all shards: lrbench report SHARD... --out DIR" in said.out
+
+
 def test_each_shard_tunes_and_trains_its_share(runs: Path) -> None:
     finals = {
         name: [row["trial"] for row in table(runs / name / "trials.csv") if row["stage"] == "final"]
