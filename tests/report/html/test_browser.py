@@ -105,7 +105,7 @@ def test_missing_values_sort_last_either_way(open_page: Any) -> None:
 def test_a_series_is_switched_off_in_every_chart_and_on_again(open_page: Any) -> None:
     page = open_page("compare")
     charts = page.locator("svg.chart").count()
-    assert charts == 5
+    assert charts == 6
     lines = page.locator("svg.chart g.s0")
     visible = "all => all.filter(e => getComputedStyle(e).display !== 'none').length"
     assert lines.evaluate_all(visible) == lines.count() >= 2 * charts - 1
