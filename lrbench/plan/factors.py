@@ -15,6 +15,7 @@ from lrbench.schedules.units import tidy
 
 MANY_STEPS = 5_000
 MOST_FACTOR = 3.0
+SPENT = 1e-4  # of the highest LR: a last step below it moves nothing, yet the bound divides by it
 
 
 def bound_terms(table: Sequence[float]) -> tuple[float, float]:
@@ -25,8 +26,13 @@ def bound_terms(table: Sequence[float]) -> tuple[float, float]:
 
     With η the table and S_k the sum of η from k on, and Q_k that of η²:
     distance = 1 / (2 S_1), noise = Q_1 / (2 S_1) + ½ Σ_k η_k Q_k / (S_k S_{k+1}).
+
+    Last steps that are spent are left out: the one of `onecycle` would make its LR in a run of six
+    steps 30 times too low.
     """
     steps = [lr for lr in table if lr > 0]
+    while steps and steps[-1] < SPENT * max(steps):
+        steps.pop()
     if not steps:
         raise ValueError("a table without a positive LR")
     sums = list(accumulate(reversed(steps)))[::-1]

@@ -61,6 +61,7 @@ def test_other_data_is_said(runs: tuple[str, str], tmp_path: Path, capsys: Any) 
         (["--fail-below", "0.999"], 4, "--fail-below 0.999: the best schedule, constant, reached"),
         (["--fail-below", "0.2"], 0, ""),
         (["--fail-below", "98"], 2, "--fail-below 98: an accuracy is a fraction"),
+        (["--fail-below", "97%"], 2, "Invalid value for '--fail-below': not a number"),
         (["--fail-if-worse-than", "constant"], 4, "worse is multistep([1%], gamma=0.001)"),
         (["--fail-if-worse-than", "multistep([1%], gamma=0.001)"], 0, ""),
         (["--fail-if-worse-than", "cosine"], 2, "this run has no such schedule"),

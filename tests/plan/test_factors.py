@@ -75,3 +75,9 @@ def test_the_top_of_a_grid_is_below_what_is_stable() -> None:
     assert centre(0.01, 2.9, 0.0199) == 0.019
     assert centre(0.01, 2.9, 0.0199, reach=2) == 0.0099
     assert centre(0.0012345, 1.0) == 0.0012
+
+
+@pytest.mark.parametrize("steps", [6, 10, 20, 96])
+def test_onecycle_is_centred_like_a_cosine_in_short_runs_too(steps: int) -> None:
+    onecycle, cosine = (peak_factor(parse(name), steps, 2) for name in ("onecycle", "cosine"))
+    assert 0.8 < onecycle / cosine < 1.25
