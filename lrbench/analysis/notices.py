@@ -63,7 +63,7 @@ def notices_of(
                 f"{losses(standing)}; they enter no mean and no test",
                 f"{early} steps were too few to learn anything: train longer (--epochs)"
                 if early
-                else "a smaller LR or a longer warm-up may help; trials.csv says where each ended",
+                else "another LR or a longer warm-up may help; trials.csv says where each ended",
             )
         yield from _throughput(standing, trials)
         yield from _lucky_lrs(standing, trials, question, where(standing, found))
