@@ -191,7 +191,7 @@ def test_the_only_one_that_ended_well_is_not_said_to_have_one_seed() -> None:
     assert "but no other ended well in two seeds (2 seeds)" in text
 
 
-@pytest.mark.parametrize(("steps", "remedy"), [(3, "train longer"), (1000, "a smaller LR")])
+@pytest.mark.parametrize(("steps", "remedy"), [(3, "train longer"), (1000, "another LR")])
 def test_trainings_too_short_to_learn_are_told_to_train_longer(steps: int, remedy: str) -> None:
     made = finals({"a": [0.5, 0.1, 0.1], "b": [0.1, 0.1, 0.1]})
     trials = [replace(each, end=replace(each.end, steps=steps)) for each in made if each.end]
