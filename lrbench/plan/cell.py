@@ -166,7 +166,7 @@ class CellPlan:
 
     def own_scales(self) -> Iterator[tuple[str, Sequence[float]]]:
         for name in self.spec.schedules:
-            if any(call.is_plugin for call in parse(name).calls()):
+            if any(call.is_plugin for call in parse(name).all_calls()):
                 for here in (self, *self._rungs()):
                     yield here._scale_key(name), here.scale(name)
 

@@ -52,8 +52,7 @@ def own_names(recipe: Recipe, schedules: Iterable[str] = ()) -> Iterator[str]:
     parts = (recipe.task, recipe.dataset, recipe.model, recipe.optimizer, recipe.loss)
     groups = (parse_group(group).schedule for group in recipe.groups)
     for spec in (*schedules, *filter(None, groups)):
-        calls = [one for call in parse(spec).calls() for one in (call, *call.factors)]
-        yield from (call.name for call in calls if plugins.is_own(call.name))
+        yield from (call.name for call in parse(spec).all_calls() if plugins.is_own(call.name))
     yield from (name for name in (*parts, recipe.augment) if plugins.is_own(name))
 
 

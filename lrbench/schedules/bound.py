@@ -237,6 +237,10 @@ class Schedule:
         """Its phases in order, repetitions written out."""
         return self.spec.calls()
 
+    def all_calls(self) -> tuple[Call, ...]:
+        """Its phases, and the factors of those that are products."""
+        return tuple(one for call in self.calls() for one in (call, *call.factors))
+
     def bind(self, lr: float, steps: int, steps_per_epoch: int) -> Bound:
         """The schedule on a run of `steps` optimizer steps from the base LR `lr`. Raises
         UsageError: a number is invalid, or the schedule does not fit such a run."""
@@ -272,8 +276,7 @@ class Schedule:
 
 @lru_cache(maxsize=4096)
 def _peak(schedule: Schedule, steps: int, steps_per_epoch: int) -> float:
-    calls = [one for call in schedule.calls() for one in (call, *call.factors)]
-    if not any(call.definition.own_scale for call in calls):
+    if not any(call.definition.own_scale for call in schedule.all_calls()):
         return 1.0
     bound = schedule.bind(1.0, steps, steps_per_epoch)
     stride = max(1, steps // MANY_STEPS)

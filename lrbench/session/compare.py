@@ -25,7 +25,7 @@ from lrbench.run.material import code_of, own_names, refuse_changes
 from lrbench.run.store import Run
 from lrbench.session.checks import check_schedules
 from lrbench.session.place import command_line, lasting, run_path
-from lrbench.session.recorded import recorded, settle, summarised, write_all
+from lrbench.session.recorded import recorded, settle, settled_so_far, summarised, write_all
 from lrbench.session.size import estimate_s, fit, steps_by_batch_size, written_steps
 from lrbench.stopping import resume_with
 from lrbench.tasks.own import ignored_batch_size
@@ -125,12 +125,9 @@ def resolve(options: Mapping[str, Any], run: Run) -> CompareSpec:
     if spec.time_budget_s is not None:
         spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
     grown = spec.grown_from(older)
-    if not grown.race and grown.seeds > older.seeds > 1:
-        scales = run.manifest.get("scales", {})
-        steps = recorded_steps(run.manifest)
-        done = settle(older, run.known, run.manifest["data"], steps, scales)
-        if done.stage == "done":  # it has been compared
-            return grown.model_copy(update={"looked": older.looks})
+    more = not grown.race and grown.seeds > older.seeds > 1
+    if more and settled_so_far(older, run).stage == "done":  # it has been compared
+        return grown.model_copy(update={"looked": older.looks})
     return grown
 
 

@@ -78,6 +78,14 @@ def settle(
     return raced(settled, known.histories, question_of(spec, data))
 
 
+def settled_so_far(spec: CompareSpec, run: Run) -> Plan:
+    """What the records of a begun run settle, from its manifest: none of the code runs that it
+    names."""
+    manifest = run.manifest or {}
+    steps, scales = recorded_steps(manifest), manifest.get("scales", {})
+    return settle(spec, run.known, manifest.get("data", {}), steps, scales)
+
+
 def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summary:
     """The analysis of all records so far, of all schedules or `only` of some. Needs no torch."""
     from lrbench.analysis import summarise
@@ -86,7 +94,7 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
     data = manifest.get("data", {})
     known = run.known
     notices: tuple[Notice, ...] = ()
-    settled = settle(spec, known, data, recorded_steps(manifest), manifest.get("scales", {}))
+    settled = settled_so_far(spec, run)
     wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
     orphans = _orphans(spec, settled, known)
     if orphans:

@@ -6,19 +6,18 @@ of a run that has (`--shard 0/N`); the final trials are dealt out in turns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.experiment import CompareSpec, differences
-from lrbench.files import readable_faults, replace_file
+from lrbench.files import read_file, replace_file
 from lrbench.options import host_of
-from lrbench.plan import plan, recorded_steps
 from lrbench.run import conditions
 from lrbench.run.store import Run
 from lrbench.session.compare import asked
 from lrbench.session.place import run_path
-from lrbench.session.recorded import recorded
+from lrbench.session.recorded import recorded, settled_so_far
 
 
 def is_shard(run: Run) -> bool:
@@ -44,15 +43,14 @@ def merged(runs: Sequence[Run], out: Path | None) -> tuple[Run, list[Notice]]:
     if whole.manifest is not None and recorded(whole).fingerprint != spec.fingerprint:
         raise UsageError(f"--out {whole.path}: it holds another comparison")
     numbers = _numbers(runs)
+    wanted = {trial.id for trial in settled_so_far(spec, first).finals}
     for run in runs:
-        _refuse_other_finals(first, run, spec)
+        _refuse_other_finals(first, run, wanted)
     with whole.writer():
         for run in runs:
             for name in (*run.finds, *run.histories):
                 if not whole.journal_path(name).exists():
-                    with readable_faults(run.journal_path(name), "read"):
-                        content = run.journal_path(name).read_bytes()
-                    replace_file(whole.journal_path(name), content)
+                    replace_file(whole.journal_path(name), read_file(run.journal_path(name)))
         whole.write_manifest({**manifest, **asked(spec, whole, options)})
     vars(whole).pop("known", None)
     return whole, _missing(numbers, runs, whole)
@@ -87,10 +85,8 @@ def _numbers(runs: Sequence[Run]) -> dict[tuple[int, int], Run]:
     return found
 
 
-def _refuse_other_finals(first: Run, run: Run, spec: CompareSpec) -> None:
+def _refuse_other_finals(first: Run, run: Run, wanted: Collection[str]) -> None:
     """On a GPU, two tunings need not choose the same LRs."""
-    settled = plan(spec, first.histories, first.finds, recorded_steps(first.manifest or {}))
-    wanted = {trial.id for trial in settled.finals}
     for name, history in run.histories.items():
         if history.spec.stage == "final" and name not in wanted:
             raise UsageError(

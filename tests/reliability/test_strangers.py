@@ -29,7 +29,8 @@ def net(image_shape, classes):
     from torch import nn
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))
 """
-ARGV = (*SMALL, "--lr", "0.1", "--seeds", "2", "-s", "theirs:mine", "--model", "theirs:net")
+ARGV = (*SMALL, "--lr", "0.1", "--seeds", "2", "-s", "theirs:mine", "-s", "theirs:mine * cosine",
+        "--model", "theirs:net")  # fmt: skip
 EVERYTHING = renderers.write_all
 
 

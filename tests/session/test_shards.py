@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.__main__ import run as lrbench
-from tests.reliability.tools import table, timeless
+from tests.reliability.tools import command, table, timeless
 
 ARGV = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.05,0.1",
         "-s", "constant", "-s", "cosine", "--seeds", "2", "--tuning-seeds", "1", "--threads", "1",
@@ -44,6 +44,20 @@ def test_a_shard_says_that_it_is_one(runs: Path, capsys: pytest.CaptureFixture[s
     said = capsys.readouterr()
     assert "shard 1/3 alone" in " ".join(said.err.split())
     assert "next: merge all shards: lrbench report SHARD... --out DIR" in said.out
+
+
+def test_shards_may_have_schedules_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine_here.py").write_text("def half(step, steps):\n    return 0.5\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for number in "12":
+        assert (
+            lrbench([*ARGV, "-s", "mine_here:half", "--shard", f"{number}/2", "--out", number]) == 0
+        )
+    code, _, said = command("report", "1", "2", "--out", "merged", cwd=tmp_path)
+    assert code == 0, said  # in a process that has not called the schedule yet
 
 
 def test_each_shard_tunes_and_trains_its_share(runs: Path) -> None:
