@@ -32,7 +32,7 @@ def _jobs(value: object) -> int:
 
 
 def _shard(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
+    found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text, re.ASCII)
     if not found or not int(found[1]) <= int(found[2]) or int(found[2]) < 1:
         raise ValueError("write I/N, such as 2/8, with I from 0 to N")
     return int(found[1]), int(found[2])

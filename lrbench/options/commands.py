@@ -59,9 +59,9 @@ def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, 
     if config is None:
         return typed
     found = _read_config(config, allowed)
-    defaults = {key: option.default for key, option in options_of(Recipe).items()}
-    defaults |= own_defaults(found)
-    if "batch_size" in own_defaults(found):  # it stays where another dataset is named
+    own = own_defaults(found)
+    defaults = {key: option.default for key, option in options_of(Recipe).items()} | own
+    if "batch_size" in own:  # it stays where another dataset is named
         del defaults["batch_size"]
     configured = {
         key: value for key, value in found.items() if key not in defaults or defaults[key] != value

@@ -83,8 +83,7 @@ class Plateau:
         if self.cooldown_left > 0:
             self.cooldown_left, self.bad_epochs = self.cooldown_left - 1, 0
         if self.bad_epochs > self.patience:
-            self.cooldown_left, self.bad_epochs = self.cooldown, 0
-            self.change(step, max(self.lr(step) * self.factor, self.min_lr))
+            self.cut(step)
 
     def improves(self, value: float) -> bool:
         """Whether it beats the best by more than the threshold; NaN never does."""
@@ -92,6 +91,11 @@ class Plateau:
             return not math.isnan(value)
         margin = self.threshold * (self.best if self.relative else 1.0)
         return value > self.best + margin if self.maximise else value < self.best - margin
+
+    def cut(self, step: int) -> None:
+        """Lower the LR, and begin a cooldown."""
+        self.cooldown_left, self.bad_epochs = self.cooldown, 0
+        self.change(step, max(self.lr(step) * self.factor, self.min_lr))
 
     def change(self, step: int, new: float) -> None:
         """Another LR from `step` on, unless it is as good as the old one."""
@@ -154,8 +158,7 @@ class Greedy(Plateau):
             self.warmup_left, self.good_epochs, self.floor_left = self.warmup, 0, self.reset_start
             self.change(step, min(self.lr(step) / self.factor, self.max_lr))
         elif self.bad_epochs > self.patience:
-            self.cooldown_left, self.bad_epochs = self.cooldown, 0
-            self.change(step, max(self.lr(step) * self.factor, self.min_lr))
+            self.cut(step)
             self.floor_left -= self.lr(step) <= self.min_lr
             if self.floor_left <= 0:
                 self.cuts.append((step, self.base_lr))

@@ -37,6 +37,7 @@ def test_executors_and_jobs(options: dict[str, Any], executor: str, jobs: int) -
         ({"address": "local"}, "--address belongs to --executor ray"),
         ({"shard": "9/8"}, "--shard 9/8: write I/N"),
         ({"shard": "0/0"}, "--shard 0/0"),
+        ({"shard": "\uff12/8"}, "write I/N"),
         ({"shard": "1"}, "--shard 1"),
     ],
 )
