@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lrbench.execute import Host, Workbench
 from lrbench.execute.pool import Processes
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.run.store import Run
 
 

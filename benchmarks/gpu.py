@@ -37,7 +37,7 @@ from lrbench.engine.device import apply_precision, default_threads, open_device
 from lrbench.engine.graphs.program import Program, probed
 from lrbench.engine.train import begin, train
 from lrbench.errors import LrbenchError
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import EpochRecord, TrialEnd
 from lrbench.tasks.images import ImageTask
 

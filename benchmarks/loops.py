@@ -28,8 +28,8 @@ from lrbench.data.split import stratified
 from lrbench.engine.device import BRIEFLY, apply_precision, open_device
 from lrbench.engine.graphs.program import Program
 from lrbench.engine.train import begin, train
-from lrbench.experiment import Recipe, TrialSpec
 from lrbench.models import build
+from lrbench.options import Recipe, TrialSpec
 from lrbench.tasks.images import ImageTask
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 
 FINITE = {"allow_inf_nan": False}
 Status = Literal["done", "diverged", "failed"]

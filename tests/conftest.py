@@ -33,6 +33,14 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_hear)
 
 
+@pytest.fixture(autouse=True)
+def _same_weights() -> None:
+    """A network that a test makes has the same weights in every run, whatever ran before it."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def opens() -> Iterator[list[str]]:
     """The manifests and journals that this process opens to read, in order."""

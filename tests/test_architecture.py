@@ -26,7 +26,7 @@ PLAIN = TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}
 FORBIDDEN: dict[str, tuple[set[str], set[str]]] = {
     **dict.fromkeys(("errors", "plugins"), (PLAIN | {"pydantic"}, set())),
     **dict.fromkeys(
-        ("registry", "early_stop", "records", "experiment", "plan", "files", "run"), (PLAIN, set())
+        ("registry", "early_stop", "records", "options", "plan", "files", "run"), (PLAIN, set())
     ),
     **dict.fromkeys(
         ("tasks", "data", "models", "optimizers", "engine", "execute"),
@@ -37,7 +37,7 @@ FORBIDDEN: dict[str, tuple[set[str], set[str]]] = {
     "analysis": (TORCH | SCREEN | PICTURES, FRAMES),
     "report": (TORCH, PICTURES | FRAMES),
     "session": (SCREEN, TORCH | FRAMES | PICTURES),
-    "options": (TORCH | SCREEN | FRAMES | PICTURES, set()),
+    "inputs": (TORCH | SCREEN | FRAMES | PICTURES, set()),
     "cli": (set(), TORCH | FRAMES | PICTURES),
 }
 
@@ -48,20 +48,20 @@ KNOWS: dict[str, set[str]] = {
     "plugins": {"errors", "registry"},
     "schedules": {"errors", "plugins", "registry"},
     "early_stop": {"errors", "registry"},
-    "records": {"experiment"},
-    "experiment": {"early_stop", "errors", "plugins", "registry", "schedules"},
-    "plan": {"errors", "experiment", "records", "schedules"},
+    "records": {"options"},
+    "options": {"early_stop", "errors", "plugins", "registry", "schedules"},
+    "plan": {"errors", "options", "records", "schedules"},
     "files": {"errors"},
-    "run": {"errors", "experiment", "files", "optimizers", "plugins", "records", "schedules"},
+    "run": {"errors", "options", "files", "optimizers", "plugins", "records", "schedules"},
 }
 
 # room -> the rooms that it must not know
-ABOVE = {"run", "execute", "report", "cli", "analysis", "session", "options"}
+ABOVE = {"run", "execute", "report", "cli", "analysis", "session", "inputs"}
 WALLS: dict[str, set[str]] = {
     **dict.fromkeys(("tasks", "data", "models", "optimizers", "engine", "rangetest"), ABOVE),
-    "analysis": {"engine", "run", "execute", "report", "cli", "session", "options", "tasks"},
-    "report": {"engine", "run", "execute", "cli", "session", "options", "tasks"},
-    "execute": {"report", "cli", "analysis", "session", "options"},
+    "analysis": {"engine", "run", "execute", "report", "cli", "session", "inputs", "tasks"},
+    "report": {"engine", "run", "execute", "cli", "session", "inputs", "tasks"},
+    "execute": {"report", "cli", "analysis", "session", "inputs"},
     "session": {"cli"},
 }
 

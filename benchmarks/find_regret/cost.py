@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from lrbench import find
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.rangetest.api import borrowed
 from lrbench.rangetest.sweep import sweep
 

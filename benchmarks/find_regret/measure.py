@@ -28,8 +28,8 @@ from lrbench.data.split import stratified
 from lrbench.engine.clock import Row
 from lrbench.engine.train import steps
 from lrbench.execute import Host, Workbench
-from lrbench.experiment import FindSpec, Recipe
 from lrbench.optimizers import build
+from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import GroupLrs
 from lrbench.rangetest.result import FindResult

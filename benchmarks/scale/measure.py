@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lrbench.__main__ import run as command
 from lrbench.execute.mock import STEPS, invented
-from lrbench.experiment import CompareSpec, Recipe
+from lrbench.options import CompareSpec, Recipe
 from lrbench.plan import plan
 from lrbench.report import csv_files
 from lrbench.run.store import Run

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lrbench.execute import Host, Workbench
 from lrbench.execute.cluster import cluster
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import TrialEnd
 from lrbench.run.store import Run
 

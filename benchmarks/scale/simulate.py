@@ -29,7 +29,7 @@ from lrbench.execute import Host, Workbench
 from lrbench.execute.cluster import Nodes
 from lrbench.execute.crew import Worker
 from lrbench.execute.mock import invented
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.plan import plan
 from lrbench.records import EpochRecord
 from lrbench.run.journal import row_of

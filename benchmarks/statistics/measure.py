@@ -32,7 +32,7 @@ from lrbench.analysis.evidence import seeds_needed, seeds_range
 from lrbench.analysis.pairs import compare_pairs
 from lrbench.analysis.racing import race, spending
 from lrbench.analysis.verdicts import judge
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.plan.choice import Tuned, choose
 
 ALPHA = 0.05

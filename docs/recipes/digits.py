@@ -35,7 +35,7 @@ if __name__ == "__main__":
 
     from lrbench.engine.train import begin, train
     from lrbench.execute import Host, Workbench
-    from lrbench.experiment import Recipe, TrialSpec
+    from lrbench.options import Recipe, TrialSpec
 
     bench = Workbench(Recipe(dataset="digits:first"), Host(device="cpu", threads=1))
     trial = TrialSpec(

@@ -10,7 +10,7 @@ from lrbench.analysis.diagnosis import diagnose
 from lrbench.analysis.question import Question
 from lrbench.analysis.target import area_under, reached
 from lrbench.analysis.tidy import Column, frame
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 from lrbench.records import EpochRecord, History
 
 if TYPE_CHECKING:

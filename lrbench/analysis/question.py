@@ -8,7 +8,7 @@ from typing import Any
 
 from lrbench.analysis.racing import Looks
 from lrbench.errors import Notice
-from lrbench.experiment.compare import Metric
+from lrbench.options.compare import Metric
 from lrbench.plan import Choice
 
 MetricName = Metric

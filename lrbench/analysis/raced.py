@@ -9,7 +9,7 @@ from dataclasses import replace
 from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import standings
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 from lrbench.plan import Plan, missing
 from lrbench.records import History
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.errors import Notice, printable
-from lrbench.experiment import CompareSpec, FindSpec, Options
+from lrbench.options import CompareSpec, FindSpec, Options
 from lrbench.plugins import names_alone
 from lrbench.run.material import own_names
 

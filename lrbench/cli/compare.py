@@ -11,7 +11,7 @@ from lrbench.cli.common import announce, notify, reading
 from lrbench.cli.comparison import print_answer, say_nothing_new, show_plan
 from lrbench.cli.exports import Exports
 from lrbench.cli.gate import check_conditions, enforce
-from lrbench.options import (
+from lrbench.inputs import (
     COMPARE,
     compare_spec,
     merged,

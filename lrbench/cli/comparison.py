@@ -13,7 +13,7 @@ import typer
 from lrbench.cli.common import as_json, notify, stderr, stdout
 from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import printable
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
 from lrbench.run.store import Run
 from lrbench.schedules import expand, parse

@@ -12,8 +12,8 @@ from lrbench.cli import params as p
 from lrbench.cli.common import announce, as_json, notify, reading, stdout
 from lrbench.errors import NoLearningRate
 from lrbench.execute import Workbench
-from lrbench.experiment import FindSpec
-from lrbench.options import FIND, find_spec, host_of, merged, resolved_toml
+from lrbench.inputs import FIND, find_spec, host_of, merged, resolved_toml
+from lrbench.options import FindSpec
 from lrbench.plugins import names_alone, printing_apart
 from lrbench.run.store import Run
 from lrbench.session import find as session

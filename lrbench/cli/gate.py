@@ -13,7 +13,7 @@ from lrbench.schedules import parse
 
 if TYPE_CHECKING:
     from lrbench.analysis import Summary
-    from lrbench.experiment import CompareSpec
+    from lrbench.options import CompareSpec
 
 
 def check_conditions(

@@ -15,9 +15,9 @@ from rich.markup import escape
 from typer.core import TyperCommand, TyperOption
 
 from lrbench.errors import UsageError
-from lrbench.experiment import Opt
-from lrbench.experiment.option import plain_digits
-from lrbench.options.commands import Declared
+from lrbench.inputs.commands import Declared
+from lrbench.options import Opt
+from lrbench.options.option import plain_digits
 
 Real = Annotated[float, BeforeValidator(plain_digits)]
 EVERYTHING = "lrbench: show every option"
@@ -122,7 +122,7 @@ def _whole(option: Opt) -> Callable[[str], int]:
 def shown_default(option: Opt) -> str:
     """The default as the help shows it; empty where there is nothing to show.
 
-    >>> from lrbench.options import COMPARE
+    >>> from lrbench.inputs import COMPARE
     >>> [shown_default(COMPARE[key]) for key in ("momentum", "lr", "lr_points", "clip_norm")]
     ['0.9', 'auto', '3', '']
     """

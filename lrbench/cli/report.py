@@ -23,7 +23,7 @@ from lrbench.session import recorded as compared
 from lrbench.session.shards import is_shard, merged
 
 if TYPE_CHECKING:
-    from lrbench.experiment import CompareSpec
+    from lrbench.options import CompareSpec
 
 
 def report(

@@ -10,8 +10,8 @@ import typer
 from lrbench.cli.common import as_json, notify, stdout
 from lrbench.cli.comparison import document, rows
 from lrbench.errors import Notice, Topic, printable
-from lrbench.experiment import said
-from lrbench.options import all_options
+from lrbench.inputs import all_options
+from lrbench.options import said
 from lrbench.run.store import Run
 from lrbench.session.recorded import recorded, summarised, write_files
 

@@ -12,8 +12,8 @@ from lrbench.schedules import Bound
 if TYPE_CHECKING:
     import torch
 
-    from lrbench.experiment import TrialSpec
     from lrbench.optimizers import GroupSpec
+    from lrbench.options import TrialSpec
 
 
 @dataclass(frozen=True)

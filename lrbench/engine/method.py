@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from lrbench.experiment import Recipe
+    from lrbench.options import Recipe
     from lrbench.tasks.base import Task
 
 NORM_BATCHES = 50

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from lrbench.experiment import TrialSpec
+    from lrbench.options import TrialSpec
     from lrbench.tasks.base import Task
 
 

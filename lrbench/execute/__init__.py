@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from lrbench.execute.workbench import Workbench
-from lrbench.experiment import Host, TrialSpec
+from lrbench.options import Host, TrialSpec
 from lrbench.records import Record
 from lrbench.registry import Registry
 from lrbench.run.store import Run

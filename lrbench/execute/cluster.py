@@ -28,8 +28,8 @@ from lrbench.execute.crew import POLL_S, Crew, Worker
 from lrbench.execute.trainer import Inbox, Trainer
 from lrbench.execute.workbench import Workbench
 from lrbench.execute.worker import briefing
-from lrbench.experiment import TrialSpec
 from lrbench.files import replace_file
+from lrbench.options import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.material import luggage
 from lrbench.run.store import Run

@@ -13,7 +13,7 @@ from typing import Any
 from lrbench.errors import MachineError
 from lrbench.execute.trial import failed_end
 from lrbench.execute.workbench import Workbench
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
 from lrbench.run.journal import record_of

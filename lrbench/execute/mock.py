@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from lrbench.execute import EXECUTORS, Train
 from lrbench.execute.workbench import Workbench
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.store import Run
 

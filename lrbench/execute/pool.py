@@ -18,7 +18,7 @@ from lrbench.execute.crew import POLL_S, CannotStart, Crew, Left, Worker
 from lrbench.execute.serial import serial
 from lrbench.execute.workbench import Workbench
 from lrbench.execute.worker import REQUEST, briefing
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 from lrbench.run.store import Run
 from lrbench.stopping import pausing
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from lrbench.execute import EXECUTORS, Train
 from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Workbench
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 from lrbench.records import Record
 from lrbench.run.store import Run
 

@@ -20,8 +20,8 @@ from lrbench.engine.device import DeviceLost, wait_briefly
 from lrbench.errors import LrbenchError, MachineError
 from lrbench.execute.trial import run_trial
 from lrbench.execute.worker import attempted, ready
-from lrbench.experiment import TrialSpec
 from lrbench.files import replace_file
+from lrbench.options import TrialSpec
 from lrbench.records import TrialEnd
 from lrbench.run.journal import row_of
 from lrbench.run.store import Run

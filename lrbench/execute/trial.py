@@ -13,7 +13,7 @@ from lrbench.engine.graphs.program import Program, why_eager
 from lrbench.engine.train import Training, begin, train
 from lrbench.errors import STOPS, MachineError
 from lrbench.execute.workbench import Workbench
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 from lrbench.plugins import place_of
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.store import Run

@@ -23,7 +23,7 @@ from lrbench.engine.device import (
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.engine.train import steps
 from lrbench.errors import MachineError, UsageError
-from lrbench.experiment import FindSpec, Host, Recipe
+from lrbench.options import FindSpec, Host, Recipe
 from lrbench.plugins import printing_apart
 
 if TYPE_CHECKING:

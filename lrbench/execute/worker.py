@@ -37,7 +37,7 @@ from lrbench.engine.device import DeviceLost
 from lrbench.errors import LrbenchError, MachineError
 from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Workbench
-from lrbench.experiment import Host, Recipe, TrialSpec
+from lrbench.options import Host, Recipe, TrialSpec
 from lrbench.plugins import described
 from lrbench.run.journal import row_of
 from lrbench.run.material import code_of

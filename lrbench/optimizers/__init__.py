@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe
 from lrbench.optimizers.groups import GroupSpec, assign, parse_group, parse_groups, without_decay
 from lrbench.optimizers.own_optimizer import OPTION, make_own, takes
+from lrbench.options import Recipe
 from lrbench.registry import Registry
 
 if TYPE_CHECKING:

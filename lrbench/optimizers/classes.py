@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lrbench.experiment import Recipe
 from lrbench.optimizers import OPTIMIZERS
+from lrbench.options import Recipe
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from lrbench.errors import UsageError
-from lrbench.experiment.option import plain_digits
+from lrbench.options.option import plain_digits
 from lrbench.registry import did_you_mean
 
 KEYS = ("lr", "schedule", "weight_decay", "freeze")

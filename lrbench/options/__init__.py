@@ -1,28 +1,43 @@
-"""The options of each command: from the command line, TOML or Python to specs, and back."""
+"""What is asked for: frozen, validated specs with options, canonical text and fingerprint."""
 
 from __future__ import annotations
 
-from lrbench.options.commands import (
-    COMPARE,
-    FIND,
-    OBJECTS,
-    ONCE,
-    REPEATABLE,
-    from_python,
-    merged,
-    to_toml,
+from lrbench.options.compare import (
+    SIZE,
+    TUNING_SEED,
+    Cell,
+    CompareSpec,
+    Contender,
 )
-from lrbench.options.convert import (
-    all_options,
-    compare_spec,
-    find_spec,
-    host_of,
-    recipe_of,
-    resolved_toml,
+from lrbench.options.find import SWEEP_SEED, FindSpec
+from lrbench.options.growth import differences
+from lrbench.options.host import Host
+from lrbench.options.option import (
+    Opt,
+    Options,
+    changed,
+    listed,
+    named,
+    options_of,
+    refuse_unknown,
+    said,
+    with_keywords,
+)
+from lrbench.options.recipe import Recipe
+from lrbench.options.trial import TrialSpec
+from lrbench.options.values import (
+    Frozen,
+    batch_sizes,
+    canonical,
+    digest,
+    duration_s,
+    learning_rates,
+    refusal,
 )
 
 __all__ = [
-    "COMPARE", "FIND", "OBJECTS", "ONCE", "REPEATABLE", "all_options", "compare_spec",
-    "find_spec", "from_python", "host_of", "merged", "recipe_of", "resolved_toml",
-    "to_toml",
+    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
+    "Host", "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
+    "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
+    "named", "options_of", "refusal", "refuse_unknown", "said", "with_keywords",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from lrbench.errors import Notice, Topic
-from lrbench.experiment import CompareSpec, FindSpec, TrialSpec
+from lrbench.options import CompareSpec, FindSpec, TrialSpec
 from lrbench.plan.cell import CellPlan, Finds, Histories, Scales
 from lrbench.plan.choice import Choice
 from lrbench.plan.scores import missing

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from lrbench.experiment import Cell, CompareSpec, Contender, FindSpec, TrialSpec
+from lrbench.options import Cell, CompareSpec, Contender, FindSpec, TrialSpec
 from lrbench.plan.choice import Choice, Edge, Tuned, choose
 from lrbench.plan.factors import centre, defended, largest_tried, peak_factor
 from lrbench.plan.scores import chance, missing, reached

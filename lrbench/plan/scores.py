@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 from lrbench.records import History
 
 MOST_CHANCE = 0.5

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from lrbench.engine.method import Method, optimizer_steps
-from lrbench.experiment import FindSpec
+from lrbench.options import FindSpec
 from lrbench.rangetest.curve import FEWEST, in_order
 from lrbench.rangetest.grade import FLAT, NOISE, UNREACHED, Reason
 from lrbench.rangetest.groups import GroupLrs, freeze, swept

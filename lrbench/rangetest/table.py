@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lrbench.experiment import FindSpec, Recipe
+from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.find import Event, find_events
 from lrbench.rangetest.result import FindResult
 from lrbench.tasks.base import Task

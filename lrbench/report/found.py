@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lrbench.experiment import FindSpec, Recipe
 from lrbench.optimizers.groups import parse_groups
+from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.groups import swept_place
 from lrbench.report.table import Table, cells, number
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis.diagnosis import diagnose, trial_line
-from lrbench.experiment import CompareSpec, TrialSpec
+from lrbench.options import CompareSpec, TrialSpec
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
 from lrbench.report.plan import STAGES, readable_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lrbench.experiment import CompareSpec, changed
+from lrbench.options import CompareSpec, changed
 
 if TYPE_CHECKING:
     from rich.console import Group

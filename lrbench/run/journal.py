@@ -19,8 +19,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from lrbench.errors import MachineError
-from lrbench.experiment import TrialSpec
 from lrbench.files import read_if_any
+from lrbench.options import TrialSpec
 from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd, extended
 
 KINDS = {"epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd}

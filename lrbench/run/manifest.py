@@ -10,8 +10,8 @@ from typing import Any, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lrbench.errors import MachineError
-from lrbench.experiment import digest
 from lrbench.files import read_if_any, replace_file
+from lrbench.options import digest
 
 SCHEMA_VERSION = 1
 

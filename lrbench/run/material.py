@@ -9,8 +9,8 @@ from typing import Any
 
 from lrbench import plugins
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe
 from lrbench.files import read_file
+from lrbench.options import Recipe
 from lrbench.schedules import parse
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lrbench.errors import MachineError, UsageError
-from lrbench.experiment import TrialSpec
 from lrbench.files import is_scratch, readable_faults, sync_folder
+from lrbench.options import TrialSpec
 from lrbench.records import History, Record, TrialEnd, extended
 from lrbench.run import journal, manifest
 from lrbench.run.journal import Mark, row_of

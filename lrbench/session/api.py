@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
 from lrbench.errors import Notice, UsageError, keyword, named_as_in_python
-from lrbench.experiment import refuse_unknown, with_keywords
-from lrbench.options import COMPARE, OBJECTS, from_python
+from lrbench.inputs import COMPARE, OBJECTS, from_python
+from lrbench.options import refuse_unknown, with_keywords
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -172,7 +172,7 @@ def compare(
 def _compared(
     options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool | None
 ) -> Comparison:
-    from lrbench.options import host_of
+    from lrbench.inputs import host_of
     from lrbench.report.live import live
     from lrbench.report.torch_lines import torch_lines
     from lrbench.run.store import Run

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from lrbench.errors import Notice, Topic
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
 from lrbench.schedules import check, early_stop_notices, parse, stretched
 

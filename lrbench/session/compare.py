@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from lrbench.engine.device import default_threads, open_device
 from lrbench.errors import LrbenchError, MachineError, Notice, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
-from lrbench.experiment import SIZE, CompareSpec, TrialSpec
-from lrbench.options import all_options, compare_spec, host_of, resolved_toml
+from lrbench.inputs import all_options, compare_spec, host_of, resolved_toml
+from lrbench.options import SIZE, CompareSpec, TrialSpec
 from lrbench.plan import Plan, StepsPerEpoch, own_scales, recorded_steps
 from lrbench.plan.share import share
 from lrbench.plugins import LENT

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.execute import Host, Workbench
-from lrbench.experiment import FindSpec, differences
-from lrbench.options import resolved_toml
+from lrbench.inputs import resolved_toml
+from lrbench.options import FindSpec, differences
 from lrbench.plugins import blamed
 from lrbench.run.manifest import material_of
 from lrbench.run.material import code_of, own_names, refuse_changes

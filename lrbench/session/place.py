@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import MachineError
-from lrbench.experiment import Recipe
-from lrbench.options import ONCE, REPEATABLE
+from lrbench.inputs import ONCE, REPEATABLE
+from lrbench.options import Recipe
 
 
 def run_name(command: str, recipe: Recipe, fingerprint: str) -> str:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError, Notice, Topic, UsageError
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
 from lrbench.plan.cell import Scales
 from lrbench.run import conditions

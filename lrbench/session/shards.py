@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.experiment import CompareSpec, differences
 from lrbench.files import read_file, replace_file
-from lrbench.options import host_of
+from lrbench.inputs import host_of
+from lrbench.options import CompareSpec, differences
 from lrbench.run import conditions
 from lrbench.run.store import Run
 from lrbench.session.compare import asked

@@ -6,7 +6,7 @@ import math
 
 from lrbench.errors import UsageError
 from lrbench.execute import Workbench
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
 from lrbench.schedules import parse
 

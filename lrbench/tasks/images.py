@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lrbench.data import ImageData
-    from lrbench.experiment import Recipe
+    from lrbench.options import Recipe
 
 Batch = tuple["Tensor", "Tensor"]
 # On a CPU the activations of larger batches do not fit its caches: twice the time per image.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from lrbench.experiment import Recipe
+    from lrbench.options import Recipe
 
 OPTION = "--task"
 METHODS: Mapping[str, tuple[str, ...]] = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lrbench.data import ImageData
     from lrbench.data.resident import Residents
-    from lrbench.experiment import Recipe
+    from lrbench.options import Recipe
     from lrbench.tasks.base import Task
 
 Progress = Callable[[int, int], None]

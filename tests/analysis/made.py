@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from lrbench.experiment import TUNING_SEED, Recipe, TrialSpec
+from lrbench.options import TUNING_SEED, Recipe, TrialSpec
 from lrbench.records import EpochRecord, History, Status, TrialEnd
 
 if TYPE_CHECKING:

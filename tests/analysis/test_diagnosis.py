@@ -310,7 +310,7 @@ def test_no_false_alarm_on_healthy_real_trainings(tmp_path: Path) -> None:
     """A small version of what docs/diagnosis.md reports of 50 runs."""
     from lrbench.engine.train import begin, train
     from lrbench.execute import Host, Workbench
-    from lrbench.experiment import Recipe, TrialSpec
+    from lrbench.options import Recipe, TrialSpec
 
     bench = Workbench(Recipe(model="mlp"), Host(device="cpu", threads=1))
     task = bench.tuning_task

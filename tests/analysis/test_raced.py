@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from lrbench.analysis import Question, raced, spending, summarise
-from lrbench.experiment import CompareSpec, TrialSpec
+from lrbench.options import CompareSpec, TrialSpec
 from lrbench.plan import plan
 from lrbench.records import EpochRecord, History, TrialEnd
 

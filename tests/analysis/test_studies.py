@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lrbench.analysis import Question, summarise
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.plan import plan
 from lrbench.records import History
 from tests.analysis.made import finals, tuned

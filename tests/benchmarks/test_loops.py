@@ -17,7 +17,7 @@ from lrbench.data.image_data import PHOTOS, UNCHANGED
 from lrbench.data.split import stratified
 from lrbench.engine.clock import ramp
 from lrbench.engine.train import steps
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks import cpu, gpu
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 
 
 @pytest.fixture(autouse=True)

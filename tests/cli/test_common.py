@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.session.place import run_name
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.experiment import CompareSpec, Recipe
+from lrbench.options import CompareSpec, Recipe
 from lrbench.plan import plan
 from lrbench.records import EpochRecord, TrialEnd
 from lrbench.run.store import Run

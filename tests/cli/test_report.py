@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.experiment import FindSpec
+from lrbench.options import FindSpec
 from lrbench.run.store import Run
 from tests.report.find_results import found
 from tests.run.made import manifest, write_lines

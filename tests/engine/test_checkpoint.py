@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lrbench.engine import checkpoint
 from lrbench.engine.train import begin, train
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.records import EpochRecord, Record, TrialEnd
 from tests.toys import Line, trial
 

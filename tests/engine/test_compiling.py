@@ -10,7 +10,7 @@ from lrbench.engine import device
 from lrbench.engine.train import begin, train
 from lrbench.errors import MachineError
 from lrbench.execute import Host, Workbench
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.records import EpochRecord, StepRecord
 from tests.engine.graphs.test_program import SMALL, task_of, trial
 

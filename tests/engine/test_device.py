@@ -26,7 +26,7 @@ from lrbench.engine.device import (
 from lrbench.engine.train import begin, train
 from lrbench.errors import MachineError, UsageError
 from lrbench.execute import Host, Workbench
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from tests.toys import Line, trial
 
 CPU = torch.device("cpu")

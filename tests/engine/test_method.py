@@ -16,7 +16,7 @@ from lrbench.engine.method import PLAIN, Average, Method
 from lrbench.engine.train import begin, steps, train
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.records import EpochRecord, StepRecord, TrialEnd
 from tests.toys import Line, trial
 

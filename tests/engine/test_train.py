@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, StepLR
 
 from lrbench.engine.train import begin, train
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data

@@ -16,7 +16,7 @@ from lrbench.execute import Host, Workbench, trial
 from lrbench.execute.cluster import Nodes, Remote
 from lrbench.execute.trainer import Trainer
 from lrbench.execute.worker import briefing
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import TrialEnd
 from lrbench.run.material import code_of, luggage
 from lrbench.run.store import Run

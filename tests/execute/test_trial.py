@@ -14,7 +14,7 @@ from lrbench.errors import MachineError
 from lrbench.execute import Host, Workbench
 from lrbench.execute import trial as module
 from lrbench.execute.trial import run_trial
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import EpochRecord
 from lrbench.run.store import Run
 

@@ -17,7 +17,7 @@ from lrbench.__main__ import run
 from lrbench.engine import checkpoint
 from lrbench.engine.method import NORM_BATCHES, renew_batch_norm
 from lrbench.engine.train import begin, train
-from lrbench.experiment import CompareSpec, Contender, Recipe
+from lrbench.options import CompareSpec, Contender, Recipe
 from lrbench.plan import plan
 from lrbench.records import EpochRecord
 from tests.toys import Line, trial

@@ -101,8 +101,8 @@ def test_biases_and_norms_are_spared_from_weight_decay() -> None:
     import torch
     from torch import nn
 
-    from lrbench.experiment import Recipe
     from lrbench.optimizers import build
+    from lrbench.options import Recipe
 
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
     groups = ("3.* lr=10x", "0.weight weight_decay=0.2")

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe
 from lrbench.optimizers import build
+from lrbench.options import Recipe
 
 
 def net() -> nn.Module:

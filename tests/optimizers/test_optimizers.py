@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe
 from lrbench.optimizers import build, check
+from lrbench.options import Recipe
 
 
 def model() -> nn.Module:

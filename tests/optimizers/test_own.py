@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe
 from lrbench.optimizers import build, check_given
+from lrbench.options import Recipe
 
 
 def net() -> nn.Module:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from lrbench.errors import NoLearningRate
-from lrbench.experiment import TUNING_SEED, CompareSpec, Contender, FindSpec, TrialSpec
+from lrbench.options import TUNING_SEED, CompareSpec, Contender, FindSpec, TrialSpec
 from lrbench.plan import Plan, plan
 from lrbench.plan.factors import lr_factor
 from lrbench.records import EpochRecord, History, TrialEnd

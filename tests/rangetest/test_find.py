@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lrbench.execute import Host, Workbench
-from lrbench.experiment import FindSpec
+from lrbench.options import FindSpec
 from lrbench.rangetest.curve import in_order
 from lrbench.rangetest.find import find_events, range_test
 from lrbench.rangetest.result import FindProgress, FindResult

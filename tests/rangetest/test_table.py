@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrbench.experiment import FindSpec, Recipe
+from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.rangetest.table import table_events
 from tests.rangetest.problems import Task

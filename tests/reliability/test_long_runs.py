@@ -10,7 +10,7 @@ import pytest
 
 from lrbench.execute import Host, Workbench
 from lrbench.execute.mock import mock
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.run.store import Run
 from tests.reliability.tools import record
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lrbench.experiment import FindSpec, Recipe
+from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.result import CurvePoint, FindResult
 from lrbench.rangetest.suggest import suggest
 from lrbench.rangetest.table import table

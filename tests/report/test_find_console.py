@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.report.console import find_tables
 from lrbench.report.find_live import find_bar

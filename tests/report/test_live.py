@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.rangetest.result import FindProgress
 from lrbench.records import CutRecord, History
 from lrbench.report.live import State, advance, live, picture, sparkline

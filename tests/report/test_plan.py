@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.report.plan import plan_table
 from lrbench.session.size import estimate_s, fit, work
 

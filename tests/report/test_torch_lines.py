@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lrbench.analysis import Question, summarise
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.report.torch_lines import lines_to_keep, torch_lines
 from tests.analysis.made import finals
 

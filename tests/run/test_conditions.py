@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import History, TrialEnd
 from lrbench.run.conditions import carried_on, differences, notices
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.run.material import code_of, refuse_changes
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lrbench.errors import MachineError
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import CutRecord, EpochRecord, History, StepRecord, TrialEnd, extended
 from lrbench.run.store import Run
 from tests.run.made import manifest, rows_of, write_lines, write_rows

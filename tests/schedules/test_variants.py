@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.experiment import CompareSpec
+from lrbench.options import CompareSpec
 from lrbench.schedules import expand, parse, variants
 
 

@@ -11,7 +11,7 @@ import pytest
 from lrbench.__main__ import run
 from lrbench.analysis import Summary
 from lrbench.errors import UsageError
-from lrbench.experiment import CompareSpec, Recipe
+from lrbench.options import CompareSpec, Recipe
 from lrbench.records import TrialEnd
 from lrbench.run.store import Run
 from lrbench.session import compare as session

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lrbench.data.image_data import PHOTOS
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.tasks.images import ImageTask, residents
 from tests.data.makers import image_data
 

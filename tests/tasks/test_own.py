@@ -12,7 +12,7 @@ from torch import nn
 
 from lrbench import plugins
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.tasks.own import OwnSource, OwnTask, ignored_batch_size
 from tests.toys import Line
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from lrbench.data import load
 from lrbench.errors import UsageError
-from lrbench.experiment import Recipe
+from lrbench.options import Recipe
 from lrbench.tasks.images import ImageTask
 from lrbench.tasks.own_parts import own_loss
 

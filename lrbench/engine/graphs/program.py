@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from lrbench.experiment import Recipe
+    from lrbench.options import Recipe
     from lrbench.tasks.base import OrderedTask, Task
 
 # Fused, so that they read their learning rates from the device; all their state starts at zero.

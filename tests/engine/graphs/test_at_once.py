@@ -12,8 +12,8 @@ from lrbench.engine.graphs import program as programs
 from lrbench.engine.graphs.program import probed, worthwhile
 from lrbench.errors import UsageError
 from lrbench.execute import Host
-from lrbench.experiment import CompareSpec, Recipe
-from lrbench.options import host_of
+from lrbench.inputs import host_of
+from lrbench.options import CompareSpec, Recipe
 from lrbench.run.conditions import carried_on
 from lrbench.run.store import Run
 from lrbench.session.compare import settled

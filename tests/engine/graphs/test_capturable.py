@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lrbench.engine.graphs.program import CAPTURED, Slot, why_not
-from lrbench.experiment import Recipe
 from lrbench.models import MODELS, build
+from lrbench.options import Recipe
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
 

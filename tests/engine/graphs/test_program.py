@@ -23,7 +23,7 @@ from lrbench.execute import Host, Workbench
 from lrbench.execute import trial as run_trial_module
 from lrbench.execute.serial import serial
 from lrbench.execute.trial import run_trial
-from lrbench.experiment import Recipe, TrialSpec
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import EpochRecord, StepRecord
 from lrbench.run.conditions import notices
 from lrbench.run.store import Run

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lrbench.analysis import Question, Summary, summarise
-from lrbench.experiment import TrialSpec
+from lrbench.options import TrialSpec
 from lrbench.records import History
 from lrbench.report import plots
 from lrbench.report.plots.chart import PLOTS, run_looks

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lrbench.experiment import Recipe
 from lrbench.optimizers import OPTIMIZERS
+from lrbench.options import Recipe
 
 
 @OPTIMIZERS.register("adamax", "Adam with the infinity norm", momentum=False)

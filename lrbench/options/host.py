@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from lrbench.experiment.option import Opt
-from lrbench.experiment.values import Positive, duration_s
+from lrbench.options.option import Opt
+from lrbench.options.values import Positive, duration_s
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Cores = Annotated[int, Field(ge=1, le=1024)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from lrbench.experiment import CompareSpec, FindSpec, Recipe, TrialSpec, canonical, differences
+from lrbench.options import CompareSpec, FindSpec, Recipe, TrialSpec, canonical, differences
 
 
 def trial(**changes: object) -> TrialSpec:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lrbench.early_stop import EarlyStop
-from lrbench.experiment.option import Opt
-from lrbench.experiment.values import (
+from lrbench.options.option import Opt
+from lrbench.options.values import (
     BatchSize,
     Finite,
     Fraction,

@@ -13,7 +13,16 @@ from pydantic import ValidationError
 from lrbench import optimizers
 from lrbench.engine.device import default_threads
 from lrbench.errors import UsageError
-from lrbench.experiment import (
+from lrbench.files import read_file
+from lrbench.inputs.checks import (
+    IMAGES,
+    check_find,
+    check_images_only,
+    check_recipe,
+    check_rule,
+)
+from lrbench.inputs.commands import FIND, ONCE, own_defaults, to_toml
+from lrbench.options import (
     CompareSpec,
     FindSpec,
     Host,
@@ -25,15 +34,6 @@ from lrbench.experiment import (
     options_of,
     refusal,
 )
-from lrbench.files import read_file
-from lrbench.options.checks import (
-    IMAGES,
-    check_find,
-    check_images_only,
-    check_recipe,
-    check_rule,
-)
-from lrbench.options.commands import FIND, ONCE, own_defaults, to_toml
 
 Kind = TypeVar("Kind")
 

@@ -8,7 +8,7 @@ import pytest
 
 from lrbench.engine.device import default_threads
 from lrbench.errors import UsageError
-from lrbench.options import host_of
+from lrbench.inputs import host_of
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from typing import Any, Literal
 from lrbench import plugins
 from lrbench.data import DATASETS
 from lrbench.errors import UsageError
-from lrbench.experiment import (
+from lrbench.files import read_file
+from lrbench.optimizers import OPTIMIZERS
+from lrbench.options import (
     CompareSpec,
     FindSpec,
     Host,
@@ -22,8 +24,6 @@ from lrbench.experiment import (
     options_of,
     refuse_unknown,
 )
-from lrbench.files import read_file
-from lrbench.optimizers import OPTIMIZERS
 from lrbench.registry import did_you_mean
 
 Declared = Mapping[str, Opt]

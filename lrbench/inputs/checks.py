@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrbench import optimizers, plugins
 from lrbench.errors import UsageError
-from lrbench.experiment import FindSpec, Options, Recipe, options_of
+from lrbench.options import FindSpec, Options, Recipe, options_of
 from lrbench.registry import did_you_mean
 from lrbench.tasks.own import takes_batch_size
 

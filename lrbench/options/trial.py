@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lrbench.experiment.recipe import Recipe
-from lrbench.experiment.values import Epochs, Frozen, Positive, Seed, digest
+from lrbench.options.recipe import Recipe
+from lrbench.options.values import Epochs, Frozen, Positive, Seed, digest
 from lrbench.schedules import Schedule as ParsedSchedule
 from lrbench.schedules import parse, stretched
 

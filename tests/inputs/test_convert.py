@@ -12,9 +12,7 @@ import pytest
 
 from lrbench.data import DATASETS
 from lrbench.errors import LrbenchError, MachineError, UsageError
-from lrbench.experiment import CompareSpec, Recipe, duration_s, learning_rates, options_of
-from lrbench.optimizers import parse_group
-from lrbench.options import (
+from lrbench.inputs import (
     COMPARE,
     FIND,
     compare_spec,
@@ -24,7 +22,9 @@ from lrbench.options import (
     resolved_toml,
     to_toml,
 )
-from lrbench.options.commands import flat
+from lrbench.inputs.commands import flat
+from lrbench.optimizers import parse_group
+from lrbench.options import CompareSpec, Recipe, duration_s, learning_rates, options_of
 from lrbench.plan import plan
 
 RECIPES_FOLDER = Path(__file__).parents[2] / "docs" / "recipes"

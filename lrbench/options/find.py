@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from lrbench.errors import UsageError
-from lrbench.experiment.option import Opt, Options, options_of
-from lrbench.experiment.recipe import Recipe
-from lrbench.experiment.values import (
+from lrbench.options.option import Opt, Options, options_of
+from lrbench.options.recipe import Recipe
+from lrbench.options.values import (
     BatchSize,
     Frozen,
     Momentum,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrbench.experiment.find import FindSpec
-from lrbench.experiment.option import options_of, said
-from lrbench.experiment.values import Frozen, canonical
+from lrbench.options.find import FindSpec
+from lrbench.options.option import options_of, said
+from lrbench.options.values import Frozen, canonical
 
 
 def union(old: tuple[int, ...], new: tuple[int, ...], silent: tuple[int, ...]) -> tuple[int, ...]:

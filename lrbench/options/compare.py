@@ -9,11 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from lrbench.errors import UsageError
-from lrbench.experiment.find import FindSpec, range_test_text, with_range_test
-from lrbench.experiment.growth import differences, union
-from lrbench.experiment.option import Opt, Options, listed
-from lrbench.experiment.recipe import BATCH_SIZES, Recipe
-from lrbench.experiment.values import (
+from lrbench.options.find import FindSpec, range_test_text, with_range_test
+from lrbench.options.growth import differences, union
+from lrbench.options.option import Opt, Options, listed
+from lrbench.options.recipe import BATCH_SIZES, Recipe
+from lrbench.options.values import (
     BatchSize,
     Epochs,
     Finite,

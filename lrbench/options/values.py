@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lrbench.errors import UsageError
-from lrbench.experiment.option import listed
+from lrbench.options.option import listed
 from lrbench.schedules import expand, parse
 
 

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from lrbench.cli.app import app
 from lrbench.cli.params import OptionsCommand, takes
 from lrbench.errors import UsageError
-from lrbench.experiment import (
+from lrbench.inputs import COMPARE, FIND, compare_spec, from_python, merged, resolved_toml
+from lrbench.inputs.commands import declared
+from lrbench.options import (
     CompareSpec,
     Host,
     Opt,
@@ -24,8 +26,6 @@ from lrbench.experiment import (
     differences,
     with_keywords,
 )
-from lrbench.options import COMPARE, FIND, compare_spec, from_python, merged, resolved_toml
-from lrbench.options.commands import declared
 
 
 class Baked(CompareSpec):
