@@ -41,7 +41,10 @@ def main() -> None:
         order = list(ways) if number % 2 else list(ways)[::-1]
         wall = {way: wall_s([*asked.options, *ways[way]]) for way in order}
         ratios.append(wall["serial"] / wall["pool"])
-        print(f"| {number} | {wall['serial']:.1f} | {wall['pool']:.1f} | {ratios[-1]:.2f} |")
+        print(
+            f"| {number} | {wall['serial']:.1f} | {wall['pool']:.1f} | {ratios[-1]:.2f} |",
+            flush=True,
+        )
     if ratios:
         print(f"median: {statistics.median(ratios):.2f}")
 

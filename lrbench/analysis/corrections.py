@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -118,40 +117,6 @@ def rank_intervals(better: Bools) -> tuple[Ints, Ints]:
     return 1 + better.sum(axis=0), len(better) - better.sum(axis=1)
 
 
-def sd_floor(images: int) -> float:
-    """The least sd of a difference of two accuracies on that many images: each is rounded to whole
-    images (variance 1/12 of an image squared), so their difference has 1/√6 of an image."""
-    return 1 / (images * math.sqrt(6))
-
-
-@dataclass(frozen=True, eq=False)
-class Intervals:
-    """Intervals of all differences that hold together with the confidence asked for, and
-    `within`: how far apart two schedules can be at most, `|difference| <= within` for all pairs
-    together. NaN where fewer than two seeds are common."""
-
-    low: Floats
-    high: Floats
-    within: Floats
-
-
-def t_intervals(mean: Floats, sd: Floats, n: Floats, apart: Bools, level: Floats) -> Intervals:
-    """t intervals, each at its level: alpha over the number of pairs for those that hold together.
-    Where two schedules are told `apart` their interval ends at 0, since the step-down test that
-    told them apart is sharper than these intervals, and a verdict must not be denied by the
-    interval next to it."""
-    from scipy.special import stdtrit
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.where(n >= 2, sd / np.sqrt(n), np.nan)
-        half = stdtrit(n - 1, 1 - level / 2) * error
-        one_sided = stdtrit(n - 1, 1 - level) * error
-    low, high = mean - half, mean + half
-    low = np.where(apart & (mean > 0), np.maximum(low, 0.0), low)
-    high = np.where(apart & (mean < 0), np.minimum(high, 0.0), high)
-    return Intervals(low, high, np.abs(mean) + one_sided)
-
-
 def equivalence_p(mean: Floats, sd: Floats, n: Floats, margin: float) -> Floats:
     """p-values of |difference| >= margin, by two one-sided tests (Schuirmann 1987). The margin must
     have been named before the run was seen."""
@@ -189,17 +154,3 @@ def holm(p: Floats) -> Floats:
     factors = np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
     return adjusted
-
-
-def rate_bound(count: int, of: int, confidence: float = 0.95) -> float:
-    """The upper bound of a rate of which `count` of `of` were seen (Clopper and Pearson 1934,
-    one-sided).
-
-    >>> round(rate_bound(0, 6), 2), rate_bound(3, 3)
-    (0.39, 1.0)
-    """
-    from scipy.special import betaincinv
-
-    if count >= of:
-        return 1.0
-    return float(betaincinv(count + 1, of - count, confidence))

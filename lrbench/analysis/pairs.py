@@ -1,14 +1,12 @@
-"""Differences between schedules, paired by seed, and means, with their t intervals."""
+"""Differences between schedules, paired by seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from lrbench.analysis.corrections import Bools, Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,18 +49,3 @@ def compare_pairs(values: Floats, floor: float = 0.0) -> Pairs:
         p = 2 * stdtr(n - 1, -np.abs(mean) / error)
     p = np.where(equal, 1.0, np.where(enough, p, np.nan))
     return Pairs(n, mean, sd, p, equal)
-
-
-def mean_interval(values: Floats, floor: float, confidence: float) -> tuple[float, float, float]:
-    """(mean, sd, half-width of the t interval of the mean). The sd is as measured; the interval
-    takes it to be at least `floor`. NaN where there are too few values."""
-    from scipy.special import stdtrit
-
-    kept = values[np.isfinite(values)]
-    if not len(kept):
-        return float("nan"), float("nan"), float("nan")
-    if len(kept) == 1:
-        return float(kept[0]), float("nan"), float("nan")
-    sd = float(kept.std(ddof=1))
-    quantile = float(stdtrit(len(kept) - 1, (1 + confidence) / 2))
-    return float(kept.mean()), sd, quantile * max(sd, floor) / float(np.sqrt(len(kept)))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.corrections import rank_intervals
+from lrbench.analysis.corrections import Bools, Floats, rank_intervals
 from lrbench.analysis.frames import completed
-from lrbench.analysis.pairs import Bools, Floats, mean_interval
+from lrbench.analysis.intervals import mean_interval
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.sensitivity import (
     Grid,

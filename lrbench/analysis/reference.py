@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.corrections import Floats, holm, t_intervals
+from lrbench.analysis.corrections import Floats, holm
+from lrbench.analysis.intervals import t_intervals
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.tidy import Column, frame

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.pairs import Bools, Floats
+from lrbench.analysis.corrections import Bools, Floats
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import in_cell
 from lrbench.analysis.tidy import Column, frame

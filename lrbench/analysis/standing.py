@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.analysis.corrections import sd_floor
+from lrbench.analysis.corrections import Bools, Floats
 from lrbench.analysis.evidence import at_chance
 from lrbench.analysis.frames import completed
-from lrbench.analysis.pairs import Bools, Floats
+from lrbench.analysis.intervals import sd_floor
 from lrbench.analysis.question import MetricName, Question, direction, is_accuracy
 from lrbench.analysis.racing import race
 from lrbench.analysis.verdicts import Verdicts, best_first, judge

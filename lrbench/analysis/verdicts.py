@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrbench.analysis.corrections import (
-    Intervals,
+    Bools,
+    Floats,
     adjusted_all_pairs,
     ahead,
     equivalence_p,
     holm_pairs,
-    t_intervals,
     transitive,
 )
-from lrbench.analysis.pairs import Bools, Floats, Pairs, compare_pairs
+from lrbench.analysis.intervals import Intervals, t_intervals
+from lrbench.analysis.pairs import Pairs, compare_pairs
 from lrbench.analysis.racing import Race, nominal_levels
 
 SAME = 1e-12  # differences of means below that are rounding

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrbench.analysis.corrections import rate_bound
 from lrbench.analysis.evidence import detectable_range, image_error
+from lrbench.analysis.intervals import rate_bound
 from lrbench.analysis.names import short
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.racing import Race

@@ -23,8 +23,7 @@ from lrbench.options.option import (
     said,
     with_keywords,
 )
-from lrbench.options.recipe import Recipe
-from lrbench.options.trial import TrialSpec
+from lrbench.options.recipe import Recipe, TrialSpec
 from lrbench.options.values import (
     Frozen,
     batch_sizes,

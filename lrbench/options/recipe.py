@@ -1,4 +1,4 @@
-"""All that fixes a training but its schedule, learning rate, seed and length."""
+"""A training: the recipe, which all trainings of a run share, and the rest."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from lrbench.early_stop import EarlyStop
 from lrbench.options.option import Opt
 from lrbench.options.values import (
     BatchSize,
+    Epochs,
     Finite,
     Fraction,
     Frozen,
     Momentum,
     Positive,
+    Seed,
+    digest,
     one_batch_size,
     pairs,
 )
 from lrbench.plugins import is_own
+from lrbench.schedules import Schedule as ParsedSchedule
+from lrbench.schedules import parse, stretched
 
 BATCH_SIZES = "32 for mnist5k"
 """Where a dataset declares a default batch size of its own."""
@@ -186,3 +191,41 @@ class Recipe(Frozen):
     def title(self) -> str:
         """What is trained on what."""
         return self.task or f"{self.model} on {self.dataset}"
+
+
+class TrialSpec(Frozen):
+    """One training run, fully named: two equal specs mean the same training.
+
+    `lr_reference` is the LR at which absolute LRs of parameter groups hold; at another LR they
+    are scaled with it. `stretch` is this training's length as a share of the one that the
+    schedules were written for, where that is another. A `contender` stands for its optimizer.
+    `study` numbers repetitions of the whole comparison; None is the first.
+    """
+
+    recipe: Recipe
+    schedule: str
+    lr: Positive
+    seed: Seed
+    stage: Literal["tune", "final"]
+    epochs: Epochs
+    lr_reference: Positive | None = None
+    stretch: Positive | None = None
+    contender: bool = False
+    study: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What the ranking calls it: the schedule, or the optimizer of a contender."""
+        return self.recipe.optimizer if self.contender else self.schedule
+
+    @property
+    def id(self) -> str:
+        return digest(self.canonical())
+
+    def trained(self, schedule: str) -> ParsedSchedule:
+        """A schedule as this trial trains it: on its own budget.
+
+        Raises:
+            UsageError: it cannot be stretched to that.
+        """
+        return stretched(parse(schedule), self.stretch)

@@ -19,12 +19,10 @@ from lrbench.analysis.corrections import (
     exhaustive_sets,
     holm,
     rank_intervals,
-    rate_bound,
-    sd_floor,
     shaffer,
-    t_intervals,
     transitive,
 )
+from lrbench.analysis.intervals import rate_bound, sd_floor, t_intervals
 from lrbench.analysis.verdicts import judge
 
 # The mean ranks of five classifiers on 30 datasets, and what is published of their comparison

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lrbench.analysis import Question, rank
-from lrbench.analysis.pairs import Floats
+from lrbench.analysis.corrections import Floats
 from lrbench.analysis.standing import standings
 from tests.analysis.made import trials_of
 

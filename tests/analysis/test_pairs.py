@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from lrbench.analysis.corrections import holm
-from lrbench.analysis.pairs import compare_pairs, mean_interval
+from lrbench.analysis.intervals import mean_interval
+from lrbench.analysis.pairs import compare_pairs
 
 
 def test_equals_scipys_paired_t_test() -> None:

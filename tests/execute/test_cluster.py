@@ -22,9 +22,9 @@ NETS = """
 import os, pathlib, time
 import ray, torch
 from torch import nn
-from lrbench.execute import trainer, trial
+from lrbench.execute import ray_worker, trial
 
-trial.CHECKPOINT_S = trainer.CHECKPOINTS_S = -1.0
+trial.CHECKPOINT_S = ray_worker.CHECKPOINTS_S = -1.0
 
 class Net(nn.Sequential):
     def forward(self, x):

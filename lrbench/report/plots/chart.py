@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lrbench.analysis import Summary
-from lrbench.analysis.pairs import Floats
+from lrbench.analysis.corrections import Floats
 from lrbench.analysis.standing import in_cell
 from lrbench.registry import Registry
 from lrbench.report.style import Look, looks

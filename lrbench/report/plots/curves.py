@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrbench.analysis import Summary
+from lrbench.analysis.corrections import Bools, Floats
 from lrbench.analysis.names import watches_training
-from lrbench.analysis.pairs import Bools, Floats
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, finals, floats, run_looks
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from lrbench.data import load
 from lrbench.execute import Host, Workbench, trial
 from lrbench.execute.cluster import Nodes, Remote
-from lrbench.execute.trainer import Trainer
+from lrbench.execute.ray_worker import Trainer
 from lrbench.execute.worker import briefing
 from lrbench.options import Recipe, TrialSpec
 from lrbench.records import TrialEnd
@@ -84,7 +84,7 @@ def test_a_trial_is_sent_written_once_and_continued(
     tmp_path: Path, made: Callable[..., tuple[Trainer, Said]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its messages come twice each; then again from the second checkpoint on, as after a death."""
-    from lrbench.execute import trainer as module
+    from lrbench.execute import ray_worker as module
 
     monkeypatch.setattr(trial, "CHECKPOINT_S", -1.0)
     monkeypatch.setattr(module, "CHECKPOINTS_S", -1.0)
