@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from lrbench.options.arm import Arm, refuse_schedule_name, typed_arm
 from lrbench.options.compare import (
     SIZE,
     TUNING_SEED,
     Cell,
     CompareSpec,
-    Contender,
 )
 from lrbench.options.find import SWEEP_SEED, FindSpec
 from lrbench.options.growth import differences
@@ -35,8 +35,9 @@ from lrbench.options.values import (
 )
 
 __all__ = [
-    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
-    "Host", "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
+    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec", "Frozen", "Host",
+    "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
     "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "options_of", "refusal", "refuse_unknown", "said", "with_keywords",
+    "named", "options_of", "refusal", "refuse_schedule_name", "refuse_unknown", "said", "typed_arm",
+    "with_keywords",
 ]  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from lrbench.errors import UsageError
+from lrbench.options.arm import Arm, Scaling, entered, refuse_useless, scaled, typed_arm
 from lrbench.options.find import FindSpec, range_test_text, with_range_test
 from lrbench.options.growth import differences, union
 from lrbench.options.option import Opt, Options, listed
@@ -65,23 +65,6 @@ class Cell(Frozen):
     study: int | None = None
 
 
-class Contender(Frozen):
-    """An optimizer that is ranked next to the schedules, at a constant learning rate. Its usual
-    `lr` centres its grid; None: a range test of its own does."""
-
-    optimizer: str
-    lr: Positive | None = None
-
-    def recipe(self, recipe: Recipe) -> Recipe:
-        """The recipe under which it is trained: the comparison's, but for the optimizer."""
-        own = {"optimizer": self.optimizer, "nesterov": False, "optimizer_options": ()}
-        return recipe.model_copy(update=own)
-
-
-def _contenders(value: Any) -> tuple[Contender, ...]:
-    return tuple(Contender(optimizer=name) for name in dict.fromkeys(listed(value)))
-
-
 def _budgets(value: Any, options: Options) -> tuple[int, ...]:
     return epoch_budgets(value, options.get("epochs", EPOCHS))
 
@@ -91,8 +74,10 @@ def _range_test(text: str) -> FindSpec:
 
 
 def _canonical_name(value: str, options: Options) -> str:
-    """What the ranking calls it: a contender, or a schedule in its canonical text."""
-    return value if value in listed(options.get("contender", ())) else str(parse(value))
+    """What the ranking calls it: an arm, or a schedule in its canonical text."""
+    arms = {typed_arm(text)[0] for text in listed(options.get("arm", ()))}
+    is_arm = value in arms or any(value.startswith(f"{name}: ") for name in arms)
+    return value if is_arm else str(parse(value))
 
 
 def _is_halving(value: str) -> bool:
@@ -123,6 +108,7 @@ class CompareSpec(Frozen):
     """
 
     PANEL: ClassVar = "Comparison"
+    RETIRED: ClassVar = ("contenders",)
 
     # fmt: off
     recipe: Recipe = Recipe()
@@ -182,10 +168,11 @@ class CompareSpec(Frozen):
     )] = 1
     seed: Annotated[Seed, Opt("--seed", "The first of the seeds.")] = 0
     metric: Annotated[Metric, Opt("--metric", "What is ranked:", common=True)] = "test_accuracy"
-    contenders: Annotated[tuple[Contender, ...], Opt(
-        "--contender", "An optimizer to rank next to the schedules, at a constant LR of its own, "
-        "such as schedulefree_sgd or prodigy. Repeatable.", choices="lrbench.optimizers:OPTIMIZERS",
-        parse=_contenders, show=lambda spec: [each.optimizer for each in spec.contenders]
+    arms: Annotated[tuple[Arm, ...], Opt(
+        "--arm --contender", "A change to rank next to the plain recipe, 'NAME: key=value ...' of "
+        "recipe options, schedule= and lr_scaling=; or an optimizer's name, at a constant LR. "
+        "Repeatable.", kind=list[str], common=True, choices="lrbench.optimizers:OPTIMIZERS",
+        show=lambda spec: [arm.typed for arm in spec.arms]
     )] = ()
     reference: Annotated[str | None, Opt(
         "--reference", "The schedule that the others are compared with.",
@@ -198,7 +185,7 @@ class CompareSpec(Frozen):
         "--time-budget", "Fit the plan into this time, like 20m.", common=True, kind=object,
         parse=duration_s, show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
     )] = None
-    lr_scaling: Annotated[Literal["", "sqrt", "linear"], Opt(
+    lr_scaling: Annotated[Scaling, Opt(
         "--lr-scaling", "Multiply the LRs of --lr by k (linear), its root (sqrt) or nothing "
         "(none): k = images in a step over --base-batch-size.", off="none"
     )] = ""
@@ -230,14 +217,13 @@ class CompareSpec(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> CompareSpec:
-        if self.reference is not None and self.reference not in self.entrants:
+        if self.reference is not None and self.reference not in self.entered:
             raise ValueError(f"--reference {self.reference!r} is not one of the schedules")
         if self.race and len(self.entrants) < 2:
             raise ValueError("--race: one schedule has nothing to race against")
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
-        if self.contenders and self.lrs:
-            raise ValueError("--contender needs --lr auto: its LRs are not the schedules'")
+        self._check_arms()
         if self.lr_scaling and self.base_batch_size is None:
             raise ValueError(f"--lr-scaling {self.lr_scaling} needs --base-batch-size")
         if self.lr_scaling and self.auto:
@@ -247,12 +233,23 @@ class CompareSpec(Frozen):
             )
         return self
 
+    def _check_arms(self) -> None:
+        refuse_useless(self.entered.values(), self.recipe)
+        for arm in self.arms:
+            if arm.lr and self.lrs:
+                raise UsageError(f"--arm {arm.name} needs --lr auto: its LR is usually {arm.lr:g}")
+            if self.batch_sizes and "batch_size" in dict(arm.changes):
+                raise UsageError(f"--arm {arm.name}: --batch-size names several sizes already")
+            if arm.lr_scaling and any(parse(name).fixed_lr for name in self.schedules):
+                raise UsageError(
+                    f"--arm {arm.name}: lr_scaling cannot scale an LR of SCHEDULE @ LR"
+                )
+
     def lr_scale(self, recipe: Recipe) -> float:
         """The factor of `lrs` under a recipe: √k or k, for k = its batch over the base batch."""
         if not self.lr_scaling or self.base_batch_size is None:
             return 1.0
-        times = recipe.effective_batch / self.base_batch_size
-        return math.sqrt(times) if self.lr_scaling == "sqrt" else times
+        return scaled(self.lr_scaling, recipe.effective_batch / self.base_batch_size)
 
     @property
     def auto(self) -> bool:
@@ -278,9 +275,25 @@ class CompareSpec(Frozen):
         return range(first, first + self.tuning_seeds)
 
     @property
+    def entered(self) -> Mapping[str, Arm]:
+        """Everything that is ranked, by name: schedules, then arms."""
+        return entered(self.schedules, self.arms)
+
+    @property
     def entrants(self) -> tuple[str, ...]:
-        """Everything that is ranked, by name: schedules, then contenders."""
-        return (*self.schedules, *(each.optimizer for each in self.contenders))
+        return tuple(self.entered)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Every schedule that something is trained under."""
+        return tuple(dict.fromkeys(str(each.schedule) for each in self.entered.values()))
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Every recipe that is trained, the plain one first."""
+        arms = (None, *self.arms)
+        cells = dict.fromkeys(cell.recipe for cell in self.cells)
+        return tuple(dict.fromkeys(a.recipe(r) if a else r for a in arms for r in cells))
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -314,7 +327,7 @@ class CompareSpec(Frozen):
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""
         growing = {
-            "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes", "contenders",
+            "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes", "arms",
             "reference", "target_accuracy", "looked", "studies",
         }  # fmt: skip
         if not self.auto:
@@ -352,10 +365,10 @@ class CompareSpec(Frozen):
                 "this run was made with another experiment: " + ", ".join(changed),
                 hint="choose another folder with --out, or repeat the old options",
             )
-        return self.model_copy(
+        grown = self.model_copy(
             update={
                 "schedules": tuple(dict.fromkeys((*older.schedules, *self.schedules))),
-                "contenders": tuple(dict.fromkeys((*older.contenders, *self.contenders))),
+                "arms": tuple(dict.fromkeys((*older.arms, *self.arms))),
                 "lrs": tuple(sorted({*older.lrs, *self.lrs})),
                 "seeds": max(older.seeds, self.seeds),
                 "tuning_seeds": max(older.tuning_seeds, self.tuning_seeds),
@@ -367,3 +380,5 @@ class CompareSpec(Frozen):
                 ),
             }
         )
+        grown._check_arms()
+        return grown

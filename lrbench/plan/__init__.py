@@ -19,14 +19,15 @@ __all__ = ["Choice", "Plan", "StepsPerEpoch", "missing", "own_scales", "plan", "
 MAX_EXTENSIONS = 2
 Stage = Literal["find", "tune", "final", "done"]
 StepsPerEpoch = Mapping[int, int]
-"""Optimizer steps in an epoch, by batch size."""
+"""Optimizer steps in an epoch, by the images in one step."""
 
 
 def recorded_steps(manifest: Mapping[str, Any]) -> dict[int, int]:
-    """Optimizer steps in an epoch by batch size, from a run's manifest."""
+    """Optimizer steps in an epoch by the images in one, from a run's manifest."""
     steps = manifest["steps_per_epoch"]
     if isinstance(steps, int):
-        return {manifest["experiment"]["recipe"]["batch_size"]: steps}
+        recipe = manifest["experiment"]["recipe"]
+        return {recipe["batch_size"] * (recipe.get("accumulate") or 1): steps}
     return {int(size): count for size, count in steps.items()}
 
 
@@ -85,7 +86,7 @@ def own_scales(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> Scales:
 
 
 def _cells(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[CellPlan]:
-    return [CellPlan(spec, cell, steps_per_epoch[cell.recipe.batch_size]) for cell in spec.cells]
+    return [CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells]
 
 
 def _joined(parts: Iterable[tuple[TrialSpec, ...]]) -> tuple[TrialSpec, ...]:
@@ -110,11 +111,11 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
             break
         places = wider
 
-    chosen = {name: here.chosen(name, choices) for name in spec.entrants}
+    chosen = {name: here.chosen(name, choices) for name in here.entered}
     finals = tuple(
         here.trial(name, chosen[name], seed, "final")
         for seed in spec.final_seeds(here.cell.study)
-        for name in spec.entrants
+        for name in here.entered
     )
     left = missing(finals, histories)
     return Plan(
@@ -138,7 +139,7 @@ def extended(places: tuple[int, ...], choices: Iterable[Choice]) -> tuple[int, .
 
 def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
     words = {"low": ("lowest", "below"), "high": ("highest", "above")}
-    option = f"--lr-points {here.spec.lr_points + 2}" if here.spec.contenders else "--lr"
+    option = f"--lr-points {here.spec.lr_points + 2}" if here.spec.arms else "--lr"
     for side, (end, beyond) in words.items():
         names = [name for name, choice in choices.items() if choice.edge == side]
         if names:
@@ -155,7 +156,7 @@ def _saving(here: CellPlan, places: Sequence[int], tuning: Sequence[TrialSpec]) 
     """What successive halving spared."""
     if not here.spec.halving or not tuning:
         return
-    tuned = {name: places for name in here.spec.entrants if here.tuned(name)}
+    tuned = {name: places for name in here.entered if here.tuned(name)}
     whole = len(here.trials_at(tuned)) * here.cell.epochs
     spent = sum(trial.epochs for trial in tuning)
     if spent >= whole:
