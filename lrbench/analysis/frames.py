@@ -140,6 +140,10 @@ TRIALS = (
         lambda row: row.spec.recipe.effective_batch,
     ),
     Column(
+        "weight_decay", "float64", "weight decay", lambda row: row.spec.recipe.weight_decay,
+        "weight decay", ".3g", several=True, view="trials",
+    ),
+    Column(
         "diagnosis", "object", "rules that found something, joined by `;`",
         lambda row: ";".join(diagnose(row.history)), "diagnosis", "words", view="trials",
     ),
@@ -182,10 +186,11 @@ STEPS = (
 
 def completed(trials: DataFrame) -> DataFrame:
     """A frame like `trials.csv` with every column; those it lacks hold missing values, and all of
-    its trials then count as one batch size and one study."""
+    its trials then count as one batch size, one study and one weight decay."""
     whole = trials.reindex(columns=[column.name for column in TRIALS])
     cell = ("batch_size", "study")
-    return whole.fillna(dict.fromkeys(cell, 0)).astype(dict.fromkeys(cell, "int64"))
+    known = whole.fillna(dict.fromkeys((*cell, "weight_decay"), 0))
+    return known.astype(dict.fromkeys(cell, "int64"))
 
 
 def in_order(histories: Iterable[History], question: Question) -> list[History]:
@@ -197,7 +202,8 @@ def in_order(histories: Iterable[History], question: Question) -> list[History]:
         spec = history.spec
         place = places.get(spec.name, len(places))
         cell = (spec.batch_size, spec.epochs)
-        return spec.stage == "final", place, spec.name, cell, spec.lr, spec.seed
+        settings = (spec.recipe.weight_decay, spec.lr)
+        return spec.stage == "final", place, spec.name, cell, settings, spec.seed
 
     return sorted(histories, key=key)
 

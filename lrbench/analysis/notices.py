@@ -143,6 +143,7 @@ def _lucky_lrs(
             & (trials["schedule"] == name)
             & in_cell(trials, standing.budget, standing.batch_size)
             & (trials["lr"] == lr)
+            & trials["weight_decay"].isin(trials.loc[rows, "weight_decay"])
         ]
         hoped, found = tuned["val_accuracy"].mean(), trials.loc[rows, "val_accuracy"].mean()
         if hoped - found > max(LUCKY * (1 - hoped), least):

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import words
+from lrbench.analysis.decay import decays_frame, decays_text
 from lrbench.analysis.diagnosis import diagnosis_frame
 from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
 from lrbench.analysis.noise import noise_frame, noise_text
@@ -31,8 +32,8 @@ class Summary:
     """The frames of the run's files, its standings, and what follows from them.
 
     The first standing, of the largest budget of the smallest batch, gives the answer. `reference`
-    is empty without a reference, `noise` with several schedules, `studies` with one, `diagnosis`
-    without a finding.
+    is empty without a reference, `noise` with several schedules, `studies` with one, `decays` with
+    one weight decay, `diagnosis` without a finding.
     """
 
     question: Question
@@ -46,6 +47,7 @@ class Summary:
     reference: DataFrame
     noise: DataFrame
     studies: DataFrame
+    decays: DataFrame
     diagnosis: DataFrame
 
     @property
@@ -91,6 +93,7 @@ class Summary:
             words.certainty(self.first, self.question.studies, tuned, place),
             noise_text(self.noise, self.first),
             studies_text(self.studies, self.first, tuned),
+            decays_text(self.decays, self.first),
         ]
         return " ".join(filter(None, parts))
 
@@ -137,5 +140,6 @@ def summarise(histories: Iterable[History], question: Question) -> Summary:
         reference=against_reference(found, question),
         noise=noise_frame(found, question.alpha),
         studies=studies_frame(found, trials, question),
+        decays=decays_frame(found, trials),
         diagnosis=diagnosis_frame(ordered),
     )

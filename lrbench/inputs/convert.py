@@ -33,6 +33,7 @@ from lrbench.options import (
     batch_sizes,
     listed,
     named,
+    numbers,
     options_of,
     refusal,
     refuse_schedule_name,
@@ -106,10 +107,14 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     fields = fields_of(kind, options)
     if sizes := fields.get("batch_sizes"):
         options = {**options, "batch_size": sizes[0]}
+    decays = fields.get("weight_decays", ())
+    if "weight_decay" in options:
+        options = {**options, "weight_decay": numbers(options["weight_decay"])[0]}
     recipe = recipe_of(options)
     metric = fields.get("metric", kind.model_fields["metric"].default)
     fields["arms"] = tuple(
-        _arm(text, recipe, options, metric) for text in dict.fromkeys(fields.get("arms", ()))
+        _arm(text, recipe, options, metric, decays)
+        for text in dict.fromkeys(fields.get("arms", ()))
     )
     if "range_test" in options:
         check_rule(fields["find"], "--range-test rule=")
@@ -119,8 +124,9 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     )
 
 
-def _arm(text: str, plain: Recipe, options: Options, metric: str) -> Arm:
-    """The arm that a text names, next to the recipe of the options."""
+def _arm(text: str, plain: Recipe, options: Options, metric: str, decays: Sequence[float]) -> Arm:
+    """The arm that a text names, next to the recipe of the options. Another optimizer has its own
+    defaults, but for the weight `decays` that are tuned for all."""
     name, settings = typed_arm(text)
     refuse_schedule_name(name)
     try:
@@ -131,6 +137,7 @@ def _arm(text: str, plain: Recipe, options: Options, metric: str) -> Arm:
         other = {**options, **typed}
         if typed.get("optimizer", plain.optimizer) != plain.optimizer:
             of_the_other = {"momentum", "nesterov", "weight_decay", "opt"} - {*typed}
+            of_the_other -= {"weight_decay"} if decays else set()
             other = {key: value for key, value in other.items() if key not in of_the_other}
         recipe = recipe_of(other)
         check_arm(recipe, plain, metric)

@@ -31,6 +31,7 @@ from lrbench.options.values import (
     digest,
     duration_s,
     learning_rates,
+    numbers,
     refusal,
 )
 
@@ -38,6 +39,6 @@ __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec", "Frozen", "Host",
     "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
     "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "options_of", "refusal", "refuse_schedule_name", "refuse_unknown", "said", "typed_arm",
-    "with_keywords",
+    "named", "numbers", "options_of", "refusal", "refuse_schedule_name", "refuse_unknown",
+    "said", "typed_arm", "with_keywords",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from lrbench.options.arm import Arm, Scaling, entered, refuse_useless, scaled, t
 from lrbench.options.find import FindSpec, range_test_text, with_range_test
 from lrbench.options.growth import differences, union
 from lrbench.options.option import Opt, Options, listed
-from lrbench.options.recipe import BATCH_SIZES, Recipe
+from lrbench.options.recipe import BATCH_SIZES, WEIGHT_DECAYS, Recipe
 from lrbench.options.values import (
     BatchSize,
     Epochs,
@@ -29,6 +29,7 @@ from lrbench.options.values import (
     epoch_budgets,
     joined,
     learning_rates,
+    numbers,
 )
 from lrbench.schedules import expand, parse
 
@@ -92,6 +93,11 @@ def _several(value: Any) -> tuple[int, ...]:
     return sizes if len(sizes) > 1 else ()
 
 
+def _several_decays(value: Any) -> tuple[float, ...]:
+    decays = tuple(dict.fromkeys(numbers(value)))
+    return decays if len(decays) > 1 else ()
+
+
 def _every_batch_size(spec: CompareSpec) -> str | None:
     sizes = dict.fromkeys((spec.recipe.batch_size, *spec.batch_sizes))
     return joined(sizes) if spec.batch_sizes else None
@@ -101,7 +107,8 @@ class CompareSpec(Frozen):
     """A comparison: each schedule, its LR tuned on validation data, over the same seeds.
 
     The schedules are written for `epochs`; `budgets` are the numbers of epochs that they are
-    stretched to, and `batch_sizes` the batch sizes of the recipe, each with a ranking of its own.
+    stretched to, and `batch_sizes` the batch sizes of the recipe, each with a ranking of its own;
+    `weight_decays` are tuned together with the LRs, whose range test is at the recipe's.
     `looked` are the numbers of final seeds at which the run was compared before it grew. Schedules,
     studies, seeds, tuning seeds, learning rates, budgets and batch sizes may grow: a larger spec
     reuses the trials of a smaller one.
@@ -116,6 +123,11 @@ class CompareSpec(Frozen):
         "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
         "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
         default_note=BATCH_SIZES, parse=_several, show=lambda spec: _every_batch_size(spec)
+    )] = ()
+    weight_decays: Annotated[tuple[Annotated[Finite, Field(ge=0)], ...], Opt(
+        "--weight-decay", "Weight decay; several are tuned with the LR: 1e-4,5e-4.",
+        panel="Optimizer", kind=object, default=Recipe().weight_decay, default_note=WEIGHT_DECAYS,
+        parse=_several_decays, show=lambda spec: joined(spec.weight_decays) or None
     )] = ()
     schedules: Annotated[Schedules, Opt(
         "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,
@@ -224,6 +236,8 @@ class CompareSpec(Frozen):
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
         self._check_arms()
+        if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
+            raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
         if self.lr_scaling and self.base_batch_size is None:
             raise ValueError(f"--lr-scaling {self.lr_scaling} needs --base-batch-size")
         if self.lr_scaling and self.auto:
@@ -238,8 +252,12 @@ class CompareSpec(Frozen):
         for arm in self.arms:
             if arm.lr and self.lrs:
                 raise UsageError(f"--arm {arm.name} needs --lr auto: its LR is usually {arm.lr:g}")
-            if self.batch_sizes and "batch_size" in dict(arm.changes):
-                raise UsageError(f"--arm {arm.name}: --batch-size names several sizes already")
+            for field, several in (
+                ("batch_size", self.batch_sizes), ("weight_decay", self.weight_decays),
+            ):  # fmt: skip
+                if several and field in dict(arm.changes):
+                    flag = f"--{field.replace('_', '-')}"
+                    raise UsageError(f"--arm {arm.name}: {flag} names several already")
             if arm.lr_scaling and any(parse(name).fixed_lr for name in self.schedules):
                 raise UsageError(
                     f"--arm {arm.name}: lr_scaling cannot scale an LR of SCHEDULE @ LR"
@@ -327,8 +345,8 @@ class CompareSpec(Frozen):
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""
         growing = {
-            "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes", "arms",
-            "reference", "target_accuracy", "looked", "studies",
+            "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes",
+            "weight_decays", "arms", "reference", "target_accuracy", "looked", "studies",
         }  # fmt: skip
         if not self.auto:
             growing |= {"lr_points", "lr_factor", "find"}
@@ -346,16 +364,19 @@ class CompareSpec(Frozen):
         Raises:
             UsageError: something else differs; the message names it.
         """
-        if older.recipe.batch_size in self.batch_sizes:
-            return self._at(older.recipe.batch_size)._joined_with(older)
-        return self._joined_with(older)
+        first = {}
+        for field, several in (
+            ("batch_size", self.batch_sizes), ("weight_decay", self.weight_decays),
+        ):  # fmt: skip
+            if getattr(older.recipe, field) in several:
+                first[field] = getattr(older.recipe, field)
+        return self._at(first)._joined_with(older)
 
-    def _at(self, batch_size: int) -> CompareSpec:
-        """The same comparison, another of its batch sizes named first."""
-        find = self.find.model_copy(
-            update={"recipe": self.find.recipe.model_copy(update={"batch_size": batch_size})}
-        )
-        return self.model_copy(update={"recipe": self.recipe_at(batch_size), "find": find})
+    def _at(self, first: Mapping[str, float]) -> CompareSpec:
+        """The same comparison, others of its batch sizes and weight decays named first."""
+        find = self.find.model_copy(update={"recipe": self.find.recipe.model_copy(update=first)})
+        recipe = self.recipe.model_copy(update=first)
+        return self.model_copy(update={"recipe": recipe, "find": find})
 
     def _joined_with(self, older: CompareSpec) -> CompareSpec:
         mine, theirs = self.fixed_part(), older.fixed_part()
@@ -375,6 +396,9 @@ class CompareSpec(Frozen):
                 "looked": older.looked,
                 "studies": max(older.studies, self.studies),
                 "budgets": union(older.budgets, self.budgets, (self.epochs,)),
+                "weight_decays": union(
+                    older.weight_decays, self.weight_decays, (self.recipe.weight_decay,)
+                ),
                 "batch_sizes": union(
                     older.batch_sizes, self.batch_sizes, (self.recipe.batch_size,)
                 ),

@@ -27,6 +27,7 @@ from lrbench.plugins import is_own
 from lrbench.schedules import Schedule as ParsedSchedule
 from lrbench.schedules import parse, stretched
 
+WEIGHT_DECAYS = "0.01 for adamw and muon, 0 for the other adaptive ones"
 BATCH_SIZES = "32 for mnist5k"
 """Where a dataset declares a default batch size of its own."""
 
@@ -89,7 +90,7 @@ class Recipe(Frozen):
     )] = False
     weight_decay: Annotated[Finite, Field(ge=0), Opt(
         "--weight-decay", "Weight decay.", panel="Optimizer",
-        default_note="0.01 for adamw and muon, 0 for the other adaptive ones"
+        default_note=WEIGHT_DECAYS
     )] = 5e-4
     batch_size: Annotated[BatchSize, Opt(
         "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",

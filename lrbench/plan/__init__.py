@@ -99,13 +99,17 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
     if missing_find is not None:
         return Plan("find", find=missing_find)
     here = here.centred(finds)
-    places = here.places
+    places, decayed = here.places, here.by_decay()
     for extensions in range(MAX_EXTENSIONS + 1):
-        tuning = here.tuning(places, histories)
+        parts = [each.tuning(places, histories) for each in decayed]
+        tuning = _joined(parts)
         left = missing(tuning, histories)
         if left:
             return Plan("tune", trials=left, tuning=tuning)
-        choices = here.choices(places, tuning, histories)
+        pairs = zip(decayed, parts, strict=True)
+        tables = [each.choices(places, trials, histories) for each, trials in pairs]
+        taken = here.best_decays(tables)
+        choices = {name: tables[number][name] for name, number in taken.items()}
         wider = extended(places, choices.values())
         if wider == places or not spec.auto or extensions == MAX_EXTENSIONS:
             break
@@ -113,7 +117,7 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
 
     chosen = {name: here.chosen(name, choices) for name in here.entered}
     finals = tuple(
-        here.trial(name, chosen[name], seed, "final")
+        decayed[taken.get(name, 0)].trial(name, chosen[name], seed, "final")
         for seed in spec.final_seeds(here.cell.study)
         for name in here.entered
     )
@@ -125,7 +129,11 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
         choices={(name, *here.key): choice for name, choice in choices.items()},
         tuning=tuning,
         finals=finals,
-        notices=(*_edges(here, choices), *_saving(here, places, tuning)),
+        notices=(
+            *_edges(here, choices),
+            *_decay_edges(here, taken),
+            *_saving(here, places, tuning),
+        ),
     )
 
 
@@ -152,12 +160,25 @@ def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
             )
 
 
+def _decay_edges(here: CellPlan, taken: Mapping[str, int]) -> Iterator[Notice]:
+    decays = here.spec.weight_decays
+    for end, lies in ((min(decays, default=0), "lowest"), (max(decays, default=0), "highest")):
+        names = [name for name, number in taken.items() if decays and decays[number] == end > 0]
+        if names:
+            yield Notice(
+                Topic.EDGE_OF_GRID,
+                f"{here.where}the best weight decay of {', '.join(names)} is the {lies} that was "
+                f"tried ({end:g})",
+                "name more with --weight-decay",
+            )
+
+
 def _saving(here: CellPlan, places: Sequence[int], tuning: Sequence[TrialSpec]) -> Iterator[Notice]:
     """What successive halving spared."""
     if not here.spec.halving or not tuning:
         return
     tuned = {name: places for name in here.entered if here.tuned(name)}
-    whole = len(here.trials_at(tuned)) * here.cell.epochs
+    whole = len(here.trials_at(tuned)) * here.cell.epochs * len(here.by_decay())
     spent = sum(trial.epochs for trial in tuning)
     if spent >= whole:
         return

@@ -6,10 +6,11 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal
 
 from lrbench.options import Arm, Cell, CompareSpec, FindSpec, Recipe, TrialSpec
-from lrbench.plan.choice import Choice, Edge, Tuned, choose
+from lrbench.plan.choice import Choice, Edge, Tuned, choose, choose_table
 from lrbench.plan.factors import centre, defended, largest_tried, peak_factor
 from lrbench.plan.scores import chance, missing, reached
 from lrbench.records import History
@@ -39,7 +40,8 @@ class CellPlan:
     A grid is a row of places: the LR of a place is that of the middle, place 0, times a power of
     the factor, or one that was named. Absolute LRs of parameter groups hold at the `reference`: the
     range test's LR, or the middle one of those named, before any scaling by the batch.
-    `steps_per_epoch` are optimizer steps, by the images in one.
+    `steps_per_epoch` are optimizer steps, by the images in one; `decay` is the weight decay of the
+    trials where several are tuned, each over the same grids.
     """
 
     spec: CompareSpec
@@ -47,6 +49,7 @@ class CellPlan:
     steps_per_epoch: Mapping[int, int]
     reference: float = 1.0
     middles: Mapping[str, Middle] = field(default_factory=dict)
+    decay: float | None = None
     scales: Scales = field(default_factory=dict)
 
     @cached_property
@@ -55,6 +58,10 @@ class CellPlan:
 
     def recipe(self, name: str) -> Recipe:
         return self.entered[name].recipe(self.cell.recipe)
+
+    def by_decay(self) -> list[CellPlan]:
+        """One for each weight decay."""
+        return [replace(self, decay=each) for each in self.spec.weight_decays] or [self]
 
     def range_tests(self) -> Iterator[FindSpec]:
         """Those that the grids are to be centred by."""
@@ -130,6 +137,8 @@ class CellPlan:
         middle = self.middles.get(name)
         reference = middle.reference if middle else self.reference
         schedule = str(arm.schedule)
+        if self.decay is not None:
+            recipe = recipe.model_copy(update={"weight_decay": self.decay})
         return TrialSpec(
             recipe=recipe,
             schedule=schedule,
@@ -197,7 +206,7 @@ class CellPlan:
         learning rates of a shorter training are trained for longer; what the next length needs is
         known when the one before is done. An extension of the grid is trained in full.
         """
-        if len(places) < 2:
+        if len(places) < 2 and self.decay is None:
             return ()
         wanted: list[TrialSpec] = []
         left = {name: set(places) for name in self.entered if self.tuned(name)}
@@ -255,6 +264,15 @@ class CellPlan:
             found |= choose(those, nothing)
         edges = {name: self._edge(name, found[name].place, places) for name in tried}
         return {name: replace(found[name], edge=edge) for name, edge in edges.items()}
+
+    def best_decays(self, tables: Sequence[Mapping[str, Choice]]) -> dict[str, int]:
+        """The number of the weight decay whose LR each tuned entrant takes, those of one recipe
+        together."""
+        among: dict[Recipe, list[str]] = {}
+        for name in tables[0]:
+            among.setdefault(self.recipe(name), []).append(name)
+        parts = [[{name: t[name] for name in those} for t in tables] for those in among.values()]
+        return dict(chain.from_iterable(choose_table(part).items() for part in parts))
 
     def _edge(self, name: str, place: int, places: Sequence[int]) -> Edge:
         """No edge where the next larger LR is above the limit."""

@@ -48,7 +48,8 @@ def plan_table(
         f"final: {_final_seeds(spec)}"
     )
     more = [*_batch_words(spec)]
-    if settings := [*changed(recipe, besides=SHOWN), *changed(spec, besides=SHOWN)]:
+    tuned = {"weight_decay"} if spec.weight_decays else set()
+    if settings := [*changed(recipe, besides=SHOWN | tuned), *changed(spec, besides=SHOWN)]:
         more.append(", ".join(settings))
     names = "\n".join(f"  {name}" for name in (*spec.schedules, *(a.typed for a in spec.arms)))
     grid = (

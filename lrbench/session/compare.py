@@ -325,7 +325,7 @@ def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, 
     """The options of the whole run, the command that repeats it, and all options with their
     defaults, at the size that a time budget gave it."""
     kept, found = lasting(options), all_options(spec)
-    several = ("batch_size",) if spec.batch_sizes else ()
+    several = ["batch_size"] * bool(spec.batch_sizes) + ["weight_decay"] * bool(spec.weight_decays)
     whole = kept | {name: found[name] for name in (*GROWING, *several) if found.get(name)}
     return {
         "options": whole,

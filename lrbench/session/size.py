@@ -45,6 +45,7 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     from lrbench.rangetest.find import STABLE_LRS, VERIFY_LRS
 
     points = spec.lr_points if spec.auto else len(spec.lrs)
+    points *= len(spec.weight_decays) or 1
     tuning = points * spec.tuning_seeds if points > 1 else 0
     find = spec.range_test(spec.recipe)
     verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) if find.verify else 0

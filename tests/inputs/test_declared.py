@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import inspect
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
