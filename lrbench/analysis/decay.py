@@ -98,7 +98,8 @@ def _orders(mine: DataFrame, standing: Standing) -> str:
     if best.shape[1] < 2:
         return ""
     orders = {
-        decay: tuple(row.sort_values(ascending=False).index) for decay, row in best.iterrows()
+        decay: tuple(row.sort_values(ascending=False, kind="stable").index)
+        for decay, row in best.iterrows()
     }
     if len(set(orders.values())) == 1:
         return (

@@ -20,7 +20,8 @@ def union(
     >>> union((), (5,), (10,)), union((), (), (10,))
     ((5, 10), ())
     """
-    return tuple(sorted(set((*(old or silent), *(new or silent))))) if old or new else ()
+    both = (old or silent) + (new or silent)
+    return tuple(sorted(set(both))) if old or new else ()
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], kind: type[Frozen]) -> list[str]:

@@ -21,7 +21,7 @@ STEPS = {128: 28, 512: 7}
 
 def ended(trial: TrialSpec, value: float) -> History:
     epoch = EpochRecord(trial.id, 1, 28, 0.1, 0.1, 1.0, 0.5, 1 - value, value, 1.0, 1e3)
-    end = TrialEnd(trial.id, "done", epochs=1, test_accuracy=value, start_loss=2.3)
+    end = TrialEnd(trial.id, "done", "", 1, 28, 2.3, test_accuracy=value)
     return History(trial, (epoch,), end=end)
 
 

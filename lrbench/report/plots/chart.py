@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "line", "plain", "curve", "thin", "bars", "dots", "seeds", "interval", "mean", "lost", "end",
-    "cut", "ring", "cross", "top cross", "strip", "probe", "upright", "span", "cells",
+    "cut", "ring", "circle", "cross", "top cross", "strip", "probe", "upright", "span", "cells",
 ]  # fmt: skip
 
 

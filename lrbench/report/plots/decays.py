@@ -65,7 +65,7 @@ def _panel(
     shade = np.clip((values - pale) / ((dark - pale) or 1), 0, 1)
     cells = Line("", look, x, y, "cells", shade, values, texts)
     return Panel(
-        (cells, Line("", look, x[ring], y[ring], "ring")), "learning rate", "weight decay", name,
+        (cells, Line("", look, x[ring], y[ring], "circle")), "learning rate", "weight decay", name,
         x_scale="log", x_ticks=tuple(sorted(set(x.tolist()))), labelled=False,
         rows=tuple(f"{decay:g}" for decay in decays),
     )  # fmt: skip

@@ -39,6 +39,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "cut": {"linestyle": "", "marker": "v", "markersize": 6, "clip_on": False},
     "ring": {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markersize": 11,
              "markeredgewidth": 1.3},
+    "circle": {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markersize": 30},
     "cross": {"linestyle": "", "marker": "X", "markersize": 7, "markeredgecolor": "white"},
     "top cross": {"linestyle": "", "marker": "x", "markeredgewidth": 1.8, "clip_on": False},
     "interval": {"linewidth": 2},
@@ -148,7 +149,7 @@ def _draw(axes: Axes, line: Line) -> None:
     for key, value in (("linestyle", look.dash), ("marker", look.marker)):
         if key in style and style[key] is None:
             style[key] = value
-    if line.kind == "ring":
+    if line.kind in ("ring", "circle"):
         own |= {"markeredgecolor": look.colour}
     if line.kind in AT_EDGE:
         edge = np.full(len(line.x), AT_EDGE[line.kind])
