@@ -24,6 +24,9 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
         return ""
     experiment, lost = manifest["experiment"], failures_note(int(summary.standings[0].lost[0]))
     lost += arm_note(_arm(summary.best, manifest))
+    if len(summary.decays):
+        decay = float(summary.ranking["weight_decay"].iloc[0])
+        lost += f"# Give the optimizer weight_decay={decay!r}: it was tuned with the LR.\n"
     asked = _asked(summary, manifest)
     kept = manifest.get("torch_lines", {}).get(str(asked))
     lines = kept or (OWN if ":" in asked[0] else code(*asked, import_torch=False))
