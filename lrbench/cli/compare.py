@@ -32,7 +32,7 @@ lrbench compare
 
 lrbench compare -s cosine -s 'warmup(5%) + cosine' --epochs 10 --seeds 5
 
-lrbench compare --dataset folder:photos --time-budget 20m --fail-below 0.97"""
+lrbench compare --dataset folder:photos --time-budget 20m --fail-below 97%"""
 
 
 @p.takes(COMPARE)
@@ -94,7 +94,7 @@ def compare(
         return
     summary = _carry_out(job, exports, quiet=quiet or json)
     code = print_answer(summary, run.path, json=json, details=details, exports=exports)
-    enforce(summary, fail_below, fail_if_worse_than)
+    enforce(summary, fail_below, fail_if_worse_than, quiet=json)
     raise typer.Exit(code)
 
 

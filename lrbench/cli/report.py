@@ -91,7 +91,7 @@ def report(
             )
             if not only:
                 compared.write_files(summary, run, exports.renderers)
-            enforce(summary, fail_below, fail_if_worse_than)
+            enforce(summary, fail_below, fail_if_worse_than, quiet=json)
     _show(runs, open_)
 
 

@@ -58,10 +58,15 @@ def test_other_data_is_said(runs: tuple[str, str], tmp_path: Path, capsys: Any) 
 @pytest.mark.parametrize(
     ("condition", "code", "words"),
     [
-        (["--fail-below", "0.999"], 4, "--fail-below 0.999: the best schedule, constant, reached"),
-        (["--fail-below", "0.2"], 0, ""),
-        (["--fail-below", "98"], 2, "--fail-below 98: an accuracy is a fraction"),
-        (["--fail-below", "97%"], 2, "Invalid value for '--fail-below': not a number"),
+        (["--fail-below", "0.999"], 4, "--fail-below 99.9 %: the best schedule, constant, reached"),
+        (
+            ["--fail-below", "0.2"],
+            0,
+            "--fail-below 20 %: passed, the best schedule, constant, reached",
+        ),
+        (["--fail-below", "20%"], 0, "--fail-below 20 %: passed"),
+        (["--fail-below", "98"], 2, "--fail-below 98: an accuracy is a share"),
+        (["--fail-below", "97 percent"], 2, "--fail-below 97 percent: an accuracy is a share"),
         (["--fail-if-worse-than", "constant"], 4, "worse is multistep([1%], gamma=0.001)"),
         (["--fail-if-worse-than", "multistep([1%], gamma=0.001)"], 0, ""),
         (["--fail-if-worse-than", "cosine"], 2, "this run has no such schedule"),
@@ -92,7 +97,7 @@ def test_several_conditions_are_all_named(runs: tuple[str, str], capsys: Any) ->
     conditions = ["--fail-below", "0.999", "--fail-if-worse-than", "constant"]
     assert run(["report", runs[0], *conditions]) == 4
     said = capsys.readouterr().err
-    assert "--fail-below 0.999" in said and "--fail-if-worse-than constant: worse is" in said
+    assert "--fail-below 99.9 %" in said and "--fail-if-worse-than constant: worse is" in said
 
 
 @pytest.mark.parametrize(
