@@ -93,7 +93,7 @@ def compare(
         show_plan(job.spec, run, job.steps_per_epoch, seconds, "a dozen steps", json=json)
         return
     summary = _carry_out(job, exports, quiet=quiet or json)
-    code = print_answer(summary, run.path, json=json, details=details, exports=exports)
+    code = print_answer(summary, run.path, json=json, details=details, exports=exports, advise=True)
     enforce(summary, fail_below, fail_if_worse_than, quiet=json)
     raise typer.Exit(code)
 

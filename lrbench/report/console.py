@@ -34,6 +34,8 @@ def answer(summary: Summary, *, details: bool = False) -> Group:
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(compared.answer_text(summary), style="bold")]
+    if setting := compared.setting_text(summary):
+        parts += [Text(setting, style="dim")]
     if len(summary.ranking):
         parts += [Text(), Fitting(compared.ranking_table(summary))]
     if summary.certainty:
