@@ -20,6 +20,7 @@ from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.studies import studies_frame, studies_text
 from lrbench.analysis.target import default_target
+from lrbench.analysis.variants import variants_text
 from lrbench.errors import Notice, Topic
 from lrbench.records import History
 
@@ -94,6 +95,7 @@ class Summary:
             noise_text(self.noise, self.first),
             studies_text(self.studies, self.first, tuned),
             decays_text(self.decays, self.first),
+            variants_text(self.first),
         ]
         return " ".join(filter(None, parts))
 

@@ -92,9 +92,9 @@ class Exports:
 
 def comparison_texts(summary: Summary, document: Mapping[str, Any]) -> dict[str, str]:
     """A comparison's ranking in each format."""
-    from lrbench.report.csv_files import to_csv
     from lrbench.report.latex import to_latex
     from lrbench.report.markdown import to_markdown
+    from lrbench.report.write_csv import to_csv
 
     return {
         "markdown": to_markdown(summary),

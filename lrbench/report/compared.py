@@ -13,13 +13,22 @@ from lrbench.analysis.reference import REFERENCE
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.words import told_apart
 from lrbench.report.table import Table, table
-from lrbench.report.text import clean
+from lrbench.report.text import clean, recipe_of, subject
 
 OF_ACCURACIES = {"val_auc", "epochs_to_target", "time_to_target_s", "lr_width"}
 
 
 def answer_text(summary: Summary) -> str:
     return clean(summary.sentence, 2000)
+
+
+def setting_text(summary: Summary) -> str:
+    """What was trained, and how long: `mnist5k · lenet · sgd · 3 epochs · batch 32`."""
+    trained, first = subject(recipe_of(summary.question.manifest)), summary.first
+    if first is None or len(summary.standings) > 1 or not trained:
+        return trained
+    epochs = f"{first.budget} epoch{'s' * (first.budget > 1)}"
+    return f"{trained} · {epochs} · batch {first.batch_size}"
 
 
 def headline(summary: Summary) -> tuple[str, str]:
@@ -47,14 +56,9 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
     rows = summary.ranking
     if standing is not None:
         rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
-    caption = (
-        ""
-        if len(rows) and rows["rank_high"].max() == 1
-        else (
-            "rank: the ranks that the tests leave open; "
-            f"±: {100 * summary.question.confidence:g} %, vs the best for all pairs together"
-        )
-    )
+    caption = f"±: {100 * summary.question.confidence:g} % intervals"
+    if len(rows) and rows["rank_high"].max() > 1:
+        caption += "; those vs the best hold together; rank: the ranks that the tests leave open"
     views = ("ranking", "all", *views)
     return table(rows, RANKING, *views, metric=summary.metric, caption=caption)
 

@@ -55,7 +55,7 @@ def test_many_behind_are_counted() -> None:
 
 def test_an_lr_on_the_edge_stands_in_the_sentence() -> None:
     trials = [*tuned("x", {0.05: 0.8, 0.1: 0.9}), *finals({"x": [0.9, 0.91], "y": [0.5, 0.51]})]
-    assert "x at LR 0.1, the highest tried" in say(trials)
+    assert "x at LR 0.1, the highest of its grid" in say(trials)
 
 
 def test_one_seed_has_no_winner() -> None:

@@ -17,11 +17,6 @@ from lrbench.report.plots.final import final_plot
 from lrbench.report.text import clean, subject
 
 LEGEND_WIDTH = 48
-GRADES = {
-    "ok": "can be trusted",
-    "weak": "to be used with care",
-    "none": "no learning rate can be defended",
-}
 
 
 def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") -> str:
@@ -71,7 +66,7 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
         title=_title("LR range test", recipe or result.settings),
         lr=None if result.lr is None else f"{result.lr:.3g}",
         grade=result.grade,
-        grade_means=GRADES[result.grade],
+        grade_means=found.GRADES[result.grade],
         reasons=[clean(reason, 2000) for reason in result.reasons],
         answers=list(found.facts(result)) if result.lr is not None else [],
         chart=picture("sweep", chart),
