@@ -6,7 +6,6 @@ from lrbench.options.arm import Arm, refuse_schedule_name, typed_arm
 from lrbench.options.compare import (
     SIZE,
     TUNING_SEED,
-    Cell,
     CompareSpec,
 )
 from lrbench.options.find import SWEEP_SEED, FindSpec
@@ -23,7 +22,7 @@ from lrbench.options.option import (
     said,
     with_keywords,
 )
-from lrbench.options.recipe import Recipe, TrialSpec
+from lrbench.options.recipe import Cell, Recipe, TrialSpec
 from lrbench.options.values import (
     Frozen,
     batch_sizes,

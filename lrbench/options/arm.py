@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
@@ -95,14 +95,29 @@ def _crossed(arm: Arm, schedules: Sequence[str]) -> Iterator[Arm]:
         yield arm.model_copy(update={"name": f"{arm.name}: {schedule}", "schedule": schedule})
 
 
-def refuse_useless(found: Iterable[Arm], plain: Recipe) -> None:
-    """Raises UsageError: an arm that is trained as something else is."""
-    trained: dict[Any, str] = {}
-    for each in found:
-        key = (each.recipe(plain), each.schedule)
-        if key in trained:
-            raise UsageError(f"--arm {each.name}: it changes nothing, it is {trained[key]!r} again")
-        trained[key] = each.name
+def check_arms(
+    arms: Sequence[Arm],
+    schedules: Sequence[str],
+    plain: Recipe,
+    *,
+    auto: bool,
+    several: Collection[str],
+) -> None:
+    """Raises UsageError: an arm that is trained as something else is; that changes a field of which
+    the comparison has several values; or whose LRs are not those of the comparison."""
+    for arm in arms:
+        if arm.lr and not auto:
+            raise UsageError(f"--arm {arm.name} needs --lr auto: its LR is usually {arm.lr:g}")
+        for field in {*several} & {*dict(arm.changes)}:
+            flag = f"--{field.replace('_', '-')}"
+            raise UsageError(f"--arm {arm.name}: {flag} names several already")
+        if arm.lr_scaling and any(parse(name).fixed_lr for name in schedules):
+            raise UsageError(f"--arm {arm.name}: lr_scaling cannot scale an LR of SCHEDULE @ LR")
+    trained: dict[tuple[Recipe, str | None], str] = {}
+    for each in entered(schedules, arms).values():
+        twin = trained.setdefault((each.recipe(plain), each.schedule), each.name)
+        if twin != each.name:
+            raise UsageError(f"--arm {each.name}: it changes nothing, it is {twin!r} again")
 
 
 def refuse_schedule_name(name: str) -> None:

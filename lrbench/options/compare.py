@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from lrbench.errors import UsageError
-from lrbench.options.arm import Arm, Scaling, entered, refuse_useless, scaled, typed_arm
+from lrbench.options.arm import Arm, Scaling, check_arms, entered, scaled, typed_arm
 from lrbench.options.find import FindSpec, range_test_text, with_range_test
 from lrbench.options.growth import differences, union
 from lrbench.options.option import Opt, Options, listed
-from lrbench.options.recipe import BATCH_SIZES, WEIGHT_DECAYS, Recipe
+from lrbench.options.recipe import BATCH_SIZES, WEIGHT_DECAYS, Cell, Recipe
 from lrbench.options.values import (
     BatchSize,
     Epochs,
@@ -53,17 +53,6 @@ SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 RACE_SHARES = (0.25, 0.4, 0.6, 1.0)
 FIRST_LOOK = 5
 STUDY_SEEDS = 10_000
-
-
-class Cell(Frozen):
-    """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
-    number over the one that the schedules are written for, None if they are equal; `study` a
-    repetition, None the first."""
-
-    recipe: Recipe
-    epochs: int
-    stretch: Positive | None = None
-    study: int | None = None
 
 
 def _budgets(value: Any, options: Options) -> tuple[int, ...]:
@@ -248,20 +237,9 @@ class CompareSpec(Frozen):
         return self
 
     def _check_arms(self) -> None:
-        refuse_useless(self.entered.values(), self.recipe)
-        for arm in self.arms:
-            if arm.lr and self.lrs:
-                raise UsageError(f"--arm {arm.name} needs --lr auto: its LR is usually {arm.lr:g}")
-            for field, several in (
-                ("batch_size", self.batch_sizes), ("weight_decay", self.weight_decays),
-            ):  # fmt: skip
-                if several and field in dict(arm.changes):
-                    flag = f"--{field.replace('_', '-')}"
-                    raise UsageError(f"--arm {arm.name}: {flag} names several already")
-            if arm.lr_scaling and any(parse(name).fixed_lr for name in self.schedules):
-                raise UsageError(
-                    f"--arm {arm.name}: lr_scaling cannot scale an LR of SCHEDULE @ LR"
-                )
+        several = {"batch_size": self.batch_sizes, "weight_decay": self.weight_decays}
+        named = [field for field, values in several.items() if values]
+        check_arms(self.arms, self.schedules, self.recipe, auto=self.auto, several=named)
 
     def lr_scale(self, recipe: Recipe) -> float:
         """The factor of `lrs` under a recipe: √k or k, for k = its batch over the base batch."""

@@ -195,6 +195,17 @@ class Recipe(Frozen):
         return self.task or f"{self.model} on {self.dataset}"
 
 
+class Cell(Frozen):
+    """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
+    number over the one that the schedules are written for, None if they are equal; `study` a
+    repetition, None the first."""
+
+    recipe: Recipe
+    epochs: int
+    stretch: Positive | None = None
+    study: int | None = None
+
+
 class TrialSpec(Frozen):
     """One training run, fully named: two equal specs mean the same training.
 

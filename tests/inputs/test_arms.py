@@ -88,7 +88,7 @@ def test_losses_of_other_kinds_are_not_ranked_and_batches_not_crossed() -> None:
     assert entered(own).entrants
     with pytest.raises(UsageError, match="another loss"):
         entered(own, metric="test_loss")
-    with pytest.raises(UsageError, match="several sizes"):
+    with pytest.raises(UsageError, match="--batch-size names several"):
         entered(BIG, batch_size="64,128")
     with pytest.raises(UsageError, match="SCHEDULE @ LR"):
         entered(BIG, schedule=["cosine @ 0.1"])
