@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrbench.analysis import Summary
+from lrbench.analysis.corrections import Floats
 from lrbench.analysis.decay import measured
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats
 from lrbench.report.style import INK, Look
@@ -19,7 +20,7 @@ MOST_PANELS = 6
 
 @PLOTS.register("decays", "validation accuracy, or loss, over LR and weight decay")
 def decays_plot(summary: Summary) -> Chart | None:
-    """Darker is better; all maps have one scale, and the pair that was chosen is ringed."""
+    """Darker is better, in each map for itself; the pair that was chosen is ringed."""
     rows = summary.decays
     if not len(rows):
         return None
@@ -29,10 +30,7 @@ def decays_plot(summary: Summary) -> Chart | None:
     names = list(dict.fromkeys(rows["schedule"]))[:MOST_PANELS]
     shown = rows[rows["schedule"].isin(names)]
     scale = 100 if column == "val_accuracy_mean" else 1
-    ends = _ends(scale * floats(shown[column]), better_high=scale == 100)
-    panels = tuple(
-        _panel(name, shown[shown["schedule"] == name], column, scale, ends) for name in names
-    )
+    panels = tuple(_panel(name, shown[shown["schedule"] == name], column, scale) for name in names)
     what = "validation accuracy, %" if scale == 100 else "validation loss"
     note = f"{what}, mean over the tuning seeds; the pair that was chosen is ringed"
     return Chart(
@@ -41,17 +39,16 @@ def decays_plot(summary: Summary) -> Chart | None:
     )  # fmt: skip
 
 
-def _ends(values: np.ndarray, *, better_high: bool) -> tuple[float, float]:
-    """The values of the palest and of the darkest cell: the worse half is as pale as its best."""
-    known = values[np.isfinite(values)]
-    middle = float(np.median(known)) if len(known) else 0.0
-    best = float((known.max if better_high else known.min)()) if len(known) else 1.0
-    return middle, best
+def _shade(goodness: Floats) -> Floats:
+    """1 for the best, 0 for the worse half: a collapse must not make all else look alike."""
+    known = goodness[np.isfinite(goodness)]
+    if not len(known):
+        return goodness
+    low, high = float(np.median(known)), float(known.max())
+    return np.clip((goodness - low) / ((high - low) or 1.0), 0, 1)
 
 
-def _panel(
-    name: str, rows: DataFrame, column: str, scale: float, ends: tuple[float, float]
-) -> Panel:
+def _panel(name: str, rows: DataFrame, column: str, scale: float) -> Panel:
     decays = sorted(set(rows["weight_decay"]), reverse=True)
     x, y = floats(rows["lr"]), floats([decays.index(decay) for decay in rows["weight_decay"]])
     values, ring = scale * floats(rows[column]), rows["chosen"].to_numpy()
@@ -61,8 +58,7 @@ def _panel(
             x, rows["weight_decay"], values, rows["timescale"], strict=True
         )
     ]
-    look, (pale, dark) = Look(INK, "-", "o"), ends
-    shade = np.clip((values - pale) / ((dark - pale) or 1), 0, 1)
+    look, shade = Look(INK, "-", "o"), _shade(values if scale == 100 else -values)
     cells = Line("", look, x, y, "cells", shade, values, texts)
     return Panel(
         (cells, Line("", look, x[ring], y[ring], "circle")), "learning rate", "weight decay", name,
