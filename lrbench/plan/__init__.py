@@ -147,7 +147,11 @@ def extended(places: tuple[int, ...], choices: Iterable[Choice]) -> tuple[int, .
 
 def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
     words = {"low": ("lowest", "below"), "high": ("highest", "above")}
-    option = f"--lr-points {here.spec.lr_points + 2}" if here.spec.arms else "--lr"
+    option = (
+        f"--lr-points {here.spec.lr_points + 2}"
+        if any(arm.lr for arm in here.spec.arms)
+        else "--lr"
+    )
     for side, (end, beyond) in words.items():
         names = [name for name, choice in choices.items() if choice.edge == side]
         if names:
