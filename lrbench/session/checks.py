@@ -10,6 +10,8 @@ from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
 from lrbench.schedules import check, early_stop_notices, parse, stretched
 
+FEW_STEPS = 10
+
 
 def check_early(spec: CompareSpec) -> None:
     """Refuse a schedule that cannot run before torch is imported, where the dataset's size is
@@ -38,10 +40,21 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
         recipe = arm.recipe(cell.recipe)
         steps = steps_per_epoch[recipe.effective_batch]
         notices += check(schedule, lr, cell.epochs * steps, steps)
+        notices += short_notices(cell.epochs * steps)
     entered = spec.entered.values()
     stopped = dict.fromkeys(a.schedule for a in entered if a.recipe(spec.recipe).early_stop)
     notices += early_stop_notices([parse(str(name)) for name in stopped])
     return list(dict.fromkeys(notices))
+
+
+def short_notices(steps: int) -> Iterator[Notice]:
+    """Trainings that are over before a schedule can matter."""
+    if steps < FEW_STEPS:
+        yield Notice(
+            Topic.OTHER,
+            f"a trial has {steps} step{'s' * (steps > 1)}: schedules hardly differ in so few",
+            "train longer (--epochs), or in smaller batches (--batch-size)",
+        )
 
 
 def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
