@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from lrbench.analysis import Question, summarise
+from lrbench.analysis.frames import completed
 from lrbench.analysis.ranking import ranking_frame
 from lrbench.analysis.standing import standings
 from lrbench.cli.app import app
@@ -121,7 +122,7 @@ def test_the_named_runs_can_be_told_again_from_what_is_committed() -> None:
 def test_the_transcript_is_what_the_tool_says_of_the_committed_run() -> None:
     path = ROOT / "results" / "compare-mnist5k-lenet"
     manifest = json.loads((path / "manifest.json").read_text())
-    trials, data = pd.read_csv(path / "trials.csv"), manifest["data"]
+    trials, data = completed(pd.read_csv(path / "trials.csv")), manifest["data"]
     question = Question(
         schedules=tuple(manifest["experiment"]["schedules"]), test_size=data["test"],
         val_size=data["val"], classes=data["classes"], manifest=manifest,
