@@ -1,9 +1,9 @@
 """How the best LR moves with the length of training, or with the batch size: a power law.
 
-At each size a parabola in log LR, through the validation scores next to the best, has its vertex at
-the optimum; a weighted line through the optima in log-log has the exponent as its slope (Bjorck et
-al. 2024, arXiv:2409.19913, for the length). An optimum on the edge of its grid is only a bound, and
-enters no line.
+At each size a parabola in log LR, through the best of the validation scores and its neighbours,
+has its vertex at the optimum. A weighted line through the optima in log-log has the exponent as its
+slope (Bjorck et al. 2024, arXiv:2409.19913, for the length). An optimum on the edge of its grid is
+only a bound, and enters no line.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from lrbench.analysis.names import short
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import in_cell
 from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.words import listed
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,8 +30,8 @@ OVER: tuple[Over, ...] = ("epochs", "batch size")
 
 LEAST = 3
 """Two optima always lie on a line."""
-REACH = 2
-"""How many LRs of the grid on either side of the best the parabola goes through."""
+NEAR = 2
+"""How many LRs on either side of the best tell the noise."""
 READ_OFF = 0.1
 """Of a step of the grid: the least error of an optimum, as a curve is not quite a parabola."""
 DRAWS = 200
@@ -69,13 +70,13 @@ def optimum(size: int, lrs: Floats, scores: Floats) -> Optimum:
         return Optimum(size, lr, why=_edge(best))
     if scores.shape[1] < 2:
         return Optimum(size, lr, why="only one tuning seed")
-    near = _window(means, best)
-    noise = _noise(scores[near]) * np.random.default_rng(0).normal(size=(len(lrs), DRAWS))
-    drawn = means[:, None] + noise
-    vertices, inside = _vertices(rising, drawn)
-    if inside.mean() < SURE:
+    error, freedom = _noise(scores[max(0, best - NEAR) : best + NEAR + 1])
+    rng = np.random.default_rng(0)
+    drawn = means[:, None] + error * rng.standard_t(freedom, size=(len(lrs), DRAWS))
+    at = np.nanargmax(drawn, axis=0)
+    if np.mean((at > 0) & (at < len(lrs) - 1)) < SURE:
         return Optimum(size, lr, why="no peak above the noise")
-    vertex = _vertices(rising, means[:, None])[0][0]
+    (vertex,), vertices = _vertices(rising, means[:, None]), _vertices(rising, drawn)
     step = (rising[best + 1] - rising[best - 1]) / 2
     beside_cliff = bool(np.isnan(means[best - 1 : best + 2]).any())
     least = step / math.sqrt(3) if beside_cliff else READ_OFF * step  # uniform over ± a step
@@ -86,42 +87,28 @@ def _edge(place: int) -> str:
     return "above the highest LR tried" if place else "below the lowest LR tried"
 
 
-def _window(means: Floats, best: int) -> slice:
-    """The LRs that trained, next to each other, within reach of the best."""
-    lost = np.isnan(means)
-    first, last = best, best
-    while first > max(0, best - REACH) and not lost[first - 1]:
-        first -= 1
-    while last < min(len(means) - 1, best + REACH) and not lost[last + 1]:
-        last += 1
-    return slice(first, last + 1)
-
-
-def _noise(scores: Floats) -> float:
-    """The standard error of a mean over the seeds: LR x seed, beyond LR + seed."""
+def _noise(scores: Floats) -> tuple[float, int]:
+    """The standard error of a mean over the seeds, LR x seed beyond LR + seed, of the LRs that
+    trained; and its degrees of freedom."""
+    scores = scores[~np.isnan(scores).any(axis=1)]
     rows, seeds = scores.shape
-    if rows < 2:
-        scores = scores - scores.mean()
-        return float(math.sqrt((scores**2).sum() / (seeds - 1) / seeds))
     rest = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
-    return float(math.sqrt((rest**2).sum() / ((rows - 1) * (seeds - 1)) / seeds))
+    freedom = max(1, rows - 1) * (seeds - 1)
+    return float(np.sqrt((rest**2).sum() / freedom / seeds)), freedom
 
 
-def _vertices(rising: Floats, drawn: Floats) -> tuple[Floats, Floats]:
-    """Of each column of means the place of its peak, and whether it has one inside the grid."""
+def _vertices(rising: Floats, drawn: Floats) -> Floats:
+    """For each column of means the vertex of the parabola through the best and its neighbours; the
+    best itself where a neighbour is missing."""
     best = np.nanargmax(drawn, axis=0)
-    found, inside = rising[best], (best > 0) & (best < len(rising) - 1)
-    for place in np.unique(best):
-        near, mine = _window(drawn[:, 0], place), best == place
-        x = rising[near] - rising[place]
-        if len(x) < 3:
-            continue
-        curve, slope, _ = np.linalg.pinv(np.vander(x, 3)) @ drawn[near][:, mine]
-        peaked = curve < 0
-        vertex = -slope / np.where(peaked, 2 * curve, np.inf)
-        found[mine] += np.clip(vertex, x[0], x[-1])
-        inside[mine] &= peaked
-    return found, inside
+    found = rising[best]
+    for place in np.unique(best[(best > 0) & (best < len(rising) - 1)]):
+        near, mine = slice(place - 1, place + 2), best == place
+        sides = np.vander(rising[near] - rising[place], 3)
+        curve, slope, _ = np.linalg.solve(sides, drawn[near][:, mine])
+        with np.errstate(invalid="ignore"):  # three equal means
+            found[mine] += np.nan_to_num(-slope / (2 * curve))
+    return np.asarray(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +196,7 @@ def _laws(trials: DataFrame, question: Question, over: Over, aim: int | None) ->
     along = sorted(c for c in cells if (c[1] == batch if place == 0 else c[0] == budget))
     if len(along) < 2:
         return
-    for name in dict.fromkeys(name for name, *_ in question.choices):
+    for name in trials.loc[trials["stage"] == "tune", "schedule"].unique():
         optima = tuple(
             _optimum_of(trials, question, (name, *cell), cell[place])
             for cell in along
@@ -267,8 +254,9 @@ def _text(law: Law) -> str:
     moves = "falls as" if high < 0 else "rises as" if low > 0 else "may not move, or move as"
     unit = "epochs" if law.over == "epochs" else "batch"
     text = f"T{subject[1:]} {moves} {unit}^{law.line.exponent:.2f} (95 %: {low:.2f} to {high:.2f})"
-    rules = [f"{'agrees with' if ok else 'not'} the {name}" for name, ok in law.rules.items()]
-    text += "".join(f", {rule}" for rule in rules)
+    for ok, verb in ((True, "agrees with"), (False, "contradicts")):
+        names = [f"the {name}" for name, holds in law.rules.items() if holds == ok]
+        text += f", {verb} {listed(names)}" * bool(names)
     return f"{text}{_aimed(law, law.line)}."
 
 

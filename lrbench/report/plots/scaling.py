@@ -22,7 +22,9 @@ def scaling_plot(summary: Summary) -> Chart | None:
     )
     if not panels:
         return None
-    note = "a ring is an LR that is no optimum, only the best of those tried"
+    note = "a ring is no optimum, only the best of the LRs tried"
+    if any(law.over == "batch size" for law in summary.laws):
+        note += "; dashed the square-root rule, dotted the linear rule"
     return Chart("the best LR at each size", panels, (6.5 * len(panels), 4.8), note)
 
 
@@ -35,7 +37,7 @@ def _panel(summary: Summary, laws: list[Law]) -> Panel:
     return Panel(
         tuple(lines), laws[0].over, "learning rate",
         f"best LR, {100 * summary.question.confidence:g} % intervals", x_scale="log2",
-        y_scale="log", x_ticks=tuple(sorted({*sizes, *aims})),
+        y_scale="log", labelled=False, legend=True, x_ticks=tuple(sorted({*sizes, *aims})),
     )  # fmt: skip
 
 
@@ -64,9 +66,8 @@ def _points(law: Law, known: list[Optimum], look: Look) -> Line:
         f"{law.schedule}, {each.size}: LR {each.lr:.3g} ({low:.2g} to {high:.2g})"
         for each, low, high in zip(known, y / half, y * half, strict=True)
     ]
-    name = "" if law.line else law.schedule
     apart = Look(look.colour, "", look.marker, look.place)
-    return Line(name, apart, x, y, "bars", y / half, y * half, texts)
+    return Line("" if law.line else law.schedule, apart, x, y, "bars", y / half, y * half, texts)
 
 
 def _rules(laws: list[Law], place: int) -> Iterator[Line]:
