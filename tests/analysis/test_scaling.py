@@ -8,22 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis import Question, summarise
 from lrbench.analysis.corrections import Floats
-from lrbench.analysis.scaling import Law, Optimum, line_through, optimum
-from lrbench.options import TUNING_SEED, Recipe
-from lrbench.plan.choice import Tuned, choose
-from tests.analysis.made import finals, history
+from lrbench.analysis.scaling import Optimum, line_through, optimum
+from tests.analysis.made import GRID, lengths, tried
 
-GRID = 0.01 * 2.0 ** np.arange(8)
 SIZES = (1, 2, 4, 8)
-
-
-def tried(rng: np.random.Generator, best: float, noise: float, seeds: int = 2) -> Floats:
-    """Scores with their peak at `best`, falling faster above it than below; a seed shifts all."""
-    off = np.log(GRID / best)[:, None]
-    scores: Floats = 0.96 - 0.01 * (np.expm1(off) - off) + rng.normal(0, 0.01, seeds)
-    return scores + rng.normal(0, noise, (len(GRID), seeds))
 
 
 @pytest.mark.parametrize("exponent", [-0.4, 0.0, 0.5])
@@ -97,39 +86,22 @@ def test_next_to_a_cliff_an_optimum_is_known_to_within_a_step() -> None:
     assert found.error == pytest.approx(math.log(2) / math.sqrt(3), rel=0.01)
 
 
-def law_of(bests: dict[int, float], extrapolate: int | None = 32) -> tuple[Law, str, int]:
-    """Of a comparison at these lengths, tuned on a grid whose best LR is known."""
-    rng, histories, choices = np.random.default_rng(0), [], {}
-    for epochs, best in bests.items():
-        rows = []
-        for lr, scores in zip(GRID.tolist(), tried(rng, best, 0.0003), strict=True):
-            for place, score in enumerate(scores.tolist()):
-                seed = TUNING_SEED + place
-                histories.append(
-                    history(final=score, lr=lr, seed=seed, stage="tune", epochs=epochs)
-                )
-                rows.append(Tuned("cosine", len(rows) // 2, lr, seed, score))
-        choices["cosine", epochs, Recipe().batch_size] = choose(rows, 0.1)["cosine"]
-        histories += finals({"cosine": [0.96, 0.97]}, epochs=epochs)
-    question = Question(("cosine",), choices=choices, extrapolate=extrapolate)
-    summary = summarise(histories, question)
-    return summary.laws[0], summary.certainty, len(summary.scaling)
-
-
 def test_a_comparison_says_its_law_in_one_line() -> None:
-    law, said, rows = law_of({epochs: 0.1 * epochs**-0.4 for epochs in SIZES})
-    assert rows == 1 and law.line is not None
+    summary = lengths({epochs: 0.1 * epochs**-0.4 for epochs in SIZES})
+    (law,), said = summary.laws, summary.certainty
+    assert len(summary.scaling) == 1 and law.line is not None
     assert law.line.interval[0] < -0.4 < law.line.interval[1] < 0
     assert "The best LR of cosine falls as epochs^-0." in said
     assert law.line.at(32)[1] < 0.025 < law.line.at(32)[2] and "at 32 epochs take 0.02" in said
 
 
 def test_what_cannot_be_defended_has_no_number() -> None:
-    law, said, _ = law_of({1: 0.08, 2: 0.08, 4: 5.0})
-    assert law.line is None and "^" not in said
+    summary = lengths({1: 0.08, 2: 0.08, 4: 5.0})
+    said = summary.certainty
+    assert summary.laws[0].line is None and "^" not in said
     assert "cannot be said: 2 of 3 optima that it needs; above the highest LR tried" in said
 
 
 def test_two_lengths_are_drawn_but_not_spoken_of() -> None:
-    law, said, _ = law_of({1: 0.08, 2: 0.08}, None)
-    assert law.line is None and len(law.optima) == 2 and "The best LR" not in said
+    summary = lengths({1: 0.08, 2: 0.08})
+    assert len(summary.laws[0].optima) == 2 and "best LR of" not in summary.certainty
