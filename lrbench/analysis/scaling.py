@@ -38,6 +38,7 @@ DRAWS = 200
 SURE = 0.9
 """An optimum counts if it stays inside the grid in this share of the draws."""
 WIDEST = 30.0
+"""An interval of the LR whose ends have a larger ratio is not printed."""
 RULES = {"square-root rule": 0.5, "linear rule": 1.0}
 """Of the batch size: Krizhevsky 2014, arXiv:1404.5997; Goyal et al. 2017, arXiv:1706.02677."""
 
@@ -59,7 +60,7 @@ def optimum(size: int, lrs: Floats, scores: Floats) -> Optimum:
 
     Its error is the spread of the vertex when the means are drawn again with the noise of the
     seeds, without what a seed changes at all LRs alike. Next to an LR that did not train it is
-    known to within a step of the grid only.
+    known to within a step of the grid only. An edge that noise may reach makes it no optimum.
     """
     rising, means = np.log(lrs), scores.mean(axis=1)
     if np.isnan(means).all():
@@ -239,21 +240,22 @@ def _why(optima: Sequence[Optimum], over: Over) -> str:
     return "; ".join([f"{known} of {LEAST} optima that it needs", *parts])
 
 
-def law_text(laws: Sequence[Law], best: str | None) -> str:
+def law_text(laws: Sequence[Law], best: str | None, confidence: float) -> str:
     """One line, of the schedule that ranks first: the exponent and, where it was asked for, the LR
     at another size; empty with two sizes."""
     mine = [each for each in laws if each.schedule == best and len(each.optima) >= LEAST]
-    return " ".join(map(_text, mine))
+    return " ".join(_text(each, f"{100 * confidence:g} %") for each in mine)
 
 
-def _text(law: Law) -> str:
+def _text(law: Law, sure: str) -> str:
     subject = f"the best LR of {short(law.schedule)}"
     if law.line is None:
         return f"How {subject} moves with the {law.over} cannot be said: {law.why}."
     low, high = law.line.interval
     moves = "falls as" if high < 0 else "rises as" if low > 0 else "may not move, or move as"
     unit = "epochs" if law.over == "epochs" else "batch"
-    text = f"T{subject[1:]} {moves} {unit}^{law.line.exponent:.2f} (95 %: {low:.2f} to {high:.2f})"
+    power = f"{unit}^{law.line.exponent:.2f} ({sure}: {low:.2f} to {high:.2f})"
+    text = f"T{subject[1:]} {moves} {power}"
     for ok, verb in ((True, "agrees with"), (False, "contradicts")):
         names = [f"the {name}" for name, holds in law.rules.items() if holds == ok]
         text += f", {verb} {listed(names)}" * bool(names)

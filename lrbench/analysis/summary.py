@@ -95,7 +95,7 @@ class Summary:
             words.certainty(self.first, self.question.studies, tuned, place),
             noise_text(self.noise, self.first),
             studies_text(self.studies, self.first, tuned),
-            law_text(self.laws, self.best),
+            law_text(self.laws, self.best, self.question.confidence),
             variants_text(self.first),
         ]
         return " ".join(filter(None, parts))
