@@ -256,9 +256,12 @@ def _text(law: Law, sure: str) -> str:
     unit = "epochs" if law.over == "epochs" else "batch"
     power = f"{unit}^{law.line.exponent:.2f} ({sure}: {low:.2f} to {high:.2f})"
     text = f"T{subject[1:]} {moves} {power}"
-    for ok, verb in ((True, "agrees with"), (False, "contradicts")):
-        names = [f"the {name}" for name, holds in law.rules.items() if holds == ok]
-        text += f", {verb} {listed(names)}" * bool(names)
+    held = {
+        verb: [f"the {name}" for name, holds in law.rules.items() if holds == ok]
+        for verb, ok in (("leaves open", True), ("contradicts", False))
+    }
+    verdicts = [f"{verb} {listed(names)}" for verb, names in held.items() if names]
+    text += f", which {' and '.join(verdicts)}" * bool(verdicts)
     return f"{text}{_aimed(law, law.line)}."
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from lrbench.analysis.corrections import Floats
-from lrbench.analysis.scaling import Optimum, line_through, optimum
+from lrbench.analysis.scaling import Law, Optimum, law_text, line_through, optimum
 from tests.analysis.made import GRID, lengths, tried
 
 SIZES = (1, 2, 4, 8)
@@ -100,6 +100,16 @@ def test_what_cannot_be_defended_has_no_number() -> None:
     said = summary.certainty
     assert summary.laws[0].line is None and "^" not in said
     assert "cannot be said: 2 of 3 optima that it needs; above the highest LR tried" in said
+
+
+def test_a_batch_size_is_held_against_the_rules_of_thumb() -> None:
+    points = tuple(Optimum(size, size**0.5, 0.1) for size in (32, 64, 128, 256))
+    law = Law("cosine", "batch size", 3, 32, points, line_through(points), "", 512)
+    assert law.rules == {"square-root rule": True, "linear rule": False}
+    assert law_text([law], "cosine", 0.95) == (
+        "The best LR of cosine rises as batch^0.50 (95 %: 0.37 to 0.63), which leaves open the "
+        "square-root rule and contradicts the linear rule: at batch 512 take 23 (18 to 29)."
+    )
 
 
 def test_two_lengths_are_drawn_but_not_spoken_of() -> None:
