@@ -113,6 +113,13 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     )
 
 
+def extrapolating(spec: CompareSpec, size: str | None) -> CompareSpec:
+    """The same comparison, asked for the best LR at this size too."""
+    if size is None:
+        return spec
+    return made(CompareSpec, {**dict(spec), **fields_of(CompareSpec, {"extrapolate": size})})
+
+
 def host_of(options: Options) -> Host:
     """Raises UsageError: an invalid value, or options that contradict each other."""
     from lrbench.execute import EXECUTORS

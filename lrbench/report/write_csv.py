@@ -11,6 +11,7 @@ from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
 from lrbench.analysis.noise import NOISE
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
+from lrbench.analysis.scaling import SCALING
 from lrbench.analysis.sensitivity import SENSITIVITY
 from lrbench.analysis.studies import STUDIES
 from lrbench.errors import printable
@@ -25,13 +26,14 @@ FILES = {
     "epochs": EPOCHS,
     "ranking": RANKING,
     "sensitivity": SENSITIVITY,
+    "scaling": SCALING,
     "steps": STEPS,
     "reference": REFERENCE,
     "noise": NOISE,
     "studies": STUDIES,
     "diagnosis": DIAGNOSIS,
 }
-IF_ANY = ("steps", "reference", "noise", "studies", "diagnosis")
+IF_ANY = ("scaling", "steps", "reference", "noise", "studies", "diagnosis")
 
 
 def write(summary: Summary, folder: Path) -> list[Path]:
