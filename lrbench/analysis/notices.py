@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrbench.analysis.evidence import seeds_range
-from lrbench.analysis.names import short
+from lrbench.analysis.names import is_schedule, short
 from lrbench.analysis.question import Question, is_accuracy
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.words import TOO_WIDE, listed, losses, where
@@ -118,8 +118,10 @@ def _too_early(standing: Standing, trials: DataFrame) -> int:
 
 def _throughput(standing: Standing, trials: DataFrame) -> Iterator[Notice]:
     speeds = trials["throughput_img_s"].to_numpy()
-    known = [speeds[rows] for rows in standing.rows if np.isfinite(speeds[rows]).sum() > 1]
-    medians = [float(np.nanmedian(mine)) for mine in known]
+    entered = zip(standing.names, standing.rows, strict=True)
+    mine = [speeds[rows] for name, rows in entered if is_schedule(name)]
+    known = [each for each in mine if np.isfinite(each).sum() > 1]
+    medians = [float(np.nanmedian(each)) for each in known]
     if medians and max(medians) > NOISY * min(medians):
         yield Notice(
             Topic.NOISY_THROUGHPUT,
@@ -141,6 +143,7 @@ def _lucky_lrs(
             & (trials["schedule"] == name)
             & in_cell(trials, standing.budget, standing.batch_size)
             & (trials["lr"] == lr)
+            & trials["weight_decay"].isin(trials.loc[rows, "weight_decay"])
         ]
         hoped, found = tuned["val_accuracy"].mean(), trials.loc[rows, "val_accuracy"].mean()
         if hoped - found > max(LUCKY * (1 - hoped), least):

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import words
+from lrbench.analysis.decay import decays_frame, decays_text
 from lrbench.analysis.diagnosis import diagnosis_frame
 from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
 from lrbench.analysis.noise import noise_frame, noise_text
@@ -33,8 +34,8 @@ class Summary:
     """The frames of the run's files, its standings, and what follows from them.
 
     The first standing, of the largest budget of the smallest batch, gives the answer. `reference`
-    is empty without a reference, `noise` with several schedules, `studies` with one, `diagnosis`
-    without a finding, `laws` and their table `scaling` with one length and one batch size.
+    is empty without a reference, `noise` with several schedules, `studies` with one, `decays` with
+    one weight decay, `laws` and their table `scaling` with one size, `diagnosis` without a finding.
     """
 
     question: Question
@@ -50,6 +51,7 @@ class Summary:
     reference: DataFrame
     noise: DataFrame
     studies: DataFrame
+    decays: DataFrame
     diagnosis: DataFrame
 
     @property
@@ -97,6 +99,7 @@ class Summary:
             noise_text(self.noise, self.first),
             studies_text(self.studies, self.first, tuned),
             law_text(self.laws, self.best, self.question.confidence),
+            decays_text(self.decays, self.first),
             variants_text(self.first),
         ]
         return " ".join(filter(None, parts))
@@ -147,5 +150,6 @@ def summarise(histories: Iterable[History], question: Question) -> Summary:
         reference=against_reference(found, question),
         noise=noise_frame(found, question.alpha),
         studies=studies_frame(found, trials, question),
+        decays=decays_frame(found, trials),
         diagnosis=diagnosis_frame(ordered),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
+from lrbench.analysis.decay import DECAYS
 from lrbench.analysis.diagnosis import DIAGNOSIS
 from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
 from lrbench.analysis.noise import NOISE
@@ -31,9 +32,10 @@ FILES = {
     "reference": REFERENCE,
     "noise": NOISE,
     "studies": STUDIES,
+    "decays": DECAYS,
     "diagnosis": DIAGNOSIS,
 }
-IF_ANY = ("scaling", "steps", "reference", "noise", "studies", "diagnosis")
+IF_ANY = ("scaling", "steps", "reference", "noise", "studies", "decays", "diagnosis")
 
 
 def write(summary: Summary, folder: Path) -> list[Path]:

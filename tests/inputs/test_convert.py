@@ -226,7 +226,7 @@ def test_learning_rates_follow_the_effective_batch(rule: str, scale: float) -> N
     }  # fmt: skip
     spec = compare_spec(options)
     assert spec.lr_scale(spec.recipe) == scale
-    found = plan(spec, {}, {}, {64: 14})
+    found = plan(spec, {}, {}, {256: 14})
     assert {trial.lr for trial in found.finals} == {0.1 * scale}
     assert {trial.lr_reference for trial in found.finals} == {None}
 
@@ -277,7 +277,7 @@ def test_a_folder_that_was_typed_can_be_written_into_a_manifest(tmp_path: Path) 
 
 def test_a_contender_may_be_the_reference_and_another_name_is_refused_by_its_option() -> None:
     pytest.importorskip("prodigyopt", reason="the extra 'contenders' is not installed")
-    assert compare_spec({"contender": ["prodigy"], "reference": "prodigy"}).reference == "prodigy"
+    assert compare_spec({"arm": ["prodigy"], "reference": "prodigy"}).reference == "prodigy"
     assert compare_spec({"reference": "warmup(5%)+cosine"}).reference == "warmup + cosine"
     with pytest.raises(UsageError, match="--reference: schedule 'adam'"):
         compare_spec({"reference": "adam"})
@@ -305,7 +305,7 @@ def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> 
     [
         ("force", "yes", "--force yes: must be true or false"),
         ("init_from", 3, "--init-from 3: must be text"),
-        ("contender", ["prodigy", 3], "--contender .*: must be text"),
+        ("arm", ["prodigy", 3], "--arm .*: must be text"),
         ("lr", {"a": 1}, "--lr: it is one value, not a table"),
     ],
 )
