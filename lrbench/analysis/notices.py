@@ -10,9 +10,9 @@ import numpy as np
 
 from lrbench.analysis.evidence import seeds_range
 from lrbench.analysis.names import is_schedule, short
-from lrbench.analysis.question import Question
+from lrbench.analysis.question import Question, is_accuracy
 from lrbench.analysis.standing import Standing, in_cell
-from lrbench.analysis.words import listed, losses, where
+from lrbench.analysis.words import TOO_WIDE, listed, losses, where
 from lrbench.errors import Notice, Topic
 
 if TYPE_CHECKING:
@@ -202,4 +202,8 @@ def _more_seeds(standing: Standing) -> str:
         span = str(low) if low == high else f"{low} to {high}"
         seeds = low if high > MOST_SEEDS else high
         return f"a new run with --seeds {seeds} may tell {names} apart (it takes {span} seeds)"
+    apart = standing.verdicts.intervals.within[0][~standing.verdicts.better[0]]
+    apart = apart[np.isfinite(apart)]
+    if is_accuracy(standing.metric) and len(apart) and apart.max() <= TOO_WIDE:
+        return "take the simplest: they may be equal, and no number of seeds is sure to tell"
     return ""

@@ -124,6 +124,13 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     )
 
 
+def extrapolating(spec: CompareSpec, size: str | None) -> CompareSpec:
+    """The same comparison, asked for the best LR at this size too."""
+    if size is None:
+        return spec
+    return made(CompareSpec, {**dict(spec), **fields_of(CompareSpec, {"extrapolate": size})})
+
+
 def _arm(text: str, plain: Recipe, options: Options, metric: str, decays: Sequence[float]) -> Arm:
     """The arm that a text names, next to the recipe of the options. Another optimizer has its own
     defaults, but for the weight `decays` that are tuned for all."""

@@ -59,6 +59,14 @@ def _budgets(value: Any, options: Options) -> tuple[int, ...]:
     return epoch_budgets(value, options.get("epochs", EPOCHS))
 
 
+def _extrapolate(value: Any) -> int:
+    """40 of `40ep`, or of a bare number."""
+    text = str(value).strip().removesuffix("ep")
+    if not text.isdecimal():
+        raise ValueError("give a number of epochs, such as 40ep, or a batch size")
+    return int(text)
+
+
 def _range_test(text: str) -> FindSpec:
     return with_range_test(text, FindSpec())
 
@@ -149,6 +157,10 @@ class CompareSpec(Frozen):
         "--budgets", "Rank for several lengths of training, schedules stretched: 25%,50%,100% or "
         "epochs.", kind=object, parse_among=_budgets, show=lambda spec: joined(spec.budgets)
     )] = ()
+    extrapolate: Annotated[Epochs | None, Opt(
+        "--extrapolate", "Also say the best LR at this length, 40ep, by a power law through those "
+        "of --budgets; or at a batch size, of --batch-size.", kind=object, parse=_extrapolate
+    )] = None
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True,
         show=lambda spec: None if spec.race else spec.seeds
@@ -224,6 +236,8 @@ class CompareSpec(Frozen):
             raise ValueError("--race: one schedule has nothing to race against")
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
+        if self.extrapolate and max(len(self.budgets), len(self.batch_sizes)) < 3:
+            raise ValueError("--extrapolate needs three sizes or more: --budgets 1,2,4,8")
         self._check_arms()
         if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
             raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
@@ -324,7 +338,8 @@ class CompareSpec(Frozen):
         """What may not change within one run directory."""
         growing = {
             "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes",
-            "weight_decays", "arms", "reference", "target_accuracy", "looked", "studies",
+            "weight_decays", "arms", "reference", "target_accuracy", "extrapolate", "looked",
+            "studies",
         }  # fmt: skip
         if not self.auto:
             growing |= {"lr_points", "lr_factor", "find"}

@@ -12,6 +12,7 @@ from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
 from lrbench.analysis.noise import NOISE
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
+from lrbench.analysis.scaling import SCALING
 from lrbench.analysis.sensitivity import SENSITIVITY
 from lrbench.analysis.studies import STUDIES
 from lrbench.errors import printable
@@ -26,6 +27,7 @@ FILES = {
     "epochs": EPOCHS,
     "ranking": RANKING,
     "sensitivity": SENSITIVITY,
+    "scaling": SCALING,
     "steps": STEPS,
     "reference": REFERENCE,
     "noise": NOISE,
@@ -33,7 +35,7 @@ FILES = {
     "decays": DECAYS,
     "diagnosis": DIAGNOSIS,
 }
-IF_ANY = ("steps", "reference", "noise", "studies", "decays", "diagnosis")
+IF_ANY = ("scaling", "steps", "reference", "noise", "studies", "decays", "diagnosis")
 
 
 def write(summary: Summary, folder: Path) -> list[Path]:

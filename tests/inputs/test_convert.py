@@ -16,6 +16,7 @@ from lrbench.inputs import (
     COMPARE,
     FIND,
     compare_spec,
+    extrapolating,
     find_spec,
     host_of,
     merged,
@@ -53,6 +54,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"lr_points": 0}, "--lr-points 0"),
     ({"time_budget": "soon"}, "--time-budget soon"),
     ({"target_accuracy": 2.0}, "--target-accuracy 2.0"),
+    ({"budgets": "1,2", "extrapolate": "40ep"}, "--extrapolate needs three sizes or more"),
+    ({"budgets": "1,2,4", "extrapolate": "4x"}, "--extrapolate 4x: give a number of epochs"),
     ({"precision": "fp8"}, "--precision fp8"),
     ({"augment": "flip"}, "--augment flip: must be default, none or module:function"),
     ({"opt": ["betas"]}, "--opt: 'betas' is not of the form key=value"),
@@ -372,3 +375,11 @@ def test_a_batch_size_that_a_file_names_is_not_that_of_the_dataset(tmp_path: Pat
     spec = compare_spec({"batch_size": 128})
     (tmp_path / "run.toml").write_text(resolved_toml(spec, {}))
     assert compare_spec(merged({}, tmp_path / "run.toml", COMPARE)) == spec
+
+
+def test_a_recorded_comparison_may_be_asked_for_another_length() -> None:
+    spec = compare_spec({"budgets": "1,2,4"})
+    assert extrapolating(spec, "40ep") == spec.model_copy(update={"extrapolate": 40})
+    assert extrapolating(spec, None) is spec
+    with pytest.raises(UsageError, match="--extrapolate needs three sizes"):
+        extrapolating(compare_spec({}), "40ep")
