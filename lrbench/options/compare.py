@@ -22,14 +22,15 @@ from lrbench.options.values import (
     Positive,
     Schedules,
     Seed,
-    batch_sizes,
     canonical,
     digest,
     duration_s,
     epoch_budgets,
+    is_halving,
     joined,
     learning_rates,
-    numbers,
+    several_batch_sizes,
+    several_decays,
 )
 from lrbench.schedules import expand, parse
 
@@ -78,23 +79,6 @@ def _canonical_name(value: str, options: Options) -> str:
     return value if is_arm else str(parse(value))
 
 
-def _is_halving(value: str) -> bool:
-    if value not in ("grid", "halving"):
-        raise ValueError("choose grid or halving")
-    return value == "halving"
-
-
-def _several(value: Any) -> tuple[int, ...]:
-    """The batch sizes, where there is more than the recipe's own."""
-    sizes = batch_sizes(value)
-    return sizes if len(sizes) > 1 else ()
-
-
-def _several_decays(value: Any) -> tuple[float, ...]:
-    decays = tuple(dict.fromkeys(numbers(value)))
-    return decays if len(decays) > 1 else ()
-
-
 def _every_batch_size(spec: CompareSpec) -> str | None:
     sizes = dict.fromkeys((spec.recipe.batch_size, *spec.batch_sizes))
     return joined(sizes) if spec.batch_sizes else None
@@ -119,12 +103,12 @@ class CompareSpec(Frozen):
     batch_sizes: Annotated[tuple[BatchSize, ...], Opt(
         "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
         "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
-        default_note=BATCH_SIZES, parse=_several, show=lambda spec: _every_batch_size(spec)
+        default_note=BATCH_SIZES, parse=several_batch_sizes, show=lambda spec: _every_batch_size(spec)
     )] = ()
     weight_decays: Annotated[tuple[Annotated[Finite, Field(ge=0)], ...], Opt(
         "--weight-decay", "Weight decay; several are tuned with the LR: 1e-4,5e-4.",
         panel="Optimizer", kind=object, default=Recipe().weight_decay, default_note=WEIGHT_DECAYS,
-        parse=_several_decays, show=lambda spec: joined(spec.weight_decays) or None
+        parse=several_decays, show=lambda spec: joined(spec.weight_decays) or None
     )] = ()
     schedules: Annotated[Schedules, Opt(
         "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,
@@ -146,7 +130,7 @@ class CompareSpec(Frozen):
     )] = 2.0
     halving: Annotated[bool, Opt(
         "--tuner", "grid (every LR in full) or halving (only the best of shorter trainings).",
-        kind=str, values=("grid", "halving"), default="grid", parse=_is_halving,
+        kind=str, values=("grid", "halving"), default="grid", parse=is_halving,
         show=lambda spec: "halving" if spec.halving else "grid"
     )] = False
     tuning_seeds: Annotated[int, Field(ge=1, le=1000), Opt(

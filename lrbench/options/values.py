@@ -157,6 +157,24 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
     return found
 
 
+def several_batch_sizes(value: Any) -> tuple[int, ...]:
+    """The batch sizes, where there is more than the recipe's own."""
+    sizes = batch_sizes(value)
+    return sizes if len(sizes) > 1 else ()
+
+
+def several_decays(value: Any) -> tuple[float, ...]:
+    """The weight decays, where there is more than the recipe's own."""
+    decays = tuple(dict.fromkeys(numbers(value)))
+    return decays if len(decays) > 1 else ()
+
+
+def is_halving(value: str) -> bool:
+    if value not in ("grid", "halving"):
+        raise ValueError("choose grid or halving")
+    return value == "halving"
+
+
 def one_batch_size(value: Any) -> int:
     """The only batch size; raises UsageError where there are several."""
     first, *more = batch_sizes(value)
