@@ -103,7 +103,8 @@ class CompareSpec(Frozen):
     batch_sizes: Annotated[tuple[BatchSize, ...], Opt(
         "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
         "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
-        default_note=BATCH_SIZES, parse=several_batch_sizes, show=lambda spec: _every_batch_size(spec)
+        default_note=BATCH_SIZES, parse=several_batch_sizes,
+        show=lambda spec: _every_batch_size(spec)
     )] = ()
     weight_decays: Annotated[tuple[Annotated[Finite, Field(ge=0)], ...], Opt(
         "--weight-decay", "Weight decay; several are tuned with the LR: 1e-4,5e-4.",
