@@ -157,6 +157,26 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
     return found
 
 
+def one_size(value: Any) -> int:
+    """40 of `40ep`, or of a bare number."""
+    text = str(value).strip().removesuffix("ep")
+    if not text.isdecimal():
+        raise ValueError("give a number of epochs, such as 40ep, or a batch size")
+    return int(text)
+
+
+def several_batch_sizes(value: Any) -> tuple[int, ...]:
+    """The batch sizes, where there is more than the recipe's own."""
+    sizes = batch_sizes(value)
+    return sizes if len(sizes) > 1 else ()
+
+
+def several_numbers(value: Any) -> tuple[float, ...]:
+    """The numbers, where there is more than one."""
+    found = tuple(dict.fromkeys(numbers(value)))
+    return found if len(found) > 1 else ()
+
+
 def one_batch_size(value: Any) -> int:
     """The only batch size; raises UsageError where there are several."""
     first, *more = batch_sizes(value)
