@@ -15,7 +15,7 @@ from lrbench.rangetest.sweep import Pace
 from lrbench.schedules import check, parse
 from lrbench.tasks.base import Task
 
-TRIED = 256  # steps of the trainings that stand for a longer run
+TRIED = 128  # steps of the trainings that stand for a longer run
 ANY_LR = 0.1
 BY_RULE = "untried: the answer is a rule's, from the sweep alone; pass --verify"
 
@@ -69,16 +69,29 @@ class Aim:
         """The answer for the run, from that of the short trainings under its schedule, or without
         any from that of a sweep, which is one for `steps` constant steps."""
         if found.lr is None:
-            return replace(found, aim=self.to_dict())
+            return replace(found, aim={**self.to_dict(), "because": self._because(None)})
         checked = found.verification
         tried = found.lr if checked else self.guess(found.lr, steps)
         horizon = self.horizon(len(self.paces))
         equal = [lr * horizon for lr in checked["equally_good"]] if checked else None
-        aim = {**self.to_dict(), "equally_good": equal}
-        found = replace(found, lr=tried * horizon, aim=aim)
+        lr = tried * horizon
+        aim = {"highest_lr": lr * self.peak, "equally_good": equal}
+        because = self._because(checked["lr"] if checked else None)
+        found = replace(found, lr=lr, aim={**self.to_dict(), **aim, "because": because})
         if checked:
             return found
         return replace(found, grade="weak", reasons=(*found.reasons, BY_RULE))
+
+    def _because(self, tried: float | None) -> str:
+        """The reason for the answer, as a sentence."""
+        words = f"{self.schedule} bears {self.factor:.1f} times the constant LR"
+        short = len(self.paces)
+        if tried is not None:
+            words += f"; under it, trainings of {short} steps end best at {tried:.2g}"
+        if self.steps > short:
+            times = self.steps / short
+            words += f", and {times:.2g} times as many steps bear {self.horizon(short):.2g} of that"
+        return words
 
     def to_dict(self) -> dict[str, Any]:
         known: Mapping[str, Any] = vars(self)
