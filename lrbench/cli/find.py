@@ -59,6 +59,7 @@ def find(
         bench = session.prepared(spec, host, progress)
     if not (quiet or json):
         notify(ignored_batch_size(spec.recipe, bench.source.facts()))
+        notify(session.schedule_notices(spec, bench))
     if dry_run:
         _show_plan(spec, bench, run.path, json=json)
         return
