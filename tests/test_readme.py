@@ -21,7 +21,7 @@ from lrbench.analysis.ranking import ranking_frame
 from lrbench.analysis.standing import standings
 from lrbench.cli.app import app
 from lrbench.report.console import answer
-from lrbench.schedules import parse
+from lrbench.schedules import expand, parse
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -71,7 +71,7 @@ def test_every_command_parses(words: list[str]) -> None:
     understood([word for word in words if word not in ("--help", "--version")] or ["find"])
     for option, value in pairwise(words):
         if option in ("-s", "--schedule", "--reference") and ":" not in value:
-            parse(value)
+            [parse(one) for one in expand(value)]
 
 
 def test_there_are_commands_and_a_wrong_one_is_seen() -> None:

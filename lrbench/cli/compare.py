@@ -84,10 +84,10 @@ def compare(
         exports.make()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         job = session.prepared(spec, run, options, progress)
-    if not (quiet or json):
+    if not json:
         notify(job.notices)
-        if job.plan.stage == "done":
-            say_nothing_new(spec, run, given)
+    if not (quiet or json) and job.plan.stage == "done":
+        say_nothing_new(spec, run, given)
     if dry_run:
         seconds = estimate_s(job.spec, job.steps_per_epoch, job.bench.step_s(), job.bench.jobs)
         show_plan(job.spec, run, job.steps_per_epoch, seconds, "a dozen steps", json=json)

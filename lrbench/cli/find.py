@@ -57,7 +57,7 @@ def find(
         run.refuse_second_writer()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         bench = session.prepared(spec, host, progress)
-    if not (quiet or json):
+    if not json:
         notify(ignored_batch_size(spec.recipe, bench.source.facts()))
         notify(session.schedule_notices(spec, bench))
     if dry_run:

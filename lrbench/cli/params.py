@@ -207,7 +207,7 @@ Tensorboard = Annotated[bool, _output(
     "--tensorboard", "Also write event files for TensorBoard.", hidden=True
 )]
 Details = Annotated[bool, _output("--details", "Show everything that was measured.")]
-Quiet = Annotated[bool, _output("--quiet -q", "No progress.")]
+Quiet = Annotated[bool, _output("--quiet -q", "No progress, only warnings.")]
 Config = Annotated[Path | None, _output(
     "--config", "A TOML file of options, or the manifest.json of a run; the command line wins.",
     "Run"

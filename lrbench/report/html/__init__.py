@@ -7,6 +7,7 @@ from typing import Any
 
 from lrbench.analysis import Summary
 from lrbench.analysis.words import where
+from lrbench.optimizers import ignored
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.find_plot import sweep_chart
@@ -97,10 +98,11 @@ def _facts(
     manifest: Mapping[str, Any], recipe: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> dict[str, list[tuple[str, str]]]:
     """What was trained, and on what machine, as tables of two columns."""
+    data = {"train": "train and val"}  # the training set holds the validation images
     parts = {
-        "Recipe": facts(recipe),
+        "Recipe": facts(recipe, leave=ignored(recipe)),
         **plan,
-        "Data": facts(manifest.get("data", {})),
+        "Data": facts({data.get(k, k): v for k, v in manifest.get("data", {}).items()}),
         "Machine": machine_facts(manifest),
     }
     return {title: rows for title, rows in parts.items() if rows}
