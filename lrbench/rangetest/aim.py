@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from lrbench.engine.method import optimizer_steps
 from lrbench.options import FindSpec
@@ -16,8 +14,10 @@ from lrbench.schedules import check, parse
 from lrbench.tasks.base import Task
 
 TRIED = 128  # steps of the trainings that stand for a longer run
+MEASURED = 20  # times as long are runs of which the rule between both lengths was measured
 ANY_LR = 0.1
 BY_RULE = "untried: the answer is a rule's, from the sweep alone; pass --verify"
+FAR = f"far: the run is over {MEASURED} times as long as the trainings that stand for it"
 
 
 @dataclass(frozen=True)
@@ -55,51 +55,48 @@ class Aim:
         factor = min(lr_factor(table), MOST_FACTOR / max(table))
         return Aim(spec.schedule, epochs, steps, factor, max(table), tuple(paces))
 
-    def horizon(self, steps: int) -> float:
-        """The learning rate of the run over that of a run of fewer `steps` of the same shape: the
-        square root of the ratio of lengths, as the bound has it."""
-        return math.sqrt(min(steps, self.steps) / self.steps)
+    @property
+    def tried(self) -> int:
+        """The steps of the short trainings."""
+        return len(self.paces)
+
+    @property
+    def horizon(self) -> float:
+        """The learning rate of the run over that of the short trainings, which have its shape: the
+        bound's best one falls with the root of the length."""
+        return math.sqrt(self.tried / self.steps)
 
     def guess(self, lr: float, steps: int) -> float:
         """The base learning rate of a short training under the schedule, from that of a constant
         one of `steps` steps."""
-        return lr * self.factor * math.sqrt(steps / len(self.paces))
+        return lr * self.factor * math.sqrt(steps / self.tried)
 
     def adjusted(self, found: FindResult, steps: int) -> FindResult:
         """The answer for the run, from that of the short trainings under its schedule, or without
         any from that of a sweep, which is one for `steps` constant steps."""
+        known = {name: value for name, value in vars(self).items() if name != "paces"}
+        aim = {**known, "tried_steps": self.tried, "horizon": self.horizon}
         if found.lr is None:
-            return replace(found, aim={**self.to_dict(), "because": self._because(None)})
+            return replace(found, aim={**aim, "because": self._because()})
         checked = found.verification
-        tried = found.lr if checked else self.guess(found.lr, steps)
-        horizon = self.horizon(len(self.paces))
-        equal = [lr * horizon for lr in checked["equally_good"]] if checked else None
-        lr = tried * horizon
-        aim = {"highest_lr": lr * self.peak, "equally_good": equal}
-        because = self._because(checked["lr"] if checked else None)
-        found = replace(found, lr=lr, aim={**self.to_dict(), **aim, "because": because})
+        lr = (found.lr if checked else self.guess(found.lr, steps)) * self.horizon
         if checked:
-            return found
-        return replace(found, grade="weak", reasons=(*found.reasons, BY_RULE))
+            aim["equally_good"] = [each * self.horizon for each in checked["equally_good"]]
+        aim |= {"highest_lr": lr * self.peak, "because": self._because(lr if checked else None)}
+        doubts = {BY_RULE: not checked, FAR: self.steps > MEASURED * self.tried}
+        reasons = tuple(text for text, holds in doubts.items() if holds)
+        grade = "weak" if reasons else found.grade
+        return replace(found, lr=lr, aim=aim, grade=grade, reasons=(*found.reasons, *reasons))
 
-    def _because(self, tried: float | None) -> str:
+    def _because(self, lr: float | None = None) -> str:
         """The reason for the answer, as a sentence."""
         words = f"{self.schedule} bears {self.factor:.1f} times the constant LR"
-        short = len(self.paces)
-        if tried is not None:
-            words += f"; under it, trainings of {short} steps end best at {tried:.2g}"
-        if self.steps > short:
-            times = self.steps / short
-            words += f", and {times:.2g} times as many steps bear {self.horizon(short):.2g} of that"
+        if lr is not None:
+            words += f"; {self.tried} steps under it do well at {lr / self.horizon:.2g}"
+        if self.steps > self.tried:
+            times = self.steps / self.tried
+            words += f"; {times:.3g} times as many steps bear {self.horizon:.2g} of that"
         return words
-
-    def to_dict(self) -> dict[str, Any]:
-        known: Mapping[str, Any] = vars(self)
-        return {
-            **{name: value for name, value in known.items() if name != "paces"},
-            "tried_steps": len(self.paces),
-            "horizon": self.horizon(len(self.paces)),
-        }
 
 
 def _spread(steps: int, most: int) -> list[int]:
