@@ -2,7 +2,7 @@
 
 `python scheduled.py [PROBLEM ...]`, all where none are named. Problems are those of `untuned.py`,
 trained for 20 epochs under `warmup(5%) + cosine`. The truth is the validation loss at the end at
-constant spacings of three base learning rates to a decade, a mean over two draws of weights and
+three base learning rates to a decade, a mean over two draws of weights and
 order. Then for three other draws one `lrbench.find` with that schedule and length, and what other
 tools read off one sweep of the same draw. Regret is the loss at an answer, read off the grid in
 log LR, over its lowest; the worst of the three is shown. About half a minute a problem.
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 
 import numpy as np
 import torch
@@ -100,21 +99,27 @@ def peers(found: lrbench.FindResult) -> dict[str, float]:
     return answers | {f"fastai {k}": rule(lrs[kept], theirs[kept]) for k, rule in FASTAI.items()}
 
 
-def trained(problem: Problem, data: Splits, lr: float, seed: int) -> float:
-    """The validation loss at the end of the run; infinite where it is not finite."""
+def trained(
+    problem: Problem, data: Splits, lr: float, seed: int, spec: str = SCHEDULE, steps: int = 0
+) -> float:
+    """The validation loss at the end of the run, or of so many `steps` that stand for it, evenly
+    spaced; infinite where it is not finite."""
     torch.manual_seed(seed)
-    model = deepcopy(problem.make())
+    model = problem.make()
     optimizer, (x, y), (vx, vy) = problem.optimized(model, lr), *data
     per_epoch = len(x) // problem.batch
-    table = parse(SCHEDULE).table(lr=lr, steps=EPOCHS * per_epoch, steps_per_epoch=per_epoch)
-    for epoch in range(EPOCHS):
-        parts = torch.randperm(len(x)).split(problem.batch)[:per_epoch]
-        for part, now in zip(parts, table[epoch * per_epoch :], strict=False):
-            for group in optimizer.param_groups:
-                group["lr"] = now
-            optimizer.zero_grad()
-            problem.loss_fn(model(x[part]), y[part]).backward()
-            optimizer.step()
+    whole = EPOCHS * per_epoch
+    table = parse(spec).table(lr=lr, steps=whole, steps_per_epoch=per_epoch)
+    count = steps or whole
+    for step in range(count):
+        if step % per_epoch == 0:
+            parts = torch.randperm(len(x)).split(problem.batch)
+        for group in optimizer.param_groups:
+            group["lr"] = table[int((step + 0.5) * whole / count)]
+        optimizer.zero_grad()
+        part = parts[step % per_epoch]
+        problem.loss_fn(model(x[part]), y[part]).backward()
+        optimizer.step()
     model.eval()
     with torch.no_grad():
         loss = float(problem.loss_fn(model(vx), vy))
@@ -154,8 +159,8 @@ def main(names: list[str]) -> None:
         for key in rows[0][1]:
             lrs = [row[key] for _, row in rows]
             at_answer = np.interp(np.log10(lrs), np.log10(grid), losses) / losses.min()
-            texts = " ".join(f"{lr:.2g}" for lr in lrs)
-            say(f"  {key:<20}{texts:<30}{at_answer.max():>7.2f}\n")
+            texts = " ".join("none" if np.isnan(lr) else f"{lr:.2g}" for lr in lrs)
+            say(f"  {key:<20}{texts:<30}{np.nanmax(at_answer):>7.2f}\n")
         sys.stdout.flush()
 
 
