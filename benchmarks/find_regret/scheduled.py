@@ -34,6 +34,7 @@ GRIDS = {
     "deep and narrow": (-4, -1.33),
     "frozen parts": (-4, -1),
     "bag, adamw": (-3.33, -0.67),
+    "imbalanced": (-3, 0),
 }
 OWN = {
     "bag, adamw": Problem(PROBLEMS["embedding"].make, PROBLEMS["embedding"].data, "AdamW", 32),

@@ -161,7 +161,7 @@ class FindSpec(Frozen):
 
 
 _ALONE = {option.field for option in options_of(FindSpec).values() if not option.swept}
-SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", *_ALONE})
+SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", "steps", *_ALONE})
 """What `--range-test` can set."""
 
 
