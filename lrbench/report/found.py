@@ -62,11 +62,11 @@ def facts(result: FindResult) -> Iterator[tuple[str, str]]:
 def _aim(aim: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The run that the answer is for, what is equally good for it, and where that comes from."""
     epochs = "" if aim["epochs"] is None else f"{aim['epochs']} epochs, "
-    yield "for", f"{aim['schedule']}, {epochs}{aim['steps']:,} steps: the base LR"
-    if aim.get("highest_lr") is not None and aim["peak"] != 1:
-        yield "highest LR", number(aim["highest_lr"])
-    if aim.get("equally_good") is not None:
-        low, high = map(number, aim["equally_good"])
+    yield "base LR of", f"{aim['schedule']}, {epochs}{aim['steps']:,} steps"
+    if aim["peak"] != 1:
+        yield "highest LR", number(aim.get("highest_lr"))
+    low, high = map(number, aim.get("equally_good") or (None, None))
+    if low != high:
         yield "equally good", f"{low} to {high}"
     yield "because", aim["because"]
 
