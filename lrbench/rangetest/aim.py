@@ -14,10 +14,13 @@ from lrbench.schedules import check, parse
 from lrbench.tasks.base import Task
 
 TRIED = 128  # steps of the trainings that stand for a longer run
-MEASURED = 20  # times as long are runs of which the rule between both lengths was measured
+TRUSTED = 10  # times as long may a run be: beyond, the root was up to twice too low
 ANY_LR = 0.1
 BY_RULE = "untried: the answer is a rule's, from the sweep alone; pass --verify"
-FAR = f"far: the run is over {MEASURED} times as long as the trainings that stand for it"
+FAR = (
+    f"far: the run is over {TRUSTED} times as long as the trainings that stand for it; it may bear "
+    "twice the LR"
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Aim:
         if checked:
             aim["equally_good"] = [each * self.horizon for each in checked["equally_good"]]
         aim |= {"highest_lr": lr * self.peak, "because": self._because(lr if checked else None)}
-        doubts = {BY_RULE: not checked, FAR: self.steps > MEASURED * self.tried}
+        doubts = {BY_RULE: not checked, FAR: self.steps > TRUSTED * self.tried}
         reasons = tuple(text for text, holds in doubts.items() if holds)
         grade = "weak" if reasons else found.grade
         return replace(found, lr=lr, aim=aim, grade=grade, reasons=(*found.reasons, *reasons))
