@@ -79,7 +79,8 @@ class Summary:
     def sentence(self) -> str:
         """The answer, which names a decision."""
         more = words.against(self.reference, self.first) if self.first else ""
-        return words.sentence(self.standings, more)
+        beyond = any(notice.topic is Topic.EDGE_OF_GRID for notice in self.notices)
+        return words.sentence(self.standings, more, beyond=beyond)
 
     @cached_property
     def certainty(self) -> str:
