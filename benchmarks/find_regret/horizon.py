@@ -1,6 +1,6 @@
 """How the best base learning rate of a run follows from that of shorter trainings of its shape.
 
-`python horizon.py [PROBLEM ...]`. Small networks, SGD and AdamW, 1,600 and 3,500 digits, trained for
+`python horizon.py [PROBLEM ...]`. Small networks, SGD and AdamW, 1,600 or 3,500 digits, trained for
 20 epochs: the validation loss at nine base learning rates after the whole run, and after trainings
 of 64, 128 and 256 steps under the same schedule. Regret is the loss of the whole run, read off in
 log LR, over its lowest, at the best of the short trainings (a parabola's minimum), as it is and
