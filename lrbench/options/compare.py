@@ -14,6 +14,7 @@ from lrbench.options.growth import differences, union
 from lrbench.options.option import Opt, Options, listed
 from lrbench.options.recipe import BATCH_SIZES, WEIGHT_DECAYS, Cell, Recipe
 from lrbench.options.values import (
+    EPOCHS,
     BatchSize,
     Epochs,
     Finite,
@@ -35,7 +36,6 @@ from lrbench.options.values import (
 from lrbench.schedules import expand, parse
 
 TUNING_SEED = 1_000_003
-EPOCHS = 3
 Metric = Literal[
     "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
     "val_balanced_accuracy",

@@ -34,6 +34,7 @@ Positive = Annotated[Finite, Field(gt=0)]
 Fraction = Annotated[Finite, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
+EPOCHS = 3  # of a run that names none
 BatchSize = Annotated[int, Field(ge=1)]
 Momentum = Annotated[Finite, Field(ge=0, lt=1)]
 Schedule = Annotated[str, AfterValidator(lambda text: str(parse(text)))]
