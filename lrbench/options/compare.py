@@ -14,6 +14,7 @@ from lrbench.options.growth import differences, union
 from lrbench.options.option import Opt, Options, listed
 from lrbench.options.recipe import BATCH_SIZES, WEIGHT_DECAYS, Cell, Recipe
 from lrbench.options.values import (
+    EPOCHS,
     BatchSize,
     Epochs,
     Finite,
@@ -26,16 +27,15 @@ from lrbench.options.values import (
     digest,
     duration_s,
     epoch_budgets,
-    is_halving,
     joined,
     learning_rates,
+    one_size,
     several_batch_sizes,
-    several_decays,
+    several_numbers,
 )
 from lrbench.schedules import expand, parse
 
 TUNING_SEED = 1_000_003
-EPOCHS = 3
 Metric = Literal[
     "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
     "val_balanced_accuracy",
@@ -60,14 +60,6 @@ def _budgets(value: Any, options: Options) -> tuple[int, ...]:
     return epoch_budgets(value, options.get("epochs", EPOCHS))
 
 
-def _extrapolate(value: Any) -> int:
-    """40 of `40ep`, or of a bare number."""
-    text = str(value).strip().removesuffix("ep")
-    if not text.isdecimal():
-        raise ValueError("give a number of epochs, such as 40ep, or a batch size")
-    return int(text)
-
-
 def _range_test(text: str) -> FindSpec:
     return with_range_test(text, FindSpec())
 
@@ -77,6 +69,12 @@ def _canonical_name(value: str, options: Options) -> str:
     arms = {typed_arm(text)[0] for text in listed(options.get("arm", ()))}
     is_arm = value in arms or any(value.startswith(f"{name}: ") for name in arms)
     return value if is_arm else str(parse(value))
+
+
+def _is_halving(value: str) -> bool:
+    if value not in ("grid", "halving"):
+        raise ValueError("choose grid or halving")
+    return value == "halving"
 
 
 def _every_batch_size(spec: CompareSpec) -> str | None:
@@ -109,7 +107,7 @@ class CompareSpec(Frozen):
     weight_decays: Annotated[tuple[Annotated[Finite, Field(ge=0)], ...], Opt(
         "--weight-decay", "Weight decay; several are tuned with the LR: 1e-4,5e-4.",
         panel="Optimizer", kind=object, default=Recipe().weight_decay, default_note=WEIGHT_DECAYS,
-        parse=several_decays, show=lambda spec: joined(spec.weight_decays) or None
+        parse=several_numbers, show=lambda spec: joined(spec.weight_decays) or None
     )] = ()
     schedules: Annotated[Schedules, Opt(
         "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,
@@ -131,7 +129,7 @@ class CompareSpec(Frozen):
     )] = 2.0
     halving: Annotated[bool, Opt(
         "--tuner", "grid (every LR in full) or halving (only the best of shorter trainings).",
-        kind=str, values=("grid", "halving"), default="grid", parse=is_halving,
+        kind=str, values=("grid", "halving"), default="grid", parse=_is_halving,
         show=lambda spec: "halving" if spec.halving else "grid"
     )] = False
     tuning_seeds: Annotated[int, Field(ge=1, le=1000), Opt(
@@ -144,7 +142,7 @@ class CompareSpec(Frozen):
     )] = ()
     extrapolate: Annotated[Epochs | None, Opt(
         "--extrapolate", "Also say the best LR at this length, 40ep, by a power law through those "
-        "of --budgets; or at a batch size, of --batch-size.", kind=object, parse=_extrapolate
+        "of --budgets; or at a batch size, of --batch-size.", kind=object, parse=one_size
     )] = None
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True,
