@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lrbench.analysis.question import is_accuracy
 from lrbench.errors import ConditionHolds, UsageError
 from lrbench.optimizers import OPTIMIZERS
 from lrbench.schedules import parse
@@ -22,7 +23,7 @@ def check_conditions(
     """Raises UsageError: a condition that no run, or not the run of this spec, could meet."""
     if fail_below is not None and not 0 < fail_below <= 1:
         raise UsageError(f"--fail-below {fail_below:g}: an accuracy is a fraction, such as 0.97")
-    if fail_below is not None and spec is not None and spec.metric.endswith("loss"):
+    if fail_below is not None and spec is not None and not is_accuracy(spec.metric):
         raise UsageError(f"--fail-below needs an accuracy, but --metric is {spec.metric}")
     if fail_if_worse_than is None:
         return
@@ -56,7 +57,7 @@ def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str 
 
 
 def _below(summary: Summary, least: float) -> str:
-    if summary.metric.endswith("loss"):
+    if not is_accuracy(summary.metric):
         raise UsageError(f"--fail-below needs an accuracy, but this run ranks by {summary.metric}")
     reached = summary.ranking["metric_mean"].iloc[0] if len(summary.ranking) else math.nan
     if reached >= least:

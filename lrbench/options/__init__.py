@@ -23,7 +23,7 @@ from lrbench.options.option import (
     said,
     with_keywords,
 )
-from lrbench.options.recipe import Recipe, TrialSpec
+from lrbench.options.recipe import Problem, Recipe, TrialSpec, problem_of
 from lrbench.options.values import (
     Frozen,
     batch_sizes,
@@ -36,7 +36,7 @@ from lrbench.options.values import (
 
 __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
-    "Host", "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
+    "Host", "Opt", "Options", "Problem", "Recipe", "TrialSpec", "batch_sizes", "canonical",
     "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "options_of", "refusal", "refuse_unknown", "said", "with_keywords",
+    "named", "options_of", "problem_of", "refusal", "refuse_unknown", "said", "with_keywords",
 ]  # fmt: skip
