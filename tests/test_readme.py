@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import typer
+from rich.console import Console
 
+from lrbench.analysis import Question, summarise
+from lrbench.analysis.ranking import ranking_frame
+from lrbench.analysis.standing import standings
 from lrbench.cli.app import app
-from lrbench.schedules import parse
+from lrbench.report.console import answer
+from lrbench.schedules import expand, parse
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -62,7 +71,7 @@ def test_every_command_parses(words: list[str]) -> None:
     understood([word for word in words if word not in ("--help", "--version")] or ["find"])
     for option, value in pairwise(words):
         if option in ("-s", "--schedule", "--reference") and ":" not in value:
-            parse(value)
+            [parse(one) for one in expand(value)]
 
 
 def test_there_are_commands_and_a_wrong_one_is_seen() -> None:
@@ -107,3 +116,21 @@ def test_the_named_runs_can_be_told_again_from_what_is_committed() -> None:
         assert run.manifest is not None
         if run.manifest["command"] == "compare":
             assert recorded(run).fingerprint == run.manifest["fingerprint"]
+
+
+def test_the_transcript_is_what_the_tool_says_of_the_committed_run() -> None:
+    path = ROOT / "results" / "compare-mnist5k-lenet"
+    manifest = json.loads((path / "manifest.json").read_text())
+    trials, data = pd.read_csv(path / "trials.csv"), manifest["data"]
+    question = Question(
+        schedules=tuple(manifest["experiment"]["schedules"]), test_size=data["test"],
+        val_size=data["val"], classes=data["classes"], manifest=manifest,
+    )  # fmt: skip
+    found = tuple(standings(trials, question))
+    ranking = ranking_frame(found, trials, question)
+    summary = replace(summarise([], question), standings=found, trials=trials, ranking=ranking)
+    out = io.StringIO()
+    Console(file=out, width=80).print(answer(summary))
+    said = "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"```text\n$ lrbench compare\n{said}\n```" in readme

@@ -22,7 +22,7 @@ from lrbench.__main__ import run as command
 from lrbench.execute.mock import STEPS, invented
 from lrbench.options import CompareSpec, Recipe
 from lrbench.plan import plan
-from lrbench.report import csv_files
+from lrbench.report import write_csv
 from lrbench.run.store import Run
 from lrbench.session.recorded import recorded, summarised
 
@@ -94,7 +94,7 @@ def seconds(path: Path) -> list[float]:
     return [
         timed(lambda: opened(path)),
         timed(lambda: plan(spec, run.histories, run.finds, {BATCH: STEPS})),
-        timed(lambda: csv_files.write(summarised(spec, run), path)),
+        timed(lambda: write_csv.write(summarised(spec, run), path)),
         timed(report),
     ]
 

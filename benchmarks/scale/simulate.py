@@ -27,7 +27,7 @@ from typing import Any
 from benchmarks.scale.measure import BATCH, STEPS, begun, seconds
 from lrbench.execute import Host, Workbench
 from lrbench.execute.cluster import Nodes
-from lrbench.execute.crew import Worker
+from lrbench.execute.supervise import Worker
 from lrbench.execute.mock import invented
 from lrbench.options import Recipe, TrialSpec
 from lrbench.plan import plan

@@ -18,13 +18,16 @@ def sd_floor(images: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Intervals of all differences that hold together with the confidence asked for, and
-    `within`: how far apart two schedules can be at most, `|difference| <= within` for all pairs
-    together. NaN where fewer than two seeds are common."""
+    """Intervals of all differences that hold together with the confidence asked for. NaN where
+    fewer than two seeds are common."""
 
     low: Floats
     high: Floats
-    within: Floats
+
+    @property
+    def within(self) -> Floats:
+        """How far apart two schedules can be at most: the farther end of their interval."""
+        return np.maximum(np.abs(self.low), np.abs(self.high))
 
 
 def t_intervals(mean: Floats, sd: Floats, n: Floats, apart: Bools, level: Floats) -> Intervals:
@@ -37,11 +40,10 @@ def t_intervals(mean: Floats, sd: Floats, n: Floats, apart: Bools, level: Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(n >= 2, sd / np.sqrt(n), np.nan)
         half = stdtrit(n - 1, 1 - level / 2) * error
-        one_sided = stdtrit(n - 1, 1 - level) * error
     low, high = mean - half, mean + half
     low = np.where(apart & (mean > 0), np.maximum(low, 0.0), low)
     high = np.where(apart & (mean < 0), np.minimum(high, 0.0), high)
-    return Intervals(low, high, np.abs(mean) + one_sided)
+    return Intervals(low, high)
 
 
 def rate_bound(count: int, of: int, confidence: float = 0.95) -> float:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 COUNTS = (3, 5, 8, 10, 15, 20, 30, 50)
 SPOKEN = (5, 10, 20)
 NOISE = (
-    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),
+    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name",
+           several=True, order=0),
     Column("budget", "int64", "epochs", title="epochs", several=True, order=0),
-    Column("seeds", "int64", "final seeds of each of two schedules", title="seeds"),
+    Column("seeds", "int64", "final seeds of each of two schedules", title="seeds each"),
     Column(
         "difference", "float64", "smallest difference between two that would be found (80 % power)",
-        title="difference found", form="margin",
+        title="finds differences from", form="margin",
     ),
     Column("batch_size", "int64", "images in a batch", title="batch", several=True, order=0),
 )  # fmt: skip
@@ -81,8 +82,9 @@ def noise_text(noise: DataFrame, standing: Standing) -> str:
         drawn = math.sqrt(mean * (1 - mean) / standing.images)
         share = 100 * min(1.0, (drawn / sd) ** 2) if sd else 100
         parts.append(
-            f"Up to {share:.0f} % of its variance may be the finite test set: {standing.images:,} "
-            f"images have a binomial sd of {margin(drawn, None, standing.metric)}."
+            f"Up to {share:.0f} % of this variance may come from testing on {standing.images:,} "
+            f"images alone (binomial sd: {margin(drawn, None, standing.metric)}), so that the "
+            "trained models differ less than their scores."
         )
     rows = noise[(noise["budget"] == standing.budget) & noise["seeds"].isin(SPOKEN)]
     found = [margin(size, None, standing.metric) for size in rows["difference"]]

@@ -199,11 +199,11 @@ def _at_chance(columns: Arrays, metric: MetricName, question: Question) -> Bools
 def edge_of(lr: float, tried: Floats) -> str:
     """
     >>> edge_of(0.2, np.array([0.1, 0.2])), edge_of(0.1, np.array([0.1]))
-    ('the highest tried', '')
+    ('the highest of its grid', '')
     """
     if len(np.unique(tried)) < 2 or tried.min() < lr < tried.max():
         return ""
-    return "the highest tried" if lr >= tried.max() else "the lowest tried"
+    return "the highest of its grid" if lr >= tried.max() else "the lowest of its grid"
 
 
 def difference_floor(values: Floats, metric: MetricName, question: Question) -> float:

@@ -19,6 +19,7 @@ from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.studies import studies_frame, studies_text
 from lrbench.analysis.target import default_target
+from lrbench.analysis.variants import variants_text
 from lrbench.errors import Notice, Topic
 from lrbench.records import History
 
@@ -78,7 +79,8 @@ class Summary:
     def sentence(self) -> str:
         """The answer, which names a decision."""
         more = words.against(self.reference, self.first) if self.first else ""
-        return words.sentence(self.standings, more)
+        beyond = any(notice.topic is Topic.EDGE_OF_GRID for notice in self.notices)
+        return words.sentence(self.standings, more, beyond=beyond)
 
     @cached_property
     def certainty(self) -> str:
@@ -91,6 +93,7 @@ class Summary:
             words.certainty(self.first, self.question.studies, tuned, place),
             noise_text(self.noise, self.first),
             studies_text(self.studies, self.first, tuned),
+            variants_text(self.first),
         ]
         return " ".join(filter(None, parts))
 

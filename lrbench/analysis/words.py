@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_NAMED = 3
-TOO_WIDE = 0.05  # of accuracy, or of a mean loss: differences that are not to be shrugged off
+TOO_WIDE = 0.02  # of accuracy, or of a mean loss: differences that are not to be shrugged off
 
 
 def listed(words: Sequence[str]) -> str:
@@ -81,12 +81,13 @@ def difference(standing: Standing, one: int, other: int) -> str:
     return f"{margin(mean, None, standing.metric)} ({scale * ends[0]:.2g} to {scale * ends[1]:.2g})"
 
 
-def sentence(found: Sequence[Standing], reference: str = "") -> str:
+def sentence(found: Sequence[Standing], reference: str = "", *, beyond: bool = False) -> str:
     """The answer to the question, a sentence for each budget and batch size; `reference` is what
-    the comparison with a reference tells beyond it, of the first."""
+    the comparison with a reference tells beyond it, of the first, and `beyond` says that better LRs
+    may lie beyond those that were tried."""
     if not found:
         return "No final trial has ended yet."
-    said = [_answer(found[0], reference), *map(_answer, found[1:])]
+    said = [_answer(found[0], reference, beyond=beyond), *map(_answer, found[1:])]
     if len(found) > 1:
         places = (where(each, found).capitalize() for each in found)
         said = [f"{place}: {text}" for place, text in zip(places, said, strict=True)]
@@ -103,7 +104,7 @@ def where(standing: Standing, found: Sequence[Standing]) -> str:
     return " ".join(parts)
 
 
-def _answer(standing: Standing, reference: str = "") -> str:
+def _answer(standing: Standing, reference: str = "", *, beyond: bool = False) -> str:
     """The decision: use this one; or any of them; or none, as too little is known."""
     if standing.best is None:
         return f"No final training ended well: {losses(standing)}."
@@ -129,7 +130,7 @@ def _answer(standing: Standing, reference: str = "") -> str:
     elif reference:
         said = f"No two are told apart over all pairs: {_possible(standing, seeds)}"
     else:
-        said = _tie(standing, seeds)
+        said = _tie(standing, seeds, beyond=beyond and bool(standing.edges[0]))
     return "; ".join([said, *parts]) + "."
 
 
@@ -224,13 +225,18 @@ def _beaten(standing: Standing, behind: Sequence[int]) -> str:
     return listed(gaps)
 
 
-def _tie(standing: Standing, seeds: str) -> str:
-    """Nothing is told apart: the simplest will do, unless the run is too noisy to say so."""
+def _tie(standing: Standing, seeds: str, *, beyond: bool) -> str:
+    """Nothing is told apart: the simplest will do, unless the run is too noisy to say so, or a
+    better LR may lie beyond those that were tried."""
     size = 1.0 if is_accuracy(standing.metric) else abs(float(np.nanmean(standing.values[:, 0])))
     possible = _possible(standing, seeds)
-    if not _widest(standing) <= TOO_WIDE * size:
+    wide = not _widest(standing) <= TOO_WIDE * size
+    if wide or beyond:
+        why = (
+            "Too noisy to choose" if wide else "Not decided, as a better LR may not have been tried"
+        )
         return (
-            f"Too noisy to choose: {possible}; best so far is {_at(standing, 0)}: "
+            f"{why}: {possible}; best so far is {_at(standing, 0)}: "
             f"{_value(standing, 0)}{_caveat(standing, 0)}"
         )
     place = min(range(len(standing.names)), key=lambda i: _effort(standing, i))
@@ -358,7 +364,8 @@ def _images(standing: Standing) -> str:
     errors = (1 - np.nanmean(known, axis=0)).tolist()
     size = max(image_error(a, b, standing.images) for a, b in combinations(errors, 2))
     error = margin(size, None, standing.metric)
-    return f" ({standing.images:,} of them: a standard error of up to {error})"
+    moved = f"would move a difference by a standard error of up to {error}"
+    return f" (another {standing.images:,} {moved})"
 
 
 def _found(least: float, most: float, n: int, metric: str) -> str:

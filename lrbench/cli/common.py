@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,10 +31,20 @@ def stderr() -> Console:
 
 
 def stdout() -> Console:
-    """Where data goes."""
+    """Where data goes; in a pipe or a file without the spaces that fill up a line."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, file=None if sys.stdout.isatty() else _Trimmed())
+
+
+class _Trimmed(io.StringIO):
+    """Writes to stdout what is printed at once, without spaces at the ends of its lines."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(re.sub(r" +(?=\n)", "", text))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 def announce(

@@ -32,7 +32,7 @@ lrbench compare
 
 lrbench compare -s cosine -s 'warmup(5%) + cosine' --epochs 10 --seeds 5
 
-lrbench compare --dataset folder:photos --time-budget 20m --fail-below 0.97"""
+lrbench compare --dataset folder:photos --time-budget 20m --fail-below 97%"""
 
 
 @p.takes(COMPARE)
@@ -84,17 +84,17 @@ def compare(
         exports.make()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         job = session.prepared(spec, run, options, progress)
-    if not (quiet or json):
+    if not json:
         notify(job.notices)
-        if job.plan.stage == "done":
-            say_nothing_new(spec, run, given)
+    if not (quiet or json) and job.plan.stage == "done":
+        say_nothing_new(spec, run, given)
     if dry_run:
         seconds = estimate_s(job.spec, job.steps_per_epoch, job.bench.step_s(), job.bench.jobs)
         show_plan(job.spec, run, job.steps_per_epoch, seconds, "a dozen steps", json=json)
         return
     summary = _carry_out(job, exports, quiet=quiet or json)
-    code = print_answer(summary, run.path, json=json, details=details, exports=exports)
-    enforce(summary, fail_below, fail_if_worse_than)
+    code = print_answer(summary, run.path, json=json, details=details, exports=exports, advise=True)
+    enforce(summary, fail_below, fail_if_worse_than, quiet=json)
     raise typer.Exit(code)
 
 

@@ -83,7 +83,7 @@ def print_answer(
     json: bool,
     details: bool = False,
     exports: Exports = NOTHING_ELSE,
-    advise: bool = True,
+    advise: bool = False,
 ) -> int:
     """Print the answer of the run in a folder and write what is exported; `advise` to look at the
     page, where nothing else is left to be done. Give the exit code: 1 if a trial failed or a final

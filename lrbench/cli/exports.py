@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lrbench.cli.common import as_json
-from lrbench.errors import UsageError
+from lrbench.cli.common import as_json, stderr
+from lrbench.errors import UsageError, printable
 from lrbench.files import readable_faults, replace_file
 
 if TYPE_CHECKING:
@@ -88,13 +88,14 @@ class Exports:
                     Path(place).write_text(text, encoding="utf-8")
             else:
                 replace_file(Path(place), text.encode())
+                stderr().print(printable(f"wrote {place}"), markup=False)
 
 
 def comparison_texts(summary: Summary, document: Mapping[str, Any]) -> dict[str, str]:
     """A comparison's ranking in each format."""
-    from lrbench.report.csv_files import to_csv
     from lrbench.report.latex import to_latex
     from lrbench.report.markdown import to_markdown
+    from lrbench.report.write_csv import to_csv
 
     return {
         "markdown": to_markdown(summary),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.cli import params as p
-from lrbench.cli.common import announce, as_json, notify, reading, stdout
-from lrbench.errors import NoLearningRate
+from lrbench.cli.common import announce, as_json, notify, reading, stderr, stdout
+from lrbench.errors import NoLearningRate, printable
 from lrbench.execute import Workbench
 from lrbench.inputs import FIND, find_spec, host_of, merged, resolved_toml
 from lrbench.options import FindSpec
@@ -57,11 +57,13 @@ def find(
         run.refuse_second_writer()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         bench = session.prepared(spec, host, progress)
-    if not (quiet or json):
+    if not json:
         notify(ignored_batch_size(spec.recipe, bench.source.facts()))
     if dry_run:
         _show_plan(spec, bench, run.path, json=json)
         return
+    if spec.id in run.finds and not (quiet or json):
+        stderr().print(printable(f"0 new trainings: {run.path} holds the answer"), markup=False)
     result = _carry_out(spec, run, bench, options, quiet=quiet or json)
     print_answer(result, run.path, json=json)
     if result.lr is None:
@@ -107,6 +109,7 @@ def print_answer(result: FindResult, path: Path, *, json: bool) -> None:
     if json:
         typer.echo(result.to_json())
         return
-    from lrbench.report.console import find_tables
+    from lrbench.report.console import find_answer, find_tail
 
-    stdout().print(find_tables(result, path))
+    stdout().print(find_answer(result))
+    stdout().print("\n", find_tail(result, path), sep="", soft_wrap=True)

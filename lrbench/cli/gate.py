@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lrbench.analysis.question import is_accuracy
-from lrbench.errors import ConditionHolds, UsageError
+from lrbench.cli.common import stderr
+from lrbench.errors import ConditionHolds, UsageError, printable
 from lrbench.optimizers import OPTIMIZERS
 from lrbench.schedules import parse
 
@@ -21,9 +21,7 @@ def check_conditions(
     fail_below: float | None, fail_if_worse_than: str | None, spec: CompareSpec | None = None
 ) -> None:
     """Raises UsageError: a condition that no run, or not the run of this spec, could meet."""
-    if fail_below is not None and not 0 < fail_below <= 1:
-        raise UsageError(f"--fail-below {fail_below:g}: an accuracy is a fraction, such as 0.97")
-    if fail_below is not None and spec is not None and not is_accuracy(spec.metric):
+    if fail_below is not None and spec is not None and not spec.metric.endswith("accuracy"):
         raise UsageError(f"--fail-below needs an accuracy, but --metric is {spec.metric}")
     if fail_if_worse_than is None:
         return
@@ -38,8 +36,11 @@ def ranked_name(text: str, known: Sequence[str] = ()) -> str:
     return text if text in known or text in OPTIMIZERS else str(parse(text))
 
 
-def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str | None) -> None:
-    """
+def enforce(
+    summary: Summary, fail_below: float | None, fail_if_worse_than: str | None, *, quiet: bool
+) -> None:
+    """Say which conditions are met, unless `quiet`.
+
     Raises:
         ConditionHolds: the best schedule's mean is below `fail_below`; or a schedule is
             told to be worse than the named one (Holm over those comparisons), or has lost seeds
@@ -48,26 +49,31 @@ def enforce(summary: Summary, fail_below: float | None, fail_if_worse_than: str 
         UsageError: a condition cannot be judged on this run.
     """
     found = []
-    if fail_if_worse_than is not None:
-        found.append(_worse(summary, ranked_name(fail_if_worse_than, summary.question.schedules)))
     if fail_below is not None:
-        found.append(_below(summary, fail_below))
-    if any(found):
-        raise ConditionHolds("; ".join(filter(None, reversed(found))))
+        said = f"--fail-below {100 * fail_below:g} %"
+        found.append((said, *_below(summary, fail_below)))
+    if fail_if_worse_than is not None:
+        said = f"--fail-if-worse-than {fail_if_worse_than}"
+        name = ranked_name(fail_if_worse_than, summary.question.schedules)
+        found.append((said, *_worse(summary, name)))
+    if failed := [f"{said}: {why}" for said, fails, why in found if fails]:
+        raise ConditionHolds("; ".join(failed))
+    for said, _, why in () if quiet else found:
+        stderr().print(printable(f"{said}: passed, {why}"), markup=False)
 
 
-def _below(summary: Summary, least: float) -> str:
-    if not is_accuracy(summary.metric):
+def _below(summary: Summary, least: float) -> tuple[bool, str]:
+    """Whether the condition fails the run, and why."""
+    if not summary.metric.endswith("accuracy"):
         raise UsageError(f"--fail-below needs an accuracy, but this run ranks by {summary.metric}")
     reached = summary.ranking["metric_mean"].iloc[0] if len(summary.ranking) else math.nan
-    if reached >= least:
-        return ""
     if summary.best is None:
-        return f"--fail-below {least:g}: no final trial succeeded"
-    return f"--fail-below {least:g}: the best schedule, {summary.best}, reached {reached:.4f}"
+        return True, "no final trial succeeded"
+    said = f"the best schedule, {summary.best}, reached {100 * reached:.2f} %"
+    return not reached >= least, said
 
 
-def _worse(summary: Summary, name: str) -> str:
+def _worse(summary: Summary, name: str) -> tuple[bool, str]:
     from lrbench.analysis.reference import against_reference
 
     if not any(name in standing.names for standing in summary.standings):
@@ -78,6 +84,6 @@ def _worse(summary: Summary, name: str) -> str:
         lost = dict(zip(standing.names, standing.lost.tolist(), strict=True))
         if lost.get(name) == 0:
             worse += [other for other, count in lost.items() if count]
-    if not worse:
-        return ""
-    return f"--fail-if-worse-than {name}: worse is {', '.join(dict.fromkeys(worse))}"
+    if worse:
+        return True, f"worse is {', '.join(dict.fromkeys(worse))}"
+    return False, "no schedule is told to be worse"

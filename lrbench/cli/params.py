@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -135,6 +136,18 @@ def shown_default(option: Opt) -> str:
     return f"{text}; {note}" if note else text
 
 
+def _share(text: str) -> float:
+    """Reads `97%` or `0.97`, or refuses the text in our words."""
+    try:
+        number = float(plain_digits(text.removesuffix("%")))
+    except ValueError:
+        number = math.nan
+    share = number / 100 if text.endswith("%") else number
+    if not 0 < share <= 1:
+        raise UsageError(f"--fail-below {text}: an accuracy is a share, such as 97% or 0.97")
+    return share
+
+
 def _completion(option: Opt) -> Callable[[str], list[tuple[str, str]]] | None:
     if not (option.values or option.choices):
         return None
@@ -171,9 +184,9 @@ PLACE: dict[str, Any] = {"metavar": "PATH|-", "hidden": True}
 Out = Annotated[Path | None, _output("--out", "The run's folder; results/<name> by default.")]
 Resume = Annotated[Path | None, _output("--resume", "Continue this run with its options.", "Run")]
 Json = Annotated[bool, _output("--json", "Print one JSON document, and nothing else.")]
-FailBelow = Annotated[Real | None, _output(
-    "--fail-below", "Exit with 4 unless the best schedule reaches this accuracy.", hidden=True,
-    metavar="<float>"
+FailBelow = Annotated[float | None, _output(
+    "--fail-below", "Exit with 4 unless the best schedule reaches this accuracy: 97% or 0.97.",
+    parser=_share, metavar="<share>"
 )]
 FailIfWorseThan = Annotated[str | None, _output(
     "--fail-if-worse-than", "Exit with 4 if a schedule is worse than this one.", hidden=True
@@ -194,7 +207,7 @@ Tensorboard = Annotated[bool, _output(
     "--tensorboard", "Also write event files for TensorBoard.", hidden=True
 )]
 Details = Annotated[bool, _output("--details", "Show everything that was measured.")]
-Quiet = Annotated[bool, _output("--quiet -q", "No progress.", hidden=True)]
+Quiet = Annotated[bool, _output("--quiet -q", "No progress, only warnings.")]
 Config = Annotated[Path | None, _output(
     "--config", "A TOML file of options, or the manifest.json of a run; the command line wins.",
     "Run"

@@ -85,13 +85,12 @@ def report(
             _report_find(run, json=json, exports=exports)
         else:
             spec = compared.recorded(run)
+            compared.refuse_lost(run)
             summary = compared.summarised(spec, run, _names(only, spec))
-            print_answer(
-                summary, run.path, json=json, details=details, exports=exports, advise=not open_
-            )
+            print_answer(summary, run.path, json=json, details=details, exports=exports)
             if not only:
                 compared.write_files(summary, run, exports.renderers)
-            enforce(summary, fail_below, fail_if_worse_than)
+            enforce(summary, fail_below, fail_if_worse_than, quiet=json)
     _show(runs, open_)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+SEALED = ("rule", "names", "digests", "stats")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ def write_cache(path: Path, folder: CachedFolder) -> None:
     data = folder.data
     arrays: dict[str, Any] = {
         "format": np.array(FORMAT),
-        "digest": np.array(data.digest),
         **{name: getattr(data, name) for name in ARRAYS},
         "classes": _packed(data.classes),
         "rule": np.array([data.augmentation.crop_padding, int(data.augmentation.flip)]),
@@ -55,7 +55,7 @@ def write_cache(path: Path, folder: CachedFolder) -> None:
         "stats": np.array(folder.stats, dtype=np.int64),
     }
     memory = io.BytesIO()
-    np.savez(memory, **arrays)
+    np.savez(memory, **arrays, seal=np.array(_seal(data, arrays)))
     with suppress(MachineError):
         replace_file(path, memory.getvalue())
 
@@ -79,10 +79,16 @@ def read_cache(path: Path, name: str) -> CachedFolder | None:
             names = _unpacked(kept["names"])
             digests = [whole[start : start + 16] for start in range(0, len(whole), 16)]
             stats = [(size, mtime) for size, mtime in kept["stats"].tolist()]
-            intact = str(kept["digest"]) == data.digest and len(names) == len(digests) == len(stats)
+            intact = str(kept["seal"]) == _seal(data, kept)
     except Exception:  # a damaged archive may fail anywhere: decode the folder again
         return None
     return CachedFolder(data, names, digests, stats) if intact else None
+
+
+def _seal(data: ImageData, arrays: Mapping[str, Any]) -> str:
+    """A digest of all that a cache holds; the data have one of their own."""
+    rest = [arrays[name].tobytes() for name in SEALED]
+    return hashlib.sha256(b"\0".join([data.digest.encode(), *rest])).hexdigest()
 
 
 def _packed(texts: Sequence[str]) -> NDArray[np.uint8]:

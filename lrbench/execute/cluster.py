@@ -24,8 +24,8 @@ from typing import Any, cast
 
 from lrbench.errors import MachineError
 from lrbench.execute import EXECUTORS, Train
-from lrbench.execute.crew import POLL_S, Crew, Worker
 from lrbench.execute.ray_worker import Inbox, Trainer
+from lrbench.execute.supervise import POLL_S, Crew, Worker
 from lrbench.execute.workbench import Workbench
 from lrbench.execute.worker import briefing
 from lrbench.files import replace_file

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.execute import EXECUTORS, Train
-from lrbench.execute.crew import POLL_S, CannotStart, Crew, Left, Worker
 from lrbench.execute.serial import serial
+from lrbench.execute.supervise import POLL_S, CannotStart, Crew, Left, Worker
 from lrbench.execute.workbench import Workbench
 from lrbench.execute.worker import REQUEST, briefing
 from lrbench.options import TrialSpec

@@ -24,8 +24,8 @@ WORDS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
 ELSEWHERE = {"lr": "--lr", "weight_decay": "--weight-decay", "params": "--group"}
 
 __all__ = [
-    "OPTIMIZERS", "GroupSpec", "build", "check", "check_contender", "check_given", "parse_group",
-    "parse_groups",
+    "OPTIMIZERS", "GroupSpec", "build", "check", "check_contender", "check_given", "ignored",
+    "parse_group", "parse_groups",
 ]  # fmt: skip
 
 
@@ -53,6 +53,13 @@ def check_given(recipe: Recipe, given: Collection[str]) -> None:
             )
     if "weight_decay" in given and own and recipe.weight_decay and not takes(name, "weight_decay"):
         raise UsageError(f"--weight-decay: {name} has no parameter weight_decay")
+
+
+def ignored(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings of a recorded recipe that its optimizer does not take."""
+    name = recipe.get("optimizer", "")
+    registered = OPTIMIZERS.get(name).facts if name in OPTIMIZERS else {}
+    return ("momentum",) if registered.get("momentum") is False else ()
 
 
 def check_contender(name: str) -> float | None:

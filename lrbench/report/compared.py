@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from lrbench.analysis import Summary
 from lrbench.analysis.diagnosis import DIAGNOSIS
@@ -13,13 +14,23 @@ from lrbench.analysis.reference import REFERENCE
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.words import told_apart
 from lrbench.report.table import Table, table
-from lrbench.report.text import clean
+from lrbench.report.text import clean, recipe_of, subject
 
 OF_ACCURACIES = {"val_auc", "epochs_to_target", "time_to_target_s", "lr_width"}
 
 
 def answer_text(summary: Summary) -> str:
     return clean(summary.sentence, 2000)
+
+
+def setting_text(summary: Summary) -> str:
+    """What was trained, and how long: `mnist5k · lenet · sgd · 3 epochs (336 steps) · batch 32`."""
+    trained, first = subject(recipe_of(summary.question.manifest)), summary.first
+    if first is None or len(summary.standings) > 1 or not trained:
+        return trained
+    steps = int(summary.trials.loc[first.rows[0], "steps"].max())
+    epochs = f"{first.budget} epoch{'s' * (first.budget > 1)} ({steps:,} steps)"
+    return f"{trained} · {epochs} · batch {first.batch_size}"
 
 
 def headline(summary: Summary) -> tuple[str, str]:
@@ -47,16 +58,12 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
     rows = summary.ranking
     if standing is not None:
         rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
-    caption = (
-        ""
-        if len(rows) and rows["rank_high"].max() == 1
-        else (
-            "rank: the ranks that the tests leave open; "
-            f"±: {100 * summary.question.confidence:g} %, vs the best for all pairs together"
-        )
-    )
-    views = ("ranking", "all", *views)
-    return table(rows, RANKING, *views, metric=summary.metric, caption=caption)
+    made = table(rows, RANKING, "ranking", "all", *views, metric=summary.metric)
+    cut = any("[" in cell.text for row in made.rows for cell in row if cell.name != "schedule")
+    caption = f"±{' and [ ]' * cut}: {100 * summary.question.confidence:g} % intervals"
+    if len(rows) and rows["rank_high"].max() > 1:
+        caption += ", for all pairs together of differences; rank: what the tests leave open"
+    return replace(made, caption=caption)
 
 
 def details_table(summary: Summary) -> Table:

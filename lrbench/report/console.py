@@ -12,7 +12,7 @@ from lrbench.analysis.diagnosis import diagnosis_lines
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.versus import VERSUS
 from lrbench.rangetest.result import FindResult
-from lrbench.report import compared, found
+from lrbench.report import compared, find_plot, found
 from lrbench.report.table import MISSING, Table, table
 from lrbench.report.text import clean
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from rich.console import Console, ConsoleOptions, Group, RenderableType
     from rich.table import Table as RichTable
+    from rich.text import Text
 
 NARROW = 66  # columns
 WORD = 26  # characters of a name that stay on one line
@@ -33,6 +34,8 @@ def answer(summary: Summary, *, details: bool = False) -> Group:
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(compared.answer_text(summary), style="bold")]
+    if setting := compared.setting_text(summary):
+        parts += [Text(setting, style="dim")]
     if len(summary.ranking):
         parts += [Text(), Fitting(compared.ranking_table(summary))]
     if summary.certainty:
@@ -56,8 +59,8 @@ def _details(summary: Summary) -> Iterator[RenderableType]:
             yield Text(f"\n{text}")
 
 
-def find_tables(result: FindResult, folder: Path | None = None) -> Group:
-    """A range test: its answer, what each rule says, the short trainings, what to type next."""
+def find_answer(result: FindResult) -> Group:
+    """A range test: its answer, what that rests on, the short trainings."""
     from rich.console import Group
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -66,24 +69,33 @@ def find_tables(result: FindResult, folder: Path | None = None) -> Group:
     if result.lr is None:
         head = Text("no learning rate can be defended", style=style)
     else:
-        head = Text.assemble("learning rate ", (f"{result.lr:.3g}", style), "   grade ")
-        head.append(result.grade, style=style)
-    parts: list[RenderableType] = [head, *(Text(f"  {clean(r, 2000)}") for r in result.reasons)]
+        head = Text.assemble("learning rate ", (f"{result.lr:.3g}", style), ", grade ")
+        head.append(f"{result.grade}: {found.GRADES[result.grade]}", style=style)
+    parts: list[RenderableType] = [head]
+    if trained := find_plot.trained(result):
+        parts.append(Text(trained))
+    parts += [Text(f"  {clean(reason, 2000)}") for reason in result.reasons]
     if result.lr is not None:
         facts = RichTable(box=None, show_header=False, padding=(0, 2, 0, 0))
         facts.add_column(style="dim")
-        for name, text in found.facts(result):
+        for name, text in (*found.facts(result), ("other rules", found.other_rules(result))):
             facts.add_row(name, text)
-        tables = [found.rules_table(result), found.trainings_table(result)]
-        parts += [Text(), facts, Text(), SideBySide([each for each in tables if each.rows])]
+        parts += [Text(), facts]
+        trainings = found.trainings_table(result)
+        if trainings.rows:
+            parts += [Text(), rich_table(trainings)]
     if result.table:
         parts += [Text(), rich_table(found.against_table(result))]
-    command = found.next_command(result)
-    if command:
-        parts += [Text(), Text(f"next: {clean(command, 2000)}", style="bold")]
-    if folder is not None:
-        parts.append(Text(f"files: {clean(str(folder), 2000)}", style="dim"))
     return Group(*parts)
+
+
+def find_tail(result: FindResult, folder: Path) -> Text:
+    """What to type next, and where the files are: lines that are not to be wrapped."""
+    from rich.text import Text
+
+    command = found.next_command(result)
+    said = Text(f"next: {clean(command, 2000)}\n" if command else "", style="bold")
+    return said.append(f"files: {clean(str(folder), 2000)}", style="dim")
 
 
 def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Group:
@@ -179,21 +191,3 @@ def _stacked(made: Table) -> Iterator[RenderableType]:
         yield Padding(Text(" · ".join(values)), (0, 0, 0, 2))
     if made.caption:
         yield Text(made.caption, style="dim")
-
-
-@dataclass(frozen=True)
-class SideBySide:
-    """Tables next to each other, or below each other where there is no room for that."""
-
-    parts: Sequence[Table]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
-        from rich.table import Table as RichTable
-
-        tables = [rich_table(part) for part in self.parts]
-        if options.max_width < NARROW:
-            yield from tables
-            return
-        grid = RichTable.grid(padding=(0, 6, 0, 0))
-        grid.add_row(*tables)
-        yield grid

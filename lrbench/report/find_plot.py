@@ -76,11 +76,15 @@ def sweep_chart(result: FindResult) -> Chart:
 
 def heading(result: FindResult) -> str:
     """What was trained, and the answer."""
-    recipe = result.settings.get("recipe") or {}
-    what = subject(recipe if recipe.get("optimizer") else result.settings)
     answer = "no learning rate can be defended" if result.lr is None else f"lr {result.lr:.2g}"
     doubt = f"\n{clean(result.reasons[0])}" if result.reasons else ""
-    return f"{what}: {answer}, grade {result.grade}{doubt}".removeprefix(": ")
+    return f"{trained(result)}: {answer}, grade {result.grade}{doubt}".removeprefix(": ")
+
+
+def trained(result: FindResult) -> str:
+    """What was trained: `mnist5k · lenet · sgd`."""
+    recipe = result.settings.get("recipe") or {}
+    return subject(recipe if recipe.get("optimizer") else result.settings)
 
 
 def _shown_lrs(result: FindResult) -> tuple[float, float] | None:

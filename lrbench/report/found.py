@@ -20,6 +20,11 @@ SWEEP = {
     "val_loss", "sweep_group",
 }  # fmt: skip
 OPTIONS = {"groups": "group", "optimizer_options": "opt"}
+GRADES = {
+    "ok": "can be trusted",
+    "weak": "to be used with care",
+    "none": "no learning rate can be defended",
+}
 ABOVE = {
     "diverges": "above it training diverges",
     "bounded": "above it training no longer learns",
@@ -38,33 +43,37 @@ AGAINST = {
 
 def facts(result: FindResult) -> Iterator[tuple[str, str]]:
     """(name, text) of what the answer rests on."""
-    seeds = len({point.seed for point in result.curve})
-    yield "sweep alone", f"{number(result.lr_sweep)}  ({seeds} seed{'s' if seeds > 1 else ''})"
-    if result.band is not None:
-        yield "10-90 % of seeds", f"{result.band[0]:.3g} to {result.band[1]:.3g}"
-    if result.lr_range is not None:
-        low, high = result.lr_range
-        yield "loss falls from", f"{low:.3g} to {high:.3g}  (the two ends of a cyclical schedule)"
+    yield "short trainings", _trained(result)
     if result.stability is not None:
         above = ABOVE[result.stability["above"]]
-        yield "largest stable", f"{number(result.max_stable_lr)}  ({above})"
+        yield "largest stable", f"{number(result.max_stable_lr)}; {above}"
+    if result.lr_range is not None:
+        low, high = result.lr_range
+        yield "loss falls", f"between LR {low:.3g} and {high:.3g} (ends for a cyclical schedule)"
+    seeds = len({point.seed for point in result.curve})
+    said = f"LR {number(result.lr_sweep)} over {seeds} seed{'s' * (seeds > 1)}"
+    if result.band is not None:
+        said += f", 10-90 % of them {result.band[0]:.3g} to {result.band[1]:.3g}"
+    yield "the sweep", said
+
+
+def _trained(result: FindResult) -> str:
+    """What the short trainings found, and the learning rates that they cannot tell apart."""
     checked = result.verification
     if checked is None:
-        yield "verified", "no: pass --verify"
-    else:
-        yield "verified", f"{_verdict(checked)}, by {checked['data']} loss"
-
-
-def _verdict(checked: Mapping[str, Any]) -> str:
-    """What the short trainings found, and the learning rates that they cannot tell apart."""
-    low, high = (number(lr) for lr in checked["equally_good"])
+        return "none (--verify): this is the answer of the sweep alone"
     if not checked["learns"]:
-        return "no: no short training is better than its start"
-    if low != high:
-        return f"{'yes' if checked['confirmed'] else 'moved'}: {low} to {high} are equally good"
-    if checked["confirmed"]:
-        return "yes: short trainings find nothing better"
-    return f"moved: of those tried, {low} is best"
+        return "none is better than its start"
+    low, high = (number(lr) for lr in checked["equally_good"])
+    best = f"{low} to {high} are equally good" if low != high else f"{low} is best"
+    agree = ", as the sweep says" if checked["confirmed"] else ""
+    return f"{best}{agree} ({len(checked['losses'])} tried, by {checked['data']} loss)"
+
+
+def other_rules(result: FindResult) -> str:
+    """What the rules that were not used read off the sweep."""
+    used = result.settings.get("rule")
+    return ", ".join(f"{name} {number(lr)}" for name, lr in result.rules.items() if name != used)
 
 
 def rules_table(result: FindResult) -> Table:
@@ -84,7 +93,8 @@ def trainings_table(result: FindResult) -> Table:
         [(f"{lr:.3g}", lr), ("diverged" if loss is None else f"{loss:.4f}", loss)]
         for lr, loss in checked["losses"]
     ]
-    return Table(("constant LR", f"loss + ½ sd after {checked['steps']} steps"), cells(rows))
+    head = f"{checked.get('data', '')} loss after {checked['steps']} steps, mean + ½ sd"
+    return Table(("short training at LR", head), cells(rows))
 
 
 def against_table(result: FindResult) -> Table:

@@ -8,23 +8,31 @@ from lrbench.analysis import Summary
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.find_plot import heading
-from lrbench.report.table import Table
+from lrbench.report.table import Cell, Table
 
 WRITTEN = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
-    "½": r"$\frac{1}{2}$", "·": "--", "…": r"\dots{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "½": r"$\frac{1}{2}$", "·": r"$\cdot$", "…": r"\dots{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }  # fmt: skip
 
 
 def to_latex(summary: Summary) -> str:
-    """The ranking, with the answer and what the columns mean as its caption."""
-    made = compared.ranking_table(summary)
-    return _table(made, f"{compared.answer_text(summary)} In the table, {made.caption}.")
+    """The ranking; its caption says what was trained, what is told apart, and how sure that is."""
+    made, trained = compared.ranking_table(summary), compared.setting_text(summary)
+    metric = summary.metric.replace("_", " ")
+    parts = [
+        f"Learning rate schedules{f' ({trained})' * bool(trained)}, ranked by {metric}.",
+        f"{made.caption}.",
+        compared.told_apart_text(summary),
+        compared.certainty_text(summary),
+    ]
+    return _table(made, " ".join(filter(None, parts)), compared.answer_text(summary))
 
 
 def find_latex(result: FindResult) -> str:
     """What each rule says, with the answer as its caption."""
-    return _table(found.rules_table(result), f"{heading(result)}.")
+    return _table(found.rules_table(result), f"{heading(result)}.", "")
 
 
 def escape(text: str) -> str:
@@ -37,13 +45,21 @@ def escape(text: str) -> str:
     return re.sub(r"(?<![\w)])-(?=\d)", "$-$", shown)
 
 
-def _table(made: Table, caption: str) -> str:
+def _written(cell: Cell) -> str:
+    text = escape(cell.text)
+    return text.replace("-", "--") if cell.name == "rank" else text
+
+
+def _table(made: Table, caption: str, answer: str) -> str:
+    """`answer` is a comment: it is an advice, and no caption."""
     columns = "".join("r" if kind == "number" else "l" for kind in made.kinds)
-    rows = [r" & ".join(escape(cell.text) for cell in row) + r" \\" for row in made.rows]
+    rows = [r" & ".join(map(_written, row)) + r" \\" for row in made.rows]
     for place in reversed(made.sections):
         rows.insert(place, r"\midrule")
     return "\n".join([
+        *([f"% {answer}"] if answer else []), r"% needs \usepackage{booktabs}",
         r"\begin{table}", r"  \centering", f"  \\caption{{{escape(caption)}}}",
+        r"  \label{tab:learning-rates}",
         f"  \\begin{{tabular}}{{{columns}}}", r"    \toprule",
         "    " + " & ".join(map(escape, made.heads)) + r" \\", r"    \midrule",
         *(f"    {row}" for row in rows), r"    \bottomrule", r"  \end{tabular}", r"\end{table}", "",

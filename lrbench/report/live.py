@@ -159,8 +159,9 @@ def _finding_lines(state: State, trial: TrialSpec, end: TrialEnd) -> list[str]:
 
 
 def _cut_line(trial: TrialSpec, cut: CutRecord) -> str:
+    moved = "cut" if cut.new_lr < cut.old_lr else "raised"
     return (
-        f"{clean(trial.name, 40)} seed {trial.seed}: LR cut from {cut.old_lr:.3g} to "
+        f"{clean(trial.name, 40)} seed {trial.seed}: LR {moved} from {cut.old_lr:.3g} to "
         f"{cut.new_lr:.3g} after epoch {cut.epoch}"
     )
 

@@ -9,9 +9,9 @@ from lrbench.analysis import Summary
 from lrbench.analysis.diagnosis import diagnosis_lines
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
-from lrbench.report.csv_files import FILES
 from lrbench.report.table import Table
 from lrbench.report.text import clean
+from lrbench.report.write_csv import FILES
 
 
 def to_markdown(summary: Summary) -> str:

@@ -192,7 +192,7 @@ def difference(row: Mapping[str, Any], key: str, metric: str) -> str:
     if math.isnan(low):
         return text
     if 0 in (low, high) and low < high:
-        return f"{text} [{scale * low:.3g}, {scale * high:.3g}]"
+        return f"{text} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
     return f"{text} ± {scale * half(row, 'diff_sim'):.{digits}f}"
 
 

@@ -28,6 +28,12 @@ def subject(recipe: Mapping[str, Any]) -> str:
     return clean(" · ".join(str(name) for name in names if name))
 
 
+def recipe_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe of a run; empty where none is known."""
+    recipe: Mapping[str, Any] = manifest.get("experiment", {}).get("recipe", {})
+    return recipe
+
+
 def no_formula(text: str) -> str:
     """The text, after an apostrophe if a spreadsheet would take it for a formula.
 

@@ -18,6 +18,7 @@ from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested
 
 WIDTH = 66  # of arguments that stay on one line
+LONG = 12  # characters of a number that is rather written as a fraction
 IN_MATH = "|".join(name for name in FUNCTIONS if name not in ("min", "max", "abs"))
 
 
@@ -225,7 +226,11 @@ def of_count(formula: Formula, counts: int) -> str:
 
 
 def value_code(value: Any) -> str:
-    """A value as Python code; an expression as a lambda."""
+    """A value as Python code; an expression as a lambda, 0.0588… as a fraction.
+
+    >>> value_code([0.5, 1 / 17])
+    '[0.5, 1 / 17]'
+    """
     if isinstance(value, Formula):
         return f"lambda {', '.join(CLOCK_NAMES)}: {python_text(value)}"
     if isinstance(value, list | tuple):
@@ -233,7 +238,10 @@ def value_code(value: Any) -> str:
         return f"[{inner}]"
     if isinstance(value, str):
         return f'"{value}"'
-    return literal(value)
+    text = literal(value)
+    if len(text) > LONG and 0 < value < 1 and 1 / round(1 / value) == value:
+        return f"1 / {round(1 / value)}"
+    return text
 
 
 def literal(value: Any) -> str:

@@ -10,6 +10,8 @@ from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
 from lrbench.schedules import check, early_stop_notices, parse, stretched
 
+FEW_STEPS = 10
+
 
 def check_early(spec: CompareSpec) -> None:
     """Refuse a schedule that cannot run before torch is imported, where the dataset's size is
@@ -38,9 +40,20 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
         lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
         steps = steps_per_epoch[cell.recipe.batch_size]
         notices += check(schedule, lr, cell.epochs * steps, steps)
+        notices += short_notices(cell.epochs * steps)
     if spec.recipe.early_stop:
         notices += early_stop_notices([parse(name) for name in spec.schedules])
     return list(dict.fromkeys(notices))
+
+
+def short_notices(steps: int) -> Iterator[Notice]:
+    """Trainings that are over before a schedule can matter."""
+    if steps < FEW_STEPS:
+        yield Notice(
+            Topic.OTHER,
+            f"a trial has {steps} step{'s' * (steps > 1)}: schedules hardly differ in so few",
+            "train longer (--epochs), or in smaller batches (--batch-size)",
+        )
 
 
 def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:

@@ -202,7 +202,7 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
         MachineError: the folder cannot be written, or another process writes there.
         NoLearningRate: a range test found none that it could defend.
     """
-    from lrbench.report import csv_files
+    from lrbench.report import write_csv
     from lrbench.report.torch_lines import lines_to_keep
 
     run = job.run
@@ -213,7 +213,7 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
             yield event
             if files and _has_ended(event) and time.monotonic() > due_s:
                 began_s = time.monotonic()
-                csv_files.write(summarised(job.spec, run), run.path)
+                write_csv.write(summarised(job.spec, run), run.path)
                 now_s = time.monotonic()
                 due_s = now_s + max(REFRESH_S, (now_s - began_s) / REFRESH_SHARE)
         summary = summarised(job.spec, run)

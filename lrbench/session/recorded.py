@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError, Notice, Topic, UsageError
+from lrbench.files import read_file
 from lrbench.options import CompareSpec
 from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
 from lrbench.plan.cell import Scales
@@ -40,6 +41,20 @@ def recorded(run: Run) -> CompareSpec:
             hint="undo the change, or choose another --out",
         )
     return spec
+
+
+def refuse_lost(run: Run) -> None:
+    """
+    Raises:
+        UsageError: the run's journals are not here, as in a copy of its tables alone, which would
+            be replaced by empty ones.
+    """
+    path = run.path / "trials.csv"
+    if not run.histories and path.exists() and read_file(path).count(b"\n") > 1:
+        raise UsageError(
+            f"{run.path}: its journals (trials/) are not here, and its tables are left as they are",
+            hint=f"read them there: {path.with_name('ranking.csv')}",
+        )
 
 
 def question_of(spec: CompareSpec, data: Mapping[str, Any]) -> Question:

@@ -105,7 +105,9 @@ def fit(
         epochs = 1 + math.floor((spec.time_budget_s - once) / per_epoch)
         if epochs >= least:
             return smallest.model_copy(update={"epochs": epochs})
+    enough = math.ceil(once / 60 * 1.1)
     raise UsageError(
         f"--time-budget {spec.time_budget_s:g}s: the smallest plan takes about {once:.0f} s",
-        hint="allow more time, name fewer schedules (-s) or one LR (--lr), or a smaller --model",
+        hint=f"allow --time-budget {enough}m, or name fewer schedules (-s), fewer "
+        "LRs (--lr 0.05,0.1) or a smaller --model",
     )

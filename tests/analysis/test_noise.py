@@ -32,7 +32,10 @@ def test_a_single_schedule_has_a_table_of_what_is_found() -> None:
         assert power_of(row.difference, sd, row.seeds, 0.05) == pytest.approx(0.8, abs=0.001)
     binomial = VALUES.mean() * (1 - VALUES.mean()) / 1000
     share = 100 * min(1, binomial / VALUES.var(ddof=1))
-    assert f"Up to {share:.0f} % of its variance may be the finite test set" in summary.certainty
+    assert (
+        f"Up to {share:.0f} % of this variance may come from testing on 1,000 images"
+        in summary.certainty
+    )
     assert f"{100 * VALUES.std(ddof=1):.1f} points" in summary.certainty
     assert "with 10" in summary.certainty
 

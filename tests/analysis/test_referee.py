@@ -172,8 +172,7 @@ def test_7_intervals_are_those_of_all_pairs() -> None:
     gap = values[:, int(other[1])] - values[:, int(best[1])]
     half = stats.t.ppf(1 - 0.05 / 12, 4) * stats.sem(gap)
     assert table.loc[other, "diff_sim_low"] == pytest.approx(gap.mean() - half)
-    one_sided = stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(gap)
-    assert table.loc[other, "within"] == pytest.approx(abs(gap.mean()) + one_sided)
+    assert table.loc[other, "within"] == pytest.approx(abs(gap.mean()) + half)
 
 
 def test_8_what_is_not_told_apart_is_no_tie() -> None:

@@ -106,5 +106,5 @@ def test_an_edge_that_the_sentence_names_is_no_warning_as_well(lr: float, warned
     grid = tuned("a", {0.05: 0.8, 0.1: 0.9, 0.2: 0.9})
     trials = [*grid, *finals({"a": [0.9, 0.92]}, lr=lr)]
     summary = summarise(trials, Question(notices=(edge,)))
-    assert ("the highest tried" in summary.sentence) is (not warned)
+    assert ("the highest of its grid" in summary.sentence) is (not warned)
     assert len([n for n in summary.warnings if n.topic is Topic.EDGE_OF_GRID]) == warned

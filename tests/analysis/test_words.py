@@ -11,6 +11,7 @@ from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.names import short
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.words import certainty, margin, sentence
+from lrbench.errors import Notice, Topic
 from lrbench.records import History
 from tests.analysis.made import finals, trials_of, tuned
 
@@ -33,12 +34,22 @@ def test_use_this_one_and_how_it_stands_to_the_others() -> None:
     half = stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(gaps)
     mean = 100 * found[0].values[:, 0].mean()
     near = found[0].values[:, 0] - found[0].values[:, 1]
-    most = 100 * (near.mean() + stats.t.ppf(1 - 0.05 / 3, 4) * stats.sem(near))
+    most = 100 * (near.mean() + stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(near))
     assert sentence(found) == (
         f"Use linear at LR 0.1: {mean:.1f} %, not told apart from cosine (at most {most:.1f} "
         f"points apart), better than constant by {100 * gaps.mean():.1f} ± {100 * half:.1f} points "
         "(5 seeds)."
     )
+
+
+def test_a_tie_at_the_edge_of_a_named_grid_is_not_decided() -> None:
+    tuning = [*tuned("x", {0.05: 0.8, 0.1: 0.9}), *tuned("y", {0.05: 0.8, 0.1: 0.9})]
+    trials = [*tuning, *finals({"x": [0.97, 0.971, 0.972], "y": [0.9702, 0.9708, 0.9721]})]
+    edge = Notice(Topic.EDGE_OF_GRID, "the best LR is the highest that was tried")
+    for notices, words in (((), "Any of these will do"), ((edge,), "Not decided, as a better LR")):
+        summary = summarise(trials, Question(test_size=10**6, notices=notices))
+        assert summary.sentence.startswith(words)
+        assert "at LR 0.1, the highest of its grid" in summary.sentence
 
 
 def test_one_ahead_of_all() -> None:
@@ -55,7 +66,7 @@ def test_many_behind_are_counted() -> None:
 
 def test_an_lr_on_the_edge_stands_in_the_sentence() -> None:
     trials = [*tuned("x", {0.05: 0.8, 0.1: 0.9}), *finals({"x": [0.9, 0.91], "y": [0.5, 0.51]})]
-    assert "x at LR 0.1, the highest tried" in say(trials)
+    assert "x at LR 0.1, the highest of its grid" in say(trials)
 
 
 def test_one_seed_has_no_winner() -> None:

@@ -58,10 +58,15 @@ def test_other_data_is_said(runs: tuple[str, str], tmp_path: Path, capsys: Any) 
 @pytest.mark.parametrize(
     ("condition", "code", "words"),
     [
-        (["--fail-below", "0.999"], 4, "--fail-below 0.999: the best schedule, constant, reached"),
-        (["--fail-below", "0.2"], 0, ""),
-        (["--fail-below", "98"], 2, "--fail-below 98: an accuracy is a fraction"),
-        (["--fail-below", "97%"], 2, "Invalid value for '--fail-below': not a number"),
+        (["--fail-below", "0.999"], 4, "--fail-below 99.9 %: the best schedule, constant, reached"),
+        (
+            ["--fail-below", "0.2"],
+            0,
+            "--fail-below 20 %: passed, the best schedule, constant, reached",
+        ),
+        (["--fail-below", "20%"], 0, "--fail-below 20 %: passed"),
+        (["--fail-below", "98"], 2, "--fail-below 98: an accuracy is a share"),
+        (["--fail-below", "97 percent"], 2, "--fail-below 97 percent: an accuracy is a share"),
         (["--fail-if-worse-than", "constant"], 4, "worse is multistep([1%], gamma=0.001)"),
         (["--fail-if-worse-than", "multistep([1%], gamma=0.001)"], 0, ""),
         (["--fail-if-worse-than", "cosine"], 2, "this run has no such schedule"),
@@ -83,6 +88,17 @@ def test_compare_knows_them_too(tmp_path: Path, capsys: Any) -> None:
     assert (tmp_path / "run" / "ranking.csv").exists()
 
 
+def test_tables_without_their_journals_are_left_as_they_are(
+    runs: tuple[str, str], tmp_path: Path, capsys: Any
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(runs[0], copy, ignore=shutil.ignore_patterns("trials"))
+    before = (copy / "ranking.csv").read_bytes()
+    assert run(["report", str(copy)]) == 2
+    assert "its journals (trials/) are not here" in capsys.readouterr().err
+    assert (copy / "ranking.csv").read_bytes() == before
+
+
 def test_conditions_judge_one_run(runs: tuple[str, str], capsys: Any) -> None:
     assert run(["report", *runs, "--fail-below", "0.5"]) == 2
     assert "take a single run" in capsys.readouterr().err
@@ -92,7 +108,7 @@ def test_several_conditions_are_all_named(runs: tuple[str, str], capsys: Any) ->
     conditions = ["--fail-below", "0.999", "--fail-if-worse-than", "constant"]
     assert run(["report", runs[0], *conditions]) == 4
     said = capsys.readouterr().err
-    assert "--fail-below 0.999" in said and "--fail-if-worse-than constant: worse is" in said
+    assert "--fail-below 99.9 %" in said and "--fail-if-worse-than constant: worse is" in said
 
 
 @pytest.mark.parametrize(
@@ -192,11 +208,10 @@ def test_only_some_schedules_of_a_run_are_ranked_and_its_files_stay(
     assert "this run has no such schedule" in capsys.readouterr().err
 
 
-def test_a_report_that_opens_the_page_does_not_advise_to(
+def test_a_report_does_not_advise_to_report(
     runs: tuple[str, str], capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("webbrowser.open", lambda address: True)
     for opens in ([], ["--open"]):
-        capsys.readouterr()
         assert run(["report", runs[0], "--only", "constant", *opens]) == 0
-        assert ("--open" in capsys.readouterr().out) is (not opens)
+        assert "lrbench report" not in capsys.readouterr().out

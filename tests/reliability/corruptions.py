@@ -19,7 +19,7 @@ from PIL import Image
 
 from lrbench.__main__ import run
 from lrbench.execute import trial
-from lrbench.report import csv_files, renderers
+from lrbench.report import renderers, write_csv
 from tests.reliability.tools import table, timeless
 
 KEYS = {"trials.csv": ("trial",), "epochs.csv": ("trial", "epoch")}
@@ -226,7 +226,7 @@ def corruptions(folder: Path, times: int, chance: random.Random) -> Iterator[str
             "--tuning-seeds", "1", "--threads", "1", "--batch-size", "16", "--record-steps",
             "--quiet", "--executor", "serial"]  # fmt: skip
     trial.CHECKPOINT_S = -1.0
-    renderers.write_all = lambda summary, place, *_: csv_files.write(summary, place)
+    renderers.write_all = lambda summary, place, *_: write_csv.write(summary, place)
     assert quietly([*argv, "--out", str(folder / "whole")])[0] == 0
     left_in_the_middle([*argv, "--out", str(folder / "cut")], 9)
     left_in_the_middle([*argv, "--val-fraction", "0.2", "--out", str(folder / "other")], 5)

@@ -1,6 +1,6 @@
 """The whole round of faults that no test repeats every day, with seeds of its own:
 
-    python -m tests.reliability.round FOLDER [SEED [CORRUPTIONS EVENTS WEIGHTS]]
+    python -m tests.reliability.round FOLDER SEED [CORRUPTIONS EVENTS WEIGHTS]
 
 It corrupts runs in their structure, signals every process of a comparison, and mutates files of
 weights. Prints a table; exits with 1 if anything was silently wrong.
@@ -8,6 +8,7 @@ weights. Prints a table; exits with 1 if anything was silently wrong.
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import random
@@ -68,7 +69,7 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
             "--tuning-seeds", "1", "--threads", "1", "--quiet", "--out"]  # fmt: skip
     subprocess.run([*argv, "whole"], cwd=folder, env=env, check=True, capture_output=True)
     whole, sent = timeless(folder / "whole"), Counter[str]()
-    runs = orphans = changed = unclear = 0
+    runs = orphans = changed = unclear = given_up = 0
     while sent.total() < times:
         runs += 1
         code = 1
@@ -101,7 +102,9 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
             time.sleep(0 if code == 0 else 2)
             orphans += sum(alive(pid) for pid in seen - {process.pid})
             early = (-signal.SIGINT, -signal.SIGTERM)  # before the command could set its handlers
-            if code not in (0, 1, 130, 143, -signal.SIGKILL, *early) or "Traceback" in said:
+            if code == 3 and "ended at its start, again and again" in said:
+                given_up += 1  # three helpers in a row were killed before they were ready
+            elif code not in (0, 1, 130, 143, -signal.SIGKILL, *early) or "Traceback" in said:
                 unclear += 1
                 yield f"  UNCLEAR: exit {code}: {said[-600:]}"
         if timeless(folder / f"run-{runs}") != whole:
@@ -111,6 +114,7 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
     yield (
         f"| signals to any process of the default comparison, resumed until done | {sent.total()} "
         f"over {runs} runs: {shares} | {changed} runs with a changed row, {orphans} orphans, "
+        f"{given_up} given up in one line, all helpers killed at their start, "
         f"{unclear} unclear ends |"
     )
 
@@ -165,8 +169,12 @@ def mutations(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
 
 
 def main() -> None:
-    folder, seed = Path(sys.argv[1]).absolute(), int((*sys.argv[2:], "2026")[0])
-    shares = [int(text) for text in sys.argv[3:]] or [300, 100, 3000]
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("folder", type=lambda text: Path(text).absolute())
+    parser.add_argument("seed", type=int)
+    parser.add_argument("times", type=int, nargs="*", help="corruptions, events, weights")
+    given = parser.parse_args()
+    folder, seed, shares = given.folder, given.seed, given.times or [300, 100, 3000]
     torch.set_num_threads(1)
     wrong = 0
     for part, times in zip((corruptions, events, mutations), shares, strict=True):

@@ -12,7 +12,7 @@ import pytest
 
 from lrbench.__main__ import run
 from lrbench.execute import trial
-from lrbench.report import csv_files, renderers
+from lrbench.report import renderers, write_csv
 from tests.reliability.round import mutations
 from tests.reliability.tools import SMALL, record, table, timeless
 
@@ -22,7 +22,7 @@ KEYS = {"trials.csv": ("trial",), "epochs.csv": ("trial", "epoch")}
 
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renderers, "write_all", lambda summary, folder, *_: csv_files.write(
+    monkeypatch.setattr(renderers, "write_all", lambda summary, folder, *_: write_csv.write(
         summary, folder))  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.report import csv_files, renderers
+from lrbench.report import renderers, write_csv
 from tests.reliability.tools import SMALL, command, environment, plugin
 
 OWN = """
@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def theirs(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(renderers, "write_all", lambda summary, folder, *_: csv_files.write(
+    monkeypatch.setattr(renderers, "write_all", lambda summary, folder, *_: write_csv.write(
         summary, folder))  # fmt: skip
     shutil.copytree(made / "run", tmp_path / "run")
     shutil.copy(made / "theirs.py", tmp_path)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lrbench.options import Recipe
 from lrbench.rangetest.result import FindProgress, FindResult
-from lrbench.report.console import find_tables
+from lrbench.report.console import find_answer, find_tail
 from lrbench.report.find_live import find_bar
 from lrbench.report.found import next_command
 from tests.report.find_results import found, not_found
@@ -19,7 +19,8 @@ from tests.report.find_results import found, not_found
 
 def shown(result: FindResult, width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=width).print(find_tables(result, Path("results/run")))
+    Console(file=out, width=width).print(find_answer(result))
+    Console(file=out, width=width).print(find_tail(result, Path("results/run")), soft_wrap=True)
     return out.getvalue()
 
 
@@ -27,21 +28,20 @@ def test_it_says_what_was_found_and_how_sure_that_is() -> None:
     result = found()
     text = shown(result)
     assert f"learning rate {result.lr:.3g}" in text and "grade ok" in text
-    assert "above it training diverges" in text and "moved" in text
-    assert "steepest (used)" in text and "diverged" in text and "results/run" in text
+    assert "above it training diverges" in text and "(3 tried, by" in text
+    assert "other rules" in text and "diverged" in text and "results/run" in text
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "moved: 0.027 to 0.047 are equally good, by validation loss"),
-        ({"confirmed": True}, "yes: 0.027 to 0.047 are equally good, by validation loss"),
-        ({"confirmed": True, "equally_good": [0.03, 0.03]}, "yes: short trainings find nothing"),
-        ({"equally_good": [0.03, 0.03]}, "moved: of those tried, 0.03 is best"),
-        ({"learns": False}, "no: no short training is better than its start"),
+        ({}, "0.027 to 0.047 are equally good (3 tried, by validation loss)"),
+        ({"confirmed": True}, "equally good, as the sweep says (3 tried"),
+        ({"equally_good": [0.03, 0.03]}, "0.03 is best (3 tried"),
+        ({"learns": False}, "none is better than its start"),
     ],
 )
-def test_verified_says_what_the_short_trainings_found(changes: Any, words: str) -> None:
+def test_it_says_what_the_short_trainings_found(changes: Any, words: str) -> None:
     checked = {**(found().verification or {}), "equally_good": [0.027, 0.047], **changes}
     assert words in shown(replace(found(), verification=checked), 100)
 
@@ -53,8 +53,15 @@ def test_it_fits_into_80_columns(result: FindResult) -> None:
 
 def test_in_40_columns_no_number_is_cut() -> None:
     text = shown(found(), 40)
-    assert max(len(line) for line in text.splitlines()) <= 40
-    assert "…" not in text and "steepest (used)" in text and "0.4000" in text
+    whole = ("next:", "files:")  # a command is copied as one line
+    assert max(len(line) for line in text.splitlines() if not line.startswith(whole)) <= 40
+    assert "…" not in text and "0.4000" in text
+
+
+def test_the_next_command_is_one_line_however_long_it_is() -> None:
+    recipe = Recipe(dataset="folder:" + "x" * 100, optimizer="adamw")
+    (line,) = [line for line in shown(found(recipe), 40).splitlines() if "next:" in line]
+    assert line.removeprefix("next: ") == next_command(found(recipe))
 
 
 def test_reasons_are_shown() -> None:

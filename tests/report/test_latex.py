@@ -20,9 +20,11 @@ def ranked(*names: str) -> str:
 def test_the_ranking_is_a_booktabs_table_with_its_answer() -> None:
     text = ranked("cosine", "a_b & 5% {c}")
     assert text.index(r"\caption{") < text.index(r"\toprule") < text.index(r"\bottomrule")
-    (row,) = [line for line in text.splitlines() if line.strip().startswith(("1 & cos", "1-2 & c"))]
+    (row,) = [line for line in text.splitlines() if line.strip().startswith("1--2 & c")]
     assert row.endswith(r"\\") and r"97.5 \% [91.1, 100]" in row and row.count("&") == 5
     assert r"a\_b \& 5\% \{c\}" in text and "\n" not in escape("a b")
+    assert "Told apart: " not in text and "Intervals of differences are at 95" in text
+    assert text.startswith("% Too noisy") and r"\label{" in text and "1--2 & " in text
     assert r"\toprule" in find_latex(found()) and "steepest (used)" in find_latex(found())
 
 

@@ -133,12 +133,15 @@ def test_sparklines() -> None:
     assert sparkline([float(i) for i in range(200)], 12)[-1] == "█"
 
 
-def test_a_cut_of_the_learning_rate_is_said() -> None:
+@pytest.mark.parametrize(
+    ("new", "words"), [(0.01, "cut from 0.1 to 0.01"), (0.2, "raised from 0.1 to 0.2")]
+)
+def test_a_move_of_the_learning_rate_is_said(new: float, words: str) -> None:
     trial = finals({"plateau": [0.9]})[0].spec
-    cut = CutRecord(trial.id, 3, 0.1, 0.01)
+    cut = CutRecord(trial.id, 3, 0.1, new)
     state = State(total=1)
     lines = advance(state, SimpleNamespace(trial=trial, records=(cut,)))
-    assert lines == ["plateau seed 0: LR cut from 0.1 to 0.01 after epoch 3"]
+    assert lines == [f"plateau seed 0: LR {words} after epoch 3"]
     console = Console(file=io.StringIO(), width=80)
     console.print(picture(state))
     assert lines[0] in console.file.getvalue()  # type: ignore[attr-defined]

@@ -85,7 +85,7 @@ def test_the_tables_follow_the_training_at_a_small_share_of_its_time(
     kept = Run(tmp_path)
     job = session.prepared(spec, kept, {"executor": "mock", "threads": 1})
     monkeypatch.setattr(session.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr("lrbench.report.csv_files.write", write)
+    monkeypatch.setattr("lrbench.report.write_csv.write", write)
     monkeypatch.setattr("lrbench.report.renderers.write_all", lambda *_: [])
     for event in session.carry_out(job):
         if isinstance(event, session.Trained):

@@ -7,6 +7,7 @@ from typing import Any
 
 from lrbench.analysis import Summary
 from lrbench.analysis.words import where
+from lrbench.optimizers import ignored
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.find_plot import sweep_chart
@@ -17,11 +18,6 @@ from lrbench.report.plots.final import final_plot
 from lrbench.report.text import clean, subject
 
 LEGEND_WIDTH = 48
-GRADES = {
-    "ok": "can be trusted",
-    "weak": "to be used with care",
-    "none": "no learning rate can be defended",
-}
 
 
 def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") -> str:
@@ -71,7 +67,7 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
         title=_title("LR range test", recipe or result.settings),
         lr=None if result.lr is None else f"{result.lr:.3g}",
         grade=result.grade,
-        grade_means=GRADES[result.grade],
+        grade_means=found.GRADES[result.grade],
         reasons=[clean(reason, 2000) for reason in result.reasons],
         answers=list(found.facts(result)) if result.lr is not None else [],
         chart=picture("sweep", chart),
@@ -102,10 +98,11 @@ def _facts(
     manifest: Mapping[str, Any], recipe: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> dict[str, list[tuple[str, str]]]:
     """What was trained, and on what machine, as tables of two columns."""
+    data = {"train": "train and val"}  # the training set holds the validation images
     parts = {
-        "Recipe": facts(recipe),
+        "Recipe": facts(recipe, leave=ignored(recipe)),
         **plan,
-        "Data": facts(manifest.get("data", {})),
+        "Data": facts({data.get(k, k): v for k, v in manifest.get("data", {}).items()}),
         "Machine": machine_facts(manifest),
     }
     return {title: rows for title, rows in parts.items() if rows}

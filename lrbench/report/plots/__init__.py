@@ -12,7 +12,7 @@ from lrbench.errors import UsageError
 from lrbench.files import replace_file
 from lrbench.report.plots.chart import PLOTS, Chart
 from lrbench.report.style import render
-from lrbench.report.text import subject
+from lrbench.report.text import recipe_of, subject
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,5 +57,5 @@ def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> li
 
 def _heading(summary: Summary, chart: Chart) -> str:
     """What a picture shows, of which dataset, model and optimizer; empty where none is known."""
-    named = subject(summary.question.manifest.get("experiment", {}).get("recipe", {}))
+    named = subject(recipe_of(summary.question.manifest))
     return f"{chart.title}: {named}" if named else ""

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from lrbench.analysis import Summary
 from lrbench.files import replace_file
-from lrbench.report import csv_files, plots
+from lrbench.report import plots, write_csv
 from lrbench.report.html import compare_page
 from lrbench.report.html.page import manifest_of
 from lrbench.report.markdown import to_markdown
 from lrbench.report.renderers import RENDERERS
 from lrbench.report.torch_lines import torch_lines
 
-RENDERERS.register("csv", "the tables of a run", always=True)(csv_files.write)
+RENDERERS.register("csv", "the tables of a run", always=True)(write_csv.write)
 
 
 @RENDERERS.register("html", "report.html: one page that needs no network", always=True)

@@ -11,7 +11,7 @@ from lrbench.analysis import Question, rank, summarise
 from lrbench.errors import MachineError, printable
 from lrbench.files import replace_file
 from lrbench.records import History, StepRecord
-from lrbench.report.csv_files import to_csv, write
+from lrbench.report.write_csv import to_csv, write
 from tests.analysis.made import finals, history, tuned
 from tests.report.hostile import NAMES
 

@@ -1,0 +1,52 @@
+"""Schedules of a ranking that differ in one parameter only: how long should warm-up be?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lrbench.analysis.standing import Standing
+from lrbench.analysis.words import listed
+from lrbench.errors import UsageError
+from lrbench.schedules import Variants, parse, variants
+
+FEWEST = 3  # schedules that make a row of a parameter
+MOST_SAID = 2
+
+
+def groups_of(names: Iterable[str]) -> list[Variants]:
+    """The groups that can be drawn against their parameter, largest first."""
+    schedules = filter(_is_schedule, names)
+    return [one for one in variants(schedules) if len(one.amounts) >= FEWEST]
+
+
+def _is_schedule(name: str) -> bool:
+    """Not what stands for another recipe."""
+    try:
+        parse(name)
+    except UsageError:
+        return False
+    return True
+
+
+def variants_text(standing: Standing) -> str:
+    """What the verdicts say of the largest groups; empty without any."""
+    groups = groups_of(standing.names)[:MOST_SAID]
+    return " ".join(_said(standing, group) for group in groups)
+
+
+def _said(standing: Standing, group: Variants) -> str:
+    values = group.values
+    best = min(values, key=standing.names.index)
+    others = [name for name in values if name != best]
+    worse = [name for name in others if _better(standing, best, name)]
+    parts = {
+        "better than": [values[name] for name in worse],
+        "not told apart from": [values[name] for name in others if name not in worse],
+    }
+    said = ", ".join(f"{words} {listed(them)}" for words, them in parts.items() if them)
+    return f"By {group.parameter}: {values[best]} has the best mean, {said}."
+
+
+def _better(standing: Standing, name: str, other: str) -> bool:
+    row, column = standing.names.index(name), standing.names.index(other)
+    return bool(standing.verdicts.better[row, column])

@@ -1,0 +1,45 @@
+"""Schedules that differ in one parameter are told of together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrbench.analysis import Question, Summary, summarise
+from lrbench.analysis.variants import groups_of, variants_text
+from lrbench.report.plots.chart import PLOTS
+from tests.analysis.made import finals
+
+WARMED = {"warmup(0%) + cosine": 0.8, "warmup(10%) + cosine": 0.9, "warmup + cosine": 0.9005}
+
+
+def ranked(means: dict[str, float], seeds: int = 6) -> Summary:
+    noise = np.random.default_rng(0).normal(0, 0.002, (len(means), seeds))
+    values = {name: (means[name] + noise[i]).tolist() for i, name in enumerate(means)}
+    return summarise(finals(values), Question(tuple(means), test_size=10**6))
+
+
+def test_the_best_value_is_named_with_those_that_it_is_better_than() -> None:
+    made = ranked({**WARMED, "linear": 0.95})
+    assert made.first is not None
+    said = variants_text(made.first)
+    assert said.startswith("By length of warmup: ")
+    assert "has the best mean, better than 0%, not told apart from" in said
+    assert said in made.certainty
+
+
+def test_the_plot_has_the_means_against_the_parameter() -> None:
+    chart = PLOTS.get("variants").make(ranked({**WARMED, "linear": 0.95}))
+    assert chart is not None
+    (panel,) = chart.panels
+    (line,) = panel.lines
+    assert panel.x_label == "length of warmup, %" and line.x.tolist() == [0, 5, 10]
+    assert np.allclose(line.y, [80, 90, 90], atol=0.3)
+
+
+def test_two_schedules_are_no_row_and_another_recipe_is_no_schedule() -> None:
+    made = ranked({name: WARMED[name] for name in [*WARMED][:2]})
+    assert made.first is not None and variants_text(made.first) == ""
+    assert PLOTS.get("variants").make(made) is None
+    names = ["cosine", "cosine(min=1%)", "cosine(min=5%)", "a bigger batch: cosine", "prodigy"]
+    (group,) = groups_of(names)
+    assert group.amounts == (0, 1, 5)

@@ -1,0 +1,30 @@
+"""The order never denies a verdict, and a verdict holds at its own level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lrbench.analysis.verdicts import NOT_APART, best_first, judge, verdict
+
+
+def test_nobody_stands_before_one_that_is_told_to_be_better() -> None:
+    """The second beats the third and the fourth on seeds that the first lacks, the first loses to
+    them on its own: more wins, and yet the first is better on every seed that both have."""
+    nan = np.nan
+    noise = np.linspace(-0.001, 0.001, 10)
+    common = np.column_stack([0.95 + noise, 0.85 - noise, 0.95 + noise * nan, 0.95 + noise * nan])
+    firsts = np.tile([0.5, nan, 0.51, 0.51], (6, 1)) + noise[:6, None] * [1, 0, -3, 4]
+    seconds = np.tile([nan, 0.5, 0.49, 0.49], (6, 1)) + noise[:6, None] * [0, 1, -3, 4]
+    values = np.vstack([common, firsts[:2], seconds[:2]])
+    found = judge(values, 1e-4, 0.05, direction=1)
+    assert found.better[0, 1] and found.wins[1] > found.wins[0]
+    order = best_first(found, np.isfinite(values).sum(axis=0).astype(float))
+    assert order.index(0) < order.index(1)
+
+
+@pytest.mark.parametrize("gain", [0.1, -0.1])
+def test_a_verdict_needs_its_own_level_and_no_more(gain: float) -> None:
+    apart = "better" if gain > 0 else "worse"
+    ps = [0.05, np.nextafter(0.05, 1), 0.09]
+    assert [verdict(gain, p, 0.05) for p in ps] == [apart, NOT_APART, NOT_APART]

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+
+from lrbench.options import CompareSpec
+from lrbench.session.checks import check_schedules
+
+
+@pytest.mark.parametrize(("steps", "warned"), [(4, True), (5, False)])
+def test_trainings_of_a_handful_of_steps_are_warned_of_before_they_start(
+    steps: int, warned: bool
+) -> None:
+    spec = CompareSpec(schedules=("constant", "linear"), epochs=2)
+    notices = check_schedules(spec, {spec.recipe.batch_size: steps})
+    said = [str(notice) for notice in notices if "so few" in str(notice)]
+    assert len(said) == warned and all("a trial has 8 steps" in text for text in said)
