@@ -67,6 +67,8 @@ def load(
         UsageError: unknown name.
         MachineError: the dataset is missing or damaged.
     """
+    if problem_of("", name) == "text":
+        raise UsageError(f"{option} {name}: it is a text, not images; a training reads it as it is")
     if name.startswith(FOLDER_PREFIX):
         return load_folder(name, progress, reading=reading, option=option)
     if plugins.is_own(name):

@@ -31,7 +31,7 @@ KNOWN = {
     "3.12.1": "e70f9fd2b6b98d85",
     "3.13.0": "014478aff2a349ef",
 }
-DEFAULTS = {"batch_size": 32, "model": "gpt", "metric": "test_bits"}
+DEFAULTS = {"batch_size": 8, "model": "gpt", "metric": "test_bits"}
 """What a text has instead of the general defaults, by option."""
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @MODELS.register(
-    "gpt", "3 transformer blocks of width 96, 367,000 parameters, for text", reads="text"
+    "gpt", "3 transformer blocks of width 96, 366,000 parameters, for text", reads="text"
 )
 def gpt(shape: tuple[int], vocabulary: int) -> nn.Module:
     """Decoder-only transformer after Radford et al., "Language models are unsupervised multitask

@@ -29,7 +29,7 @@ from lrbench.schedules import parse, stretched
 Problem = Literal["images", "text", "task"]
 IMAGES, DATA = ("images",), ("images", "text")
 TEXT_PREFIX = "text:"
-BATCH_SIZES = "32 for mnist5k and text"
+BATCH_SIZES = "32 for mnist5k, 8 for text"
 """Where a dataset declares a default batch size of its own."""
 
 
