@@ -13,7 +13,7 @@ from lrbench.data.image_data import DATASETS, ImageData, Make
 from lrbench.data.own_data import Progress, load_own
 from lrbench.data.published import data_folder
 from lrbench.data.text import DEFAULTS
-from lrbench.errors import MachineError
+from lrbench.errors import MachineError, UsageError
 from lrbench.options.recipe import problem_of
 from lrbench.registry import Entry
 

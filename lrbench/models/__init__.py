@@ -32,11 +32,13 @@ __all__ = ["LEAST_SIZE", "MODELS", "build", "check"]
 def check(name: str, weights: str = "", reads: str = "images") -> None:
     """Refuse an unknown network, one that does not read `images` or `text`, or weights that do not
     exist, without importing torch."""
-    own = plugins.is_own(name)
-    if own:
+    takes = "images"
+    if plugins.is_own(name):
         load_own(name)
-    known = {} if name.startswith(PREFIX) else MODELS.get(name, option="--model").facts
-    if not own and (takes := known.get("reads", "images")) != reads:
+        takes = reads
+    elif not name.startswith(PREFIX):
+        takes = MODELS.get(name, option="--model").facts.get("reads", takes)
+    if takes != reads:
         hint = "name a --dataset such as text:default" if takes == "text" else "use --model gpt"
         raise UsageError(f"--model {name} reads {takes}, not {reads}", hint=hint)
     if not weights or is_published(name, weights) or os.path.isfile(Path(weights).expanduser()):

@@ -10,6 +10,7 @@ from torch.nn import functional
 from lrbench.errors import UsageError
 from lrbench.models import MODELS, build
 
+OF_IMAGES = [entry.name for entry in MODELS if entry.facts.get("reads") != "text"]
 CIFAR, DIGITS = (3, 32, 32), (1, 28, 28)
 FAST_WIDTHS = [24, 64, 64, 256, 256, 256, 256]
 FAST_CONVOLUTIONS = sum(9 * a * b for a, b in pairwise(FAST_WIDTHS))

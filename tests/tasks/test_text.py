@@ -120,7 +120,6 @@ def test_a_short_training_beats_the_frequencies_of_the_characters() -> None:
         ("text:", UsageError, "needs a file"),
         ("text:nowhere.txt", MachineError, "no such file"),
         ("text:.", MachineError, "is a directory"),
-        ("text:/dev/null", LrbenchError, "regular file"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(name: str, kind: type[LrbenchError], words: str) -> None:
