@@ -334,7 +334,7 @@ def certainty(standing: Standing, studies: int = 1, tuned: bool = True, place: s
     tuning = ", nor another tuning of the LRs" + " (--studies 3)" * (studies == 1)
     parts = [
         f"{f'{place.capitalize()}, intervals' if place else 'Intervals'} of differences are at "
-        f"{level} for {pairs}{looks} and cover other seeds, not other test images"
+        f"{level} for {pairs}{looks} and cover other seeds, not {_others(standing)}"
         f"{_images(standing)}{tuning if tuned else ''}."
     ]
     if course is not None:
@@ -358,6 +358,10 @@ def _earlier(course: Race) -> list[str]:
         f"spent {100 * course.looks.shares[len(before) - 1]:.0f} % of the error; this look spends "
         "of the rest, so a verdict that was close may be taken back."
     ]
+
+
+def _others(standing: Standing) -> str:
+    return "another text" if standing.metric.endswith("bits") else "other test images"
 
 
 def _images(standing: Standing) -> str:
