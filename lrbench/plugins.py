@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 from lrbench.errors import STOPS, LrbenchError, UsageError
 from lrbench.registry import did_you_mean
 
-RESERVED = frozenset({"folder", "torchvision"})  # prefixes that are not modules
+RESERVED = frozenset({"folder", "text", "torchvision"})  # prefixes that are not modules
 LENT = "python"  # the "module" of temporary names
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 VERSIONED = frozenset({"lrbench", "torch", "torchvision"})  # their versions are in every manifest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lrbench.analysis.diagnosis import diagnose
-from lrbench.analysis.question import Question
+from lrbench.analysis.question import Question, bits
 from lrbench.analysis.target import area_under, reached
 from lrbench.analysis.tidy import Column, frame
 from lrbench.options import TrialSpec
@@ -51,6 +51,11 @@ def _last(name: str) -> Callable[[TrialRow], Any]:
 def _end(name: str, before: Callable[[TrialRow], Any] = lambda row: None) -> Callable[..., Any]:
     """A field of the trial's end; of a trial that has not ended, what `before` says."""
     return lambda row: before(row) if row.history.end is None else getattr(row.history.end, name)
+
+
+def _bits(loss: Callable[[TrialRow], Any]) -> Callable[[TrialRow], Any]:
+    """A loss in bits, of a text."""
+    return lambda row: bits(loss(row)) if row.spec.recipe.problem == "text" else None
 
 
 def _epoch(name: str, dtype: str, help: str) -> Column:
@@ -131,6 +136,10 @@ TRIALS = (
     _of_end("ema_test_accuracy", "test accuracy of the weights' average"),
     _of_last("val_balanced_accuracy", "mean accuracy over the classes, validation"),
     _of_end("test_balanced_accuracy", "mean accuracy over the classes, test"),
+    Column("val_bits", "float64", "validation loss of a text in bits per character",
+           _bits(_last("val_loss")), "val bits", view="trials"),
+    Column("test_bits", "float64", "test loss of a text in bits per character",
+           _bits(_end("test_loss")), "test bits", view="trials"),
     Column(
         "study", "int64", "repetition of the whole comparison; 0 is the first", _study, "study",
         several=True, view="trials",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +59,23 @@ class Question:
 
 def is_accuracy(metric: str) -> bool:
     return metric.endswith("accuracy")
+
+
+def metric_words(metric: str) -> str:
+    """
+    >>> metric_words("test_accuracy"), metric_words("val_bits")
+    ('test accuracy', 'val bits per character')
+    """
+    return metric.replace("_bits", " bits per character").replace("_", " ")
+
+
+def bits(loss: float | None) -> float | None:
+    """A cross-entropy of characters, in nats, as bits per character.
+
+    >>> round(bits(math.log(256)))
+    8
+    """
+    return None if loss is None else loss / math.log(2)
 
 
 def direction(metric: str) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from lrbench.analysis.evidence import detectable_range, image_error
 from lrbench.analysis.intervals import rate_bound
 from lrbench.analysis.names import short
-from lrbench.analysis.question import is_accuracy
+from lrbench.analysis.question import is_accuracy, metric_words
 from lrbench.analysis.racing import Race
 from lrbench.analysis.standing import Standing, in_cell
 
@@ -37,13 +37,13 @@ def seeds_text(count: int) -> str:
 
 def amount(value: float, metric: str) -> str:
     """A value of the metric: per cent of an accuracy, to three digits of the error, else the
-    number.
+    number, and that it is in bits.
 
     >>> amount(0.9712, "test_accuracy"), amount(0.99123, "test_accuracy"), amount(0.08, "val_loss")
     ('97.1 %', '99.12 %', '0.08')
     """
     if not is_accuracy(metric):
-        return f"{value:.3g}"
+        return f"{value:.3g}" + " bits per character" * metric.endswith("bits")
     return f"{100 * value:.{2 if value >= 0.99 else 1}f} %"
 
 
@@ -53,7 +53,9 @@ def margin(value: float, half: float | None, metric: str) -> str:
     >>> margin(0.0093, 0.0031, "test_accuracy"), margin(0.5, None, "test_loss")
     ('0.9 ± 0.3 points', '0.5 in test loss')
     """
-    scale, unit = (100, "points") if is_accuracy(metric) else (1, f"in {metric.replace('_', ' ')}")
+    scale, unit = (100, "points") if is_accuracy(metric) else (1, f"in {metric_words(metric)}")
+    if metric.endswith("bits"):
+        unit = "bits"
     sizes = [scale * abs(x) for x in (value, half) if x is not None and math.isfinite(x) and x]
     most = 2 if unit == "points" else 6
     digits = min(most, max((_digits(size) for size in sizes), default=1))
@@ -332,7 +334,7 @@ def certainty(standing: Standing, studies: int = 1, tuned: bool = True, place: s
     tuning = ", nor another tuning of the LRs" + " (--studies 3)" * (studies == 1)
     parts = [
         f"{f'{place.capitalize()}, intervals' if place else 'Intervals'} of differences are at "
-        f"{level} for {pairs}{looks} and cover other seeds, not other test images"
+        f"{level} for {pairs}{looks} and cover other seeds, not {_others(standing)}"
         f"{_images(standing)}{tuning if tuned else ''}."
     ]
     if course is not None:
@@ -356,6 +358,10 @@ def _earlier(course: Race) -> list[str]:
         f"spent {100 * course.looks.shares[len(before) - 1]:.0f} % of the error; this look spends "
         "of the rest, so a verdict that was close may be taken back."
     ]
+
+
+def _others(standing: Standing) -> str:
+    return "another text" if standing.metric.endswith("bits") else "other test images"
 
 
 def _images(standing: Standing) -> str:

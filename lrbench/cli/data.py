@@ -41,6 +41,7 @@ def list_(data_dir: DataDir = None) -> None:
             found.state, found.summary,
         )  # fmt: skip
     table.add_row("folder:PATH", "", "", "", "", "", "train/CLASS/*, test/CLASS/*; or CLASS/*")
+    table.add_row("text:FILE", "", "", "", "", "", "any file; or text:default, Python's own manual")
     table.add_row("module:function", "", "", "", "", "", "your own, as docs/own.md says")
     stdout().print(table)
 

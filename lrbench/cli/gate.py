@@ -20,7 +20,7 @@ def check_conditions(
     fail_below: float | None, fail_if_worse_than: str | None, spec: CompareSpec | None = None
 ) -> None:
     """Raises UsageError: a condition that no run, or not the run of this spec, could meet."""
-    if fail_below is not None and spec is not None and spec.metric.endswith("loss"):
+    if fail_below is not None and spec is not None and not spec.metric.endswith("accuracy"):
         raise UsageError(f"--fail-below needs an accuracy, but --metric is {spec.metric}")
     if fail_if_worse_than is None:
         return
@@ -61,7 +61,7 @@ def enforce(
 
 def _below(summary: Summary, least: float) -> tuple[bool, str]:
     """Whether the condition fails the run, and why."""
-    if summary.metric.endswith("loss"):
+    if not summary.metric.endswith("accuracy"):
         raise UsageError(f"--fail-below needs an accuracy, but this run ranks by {summary.metric}")
     reached = summary.ranking["metric_mean"].iloc[0] if len(summary.ranking) else math.nan
     if summary.best is None:

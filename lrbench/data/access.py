@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lrbench import plugins
 from lrbench.data.folder import FOLDER_PREFIX, Reading, load_folder, root_of, scan
 from lrbench.data.image_data import DATASETS, ImageData, Make
 from lrbench.data.own_data import Progress, load_own
 from lrbench.data.published import data_folder
-from lrbench.errors import MachineError
+from lrbench.data.text import DEFAULTS
+from lrbench.errors import MachineError, UsageError
+from lrbench.options.recipe import problem_of
 from lrbench.registry import Entry
 
 
@@ -64,6 +67,8 @@ def load(
         UsageError: unknown name.
         MachineError: the dataset is missing or damaged.
     """
+    if problem_of("", name) == "text":
+        raise UsageError(f"{option} {name}: it is a text, not images; a training reads it as it is")
     if name.startswith(FOLDER_PREFIX):
         return load_folder(name, progress, reading=reading, option=option)
     if plugins.is_own(name):
@@ -78,11 +83,20 @@ def load(
     return data
 
 
+def defaults_of(name: str) -> Mapping[str, Any]:
+    """What a dataset has instead of the general defaults, by option."""
+    if problem_of("", name) == "text":
+        return DEFAULTS
+    return DATASETS.get(name).facts if name in DATASETS else {}
+
+
 def train_size(name: str) -> int | None:
     """The number of training images, validation included, without reading any; None if unknown.
     Raises as `load` does."""
     if name.startswith(FOLDER_PREFIX):
         return scan(root_of(name)).count("train")
+    if problem_of("", name) == "text":
+        return None
     if plugins.is_own(name):
         plugins.load_callable(name, "--dataset")
         return None

@@ -33,7 +33,7 @@ from lrbench.options import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.material import luggage
 from lrbench.run.store import Run
-from lrbench.tasks.source import ImageSource
+from lrbench.tasks.source import ImageSource, TextSource
 
 SILENT_S = 120.0  # without one: a node that hangs, or a network that is cut
 REACH_S = 10.0
@@ -106,7 +106,7 @@ class Nodes(Crew):
         """In the object store, which each node fetches it from once."""
         import ray
 
-        return ray.put(cast("ImageSource", self.bench.source).data)
+        return ray.put(cast("ImageSource | TextSource", self.bench.source).data)
 
     def hire(self) -> Worker:
         import ray
@@ -205,7 +205,7 @@ def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
         about = {
             **brief,
             "host": {**brief["host"], "device": bench.device.type},  # Ray gives each its own GPU
-            "sendable": isinstance(bench.source, ImageSource),
+            "sendable": isinstance(bench.source, (ImageSource, TextSource)),
             "luggage": luggage(*trained_in(run, bench.recipe)),
             "path": [folder or os.getcwd() for folder in sys.path],
             "folder": os.getcwd(),

@@ -28,6 +28,7 @@ from lrbench.run.store import Run
 
 if TYPE_CHECKING:
     from lrbench.data import ImageData
+    from lrbench.data.text import TextData
 
 ALIVE_S = 5.0  # between two signs of life
 CHECKPOINTS_S = 10.0  # between two checkpoints of a trial on their way to the driver, at least
@@ -73,7 +74,7 @@ class Trainer:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         threading.Thread(target=self._live, daemon=True).start()
 
-    def open(self, data: ImageData | None = None) -> None:
+    def open(self, data: ImageData | TextData | None = None) -> None:
         """`data` is what a node without the dataset asks for."""
         opened = attempted(self.about, data)
         if data is None and self.about["sendable"] and isinstance(opened, MachineError):

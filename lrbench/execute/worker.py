@@ -43,10 +43,11 @@ from lrbench.run.journal import row_of
 from lrbench.run.material import code_of
 from lrbench.run.store import Run
 from lrbench.stopping import die_with, outlive_readers
-from lrbench.tasks.source import ImageSource
+from lrbench.tasks.source import source_of
 
 if TYPE_CHECKING:
     from lrbench.data import ImageData
+    from lrbench.data.text import TextData
 
 REQUEST = struct.Struct("q")
 LINUX = sys.platform == "linux"
@@ -123,14 +124,14 @@ def _ended(pid: int, grace_s: float) -> int:
         time.sleep(0.005)
 
 
-def attempted(about: Mapping[str, Any], data: ImageData | None = None) -> Attempt:
+def attempted(about: Mapping[str, Any], data: ImageData | TextData | None = None) -> Attempt:
     """The workbench, open with one thread, and what its trials depend on; on `data` where they are
     not read from the disk."""
     host = TypeAdapter(Host).validate_python(about["host"])
     recipes = [Recipe(**recipe) for recipe in about["recipes"]]
     bench = Workbench(recipes[0], host)
     if data is not None:
-        vars(bench)["source"] = ImageSource(data, bench.device, bench.recipe)
+        vars(bench)["source"] = source_of(data, bench.device, bench.recipe)
     try:
         bench = bench.with_threads(1)
         bench.open()

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from lrbench import optimizers, plugins
+from collections.abc import Iterator
+
+from lrbench import models, optimizers, plugins
 from lrbench.errors import UsageError
-from lrbench.options import FindSpec, Options, Recipe, options_of
+from lrbench.options import CompareSpec, FindSpec, Options, Problem, Recipe, options_of
 from lrbench.registry import did_you_mean
 from lrbench.tasks.own import takes_batch_size
-
-IMAGES = tuple(key for key, option in options_of(Recipe).items() if option.images)
-"""Options of image classification, which a `--task` replaces."""
 
 BATCHES = ("batch_sizes", "lr_scaling")
 """Options without a meaning for a task that sets its own batch size."""
 
 
-def check_images_only(options: Options) -> None:
-    """Raises UsageError: options of an image classification next to a task."""
-    for key in IMAGES:
+def foreign(problem: Problem) -> Iterator[str]:
+    """The options, by key, that belong to other problems."""
+    for key, option in {**options_of(Recipe), **options_of(CompareSpec)}.items():
+        if option.only and problem not in option.only:
+            yield key
+
+
+def check_problem(options: Options, problem: Problem) -> None:
+    """Raises UsageError: options of another problem than the one that is trained."""
+    for key in foreign(problem):
         if key in options:
-            flag = options_of(Recipe)[key].flag
-            raise UsageError(f"{flag}: a --task brings its own; leave one of the two out")
-    for key in BATCHES:
+            flag = f"--{key.replace('_', '-')}"
+            if problem == "task":
+                raise UsageError(f"{flag}: a --task brings its own; leave one of the two out")
+            raise UsageError(f"{flag} is for images, and {options['dataset']} is text")
+    for key in BATCHES if problem == "task" else ():
         if options.get(key) not in (None, "none") and not takes_batch_size(options["task"]):
             raise UsageError(
                 f"--{key.replace('_', '-')} {options[key]}: this task sets its own batch size",
@@ -29,12 +37,26 @@ def check_images_only(options: Options) -> None:
             )
 
 
+def check_metric(metric: str, problem: Problem) -> None:
+    """Raises UsageError: a metric that the problem does not measure."""
+    if problem == "text" and metric.endswith("accuracy"):
+        raise UsageError(
+            f"--metric {metric}: a text has none", hint="use test_bits, bits per character"
+        )
+    if problem != "text" and metric.endswith("bits"):
+        raise UsageError(
+            f"--metric {metric}: bits per character are of a text: --dataset text:FILE"
+        )
+
+
 def check_recipe(recipe: Recipe, given: Options) -> None:
     """Refuse unknown names, a batch larger than the training set, and `given` options that would
     change nothing; torch is not needed."""
-    if recipe.task:
+    if recipe.problem == "task":
         with plugins.blamed(recipe.task, "--task"):
             plugins.load(recipe.task)
+    elif recipe.problem == "text":
+        models.check(recipe.model, reads="text")
     else:
         _check_images(recipe)
     optimizers.check(recipe)
@@ -42,7 +64,6 @@ def check_recipe(recipe: Recipe, given: Options) -> None:
 
 
 def _check_images(recipe: Recipe) -> None:
-    from lrbench import models
     from lrbench.data import train_size
 
     train = train_size(recipe.dataset)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lrbench import plugins
-from lrbench.data import DATASETS
+from lrbench.data import defaults_of
 from lrbench.errors import UsageError
 from lrbench.files import read_file
 from lrbench.optimizers import OPTIMIZERS
@@ -73,10 +73,10 @@ def own_defaults(options: Options) -> dict[str, Any]:
     """The defaults that the dataset and the optimizer have for themselves."""
     dataset = "" if options.get("task") else options.get("dataset", Recipe().dataset)
     optimizer = options.get("optimizer", Recipe().optimizer)
-    found = {
-        "batch_size": DATASETS.get(dataset).facts if dataset in DATASETS else {},
-        "weight_decay": OPTIMIZERS.get(optimizer).facts if optimizer in OPTIMIZERS else {},
-    }
+    of_data = defaults_of(dataset)
+    of_optimizer = OPTIMIZERS.get(optimizer).facts if optimizer in OPTIMIZERS else {}
+    found = dict.fromkeys(("batch_size", "model", "metric"), of_data)
+    found["weight_decay"] = of_optimizer
     return {key: facts[key] for key, facts in found.items() if key in facts}
 
 

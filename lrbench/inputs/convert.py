@@ -15,12 +15,13 @@ from lrbench.engine.device import default_threads
 from lrbench.errors import UsageError
 from lrbench.files import read_file
 from lrbench.inputs.checks import (
-    IMAGES,
     check_arm,
     check_find,
-    check_images_only,
+    check_metric,
+    check_problem,
     check_recipe,
     check_rule,
+    foreign,
 )
 from lrbench.inputs.commands import FIND, ONCE, own_defaults, to_toml
 from lrbench.options import (
@@ -35,6 +36,7 @@ from lrbench.options import (
     named,
     numbers,
     options_of,
+    problem_of,
     refusal,
     refuse_schedule_name,
     typed_arm,
@@ -75,10 +77,11 @@ def recipe_of(options: Options) -> Recipe:
     """Raises UsageError: an unknown name, or an invalid value."""
     options = _with_batch_size(options)
     fields = {
-        name: value for name, value in own_defaults(options).items() if name not in options
+        key: value for key, value in own_defaults(options).items() if key in options_of(Recipe)
     } | fields_of(Recipe, options)
-    if fields.get("task"):
-        check_images_only(options)
+    problem = problem_of(fields.get("task"), fields.get("dataset"))
+    check_problem(options, problem)
+    if problem == "task":
         fields |= {"dataset": "", "model": ""}
     if fields.get("init_from"):
         fields["init_digest"] = _file_digest(fields["init_from"], "--init-from")
@@ -104,7 +107,7 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     if "base_batch_size" in options and "lr_scaling" not in options:
         raise UsageError("--base-batch-size needs --lr-scaling sqrt or linear")
     options = _with_batch_size(options)
-    fields = fields_of(kind, options)
+    fields = {**_own_metric(options), **fields_of(kind, options)}
     if sizes := fields.get("batch_sizes"):
         options = {**options, "batch_size": sizes[0]}
     decays = fields.get("weight_decays", ())
@@ -112,6 +115,7 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
         options = {**options, "weight_decay": numbers(options["weight_decay"])[0]}
     recipe = recipe_of(options)
     metric = fields.get("metric", kind.model_fields["metric"].default)
+    check_metric(metric, recipe.problem)
     fields["arms"] = tuple(
         _arm(text, recipe, options, metric, decays)
         for text in dict.fromkeys(fields.get("arms", ()))
@@ -122,6 +126,10 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     return made(
         kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
     )
+
+
+def _own_metric(options: Options) -> dict[str, Any]:
+    return {key: value for key, value in own_defaults(options).items() if key == "metric"}
 
 
 def extrapolating(spec: CompareSpec, size: str | None) -> CompareSpec:
@@ -245,8 +253,11 @@ def _whole_split(options: Options) -> int:
     from lrbench.data import load
     from lrbench.data.split import stratified
 
-    if options.get("task"):
+    problem = problem_of(options.get("task"), options.get("dataset"))
+    if problem == "task":
         raise UsageError("--batch-size all: only the --task knows its samples; name the number")
+    if problem == "text":
+        raise UsageError("--batch-size all: it is for images; name the number of windows")
     recipe, host = made(Recipe, fields_of(Recipe, {**options, "batch_size": 1})), host_of(options)
     data = load(recipe.dataset, host.data_dir, host.download)
     kept, _ = stratified(data.train_labels, recipe.val_fraction)
@@ -264,7 +275,7 @@ def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
     sizes below its first, which is named first here. Options that would be refused next to others,
     such as a model next to a task, are left out."""
     recipe = spec.recipe
-    silent = {*(IMAGES if recipe.task else ())}
+    silent = {*foreign(recipe.problem)}
     silent |= {name for name in ("momentum", "weight_decay") if not _is_taken(recipe, name)}
     return {
         key: typed

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 OPTION = "--model"
 
 
-def build_own(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+def build_own(name: str, shape: tuple[int, ...], classes: int) -> nn.Module:
     """Call the user's function or class with those of `image_shape` (c, h, w) and `classes` that
-    its signature names."""
+    its signature names; for text, of `context` and `vocabulary`."""
     import torch
 
     with torch.random.fork_rng(devices=[]):  # an import may draw random numbers
         function = load_own(name)
-    offered = {"image_shape": image_shape, "classes": classes}
-    synonyms = {"input_shape": image_shape, "in_channels": image_shape[0]}
+    offered: dict[str, Any] = {"image_shape": shape, "classes": classes}
+    synonyms: dict[str, Any] = {"input_shape": shape, "in_channels": shape[0]}
     synonyms |= dict.fromkeys(("num_classes", "n_classes"), classes)
+    if len(shape) == 1:
+        offered = {"context": shape[0], "vocabulary": classes}
+        synonyms = {"block_size": shape[0], "vocab_size": classes}
     found = plugins.call(name, function, offered, option=OPTION, extra=synonyms)
     if not isinstance(found, torch.nn.Module):
         raise UsageError(f"{OPTION} {name}: it made {plugins.kind_of(found)}, not an nn.Module")
@@ -43,28 +46,25 @@ def load_own(name: str) -> Callable[..., Any]:
 
 
 @plugins.printing_apart()
-def check_logits(
-    option: str, model: nn.Module, image_shape: tuple[int, int, int], classes: int
-) -> None:
-    """Try the network on two images; this also initialises its lazy layers."""
+def check_logits(option: str, model: nn.Module, shape: tuple[int, ...], classes: int) -> None:
+    """Try the network on two samples; this also initialises its lazy layers."""
     import torch
 
-    shape = " x ".join(str(size) for size in image_shape)
+    text = len(shape) == 1
+    what = "texts" if text else "images"
+    samples = f"{what} of {' x '.join(str(size) for size in shape)}"
+    expected = (2, *(shape if text else ()), classes)
     training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            logits = model(torch.zeros(2, *image_shape))
+            logits = model(torch.zeros(2, *shape, dtype=torch.long if text else None))
     except Exception as fault:  # a user's network may raise anything
-        raise UsageError(
-            f"{option}: it takes no images of {shape} ({plugins.described(fault)})"
-        ) from fault
+        raise UsageError(f"{option}: it takes no {samples} ({plugins.described(fault)})") from fault
     finally:
         model.train(training)
-    if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
-        what = plugins.kind_of(logits)
-        raise UsageError(
-            f"{option}: for 2 images of {shape} it gives {what}, not logits [2, {classes}]"
-        )
+    if not isinstance(logits, torch.Tensor) or logits.shape != expected:
+        found = plugins.kind_of(logits)
+        raise UsageError(f"{option}: for 2 {samples} it gives {found}, not logits {list(expected)}")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError(f"{option}: it has no parameter to train")

@@ -16,7 +16,7 @@ PREFIX = "torchvision:"
 GREY, COLOUR = 1, 3
 
 
-def build_zoo(name: str, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+def build_zoo(name: str, image_shape: tuple[int, ...], classes: int) -> nn.Module:
     """A classifier of torchvision for `classes`. For grey images the weights of its first
     convolution are summed over the three channels, which is equivalent to repeating the image."""
     from torch import nn

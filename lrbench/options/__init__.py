@@ -22,7 +22,7 @@ from lrbench.options.option import (
     said,
     with_keywords,
 )
-from lrbench.options.recipe import Cell, Recipe, TrialSpec
+from lrbench.options.recipe import Cell, Problem, Recipe, TrialSpec, problem_of
 from lrbench.options.values import (
     Frozen,
     batch_sizes,
@@ -36,8 +36,9 @@ from lrbench.options.values import (
 
 __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec", "Frozen", "Host",
-    "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
+    "Opt", "Options", "Problem", "Recipe", "TrialSpec", "batch_sizes", "canonical",
     "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "numbers", "options_of", "refusal", "refuse_schedule_name", "refuse_unknown",
+    "named", "numbers", "options_of", "problem_of", "refusal",
+    "refuse_schedule_name", "refuse_unknown",
     "said", "typed_arm", "with_keywords",
 ]  # fmt: skip

@@ -38,7 +38,7 @@ from lrbench.schedules import expand, parse
 TUNING_SEED = 1_000_003
 Metric = Literal[
     "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
-    "val_balanced_accuracy",
+    "val_balanced_accuracy", "test_bits", "val_bits",
 ]  # fmt: skip
 DEFAULT_SCHEDULES = (
     "constant",
@@ -163,7 +163,9 @@ class CompareSpec(Frozen):
         "--studies", "Times that tuning and finals are repeated on other seeds."
     )] = 1
     seed: Annotated[Seed, Opt("--seed", "The first of the seeds.")] = 0
-    metric: Annotated[Metric, Opt("--metric", "What is ranked:", common=True)] = "test_accuracy"
+    metric: Annotated[Metric, Opt(
+        "--metric", "What is ranked:", common=True, default_note="test_bits for text"
+    )] = "test_accuracy"
     arms: Annotated[tuple[Arm, ...], Opt(
         "--arm --contender", "A change to rank next to the plain recipe, 'NAME: key=value ...' of "
         "recipe options, schedule= and lr_scaling=; or an optimizer's name, at a constant LR. "
@@ -175,7 +177,8 @@ class CompareSpec(Frozen):
         choices="lrbench.schedules:catalogue", parse_among=_canonical_name
     )] = None
     target_accuracy: Annotated[Fraction | None, Opt(
-        "--target-accuracy", "For epochs to target; 99 % of the best by default."
+        "--target-accuracy", "For epochs to target; 99 % of the best by default.",
+        only=("images", "task")
     )] = None
     time_budget_s: Annotated[Positive | None, Opt(
         "--time-budget", "Fit the plan into this time, like 20m.", common=True, kind=object,

@@ -45,7 +45,7 @@ class Opt:
         parse_among: (value as typed, all options) -> the field's value, if other options matter.
         show: spec -> the value as typed, None for nothing.
         own: may be `module:name`, so that Python takes an object.
-        images: belongs to image classification, and not next to `--task`.
+        only: the problems that take it, of those that `Recipe.problem` names; by default all.
         settings: `key=value` pairs, a table in TOML and a mapping in Python.
         once: meant for one call: a run does not remember it.
         swept: a key of `--range-test` as well.
@@ -67,7 +67,7 @@ class Opt:
     parse_among: Callable[[Any, Options], Any] | None = None
     show: Callable[[Any], Any] | None = None
     own: bool = False
-    images: bool = False
+    only: tuple[str, ...] = ()
     settings: bool = False
     once: bool = False
     swept: bool = True

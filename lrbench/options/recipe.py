@@ -27,9 +27,18 @@ from lrbench.plugins import is_own
 from lrbench.schedules import Schedule as ParsedSchedule
 from lrbench.schedules import parse, stretched
 
+Problem = Literal["images", "text", "task"]
+IMAGES, DATA = ("images",), ("images", "text")
+TEXT_PREFIX = "text:"
+BATCH_SIZES = "32 for mnist5k, 8 for text"
 WEIGHT_DECAYS = "0.01 for adamw and muon, 0 for the other adaptive ones"
-BATCH_SIZES = "32 for mnist5k"
 """Where a dataset declares a default batch size of its own."""
+
+
+def problem_of(task: Any, dataset: Any) -> Problem:
+    if task:
+        return "task"
+    return "text" if str(dataset).startswith(TEXT_PREFIX) else "images"
 
 
 def _default_or_own(text: str) -> str:
@@ -71,12 +80,12 @@ class Recipe(Frozen):
     # fmt: off
     dataset: Annotated[str, Opt(
         "--dataset", "{choices}, folder:PATH of train/CLASS/* and test/CLASS/* (or CLASS/* alone), "
-        "or your own module:function.", panel="Data", common=True, own=True, images=True,
-        choices="lrbench.data:DATASETS"
+        "text:FILE or text:default, or your own module:function.", panel="Data", common=True,
+        own=True, only=DATA, choices="lrbench.data:DATASETS"
     )] = "mnist5k"
     model: Annotated[str, Opt(
         "--model", "{choices}, torchvision:NAME, or your own module:function or module:Class.",
-        panel="Model", common=True, own=True, images=True, choices="lrbench.models:MODELS"
+        panel="Model", common=True, own=True, only=DATA, choices="lrbench.models:MODELS"
     )] = "lenet"
     optimizer: Annotated[str, Opt(
         "--optimizer", "{choices}, or your own module:Class.", panel="Optimizer", common=True,
@@ -101,11 +110,11 @@ class Recipe(Frozen):
     )] = "fp32"
     augment: Annotated[str, AfterValidator(_default_or_own), Opt(
         "--augment", "default (crop, flip), none, or your own module:function of (images, "
-        "generator).", panel="Data", own=True, images=True
+        "generator).", panel="Data", own=True, only=IMAGES
     )] = "default"
     val_fraction: Annotated[Fraction, Opt(
         "--val-fraction", "Share of the training set held out for validation.", panel="Data",
-        images=True
+        only=DATA
     )] = 0.1
     groups: Annotated[tuple[str, ...], Opt(
         "--group", "Parameters with an LR of their own: 'PATTERN lr=10x schedule=cosine "
@@ -113,7 +122,7 @@ class Recipe(Frozen):
     )] = ()
     weights: Annotated[str, Opt(
         "--weights", "Pre-trained weights: DEFAULT for torchvision:NAME, or a file for any model; "
-        "a last layer of another shape stays new.", panel="Model", images=True
+        "a last layer of another shape stays new.", panel="Model", only=IMAGES
     )] = ""
     optimizer_options: Annotated[tuple[str, ...], AfterValidator(_settings), Opt(
         "--opt", "A setting of the optimizer's class, key=value, such as betas=0.9,0.95. "
@@ -121,13 +130,13 @@ class Recipe(Frozen):
     )] = ()
     loss: Annotated[str, AfterValidator(_cross_entropy_or_own), Opt(
         "--loss", "cross-entropy, or your own module:function of (logits, labels), the mean loss.",
-        panel="Model", own=True, images=True, default="cross-entropy",
+        panel="Model", own=True, only=IMAGES, default="cross-entropy",
         parse=lambda value: "" if value == "cross-entropy" else value,
         show=lambda recipe: recipe.loss
     )] = ""
     task: Annotated[str, Opt(
         "--task", "Your own module:Task instead of dataset and model, for anything else than "
-        "images.", panel="Model", own=True
+        "images or text.", panel="Model", own=True
     )] = ""
     accumulate: Annotated[Annotated[int, Field(ge=1)] | None, Opt(
         "--accumulate", "Batches whose mean gradient makes one optimizer step; schedules count "
@@ -145,7 +154,7 @@ class Recipe(Frozen):
     )] = False
     label_smoothing: Annotated[Fraction | None, Opt(
         "--label-smoothing", "Smooths the labels of the training loss only.", panel="Model",
-        images=True
+        only=IMAGES
     )] = None
     init_from: Annotated[str, Opt(
         "--init-from", "Start from the weights in this file, such as a checkpoint; a last layer of "
@@ -166,7 +175,7 @@ class Recipe(Frozen):
     )] = None
     tta: Annotated[Literal["", "flip"], Opt(
         "--tta", "Test-time augmentation; flip: average over each image and its mirror image.",
-        panel="Model", command="compare", images=True, values=("flip",)
+        panel="Model", command="compare", only=IMAGES, values=("flip",)
     )] = ""
     # fmt: on
 
@@ -178,6 +187,11 @@ class Recipe(Frozen):
             return fields
         off = {"accumulate": 1, "label_smoothing": 0}
         return {key: None if off.get(key) == value else value for key, value in fields.items()}
+
+    @property
+    def problem(self) -> Problem:
+        """What is learnt: classes of images, the next character of a text, or a task's own."""
+        return problem_of(self.task, self.dataset)
 
     @property
     def micro_batches(self) -> int:

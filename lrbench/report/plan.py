@@ -33,8 +33,9 @@ def plan_table(
 
     table = Table(box=None, pad_edge=False, show_footer=True)
     table.add_column("stage", "in all")
+    samples = "images" if spec.recipe.problem == "images" else "samples"
     for key in ("trials", "steps", "images"):
-        table.add_column(key, f"{total[key]:,}", justify="right")
+        table.add_column(samples if key == "images" else key, f"{total[key]:,}", justify="right")
     for stage, counts in stages.items():
         if counts["trials"]:
             numbers = [f"{counts[key]:,}" for key in ("trials", "steps", "images")]

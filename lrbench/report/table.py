@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lrbench.analysis.question import is_accuracy
+from lrbench.analysis.question import is_accuracy, metric_words
 from lrbench.analysis.tidy import Column, Columns
 from lrbench.analysis.words import margin
 from lrbench.report.text import clean
@@ -68,7 +68,7 @@ def table(
         if column.title and (not views or column.view in views)
         if not column.several or frame[column.name].nunique() > 1
     ]
-    words = {"metric": metric.replace("_", " "), "reference": clean(reference, 24)}
+    words = {"metric": metric_words(metric), "reference": clean(reference, 24)}
     places = [tuple(row.get(name) for name in ("budget", "batch_size")) for row in rows]
     return Table(
         tuple(column.title.format(**words) for column in shown),

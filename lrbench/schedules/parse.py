@@ -23,6 +23,7 @@ TORCH_PREFIX = re.compile(r"^((torch\.)?optim\.)?lr_scheduler\.")
 OPTIMIZER_NAMES = ("optimizer", "opt", "optim", "self.optimizer")
 RESERVED = {
     "folder": "folders of images are datasets: give them with --dataset",
+    "text": "texts are datasets: give them with --dataset",
     "torchvision": "models of torchvision are given with --model",
 }
 VERBOSE_ARGUMENT = re.compile(r"[(,]\s*verbose\s*=")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from lrbench.options import Recipe
+
 Split = Literal["val", "test"]
 
 
@@ -48,6 +50,23 @@ class OrderedTask(Task, Protocol):
     def ordered_batch(self, order: Tensor) -> Any:
         """The batch of one row, which is on the device; nothing waits for it."""
         ...
+
+
+def drawn(recipe: Recipe, seed: int, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The recipe's network for samples of this shape, its weights drawn on the CPU after
+    `torch.manual_seed(seed)`; the global generators are restored."""
+    import torch
+
+    from lrbench.models import build
+    from lrbench.models.weights import load_weights
+
+    with torch.random.fork_rng(devices=[]):
+        # torch.manual_seed would seed CUDA devices as well
+        torch.default_generator.manual_seed(seed)
+        model = build(recipe.model, shape, classes, recipe.weights)
+    if recipe.init_from:
+        load_weights(model, recipe.model, recipe.init_from, "--init-from")
+    return model
 
 
 def start_training(model: nn.Module) -> None:

@@ -9,7 +9,7 @@ from lrbench.data.augment import Draw, draw, epoch_seed
 from lrbench.data.resident import Residents
 from lrbench.errors import UsageError
 from lrbench.plugins import is_own
-from lrbench.tasks.base import Split, evaluating
+from lrbench.tasks.base import Split, drawn, evaluating
 from lrbench.tasks.own_parts import own_change, own_loss
 
 if TYPE_CHECKING:
@@ -65,21 +65,10 @@ class ImageTask:
             )
 
     def model(self, seed: int) -> nn.Module:
-        """A new network on the device; its weights are drawn on the CPU after
-        `torch.manual_seed(seed)`, and the global generators are restored."""
+        """A new network on the device; its weights depend on the seed alone."""
         import torch
 
-        from lrbench.models import build
-        from lrbench.models.weights import load_weights
-
-        with torch.random.fork_rng(devices=[]):
-            # torch.manual_seed would seed CUDA devices as well
-            torch.default_generator.manual_seed(seed)
-            model = build(
-                self._recipe.model, self._train.image_shape, self._classes, self._recipe.weights
-            )
-        if self._recipe.init_from:
-            load_weights(model, self._recipe.model, self._recipe.init_from, "--init-from")
+        model = drawn(self._recipe, seed, self._train.image_shape, self._classes)
         # batches are channels-last: this saves the convolutions a reordering
         return model.to(self._device).to(memory_format=torch.channels_last)
 

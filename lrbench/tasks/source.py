@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lrbench import plugins
+from lrbench.data.text import TextData, load_text
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from lrbench.data import ImageData
     from lrbench.data.resident import Residents
@@ -45,13 +47,22 @@ def open_source(
     progress: Progress | None = None,
 ) -> Source:
     """Read the recipe's dataset, or load the user's own task."""
-    if recipe.task:
+    if recipe.problem == "task":
         from lrbench.tasks.own import OwnSource
 
         return OwnSource(recipe.task, device, data_dir)
+    if recipe.problem == "text":
+        return TextSource(load_text(recipe.dataset), device, recipe)
     from lrbench.data import load
 
     return ImageSource(load(recipe.dataset, data_dir, download, progress), device, recipe)
+
+
+def source_of(data: ImageData | TextData, device: torch.device, recipe: Recipe) -> Source:
+    """The tasks of a recipe on data that were read already."""
+    kind: Any = TextSource if isinstance(data, TextData) else ImageSource
+    found: Source = kind(data, device, recipe)
+    return found
 
 
 @dataclass(frozen=True)
@@ -93,4 +104,37 @@ class ImageSource:
             "train": len(data.train_labels),
             "val": len(self._resident(self.recipe).val),
             "test": len(data.test_labels),
+        }
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """A text, on the device as the first recipe needs it."""
+
+    data: TextData
+    device: torch.device
+    recipe: Recipe
+
+    @cached_property
+    def _resident(self) -> Mapping[str, Tensor]:
+        import torch
+
+        parts = self.data.parts(self.recipe.val_fraction)
+        return {split: torch.tensor(part, device=self.device) for split, part in parts.items()}
+
+    def task(self, recipe: Recipe, *, with_test: bool) -> Task:
+        from lrbench.tasks.text import TextTask
+
+        return TextTask(self._resident, recipe, self.device, with_test=with_test)
+
+    def check(self, recipe: Recipe) -> None:
+        """There is no code of the user's but the model, which is tried where it is built."""
+
+    def facts(self) -> Mapping[str, Any]:
+        sizes = {split: len(part) for split, part in self._resident.items()}
+        return {
+            "name": self.data.name,
+            "digest": self.data.digest,
+            "source": self.data.source,
+            **sizes,
         }

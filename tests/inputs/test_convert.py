@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lrbench.data import DATASETS
+from lrbench.data.text import DEFAULTS
 from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.inputs import (
     COMPARE,
@@ -157,6 +158,7 @@ def test_the_defaults_of_a_comparison() -> None:
 
 def test_a_dataset_may_have_a_batch_size_of_its_own_which_the_help_names() -> None:
     sizes = {e.name: e.facts["batch_size"] for e in DATASETS if "batch_size" in e.facts}
+    sizes["text"] = DEFAULTS["batch_size"]
     for kind in (Recipe, CompareSpec):
         note = options_of(kind)["batch_size"].default_note
         assert note == ", ".join(f"{size} for {name}" for name, size in sizes.items())

@@ -133,7 +133,7 @@ def test_weights_follow_from_the_seed_and_the_process_keeps_its_own() -> None:
     torch.manual_seed(1)
     from lrbench.models import build
 
-    plain = build("lenet", image_shape=(1, 28, 28), classes=4)
+    plain = build("lenet", shape=(1, 28, 28), classes=4)
     for a, b, c in zip(first.parameters(), again.parameters(), plain.parameters(), strict=True):
         assert torch.equal(a, b) and torch.equal(a, c)
     assert not torch.equal(next(first.parameters()), next(other.parameters()))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lrbench.analysis import Summary
-from lrbench.analysis.question import is_accuracy
+from lrbench.analysis.question import is_accuracy, metric_words
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
 from lrbench.report.table import difference, records, value
@@ -22,7 +22,7 @@ def final_plot(summary: Summary) -> Chart | None:
     if standing is None:
         return None
     count, accuracy = len(standing.names), is_accuracy(standing.metric)
-    metric = standing.metric.replace("_", " ")
+    metric = metric_words(standing.metric)
     rows = records(summary.ranking[in_cell(summary.ranking, standing.budget, standing.batch_size)])
     panels = [
         Panel(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrbench.analysis import Summary
-from lrbench.analysis.question import is_accuracy
+from lrbench.analysis.question import is_accuracy, metric_words
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
 from lrbench.report.style import INK, Look
 from lrbench.report.table import half, records, value
@@ -46,7 +46,7 @@ def _metric_panel(
     return Panel(
         tuple(_metric_lines(summary, rows, column)),
         x_label,
-        metric.replace("_", " ") + (", %" if is_accuracy(metric) else ""),
+        metric_words(metric) + (", %" if is_accuracy(metric) else ""),
         f"mean and {100 * summary.question.confidence:g} % interval over the seeds",
         x_scale="log2",
         x_ticks=_values(rows, column),

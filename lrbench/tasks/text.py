@@ -1,0 +1,110 @@
+"""Prediction of the next character of a text that is on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from lrbench.data.augment import epoch_seed
+from lrbench.data.text import CONTEXT, VOCABULARY
+from lrbench.errors import UsageError
+from lrbench.tasks.base import Split, drawn, evaluating
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from lrbench.options import Recipe
+
+EVALUATION_BATCH = {"cpu": 64, "cuda": 1000}
+
+
+class TextTask:
+    """The recipe's network on the parts of a text, uint8 `[n]` on the device, with cross-entropy.
+
+    A sample is a window: `CONTEXT` characters, each of which predicts the next. Without `with_test`
+    the task has no test part, so tuning cannot read it.
+    """
+
+    def __init__(
+        self, parts: Mapping[str, Tensor], recipe: Recipe, device: torch.device, *, with_test: bool
+    ) -> None:
+        from lrbench import models
+
+        models.check(recipe.model, recipe.weights, "text")
+        self._parts = {key: part for key, part in parts.items() if with_test or key != "test"}
+        self._recipe, self._device = recipe, device
+        self._windows = len(parts["train"]) // CONTEXT - 1
+        self.samples_per_step = recipe.batch_size
+        self.steps_per_epoch = self._windows // recipe.batch_size
+        if self.steps_per_epoch == 0:
+            raise UsageError(
+                f"--batch-size {recipe.batch_size} is more than the {max(0, self._windows)} "
+                f"windows of {CONTEXT} characters in the training part of {recipe.dataset}"
+            )
+
+    def model(self, seed: int) -> nn.Module:
+        """A new network on the device; its weights depend on the seed alone."""
+        return drawn(self._recipe, seed, (CONTEXT,), VOCABULARY).to(self._device)
+
+    def train_batches(self, seed: int, epoch: int) -> Iterator[Tensor]:
+        """Windows int64 `[b, CONTEXT + 1]`; the last partial batch is dropped."""
+        for order in self.orders(seed, epoch).to(self._device):
+            yield self.ordered_batch(order)
+
+    def orders(self, seed: int, epoch: int) -> Tensor:
+        """int64 `[steps_per_epoch, b]`: where each batch's windows begin. Windows of an epoch
+        touch but do not overlap, so each character is predicted at most once; where the first one
+        begins is drawn anew for each epoch."""
+        import torch
+
+        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+        first = torch.randint(CONTEXT, (), generator=generator)
+        starts = first + CONTEXT * torch.randperm(self._windows, generator=generator)
+        steps, size = self.steps_per_epoch, self.samples_per_step
+        return starts[: steps * size].reshape(steps, size)
+
+    def ordered_batch(self, order: Tensor) -> Tensor:
+        """The batch of one of the `orders`."""
+        return _windows(self._parts["train"], order)
+
+    def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
+        """The mean over all characters of the windows but the first, in nats."""
+        import torch
+
+        logits = model(batch[:, :-1]).flatten(0, 1)
+        return torch.nn.functional.cross_entropy(logits, batch[:, 1:].flatten())
+
+    def val_batches(self, samples: int) -> Iterator[Tensor]:
+        """The first windows of the validation part, at most `samples` of them."""
+        return self._in_order("val", self.samples_per_step, samples)
+
+    def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
+        """The mean loss over the whole windows of a part, in nats: over its characters but for the
+        first, and fewer than `CONTEXT` at its end.
+
+        Raises:
+            UsageError: the task was made without its test part.
+        """
+        import torch
+
+        from lrbench.engine.device import autocast
+
+        if split not in self._parts:
+            raise UsageError(f"this task was made without its {split} split")
+        with evaluating(model), autocast(self._device, self._recipe.precision):
+            batches = list(self._in_order(split, EVALUATION_BATCH[self._device.type]))
+            sums = [self.loss(model, batch).double() * len(batch) for batch in batches]
+        return {"loss": float(torch.stack(sums).sum()) / sum(map(len, batches))}
+
+    def _in_order(self, split: str, size: int, most: int | None = None) -> Iterator[Tensor]:
+        import torch
+
+        part = self._parts[split]
+        starts = torch.arange(0, len(part) - CONTEXT, CONTEXT, device=self._device)[:most]
+        return (_windows(part, each) for each in torch.split(starts, size))
+
+
+def _windows(part: Tensor, starts: Tensor) -> Tensor:
+    """int64 `[b, CONTEXT + 1]`, beginning at int64 `[b]`."""
+    return part.unfold(0, CONTEXT + 1, 1)[starts].long()
