@@ -27,8 +27,8 @@ from typing import Any
 from benchmarks.scale.measure import BATCH, STEPS, begun, seconds
 from lrbench.execute import Host, Workbench
 from lrbench.execute.cluster import Nodes
-from lrbench.execute.supervise import Worker
 from lrbench.execute.mock import invented
+from lrbench.execute.supervise import Worker
 from lrbench.options import Recipe, TrialSpec
 from lrbench.plan import plan
 from lrbench.records import EpochRecord
