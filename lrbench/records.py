@@ -7,8 +7,8 @@ used. `None` means that there is no such value; NaN and infinity never enter a r
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lrbench.options import TrialSpec
@@ -138,3 +138,9 @@ def extended(history: History, records: Sequence[Record]) -> History:
         + tuple(r for r in records if isinstance(r, CutRecord)),
         ends[-1] if ends else None,
     )
+
+
+def labelled(trials: Iterable[TrialSpec], known: Mapping[str, History]) -> list[History]:
+    """The histories of those trials that have one, under the names that the trials have now: an
+    arm's is another where schedules have joined the run."""
+    return [replace(known[trial.id], spec=trial) for trial in trials if trial.id in known]

@@ -57,10 +57,6 @@ def _epoch(name: str, dtype: str, help: str) -> Column:
     return Column(name, dtype, help, lambda row: getattr(row.epoch, name))
 
 
-def _batch_size(row: TrialRow | EpochRow) -> int:
-    return row.spec.recipe.batch_size
-
-
 def _study(row: TrialRow | EpochRow) -> int:
     return row.spec.study or 0
 
@@ -126,7 +122,10 @@ TRIALS = (
         "val_auc", "float64", "mean height of the validation accuracy over the epochs",
         lambda row: area_under(row.accuracies),
     ),
-    Column("batch_size", "int64", "images in a batch", _batch_size, "batch", view="trials"),
+    Column(
+        "batch_size", "int64", "images in a batch of the plain recipe", _spec("batch_size"),
+        "batch", view="trials",
+    ),
     _of_end("clipped_share", "share of steps whose gradients were clipped"),
     _of_end("ema_test_loss", "test loss of the weights' average"),
     _of_end("ema_test_accuracy", "test accuracy of the weights' average"),
@@ -135,6 +134,14 @@ TRIALS = (
     Column(
         "study", "int64", "repetition of the whole comparison; 0 is the first", _study, "study",
         several=True, view="trials",
+    ),
+    Column(
+        "step_images", "int64", "images in an optimizer step",
+        lambda row: row.spec.recipe.effective_batch,
+    ),
+    Column(
+        "weight_decay", "float64", "weight decay", lambda row: row.spec.recipe.weight_decay,
+        "weight decay", ".3g", several=True, view="trials",
     ),
     Column(
         "diagnosis", "object", "rules that found something, joined by `;`",
@@ -159,7 +166,7 @@ EPOCHS = (
     _epoch("throughput_img_s", "float64", "images per second"),
     Column("stage", "object", "tune or final", _spec("stage")),
     Column("budget", "int64", "epochs the trial was planned for", _spec("epochs")),
-    Column("batch_size", "int64", "images in a batch", _batch_size),
+    Column("batch_size", "int64", "images in a batch of the plain recipe", _spec("batch_size")),
     Column("study", "int64", "repetition of the whole comparison; 0 is the first", _study),
     _epoch("clipped_share", "float64", "share of its steps that were clipped"),
     _epoch("ema_val_loss", "float64", "validation loss of the weights' average"),
@@ -179,10 +186,11 @@ STEPS = (
 
 def completed(trials: DataFrame) -> DataFrame:
     """A frame like `trials.csv` with every column; those it lacks hold missing values, and all of
-    its trials then count as one batch size and one study."""
+    its trials then count as one batch size, one study and one weight decay."""
     whole = trials.reindex(columns=[column.name for column in TRIALS])
     cell = ("batch_size", "study")
-    return whole.fillna(dict.fromkeys(cell, 0)).astype(dict.fromkeys(cell, "int64"))
+    known = whole.fillna(dict.fromkeys((*cell, "weight_decay"), 0))
+    return known.astype(dict.fromkeys(cell, "int64"))
 
 
 def in_order(histories: Iterable[History], question: Question) -> list[History]:
@@ -193,8 +201,9 @@ def in_order(histories: Iterable[History], question: Question) -> list[History]:
     def key(history: History) -> tuple[Any, ...]:
         spec = history.spec
         place = places.get(spec.name, len(places))
-        cell = (spec.recipe.batch_size, spec.epochs)
-        return spec.stage == "final", place, spec.name, cell, spec.lr, spec.seed
+        cell = (spec.batch_size, spec.epochs)
+        settings = (spec.recipe.weight_decay, spec.lr)
+        return spec.stage == "final", place, spec.name, cell, settings, spec.seed
 
     return sorted(histories, key=key)
 

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lrbench.schedules import Schedule
+
 NAME_WIDTH = 60
 
 
 def watches_training(name: str) -> bool:
     """Whether the schedule reacts to the training, as reduce-on-plateau does. False where its
     plug-in is not installed."""
+    found = _parsed(name)
+    return found is not None and bool(found.adaptive)
+
+
+def is_schedule(name: str) -> bool:
+    """Whether this is no arm."""
+    return _parsed(name) is not None
+
+
+def _parsed(name: str) -> Schedule | None:
     from lrbench.errors import LrbenchError
     from lrbench.schedules import parse
 
     try:
-        return bool(parse(name).adaptive)
+        return parse(name)
     except LrbenchError:
-        return False
+        return None
 
 
 def short(name: str, width: int = NAME_WIDTH) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrbench.analysis.evidence import seeds_range
-from lrbench.analysis.names import short
-from lrbench.analysis.question import Question
+from lrbench.analysis.names import is_schedule, short
+from lrbench.analysis.question import Question, is_accuracy
 from lrbench.analysis.standing import Standing, in_cell
-from lrbench.analysis.words import listed, losses, where
+from lrbench.analysis.words import TOO_WIDE, listed, losses, where
 from lrbench.errors import Notice, Topic
 
 if TYPE_CHECKING:
@@ -118,8 +118,10 @@ def _too_early(standing: Standing, trials: DataFrame) -> int:
 
 def _throughput(standing: Standing, trials: DataFrame) -> Iterator[Notice]:
     speeds = trials["throughput_img_s"].to_numpy()
-    known = [speeds[rows] for rows in standing.rows if np.isfinite(speeds[rows]).sum() > 1]
-    medians = [float(np.nanmedian(mine)) for mine in known]
+    entered = zip(standing.names, standing.rows, strict=True)
+    mine = [speeds[rows] for name, rows in entered if is_schedule(name)]
+    known = [each for each in mine if np.isfinite(each).sum() > 1]
+    medians = [float(np.nanmedian(each)) for each in known]
     if medians and max(medians) > NOISY * min(medians):
         yield Notice(
             Topic.NOISY_THROUGHPUT,
@@ -141,6 +143,7 @@ def _lucky_lrs(
             & (trials["schedule"] == name)
             & in_cell(trials, standing.budget, standing.batch_size)
             & (trials["lr"] == lr)
+            & trials["weight_decay"].isin(trials.loc[rows, "weight_decay"])
         ]
         hoped, found = tuned["val_accuracy"].mean(), trials.loc[rows, "val_accuracy"].mean()
         if hoped - found > max(LUCKY * (1 - hoped), least):
@@ -199,4 +202,8 @@ def _more_seeds(standing: Standing) -> str:
         span = str(low) if low == high else f"{low} to {high}"
         seeds = low if high > MOST_SEEDS else high
         return f"a new run with --seeds {seeds} may tell {names} apart (it takes {span} seeds)"
+    apart = standing.verdicts.intervals.within[0][~standing.verdicts.better[0]]
+    apart = apart[np.isfinite(apart)]
+    if is_accuracy(standing.metric) and len(apart) and apart.max() <= TOO_WIDE:
+        return "take the simplest: they may be equal, and no number of seeds is sure to tell"
     return ""

@@ -9,9 +9,8 @@ from dataclasses import replace
 from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import standings
-from lrbench.options import TrialSpec
 from lrbench.plan import Plan, missing
-from lrbench.records import History
+from lrbench.records import History, labelled
 
 Key = tuple[str, int, int, int | None]
 
@@ -23,7 +22,7 @@ def raced(settled: Plan, histories: Mapping[str, History], question: Question) -
         return settled
     wanted, planned, finals = _wanted(settled, histories, question), Counter[Key](), []
     for trial in settled.finals:
-        key = (trial.name, trial.epochs, trial.recipe.batch_size, trial.study)
+        key = (trial.name, trial.epochs, trial.batch_size, trial.study)
         planned[key] += 1
         if planned[key] <= wanted.get(key, question.looks.seeds[0]):
             finals.append(trial)
@@ -34,8 +33,7 @@ def raced(settled: Plan, histories: Mapping[str, History], question: Question) -
 def _wanted(settled: Plan, histories: Mapping[str, History], question: Question) -> dict[Key, int]:
     """How many final seeds each schedule of each ranking is to have; each ranking is a race of its
     own."""
-    known: list[TrialSpec] = [trial for trial in settled.finals if trial.id in histories]
-    trials = trials_frame([histories[trial.id] for trial in known], None)
+    trials = trials_frame(labelled(settled.finals, histories), None)
     return {
         (name, standing.budget, standing.batch_size, study or None): int(count)
         for study in range(question.studies)

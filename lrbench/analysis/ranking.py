@@ -179,6 +179,9 @@ RANKING = (
             title="img/s", form=",.0f", **_MORE),
     Column("batch_size", "int64", "images in a batch", lambda e: e.standing.batch_size,
             title="batch", several=True, order=0, view="all"),
+    Column("weight_decay", "float64", "weight decay of its final trials",
+            lambda e: _median(e.trials["weight_decay"][e.standing.rows[e.place]]),
+            title="weight decay", form=".3g", several=True, order=1, **_MAIN),
 )  # fmt: skip
 
 

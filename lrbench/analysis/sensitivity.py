@@ -11,7 +11,7 @@ import numpy as np
 
 from lrbench.analysis.corrections import Bools, Floats
 from lrbench.analysis.question import Question
-from lrbench.analysis.standing import in_cell
+from lrbench.analysis.standing import at_final_decay, in_cell
 from lrbench.analysis.tidy import Column, frame
 from lrbench.plan.choice import Candidate, Choice
 
@@ -52,7 +52,8 @@ def grids(trials: DataFrame, question: Question) -> list[Grid]:
     found = []
     for schedule, budget, batch_size in keys:
         mine = ended & (columns["schedule"] == schedule) & in_cell(columns, budget, batch_size)
-        tuned = mine & (columns["stage"] == "tune")
+        final = mine & (columns["stage"] == "final")
+        tuned = at_final_decay(columns, mine & (columns["stage"] == "tune"), final)
         rows = tuned if tuned.any() else mine
         if rows.any():
             cell = (str(schedule), int(budget), int(batch_size))
@@ -179,7 +180,8 @@ SENSITIVITY = (
 
 
 def sensitivity_frame(trials: DataFrame, question: Question) -> DataFrame:
-    """One row per schedule, budget, batch size and learning rate."""
+    """One row per schedule, budget, batch size and learning rate, at the weight decay of the
+    finals."""
     found = grids(trials, question)
     choices = [question.choices.get((g.schedule, g.budget, g.batch_size)) for g in found]
     rows = (

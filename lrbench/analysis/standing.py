@@ -117,6 +117,12 @@ def in_cell(columns: Any, budget: int, batch_size: int, study: int = 0) -> Any:
     return cell & (columns["study"] == study) if "study" in columns else cell
 
 
+def at_final_decay(columns: Any, tuned: Bools, finals: Bools) -> Bools:
+    """The tuning trials at the weight decay of the finals; all of them before there are any."""
+    decays = columns["weight_decay"]
+    return tuned & np.isin(decays, decays[finals]) if finals.any() else tuned
+
+
 def _standing(
     where: tuple[int, int, int],
     metric: MetricName,
@@ -146,8 +152,13 @@ def _standing(
     failed = np.array([int(mine.sum()) for mine in rows], dtype=np.int64) - usable - collapsed
     lrs = [float(columns["lr"][mine][0]) for mine in rows]
     tuned = cell & (columns["stage"] == "tune")
+
+    def of(name: str) -> Bools:
+        mine: Bools = columns["schedule"] == name
+        return mine
+
     edges = [
-        edge_of(lr, columns["lr"][tuned & (columns["schedule"] == name)])
+        edge_of(lr, columns["lr"][at_final_decay(columns, tuned & of(name), finals & of(name))])
         for name, lr in zip(names, lrs, strict=True)
     ]
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import words
+from lrbench.analysis.decay import decays_frame, decays_text
 from lrbench.analysis.diagnosis import diagnosis_frame
 from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
 from lrbench.analysis.noise import noise_frame, noise_text
@@ -15,6 +16,7 @@ from lrbench.analysis.notices import next_step, notices_of, warnings_of
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.ranking import ranking_frame
 from lrbench.analysis.reference import against_reference
+from lrbench.analysis.scaling import Law, law_text, laws_of, scaling_frame
 from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.studies import studies_frame, studies_text
@@ -32,21 +34,24 @@ class Summary:
     """The frames of the run's files, its standings, and what follows from them.
 
     The first standing, of the largest budget of the smallest batch, gives the answer. `reference`
-    is empty without a reference, `noise` with several schedules, `studies` with one, `diagnosis`
-    without a finding.
+    is empty without a reference, `noise` with several schedules, `studies` with one, `decays` with
+    one weight decay, `laws` and their table `scaling` with one size, `diagnosis` without a finding.
     """
 
     question: Question
     target_accuracy: float | None
     standings: tuple[Standing, ...]
+    laws: tuple[Law, ...]
     trials: DataFrame
     epochs: DataFrame
     steps: DataFrame
     ranking: DataFrame
     sensitivity: DataFrame
+    scaling: DataFrame
     reference: DataFrame
     noise: DataFrame
     studies: DataFrame
+    decays: DataFrame
     diagnosis: DataFrame
 
     @property
@@ -93,6 +98,8 @@ class Summary:
             words.certainty(self.first, self.question.studies, tuned, place),
             noise_text(self.noise, self.first),
             studies_text(self.studies, self.first, tuned),
+            law_text(self.laws, self.best, self.question.confidence),
+            decays_text(self.decays, self.first),
             variants_text(self.first),
         ]
         return " ".join(filter(None, parts))
@@ -128,17 +135,21 @@ def summarise(histories: Iterable[History], question: Question) -> Summary:
     target = question.target_accuracy or default_target(ordered)
     trials = trials_frame(ordered, target)
     found = tuple(standings(trials, question))
+    laws = laws_of(trials, question)
     return Summary(
         question=question,
         target_accuracy=target,
         standings=found,
+        laws=laws,
         trials=trials,
         epochs=epochs_frame(ordered),
         steps=steps_frame(ordered),
         ranking=ranking_frame(found, trials, question),
         sensitivity=sensitivity_frame(trials, question),
+        scaling=scaling_frame(laws),
         reference=against_reference(found, question),
         noise=noise_frame(found, question.alpha),
         studies=studies_frame(found, trials, question),
+        decays=decays_frame(found, trials),
         diagnosis=diagnosis_frame(ordered),
     )

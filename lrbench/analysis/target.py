@@ -21,7 +21,7 @@ def default_target(histories: Iterable[History]) -> float | None:
             continue
         accuracy = history.epochs[-1].val_accuracy
         if accuracy is not None:
-            cell = (spec.name, spec.epochs, spec.recipe.batch_size)
+            cell = (spec.name, spec.epochs, spec.batch_size)
             finals.setdefault(cell, []).append(accuracy)
     means = [math.fsum(values) / len(values) for values in finals.values()]
     return SHARE_OF_BEST * max(means) if means else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lrbench.analysis.names import is_schedule
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.words import listed
-from lrbench.errors import UsageError
-from lrbench.schedules import Variants, parse, variants
+from lrbench.schedules import Variants, variants
 
 FEWEST = 3  # schedules that make a row of a parameter
 MOST_SAID = 2
@@ -15,17 +15,8 @@ MOST_SAID = 2
 
 def groups_of(names: Iterable[str]) -> list[Variants]:
     """The groups that can be drawn against their parameter, largest first."""
-    schedules = filter(_is_schedule, names)
+    schedules = filter(is_schedule, names)
     return [one for one in variants(schedules) if len(one.amounts) >= FEWEST]
-
-
-def _is_schedule(name: str) -> bool:
-    """Not what stands for another recipe."""
-    try:
-        parse(name)
-    except UsageError:
-        return False
-    return True
 
 
 def variants_text(standing: Standing) -> str:

@@ -212,7 +212,10 @@ def _use(standing: Standing, seeds: str) -> str:
         parts.append(f"better than {_beaten(standing, behind)}")
     safe = [i for i in open_ if not standing.lost[i]] if standing.lost[0] else []
     other = f", {short(standing.names[safe[0]])} none" if safe else ""
-    return f"{', '.join(parts)} ({seeds}){_caveat(standing, 0)}{other}"
+    simplest = min([0, *open_], key=lambda i: _effort(standing, i))
+    simple = f"; simplest of these: {short(standing.names[simplest])}"
+    simple *= bool(simplest) and not safe
+    return f"{', '.join(parts)} ({seeds}){_caveat(standing, 0)}{other}{simple}"
 
 
 def _beaten(standing: Standing, behind: Sequence[int]) -> str:

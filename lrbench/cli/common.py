@@ -53,7 +53,8 @@ def announce(
     """Say which code is about to run because a file names it, a run's or that of `--config`."""
     with names_alone():
         spec = spec_of({**options, "batch_size": 1})  # `all` would read the data
-    names = dict.fromkeys(own_names(spec.recipe, getattr(spec, "schedules", ())))
+    recipes = getattr(spec, "recipes", (spec.recipe,))
+    names = dict.fromkeys(own_names(recipes, getattr(spec, "trained", ())))
     if foreign := [name for name in names if name not in str(given)]:
         words = f"lrbench: runs code that is named by a file: {', '.join(foreign)}"
         typer.echo(printable(words), err=True)

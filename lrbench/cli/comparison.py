@@ -47,7 +47,7 @@ def show_plan(
         document = {
             "experiment": spec.model_dump(mode="json"),
             "run": str(run.path),
-            "steps_per_epoch": written_steps(spec, steps_per_epoch),
+            "steps_per_epoch": written_steps(steps_per_epoch),
             "stages": stages,
             "total": total,
             "done_trials": done,

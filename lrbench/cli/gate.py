@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from lrbench.cli.common import stderr
 from lrbench.errors import ConditionHolds, UsageError, printable
-from lrbench.optimizers import OPTIMIZERS
 from lrbench.schedules import parse
 
 if TYPE_CHECKING:
@@ -25,15 +24,13 @@ def check_conditions(
         raise UsageError(f"--fail-below needs an accuracy, but --metric is {spec.metric}")
     if fail_if_worse_than is None:
         return
-    if spec is None:
-        ranked_name(fail_if_worse_than)
-    elif ranked_name(fail_if_worse_than, spec.entrants) not in spec.entrants:
+    if spec is not None and ranked_name(fail_if_worse_than, spec.entrants) not in spec.entered:
         raise UsageError(f"--fail-if-worse-than {fail_if_worse_than}: it is not compared here")
 
 
-def ranked_name(text: str, known: Sequence[str] = ()) -> str:
-    """What the ranking calls a schedule or a contender."""
-    return text if text in known or text in OPTIMIZERS else str(parse(text))
+def ranked_name(text: str, known: Sequence[str]) -> str:
+    """What the ranking calls an arm or a schedule; raises UsageError for what is neither."""
+    return text if text in known else str(parse(text))
 
 
 def enforce(

@@ -203,6 +203,9 @@ ExportJson = Annotated[str | None, _output(
 ExportLatex = Annotated[str | None, _output(
     "--export-latex", "The ranking as a LaTeX table (booktabs); - for stdout.", **PLACE
 )]
+Extrapolate = Annotated[str | None, _output(
+    "--extrapolate", "Also say the best LR at this length, 40ep, as in compare.", hidden=True
+)]
 Tensorboard = Annotated[bool, _output(
     "--tensorboard", "Also write event files for TensorBoard.", hidden=True
 )]

@@ -16,6 +16,7 @@ from lrbench.cli.find import print_answer as print_find
 from lrbench.cli.gate import check_conditions, enforce, ranked_name
 from lrbench.cli.versus import side_by_side
 from lrbench.errors import MachineError, UsageError
+from lrbench.inputs import extrapolating
 from lrbench.plugins import names_alone
 from lrbench.run.store import Run, opened
 from lrbench.session import find as swept
@@ -40,6 +41,7 @@ def report(
             "file. Repeatable.",
         ),
     ] = None,
+    extrapolate: p.Extrapolate = None,
     fail_below: p.FailBelow = None,
     fail_if_worse_than: p.FailIfWorseThan = None,
     export_markdown: p.ExportMarkdown = None,
@@ -68,8 +70,8 @@ def report(
         found, runs = [whole], [whole.path]
     elif out is not None:
         raise UsageError("--out is for shards, which are merged there")
-    if len(runs) > 1 and (exports != Exports() or only):
-        raise UsageError("--only, --export-… and --tensorboard take a single run")
+    if len(runs) > 1 and (exports != Exports() or only or extrapolate):
+        raise UsageError("--only, --extrapolate, --export-… and --tensorboard take a single run")
     commands = {run.manifest["command"] for run in found if run.manifest}
     if len(found) > 1 and commands == {"compare"}:
         if fail_below is not None or fail_if_worse_than is not None:
@@ -84,7 +86,7 @@ def report(
         if run.manifest and run.manifest["command"] == "find":
             _report_find(run, json=json, exports=exports)
         else:
-            spec = compared.recorded(run)
+            spec = extrapolating(compared.recorded(run), extrapolate)
             compared.refuse_lost(run)
             summary = compared.summarised(spec, run, _names(only, spec))
             print_answer(summary, run.path, json=json, details=details, exports=exports)

@@ -27,7 +27,7 @@ from lrbench.execute import EXECUTORS, Train
 from lrbench.execute.ray_worker import Inbox, Trainer
 from lrbench.execute.supervise import POLL_S, Crew, Worker
 from lrbench.execute.workbench import Workbench
-from lrbench.execute.worker import briefing
+from lrbench.execute.worker import briefing, trained_in
 from lrbench.files import replace_file
 from lrbench.options import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
@@ -197,7 +197,6 @@ def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
     with _connected(bench):
         import ray
 
-        schedules = (run.manifest or {}).get("experiment", {}).get("schedules", ())
         room = ray.cluster_resources()
         on_gpu = bench.device.type == "cuda"
         free = room.get("GPU", 0) if on_gpu else room.get("CPU", 0) // bench.threads
@@ -207,7 +206,7 @@ def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
             **brief,
             "host": {**brief["host"], "device": bench.device.type},  # Ray gives each its own GPU
             "sendable": isinstance(bench.source, ImageSource),
-            "luggage": luggage(bench.recipe, schedules),
+            "luggage": luggage(*trained_in(run, bench.recipe)),
             "path": [folder or os.getcwd() for folder in sys.path],
             "folder": os.getcwd(),
             "trainers": most,

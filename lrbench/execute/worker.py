@@ -25,7 +25,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -37,7 +37,7 @@ from lrbench.engine.device import DeviceLost
 from lrbench.errors import LrbenchError, MachineError
 from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Workbench
-from lrbench.options import Host, Recipe, TrialSpec
+from lrbench.options import CompareSpec, Host, Recipe, TrialSpec
 from lrbench.plugins import described
 from lrbench.run.journal import row_of
 from lrbench.run.material import code_of
@@ -73,12 +73,22 @@ def main() -> None:
 def briefing(bench: Workbench, run: Run) -> dict[str, Any]:
     """What another process needs to know in order to lay out the same workbench."""
     host = {**asdict(bench.host), "threads": bench.threads, "device": str(bench.device)}
+    recipes, schedules = trained_in(run, bench.recipe)
     return {
-        "recipe": bench.recipe.model_dump(mode="json"),
-        "schedules": (run.manifest or {}).get("experiment", {}).get("schedules", ()),
+        "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
+        "schedules": schedules,
         "host": {**host, "download": False},
         "material": run.material,
     }
+
+
+def trained_in(run: Run, plain: Recipe) -> tuple[Sequence[Recipe], Sequence[str]]:
+    """The recipes and the schedules of a comparison, the plain recipe first."""
+    experiment = (run.manifest or {}).get("experiment")
+    if experiment is None:
+        return (plain,), ()
+    spec = CompareSpec.model_validate(experiment)
+    return spec.recipes, spec.trained
 
 
 def _serve(control: socket.socket, about: Mapping[str, Any], opened: Attempt | None) -> None:
@@ -117,13 +127,14 @@ def attempted(about: Mapping[str, Any], data: ImageData | None = None) -> Attemp
     """The workbench, open with one thread, and what its trials depend on; on `data` where they are
     not read from the disk."""
     host = TypeAdapter(Host).validate_python(about["host"])
-    bench = Workbench(Recipe(**about["recipe"]), host)
+    recipes = [Recipe(**recipe) for recipe in about["recipes"]]
+    bench = Workbench(recipes[0], host)
     if data is not None:
         vars(bench)["source"] = ImageSource(data, bench.device, bench.recipe)
     try:
         bench = bench.with_threads(1)
         bench.open()
-        read = {"code": code_of(bench.recipe, about["schedules"]), "machine": bench.machine}
+        read = {"code": code_of(recipes, about["schedules"]), "machine": bench.machine}
         return bench, {**read, "data": bench.source.facts().get("digest")}
     except LrbenchError as fault:
         return fault

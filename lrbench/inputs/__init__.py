@@ -15,6 +15,7 @@ from lrbench.inputs.commands import (
 from lrbench.inputs.convert import (
     all_options,
     compare_spec,
+    extrapolating,
     find_spec,
     host_of,
     recipe_of,
@@ -23,6 +24,6 @@ from lrbench.inputs.convert import (
 
 __all__ = [
     "COMPARE", "FIND", "OBJECTS", "ONCE", "REPEATABLE", "all_options", "compare_spec",
-    "find_spec", "from_python", "host_of", "merged", "recipe_of", "resolved_toml",
+    "extrapolating", "find_spec", "from_python", "host_of", "merged", "recipe_of", "resolved_toml",
     "to_toml",
 ]  # fmt: skip

@@ -60,6 +60,24 @@ def _check_images(recipe: Recipe) -> None:
             plugins.load_callable(name, flag)
 
 
+def check_arm(recipe: Recipe, plain: Recipe, metric: str) -> None:
+    """Refuse an arm that cannot be ranked in pairs with the plain recipe: for that they need the
+    same data and the same metric."""
+    for field in ("dataset", "val_fraction", "task"):
+        if getattr(recipe, field) != getattr(plain, field):
+            raise UsageError(
+                f"{field} is the same for all that is ranked: pairs need the same data and metric"
+            )
+    if recipe.loss != plain.loss and metric.endswith("loss"):
+        raise UsageError(f"{metric} of another loss is another metric", hint="rank by an accuracy")
+    if recipe.ema != plain.ema:
+        raise UsageError("ema changes nothing that is ranked: it is evaluated beside the weights")
+    if recipe.precision != plain.precision and "tf32" in (recipe.precision, plain.precision):
+        raise UsageError("precision tf32 holds for the whole process: give it to all")
+    if recipe.batch_size != plain.batch_size and plain.task and not takes_batch_size(plain.task):
+        raise UsageError("batch_size changes nothing: this task sets its own")
+
+
 def check_rule(spec: FindSpec, typed: str) -> None:
     """Raises UsageError: there is no such rule; the message begins as it was `typed`."""
     from lrbench.rangetest.rules import RULES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from lrbench.errors import UsageError
 from lrbench.files import read_file
 from lrbench.inputs.checks import (
     IMAGES,
+    check_arm,
     check_find,
     check_images_only,
     check_recipe,
@@ -23,6 +24,7 @@ from lrbench.inputs.checks import (
 )
 from lrbench.inputs.commands import FIND, ONCE, own_defaults, to_toml
 from lrbench.options import (
+    Arm,
     CompareSpec,
     FindSpec,
     Host,
@@ -31,9 +33,13 @@ from lrbench.options import (
     batch_sizes,
     listed,
     named,
+    numbers,
     options_of,
     refusal,
+    refuse_schedule_name,
+    typed_arm,
 )
+from lrbench.registry import did_you_mean
 
 Kind = TypeVar("Kind")
 
@@ -57,7 +63,8 @@ def made(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
     if not first["loc"]:
         raise UsageError(words)
     flags = {option.field: option.flag for option in options_of(kind).values()}
-    flag = flags[str(first["loc"][0])]
+    field = str(first["loc"][0])
+    flag = flags.get(field, field)
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, UsageError):
         raise named(flag, cause)
@@ -100,10 +107,14 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     fields = fields_of(kind, options)
     if sizes := fields.get("batch_sizes"):
         options = {**options, "batch_size": sizes[0]}
+    decays = fields.get("weight_decays", ())
+    if "weight_decay" in options:
+        options = {**options, "weight_decay": numbers(options["weight_decay"])[0]}
     recipe = recipe_of(options)
-    fields["contenders"] = tuple(
-        each.model_copy(update={"lr": optimizers.check_contender(each.optimizer)})
-        for each in fields.get("contenders", ())
+    metric = fields.get("metric", kind.model_fields["metric"].default)
+    fields["arms"] = tuple(
+        _arm(text, recipe, options, metric, decays)
+        for text in dict.fromkeys(fields.get("arms", ()))
     )
     if "range_test" in options:
         check_rule(fields["find"], "--range-test rule=")
@@ -111,6 +122,68 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
     return made(
         kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
     )
+
+
+def extrapolating(spec: CompareSpec, size: str | None) -> CompareSpec:
+    """The same comparison, asked for the best LR at this size too."""
+    if size is None:
+        return spec
+    return made(CompareSpec, {**dict(spec), **fields_of(CompareSpec, {"extrapolate": size})})
+
+
+def _arm(text: str, plain: Recipe, options: Options, metric: str, decays: Sequence[float]) -> Arm:
+    """The arm that a text names, next to the recipe of the options. Another optimizer has its own
+    defaults, but for the weight `decays` that are tuned for all."""
+    name, settings = typed_arm(text)
+    refuse_schedule_name(name)
+    try:
+        typed = _typed(settings)
+        own: dict[str, Any] = {
+            key: typed.pop(key) for key in ("schedule", "lr_scaling") if key in typed
+        }
+        other = {**options, **typed}
+        if typed.get("optimizer", plain.optimizer) != plain.optimizer:
+            of_the_other = {"momentum", "nesterov", "weight_decay", "opt"} - {*typed}
+            of_the_other -= {"weight_decay"} if decays else set()
+            other = {key: value for key, value in other.items() if key not in of_the_other}
+        recipe = recipe_of(other)
+        check_arm(recipe, plain, metric)
+        before, after = plain.model_dump(), recipe.model_dump()
+        return made(
+            Arm,
+            {
+                "name": name,
+                "settings": settings,
+                "changes": tuple((key, after[key]) for key in after if after[key] != before[key]),
+                "lr": optimizers.usual_lr(recipe.optimizer) if "optimizer" in typed else None,
+                **own,
+            },
+        )
+    except UsageError as fault:
+        raise UsageError(f"--arm {name}: {fault.message}", hint=fault.hint) from None
+
+
+def _typed(settings: Sequence[str]) -> dict[str, Any]:
+    """The options that an arm's settings stand for; `none` for the absent one."""
+    known, typed = options_of(Recipe), dict[str, Any]()
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(
+                f"{text!r} is not of the form key=value", hint="put quotes around a value of words"
+            )
+        if key not in known and key not in ("schedule", "lr_scaling"):
+            if key in {**options_of(CompareSpec), **options_of(Host)}:
+                raise UsageError(f"{key} is the same for all that is ranked: --{key}")
+            hint = did_you_mean(key, [*known, "schedule", "lr_scaling"])
+            raise UsageError(f"unknown setting {key!r}", hint=hint)
+        repeated = key in known and known[key].repeatable
+        if key in typed and not repeated:
+            raise UsageError(f"{key} is given twice")
+        if value == "none" and key in known and known[key].field_default in (None, "", ()):
+            value = [] if repeated else known[key].default
+        typed[key] = [*typed.get(key, ()), *listed(value)] if repeated else value
+    return typed
 
 
 def host_of(options: Options) -> Host:

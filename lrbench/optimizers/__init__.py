@@ -24,8 +24,8 @@ WORDS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
 ELSEWHERE = {"lr": "--lr", "weight_decay": "--weight-decay", "params": "--group"}
 
 __all__ = [
-    "OPTIMIZERS", "GroupSpec", "build", "check", "check_contender", "check_given", "ignored",
-    "parse_group", "parse_groups",
+    "OPTIMIZERS", "GroupSpec", "build", "check", "check_given", "ignored", "parse_group",
+    "parse_groups", "usual_lr",
 ]  # fmt: skip
 
 
@@ -62,9 +62,9 @@ def ignored(recipe: Mapping[str, Any]) -> tuple[str, ...]:
     return ("momentum",) if registered.get("momentum") is False else ()
 
 
-def check_contender(name: str) -> float | None:
+def usual_lr(name: str) -> float | None:
     """The usual learning rate of an optimizer; None if it needs a range test."""
-    usual: float | None = _facts(name, "--contender").get("usual_lr")
+    usual: float | None = _facts(name, OPTION).get("usual_lr")
     return usual
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from lrbench.options.arm import Arm, refuse_schedule_name, typed_arm
 from lrbench.options.compare import (
     SIZE,
     TUNING_SEED,
-    Cell,
     CompareSpec,
-    Contender,
 )
 from lrbench.options.find import SWEEP_SEED, FindSpec
 from lrbench.options.growth import differences
@@ -23,7 +22,7 @@ from lrbench.options.option import (
     said,
     with_keywords,
 )
-from lrbench.options.recipe import Recipe, TrialSpec
+from lrbench.options.recipe import Cell, Recipe, TrialSpec
 from lrbench.options.values import (
     Frozen,
     batch_sizes,
@@ -31,12 +30,14 @@ from lrbench.options.values import (
     digest,
     duration_s,
     learning_rates,
+    numbers,
     refusal,
 )
 
 __all__ = [
-    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Cell", "CompareSpec", "Contender", "FindSpec", "Frozen",
-    "Host", "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
+    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec", "Frozen", "Host",
+    "Opt", "Options", "Recipe", "TrialSpec", "batch_sizes", "canonical",
     "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "options_of", "refusal", "refuse_unknown", "said", "with_keywords",
+    "named", "numbers", "options_of", "refusal", "refuse_schedule_name", "refuse_unknown",
+    "said", "typed_arm", "with_keywords",
 ]  # fmt: skip

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from lrbench.errors import UsageError
+from lrbench.options.arm import Arm, Scaling, check_arms, entered, scaled, typed_arm
 from lrbench.options.find import FindSpec, range_test_text, with_range_test
 from lrbench.options.growth import differences, union
 from lrbench.options.option import Opt, Options, listed
-from lrbench.options.recipe import BATCH_SIZES, Recipe
+from lrbench.options.recipe import BATCH_SIZES, WEIGHT_DECAYS, Cell, Recipe
 from lrbench.options.values import (
     BatchSize,
     Epochs,
@@ -29,6 +29,7 @@ from lrbench.options.values import (
     epoch_budgets,
     joined,
     learning_rates,
+    numbers,
 )
 from lrbench.schedules import expand, parse
 
@@ -54,36 +55,16 @@ FIRST_LOOK = 5
 STUDY_SEEDS = 10_000
 
 
-class Cell(Frozen):
-    """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
-    number over the one that the schedules are written for, None if they are equal; `study` a
-    repetition, None the first."""
-
-    recipe: Recipe
-    epochs: int
-    stretch: Positive | None = None
-    study: int | None = None
-
-
-class Contender(Frozen):
-    """An optimizer that is ranked next to the schedules, at a constant learning rate. Its usual
-    `lr` centres its grid; None: a range test of its own does."""
-
-    optimizer: str
-    lr: Positive | None = None
-
-    def recipe(self, recipe: Recipe) -> Recipe:
-        """The recipe under which it is trained: the comparison's, but for the optimizer."""
-        own = {"optimizer": self.optimizer, "nesterov": False, "optimizer_options": ()}
-        return recipe.model_copy(update=own)
-
-
-def _contenders(value: Any) -> tuple[Contender, ...]:
-    return tuple(Contender(optimizer=name) for name in dict.fromkeys(listed(value)))
-
-
 def _budgets(value: Any, options: Options) -> tuple[int, ...]:
     return epoch_budgets(value, options.get("epochs", EPOCHS))
+
+
+def _extrapolate(value: Any) -> int:
+    """40 of `40ep`, or of a bare number."""
+    text = str(value).strip().removesuffix("ep")
+    if not text.isdecimal():
+        raise ValueError("give a number of epochs, such as 40ep, or a batch size")
+    return int(text)
 
 
 def _range_test(text: str) -> FindSpec:
@@ -91,8 +72,10 @@ def _range_test(text: str) -> FindSpec:
 
 
 def _canonical_name(value: str, options: Options) -> str:
-    """What the ranking calls it: a contender, or a schedule in its canonical text."""
-    return value if value in listed(options.get("contender", ())) else str(parse(value))
+    """What the ranking calls it: an arm, or a schedule in its canonical text."""
+    arms = {typed_arm(text)[0] for text in listed(options.get("arm", ()))}
+    is_arm = value in arms or any(value.startswith(f"{name}: ") for name in arms)
+    return value if is_arm else str(parse(value))
 
 
 def _is_halving(value: str) -> bool:
@@ -107,6 +90,11 @@ def _several(value: Any) -> tuple[int, ...]:
     return sizes if len(sizes) > 1 else ()
 
 
+def _several_decays(value: Any) -> tuple[float, ...]:
+    decays = tuple(dict.fromkeys(numbers(value)))
+    return decays if len(decays) > 1 else ()
+
+
 def _every_batch_size(spec: CompareSpec) -> str | None:
     sizes = dict.fromkeys((spec.recipe.batch_size, *spec.batch_sizes))
     return joined(sizes) if spec.batch_sizes else None
@@ -116,13 +104,15 @@ class CompareSpec(Frozen):
     """A comparison: each schedule, its LR tuned on validation data, over the same seeds.
 
     The schedules are written for `epochs`; `budgets` are the numbers of epochs that they are
-    stretched to, and `batch_sizes` the batch sizes of the recipe, each with a ranking of its own.
+    stretched to, and `batch_sizes` the batch sizes of the recipe, each with a ranking of its own;
+    `weight_decays` are tuned together with the LRs, whose range test is at the recipe's.
     `looked` are the numbers of final seeds at which the run was compared before it grew. Schedules,
     studies, seeds, tuning seeds, learning rates, budgets and batch sizes may grow: a larger spec
     reuses the trials of a smaller one.
     """
 
     PANEL: ClassVar = "Comparison"
+    RETIRED: ClassVar = ("contenders",)
 
     # fmt: off
     recipe: Recipe = Recipe()
@@ -130,6 +120,11 @@ class CompareSpec(Frozen):
         "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
         "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
         default_note=BATCH_SIZES, parse=_several, show=lambda spec: _every_batch_size(spec)
+    )] = ()
+    weight_decays: Annotated[tuple[Annotated[Finite, Field(ge=0)], ...], Opt(
+        "--weight-decay", "Weight decay; several are tuned with the LR: 1e-4,5e-4.",
+        panel="Optimizer", kind=object, default=Recipe().weight_decay, default_note=WEIGHT_DECAYS,
+        parse=_several_decays, show=lambda spec: joined(spec.weight_decays) or None
     )] = ()
     schedules: Annotated[Schedules, Opt(
         "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,
@@ -162,6 +157,10 @@ class CompareSpec(Frozen):
         "--budgets", "Rank for several lengths of training, schedules stretched: 25%,50%,100% or "
         "epochs.", kind=object, parse_among=_budgets, show=lambda spec: joined(spec.budgets)
     )] = ()
+    extrapolate: Annotated[Epochs | None, Opt(
+        "--extrapolate", "Also say the best LR at this length, 40ep, by a power law through those "
+        "of --budgets; or at a batch size, of --batch-size.", kind=object, parse=_extrapolate
+    )] = None
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True,
         show=lambda spec: None if spec.race else spec.seeds
@@ -182,10 +181,11 @@ class CompareSpec(Frozen):
     )] = 1
     seed: Annotated[Seed, Opt("--seed", "The first of the seeds.")] = 0
     metric: Annotated[Metric, Opt("--metric", "What is ranked:", common=True)] = "test_accuracy"
-    contenders: Annotated[tuple[Contender, ...], Opt(
-        "--contender", "An optimizer to rank next to the schedules, at a constant LR of its own, "
-        "such as schedulefree_sgd or prodigy. Repeatable.", choices="lrbench.optimizers:OPTIMIZERS",
-        parse=_contenders, show=lambda spec: [each.optimizer for each in spec.contenders]
+    arms: Annotated[tuple[Arm, ...], Opt(
+        "--arm --contender", "A change to rank next to the plain recipe, 'NAME: key=value ...' of "
+        "recipe options, schedule= and lr_scaling=; or an optimizer's name, at a constant LR. "
+        "Repeatable.", kind=list[str], common=True, choices="lrbench.optimizers:OPTIMIZERS",
+        show=lambda spec: [arm.typed for arm in spec.arms]
     )] = ()
     reference: Annotated[str | None, Opt(
         "--reference", "The schedule that the others are compared with.",
@@ -198,7 +198,7 @@ class CompareSpec(Frozen):
         "--time-budget", "Fit the plan into this time, like 20m.", common=True, kind=object,
         parse=duration_s, show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
     )] = None
-    lr_scaling: Annotated[Literal["", "sqrt", "linear"], Opt(
+    lr_scaling: Annotated[Scaling, Opt(
         "--lr-scaling", "Multiply the LRs of --lr by k (linear), its root (sqrt) or nothing "
         "(none): k = images in a step over --base-batch-size.", off="none"
     )] = ""
@@ -230,14 +230,17 @@ class CompareSpec(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> CompareSpec:
-        if self.reference is not None and self.reference not in self.entrants:
+        if self.reference is not None and self.reference not in self.entered:
             raise ValueError(f"--reference {self.reference!r} is not one of the schedules")
         if self.race and len(self.entrants) < 2:
             raise ValueError("--race: one schedule has nothing to race against")
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
-        if self.contenders and self.lrs:
-            raise ValueError("--contender needs --lr auto: its LRs are not the schedules'")
+        if self.extrapolate and max(len(self.budgets), len(self.batch_sizes)) < 3:
+            raise ValueError("--extrapolate needs three sizes or more: --budgets 1,2,4,8")
+        self._check_arms()
+        if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
+            raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
         if self.lr_scaling and self.base_batch_size is None:
             raise ValueError(f"--lr-scaling {self.lr_scaling} needs --base-batch-size")
         if self.lr_scaling and self.auto:
@@ -247,12 +250,16 @@ class CompareSpec(Frozen):
             )
         return self
 
+    def _check_arms(self) -> None:
+        several = {"batch_size": self.batch_sizes, "weight_decay": self.weight_decays}
+        named = [field for field, values in several.items() if values]
+        check_arms(self.arms, self.schedules, self.recipe, auto=self.auto, several=named)
+
     def lr_scale(self, recipe: Recipe) -> float:
         """The factor of `lrs` under a recipe: √k or k, for k = its batch over the base batch."""
         if not self.lr_scaling or self.base_batch_size is None:
             return 1.0
-        times = recipe.effective_batch / self.base_batch_size
-        return math.sqrt(times) if self.lr_scaling == "sqrt" else times
+        return scaled(self.lr_scaling, recipe.effective_batch / self.base_batch_size)
 
     @property
     def auto(self) -> bool:
@@ -278,9 +285,25 @@ class CompareSpec(Frozen):
         return range(first, first + self.tuning_seeds)
 
     @property
+    def entered(self) -> Mapping[str, Arm]:
+        """Everything that is ranked, by name: schedules, then arms."""
+        return entered(self.schedules, self.arms)
+
+    @property
     def entrants(self) -> tuple[str, ...]:
-        """Everything that is ranked, by name: schedules, then contenders."""
-        return (*self.schedules, *(each.optimizer for each in self.contenders))
+        return tuple(self.entered)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Every schedule that something is trained under."""
+        return tuple(dict.fromkeys(str(each.schedule) for each in self.entered.values()))
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Every recipe that is trained, the plain one first."""
+        arms = (None, *self.arms)
+        cells = dict.fromkeys(cell.recipe for cell in self.cells)
+        return tuple(dict.fromkeys(a.recipe(r) if a else r for a in arms for r in cells))
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -314,8 +337,9 @@ class CompareSpec(Frozen):
     def fixed_part(self) -> dict[str, Any]:
         """What may not change within one run directory."""
         growing = {
-            "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes", "contenders",
-            "reference", "target_accuracy", "looked", "studies",
+            "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes",
+            "weight_decays", "arms", "reference", "target_accuracy", "extrapolate", "looked",
+            "studies",
         }  # fmt: skip
         if not self.auto:
             growing |= {"lr_points", "lr_factor", "find"}
@@ -333,16 +357,19 @@ class CompareSpec(Frozen):
         Raises:
             UsageError: something else differs; the message names it.
         """
-        if older.recipe.batch_size in self.batch_sizes:
-            return self._at(older.recipe.batch_size)._joined_with(older)
-        return self._joined_with(older)
+        first = {}
+        for field, several in (
+            ("batch_size", self.batch_sizes), ("weight_decay", self.weight_decays),
+        ):  # fmt: skip
+            if getattr(older.recipe, field) in several:
+                first[field] = getattr(older.recipe, field)
+        return self._at(first)._joined_with(older)
 
-    def _at(self, batch_size: int) -> CompareSpec:
-        """The same comparison, another of its batch sizes named first."""
-        find = self.find.model_copy(
-            update={"recipe": self.find.recipe.model_copy(update={"batch_size": batch_size})}
-        )
-        return self.model_copy(update={"recipe": self.recipe_at(batch_size), "find": find})
+    def _at(self, first: Mapping[str, float]) -> CompareSpec:
+        """The same comparison, others of its batch sizes and weight decays named first."""
+        find = self.find.model_copy(update={"recipe": self.find.recipe.model_copy(update=first)})
+        recipe = self.recipe.model_copy(update=first)
+        return self.model_copy(update={"recipe": recipe, "find": find})
 
     def _joined_with(self, older: CompareSpec) -> CompareSpec:
         mine, theirs = self.fixed_part(), older.fixed_part()
@@ -352,18 +379,23 @@ class CompareSpec(Frozen):
                 "this run was made with another experiment: " + ", ".join(changed),
                 hint="choose another folder with --out, or repeat the old options",
             )
-        return self.model_copy(
+        grown = self.model_copy(
             update={
                 "schedules": tuple(dict.fromkeys((*older.schedules, *self.schedules))),
-                "contenders": tuple(dict.fromkeys((*older.contenders, *self.contenders))),
+                "arms": tuple(dict.fromkeys((*older.arms, *self.arms))),
                 "lrs": tuple(sorted({*older.lrs, *self.lrs})),
                 "seeds": max(older.seeds, self.seeds),
                 "tuning_seeds": max(older.tuning_seeds, self.tuning_seeds),
                 "looked": older.looked,
                 "studies": max(older.studies, self.studies),
                 "budgets": union(older.budgets, self.budgets, (self.epochs,)),
+                "weight_decays": union(
+                    older.weight_decays, self.weight_decays, (self.recipe.weight_decay,)
+                ),
                 "batch_sizes": union(
                     older.batch_sizes, self.batch_sizes, (self.recipe.batch_size,)
                 ),
             }
         )
+        grown._check_arms()
+        return grown

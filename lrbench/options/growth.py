@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from lrbench.options.find import FindSpec
 from lrbench.options.option import options_of, said
 from lrbench.options.values import Frozen, canonical
 
+Number = TypeVar("Number", int, float)
 
-def union(old: tuple[int, ...], new: tuple[int, ...], silent: tuple[int, ...]) -> tuple[int, ...]:
+
+def union(
+    old: tuple[Number, ...], new: tuple[Number, ...], silent: tuple[Number, ...]
+) -> tuple[Number, ...]:
     """The values of both, where none at all means `silent`; none if both have none.
 
     >>> union((), (5,), (10,)), union((), (), (10,))
     ((5, 10), ())
     """
-    return tuple(sorted({*(old or silent), *(new or silent)})) if old or new else ()
+    both = (old or silent) + (new or silent)
+    return tuple(sorted(set(both))) if old or new else ()
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], kind: type[Frozen]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -18,6 +18,7 @@ from lrbench.options.values import (
     Momentum,
     Positive,
     Seed,
+    canonical,
     digest,
     one_batch_size,
     pairs,
@@ -26,6 +27,7 @@ from lrbench.plugins import is_own
 from lrbench.schedules import Schedule as ParsedSchedule
 from lrbench.schedules import parse, stretched
 
+WEIGHT_DECAYS = "0.01 for adamw and muon, 0 for the other adaptive ones"
 BATCH_SIZES = "32 for mnist5k"
 """Where a dataset declares a default batch size of its own."""
 
@@ -88,7 +90,7 @@ class Recipe(Frozen):
     )] = False
     weight_decay: Annotated[Finite, Field(ge=0), Opt(
         "--weight-decay", "Weight decay.", panel="Optimizer",
-        default_note="0.01 for adamw and muon, 0 for the other adaptive ones"
+        default_note=WEIGHT_DECAYS
     )] = 5e-4
     batch_size: Annotated[BatchSize, Opt(
         "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",
@@ -193,14 +195,29 @@ class Recipe(Frozen):
         return self.task or f"{self.model} on {self.dataset}"
 
 
+class Cell(Frozen):
+    """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
+    number over the one that the schedules are written for, None if they are equal; `study` a
+    repetition, None the first."""
+
+    recipe: Recipe
+    epochs: int
+    stretch: Positive | None = None
+    study: int | None = None
+
+
 class TrialSpec(Frozen):
     """One training run, fully named: two equal specs mean the same training.
 
     `lr_reference` is the LR at which absolute LRs of parameter groups hold; at another LR they
     are scaled with it. `stretch` is this training's length as a share of the one that the
-    schedules were written for, where that is another. A `contender` stands for its optimizer.
-    `study` numbers repetitions of the whole comparison; None is the first.
+    schedules were written for, where that is another. `study` numbers repetitions of the whole
+    comparison; None is the first. The name of its `arm`, and the batch size `ranked_with` where the
+    arm has another, are no part of the training, nor of its id.
     """
+
+    RETIRED: ClassVar = ("contender",)
+    LABELS: ClassVar = {"arm", "ranked_with"}
 
     recipe: Recipe
     schedule: str
@@ -210,17 +227,23 @@ class TrialSpec(Frozen):
     epochs: Epochs
     lr_reference: Positive | None = None
     stretch: Positive | None = None
-    contender: bool = False
     study: int | None = None
+    arm: str = ""
+    ranked_with: BatchSize | None = None
 
     @property
     def name(self) -> str:
-        """What the ranking calls it: the schedule, or the optimizer of a contender."""
-        return self.recipe.optimizer if self.contender else self.schedule
+        """What the ranking calls it: the arm, or the schedule."""
+        return self.arm or self.schedule
+
+    @property
+    def batch_size(self) -> int:
+        """That of the ranking of which it is a part."""
+        return self.ranked_with or self.recipe.batch_size
 
     @property
     def id(self) -> str:
-        return digest(self.canonical())
+        return digest(canonical(self.model_dump(mode="json", exclude=self.LABELS)))
 
     def trained(self, schedule: str) -> ParsedSchedule:
         """A schedule as this trial trains it: on its own budget.

@@ -8,9 +8,9 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lrbench.errors import UsageError
 from lrbench.options.option import listed
@@ -53,6 +53,15 @@ class Frozen(BaseModel):
     """An immutable value that refuses unknown fields and has one canonical text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    RETIRED: ClassVar[tuple[str, ...]] = ()
+    """Fields that older files have, where they are off."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, fields: Any) -> Any:
+        if not isinstance(fields, Mapping):
+            return fields
+        return {k: part for k, part in fields.items() if part or k not in cls.RETIRED}
 
     def canonical(self) -> str:
         """The text that ids and fingerprints are hashes of: equal values have equal texts."""

@@ -19,14 +19,15 @@ __all__ = ["Choice", "Plan", "StepsPerEpoch", "missing", "own_scales", "plan", "
 MAX_EXTENSIONS = 2
 Stage = Literal["find", "tune", "final", "done"]
 StepsPerEpoch = Mapping[int, int]
-"""Optimizer steps in an epoch, by batch size."""
+"""Optimizer steps in an epoch, by the images in one step."""
 
 
 def recorded_steps(manifest: Mapping[str, Any]) -> dict[int, int]:
-    """Optimizer steps in an epoch by batch size, from a run's manifest."""
+    """Optimizer steps in an epoch by the images in one, from a run's manifest."""
     steps = manifest["steps_per_epoch"]
     if isinstance(steps, int):
-        return {manifest["experiment"]["recipe"]["batch_size"]: steps}
+        recipe = manifest["experiment"]["recipe"]
+        return {recipe["batch_size"] * (recipe.get("accumulate") or 1): steps}
     return {int(size): count for size, count in steps.items()}
 
 
@@ -85,7 +86,7 @@ def own_scales(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> Scales:
 
 
 def _cells(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[CellPlan]:
-    return [CellPlan(spec, cell, steps_per_epoch[cell.recipe.batch_size]) for cell in spec.cells]
+    return [CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells]
 
 
 def _joined(parts: Iterable[tuple[TrialSpec, ...]]) -> tuple[TrialSpec, ...]:
@@ -98,23 +99,27 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
     if missing_find is not None:
         return Plan("find", find=missing_find)
     here = here.centred(finds)
-    places = here.places
+    places, decayed = here.places, here.by_decay()
     for extensions in range(MAX_EXTENSIONS + 1):
-        tuning = here.tuning(places, histories)
+        parts = [each.tuning(places, histories) for each in decayed]
+        tuning = _joined(parts)
         left = missing(tuning, histories)
         if left:
             return Plan("tune", trials=left, tuning=tuning)
-        choices = here.choices(places, tuning, histories)
+        pairs = zip(decayed, parts, strict=True)
+        tables = [each.choices(places, trials, histories) for each, trials in pairs]
+        taken = here.best_decays(tables)
+        choices = {name: tables[number][name] for name, number in taken.items()}
         wider = extended(places, choices.values())
         if wider == places or not spec.auto or extensions == MAX_EXTENSIONS:
             break
         places = wider
 
-    chosen = {name: here.chosen(name, choices) for name in spec.entrants}
+    chosen = {name: here.chosen(name, choices) for name in here.entered}
     finals = tuple(
-        here.trial(name, chosen[name], seed, "final")
+        decayed[taken.get(name, 0)].trial(name, chosen[name], seed, "final")
         for seed in spec.final_seeds(here.cell.study)
-        for name in spec.entrants
+        for name in here.entered
     )
     left = missing(finals, histories)
     return Plan(
@@ -124,7 +129,11 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
         choices={(name, *here.key): choice for name, choice in choices.items()},
         tuning=tuning,
         finals=finals,
-        notices=(*_edges(here, choices), *_saving(here, places, tuning)),
+        notices=(
+            *_edges(here, choices),
+            *_decay_edges(here, taken),
+            *_saving(here, places, tuning),
+        ),
     )
 
 
@@ -138,7 +147,11 @@ def extended(places: tuple[int, ...], choices: Iterable[Choice]) -> tuple[int, .
 
 def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
     words = {"low": ("lowest", "below"), "high": ("highest", "above")}
-    option = f"--lr-points {here.spec.lr_points + 2}" if here.spec.contenders else "--lr"
+    option = (
+        f"--lr-points {here.spec.lr_points + 2}"
+        if any(arm.lr for arm in here.spec.arms)
+        else "--lr"
+    )
     for side, (end, beyond) in words.items():
         names = [name for name, choice in choices.items() if choice.edge == side]
         if names:
@@ -151,12 +164,25 @@ def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
             )
 
 
+def _decay_edges(here: CellPlan, taken: Mapping[str, int]) -> Iterator[Notice]:
+    decays = here.spec.weight_decays
+    for end, lies in ((min(decays, default=0), "lowest"), (max(decays, default=0), "highest")):
+        names = [name for name, number in taken.items() if decays and decays[number] == end > 0]
+        if names:
+            yield Notice(
+                Topic.EDGE_OF_GRID,
+                f"{here.where}the best weight decay of {', '.join(names)} is the {lies} that was "
+                f"tried ({end:g})",
+                "name more with --weight-decay",
+            )
+
+
 def _saving(here: CellPlan, places: Sequence[int], tuning: Sequence[TrialSpec]) -> Iterator[Notice]:
     """What successive halving spared."""
     if not here.spec.halving or not tuning:
         return
-    tuned = {name: places for name in here.spec.entrants if here.tuned(name)}
-    whole = len(here.trials_at(tuned)) * here.cell.epochs
+    tuned = {name: places for name in here.entered if here.tuned(name)}
+    whole = len(here.trials_at(tuned)) * here.cell.epochs * len(here.by_decay())
     spent = sum(trial.epochs for trial in tuning)
     if spent >= whole:
         return

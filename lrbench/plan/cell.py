@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from typing import Any, Literal
 
-from lrbench.options import Cell, CompareSpec, Contender, FindSpec, TrialSpec
-from lrbench.plan.choice import Choice, Edge, Tuned, choose
+from lrbench.options import Arm, Cell, CompareSpec, FindSpec, Recipe, TrialSpec
+from lrbench.plan.choice import Choice, Edge, Tuned, choose, choose_table
 from lrbench.plan.factors import centre, defended, largest_tried, peak_factor
 from lrbench.plan.scores import chance, missing, reached
 from lrbench.records import History
@@ -23,9 +25,11 @@ Scales = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class Middle:
-    """The middle of an entrant's grid of highest LRs, and the largest that is to be tried."""
+    """The middle of an entrant's grid of highest LRs, the largest that is to be tried, and the LR
+    at which absolute LRs of parameter groups hold."""
 
     lr: float
+    reference: float
     limit: float = math.inf
 
 
@@ -36,41 +40,56 @@ class CellPlan:
     A grid is a row of places: the LR of a place is that of the middle, place 0, times a power of
     the factor, or one that was named. Absolute LRs of parameter groups hold at the `reference`: the
     range test's LR, or the middle one of those named, before any scaling by the batch.
+    `steps_per_epoch` are optimizer steps, by the images in one; `decay` is the weight decay of the
+    trials where several are tuned, each over the same grids.
     """
 
     spec: CompareSpec
     cell: Cell
-    steps_per_epoch: int
+    steps_per_epoch: Mapping[int, int]
     reference: float = 1.0
     middles: Mapping[str, Middle] = field(default_factory=dict)
+    decay: float | None = None
     scales: Scales = field(default_factory=dict)
+
+    @cached_property
+    def entered(self) -> Mapping[str, Arm]:
+        return self.spec.entered
+
+    def recipe(self, name: str) -> Recipe:
+        return self.entered[name].recipe(self.cell.recipe)
+
+    def by_decay(self) -> list[CellPlan]:
+        """One for each weight decay."""
+        return [replace(self, decay=each) for each in self.spec.weight_decays] or [self]
 
     def range_tests(self) -> Iterator[FindSpec]:
         """Those that the grids are to be centred by."""
         if self.spec.auto:
             yield self.spec.range_test(self.cell.recipe)
-        for each in self.spec.contenders:
-            if each.lr is None:
-                yield self.spec.range_test(each.recipe(self.cell.recipe))
+            for name, arm in self.entered.items():
+                if not (arm.lr or arm.lr_scaling):
+                    yield self.spec.range_test(self.recipe(name))
 
     def centred(self, finds: Finds) -> CellPlan:
         """With the middles of all grids, from the range tests."""
         if not self.spec.auto:
             return replace(self, reference=self.spec.lrs[len(self.spec.lrs) // 2])
-        answer = finds[self.spec.range_test(self.cell.recipe).id]
-        middles = {}
-        for name in filter(self.tuned, self.spec.schedules):
-            middles[name] = self._middle(answer, self.scale(name)[1])
-        for name, rival in self._rivals.items():
-            test = self.spec.range_test(rival.recipe(self.cell.recipe))
-            middles[name] = Middle(rival.lr) if rival.lr else self._middle(finds[test.id])
-        return replace(self, reference=defended(answer), middles=middles)
+        plain = defended(finds[self.spec.range_test(self.cell.recipe).id])
+        middles = {name: self._middle(name, finds) for name in self.entered if self.tuned(name)}
+        return replace(self, reference=plain, middles=middles)
 
-    def _middle(self, answer: Mapping[str, Any], factor: float = 1.0) -> Middle:
-        stable = answer.get("max_stable_lr")
+    def _middle(self, name: str, finds: Finds) -> Middle:
+        arm = self.entered[name]
+        if arm.lr:
+            return Middle(arm.lr, arm.lr)
+        recipe = self.cell.recipe if arm.lr_scaling else self.recipe(name)
+        answer = finds[self.spec.range_test(recipe).id]
+        lr, stable, factor = defended(answer), answer.get("max_stable_lr"), self.scale(name)[1]
         most = largest_tried(stable, factor) if stable else math.inf
         reach = self.spec.lr_factor ** self.places[-1]
-        return Middle(centre(defended(answer), factor, most, reach), most)
+        scale = arm.lr_factor(self.cell.recipe)
+        return Middle(tidy(centre(lr, factor, most, reach) * scale), lr, most * scale)
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -79,26 +98,28 @@ class CellPlan:
         return tuple(range(-(points // 2), points - points // 2))
 
     @property
-    def _rivals(self) -> dict[str, Contender]:
-        return {each.optimizer: each for each in self.spec.contenders}
-
-    @property
     def key(self) -> tuple[int, int]:
         return self.cell.epochs, self.cell.recipe.batch_size
 
-    @property
-    def _steps(self) -> int:
-        return self.cell.epochs * self.steps_per_epoch
+    def _clock(self, name: str) -> tuple[int, int]:
+        """Steps in all, and in an epoch."""
+        per_epoch = self.steps_per_epoch[self.recipe(name).effective_batch]
+        return self.cell.epochs * per_epoch, per_epoch
+
+    def _parsed(self, name: str) -> Schedule:
+        return parse(str(self.entered[name].schedule))
 
     def _stretched(self, name: str) -> Schedule:
-        return stretched(parse(name), self.cell.stretch)
+        return stretched(self._parsed(name), self.cell.stretch)
 
     def peak(self, name: str, place: int) -> float:
         """The highest LR of a training at one place of the entrant's grid."""
         if name in self.middles:
             return tidy(self.middles[name].lr * self.spec.lr_factor**place)
         named = self.spec.lrs[place - self.places[0]]
-        scale = self.spec.lr_scale(self.cell.recipe)
+        arm, plain = self.entered[name], self.cell.recipe
+        scaled = plain if arm.lr_scaling else arm.recipe(plain)
+        scale = self.spec.lr_scale(scaled) * arm.lr_factor(plain)
         return named if scale == 1 else tidy(named * scale)
 
     def grid(self, name: str, places: Iterable[int]) -> dict[int, float]:
@@ -112,11 +133,12 @@ class CellPlan:
         }
 
     def trial(self, name: str, lr: float, seed: int, stage: Literal["tune", "final"]) -> TrialSpec:
-        rival = self._rivals.get(name)
-        recipe, schedule, reference = self.cell.recipe, name, self.reference
-        if rival is not None:
-            recipe, schedule = rival.recipe(recipe), "constant"
-            reference = self.middles[name].lr
+        plain, recipe, arm = self.cell.recipe, self.recipe(name), self.entered[name]
+        middle = self.middles.get(name)
+        reference = middle.reference if middle else self.reference
+        schedule = str(arm.schedule)
+        if self.decay is not None:
+            recipe = recipe.model_copy(update={"weight_decay": self.decay})
         return TrialSpec(
             recipe=recipe,
             schedule=schedule,
@@ -125,16 +147,17 @@ class CellPlan:
             stage=stage,
             epochs=self.cell.epochs,
             lr_reference=reference if recipe.groups else None,
-            stretch=None if rival is not None else self._stretch(schedule),
-            contender=rival is not None,
+            stretch=self._stretch(name),
             study=self.cell.study,
+            arm="" if name == schedule else name,
+            ranked_with=None if recipe.batch_size == plain.batch_size else plain.batch_size,
         )
 
-    def _stretch(self, schedule: str) -> float | None:
+    def _stretch(self, name: str) -> float | None:
         """The cell's share; None where it changes nothing, so that the trial is the ordinary one.
         The schedules of parameter groups are stretched as well."""
-        parsed, share = parse(schedule), self.cell.stretch
-        same = not self.cell.recipe.groups and stretched(parsed, share) == parsed
+        parsed, share = self._parsed(name), self.cell.stretch
+        same = not self.recipe(name).groups and stretched(parsed, share) == parsed
         return None if same else share
 
     @property
@@ -151,31 +174,30 @@ class CellPlan:
 
     def base_lr(self, name: str, peak: float) -> float:
         """The base LR at which the entrant's highest LR is `peak`."""
-        if name in self._rivals:
-            return peak
         ratio = self.scale(name)[0]
         return peak if math.isclose(ratio, 1.0, rel_tol=1e-9) else tidy(peak / ratio)
 
     def scale(self, name: str) -> Sequence[float]:
         """The highest LR of a schedule over its base LR and, where a grid is centred by it, its
         `lr_factor`."""
-        schedule, clock = self._stretched(name), (self._steps, self.steps_per_epoch)
+        schedule, clock = self._stretched(name), self._clock(name)
         known = self.scales.get(self._scale_key(name))
         factor = peak_factor(schedule, *clock) if self.spec.auto and not known else 1.0
         return known or (schedule.peak(*clock), factor)
 
     def own_scales(self) -> Iterator[tuple[str, Sequence[float]]]:
-        for name in self.spec.schedules:
-            if any(call.is_plugin for call in parse(name).all_calls()):
+        for name in self.entered:
+            if any(call.is_plugin for call in self._parsed(name).all_calls()):
                 for here in (self, *self._rungs()):
                     yield here._scale_key(name), here.scale(name)
 
     def _scale_key(self, name: str) -> str:
-        return f"{self._stretched(name)}, {self._steps} steps, {self.steps_per_epoch} an epoch"
+        steps, per_epoch = self._clock(name)
+        return f"{self._stretched(name)}, {steps} steps, {per_epoch} an epoch"
 
     def tuned(self, name: str) -> bool:
         """Whether there is an LR to choose: not where the spec names one."""
-        return name in self._rivals or parse(name).fixed_lr is None
+        return self._parsed(name).fixed_lr is None
 
     def tuning(self, places: Sequence[int], histories: Histories) -> tuple[TrialSpec, ...]:
         """The trials that choose among the learning rates: none where there is no choice.
@@ -184,10 +206,10 @@ class CellPlan:
         learning rates of a shorter training are trained for longer; what the next length needs is
         known when the one before is done. An extension of the grid is trained in full.
         """
-        if len(places) < 2:
+        if len(places) < 2 and self.decay is None:
             return ()
         wanted: list[TrialSpec] = []
-        left = {name: set(places) for name in self.spec.entrants if self.tuned(name)}
+        left = {name: set(places) for name in self.entered if self.tuned(name)}
         for number, rung in enumerate(self._rungs(), 1):
             kept = {name: left[name] & {*self.places} for name in left}
             trials = rung.trials_at(kept)
@@ -224,8 +246,8 @@ class CellPlan:
     def choices(
         self, places: Sequence[int], trials: Iterable[TrialSpec], histories: Histories
     ) -> dict[str, Choice]:
-        """Which LR each tuned entrant takes, and why. The schedules are judged together, other
-        optimizers each for itself."""
+        """Which LR each tuned entrant takes, and why. The schedules of one recipe are judged
+        together."""
         mine = [trial for trial in trials if trial.epochs == self.cell.epochs]
         nothing = chance(self.spec.metric, (histories[trial.id] for trial in mine))
         tried = {trial.name: self.grid(trial.name, places) for trial in mine}
@@ -234,12 +256,23 @@ class CellPlan:
             place = next(p for p, lr in tried[trial.name].items() if lr == trial.lr)
             value, loss = reached(self.spec.metric, histories[trial.id]) or (None, None)
             rows.append(Tuned(trial.name, place, trial.lr, trial.seed, value, loss))
+        among: dict[Recipe, list[Tuned]] = {}
+        for row in rows:
+            among.setdefault(self.recipe(row.schedule), []).append(row)
         found: dict[str, Choice] = {}
-        for names in ({*self.spec.schedules}, *({name} for name in self._rivals)):
-            if among := [row for row in rows if row.schedule in names]:
-                found |= choose(among, nothing)
+        for those in among.values():
+            found |= choose(those, nothing)
         edges = {name: self._edge(name, found[name].place, places) for name in tried}
         return {name: replace(found[name], edge=edge) for name, edge in edges.items()}
+
+    def best_decays(self, tables: Sequence[Mapping[str, Choice]]) -> dict[str, int]:
+        """The number of the weight decay whose LR each tuned entrant takes, those of one recipe
+        together."""
+        among: dict[Recipe, list[str]] = {}
+        for name in tables[0]:
+            among.setdefault(self.recipe(name), []).append(name)
+        parts = [[{name: t[name] for name in those} for t in tables] for those in among.values()]
+        return dict(chain.from_iterable(choose_table(part).items() for part in parts))
 
     def _edge(self, name: str, place: int, places: Sequence[int]) -> Edge:
         """No edge where the next larger LR is above the limit."""
@@ -253,5 +286,4 @@ class CellPlan:
         """The LR of an entrant's final trials: the one that tuning chose, or that has no rival."""
         if name in choices:
             return choices[name].lr
-        fixed = None if self.tuned(name) else parse(name).fixed_lr
-        return fixed or self.grid(name, self.places)[0]
+        return self._parsed(name).fixed_lr or self.grid(name, self.places)[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -67,7 +67,7 @@ class Choice:
     """The LR of one schedule and why: its candidates in the order of their LRs, the one that is
     best by its own mean alone, the near-ties that it was taken from, and whether a better LR may
     lie beyond an `edge` that no trial went past. `own_weight` is how far the schedule's own means
-    counted against the curve of all."""
+    counted against the curve of all, and `errors` the standard errors of a mean metric and loss."""
 
     lr: float
     place: int
@@ -75,6 +75,7 @@ class Choice:
     best_by_mean: float
     near_ties: tuple[float, ...]
     own_weight: float
+    errors: tuple[float, float] = (math.nan, math.nan)
     edge: Edge = ""
 
     @property
@@ -268,15 +269,9 @@ def _choice(
 ) -> Choice:
     """The best score; near-ties, in score and in loss, go to the place that suits all schedules
     best. The smallest LR where nothing can be chosen."""
+    errors = values.error, losses.error
+    taken, ties = _taken(candidates, order, errors)
     fit = [each for each in candidates if each.ended_well]
-    best = max(fit, key=lambda each: each.score, default=candidates[0])
-    ties = [
-        each
-        for each in fit
-        if each.score >= best.score - NEAR * values.error
-        and not each.loss > best.loss + NEAR * losses.error
-    ]
-    taken = min(ties, key=lambda each: order.index(each.place), default=best)
     return Choice(
         lr=taken.lr,
         place=taken.place,
@@ -284,4 +279,38 @@ def _choice(
         best_by_mean=max(fit, key=lambda each: each.mean, default=taken).lr,
         near_ties=tuple(each.lr for each in ties if each is not taken),
         own_weight=values.own_weight,
+        errors=errors,
     )
+
+
+def _taken(
+    candidates: Sequence[Candidate], order: Sequence[int], errors: tuple[float, float]
+) -> tuple[Candidate, list[Candidate]]:
+    """The candidate that is taken, and the near-ties that it was taken from."""
+    fit = [each for each in candidates if each.ended_well]
+    best = max(fit, key=lambda each: each.score, default=candidates[0])
+    ties = [
+        each
+        for each in fit
+        if each.score >= best.score - NEAR * errors[0]
+        and not each.loss > best.loss + NEAR * errors[1]
+    ]
+    return min(ties, key=lambda each: order.index(each.place), default=best), ties
+
+
+def choose_table(tables: Sequence[Mapping[str, Choice]]) -> dict[str, int]:
+    """From which of several tables each schedule takes its LR, such as those of the weight decays:
+    the best score, and among near-ties the table that suits all schedules best."""
+    errors = tuple(
+        math.sqrt(_mean([choice.errors[i] ** 2 for table in tables for choice in table.values()]))
+        for i in (0, 1)
+    )
+    candidates = {
+        name: [replace(table[name].candidate, place=i) for i, table in enumerate(tables)]
+        for name in tables[0]
+    }
+    order = _order(chain.from_iterable(candidates.values()), errors[0])
+    return {
+        name: _taken(those, order, (errors[0], errors[1]))[0].place
+        for name, those in candidates.items()
+    }

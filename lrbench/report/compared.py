@@ -11,6 +11,7 @@ from lrbench.analysis.frames import TRIALS
 from lrbench.analysis.noise import NOISE
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
+from lrbench.analysis.scaling import SCALING
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.words import told_apart
 from lrbench.report.table import Table, table
@@ -96,6 +97,17 @@ def reference_table(summary: Summary) -> Table:
 def noise_table(summary: Summary) -> Table:
     """Of a single schedule: the differences that so many seeds would find."""
     return table(summary.noise, NOISE, metric=summary.metric)
+
+
+def scaling_table(summary: Summary) -> Table:
+    """How each schedule's best LR moves with the length, or with the batch size."""
+    confidence = f"{100 * summary.question.confidence:g} %"
+    aim = summary.question.extrapolate
+    caption = (
+        f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
+        + (f"; LR there: at {aim}" if aim else "")
+    )
+    return table(summary.scaling, SCALING, caption=caption)
 
 
 def diagnosis_table(summary: Summary, stage: str) -> Table:

@@ -52,6 +52,8 @@ def _details(summary: Summary) -> Iterator[RenderableType]:
 
     if len(summary.ranking):
         yield from (Text(), Fitting(compared.details_table(summary)))
+    if len(summary.scaling):
+        yield from (Text(), Fitting(compared.scaling_table(summary)))
     lines = [clean(line, 2000) for line in diagnosis_lines(summary.diagnosis)]
     found = "\n".join(["From the curves:", *lines]) if lines else ""
     for text in (compared.told_apart_text(summary), found):

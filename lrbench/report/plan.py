@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # The options that have a place of their own in the table.
 SHOWN = {
-    "dataset", "model", "task", "optimizer", "batch_size", "accumulate", "schedule", "contender",
+    "dataset", "model", "task", "optimizer", "batch_size", "accumulate", "schedule", "arm",
     "lr", "lr_points", "lr_factor", "lr_scaling", "base_batch_size", "epochs", "budgets", "seeds",
     "tuning_seeds", "time_budget", "range_test",
 }  # fmt: skip
@@ -48,9 +48,10 @@ def plan_table(
         f"final: {_final_seeds(spec)}"
     )
     more = [*_batch_words(spec)]
-    if settings := [*changed(recipe, besides=SHOWN), *changed(spec, besides=SHOWN)]:
+    tuned = {"weight_decay"} if spec.weight_decays else set()
+    if settings := [*changed(recipe, besides=SHOWN | tuned), *changed(spec, besides=SHOWN)]:
         more.append(", ".join(settings))
-    names = "\n".join(f"  {name}" for name in spec.entrants)
+    names = "\n".join(f"  {name}" for name in (*spec.schedules, *(a.typed for a in spec.arms)))
     grid = (
         f"{spec.lr_points} for each schedule, a factor of {spec.lr_factor:g} apart, around the "
         "range test's LR times what its decay allows"
@@ -74,7 +75,7 @@ def _final_seeds(spec: CompareSpec) -> str:
 
 def _batch_words(spec: CompareSpec) -> Iterator[str]:
     """What one optimizer step sees, and how that scales the learning rates."""
-    for recipe in dict.fromkeys(cell.recipe for cell in spec.cells):
+    for recipe in spec.recipes:
         scale = spec.lr_scale(recipe)
         if recipe.micro_batches > 1:
             yield (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrbench.analysis import Summary
+from lrbench.options import Arm, CompareSpec, Recipe, said
 from lrbench.plan import recorded_steps
 from lrbench.schedules import code, parse, stretched
 
@@ -22,9 +23,10 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
     if summary.best is None or not summary.standings or "experiment" not in manifest:
         return ""
     experiment, lost = manifest["experiment"], failures_note(int(summary.standings[0].lost[0]))
-    if summary.best not in experiment["schedules"]:
-        lr = summary.chosen[summary.best]
-        return f"{lost}# {summary.best} at a constant LR of {lr!r}: it needs no scheduler."
+    lost += arm_note(_arm(summary.best, manifest))
+    if len(summary.decays):
+        decay = float(summary.ranking["weight_decay"].iloc[0])
+        lost += f"# Give the optimizer weight_decay={decay!r}: it was tuned with the LR.\n"
     asked = _asked(summary, manifest)
     kept = manifest.get("torch_lines", {}).get(str(asked))
     lines = kept or (OWN if ":" in asked[0] else code(*asked, import_torch=False))
@@ -33,7 +35,7 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
 
 def lines_to_keep(summary: Summary, manifest: Mapping[str, Any]) -> dict[str, str]:
     """For the manifest of a comparison that has ended: the lines, by what they are for."""
-    if summary.best not in manifest["experiment"]["schedules"]:
+    if summary.best is None:
         return {}
     asked = _asked(summary, manifest)
     return {str(asked): code(*asked)}
@@ -42,12 +44,24 @@ def lines_to_keep(summary: Summary, manifest: Mapping[str, Any]) -> dict[str, st
 def _asked(summary: Summary, manifest: Mapping[str, Any]) -> tuple[str, float, int, int]:
     """Schedule, LR, steps and steps per epoch of the first ranking's best."""
     first = summary.standings[0]
-    schedule = parse(summary.best or "")
+    arm = _arm(summary.best or "", manifest)
+    schedule = parse(str(arm.schedule))
     if first.budget != manifest["experiment"]["epochs"]:
         schedule = stretched(schedule, first.budget / manifest["experiment"]["epochs"])
-    steps_per_epoch = recorded_steps(manifest)[first.batch_size]
+    plain = Recipe(**{**manifest["experiment"]["recipe"], "batch_size": first.batch_size})
+    steps_per_epoch = recorded_steps(manifest)[arm.recipe(plain).effective_batch]
     lr = summary.chosen[summary.best or ""]
     return str(schedule), lr, first.budget * steps_per_epoch, steps_per_epoch
+
+
+def _arm(name: str, manifest: Mapping[str, Any]) -> Arm:
+    return CompareSpec(**manifest["experiment"]).entered[name]
+
+
+def arm_note(arm: Arm) -> str:
+    """One comment line that says what an arm changes."""
+    changed = ", ".join(f"{key} {said(value)}" for key, value in arm.changes)
+    return f"# {arm.name}: {changed or f'schedule {arm.schedule}'}.\n" * bool(arm.settings)
 
 
 def failures_note(count: int) -> str:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
+from lrbench.analysis.decay import DECAYS
 from lrbench.analysis.diagnosis import DIAGNOSIS
 from lrbench.analysis.frames import EPOCHS, STEPS, TRIALS
 from lrbench.analysis.noise import NOISE
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
+from lrbench.analysis.scaling import SCALING
 from lrbench.analysis.sensitivity import SENSITIVITY
 from lrbench.analysis.studies import STUDIES
 from lrbench.errors import printable
@@ -25,13 +27,15 @@ FILES = {
     "epochs": EPOCHS,
     "ranking": RANKING,
     "sensitivity": SENSITIVITY,
+    "scaling": SCALING,
     "steps": STEPS,
     "reference": REFERENCE,
     "noise": NOISE,
     "studies": STUDIES,
+    "decays": DECAYS,
     "diagnosis": DIAGNOSIS,
 }
-IF_ANY = ("steps", "reference", "noise", "studies", "diagnosis")
+IF_ANY = ("scaling", "steps", "reference", "noise", "studies", "decays", "diagnosis")
 
 
 def write(summary: Summary, folder: Path) -> list[Path]:

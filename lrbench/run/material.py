@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lrbench.options import Recipe
 from lrbench.schedules import parse
 
 
-def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
+def code_of(recipes: Iterable[Recipe], schedules: Iterable[str] = ()) -> dict[str, str]:
     """SHA-256 of every source file of the user's that trainings depend on, and of the weights
     that they start from, by file. Imports the user's code.
 
@@ -22,38 +23,42 @@ def code_of(recipe: Recipe, schedules: Iterable[str] = ()) -> dict[str, str]:
         MachineError: the file of weights cannot be read.
     """
     found: dict[str, str] = {}
-    for name in own_names(recipe, schedules):
+    recipes = tuple(recipes)
+    for name in own_names(recipes, schedules):
         found |= plugins.sources(name)
-    for option, file, path in _weights(recipe):
+    for option, file, path in _weights(recipes):
         found[file] = hashlib.sha256(read_file(path, option)).hexdigest()
     return found
 
 
-def luggage(recipe: Recipe, schedules: Iterable[str]) -> dict[str, bytes]:
+def luggage(recipes: Sequence[Recipe], schedules: Iterable[str]) -> dict[str, bytes]:
     """The contents of the user's own files, by path relative to the folder that holds them: what
     a machine needs that has none of them."""
-    files = {file: path for _, file, path in _weights(recipe) if not Path(file).is_absolute()}
-    for name in own_names(recipe, schedules):
+    files = {file: path for _, file, path in _weights(recipes) if not Path(file).is_absolute()}
+    for name in own_names(recipes, schedules):
         files |= plugins.source_files(name, installed=False)
     return {label: path.read_bytes() for label, path in files.items()}
 
 
-def _weights(recipe: Recipe) -> Iterator[tuple[str, str, Path]]:
-    for option, file in (("--weights", recipe.weights), ("--init-from", recipe.init_from)):
+def _weights(recipes: Iterable[Recipe]) -> Iterator[tuple[str, str, Path]]:
+    named = ((("--weights", each.weights), ("--init-from", each.init_from)) for each in recipes)
+    for option, file in dict.fromkeys(chain.from_iterable(named)):
         path = Path(file).expanduser()
         if file and path.is_file():
             yield option, file, path
 
 
-def own_names(recipe: Recipe, schedules: Iterable[str] = ()) -> Iterator[str]:
+def own_names(recipes: Iterable[Recipe], schedules: Iterable[str] = ()) -> Iterator[str]:
     """The parts of an experiment that are the user's, as `module:name`."""
     from lrbench.optimizers import parse_group
 
-    parts = (recipe.task, recipe.dataset, recipe.model, recipe.optimizer, recipe.loss)
-    groups = (parse_group(group).schedule for group in recipe.groups)
-    for spec in (*schedules, *filter(None, groups)):
+    recipes = tuple(recipes)
+    groups = (parse_group(group).schedule for each in recipes for group in each.groups)
+    for spec in dict.fromkeys((*schedules, *filter(None, groups))):
         yield from (call.name for call in parse(spec).all_calls() if plugins.is_own(call.name))
-    yield from (name for name in (*parts, recipe.augment) if plugins.is_own(name))
+    for each in recipes:
+        parts = (each.task, each.dataset, each.model, each.optimizer, each.loss, each.augment)
+        yield from filter(plugins.is_own, parts)
 
 
 def refuse_changes(before: Mapping[str, Any], code: Mapping[str, str], digest: Any) -> None:

@@ -21,8 +21,7 @@ def check_early(spec: CompareSpec) -> None:
     train = train_size(spec.recipe.dataset)
     if train:
         kept = train - round(train * spec.recipe.val_fraction)
-        recipes = {cell.recipe.batch_size: cell.recipe for cell in spec.cells}
-        steps = {size: kept // recipe.effective_batch for size, recipe in recipes.items()}
+        steps = {each.effective_batch: kept // each.effective_batch for each in spec.recipes}
         if all(steps.values()):  # the task itself says what is wrong with too large a batch
             check_schedules(spec, steps)
 
@@ -35,14 +34,16 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
             to a budget.
     """
     notices = [*stretch_notices(spec), *untuned_notices(spec)]
-    for name, cell in product(spec.schedules, spec.cells):
-        schedule = stretched(parse(name), cell.stretch)
+    for arm, cell in product(spec.entered.values(), spec.cells):
+        schedule = stretched(parse(str(arm.schedule)), cell.stretch)
         lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
-        steps = steps_per_epoch[cell.recipe.batch_size]
+        recipe = arm.recipe(cell.recipe)
+        steps = steps_per_epoch[recipe.effective_batch]
         notices += check(schedule, lr, cell.epochs * steps, steps)
         notices += short_notices(cell.epochs * steps)
-    if spec.recipe.early_stop:
-        notices += early_stop_notices([parse(name) for name in spec.schedules])
+    entered = spec.entered.values()
+    stopped = dict.fromkeys(a.schedule for a in entered if a.recipe(spec.recipe).early_stop)
+    notices += early_stop_notices([parse(str(name)) for name in stopped])
     return list(dict.fromkeys(notices))
 
 
@@ -58,7 +59,7 @@ def short_notices(steps: int) -> Iterator[Notice]:
 
 def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
     """Schedules that change with the budget."""
-    for name in spec.schedules:
+    for name in spec.trained:
         specs = {
             cell.epochs: str(stretched(parse(name), cell.stretch))
             for cell in spec.cells

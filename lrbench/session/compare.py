@@ -148,6 +148,8 @@ def prepared(
     if bench.host.shard and spec.race:
         raise UsageError("--shard cannot race: a race needs the final trials of all shards")
     bench.open()
+    for recipe in spec.recipes[1:]:
+        bench.at(recipe).open()
     steps_per_epoch = steps_by_batch_size(spec, bench)
     if spec.time_budget_s is not None and run.manifest is None:
         spec = fit(spec, steps_per_epoch, bench.step_s(), bench.jobs)
@@ -175,7 +177,7 @@ def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
 
 def importable(spec: CompareSpec) -> bool:
     """Whether other processes can import the user's parts of an experiment."""
-    homes = {name.partition(":")[0] for name in own_names(spec.recipe, spec.schedules)}
+    homes = {name.partition(":")[0] for name in own_names(spec.recipes, spec.trained)}
     return homes.isdisjoint({LENT, "__main__"})
 
 
@@ -183,7 +185,7 @@ def shown(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> tuple[Step
     """Steps in an epoch and the time that the plan of a begun run takes, from its records alone:
     neither its data nor its code are touched."""
     steps = recorded_steps(run.manifest or {})
-    if missing := {cell.recipe.batch_size for cell in spec.cells} - steps.keys():
+    if missing := {recipe.effective_batch for recipe in spec.recipes} - steps.keys():
         sizes = ", ".join(map(str, missing))
         raise UsageError(f"--dry-run --resume: this run has no trials yet with batch size {sizes}")
     ends = [history.end for history in run.histories.values() if history.end is not None]
@@ -295,7 +297,7 @@ def _manifest(job: Job) -> dict[str, Any]:
             would be trained on another machine.
     """
     spec, bench, before = job.spec, job.bench, job.run.manifest or {}
-    facts, code = bench.facts(), code_of(spec.recipe, spec.schedules)
+    facts, code = bench.facts(), code_of(spec.recipes, spec.trained)
     refuse_changes(before, code, facts["data"].get("digest"))
     begun = {name: before[name] for name in KEPT if name in before}
     if job.plan.stage != "done":
@@ -304,7 +306,7 @@ def _manifest(job: Job) -> dict[str, Any]:
         "command": "compare",
         "experiment": spec.model_dump(mode="json"),
         "fingerprint": spec.fingerprint,
-        "steps_per_epoch": written_steps(spec, job.steps_per_epoch),
+        "steps_per_epoch": written_steps(job.steps_per_epoch),
         "scales": own_scales(spec, job.steps_per_epoch),
         "material": material_of(code, facts["data"]),
         **facts,
@@ -316,14 +318,14 @@ def _manifest(job: Job) -> dict[str, Any]:
 
 KEPT = ("lrbench", "machine", "device", "threads", "forced", "material")
 # These may have grown since the run was begun.
-GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "studies", "budgets", "contender")
+GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "studies", "budgets", "arm")
 
 
 def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the whole run, the command that repeats it, and all options with their
     defaults, at the size that a time budget gave it."""
     kept, found = lasting(options), all_options(spec)
-    several = ("batch_size",) if spec.batch_sizes else ()
+    several = ["batch_size"] * bool(spec.batch_sizes) + ["weight_decay"] * bool(spec.weight_decays)
     whole = kept | {name: found[name] for name in (*GROWING, *several) if found.get(name)}
     return {
         "options": whole,

@@ -69,13 +69,13 @@ def carry_out(
     """
     from lrbench.report.find_files import write_find
 
-    code, facts = code_of(spec.recipe), bench.facts()
+    code, facts = code_of([spec.recipe]), bench.facts()
     if run.manifest is not None:
         _refuse_another(spec, run.manifest, run)
         refuse_changes(run.manifest, code, facts["data"].get("digest"))
     with run.writer():
         if spec.id not in run.finds:
-            own = ", ".join(own_names(spec.recipe))
+            own = ", ".join(own_names([spec.recipe]))
             with blamed(own, "training with") if own else nullcontext():
                 for event in bench.find(spec):
                     yield event

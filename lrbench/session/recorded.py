@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError, Notice, Topic, UsageError
 from lrbench.files import read_file
-from lrbench.options import CompareSpec
+from lrbench.options import CompareSpec, TrialSpec
 from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
 from lrbench.plan.cell import Scales
+from lrbench.records import labelled
 from lrbench.run import conditions
 from lrbench.run.store import Known, Run
 from lrbench.session.checks import stretch_notices, untuned_notices
@@ -67,6 +68,7 @@ def question_of(spec: CompareSpec, data: Mapping[str, Any]) -> Question:
         metric=spec.metric,
         reference=spec.reference,
         target_accuracy=spec.target_accuracy,
+        extrapolate=spec.extrapolate,
         seeds=spec.looks[-1],
         test_size=data.get("test"),
         val_size=data.get("val"),
@@ -110,7 +112,7 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
     known = run.known
     notices: tuple[Notice, ...] = ()
     settled = settled_so_far(spec, run)
-    wanted = [trial.id for trial in (*settled.tuning, *settled.finals)]
+    wanted = [*settled.tuning, *settled.finals]
     orphans = _orphans(spec, settled, known)
     if orphans:
         wanted += orphans
@@ -122,8 +124,7 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
             ),
         )
     entrants = tuple(name for name in spec.entrants if not only or name in only)
-    histories = [known.histories[name] for name in wanted if name in known.histories]
-    histories = [history for history in histories if history.spec.name in entrants]
+    histories = [each for each in labelled(wanted, known.histories) if each.spec.name in entrants]
     said = conditions.notices(manifest, histories)
     if shard := manifest.get("options", {}).get("shard"):
         whole = "merge all shards: lrbench report SHARD... --out DIR"
@@ -146,15 +147,15 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
     return summarise(histories, question)
 
 
-def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[str]:
+def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[TrialSpec]:
     """Final trials whose tuning trials are gone: they are still reported."""
     if settled.stage not in ("find", "tune"):
         return []
-    recipes = {cell.recipe for cell in spec.cells}
+    recipes = {*spec.recipes}
     epochs = {cell.epochs for cell in spec.cells}
     return [
-        name
-        for name, history in known.histories.items()
+        history.spec
+        for history in known.histories.values()
         if history.spec.stage == "final"
         and history.spec.recipe in recipes
         and history.spec.epochs in epochs

@@ -8,32 +8,32 @@ from lrbench.errors import UsageError
 from lrbench.execute import Workbench
 from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
-from lrbench.schedules import parse
+from lrbench.plan.cell import CellPlan
 
 # Evaluation and bookkeeping on top of the training steps, from full runs on CPU.
 OVERHEAD = 1.2
 
 
 def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
-    """Optimizer steps in an epoch, for each batch size of the comparison.
+    """Optimizer steps in an epoch, by the images in one, for all that is trained.
 
     Raises:
         UsageError: several batch sizes, and a task that trains on the same batches for all of them.
     """
-    benches = {cell.recipe.batch_size: bench.at(cell.recipe) for cell in spec.cells}
-    samples = {each.tuning_task.samples_per_step for each in benches.values()}
-    if len(samples) < len(benches):
+    sizes = {cell.recipe.batch_size: bench.at(cell.recipe) for cell in spec.cells}
+    samples = {each.tuning_task.samples_per_step for each in sizes.values()}
+    if len(samples) < len(sizes):
         raise UsageError(
-            f"--batch-size {','.join(map(str, benches))}: this task sets its own batch size",
+            f"--batch-size {','.join(map(str, sizes))}: this task sets its own batch size",
             hint="leave it out, or let the task take batch_size",
         )
-    return {size: each.steps_per_epoch for size, each in benches.items()}
+    return {each.effective_batch: bench.at(each).steps_per_epoch for each in spec.recipes}
 
 
-def written_steps(spec: CompareSpec, steps: StepsPerEpoch) -> int | dict[str, int]:
+def written_steps(steps: StepsPerEpoch) -> int | dict[str, int]:
     """As files say it: one number, unless there are several batch sizes."""
-    if not spec.batch_sizes:
-        return steps[spec.recipe.batch_size]
+    if len(steps) == 1:
+        return next(iter(steps.values()))
     return {str(size): count for size, count in steps.items()}  # keys as JSON has them
 
 
@@ -44,11 +44,9 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     """
     from lrbench.rangetest.find import STABLE_LRS, VERIFY_LRS
 
-    tuned = len(spec.entrants) - sum(parse(name).fixed_lr is not None for name in spec.schedules)
     points = spec.lr_points if spec.auto else len(spec.lrs)
-    tuning = points * tuned * spec.tuning_seeds if points > 1 else 0
-    finals = spec.looks[-1] * len(spec.entrants)
-    tests = spec.auto + sum(each.lr is None for each in spec.contenders)
+    points *= len(spec.weight_decays) or 1
+    tuning = points * spec.tuning_seeds if points > 1 else 0
     find = spec.range_test(spec.recipe)
     verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) if find.verify else 0
     probes = verifying + STABLE_LRS * bool(find.max_stable)
@@ -59,13 +57,17 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
             stages[stage][key] += amount
 
     sweep = len(find.seeds) * find.points + probes * find.verify_steps
-    for batch in {cell.recipe.effective_batch for cell in spec.cells}:
-        count("find", tests * len(find.seeds), tests * sweep, batch)
-    for cell in spec.cells:
-        batch = cell.recipe.effective_batch
-        trial_steps = cell.epochs * steps_per_epoch[cell.recipe.batch_size]
-        count("tune", tuning, tuning * trial_steps, batch)
-        count("final", finals, finals * trial_steps, batch)
+    plans = [CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells]
+    tested = dict.fromkeys(test.recipe for here in plans for test in here.range_tests())
+    for recipe in tested:
+        count("find", len(find.seeds), sweep, recipe.effective_batch)
+    for here in plans:
+        for name in here.entered:
+            batch = here.recipe(name).effective_batch
+            trial_steps = here.cell.epochs * steps_per_epoch[batch]
+            if here.tuned(name):
+                count("tune", tuning, tuning * trial_steps, batch)
+            count("final", spec.looks[-1], spec.looks[-1] * trial_steps, batch)
     return stages
 
 

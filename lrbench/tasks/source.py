@@ -56,22 +56,28 @@ def open_source(
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A dataset of images, on the device as the first recipe needs it."""
+    """A dataset of images, on the device as each augmentation needs it."""
 
     data: ImageData
     device: torch.device
     recipe: Recipe
 
     @cached_property
-    def _resident(self) -> Residents:
+    def _residents(self) -> dict[bool, Residents]:
+        return {}
+
+    def _resident(self, recipe: Recipe) -> Residents:
         from lrbench.tasks.images import residents
 
-        return residents(self.data, self.recipe, self.device)
+        default = recipe.augment == "default"
+        if default not in self._residents:
+            self._residents[default] = residents(self.data, recipe, self.device)
+        return self._residents[default]
 
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
         from lrbench.tasks.images import ImageTask
 
-        shared = self._resident
+        shared = self._resident(recipe)
         return ImageTask(self.data, recipe, self.device, with_test=with_test, resident=shared)
 
     def check(self, recipe: Recipe) -> None:
@@ -85,6 +91,6 @@ class ImageSource:
             "digest": data.digest,
             "classes": len(data.classes),
             "train": len(data.train_labels),
-            "val": len(self._resident.val),
+            "val": len(self._resident(self.recipe).val),
             "test": len(data.test_labels),
         }

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from lrbench.analysis import Question, Summary, summarise
+from lrbench.analysis.corrections import Floats
 from lrbench.options import TUNING_SEED, Recipe, TrialSpec
+from lrbench.plan.choice import Tuned, choose
 from lrbench.records import EpochRecord, History, Status, TrialEnd
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 STEPS = 10
+GRID = 0.01 * 2.0 ** np.arange(8)
 
 
 def spec(schedule: str, lr: float, seed: int, stage: str, epochs: int) -> TrialSpec:
@@ -98,7 +104,6 @@ def tuned(name: str, grid: Mapping[float, float | None], **changes: Any) -> list
 
 def trials_of(values: Any, names: Sequence[str] = ()) -> DataFrame:
     """An array (seeds x schedules) of test accuracies as a bare `trials.csv` frame."""
-    import numpy as np
     import pandas as pd
 
     seeds, count = values.shape
@@ -114,3 +119,29 @@ def trials_of(values: Any, names: Sequence[str] = ()) -> DataFrame:
             "test_accuracy": values.ravel(),
         }
     )
+
+
+def tried(rng: np.random.Generator, best: float, noise: float, seeds: int = 2) -> Floats:
+    """Scores over `GRID` x seeds, with their peak at `best`, that fall faster above it than below;
+    a seed shifts all of its own."""
+    off = np.log(GRID / best)[:, None]
+    scores: Floats = 0.96 - 0.01 * (np.expm1(off) - off) + rng.normal(0, 0.01, seeds)
+    return scores + rng.normal(0, noise, (len(GRID), seeds))
+
+
+def lengths(bests: Mapping[int, float]) -> Summary:
+    """A comparison of one schedule at these numbers of epochs, each with the LR that is best in
+    truth, which asks for the LR at 32 epochs."""
+    rng, histories, choices = np.random.default_rng(0), [], {}
+    for epochs, best in bests.items():
+        rows = [
+            Tuned("cosine", place, float(GRID[place]), TUNING_SEED + seed, float(value))
+            for (place, seed), value in np.ndenumerate(tried(rng, best, 0.0003))
+        ]
+        histories += [
+            history(final=row.value or 0, lr=row.lr, seed=row.seed, stage="tune", epochs=epochs)
+            for row in rows
+        ]
+        choices["cosine", epochs, Recipe().batch_size] = choose(rows, 0.1)["cosine"]
+        histories += finals({"cosine": [0.96, 0.97]}, epochs=epochs)
+    return summarise(histories, Question(("cosine",), choices=choices, extrapolate=32))

@@ -149,9 +149,9 @@ def test_6_seeds_that_are_needed_are_a_range_or_nothing() -> None:
     vague: list[float | None] = [0.950, 0.9511, 0.9502, 0.9515, 0.9503, 0.9504]
     step = summarise(finals({"a": first, "b": near}), EXACT).next_step
     assert re.search(r"it takes \d+ to \d+ seeds", step), step
-    assert "seeds" not in summarise(finals({"a": first, "b": vague}), EXACT).next_step
+    assert "--seeds" not in summarise(finals({"a": first, "b": vague}), EXACT).next_step
     same = summarise(finals({"a": [0.9, 0.92, 0.91], "b": [0.92, 0.9, 0.91]}), EXACT)
-    assert "seeds" not in same.next_step
+    assert "--seeds" not in same.next_step
 
 
 def test_7_no_interval_excludes_0_where_nothing_is_told_apart() -> None:

@@ -52,6 +52,16 @@ def test_a_tie_at_the_edge_of_a_named_grid_is_not_decided() -> None:
         assert "at LR 0.1, the highest of its grid" in summary.sentence
 
 
+def test_leaders_that_may_be_equal_are_not_worth_more_seeds_and_the_simplest_is_named() -> None:
+    noise = np.random.default_rng(2).normal(0, 0.001, (4, 10))
+    means = {"warmup + cosine": 0.9702, "cosine": 0.9701, "step": 0.95}
+    made = {name: (mean + noise[i]).tolist() for i, (name, mean) in enumerate(means.items())}
+    summary = summarise(finals(made), Question(tuple(means), test_size=10**6))
+    assert summary.sentence.startswith("Use warmup + cosine")
+    assert summary.sentence.endswith("(10 seeds); simplest of these: cosine.")
+    assert summary.next_step.startswith("take the simplest: they may be equal")
+
+
 def test_one_ahead_of_all() -> None:
     text = sentence(noisy({"cosine": 0.99, "linear": 0.97, "constant": 0.95}))
     assert ", better than linear by 2.0 ± 0." in text

@@ -54,7 +54,7 @@ def test_the_users_modules_travel(
     recipe = Recipe(dataset="synthetic", model="nets:net")
     with monkeypatch.context() as here:
         here.syspath_prepend(tmp_path)
-        carried, digests = luggage(recipe, ()), code_of(recipe)
+        carried, digests = luggage([recipe], ()), code_of([recipe])
         for name in ("nets", "parts"):
             del sys.modules[name]
     for path in tmp_path.glob("*.py"):

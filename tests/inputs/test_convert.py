@@ -16,6 +16,7 @@ from lrbench.inputs import (
     COMPARE,
     FIND,
     compare_spec,
+    extrapolating,
     find_spec,
     host_of,
     merged,
@@ -53,6 +54,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"lr_points": 0}, "--lr-points 0"),
     ({"time_budget": "soon"}, "--time-budget soon"),
     ({"target_accuracy": 2.0}, "--target-accuracy 2.0"),
+    ({"budgets": "1,2", "extrapolate": "40ep"}, "--extrapolate needs three sizes or more"),
+    ({"budgets": "1,2,4", "extrapolate": "4x"}, "--extrapolate 4x: give a number of epochs"),
     ({"precision": "fp8"}, "--precision fp8"),
     ({"augment": "flip"}, "--augment flip: must be default, none or module:function"),
     ({"opt": ["betas"]}, "--opt: 'betas' is not of the form key=value"),
@@ -223,7 +226,7 @@ def test_learning_rates_follow_the_effective_batch(rule: str, scale: float) -> N
     }  # fmt: skip
     spec = compare_spec(options)
     assert spec.lr_scale(spec.recipe) == scale
-    found = plan(spec, {}, {}, {64: 14})
+    found = plan(spec, {}, {}, {256: 14})
     assert {trial.lr for trial in found.finals} == {0.1 * scale}
     assert {trial.lr_reference for trial in found.finals} == {None}
 
@@ -274,7 +277,7 @@ def test_a_folder_that_was_typed_can_be_written_into_a_manifest(tmp_path: Path) 
 
 def test_a_contender_may_be_the_reference_and_another_name_is_refused_by_its_option() -> None:
     pytest.importorskip("prodigyopt", reason="the extra 'contenders' is not installed")
-    assert compare_spec({"contender": ["prodigy"], "reference": "prodigy"}).reference == "prodigy"
+    assert compare_spec({"arm": ["prodigy"], "reference": "prodigy"}).reference == "prodigy"
     assert compare_spec({"reference": "warmup(5%)+cosine"}).reference == "warmup + cosine"
     with pytest.raises(UsageError, match="--reference: schedule 'adam'"):
         compare_spec({"reference": "adam"})
@@ -302,7 +305,7 @@ def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> 
     [
         ("force", "yes", "--force yes: must be true or false"),
         ("init_from", 3, "--init-from 3: must be text"),
-        ("contender", ["prodigy", 3], "--contender .*: must be text"),
+        ("arm", ["prodigy", 3], "--arm .*: must be text"),
         ("lr", {"a": 1}, "--lr: it is one value, not a table"),
     ],
 )
@@ -372,3 +375,11 @@ def test_a_batch_size_that_a_file_names_is_not_that_of_the_dataset(tmp_path: Pat
     spec = compare_spec({"batch_size": 128})
     (tmp_path / "run.toml").write_text(resolved_toml(spec, {}))
     assert compare_spec(merged({}, tmp_path / "run.toml", COMPARE)) == spec
+
+
+def test_a_recorded_comparison_may_be_asked_for_another_length() -> None:
+    spec = compare_spec({"budgets": "1,2,4"})
+    assert extrapolating(spec, "40ep") == spec.model_copy(update={"extrapolate": 40})
+    assert extrapolating(spec, None) is spec
+    with pytest.raises(UsageError, match="--extrapolate needs three sizes"):
+        extrapolating(compare_spec({}), "40ep")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -123,10 +124,10 @@ def test_a_changed_experiment_and_the_plan_name_it() -> None:
 @pytest.mark.parametrize("command", ["find", "compare"])
 def test_help_all_shows_every_option_and_no_internal_executor(command: str) -> None:
     short, whole = (said(app, command, flag) for flag in ("--help", "--help-all"))
-    words = {word.strip("│,") for word in whole.split()}
+    words, common = ({w.strip("│") for w in re.split(r"[\s,]+", text)} for text in (whole, short))
     for option in (FIND if command == "find" else COMPARE).values():
         assert {*option.names[0].split("/")} & words, option.key
-        assert bool({*option.names[0].split("/")} & {*short.split()}) == option.common
+        assert bool({*option.names[0].split("/")} & common) == option.common
     assert "mock" not in whole and "[default: (" not in whole and "{choices}" not in whole
     assert f"lrbench {command} --help-all shows every option" in short
 

@@ -155,7 +155,7 @@ def test_so_do_those_of_other_problems(options: dict[str, Any]) -> None:
 
 def test_contenders_too() -> None:
     pytest.importorskip("prodigyopt", reason="the extra 'contenders' is not installed")
-    same(compare_spec({"contender": ["prodigy", "schedulefree_sgd"], "reference": "prodigy"}))
+    same(compare_spec({"arm": ["prodigy", "schedulefree_sgd"], "reference": "prodigy"}))
 
 
 def test_a_run_that_was_given_its_size_is_repeated_at_it(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from lrbench.__main__ import run
 from lrbench.engine import checkpoint
 from lrbench.engine.method import NORM_BATCHES, renew_batch_norm
 from lrbench.engine.train import begin, train
-from lrbench.options import CompareSpec, Contender, Recipe
+from lrbench.options import Arm, CompareSpec, Recipe
 from lrbench.plan import plan
 from lrbench.records import EpochRecord
 from tests.toys import Line, trial
@@ -87,10 +87,16 @@ def test_batch_norm_statistics_are_renewed_as_torch_does_for_averaged_weights() 
     assert ours[1].momentum == 0.1
 
 
+PRODIGY = (("optimizer", "prodigy"),)
+
+
 def test_each_has_as_many_learning_rates_around_a_centre_of_its_own() -> None:
     spec = CompareSpec(
         schedules=("constant", "cosine"),
-        contenders=(Contender(optimizer="prodigy", lr=1.0), Contender(optimizer="adamw")),
+        arms=(
+            Arm(name="prodigy", changes=PRODIGY, schedule="constant", lr=1.0),
+            Arm(name="adamw", changes=(("optimizer", "adamw"),), schedule="constant"),
+        ),
         lr_points=3,
         tuning_seeds=1,
     )
@@ -125,7 +131,7 @@ def test_it_stands_in_the_ranking(tmp_path: Path, capsys: Any) -> None:
     ("options", "words"),
     [
         (["--contender", "prodigi"], "did you mean prodigy?"),
-        (["--contender", "prodigy", "--lr", "0.1"], "--contender needs --lr auto"),
+        (["--contender", "prodigy", "--lr", "0.1"], "--arm prodigy needs --lr auto"),
     ],
 )
 def test_wrong_contenders_are_one_line(capsys: Any, options: list[str], words: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from lrbench.errors import NoLearningRate
-from lrbench.options import TUNING_SEED, CompareSpec, Contender, FindSpec, TrialSpec
+from lrbench.options import TUNING_SEED, Arm, CompareSpec, FindSpec, TrialSpec
 from lrbench.plan import Plan, plan
 from lrbench.plan.factors import lr_factor
 from lrbench.records import EpochRecord, History, TrialEnd
@@ -189,8 +189,11 @@ def test_learning_rates_that_were_named_are_not_extended_but_flagged() -> None:
     assert "the best LR of constant, cosine is the highest" in str(stages[-1].notices[0])
 
 
-def test_contenders_which_refuse_lrs_are_advised_more_points() -> None:
-    asked = spec(lrs=(), lr_points=3, contenders=(Contender(optimizer="prodigy", lr=1.0),))
+PRODIGY = Arm(name="prodigy", changes=(("optimizer", "prodigy"),), schedule="constant", lr=1.0)
+
+
+def test_arms_with_a_usual_lr_which_refuse_lrs_are_advised_more_points() -> None:
+    asked = spec(lrs=(), lr_points=3, arms=(PRODIGY,))
     stages, _ = run(asked, lambda trial: trial.lr)
     assert all("--lr-points 5" in notice.remedy for notice in stages[-1].notices)
     assert "prodigy" in str(stages[-1].notices[0])

@@ -23,7 +23,7 @@ def test_everything_of_the_users_is_in_it(own_pkg: Path, tmp_path: Path) -> None
         weights=str(weights),
         groups=("*.bias schedule=own_tail:third",),
     )
-    found = code_of(recipe, ["cosine", "warmup + own_rate:half"])
+    found = code_of([recipe], ["cosine", "warmup + own_rate:half"])
     assert set(found) == {
         "own_pkg/__init__.py", "own_pkg/nets.py", "own_pkg/layers.py", "own_pkg/opt.py",
         "own_pkg/parts.py", "own_rate.py", "own_tail.py", str(weights),
@@ -36,12 +36,12 @@ def test_weights_in_the_home_folder_are_in_it(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "weights.pt").write_bytes(b"abc")
-    found = code_of(Recipe(weights="~/weights.pt"))
+    found = code_of([Recipe(weights="~/weights.pt")])
     assert found["~/weights.pt"].startswith("ba7816bf")
 
 
 def test_without_code_of_ones_own_there_is_nothing() -> None:
-    assert code_of(Recipe(), ["cosine"]) == {}
+    assert code_of([Recipe()], ["cosine"]) == {}
 
 
 def test_a_change_is_refused_by_its_file() -> None:

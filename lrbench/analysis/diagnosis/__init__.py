@@ -69,7 +69,7 @@ def diagnosis_frame(histories: Iterable[History]) -> DataFrame:
     counts: dict[tuple[Any, ...], int] = {}
     for history in histories:
         spec = history.spec
-        cell = (spec.stage, spec.schedule, spec.epochs, spec.recipe.batch_size)
+        cell = (spec.stage, spec.name, spec.epochs, spec.batch_size)
         counts[cell] = counts.get(cell, 0) + (history.end is not None)
         for rule, finding in diagnose(history).items():
             found.setdefault((*cell, rule), []).append(finding)

@@ -45,6 +45,7 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
         picture=None if final is None else picture("final", final),
         charts=list(_pictures(summary)),
         details=compared.details_table(summary) if summary.standings else None,
+        scaling=compared.scaling_table(summary),
         reference=clean(summary.question.reference or "", 60),
         against=compared.reference_table(summary),
         failures=compared.failures_table(summary),

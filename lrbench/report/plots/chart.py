@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "line", "plain", "curve", "thin", "bars", "dots", "seeds", "interval", "mean", "lost", "end",
-    "cut", "ring", "cross", "top cross", "strip", "probe", "upright", "span",
+    "cut", "ring", "circle", "cross", "top cross", "strip", "probe", "upright", "span", "cells",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
     """Points that are drawn alike. `low` and `high` are a band, or the ends of bars; `texts` are
-    what the points say when pointed at; `look.place` is the series that it is switched with."""
+    what the points say when pointed at. Of "cells" `low` is the shade, 0..1, and `high` the number
+    that is written in it. `look.place` is the series that it is switched with."""
 
     name: str
     look: Look

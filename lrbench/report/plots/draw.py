@@ -39,6 +39,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "cut": {"linestyle": "", "marker": "v", "markersize": 6, "clip_on": False},
     "ring": {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markersize": 11,
              "markeredgewidth": 1.3},
+    "circle": {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markersize": 30},
     "cross": {"linestyle": "", "marker": "X", "markersize": 7, "markeredgecolor": "white"},
     "top cross": {"linestyle": "", "marker": "x", "markeredgewidth": 1.8, "clip_on": False},
     "interval": {"linewidth": 2},
@@ -141,11 +142,14 @@ def _draw(axes: Axes, line: Line) -> None:
     if line.kind == "span":
         axes.axvspan(line.x[0], line.x[1], alpha=0.14, linewidth=0, **own)
         return
+    if line.kind == "cells":
+        _draw_cells(axes, line)
+        return
     style = dict(KINDS[line.kind])
     for key, value in (("linestyle", look.dash), ("marker", look.marker)):
         if key in style and style[key] is None:
             style[key] = value
-    if line.kind == "ring":
+    if line.kind in ("ring", "circle"):
         own |= {"markeredgecolor": look.colour}
     if line.kind in AT_EDGE:
         edge = np.full(len(line.x), AT_EDGE[line.kind])
@@ -163,6 +167,23 @@ def _draw(axes: Axes, line: Line) -> None:
         if line.low is not None and line.high is not None:
             axes.fill_between(line.x, line.low, line.high, color=look.colour, alpha=0.1,
                               linewidth=0, gid=look.gid)  # fmt: skip
+
+
+def _draw_cells(axes: Axes, line: Line) -> None:
+    """A rectangle around each point, as wide as the points are apart on a logarithmic axis."""
+    from matplotlib.patches import Rectangle
+
+    assert line.low is not None and line.high is not None
+    xs = np.unique(line.x)
+    half = math.sqrt(float(np.min(xs[1:] / xs[:-1]))) if len(xs) > 1 else 1.4
+    for x, y, shade, value in zip(line.x, line.y, line.low, line.high, strict=True):
+        known = math.isfinite(value)
+        tint = (1 - 0.85 * shade, 1 - 0.5 * shade, 1 - 0.2 * shade) if known else "white"
+        corner = (x / half, y - 0.5)
+        axes.add_patch(Rectangle(corner, x * half - x / half, 1, facecolor=tint, edgecolor="white"))
+        axes.text(x, y, f"{value:.4g}" if known else "×", fontsize=8, ha="center", va="center",
+                  color="black")  # fmt: skip
+    axes.set_xlim(xs[0] / half, xs[-1] * half)
 
 
 def _set_scales(axes: Axes, panel: Panel) -> None:

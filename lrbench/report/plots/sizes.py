@@ -27,15 +27,14 @@ def budgets_plot(summary: Summary) -> Chart | None:
     return Chart("training for longer", (panel,), note=panel.title)
 
 
-@PLOTS.register("batch_sizes", "metric, tuned LR and peak memory against the batch size")
+@PLOTS.register("batch_sizes", "metric and peak memory against the batch size")
 def batch_sizes_plot(summary: Summary) -> Chart | None:
-    """Of the largest budget; the tuned LR next to the square-root and the linear rule, memory where
-    the device reports it."""
+    """Of the largest budget; memory where the device reports it."""
     rows = summary.ranking[summary.ranking["budget"] == summary.ranking["budget"].max()]
     if rows["batch_size"].nunique() < 2:
         return None
     first = _metric_panel(summary, rows, "batch_size", "batch size", labelled=False)
-    panels = (first, _lr_panel(summary, rows), *_memory_panels(summary, first.x_ticks))
+    panels = (first, *_memory_panels(summary, first.x_ticks))
     size = (4.6 * len(panels) + 1.5, 4.8)
     return Chart("larger batches", panels, size, first.title)
 
@@ -75,23 +74,6 @@ def _metric_lines(summary: Summary, rows: DataFrame, column: str) -> Iterator[Li
             for row in records(mine)
         ]
         yield Line(str(name), styles[str(name)], x, y, "bars", low, high, texts)
-
-
-def _lr_panel(summary: Summary, rows: DataFrame) -> Panel:
-    styles, lines = run_looks(summary), []
-    for name, mine in rows.sort_values("batch_size").groupby("schedule", sort=False):
-        x, y = floats(mine["batch_size"]), floats(mine["lr"])
-        texts = [f"{name}, batch {size:g}: LR {lr:.3g}" for size, lr in zip(x, y, strict=True)]
-        lines.append(Line(str(name), styles[str(name)], x, y, texts=texts))
-    sizes = floats(_values(rows, "batch_size"))
-    first = rows[rows["batch_size"] == sizes[0]]["lr"].median()
-    for power, dash, name in ((0.5, "--", "square-root rule"), (1.0, ":", "linear rule")):
-        look = Look(INK, dash, "", len(styles))
-        lines.append(Line(name, look, sizes, first * (sizes / sizes[0]) ** power, "thin"))
-    return Panel(
-        tuple(lines), "batch size", "learning rate", "tuned LR, and two rules of thumb",
-        x_scale="log2", y_scale="log", x_ticks=tuple(sizes), y_ticks=_values(rows, "lr"),
-    )  # fmt: skip
 
 
 def _memory_panels(summary: Summary, sizes: tuple[float, ...]) -> Iterator[Panel]:

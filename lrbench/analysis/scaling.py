@@ -1,0 +1,325 @@
+"""How the best LR moves with the length of training, or with the batch size: a power law.
+
+At each size a parabola in log LR, through the best of the validation scores and its neighbours,
+has its vertex at the optimum. A weighted line through the optima in log-log has the exponent as its
+slope (Bjorck et al. 2024, arXiv:2409.19913, for the length). An optimum on the edge of its grid is
+only a bound, and enters no line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from lrbench.analysis.corrections import Floats
+from lrbench.analysis.names import short
+from lrbench.analysis.question import Question
+from lrbench.analysis.standing import in_cell
+from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.words import listed
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Over = Literal["epochs", "batch size"]
+OVER: tuple[Over, ...] = ("epochs", "batch size")
+
+LEAST = 3
+"""Two optima always lie on a line."""
+NEAR = 2
+"""How many LRs on either side of the best tell the noise."""
+READ_OFF = 0.1
+"""Of a step of the grid: the least error of an optimum, as a curve is not quite a parabola."""
+DRAWS = 200
+SURE = 0.9
+"""An optimum counts if it stays inside the grid in this share of the draws."""
+WIDEST = 30.0
+"""An interval of the LR whose ends have a larger ratio is not printed."""
+RULES = {"square-root rule": 0.5, "linear rule": 1.0}
+"""Of the batch size: Krizhevsky 2014, arXiv:1404.5997; Goyal et al. 2017, arXiv:1706.02677."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best LR at one size. `error` is the standard error of its natural logarithm; where there
+    is none, NaN, `why` says what is in the way, and the LR is the best of those tried."""
+
+    size: int
+    lr: float
+    error: float = math.nan
+    why: str = ""
+
+
+def optimum(size: int, lrs: Floats, scores: Floats) -> Optimum:
+    """The optimum of a grid of rising LRs. `scores` are LRs x seeds, higher is better; NaN in a row
+    is an LR at which a training failed or collapsed.
+
+    Its error is the spread of the vertex when the means are drawn again with the noise of the
+    seeds, without what a seed changes at all LRs alike. Next to an LR that did not train it is
+    known to within a step of the grid only. An edge that noise may reach makes it no optimum.
+    """
+    rising, means = np.log(lrs), scores.mean(axis=1)
+    if np.isnan(means).all():
+        return Optimum(size, math.nan, why="nothing trained")
+    best = int(np.nanargmax(means))
+    lr = float(lrs[best])
+    if best in (0, len(lrs) - 1):
+        return Optimum(size, lr, why=_edge(best))
+    if scores.shape[1] < 2:
+        return Optimum(size, lr, why="only one tuning seed")
+    error, freedom = _noise(scores[max(0, best - NEAR) : best + NEAR + 1])
+    rng = np.random.default_rng(0)
+    drawn = means[:, None] + error * rng.standard_t(freedom, size=(len(lrs), DRAWS))
+    at = np.nanargmax(drawn, axis=0)
+    if np.mean((at > 0) & (at < len(lrs) - 1)) < SURE:
+        return Optimum(size, lr, why="no peak above the noise")
+    (vertex,), vertices = _vertices(rising, means[:, None]), _vertices(rising, drawn)
+    step = (rising[best + 1] - rising[best - 1]) / 2
+    beside_cliff = bool(np.isnan(means[best - 1 : best + 2]).any())
+    least = step / math.sqrt(3) if beside_cliff else READ_OFF * step  # uniform over ± a step
+    return Optimum(size, math.exp(vertex), math.hypot(float(vertices.std()), least))
+
+
+def _edge(place: int) -> str:
+    return "above the highest LR tried" if place else "below the lowest LR tried"
+
+
+def _noise(scores: Floats) -> tuple[float, int]:
+    """The standard error of a mean over the seeds, LR x seed beyond LR + seed, of the LRs that
+    trained; and its degrees of freedom."""
+    scores = scores[~np.isnan(scores).any(axis=1)]
+    rows, seeds = scores.shape
+    rest = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
+    freedom = max(1, rows - 1) * (seeds - 1)
+    return float(np.sqrt((rest**2).sum() / freedom / seeds)), freedom
+
+
+def _vertices(rising: Floats, drawn: Floats) -> Floats:
+    """For each column of means the vertex of the parabola through the best and its neighbours; the
+    best itself where a neighbour is missing."""
+    best = np.nanargmax(drawn, axis=0)
+    found = rising[best]
+    for place in np.unique(best[(best > 0) & (best < len(rising) - 1)]):
+        near, mine = slice(place - 1, place + 2), best == place
+        sides = np.vander(rising[near] - rising[place], 3)
+        curve, slope, _ = np.linalg.solve(sides, drawn[near][:, mine])
+        with np.errstate(invalid="ignore"):  # three equal means
+            found[mine] += np.nan_to_num(-slope / (2 * curve))
+    return np.asarray(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """ln LR = constant + exponent · ln size. `covariance` is that of constant and exponent, from
+    the errors of the optima; half an interval is `times` a standard error."""
+
+    constant: float
+    exponent: float
+    covariance: Floats
+    times: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """That of the exponent."""
+        half = self.times * math.sqrt(self.covariance[1, 1])
+        return self.exponent - half, self.exponent + half
+
+    def at(self, size: float) -> tuple[float, float, float]:
+        """The best LR at any size, and the ends of its interval."""
+        x = np.array([1.0, math.log(size)])
+        middle = self.constant + self.exponent * x[1]
+        half = self.times * math.sqrt(x @ self.covariance @ x)
+        lr, low, high = np.exp([middle, middle - half, min(middle + half, 700.0)]).tolist()
+        return lr, low, high
+
+
+def line_through(optima: Sequence[Optimum], confidence: float = 0.95) -> Line:
+    """Least squares, weighted by the errors of three or more optima. An interval is the wider of
+    two: the normal one of those errors, and the t interval of the scatter about the line, which has
+    two degrees of freedom less than there are optima, so that of three is wide."""
+    from scipy.special import ndtri, stdtrit
+
+    x = np.array([[1.0, math.log(each.size)] for each in optima])
+    y = np.array([math.log(each.lr) for each in optima])
+    weights = np.array([each.error for each in optima]) ** -2
+    covariance = np.linalg.inv(x.T @ (weights[:, None] * x))
+    constant, exponent = covariance @ (x.T @ (weights * y))
+    freedom = len(optima) - 2
+    scatter = float(weights @ (y - constant - exponent * x[:, 1]) ** 2) / freedom
+    tail = (1 + confidence) / 2
+    times = max(float(ndtri(tail)), math.sqrt(scatter) * float(stdtrit(freedom, tail)))
+    return Line(float(constant), float(exponent), covariance, times)
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """How one schedule's best LR moves over a size; the other is the largest number of epochs, or
+    the smallest batch. Without a `line`, `why` says what is in the way. `aim` is the size that was
+    asked for."""
+
+    schedule: str
+    over: Over
+    budget: int
+    batch_size: int
+    optima: tuple[Optimum, ...]
+    line: Line | None
+    why: str
+    aim: int | None = None
+
+    @property
+    def rules(self) -> dict[str, bool]:
+        """Which rules of thumb the interval leaves open: those of the batch size."""
+        if self.line is None or self.over == "epochs":
+            return {}
+        low, high = self.line.interval
+        return {name: low <= power <= high for name, power in RULES.items()}
+
+
+def laws_of(trials: DataFrame, question: Question) -> tuple[Law, ...]:
+    """The laws over each size that has several values, from the first study's tuning trials."""
+    found: list[Law] = []
+    for over in OVER:
+        aim = question.extrapolate if not found else None
+        found += _laws(trials, question, over, aim)
+    return tuple(found)
+
+
+def _laws(trials: DataFrame, question: Question, over: Over, aim: int | None) -> Iterator[Law]:
+    place = OVER.index(over)
+    cells = {(budget, batch) for _, budget, batch in question.choices}
+    if not cells:
+        return
+    budget, batch = max(cell[0] for cell in cells), min(cell[1] for cell in cells)
+    along = sorted(c for c in cells if (c[1] == batch if place == 0 else c[0] == budget))
+    if len(along) < 2:
+        return
+    for name in trials.loc[trials["stage"] == "tune", "schedule"].unique():
+        optima = tuple(
+            _optimum_of(trials, question, (name, *cell), cell[place])
+            for cell in along
+            if (name, *cell) in question.choices
+        )
+        known = [each for each in optima if not each.why]
+        line = line_through(known, question.confidence) if len(known) >= LEAST else None
+        why = "" if line else _why(optima, over)
+        yield Law(name, over, budget, batch, optima, line, why, aim)
+
+
+def _optimum_of(
+    trials: DataFrame, question: Question, key: tuple[str, int, int], size: int
+) -> Optimum:
+    """From the trials that chose an LR, scored as they were then."""
+    name, budget, batch = key
+    mine = trials[
+        (trials["stage"] == "tune") & (trials["schedule"] == name) & in_cell(trials, budget, batch)
+    ]
+    column = f"val_{question.metric.partition('_')[2]}"
+    if column.endswith("loss") or mine[column].isna().all():
+        scores = -mine["val_loss"]
+    else:
+        scores = mine[column]
+    scores = scores.where(mine["status"] == "done")
+    table = mine.assign(score=scores).pivot(index="lr", columns="seed", values="score")
+    collapsed = [each.lr for each in question.choices[key].candidates if each.collapsed]
+    table.loc[table.index.isin(collapsed)] = np.nan
+    return optimum(size, table.index.to_numpy(), table.to_numpy(dtype=float))
+
+
+def _why(optima: Sequence[Optimum], over: Over) -> str:
+    """Why there is no line, in a few words."""
+    reasons: dict[str, list[str]] = {}
+    for each in optima:
+        if each.why:
+            reasons.setdefault(each.why, []).append(str(each.size))
+    parts = [f"{why} at {over} {', '.join(sizes)}" for why, sizes in reasons.items()]
+    known = sum(not each.why for each in optima)
+    return "; ".join([f"{known} of {LEAST} optima that it needs", *parts])
+
+
+def law_text(laws: Sequence[Law], best: str | None, confidence: float) -> str:
+    """One line, of the schedule that ranks first: the exponent and, where it was asked for, the LR
+    at another size; empty with two sizes."""
+    mine = [each for each in laws if each.schedule == best and len(each.optima) >= LEAST]
+    return " ".join(_text(each, f"{100 * confidence:g} %") for each in mine)
+
+
+def _text(law: Law, sure: str) -> str:
+    subject = f"the best LR of {short(law.schedule)}"
+    if law.line is None:
+        return f"How {subject} moves with the {law.over} cannot be said: {law.why}."
+    low, high = law.line.interval
+    moves = "falls as" if high < 0 else "rises as" if low > 0 else "may not move, or move as"
+    unit = "epochs" if law.over == "epochs" else "batch"
+    power = f"{unit}^{law.line.exponent:.2f} ({sure}: {low:.2f} to {high:.2f})"
+    text = f"T{subject[1:]} {moves} {power}"
+    held = {
+        verb: [f"the {name}" for name, holds in law.rules.items() if holds == ok]
+        for verb, ok in (("leaves open", True), ("contradicts", False))
+    }
+    verdicts = [f"{verb} {listed(names)}" for verb, names in held.items() if names]
+    text += f", which {' and '.join(verdicts)}" * bool(verdicts)
+    return f"{text}{_aimed(law, law.line)}."
+
+
+def _aimed(law: Law, line: Line) -> str:
+    if law.aim is None:
+        return ""
+    lr, low, high = line.at(law.aim)
+    place = f"at {law.aim} epochs" if law.over == "epochs" else f"at batch {law.aim}"
+    if high > WIDEST * low:
+        return f"; {place} it is not known to within a factor of {WIDEST:.0f}"
+    return f": {place} take {lr:.2g} ({low:.2g} to {high:.2g})"
+
+
+def _interval(law: Law, end: int) -> float:
+    return law.line.interval[end] if law.line else math.nan
+
+
+def _at_aim(law: Law, part: int) -> float:
+    return law.line.at(law.aim)[part] if law.line and law.aim else math.nan
+
+
+def _optima_text(law: Law) -> str:
+    """Size and LR of each optimum, those that are only bounds in brackets."""
+    texts = [f"{each.size}: {each.lr:.3g}" for each in law.optima]
+    return ", ".join(f"[{t}]" if o.why else t for t, o in zip(texts, law.optima, strict=True))
+
+
+SCALING = (
+    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),
+    Column("over", "object", "epochs or batch size", title="over", several=True),
+    Column("budget", "int64", "epochs; the largest where it is `over` them"),
+    Column("batch_size", "int64", "images in a batch; the smallest where it is `over` them"),
+    Column(
+        "optima", "object", "best LR at each size; in brackets where it is only a bound",
+        _optima_text, title="best LR at each size", form="words",
+    ),
+    Column(
+        "exponent", "float64", "of the power law: best LR ~ size^exponent",
+        lambda law: law.line.exponent if law.line else math.nan, title="exponent", form=".2f",
+    ),
+    Column(
+        "exponent_low", "float64", "low end of its interval", lambda law: _interval(law, 0),
+        title="from", form=".2f",
+    ),
+    Column(
+        "exponent_high", "float64", "high end of its interval", lambda law: _interval(law, 1),
+        title="to", form=".2f",
+    ),
+    Column("aim", "Int64", "size of --extrapolate"),
+    Column(
+        "lr", "float64", "best LR there", lambda law: _at_aim(law, 0), title="LR there", form=".3g"
+    ),
+    Column("lr_low", "float64", "low end of its interval", lambda law: _at_aim(law, 1)),
+    Column("lr_high", "float64", "high end of its interval", lambda law: _at_aim(law, 2)),
+    Column("why", "object", "why there is no exponent", title="why not", form="words"),
+)  # fmt: skip
+
+
+def scaling_frame(laws: Sequence[Law]) -> DataFrame:
+    """One row per schedule and size that has several values."""
+    return frame(laws, SCALING)

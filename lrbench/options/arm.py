@@ -1,0 +1,129 @@
+"""What is ranked next to the schedules: a change of the recipe, under a name of its own."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from lrbench.errors import UsageError
+from lrbench.options.recipe import Recipe
+from lrbench.options.values import Frozen, Positive, Schedule
+from lrbench.plugins import is_own
+from lrbench.schedules import parse
+
+Scaling = Literal["", "sqrt", "linear"]
+Value = bool | int | float | str | tuple[str, ...] | None
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\r\n:]+(:[^ ]+)?$")
+]
+
+
+class Arm(Frozen):
+    """A recipe and a schedule that are ranked under a `name`.
+
+    `settings` is what was typed, `changes` the recipe's fields with the values that this makes of
+    them. Without a `schedule` the arm is trained under each of the comparison's. Its LRs are the
+    comparison's times √k or k where it names an `lr_scaling`, k being its images in a step over
+    the comparison's; else its optimizer's usual `lr` or a range test of its own centres its grid.
+    """
+
+    name: Name
+    settings: tuple[str, ...] = ()
+    changes: tuple[tuple[str, Value], ...] = ()
+    schedule: Schedule | None = None
+    lr_scaling: Scaling = ""
+    lr: Positive | None = None
+
+    def recipe(self, plain: Recipe) -> Recipe:
+        """The recipe under which it is trained, from the comparison's."""
+        return plain.model_copy(update=dict(self.changes))
+
+    def lr_factor(self, plain: Recipe) -> float:
+        """Its LRs over those of the comparison's recipe, where it scales them; else 1."""
+        times = self.recipe(plain).effective_batch / plain.effective_batch
+        return scaled(self.lr_scaling, times)
+
+    @property
+    def typed(self) -> str:
+        return f"{self.name}: {shlex.join(self.settings)}"
+
+
+def scaled(rule: Scaling, times: float) -> float:
+    """The factor of a learning rate for a batch that is so many times as large."""
+    return {"": 1.0, "sqrt": math.sqrt(times), "linear": times}[rule]
+
+
+def typed_arm(text: str) -> tuple[str, list[str]]:
+    """Name and settings of an arm; the name of an optimizer alone stands for that one, at a
+    constant learning rate.
+
+    >>> typed_arm("big batch: batch_size=512 lr_scaling=sqrt")
+    ('big batch', ['batch_size=512', 'lr_scaling=sqrt'])
+    >>> typed_arm("prodigy")
+    ('prodigy', ['optimizer=prodigy', 'schedule=constant'])
+    """
+    name, _, rest = text.partition(":")
+    if not {" ", "="} & {*text.strip()} and (is_own(text) or not rest):
+        return text.strip(), [f"optimizer={text.strip()}", "schedule=constant"]
+    try:
+        return name.strip(), sorted(shlex.split(rest))
+    except ValueError:
+        raise UsageError(f"--arm {text}: a quotation mark is not closed") from None
+
+
+def entered(schedules: Sequence[str], arms: Iterable[Arm]) -> dict[str, Arm]:
+    """All that is ranked, by name: the comparison's recipe under each schedule, and each arm under
+    its own schedule or, crossed, under each."""
+    found = {name: Arm.model_construct(name=name, schedule=name) for name in schedules}
+    for arm in arms:
+        for each in _crossed(arm, schedules):
+            if each.name in found:
+                raise UsageError(f"--arm {each.name}: two of this name")
+            found[each.name] = each
+    return found
+
+
+def _crossed(arm: Arm, schedules: Sequence[str]) -> Iterator[Arm]:
+    if arm.schedule or len(schedules) == 1:
+        yield arm.model_copy(update={"schedule": arm.schedule or schedules[0]})
+        return
+    for schedule in schedules:
+        yield arm.model_copy(update={"name": f"{arm.name}: {schedule}", "schedule": schedule})
+
+
+def check_arms(
+    arms: Sequence[Arm],
+    schedules: Sequence[str],
+    plain: Recipe,
+    *,
+    auto: bool,
+    several: Collection[str],
+) -> None:
+    """Raises UsageError: an arm that is trained as something else is; that changes a field of which
+    the comparison has several values; or whose LRs are not those of the comparison."""
+    for arm in arms:
+        if arm.lr and not auto:
+            raise UsageError(f"--arm {arm.name} needs --lr auto: its LR is usually {arm.lr:g}")
+        for field in {*several} & {*dict(arm.changes)}:
+            flag = f"--{field.replace('_', '-')}"
+            raise UsageError(f"--arm {arm.name}: {flag} names several already")
+        if arm.lr_scaling and any(parse(name).fixed_lr for name in schedules):
+            raise UsageError(f"--arm {arm.name}: lr_scaling cannot scale an LR of SCHEDULE @ LR")
+    trained: dict[tuple[Recipe, str | None], str] = {}
+    for each in entered(schedules, arms).values():
+        twin = trained.setdefault((each.recipe(plain), each.schedule), each.name)
+        if twin != each.name:
+            raise UsageError(f"--arm {each.name}: it changes nothing, it is {twin!r} again")
+
+
+def refuse_schedule_name(name: str) -> None:
+    """Raises UsageError: a schedule has this name."""
+    try:
+        parse(name)
+    except UsageError:
+        return
+    raise UsageError(f"--arm {name}: a schedule has this name; give it another")

@@ -1,0 +1,81 @@
+"""How the best LR moves with the length of training, or with the batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lrbench.analysis import Summary
+from lrbench.analysis.scaling import RULES, Law, Optimum
+from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
+from lrbench.report.style import INK, Look
+
+
+@PLOTS.register("scaling", "the best LR against the length of training, or the batch size")
+def scaling_plot(summary: Summary) -> Chart | None:
+    """Optima with their intervals, each schedule's power law with its band, a ring where the best
+    LR lies on the edge of the grid; the rules of thumb of the batch size as thin lines."""
+    panels = tuple(
+        _panel(summary, [law for law in summary.laws if law.over == over])
+        for over in dict.fromkeys(law.over for law in summary.laws)
+    )
+    if not panels:
+        return None
+    note = "a ring is no optimum, only the best of the LRs tried"
+    if any(law.over == "batch size" for law in summary.laws):
+        note += "; dashed the square-root rule, dotted the linear rule"
+    return Chart("the best LR at each size", panels, (6.5 * len(panels), 4.8), note)
+
+
+def _panel(summary: Summary, laws: list[Law]) -> Panel:
+    sizes = sorted({each.size for law in laws for each in law.optima})
+    lines = [line for law in laws for line in _lines(summary, law)]
+    if laws[0].over == "batch size":
+        lines += _rules(laws, len(run_looks(summary)))
+    aims = [law.aim for law in laws if law.aim]
+    return Panel(
+        tuple(lines), laws[0].over, "learning rate",
+        f"best LR, {100 * summary.question.confidence:g} % intervals", x_scale="log2",
+        y_scale="log", labelled=False, legend=True, x_ticks=tuple(sorted({*sizes, *aims})),
+    )  # fmt: skip
+
+
+def _lines(summary: Summary, law: Law) -> Iterator[Line]:
+    look = run_looks(summary)[law.schedule]
+    known = [each for each in law.optima if not each.why]
+    if known:
+        yield _points(law, known, look)
+    bounds = [each for each in law.optima if each.why and np.isfinite(each.lr)]
+    if bounds:
+        texts = [f"{law.schedule}, {each.size}: {each.why}" for each in bounds]
+        x, y = (floats([getattr(each, name) for each in bounds]) for name in ("size", "lr"))
+        yield Line("", look, x, y, "ring", texts=texts)
+    if law.line is not None:
+        ends = [each.size for each in law.optima] + ([law.aim] if law.aim else [])
+        x = np.geomspace(min(ends), max(ends), 30)
+        y, low, high = floats([law.line.at(size) for size in x]).T
+        bare = Look(look.colour, look.dash, "", look.place)
+        yield Line(law.schedule, bare, x, y, "line", low, high)
+
+
+def _points(law: Law, known: list[Optimum], look: Look) -> Line:
+    x, y = floats([each.size for each in known]), floats([each.lr for each in known])
+    half = np.exp(1.96 * floats([each.error for each in known]))
+    texts = [
+        f"{law.schedule}, {each.size}: LR {each.lr:.3g} ({low:.2g} to {high:.2g})"
+        for each, low, high in zip(known, y / half, y * half, strict=True)
+    ]
+    apart = Look(look.colour, "", look.marker, look.place)
+    return Line("" if law.line else law.schedule, apart, x, y, "bars", y / half, y * half, texts)
+
+
+def _rules(laws: list[Law], place: int) -> Iterator[Line]:
+    """Through the median LR at the smallest batch."""
+    first = min(each.size for law in laws for each in law.optima)
+    lrs = [each.lr for law in laws for each in law.optima if each.size == first]
+    last = max(each.size for law in laws for each in law.optima)
+    x = floats([first, last])
+    for dash, (name, power) in zip(("--", ":"), RULES.items(), strict=True):
+        y = np.nanmedian(lrs) * (x / first) ** power
+        yield Line(name, Look(INK, dash, "", place), x, y, "thin")
