@@ -33,7 +33,7 @@ def setting_text(summary: Summary) -> str:
     steps = int(summary.trials.loc[first.rows[0], "steps"].max())
     epochs = f"{first.budget} epoch{'s' * (first.budget > 1)} ({steps:,} steps)"
     one = len(manifest.get("experiment", {}).get("lrs", ())) == 1
-    return f"{trained} · {epochs} · batch {first.batch_size}{' · one LR, not tuned' * one}"
+    return f"{trained} · {epochs} · batch {first.batch_size}{' · LR as named, not tuned' * one}"
 
 
 def headline(summary: Summary) -> tuple[str, str]:
