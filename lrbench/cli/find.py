@@ -57,8 +57,10 @@ def find(
         run.refuse_second_writer()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
         bench = session.prepared(spec, host, progress)
+    notices = list(ignored_batch_size(spec.recipe, bench.source.facts()))
+    notices += session.schedule_notices(spec, bench)
     if not json:
-        notify(ignored_batch_size(spec.recipe, bench.source.facts()))
+        notify(notices)
     if dry_run:
         _show_plan(spec, bench, run.path, json=json)
         return

@@ -95,10 +95,16 @@ def check_find(spec: FindSpec) -> None:
     from lrbench.rangetest.groups import swept_place
 
     check_rule(spec, "--rule ")
+    groups = parse_groups(spec.recipe.groups)
     if spec.start_lr >= spec.end_lr:
         raise UsageError(f"--start-lr {spec.start_lr:g} must lie below --end-lr {spec.end_lr:g}")
+    if spec.schedule and (own := next((g for g in groups if g.schedule), None)):
+        raise UsageError(
+            f"--group '{own}': a run of --schedule {spec.schedule} has one schedule for all groups",
+            hint="leave out its schedule=",
+        )
     if spec.sweep_group is not None:
-        swept_place(parse_groups(spec.recipe.groups), spec.sweep_group, rest_known=False)
+        swept_place(groups, spec.sweep_group, rest_known=False)
     name = spec.recipe.optimizer
     if spec.momenta and (
         plugins.is_own(name) or OPTIMIZERS.get(name).facts.get("momentum") is False

@@ -14,6 +14,7 @@ from lrbench.options.growth import differences, union
 from lrbench.options.option import Opt, Options, listed
 from lrbench.options.recipe import BATCH_SIZES, WEIGHT_DECAYS, Cell, Recipe
 from lrbench.options.values import (
+    EPOCHS,
     BatchSize,
     Epochs,
     Finite,
@@ -22,19 +23,19 @@ from lrbench.options.values import (
     Positive,
     Schedules,
     Seed,
-    batch_sizes,
     canonical,
     digest,
     duration_s,
     epoch_budgets,
     joined,
     learning_rates,
-    numbers,
+    one_size,
+    several_batch_sizes,
+    several_numbers,
 )
 from lrbench.schedules import expand, parse
 
 TUNING_SEED = 1_000_003
-EPOCHS = 3
 Metric = Literal[
     "test_accuracy", "test_loss", "val_accuracy", "val_loss", "test_balanced_accuracy",
     "val_balanced_accuracy",
@@ -59,14 +60,6 @@ def _budgets(value: Any, options: Options) -> tuple[int, ...]:
     return epoch_budgets(value, options.get("epochs", EPOCHS))
 
 
-def _extrapolate(value: Any) -> int:
-    """40 of `40ep`, or of a bare number."""
-    text = str(value).strip().removesuffix("ep")
-    if not text.isdecimal():
-        raise ValueError("give a number of epochs, such as 40ep, or a batch size")
-    return int(text)
-
-
 def _range_test(text: str) -> FindSpec:
     return with_range_test(text, FindSpec())
 
@@ -82,17 +75,6 @@ def _is_halving(value: str) -> bool:
     if value not in ("grid", "halving"):
         raise ValueError("choose grid or halving")
     return value == "halving"
-
-
-def _several(value: Any) -> tuple[int, ...]:
-    """The batch sizes, where there is more than the recipe's own."""
-    sizes = batch_sizes(value)
-    return sizes if len(sizes) > 1 else ()
-
-
-def _several_decays(value: Any) -> tuple[float, ...]:
-    decays = tuple(dict.fromkeys(numbers(value)))
-    return decays if len(decays) > 1 else ()
 
 
 def _every_batch_size(spec: CompareSpec) -> str | None:
@@ -119,12 +101,13 @@ class CompareSpec(Frozen):
     batch_sizes: Annotated[tuple[BatchSize, ...], Opt(
         "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
         "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
-        default_note=BATCH_SIZES, parse=_several, show=lambda spec: _every_batch_size(spec)
+        default_note=BATCH_SIZES, parse=several_batch_sizes,
+        show=lambda spec: _every_batch_size(spec)
     )] = ()
     weight_decays: Annotated[tuple[Annotated[Finite, Field(ge=0)], ...], Opt(
         "--weight-decay", "Weight decay; several are tuned with the LR: 1e-4,5e-4.",
         panel="Optimizer", kind=object, default=Recipe().weight_decay, default_note=WEIGHT_DECAYS,
-        parse=_several_decays, show=lambda spec: joined(spec.weight_decays) or None
+        parse=several_numbers, show=lambda spec: joined(spec.weight_decays) or None
     )] = ()
     schedules: Annotated[Schedules, Opt(
         "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,
@@ -159,7 +142,7 @@ class CompareSpec(Frozen):
     )] = ()
     extrapolate: Annotated[Epochs | None, Opt(
         "--extrapolate", "Also say the best LR at this length, 40ep, by a power law through those "
-        "of --budgets; or at a batch size, of --batch-size.", kind=object, parse=_extrapolate
+        "of --budgets; or at a batch size, of --batch-size.", kind=object, parse=one_size
     )] = None
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True,

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
 
 from lrbench.errors import UsageError
 from lrbench.options.option import Opt, Options, options_of
 from lrbench.options.recipe import Recipe
 from lrbench.options.values import (
+    EPOCHS,
     BatchSize,
+    Epochs,
     Frozen,
     Momentum,
     Positive,
+    Schedule,
     Seed,
     digest,
     joined,
@@ -24,6 +27,7 @@ from lrbench.options.values import (
     whole_number,
 )
 from lrbench.registry import did_you_mean
+from lrbench.schedules import parse
 
 SWEEP_SEED = 2_000_003
 SEEDS = 3
@@ -41,6 +45,22 @@ def _seeds(_: Any, options: Options) -> tuple[int, ...]:
     return tuple(range(first, first + count))
 
 
+def _without_lr(text: str | None) -> str | None:
+    """A schedule whose LR is to be found, and whose LRs are known before the training."""
+    schedule = None if text is None else parse(text)
+    if schedule is not None and schedule.fixed_lr is not None:
+        raise ValueError("its LR is written in it; leave that out")
+    if schedule is not None and schedule.adaptive:
+        raise ValueError(f"it follows {schedule.metric}, so no shorter training stands for it")
+    return text
+
+
+def _of_a_schedule(epochs: int | None, info: ValidationInfo) -> int | None:
+    if epochs is not None and info.data.get("schedule", "") is None:
+        raise ValueError("the length of a run needs its schedule, such as constant")
+    return epochs
+
+
 class FindSpec(Frozen):
     """A range test: `points` learning rates from `start_lr` to `end_lr`, once for each seed.
 
@@ -49,8 +69,9 @@ class FindSpec(Frozen):
     from the weights of `verify_seeds` seeds; `max_stable` looks for the largest stable one; None
     for either means where that is cheap. With `val_loss` the curve is that of a fixed part of the
     validation data. `sweep_group` sweeps one parameter group, by pattern or number, while the
-    others keep their absolute learning rates. `batch_sizes` and `momenta` make a table of further
-    range tests, one for each pair.
+    others keep their absolute learning rates. With `schedule` the answer is the base learning rate
+    of a run of `epochs`, or of `steps`, under that schedule. `batch_sizes` and `momenta` make a
+    table of further range tests, one for each pair.
     """
 
     PANEL: ClassVar = "Range test"
@@ -81,6 +102,14 @@ class FindSpec(Frozen):
         "--seed", "The first of the seeds.", kind=int, default=0, parse_among=_seeds,
         show=lambda spec: spec.seeds[0]
     )] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
+    schedule: Annotated[Schedule | None, AfterValidator(_without_lr), Opt(
+        "--schedule -s", "The schedule of the run that the LR is for.", common=True, swept=False,
+        choices="lrbench.schedules:catalogue"
+    )] = None
+    epochs: Annotated[Epochs | None, AfterValidator(_of_a_schedule), Opt(
+        "--epochs", f"The epochs of that run; {EPOCHS} by default.", common=True, swept=False
+    )] = None
+    steps: Annotated[int, Field(ge=1)] | None = None
     whole_range: Annotated[bool, Opt(
         "--whole-range/--stop-early", "Go on where the loss has blown up."
     )] = False
@@ -111,6 +140,11 @@ class FindSpec(Frozen):
     # fmt: on
 
     @property
+    def run_epochs(self) -> int:
+        """The epochs of the run that the answer is for."""
+        return self.epochs or EPOCHS
+
+    @property
     def cells(self) -> tuple[Recipe, ...]:
         """The recipes of the table: each batch size with each momentum; none without a table."""
         if not self.batch_sizes and not self.momenta:
@@ -127,7 +161,7 @@ class FindSpec(Frozen):
 
 
 _ALONE = {option.field for option in options_of(FindSpec).values() if not option.swept}
-SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", *_ALONE})
+SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", "steps", *_ALONE})
 """What `--range-test` can set."""
 
 

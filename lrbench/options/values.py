@@ -34,6 +34,7 @@ Positive = Annotated[Finite, Field(gt=0)]
 Fraction = Annotated[Finite, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
+EPOCHS = 3  # of a run that names none
 BatchSize = Annotated[int, Field(ge=1)]
 Momentum = Annotated[Finite, Field(ge=0, lt=1)]
 Schedule = Annotated[str, AfterValidator(lambda text: str(parse(text)))]
@@ -155,6 +156,26 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
     if not found or min(found) < 1:
         raise ValueError("give whole numbers of at least 1, or all")
     return found
+
+
+def one_size(value: Any) -> int:
+    """40 of `40ep`, or of a bare number."""
+    text = str(value).strip().removesuffix("ep")
+    if not text.isdecimal():
+        raise ValueError("give a number of epochs, such as 40ep, or a batch size")
+    return int(text)
+
+
+def several_batch_sizes(value: Any) -> tuple[int, ...]:
+    """The batch sizes, where there is more than the recipe's own."""
+    sizes = batch_sizes(value)
+    return sizes if len(sizes) > 1 else ()
+
+
+def several_numbers(value: Any) -> tuple[float, ...]:
+    """The numbers, where there is more than one."""
+    found = tuple(dict.fromkeys(numbers(value)))
+    return found if len(found) > 1 else ()
 
 
 def one_batch_size(value: Any) -> int:

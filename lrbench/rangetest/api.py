@@ -34,7 +34,17 @@ SAID = {"step": "per", "verify_steps": "steps"}  # fields whose argument has ano
 
 
 # Options of `lrbench find` that mean something else here, or nothing.
-_OTHERWISE = {"step", "start_lr", "seeds", "seed", "sweep_group", "batch_sizes", "momenta"}
+_OTHERWISE = {
+    "step",
+    "start_lr",
+    "seeds",
+    "seed",
+    "sweep_group",
+    "batch_sizes",
+    "momenta",
+    "schedule",
+    "epochs",
+}
 KEYWORDS = {key: each for key, each in options_of(FindSpec).items() if key not in _OTHERWISE}
 
 
@@ -46,6 +56,9 @@ def find(
     loader: Iterable[Any],
     optimizer: Optimizer,
     *,
+    schedule: str | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
     per: Literal["batch", "epoch"] = "batch",
     seeds: int | Sequence[int] = 3,
     start_lr: float | Sequence[float] = 1e-6,
@@ -71,6 +84,10 @@ def find(
         loss_fn: `loss_fn(model(*inputs), target)` gives the mean loss of a batch.
         loader: any re-iterable of `(input, ..., target)` batches, such as a DataLoader.
         optimizer: of the model's parameters; it starts from its present state.
+        schedule: of the run that the answer is for, such as "warmup(5%) + cosine"; the answer is
+            its base learning rate.
+        epochs: of that run, for a loader with a length; 3 by default.
+        steps: of the optimizer in that run, instead.
         per: what a point of the curve is.
         seeds: how many, or which. A seed fixes data order and dropout; it draws weights only
             with `make_model`.
@@ -94,6 +111,9 @@ def find(
         **options,
         step=per,
         start_lr=starts[0] if starts else start_lr,
+        schedule=schedule,
+        epochs=epochs,
+        steps=steps,
         seeds=checked_seeds(seeds),
         verify_steps=verify_steps,
         recipe={"precision": precision, "accumulate": accumulate},

@@ -12,6 +12,7 @@ import numpy as np
 
 from lrbench.engine.method import Method, optimizer_steps
 from lrbench.options import FindSpec
+from lrbench.rangetest.aim import Aim
 from lrbench.rangetest.curve import FEWEST, in_order
 from lrbench.rangetest.grade import FLAT, NOISE, UNREACHED, Reason
 from lrbench.rangetest.groups import GroupLrs, freeze, swept
@@ -74,6 +75,7 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     """Run a range test: progress, and the `FindResult` last."""
     RULES.get(spec.rule, option="--rule")
     lrs = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode)
+    aim = Aim.of(spec, setup.task)
     judge = Judge.of(setup.task, setup.method.precision)
     alone = others_train(setup, spec.seeds[0])
     quick = judge.quick() if spec.val_loss else None
@@ -94,16 +96,22 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
         if cheap if spec.verify is None else spec.verify:
             seeds = [curve[0].seed for curve in curves[: spec.verify_seeds]]
             # where the sweep is lost in noise: a decade below its end
-            search = verify(prober, lr or min(curve[-1].lr for curve in curves) / 10, seeds)
+            start = lr or min(curve[-1].lr for curve in curves) / 10
+            if aim is None:
+                search = verify(prober, start, seeds)
+            else:
+                along = Prober(setup, 0, judge, aim.paces)
+                search = verify(along, aim.guess(start, spec.verify_steps), seeds)
             verification = yield from _reported("verify", search, VERIFY_LRS * len(seeds))
             lr = verification.lr if verification.learns else None
         limited = cheap and not alone if spec.max_stable is None else spec.max_stable
         if lr is not None and limited:
-            known = verification.probes if verification else ()
+            known = verification.probes if verification and aim is None else ()
             search_limit = _limit(spec, setup, prober, suggestion.lr or lr, known)
             stability = yield from _reported("stability", search_limit, 5)
     settings = {**settings, "others_train": True} if alone else settings
     found = _result(suggestion, curves, verification, stability, settings)
+    found = found if aim is None else aim.adjusted(found, spec.verify_steps)
     if found.lr is not None and any(doubts.values()):
         reasons = (*found.reasons, *(text for text, holds in doubts.items() if holds))
         found = replace(found, grade="weak", reasons=reasons)

@@ -1,4 +1,5 @@
-"""Short trainings at a constant learning rate, from the same weights and on the same batches."""
+"""Short trainings at a constant learning rate or under a schedule, from the same weights and on
+the same batches."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.smooth import Floats
-from lrbench.rangetest.sweep import Setup, read, trained
+from lrbench.rangetest.sweep import STEADY, Pace, Setup, read, trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,9 +33,9 @@ LEARNT = 0.1  # the part of the best fall so far that a training must reach to c
 
 @dataclass(frozen=True)
 class Probe:
-    """One constant-LR training: its mean loss over the last quarter of the steps (None if it
-    diverged), how far that is below the loss of the initial weights on the same batches, and mean
-    and standard deviation of the judge's loss over that quarter."""
+    """One short training at a learning rate, the base of its schedule: its mean loss over
+    the last quarter of the steps (None if it diverged), how far that is below the loss of the
+    initial weights on the same batches, and mean and standard deviation of the judge's loss."""
 
     lr: float
     seed: int
@@ -46,20 +47,50 @@ class Probe:
 
 
 class Prober:
-    """Trains at constant learning rates for `steps` steps, each time from a seed's weights."""
+    """Trains at constant learning rates for `steps` steps, or along the `paces` of a schedule, each
+    time from a seed's weights."""
 
-    def __init__(self, setup: Setup, steps: int, judge: Judge | None = None) -> None:
-        self.setup, self.steps, self.judge = setup, steps, judge
-        self.untouched = cache(lambda seed: train(setup, seed, 0.0, steps, judge))
+    def __init__(
+        self, setup: Setup, steps: int, judge: Judge | None = None, paces: Sequence[Pace] = ()
+    ) -> None:
+        self.setup, self.judge = setup, judge
+        self.steps = len(paces) or steps
+        self.paces = paces
+        self.untouched = cache(lambda seed: self.train(seed, 0.0))
 
     def __call__(self, lr: float, seed: int) -> Probe:
         first, _ = self.untouched(seed)
         hopeless = first[0] + HOPELESS * max(float(np.ptp(first)), float(np.abs(first).max()))
-        seen, judged = train(self.setup, seed, lr, self.steps, self.judge, hopeless)
+        seen, judged = self.train(seed, lr, hopeless)
         if not math.isfinite(seen[-1]) or seen[-1] > hopeless or _grows(seen, first):
             return Probe(lr, seed, len(seen), None, None)
         final = _mean_end(seen)
         return Probe(lr, seed, self.steps, final, _mean_end(first) - final, *judged)
+
+    def train(self, seed: int, lr: float, limit: float = math.inf) -> tuple[Floats, Judged]:
+        """Train to the end, or to the first loss that is not finite or above the limit: the losses,
+        and mean and standard deviation of the judge's, asked a few times in the last quarter, or
+        under a schedule, whose end counts, after the last few steps."""
+        judgements: list[Tensor] = []
+        apart = 1 if self.paces else max(1, self.steps // 16)
+        asked = {self.steps - place * apart for place in range(JUDGEMENTS)}
+
+        def course() -> Iterator[Tensor]:
+            paces = self.paces or repeat(STEADY, self.steps)
+            for step, (model, loss) in enumerate(trained(self.setup, seed, repeat(lr), paces), 1):
+                if self.judge is not None and step in asked:
+                    judgements.append(self.judge(model))
+                yield loss
+
+        seen: list[float] = []
+        for loss in read(course()):
+            seen.append(loss)
+            if not math.isfinite(loss) or loss > limit:
+                break
+        found = list(read(judgements))
+        with np.errstate(invalid="ignore"):  # of a loss that is infinite
+            judged = (float(np.mean(found)), float(np.std(found))) if found else (None, None)
+        return np.array(seen), judged
 
     def start(self, seed: int) -> Probe:
         """A training at learning rate 0."""
@@ -79,31 +110,6 @@ def settling_steps(setup: Setup, seed: int, steps: int) -> int:
     if momentum <= 0.9 and not 0 < dampening < 1:
         return steps
     return max(steps, round((SETTLING - KICK * math.log1p(-dampening)) / (1 - momentum)))
-
-
-def train(
-    setup: Setup, seed: int, lr: float, steps: int, judge: Judge | None, limit: float = math.inf
-) -> tuple[Floats, Judged]:
-    """Train for some steps, or to the first loss that is not finite or above the limit: the losses,
-    and mean and standard deviation of the judge's, asked a few times in the last quarter."""
-    judgements: list[Tensor] = []
-    asked = {steps - place * max(1, steps // 16) for place in range(JUDGEMENTS)}
-
-    def course() -> Iterator[Tensor]:
-        for step, (model, loss) in enumerate(trained(setup, seed, repeat(lr, steps)), 1):
-            if judge is not None and step in asked:
-                judgements.append(judge(model))
-            yield loss
-
-    seen: list[float] = []
-    for loss in read(course()):
-        seen.append(loss)
-        if not math.isfinite(loss) or loss > limit:
-            break
-    found = list(read(judgements))
-    with np.errstate(invalid="ignore"):  # of a loss that is infinite
-        judged = (float(np.mean(found)), float(np.std(found))) if found else (None, None)
-    return np.array(seen), judged
 
 
 def _mean_end(curve: Floats) -> float:

@@ -54,7 +54,8 @@ class FindResult:
     ends of a cyclical schedule. `max_stable_lr`: the largest learning rate at which a short
     training converges. `rules`: the answer of every rule. `verification`: the short trainings
     around the answer. `table`: one range test per batch size and momentum, if asked for. `curve`:
-    all points of the sweeps. `trainings`: all short trainings at a constant learning rate.
+    all points of the sweeps. `trainings`: all short trainings. `aim`: the run that `lr` is the base
+    learning rate of, if a schedule was named; `verification` is then by trainings under it.
     """
 
     lr: float | None
@@ -72,6 +73,7 @@ class FindResult:
     curve: tuple[CurvePoint, ...]
     trainings: tuple[Mapping[str, Any], ...] = ()
     changes: Mapping[str, Any] = field(default_factory=dict)
+    aim: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; the curve as columns."""

@@ -28,6 +28,22 @@ READ_EVERY = 10  # steps between two readings of an asynchronous device
 
 
 @dataclass(frozen=True)
+class Pace:
+    """What a schedule has for a step: the multiplier of every learning rate, and the momentum
+    (None keeps the optimizer's own)."""
+
+    multiplier: float = 1.0
+    momentum: float | None = None
+
+    def row(self, lrs: Sequence[float]) -> Row:
+        momenta = () if self.momentum is None else (self.momentum,) * len(lrs)
+        return Row(tuple(lr * self.multiplier for lr in lrs), momenta)
+
+
+STEADY = Pace()
+
+
+@dataclass(frozen=True)
 class Setup:
     """What is trained. `make_optimizer(model)` gives the optimizer, and the function from the
     test's learning rate to those of the optimizer's parameter groups."""
@@ -52,16 +68,18 @@ def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list
     return [start_lr, *(float(lr) for lr in lrs[1:-1]), end_lr]
 
 
-def trained(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[tuple[nn.Module, Tensor]]:
-    """Train a seed's model, one learning rate per step; after each step yield it and the batch's
-    mean loss before the step. Nothing waits for the device."""
+def trained(
+    setup: Setup, seed: int, lrs: Iterable[float], paces: Iterable[Pace] = repeat(STEADY)
+) -> Iterator[tuple[nn.Module, Tensor]]:
+    """Train a seed's model, one learning rate per step, until they or the paces end; after each
+    step yield it and the batch's mean loss before the step. Nothing waits for the device."""
     import torch
 
     task = setup.task
     model = task.model(seed)
     optimizer, group_lrs = setup.make_optimizer(model)
     torch.manual_seed(seed)
-    rows = (Row(group_lrs(lr)) for lr in lrs)
+    rows = (pace.row(group_lrs(lr)) for lr, pace in zip(lrs, paces, strict=False))
     for step in steps(task, model, optimizer, batches(task, seed), rows, setup.method):
         yield model, step.loss
 

@@ -151,7 +151,8 @@ def _trainings(result: FindResult, sweep: Panel) -> Iterator[Panel]:
         return
     known = [(lr, loss) for lr, loss in checked["losses"] if loss is not None]
     lost = [lr for lr, loss in checked["losses"] if loss is None]
-    texts = [f"trained at constant LR {lr:.3g}: loss {loss:.4f}" for lr, loss in known]
+    kind = "base" if result.aim else "constant"
+    texts = [f"trained at {kind} LR {lr:.3g}: loss {loss:.4f}" for lr, loss in known]
     x, y = (floats([pair[i] for pair in known]) for i in (0, 1))
     lines = [Line("short trainings", _look(PROBE), x, y, "probe", texts=texts)]
     if lost:
@@ -159,8 +160,16 @@ def _trainings(result: FindResult, sweep: Panel) -> Iterator[Panel]:
     lines += [line for line in sweep.lines if line.name == "answer"]
     yield replace(
         sweep, lines=tuple(lines), y_label=f"{checked['data']} loss + ½ sd", y_limits=None,
-        title=f"after {checked['steps']} steps at a constant learning rate",
+        title=f"after {checked['steps']} steps {_under(result)}",
     )  # fmt: skip
+
+
+def _under(result: FindResult) -> str:
+    if result.aim is None:
+        return "at a constant learning rate"
+    longer = result.aim["steps"] > result.aim["tried_steps"]
+    whole = f"; the answer is for {result.aim['steps']:,}" if longer else ""
+    return f"under {result.aim['schedule']}{whole}"
 
 
 def _loss_limits(result: FindResult) -> tuple[float, float]:

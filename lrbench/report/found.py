@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SWEEP = {
     "start_lr", "end_lr", "points", "mode", "step", "rule", "window", "verify", "max_stable",
-    "val_loss", "sweep_group",
+    "val_loss", "sweep_group", "schedule", "epochs",
 }  # fmt: skip
 OPTIONS = {"groups": "group", "optimizer_options": "opt"}
 GRADES = {
@@ -45,6 +45,8 @@ AGAINST = {
 
 def facts(result: FindResult) -> Iterator[tuple[str, str]]:
     """(name, text) of what the answer rests on."""
+    if result.aim is not None:
+        yield from _aim(result.aim)
     yield "short trainings", _trained(result)
     if result.stability is not None:
         above = ABOVE[result.stability["above"]]
@@ -57,6 +59,18 @@ def facts(result: FindResult) -> Iterator[tuple[str, str]]:
     if result.band is not None:
         said += f", 10-90 % of them {result.band[0]:.3g} to {result.band[1]:.3g}"
     yield "the sweep", said
+
+
+def _aim(aim: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The run that the answer is for, what is equally good for it, and where that comes from."""
+    epochs = "" if aim["epochs"] is None else f"{aim['epochs']} epochs, "
+    yield "base LR of", f"{aim['schedule']}, {epochs}{aim['steps']:,} steps"
+    if aim["peak"] != 1:
+        yield "highest LR", number(aim.get("highest_lr"))
+    low, high = map(number, aim.get("equally_good") or (None, None))
+    if low != high:
+        yield "equally good", f"{low} to {high}"
+    yield "because", aim["because"]
 
 
 def _trained(result: FindResult) -> str:
@@ -96,7 +110,8 @@ def trainings_table(result: FindResult) -> Table:
         for lr, loss in checked["losses"]
     ]
     head = f"{checked.get('data', '')} loss after {checked['steps']} steps, mean + ½ sd"
-    return Table(("short training at LR", head), cells(rows))
+    under = f" under {result.aim['schedule']}" if result.aim else ""
+    return Table((f"short training{under} at LR", head), cells(rows))
 
 
 def against_table(result: FindResult) -> Table:
@@ -126,6 +141,8 @@ def next_command(result: FindResult) -> str:
     around = _around(result.lr, result.verification) if swept is None else (result.lr,)
     lrs = ",".join(f"{lr:.2g}" for lr in around)
     words = ["lrbench", "compare", *_options(_settled(recipe, swept, result.lr)), "--lr", lrs]
+    if result.aim is not None:
+        words += ["-s", result.aim["schedule"], "--epochs", str(result.aim["epochs"])]
     return shlex.join(words)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import LrbenchError, MachineError, UsageError
+from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import Host, Workbench
 from lrbench.inputs import resolved_toml
 from lrbench.options import FindSpec, differences
@@ -15,6 +15,7 @@ from lrbench.plugins import blamed
 from lrbench.run.manifest import material_of
 from lrbench.run.material import code_of, own_names, refuse_changes
 from lrbench.run.store import Run
+from lrbench.schedules import check, parse
 from lrbench.session.place import command_line, lasting, run_path
 from lrbench.session.size import OVERHEAD
 
@@ -44,6 +45,21 @@ def prepared(
     _, groups = build(spec.recipe, bench.tuning_task.model(0), lr=1.0)
     swept(groups, spec.sweep_group)
     return bench
+
+
+def schedule_notices(spec: FindSpec, bench: Workbench) -> Iterator[Notice]:
+    """What there is to say of the run that the answer is for, before anything is trained.
+
+    Raises:
+        UsageError: its schedule does not fit it.
+    """
+    if spec.schedule is None:
+        return
+    steps = bench.steps_per_epoch
+    yield from check(parse(spec.schedule), spec.end_lr, spec.run_epochs * steps, steps)
+    if spec.epochs is None:
+        said = f"--schedule without --epochs: the LR is for {spec.run_epochs} epochs"
+        yield Notice(Topic.OTHER, said, "as in lrbench compare")
 
 
 def sweep_steps(spec: FindSpec, bench: Workbench) -> int:

@@ -190,3 +190,33 @@ def test_what_cannot_be_meant_is_one_line(
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_an_answer_for_a_run_names_it_everywhere(tmp_path: Path, capsys: Any) -> None:
+    words = [word for word in SMALL if word not in ("--quiet", "--no-verify")]
+    assert run([*words, "-s", "linear", "--out", str(tmp_path)]) == 0
+    said, warned = (" ".join(text.split()) for text in capsys.readouterr())
+    aim = json.loads((tmp_path / "find.json").read_text())["aim"]
+    assert (aim["schedule"], aim["epochs"]) == ("linear", 3) and "3 epochs" in warned
+    assert f"linear, 3 epochs, {aim['steps']:,} steps" in said and aim["because"] in said
+    assert "-s linear --epochs 3" in said
+    page = (tmp_path / "report.html").read_text()
+    assert "under linear" in page and aim["because"] in page
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--epochs", "20"], "--epochs 20: the length of a run needs its schedule"),
+        (["-s", "cosine @ 0.1"], "its LR is written in it"),
+        (["-s", "plateau"], "it follows val_loss"),
+        (["-s", "linear", "--group", "*.bias schedule=cosine"], "leave out its schedule="),
+    ],
+)
+def test_a_run_that_cannot_be_aimed_at_is_refused_in_a_line(
+    options: list[str], words: str, tmp_path: Path, capsys: Any
+) -> None:
+    assert run([*SMALL, *options, "--out", str(tmp_path / "none")]) == 2
+    said = capsys.readouterr().err
+    assert words in " ".join(said.split()) and "Traceback" not in said
+    assert not (tmp_path / "none").exists()

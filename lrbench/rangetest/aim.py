@@ -1,0 +1,112 @@
+"""The run that an answer is for: a schedule of some length, seen through shorter trainings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from lrbench.engine.method import optimizer_steps
+from lrbench.options import FindSpec
+from lrbench.plan.factors import MANY_STEPS, MOST_FACTOR, lr_factor
+from lrbench.rangetest.result import FindResult
+from lrbench.rangetest.sweep import Pace
+from lrbench.schedules import check, parse
+from lrbench.tasks.base import Task
+
+TRIED = 128  # steps of the trainings that stand for a longer run
+TRUSTED = 10  # times as long may a run be: beyond, the root was up to twice too low
+ANY_LR = 0.1
+BY_RULE = "untried: the answer is a rule's, from the sweep alone; pass --verify"
+FAR = (
+    f"far: the run is over {TRUSTED} times as long as the trainings that stand for it; it may bear "
+    "twice the LR"
+)
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A run of `steps` steps under a schedule. The base learning rate that it bears is `factor`
+    times that of a constant schedule of as many steps (Schaipp et al. 2025, arXiv:2501.18965), its
+    highest one `peak` times the base. `paces` are those of the run, or of as many of its steps as a
+    short training has, evenly spaced.
+    """
+
+    schedule: str
+    epochs: int | None
+    steps: int
+    factor: float
+    peak: float
+    paces: tuple[Pace, ...]
+
+    @staticmethod
+    def of(spec: FindSpec, task: Task) -> Aim | None:
+        """None without a schedule.
+
+        Raises:
+            UsageError: the schedule does not fit the run.
+        """
+        if spec.schedule is None:
+            return None
+        schedule = parse(spec.schedule)
+        per_epoch = optimizer_steps(task, spec.recipe)
+        epochs = None if spec.steps else spec.run_epochs
+        steps = spec.steps or spec.run_epochs * per_epoch
+        check(schedule, ANY_LR, steps, per_epoch)
+        bound = schedule.bind(1.0, steps, per_epoch)
+        table = [bound.lr(step) for step in _spread(steps, MANY_STEPS)]
+        paces = (Pace(bound.lr(step), bound.momentum(step)) for step in _spread(steps, TRIED))
+        factor = min(lr_factor(table), MOST_FACTOR / max(table))
+        return Aim(spec.schedule, epochs, steps, factor, max(table), tuple(paces))
+
+    @property
+    def tried(self) -> int:
+        """The steps of the short trainings."""
+        return len(self.paces)
+
+    @property
+    def horizon(self) -> float:
+        """The learning rate of the run over that of the short trainings, which have its shape: the
+        bound's best one falls with the root of the length."""
+        return math.sqrt(self.tried / self.steps)
+
+    def guess(self, lr: float, steps: int) -> float:
+        """The base learning rate of a short training under the schedule, from that of a constant
+        one of `steps` steps."""
+        return lr * self.factor * math.sqrt(steps / self.tried)
+
+    def adjusted(self, found: FindResult, steps: int) -> FindResult:
+        """The answer for the run, from that of the short trainings under its schedule, or without
+        any from that of a sweep, which is one for `steps` constant steps."""
+        known = {name: value for name, value in vars(self).items() if name != "paces"}
+        aim = {**known, "tried_steps": self.tried, "horizon": self.horizon}
+        if found.lr is None:
+            return replace(found, aim={**aim, "because": self._because()})
+        checked = found.verification
+        lr = (found.lr if checked else self.guess(found.lr, steps)) * self.horizon
+        if checked:
+            aim["equally_good"] = [each * self.horizon for each in checked["equally_good"]]
+        aim |= {"highest_lr": lr * self.peak, "because": self._because(lr if checked else None)}
+        doubts = {BY_RULE: not checked, FAR: self.steps > TRUSTED * self.tried}
+        reasons = tuple(text for text, holds in doubts.items() if holds)
+        grade = "weak" if reasons else found.grade
+        return replace(found, lr=lr, aim=aim, grade=grade, reasons=(*found.reasons, *reasons))
+
+    def _because(self, lr: float | None = None) -> str:
+        """The reason for the answer, as a sentence."""
+        words = f"{self.schedule} bears {self.factor:.1f} times the constant LR"
+        if lr is not None:
+            words += f"; {self.tried} steps under it do well at {lr / self.horizon:.2g}"
+        if self.steps > self.tried:
+            times = self.steps / self.tried
+            words += f"; {times:.3g} times as many steps bear {self.horizon:.2g} of that"
+        return words
+
+
+def _spread(steps: int, most: int) -> list[int]:
+    """At most so many steps of a run, evenly spaced.
+
+    >>> _spread(3, 5), _spread(100, 4)
+    ([0, 1, 2], [12, 37, 62, 87])
+    """
+    count = min(steps, most)
+    return [int((place + 0.5) * steps / count) for place in range(count)]

@@ -1,0 +1,135 @@
+"""Aiming at a run: torch's schedulers as the reference, and problems whose best LR is known."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lrbench
+from lrbench.errors import UsageError
+from lrbench.options import FindSpec
+from lrbench.rangetest.aim import TRIED, Aim
+from lrbench.rangetest.find import range_test
+from lrbench.rangetest.probe import Prober
+from lrbench.rangetest.result import FindResult
+from tests.rangetest.handed import QUICK, loader, trained
+from tests.rangetest.problems import Quadratic, Task, sgd
+
+
+def noisy(scale: float = 0.1) -> Task:
+    """A quadratic whose gradients have noise, so that decay pays."""
+
+    def loss(model: Any, step: int) -> Any:
+        if step >= 1_000_000:  # batches that judge
+            return model()
+        generator = torch.Generator().manual_seed(step)
+        noise = torch.randn(model.x.shape, generator=generator, dtype=torch.float64)
+        return model() + scale * (noise * model.x).sum()
+
+    return Task(lambda: Quadratic([1.0, 0.1]), loss_of=loss)
+
+
+def aimed(schedule: str, steps: int, task: Any = None, **fields: Any) -> FindResult:
+    spec = FindSpec(schedule=schedule, steps=steps, start_lr=1e-3, seeds=(0,), max_stable=False)
+    *_, found = range_test(spec.model_copy(update=fields), sgd(task or noisy()), {})
+    assert isinstance(found, FindResult) and found.aim is not None
+    return found
+
+
+def test_a_short_run_is_trained_as_it_is_its_momentum_included() -> None:
+    task, steps = noisy(), 40
+    aim = Aim.of(FindSpec(schedule="OneCycleLR", steps=steps), task)
+    assert aim is not None and len(aim.paces) == steps
+    ours, _ = Prober(sgd(task, momentum=0.9), 0, paces=aim.paces).train(0, 0.2)
+
+    model = task.model(0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.2, total_steps=steps)
+    theirs = []
+    for step in range(steps):
+        optimizer.zero_grad()
+        loss = task.loss_of(model, step)
+        loss.backward()
+        theirs.append(loss.item())
+        optimizer.step()
+        scheduler.step()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_the_answer_is_near_the_best_of_the_run_itself() -> None:
+    found, task = aimed("linear", 60), noisy()
+    assert found.lr is not None and found.aim is not None and found.aim["horizon"] == 1.0
+
+    def end(lr: float) -> float:
+        model = task.model(0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+        for step in range(60):
+            optimizer.param_groups[0]["lr"] = lr * (1 - step / 60)
+            optimizer.zero_grad()
+            task.loss(model, step).backward()
+            optimizer.step()
+        return model().item()
+
+    assert end(found.lr) < 1.15 * min(end(lr) for lr in np.logspace(-2, 0.3, 24))
+
+
+def test_a_long_run_bears_less_than_the_trainings_that_stand_for_it() -> None:
+    long = aimed("linear", 9 * TRIED)
+    assert long.aim is not None and long.verification is not None
+    assert long.lr == pytest.approx(long.verification["lr"] / 3)
+    assert long.aim["equally_good"][0] == pytest.approx(long.verification["equally_good"][0] / 3)
+    assert "9 times as many steps" in long.aim["because"] and long.grade == "ok"
+    assert long.aim["factor"] == pytest.approx(2.9, abs=0.1)
+
+
+def test_the_base_lr_is_the_answer_and_the_highest_is_named() -> None:
+    one, three = aimed("linear", 64), aimed('expr("3 * (1 - progress)")', 64)
+    assert one.lr is not None and three.aim is not None
+    assert three.lr == pytest.approx(one.lr / 3, rel=0.05)
+    assert three.aim["highest_lr"] == pytest.approx(one.lr, rel=0.05)
+
+
+def test_without_trainings_the_answer_is_the_rule_s_and_weak() -> None:
+    found = aimed("linear", 25 * TRIED, verify=False)
+    assert found.lr is not None and found.lr_sweep is not None and found.grade == "weak"
+    assert found.lr == pytest.approx(found.lr_sweep * 3 * math.sqrt(64 / 25 / TRIED))
+    assert [reason.partition(":")[0] for reason in found.reasons] == ["untried", "far"]
+    assert FindResult.from_dict(json.loads(found.to_json())) == found
+
+
+def test_python_takes_epochs_or_steps_and_leaves_everything_as_it_was() -> None:
+    model, optimizer = trained()
+    before = [p.clone() for p in model.parameters()]
+    answer = lrbench.find(
+        model, torch.nn.functional.cross_entropy, loader(), optimizer,
+        schedule="onecycle", epochs=4, **QUICK,
+    )  # fmt: skip
+    assert answer.aim is not None and (answer.aim["epochs"], answer.aim["steps"]) == (4, 24)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.999)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"epochs": 3}, "needs its schedule"),
+        ({"schedule": "cosine @ 0.1"}, "its LR is written in it"),
+        ({"schedule": "plateau"}, "it follows val_loss"),
+        ({"schedule": "cosinus"}, "did you mean cosine"),
+    ],
+)
+def test_what_cannot_be_aimed_at_is_refused(fields: dict[str, Any], words: str) -> None:
+    model, optimizer = trained()
+    with pytest.raises(UsageError) as refused:
+        lrbench.find(model, torch.nn.functional.cross_entropy, loader(), optimizer, **fields)
+    assert words in f"{refused.value} {refused.value.hint}"
+
+
+def test_a_schedule_below_zero_is_refused() -> None:
+    with pytest.raises(UsageError, match="step"):
+        Aim.of(FindSpec(schedule='expr("0.5 - progress")', steps=20), noisy())
