@@ -26,12 +26,14 @@ def answer_text(summary: Summary) -> str:
 
 def setting_text(summary: Summary) -> str:
     """What was trained, and how long: `mnist5k · lenet · sgd · 3 epochs (336 steps) · batch 32`."""
-    trained, first = subject(recipe_of(summary.question.manifest)), summary.first
+    manifest = summary.question.manifest
+    trained, first = subject(recipe_of(manifest)), summary.first
     if first is None or len(summary.standings) > 1 or not trained:
         return trained
     steps = int(summary.trials.loc[first.rows[0], "steps"].max())
     epochs = f"{first.budget} epoch{'s' * (first.budget > 1)} ({steps:,} steps)"
-    return f"{trained} · {epochs} · batch {first.batch_size}"
+    one = len(manifest.get("experiment", {}).get("lrs", ())) == 1
+    return f"{trained} · {epochs} · batch {first.batch_size}{' · LR as named, not tuned' * one}"
 
 
 def headline(summary: Summary) -> tuple[str, str]:
@@ -63,7 +65,7 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
     cut = any("[" in cell.text for row in made.rows for cell in row if cell.name != "schedule")
     caption = f"±{' and [ ]' * cut}: {100 * summary.question.confidence:g} % intervals"
     if len(rows) and rows["rank_high"].max() > 1:
-        caption += ", for all pairs together of differences; rank: what the tests leave open"
+        caption += " (of differences: for all pairs together); rank: what the tests leave open"
     return replace(made, caption=caption)
 
 

@@ -51,10 +51,13 @@ def sweep_chart(result: FindResult) -> Chart:
     if result.settings.get("others_train"):
         loss += " without what other groups learn"
     lrs = [point.lr for point in result.curve]
-    swept = f", swept from {min(lrs):.2g} to {max(lrs):.2g}" if lrs else ""
+    shown = _shown_lrs(result)
+    swept = f" (swept from {min(lrs):.2g} to {max(lrs):.2g})" if lrs else ""
+    if shown and (shown[0] > min(lrs) or shown[1] < max(lrs)):
+        swept = swept.replace("(", "(part shown; ")
     sweep = Panel(
         (*_curves(result), *_answers(result)), f"learning rate{swept}", loss, "loss in the sweep",
-        x_scale="log", x_limits=_shown_lrs(result), y_limits=_loss_limits(result), labelled=False,
+        x_scale="log", x_limits=shown, y_limits=_loss_limits(result), labelled=False,
         legend=True,
     )  # fmt: skip
     panels = [sweep, *_trainings(result, sweep)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -25,6 +26,7 @@ GRADES = {
     "weak": "to be used with care",
     "none": "no learning rate can be defended",
 }
+NEAR = 1 - 1e-6  # one LR, rounded differently
 ABOVE = {
     "diverges": "above it training diverges",
     "bounded": "above it training no longer learns",
@@ -136,7 +138,8 @@ def next_command(result: FindResult) -> str:
     if result.lr is None:
         return ""
     swept = result.settings.get("sweep_group")
-    lrs = _around(result.lr) if swept is None else f"{result.lr:.2g}"
+    around = _around(result.lr, result.verification) if swept is None else (result.lr,)
+    lrs = ",".join(f"{lr:.2g}" for lr in around)
     words = ["lrbench", "compare", *_options(_settled(recipe, swept, result.lr)), "--lr", lrs]
     if result.aim is not None:
         words += ["-s", result.aim["schedule"], "--epochs", str(result.aim["epochs"])]
@@ -181,6 +184,12 @@ def _short(value: Any) -> str:
     return f"{value:g}" if short else str(value)
 
 
-def _around(lr: float) -> str:
-    """The answer, half of it and twice it, to two digits."""
-    return ",".join(f"{lr * factor:.2g}" for factor in (0.5, 1, 2))
+def _around(lr: float, checked: Mapping[str, Any] | None) -> tuple[float, float, float]:
+    """The answer, half of it and twice it, but nothing beyond a short training that did worse."""
+    if checked is None or not checked["learns"]:
+        return lr / 2, lr, 2 * lr
+    low, high = checked["equally_good"]
+    tried = [each for each, _ in checked["losses"]]
+    below = max((each for each in tried if each < min(low, lr) * NEAR), default=0.0)
+    above = min((each for each in tried if each > max(high, lr) / NEAR), default=math.inf)
+    return max(lr / 2, below), lr, min(2 * lr, above)

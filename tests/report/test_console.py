@@ -145,3 +145,10 @@ def test_seeds_at_chance_are_not_cut_off() -> None:
     text = shown(summarise(trials, Question(test_size=1000, classes=10)))
     assert text.count("2, 2 at chance") == 3
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(("lrs", "said"), [([0.1], True), ([0.1, 0.2], False), ([], False)])
+def test_one_named_lr_is_said_to_be_untuned(lrs: list[float], said: bool) -> None:
+    experiment = {"recipe": {"dataset": "mnist5k"}, "lrs": lrs}
+    text = shown(several(Question(manifest={"experiment": experiment})), 120)
+    assert "mnist5k · " in text and ("not tuned" in text) == said

@@ -13,6 +13,7 @@ from lrbench.options import Recipe
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.report.console import find_answer, find_tail
 from lrbench.report.find_live import find_bar
+from lrbench.report.find_plot import sweep_chart
 from lrbench.report.found import next_command
 from tests.report.find_results import found, not_found
 
@@ -153,3 +154,22 @@ def test_an_answer_above_the_stable_limit_is_verified_before_it_is_compared() ->
     result = replace(found(), grade="weak", verification=None, changes={"verify": True})
     result = replace(result, settings={**result.settings, "verify": False, "points": 50})
     assert next_command(result) == "lrbench find --points 50 --verify"
+
+
+@pytest.mark.parametrize(
+    ("losses", "equal", "lrs"),
+    [
+        ([(0.06, 1.0), (0.1, 0.5), (0.15, 1.0)], (0.1, 0.1), "0.06,0.1,0.15"),
+        ([(0.06, 0.5), (0.1, 0.5), (0.15, None)], (0.06, 0.1), "0.05,0.1,0.15"),
+        ([(0.01, 1.0), (0.1, 0.5), (0.9, None)], (0.1, 0.1), "0.05,0.1,0.2"),
+    ],
+)
+def test_the_next_lrs_lie_within_those_that_did_worse(losses: Any, equal: Any, lrs: str) -> None:
+    checked = {**(found().verification or {}), "losses": losses, "equally_good": list(equal)}
+    result = replace(found(Recipe()), lr=0.1, verification=checked)
+    assert next_command(result).endswith(f"--lr {lrs}")
+
+
+def test_an_axis_that_shows_a_part_of_the_sweep_says_so() -> None:
+    part, whole = (sweep_chart(result).panels[0].x_label for result in (found(), not_found()))
+    assert "part shown" in part and "part shown" not in whole

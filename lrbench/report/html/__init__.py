@@ -30,7 +30,7 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
     decision, rest = compared.headline(summary)
     return render(
         "compare.html.j2",
-        title=_title("Learning-rate schedules", recipe),
+        title=_title("Learning-rate schedules", compared.setting_text(summary)),
         decision=decision,
         rest=rest,
         certainty=compared.certainty_text(summary),
@@ -65,7 +65,7 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
     parts = {line.name: line.look for panel in chart.panels for line in panel.lines}
     return render(
         "find.html.j2",
-        title=_title("LR range test", recipe or result.settings),
+        title=_title("LR range test", subject(recipe or result.settings)),
         lr=None if result.lr is None else f"{result.lr:.3g}",
         grade=result.grade,
         grade_means=found.GRADES[result.grade],
@@ -85,8 +85,8 @@ def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _title(kind: str, recipe: Mapping[str, Any]) -> str:
-    return f"{kind}: {named}" if (named := subject(recipe)) else kind
+def _title(kind: str, trained: str) -> str:
+    return f"{kind}: {trained}" if trained else kind
 
 
 def _again(manifest: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ def final_plot(summary: Summary) -> Chart | None:
                 zero_line=True,
             )
         )  # fmt: skip
-        footnote = f"{level} of a mean, for all pairs together of a difference"
+        footnote = f"{level} (of differences: for all pairs together)"
     return Chart(
         "ranking", tuple(panels), (11, 1.9 + 0.4 * count), footnote, footnote,
         ratios=(3, 2)[: len(panels)], share=True,
