@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
-from tests.reliability.tools import SMALL, environment, finish, start, timeless, wait_for
+from tests.reliability.tools import SMALL, environment, finish, start, timeless, unwarned, wait_for
 
 ARGV = (*SMALL, "--lr", "0.1")
 NAMES = ("-rf [red]\x1b[31m\n名前 =cmd()", "\udcff")
@@ -65,7 +65,7 @@ def test_trials_deleted_while_they_are_trained_end_the_run_and_are_trained_again
     (tmp_path / "run" / "trials").rename(tmp_path / "bin")
     code, _, said = finish(process)
     assert code == 3, said
-    (line,) = said.splitlines()
+    (line,) = unwarned(said)
     assert "journal.jsonl: no such file or directory" in line
     assert run(["report", str(tmp_path / "run")]) == 0
     assert list(tmp_path.glob("run/trials/*/journal.jsonl")) == []

@@ -99,3 +99,8 @@ def record(what: str, how_much: str, outcome: str) -> None:
     if path := os.environ.get("SOAK_TABLE"):
         with open(path, "a", encoding="utf-8") as file:
             file.write(f"| {what} | {how_much} | {outcome} |\n")
+
+
+def unwarned(said: str) -> list[str]:
+    """The lines of stderr but for warnings about what is asked."""
+    return [line for line in said.splitlines() if not line.startswith("warning: ")]
