@@ -16,6 +16,7 @@ import pytest
 import typer
 from rich.console import Console
 
+from lrbench.__main__ import run
 from lrbench.analysis import Question, summarise
 from lrbench.analysis.frames import completed
 from lrbench.analysis.ranking import ranking_frame
@@ -73,6 +74,15 @@ def test_every_command_parses(words: list[str]) -> None:
     for option, value in pairwise(words):
         if option in ("-s", "--schedule", "--reference") and ":" not in value:
             [parse(one) for one in expand(value)]
+
+
+QUESTIONS = [*typed((ROOT / "docs" / "questions.md").read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
+def test_every_question_is_a_command_that_means_something(words: list[str]) -> None:
+    if words[:1] in (["compare"], ["find"]):
+        assert run([*words, "--print-config"]) == 0
 
 
 def test_there_are_commands_and_a_wrong_one_is_seen() -> None:

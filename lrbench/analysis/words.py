@@ -78,7 +78,8 @@ def difference(standing: Standing, one: int, other: int) -> str:
     if math.isclose(mean - ends[0], ends[1] - mean, rel_tol=1e-6, abs_tol=1e-12):
         return margin(mean, ends[1] - mean, standing.metric)
     scale = 100 if is_accuracy(standing.metric) else 1
-    return f"{margin(mean, None, standing.metric)} ({scale * ends[0]:.2g} to {scale * ends[1]:.2g})"
+    low, high = (scale * end + 0.0 for end in ends)  # -0.0 is 0
+    return f"{margin(mean, None, standing.metric)} ({low:.2g} to {high:.2g})"
 
 
 def sentence(found: Sequence[Standing], reference: str = "", *, beyond: bool = False) -> str:
