@@ -84,7 +84,7 @@ def decays_text(decays: DataFrame, standing: Standing) -> str:
     )
     scales = chosen["timescale"][np.isfinite(chosen["timescale"])]
     ends = "" if not len(scales) else " to ".join(
-        dict.fromkeys(f"{end:.2g}" for end in (scales.min(), scales.max()))
+        dict.fromkeys(f"{float(f'{end:.2g}'):,g}" for end in (scales.min(), scales.max()))
     )  # fmt: skip
     timescale = f" (timescale 1 / (LR x weight decay): {ends} epochs)" if ends else ""
     return f"Weight decay, tuned with the LR: {named}{timescale}.{_orders(mine, standing)}"
