@@ -18,7 +18,7 @@ import numpy as np
 from lrbench.analysis.corrections import Floats
 from lrbench.analysis.names import short
 from lrbench.analysis.question import Question
-from lrbench.analysis.standing import in_cell
+from lrbench.analysis.standing import at_final_decay, in_cell
 from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.words import listed
 
@@ -214,16 +214,18 @@ def _optimum_of(
 ) -> Optimum:
     """From the trials that chose an LR, scored as they were then."""
     name, budget, batch = key
-    mine = trials[
-        (trials["stage"] == "tune") & (trials["schedule"] == name) & in_cell(trials, budget, batch)
-    ]
+    here = (trials["schedule"] == name) & in_cell(trials, budget, batch)
+    tuned, final = (here & (trials["stage"] == stage) for stage in ("tune", "final"))
+    mine = trials[at_final_decay(trials, tuned, final)]
     column = f"val_{question.metric.partition('_')[2]}"
     if column.endswith("loss") or mine[column].isna().all():
         scores = -mine["val_loss"]
     else:
         scores = mine[column]
     scores = scores.where(mine["status"] == "done")
-    table = mine.assign(score=scores).pivot(index="lr", columns="seed", values="score")
+    whole = mine.assign(score=scores)
+    # of several weight decays, before there are finals, the best one
+    table = whole.pivot_table("score", index="lr", columns="seed", aggfunc="max", dropna=False)
     collapsed = [each.lr for each in question.choices[key].candidates if each.collapsed]
     table.loc[table.index.isin(collapsed)] = np.nan
     return optimum(size, table.index.to_numpy(), table.to_numpy(dtype=float))

@@ -66,7 +66,9 @@ def typed_arm(text: str) -> tuple[str, list[str]]:
     >>> typed_arm("prodigy")
     ('prodigy', ['optimizer=prodigy', 'schedule=constant'])
     """
-    name, _, rest = text.partition(":")
+    name, colon, rest = text.partition(":")
+    if (colon and not rest.strip()) or (not colon and "=" in text):
+        raise UsageError(f"--arm {text}: write it like 'big batch: batch_size=512'")
     if not {" ", "="} & {*text.strip()} and (is_own(text) or not rest):
         return text.strip(), [f"optimizer={text.strip()}", "schedule=constant"]
     try:

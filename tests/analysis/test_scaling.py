@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from lrbench.analysis.corrections import Floats
-from lrbench.analysis.scaling import Law, Optimum, law_text, line_through, optimum
+from lrbench.analysis.scaling import Law, Optimum, law_text, laws_of, line_through, optimum
 from tests.analysis.made import GRID, lengths, tried
 
 SIZES = (1, 2, 4, 8)
@@ -115,3 +116,13 @@ def test_a_batch_size_is_held_against_the_rules_of_thumb() -> None:
 def test_two_lengths_are_drawn_but_not_spoken_of() -> None:
     summary = lengths({1: 0.08, 2: 0.08})
     assert len(summary.laws[0].optima) == 2 and "best LR of" not in summary.certainty
+
+
+@pytest.mark.parametrize("finals", [True, False])
+def test_of_several_weight_decays_a_law_is_that_of_the_one_that_is_taken(finals: bool) -> None:
+    summary = lengths({epochs: 0.1 * epochs**-0.4 for epochs in SIZES})
+    trials = summary.trials if finals else summary.trials[summary.trials["stage"] == "tune"]
+    other = trials[trials["stage"] == "tune"].assign(weight_decay=0.5, val_accuracy=0.1)
+    (law,) = laws_of(pd.concat([trials, other]), summary.question)
+    assert law.line is not None and summary.laws[0].line is not None
+    assert law.line.exponent == pytest.approx(summary.laws[0].line.exponent)

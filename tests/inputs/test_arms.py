@@ -72,6 +72,8 @@ def test_it_is_typed_back(lr: str) -> None:
         ("a: lr_scaling=cubic", "lr_scaling cubic"),
         ("cosine: clip_norm=1", "a schedule has this name"),
         ("adm", "did you mean adam"),
+        ("batch_size=512", "write it like 'big batch"),
+        ("a:", "write it like 'big batch"),
         (BIG, "two of this name"),
         ("bigger: batch_size=512", "'big batch' again"),
     ],
