@@ -22,6 +22,7 @@ from tests.reliability.tools import (
     finish,
     plugin,
     start,
+    unwarned,
     wait_for,
 )
 
@@ -93,7 +94,7 @@ def test_a_stop_while_modules_are_imported_is_one_line_as_well(
     code = AT_IMPORT.format(module=module, name=name)
     found, _, said = command(*argv, cwd=tmp_path, code=code)
     assert found == (130 if name == "SIGINT" else 143), said
-    (line,) = said.splitlines()
+    (line,) = unwarned(said)
     assert line.startswith("lrbench: stopped by")
     if module == "matplotlib.figure":
         assert run([*argv[:-1], str(tmp_path / "run")]) == 0
