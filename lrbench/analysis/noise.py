@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lrbench.analysis.amounts import margin
 from lrbench.analysis.evidence import POWER, detectable_difference
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.tidy import Column, frame
-from lrbench.analysis.words import margin, seeds_text
+from lrbench.analysis.words import seeds_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame

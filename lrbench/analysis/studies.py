@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lrbench.analysis.amounts import margin
 from lrbench.analysis.names import short
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.tidy import Column, frame
-from lrbench.analysis.words import MOST_NAMED, listed, margin
+from lrbench.analysis.words import MOST_NAMED, listed
 
 if TYPE_CHECKING:
     from pandas import DataFrame

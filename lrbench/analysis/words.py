@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lrbench.analysis.amounts import amount, at_most, margin
 from lrbench.analysis.evidence import detectable_range, image_error
 from lrbench.analysis.intervals import rate_bound
 from lrbench.analysis.names import short
-from lrbench.analysis.question import is_accuracy, metric_words
+from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.racing import Race
 from lrbench.analysis.standing import Standing, in_cell
 
@@ -33,41 +34,6 @@ def listed(words: Sequence[str]) -> str:
 
 def seeds_text(count: int) -> str:
     return f"{count} seed" if count == 1 else f"{count} seeds"
-
-
-def amount(value: float, metric: str) -> str:
-    """A value of the metric: per cent of an accuracy, to three digits of the error, else the
-    number, and that it is in bits.
-
-    >>> amount(0.9712, "test_accuracy"), amount(0.99123, "test_accuracy"), amount(0.08, "val_loss")
-    ('97.1 %', '99.12 %', '0.08')
-    """
-    if not is_accuracy(metric):
-        return f"{value:.3g}" + " bits per character" * metric.endswith("bits")
-    return f"{100 * value:.{2 if value >= 0.99 else 1}f} %"
-
-
-def margin(value: float, half: float | None, metric: str) -> str:
-    """A difference with the half-width of its interval, to the digits that the width allows.
-
-    >>> margin(0.0093, 0.0031, "test_accuracy"), margin(0.5, None, "test_loss")
-    ('0.9 ± 0.3 points', '0.5 in test loss')
-    """
-    scale, unit = (100, "points") if is_accuracy(metric) else (1, f"in {metric_words(metric)}")
-    if metric.endswith("bits"):
-        unit = "bits"
-    sizes = [scale * abs(x) for x in (value, half) if x is not None and math.isfinite(x) and x]
-    most = 2 if unit == "points" else 6
-    digits = min(most, max((_digits(size) for size in sizes), default=1))
-    text = f"{scale * value:.{digits}f}"
-    if half is not None and math.isfinite(half):
-        text += f" ± {scale * half:.{digits}f}"
-    return f"{text} {unit}"
-
-
-def _digits(size: float) -> int:
-    """Decimals that show one significant digit, and at least one decimal."""
-    return max(1, -math.floor(math.log10(size)))
 
 
 def difference(standing: Standing, one: int, other: int) -> str:
@@ -207,7 +173,7 @@ def _use(standing: Standing, seeds: str) -> str:
         more = len(names) > MOST_NAMED
         widest = float(np.nanmax(standing.verdicts.intervals.within[0, open_]))
         known = 0 < widest < (1 if is_accuracy(standing.metric) else math.inf)
-        most = f" (at most {margin(widest, None, standing.metric)} apart)" if known else ""
+        most = f" (at most {at_most(widest, standing.metric)} apart)" if known else ""
         parts.append(
             f"not told apart from {f'{len(names)} others' if more else listed(names)}{most}"
         )
@@ -256,7 +222,7 @@ def _widest(standing: Standing) -> float:
 
 
 def _possible(standing: Standing, seeds: str) -> str:
-    most = margin(_widest(standing), None, standing.metric)
+    most = at_most(_widest(standing), standing.metric)
     return f"differences up to {most} are possible ({seeds})"
 
 

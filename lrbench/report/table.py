@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lrbench.analysis.amounts import margin
 from lrbench.analysis.question import is_accuracy, metric_words
 from lrbench.analysis.tidy import Column, Columns
-from lrbench.analysis.words import margin
 from lrbench.report.text import clean
 
 if TYPE_CHECKING:

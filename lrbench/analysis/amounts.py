@@ -1,0 +1,61 @@
+"""Values and differences of a metric as people read them."""
+
+from __future__ import annotations
+
+import math
+
+from lrbench.analysis.question import is_accuracy, metric_words
+
+
+def amount(value: float, metric: str) -> str:
+    """A value of the metric: per cent of an accuracy, to three digits of the error, else the
+    number, and that it is in bits.
+
+    >>> amount(0.9712, "test_accuracy"), amount(0.99123, "test_accuracy"), amount(0.08, "val_loss")
+    ('97.1 %', '99.12 %', '0.08')
+    """
+    if not is_accuracy(metric):
+        return f"{value:.3g}" + " bits per character" * metric.endswith("bits")
+    return f"{100 * value:.{2 if value >= 0.99 else 1}f} %"
+
+
+def margin(value: float, half: float | None, metric: str) -> str:
+    """A difference with the half-width of its interval, to the digits that the width allows.
+
+    >>> margin(0.0093, 0.0031, "test_accuracy"), margin(0.5, None, "test_loss")
+    ('0.9 ± 0.3 points', '0.5 in test loss')
+    """
+    scale, unit = _scale(metric)
+    sizes = [scale * abs(x) for x in (value, half) if x is not None and math.isfinite(x) and x]
+    most = 2 if unit == "points" else 6
+    digits = min(most, max((_digits(size) for size in sizes), default=1))
+    text = f"{scale * value:.{digits}f}"
+    if half is not None and math.isfinite(half):
+        text += f" ± {scale * half:.{digits}f}"
+    return f"{text} {unit}"
+
+
+def at_most(bound: float, metric: str) -> str:
+    """A bound of a difference, rounded up to two digits.
+
+    >>> at_most(0.00448, "test_accuracy"), at_most(0.0561, "test_accuracy"), at_most(2, "val_loss")
+    ('0.45 points', '5.7 points', '2.0 in val loss')
+    """
+    scale, unit = _scale(metric)
+    if not (bound > 0 and math.isfinite(bound)):
+        return margin(bound, None, metric)
+    digits = min(2 if unit == "points" else 6, max(0, 1 - math.floor(math.log10(scale * bound))))
+    step = 10.0**-digits
+    return f"{math.ceil(scale * bound / step - 1e-9) * step:.{digits}f} {unit}"
+
+
+def _scale(metric: str) -> tuple[int, str]:
+    """The factor and the unit in which people read differences."""
+    if is_accuracy(metric):
+        return 100, "points"
+    return 1, "bits" if metric.endswith("bits") else f"in {metric_words(metric)}"
+
+
+def _digits(size: float) -> int:
+    """Decimals that show one significant digit, and at least one decimal."""
+    return max(1, -math.floor(math.log10(size)))
