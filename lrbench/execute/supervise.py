@@ -157,6 +157,10 @@ class Crew(ABC):
             raise MachineError(f"a process for trials ended at its start, again and again ({how})")
         if worker.trial is None or worker.ended:
             return
+        history = self.run.reread(worker.trial)
+        if history.end is not None:
+            yield worker.trial, [history.end]
+            return
         deaths[worker.trial.id] += 1
         if deaths[worker.trial.id] <= RETRIES:
             waiting.appendleft(worker.trial)

@@ -102,6 +102,15 @@ class Run:
         history = self.known.histories.get(trial.id, History(trial))
         self.known.histories[trial.id] = extended(history, records)
 
+    def reread(self, trial: TrialSpec) -> History:
+        """Keep what the journal of a trial says: a process may have died after it had written
+        records, and before it could say so."""
+        path = self.journal_path(trial.id)
+        rows = journal.read(path).rows
+        history = journal.history_of(path, rows) if rows else History(trial)
+        self.known.histories[trial.id] = history
+        return history
+
     def begin(self, trial: TrialSpec) -> None:
         """Start the journal of a trial anew."""
         spec = trial.model_dump(mode="json")

@@ -58,6 +58,23 @@ def moody(image_shape, classes):
 if os.environ.get("EVERY_EPOCH"):
     from lrbench.execute import trial
     trial.CHECKPOINT_S = -1.0
+
+if wanted := os.environ.get("DIES_UNSAID"):  # after so many records, before it can say so
+    from lrbench.run import store
+    append, written = store.Run.append, []
+    def last(*arguments):
+        append(*arguments)
+        written.append(1)
+        if len(written) == int(wanted) and not pathlib.Path("died").exists():
+            pathlib.Path("died").touch()
+            if os.environ.get("EVERY_EPOCH"):
+                store.Run.append = append
+                from lrbench.execute import trial
+                save = trial.checkpoint.save
+                trial.checkpoint.save = lambda *state: (save(*state), os.kill(os.getpid(), 9))
+            else:
+                os.kill(os.getpid(), 9)
+    store.Run.append = last
 """
 FIVE = ("compare", "--dataset", "synthetic", "--model", "moody", "--epochs", "2", "--lr", "0.1",
         "-s", "constant", "--seeds", "5", "--threads", "1", "--quiet", "--out", "run")  # fmt: skip
@@ -156,6 +173,20 @@ def test_no_process_is_left_behind(tmp_path: Path, calm: Path, number: int, code
 
 LONG = ("compare", "--dataset", "synthetic", "--model", "moody", "--epochs", "8", "--lr", "0.1",
         "-s", "constant", "--seeds", "1", "--threads", "1", "--quiet", "--out", "run")  # fmt: skip
+
+
+@pytest.mark.parametrize("epoch", ["1", "2"])
+def test_no_record_is_lost_that_a_worker_wrote_just_before_it_died(
+    tmp_path: Path, calm: Path, epoch: str
+) -> None:
+    """After the first epoch and its checkpoint; after the second, and the end, without one."""
+    every = {"EVERY_EPOCH": "yes"} if epoch == "1" else {}
+    env = environment(calm / "plugins", DIES_UNSAID=epoch if every else "3", **every)
+    argv = [*FIVE, "--trial-timeout", "10m"]
+    code, _, said = command(*argv, cwd=tmp_path, env=env)
+    assert code == 0, said
+    assert (tmp_path / "died").exists()
+    assert timeless(tmp_path / "run") == timeless(calm / "run")
 
 
 @pytest.mark.long
