@@ -76,8 +76,10 @@ def _answer(standing: Standing, reference: str = "", *, beyond: bool = False) ->
     if standing.best is None:
         return f"No final training ended well: {losses(standing)}."
     seeds = _how(standing)
+    comma = "," * bool(standing.edges[0])
     if len(standing.names) == 1:
-        return f"{_at(standing, 0)} reached {_value(standing, 0)} ({seeds}){_caveat(standing, 0)}."
+        best = f"{_at(standing, 0)}{comma} reached {_value(standing, 0)}"
+        return f"{best} ({seeds}){_caveat(standing, 0)}."
     if not standing.verdicts.tests:
         course = standing.verdicts.race
         why = "one seed cannot tell schedules apart"
@@ -85,7 +87,6 @@ def _answer(standing: Standing, reference: str = "", *, beyond: bool = False) ->
             why = f"they are compared after {course.next_seeds} seeds each"
         elif standing.counts[0] > 1:
             why = "no other ended well in two seeds"
-        comma = "," * bool(standing.edges[0])
         return (
             f"Best so far is {_at(standing, 0)}{comma} with {_value(standing, 0)}, but {why} "
             f"({seeds}){_caveat(standing, 0)}."

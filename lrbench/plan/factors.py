@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
-from lrbench.errors import NoLearningRate
+from lrbench.errors import NoLearningRate, UsageError
 from lrbench.schedules import Schedule
 from lrbench.schedules.units import tidy
 
@@ -34,7 +34,7 @@ def bound_terms(table: Sequence[float]) -> tuple[float, float]:
     while steps and steps[-1] < SPENT * max(steps):
         steps.pop()
     if not steps:
-        raise ValueError("a table without a positive LR")
+        raise UsageError("a schedule without a positive LR trains nothing")
     sums = list(accumulate(reversed(steps)))[::-1]
     squares = list(accumulate(lr * lr for lr in reversed(steps)))[::-1]
     late = math.fsum(

@@ -95,7 +95,7 @@ class Aim:
         """The reason for the answer, as a sentence."""
         words = f"{self.schedule} bears {self.factor:.1f} times the constant LR"
         if lr is not None:
-            words += f"; {self.tried} steps under it do well at {lr / self.horizon:.2g}"
+            words += f"; {self.tried} steps under it do best near {lr / self.horizon:.2g}"
         if self.steps > self.tried:
             times = self.steps / self.tried
             words += f"; {times:.3g} times as many steps bear {self.horizon:.2g} of that"

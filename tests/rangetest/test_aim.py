@@ -121,6 +121,7 @@ def test_python_takes_epochs_or_steps_and_leaves_everything_as_it_was() -> None:
         ({"schedule": "cosine @ 0.1"}, "its LR is written in it"),
         ({"schedule": "plateau"}, "it follows val_loss"),
         ({"schedule": "cosinus"}, "did you mean cosine"),
+        ({"schedule": 'expr("0")', "epochs": 3}, "without a positive LR"),
     ],
 )
 def test_what_cannot_be_aimed_at_is_refused(fields: dict[str, Any], words: str) -> None:
