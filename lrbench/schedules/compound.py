@@ -26,9 +26,7 @@ FIFTH: Any = Length(20, "%")
 HALF: Any = Length(50, "%")
 
 
-def _wsd(T: int, b: float, warmup: int, decay: int, to: float, shape: str) -> str | None:
-    if not 0 < warmup < T - decay:
-        return None
+def _wsd(T: int, b: float, warmup: int, decay: int, to: float) -> str:
     rise = f"LinearLR(start_factor={1 / warmup}, total_iters={max(1, warmup - 1)})"
     fall = f"LinearLR(start_factor=1, end_factor={to / b}, total_iters={decay})"
     return f"SequentialLR([{rise}, {ONE}, {fall}], milestones=[{warmup}, {T - decay}])"
@@ -73,14 +71,13 @@ def wsd(
     return min(b * min(1.0, (t + 1) / warmup), falling) if t < warmup else falling
 
 
-def _knee(T: int, explore: int) -> str | None:
-    fall = f"LinearLR(start_factor=1, end_factor=0, total_iters={T - explore})"
-    return f"SequentialLR([{ONE}, {fall}], milestones=[{explore}])" if explore < T else None
-
-
 @register(
-    family="ordered", torch="SequentialLR of ConstantLR, LinearLR", decays=True, in_torch=_knee
-)
+    family="ordered", torch="SequentialLR of ConstantLR, LinearLR", decays=True,
+    in_torch=lambda T, explore: (
+        f"SequentialLR([{ONE}, LinearLR(start_factor=1, end_factor=0, "
+        f"total_iters={T - explore})], milestones=[{explore}])"
+    ),
+)  # fmt: skip
 def knee(t: int, T: int, b: float, explore: Steps = HALF) -> float:
     """Stays, then falls along a straight line.
 

@@ -34,12 +34,11 @@ HALF: Any = Moment(50, "%")
 THREE_QUARTERS: Any = Moment(75, "%")
 
 
-def _staying(T: int, b: float, at: float) -> str:
-    return ONE if at == b else f"ConstantLR(factor={at / b}, total_iters={T})"
-
-
 @register(
-    family="ordered", torch="no scheduler", length=None, own_scale=True, in_torch=_staying,
+    family="ordered", torch="no scheduler", length=None, own_scale=True,
+    in_torch=lambda T, b, at: (
+        ONE if at == b else f"ConstantLR(factor={at / b}, total_iters={T})"
+    ),
 )  # fmt: skip
 def constant(t: int, b: float, *, at: Rate = FULL) -> float:
     """Stays at one learning rate.
@@ -57,10 +56,7 @@ def _rising(T: int, b: float, from_: float | None, shape: str) -> str:
     return f"LinearLR(start_factor={from_ / b}, total_iters={T})"
 
 
-@register(
-    family="warmup", torch="LinearLR (with from)", length=Length(5, "%"),
-    in_torch=_rising,
-)  # fmt: skip
+@register(family="warmup", torch="LinearLR (with from)", length=Length(5, "%"), in_torch=_rising)
 def warmup(
     t: int,
     T: int,
@@ -98,17 +94,11 @@ def _stairs(T: int, size: float | None, gamma: float) -> str:
     stair = T / 3 if size is None else size
     if float(stair).is_integer():
         return f"StepLR(step_size={stair}, gamma={gamma})"
-    count = piece(T - 1, stair)[0]
-    marks = [piece(T - 1, stair)[1]] if count else []
-    while marks and (before := piece(marks[0] - 1, stair))[0]:
-        marks.insert(0, before[1])
+    marks = sorted({piece(t, stair)[1] for t in range(T)} - {0})
     return f"MultiStepLR({marks}, gamma={gamma})"
 
 
-@register(
-    family="ordered", torch="StepLR", jumps=True, decays=True,
-    in_torch=_stairs,
-)  # fmt: skip
+@register(family="ordered", torch="StepLR", jumps=True, decays=True, in_torch=_stairs)
 def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegative = 0.1) -> float:
     """Falls by a factor after every stretch of equal length.
 
@@ -121,9 +111,7 @@ def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegati
 
 @register(
     family="ordered", torch="MultiStepLR", jumps=True, decays=True,
-    in_torch=lambda milestones, gamma: (
-        f"MultiStepLR({list(milestones)}, gamma={gamma})" if isinstance(gamma, float) else None
-    ),
+    in_torch=lambda milestones, gamma: f"MultiStepLR({list(milestones)}, gamma={gamma})",
 )  # fmt: skip
 def multistep(
     t: int,
@@ -219,9 +207,7 @@ def inverse_time(
     return float(b * (1 + rate * t / E) ** -power)
 
 
-def _polynomial(T: int, b: float, to: float, power: float = 1.0, k: float = 1.0) -> str | None:
-    if k != 1:
-        return None
+def _polynomial(T: int, b: float, to: float, power: float) -> str:
     if power != 1 and to == 0:
         return f"PolynomialLR(total_iters={T}, power={power})"
     return f"LinearLR(start_factor=1, end_factor={to / b}, total_iters={T})"
@@ -250,11 +236,10 @@ register(
 )(polynomial)  # fmt: skip
 
 
-def _cosine(T: int, min_: float, power: float) -> str | None:
-    return f"CosineAnnealingLR(T_max={T}, eta_min={min_})" if power == 1 else None
-
-
-@register(family="ordered", torch="CosineAnnealingLR", decays=True, in_torch=_cosine)
+@register(
+    family="ordered", torch="CosineAnnealingLR", decays=True,
+    in_torch=lambda T, min_: f"CosineAnnealingLR(T_max={T}, eta_min={min_})",
+)  # fmt: skip
 def cosine(t: int, T: int, b: float, *, min_: Rate = ZERO, power: Positive = 1.0) -> float:
     """Falls to the end along half a cosine.
 

@@ -33,10 +33,9 @@ def _periods(T: float, numbers: Numbers) -> tuple[float, float]:
     return numbers["period"] or T / (1 + mult + mult**2), mult
 
 
-def _restarts(T: int, period: float | None, mult: float, decay: float, min_: float) -> str | None:
-    first = T / (1 + mult + mult**2) if period is None else period
-    restarts = f"CosineAnnealingWarmRestarts(T_0={first}, T_mult={mult}, eta_min={min_})"
-    return restarts if decay == 1 else None
+def _restarts(T: int, min_: float, **numbers: Any) -> str:
+    first, mult = _periods(T, numbers)
+    return f"CosineAnnealingWarmRestarts(T_0={first}, T_mult={mult}, eta_min={min_})"
 
 
 @register(
@@ -100,13 +99,12 @@ def _two_halves(T: float, numbers: Numbers) -> tuple[float, float]:
 
 
 def _triangles(
-    T: int, b: float, half: float | None, min_: float, gamma: float | None, shape: str, scale: str
-) -> str | None:
-    up = max(1.0, T / 4 if half is None else half)
+    T: int, b: float, half: float | None, min_: float, gamma: float | None, scale: str
+) -> str:
     mode = {"same": "triangular", "halved": "triangular2", "gamma": "exp_range"}[scale]
     end = f", gamma={gamma or 0.1 ** (1 / T)}" if scale == "gamma" else ""
-    lrs = f"base_lr={min_}, max_lr={b}"
-    return f"CyclicLR({lrs}, step_size_up={up}, mode={mode}{end}, cycle_momentum=False)"
+    lrs = f"base_lr={min_}, max_lr={b}, step_size_up={max(1.0, half or T / 4)}"
+    return f"CyclicLR({lrs}, mode={mode}{end}, cycle_momentum=False)"
 
 
 SMITH = "Smith 2017, arXiv:1506.01186"
@@ -204,13 +202,13 @@ def onecycle(
     return between(t, T, peak_at, anneal, (b / div, b, b / div / final_div))
 
 
-def _slanted(T: int, cut: int, ratio: float) -> str | None:
-    up = f"LinearLR(start_factor={1 / ratio}, total_iters={cut})"
-    fall = f"LinearLR(start_factor=1, end_factor={1 / ratio}, total_iters={T - cut})"
-    return f"SequentialLR([{up}, {fall}], milestones=[{cut}])" if cut < T else None
-
-
-@register(family="cyclic", decays=True, in_torch=_slanted)
+@register(
+    family="cyclic", decays=True,
+    in_torch=lambda T, cut, ratio: (
+        f"SequentialLR([LinearLR(start_factor={1 / ratio}, total_iters={cut}), LinearLR("
+        f"start_factor=1, end_factor={1 / ratio}, total_iters={T - cut})], milestones=[{cut}])"
+    ),
+)  # fmt: skip
 def slanted_triangular(
     t: int, T: int, b: float, *, cut: Mark = TEN_PERCENT, ratio: AtLeastOne = 32.0
 ) -> float:
