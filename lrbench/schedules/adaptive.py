@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -33,30 +33,25 @@ TENFOLD: Any = Level(1000, relative=True)
 class Plateau:
     """Cuts the LR when a metric has not improved for more than `patience` epochs.
 
-    It has a state: the best value, the bad epochs in a row, the epochs of cooldown left, and the
-    cuts so far.
+    After the LR and the metric come the arguments of its peer's class, and then its state.
     """
 
     PEER: ClassVar[str] = "torch.optim.lr_scheduler.ReduceLROnPlateau"
-    STATE: ClassVar[tuple[str, ...]] = ("best", "bad_epochs", "cooldown_left")
-    NAMED: ClassVar[tuple[str, ...]] = (
-        "factor", "patience", "threshold", "cooldown", "min_lr", "eps",
-    )  # fmt: skip
 
     base_lr: float
     metric: str
-    maximise: bool
+    mode: str
+    threshold_mode: str
     factor: float
     patience: int
-    threshold: float = 1e-4
-    relative: bool = True
-    cooldown: int = 0
-    min_lr: float = 0.0
+    threshold: float
+    cooldown: int
+    min_lr: float
     eps: float = 1e-8
-    best: float | None = None
-    bad_epochs: int = 0
-    cooldown_left: int = 0
-    cuts: list[tuple[int, float]] = field(default_factory=list)
+    best: float | None = field(default=None, init=False)
+    bad_epochs: int = field(default=0, init=False)
+    cooldown_left: int = field(default=0, init=False)
+    cuts: tuple[tuple[int, float], ...] = field(default=(), init=False)
 
     def lr(self, step: int) -> float:
         """The LR of a step, as far as it is known from what has been observed."""
@@ -89,8 +84,8 @@ class Plateau:
         """Whether it beats the best by more than the threshold; NaN never does."""
         if self.best is None:
             return not math.isnan(value)
-        margin = self.threshold * (self.best if self.relative else 1.0)
-        return value > self.best + margin if self.maximise else value < self.best - margin
+        margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1.0)
+        return value > self.best + margin if self.mode == "max" else value < self.best - margin
 
     def cut(self, step: int) -> None:
         """Lower the LR, and begin a cooldown."""
@@ -100,24 +95,21 @@ class Plateau:
     def change(self, step: int, new: float) -> None:
         """Another LR from `step` on, unless it is as good as the old one."""
         if abs(new - self.lr(step)) > self.eps:
-            self.cuts.append((step, new))
+            self.cuts = (*self.cuts, (step, new))
 
     def arguments(self) -> dict[str, Any]:
         """What its peer's class is called with."""
-        words = {"mode": "max" if self.maximise else "min"}
-        words["threshold_mode"] = "rel" if self.relative else "abs"
-        return {**words, **{name: getattr(self, name) for name in self.NAMED}}
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+        del found["base_lr"], found["metric"]
+        return found
 
     def state(self) -> dict[str, Any]:
         """All that `observe` has changed, as JSON."""
-        own = {name: getattr(self, name) for name in self.STATE}
-        return {**own, "cuts": [list(cut) for cut in self.cuts]}
+        return {one.name: getattr(self, one.name) for one in fields(self) if not one.init}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        for name in self.STATE:
-            setattr(self, name, state[name])
-        self.cuts = [(int(step), float(lr)) for step, lr in state["cuts"]]
+        vars(self).update(state)
 
 
 @dataclass
@@ -126,17 +118,15 @@ class Greedy(Plateau):
     rise are not counted. Where it has been cut at `min_lr` `reset_start` times, it starts anew."""
 
     PEER = "transformers.optimization.GreedyLR"
-    STATE = (*Plateau.STATE, "good_epochs", "warmup_left", "floor_left", "recent")
-    NAMED = (*Plateau.NAMED, "max_lr", "warmup", "window_size", "reset_start")
 
-    max_lr: float = math.inf
-    warmup: int = 0
-    window_size: int = 1
-    reset_start: int = 500
-    good_epochs: int = 0
-    warmup_left: int = 0
-    floor_left: int = -1
-    recent: tuple[float, ...] = ()
+    max_lr: float = field(kw_only=True)
+    warmup: int = field(kw_only=True)
+    window_size: int = field(kw_only=True)
+    reset_start: int = field(kw_only=True)
+    good_epochs: int = field(default=0, init=False)
+    warmup_left: int = field(default=0, init=False)
+    floor_left: int = field(default=-1, init=False)
+    recent: tuple[float, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         self.floor_left = self.reset_start
@@ -161,15 +151,15 @@ class Greedy(Plateau):
             self.cut(step)
             self.floor_left -= self.lr(step) <= self.min_lr
             if self.floor_left <= 0:
-                self.cuts.append((step, self.base_lr))
+                self.cuts = (*self.cuts, (step, self.base_lr))
                 self.best, self.recent, self.floor_left = None, (), self.reset_start
 
     def arguments(self) -> dict[str, Any]:
         return {**super().arguments(), "smooth": self.window_size > 1}
 
 
-def _maximised(metric: str, mode: str | None) -> bool:
-    return metric.endswith("accuracy") if mode is None else mode == "max"
+def _mode(metric: str) -> str:
+    return "max" if metric.endswith("accuracy") else "min"
 
 
 @register(family="adaptive", torch="ReduceLROnPlateau", watches=itemgetter("metric"))
@@ -193,8 +183,8 @@ def plateau(
     `mode` follows from the metric: losses are to fall, accuracies to rise. Source: torch's
     `ReduceLROnPlateau`, equal to it decision by decision.
     """
-    relative, maximise = threshold_mode == "rel", _maximised(metric, mode)
-    return Plateau(b, metric, maximise, factor, patience, threshold, relative, cooldown, min_)
+    mode_ = mode or _mode(metric)
+    return Plateau(b, metric, mode_, threshold_mode, factor, patience, threshold, cooldown, min_)
 
 
 @register(family="adaptive", watches=itemgetter("metric"))
@@ -222,6 +212,6 @@ def greedy(
     decision by decision.
     """
     return Greedy(
-        b, metric, _maximised(metric, mode), factor, patience, threshold, threshold_mode == "rel",
-        cooldown, min_, max_lr=max_, warmup=warmup, window_size=window, reset_start=reset,
+        b, metric, mode or _mode(metric), threshold_mode, factor, patience, threshold, cooldown,
+        min_, max_lr=max_, warmup=warmup, window_size=window, reset_start=reset,
     )  # fmt: skip

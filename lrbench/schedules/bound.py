@@ -173,11 +173,7 @@ class Bound:
         self._tracks = [tracks[key] for key in keys]
         self._starts = [one.start for one in found]
         self._origins = [one.clock.start for one in found]
-
-    @property
-    def adaptive(self) -> bool:
-        """Whether it adapts to a metric."""
-        return self._tracks[-1].adaptive is not None
+        self.adaptive = self._tracks[-1].adaptive  # what adapts to a metric, if anything does
 
     def lr(self, step: int) -> float:
         """The LR of a step of the run, counted from 0; steps past the end are defined."""
@@ -193,19 +189,17 @@ class Bound:
         """Take in the metrics of an epoch, counted from 0; the old and the new LR where they
         change it, from the first step of the next epoch on. Epochs that end before an adaptive
         phase begins are not counted. Raises UsageError: the metric is not among them."""
-        adaptive = self._tracks[-1].adaptive
         step = (epoch + 1) * self._steps_per_epoch - self._origins[-1]
-        return adaptive.observe(metrics, step) if adaptive and step > 0 else None
+        return self.adaptive.observe(metrics, step) if self.adaptive and step > 0 else None
 
     def state(self) -> dict[str, Any]:
         """What has been observed, as plain data; empty for a pure function of the step."""
-        adaptive = self._tracks[-1].adaptive
-        return adaptive.state() if adaptive else {}
+        return self.adaptive.state() if self.adaptive else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from the state of an equal schedule on an equal run."""
-        if adaptive := self._tracks[-1].adaptive:
-            adaptive.restore(state)
+        if self.adaptive:
+            self.adaptive.restore(state)
 
     def _place(self, step: int) -> tuple[Track, int]:
         """The phase that a step lies in, and the step on its clock."""

@@ -242,7 +242,7 @@ def ReduceLROnPlateau(
 ) -> Plateau:
     """Falls by a factor when a metric stops improving.
     Formula: `b factor^cuts; a cut after more than patience bad epochs`."""
-    watched, relative = _metric({"mode": mode, "metric": metric}), threshold_mode == "rel"
+    metric_ = _metric({"mode": mode, "metric": metric})
     return Plateau(
-        b, watched, mode == "max", factor, patience, threshold, relative, cooldown, min_lr, eps
+        b, metric_, mode, threshold_mode, factor, patience, threshold, cooldown, min_lr, eps
     )
