@@ -160,21 +160,20 @@ class _Reader:
 
     def spec(self) -> Node:
         self.deeper()
-        position = self.here.position
-        parts = [self.phase()]
-        while self.accept("+"):
-            parts.append(self.phase())
+        found = self.joined("plus", "+", self.phase)
         self.depth -= 1
-        return parts[0] if len(parts) == 1 else Node("plus", position, parts=tuple(parts))
+        return found
 
     def phase(self) -> Node:
-        token = self.here
-        if token.kind == "number":
+        if self.here.kind == "number":
             return self.repeat()
-        parts = [self.call()]
-        while self.accept("*"):
-            parts.append(self.call())
-        return parts[0] if len(parts) == 1 else Node("product", token.position, parts=tuple(parts))
+        return self.joined("product", "*", self.call)
+
+    def joined(self, kind: str, sign: str, item: Callable[[], Node]) -> Node:
+        position, parts = self.here.position, [item()]
+        while self.accept(sign):
+            parts.append(item())
+        return parts[0] if len(parts) == 1 else Node(kind, position, parts=tuple(parts))
 
     def call(self) -> Node:
         token = self.here
@@ -197,11 +196,11 @@ class _Reader:
         if not token.text.isdigit() or int(token.text) < 1:
             raise self.source.fault(token.position, "repetitions are a whole number of at least 1")
         self.expect("(")
-        body = self.spec()
+        parts = (self.spec(),)
         self.expect(")")
-        return Node("times", token.position, value=int(token.text), parts=(body,))
+        return Node("times", token.position, value=int(token.text), parts=parts)
 
-    def listed(self, end: str, item: Any) -> tuple[Node, ...]:
+    def listed(self, end: str, item: Callable[[], Node]) -> tuple[Node, ...]:
         found = []
         while not self.accept(end):
             found.append(item())
@@ -225,8 +224,6 @@ class _Reader:
             if token.kind == "text":
                 plain = re.sub(r"\\(.)", r"\1", plain[1:-1])
             return Node("text", token.position, plain)
-        if self.accept("["):
-            return self.items("]", token.position)
         size = self.arithmetic()
         if size > 1:
             return self.calculated(size)
@@ -234,15 +231,12 @@ class _Reader:
             return self.number()
         if token.kind in ("name", "number"):
             return self.spec()
-        if self.accept("("):
-            return self.items(")", token.position)
-        raise self.unexpected("a value")
-
-    def items(self, end: str, position: int) -> Node:
+        if not (self.accept("[") or self.accept("(")):
+            raise self.unexpected("a value")
         self.deeper()
-        values = self.listed(end, self.value)
+        values = self.listed("]" if token.text == "[" else ")", self.value)
         self.depth -= 1
-        return Node("list", position, parts=values)
+        return Node("list", token.position, parts=values)
 
     def arithmetic(self) -> int:
         """How many of the next tokens are one arithmetic expression such as `1/3` or `(2*5)`; 0

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.registry import did_you_mean
 from lrbench.schedules.bound import Schedule
 from lrbench.schedules.definitions import SCHEDULES, Definition, Param
 from lrbench.schedules.grammar import Node, Source, syntax_tree
-from lrbench.schedules.spec import Call, Phases, Repeat, Spec
+from lrbench.schedules.spec import Call, Phases, Spec
 from lrbench.schedules.units import Length
 from lrbench.schedules.values import generic, read
 
@@ -70,8 +70,7 @@ def _spec(node: Node, source: Source, alone: bool = True) -> Spec:
         return _product(node, source, alone)
     if node.kind not in ("plus", "times"):
         raise source.fault(node.position, "a schedule was expected here")
-    parts = tuple(_spec(part, source, False) for part in node.parts)
-    spec = Phases(parts) if node.kind == "plus" else Repeat(node.value, parts[0])
+    spec = Phases(tuple(_spec(part, source, False) for part in node.parts), node.value)
     if spec.count() > MAX_PHASES:
         raise source.fault(node.position, f"a schedule may have {MAX_PHASES} phases at most")
     for call in dict.fromkeys(spec.calls()[:-1]):
@@ -108,14 +107,15 @@ def _spans(factor: Call) -> int:
 
 def _call(node: Node, source: Source, alone: bool) -> Call:
     name = _plain_name(node, source)
+    definition = Call(name).definition if ":" in name else _definition(name, node, source)
+    types = {**COMMON, **{param.name: param.annotation for param in definition.params}}
+    values = {
+        key: read(value, types[key], source, key) if key in types else generic(value, source, key)
+        for key, value in _by_name(definition, node, source).items()
+    }
     if ":" in name:
-        return _plugin_call(name, node, source)
-    definition = _definition(name, node, source)
-    given = _by_name(definition, node, source)
-    values = {}
-    for key, value in given.items():
-        param = definition.param(key)
-        values[key] = read(value, param.annotation if param else COMMON[key], source, key)
+        common = {key: values.pop(key) for key in COMMON if key in values}
+        return Call(name, tuple(sorted(values.items())), **common)
     for param in definition.params:
         if param.required and param.name not in values:
             raise source.fault(node.position, f"{name} needs {param.name}")
@@ -156,24 +156,26 @@ def _definition(name: str, node: Node, source: Source) -> Definition:
 
 
 def _by_name(definition: Definition, node: Node, source: Source) -> dict[str, Node]:
-    """The values by the names of their parameters, positions resolved as in Python."""
-    names = [param.name for param in definition.params]
+    """The values by the names of their parameters, positions resolved as in Python; code of the
+    user's may have parameters of any name, without a position."""
+    names, arguments = [param.name for param in definition.params], node.parts
     if definition.of_torch:
         names += OF_TORCH
+        arguments = tuple(_without_optimizer(arguments))
+    own = ":" in definition.name
     given: dict[str, Node] = {}
     places, named = iter(names), False
-    arguments = node.parts
-    if definition.of_torch:
-        arguments = tuple(_without_optimizer(arguments))
     for argument in arguments:
         key = argument.text or next(places, "")
+        if not key:
+            fault = f"too many values for {definition.name}"
+            fault = f"name the arguments of {definition.name}: NAME=VALUE" if own else fault
+            raise source.fault(argument.position, fault)
         if named and not argument.text:
             raise source.fault(argument.position, "a value without a name comes after named ones")
         named = bool(argument.text)
-        if not key:
-            raise source.fault(argument.position, f"too many values for {definition.name}")
         refuses = definition.watches or (key == "duration" and definition.has_length)
-        if key not in names and (key not in COMMON or refuses):
+        if not own and key not in names and (key not in COMMON or refuses):
             fault = f"{definition.name} has no parameter {key!r}"
             raise source.fault(argument.position, fault, did_you_mean(key, [*names, *COMMON]))
         if key in given:
@@ -193,18 +195,3 @@ def _without_optimizer(arguments: tuple[Node, ...]) -> Iterator[Node]:
         optimizer = place == 0 and value.kind == "name" and value.text in OPTIMIZER_NAMES
         if argument.text != "optimizer" and (argument.text or not optimizer):
             yield argument
-
-
-def _plugin_call(name: str, node: Node, source: Source) -> Call:
-    """A call of the user's own function: named, plain values; its code is not loaded yet."""
-    values: dict[str, Any] = {}
-    for argument in node.parts:
-        key, (value,) = argument.text, argument.parts
-        if not key:
-            raise source.fault(argument.position, f"name the arguments of {name}: NAME=VALUE")
-        if key in values:
-            raise source.fault(argument.position, f"{key} is given twice")
-        common = COMMON.get(key)
-        values[key] = read(value, common, source, key) if common else generic(value, source, key)
-    common_values = {key: values.pop(key) for key in COMMON if key in values}
-    return Call(name, tuple(sorted(values.items())), **common_values)

@@ -47,10 +47,8 @@ class Call:
     @cached_property
     def length(self) -> Length | None:
         """How long it lasts; None where it takes what the phases before it leave of the run."""
-        if self.definition.has_length:
-            found: Length | None = self.arguments["length"]
-            return found
-        return self.duration
+        found: Length | None = self.arguments.get("length", self.duration)
+        return found
 
     def calls(self) -> tuple[Call, ...]:
         return (self,)
@@ -61,11 +59,10 @@ class Call:
 
     def fixed_lrs(self) -> Iterator[float]:
         """The LRs that the arguments of torch's classes name."""
-        if self.definition.of_torch:
-            arguments = self.arguments
-            if arguments.get("max_lr") is not None:
-                yield arguments["max_lr"]
-            for nested in arguments.get("schedulers", ()):
+        if not self.is_plugin:
+            if self.arguments.get("max_lr") is not None:
+                yield self.arguments["max_lr"]
+            for nested in self.arguments.get("schedulers", ()):
                 yield from nested.fixed_lrs()
 
     def __str__(self) -> str:
@@ -82,39 +79,25 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Repeat:
-    """A spec `times` times over, each time from its start."""
-
-    times: int
-    body: Spec
-
-    def calls(self) -> tuple[Call, ...]:
-        return self.body.calls() * self.times
-
-    def count(self) -> int:
-        return self.times * self.body.count()
-
-    def __str__(self) -> str:
-        return f"{self.times}*({self.body})"
-
-
-@dataclass(frozen=True)
 class Phases:
-    """Specs one after the other, each on its own clock and from the base LR again."""
+    """Specs one after the other, each on its own clock and from the base LR again; all of them
+    `times` times over where that is written."""
 
     parts: tuple[Spec, ...]
+    times: int | None = None
 
     def calls(self) -> tuple[Call, ...]:
-        return tuple(call for part in self.parts for call in part.calls())
+        return tuple(call for part in self.parts for call in part.calls()) * (self.times or 1)
 
     def count(self) -> int:
-        return sum(part.count() for part in self.parts)
+        return sum(part.count() for part in self.parts) * (self.times or 1)
 
     def __str__(self) -> str:
-        return " + ".join(str(part) for part in self.parts)
+        row = " + ".join(map(str, self.parts))
+        return f"{self.times}*({row})" if self.times else row
 
 
-Spec = Call | Repeat | Phases
+Spec = Call | Phases
 
 
 def value_text(value: Any, *, word: bool = False) -> str:

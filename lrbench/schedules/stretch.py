@@ -12,7 +12,7 @@ from lrbench.schedules.bound import Schedule
 from lrbench.schedules.definitions import Param, Timed, flattened
 from lrbench.schedules.expression import CLOCK_NAMES, Formula
 from lrbench.schedules.parse import parse
-from lrbench.schedules.spec import Phases, Repeat, Spec
+from lrbench.schedules.spec import Phases, Spec
 from lrbench.schedules.units import Length, half_up, number_text, tidy
 
 COUNTED = re.compile(rf"\b({'|'.join(name for name in CLOCK_NAMES if name != 'progress')})\b")
@@ -36,11 +36,8 @@ def stretched(schedule: Schedule, share: float | None) -> Schedule:
 
 
 def _stretched(spec: Spec, share: float) -> Spec:
-    match spec:
-        case Phases(parts=parts):
-            return Phases(tuple(_stretched(part, share) for part in parts))
-        case Repeat(times=times, body=body):
-            return Repeat(times, _stretched(body, share))
+    if isinstance(spec, Phases):
+        return replace(spec, parts=tuple(_stretched(part, share) for part in spec.parts))
     definition = spec.definition
     if definition.of_torch:
         raise UsageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -62,7 +62,7 @@ def generic(node: Node, source: Source, name: str) -> Any:
         return CONSTANTS.get(node.text, node.text)
     if node.kind != "number" or node.unit:
         raise source.mismatch(node, name, "a plain number, a text or a list")
-    return int(node.text) if node.text.lstrip("-").isdigit() else _finite(node, source, name)
+    return int(node.text) if node.text.lstrip("-").isdigit() else _number(node, source, name)
 
 
 def _word(node: Node, words: tuple[str, ...], source: Source, name: str) -> str:
@@ -83,9 +83,7 @@ def _call(node: Node, source: Source, name: str) -> Call:
 
 def _time(node: Node, source: Source, name: str, kind: type[Length] = Length) -> Length:
     """A length above 0; a bare whole number means epochs."""
-    if node.kind != "number":
-        raise source.mismatch(node, name, "a length such as 30ep, 500it or 5%")
-    value = _finite(node, source, name)
+    value = _number(node, source, name, "a length such as 30ep, 500it or 5%", ("ep", "it", "%"))
     zero_fits = name in ("length", "duration")  # such a phase is left out
     if value < 0 or (value == 0 and not zero_fits):
         least = "at least" if zero_fits else "above"
@@ -99,18 +97,24 @@ def _time(node: Node, source: Source, name: str, kind: type[Length] = Length) ->
 
 
 def _level(node: Node, source: Source, name: str) -> Level:
-    if node.kind != "number" or node.unit not in ("", "%"):
-        raise source.mismatch(node, name, "a learning rate such as 1e-5, or 1% of the base")
-    value = _finite(node, source, name)
+    value = _number(node, source, name, "a learning rate such as 1e-5, or 1% of the base", "%")
     if value < 0:
         raise source.fault(node.position, f"{name} must not be negative")
     return Level(value, node.unit == "%")
 
 
-def _number(node: Node, source: Source, name: str) -> float:
-    if node.kind != "number" or node.unit:
-        raise source.mismatch(node, name, "a plain number")
-    return _finite(node, source, name)
+def _number(
+    node: Node,
+    source: Source,
+    name: str,
+    expected: str = "a plain number",
+    units: Collection[str] = (),
+) -> float:
+    if node.kind != "number" or (node.unit and node.unit not in units):
+        raise source.mismatch(node, name, expected)
+    if not math.isfinite(node.value):
+        raise source.fault(node.position, f"{name} must be finite")
+    return float(node.value)
 
 
 def _whole(node: Node, source: Source, name: str) -> int:
@@ -142,12 +146,6 @@ def _formula(node: Node, source: Source, name: str) -> Formula:
         text = re.sub(rf"\b{found[1]}\b", "epoch", OF_MATH.sub("", text[found.end() :]))
     compiled(text)
     return Formula(text)
-
-
-def _finite(node: Node, source: Source, name: str) -> float:
-    if not math.isfinite(node.value):
-        raise source.fault(node.position, f"{name} must be finite")
-    return float(node.value)
 
 
 _SCALARS: dict[Any, Callable[[Node, Source, str], Any]] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.schedules.parse import parse
-from lrbench.schedules.spec import Call, Phases, Repeat, Spec, value_text
+from lrbench.schedules.spec import Call, Phases, Spec, value_text
 
 MAX_MEMBERS = 200
 AMOUNT = re.compile(r"(-?[\d.]+(?:e-?\d+)?)(ep|it|%|)")
@@ -86,10 +86,10 @@ def variants(names: Iterable[str]) -> list[Variants]:
 def _said(spec: Spec) -> Iterator[tuple[str, str]]:
     """All that a spec says, as the label of a parameter and its text; no label for structure."""
     match spec:
-        case Phases(parts=parts):
+        case Phases(parts=parts, times=times):
+            if times:
+                yield from [("repetitions", str(times)), ("", str(spec.count() // times))]
             yield from (one for part in parts for one in _said(part))
-        case Repeat(times=times, body=body):
-            yield from [("repetitions", str(times)), ("", str(body.count())), *_said(body)]
         case Call(name=name, factors=factors):
             yield from (one for factor in factors for one in _said(factor))
             yield "", name
