@@ -100,13 +100,13 @@ class Track:
     def __init__(self, segment: Segment, lr: float) -> None:
         """Raises UsageError: an argument is invalid on this clock."""
         self.curve, self.moves, self.adaptive = _curves(segment, lr)
-        self.size, self.end, self.counts = segment.size, segment.end, segment.definition.counts
-        self.base_lr = lr
+        self.size, self.counts, self.base_lr = segment.size, segment.definition.counts, lr
+        self.end: Any = math.inf if segment.end is None else segment.end
         self.factors = [Track(factor, lr) for factor in segment.factors()]
 
     def lr(self, step: int) -> float:
         """The LR; infinite where it is too large for a float."""
-        step = step if self.end is None else min(step, self.end)
+        step = min(step, self.end)
         try:
             lr = float(self.curve(self._asked(step)))
         except OverflowError:
@@ -116,12 +116,10 @@ class Track:
         return lr
 
     def momentum(self, step: int) -> float | None:
-        found: float | None = self.moves and self.moves(self._asked(step))
-        return found
+        return self.moves(self._asked(min(step, self.end))) if self.moves else None
 
     def _asked(self, step: int) -> int:
-        asked = step if self.end is None else min(step, self.end)
-        return asked // self.size if self.counts else asked - asked % self.size
+        return step // self.size if self.counts else step - step % self.size
 
 
 def _curves(segment: Segment, lr: float) -> tuple[Any, Any, Plateau | None]:

@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lrbench.errors import UsageError
@@ -87,29 +88,25 @@ def code(
     bound = schedule.bind(lr, steps, steps_per_epoch)
     clock = Clock.of_run(steps, steps_per_epoch)
     found = list(segments(schedule.calls(), clock))
-    if all(call.name == "constant" for call in schedule.calls()):
-        lrs = {bound.lr(step) for step in range(steps)}
-        if len(lrs) == 1:
-            return _document(schedule, Snippet(NO_SCHEDULER, ""), lrs.pop(), clock)
-    if schedule.adaptive:
-        return _document(schedule, _plateau(found, lr), lr, clock)
-    snippet = _factory(found)
-    if snippet is None and (import_torch or "torch" in sys.modules):
-        snippet = _in_torch(found, bound, lr, clock)
-    snippet = snippet or _in_functions(found, lr)
-    return _document(schedule, snippet, lr, clock)
-
-
-def _document(schedule: Schedule, snippet: Snippet, lr: float, clock: Clock) -> str:
+    constant = all(call.name == "constant" for call in schedule.calls())
+    if constant and len(lrs := {bound.lr(step) for step in range(steps)}) == 1:
+        snippet, lr = Snippet(NO_SCHEDULER, ""), lrs.pop()
+    elif schedule.adaptive:
+        snippet = _plateau(found, lr)
+    else:
+        tried = import_torch or "torch" in sys.modules
+        snippet = (
+            _factory(found)
+            or (tried and _in_torch(found, bound, lr, clock))
+            or (_in_functions(found, lr))
+        )
     spec = " ".join(str(schedule).split())  # no line may end inside the comment
-    head = [f"# {spec}, for {clock.steps} steps, {clock.steps_per_epoch} an epoch."]
+    head = [f"# {spec}, for {steps} steps, {steps_per_epoch} an epoch."]
     head += [f"# {line}" for line in snippet.usage.splitlines()]
     groups = ["for group in optimizer.param_groups:", f'    group["lr"] = {literal(lr)}']
     if snippet.body:
         groups.append('    group.pop("initial_lr", None)  # an earlier scheduler may have left one')
-    functions = snippet.sources.texts
-    body = snippet.body.strip()
-    text = "\n\n\n".join([*functions, body])
+    text = "\n\n\n".join([*snippet.sources.texts, snippet.body.strip()])
     gap = ["", ""] if text.startswith("def ") else [""]
     imports = snippet.sources.imports(text)
     return "\n".join([*head, *imports, *([""] if imports else []), *groups, *gap, text]).rstrip()
@@ -166,19 +163,16 @@ def _template(segment: Segment, lr: float, size: int) -> Call | None:
             numbers[param.python] = _divided(numbers[param.python], size)
     known = {"T": -(-clock.steps // size), "b": lr, "E": clock.steps_per_epoch / size, **numbers}
     try:
-        text = definition.in_torch(**keywords(definition.in_torch, known))
-        spec = parse(text).spec if text else None
+        (call,) = parse(definition.in_torch(**keywords(definition.in_torch, known))).calls()
     except UsageError:  # beyond the limits of torch's class
         return None
-    return spec if isinstance(spec, Call) else None
+    return call
 
 
 def _divided(value: Any, size: int) -> Any:
     if isinstance(value, tuple):
         return tuple(_divided(one, size) for one in value)
-    if value is None:
-        return None
-    return int(value // size) if value % size == 0 else value / size
+    return value and (int(value // size) if value % size == 0 else value / size)
 
 
 def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: int) -> bool:
@@ -190,16 +184,12 @@ def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: i
         theirs = of_call(call, counts, lr)
     except UsageError:
         return False
-    if theirs.known < counts:
-        return False
-    for step in range(steps):
-        momenta = theirs.momentum(step // size), bound.momentum(step)
-        if None in momenta and momenta != (None, None):
-            return False
-        pairs = (theirs.lr(step // size), bound.lr(step)), tuple(one or 0.0 for one in momenta)
-        if not all(math.isclose(*pair, rel_tol=1e-10, abs_tol=1e-15 * lr) for pair in pairs):
-            return False
-    return True
+    close = partial(math.isclose, rel_tol=1e-10, abs_tol=1e-15 * lr)
+    return theirs.known >= counts and all(
+        close(theirs.lr(step // size), bound.lr(step))
+        and close(theirs.momentum(step // size) or 0.0, bound.momentum(step) or 0.0)
+        for step in range(steps)
+    )
 
 
 def _in_functions(found: Sequence[Segment], lr: float, variable: str = "scheduler") -> Snippet:
@@ -292,31 +282,29 @@ def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
     *before, last = found
     plateau = Track(last, lr).adaptive
     assert plateau is not None
-    arguments = plateau.arguments().items()
-    shown = ",\n".join(f"    {name}={value_code(value)}" for name, value in arguments)
     module, _, peer = plateau.PEER.rpartition(".")
-    alone = f"scheduler = {peer}(\n    optimizer,\n{shown},\n)"
-    usage = f"Call scheduler.step({plateau.metric}) once an epoch, with that epoch's metric."
-    snippet = _in_functions(found, lr, "warmup_scheduler") if before else Snippet(usage, "")
+    shown = [f"{name}={value_code(value)}" for name, value in plateau.arguments().items()]
+    rows = "".join(f"    {row},\n" for row in ["optimizer", *shown])
+    snippet = _in_functions(found, lr, "warmup_scheduler") if before else Snippet("Call ", "")
     if not module.startswith("torch."):
         snippet.sources.lines.add(f"from {module} import {peer}")
-    snippet.body += f"\n{alone}"
-    if not before:
-        return snippet
-    start, size = last.start, last.clock.steps_per_epoch
-    missed = f" from the epoch {start // size + 1} on" if start >= size else ""
-    snippet.usage = (
-        f"Call warmup_scheduler.step() after each of the first {start} batches, and\n"
-        f"scheduler.step({plateau.metric}) once an epoch{missed}, with that epoch's metric."
-    )
+    snippet.body += f"\nscheduler = {peer}(\n{rows})"
+    missed, start, size = "", last.start, last.clock.steps_per_epoch
+    if before:
+        snippet.usage = (
+            f"Call warmup_scheduler.step() after each of the first {start} batches, and\n"
+        )
+        missed = f" from the epoch {start // size + 1} on" if start >= size else ""
+    metric = f"scheduler.step({plateau.metric}) once an epoch{missed}, with that epoch's metric."
+    snippet.usage += metric
     return snippet
 
 
 def _factory(found: Sequence[Segment]) -> Snippet | None:
     """The user's own factory, where it is the whole schedule."""
     segment = found[0]
-    alone = len(found) == 1 and not segment.held and segment.call.is_plugin
-    if not alone or not segment.definition.counts:
+    whole = len(found) == 1 and not segment.held
+    if not (whole and segment.call.is_plugin and segment.definition.counts):
         return None
     snippet = Snippet(PER_EPOCH if segment.update == "epoch" else PER_STEP, "")
     snippet.body = f"scheduler = {snippet.sources.users(segment.call, ['optimizer'])}"

@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 import re
+import sys
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -24,20 +25,14 @@ CLOCK_NAMES = ("step", "steps", "epoch", "epochs", "progress")
 Variables = Mapping[str, float]
 Term = Callable[[Variables], float]
 
-FUNCTIONS: dict[str, tuple[Callable[..., float], int, int]] = {
-    "min": (min, 2, 99),
-    "max": (max, 2, 99),
-    "abs": (abs, 1, 1),
-    "sqrt": (math.sqrt, 1, 1),
-    "exp": (math.exp, 1, 1),
-    "log": (math.log, 1, 2),
-    "sin": (math.sin, 1, 1),
-    "cos": (math.cos, 1, 1),
-    "tan": (math.tan, 1, 1),
-    "pow": (math.pow, 2, 2),
-    "floor": (math.floor, 1, 1),
-    "ceil": (math.ceil, 1, 1),
+IN_MATH = ("sqrt", "exp", "log", "sin", "cos", "tan", "pow", "floor", "ceil")
+FUNCTIONS: dict[str, Callable[..., float]] = {
+    "min": min,
+    "max": max,
+    "abs": abs,
+    **{name: getattr(math, name) for name in IN_MATH},
 }
+ARGUMENTS = {"min": (2, 99), "max": (2, 99), "log": (1, 2), "pow": (2, 2)}  # one of all others
 OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -109,15 +104,15 @@ def compiled(text: str, names: Collection[str] = CLOCK_NAMES) -> Term:
         raise UsageError(f"expression {text!r}{column}: it cannot be read") from None
     except (ValueError, RecursionError, MemoryError):
         raise UsageError(f"expression {text[:40]!r}: it cannot be read") from None
-    return _Compiler(text, frozenset(names)).term(tree, 0)
+    return _Compiler(text, names).term(tree, 0)
 
 
+@dataclass
 class _Compiler:
     """Turns each allowed node into a closure, and refuses all others."""
 
-    def __init__(self, text: str, names: frozenset[str]) -> None:
-        self.text = text
-        self.names = names
+    text: str
+    names: Collection[str]
 
     def fault(self, node: ast.AST, message: str, hint: str = "") -> UsageError:
         column = getattr(node, "col_offset", 0) + 1
@@ -132,9 +127,17 @@ class _Compiler:
 
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                return self.constant(node, value)
+                if not abs(value) <= sys.float_info.max:
+                    raise self.fault(node, "a number must be finite")
+                number = float(value)
+                return lambda _: number
+            case ast.Name(id="pi"):
+                return lambda _: math.pi
             case ast.Name(id=name):
-                return self.name(node, name)
+                if name not in self.names:
+                    hint = did_you_mean(name, [*sorted(self.names), "pi", *FUNCTIONS])
+                    raise self.fault(node, f"unknown name {name!r}", hint)
+                return lambda variables: variables[name]
             case ast.BinOp(left=left, op=op, right=right):
                 combine, found = self.operator(node, op), terms(left, right)
                 if isinstance(op, ast.Pow):
@@ -152,23 +155,6 @@ class _Compiler:
             case ast.Call():
                 return _applied(self.function(node), terms(*node.args))
         raise self.fault(node, f"{_kind(node)} is not allowed here", "use numbers and arithmetic")
-
-    def constant(self, node: ast.expr, value: float) -> Term:
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not math.isfinite(number):
-            raise self.fault(node, "a number must be finite")
-        return lambda _: number
-
-    def name(self, node: ast.expr, name: str) -> Term:
-        if name == "pi":
-            return lambda _: math.pi
-        if name not in self.names:
-            known = [*sorted(self.names), "pi", *FUNCTIONS]
-            raise self.fault(node, f"unknown name {name!r}", did_you_mean(name, known))
-        return lambda variables: variables[name]
 
     def operator(self, node: ast.expr, sign: ast.AST) -> Callable[..., float]:
         if type(sign) not in OPERATORS:
@@ -191,10 +177,10 @@ class _Compiler:
         if name not in FUNCTIONS:
             hint = did_you_mean(name, FUNCTIONS)
             raise self.fault(node, f"unknown function {name!r}" if name else "no such call", hint)
-        function, least, most = FUNCTIONS[name]
+        least, most = ARGUMENTS.get(name, (1, 1))
         if node.keywords or not least <= len(node.args) <= most:
             raise self.fault(node, f"{name} takes other arguments")
-        return function
+        return FUNCTIONS[name]
 
 
 def _applied(function: Callable[..., float], terms: list[Term]) -> Term:

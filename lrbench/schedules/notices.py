@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import Notice, Topic, UsageError
@@ -58,26 +58,26 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
     """
     bound = schedule.bind(lr, steps, steps_per_epoch)
     table = [bound.lr(step) for step in range(steps)]
-    _check_finite(schedule, table, steps_per_epoch)
+    for step, own in enumerate(table):
+        if not 0 <= own < math.inf:
+            fault = "negative" if own < 0 else "infinite" if own > 0 else "not a number"
+            where = f"at step {step} (epoch {step / steps_per_epoch:.4g})"
+            raise UsageError(f"{schedule}: the learning rate is {fault} ({own:g}) {where}")
     found = list(segments(schedule.calls(), Clock.of_run(steps, steps_per_epoch)))
+    keys = [(one.call, one.steps, one.start + one.steps >= one.clock.run_steps) for one in found]
+    different = dict(zip(reversed(keys), reversed(found), strict=True))  # the first of equal ones
     notices: list[Notice] = []
-    for segment in _different(found):
+    for segment in different.values():
         parts = list(_parts(segment, lr))
         for part in parts:
             notices += _of_part(part, table)
-        notices += _of_phase(segment, parts[-1], lr)
+        notices += _of_phase(parts[-1], lr)
     *_, last = _parts(found[-1], lr)
     if not notices and steps > 1:
         notices += _of_the_end(schedule, last, table, bound.lr(steps), lr)
     if not notices:
         notices += _of_the_height(schedule, last, table, lr)
     return list(dict.fromkeys([*schedule.remarks, *notices]))
-
-
-def _different(found: Sequence[Segment]) -> Iterable[Segment]:
-    """The phases without repetitions: the first of those that are equal and within the run."""
-    keys = [(one.call, one.steps, one.start + one.steps >= one.clock.run_steps) for one in found]
-    return dict(zip(reversed(keys), reversed(found), strict=True)).values()
 
 
 def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
@@ -92,24 +92,12 @@ def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
         )
 
 
-def _check_finite(schedule: Schedule, table: Sequence[float], steps_per_epoch: int) -> None:
-    for step, lr in enumerate(table):
-        if math.isfinite(lr) and lr >= 0:
-            continue
-        fault = "negative" if lr < 0 else "infinite" if math.isinf(lr) else "not a number"
-        raise UsageError(
-            f"{schedule}: the learning rate is {fault} ({lr:g}) at step {step} "
-            f"(epoch {step / steps_per_epoch:.4g})"
-        )
-
-
 def _parts(segment: Segment, lr: float) -> Iterator[Part]:
     """The call of a phase; of torch's composite classes the calls that end with the phase."""
     if not segment.call.definition.counts:
         yield Part(segment.call, segment.clock.steps, segment.numbers(lr), segment)
         return
-    counts = segment.clock.counts(segment.update)
-    waiting = [(segment.call, counts)]
+    waiting = [(segment.call, segment.clock.counts(segment.update))]
     while waiting:
         call, counts = waiting.pop(0)
         yield Part(call, counts, call.arguments, segment)
@@ -171,9 +159,9 @@ def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
             )
 
 
-def _of_phase(segment: Segment, part: Part, lr: float) -> Iterator[Notice]:
+def _of_phase(part: Part, lr: float) -> Iterator[Notice]:
     """Phases that never start or end early, or leave no time for what they are for."""
-    call, clock = segment.call, segment.clock
+    segment, call, clock = part.segment, part.segment.call, part.segment.clock
     if call.name == "warmup" and segment.start + segment.steps >= clock.run_steps > 1:
         run = number_text(clock.run_steps / clock.steps_per_epoch)
         yield Notice(
@@ -191,7 +179,7 @@ def _of_phase(segment: Segment, part: Part, lr: float) -> Iterator[Notice]:
             else "train longer, or use another schedule",
         )
     if segment.definition.counts:
-        yield from _of_a_scheduler(segment, part, lr)
+        yield from _of_a_scheduler(part, lr)
     if segment.start >= clock.run_steps > 1:
         yield Notice(
             Topic.UNFINISHED_DECAY,
@@ -200,13 +188,13 @@ def _of_phase(segment: Segment, part: Part, lr: float) -> Iterator[Notice]:
         )
 
 
-def _of_a_scheduler(segment: Segment, part: Part, lr: float) -> Iterator[Notice]:
+def _of_a_scheduler(part: Part, lr: float) -> Iterator[Notice]:
     """torch's schedulers that are over before the run is, and the user's that take a step to be a
     batch: stepped once an epoch they end high, once a batch low."""
     from lrbench.schedules.torch_run import stepped
 
-    call, clock = segment.call, segment.clock
-    counts = clock.counts(segment.update)
+    call, clock, update = part.segment.call, part.segment.clock, part.segment.update
+    counts = clock.counts(update)
     table = stepped(call, counts, lr)
     if table.known < counts:
         yield Notice(
@@ -215,7 +203,7 @@ def _of_a_scheduler(segment: Segment, part: Part, lr: float) -> Iterator[Notice]
             "here it holds its last learning rate",
             part.remedy,
         )
-    if call.is_plugin and segment.update == "epoch":
+    if call.is_plugin and update == "epoch":
         try:
             rows = stepped(call, clock.steps, lr).rows
         except Exception:  # of the user's code, which is stepped so often only here

@@ -13,13 +13,12 @@ from types import ModuleType
 from typing import Any
 
 from lrbench.schedules.definitions import SCHEDULES
-from lrbench.schedules.expression import CLOCK_NAMES, FUNCTIONS, Formula
+from lrbench.schedules.expression import CLOCK_NAMES, IN_MATH, Formula
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested
 
 WIDTH = 66  # of arguments that stay on one line
 LONG = 12  # characters of a number that is rather written as a fraction
-IN_MATH = "|".join(name for name in FUNCTIONS if name not in ("min", "max", "abs"))
 
 
 @dataclass
@@ -112,6 +111,8 @@ def _plain(function: Callable[..., Any], defaults: bool) -> ast.FunctionDef:
     """A function's syntax tree without decorators, docstrings and annotations."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
         if not isinstance(node, ast.FunctionDef):
             continue
         node.decorator_list, node.returns = [], None
@@ -120,11 +121,8 @@ def _plain(function: Callable[..., Any], defaults: bool) -> ast.FunctionDef:
         node.body = [
             one for one in node.body if not (isinstance(one, ast.AnnAssign) and one.value is None)
         ]
-        arguments = node.args
-        for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-            one.annotation = None
         if not defaults:
-            arguments.defaults, arguments.kw_defaults = [], [None] * len(arguments.kwonlyargs)
+            node.args.defaults, node.args.kw_defaults = [], [None] * len(node.args.kwonlyargs)
     found = tree.body[0]
     assert isinstance(found, ast.FunctionDef)
     return found
@@ -214,7 +212,7 @@ def python_text(formula: Formula) -> str:
     'max(0.1, math.sqrt(progress))'
     """
     text = ast.unparse(ast.parse(formula.text.strip(), mode="eval"))
-    return re.sub(rf"\b({IN_MATH})(?=\()|\bpi\b", r"math.\g<0>", text)
+    return re.sub(rf"\b({'|'.join(IN_MATH)})(?=\()|\bpi\b", r"math.\g<0>", text)
 
 
 def of_count(formula: Formula, counts: int) -> str:
