@@ -43,9 +43,8 @@ class Bounds:
     open: bool = False
 
     def __contains__(self, value: float) -> bool:
-        if self.open:
-            return self.low < value < self.high
-        return self.low <= value <= self.high
+        inside = self.low <= value <= self.high
+        return inside and not (self.open and value in (self.low, self.high))
 
     def __str__(self) -> str:
         low = f"above {self.low:g}" if self.open else f"at least {self.low:g}"
@@ -139,7 +138,7 @@ class Definition:
     momentum: Callable[..., float | None] | None = None
     # (T, b, **arguments) -> the same in torch's classes as a spec, to be printed as code; it is
     # checked before it is used, so it need not always be right.
-    in_torch: Callable[..., str | None] | None = None
+    in_torch: Callable[..., str] | None = None
     # (T, arguments) -> the length of the first cycle, and the growth of the cycles
     cycle: Callable[[float, Numbers], tuple[float, float]] | None = None
     of_torch: bool = False  # a class of torch
@@ -200,27 +199,28 @@ def register(
     """
 
     def add(function: F) -> F:
-        fixed = given or {}
-        own = () if length is MISSING else (Param("length", Length | None, length),)
-        found = dict.fromkeys([*own, *parameters(function), *parameters(momentum)])
-        params = tuple(param for param in found if param.python not in fixed)
+        fixed, own_name = given or {}, name or function.__name__
+        found = [] if length is MISSING else [Param("length", Length | None, length)]
+        for one in (function, momentum):
+            found += parameters(one) if one else []
+        params = tuple(param for param in dict.fromkeys(found) if param.python not in fixed)
         fields = {key: facts.pop(key) for key in set(facts) & set(Definition.__annotations__)}
-        definition = Definition(
-            name or function.__name__, function, params, fixed, momentum=momentum, **fields
-        )
-        summary, formula = described(doc or inspect.getdoc(function) or "", definition.name)
-        own_name = definition.name if definition.of_torch else ""
-        facts.update(family=family, formula=formula, torch=torch or own_name)
-        SCHEDULES.register(definition.name, summary, **facts)(definition)
+        definition = Definition(own_name, function, params, fixed, momentum=momentum, **fields)
+        text = doc or inspect.getdoc(function) or ""
+        if not text:
+            raise ValueError(f"{own_name} needs a docstring: its first line is listed")
+        first = text.splitlines()[0].split(" Formula:")[0].rstrip(".")
+        formula = re.search(r"Formula:\s+`([^`]+)`", text)
+        facts.update(family=family, formula=" ".join(formula[1].split()) if formula else "")
+        facts["torch"] = torch or (own_name if definition.of_torch else "")
+        SCHEDULES.register(own_name, first[0].lower() + first[1:], **facts)(definition)
         return function
 
     return add
 
 
-def parameters(function: Callable[..., Any] | None) -> list[Param]:
+def parameters(function: Callable[..., Any]) -> list[Param]:
     """The parameters that a spec may set."""
-    if function is None:
-        return []
     hints = get_type_hints(function, include_extras=True)
     return [
         Param(found.name, hints[found.name], found.default, found.kind is not found.KEYWORD_ONLY)
@@ -235,12 +235,3 @@ def keywords(function: Callable[..., Any], known: Mapping[str, Any]) -> dict[str
     if any(param.kind is param.VAR_KEYWORD for param in params.values()):
         return {name: known[name] for name in known if name in params or name not in INPUTS}
     return {name: known[name] for name in params if name in known}
-
-
-def described(doc: str, name: str) -> tuple[str, str]:
-    """The summary and the formula in a docstring."""
-    if not doc:
-        raise ValueError(f"{name} needs a docstring: its first line is listed")
-    first = doc.splitlines()[0].split(" Formula:")[0].rstrip(".")
-    formula = re.search(r"Formula:\s+`([^`]+)`", doc)
-    return first[0].lower() + first[1:], " ".join(formula[1].split()) if formula else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,10 +70,8 @@ class ScheduleLR(LRScheduler):
     def get_lr(self) -> list[float | torch.Tensor]:
         """The LR of each group at the current step."""
         added = self.optimizer.param_groups[len(self._bounds) :]
-        return [
-            *(bound.lr(self.last_epoch) for bound in self._bounds),
-            *(group["lr"] for group in added),
-        ]
+        own = [bound.lr(self.last_epoch) for bound in self._bounds]
+        return [*own, *(group["lr"] for group in added)]
 
     def step(self, metrics: Metrics | None = None) -> None:
         """Go to the next step; with `metrics`, to the next epoch, as `observe` does."""
@@ -123,19 +122,14 @@ class ScheduleLR(LRScheduler):
                 group["lr"].fill_(lr)
             else:
                 group["lr"] = lr
-        self._last_lr = [
-            group["lr"].clone() if isinstance(group["lr"], torch.Tensor) else group["lr"]
-            for group in self.optimizer.param_groups
-        ]
+        self._last_lr = copy.deepcopy([group["lr"] for group in self.optimizer.param_groups])
         self._write_momenta()
 
     def _write_momenta(self) -> None:
         """Into `momentum`, or the first of the `betas`; an optimizer without either has none."""
         for group, bound in zip(self.optimizer.param_groups, self._bounds, strict=False):
             momentum = bound.momentum(self.last_epoch)
-            if momentum is None:
-                continue
-            if "betas" in group:
+            if momentum is not None and "betas" in group:
                 group["betas"] = (momentum, *group["betas"][1:])
-            elif "momentum" in group:
+            elif momentum is not None and "momentum" in group:
                 group["momentum"] = momentum

@@ -13,7 +13,6 @@ from torch.optim import lr_scheduler
 
 from lrbench.errors import UsageError
 from lrbench.schedules import plugin
-from lrbench.schedules.expression import Formula
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested
 
@@ -54,7 +53,9 @@ class Stepped:
 
 def stepped(call: Call, counts: int, lr: float) -> Stepped:
     """torch's class or the user's factory, stepped through a phase of so many counts."""
-    return _of_factory(call, counts, lr) if call.is_plugin else of_call(call, counts, lr)
+    if call.is_plugin:
+        return Stepped(walked(partial(_from_factory, call), counts, lr, OWN_MOMENTUM))
+    return of_call(call, counts, lr)
 
 
 @lru_cache(maxsize=64)
@@ -64,9 +65,10 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
     Raises:
         UsageError: torch refuses its arguments, or to step it that far.
     """
-    rows_of = partial(_rows, call, counts, lr)
-    try:
-        return Stepped(rows_of(counts + 1), partial(rows_of, 2 * counts + 1001))
+    make, ends = partial(made, call, counts, lr), (ValueError, OverflowError)
+    further = partial(walked, make, 2 * counts + 1001, lr, OWN_MOMENTUM, (Exception,))
+    try:  # a OneCycleLR is over before; CyclicLR's 2**cycle overflows
+        return Stepped(walked(make, counts + 1, lr, OWN_MOMENTUM, ends), further)
     except UsageError:
         raise
     except Exception as fault:  # torch refuses in many ways
@@ -74,33 +76,23 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
         raise UsageError(f"torch refuses {call}: {' '.join(why.split())}") from None
 
 
-def _rows(call: Call, counts: int, lr: float, asked: int) -> Rows:
-    """A OneCycleLR is over before it has been stepped so often; CyclicLR's 2**cycle overflows."""
-    ends = (ValueError, OverflowError) if asked == counts + 1 else (Exception,)
-    return walked(partial(made, call, counts, lr), asked, lr, OWN_MOMENTUM, ends)
-
-
-def _of_factory(call: Call, counts: int, lr: float) -> Stepped:
-    """The user's exceptions come out unchanged.
+def _from_factory(call: Call, optimizer: torch.optim.Optimizer) -> Any:
+    """The user's scheduler; his exceptions come out unchanged.
 
     Raises:
-        UsageError: it makes something else than a scheduler, or one that needs a metric.
+        UsageError: it is something else than a scheduler, or one that needs a metric.
     """
-
-    def checked(optimizer: torch.optim.Optimizer) -> Any:
-        factory = plugin.load(call.name).function
-        scheduler = factory(optimizer, **dict(call.args))
-        name = getattr(factory, "__name__", str(factory))
-        if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
-            raise UsageError(
-                f"{name} makes a ReduceLROnPlateau, which needs a metric",
-                hint="write plateau or ReduceLROnPlateau(...) as the schedule",
-            )
-        if not callable(getattr(scheduler, "step", None)):
-            raise UsageError(f"{name} makes a {type(scheduler).__name__}, not an LRScheduler")
-        return scheduler
-
-    return Stepped(walked(checked, counts, lr, OWN_MOMENTUM))
+    factory = plugin.load(call.name).function
+    scheduler = factory(optimizer, **dict(call.args))
+    name = getattr(factory, "__name__", str(factory))
+    if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+        raise UsageError(
+            f"{name} makes a ReduceLROnPlateau, which needs a metric",
+            hint="write plateau or ReduceLROnPlateau(...) as the schedule",
+        )
+    if not callable(getattr(scheduler, "step", None)):
+        raise UsageError(f"{name} makes a {type(scheduler).__name__}, not an LRScheduler")
+    return scheduler
 
 
 def walked(
@@ -139,8 +131,8 @@ def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -
         for part, _ in parts:
             _check_nested(call, part)
         arguments["schedulers"] = [made(part, own, lr, optimizer) for part, own in parts]
-    if "lr_lambda" in arguments:
-        arguments["lr_lambda"] = partial(_of_count, arguments["lr_lambda"], counts)
+    if formula := arguments.get("lr_lambda"):
+        arguments["lr_lambda"] = lambda n: formula(n, counts, n, counts, n / counts)
     if "milestones" in arguments:
         arguments["milestones"] = list(arguments["milestones"])
     given = {} if call.name == "ChainedScheduler" else {"optimizer": optimizer}
@@ -157,7 +149,3 @@ def _check_nested(call: Call, part: Call) -> None:
         raise UsageError(
             f"{call.name} steps what it holds: {part} takes no update=, duration= or clock= in it"
         )
-
-
-def _of_count(formula: Formula, counts: int, count: int) -> float:
-    return formula(count, counts, count, counts, count / counts)
