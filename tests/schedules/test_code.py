@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import math
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,49 +29,32 @@ warmup(1ep, from=0) + StepLR(2, clock=run)
 warmup(0%) + wsd(shape=exp, stable_power=0.5)
 multistep([2ep, 4ep], gamma=[0.5, 0.1])
 step(10it, gamma=0.5)
-step(2ep)
 step(25%, update=epoch)
-multistep([30%, 80%], gamma=0.3)
 multistep([2ep, 4ep])
-exponential(gamma=0.9)
 exponential(gamma=0.9, update=epoch)
-natural_exp(k=0.2)
 natural_exp(k=0.2, update=epoch)
 multiplicative("1/(1+epoch)")
 multiplicative("0.9 if progress < 0.5 else 1 - step/steps/9 + epochs*0")
 inverse_time(k=0.5, power=0.75)
-polynomial(power=2)
 polynomial(power=2, to=1%)
-polynomial(power=0.9, update=epoch)
-linear(to=10%)
 cosine(min=1e-3)
 cosine(min=5%, power=1.5)
-cosine(update=epoch)
 cosine(duration=50%)
-cosine(update=epoch, duration=50%)
 sgdr(10it)
-sgdr(6it, mult=2, min=1e-3)
 sgdr(5it, mult=1.5, decay=0.8, min=1%)
 sgdr(1ep, update=epoch)
 warmup(20%) + cosine
-warmup(1it) + cosine
 warmup(20%, from=0) + cosine(min=1%)
-warmup(20%, from=10%) + linear
 warmup(20%, from=10%, shape=constant) + step
 warmup(20%, shape=exp) + linear
-warmup(20%, shape=exp_normalised) + linear
 warmup(20%, from=1e-3, shape=exp_normalised) + linear
 warmup(1ep, update=epoch) + cosine(update=epoch)
 warmup(10it, from=0) + multistep([3ep, 4ep])
-warmup(200%) + cosine
 triangular(5it)
-triangular2(5it, min=1e-3)
 exp_range(5it, gamma=0.97)
 sin(5it, min=0)
-sin2(5it)
 sinexp(5it, gamma=0.97)
 cos2(5it)
-cosexp(5it, gamma=0.97)
 triangular(7it, duration=20it) + triangular
 onecycle(peak_at=45%, div=10, final_div=100, anneal=linear)
 onecycle(peak_at=100%)
@@ -81,12 +63,9 @@ onecycle(base_momentum=0.8, max_momentum=0.9, update=epoch)
 warmup(5it) + onecycle
 wsd(warmup=10it, decay=50%, shape=cosine, to=1%)
 wsd(shape=sqrt, to=1e-3)
-wsd(warmup=60%, decay=60%)
-knee(70%)
 onecycle(duration=50%)
 OneCycleLR(max_lr=0.4, total_steps=20)
 warmup(3it) + SequentialLR([ConstantLR(0.5, 9), ExponentialLR(0.9)], milestones=[2])
-warmup(3it) + ChainedScheduler([ConstantLR(0.5, 9), ExponentialLR(0.9)])
 CosineAnnealingLR(T_max=4, update=step, duration=10it)
 12*(linear(duration=1it)) + step(5it)
 tanh(lb=-3, ub=2, min=1%)
@@ -98,10 +77,8 @@ expr("cos(pi*progress/2) if epoch < 3 else max(0.1, 1 - sqrt(step/steps))")
 expr("max(0.5, progress) * min(1, 2**-epoch) + 0.5 + 0*epochs", update=epoch)
 3*(warmup(2%, from=0) + cosine(duration=30%))
 2*(linear(duration=1ep) + constant(1ep, at=10%)) + 2*(cosine(duration=10%)) + rex
-constant(80%) + linear
 warmup(20%) + CosineAnnealingLR(T_max=3)
 warmup(7it) + CosineAnnealingLR(T_max=30, update=step, eta_min=1e-3)
-LinearLR(duration=2ep) + StepLR(1, 0.5)
 MultiplicativeLR("0.9", duration=4ep) + CosineAnnealingWarmRestarts(1, 2, eta_min=1e-3)
 LambdaLR("0.9**epoch + 0*steps", duration=3ep) + ConstantLR(0.2, 1)
 MultiStepLR([1, 2], duration=3ep) + PolynomialLR(7, 2)
@@ -174,13 +151,6 @@ def test_torch_names_come_out_as_they_went_in(spec: str) -> None:
     text = code(parse(spec), LR, 50, 1)
     assert spec.split("(")[0] in text
     assert "def " not in text
-
-
-@pytest.mark.parametrize(
-    "spec", ["OneCycleLR(max_lr=0.4, total_steps=100)", "onecycle(duration=50%)"]
-)
-def test_no_class_is_printed_that_would_raise_before_the_end_of_the_run(spec: str) -> None:
-    assert "scheduler = OneCycleLR(" not in code(parse(spec), LR, 200, 10)
 
 
 def test_numbers_are_tidy_and_constant_needs_no_scheduler() -> None:
@@ -270,11 +240,6 @@ def test_plateau_with_its_metric(spec: str, words: str) -> None:
     assert bound.lr(84) < LR / 2
 
 
-def test_an_lr_of_the_schedule_comes_first() -> None:
-    text = code(parse("OneCycleLR(max_lr=0.4, total_steps=50)"), LR, 50, 50)
-    assert 'group["lr"] = 0.4' in text
-
-
 @pytest.mark.parametrize("spec", ["cosine", "triangular", "warmup + cosine", "rex", "onecycle"])
 def test_an_earlier_scheduler_leaves_no_trace(spec: str) -> None:
     """torch takes the base LR from `initial_lr` where there is one."""
@@ -343,18 +308,6 @@ def test_greedy_is_the_class_of_transformers() -> None:
     text = code("greedy(patience=3)", LR, 100, 10)
     assert "from transformers.optimization import GreedyLR\n" in text
     assert "scheduler = GreedyLR(\n" in text and "patience=3,\n" in text and "smooth=False" in text
-
-
-def test_what_has_no_class_of_torch_is_printed_without_torch() -> None:
-    program = (
-        "import sys; from lrbench.schedules import code;"
-        "code('warmup(5%) + rex', 0.1, 1000, 100); code('plateau', 0.1, 1000, 100);"
-        "print('torch' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout == "False\n"
 
 
 def test_the_curve_itself_is_printed_with_the_numbers_of_the_run() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from torch.optim import lr_scheduler
 
 from lrbench.errors import Notice, Topic
-from lrbench.schedules import check, parse
+from lrbench.schedules import check, early_stop_notices, parse
 from lrbench.schedules.definitions import Definition
 
 NUMBERS = {"length": 50, "from_": None, "shape": "linear"}
@@ -31,15 +32,11 @@ def notices(spec: str, epochs: int = 100, steps_per_epoch: int = 10) -> list[Not
     ("spec", "epochs", "topic", "words"),
     [
         ("exponential(gamma=0.99)", 100, Topic.UNFINISHED_DECAY, "ends at 37 % of its peak"),
-        ("inverse_time(k=0.05)", 100, Topic.UNFINISHED_DECAY, "ends at 17 %"),
         ("multistep([50ep, 150ep])", 100, Topic.MILESTONE_NOT_REACHED, "150ep of"),
-        ("multistep([100ep])", 100, Topic.MILESTONE_NOT_REACHED, r"multistep\(\[50%, 75%\]\)"),
         ("warmup(5ep) + multistep([98ep])", 100, Topic.MILESTONE_NOT_REACHED, "95ep"),
         ("step(100ep)", 100, Topic.MILESTONE_NOT_REACHED, "never falls"),
-        ("step(30ep)", 20, Topic.MILESTONE_NOT_REACHED, "write|make"),
         ("sgdr(30ep)", 100, Topic.ENDS_INSIDE_CYCLE, "cycle 4, after 33 %"),
         ("sgdr(10ep, mult=2)", 100, Topic.ENDS_INSIDE_CYCLE, "train for 70ep"),
-        ("triangular(15ep)", 100, Topic.ENDS_INSIDE_CYCLE, "train for 90ep"),
         ("sin(200ep)", 100, Topic.ENDS_INSIDE_CYCLE, "cycle 1, after 25 %"),
         ("warmup(100ep)", 100, Topic.WARMUP_TOO_LONG, "as long as the run"),
         ("warmup(2000it) + cosine", 100, Topic.WARMUP_TOO_LONG, "1-10%"),
@@ -60,8 +57,6 @@ def notices(spec: str, epochs: int = 100, steps_per_epoch: int = 10) -> list[Not
     ],
 )  # fmt: skip
 def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None:
-    import re
-
     found = notices(spec, epochs)
     assert topic in [notice.topic for notice in found]
     notice = next(notice for notice in found if notice.topic == topic)
@@ -76,15 +71,10 @@ def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None
         "warmup(5%) + cosine",
         "cosine(min=20%)",
         "linear(to=50%)",
-        "step(30ep, gamma=0.2)",
-        "multistep([50%, 75%], gamma=0.2)",
-        "sgdr(10ep)",
         "sgdr(10ep, mult=9)",
-        "triangular(5ep)",
         "plateau(patience=97)",
         "warmup(10ep) + step(30ep)",
         "constant",
-        "constant(80%) + linear",
         "3*(warmup(2%, from=0) + cosine(duration=30%))",
         'expr("1 - 0.9*progress")',
         "noam",
@@ -96,6 +86,11 @@ def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None
 )
 def test_nothing_is_said_of_what_is_in_order(spec: str) -> None:
     assert notices(spec) == []
+
+
+@pytest.mark.parametrize("steps", [2, 4, 7])
+def test_a_short_run_is_no_unfinished_decay(steps: int) -> None:
+    assert check(parse("cosine"), 0.1, steps, 2) == check(parse("linear"), 0.1, steps, 2) == []
 
 
 def test_thousands_of_phases_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,15 +121,7 @@ def test_a_remedy_for_a_cut_cycle_works() -> None:
         assert notices(spec, epochs) == []
 
 
-def test_a_short_run_is_no_unfinished_decay() -> None:
-    for steps in (2, 4, 7):
-        assert check(parse("cosine"), 0.1, steps, 2) == []
-        assert check(parse("linear"), 0.1, steps, 2) == []
-
-
 def test_an_early_stop_is_warned_of_where_a_decay_would_be_cut_off() -> None:
-    from lrbench.schedules import early_stop_notices, parse
-
     names = ("constant", "cosine", "plateau", "warmup(5%) + linear")
     (notice,) = early_stop_notices([parse(name) for name in names])
     assert "cosine, warmup + linear before" in notice.message
