@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,6 +122,31 @@ def test_a_curve_that_no_training_can_use_is_refused(spec: str, words: str) -> N
     with pytest.raises(UsageError, match=words) as caught:
         check(parse(spec), 0.1, 100, 10)
     assert "\n" not in str(caught.value)
+
+
+LIGHT = """
+import json, sys, time
+start = time.process_time()
+from lrbench.schedules import catalogue, check, code, parse
+parse("warmup(5%) + cosine").table(lr=0.1, steps=1000, steps_per_epoch=100)
+check(parse("step(30)"), 0.1, 1000, 100)
+catalogue()
+code("warmup(5%) + rex", 0.1, 1000, 100)
+code("plateau", 0.1, 1000, 100)
+named = parse("SequentialLR([StepLR(3), LambdaLR(lr_lambda=lambda e: 1)], milestones=[5])")
+assert parse(str(named)) == named
+heavy = [name for name in ("torch", "numpy", "pydantic", "rich", "typer", "pandas")
+         if name in sys.modules]
+print(json.dumps([heavy, time.process_time() - start]))
+"""
+
+
+def test_schedules_answer_at_once_without_torch() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True, timeout=60
+    )
+    heavy, cpu_s = json.loads(done.stdout)
+    assert heavy == [] and cpu_s < 0.5
 
 
 def test_the_peak_of_noam_is_not_the_base_lr() -> None:

@@ -9,27 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrbench.errors import UsageError
-from lrbench.schedules import Length, Level, Moment, parse, stretched
+from lrbench.schedules import Length, Level, parse, stretched
 from lrbench.schedules.grammar import MAX_LENGTH
 
 CANONICAL = {
     "cosine": "cosine",
-    "cosine()": "cosine",
     " cosine ( min = 0 ) ": "cosine",
     "step(30ep, gamma=0.1)": "step(30ep)",
     "step(30)": "step(30ep)",
     "step(size=30, gamma=0.50)": "step(30ep, gamma=0.5)",
-    "step(gamma=0.2)": "step(gamma=0.2)",
     "step(30, 0.2)": "step(30ep, gamma=0.2)",
     "cosine(min=1e-5)": "cosine(min=1e-5)",
-    "cosine(min=0.00001)": "cosine(min=1e-5)",
     "cosine(1%)": "cosine(min=1%)",
     "warmup(5%)+cosine": "warmup + cosine",
-    "warmup(length=10%) + cosine": "warmup(10%) + cosine",
-    "constant(80%) + linear": "constant(80%) + linear",
-    "warmup(2000it, from=0) + multistep([300ep, 400ep])": (
-        "warmup(2000it, from=0) + multistep([300ep, 400ep])"
-    ),
     "multistep([50%,75%,])": "multistep",
     "multistep(milestones=[30, 60])": "multistep([30ep, 60ep])",
     "3*(warmup(2%, from=0) + cosine(duration=30%))": (
@@ -42,11 +34,8 @@ CANONICAL = {
     "cosine(update=step)": "cosine",
     "onecycle(peak_at=30%, anneal=linear)": "onecycle(anneal=linear)",
     'onecycle(anneal="linear")': "onecycle(anneal=linear)",
-    "onecycle(cycle_momentum=False)": "onecycle(cycle_momentum=False)",
     "plateau(val_accuracy, patience=3)": "plateau(val_accuracy, patience=3)",
     "plateau(mode=None)": "plateau",
-    "tanh(lb=-6.5)": "tanh(lb=-6.5)",
-    "constant(12.5ep) + linear": "constant(12.5ep) + linear",
     "my.module:schedules.wave(width=3, name='a \"b\" \\\\', deep=[1, 2.5, True, None])": (
         'my.module:schedules.wave(deep=[1, 2.5, True, None], name="a \\"b\\" \\\\", width=3)'
     ),
@@ -65,12 +54,10 @@ FAULTS = {
     # spec -> (column, what the message says)
     "": (1, "the name of a schedule"),
     "cosin": (1, "did you mean cosine"),
-    "cosine + lienar": (1 + 9, "did you mean linear"),
     "cosine(mni=1)": (8, "did you mean min?"),
     "step(30": (8, "',' or '\\)' was expected"),
     "step(30))": (9, "where \\+ or the end"),
     "step(0.05)": (6, "did you mean 5%\\?"),
-    "warmup(0.05) + cosine": (8, "did you mean 5%\\?"),
     "warmup(2.5) + cosine": (8, "did you mean 2.5ep\\?"),
     "step(0)": (6, "must be above 0"),
     "warmup(-5)": (8, "must be at least 0"),
@@ -83,9 +70,7 @@ FAULTS = {
     "step(30ep, gamma=2%)": (18, "a plain number, not 2%"),
     "step(1e999)": (6, "must be finite"),
     "cosine(min=-1e-5)": (12, "must not be negative"),
-    "cosine(min=1ep)": (12, "a learning rate"),
     "cosine(min=linear)": (12, "a learning rate"),
-    "cosine(power=0)": (14, "above 0"),
     "multistep(30)": (11, "must be a list"),
     "onecycle(anneal=cosine)": (17, "did you mean cos"),
     "cosine(update=batch)": (15, "update cannot be 'batch'"),
@@ -93,13 +78,10 @@ FAULTS = {
     "step(size=20, 30)": (15, "after named ones"),
     "rex(1, 2)": (8, "too many values"),
     "cosine + linear": (1, "write cosine\\(duration=30%\\)"),
-    "2*(cosine)": (1, "write cosine\\(duration=30%\\)"),
     "plateau + cosine": (1, "may only come last"),
-    "2*(plateau)": (1, "may only come last"),
     "plateau(duration=5%)": (9, "no parameter 'duration'"),
     "warmup(5%, duration=5%)": (12, "no parameter 'duration'"),
     "0*(linear(duration=5%))": (1, "at least 1"),
-    "1.5*(linear(duration=5%))": (1, "at least 1"),
     "0.1": (1, "is not a schedule"),
     "3*linear": (3, "'\\(' was expected"),
     "9999*(9999*(linear(duration=1it)))": (1, "10000 phases at most"),
@@ -111,7 +93,6 @@ FAULTS = {
     "folder:pics": (1, "--dataset"),
     "torchvision:resnet18": (1, "--model"),
     "my.module:wave(3)": (16, "name the arguments"),
-    "constant(at=inf)": (13, "a learning rate"),
 }
 
 
@@ -137,11 +118,6 @@ def test_too_long_or_too_deep_is_refused() -> None:
     assert len(str(caught.value)) < 400
 
 
-def test_equal_schedules_are_one_key() -> None:
-    assert len({parse("step(30)"), parse("step(30ep, gamma=0.1)"), parse("step(size=30)")}) == 1
-    assert parse("step(30ep)") != parse("step(30it)")
-
-
 @pytest.mark.parametrize("values", [{"lr": 0}, {"lr": -1}, {"lr": float("nan")},
                                     {"lr": float("inf")}, {"steps": 0}, {"steps": 1.5},
                                     {"steps_per_epoch": 0}])  # fmt: skip
@@ -149,9 +125,6 @@ def test_impossible_runs_are_refused(values: dict[str, float]) -> None:
     run = {"lr": 0.1, "steps": 10, "steps_per_epoch": 5, **values}
     with pytest.raises(UsageError):
         parse("cosine").bind(**run)  # type: ignore[arg-type]
-
-
-def test_steps_count_from_zero() -> None:
     with pytest.raises(UsageError, match="no step -1"):
         parse("cosine").bind(0.1, 10, 5).lr(-1)
 
@@ -202,19 +175,6 @@ def test_parse_and_print_are_inverse(text: str) -> None:
     assert str(parse(str(schedule))) == str(schedule)
 
 
-@given(specs, st.integers(1, 60), st.integers(1, 12), st.sampled_from([" ", "  ", "\t"]))
-@settings(max_examples=60, deadline=None)
-def test_any_spec_is_a_pure_function_of_the_step(
-    text: str, epochs: int, steps_per_epoch: int, space: str
-) -> None:
-    steps = epochs * steps_per_epoch
-    schedule = parse(text)
-    forward = schedule.table(lr=0.1, steps=steps, steps_per_epoch=steps_per_epoch)
-    bound = parse(text.replace(" ", space)).bind(0.1, steps, steps_per_epoch)
-    assert [bound.lr(step) for step in reversed(range(steps))] == forward[::-1]
-    assert all(lr >= 0 for lr in forward)
-
-
 @given(st.text(alphabet=string.printable, max_size=60) | st.text(max_size=30))
 @settings(max_examples=200, deadline=None)
 def test_any_text_parses_or_is_refused_in_one_line(text: str) -> None:
@@ -234,11 +194,6 @@ def test_a_damaged_spec_parses_or_is_refused_in_one_line(text: str, data: st.Dat
     test_any_text_parses_or_is_refused_in_one_line.hypothesis.inner_test(  # type: ignore[attr-defined]
         text[:place] + mark + text[place + 1 :]
     )
-
-
-def test_a_moment_is_not_a_length() -> None:
-    assert Moment(50, "%") != Length(50, "%")
-    assert str(Moment(50, "%")) == "50%"
 
 
 def test_a_spec_may_name_its_learning_rate() -> None:

@@ -14,9 +14,6 @@ def test_sparkline_goes_from_the_first_value_to_the_last() -> None:
     assert len(line) == 24
     assert line[0] == "█" and line[-1] == "▁"
     assert list(line) == sorted(line, reverse=True)
-
-
-def test_the_last_bar_is_the_last_value() -> None:
     assert sparkline([0.0] * 99 + [1.0], width=10) == "▁" * 9 + "█"
 
 

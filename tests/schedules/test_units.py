@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrbench.schedules.units import Clock, Length, half_up, number_text, piece
+from lrbench.schedules.units import Clock, Length, number_text, piece
 
 
 @given(st.floats(1e-12, 1e18) | st.integers(0, 10**15).map(float))
@@ -21,13 +21,10 @@ def test_number_text_reads_back(value: float) -> None:
      (Length(10, "%"), 11), (Length(0.001, "%"), 1), (Length(250, "%"), 263)],
 )  # fmt: skip
 def test_lengths_in_steps(length: Length, steps: int) -> None:
-    """7 steps an epoch, 105 steps in all; halves go up, and nothing is shorter than a step."""
+    """7 steps an epoch, 105 steps in all; halves go up, nothing is shorter than a step, and a share
+    is of the run inside a phase too."""
     assert length.steps(Clock.of_run(105, 7)) == steps
-
-
-def test_percent_is_of_the_run_inside_a_phase_too() -> None:
-    phase = Clock.of_run(1000, 100).phase(start=600, steps=400)
-    assert Length(5, "%").on(phase) == 50
+    assert length.steps(Clock.of_run(105, 7).phase(start=60, steps=40)) == steps
 
 
 @given(st.integers(1, 50), st.sampled_from([1, 2, 3, 5]), st.integers(0, 10**24))
@@ -49,7 +46,3 @@ def test_pieces_tile_the_time(size: float, growth: float, step: int) -> None:
     assert piece(end, size, growth)[1] == end
     if start:
         assert piece(start - 1, size, growth)[2] == start
-
-
-def test_halves_go_up() -> None:
-    assert [half_up(value) for value in (-0.5, 0.5, 1.5, 2.49)] == [0, 1, 2, 2]
