@@ -99,9 +99,7 @@ class Plateau:
 
     def arguments(self) -> dict[str, Any]:
         """What its peer's class is called with."""
-        found = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
-        del found["base_lr"], found["metric"]
-        return found
+        return {one.name: getattr(self, one.name) for one in fields(self)[2:] if one.init}
 
     def state(self) -> dict[str, Any]:
         """All that `observe` has changed, as JSON."""

@@ -78,16 +78,11 @@ def segments(calls: Iterable[Call], clock: Clock) -> Iterator[Segment]:
         raise UsageError("a schedule of no length: no phase is longer than 0")
     start, exact_end = 0, 0.0
     for index, call in enumerate(found, 1):
-        length = call.length
-        if length is None:
-            end = max(start + 1, clock.steps)
-        else:
-            exact_end += length.on(clock)
-            end = max(start + 1, half_up(exact_end))
-        held = length is not None and index == len(found)
-        own = clock if call.clock == "run" else clock.phase(start, end - start)
-        yield Segment(call, own, start, end - start, held)
-        start = end
+        exact_end += call.length.on(clock) if call.length else clock.steps - exact_end
+        steps = max(1, half_up(exact_end) - start)
+        own = clock if call.clock == "run" else clock.phase(start, steps)
+        yield Segment(call, own, start, steps, call.length is not None and index == len(found))
+        start += steps
 
 
 class Track:
@@ -134,9 +129,12 @@ def _curves(segment: Segment, lr: float) -> tuple[Any, Any, Plateau | None]:
         table = stepped(call, clock.counts(segment.update), lr)
         return table.lr, table.momentum, None
     if call.is_plugin:
-        return plugin.Multiplied(call, clock, lr), None, None
+        return partial(plugin.multiplied, call, clock, lr), None, None
+    for name, values in call.args:  # moments of several units can be compared only on a clock
+        for before, after in pairwise(values if isinstance(values, tuple) else ()):
+            if isinstance(after, Moment) and after.on(clock) <= before.on(clock):
+                raise UsageError(f"{name} must rise: {after} is not after {before} in this run")
     numbers = segment.numbers(lr)
-    _check_rising(segment)
     if definition.watches:
         adaptive = definition.function(lr, **numbers)
         return adaptive.lr, None, adaptive
@@ -149,14 +147,6 @@ def _curves(segment: Segment, lr: float) -> tuple[Any, Any, Plateau | None]:
         pass  # an infinite LR, which `lr` reports
     moves = definition.momentum and segment.filled(definition.momentum, lr, numbers)
     return curve, moves, None
-
-
-def _check_rising(segment: Segment) -> None:
-    """Moments of several units can be compared only on the clock of a run."""
-    for name, values in segment.call.args:
-        for before, after in pairwise(values if isinstance(values, tuple) else ()):
-            if isinstance(after, Moment) and after.on(segment.clock) <= before.on(segment.clock):
-                raise UsageError(f"{name} must rise: {after} is not after {before} in this run")
 
 
 class Bound:
@@ -175,13 +165,13 @@ class Bound:
 
     def lr(self, step: int) -> float:
         """The LR of a step of the run, counted from 0; steps past the end are defined."""
-        track, own_step = self._place(step)
-        return track.lr(own_step)
+        index = self._place(step)
+        return self._tracks[index].lr(step - self._origins[index])
 
     def momentum(self, step: int) -> float | None:
         """The momentum of a step; None where the optimizer keeps its own."""
-        track, own_step = self._place(step)
-        return track.momentum(own_step)
+        index = self._place(step)
+        return self._tracks[index].momentum(step - self._origins[index])
 
     def observe(self, metrics: Mapping[str, float], epoch: int) -> Cut | None:
         """Take in the metrics of an epoch, counted from 0; the old and the new LR where they
@@ -191,7 +181,7 @@ class Bound:
         return self.adaptive.observe(metrics, step) if self.adaptive and step > 0 else None
 
     def state(self) -> dict[str, Any]:
-        """What has been observed, as plain data; empty for a pure function of the step."""
+        """What has been observed, as JSON; empty for a pure function of the step."""
         return self.adaptive.state() if self.adaptive else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -199,12 +189,11 @@ class Bound:
         if self.adaptive:
             self.adaptive.restore(state)
 
-    def _place(self, step: int) -> tuple[Track, int]:
-        """The phase that a step lies in, and the step on its clock."""
+    def _place(self, step: int) -> int:
+        """Which phase a step lies in."""
         if step < 0:
             raise UsageError(f"steps count from 0: there is no step {step}")
-        index = bisect_right(self._starts, step) - 1
-        return self._tracks[index], step - self._origins[index]
+        return bisect_right(self._starts, step) - 1
 
 
 @dataclass(frozen=True)
@@ -241,7 +230,6 @@ class Schedule:
         return Bound(self.calls(), Clock.of_run(steps, steps_per_epoch), float(lr))
 
     def table(self, *, lr: float, steps: int, steps_per_epoch: int) -> list[float]:
-        """The LR of every step of a run."""
         bound = self.bind(lr, steps, steps_per_epoch)
         return [bound.lr(step) for step in range(steps)]
 

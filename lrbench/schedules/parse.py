@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
@@ -44,22 +45,15 @@ def parse(text: str) -> Schedule:
     """
     if not isinstance(text, str):
         raise UsageError(f"a schedule is given as a text, not {text!r}")
-    shape, at, lr = text.rpartition("@")
-    source = Source(shape if at else text, _spec)
-    tree = syntax_tree(source)
-    remarks = (VERBOSE,) if VERBOSE_ARGUMENT.search(text) else ()
-    return Schedule(_spec(tree, source), remarks, _lr(lr.strip(), text) if at else None)
-
-
-def _lr(text: str, whole: str) -> float:
-    """The base LR after an @."""
-    try:
-        found = float(text) if text.isascii() else math.nan
-    except ValueError:
-        found = math.nan
-    if not 0 < found < math.inf:
-        raise UsageError(f"{whole}: after @ stands a learning rate, such as cosine @ 0.1")
-    return found
+    shape, sign, lr = text.rpartition("@")
+    source = Source(shape if sign else text, _spec)
+    spec, at = _spec(syntax_tree(source), source), None
+    if sign:
+        with suppress(ValueError):
+            at = float(lr) if lr.isascii() else None
+        if at is None or not 0 < at < math.inf:
+            raise UsageError(f"{text}: after @ stands a learning rate, such as cosine @ 0.1")
+    return Schedule(spec, (VERBOSE,) if VERBOSE_ARGUMENT.search(text) else (), at)
 
 
 def _spec(node: Node, source: Source, alone: bool = True) -> Spec:
@@ -106,8 +100,8 @@ def _spans(factor: Call) -> int:
 
 
 def _call(node: Node, source: Source, alone: bool) -> Call:
-    name = _plain_name(node, source)
-    definition = Call(name).definition if ":" in name else _definition(name, node, source)
+    name = TORCH_PREFIX.sub("", node.text)
+    definition = _definition(name, node, source)
     types = {**COMMON, **{param.name: param.annotation for param in definition.params}}
     values = {
         key: read(value, types[key], source, key) if key in types else generic(value, source, key)
@@ -138,17 +132,12 @@ def _is_share(param: Param) -> bool:
     return param.name != "length" and any(isinstance(one, Length) for one in defaults)
 
 
-def _plain_name(node: Node, source: Source) -> str:
-    """The name without torch's module, checked for prefixes that mean something else."""
-    prefix, colon, _ = node.text.partition(":")
-    if colon and prefix in RESERVED:
-        raise source.fault(node.position, f"{node.text} is no schedule", RESERVED[prefix])
-    return TORCH_PREFIX.sub("", node.text)
-
-
 def _definition(name: str, node: Node, source: Source) -> Definition:
-    if name in SCHEDULES:
-        return SCHEDULES.get(name).make
+    prefix, colon, _ = name.partition(":")
+    if colon and prefix in RESERVED:
+        raise source.fault(node.position, f"{name} is no schedule", RESERVED[prefix])
+    if colon or name in SCHEDULES:
+        return Call(name).definition
     hint = did_you_mean(name, SCHEDULES.names())
     if hint.startswith("known:"):
         hint = "lrbench schedules list names them all"

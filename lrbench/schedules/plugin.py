@@ -8,7 +8,6 @@ is stepped once through the run. Further arguments are given by name in the spec
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -45,23 +44,16 @@ def _definition(name: str) -> Definition:
     return Definition(name, function, jumps=True, own_scale=True)
 
 
-@dataclass(frozen=True)
-class Multiplied:
+def multiplied(call: Call, clock: Clock, lr: float, step: int) -> float:
     """The base LR times the user's function; past the end of its phase it stays."""
-
-    call: Call
-    clock: Clock
-    lr: float
-
-    def __call__(self, step: int) -> float:
-        values, by_name = clock_arguments(self.call, min(step, self.clock.steps - 1), self.clock)
-        value = load(self.call.name).function(*values, **by_name, **dict(self.call.args))
-        try:
-            return self.lr * float(value)
-        except (TypeError, ValueError):
-            raise UsageError(
-                f"--schedule {self.call.name}: it returned {type(value).__name__}, not a number"
-            ) from None
+    values, by_name = clock_arguments(call, min(step, clock.steps - 1), clock)
+    value = load(call.name).function(*values, **by_name, **dict(call.args))
+    try:
+        return lr * float(value)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"--schedule {call.name}: it returned {type(value).__name__}, not a number"
+        ) from None
 
 
 def clock_arguments(call: Call, step: Any, clock: Clock) -> tuple[tuple[Any, ...], dict[str, Any]]:
