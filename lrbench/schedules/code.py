@@ -185,7 +185,7 @@ def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: i
     except UsageError:
         return False
     close = partial(math.isclose, rel_tol=1e-10, abs_tol=1e-15 * lr)
-    return theirs.known >= counts and all(
+    return len(theirs.rows) >= counts and all(
         close(theirs.lr(step // size), bound.lr(step))
         and close(theirs.momentum(step // size) or 0.0, bound.momentum(step) or 0.0)
         for step in range(steps)
@@ -261,7 +261,7 @@ def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str
         made = torch_call(call, counts, lr, one_line=True)
     table = stepped(call, counts, lr)
     table.lr(counts + segment.held - 1)
-    asked = min(counts + segment.held, table.known)
+    asked = min(counts + segment.held, len(table.rows))
     sources.add(walked)
     rows = sources.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
     row = f"{rows}[min({t}, len({rows}) - 1)]"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
@@ -92,7 +92,6 @@ class Param:
 
     @property
     def name(self) -> str:
-        """Its name in specs."""
         return self.python.removesuffix("_")
 
     @property
@@ -147,20 +146,15 @@ class Definition:
     span: str = ""  # the argument of torch's that says over how many counts it decays
 
     def param(self, name: str) -> Param | None:
-        """The parameter of that name in specs."""
         return next((param for param in self.params if param.name == name), None)
-
-    @property
-    def has_length(self) -> bool:
-        """Whether its own parameter `length` says how long it lasts."""
-        return self.param("length") is not None
 
     def numbers(self, written: Numbers, clock: Clock, lr: float) -> dict[str, Any]:
         """The arguments of the function, by their Python names, on the clock of a phase."""
+        alone = replace(clock, run_steps=clock.steps)  # defaults are shares of the phase
         found = {
             param.python: param.number(written[param.name], clock, lr)
             if param.name in written
-            else param.number(param.default, clock.alone(), lr)
+            else param.number(param.default, alone, lr)
             for param in self.params
         }
         return {**found, **self.given}

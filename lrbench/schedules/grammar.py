@@ -133,11 +133,6 @@ class _Reader:
     def next_is(self, sign: str) -> bool:
         return self.index + 1 < len(self.tokens) and self.tokens[self.index + 1].text == sign
 
-    def take(self) -> Node:
-        token = self.here
-        self.index += 1
-        return token
-
     def accept(self, sign: str) -> bool:
         found = self.here.kind == "sign" and self.here.text == sign
         self.index += found
@@ -186,7 +181,8 @@ class _Reader:
         return Node("call", token.position, token.text, parts=arguments)
 
     def repeat(self) -> Node:
-        token = self.take()
+        token = self.here
+        self.index += 1
         if not self.accept("*"):
             raise self.source.fault(
                 token.position,
@@ -262,15 +258,14 @@ class _Reader:
         return Node("number", first, number_text(value), value)
 
     def number(self) -> Node:
-        token, unit = self.take(), ""
-        if self.accept("%"):
-            unit = "%"
-        elif self.here.kind == "name":
-            if self.here.text not in UNITS:
-                raise self.source.fault(
-                    self.here.position,
-                    f"unknown unit {self.here.text!r}",
-                    f"write {token.text}ep (epochs), {token.text}it (steps) or {token.text}%",
-                )
-            unit = self.take().text
+        token = self.here
+        self.index += 1
+        unit = self.here.text if self.here.kind == "name" or self.here.text == "%" else ""
+        if unit and unit not in UNITS:
+            raise self.source.fault(
+                self.here.position,
+                f"unknown unit {unit!r}",
+                f"write {token.text}ep (epochs), {token.text}it (steps) or {token.text}%",
+            )
+        self.index += bool(unit)
         return Node("number", token.position, token.text, float(token.text), unit)

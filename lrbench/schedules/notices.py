@@ -196,11 +196,11 @@ def _of_a_scheduler(part: Part, lr: float) -> Iterator[Notice]:
     call, clock, update = part.segment.call, part.segment.clock, part.segment.update
     counts = clock.counts(update)
     table = stepped(call, counts, lr)
-    if table.known < counts:
+    if len(table.rows) < counts:
         yield Notice(
             Topic.OTHER,
-            f"{call} is over after {table.known} of {counts} counts, where torch raises an error; "
-            "here it holds its last learning rate",
+            f"{call} is over after {len(table.rows)} of {counts} counts, where torch raises an "
+            "error; here it holds its last learning rate",
             part.remedy,
         )
     if call.is_plugin and update == "epoch":

@@ -71,7 +71,7 @@ def _spec(node: Node, source: Source, alone: bool = True) -> Spec:
         if call.definition.watches:
             raise source.fault(node.position, f"{call} may only come last")
         if call.length is None:
-            key = "" if call.definition.has_length else "duration="
+            key = "" if call.definition.param("length") else "duration="
             begun = f"{str(call)[:-1]}, " if str(call).endswith(")") else f"{call}("
             raise source.fault(
                 node.position,
@@ -163,7 +163,7 @@ def _by_name(definition: Definition, node: Node, source: Source) -> dict[str, No
         if named and not argument.text:
             raise source.fault(argument.position, "a value without a name comes after named ones")
         named = bool(argument.text)
-        refuses = definition.watches or (key == "duration" and definition.has_length)
+        refuses = definition.watches or (key == "duration" and "length" in names)
         if not own and key not in names and (key not in COMMON or refuses):
             fault = f"{definition.name} has no parameter {key!r}"
             raise source.fault(argument.position, fault, did_you_mean(key, [*names, *COMMON]))

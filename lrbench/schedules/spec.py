@@ -101,7 +101,6 @@ Spec = Call | Phases
 
 
 def value_text(value: Any, *, word: bool = False) -> str:
-    """A value as specs write it."""
     if isinstance(value, tuple):
         return "[" + ", ".join(value_text(item, word=word) for item in value) + "]"
     if isinstance(value, bool) or value is None:

@@ -68,7 +68,6 @@ class ScheduleLR(LRScheduler):
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """The LR of each group at the current step."""
         added = self.optimizer.param_groups[len(self._bounds) :]
         own = [bound.lr(self.last_epoch) for bound in self._bounds]
         return [*own, *(group["lr"] for group in added)]

@@ -34,6 +34,7 @@ Milestones = tuple[Annotated[int, Bounds(0)], ...]
 counted: Callable[..., Callable[[F], F]] = partial(
     register, update="epoch", of_torch=True, counts=True
 )
+composed = partial(counted, family="custom", jumps=True, own_scale=True)
 
 
 class StartFactor(Bounds):
@@ -184,36 +185,28 @@ def OneCycleLR(
     return {"max_lr": b} if epochs or steps_per_epoch else {"max_lr": b, "total_steps": n}
 
 
-@counted(
-    family="custom", jumps=True, own_scale=True, example='LambdaLR(lr_lambda="0.95**epoch")',
-)  # fmt: skip
+@composed(example='LambdaLR(lr_lambda="0.95**epoch")')
 def LambdaLR(*, lr_lambda: Expression) -> Numbers:
     """The base LR times an expression of the count, `epoch`. Formula: `b f(n)`."""
     return {}
 
 
-@counted(
-    family="custom", jumps=True, own_scale=True, example='MultiplicativeLR(lr_lambda="0.95")',
-)  # fmt: skip
+@composed(example='MultiplicativeLR(lr_lambda="0.95")')
 def MultiplicativeLR(*, lr_lambda: Expression) -> Numbers:
     """Multiplied at each count by an expression of it, `epoch`. Formula: `b f(1) f(2) … f(n)`."""
     return {}
 
 
-@counted(
-    family="custom", jumps=True, own_scale=True,
-    example="SequentialLR([LinearLR(total_iters=5), CosineAnnealingLR(T_max=95)], milestones=[5])",
-)  # fmt: skip
+@composed(
+    example="SequentialLR([LinearLR(total_iters=5), CosineAnnealingLR(T_max=95)], milestones=[5])"
+)
 def SequentialLR(*, schedulers: tuple[Call, ...], milestones: Milestones) -> Numbers:
     """One scheduler after the other, each from its own start.
     Formula: `scheduler #{m <= n} at n - m`."""
     return {}
 
 
-@counted(
-    family="custom", jumps=True, own_scale=True,
-    example="ChainedScheduler([ConstantLR(total_iters=4), ExponentialLR(gamma=0.9)])",
-)  # fmt: skip
+@composed(example="ChainedScheduler([ConstantLR(total_iters=4), ExponentialLR(gamma=0.9)])")
 def ChainedScheduler(*, schedulers: tuple[Call, ...]) -> Numbers:
     """Several schedulers at once, each changing the LR that the one before it left.
     Formula: `each scheduler's change of the LR in turn, at every count`."""

@@ -24,20 +24,14 @@ Rows = list[tuple[float, float]]
 class Stepped:
     """LRs and momenta by the number of calls of `step()`; any count may be asked.
 
-    Where torch goes on past the end of the run, `further` makes a longer table; past the last row
-    the last values stay.
+    There are fewer rows than counts where torch ends before the run. Where it goes on past the end
+    of the run, `further` makes a longer table; past the last row the last values stay.
     """
 
     rows: Rows
     further: Callable[[], Rows] | None = None
 
-    @property
-    def known(self) -> int:
-        """How many rows there are: fewer than the counts of the run where torch ends before."""
-        return len(self.rows)
-
     def lr(self, count: int) -> float:
-        """The LR after `count` calls of `step()`."""
         return self._row(count)[0]
 
     def momentum(self, count: int) -> float | None:

@@ -33,10 +33,6 @@ class Clock:
         """The clock of a phase that begins `start` steps after this clock's own beginning."""
         return replace(self, start=self.start + start, steps=steps)
 
-    def alone(self) -> Clock:
-        """This phase as if it were the whole run: the clock of default percentages."""
-        return replace(self, run_steps=self.steps)
-
     def counts(self, update: str) -> int:
         """How often `scheduler.step()` is called: once an epoch, or once a step."""
         return -(-self.steps // (self.steps_per_epoch if update == "epoch" else 1))
