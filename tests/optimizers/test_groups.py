@@ -14,11 +14,9 @@ NAMES = ["0.weight", "0.bias", "head.weight", "head.bias"]
     ("text", "group"),
     [
         ("head* lr=10x", GroupSpec("head*", lr_factor=10)),
-        ("head* lr=0.1x", GroupSpec("head*", lr_factor=0.1)),
         ("head* lr=1e-3", GroupSpec("head*", lr_absolute=1e-3)),
         ("head* lr=0", GroupSpec("head*", lr_absolute=0.0)),
         ("*.bias weight_decay=0", GroupSpec("*.bias", weight_decay=0.0)),
-        ("* schedule=cosine", GroupSpec("*", schedule="cosine")),
         (
             "[0-3].* lr=2x schedule=warmup(10%) + step(30ep, gamma=0.5) weight_decay=1e-4",
             GroupSpec(
@@ -44,20 +42,15 @@ def test_parse(text: str, group: GroupSpec) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no pattern"),
-        ("   ", "no pattern"),
         (" lr=10x", "no pattern"),
         ("head*", "sets nothing"),
         ("head* rl=10x", "unknown key 'rl'; did you mean lr?"),
         ("head* lr=ten", "lr=ten is no finite number"),
         ("head* lr=nanx", "no finite number"),
-        ("head* lr=inf", "no finite number"),
         ("head* lr=-1x", "at least 0"),
-        ("head* lr=x", "no finite number"),
         ("head* lr=", "lr has no value"),
         ("head* lr=1x lr=2x", "sets lr twice"),
         ("head* weight_decay=-1", "at least 0"),
-        ("head* weight_decay=2x", "no finite number"),
         ("head* schedule=cosin", "cosin"),
     ],
 )
@@ -95,28 +88,3 @@ def test_a_pattern_without_parameters_is_refused() -> None:
         assign(NAMES, parse_groups(["* lr=2x", "head* lr=3x"]))
     with pytest.raises(UsageError, match="named twice"):
         parse_groups(["head* lr=2x", "head* weight_decay=0"])
-
-
-def test_biases_and_norms_are_spared_from_weight_decay() -> None:
-    import torch
-    from torch import nn
-
-    from lrbench.optimizers import build
-    from lrbench.options import Recipe
-
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
-    groups = ("3.* lr=10x", "0.weight weight_decay=0.2")
-    recipe = Recipe(weight_decay=0.1, groups=groups, no_decay_norms=True)
-    optimizer, specs = build(recipe, model, 1.0)
-    decays = {
-        name: (group["weight_decay"], group["lr"])
-        for group in optimizer.param_groups
-        for name, parameter in model.named_parameters()
-        if any(parameter is one for one in group["params"])
-    }
-    assert decays == {
-        "0.weight": (0.2, 1.0), "0.bias": (0.0, 1.0), "1.weight": (0.0, 1.0),
-        "1.bias": (0.0, 1.0), "3.weight": (0.1, 10.0), "3.bias": (0.0, 10.0),
-    }  # fmt: skip
-    assert len(specs) == len(optimizer.param_groups)
-    assert isinstance(optimizer, torch.optim.SGD)

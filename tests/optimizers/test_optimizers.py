@@ -60,21 +60,20 @@ def test_a_learning_rate_written_into_a_group_is_used(name: str) -> None:
 
 
 def test_groups_come_in_order_with_their_own_settings() -> None:
-    recipe = Recipe(
-        weight_decay=0.01, groups=("*.bias weight_decay=0", "2.* lr=0.3", "0.weight lr=10x")
-    )
-    net = model()
-    optimizer, groups = build(recipe, net, 0.05)
-    assert [group.pattern for group in groups] == ["*.bias", "2.*", "0.weight"]
-    named = dict(net.named_parameters())
-    found = [
-        (group["lr"], group["weight_decay"], [id(p) for p in group["params"]])
-        for group in optimizer.param_groups
-    ]
-    assert found == [
-        (0.05, 0.0, [id(named["0.bias"]), id(named["2.bias"])]),
-        (0.3, 0.01, [id(named["2.weight"])]),
-        (0.5, 0.01, [id(named["0.weight"])]),
+    """Biases and norms without a weight decay of their group follow it with none."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
+    groups = ("3.* lr=10x", "0.weight lr=0.3 weight_decay=0.2")
+    recipe = Recipe(weight_decay=0.1, groups=groups, no_decay_norms=True)
+    optimizer, specs = build(recipe, net, 1.0)
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    assert [
+        (spec.pattern, group["lr"], group["weight_decay"], [names[id(p)] for p in group["params"]])
+        for spec, group in zip(specs, optimizer.param_groups, strict=True)
+    ] == [
+        ("3.*", 10.0, 0.1, ["3.weight"]),
+        ("3.*", 10.0, 0.0, ["3.bias"]),
+        ("0.weight", 0.3, 0.2, ["0.weight"]),
+        ("*", 1.0, 0.0, ["0.bias", "1.weight", "1.bias"]),
     ]
 
 

@@ -143,8 +143,9 @@ def test_momentum_is_moved_by_a_cycle_in_its_phase_alone() -> None:
 T, E, W, D = 140, 7, 14, 35  # of the formulas below
 
 
-def wsd(t: int, cooldown: Callable[[float], float]) -> float:
-    return min(1.0, (t + 1) / W) if t < T - D else cooldown((t - T + D) / D)
+def wsd(t: int, low: float) -> float:
+    fall = (t - T + D) / D
+    return min(1.0, (t + 1) / W) if t < T - D else low + (1 - low) * (1 - fall)
 
 
 def slanted(t: int, cut: int, ratio: float) -> float:
@@ -173,13 +174,8 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "natural_exp(k=0.2)": lambda t: math.exp(-0.2 * t / E),
     "inverse_time(k=0.1, power=0.75)": lambda t: (1 + 0.1 * t / E) ** -0.75,
     "exponential(gamma=0.9)": lambda t: 0.9 ** (t / E),
-    "cosine(power=2)": lambda t: (1 + math.cos(math.pi * (t / T) ** 2)) / 2,
-    "warmup(10%) + constant(65%) + linear": lambda t: wsd(t, lambda u: 1 - u),
-    "wsd(warmup=10%, decay=25%, to=10%)": lambda t: wsd(t, lambda u: from_tenth(1 - u)),
-    "wsd(warmup=10%, decay=25%, shape=sqrt)": lambda t: wsd(t, lambda u: 1 - math.sqrt(u)),
-    "wsd(warmup=10%, decay=25%, shape=cosine)": lambda t: wsd(
-        t, lambda u: (1 + math.cos(math.pi * u)) / 2
-    ),
+    "warmup(10%) + constant(65%) + linear": lambda t: wsd(t, 0.0),
+    "wsd(warmup=10%, decay=25%, to=10%)": lambda t: wsd(t, 0.1),
     "knee(15ep)": lambda t: 1.0 if t < 105 else (T - t) / 35,
     "tanh(lb=-6, ub=4, min=10%)": lambda t: from_tenth(
         (1 - math.tanh(-6 * (1 - t / T) + 4 * t / T)) / 2
@@ -196,25 +192,18 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     "cosexp(9it, gamma=0.98)": lambda t: from_tenth(cosine(t) * 0.98**t),
     "powercool(c=200%, power=1.5)": lambda t: min(1, 2 * (1 - t / T) ** 1.5),
     "rex(min=10%)": lambda t: from_tenth((1 - t / T) / (1 - t / T / 2)),
-    "multistep([2ep, 5ep], gamma=[0.5, 0.1])": lambda t: (1, 0.5, 0.05)[(t >= 14) + (t >= 35)],
     # the exponential warm-up of pytorch_warmup, with its tau = 4, on top of another schedule
     "warmup(20it, shape=exp) * cosine": lambda t: (
         (1 - math.exp(-(t + 1) / 4)) * (1 + math.cos(math.pi * t / T)) / 2
     ),
-    'expr("1 - exp(-(step + 1) / 4)") * linear': lambda t: (
-        (1 - math.exp(-(t + 1) / 4)) * (1 - t / T)
-    ),
     "warmup(20it) * step(5ep)": lambda t: min(1, (t + 1) / 20) * 0.1 ** (t // 35),
-    "linear * warmup(20it)": lambda t: min(1, (t + 1) / 20) * (1 - t / T),
     "constant(2ep) + linear(duration=2ep) * constant(at=50%)": lambda t: (
         1 if t < 14 else 0.5 * max(0, 28 - t) / 14
     ),
-    "warmup(20it, from=0) + linear(clock=run)": lambda t: t / 20 if t < 20 else 1 - t / T,
     "warmup(1ep, from=0) + step(5ep, clock=run, update=epoch)": lambda t: (
         t / 7 if t < 7 else 0.1 ** (t // 35)
     ),
     "warmup(0%) + linear": lambda t: 1 - t / T,
-    "warmup(20it, from=10%) + constant": lambda t: from_tenth(min(1.0, t / 20)),
     "warmup(20it, shape=exp) + constant": lambda t: exp_way((t + 1) / 20) if t < 20 else 1,
     "warmup(20it, from=10%, shape=exp_normalised) + constant": lambda t: (
         from_tenth(exp_way(t / 20) / exp_way(1)) if t < 20 else 1
@@ -223,9 +212,6 @@ FORMULAS: dict[str, Callable[[int], float]] = {
     # Paddle's LinearWarmup asks what follows at t - W
     "warmup(20it, from=0) + multistep([3ep, 4ep])": lambda t: (
         t / 20 if t < 20 else 0.1 ** ((t >= 41) + (t >= 48))
-    ),
-    "warmup(20it, from=10%) + polynomial(power=0.9)": lambda t: (
-        from_tenth(t / 20) if t < 20 else (1 - (t - 20) / 120) ** 0.9
     ),
 }  # fmt: skip
 
