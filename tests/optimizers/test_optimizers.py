@@ -62,7 +62,7 @@ def test_a_learning_rate_written_into_a_group_is_used(name: str) -> None:
 def test_groups_come_in_order_with_their_own_settings() -> None:
     """Biases and norms without a weight decay of their group follow it with none."""
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
-    groups = ("3.* lr=10x", "0.weight lr=0.3 weight_decay=0.2")
+    groups = ("3.* lr=10x", "0.* lr=0.3 weight_decay=0.2")
     recipe = Recipe(weight_decay=0.1, groups=groups, no_decay_norms=True)
     optimizer, specs = build(recipe, net, 1.0)
     names = {id(parameter): name for name, parameter in net.named_parameters()}
@@ -72,8 +72,8 @@ def test_groups_come_in_order_with_their_own_settings() -> None:
     ] == [
         ("3.*", 10.0, 0.1, ["3.weight"]),
         ("3.*", 10.0, 0.0, ["3.bias"]),
-        ("0.weight", 0.3, 0.2, ["0.weight"]),
-        ("*", 1.0, 0.0, ["0.bias", "1.weight", "1.bias"]),
+        ("0.*", 0.3, 0.2, ["0.weight", "0.bias"]),
+        ("*", 1.0, 0.0, ["1.weight", "1.bias"]),
     ]
 
 

@@ -183,6 +183,7 @@ def test_there_is_nothing_but_torch_in_it_and_no_table(spec: str) -> None:
     [
         ("step(30ep)", "StepLR", PER_EPOCH),
         ("step(250it)", "StepLR", PER_STEP),
+        ("step", "MultiStepLR", PER_STEP),
         ("multistep([30ep, 70ep])", "MultiStepLR", PER_EPOCH),
         ("exponential(gamma=0.9, update=epoch)", "ExponentialLR", PER_EPOCH),
         ("exponential", "ExponentialLR", PER_STEP),

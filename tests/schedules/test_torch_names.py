@@ -163,6 +163,9 @@ def test_one_cycle_holds_its_end_where_torch_raises() -> None:
     assert one.lr(9) == one.lr(10) == one.lr(99) == pytest.approx(4e-6)
     held = parse("OneCycleLR(max_lr=1.0, total_steps=10, duration=20it)").bind(1.0, 100, 1)
     assert held.lr(99) == one.lr(9)
+    inner = "SequentialLR([ConstantLR(1, 1), OneCycleLR(1.0, total_steps=10)], milestones=[3])"
+    later = parse(inner).bind(1.0, 100, 1)
+    assert later.lr(12) == one.lr(9) and later.lr(13) == later.lr(14) == later.lr(99)
 
 
 @pytest.mark.parametrize("spec", ["StepLR(3)", NESTED[0], "warmup(5it) + cosine", "onecycle"])

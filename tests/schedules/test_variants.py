@@ -48,6 +48,8 @@ def test_what_differs_in_one_value_comes_together_rising() -> None:
     assert lengths.amounts == (0, 1, 10)
     assert floors.parameter == "min of cosine" and floors.amounts == (0, 1)
     assert len(variants([*names, "linear"])) == 5
+    (times,) = variants(["2*(linear(duration=1ep))", "3*(linear(duration=1ep))"])
+    assert times.parameter == "repetitions" and times.amounts == (2, 3)
 
 
 def test_values_of_several_units_have_no_amounts() -> None:
