@@ -33,7 +33,7 @@ def check(recipe: Recipe) -> None:
     """Refuse an invalid optimizer, group or setting without importing torch."""
     parse_groups(recipe.groups)
     parse_settings(recipe.optimizer_options)
-    facts = _facts(recipe.optimizer, OPTION)
+    facts = _facts(recipe.optimizer)
     if recipe.nesterov and not facts.get("nesterov"):
         raise UsageError(f"--nesterov: {recipe.optimizer} has no Nesterov momentum; use sgd")
     if recipe.nesterov and recipe.momentum == 0:
@@ -64,16 +64,16 @@ def ignored(recipe: Mapping[str, Any]) -> tuple[str, ...]:
 
 def usual_lr(name: str) -> float | None:
     """The usual learning rate of an optimizer; None if it needs a range test."""
-    usual: float | None = _facts(name, OPTION).get("usual_lr")
+    usual: float | None = _facts(name).get("usual_lr")
     return usual
 
 
-def _facts(name: str, option: str) -> Mapping[str, Any]:
+def _facts(name: str) -> Mapping[str, Any]:
     """What is registered with an optimizer; nothing for the user's own."""
     if plugins.is_own(name):
         plugins.load_callable(name, OPTION)
         return {}
-    facts = OPTIMIZERS.get(name, option=option).facts
+    facts = OPTIMIZERS.get(name, option=OPTION).facts
     package = facts.get("package")
     if package and find_spec(package) is None:
         raise UsageError(

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from lrbench.errors import UsageError
 from lrbench.options.option import plain_digits
 from lrbench.registry import did_you_mean
+from lrbench.schedules import parse
 
 KEYS = ("lr", "schedule", "weight_decay", "freeze")
 REST = "*"
@@ -94,11 +95,16 @@ def parse_group(text: str) -> GroupSpec:
     count = (epochs or "0").removesuffix("ep")
     if not (count.isascii() and count.isdecimal()):
         raise _wrong(text, f"freeze={epochs} is no whole number of epochs, such as 2ep")
+    schedule = values.get("schedule")
+    try:
+        schedule = schedule and str(parse(schedule))
+    except UsageError as fault:
+        raise UsageError(f"--group: {fault.message}", hint=fault.hint) from None
     return GroupSpec(
         pattern=pattern,
         lr_factor=number if lr.endswith("x") else 1.0,
         lr_absolute=None if lr.endswith("x") else number,
-        schedule=_schedule(values.get("schedule")),
+        schedule=schedule,
         weight_decay=None if decay is None else _number(text, "weight_decay", decay),
         freeze=int(count),
     )
@@ -178,18 +184,6 @@ def _number(text: str, key: str, value: str) -> float:
     if not math.isfinite(number) or number < 0:
         raise _wrong(text, f"{key}={value} is no finite number of at least 0")
     return number
-
-
-def _schedule(spec: str | None) -> str | None:
-    """The spec in its canonical form."""
-    if spec is None:
-        return None
-    from lrbench import schedules
-
-    try:
-        return str(schedules.parse(spec))
-    except UsageError as fault:
-        raise UsageError(f"--group: {fault.message}", hint=fault.hint) from None
 
 
 def _wrong(text: str, what: str, hint: str = "") -> UsageError:

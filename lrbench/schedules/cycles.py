@@ -94,10 +94,6 @@ def wave(
     return min_ + (b - min_) * x * height
 
 
-def _two_halves(T: float, numbers: Numbers) -> tuple[float, float]:
-    return 2 * (numbers["half"] or T / 4), 1.0
-
-
 def _triangles(
     T: int, b: float, half: float | None, min_: float, gamma: float | None, scale: str
 ) -> str:
@@ -136,7 +132,7 @@ for _name, (_shape, _scale, _summary, _formula, _source) in WAVES.items():
         given={"shape": _shape, "scale": _scale, **_decay},
         torch=f"CyclicLR{_mode}" if _shape == "line" else "",
         in_torch=_triangles if _shape == "line" else None,
-        cycle=_two_halves,
+        cycle=lambda T, numbers: (2 * (numbers["half"] or T / 4), 1.0),
     )(wave)
 
 
