@@ -12,6 +12,7 @@ from lrbench.errors import UsageError
 from lrbench.options.option import plain_digits
 from lrbench.registry import did_you_mean
 from lrbench.schedules import parse
+from lrbench.schedules.grammar import outside_quotes
 
 KEYS = ("lr", "schedule", "weight_decay", "freeze")
 REST = "*"
@@ -160,17 +161,9 @@ def without_decay(
 def _split(text: str) -> Iterator[str]:
     """Pattern and settings. A setting starts at a `key=` outside brackets and quotes, so that a
     schedule may contain spaces and arguments."""
-    depth, quote, start = 0, "", 0
-    for place, letter in enumerate(text):
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        elif letter in "([":
-            depth += 1
-        elif letter in ")]":
-            depth -= 1
-        elif depth == 0 and re.match(r"\s\w+=", text[place:]):
+    start = 0
+    for place, _, depth in outside_quotes(text):
+        if depth == 0 and re.match(r"\s\w+=", text[place:]):
             yield text[start:place].strip()
             start = place + 1
     yield text[start:].strip()

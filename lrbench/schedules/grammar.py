@@ -108,13 +108,22 @@ def _lambda(text: str, position: int) -> int:
     """Where the lambda ends that begins at the position; 0 where none does."""
     if not re.match(r"\s*lambda\s", text[position:]):
         return 0
-    depth = 0
-    for place in range(position, len(text)):
+    found = outside_quotes(text, position)
+    ends = (place for place, sign, depth in found if depth == 0 and sign in ",)]")
+    return next(ends, len(text))
+
+
+def outside_quotes(text: str, start: int = 0) -> Iterator[tuple[int, str, int]]:
+    """The characters of a text that stand outside quotes: place, character, and how many brackets
+    are open before it."""
+    depth, quote = 0, ""
+    for place in range(start, len(text)):
         character = text[place]
-        if depth == 0 and character in ",)]":
-            return place
-        depth += (character in "([") - (character in ")]")
-    return len(text)
+        if quote or character in "\"'":
+            quote = "" if character == quote else quote or character
+        else:
+            yield place, character, depth
+            depth += (character in "([{") - (character in ")]}")
 
 
 class _Reader:

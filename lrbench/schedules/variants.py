@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from lrbench.errors import UsageError
+from lrbench.schedules.grammar import outside_quotes
 from lrbench.schedules.parse import parse
 from lrbench.schedules.spec import Call, Phases, Spec, value_text
 
@@ -40,18 +41,14 @@ def expand(text: str) -> list[str]:
 def _marks(text: str) -> list[int]:
     """Where the first braces open, their commas are, and they close."""
     marks: list[int] = []
-    depth, quote = 0, ""
-    for place, character in enumerate(text):
-        if quote or character in "\"'":
-            quote = "" if character == quote else quote or character
-        elif not marks:
-            marks += [place] if character == "{" else []
-        elif character in ",}" and depth == 0:
+    inside = 0
+    for place, character, depth in outside_quotes(text):
+        if not marks and character == "{":
+            marks, inside = [place], depth + 1
+        elif marks and character in ",}" and depth == inside:
             marks.append(place)
             if character == "}":
                 return marks
-        else:
-            depth += (character in "([{") - (character in ")]}")
     if marks:
         raise UsageError(f"{text!r}: the {{ at column {marks[0] + 1} is not closed")
     return []
