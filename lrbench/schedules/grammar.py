@@ -76,6 +76,9 @@ def syntax_tree(source: Source) -> Node:
     length = len(source.text)
     if length > MAX_LENGTH:
         raise UsageError(f"a schedule may have {MAX_LENGTH} characters, not {length}")
+    for place, _, depth in outside_quotes(source.text):
+        if depth > MAX_DEPTH:
+            raise source.fault(place, "nested too deeply")
     reader = _Reader(source)
     if reader.here.kind == "name" and reader.next_is("="):  # pasted: scheduler = StepLR(...)
         reader.index += 2
@@ -133,7 +136,6 @@ class _Reader:
         self.source = source
         self.tokens = list(_tokens(source))
         self.index = 0
-        self.depth = 0
 
     @property
     def here(self) -> Node:
@@ -157,16 +159,8 @@ class _Reader:
         what = "ends" if token.kind == "end" else f"has {token.text!r}"
         return self.source.fault(token.position, f"the schedule {what} where {wanted} was expected")
 
-    def deeper(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise self.source.fault(self.here.position, "nested too deeply")
-
     def spec(self) -> Node:
-        self.deeper()
-        found = self.joined("plus", "+", self.phase)
-        self.depth -= 1
-        return found
+        return self.joined("plus", "+", self.phase)
 
     def phase(self) -> Node:
         if self.here.kind == "number":
@@ -238,9 +232,7 @@ class _Reader:
             return self.spec()
         if not (self.accept("[") or self.accept("(")):
             raise self.unexpected("a value")
-        self.deeper()
         values = self.listed("]" if token.text == "[" else ")", self.value)
-        self.depth -= 1
         return Node("list", token.position, parts=values)
 
     def arithmetic(self) -> int:
