@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any
 
 import pytest
-import torch
-from torch.optim import lr_scheduler as torch_lr
 
 from lrbench.errors import UsageError
 from lrbench.schedules import parse
+from tests.schedules.test_torch_names import torch_trace
 
-LR, EPOCHS = 0.3, 20
-
-
-def trace(make: Callable[[Any], Any], calls: int) -> tuple[list[float], list[float]]:
-    """The LR and the momentum before each call of torch's `scheduler.step()`."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR, momentum=0.9)
-    group, lrs, momenta = optimizer.param_groups[0], [], []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own deprecations; here only its numbers count
-        scheduler = make(optimizer)
-        for _ in range(calls):
-            lrs.append(group["lr"])
-            momenta.append(group["momentum"])
-            scheduler.step()
-    return lrs, momenta
+LR, EPOCHS = 0.1, 20  # the base LR of `torch_trace`
 
 
-def assert_same(ours: list[float], theirs: list[float]) -> None:
+def assert_same(ours: Sequence[float], theirs: Sequence[float]) -> None:
     """Every one within a relative 1e-12, zeros exactly."""
     assert len(ours) == len(theirs)
     for step, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
@@ -43,56 +26,40 @@ def table(spec: str, steps: int, steps_per_epoch: int = 10, lr: float = LR) -> l
     return parse(spec).table(lr=lr, steps=steps, steps_per_epoch=steps_per_epoch)
 
 
-# spec with {u} for the unit of a count -> torch's class, by the number of calls T
-TORCH: dict[str, Callable[[Any, int], Any]] = {
-    "step(6{u})": lambda o, T: torch_lr.StepLR(o, 6),
-    "step(7{u}, gamma=0.5)": lambda o, T: torch_lr.StepLR(o, 7, 0.5),
-    "multistep([3{u}, 4{u}, 19{u}], gamma=0.3)": lambda o, T: torch_lr.MultiStepLR(
-        o, [3, 4, 19], 0.3
-    ),
-    "linear()": lambda o, T: torch_lr.LinearLR(o, 1.0, 0.0, T),
-    "linear(to=20%, duration=8{u})": lambda o, T: torch_lr.LinearLR(o, 1.0, 0.2, 8),
-    "polynomial(power=0.9)": lambda o, T: torch_lr.PolynomialLR(o, T, 0.9),
-    "cosine()": lambda o, T: torch_lr.CosineAnnealingLR(o, T),
-    "cosine(min=0.01)": lambda o, T: torch_lr.CosineAnnealingLR(o, T, 0.01),
-    "sgdr(3{u}, mult=2, min=0.01)": lambda o, T: torch_lr.CosineAnnealingWarmRestarts(
-        o, 3, 2, 0.01
-    ),
-    "sgdr(2{u}, mult=3)": lambda o, T: torch_lr.CosineAnnealingWarmRestarts(o, 2, 3),
-    "triangular(3{u}, min=0.03)": lambda o, T: torch_lr.CyclicLR(
-        o, 0.03, LR, 3, cycle_momentum=False
-    ),
-    "triangular2(10{u}, min=0.03)": lambda o, T: torch_lr.CyclicLR(
-        o, 0.03, LR, 10, mode="triangular2", cycle_momentum=False
+# spec with {u} for the unit of a count -> torch's class, with {T} for the number of counts
+TORCH = {
+    "step(6{u})": "StepLR(6)",
+    "step(7{u}, gamma=0.5)": "StepLR(7, 0.5)",
+    "multistep([3{u}, 4{u}, 19{u}], gamma=0.3)": "MultiStepLR([3, 4, 19], 0.3)",
+    "linear()": "LinearLR(1.0, 0.0, {T})",
+    "linear(to=20%, duration=8{u})": "LinearLR(1.0, 0.2, 8)",
+    "polynomial(power=0.9)": "PolynomialLR({T}, 0.9)",
+    "cosine()": "CosineAnnealingLR({T})",
+    "cosine(min=0.01)": "CosineAnnealingLR({T}, 0.01)",
+    "sgdr(3{u}, mult=2, min=0.01)": "CosineAnnealingWarmRestarts(3, 2, 0.01)",
+    "sgdr(2{u}, mult=3)": "CosineAnnealingWarmRestarts(2, 3)",
+    "triangular(3{u}, min=0.03)": "CyclicLR(0.03, 0.1, 3, cycle_momentum=False)",
+    "triangular2(10{u}, min=0.03)": (
+        "CyclicLR(0.03, 0.1, 10, mode='triangular2', cycle_momentum=False)"
     ),
 }
-PER_BATCH: dict[str, Callable[[Any, int], Any]] = {
+PER_BATCH = {
     **TORCH,
-    "constant(6it, at=25%) + constant": lambda o, T: torch_lr.ConstantLR(o, 0.25, 6),
-    "exp_range(3it, min=0.03, gamma=0.99)": lambda o, T: torch_lr.CyclicLR(
-        o, 0.03, LR, 3, mode="exp_range", gamma=0.99, cycle_momentum=False
+    "constant(6it, at=25%) + constant": "ConstantLR(0.25, 6)",
+    "exp_range(3it, min=0.03, gamma=0.99)": (
+        "CyclicLR(0.03, 0.1, 3, mode='exp_range', gamma=0.99, cycle_momentum=False)"
     ),
-    "warmup(5it, from=1%) + cosine": lambda o, T: torch_lr.SequentialLR(
-        o, [torch_lr.LinearLR(o, 0.01, 1.0, 5), torch_lr.CosineAnnealingLR(o, T - 5)], [5]
+    "warmup(5it, from=1%) + cosine": (
+        "SequentialLR([LinearLR(0.01, 1.0, 5), CosineAnnealingLR({T} - 5)], [5])"
     ),
-    "knee(50%)": lambda o, T: torch_lr.SequentialLR(
-        o,
-        [torch_lr.ConstantLR(o, 1.0, 1), torch_lr.LinearLR(o, 1.0, 0.0, T // 2)],
-        [T // 2],
-    ),
+    "knee(50%)": ("SequentialLR([ConstantLR(1.0, 1), LinearLR(1.0, 0.0, {T} // 2)], [{T} // 2])"),
 }
-PER_EPOCH: dict[str, Callable[[Any, int], Any]] = {
+PER_EPOCH = {
     **TORCH,
-    **{
-        f"exponential(gamma={gamma})": lambda o, T, g=gamma: torch_lr.ExponentialLR(o, g)  # type: ignore[misc]
-        for gamma in (0.95, 0.5, 1.02)
-    },
-    'multiplicative("1 - 1/(2+epoch)")': lambda o, T: torch_lr.MultiplicativeLR(
-        o, lambda epoch: 1 - 1 / (2 + epoch)
-    ),
-    'multiplicative("0.5 if epoch == 10 else 1")': lambda o, T: torch_lr.MultiplicativeLR(
-        o, lambda epoch: 0.5 if epoch == 10 else 1
-    ),
+    "exponential(gamma=0.95)": "ExponentialLR(0.95)",
+    "exponential(gamma=1.02)": "ExponentialLR(1.02)",
+    'multiplicative("1 - 1/(2+epoch)")': "MultiplicativeLR('1 - 1/(2+epoch)')",
+    'multiplicative("0.5 if epoch == 10 else 1")': "MultiplicativeLR('0.5 if epoch == 10 else 1')",
 }
 
 
@@ -100,33 +67,31 @@ PER_EPOCH: dict[str, Callable[[Any, int], Any]] = {
 @pytest.mark.parametrize("spec", PER_BATCH)
 def test_equals_torch_stepped_per_batch(spec: str, steps_per_epoch: int) -> None:
     steps = 2 * EPOCHS * steps_per_epoch
-    theirs, _ = trace(lambda o: PER_BATCH[spec](o, steps), steps)
+    theirs = [lr for lr, _ in torch_trace(PER_BATCH[spec].format(T=steps), steps)]
     assert_same(table(spec.replace("{u}", "it"), steps, steps_per_epoch), theirs)
 
 
 @pytest.mark.parametrize("spec", PER_EPOCH)
 def test_equals_torch_stepped_per_epoch(spec: str) -> None:
     held = f"{spec[:-1]}, update=epoch)".replace("(, ", "(").replace("{u}", "ep")
-    theirs, _ = trace(lambda o: PER_EPOCH[spec](o, EPOCHS), EPOCHS)
-    assert_same(table(held, EPOCHS * 7, 7), [lr for lr in theirs for _ in range(7)])
+    theirs = torch_trace(PER_EPOCH[spec].format(T=EPOCHS), EPOCHS)
+    assert_same(table(held, EPOCHS * 7, 7), [lr for lr, _ in theirs for _ in range(7)])
 
 
 @pytest.mark.parametrize("steps", [10, 35, 140])
 @pytest.mark.parametrize(
     ("spec", "options"),
     [
-        ("onecycle", {}),
+        ("onecycle", ""),
         ("onecycle(peak_at=40%, div=10, final_div=100)",
-         {"pct_start": 0.4, "div_factor": 10, "final_div_factor": 100}),
-        ("onecycle(anneal=linear)", {"anneal_strategy": "linear"}),
+         ", pct_start=0.4, div_factor=10, final_div_factor=100"),
+        ("onecycle(anneal=linear)", ", anneal_strategy='linear'"),
         ("onecycle(peak_at=20%, base_momentum=0.8, max_momentum=0.9)",
-         {"pct_start": 0.2, "base_momentum": 0.8, "max_momentum": 0.9}),
+         ", pct_start=0.2, base_momentum=0.8, max_momentum=0.9"),
     ],
 )  # fmt: skip
-def test_onecycle_and_its_momentum_equal_torch(
-    spec: str, options: dict[str, Any], steps: int
-) -> None:
-    lrs, momenta = trace(lambda o: torch_lr.OneCycleLR(o, LR, total_steps=steps, **options), steps)
+def test_onecycle_and_its_momentum_equal_torch(spec: str, options: str, steps: int) -> None:
+    lrs, momenta = zip(*torch_trace(f"OneCycleLR(0.1, {steps}{options})", steps), strict=True)
     run = parse(spec).bind(LR, steps, 5)
     assert_same([run.lr(step) for step in range(steps)], lrs)
     assert_same([run.momentum(step) or 0.0 for step in range(steps)], momenta)
