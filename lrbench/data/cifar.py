@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lrbench.data.image_data import DATASETS, PHOTOS, ImageData
 from lrbench.data.published import damaged, data_folder, obtain, verify
 
@@ -37,8 +39,6 @@ def read(
     download: bool = False,
 ) -> ImageData:
     """Verify every file, then let torchvision read them; with `download`, fetch missing ones."""
-    import numpy as np
-
     folder = data_folder(data_dir)
     paths = {folder / file: known for file, known in md5.items()}
     obtain(name, torchvision_class, folder, paths, download=download)

@@ -14,17 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lrbench.data.folder_cache import CachedFolder, cache_file, read_cache, write_cache
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
 from lrbench.data.own_data import Progress
 from lrbench.errors import MachineError, UsageError
 from lrbench.files import read_file
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FOLDER_PREFIX = "folder:"
 SPLITS = ("train", "test")
@@ -164,8 +163,6 @@ def decode(
 ) -> tuple[ImageData, list[bytes]]:
     """The images, all of one size, as arrays, and a digest of each file. All images grey stay
     grey; a single one in colour makes all of them RGB."""
-    import numpy as np
-
     pictures, digests, total = [], [], len(listing.files)
     for done, file in enumerate(listing.files):
         if progress is not None and done % 100 == 0:
@@ -243,7 +240,6 @@ def _refuse_changes(listing: Listing, known: CachedFolder) -> None:
 
 def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
     """uint8 `[h, w]` of a grey image, `[h, w, 3]` of any other."""
-    import numpy as np
     from PIL import Image
 
     try:

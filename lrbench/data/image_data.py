@@ -9,19 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lrbench.errors import MachineError
 from lrbench.registry import Registry
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     Images = NDArray[np.uint8] | NDArray[np.float32]
     Labels = NDArray[np.int64]
 
 # (data directory or None for the usual one, whether it may be downloaded) -> the data
 Make = Callable[[Path | None, bool], "ImageData"]
-DATASETS: Registry[Make] = Registry("dataset", "lrbench.data")
+DATASETS: Registry[Make] = Registry("dataset", "lrbench.data", skip=("augment", "resident"))
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,6 @@ class ImageData:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the class names and of every array with its shape, in hexadecimal."""
-        import numpy as np
-
         whole = hashlib.sha256(repr(self.classes).encode())
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             whole.update(repr(array.shape).encode())

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from lrbench.data.augment import Draw, crop, pad
 from lrbench.data.image_data import UNCHANGED, Augmentation, ImageData
 from lrbench.data.split import stratified
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
     from lrbench.data.image_data import Images
 
 
@@ -77,8 +78,6 @@ class Residents:
         data: ImageData, device: torch.device, *, val_fraction: float, augment: bool = True
     ) -> Residents:
         """Move a dataset to the device; `augment=False` leaves training images unchanged."""
-        import torch
-
         kept, held = stratified(data.train_labels, val_fraction)
         mean, std = (
             torch.tensor(value, dtype=torch.float32, device=device)[:, None, None]
@@ -105,8 +104,6 @@ def channel_statistics(images: Images) -> tuple[list[float], list[float]]:
     Bytes are counted in a histogram, in integers: bitwise the same everywhere. The standard
     deviation of a constant channel is taken as 1.
     """
-    import numpy as np
-
     if images.dtype.kind == "f":
         axes = (0, 2, 3)
         deviations = images.std(axes, dtype=np.float64).tolist()

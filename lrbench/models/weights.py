@@ -7,14 +7,13 @@ import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
 
 from lrbench.errors import MachineError, UsageError
 from lrbench.files import read_file
 from lrbench.models.zoo import is_published, published
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -50,8 +49,6 @@ def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     Raises:
         MachineError: the file does not exist, or contains anything else.
     """
-    import torch
-
     memory = io.BytesIO(read_file(path, option))
     try:
         with warnings.catch_warnings():

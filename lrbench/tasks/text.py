@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor, nn
+
 from lrbench.data.augment import epoch_seed
 from lrbench.data.text import CONTEXT, VOCABULARY
 from lrbench.errors import UsageError
 from lrbench.tasks.base import Split, drawn, evaluating
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
-
     from lrbench.options import Recipe
 
 EVALUATION_BATCH = {"cpu": 64, "cuda": 1000}
@@ -56,8 +56,6 @@ class TextTask:
         """int64 `[steps_per_epoch, b]`: where each batch's windows begin. Windows of an epoch
         touch but do not overlap, so each character is predicted at most once; where the first one
         begins is drawn anew for each epoch."""
-        import torch
-
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
         first = torch.randint(CONTEXT, (), generator=generator)
         starts = first + CONTEXT * torch.randperm(self._windows, generator=generator)
@@ -70,8 +68,6 @@ class TextTask:
 
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
         """The mean over all characters of the windows but the first, in nats."""
-        import torch
-
         logits = model(batch[:, :-1]).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, batch[:, 1:].flatten())
 
@@ -86,8 +82,6 @@ class TextTask:
         Raises:
             UsageError: the task was made without its test part.
         """
-        import torch
-
         from lrbench.engine.device import autocast
 
         if split not in self._parts:
@@ -98,8 +92,6 @@ class TextTask:
         return {"loss": float(torch.stack(sums).sum()) / sum(map(len, batches))}
 
     def _in_order(self, split: str, size: int, most: int | None = None) -> Iterator[Tensor]:
-        import torch
-
         part = self._parts[split]
         starts = torch.arange(0, len(part) - CONTEXT, CONTEXT, device=self._device)[:most]
         return (_windows(part, each) for each in torch.split(starts, size))
