@@ -58,11 +58,10 @@ class ImageData:
 
     def __post_init__(self) -> None:
         train, test, classes = self.train_images, self.test_images, len(self.classes)
-        fault = (
-            _fault("training set", train, self.train_labels, classes)
-            or _fault("test set", test, self.test_labels, classes)
-            or _difference(train.shape[1:], test.shape[1:])
-        )
+        fault = _fault("training set", train, self.train_labels, classes)
+        fault = fault or _fault("test set", test, self.test_labels, classes)
+        if not fault and train.shape[1:] != test.shape[1:]:
+            fault = f"training images are {train.shape[1:]}, test images {test.shape[1:]}"
         if fault:
             raise MachineError(f"dataset {self.name} is damaged: {fault}")
 
@@ -80,10 +79,6 @@ class ImageData:
             whole.update(repr(array.shape).encode())
             whole.update(np.ascontiguousarray(array).data)
         return whole.hexdigest()
-
-
-def _difference(train: tuple[int, ...], test: tuple[int, ...]) -> str:
-    return f"training images are {train}, test images {test}" if train != test else ""
 
 
 def _fault(split: str, images: Images, labels: Labels, classes: int) -> str:

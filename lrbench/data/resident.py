@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Resident:
-    """A split on the device.
-
-    `images` are uint8 (or float32) `[n, h + 2p, w + 2p, c]`: channels last, so that a crop of a
-    batch is one gather of whole pixels. `mean` and `std` are float32 `[c, 1, 1]`, in units of the
-    images.
-    """
+    """A split on the device. `images` are uint8 (or float32) `[n, h + 2p, w + 2p, c]`: channels
+    last, so that a crop of a batch is one gather of whole pixels. `mean` and `std` are float32
+    `[c, 1, 1]`, in units of the images."""
 
     images: Tensor
     labels: Tensor
@@ -37,22 +34,19 @@ class Resident:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, chosen: Draw) -> tuple[Tensor, Tensor]:
-        """The images of a draw, cropped, mirrored and normalised, `[b, c, h, w]`; and labels."""
-        if self.augmentation == UNCHANGED:
+    def batch(
+        self, chosen: Draw, change: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The images of a draw, cropped and mirrored, or passed as `[b, c, h, w]` through `change`;
+        then normalised, `[b, c, h, w]`; and labels."""
+        if change is not None:
+            images = change(self.images[chosen.index].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        elif self.augmentation == UNCHANGED:
             images = self.images[chosen.index]
         else:
             size, mirrors = self.image_shape[1:], self.augmentation.flip
             images = crop(self.images, chosen, size, mirrors=mirrors)
         return self._normalised(images), self.labels[chosen.index]
-
-    def changed_batch(
-        self, chosen: Draw, change: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """The images of a draw, passed as `[b, c, h, w]` through `change` instead of being cropped,
-        then normalised; and labels."""
-        images = change(self.images[chosen.index].permute(0, 3, 1, 2))
-        return self._normalised(images.permute(0, 2, 3, 1)), self.labels[chosen.index]
 
     def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Images `start` to `stop` of an unpadded split, normalised; labels."""

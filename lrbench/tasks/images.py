@@ -12,7 +12,7 @@ from lrbench.data.augment import Draw, draw, epoch_seed
 from lrbench.data.resident import Residents
 from lrbench.errors import UsageError
 from lrbench.plugins import is_own
-from lrbench.tasks.base import Split, drawn, evaluating
+from lrbench.tasks.base import Split, built, evaluating
 from lrbench.tasks.own_parts import own_change, own_loss
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ImageTask:
 
     def model(self, seed: int) -> nn.Module:
         """A new network on the device; its weights depend on the seed alone."""
-        model = drawn(self._recipe, seed, self._train.image_shape, self._classes)
+        model = built(self._recipe, seed, self._train.image_shape, self._classes)
         # batches are channels-last: this saves the convolutions a reordering
         return model.to(self._device).to(memory_format=torch.channels_last)
 
@@ -77,18 +77,13 @@ class ImageTask:
         whole = draw(len(self._train), self._train.augmentation, seed, epoch).to(self._device)
         change = self._changed(seed, epoch)
         for step in range(self.steps_per_epoch):
-            chosen = whole[step * size : (step + 1) * size]
-            if change is None:
-                yield self._train.batch(chosen)
-            else:
-                yield self._train.changed_batch(chosen, change)
+            yield self._train.batch(whole[step * size : (step + 1) * size], change)
 
     def orders(self, seed: int, epoch: int) -> Tensor:
         """int64 `[steps_per_epoch, 4, b]`: index, top, left and mirror of each batch's images."""
         size, steps = self.samples_per_step, self.steps_per_epoch
         whole = draw(len(self._train), self._train.augmentation, seed, epoch)[: size * steps]
-        parts = (whole.index, whole.top, whole.left, whole.mirror)
-        return torch.stack([part.long().reshape(steps, size) for part in parts], dim=1)
+        return torch.stack([part.long().reshape(steps, size) for part in whole.parts], dim=1)
 
     def ordered_batch(self, order: Tensor) -> Batch:
         """The batch of one of the `orders`, equal to that of `train_batches`."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lrbench.data.augment import epoch_seed
 from lrbench.data.text import CONTEXT, VOCABULARY
 from lrbench.errors import UsageError
-from lrbench.tasks.base import Split, drawn, evaluating
+from lrbench.tasks.base import Split, built, evaluating
 
 if TYPE_CHECKING:
     from lrbench.options import Recipe
@@ -45,7 +45,7 @@ class TextTask:
 
     def model(self, seed: int) -> nn.Module:
         """A new network on the device; its weights depend on the seed alone."""
-        return drawn(self._recipe, seed, (CONTEXT,), VOCABULARY).to(self._device)
+        return built(self._recipe, seed, (CONTEXT,), VOCABULARY).to(self._device)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Tensor]:
         """Windows int64 `[b, CONTEXT + 1]`; the last partial batch is dropped."""

@@ -13,7 +13,8 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from lrbench.errors import UsageError
-from lrbench.tasks.loaders import LoadersTask, LoaderTask, to_device
+from lrbench.tasks.base import to_device
+from lrbench.tasks.loaders import LoadersTask, LoaderTask
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(50, 4, generator=GENERATOR)
