@@ -49,6 +49,7 @@ def list_(data_dir: DataDir = None) -> None:
 @app.command("fetch")
 def fetch(name: Name, data_dir: DataDir = None) -> None:
     """Download a dataset if it is missing, and check it; accept a folder as it is now."""
+    from lrbench.data import check as hold
 
     with reading(name) as progress:
         _say(hold(name, data_dir, progress, fetch=True))

@@ -124,11 +124,10 @@ class CellPlan:
     def grid(self, name: str, places: Iterable[int]) -> dict[int, float]:
         """The base LR at each place that is not above the limit."""
         limit = self.middles[name].limit if name in self.middles else math.inf
-        peaks = {place: self.peak(name, place) for place in places}
         return {
             place: self.base_lr(name, peak)
-            for place, peak in peaks.items()
-            if peak <= limit * (1 + 1e-9)
+            for place in places
+            if (peak := self.peak(name, place)) <= limit * (1 + 1e-9)
         }
 
     def trial(self, name: str, lr: float, seed: int, stage: Literal["tune", "final"]) -> TrialSpec:

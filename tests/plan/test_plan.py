@@ -199,11 +199,6 @@ def test_arms_with_a_usual_lr_which_refuse_lrs_are_advised_more_points() -> None
     assert "prodigy" in str(stages[-1].notices[0])
 
 
-def test_a_diverged_trial_is_not_chosen() -> None:
-    stages, _ = run(spec(), lambda trial: None if trial.lr == 0.2 else trial.lr)
-    assert stages[-1].chosen == {"constant": 0.1, "cosine": 0.1}
-
-
 def test_the_tuning_seeds_are_averaged_and_one_that_failed_goes_before() -> None:
     table = {(0.05, 0): 0.6, (0.1, 0): 0.9, (0.2, 0): 0.99, (0.05, 1): 0.6, (0.1, 1): 0.7}
 
@@ -339,8 +334,9 @@ def test_halving_extends_the_grid_for_every_schedule_alike() -> None:
     assert "is the highest that was tried" in str(stages[-1].notices[0])
 
 
-def test_halving_of_one_epoch_is_a_grid() -> None:
-    _, halved = run(spec(epochs=1, halving=True), best_at(0.1))
+def test_halving_of_one_epoch_is_a_grid_and_says_nothing() -> None:
+    stages, halved = run(spec(epochs=1, halving=True), best_at(0.1))
+    assert stages[-1].notices == ()
     _, grid = run(spec(epochs=1), best_at(0.1))
     assert set(halved) == set(grid)
 
@@ -355,8 +351,3 @@ def test_batch_sizes_grow_in_any_order() -> None:
     )
     assert asked.grown_from(begun).batch_sizes == (64, 128)
     assert asked.grown_from(begun).recipe.batch_size == 128
-
-
-def test_halving_that_saves_nothing_says_nothing() -> None:
-    stages, _ = run(spec(epochs=1, halving=True), best_at(0.1))
-    assert stages[-1].notices == ()
