@@ -37,7 +37,8 @@ class Task(Protocol):
         ...
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """`loss`, and `accuracy` as a fraction if it is defined, over a split."""
+        """`loss`, and `accuracy` as a fraction if it is defined, over a split; UsageError where
+        the task was made without it."""
         ...
 
 

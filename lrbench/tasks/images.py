@@ -65,7 +65,6 @@ class ImageTask:
             )
 
     def model(self, seed: int) -> nn.Module:
-        """A new network on the device; its weights depend on the seed alone."""
         model = built(self._recipe, seed, self._train.image_shape, self._classes)
         # batches are channels-last: this saves the convolutions a reordering
         return model.to(self._device).to(memory_format=torch.channels_last)
@@ -118,11 +117,7 @@ class ImageTask:
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """Mean loss, accuracy and balanced accuracy (the mean over the classes) over all images of
-        a split, unaugmented.
-
-        Raises:
-            UsageError: the task was made without its test split.
-        """
+        a split, unaugmented."""
         from lrbench.engine.device import autocast
 
         if split not in self._splits:

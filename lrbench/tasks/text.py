@@ -44,7 +44,6 @@ class TextTask:
             )
 
     def model(self, seed: int) -> nn.Module:
-        """A new network on the device; its weights depend on the seed alone."""
         return built(self._recipe, seed, (CONTEXT,), VOCABULARY).to(self._device)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Tensor]:
@@ -63,7 +62,6 @@ class TextTask:
         return starts[: steps * size].reshape(steps, size)
 
     def ordered_batch(self, order: Tensor) -> Tensor:
-        """The batch of one of the `orders`."""
         return _windows(self._parts["train"], order)
 
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
@@ -77,11 +75,7 @@ class TextTask:
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """The mean loss over the whole windows of a part, in nats: over its characters but for the
-        first, and fewer than `CONTEXT` at its end.
-
-        Raises:
-            UsageError: the task was made without its test part.
-        """
+        first, and fewer than `CONTEXT` at its end."""
         from lrbench.engine.device import autocast
 
         if split not in self._parts:
