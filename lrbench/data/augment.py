@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from lrbench.data.image_data import Augmentation
+from lrbench.data.image_data import Augmentation
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,8 @@ from numpy.typing import NDArray
 from lrbench.errors import MachineError
 from lrbench.registry import Registry
 
-if TYPE_CHECKING:
-    Images = NDArray[np.uint8] | NDArray[np.float32]
-    Labels = NDArray[np.int64]
+Images = NDArray[np.uint8] | NDArray[np.float32]
+Labels = NDArray[np.int64]
 
 # (data directory or None for the usual one, whether it may be downloaded) -> the data
 Make = Callable[[Path | None, bool], "ImageData"]

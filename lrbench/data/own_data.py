@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from lrbench import plugins
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
 from lrbench.errors import MachineError, UsageError
 
-if TYPE_CHECKING:
-    Array = NDArray[Any]
+Array = NDArray[Any]
 
 OPTION = "--dataset"
 EXPECTED = (

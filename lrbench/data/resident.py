@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lrbench.data.augment import Draw, crop, pad
-from lrbench.data.image_data import UNCHANGED, Augmentation, ImageData
+from lrbench.data.image_data import UNCHANGED, Augmentation, ImageData, Images
 from lrbench.data.split import stratified
-
-if TYPE_CHECKING:
-    from lrbench.data.image_data import Images
 
 
 @dataclass(frozen=True, eq=False)

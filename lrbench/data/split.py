@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from lrbench.data.image_data import Labels
+from lrbench.data.image_data import Labels
 
-    Indices = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 
 def stratified(labels: Labels, fraction: float) -> tuple[Indices, Indices]:

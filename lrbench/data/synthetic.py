@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.data.image_data import DATASETS, DIGITS, ImageData
-
-if TYPE_CHECKING:
-    from lrbench.data.image_data import Images, Labels
+from lrbench.data.image_data import DATASETS, DIGITS, ImageData, Images, Labels
 
 CLASSES, TRAIN, TEST = 10, 2000, 500
 

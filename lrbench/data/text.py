@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,7 @@ from lrbench.errors import MachineError, UsageError
 from lrbench.files import read_file
 from lrbench.options.recipe import TEXT_PREFIX
 
-if TYPE_CHECKING:
-    Bytes = NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
 
 DEFAULT = "default"
 CONTEXT = 64  # characters that the next one is predicted from, at most

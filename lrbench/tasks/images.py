@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from lrbench.data import ImageData
 from lrbench.data.augment import Draw, draw, epoch_seed
 from lrbench.data.resident import Residents
 from lrbench.errors import UsageError
+from lrbench.options import Recipe
 from lrbench.plugins import is_own
 from lrbench.tasks.base import Split, built, evaluating
 from lrbench.tasks.own_parts import own_change, own_loss
-
-if TYPE_CHECKING:
-    from lrbench.data import ImageData
-    from lrbench.options import Recipe
 
 Batch = tuple["Tensor", "Tensor"]
 # On a CPU the activations of larger batches do not fit its caches: twice the time per image.

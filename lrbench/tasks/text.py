@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +10,8 @@ from torch import Tensor, nn
 from lrbench.data.augment import epoch_seed
 from lrbench.data.text import CONTEXT, VOCABULARY
 from lrbench.errors import UsageError
+from lrbench.options import Recipe
 from lrbench.tasks.base import Split, built, evaluating
-
-if TYPE_CHECKING:
-    from lrbench.options import Recipe
 
 EVALUATION_BATCH = {"cpu": 64, "cuda": 1000}
 
