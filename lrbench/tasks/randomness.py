@@ -6,13 +6,12 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
+Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
 
 
 @contextmanager
@@ -63,10 +62,9 @@ def seed_all(seed: int, own: Sequence[Generator] = ()) -> None:
 
 def generators(loader: Any) -> list[Generator]:
     """The random generators of a DataLoader, its samplers and its dataset."""
-    kinds = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
     batch_sampler = getattr(loader, "batch_sampler", None)
     holders = [loader, batch_sampler, getattr(batch_sampler, "sampler", None)]
     holders += [getattr(loader, name, None) for name in ("sampler", "dataset")]
     held = [value for holder in holders for value in getattr(holder, "__dict__", {}).values()]
     held += [getattr(holder, "generator", None) for holder in holders]
-    return list({id(one): one for one in held if isinstance(one, kinds)}.values())
+    return list({id(one): one for one in held if isinstance(one, Generator)}.values())

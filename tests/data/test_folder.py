@@ -163,12 +163,6 @@ def test_a_damaged_cache_is_made_again(photos: Path) -> None:
     first = load(name_of(photos))
     path = cache_file(photos.resolve())
     original = path.read_bytes()
-    random = np.random.default_rng(0)
-    for place in random.integers(0, len(original), 20):
-        content = bytearray(original)
-        content[place] ^= 255
-        path.write_bytes(content)
-        assert load(name_of(photos)).digest == first.digest
     for length in (0, len(original) // 2, len(original) - 1):
         path.write_bytes(original[:length])
         assert load(name_of(photos)).digest == first.digest

@@ -147,13 +147,7 @@ def test_without_a_defended_lr_it_says_what_to_try() -> None:
 
 def test_each_schedule_gets_the_same_learning_rates_and_the_finals_the_same_seeds() -> None:
     stages, known = run(spec(seeds=4), best_at(0.1))
-    tuned = {
-        name: sorted(
-            h.spec.lr for h in known.values() if h.spec.stage == "tune" and h.spec.schedule == name
-        )[::2]
-        for name in ("constant", "cosine")
-    }
-    assert tuned["constant"] == tuned["cosine"] == [0.05, 0.1, 0.2]
+    assert tuned(known, "constant") == tuned(known, "cosine") == [0.05, 0.1, 0.2]
     finals = [h.spec for h in known.values() if h.spec.stage == "final"]
     assert {trial.lr for trial in finals} == {0.1}
     assert sorted(t.seed for t in finals if t.schedule == "cosine") == [0, 1, 2, 3]
