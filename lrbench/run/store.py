@@ -222,11 +222,7 @@ class Run:
             lock.release()
 
     def refuse_second_writer(self) -> None:
-        """Fail early, before any data are read, if another process writes here.
-
-        Raises:
-            MachineError: it does.
-        """
+        """Raise MachineError early, before any data are read, if another process writes here."""
         if (self.path / "run.lock").exists():
             with readable_faults(self.path):
                 self._locked().release()

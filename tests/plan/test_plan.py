@@ -16,7 +16,7 @@ from lrbench.records import EpochRecord, History, TrialEnd
 from lrbench.schedules import parse
 
 EPOCH = 28
-STEPS = {128: EPOCH}
+STEPS = {128: EPOCH, 512: EPOCH // 4}
 Score = Callable[[TrialSpec], float | None]
 
 
@@ -31,7 +31,8 @@ def trained(trial: TrialSpec, accuracy: float | None) -> History:
     if accuracy is None:
         return History(trial, end=TrialEnd(trial.id, "diverged", "nan", start_loss=2.3))
     epoch = EpochRecord(trial.id, 1, EPOCH, 0.1, 0.1, 1.0, 0.5, 1 - accuracy, accuracy, 1.0, 1e3)
-    return History(trial, (epoch,), end=TrialEnd(trial.id, "done", epochs=1))
+    end = TrialEnd(trial.id, "done", epochs=1, steps=EPOCH, test_accuracy=accuracy)
+    return History(trial, (epoch,), end=end)
 
 
 def run(
@@ -205,13 +206,6 @@ def test_the_tuning_seeds_are_averaged_and_one_that_failed_goes_before() -> None
     assert stages[-1].chosen == {"cosine": 0.2}
 
 
-def test_more_tuning_seeds_reuse_those_that_are_there() -> None:
-    small = spec(tuning_seeds=1)
-    _, known = run(small, best_at(0.1))
-    left = plan(spec(tuning_seeds=2).grown_from(small), known, {}, STEPS)
-    assert left.stage == "tune" and {t.seed for t in left.trials} == {TUNING_SEED + 1}
-
-
 def test_ties_of_accuracy_go_to_the_lower_loss() -> None:
     asked = spec(lrs=(0.1, 0.2), schedules=("cosine",))
     first = plan(asked, {}, {}, STEPS)
@@ -225,10 +219,12 @@ def test_ties_of_accuracy_go_to_the_lower_loss() -> None:
 
 
 def test_more_seeds_and_schedules_reuse_what_is_there() -> None:
-    small = spec(seeds=2)
+    small = spec(seeds=2, tuning_seeds=1)
     _, known = run(small, best_at(0.1))
-    large = spec(seeds=3, schedules=("constant", "cosine", "linear")).grown_from(small)
-    left = plan(large, known, {}, STEPS)
+    left = plan(spec(tuning_seeds=2).grown_from(small), known, {}, STEPS)
+    assert left.stage == "tune" and {t.seed for t in left.trials} == {TUNING_SEED + 1}
+    more = spec(seeds=3, tuning_seeds=1, schedules=("constant", "cosine", "linear"))
+    left = plan(more.grown_from(small), known, {}, STEPS)
     assert {trial.schedule for trial in left.trials} == {"linear"}
     assert left.stage == "tune"
 
