@@ -28,13 +28,6 @@ def test_a_failed_write_leaves_the_old_file(
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
 
 
-def test_text_that_cannot_be_written_never_reaches_the_file(tmp_path: Path) -> None:
-    path = replace_file(tmp_path / "table.csv", b"old")
-    with pytest.raises(UnicodeEncodeError):
-        replace_file(path, "\ud800".encode())
-    assert path.read_text() == "old"
-
-
 def test_content_is_on_the_disk_before_its_name_and_the_name_when_it_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

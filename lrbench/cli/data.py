@@ -49,10 +49,10 @@ def list_(data_dir: DataDir = None) -> None:
 @app.command("fetch")
 def fetch(name: Name, data_dir: DataDir = None) -> None:
     """Download a dataset if it is missing, and check it; accept a folder as it is now."""
-    from lrbench.data import fetch as bring
+    from lrbench.data import check as hold
 
     with reading(name) as progress:
-        _say(bring(name, data_dir, progress))
+        _say(hold(name, data_dir, progress, fetch=True))
 
 
 @app.command("check")

@@ -56,12 +56,8 @@ def load(
     option: str = "--dataset",
     reading: Reading = "cached",
 ) -> ImageData:
-    """Load a registered dataset, `folder:PATH` or the user's `module:function`.
-
-    Args:
-        progress: called with (images read, all images) as images are decoded.
-        option: the option that error messages name.
-        reading: how far a folder's cache is trusted.
+    """Load a registered dataset, `folder:PATH` or the user's `module:function`. `option` is what
+    error messages name; `reading` says how far a folder's cache is trusted.
 
     Raises:
         UsageError: unknown name.
@@ -108,17 +104,26 @@ def listing(data_dir: Path | None = None) -> list[Listed]:
     return [_listed(entry, data_folder(data_dir)) for entry in DATASETS]
 
 
-def check(name: str, data_dir: Path | None = None, progress: Progress | None = None) -> Checked:
-    """Read a whole dataset and compare it with what is known of it. Raises as `load` does."""
-    data = load(name, data_dir, False, progress, option="NAME", reading="rehash")
-    return _checked(name, data, data_dir)
-
-
-def fetch(name: str, data_dir: Path | None = None, progress: Progress | None = None) -> Checked:
-    """Download a dataset if it is missing, and check it; a folder of images is decoded again and
-    accepted as it is now. Raises as `load` does."""
-    data = load(name, data_dir, True, progress, option="NAME", reading="accept")
-    return _checked(name, data, data_dir)
+def check(
+    name: str,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    fetch: bool = False,
+) -> Checked:
+    """Read a whole dataset and compare it with what is known of it. With `fetch` it is downloaded
+    if it is missing, and a folder of images accepted as it is now. Raises as `load` does."""
+    reading: Reading = "accept" if fetch else "rehash"
+    data = load(name, data_dir, fetch, progress, option="NAME", reading=reading)
+    path, integrity = None, "shapes, types and labels"
+    if name.startswith(FOLDER_PREFIX):
+        path, integrity = root_of(name), "every file as it was when the folder was first used"
+    elif name in DATASETS:
+        entry = DATASETS.get(name)
+        path = _listed(entry, data_folder(data_dir)).path
+        integrity = entry.facts.get("integrity", "counts and labels")
+    sizes = len(data.train_labels), len(data.test_labels)
+    return Checked(name, path, *sizes, data.image_shape, data.classes, data.digest, integrity)
 
 
 def _listed(entry: Entry[Make], folder: Path) -> Listed:
@@ -130,15 +135,3 @@ def _listed(entry: Entry[Make], folder: Path) -> Listed:
     counts = {key: facts.get(key) for key in ("train", "test", "shape", "classes")}
     path = files[0].parent if files else None
     return Listed(entry.name, entry.summary, state, path=path, **counts)
-
-
-def _checked(name: str, data: ImageData, data_dir: Path | None) -> Checked:
-    path, integrity = None, "shapes, types and labels"
-    if name.startswith(FOLDER_PREFIX):
-        path, integrity = root_of(name), "every file as it was when the folder was first used"
-    elif name in DATASETS:
-        entry = DATASETS.get(name)
-        path = _listed(entry, data_folder(data_dir)).path
-        integrity = entry.facts.get("integrity", "counts and labels")
-    sizes = len(data.train_labels), len(data.test_labels)
-    return Checked(name, path, *sizes, data.image_shape, data.classes, data.digest, integrity)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+import torch
+from torch import Tensor
 
-    from lrbench.data.image_data import Augmentation
+from lrbench.data.image_data import Augmentation
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,6 @@ class Draw:
 def draw(count: int, augmentation: Augmentation, seed: int, epoch: int) -> Draw:
     """Order, offsets and flips of an epoch, from the seed and the epoch alone. They are drawn on
     the CPU, so that a CPU and a GPU train on the same images in the same order."""
-    import torch
-
     generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
     index = torch.randperm(count, generator=generator)
     reach = 2 * augmentation.crop_padding + 1
@@ -56,8 +52,6 @@ def epoch_seed(seed: int, epoch: int) -> int:
 def pad(images: Tensor, padding: int) -> Tensor:
     """Pad images `[n, h, w, c]` with zeros before they are normalised, as torchvision's RandomCrop
     does."""
-    import torch
-
     if padding == 0:
         return images
     return torch.nn.functional.pad(images, (0, 0, padding, padding, padding, padding))
@@ -66,8 +60,6 @@ def pad(images: Tensor, padding: int) -> Tensor:
 def crop(padded: Tensor, chosen: Draw, size: tuple[int, int], *, mirrors: bool = True) -> Tensor:
     """Crops `[b, h, w, c]` of `size` from padded images `[n, H, W, c]`, flipped left to right as
     drawn; `mirrors=False` promises that nothing is flipped."""
-    import torch
-
     height, width = size
     # every crop of every image, as a view [n, top, left, h, w, c]: a batch is one gather of rows
     every = padded.unfold(1, height, 1).unfold(2, width, 1).permute(0, 1, 2, 4, 5, 3)

@@ -14,17 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lrbench.data.folder_cache import CachedFolder, cache_file, read_cache, write_cache
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
 from lrbench.data.own_data import Progress
 from lrbench.errors import MachineError, UsageError
 from lrbench.files import read_file
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FOLDER_PREFIX = "folder:"
 SPLITS = ("train", "test")
@@ -83,30 +82,30 @@ def root_of(name: str, option: str = "--dataset") -> Path:
 def scan(root: Path) -> Listing:
     """List a folder without opening an image, folders within a class included. Other files and
     names that start with a dot are skipped."""
-    if root.is_dir() and not any((root / split).is_dir() for split in SPLITS):
-        return _without_splits(root)
-    for split in SPLITS:
-        if not (root / split).is_dir():
-            raise MachineError(
-                f"dataset folder:{root}: there is no folder {root / split}",
-                hint="it needs train/CLASS/* and test/CLASS/* images, or CLASS/* alone",
-            )
     try:
-        classes, tests = (_classes(root / split) for split in SPLITS)
-        for odd in sorted(set(classes) ^ set(tests)):
-            split = "test" if odd in classes else "train"
-            raise MachineError(f"{root / split} has no folder for the class {odd!r}")
-        if len(classes) < 2:
-            found = f"one class, {classes[0]!r}" if classes else "no folder for a class"
-            raise MachineError(f"{root / 'train'} holds {found}: two are needed")
-        files = tuple(
-            file
-            for split in SPLITS
-            for label, name in enumerate(classes)
-            for file in _images(root / split / name, split, label)
-        )
+        split = not root.is_dir() or any((root / each).is_dir() for each in SPLITS)
+        return _with_splits(root) if split else _without_splits(root)
     except OSError as fault:
         raise MachineError(f"dataset folder:{root} cannot be read: {fault}") from None
+
+
+def _with_splits(root: Path) -> Listing:
+    for split in SPLITS:
+        if not (root / split).is_dir():
+            raise _no_folder(root, f"{root / split}")
+    classes, tests = (_classes(root / split) for split in SPLITS)
+    for odd in sorted(set(classes) ^ set(tests)):
+        split = "test" if odd in classes else "train"
+        raise MachineError(f"{root / split} has no folder for the class {odd!r}")
+    if len(classes) < 2:
+        found = f"one class, {classes[0]!r}" if classes else "no folder for a class"
+        raise MachineError(f"{root / 'train'} holds {found}: two are needed")
+    files = tuple(
+        file
+        for split in SPLITS
+        for label, name in enumerate(classes)
+        for file in _images(root / split / name, split, label)
+    )
     return Listing(root, tuple(classes), files)
 
 
@@ -114,23 +113,24 @@ def _without_splits(root: Path) -> Listing:
     """A folder of `CLASS/*`: the same fifth of each class, drawn once and for all, is the test
     set."""
     files: list[ImageFile] = []
-    try:
-        classes = _classes(root)
-        for label, name in enumerate(classes):
-            found = list(_images(root / name, "train", label))
-            test = set(Random(TEST_SEED).sample(range(len(found)), -(-len(found) // TEST_SHARE)))
-            if len(test) == len(found):
-                raise MachineError(f"{root / name} holds one image: two are needed for a test set")
-            files += [replace(file, split="test") if i in test else file
-                      for i, file in enumerate(found)]  # fmt: skip
-    except OSError as fault:
-        raise MachineError(f"dataset folder:{root} cannot be read: {fault}") from None
+    classes = _classes(root)
+    for label, name in enumerate(classes):
+        found = list(_images(root / name, "train", label))
+        test = set(Random(TEST_SEED).sample(range(len(found)), -(-len(found) // TEST_SHARE)))
+        if len(test) == len(found):
+            raise MachineError(f"{root / name} holds one image: two are needed for a test set")
+        files += [replace(file, split="test") if i in test else file
+                  for i, file in enumerate(found)]  # fmt: skip
     if len(classes) < 2:
-        raise MachineError(
-            f"dataset folder:{root}: there is no folder {root / 'train'}, and no two of classes",
-            hint="it needs train/CLASS/* and test/CLASS/* images, or CLASS/* alone",
-        )
+        raise _no_folder(root, f"{root / 'train'}, and no two of classes")
     return Listing(root, tuple(classes), tuple(sorted(files, key=lambda f: f.split == "test")))
+
+
+def _no_folder(root: Path, what: str) -> MachineError:
+    return MachineError(
+        f"dataset folder:{root}: there is no folder {what}",
+        hint="it needs train/CLASS/* and test/CLASS/* images, or CLASS/* alone",
+    )
 
 
 def load_folder(
@@ -164,8 +164,6 @@ def decode(
 ) -> tuple[ImageData, list[bytes]]:
     """The images, all of one size, as arrays, and a digest of each file. All images grey stay
     grey; a single one in colour makes all of them RGB."""
-    import numpy as np
-
     pictures, digests, total = [], [], len(listing.files)
     for done, file in enumerate(listing.files):
         if progress is not None and done % 100 == 0:
@@ -243,7 +241,6 @@ def _refuse_changes(listing: Listing, known: CachedFolder) -> None:
 
 def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
     """uint8 `[h, w]` of a grey image, `[h, w, 3]` of any other."""
-    import numpy as np
     from PIL import Image
 
     try:

@@ -9,16 +9,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lrbench.data.image_data import Augmentation, ImageData
 from lrbench.data.published import cache_folder
 from lrbench.errors import MachineError
 from lrbench.files import replace_file
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FORMAT = 1
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -42,8 +41,6 @@ def cache_file(root: Path) -> Path:
 
 def write_cache(path: Path, folder: CachedFolder) -> None:
     """Write the cache atomically; do without one where it cannot be written."""
-    import numpy as np
-
     data = folder.data
     arrays: dict[str, Any] = {
         "format": np.array(FORMAT),
@@ -62,8 +59,6 @@ def write_cache(path: Path, folder: CachedFolder) -> None:
 
 def read_cache(path: Path, name: str) -> CachedFolder | None:
     """The cached folder; None if there is none, or if the cache itself is damaged."""
-    import numpy as np
-
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             if int(kept["format"]) != FORMAT:
@@ -93,8 +88,6 @@ def _seal(data: ImageData, arrays: Mapping[str, Any]) -> str:
 
 def _packed(texts: Sequence[str]) -> NDArray[np.uint8]:
     """File names as bytes: they need not be valid text, but never contain a NUL."""
-    import numpy as np
-
     return np.frombuffer(os.fsencode("\0".join(texts)), np.uint8)
 
 

@@ -7,21 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lrbench.errors import MachineError
 from lrbench.registry import Registry
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Images = NDArray[np.uint8] | NDArray[np.float32]
-    Labels = NDArray[np.int64]
+Images = NDArray[np.uint8] | NDArray[np.float32]
+Labels = NDArray[np.int64]
 
 # (data directory or None for the usual one, whether it may be downloaded) -> the data
 Make = Callable[[Path | None, bool], "ImageData"]
-DATASETS: Registry[Make] = Registry("dataset", "lrbench.data")
+DATASETS: Registry[Make] = Registry("dataset", "lrbench.data", skip=("augment", "resident"))
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,10 @@ class ImageData:
 
     def __post_init__(self) -> None:
         train, test, classes = self.train_images, self.test_images, len(self.classes)
-        fault = (
-            _fault("training set", train, self.train_labels, classes)
-            or _fault("test set", test, self.test_labels, classes)
-            or _difference(train.shape[1:], test.shape[1:])
-        )
+        fault = _fault("training set", train, self.train_labels, classes)
+        fault = fault or _fault("test set", test, self.test_labels, classes)
+        if not fault and train.shape[1:] != test.shape[1:]:
+            fault = f"training images are {train.shape[1:]}, test images {test.shape[1:]}"
         if fault:
             raise MachineError(f"dataset {self.name} is damaged: {fault}")
 
@@ -75,17 +72,11 @@ class ImageData:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the class names and of every array with its shape, in hexadecimal."""
-        import numpy as np
-
         whole = hashlib.sha256(repr(self.classes).encode())
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             whole.update(repr(array.shape).encode())
             whole.update(np.ascontiguousarray(array).data)
         return whole.hexdigest()
-
-
-def _difference(train: tuple[int, ...], test: tuple[int, ...]) -> str:
-    return f"training images are {train}, test images {test}" if train != test else ""
 
 
 def _fault(split: str, images: Images, labels: Labels, classes: int) -> str:

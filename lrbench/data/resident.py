@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from lrbench.data.augment import Draw, crop, pad
-from lrbench.data.image_data import UNCHANGED, Augmentation, ImageData
+from lrbench.data.image_data import UNCHANGED, Augmentation, ImageData, Images
 from lrbench.data.split import stratified
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from lrbench.data.image_data import Images
 
 
 @dataclass(frozen=True, eq=False)
 class Resident:
-    """A split on the device.
-
-    `images` are uint8 (or float32) `[n, h + 2p, w + 2p, c]`: channels last, so that a crop of a
-    batch is one gather of whole pixels. `mean` and `std` are float32 `[c, 1, 1]`, in units of the
-    images.
-    """
+    """A split on the device. `images` are uint8 (or float32) `[n, h + 2p, w + 2p, c]`: channels
+    last, so that a crop of a batch is one gather of whole pixels. `mean` and `std` are float32
+    `[c, 1, 1]`, in units of the images."""
 
     images: Tensor
     labels: Tensor
@@ -36,22 +30,19 @@ class Resident:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, chosen: Draw) -> tuple[Tensor, Tensor]:
-        """The images of a draw, cropped, mirrored and normalised, `[b, c, h, w]`; and labels."""
-        if self.augmentation == UNCHANGED:
+    def batch(
+        self, chosen: Draw, change: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The images of a draw, cropped and mirrored, or passed as `[b, c, h, w]` through `change`;
+        then normalised, `[b, c, h, w]`; and labels."""
+        if change is not None:
+            images = change(self.images[chosen.index].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        elif self.augmentation == UNCHANGED:
             images = self.images[chosen.index]
         else:
             size, mirrors = self.image_shape[1:], self.augmentation.flip
             images = crop(self.images, chosen, size, mirrors=mirrors)
         return self._normalised(images), self.labels[chosen.index]
-
-    def changed_batch(
-        self, chosen: Draw, change: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """The images of a draw, passed as `[b, c, h, w]` through `change` instead of being cropped,
-        then normalised; and labels."""
-        images = change(self.images[chosen.index].permute(0, 3, 1, 2))
-        return self._normalised(images.permute(0, 2, 3, 1)), self.labels[chosen.index]
 
     def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Images `start` to `stop` of an unpadded split, normalised; labels."""
@@ -77,8 +68,6 @@ class Residents:
         data: ImageData, device: torch.device, *, val_fraction: float, augment: bool = True
     ) -> Residents:
         """Move a dataset to the device; `augment=False` leaves training images unchanged."""
-        import torch
-
         kept, held = stratified(data.train_labels, val_fraction)
         mean, std = (
             torch.tensor(value, dtype=torch.float32, device=device)[:, None, None]
@@ -105,8 +94,6 @@ def channel_statistics(images: Images) -> tuple[list[float], list[float]]:
     Bytes are counted in a histogram, in integers: bitwise the same everywhere. The standard
     deviation of a constant channel is taken as 1.
     """
-    import numpy as np
-
     if images.dtype.kind == "f":
         axes = (0, 2, 3)
         deviations = images.std(axes, dtype=np.float64).tolist()

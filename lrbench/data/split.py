@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from lrbench.data.image_data import Labels
 
-    from lrbench.data.image_data import Labels
-
-    Indices = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 
 def stratified(labels: Labels, fraction: float) -> tuple[Indices, Indices]:
@@ -23,8 +20,6 @@ def stratified(labels: Labels, fraction: float) -> tuple[Indices, Indices]:
     >>> stratified(np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]), 0.2)
     (array([0, 1, 3, 4, 5, 6, 8, 9]), array([2, 7]))
     """
-    import numpy as np
-
     held = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

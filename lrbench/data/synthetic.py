@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lrbench.data.image_data import DATASETS, DIGITS, ImageData
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from lrbench.data.image_data import Images, Labels
+from lrbench.data.image_data import DATASETS, DIGITS, ImageData, Images, Labels
 
 CLASSES, TRAIN, TEST = 10, 2000, 500
 
@@ -29,8 +25,6 @@ CLASSES, TRAIN, TEST = 10, 2000, 500
 def synthetic(data_dir: Path | None = None, download: bool = False) -> ImageData:
     """Each class is a coarse random pattern; an image is its class's pattern, shifted by up to 3
     pixels and averaged with noise. Integers from a frozen generator: the same bytes everywhere."""
-    import numpy as np
-
     # RandomState's stream is frozen by numpy's policy (NEP 19); the newer generators' are not.
     random = np.random.RandomState(20_260_101)
     patterns = (
@@ -47,8 +41,6 @@ def synthetic(data_dir: Path | None = None, download: bool = False) -> ImageData
 def _draw(
     random: np.random.RandomState, patterns: NDArray[np.int64], count: int
 ) -> tuple[Images, Labels]:
-    import numpy as np
-
     labels = np.arange(count) % CLASSES
     shifts = random.randint(-3, 4, (count, 2))
     pairs = zip(labels, shifts, strict=True)

@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lrbench.errors import MachineError, UsageError
 from lrbench.files import read_file
 from lrbench.options.recipe import TEXT_PREFIX
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Bytes = NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
 
 DEFAULT = "default"
 CONTEXT = 64  # characters that the next one is predicted from, at most
@@ -55,8 +53,6 @@ class TextData:
         Raises:
             UsageError: a part is shorter than a window.
         """
-        import numpy as np
-
         end = len(self.text) - len(self.text) // TEST_SHARE
         cut = np.split(self.text, [end - round(end * val_fraction), end])
         found = dict(zip(("train", "val", "test"), cut, strict=True))
@@ -77,8 +73,6 @@ def load_text(name: str, option: str = "--dataset") -> TextData:
         UsageError: no file is named.
         MachineError: it cannot be read, or the default text is not what it should be.
     """
-    import numpy as np
-
     path = name.removeprefix(TEXT_PREFIX)
     if not path:
         raise UsageError(f"{option} text: needs a file, or text:default")

@@ -110,7 +110,6 @@ RunEpoch = Callable[["Task", Training, Sequence[Row]], tuple[Step, float]]
 
 def begin(task: Task, trial: TrialSpec) -> Training:
     """A trial before its first step: the weights of its seed, optimizer, schedules."""
-
     from lrbench.optimizers import build
 
     model, recipe = task.model(trial.seed), trial.recipe
@@ -257,7 +256,6 @@ def _end(
     task: Task, training: Training, status: Status, reason: str, *, steps: int | None = None
 ) -> TrialEnd:
     """How the trial ended; reads the test set if it is a final trial that ended well."""
-
     trial, device, average = training.trial, training.device, training.average
     reads_test = trial.stage == "final" and status == "done"
     scores = task.evaluate(training.model, "test") if reads_test else {}

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 # registered with reads="text", (most characters [n], their number) -> one from int64 [b, n] to
 # logits [b, n, characters]
 Build = Callable[[Any, int], "nn.Module"]
-MODELS: Registry[Build] = Registry("model", "lrbench.models", skip=("layers", "transformer"))
+MODELS: Registry[Build] = Registry(
+    "model", "lrbench.models", skip=("layers", "transformer", "weights")
+)
 LEAST_SIZE = 28  # pixels
 
 __all__ = ["LEAST_SIZE", "MODELS", "build", "check"]

@@ -12,13 +12,9 @@ if TYPE_CHECKING:
 
 @MODELS.register("fastnet", "for about 10 epochs of CIFAR on a GPU, 2 million parameters")
 def fastnet(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """conv 2x2 24 - BN - GELU, three blocks of 64, 256 and 256 channels, each halving the image,
-    maximum over pixels, linear.
-
-    The shape, the near-identity weights and the scaled logits are those of Jordan, "94 % on
-    CIFAR-10 in 3.29 seconds" (2024, arXiv 2404.00498). Batch normalisation replaces its
-    whitened first layer, which needs the data.
-    """
+    """The shape, the near-identity weights and the scaled logits are those of Jordan, "94 % on
+    CIFAR-10 in 3.29 seconds" (2024, arXiv 2404.00498). Batch normalisation replaces its whitened
+    first layer, which needs the data."""
     from torch import nn
 
     from lrbench.models.layers import MaxHead, fast_block

@@ -8,11 +8,12 @@ from torch.nn import functional
 
 
 class PadShortcut(nn.Module):
-    """He et al.'s option A: every `stride`-th pixel, new channels filled with zeros; no weights."""
+    """Option A of He et al., the shortcut of the CIFAR networks: every `stride`-th pixel, new
+    channels filled with zeros; no weights."""
 
-    def __init__(self, new_channels: int, stride: int) -> None:
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
-        self.new_channels = new_channels
+        self.new_channels = channels - channels_in
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,17 +53,8 @@ def conv3x3(channels_in: int, channels: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
 
 
-def padded(channels_in: int, channels: int, stride: int) -> nn.Module:
-    """Option A of He et al.: the shortcut of the CIFAR networks."""
-    if stride == 1 and channels_in == channels:
-        return nn.Identity()
-    return PadShortcut(channels - channels_in, stride)
-
-
 def projected(channels_in: int, channels: int, stride: int) -> nn.Module:
     """Option B of He et al.: a 1x1 convolution, the shortcut of the ImageNet networks."""
-    if stride == 1 and channels_in == channels:
-        return nn.Identity()
     return nn.Sequential(
         nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
     )

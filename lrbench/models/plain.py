@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 @MODELS.register("mlp", "784-256-128-10 on digits: no convolutions")
 def mlp(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """Flatten - linear 256 - ReLU - linear 128 - ReLU - linear."""
     from torch import nn
 
     channels, height, width = image_shape
@@ -28,9 +27,8 @@ def mlp(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
 
 @MODELS.register("lenet", "two 5x5 convolutions, two linear layers, 81,000 parameters on digits")
 def lenet(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """conv 5x5 16 (padding 2) - ReLU - pool 2 - conv 5x5 32 - ReLU - pool 2 - linear 84 - ReLU -
-    linear. After LeCun et al., "Gradient-based learning applied to document recognition" (1998),
-    with ReLU and maximum pooling."""
+    """After LeCun et al., "Gradient-based learning applied to document recognition" (1998), with
+    ReLU and maximum pooling."""
     from torch import nn
 
     channels, height, width = image_shape
@@ -51,9 +49,7 @@ def lenet(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
 
 @MODELS.register("cnn3", "three 5x5 convolutions as in Caffe's cifar10_quick, 146,000 parameters")
 def cnn3(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """conv 5x5 32 - max pool 3/2 - ReLU - conv 5x5 32 - ReLU - mean pool 3/2 - conv 5x5 64 - ReLU
-    - mean pool 3/2 - linear 64 - linear, all convolutions padded by 2: the layers of Caffe's
-    `cifar10_quick` (Jia et al., 2014), with torch's initial weights."""
+    """The layers of Caffe's `cifar10_quick` (Jia et al., 2014), with torch's initial weights."""
     from torch import nn
 
     channels, height, width = image_shape

@@ -37,9 +37,9 @@ def resnet18(image_shape: tuple[int, int, int], classes: int) -> nn.Module:
 
 
 def cifar_resnet(blocks: int, channels_in: int, classes: int) -> nn.Module:
-    from lrbench.models.layers import padded
+    from lrbench.models.layers import PadShortcut
 
-    return resnet(channels_in, classes, (16, 32, 64), blocks, padded)
+    return resnet(channels_in, classes, (16, 32, 64), blocks, PadShortcut)
 
 
 def resnet(
@@ -57,6 +57,8 @@ def resnet(
     for stage, channels in enumerate(widths):
         for block in range(blocks):
             stride = 2 if stage > 0 and block == 0 else 1
-            layers.append(Residual(width, channels, stride, shortcut(width, channels, stride)))
+            same = (width, stride) == (channels, 1)
+            across = nn.Identity() if same else shortcut(width, channels, stride)
+            layers.append(Residual(width, channels, stride, across))
             width = channels
     return he_initialised(nn.Sequential(*layers, MeanPool(), nn.Linear(width, classes)))

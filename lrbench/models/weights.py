@@ -7,14 +7,13 @@ import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
 
 from lrbench.errors import MachineError, UsageError
 from lrbench.files import read_file
 from lrbench.models.zoo import is_published, published
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -30,16 +29,16 @@ def load_weights(model: nn.Module, name: str, weights: str, option: str = "--wei
     own = model.state_dict()
     found = {key: _fitted(state[key], own[key]) for key in own if key in state}
     head = last_layer(model)
-    for key in own:
-        fits = key in found and found[key].shape == own[key].shape
-        if not fits and key.rpartition(".")[0] != head:
+    for key, new in own.items():
+        if key in found and found[key].shape == new.shape:
+            continue
+        if key.rpartition(".")[0] != head:
             what = f"there is no {key}"
             if key in found:
-                what = f"{key} is {tuple(found[key].shape)}, not {tuple(own[key].shape)}"
+                what = f"{key} is {tuple(found[key].shape)}, not {tuple(new.shape)}"
             raise UsageError(f"{option} {weights}: not of {name}: {what}")
-        if not fits:
-            found.pop(key, None)
-    model.load_state_dict({**own, **found})
+        found[key] = new
+    model.load_state_dict(found)
 
 
 @cache
@@ -50,8 +49,6 @@ def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     Raises:
         MachineError: the file does not exist, or contains anything else.
     """
-    import torch
-
     memory = io.BytesIO(read_file(path, option))
     try:
         with warnings.catch_warnings():

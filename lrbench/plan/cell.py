@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 from typing import Any, Literal
 
 from lrbench.options import Arm, Cell, CompareSpec, FindSpec, Recipe, TrialSpec
@@ -125,11 +124,10 @@ class CellPlan:
     def grid(self, name: str, places: Iterable[int]) -> dict[int, float]:
         """The base LR at each place that is not above the limit."""
         limit = self.middles[name].limit if name in self.middles else math.inf
-        peaks = {place: self.peak(name, place) for place in places}
         return {
             place: self.base_lr(name, peak)
-            for place, peak in peaks.items()
-            if peak <= limit * (1 + 1e-9)
+            for place in places
+            if (peak := self.peak(name, place)) <= limit * (1 + 1e-9)
         }
 
     def trial(self, name: str, lr: float, seed: int, stage: Literal["tune", "final"]) -> TrialSpec:
@@ -256,23 +254,25 @@ class CellPlan:
             place = next(p for p, lr in tried[trial.name].items() if lr == trial.lr)
             value, loss = reached(self.spec.metric, histories[trial.id]) or (None, None)
             rows.append(Tuned(trial.name, place, trial.lr, trial.seed, value, loss))
-        among: dict[Recipe, list[Tuned]] = {}
-        for row in rows:
-            among.setdefault(self.recipe(row.schedule), []).append(row)
         found: dict[str, Choice] = {}
-        for those in among.values():
-            found |= choose(those, nothing)
+        for names in self._by_recipe(tried):
+            found |= choose([row for row in rows if row.schedule in names], nothing)
         edges = {name: self._edge(name, found[name].place, places) for name in tried}
         return {name: replace(found[name], edge=edge) for name, edge in edges.items()}
 
     def best_decays(self, tables: Sequence[Mapping[str, Choice]]) -> dict[str, int]:
         """The number of the weight decay whose LR each tuned entrant takes, those of one recipe
         together."""
+        found: dict[str, int] = {}
+        for names in self._by_recipe(tables[0]):
+            found |= choose_table([{name: table[name] for name in names} for table in tables])
+        return found
+
+    def _by_recipe(self, names: Iterable[str]) -> Collection[list[str]]:
         among: dict[Recipe, list[str]] = {}
-        for name in tables[0]:
+        for name in names:
             among.setdefault(self.recipe(name), []).append(name)
-        parts = [[{name: t[name] for name in those} for t in tables] for those in among.values()]
-        return dict(chain.from_iterable(choose_table(part).items() for part in parts))
+        return among.values()
 
     def _edge(self, name: str, place: int, places: Sequence[int]) -> Edge:
         """No edge where the next larger LR is above the limit."""

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 PRIOR_TRIALS = 4.0
 """How many trials the pooled risk counts for next to a schedule's own."""
@@ -213,18 +213,17 @@ def _additive(
     means: Mapping[tuple[str, int], float], counts: Mapping[tuple[str, int], int]
 ) -> dict[tuple[str, int], float]:
     """Least squares of schedule + place, by turns; cells may be missing."""
-    levels: dict[str, float] = dict.fromkeys((key[0] for key in means), 0.0)
-    steps: dict[int, float] = dict.fromkeys((key[1] for key in means), 0.0)
+    parts: list[dict[Any, float]] = [
+        dict.fromkeys((key[axis] for key in means), 0.0) for axis in (0, 1)
+    ]
     for _ in range(ROUNDS):
-        for level in levels:
-            mine = [key for key in means if key[0] == level]
-            total = math.fsum(counts[key] * (means[key] - steps[key[1]]) for key in mine)
-            levels[level] = total / sum(counts[key] for key in mine)
-        for step in steps:
-            mine = [key for key in means if key[1] == step]
-            total = math.fsum(counts[key] * (means[key] - levels[key[0]]) for key in mine)
-            steps[step] = total / sum(counts[key] for key in mine)
-    return {key: levels[key[0]] + steps[key[1]] for key in means}
+        for axis, part in enumerate(parts):
+            for level in part:
+                mine = [key for key in means if key[axis] == level]
+                rest = {key: means[key] - parts[1 - axis][key[1 - axis]] for key in mine}
+                total = math.fsum(counts[key] * rest[key] for key in mine)
+                part[level] = total / sum(counts[key] for key in mine)
+    return {key: parts[0][key[0]] + parts[1][key[1]] for key in means}
 
 
 def _candidate(cell: Cell, pooled: float, values: Curve, losses: Curve, chance: float) -> Candidate:

@@ -22,7 +22,8 @@ from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.state import Contents, preserved
 from lrbench.rangetest.sweep import Setup
-from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader, to_device
+from lrbench.tasks.base import to_device
+from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader
 from lrbench.tasks.randomness import generators, seed_all
 
 if TYPE_CHECKING:

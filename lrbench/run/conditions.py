@@ -40,16 +40,13 @@ def carried_on(
     changed = differences(begun.get("machine", {}), machine)
     new = [difference for difference in changed if difference not in forced]
     if new and not force:
+        threads = begun.get("machine", {}).get("threads")
+        as_before = f"continue as it was started (--threads {threads}), or " if threads else ""
         raise UsageError(
             f"this run was started under other conditions: {', '.join(new)}",
-            hint=f"{_as_before(begun)}add --force, which every report will mention",
+            hint=f"{as_before}add --force, which every report will mention",
         )
     return {"forced": [*forced, *new]} if forced or new else {}
-
-
-def _as_before(begun: Mapping[str, Any]) -> str:
-    threads = begun.get("machine", {}).get("threads")
-    return f"continue as it was started (--threads {threads}), or " if threads else ""
 
 
 def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[Notice]:

@@ -82,12 +82,10 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], after: Mark | None = No
         OSError: the disk is full, the path is a link, or the file to add to is gone.
     """
     mark = after or Mark()
-    lines: list[bytes] = []
-    checksum = mark.checksum
+    data, checksum = bytearray(), mark.checksum
     for row in rows:
         line, checksum = _encoded(row, checksum)
-        lines.append(line)
-    data = b"".join(lines)
+        data += line
     end = Mark(mark.size + len(data), checksum)
     flags = os.O_WRONLY | os.O_NOFOLLOW | (os.O_CREAT if after is None else 0)
     descriptor = os.open(path, flags, 0o644)

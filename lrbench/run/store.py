@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -71,15 +71,17 @@ class Run:
         bound = self.manifest is not None
         for trial in self._trials():
             path = self.journal_path(trial)
-            found = journal.read(path)
-            if not found.rows:
+            rows = journal.read(path).rows
+            if not rows:
                 continue
-            if bound and found.rows[0].get("material") != self.material:
+            if bound and rows[0].get("material") != self.material:
                 raise journal.damaged(path, "it is of a run with other code or data")
-            if found.rows[0].get("kind") == "find":
-                known.finds[trial] = _answer(path, found.rows)
-                continue
-            known.histories[trial] = journal.history_of(path, found.rows)
+            if rows[0].get("kind") != "find":
+                known.histories[trial] = journal.history_of(path, rows)
+            elif len(rows) == 1 and isinstance(rows[0].get("result"), dict):
+                known.finds[trial] = rows[0]["result"]
+            else:
+                raise journal.damaged(path, "it does not hold the answer of a range test")
         return known
 
     @property
@@ -212,17 +214,15 @@ class Run:
             with readable_faults(owner):
                 owner.unlink(missing_ok=True)  # it may be a link
                 owner.write_text(f"process {os.getpid()} on {os.uname().nodename}")
-                self._tidy()
+                for depth in (".*", "*/.*", "*/*/.*"):  # of a process that was killed
+                    for found in filter(is_scratch, self.path.glob(depth)):
+                        found.unlink(missing_ok=True)
             yield
         finally:
             lock.release()
 
     def refuse_second_writer(self) -> None:
-        """Fail early, before any data are read, if another process writes here.
-
-        Raises:
-            MachineError: it does.
-        """
+        """Raise MachineError early, before any data are read, if another process writes here."""
         if (self.path / "run.lock").exists():
             with readable_faults(self.path):
                 self._locked().release()
@@ -241,23 +241,14 @@ class Run:
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            owner = "another process"
+            with suppress(OSError):
+                owner = (self.path / "run.pid").read_text(encoding="utf-8", errors="replace")
             raise MachineError(
-                f"{self.path} is in use by {self._owner()}",
+                f"{self.path} is in use by {owner}",
                 hint="wait for it, or choose another folder with --out",
             ) from None
         return lock
-
-    def _owner(self) -> str:
-        try:
-            return (self.path / "run.pid").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return "another process"
-
-    def _tidy(self) -> None:
-        """Remove the half-written files of a process that was killed."""
-        for depth in (".*", "*/.*", "*/*/.*"):
-            for found in filter(is_scratch, self.path.glob(depth)):
-                found.unlink(missing_ok=True)
 
 
 def opened(path: Path) -> Run:
@@ -277,10 +268,3 @@ def _refuse_link(path: Path) -> None:
     """In somebody else's run a link may point anywhere."""
     if path.is_symlink():
         raise MachineError(f"cannot write {path}: it is a link")
-
-
-def _answer(path: Path, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    result = rows[0].get("result")
-    if len(rows) != 1 or not isinstance(result, dict):
-        raise journal.damaged(path, "it does not hold the answer of a range test")
-    return result

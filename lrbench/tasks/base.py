@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from lrbench.options import Recipe
@@ -36,7 +37,8 @@ class Task(Protocol):
         ...
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """`loss`, and `accuracy` as a fraction if it is defined, over a split."""
+        """`loss`, and `accuracy` as a fraction if it is defined, over a split; UsageError where
+        the task was made without it."""
         ...
 
 
@@ -52,21 +54,28 @@ class OrderedTask(Task, Protocol):
         ...
 
 
-def drawn(recipe: Recipe, seed: int, shape: tuple[int, ...], classes: int) -> nn.Module:
-    """The recipe's network for samples of this shape, its weights drawn on the CPU after
-    `torch.manual_seed(seed)`; the global generators are restored."""
+def drawn(make: Callable[[], nn.Module], seed: int, name: str, init_from: str) -> nn.Module:
+    """A network whose weights are drawn on the CPU after `torch.manual_seed(seed)`, or read from
+    the file `init_from`; the global generators are restored."""
     import torch
 
-    from lrbench.models import build
     from lrbench.models.weights import load_weights
 
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed would seed CUDA devices as well
         torch.default_generator.manual_seed(seed)
-        model = build(recipe.model, shape, classes, recipe.weights)
-    if recipe.init_from:
-        load_weights(model, recipe.model, recipe.init_from, "--init-from")
+        model = make()
+    if init_from:
+        load_weights(model, name, init_from, "--init-from")
     return model
+
+
+def built(recipe: Recipe, seed: int, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The recipe's network for samples of this shape."""
+    from lrbench.models import build
+
+    name, weights = recipe.model, recipe.weights
+    return drawn(lambda: build(name, shape, classes, weights), seed, name, recipe.init_from)
 
 
 def start_training(model: nn.Module) -> None:
@@ -91,3 +100,16 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes:
             part.training = mode
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """The batch with every tensor in it moved to the device, containers kept."""
+    if hasattr(batch, "to"):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(to_device(item, device) for item in batch))
+    if isinstance(batch, (tuple, list)):
+        return type(batch)(to_device(item, device) for item in batch)
+    return batch

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor, nn
+
+from lrbench.data import ImageData
 from lrbench.data.augment import Draw, draw, epoch_seed
 from lrbench.data.resident import Residents
 from lrbench.errors import UsageError
+from lrbench.options import Recipe
 from lrbench.plugins import is_own
-from lrbench.tasks.base import Split, drawn, evaluating
+from lrbench.tasks.base import Split, built, evaluating
 from lrbench.tasks.own_parts import own_change, own_loss
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
-
-    from lrbench.data import ImageData
-    from lrbench.options import Recipe
 
 Batch = tuple["Tensor", "Tensor"]
 # On a CPU the activations of larger batches do not fit its caches: twice the time per image.
@@ -65,10 +62,7 @@ class ImageTask:
             )
 
     def model(self, seed: int) -> nn.Module:
-        """A new network on the device; its weights depend on the seed alone."""
-        import torch
-
-        model = drawn(self._recipe, seed, self._train.image_shape, self._classes)
+        model = built(self._recipe, seed, self._train.image_shape, self._classes)
         # batches are channels-last: this saves the convolutions a reordering
         return model.to(self._device).to(memory_format=torch.channels_last)
 
@@ -79,20 +73,13 @@ class ImageTask:
         whole = draw(len(self._train), self._train.augmentation, seed, epoch).to(self._device)
         change = self._changed(seed, epoch)
         for step in range(self.steps_per_epoch):
-            chosen = whole[step * size : (step + 1) * size]
-            if change is None:
-                yield self._train.batch(chosen)
-            else:
-                yield self._train.changed_batch(chosen, change)
+            yield self._train.batch(whole[step * size : (step + 1) * size], change)
 
     def orders(self, seed: int, epoch: int) -> Tensor:
         """int64 `[steps_per_epoch, 4, b]`: index, top, left and mirror of each batch's images."""
-        import torch
-
         size, steps = self.samples_per_step, self.steps_per_epoch
         whole = draw(len(self._train), self._train.augmentation, seed, epoch)[: size * steps]
-        parts = (whole.index, whole.top, whole.left, whole.mirror)
-        return torch.stack([part.long().reshape(steps, size) for part in parts], dim=1)
+        return torch.stack([part.long().reshape(steps, size) for part in whole.parts], dim=1)
 
     def ordered_batch(self, order: Tensor) -> Batch:
         """The batch of one of the `orders`, equal to that of `train_batches`."""
@@ -101,8 +88,6 @@ class ImageTask:
 
     def _changed(self, seed: int, epoch: int) -> Callable[[Tensor], Tensor] | None:
         """The user's augmentation with the epoch's generator; None if there is none."""
-        import torch
-
         if self._change is None:
             return None
         generator = torch.Generator(self._device).manual_seed(epoch_seed(seed, epoch))
@@ -111,8 +96,6 @@ class ImageTask:
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """The mean loss, and the number of right answers."""
-        import torch
-
         images, labels = batch
         logits = model(images)
         right = (logits.detach().argmax(1) == labels).sum()
@@ -131,13 +114,7 @@ class ImageTask:
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """Mean loss, accuracy and balanced accuracy (the mean over the classes) over all images of
-        a split, unaugmented.
-
-        Raises:
-            UsageError: the task was made without its test split.
-        """
-        import torch
-
+        a split, unaugmented."""
         from lrbench.engine.device import autocast
 
         if split not in self._splits:
@@ -160,8 +137,6 @@ class ImageTask:
     def _sums(self, model: nn.Module, batch: Batch, shares: Tensor) -> Tensor:
         """float64 `[3]`: summed loss, number of right answers, and their part of the balanced
         accuracy."""
-        import torch
-
         images, labels = batch
         logits = model(images).float()
         if self._recipe.tta == "flip":

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import RandomSampler
 
 from lrbench.errors import UsageError
-from lrbench.tasks.base import Split
+from lrbench.tasks.base import Split, to_device
 from lrbench.tasks.randomness import generators, seed_all
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
 
 LossFn = Callable[..., Any]
 StepFn = Callable[[Any, Any], Any]
@@ -55,8 +55,6 @@ class LoaderTask:
 
     @property
     def shuffles(self) -> bool:
-        from torch.utils.data import RandomSampler
-
         return isinstance(getattr(self._loader, "sampler", None), RandomSampler)
 
     @cached_property
@@ -73,8 +71,6 @@ class LoaderTask:
         return length
 
     def model(self, seed: int) -> nn.Module:
-        import torch
-
         if self._make_model is None:
             return self._module
         # the devices are named, since torch warns when it has to find them
@@ -140,8 +136,6 @@ class LoadersTask(LoaderTask):
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """Mean loss over the split's samples, and accuracy if known; empty without the split."""
-        import torch
-
         device = next(model.parameters()).device
         sums = [self._sums(model, to_device(b, device)) for b in self._splits.get(split, ())]
         if not sums:
@@ -154,8 +148,6 @@ class LoadersTask(LoaderTask):
 
     def _sums(self, model: nn.Module, batch: Any) -> Tensor:
         """float64 `[3]`: summed loss, right answers or NaN, samples."""
-        import torch
-
         samples = _samples(batch)
         right = torch.tensor(math.nan)
         if self._step is not None:
@@ -180,8 +172,6 @@ def check_loader(name: str, loader: Any) -> None:
 
 def check_loss(name: str, loss: Any) -> None:
     """Refuse a loss that is not one number with a gradient."""
-    import torch
-
     if not isinstance(loss, torch.Tensor):
         raise UsageError(f"{name}: it gave a {type(loss).__name__}, not a loss tensor")
     if loss.numel() != 1:
@@ -202,22 +192,7 @@ def known_length(loader: Any) -> int | None:
         return None
 
 
-def to_device(batch: Any, device: torch.device) -> Any:
-    """The batch with every tensor in it moved to the device, containers kept."""
-    if hasattr(batch, "to"):
-        return batch.to(device)
-    if isinstance(batch, Mapping):
-        return {key: to_device(value, device) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(to_device(item, device) for item in batch))
-    if isinstance(batch, (tuple, list)):
-        return type(batch)(to_device(item, device) for item in batch)
-    return batch
-
-
 def _is_classification(output: Any, target: Any) -> bool:
-    import torch
-
     return bool(
         isinstance(output, torch.Tensor)
         and isinstance(target, torch.Tensor)
@@ -236,8 +211,6 @@ def _samples(batch: Any) -> int:
 
 
 def _tensors(batch: Any) -> Iterator[torch.Tensor]:
-    import torch
-
     if isinstance(batch, torch.Tensor):
         yield batch
     elif isinstance(batch, (Mapping, tuple, list)):

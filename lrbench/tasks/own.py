@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.tasks.base import Split, Task, evaluating
-from lrbench.tasks.loaders import to_device
+from lrbench.tasks.base import Split, Task, drawn, evaluating, to_device
 
 if TYPE_CHECKING:
     import torch
@@ -115,21 +114,17 @@ class OwnTask:
         self.steps_per_epoch, self.samples_per_step = (self._count(key) for key in COUNTS)
 
     def model(self, seed: int) -> nn.Module:
-        import torch
+        return drawn(lambda: self._made(seed), seed, self.name, self.init_from).to(self.device)
+
+    def _made(self, seed: int) -> nn.Module:
         from torch import nn
 
-        from lrbench.models.weights import load_weights
-
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            model = self.own.model(seed)
+        model = self.own.model(seed)
         if not isinstance(model, nn.Module):
             raise self._wrong(f"model(seed) gave {plugins.kind_of(model)}, not an nn.Module")
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise self._wrong("model(seed) gave a module without a parameter to train")
-        if self.init_from:
-            load_weights(model, self.name, self.init_from, "--init-from")
-        return model.to(self.device)
+        return model
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
         count = 0

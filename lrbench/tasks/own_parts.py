@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from lrbench import plugins
 from lrbench.errors import UsageError
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 Change = Callable[["Tensor", "torch.Generator"], "Tensor"]
@@ -22,8 +21,6 @@ def own_loss(name: str, classes: int, device: torch.device) -> Loss:
     """The user's `(logits [b, classes], labels [b]) -> mean loss`, tried on two logits: a function,
     or a class such as `torch.nn:CrossEntropyLoss` that makes one. A module is copied to the device.
     """
-    import torch
-
     function: Any = plugins.load_callable(name, "--loss")
     if inspect.isclass(function):
         function = plugins.call(name, function, {}, option="--loss")
@@ -46,8 +43,6 @@ def own_change(name: str) -> Change:
     wants = _wants_generator(name, function)
 
     def change(images: Tensor, generator: torch.Generator) -> Tensor:
-        import torch
-
         with plugins.blamed(name, "--augment"):
             found: Any = function(images, generator) if wants else function(images)
         if not isinstance(found, torch.Tensor) or found.shape != images.shape:

@@ -6,21 +6,17 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
-if TYPE_CHECKING:
-    import torch
-
-    Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
+Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
 
 
 @contextmanager
 def random_state(own: Sequence[Generator] = ()) -> Iterator[None]:
     """Restore the global generators of python, numpy, torch and CUDA, and those in `own`."""
-    import torch
-
     restore: list[Callable[[], Any]] = [
         partial(random.setstate, random.getstate()),
         partial(np.random.set_state, np.random.get_state()),
@@ -49,8 +45,6 @@ def _restoring(generator: Generator) -> Callable[[], Any]:
 
 def seed_all(seed: int, own: Sequence[Generator] = ()) -> None:
     """Seed every generator that `random_state` restores."""
-    import torch
-
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)  # torch.manual_seed takes a millisecond
@@ -68,12 +62,9 @@ def seed_all(seed: int, own: Sequence[Generator] = ()) -> None:
 
 def generators(loader: Any) -> list[Generator]:
     """The random generators of a DataLoader, its samplers and its dataset."""
-    import torch
-
-    kinds = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
     batch_sampler = getattr(loader, "batch_sampler", None)
     holders = [loader, batch_sampler, getattr(batch_sampler, "sampler", None)]
     holders += [getattr(loader, name, None) for name in ("sampler", "dataset")]
     held = [value for holder in holders for value in getattr(holder, "__dict__", {}).values()]
     held += [getattr(holder, "generator", None) for holder in holders]
-    return list({id(one): one for one in held if isinstance(one, kinds)}.values())
+    return list({id(one): one for one in held if isinstance(one, Generator)}.values())

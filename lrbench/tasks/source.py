@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lrbench.data import ImageData
+    from lrbench.data.own_data import Progress
     from lrbench.data.resident import Residents
     from lrbench.options import Recipe
     from lrbench.tasks.base import Task
-
-Progress = Callable[[int, int], None]
 
 
 class Source(Protocol):
@@ -52,17 +51,17 @@ def open_source(
 
         return OwnSource(recipe.task, device, data_dir)
     if recipe.problem == "text":
-        return TextSource(load_text(recipe.dataset), device, recipe)
+        return source_of(load_text(recipe.dataset), device, recipe)
     from lrbench.data import load
 
-    return ImageSource(load(recipe.dataset, data_dir, download, progress), device, recipe)
+    return source_of(load(recipe.dataset, data_dir, download, progress), device, recipe)
 
 
 def source_of(data: ImageData | TextData, device: torch.device, recipe: Recipe) -> Source:
     """The tasks of a recipe on data that were read already."""
-    kind: Any = TextSource if isinstance(data, TextData) else ImageSource
-    found: Source = kind(data, device, recipe)
-    return found
+    if isinstance(data, TextData):
+        return TextSource(data, device, recipe)
+    return ImageSource(data, device, recipe)
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
 
 from lrbench.data.augment import epoch_seed
 from lrbench.data.text import CONTEXT, VOCABULARY
 from lrbench.errors import UsageError
-from lrbench.tasks.base import Split, drawn, evaluating
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
-
-    from lrbench.options import Recipe
+from lrbench.options import Recipe
+from lrbench.tasks.base import Split, built, evaluating
 
 EVALUATION_BATCH = {"cpu": 64, "cuda": 1000}
 
@@ -44,8 +41,7 @@ class TextTask:
             )
 
     def model(self, seed: int) -> nn.Module:
-        """A new network on the device; its weights depend on the seed alone."""
-        return drawn(self._recipe, seed, (CONTEXT,), VOCABULARY).to(self._device)
+        return built(self._recipe, seed, (CONTEXT,), VOCABULARY).to(self._device)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Tensor]:
         """Windows int64 `[b, CONTEXT + 1]`; the last partial batch is dropped."""
@@ -56,8 +52,6 @@ class TextTask:
         """int64 `[steps_per_epoch, b]`: where each batch's windows begin. Windows of an epoch
         touch but do not overlap, so each character is predicted at most once; where the first one
         begins is drawn anew for each epoch."""
-        import torch
-
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
         first = torch.randint(CONTEXT, (), generator=generator)
         starts = first + CONTEXT * torch.randperm(self._windows, generator=generator)
@@ -65,13 +59,10 @@ class TextTask:
         return starts[: steps * size].reshape(steps, size)
 
     def ordered_batch(self, order: Tensor) -> Tensor:
-        """The batch of one of the `orders`."""
         return _windows(self._parts["train"], order)
 
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
         """The mean over all characters of the windows but the first, in nats."""
-        import torch
-
         logits = model(batch[:, :-1]).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, batch[:, 1:].flatten())
 
@@ -81,13 +72,7 @@ class TextTask:
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """The mean loss over the whole windows of a part, in nats: over its characters but for the
-        first, and fewer than `CONTEXT` at its end.
-
-        Raises:
-            UsageError: the task was made without its test part.
-        """
-        import torch
-
+        first, and fewer than `CONTEXT` at its end."""
         from lrbench.engine.device import autocast
 
         if split not in self._parts:
@@ -98,8 +83,6 @@ class TextTask:
         return {"loss": float(torch.stack(sums).sum()) / sum(map(len, batches))}
 
     def _in_order(self, split: str, size: int, most: int | None = None) -> Iterator[Tensor]:
-        import torch
-
         part = self._parts[split]
         starts = torch.arange(0, len(part) - CONTEXT, CONTEXT, device=self._device)[:most]
         return (_windows(part, each) for each in torch.split(starts, size))

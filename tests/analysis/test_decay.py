@@ -9,7 +9,7 @@ import pytest
 from lrbench.analysis import Question, Summary, summarise
 from lrbench.options import CompareSpec, TrialSpec
 from lrbench.report.plots import plot
-from tests.plan.test_arms import followed
+from tests.plan.test_plan import run
 
 SPEC = CompareSpec(
     schedules=("cosine", "linear"), lrs=(0.1, 0.2), weight_decays=(1e-3, 1e-2), seeds=3
@@ -17,7 +17,7 @@ SPEC = CompareSpec(
 
 
 def summary(value: Callable[[TrialSpec], float], spec: CompareSpec = SPEC) -> Summary:
-    return summarise(followed(spec, value).values(), Question(schedules=spec.schedules))
+    return summarise(run(spec, value)[1].values(), Question(schedules=spec.schedules))
 
 
 def turning(trial: TrialSpec) -> float:

@@ -24,12 +24,12 @@ def test_listing_says_what_is_here(tmp_path: Path) -> None:
     assert (found.train, found.test, found.classes) == (50_000, 10_000, 100)
 
 
-def test_names_and_sizes_are_known_without_torch_and_numpy() -> None:
+def test_names_and_sizes_are_known_without_torch() -> None:
     code = (
         "import sys; from lrbench.data import listing, train_size, DATASETS;"
         "from lrbench.models import MODELS; from lrbench.optimizers import OPTIMIZERS;"
         "print(len(listing()), train_size('mnist'), MODELS.names(), OPTIMIZERS.names());"
-        "heavy = {'torch', 'torchvision', 'numpy', 'PIL', 'mlxtend'} & set(sys.modules);"
+        "heavy = {'torch', 'torchvision', 'PIL', 'mlxtend'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

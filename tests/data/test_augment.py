@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import pytest
 import torch
-from torchvision.transforms import functional
 
-from lrbench.data.augment import Draw, crop, draw, epoch_seed, pad
+from lrbench.data.augment import draw
 from lrbench.data.image_data import DIGITS, PHOTOS
 
 
@@ -35,34 +33,3 @@ def test_digits_are_never_mirrored_and_move_by_at_most_two() -> None:
     found = draw(5000, DIGITS, 0, 0)
     assert not found.mirror.any()
     assert found.top.unique().tolist() == list(range(5))
-
-
-def test_seeds_of_neighbours_differ() -> None:
-    seeds = {epoch_seed(seed, epoch) for seed in range(40) for epoch in range(40)}
-    assert len(seeds) == 1600
-    assert all(0 <= seed < 2**63 for seed in seeds)
-
-
-@pytest.mark.parametrize("padding", [0, 2, 4])
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 30)])
-def test_each_image_equals_torchvisions(padding: int, shape: tuple[int, int, int]) -> None:
-    """torchvision pads with zeros, crops at (top, left), then mirrors: image by image."""
-    _, height, width = shape
-    images = torch.randint(0, 256, (12, *shape), dtype=torch.uint8)
-    reach = 2 * padding + 1
-    chosen = Draw(
-        index=torch.randperm(12)[:9],
-        top=torch.arange(9) % reach,
-        left=torch.arange(9).flip(0) % reach,
-        mirror=torch.arange(9) % 2 == 0,
-    )
-    padded = pad(images.permute(0, 2, 3, 1).contiguous(), padding)
-    found = crop(padded, chosen, (height, width)).permute(0, 3, 1, 2)
-    assert found.dtype == torch.uint8
-    for place in range(9):
-        expected = functional.pad(images[chosen.index[place]], [padding] * 4, fill=0)
-        top, left = int(chosen.top[place]), int(chosen.left[place])
-        expected = functional.crop(expected, top, left, height, width)
-        if chosen.mirror[place]:
-            expected = functional.hflip(expected)
-        assert torch.equal(found[place], expected), place

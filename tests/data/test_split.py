@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,14 +26,6 @@ def test_split_is_a_partition_that_is_stratified(labels: list[int], fraction: fl
         assert count < members
         assert abs(count - fraction * members) <= 1
         assert count > 0 or members == 1
-
-
-@pytest.mark.parametrize(
-    ("members", "fraction", "held"),
-    [(400, 0.1, 40), (45, 0.1, 5), (44, 0.1, 4), (2, 0.01, 1), (2, 0.99, 1), (1, 0.5, 0)],
-)
-def test_held_of(members: int, fraction: float, held: int) -> None:
-    assert held_of(members, fraction) == held
 
 
 def test_the_split_of_mnist5k_is_the_same_for_ever() -> None:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.engine import checkpoint
-from lrbench.engine.train import begin, train
-from lrbench.options import Recipe
+from lrbench.engine.train import Training, begin, train
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
 from tests.toys import Line, trial
 
@@ -24,18 +24,22 @@ def epochs(task: Any, training: Any) -> list[EpochRecord]:
     return [replace(r, **timeless) for r in found if isinstance(r, EpochRecord)]
 
 
+def resumed(task: Any, spec: TrialSpec, done: int, path: Path) -> Training:
+    """A new training from the checkpoint of one that was stopped after some epochs."""
+    stopped = begin(task, spec)
+    list(islice((r for r in train(task, stopped) if isinstance(r, EpochRecord)), done))
+    checkpoint.save(stopped, path)
+    found = begin(task, spec)
+    assert checkpoint.restore(found, path)
+    return found
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("schedule", ["cosine", "plateau(patience=0)", "onecycle"])
 def test_resumed_is_equal_to_uninterrupted(tmp_path: Path, optimizer: str, schedule: str) -> None:
     spec = trial(recipe=Recipe(optimizer=optimizer), schedule=schedule, epochs=6)
     whole = epochs(Line(), begin(Line(), spec))
-    stopped = begin(Line(), spec)
-    stream = (r for r in train(Line(), stopped) if isinstance(r, EpochRecord))
-    list(islice(stream, 3))
-    checkpoint.save(stopped, tmp_path / "state.pt")
-    resumed = begin(Line(), spec)
-    assert checkpoint.restore(resumed, tmp_path / "state.pt")
-    assert epochs(Line(), resumed) == whole[3:]
+    assert epochs(Line(), resumed(Line(), spec, 3, tmp_path / "state.pt")) == whole[3:]
 
 
 class Chancy(Line):
@@ -49,13 +53,9 @@ class Chancy(Line):
 def test_chance_within_a_step_is_that_of_the_epoch_whoever_went_before(tmp_path: Path) -> None:
     spec = trial(epochs=4)
     whole = epochs(Chancy(), begin(Chancy(), spec))
-    stopped = begin(Chancy(), spec)
-    list(islice((r for r in train(Chancy(), stopped) if isinstance(r, EpochRecord)), 2))
-    checkpoint.save(stopped, tmp_path / "state.pt")
+    again = resumed(Chancy(), spec, 2, tmp_path / "state.pt")
     torch.randn(7)
-    resumed = begin(Chancy(), spec)
-    assert checkpoint.restore(resumed, tmp_path / "state.pt")
-    assert epochs(Chancy(), resumed) == whole[2:]
+    assert epochs(Chancy(), again) == whole[2:]
     torch.randn(7)
     assert epochs(Chancy(), begin(Chancy(), spec)) == whole
 
@@ -66,9 +66,9 @@ def test_a_training_that_diverged_at_an_epochs_end_does_not_go_on(tmp_path: Path
     found = train(Line(), stopped := begin(Line(), spec))
     until_end = [record for record in found if save_at_epoch(record, stopped, tmp_path)]
     assert len(until_end) < spec.epochs and stopped.diverged
-    resumed = begin(Line(), spec)
-    assert checkpoint.restore(resumed, tmp_path / "state.pt")
-    (end,) = train(Line(), resumed)
+    again = begin(Line(), spec)
+    assert checkpoint.restore(again, tmp_path / "state.pt")
+    (end,) = train(Line(), again)
     assert isinstance(end, TrialEnd) and end.status == "diverged"
     assert end.reason.startswith(f"the mean loss of epoch {len(until_end)} was")
 

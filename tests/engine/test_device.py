@@ -157,19 +157,6 @@ def test_child_processes_get_it() -> None:
     assert child.stdout.split() == [b"1000", b"PASSIVE"]
 
 
-@pytest.mark.long
-@pytest.mark.usefixtures("no_policy")
-def test_libgomp_hears_the_number_and_the_policy() -> None:
-    """As the runtime itself displays them."""
-    told = {**os.environ, **BRIEFLY, "OMP_DISPLAY_ENV": "VERBOSE"}
-    done = subprocess.run([sys.executable, "-c", "import torch; torch.ones(9).sum()"], env=told,
-                          capture_output=True, text=True, check=True)  # fmt: skip
-    if "GOMP_SPINCOUNT" not in done.stderr:
-        pytest.skip("torch was built with another OpenMP than GNU's")
-    assert "GOMP_SPINCOUNT = '1000'" in done.stderr
-    assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr
-
-
 def test_the_peak_memory_of_a_cpu_is_that_of_the_process() -> None:
     forget_peak_memory(CPU)
     before = peak_memory(CPU)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, StepLR
 
 from lrbench.engine.train import begin, train
@@ -24,34 +23,23 @@ def records(task: Any, spec: Any, **more: Any) -> list[Any]:
     return list(train(task, begin(task, spec), **more))
 
 
-def by_hand(spec: Any, scheduler: Any, **options: Any) -> tuple[list[float], nn.Module]:
-    """The loop that everybody writes, with torch's own scheduler stepped per batch."""
-    task = Line()
+def test_it_is_the_loop_that_everybody_writes() -> None:
+    """With torch's own scheduler stepped per batch."""
+    spec = trial(schedule="cosine", recipe=Recipe(momentum=0.9, weight_decay=5e-4))
+    found = records(Line(), spec, record_steps=True)
+    task, expected = Line(), []
     model = task.model(spec.seed)
-    optimizer = torch.optim.SGD(model.parameters(), lr=spec.lr, **options)
-    schedule = scheduler(optimizer)
-    losses = []
+    optimizer = torch.optim.SGD(model.parameters(), lr=spec.lr, momentum=0.9, weight_decay=5e-4)
+    scheduler = CosineAnnealingLR(optimizer, T_max=12)
     for epoch in range(spec.epochs):
         for batch in task.train_batches(spec.seed, epoch):
             loss = task.loss(model, batch)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            schedule.step()
-            losses.append(loss.item())
-    return losses, model
-
-
-def test_it_is_the_loop_that_everybody_writes() -> None:
-    spec = trial(schedule="cosine", recipe=Recipe(momentum=0.9, weight_decay=5e-4))
-    found = records(Line(), spec, record_steps=True)
+            scheduler.step()
+            expected.append(loss.item())
     losses = [r.train_loss for r in found if isinstance(r, StepRecord)]
-    expected, model = by_hand(
-        spec,
-        lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=12),
-        momentum=0.9,
-        weight_decay=5e-4,
-    )
     assert losses == pytest.approx(expected, rel=1e-5)
     last = [r for r in found if isinstance(r, EpochRecord)][-1]
     assert last.val_loss == pytest.approx(Line().evaluate(model, "val")["loss"], rel=1e-4)

@@ -12,27 +12,11 @@ from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.standing import standings
 from lrbench.options import Arm, CompareSpec, TrialSpec
 from lrbench.plan import plan
-from lrbench.records import EpochRecord, History, TrialEnd, labelled
+from lrbench.records import labelled
+from tests.plan.test_plan import STEPS, run
 
 BIG = Arm(name="big", changes=(("batch_size", 512),), lr_scaling="sqrt")
 CLIP = Arm(name="clip", changes=(("clip_norm", 1.0),))
-STEPS = {128: 28, 512: 7}
-
-
-def ended(trial: TrialSpec, value: float) -> History:
-    epoch = EpochRecord(trial.id, 1, 28, 0.1, 0.1, 1.0, 0.5, 1 - value, value, 1.0, 1e3)
-    end = TrialEnd(trial.id, "done", "", 1, 28, 2.3, test_accuracy=value)
-    return History(trial, (epoch,), end=end)
-
-
-def followed(
-    spec: CompareSpec, value: Callable[[TrialSpec], float], known: dict[str, History] | None = None
-) -> dict[str, History]:
-    """All trials of a plan, their values made by a formula."""
-    known = {} if known is None else dict(known)
-    while (stage := plan(spec, known, {}, STEPS)).stage != "done":
-        known |= {trial.id: ended(trial, value(trial)) for trial in stage.trials}
-    return known
 
 
 def test_its_lrs_are_scaled_or_centred_by_a_range_test_of_its_own() -> None:
@@ -60,7 +44,7 @@ def test_named_lrs_are_those_of_arms_too() -> None:
 
 def test_a_schedule_that_joins_renames_an_arm_and_trains_nothing_again() -> None:
     small = CompareSpec(schedules=("cosine",), arms=(BIG,), lrs=(0.1,), seeds=2)
-    known = followed(small, lambda trial: 0.9)
+    _, known = run(small, lambda trial: 0.9)
     grown = CompareSpec(schedules=("linear",), arms=(CLIP,), lrs=(0.1,), seeds=2).grown_from(small)
     left = plan(grown, known, {}, STEPS)
     named = {"big: linear", "clip: cosine", "clip: linear", "linear"}
@@ -86,7 +70,7 @@ def test_equal_arms_are_told_apart_no_more_often_than_the_level(schedules: tuple
     question = Question(schedules=spec.entrants, seeds=6, test_size=1000)
     told = 0
     for draw in range(draws):
-        known = followed(spec, noise(draw))
+        _, known = run(spec, noise(draw))
         [found] = standings(trials_frame(list(known.values()), None), question)
         told += bool(found.apart)
     assert told <= draws * 0.05 + 3 * np.sqrt(draws * 0.05 * 0.95)

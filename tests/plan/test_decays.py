@@ -11,7 +11,7 @@ from lrbench.errors import UsageError
 from lrbench.inputs import all_options, compare_spec
 from lrbench.options import Arm, CompareSpec, TrialSpec
 from lrbench.plan import plan
-from tests.plan.test_arms import STEPS, followed
+from tests.plan.test_plan import STEPS, run
 
 LRS, DECAYS = (0.025, 0.05, 0.1, 0.2, 0.4), (1e-4, 1e-3, 1e-2)
 
@@ -38,7 +38,7 @@ def valley(lr: float, decay: float, noise: float = 0.0, seed: int = 0) -> object
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("noise", [0.0, 0.0005])
 def test_the_optimum_is_found(lr: float, decay: float, noise: float) -> None:
-    known = followed(spec(), valley(lr, decay, noise))  # type: ignore[arg-type]
+    _, known = run(spec(), valley(lr, decay, noise))  # type: ignore[arg-type]
     done = plan(spec(), known, {}, STEPS)
     found = {(t.schedule, t.lr, t.recipe.weight_decay) for t in done.finals}
     assert found == {("cosine", lr, decay), ("linear", lr / 2, decay)}
@@ -52,7 +52,7 @@ def test_every_schedule_is_tuned_over_as_many_pairs() -> None:
 
 def test_one_lr_is_tuned_over_the_weight_decays_alone() -> None:
     one = spec(lrs=(0.1,))
-    done = plan(one, followed(one, valley(0.1, 1e-3)), {}, STEPS)  # type: ignore[arg-type]
+    done = plan(one, run(one, valley(0.1, 1e-3))[1], {}, STEPS)  # type: ignore[arg-type]
     assert {t.recipe.weight_decay for t in done.finals} == {1e-3}
 
 
@@ -63,7 +63,7 @@ def test_the_trials_are_those_of_each_weight_decay_alone() -> None:
 
 
 def test_the_best_at_the_edge_is_said() -> None:
-    done = plan(spec(), followed(spec(), valley(0.1, 1.0)), {}, STEPS)  # type: ignore[arg-type]
+    done = plan(spec(), run(spec(), valley(0.1, 1.0))[1], {}, STEPS)  # type: ignore[arg-type]
     assert "best weight decay of cosine, linear is the highest" in " ".join(map(str, done.notices))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from lrbench.plan.factors import bound_terms, centre, largest_tried, lr_factor, peak_factor
@@ -44,14 +42,6 @@ def test_scale_and_trailing_zeros() -> None:
     assert lr_factor(table, most=2.0) == 2.0
     with pytest.raises(ValueError, match="positive"):
         lr_factor([0.0, 0.0])
-
-
-def test_the_factor_minimises_the_bound() -> None:
-    distance, noise = bound_terms([1 - step / 100 for step in range(100)])
-    best = math.sqrt(distance / noise)
-    assert all(
-        distance / lr + lr * noise > 2 * math.sqrt(distance * noise) for lr in (best / 2, best * 2)
-    )
 
 
 def test_a_factor_is_that_of_the_highest_lr_and_hardly_one_of_the_length() -> None:

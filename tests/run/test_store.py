@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from lrbench.run.store import Run
 from tests.run.made import manifest, rows_of, write_lines, write_rows
 
 TRIAL = TrialSpec(recipe=Recipe(), schedule="cosine", lr=0.1, seed=0, stage="final", epochs=2)
-EPOCH = EpochRecord(TRIAL.id, 1, 28, 0.1, 1 / 3, 2.3, 0.1, None, 0.2, 0.5, 1e4)
+EPOCH = EpochRecord(TRIAL.id, 1, 28, 1e-300, 1 / 3, 2.3, 0.1, None, 0.2, 0.5, 1e4)
 RECORDS = [
     StepRecord(TRIAL.id, 0, 0, 0.1, None, 2.3),
     EPOCH,
@@ -48,15 +49,10 @@ def journal(run: Run) -> Path:
     return run.journal_path(TRIAL.id)
 
 
-def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+def test_what_goes_in_comes_out_to_the_last_bit(tmp_path: Path) -> None:
     found = history(filled(tmp_path / "run"))
     assert found.spec == TRIAL
     assert [*found.steps, *found.epochs, *found.cuts, found.end] == RECORDS
-
-
-def test_numbers_survive_to_the_last_bit(tmp_path: Path) -> None:
-    odd = replace(EPOCH, train_loss=0.1 + 0.2, lr_last=1e-300)
-    assert history(filled(tmp_path, [odd])).epochs == (odd,)
 
 
 def test_a_torn_last_line_was_never_acknowledged(tmp_path: Path) -> None:
@@ -299,12 +295,9 @@ def test_no_changed_byte_of_a_manifest_is_believed(tmp_path: Path, bit: int) -> 
     whole = path.read_bytes()
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
-        try:
-            found = json.loads(path.read_bytes())
-        except ValueError:
-            found = None
-        if found == json.loads(whole):
-            continue  # white space
+        with suppress(ValueError):
+            if json.loads(path.read_bytes()) == json.loads(whole):
+                continue  # white space
         with pytest.raises(MachineError, match=r"not the manifest|changed or damaged|schema"):
             assert Run(tmp_path).manifest
 
