@@ -50,10 +50,6 @@ def test_momentum_and_dampening_move_the_limit_as_they_should(
     assert found.lr == pytest.approx(2 * (1 + momentum) / (h * (1 - dampening)), rel=0.05)
 
 
-def test_the_steepest_direction_sets_the_limit() -> None:
-    assert limit([H, 1.0, 0.1]).lr == pytest.approx(2 / H, rel=0.05)
-
-
 def verdict(lr: float, loss_of: Any = None) -> str:
     prober = Prober(sgd(Task(lambda: Quadratic([H]), loss_of=loss_of)), 64)
     return outcome(prober(lr, 0), ())
