@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from lrbench.errors import UsageError
-from lrbench.rangetest.grade import Reason
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.suggest import suggest
 from tests.rangetest.curves import TRUTH, decades, hill
@@ -58,19 +57,6 @@ def test_where_nothing_was_learnt_there_is_no_answer(losses: np.ndarray, reason:
     assert answer.grade == "none" and answer.lr is None and answer.lr_range is None
     assert re.match(reason, answer.reasons[0])
     assert set(answer.rules) == set(RULES.names()) and not any(answer.rules.values())
-
-
-def test_a_reason_names_the_option_to_change_as_data() -> None:
-    (flat,) = suggest(LRS, np.full(100, 2.3)).reasons
-    linear = np.linspace(LRS[0], LRS[-1], 100)
-    (coarse,) = suggest(linear, np.linspace(2.3, 2.7, 100) ** 3).reasons
-    assert isinstance(flat, Reason) and isinstance(coarse, Reason)
-    assert (flat.option, flat.factor, coarse.option, coarse.factor) == (
-        "end_lr",
-        100,
-        "end_lr",
-        0.1,
-    )
 
 
 @pytest.mark.parametrize("end", ["range", "blew up"])
