@@ -82,6 +82,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"batch_size": "all,alll"}, "--batch-size all,alll: give whole numbers of at least 1, or all"),
     ({"loss": "mse"}, "--loss mse: must be cross-entropy or module:function"),
     ({"epochs": 1, "budgets": "50%,100%"}, "--budgets 50%,100%: 50% is 0.5 of an epoch"),
+    ({"budgets": "x"}, "--budgets x: give shares"),
+    ({"budgets": "50%", "time_budget": "1m", "epochs": 2}, "--budgets and --time-budget"),
     ({"base_batch_size": 64}, "--base-batch-size needs --lr-scaling"),
     ({"task": "tests.toys:Line", "tta": "flip"}, "--tta: a --task brings its own"),
     (
