@@ -92,9 +92,10 @@ def test_tables_without_their_journals_are_left_as_they_are(
     assert (copy / "ranking.csv").read_bytes() == before
 
 
-def test_conditions_judge_one_run(runs: tuple[str, str], capsys: Any) -> None:
-    assert run(["report", *runs, "--fail-below", "0.5"]) == 2
-    assert "take a single run" in capsys.readouterr().err
+def test_conditions_and_exports_are_of_one_run(runs: tuple[str, str], capsys: Any) -> None:
+    for option in (["--fail-below", "0.5"], ["--export-csv", "-"]):
+        assert run(["report", *runs, *option]) == 2
+        assert "take a single run" in capsys.readouterr().err
 
 
 def test_several_conditions_are_all_named(runs: tuple[str, str], capsys: Any) -> None:
