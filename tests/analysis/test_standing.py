@@ -66,12 +66,6 @@ def test_validation_metrics() -> None:
     assert standing.floor == pytest.approx(1 / 400 / math.sqrt(6))
 
 
-def test_without_accuracies_the_loss_ranks() -> None:
-    standing = of(finals({"a": [0.9, 0.91], "b": [0.5, 0.52]}, accuracy=False))
-    assert standing.metric == "test_loss"
-    assert standing.names == ("a", "b")
-
-
 def test_the_floor_of_an_unknown_number_of_images_is_the_smallest_step() -> None:
     values = np.array([[0.9, 0.91], [0.92, 0.905]])
     (standing,) = standings(trials_of(values), Question())
