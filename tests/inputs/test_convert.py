@@ -375,12 +375,6 @@ def test_each_optimizer_has_a_weight_decay_by_default_which_files_keep(
     assert again.recipe.weight_decay == 5e-4
 
 
-def test_a_batch_size_that_a_file_names_is_not_that_of_the_dataset(tmp_path: Path) -> None:
-    spec = compare_spec({"batch_size": 128})
-    (tmp_path / "run.toml").write_text(resolved_toml(spec, {}))
-    assert compare_spec(merged({}, tmp_path / "run.toml", COMPARE)) == spec
-
-
 def test_a_recorded_comparison_may_be_asked_for_another_length() -> None:
     spec = compare_spec({"budgets": "1,2,4"})
     assert extrapolating(spec, "40ep") == spec.model_copy(update={"extrapolate": 40})
