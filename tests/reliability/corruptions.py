@@ -131,11 +131,18 @@ def some_checkpoint(copy: Path, other: Path, chance: random.Random) -> str:
 
 
 def changed(path: Path, chance: random.Random) -> str:
-    """A file cut, or a bit of it flipped."""
-    content = bytearray(path.read_bytes())
-    place, deed = chance.randrange(len(content)), chance.choice(("cut", "flipped"))
-    content[place] ^= 1 << chance.randrange(8)
-    path.write_bytes(content if deed == "flipped" else content[:place])
+    """A file cut, a bit of it flipped, or bytes deleted or put in: anywhere, or near its start."""
+    content = path.read_bytes()
+    place = chance.randrange(chance.choice((len(content), min(len(content), 2500))))
+    rest = content[place:]
+    deeds = {
+        "cut": b"",
+        "flipped": bytes([rest[0] ^ 1 << chance.randrange(8)]) + rest[1:],
+        "shortened": rest[chance.randrange(1, 200) :],
+        "lengthened": chance.randbytes(chance.randrange(1, 50)) + rest,
+    }
+    deed = chance.choice(sorted(deeds))
+    path.write_bytes(content[:place] + deeds[deed])
     return f"{path.name} {deed} at {place}"
 
 
