@@ -110,12 +110,6 @@ def test_4_a_collapse_is_counted_and_never_averaged() -> None:
     assert f"lost 1 of 5 seeds: 1 at chance (a rate of up to {bound:.0f} %)" in summary.sentence
 
 
-def test_4_a_bad_accuracy_that_is_not_chance_stays_in_the_mean() -> None:
-    low = finals({"a": [0.97, 0.30], "b": [0.5, 0.6]})
-    table = rank(trials_frame(low, None), Question(test_size=1000, classes=10))
-    assert table["collapsed"].tolist() == [0, 0]
-
-
 def test_5_no_second_look_at_the_same_seeds_is_invited() -> None:
     rng = np.random.default_rng(2)
     seen = 0
