@@ -38,6 +38,15 @@ def test_the_intervals_cover_the_truth_in_200_draws(exponent: float, noise: floa
     assert lines > 150 and (held >= 0.9 * lines).all()
 
 
+def test_an_error_is_the_spread_of_the_optima() -> None:
+    rng = np.random.default_rng(0)
+    found = [optimum(1, GRID, tried(rng, 0.08, 0.003, 3)) for _ in range(300)]
+    logs = np.log([each.lr for each in found if not each.why])
+    errors = [each.error for each in found if not each.why]
+    assert np.median(errors) == pytest.approx(logs.std(), rel=0.25)
+    assert logs.mean() == pytest.approx(math.log(0.08), abs=0.15)
+
+
 def test_a_line_has_the_interval_of_a_regression_where_the_points_scatter() -> None:
     x, y = np.log([1, 2, 4, 8]), np.array([0.3, -0.5, 0.1, -1.2])
     points = [Optimum(2**i, math.exp(v), 0.01) for i, v in enumerate(y)]
