@@ -42,6 +42,16 @@ def _same_weights() -> None:
 
 
 @pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of this process write their tables alone, in a tenth of the time."""
+    from lrbench.report import renderers, write_csv
+
+    monkeypatch.setattr(
+        renderers, "write_all", lambda summary, folder, *_: write_csv.write(summary, folder)
+    )
+
+
+@pytest.fixture
 def opens() -> Iterator[list[str]]:
     """The manifests and journals that this process opens to read, in order."""
     _listeners.append([])

@@ -78,16 +78,3 @@ def test_a_comparison_of_nothing_else(site: Path, tmp_path: Path) -> None:
     epochs = pd.read_csv(tmp_path / "run" / "epochs.csv")
     rates = epochs[epochs["schedule"] == "halving"].groupby("epoch")["lr_first"].unique()
     assert [list(lrs) for lrs in rates] == [[0.01], [0.005]]
-
-
-def test_a_package_that_is_broken_is_named_and_left_out(site: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "site"
-    broken.mkdir()
-    (broken / "broken_extras.py").write_text("raise RuntimeError('not today')\n")
-    info = broken / "broken_extras-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-extras\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[lrbench.models]\nx = broken_extras\n")
-    [(code, _, _, out, err)] = answers(broken, tmp_path, ["compare", "--help"])
-    assert code == 0 and "lenet" in out
-    assert "broken_extras" in err and "not today" in err

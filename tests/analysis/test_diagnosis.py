@@ -304,22 +304,3 @@ def test_a_run_is_summed_up_by_schedule_and_shown_where_most_trials_have_it() ->
     (line,) = diagnosis_lines(frame)
     assert line.startswith("cosine (2 of 3 trials): gradients were clipped in 80 % of the steps")
     assert list(diagnosis_lines(diagnosis_frame([]))) == []
-
-
-def test_no_false_alarm_on_healthy_real_trainings(tmp_path: Path) -> None:
-    """A small version of what docs/diagnosis.md reports of 50 runs."""
-    from lrbench.engine.train import begin, train
-    from lrbench.execute import Host, Workbench
-    from lrbench.options import Recipe, TrialSpec
-
-    bench = Workbench(Recipe(model="mlp"), Host(device="cpu", threads=1))
-    task = bench.tuning_task
-    for schedule in ("constant", "step", "cosine"):
-        trial = TrialSpec(
-            recipe=bench.recipe, schedule=schedule, lr=0.05, seed=1, stage="tune", epochs=10
-        )
-        found = list(train(task, begin(task, trial)))
-        epochs = tuple(record for record in found if isinstance(record, EpochRecord))
-        end = found[-1]
-        assert isinstance(end, TrialEnd) and end.status == "done"
-        assert diagnose(History(trial, epochs, end=end)) == {}, schedule

@@ -47,24 +47,10 @@ def test_a_trial_becomes_a_row() -> None:
     assert pd.isna(row["peak_mem_bytes"])
 
 
-def test_a_diverged_trial_stays_and_has_no_test_result() -> None:
-    row = trials_frame(finals({"cosine": [None]}), None).iloc[0]
-    assert row["status"] == "diverged"
-    assert "step 13" in row["reason"]
-    assert pd.isna(row["test_accuracy"])
-
-
 def test_a_trial_under_way_has_no_status() -> None:
     row = trials_frame([history(status=None)], None).iloc[0]
     assert row["status"] is None
     assert (row["epochs"], row["steps"]) == (2, 20)
-
-
-def test_another_trials_divergence_changes_no_row() -> None:
-    good = finals({"cosine": [0.9, 0.8]})
-    alone = trials_frame(good, 0.5)
-    beside = trials_frame([*good, *finals({"step": [None]})], 0.5)
-    pd.testing.assert_frame_equal(alone, beside.iloc[:2])
 
 
 def test_the_order_does_not_tell_which_trial_ran_first() -> None:

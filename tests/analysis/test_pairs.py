@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis.corrections import holm
-from lrbench.analysis.intervals import mean_interval
 from lrbench.analysis.pairs import compare_pairs
 
 
@@ -52,22 +50,3 @@ def test_the_sd_is_floored() -> None:
     assert pairs.sd[0, 1] == pytest.approx(floor)
     assert pairs.p[0, 1] == pytest.approx(2 * stats.t.sf(t, 2))
     assert compare_pairs(values).p[0, 1] < 1e-6
-
-
-def test_holm_by_hand() -> None:
-    p = np.array([0.04, 0.01, np.nan, 0.03, 0.005])
-    assert holm(p)[[0, 1, 3, 4]] == pytest.approx([0.06, 0.03, 0.06, 0.02])
-    assert np.isnan(holm(p)[2])
-    assert holm(np.array([0.6, 0.9])).tolist() == [1.0, 1.0]
-    assert holm(np.array([])).tolist() == []
-
-
-def test_the_interval_of_a_mean_equals_scipys() -> None:
-    values = np.array([0.91, 0.93, np.nan, 0.90, 0.95])
-    kept = values[np.isfinite(values)]
-    mean, sd, half = mean_interval(values, 0.0, 0.9)
-    low, high = stats.t.interval(0.9, 3, kept.mean(), stats.sem(kept))
-    assert (mean - half, mean + half) == pytest.approx((low, high))
-    assert sd == pytest.approx(kept.std(ddof=1))
-    assert np.isnan(mean_interval(values[:1], 0.0, 0.9)[1:]).all()
-    assert np.isnan(mean_interval(values[2:3], 0.0, 0.9)).all()

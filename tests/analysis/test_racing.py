@@ -64,18 +64,6 @@ def test_growing_always_leaves_some_error_to_spend() -> None:
     assert spending((5,), race=False) == Looks((5,), (1.0,))
 
 
-def test_losers_leave_and_the_winner_ends_the_race() -> None:
-    result = run(finals(gap=1.0))
-    assert result.better[0, 1:].all()
-    assert result.alive.tolist() == [True, False, False, False]
-    assert (result.stopped[1:] == 5).all() and result.looked == 1 and result.next_seeds is None
-
-
-def test_equals_race_to_the_last_look() -> None:
-    result = run(finals())
-    assert result.looked == 4 and result.next_seeds is None and not result.better.any()
-
-
 def test_a_race_resumed_after_any_training_says_the_same() -> None:
     values = finals(gap=0.12)
     whole = run(values)
@@ -102,11 +90,6 @@ def test_collapsed_seeds_are_left_out_of_the_test() -> None:
     values = finals(gap=1.0)
     values[0, 1] = np.nan
     assert run(values).better[0, 1:].all()
-
-
-def test_exactly_equal_schedules_need_no_more_seeds() -> None:
-    result = run(np.repeat(finals(k=1), 3, axis=1))
-    assert (result.looked, result.next_seeds) == (1, None) and not result.better.any()
 
 
 def test_lower_is_better_turns_the_claims_round() -> None:

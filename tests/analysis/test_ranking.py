@@ -60,12 +60,6 @@ def test_a_diverged_seed_is_counted_and_nothing_else() -> None:
     assert table.loc["b", "diff_to_best"] == pytest.approx(-0.3)
 
 
-def test_all_seeds_diverged() -> None:
-    row = rank(trials_frame(finals({"a": [None, None]}), None), Question()).iloc[0]
-    assert (row["n"], row["failed"]) == (0, 2)
-    assert np.isnan(row["metric_mean"]) and np.isnan(row["diff_to_best"])
-
-
 def test_equal_means_share_a_rank() -> None:
     trials = finals({"a": [0.9, 0.8], "b": [0.9, 0.8], "c": [0.1, 0.2]})
     assert rank(trials_frame(trials, None), Question())["rank"].tolist() == [1, 1, 3]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import numpy as np
@@ -11,7 +10,7 @@ from scipy import stats
 
 from lrbench.analysis import Question, rank, summarise, versus
 from lrbench.analysis.corrections import rank_intervals
-from lrbench.analysis.evidence import detectable_difference, image_error
+from lrbench.analysis.evidence import image_error
 from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.standing import Standing, standings
 from lrbench.errors import Topic
@@ -64,18 +63,6 @@ def test_2_order_test_and_gain_are_on_the_same_seeds() -> None:
     assert "Use A" in sentence and "better than B" in sentence and "Use B" not in sentence
 
 
-def test_2_whoever_ranks_first_is_behind_nobody_that_has_the_same_seeds() -> None:
-    rng = np.random.default_rng(5)
-    for _ in range(30):
-        counts = rng.integers(2, 7, 4)
-        values = {
-            f"s{i}": [float(v) for v in rng.normal(0.9, 0.01, n)] for i, n in enumerate(counts)
-        }
-        standing = standing_of({name: list(column) for name, column in values.items()})
-        behind = standing.verdicts.better
-        assert not np.tril(behind).any()
-
-
 def test_3_failures_are_counted_in_a_comparison_of_two_runs() -> None:
     a = {"s": [0.900, 0.902, 0.901, 0.899, 0.900]}
     b = {"s": [0.950, 0.953, 0.951, None, None]}
@@ -123,12 +110,6 @@ def test_4_a_collapse_is_counted_and_never_averaged() -> None:
     assert f"lost 1 of 5 seeds: 1 at chance (a rate of up to {bound:.0f} %)" in summary.sentence
 
 
-def test_4_a_bad_accuracy_that_is_not_chance_stays_in_the_mean() -> None:
-    low = finals({"a": [0.97, 0.30], "b": [0.5, 0.6]})
-    table = rank(trials_frame(low, None), Question(test_size=1000, classes=10))
-    assert table["collapsed"].tolist() == [0, 0]
-
-
 def test_5_no_second_look_at_the_same_seeds_is_invited() -> None:
     rng = np.random.default_rng(2)
     seen = 0
@@ -165,16 +146,6 @@ def test_7_no_interval_excludes_0_where_nothing_is_told_apart() -> None:
         assert not (covers & told).any()
 
 
-def test_7_intervals_are_those_of_all_pairs() -> None:
-    values = np.random.default_rng(3).normal(0.95, 0.002, (5, 4))
-    table = rank(trials_of(values), EXACT).set_index("schedule")
-    best, other = table.index[0], table.index[1]
-    gap = values[:, int(other[1])] - values[:, int(best[1])]
-    half = stats.t.ppf(1 - 0.05 / 12, 4) * stats.sem(gap)
-    assert table.loc[other, "diff_sim_low"] == pytest.approx(gap.mean() - half)
-    assert table.loc[other, "within"] == pytest.approx(abs(gap.mean()) + half)
-
-
 def test_8_what_is_not_told_apart_is_no_tie() -> None:
     rng = np.random.default_rng(0)
     noisy = {f"s{i}": [float(v) for v in rng.uniform(0.4, 0.95, 4)] for i in range(6)}
@@ -190,25 +161,6 @@ def test_8_what_is_not_told_apart_is_no_tie() -> None:
         r"differences up to ([\d.]+) points are possible \(5 seeds\)", summary.sentence
     )
     assert found is not None and float(found[1]) == pytest.approx(within, abs=0.06)
-
-
-def test_9_the_range_of_what_can_be_found_is_that_of_the_pairs() -> None:
-    values = np.random.default_rng(4).normal(0.9, [0.001, 0.002, 0.008], (6, 3))
-    summary = summarise(
-        finals({f"s{i}": [float(v) for v in c] for i, c in enumerate(values.T)}), EXACT
-    )
-    sds = [np.std(values[:, i] - values[:, j], ddof=1) for i, j in ((0, 1), (0, 2), (1, 2))]
-    ends = [detectable_difference(float(pick(sds)), 6, 0.05 / 3) for pick in (min, max)]
-    low, high = (100 * end for end in ends if end is not None)
-    assert f"detects differences of {low:.1f} to {high:.1f} points" in summary.certainty
-
-
-def test_10_one_image_in_three_seeds_is_rounding() -> None:
-    column = [0.91, 0.92, 0.9]
-    up: list[float | None] = [value + 0.001 for value in column]
-    table = rank(trials_frame(finals({"a": up, "b": list(column)}), None), Question(test_size=1000))
-    t = math.sqrt(6) * math.sqrt(3)
-    assert table["p_adjusted"][1] == pytest.approx(2 * stats.t.sf(t, 2), rel=1e-6)
 
 
 def test_11_that_seeds_are_no_test_images_is_said_once() -> None:
@@ -227,5 +179,6 @@ def test_12_luck_in_tuning_is_seen_at_the_scale_of_mnist() -> None:
     ]
     said = summarise(trials, Question(val_size=400)).notices
     assert [notice.topic for notice in said] == [Topic.LUCKY_LR]
+    assert "LR 0.2 gave cosine 98.0 % in tuning and 96.5 %" in str(said[0])
     steady = [*tuned("cosine", {0.2: 0.98}), *finals({"cosine": [0.975, 0.977]}, lr=0.2)]
     assert summarise([*steady, history(status=None)], Question(val_size=400)).notices == ()

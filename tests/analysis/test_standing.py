@@ -39,32 +39,6 @@ def test_best_first_and_who_is_told_apart() -> None:
     assert standing.verdicts.tests == 6 and standing.winner is None
 
 
-def test_a_noisy_schedule_behind_is_told_apart_from_nobody() -> None:
-    values = np.array(
-        [[0.900, 0.890, 0.93], [0.902, 0.892, 0.80], [0.901, 0.8905, 0.86], [0.899, 0.8895, 0.94]]
-    )
-    (standing,) = standings(trials_of(values, ["A", "B", "C"]), WIDE)
-    assert standing.names == ("A", "B", "C")
-    assert standing.apart == (("A", ("B",)),)
-
-
-@pytest.mark.parametrize("values", [{"a": [0.9], "b": [0.5]}, {"a": [0.9, 0.91]}])
-def test_one_seed_or_one_schedule_is_told_apart_from_nothing(
-    values: dict[str, list[float]],
-) -> None:
-    standing = of(finals(values))
-    assert standing.names[0] == "a"
-    assert standing.apart == () and standing.verdicts.tests == 0
-
-
-def test_two_names_of_one_curve_are_equal() -> None:
-    standing = of(finals({"a": [0.9, 0.91, 0.92], "b": [0.9, 0.91, 0.92]}))
-    assert standing.apart == ()
-    assert standing.verdicts.adjusted[0, 1] == 1
-    assert standing.verdicts.pairs.equal[0, 1]
-    assert standing.names == ("a", "b")
-
-
 def test_a_failed_seed_enters_no_mean_and_changes_no_rank() -> None:
     standing = of(
         finals({"best": [0.99, None, 0.99], "worst": [0.1, 0.1, 0.11], "good": [0.8, 0.81, 0.8]})
@@ -86,36 +60,16 @@ def test_an_lr_on_the_edge_of_what_was_tried_is_known() -> None:
         assert of([*tuned("a", grid), *finals({"a": [0.9, 0.9]}, lr=lr)]).edges == (edge,)
 
 
-def test_losses_rank_the_other_way_round() -> None:
-    standing = of(finals({"a": [0.9, 0.91], "b": [0.5, 0.52]}), Question(metric="test_loss"))
-    assert standing.names == ("a", "b")
-    assert standing.values[0].tolist() == pytest.approx([0.2, 1.0])
-    assert standing.floor == 0
-
-
 def test_validation_metrics() -> None:
     standing = of(finals({"a": [0.9, 0.91]}), Question(metric="val_accuracy", val_size=400))
     assert standing.metric == "val_accuracy"
     assert standing.floor == pytest.approx(1 / 400 / math.sqrt(6))
 
 
-def test_without_accuracies_the_loss_ranks() -> None:
-    standing = of(finals({"a": [0.9, 0.91], "b": [0.5, 0.52]}, accuracy=False))
-    assert standing.metric == "test_loss"
-    assert standing.names == ("a", "b")
-
-
 def test_the_floor_of_an_unknown_number_of_images_is_the_smallest_step() -> None:
     values = np.array([[0.9, 0.91], [0.92, 0.905]])
     (standing,) = standings(trials_of(values), Question())
     assert standing.floor == pytest.approx(0.005 / math.sqrt(6))
-
-
-def test_a_partly_finished_run_pairs_what_is_there() -> None:
-    trials = finals({"a": [0.9, 0.91, 0.92], "b": [0.8, 0.81]})
-    standing = of([*trials, *tuned("c", {0.1: 0.9})])
-    assert standing.names == ("a", "b")
-    assert standing.verdicts.pairs.n[0, 1] == 2
 
 
 def test_each_budget_has_its_own_standing() -> None:

@@ -67,15 +67,6 @@ def test_the_target_that_was_asked_for() -> None:
     assert summary.ranking["epochs_to_target"].isna().all()
 
 
-def test_a_learning_rate_that_was_lucky_in_tuning_is_named() -> None:
-    trials = [*tuned("cosine", {0.1: 0.9, 0.2: 0.95}), *finals({"cosine": [0.5, 0.7]}, lr=0.2)]
-    said = [n for n in summarise(trials, Question()).notices if n.topic is Topic.LUCKY_LR]
-    assert len(said) == 1
-    assert "LR 0.2 gave cosine 95.0 % in tuning and 60.0 %" in str(said[0])
-    steady = [*tuned("cosine", {0.2: 0.95}), *finals({"cosine": [0.93, 0.94]}, lr=0.2)]
-    assert not [n for n in summarise(steady, Question()).notices if n.topic is Topic.LUCKY_LR]
-
-
 def test_at_most_three_warnings_are_shown_and_equal_ones_are_one() -> None:
     notices = [
         *(

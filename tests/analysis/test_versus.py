@@ -40,12 +40,6 @@ def test_only_common_seeds_count_and_one_of_them_says_nothing() -> None:
     assert math.isnan(rows["p_adjusted"].iloc[0])
 
 
-def test_a_run_against_itself_is_a_tie() -> None:
-    same = summarise(finals(A), QUESTION)
-    rows = versus(same, same)
-    assert (rows["diff"] == 0).all() and (rows["verdict"] == "not told apart").all()
-
-
 def test_one_budget_each_meets_whatever_it_is_and_several_meet_their_like() -> None:
     long = summarise(finals(A, epochs=4), QUESTION)
     short = summarise(finals(B, epochs=2), QUESTION)

@@ -90,22 +90,3 @@ def test_lines_measured_before_stay_until_their_part_or_the_machine_changes(
     assert names("lenet") == ["first", "goals", "new"]
     monkeypatch.setattr(gpu.torch, "__version__", "2.11")
     assert names("lenet") == ["new"]
-
-
-@pytest.mark.long
-def test_every_file_of_tests_runs_by_itself_and_has_a_time_limit(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "tests").mkdir()
-    bodies = {"right": "assert True", "wrong": "assert 1 == 2", "dies": "import os; os._exit(7)"}
-    for name, body in bodies.items():
-        text = f"import pytest\n@pytest.mark.cuda\ndef test_it():\n    {body}\n"
-        (tmp_path / "tests" / f"test_{name}.py").write_text(text)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = cuda\n")
-    monkeypatch.setattr(gpu, "ROOT", tmp_path)
-    lines = {line.name.rpartition("test_")[2]: line for line in gpu.tests("cuda", False)}
-    assert {name: line.verdict for name, line in lines.items()} == {
-        "right.py": "met", "wrong.py": "NOT MET", "dies.py": "NOT MET",
-    }  # fmt: skip
-    monkeypatch.setattr(gpu, "TEST_S", 0.1)
-    assert all("not done within" in line.found for line in gpu.tests("cuda", False))

@@ -18,26 +18,6 @@ SMALL = (
     "-s", "constant", "-s", "cosine", "--seeds", "2", "--threads", "1", "--quiet",
     "--tuning-seeds", "1",
 )  # fmt: skip
-TRIALS = [
-    "trial", "stage", "schedule", "budget", "lr", "seed", "status", "reason", "epochs",
-    "steps", "train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
-    "best_val_accuracy", "epochs_to_target", "time_to_target_s", "train_s", "throughput_img_s",
-    "peak_mem_bytes",
-]  # fmt: skip
-EPOCHS = [
-    "trial", "schedule", "lr", "seed", "epoch", "step", "lr_first", "lr_last", "train_loss",
-    "train_accuracy", "val_loss", "val_accuracy", "train_s", "throughput_img_s",
-]  # fmt: skip
-RANKING = [
-    "rank", "rank_low", "rank_high", "schedule", "budget", "lr", "n", "n_common", "failed",
-    "collapsed", "tune_failed", "metric", "metric_mean", "metric_sd", "ci_low", "ci_high",
-    "diff_to_best", "diff_sim_low", "diff_sim_high", "within", "wins", "p_adjusted",
-    "test_accuracy_mean", "test_accuracy_sd", "val_auc", "lr_sensitivity", "lr_width",
-    "worst_seed", "epochs_to_target", "time_to_target_s", "throughput_img_s",
-]  # fmt: skip
-SENSITIVITY = [
-    "schedule", "budget", "lr", "n", "failed", "val_accuracy_mean", "val_loss_mean",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -49,28 +29,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def out(tmp_path: Path, finished: Path) -> Path:
+def out(tmp_path: Path, finished: Path, without_pictures: None) -> Path:
     """A copy of it."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 def test_a_comparison_writes_what_it_promises(out: Path, capsys: Any) -> None:
     trials = table(out / "trials.csv")
-    assert list(trials[0])[: len(TRIALS)] == TRIALS
     assert len(trials) == 3 * 2 + 2 * 2
     assert {row["stage"] for row in trials} == {"tune", "final"}
     assert all((row["test_accuracy"] != "") == (row["stage"] == "final") for row in trials)
     assert all(row["status"] == "done" for row in trials)
     epochs = table(out / "epochs.csv")
-    assert list(epochs[0])[: len(EPOCHS)] == EPOCHS and len(epochs) == len(trials)
+    assert len(epochs) == len(trials)
     assert all(0 <= float(row["val_accuracy"]) <= 1 for row in epochs)
-    ranking = table(out / "ranking.csv")
-    assert list(ranking[0])[: len(RANKING)] == RANKING and len(ranking) == 2
-    sensitivity = table(out / "sensitivity.csv")
-    assert list(sensitivity[0])[: len(SENSITIVITY)] == SENSITIVITY and len(sensitivity) == 6
-    steps = table(out / "steps.csv")
-    assert list(steps[0])[:6] == ["trial", "step", "group", "lr", "momentum", "train_loss"]
-    assert len(steps) == sum(int(row["steps"]) for row in trials)
+    assert len(table(out / "ranking.csv")) == 2 and len(table(out / "sensitivity.csv")) == 6
+    assert len(table(out / "steps.csv")) == sum(int(row["steps"]) for row in trials)
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["schema_version"] == 1 and manifest["threads"] == 1
     assert manifest["command_line"].startswith("lrbench compare")
@@ -126,30 +100,6 @@ def test_a_changed_experiment_is_refused_and_nothing_is_touched(out: Path, capsy
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_two_folders_get_the_same_numbers(tmp_path: Path, finished: Path) -> None:
-    assert run([*SMALL, "--out", str(tmp_path)]) == 0
-    assert timeless(tmp_path) == timeless(finished)
-
-
-def test_two_names_of_one_curve_share_their_rank(tmp_path: Path) -> None:
-    argv = [*SMALL, "--out", str(tmp_path), "--lr", "0.05"]
-    assert run([*argv, "-s", "LambdaLR(lr_lambda='1')"]) == 0
-    rows = {row["schedule"]: row for row in table(tmp_path / "ranking.csv")}
-    twin = next(name for name in rows if name.startswith("LambdaLR"))
-    assert rows["constant"]["metric_mean"] == rows[twin]["metric_mean"]
-    assert rows["constant"]["rank"] == rows[twin]["rank"] == "1"
-
-
-def test_a_diverged_final_seed_gives_exit_1_and_stays_in_the_table(tmp_path: Path) -> None:
-    argv = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--seeds", "2"]
-    argv += ["-s", "constant", "--lr", "1e6", "--quiet", "--threads", "1", "--out", str(tmp_path)]
-    assert run(argv) == 1
-    rows = table(tmp_path / "trials.csv")
-    assert {row["status"] for row in rows} == {"diverged"}
-    assert all("step" in row["reason"] or "epoch" in row["reason"] for row in rows)
-    assert table(tmp_path / "ranking.csv")[0]["failed"] == "2"
-
-
 def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "run"
     assert run([*SMALL, "--out", str(out), "--dry-run", "--json"]) == 0
@@ -189,49 +139,33 @@ def test_a_time_budget_sizes_the_plan(
     assert 300 < documents[1]["estimated_s"] <= 600
 
 
-@pytest.mark.long
-def test_lr_auto_on_real_digits(tmp_path: Path, capsys: Any) -> None:
-    argv = ["compare", "--epochs", "1", "--seeds", "1", "-s", "constant", "--lr-points", "3"]
-    assert run([*argv, "--quiet", "--threads", "1", "--out", str(tmp_path)]) == 0
-    lrs = sorted({float(row["lr"]) for row in table(tmp_path / "trials.csv")})
-    assert len(lrs) >= 3 and 1e-3 < lrs[len(lrs) // 2] < 1
-    said = capsys.readouterr().out
-    assert "seed" in said
-
-
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)],
-)
+@pytest.mark.usefixtures("without_pictures")
 def test_a_stopped_run_goes_on_and_ends_as_if_it_had_never_been_stopped(
-    tmp_path: Path, finished: Path, number: int, code: int
+    tmp_path: Path, finished: Path
 ) -> None:
     stopped = start(*SMALL, "--out", "stopped", cwd=tmp_path)
     wait_for(lambda: len(list(tmp_path.glob("stopped/trials/*/journal.jsonl"))) >= 4)
-    stopped.send_signal(number)
+    stopped.send_signal(signal.SIGINT)
     found, _, said = finish(stopped)
-    assert found == code and "Traceback" not in said
+    assert found == 130 and "Traceback" not in said
     assert "the same command continues where it stopped: lrbench compare --resume stopped" in said
     assert run([*SMALL, "--out", str(tmp_path / "stopped")]) == 0
     assert timeless(tmp_path / "stopped") == timeless(finished)
 
 
-def test_a_folder_that_cannot_be_written_is_one_line_before_training(
-    tmp_path: Path, capsys: Any
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--group", "nope lr=2x"], "--group 'nope' matches no parameter"),
+        (["--budgets", "50%", "--epochs", "2", "-s", "StepLR(step_size=1)"], "--budgets: StepLR"),
+    ],
+)
+def test_what_only_the_plan_can_refuse_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: Any, options: list[str], words: str
 ) -> None:
-    (tmp_path / "run").write_text("a file")
-    assert run([*SMALL, "--out", str(tmp_path / "run" / "deeper")]) == 3
-    said = capsys.readouterr().err
-    assert said.startswith("lrbench: error: cannot") and len(said.splitlines()) == 1
-
-
-def test_a_group_that_matches_nothing_is_refused_before_anything_is_written(
-    tmp_path: Path, capsys: Any
-) -> None:
-    out = tmp_path / "run"
-    assert run([*SMALL, "--group", "nope lr=2x", "--out", str(out)]) == 2
-    assert "--group 'nope' matches no parameter" in capsys.readouterr().err
-    assert not out.exists()
+    assert run([*SMALL, *options, "--out", str(tmp_path / "run")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_damaged_tuning_journal_costs_no_final_row(out: Path, capsys: Any) -> None:
@@ -277,6 +211,7 @@ def test_budgets_and_batch_sizes_have_rankings_of_their_own(tmp_path: Path, caps
     assert run([*SMALL, *options, "--lr", "0.05", "--out", str(out)]) == 0
     said = capsys.readouterr()
     assert "step(1ep) is trained as step(0.5ep)" in said.err
+    assert "every schedule is trained at LR 0.05" in said.err
     ranking = table(out / "ranking.csv")
     cells = [(row["batch_size"], row["budget"]) for row in ranking]
     assert list(dict.fromkeys(cells)) == [("64", "2"), ("64", "1"), ("128", "2"), ("128", "1")]
@@ -298,27 +233,7 @@ def test_budgets_and_batch_sizes_have_rankings_of_their_own(tmp_path: Path, caps
     assert len(json.loads(capsys.readouterr().out)["ranking"]) == 12
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--budgets", "0.1%"], "--budgets 0.1%: 0.1% is 0.002 of an epoch"),
-        (["--budgets", "x"], "--budgets x: give shares"),
-        (["--budgets", "1.5"], "--budgets 1.5: 1.5 is 1.5 of an epoch"),
-        (["--budgets", "50%", "-s", "StepLR(step_size=1)"], "--budgets: StepLR counts the epochs"),
-        (["--budgets", "50%", "--time-budget", "1m"], "--budgets and --time-budget"),
-        (["--batch-size", "64,x"], "--batch-size 64,x: give whole numbers"),
-        (["--batch-size", "0"], "--batch-size 0: give whole numbers"),
-    ],
-)
-def test_wrong_budgets_and_batch_sizes_are_one_line(
-    tmp_path: Path, capsys: Any, options: list[str], words: str
-) -> None:
-    assert run([*SMALL, "--epochs", "2", *options, "--out", str(tmp_path / "run")]) == 2
-    said = capsys.readouterr().err.strip()
-    assert words in said and "\n" not in said
-    assert not (tmp_path / "run").exists()
-
-
+@pytest.mark.usefixtures("without_pictures")
 def test_the_lrs_of_one_schedule_are_ranked_where_that_is_asked_for(
     tmp_path: Path, capsys: Any
 ) -> None:
@@ -334,9 +249,3 @@ def test_the_lrs_of_one_schedule_are_ranked_where_that_is_asked_for(
     assert run(argv) == 0  # the run goes on
     assert run([*tiny, "--rank-lrs", "--out", str(tmp_path / "b")]) == 2
     assert "--rank-lrs needs the LRs to rank" in capsys.readouterr().err
-
-
-def test_several_schedules_at_one_lr_are_said_to_be_untuned(tmp_path: Path, capsys: Any) -> None:
-    argv = [*SMALL[:7], "--lr", "0.1", "-s", "constant", "-s", "cosine", "--seeds", "1"]
-    assert run([*argv, "--threads", "1", "--out", str(tmp_path)]) == 0
-    assert "every schedule is trained at LR 0.1" in capsys.readouterr().err

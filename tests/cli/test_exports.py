@@ -81,6 +81,7 @@ def test_each_format_goes_to_its_path(small: Path, tmp_path: Path, capsys: Any) 
     assert places["markdown"].read_text().startswith("**")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_dash_means_that_stdout_holds_that_and_nothing_else(small: Path, capsys: Any) -> None:
     assert run(["report", str(small), "--export-csv", "-"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -115,16 +116,7 @@ def test_a_wrong_path_fails_before_anything_is_trained(
     assert not (tmp_path / "run").exists()
 
 
-def test_what_is_no_ordinary_file_is_written_through(small: Path) -> None:
-    assert run(["report", str(small), "--export-csv", "/dev/null"]) == 0
-    assert not Path("/dev/null").is_file()
-
-
-def test_several_runs_have_no_export(small: Path, capsys: Any) -> None:
-    assert run(["report", str(small), str(small), "--export-csv", "-"]) == 2
-    assert "take a single run" in capsys.readouterr().err
-
-
+@pytest.mark.usefixtures("without_pictures")
 def test_open_gives_the_page_to_the_browser(small: Path, monkeypatch: Any, capsys: Any) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)

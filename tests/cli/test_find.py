@@ -99,17 +99,6 @@ def test_report_makes_the_files_again_without_torch(out: Path) -> None:
     assert (out / "find.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    ["adam", *(pytest.param(n, marks=pytest.mark.long) for n in ("adamw", "rmsprop", "adagrad"))],
-)
-def test_every_optimizer(tmp_path: Path, optimizer: str, capsys: Any) -> None:
-    code = run([*SMALL, "--optimizer", optimizer, "--out", str(tmp_path), "--json"])
-    answer = json.loads(capsys.readouterr().out)
-    assert code == (0 if answer["lr"] else 1)
-    assert answer["lr"] is None or 1e-5 < answer["lr"] < 10
-
-
 def answer_of(argv: list[str], capsys: Any) -> dict[str, Any]:
     code = run([*argv, "--json"])
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -131,20 +120,15 @@ def test_a_table_of_batch_sizes_and_momenta(tmp_path: Path, capsys: Any) -> None
     assert "sqrt rule" in said and "linear rule" in said
 
 
-def test_the_curve_may_be_that_of_validation_data(
+def test_a_point_may_be_an_epoch_of_validation_loss_and_the_window_another(
     tmp_path: Path, finished: Path, capsys: Any
 ) -> None:
-    plain = json.loads((finished / "find.json").read_text())
-    found = answer_of([*SMALL, "--val-loss", "--out", str(tmp_path / "b")], capsys)
-    assert found["settings"]["val_loss"] is True
-    assert found["curve"]["loss"] != plain["curve"]["loss"]
-    assert abs(found["curve"]["loss"][0] - plain["curve"]["loss"][0]) < 0.3
-
-
-def test_a_point_may_be_an_epoch_and_the_window_another(tmp_path: Path, capsys: Any) -> None:
-    argv = [*SMALL, "--step", "epoch", "--batch-size", "256", "--window", "2"]
+    argv = [*SMALL, "--step", "epoch", "--batch-size", "256", "--window", "2", "--val-loss"]
     found = answer_of([*argv, "--points", "12", "--out", str(tmp_path)], capsys)
-    assert found["settings"]["step"] == "epoch" and found["settings"]["window"] == 2.0
+    wanted = {"step": "epoch", "window": 2.0, "val_loss": True}
+    assert wanted.items() <= found["settings"].items()
+    plain = json.loads((finished / "find.json").read_text())["curve"]["loss"][0]
+    assert 0 < abs(found["curve"]["loss"][0] - plain) < 0.3
 
 
 def test_one_group_is_swept_while_the_other_stays(tmp_path: Path, capsys: Any) -> None:
@@ -158,29 +142,20 @@ def test_one_group_is_swept_while_the_other_stays(tmp_path: Path, capsys: Any) -
         assert f"--group '*bias lr={found['lr']:.2g}' --group '* lr=0.01'" in line
 
 
-def test_bf16(tmp_path: Path, capsys: Any) -> None:
-    found = answer_of([*SMALL, "--precision", "bf16", "--out", str(tmp_path)], capsys)
-    assert found["grade"] in ("ok", "weak")
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--step", "minute"], "--step minute: must be 'batch' or 'epoch'"),
         (["--window", "0"], "--window 0.0"),
         (["--batch-sizes", "32,x"], "--batch-sizes 32,x: give numbers"),
-        (["--batch-sizes", "0"], "--batch-sizes 0"),
         (["--batch-sizes", "32.5"], "--batch-sizes 32.5"),
         (["--batch-sizes", "32,999999"], "--batch-size 999999 is more than"),
         (["--momenta", "0,1"], "--momenta 1"),
         (["--momenta", "0,0.9", "--optimizer", "adam"], "--momenta: adam takes no --momentum"),
         (["--momenta", "0,0.9", "--nesterov"], "--nesterov needs a --momentum above 0"),
-        (["--sweep-group", "head"], "--sweep-group head: there is no such group"),
         (["--group", "*bias lr=2x", "--sweep-group", "0"], "'*' has no learning rate to stay at"),
-        (
-            ["--group", "*bias lr=2x", "--group", "*weight lr=3x", "--sweep-group", "0"],
-            "'*weight' has no learning rate to stay at",
-        ),
+        (["-s", "cosine @ 0.1"], "its LR is written in it"),
+        (["-s", "linear", "--group", "*.bias schedule=cosine"], "leave out its schedule="),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(
@@ -202,21 +177,3 @@ def test_an_answer_for_a_run_names_it_everywhere(tmp_path: Path, capsys: Any) ->
     assert "-s linear --epochs 3" in said
     page = (tmp_path / "report.html").read_text()
     assert "under linear" in page and aim["because"] in page
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--epochs", "20"], "--epochs 20: the length of a run needs its schedule"),
-        (["-s", "cosine @ 0.1"], "its LR is written in it"),
-        (["-s", "plateau"], "it follows val_loss"),
-        (["-s", "linear", "--group", "*.bias schedule=cosine"], "leave out its schedule="),
-    ],
-)
-def test_a_run_that_cannot_be_aimed_at_is_refused_in_a_line(
-    options: list[str], words: str, tmp_path: Path, capsys: Any
-) -> None:
-    assert run([*SMALL, *options, "--out", str(tmp_path / "none")]) == 2
-    said = capsys.readouterr().err
-    assert words in " ".join(said.split()) and "Traceback" not in said
-    assert not (tmp_path / "none").exists()

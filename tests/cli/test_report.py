@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
+from lrbench.cli.versus import data_notices, differing
+from lrbench.inputs import compare_spec
 from lrbench.options import FindSpec
 from lrbench.run.store import Run
 from tests.report.find_results import found
 from tests.run.made import manifest, write_lines
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
 SMALL = (
     "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "1", "--lr", "0.05",
     "-s", "constant", "-s", "multistep([1%], gamma=0.001)", "--seeds", "5", "--threads", "1",
@@ -25,7 +28,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("runs")
-    paths = (str(folder / "a"), str(folder / "b"))
+    paths = (str(folder / "[/red]\x1b[31m\nb c"), str(folder / "b"))
     assert run([*SMALL, "--out", paths[0]]) == 0
     assert run([*SMALL, "--momentum", "0.5", "--seeds", "2", "--out", paths[1]]) == 0
     return paths
@@ -34,25 +37,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 def test_two_runs_side_by_side(runs: tuple[str, str], capsys: Any) -> None:
     capsys.readouterr()
     assert run(["report", *runs]) == 0
-    said = capsys.readouterr().out
-    assert "--momentum 0.9 -> 0.5" in said and "--seeds 5 -> 2" in said and "B - A" in said
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err and "[/red]" in said.out
+    assert "--momentum 0.9 -> 0.5" in said.out and "--seeds 5 -> 2" in said.out
+    assert "B - A" in said.out
     assert run(["report", *runs, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [each["run"] for each in told["runs"]] == list(runs)
     schedules = told["versus"][0]["schedules"]
     assert [(row["n"], row["lost_b"]) for row in schedules] == [(2, 0), (0, 2)]  # at chance
-
-
-def test_other_data_is_said(runs: tuple[str, str], tmp_path: Path, capsys: Any) -> None:
-    other = str(tmp_path / "c")
-    assert (
-        run([*SMALL, "--dataset", "mnist5k", "--lr", "0.01", "--seeds", "1", "--out", other]) == 0
-    )
-    capsys.readouterr()
-    assert run(["report", runs[0], other]) == 0
-    said = capsys.readouterr()
-    assert "trained on different data" in said.err
-    assert "--dataset synthetic -> mnist5k" in said.out
 
 
 @pytest.mark.parametrize(
@@ -99,9 +92,10 @@ def test_tables_without_their_journals_are_left_as_they_are(
     assert (copy / "ranking.csv").read_bytes() == before
 
 
-def test_conditions_judge_one_run(runs: tuple[str, str], capsys: Any) -> None:
-    assert run(["report", *runs, "--fail-below", "0.5"]) == 2
-    assert "take a single run" in capsys.readouterr().err
+def test_conditions_and_exports_are_of_one_run(runs: tuple[str, str], capsys: Any) -> None:
+    for option in (["--fail-below", "0.5"], ["--export-csv", "-"]):
+        assert run(["report", *runs, *option]) == 2
+        assert "take a single run" in capsys.readouterr().err
 
 
 def test_several_conditions_are_all_named(runs: tuple[str, str], capsys: Any) -> None:
@@ -138,35 +132,15 @@ def test_a_run_in_use_is_told_and_left_alone(runs: tuple[str, str], capsys: Any)
     assert page.stat().st_mtime_ns == before
 
 
-def test_a_path_that_would_colour_the_terminal_does_not(
-    runs: tuple[str, str], tmp_path: Path, capsys: Any
-) -> None:
-    name = str(tmp_path / "[/red]\x1b[31m\nb c")
-    shutil.copytree(runs[0], name)
-    for argv in ([name], [name, runs[1]], [name, "--json"]):
-        capsys.readouterr()
-        assert run(["report", *argv]) == 0
-        said = capsys.readouterr()
-        assert "\x1b" not in said.out + said.err and "[/red]" in said.out
-
-
-def shorter(answer: dict[str, Any]) -> None:
-    answer["curve"]["loss"].pop()
-
-
-def in_words(answer: dict[str, Any]) -> None:
-    answer["curve"]["smoothed"][0] = "low"
-
-
-def without_losses(answer: dict[str, Any]) -> None:
-    answer["verification"]["losses"] = "none"
-
-
-def beyond_numbers(answer: dict[str, Any]) -> None:
-    answer["curve"]["loss"][0] = json.loads("1e400")
-
-
-@pytest.mark.parametrize("craft", [shorter, in_words, without_losses, beyond_numbers])
+@pytest.mark.parametrize(
+    "craft",
+    [
+        lambda answer: answer["curve"]["loss"].pop(),
+        lambda answer: answer["verification"].update(losses="none"),
+        lambda answer: answer["curve"]["loss"].insert(0, json.loads("1e400")),
+    ],
+    ids=["too short", "in words", "beyond numbers"],
+)
 def test_a_range_test_with_right_checksums_that_is_none_is_one_line(
     tmp_path: Path, capsys: Any, craft: Any
 ) -> None:
@@ -182,17 +156,17 @@ def test_a_range_test_with_right_checksums_that_is_none_is_one_line(
     assert line == f"lrbench: error: {tmp_path} holds a range test that cannot be read"
 
 
-def test_two_runs_differ_in_options_that_mean_something_in_both(
-    runs: tuple[str, str], tmp_path: Path, capsys: Any
-) -> None:
+def test_two_runs_differ_in_options_that_mean_something_in_both(tmp_path: Path) -> None:
     """Neither the range test nor the grid of a run whose LR was named."""
-    swept = str(tmp_path / "swept")
-    argv = ["--lr", "auto", "--range-test", "points=30,seeds=1", "--lr-factor", "3"]
-    run([*SMALL, *argv, "--seeds", "1", "--out", swept])
-    capsys.readouterr()
-    assert run(["report", runs[0], swept]) == 0
-    (words,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("differs: ")]
-    assert words == "differs: --lr 0.05 -> auto, --seeds 5 -> 1"
+    swept = {"range_test": "points=30,seeds=1", "lr_factor": 3, "seeds": 1}
+    both = [Run(tmp_path / "a"), Run(tmp_path / "b")]
+    for kept, options in zip(both, ({"lr": "0.05", "seeds": 5}, swept), strict=True):
+        spec = compare_spec({"dataset": "synthetic", **options})
+        fields = {"experiment": spec.model_dump(mode="json"), "fingerprint": spec.fingerprint}
+        kept.write_manifest(manifest(**fields, data={"digest": kept.path.name}))
+    assert differing(*both) == ["--lr 0.05 -> auto", "--seeds 5 -> 1"]
+    (notice,) = data_notices(*both)
+    assert notice.message == "the two runs were trained on different data"
 
 
 def test_only_some_schedules_of_a_run_are_ranked_and_its_files_stay(

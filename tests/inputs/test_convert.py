@@ -82,6 +82,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"batch_size": "all,alll"}, "--batch-size all,alll: give whole numbers of at least 1, or all"),
     ({"loss": "mse"}, "--loss mse: must be cross-entropy or module:function"),
     ({"epochs": 1, "budgets": "50%,100%"}, "--budgets 50%,100%: 50% is 0.5 of an epoch"),
+    ({"budgets": "x"}, "--budgets x: give shares"),
+    ({"budgets": "50%", "time_budget": "1m", "epochs": 2}, "--budgets and --time-budget"),
     ({"base_batch_size": 64}, "--base-batch-size needs --lr-scaling"),
     ({"task": "tests.toys:Line", "tta": "flip"}, "--tta: a --task brings its own"),
     (
@@ -371,12 +373,6 @@ def test_each_optimizer_has_a_weight_decay_by_default_which_files_keep(
     (tmp_path / "run.toml").write_text(resolved_toml(compare_spec({"optimizer": "adamw"}), {}))
     again = compare_spec(merged({"optimizer": "sgd"}, tmp_path / "run.toml", COMPARE))
     assert again.recipe.weight_decay == 5e-4
-
-
-def test_a_batch_size_that_a_file_names_is_not_that_of_the_dataset(tmp_path: Path) -> None:
-    spec = compare_spec({"batch_size": 128})
-    (tmp_path / "run.toml").write_text(resolved_toml(spec, {}))
-    assert compare_spec(merged({}, tmp_path / "run.toml", COMPARE)) == spec
 
 
 def test_a_recorded_comparison_may_be_asked_for_another_length() -> None:

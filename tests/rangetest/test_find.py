@@ -98,13 +98,6 @@ def test_a_curve_with_an_infinite_loss_still_fits_into_json() -> None:
     assert json.loads(result.to_json())["lr"] is None
 
 
-def test_without_an_answer_nothing_more_is_trained() -> None:
-    task = Task(lambda: nn.Linear(1, 1), loss_of=lambda model, step: model.weight.sum() * 0 + 2)
-    progress, result = run(PLAIN.model_copy(update={"verify": True}), task)
-    assert {event.stage for event in progress} == {"sweep"}
-    assert result.reasons[0].startswith("flat") and result.verification is None
-
-
 def test_a_parameter_that_never_reaches_the_loss_gets_no_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lrbench.errors import UsageError
 from lrbench.rangetest.curve import read_curve
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.suggest import suggest
@@ -50,9 +49,3 @@ def test_what_a_wrecked_network_does_after_the_blow_up_says_nothing(name: str) -
     wrecked = LOSS.copy()
     wrecked[LRS > 0.3] = 2.3 + 0.1 * rng.standard_normal(int((LRS > 0.3).sum()))
     assert read(name, wrecked) == pytest.approx(read(name), abs=0.3)
-
-
-def test_rules_are_known_by_their_registered_names() -> None:
-    assert set(RULES.names()) == {"steepest", "valley", "minimum", "slide"}
-    with pytest.raises(UsageError, match=r"stepest.*did you mean steepest"):
-        suggest(LRS, LOSS, rule="stepest")

@@ -38,8 +38,8 @@ def test_the_limit_on_a_quadratic_is_the_closed_form(
 @pytest.mark.parametrize(
     ("momentum", "dampening", "h"),
     [
-        (0.0, 0.0, 3.7), (0.5, 0.9, 10.0), (0.9, 0.0, 3.7), (0.9, 0.9, 10.0), (0.95, 0.5, 3.7),
-        (0.99, 0.0, 3.7), pytest.param(0.99, 0.9, 10.0, marks=pytest.mark.long),
+        (0.0, 0.0, 3.7), (0.9, 0.9, 10.0), (0.95, 0.5, 3.7),
+        pytest.param(0.99, 0.9, 10.0, marks=pytest.mark.long),
     ],
 )  # fmt: skip
 def test_momentum_and_dampening_move_the_limit_as_they_should(
@@ -48,10 +48,6 @@ def test_momentum_and_dampening_move_the_limit_as_they_should(
     """torch's first step is not dampened, so that the loss rises by 1/(1 - d)^2 before it falls."""
     found = limit([h], momentum=momentum, dampening=dampening)
     assert found.lr == pytest.approx(2 * (1 + momentum) / (h * (1 - dampening)), rel=0.05)
-
-
-def test_the_steepest_direction_sets_the_limit() -> None:
-    assert limit([H, 1.0, 0.1]).lr == pytest.approx(2 / H, rel=0.05)
 
 
 def verdict(lr: float, loss_of: Any = None) -> str:

@@ -72,33 +72,15 @@ def published(path: str, *args: Any, **settings: Any) -> Callable[[Any], Any]:
     return lambda params: getattr(pytest.importorskip(module), name)(*args, params, **settings)
 
 
-def around(wrapper: Any, inner: Any = Adam) -> Callable[[Any], Any]:
-    return lambda params: wrapper(inner(params, lr=0.01))
-
-
-def accelerated(params: Any) -> Any:
-    return pytest.importorskip("accelerate").Accelerator(cpu=True).prepare(Adam(params, lr=0.01))
-
-
-def published_around(path: str, inner: Any = Adam) -> Callable[[Any], Any]:
-    return lambda params: published(path)(inner(params, lr=0.01))
-
-
 MAKERS: dict[str, Callable[[Any], Any]] = {
-    "proxy": around(Proxy),
-    "lookahead": around(Lookahead),
+    "proxy": lambda params: Proxy(Adam(params, lr=0.01)),
+    "lookahead": lambda params: Lookahead(Adam(params, lr=0.01)),
     "proxy of lookahead": lambda params: Proxy(Lookahead(Adam(params, lr=0.01))),
     "tensors in groups": Counting,
-    "accelerate": accelerated,
-    "timm Lookahead": published_around("timm.optim:Lookahead"),
-    "pytorch_optimizer Lookahead": published_around("pytorch_optimizer:Lookahead"),
-    "pytorch_optimizer OrthoGrad": published_around("pytorch_optimizer:OrthoGrad"),
-    "pytorch_optimizer ScheduleFreeWrapper": published_around(
-        "pytorch_optimizer:ScheduleFreeWrapper"
-    ),
-    "pytorch_optimizer Prodigy": published("pytorch_optimizer:Prodigy", lr=1.0),
     "schedulefree": published("schedulefree:AdamWScheduleFree", lr=0.01),
-    "schedulefree wrapper": published_around("schedulefree:ScheduleFreeWrapper", SGD),
+    "schedulefree wrapper": lambda params: published("schedulefree:ScheduleFreeWrapper")(
+        SGD(params, lr=0.01)
+    ),
     "prodigyopt": published("prodigyopt:Prodigy", lr=1.0),
 }
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from lrbench.errors import UsageError
-from lrbench.rangetest.grade import Reason
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.suggest import suggest
 from tests.rangetest.curves import TRUTH, decades, hill
@@ -60,19 +59,6 @@ def test_where_nothing_was_learnt_there_is_no_answer(losses: np.ndarray, reason:
     assert set(answer.rules) == set(RULES.names()) and not any(answer.rules.values())
 
 
-def test_a_reason_names_the_option_to_change_as_data() -> None:
-    (flat,) = suggest(LRS, np.full(100, 2.3)).reasons
-    linear = np.linspace(LRS[0], LRS[-1], 100)
-    (coarse,) = suggest(linear, np.linspace(2.3, 2.7, 100) ** 3).reasons
-    assert isinstance(flat, Reason) and isinstance(coarse, Reason)
-    assert (flat.option, flat.factor, coarse.option, coarse.factor) == (
-        "end_lr",
-        100,
-        "end_lr",
-        0.1,
-    )
-
-
 @pytest.mark.parametrize("end", ["range", "blew up"])
 def test_a_blow_up_is_not_taken_for_correlated_noise(end: str) -> None:
     """A fall in noise of its size; what the loss does above the limit says nothing about it."""
@@ -103,9 +89,9 @@ def test_a_fall_that_each_seed_hides_in_noise_shows_in_their_mean() -> None:
     assert sum(lr is None for lr in found) <= 5
 
 
-@pytest.mark.parametrize("correlation", [0.5, 0.8])
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_autocorrelated_noise_is_not_taken_for_learning(correlation: float, seeds: int) -> None:
+def test_noise_is_not_taken_for_learning(correlation: float, seeds: int) -> None:
     rng = np.random.default_rng(7)
     answers = 0
     for _ in range(100):
@@ -124,18 +110,6 @@ def test_a_fall_lost_in_noise_is_never_called_a_rise() -> None:
     found = [suggest(lrs, curve + 0.08 * noise) for noise in draws]
     assert not [each.reasons for each in found if "rising" in " ".join(each.reasons)]
     assert sum(each.lr is not None for each in found) >= 130
-
-
-@pytest.mark.parametrize("shape", ["normal", "laplace", "seeds"])
-def test_pure_noise_gives_no_answer(shape: str) -> None:
-    rng = np.random.default_rng(3)
-    draw = {
-        "normal": lambda: rng.standard_normal(100),
-        "laplace": lambda: rng.laplace(size=100),
-        "seeds": lambda: rng.standard_normal((3, 100)),
-    }[shape]
-    silent = sum(suggest(LRS, draw()).grade == "none" for _ in range(DRAWS))
-    assert silent >= 0.95 * DRAWS
 
 
 @pytest.mark.parametrize("height", [-1e3, -1.0, 1.0, 1e3])
@@ -182,13 +156,6 @@ def test_a_constant_added_to_the_loss_changes_nothing(offset: float) -> None:
     answer, plain = suggest(LRS, noisy(0.1, 5) + offset), suggest(LRS, noisy(0.1, 5))
     assert answer.lr == pytest.approx(plain.lr, rel=1e-9) and answer.grade == plain.grade
     assert answer.lr_range == plain.lr_range
-
-
-@pytest.mark.parametrize("scale", [1e-3, 0.1, 7.0, 1e5])
-def test_a_scaled_loss_over_a_scaled_range_scales_the_answer(scale: float) -> None:
-    answer, plain = suggest(LRS / scale, noisy(0.1, 5) * scale), suggest(LRS, noisy(0.1, 5))
-    assert answer.lr == pytest.approx(plain.lr / scale, rel=1e-9)
-    assert answer.grade == plain.grade
 
 
 def test_the_range_holds_the_fall() -> None:
@@ -263,21 +230,14 @@ def test_linear_grids_are_read_in_log_lr() -> None:
         ([1e-3, 1e-4, 1e-2], [1.0, 1.0, 1.0], "rising"),
         ([0.0, 1e-4, 1e-2], [1.0, 1.0, 1.0], "above 0"),
         ([1e-4, 1e-3, np.nan], [1.0, 1.0, 1.0], "finite"),
-        ([1e-3, 1e-2, -1e-1], [1.0, 1.0, 1.0], "above 0"),
         ([[1e-3, 1e-2]], [1.0, 1.0], r"lrs: .*shape \(1, 2\)"),
         (1e-3, [1.0], "lrs: .*at least two"),
         (["a", "b"], [1.0, 1.0], "lrs: pass numbers"),
-        ("ab", [1.0, 1.0], "lrs: pass numbers"),
-        ([1e-4, 1e-3], [1.0, 1.0, 1.0], "3 points, for 2"),
-        ([1e-4, 1e-3], [1.0], "1 points, for 2"),
         ([1e-4, 1e-3], [], "one curve or several"),
         ([1e-4, 1e-3], 1.0, "losses: pass numbers"),
-        ([1e-4, 1e-3], "12", "losses: pass numbers"),
-        ([1e-4, 1e-3], ["low", "high"], "losses: pass numbers"),
         ([1e-4, 1e-3], [1.0 + 1j, 2.0], "losses: pass numbers"),
         ([1e-4, 1e-3], [1.0, [1.0, 2.0]], "mixed"),
         ([1e-4, 1e-3], np.ones((2, 3)), "3 points, for 2"),
-        ([1e-4, 1e-3], np.ones((2, 1)), "1 points, for 2"),
         ([1e-4, 1e-3], np.ones((2, 2, 2)), r"shape \(2, 2\)"),
     ],
 )

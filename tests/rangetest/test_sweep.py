@@ -2,32 +2,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from lrbench.errors import UsageError
 from lrbench.rangetest.curve import Watch, ending
 from lrbench.rangetest.sweep import Setup, grid, read, sweep, trained
 from tests.rangetest.problems import Quadratic, Task, sgd
-
-
-@pytest.mark.parametrize("mode", ["exp", "linear"])
-@pytest.mark.parametrize("points", [2, 3, 100])
-def test_both_ends_of_a_grid_are_exact(mode: str, points: int) -> None:
-    lrs = grid(3e-7, 7.3, points, mode)
-    assert (lrs[0], lrs[-1], len(lrs)) == (3e-7, 7.3, points)
-    steps = np.diff(np.log(lrs) if mode == "exp" else lrs)
-    assert steps == pytest.approx(np.full(points - 1, steps[0]))
-
-
-@pytest.mark.parametrize("ends", [(1.0, 1.0), (1.0, 0.1)])
-def test_a_grid_must_rise(ends: tuple[float, float]) -> None:
-    with pytest.raises(UsageError, match="below end_lr"):
-        grid(*ends, 10)
 
 
 def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[float]:
@@ -49,15 +32,6 @@ def test_with_an_epoch_per_point_losses_are_means() -> None:
     by_epoch = [p.loss for p in sweep(sgd(task), 0, lrs, steps_per_point=4)]
     each = list(losses(sgd(task), 0, [lr for lr in lrs for _ in range(4)]))
     assert by_epoch == pytest.approx(np.reshape(each, (12, 4)).mean(axis=1))
-
-
-def test_a_loader_that_runs_dry_is_refused() -> None:
-    class Once(Task):
-        def train_batches(self, seed: int, epoch: int) -> Any:
-            return iter([0, 1] if epoch == 0 else [])
-
-    with pytest.raises(UsageError, match="can be read only once"):
-        list(losses(sgd(Once(lambda: Quadratic([1.0]))), 0, grid(1e-3, 1e-2, 10)))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

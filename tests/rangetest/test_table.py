@@ -67,14 +67,6 @@ def test_the_rules_start_from_the_recipes_batch_size(whole: Any) -> None:
     assert small["lr_linear_rule"] == pytest.approx(large["lr"] / 4)
 
 
-def test_a_stable_limit_that_is_not_wanted_is_not_sought() -> None:
-    changes = {"momenta": (0.0, 0.5), "max_stable": False}
-    progress, result = run(SPEC.model_copy(update=changes))
-    assert {event.stage for event in progress} == {"sweep"}
-    assert [row["max_stable_lr"] for row in result.table] == [None, None]
-    assert [row["batch_size"] for row in result.table] == [64, 64]
-
-
 def test_a_row_without_an_answer_says_why_and_starts_no_rule() -> None:
     narrow = {"start_lr": 1e-9, "end_lr": 1e-8, "batch_sizes": (16, 32), "max_stable": False}
     _, result = run(SPEC.model_copy(update=narrow))

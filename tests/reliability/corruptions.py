@@ -9,12 +9,13 @@ import os
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from lrbench.__main__ import run
@@ -52,21 +53,16 @@ def some_lines(copy: Path, other: Path, chance: random.Random) -> str:
     path = chance.choice(journals(copy))
     lines, theirs = lines_of(path), lines_of(chance.choice(journals(other)))
     place, there = chance.randrange(len(lines)), chance.randrange(len(lines))
-    deed = chance.choice(("deleted", "doubled", "moved", "exchanged", "foreign", "cut"))
-    match deed:
-        case "deleted":
-            del lines[place]
-        case "doubled":
-            lines.insert(there, lines[place])
-        case "moved":
-            lines.insert(there, lines.pop(place))
-        case "exchanged":
-            lines[place], lines[there] = lines[there], lines[place]
-        case "foreign":
-            lines[place] = chance.choice(theirs)
-        case "cut":
-            lines = lines[:place]
-    path.write_bytes(b"".join(lines))
+    rest = lines[:place] + lines[place + 1 :]
+    deeds = {
+        "deleted": rest,
+        "doubled": [*lines[:there], lines[place], *lines[there:]],
+        "moved": [*rest[:there], lines[place], *rest[there:]],
+        "foreign": [*lines[:place], chance.choice(theirs), *lines[place + 1 :]],
+        "cut": lines[:place],
+    }
+    deed = chance.choice(sorted(deeds))
+    path.write_bytes(b"".join(deeds[deed]))
     return f"line {place} of {path.parent.name} {deed} ({there})"
 
 
@@ -122,38 +118,46 @@ def some_manifest(copy: Path, other: Path, chance: random.Random) -> str:
 
 
 def some_checkpoint(copy: Path, other: Path, chance: random.Random) -> str:
-    """A checkpoint cut, changed, emptied, or another trial's."""
-    path = next(iter(copy.glob("trials/*/state.pt")))
-    content = bytearray(path.read_bytes())
-    place = chance.randrange(len(content))
-    deed = chance.choice(("cut", "flipped", "emptied", "foreign", "doubled", "unsealed"))
-    match deed:
-        case "cut":
-            content = content[:place]
-        case "flipped":
-            content[place] ^= 1 << chance.randrange(8)
-        case "emptied":
-            content = bytearray()
-        case "foreign":
-            content = bytearray(next(iter(other.glob("trials/*/state.pt"))).read_bytes())
-        case "doubled":
-            content = content * 2
-        case "unsealed":
-            content = content[:-32]
-    path.write_bytes(content)
-    return f"state.pt {deed} at {place}"
+    """A checkpoint emptied, doubled, without its seal, or another trial's."""
+    path, theirs = (next(iter(each.glob("trials/*/state.pt"))) for each in (copy, other))
+    content = path.read_bytes()
+    deeds = {
+        "emptied": b"", "doubled": content * 2, "unsealed": content[:-32],
+        "foreign": theirs.read_bytes(),
+    }  # fmt: skip
+    deed = chance.choice(sorted(deeds))
+    path.write_bytes(deeds[deed])
+    return f"state.pt {deed}"
+
+
+def changed(path: Path, chance: random.Random) -> str:
+    """A file cut, a bit of it flipped, or bytes deleted or put in: anywhere, or near its start."""
+    content = path.read_bytes()
+    place = chance.randrange(chance.choice((len(content), min(len(content), 2500))))
+    rest = content[place:]
+    deeds = {
+        "cut": b"",
+        "flipped": bytes([rest[0] ^ 1 << chance.randrange(8)]) + rest[1:],
+        "shortened": rest[chance.randrange(1, 200) :],
+        "lengthened": chance.randbytes(chance.randrange(1, 50)) + rest,
+    }
+    deed = chance.choice(sorted(deeds))
+    path.write_bytes(content[:place] + deeds[deed])
+    return f"{path.name} {deed} at {place}"
+
+
+def some_bytes(copy: Path, other: Path, chance: random.Random) -> str:
+    """Any file of the run."""
+    files = sorted(path for path in copy.rglob("*") if path.is_file() and path.name != "run.lock")
+    return changed(chance.choice(files), chance)
 
 
 def some_cache(copy: Path, other: Path, chance: random.Random) -> str:
     """The cache of an image folder: an array rolled, cut, exchanged or missing; bytes changed."""
     path = next(Path(os.environ["XDG_CACHE_HOME"]).rglob("*.npz"))
-    deed = chance.choice(("flipped", "cut", "rolled", "missing", "exchanged"))
-    content = bytearray(path.read_bytes())
-    place = chance.randrange(len(content))
-    if deed in ("flipped", "cut"):
-        content[place] ^= 1 << chance.randrange(8)
-        path.write_bytes(content if deed == "flipped" else content[:place])
-        return f"cache {deed} at {place}"
+    if chance.random() < 0.4:
+        return changed(path, chance)
+    deed = chance.choice(("rolled", "missing", "exchanged"))
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     key, key2 = chance.sample(sorted(arrays), 2)
@@ -210,30 +214,41 @@ def left_in_the_middle(argv: list[str], saves: int) -> None:
         if len(saved) == saves:
             raise KeyboardInterrupt
 
-    trial.checkpoint.save = last
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial.checkpoint, "save", last)
         assert quietly(argv)[0] == 130
-    finally:
-        trial.checkpoint.save = save
 
 
-def corruptions(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
-    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+def corruptions(
+    folder: Path, times: int, chance: random.Random, kinds: Sequence[Corrupt] = KINDS
+) -> Iterator[str]:
+    """Corrupts, reports and resumes a run so many times. Yields what came out wrong, and a row of
+    a table that sums it up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setattr(trial, "CHECKPOINT_S", -1.0)
+        patch.setattr(
+            renderers, "write_all", lambda summary, place, *_: write_csv.write(summary, place)
+        )
+        yield from corrupted(folder, times, chance, kinds)
+
+
+def corrupted(
+    folder: Path, times: int, chance: random.Random, kinds: Sequence[Corrupt]
+) -> Iterator[str]:
     images(folder / "images", 1)
     data = f"folder:{folder / 'images'}"
     argv = ["compare", "--dataset", data, "--model", "mlp", "--epochs", "2",
             "--lr", "0.05,0.2", "-s", "linear", "-s", "warmup(10%) + cosine", "--seeds", "3",
             "--tuning-seeds", "1", "--threads", "1", "--batch-size", "16", "--record-steps",
             "--quiet", "--executor", "serial"]  # fmt: skip
-    trial.CHECKPOINT_S = -1.0
-    renderers.write_all = lambda summary, place, *_: write_csv.write(summary, place)
     assert quietly([*argv, "--out", str(folder / "whole")])[0] == 0
     left_in_the_middle([*argv, "--out", str(folder / "cut")], 9)
     left_in_the_middle([*argv, "--val-fraction", "0.2", "--out", str(folder / "other")], 5)
     assert quietly(["report", str(folder / "cut")])[0] == 0
     counts: Counter[str] = Counter()
     for number in range(times):
-        copy, kind = folder / f"copy-{number}", KINDS[number % len(KINDS)]
+        copy, kind = folder / f"copy-{number}", kinds[number % len(kinds)]
         base = folder / ("cut" if kind is some_checkpoint or chance.random() < 0.5 else "whole")
         shutil.copytree(base, copy)
         shutil.copytree(folder / "cache", folder / "cache-kept")
@@ -256,8 +271,8 @@ def corruptions(folder: Path, times: int, chance: random.Random) -> Iterator[str
         shutil.rmtree(folder / "cache")
         (folder / "cache-kept").rename(folder / "cache")
     bad = sum(counts.values()) - counts["true"] - counts["refused"]
+    names = ", ".join(sorted({kind.__name__ for kind in kinds}))
     yield (
-        f"| structural corruptions of manifest, journals, checkpoint and cache, each reported and "
-        f"resumed | {times}: {counts['true']} commands gave the intact numbers, "
+        f"| corruptions of {names} | {times}: {counts['true']} commands gave the intact numbers, "
         f"{counts['refused']} refused by one line | {bad} silently wrong, unclear or a traceback |"
     )

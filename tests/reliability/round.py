@@ -24,7 +24,7 @@ import torch
 
 from lrbench.errors import LrbenchError
 from lrbench.models import weights
-from tests.reliability.corruptions import corruptions
+from tests.reliability.corruptions import changed, corruptions
 from tests.reliability.tools import alive, environment, plugin, timeless
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL", "SIGSTOP")
@@ -119,25 +119,6 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
     )
 
 
-def mutated(content: bytes, chance: random.Random) -> bytes:
-    """A file of weights cut, changed at a few bytes, with bytes deleted or put in."""
-    new = bytearray(content)
-    place = chance.choice((chance.randrange(len(new)), chance.randrange(min(len(new), 2500))))
-    match chance.randrange(5):
-        case 0:
-            del new[place:]
-        case 1:
-            del new[place : place + chance.randrange(1, 200)]
-        case 2:
-            new[place:place] = chance.randbytes(chance.randrange(1, 50))
-        case 3:
-            new[place] = chance.randrange(256)
-        case 4:
-            for _ in range(chance.randrange(1, 6)):
-                new[chance.randrange(len(new))] ^= 1 << chance.randrange(8)
-    return bytes(new)
-
-
 def mutations(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
     torch.manual_seed(0)
     layers = torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten()
@@ -151,7 +132,8 @@ def mutations(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
     counts: Counter[str] = Counter()
     path = folder / "weights.pt"
     for _ in range(times):
-        path.write_bytes(mutated(chance.choice(files), chance))
+        path.write_bytes(chance.choice(files))
+        changed(path, chance)
         weights.read.cache_clear()
         try:
             weights.load_weights(model, "net", str(path))

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lrbench.__main__ import run
 from tests.reliability.tools import SMALL, table
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_other_threads_are_refused_forced_and_told_and_done_trials_stay(
     tmp_path: Path, capsys: Any
 ) -> None:

@@ -66,6 +66,6 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_first_step(
     tmp_path: Path, place: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    code, _, said = command(*ARGV, "--epochs", "100000", "--out", place, cwd=tmp_path)
+    code, _, said = command(*ARGV, "--epochs", "3000", "--out", place, cwd=tmp_path)
     assert code == 3, said
     assert len(unwarned(said)) == 1 and "cannot" in said

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import io
-import json
 import os
 import pickle
 from pathlib import Path
@@ -17,7 +15,7 @@ import torch
 from lrbench.__main__ import run
 from lrbench.engine import checkpoint
 from lrbench.engine.train import begin
-from tests.reliability.tools import ROOT, SMALL, command, environment, plugin
+from tests.reliability.tools import command, environment, plugin
 from tests.toys import Line, trial
 
 
@@ -33,11 +31,12 @@ def test_a_broken_plugin_is_named_and_the_rest_works(tmp_path: Path, fault: str)
     assert "\x1b" not in err
 
 
-def test_a_wrong_name_of_a_dataset_blames_what_was_typed(tmp_path: Path) -> None:
+def test_a_wrong_name_of_a_dataset_blames_what_was_typed(capsys: Any) -> None:
     for deed in ("check", "fetch"):
         for name, words in (("mnist5", "unknown dataset 'mnist5'"), ("folder:", "needs a path")):
-            code, _, err = command("data", deed, name, cwd=tmp_path)
-            assert code == 2 and words in err and "NAME" in err and "--dataset" not in err
+            assert run(["data", deed, name]) == 2
+            err = capsys.readouterr().err
+            assert words in err and "NAME" in err and "--dataset" not in err
 
 
 NAMES = ("../../x", "/etc/passwd", "[/red]", "\x1b]0;owned\x07", "=cmd()", "nul\0", "\u202egnp.exe",
@@ -59,30 +58,6 @@ def test_hostile_text_is_one_clean_line_and_touches_no_file(
         assert len(said.splitlines()) == 1 and len(said) < 5000, (option, text[:40])
         assert said.removesuffix("\n").isprintable(), (option, text[:40])
     assert list(tmp_path.iterdir()) == []
-
-
-def test_hostile_text_in_a_toml_file_is_one_clean_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    config = tmp_path / "run.toml"
-    for key in ("dataset", "model", "schedule", "reference", "[/red]", "__class__"):
-        for text in NAMES:
-            config.write_text(f"{json.dumps(key)} = {json.dumps(text)}\n")
-            assert run(["compare", "--config", str(config)]) in (2, 3), (key, text[:40])
-            said = capsys.readouterr().err
-            assert len(said.splitlines()) == 1 and len(said) < 5000, (key, text[:40])
-    assert list(tmp_path.iterdir()) == [config]
-
-
-def test_a_schedule_with_a_hostile_text_in_it_reaches_every_table_unharmed(
-    tmp_path: Path, capsys: Any
-) -> None:
-    spec = 'expr("1 if epoch < 5 else 0.1")'
-    argv = [*SMALL, "--lr", "0.1", "-s", spec, "--out", str(tmp_path / "[red]=cmd()")]
-    assert run(argv) == 0
-    said = capsys.readouterr()
-    assert "\x1b" not in said.out + said.err and "[red]=cmd()" in said.out
 
 
 class Bomb:
@@ -107,23 +82,3 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, as_torch: bool) -> No
         path.write_bytes(whole)
         assert not checkpoint.restore(begin(Line(), trial()), path)
     assert not (tmp_path / "ran").exists()
-
-
-def test_the_package_has_no_way_to_run_what_it_reads() -> None:
-    """Beside eval, exec and a shell (tests/test_architecture.py): no pickles, no torch.load
-    without weights_only=True, no np.load that would unpickle."""
-    loads = 0
-    for path in (ROOT / "lrbench").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                name = ast.unparse(node.func)
-                given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-                assert name not in {"os.system", "os.popen", "pickle.Unpickler", "marshal.loads"}, (
-                    path
-                )
-                if name == "torch.load":
-                    loads += 1
-                    assert given.get("weights_only") == "True", (path, node.lineno)
-                if name in {"np.load", "numpy.load"}:
-                    assert given.get("allow_pickle", "False") == "False", (path, node.lineno)
-    assert loads >= 1

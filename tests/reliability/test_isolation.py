@@ -142,13 +142,6 @@ def test_too_many_failures_stop_the_run(
     assert len(list(tmp_path.glob("trials/*/journal.jsonl"))) == 2
 
 
-def test_a_pool_gives_the_bits_of_one_process(tmp_path: Path) -> None:
-    argv = [*SMALL, "--lr", "0.1"]
-    assert run([*argv, "--out", str(tmp_path / "serial")]) == 0
-    assert run([*argv, "--out", str(tmp_path / "pool"), "-j", "2"]) == 0
-    assert timeless(tmp_path / "pool") == timeless(tmp_path / "serial")
-
-
 @pytest.mark.parametrize(
     ("number", "code"),
     [

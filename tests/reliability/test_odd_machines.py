@@ -29,9 +29,8 @@ def test_no_home_no_terminal_no_colour_no_utf8_forty_columns(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
-def test_a_device_that_is_not_there_is_one_line(tmp_path: Path, device: str) -> None:
-    code, _, err = command(*SMALL, "--device", device, cwd=tmp_path)
+def test_a_device_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    code, _, err = command(*SMALL, "--device", "cuda:7", cwd=tmp_path)
     assert code == 3 and len(err.splitlines()) == 1
-    assert f"--device {device}" in err and "use --device cpu" in err
+    assert "--device cuda:7" in err and "use --device cpu" in err
     assert os.listdir(tmp_path) == []

@@ -18,14 +18,14 @@ def test_the_second_is_turned_away_before_it_reads_data_and_a_killed_first_holds
     tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    first = start(*SMALL, "--epochs", "100000", "--out", "run", cwd=tmp_path)
+    first = start(*SMALL, "--epochs", "3000", "--out", "run", cwd=tmp_path)
     wait_for(lambda: list(out.glob("trials/*/journal.jsonl")))
 
     def opened(*_: Any) -> None:
         raise AssertionError("it opened the data first")
 
     monkeypatch.setattr(Workbench, "open", opened)
-    for argv in ([*SMALL, "--epochs", "100000"], ["compare", "--resume", str(out)]):
+    for argv in ([*SMALL, "--epochs", "3000"], ["compare", "--resume", str(out)]):
         code = run([*argv, "--out", str(out)] if "--resume" not in argv else argv)
         said = capsys.readouterr().err
         assert code == 3 and f"in use by process {first.pid} on " in said

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.report import renderers, write_csv
+from lrbench.report import renderers
 from tests.reliability.tools import SMALL, command, environment, plugin
 
 OWN = """
@@ -45,9 +45,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def theirs(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(renderers, "write_all", lambda summary, folder, *_: write_csv.write(
-        summary, folder))  # fmt: skip
+def theirs(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_pictures: None
+) -> Path:
     shutil.copytree(made / "run", tmp_path / "run")
     shutil.copy(made / "theirs.py", tmp_path)
     monkeypatch.chdir(tmp_path)
