@@ -164,9 +164,12 @@ class Fitting:
         from rich.measure import Measurement
 
         shown = rich_table(self.table)
+        if "schedule" not in self.table.heads:
+            yield shown
+            return
         wide = Measurement.get(console, options.update(width=1000), shown).maximum
         excess = wide - options.max_width
-        if excess > 0 and "schedule" in self.table.heads:  # names give way, never the numbers
+        if excess > 0:  # names give way, never the numbers
             place = self.table.heads.index("schedule")
             names = shown.columns[place]
             names.min_width = None

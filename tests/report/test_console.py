@@ -83,6 +83,11 @@ def test_any_width_keeps_every_digit(width: int) -> None:
     assert "…" not in text
 
 
+def test_a_table_without_names_is_shown_on_a_narrow_terminal_too() -> None:
+    text = shown(summarise(finals({"a": [0.9, 0.91, 0.92]}), Question()), 40)
+    assert "finds differences from" in " ".join(text.split())
+
+
 def test_where_a_table_has_no_room_each_schedule_has_its_lines() -> None:
     text = shown(several(), 40)
     lines = [" ".join(line.split()) for line in text.splitlines()]

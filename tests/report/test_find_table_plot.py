@@ -43,11 +43,6 @@ def test_it_is_written_only_for_a_table(tmp_path: Path) -> None:
     assert {"find-table.png", "find-table.svg"} <= {p.name for p in write_find(tabled(), tmp_path)}
 
 
-def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
-    one, two = (write_find(tabled(), tmp_path / name) for name in ("one", "two"))
-    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
-
-
 def test_the_page_and_the_terminal_show_the_table_too() -> None:
     page = find_page(tabled(), {})
     assert "Against batch size and momentum" in page

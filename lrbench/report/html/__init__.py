@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lrbench.analysis import Summary
@@ -11,8 +11,8 @@ from lrbench.optimizers import ignored
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.find_plot import sweep_chart
-from lrbench.report.html.page import facts, machine_facts, render
-from lrbench.report.html.svg import THEME, Picture, picture
+from lrbench.report.html.page import facts, render
+from lrbench.report.html.svg import THEME, picture
 from lrbench.report.plots.chart import PLOTS, run_looks
 from lrbench.report.plots.final import final_plot
 from lrbench.report.text import clean, subject
@@ -43,7 +43,11 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
             for each in summary.standings
         ],
         picture=None if final is None else picture("final", final),
-        charts=list(_pictures(summary)),
+        charts=[
+            picture(plot.name, chart)
+            for plot in PLOTS
+            if plot.facts.get("page", True) and (chart := plot.make(summary)) is not None
+        ],
         details=compared.details_table(summary) if summary.standings else None,
         scaling=compared.scaling_table(summary),
         reference=clean(summary.question.reference or "", 60),
@@ -99,22 +103,15 @@ def _facts(
     manifest: Mapping[str, Any], recipe: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> dict[str, list[tuple[str, str]]]:
     """What was trained, and on what machine, as tables of two columns."""
+    made_by = {"lrbench": manifest.get("lrbench"), "run": manifest.get("fingerprint")}
     data = {"train": "train and val"}  # the training set holds the validation images
     parts = {
         "Recipe": facts(recipe, leave=ignored(recipe)),
         **plan,
         "Data": facts({data.get(k, k): v for k, v in manifest.get("data", {}).items()}),
-        "Machine": machine_facts(manifest),
+        "Machine": facts({**manifest.get("machine", {}), **made_by}),
     }
     return {title: rows for title, rows in parts.items() if rows}
-
-
-def _pictures(summary: Summary) -> Iterator[Picture]:
-    """Every registered plot that is meant for the page and has something to show."""
-    for plot in PLOTS:
-        chart = plot.make(summary) if plot.facts.get("page", True) else None
-        if chart is not None:
-            yield picture(plot.name, chart)
 
 
 def _legend(summary: Summary) -> list[dict[str, Any]]:

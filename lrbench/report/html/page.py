@@ -80,14 +80,6 @@ def facts(found: Mapping[str, Any], leave: tuple[str, ...] = ()) -> list[tuple[s
     return [(name.replace("_", " "), text) for name, text in _leaves(found, leave)]
 
 
-def machine_facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The machine that a run was made on, its version and its fingerprint."""
-    return [
-        *facts(manifest.get("machine", {})),
-        *facts({"lrbench": manifest.get("lrbench"), "run": manifest.get("fingerprint")}),
-    ]
-
-
 def _leaves(
     found: Mapping[str, Any], leave: tuple[str, ...], prefix: str = ""
 ) -> Iterator[tuple[str, str]]:

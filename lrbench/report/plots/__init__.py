@@ -11,6 +11,7 @@ from lrbench.analysis import Summary
 from lrbench.errors import UsageError
 from lrbench.files import replace_file
 from lrbench.report.plots.chart import PLOTS, Chart
+from lrbench.report.plots.draw import figure_of
 from lrbench.report.style import render
 from lrbench.report.text import recipe_of, subject
 
@@ -26,8 +27,6 @@ def plot(summary: Summary, name: str) -> Figure:
     Raises:
         UsageError: there is no such plot, or this comparison has nothing to draw in it.
     """
-    from lrbench.report.plots.draw import figure_of
-
     chart = PLOTS.get(name, option="plot").make(summary)
     if chart is None:
         raise UsageError(f"plot: this comparison has nothing to draw in {name!r}")
@@ -40,13 +39,10 @@ def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> li
     Raises:
         MachineError: a file cannot be written; the message names it.
     """
-    from lrbench.report.plots.draw import figure_of
-
-    charts = {plot.name: plot.make(summary) for plot in PLOTS}
     figures = {
-        name: figure_of(chart, heading=_heading(summary, chart))
-        for name, chart in charts.items()
-        if chart is not None
+        plot.name: figure_of(chart, heading=_heading(summary, chart))
+        for plot in PLOTS
+        if (chart := plot.make(summary)) is not None
     }
     return [
         replace_file(folder / f"{name}.{kind}", render(fig, kind))

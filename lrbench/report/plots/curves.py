@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrbench.analysis import Summary
-from lrbench.analysis.corrections import Bools, Floats
 from lrbench.analysis.names import watches_training
+from lrbench.errors import LrbenchError
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, finals, floats, run_looks
+from lrbench.schedules import parse
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -114,24 +115,15 @@ def _lrs(summary: Summary) -> Iterator[Line]:
         texts = [f"{name}, epoch {epoch:.3g}: LR {lr:.3g}" for epoch, lr in points]
         look = styles[str(name)]
         yield Line(str(name), look, x, y, "plain", texts=texts)
-        cuts = _cuts(str(name), x, y)
-        if cuts.any():
+        between_epochs = np.floor(x[:-1]) < np.floor(x[1:])
+        cuts = between_epochs & (y[1:] < y[:-1])
+        if watches_training(str(name)) and cuts.any():
             yield Line("", look, x[:-1][cuts], y[:-1][cuts], "cut")
-
-
-def _cuts(name: str, epochs: Floats, lrs: Floats) -> Bools:
-    """Which points are followed by a cut, made between two epochs."""
-    between_epochs = np.floor(epochs[:-1]) < np.floor(epochs[1:])
-    found: Bools = watches_training(name) & between_epochs & (lrs[1:] < lrs[:-1])
-    return found
 
 
 def _computed(name: str, trial: DataFrame) -> list[tuple[float, float]]:
     """(epoch, LR) of every step, from the schedule itself; empty where the records differ from it:
     a schedule that watches the training, a plug-in that is not installed, parameter groups."""
-    from lrbench.errors import LrbenchError
-    from lrbench.schedules import parse
-
     if watches_training(name):
         return []
     first = trial.iloc[0]

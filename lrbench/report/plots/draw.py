@@ -114,7 +114,10 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         axes.set_ylim(*panel.y_limits)
     if panel.x_limits is not None:
         axes.set_xlim(*panel.x_limits)
-    _set_scales(axes, panel)
+    if panel.x_scale in ("log", "log2"):
+        axes.set_xscale("log", base=2 if panel.x_scale == "log2" else 10)
+    if panel.y_scale == "log":
+        axes.set_yscale("log")
     if panel.zero_line:
         axes.axvline(0, color=INK, linewidth=1)
     for line in panel.lines:
@@ -184,15 +187,6 @@ def _draw_cells(axes: Axes, line: Line) -> None:
         axes.text(x, y, f"{value:.4g}" if known else "×", fontsize=8, ha="center", va="center",
                   color="black")  # fmt: skip
     axes.set_xlim(xs[0] / half, xs[-1] * half)
-
-
-def _set_scales(axes: Axes, panel: Panel) -> None:
-    if panel.x_scale == "log":
-        axes.set_xscale("log")
-    if panel.x_scale == "log2":
-        axes.set_xscale("log", base=2)
-    if panel.y_scale == "log":
-        axes.set_yscale("log")
 
 
 def _fit(axes: Axes, panel: Panel) -> None:

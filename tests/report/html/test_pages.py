@@ -103,11 +103,6 @@ def test_twenty_schedules_of_ten_seeds_stay_under_three_megabytes() -> None:
     Reader(page)
 
 
-def test_the_same_summary_gives_the_same_bytes() -> None:
-    assert compare_page(several(), MANIFEST) == compare_page(several(), MANIFEST)
-    assert find_page(found(), MANIFEST) == find_page(found(), MANIFEST)
-
-
 HOSTILE = (*NAMES, "<script>alert(1)</script>", "</svg></table><h1>x", "{{ 7 * 7 }}", "a\" onx='b")
 
 
