@@ -65,7 +65,7 @@ def _aim(aim: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The run that the answer is for, what is equally good for it, and where that comes from."""
     epochs = "" if aim["epochs"] is None else f"{aim['epochs']} epochs, "
     yield "base LR of", f"{aim['schedule']}, {epochs}{aim['steps']:,} steps"
-    if aim["peak"] != 1:
+    if not math.isclose(aim["peak"], 1.0):
         yield "highest LR", number(aim.get("highest_lr"))
     low, high = map(number, aim.get("equally_good") or (None, None))
     if low != high:
@@ -137,10 +137,11 @@ def next_command(result: FindResult) -> str:
         return shlex.join(words)
     if result.lr is None:
         return ""
-    swept = result.settings.get("sweep_group")
-    around = _around(result.lr, result.verification) if swept is None else (result.lr,)
-    lrs = ",".join(f"{lr:.2g}" for lr in around)
-    words = ["lrbench", "compare", *_options(_settled(recipe, swept, result.lr)), "--lr", lrs]
+    swept, aim = result.settings.get("sweep_group"), result.aim or {"peak": 1.0}
+    highest = result.lr * aim["peak"]  # which is what --lr names
+    around = _around(result) if swept is None else (1.0,)
+    lrs = ",".join(f"{each * highest:.2g}" for each in around)
+    words = ["lrbench", "compare", *_options(_settled(recipe, swept, highest)), "--lr", lrs]
     if result.aim is not None:
         words += ["-s", result.aim["schedule"], "--epochs", str(result.aim["epochs"])]
     return shlex.join(words)
@@ -184,12 +185,15 @@ def _short(value: Any) -> str:
     return f"{value:g}" if short else str(value)
 
 
-def _around(lr: float, checked: Mapping[str, Any] | None) -> tuple[float, float, float]:
-    """The answer, half of it and twice it, but nothing beyond a short training that did worse."""
+def _around(result: FindResult) -> tuple[float, float, float]:
+    """What to try, as multiples of the answer: half of it, itself and twice it; nothing beyond a
+    short training that did worse, and the best one within."""
+    checked = result.verification
     if checked is None or not checked["learns"]:
-        return lr / 2, lr, 2 * lr
-    low, high = checked["equally_good"]
-    tried = [each for each, _ in checked["losses"]]
-    below = max((each for each in tried if each < min(low, lr) * NEAR), default=0.0)
-    above = min((each for each in tried if each > max(high, lr) / NEAR), default=math.inf)
-    return max(lr / 2, below), lr, min(2 * lr, above)
+        return 0.5, 1.0, 2.0
+    losses = {lr / checked["lr"]: math.inf if it is None else it for lr, it in checked["losses"]}
+    low, high = (lr / checked["lr"] for lr in checked["equally_good"])
+    best = min(losses, key=losses.__getitem__)
+    below = max((each for each in losses if each < min(low, 1.0) * NEAR), default=0.0)
+    above = min((each for each in losses if each > max(high, 1.0) / NEAR), default=math.inf)
+    return min(max(0.5, below), best), 1.0, max(min(2.0, above), best)
