@@ -92,9 +92,9 @@ class Aim:
 
     def _because(self, lr: float | None = None) -> str:
         """The reason for the answer, as a sentence."""
-        words = f"{self.schedule} bears {self.factor:.1f} times the constant LR"
+        words = f"{self.schedule} bears {self.factor * self.peak:.1f} times the constant LR"
         if lr is not None:
-            words += f"; {self.tried} steps under it do best near {lr / self.horizon:.2g}"
+            words += f"; {self.tried} steps under it do best at base LR {lr / self.horizon:.3g}"
         if self.steps > self.tried:
             times = self.steps / self.tried
             words += f"; {times:.3g} times as many steps bear {self.horizon:.2g} of that"

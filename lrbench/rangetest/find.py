@@ -47,12 +47,10 @@ SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
 VERIFY_LRS = 7  # learning rates that a verification usually trains at
 STABLE_LRS = 9  # and a search of the stable limit, up from the answer
 STABLE_RATIO = 1.1  # the bracket of the stable limit
-HIGHEST = (
-    "edge: the highest LR that was tried is the best, so a higher one may be better; raise --end-lr"
-)
-LOWEST = "edge: the lowest LR that was tried is the best, so a lower one may be better"
-UNSTABLE = "unstable: the highest LR is above the largest stable one; use at most that"
-UNVERIFIED = "unstable: the highest LR is above the largest stable one; use that, or pass --verify"
+HIGHEST = "edge: the highest LR that was tried is the best; raise --end-lr"
+LOWEST = "edge: the lowest LR that was tried is the best"
+UNSTABLE = "unstable: its highest LR is above the largest stable one; a longer run may diverge"
+UNVERIFIED = "unstable: its highest LR is above the largest stable one; use that, or pass --verify"
 UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"
 ORDERED = (
     "ordered: the loss moves with the order of the batches, which was subtracted; shuffle them"

@@ -63,8 +63,9 @@ def facts(result: FindResult) -> Iterator[tuple[str, str]]:
 
 def _aim(aim: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The run that the answer is for, what is equally good for it, and where that comes from."""
-    epochs = "" if aim["epochs"] is None else f"{aim['epochs']} epochs, "
-    yield "base LR of", f"{aim['schedule']}, {epochs}{aim['steps']:,} steps"
+    epochs = aim["epochs"]  # None if steps were given
+    said = "" if epochs is None else f"{epochs} epoch{'s' * (epochs > 1)}, "
+    yield "base LR of", f"{aim['schedule']}, {said}{aim['steps']:,} steps"
     if not math.isclose(aim["peak"], 1.0):
         yield "highest LR", number(aim.get("highest_lr"))
     low, high = map(number, aim.get("equally_good") or (None, None))
@@ -106,12 +107,16 @@ def trainings_table(result: FindResult) -> Table:
     """How the short trainings around the answer ended; no rows without any."""
     checked = result.verification or {"losses": (), "steps": 0}
     rows = [
-        [(f"{lr:.3g}", lr), ("diverged" if loss is None else f"{loss:.4f}", loss)]
+        [(f"{lr:.3g}", lr), ("diverged" if loss is None else _score(loss), loss)]
         for lr, loss in checked["losses"]
     ]
     head = f"{checked.get('data', '')} loss after {checked['steps']} steps, mean + ½ sd"
     under = f" under {result.aim['schedule']}" if result.aim else ""
     return Table((f"short training{under} at LR", head), cells(rows))
+
+
+def _score(loss: float) -> str:
+    return f"{loss:.4f}" if loss == 0 or abs(loss) >= 0.001 else f"{loss:.1e}"
 
 
 def against_table(result: FindResult) -> Table:
