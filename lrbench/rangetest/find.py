@@ -52,6 +52,10 @@ LOWEST = "edge: the lowest LR that was tried is the best"
 UNSTABLE = "unstable: its highest LR is above the largest stable one; a longer run may diverge"
 UNVERIFIED = "unstable: its highest LR is above the largest stable one; use that, or pass --verify"
 UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"
+UNCLEAR = (
+    "unclear: short trainings end below their start by no more than the seeds differ; give more "
+    "validation data"
+)
 ORDERED = (
     "ordered: the loss moves with the order of the batches, which was subtracted; shuffle them"
 )
@@ -231,7 +235,10 @@ def _result(
         if suggestion.lr is None:
             found = replace(found, grade="weak", reasons=(DECIDED,))
     elif verification is not None:
-        reasons = (UNTRAINED, *(reason for reason in found.reasons if reason != NOISE))
+        finite = (loss for _, loss in verification.losses if loss is not None)
+        lowest = min(finite, default=math.inf)
+        why = UNCLEAR if lowest < verification.start else UNTRAINED
+        reasons = (why, *(reason for reason in found.reasons if reason != NOISE))
         found = replace(found, lr=None, grade="none", band=None, lr_range=None, reasons=reasons)
     return found
 

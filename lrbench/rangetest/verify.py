@@ -94,36 +94,19 @@ def verify(
     for offset in (best - 0.5, best + 0.5):
         if offset <= top and offset not in probes:
             yield from train(offset)
-    middle = _middle(probes, untrained)
+    _, _, middle = _judged(probes, untrained)
     if middle not in probes:
         yield from train(middle)
 
-    held_out = prober.judge is not None and prober.judge.held_out
-    return _verdict(lr, probes, untrained, middle, held_out=held_out)
-
-
-def _middle(probes: Tried, untrained: Sequence[Probe]) -> float:
-    """Where the suggestion stands, 0; else where a parabola is lowest, to an eighth of a decade."""
-    if 0.0 in _equally_good(probes, untrained) or not _learns(probes, untrained):
-        return 0.0
-    above = _above(probes)
-    _, second, *_ = sorted(above.values())
-    small = _small(probes, untrained)
-    roof = BOWL * max(small, second if math.isfinite(second) else 0.0)
-    return round(4 * parabola_minimum({k: min(much, roof) for k, much in above.items()})) / 4
-
-
-def _verdict(
-    lr: float, probes: Tried, untrained: Sequence[Probe], middle: float, *, held_out: bool
-) -> Verification:
-    equal, learns = _equally_good(probes, untrained), _learns(probes, untrained)
+    learns, equal, _ = _judged(probes, untrained)
     offset = next(k for k in (0.0, middle, _best(probes)) if k in equal or not learns)
     scores = {k: cautious(probes[k]) for k in sorted(probes)}
+    held_out = prober.judge is not None and prober.judge.held_out
     return Verification(
         lr=lr * STEP**offset,
         confirmed=learns and offset == 0.0,
         learns=learns,
-        start=cautious(untrained),
+        start=start,
         equally_good=(lr * STEP ** equal[0], lr * STEP ** equal[-1]),
         losses=tuple(
             (lr * STEP**k, score if math.isfinite(score) else None) for k, score in scores.items()
@@ -133,33 +116,18 @@ def _verdict(
     )
 
 
-def _learns(probes: Tried, untrained: Sequence[Probe]) -> bool:
-    """Whether the best ends below the start, by more than its standard error."""
-    best, start = probes[_best(probes)], cautious(untrained)
-    if not cautious(best) < start:
-        return False
-    fall, error = _difference(untrained, best)
-    return fall > max(error, ROUNDING * abs(start))
-
-
-def _above(probes: Tried) -> dict[float, float]:
-    """How far each score is above the best."""
-    lowest = cautious(probes[_best(probes)])
-    return {offset: cautious(each) - lowest for offset, each in probes.items()}
-
-
-def _small(probes: Tried, untrained: Sequence[Probe]) -> float:
-    """How far above the best a score is as good."""
-    lowest = cautious(probes[_best(probes)])
-    return min(TOLERANCE * (cautious(untrained) - lowest), RELATIVE * abs(lowest))
-
-
-def _equally_good(probes: Tried, untrained: Sequence[Probe]) -> list[float]:
-    """The offsets side by side, rising, whose scores cannot be told from the best, which is one."""
-    best, small = _best(probes), _small(probes, untrained)
+def _judged(probes: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float], float]:
+    """Whether training helps, the offsets that are equally good, rising, and the one to answer:
+    that of the suggestion, or where a parabola is lowest, to an eighth of a decade."""
+    best, start = _best(probes), cautious(untrained)
+    lowest = cautious(probes[best])
+    above = {offset: cautious(probes[offset]) - lowest for offset in sorted(probes)}
+    fall, error = _difference(untrained, probes[best]) if lowest < start else (0.0, 0.0)
+    learns = fall > max(error, ROUNDING * abs(start))
+    small = min(TOLERANCE * (start - lowest), RELATIVE * abs(lowest))
     others = [
         offset
-        for offset, much in _above(probes).items()
+        for offset, much in above.items()
         if not (much <= NOISY * small and le(*_difference(probes[offset], probes[best])))
         and not much <= small
     ]
@@ -167,7 +135,13 @@ def _equally_good(probes: Tried, untrained: Sequence[Probe]) -> list[float]:
         max((k for k in others if k < best), default=-math.inf),
         min((k for k in others if k > best), default=math.inf),
     )
-    return [offset for offset in sorted(probes) if offset == best or low < offset < high]
+    equal = [offset for offset in above if offset == best or low < offset < high]
+    if 0.0 in equal or not learns:
+        return learns, equal, 0.0
+    _, second, *_ = sorted(above.values())
+    roof = BOWL * max(small, second if math.isfinite(second) else 0.0)
+    bowl = {offset: min(much, roof) for offset, much in above.items()}
+    return learns, equal, round(4 * parabola_minimum(bowl)) / 4
 
 
 def _difference(probes: Sequence[Probe], others: Sequence[Probe]) -> tuple[float, float]:

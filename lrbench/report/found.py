@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lrbench.optimizers.groups import parse_groups
+from lrbench.optimizers.groups import GroupSpec, parse_groups
 from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.groups import swept_place
 from lrbench.report.table import Table, cells, number
@@ -83,7 +83,8 @@ def _trained(result: FindResult) -> str:
         return "none is better than its start"
     low, high = (number(lr) for lr in checked["equally_good"])
     best = f"{low} to {high} are equally good" if low != high else f"{low} is best"
-    agree = ", as the sweep says" if checked["confirmed"] else ""
+    agrees = "as the sweep says" if result.aim is None else "as expected from the sweep"
+    agree = f", {agrees}" if checked["confirmed"] else ""
     return f"{best}{agree} ({len(checked['losses'])} tried, by {checked['data']} loss)"
 
 
@@ -121,14 +122,15 @@ def _score(loss: float) -> str:
 
 def against_table(result: FindResult) -> Table:
     """Answer and largest stable LR against batch size and momentum, where they were asked for."""
+    heads = [head for head in AGAINST if head != "momentum" or result.settings.get("momenta")]
     rows = [
         [
             (str(raw) if isinstance(raw, (int, str)) else number(raw), raw)
-            for raw in (row[name] for name in AGAINST.values())
+            for raw in (row[AGAINST[head]] for head in heads)
         ]
         for row in result.table
     ]
-    return Table(tuple(AGAINST), cells(rows))
+    return Table(tuple(heads), cells(rows))
 
 
 def next_command(result: FindResult) -> str:
@@ -142,25 +144,32 @@ def next_command(result: FindResult) -> str:
         return shlex.join(words)
     if result.lr is None:
         return ""
-    swept, aim = result.settings.get("sweep_group"), result.aim or {"peak": 1.0}
-    highest = result.lr * aim["peak"]  # which is what --lr names
+    swept, peak = result.settings.get("sweep_group"), (result.aim or {"peak": 1.0})["peak"]
     around = _around(result) if swept is None else (1.0,)
-    lrs = ",".join(f"{each * highest:.2g}" for each in around)
-    words = ["lrbench", "compare", *_options(_settled(recipe, swept, highest)), "--lr", lrs]
+    lrs = ",".join(f"{each * peak * result.lr:.2g}" for each in around)
+    settled = _settled(recipe, swept, result.lr, peak)
+    words = ["lrbench", "compare", *_options(settled), "--lr", lrs]
     if result.aim is not None:
         words += ["-s", result.aim["schedule"], "--epochs", str(result.aim["epochs"])]
     return shlex.join(words)
 
 
-def _settled(recipe: Mapping[str, Any], swept: str | None, lr: float) -> Mapping[str, Any]:
-    """The recipe in which a group that was swept alone has its answer."""
-    if swept is None:
+def _settled(
+    recipe: Mapping[str, Any], swept: str | None, lr: float, peak: float
+) -> Mapping[str, Any]:
+    """The recipe in which a group that was swept alone has its answer. Where a comparison is given
+    an LR, as `--lr` or a group's `lr=`, that is the highest of the training, here the base one."""
+    if swept is None and math.isclose(peak, 1.0):
         return recipe
     groups = list(parse_groups(recipe["groups"]))
-    place = swept_place(groups, swept, rest_known=False)
-    groups[place] = replace(groups[place], lr_absolute=float(f"{lr:.2g}"))
-    texts = [str(group) for group in groups if group.lr_absolute is not None]
-    return {**recipe, "groups": texts}
+    if swept is not None:
+        place = swept_place(groups, swept, rest_known=False)
+        groups[place] = replace(groups[place], lr_absolute=float(f"{lr:.2g}"))
+    for place, group in enumerate(groups):
+        if group.lr_absolute is not None and not math.isclose(peak, 1.0):
+            highest = float(f"{group.lr_absolute * peak:.2g}")
+            groups[place] = replace(group, lr_absolute=highest)
+    return {**recipe, "groups": [str(group) for group in groups if group != GroupSpec()]}
 
 
 def _sweep_options(result: FindResult) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -204,9 +205,27 @@ def test_an_answer_for_a_run_names_it_everywhere(tmp_path: Path, capsys: Any) ->
     assert "under linear" in page and aim["because"] in page
 
 
+def test_who_follows_the_advice_trains_at_the_lr_that_was_found(
+    tmp_path: Path, capsys: Any
+) -> None:
+    words = [word for word in SMALL if word not in ("--quiet", "--no-verify")]
+    groups = ["--group", "*.bias lr=0.01"]  # of which --lr's middle is the reference
+    argv = [*words, "-s", "noam", "--epochs", "1", *groups, "--no-max-stable"]
+    assert run([*argv, "--out", str(tmp_path / "a")]) == 0
+    (advice,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("next:"))
+    few = ["--seeds", "2", "--tuning-seeds", "1", "--executor", "serial", "--record-steps"]
+    assert run([*shlex.split(advice)[2:], *few, "--out", str(tmp_path / "b"), "--quiet"]) == 0
+    found = json.loads((tmp_path / "a" / "find.json").read_text())["lr"]
+    rows = csv.DictReader((tmp_path / "b" / "trials.csv").read_text().splitlines())
+    tried = {row["trial"]: float(row["lr"]) for row in rows}
+    near = [name for name, lr in tried.items() if lr == pytest.approx(found, rel=0.03)]
+    assert near
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["-s", "cosine", "-s", "linear"], "takes one schedule; 2 are named: cosine, linear"),
         (["--epochs", "20"], "--epochs 20: the length of a run needs its schedule"),
         (["-s", "cosine @ 0.1"], "its LR is written in it"),
         (["-s", "plateau"], "it follows val_loss"),
