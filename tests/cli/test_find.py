@@ -209,17 +209,14 @@ def test_who_follows_the_advice_trains_at_the_lr_that_was_found(
     tmp_path: Path, capsys: Any
 ) -> None:
     words = [word for word in SMALL if word not in ("--quiet", "--no-verify")]
-    groups = ["--group", "*.bias lr=0.01"]  # of which --lr's middle is the reference
-    argv = [*words, "-s", "noam", "--epochs", "1", *groups, "--no-max-stable"]
+    argv = [*words, "-s", "noam", "--epochs", "1", "--no-max-stable"]
     assert run([*argv, "--out", str(tmp_path / "a")]) == 0
     (advice,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("next:"))
-    few = ["--seeds", "2", "--tuning-seeds", "1", "--executor", "serial", "--record-steps"]
+    few = ["--seeds", "2", "--tuning-seeds", "1", "--executor", "serial"]
     assert run([*shlex.split(advice)[2:], *few, "--out", str(tmp_path / "b"), "--quiet"]) == 0
     found = json.loads((tmp_path / "a" / "find.json").read_text())["lr"]
     rows = csv.DictReader((tmp_path / "b" / "trials.csv").read_text().splitlines())
-    tried = {row["trial"]: float(row["lr"]) for row in rows}
-    near = [name for name, lr in tried.items() if lr == pytest.approx(found, rel=0.03)]
-    assert near
+    assert any(float(row["lr"]) == pytest.approx(found, rel=0.03) for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,9 @@ def test_the_next_lrs_have_the_best_and_none_beyond_those_that_did_worse(
     checked = {
         "lr": 0.1 / horizon,
         "learns": True,
-        "losses": [(lr / horizon, y) for lr, y in losses],
+        "losses": [(lr / horizon, loss) for lr, loss in losses],
+        "equally_good": [lr / horizon for lr in equal],
     }
-    checked["equally_good"] = [lr / horizon for lr in equal]
     result = replace(found(Recipe()), lr=0.1, verification=checked)
     assert next_command(result).endswith(f"--lr {lrs}")
 
