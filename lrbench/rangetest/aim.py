@@ -92,13 +92,15 @@ class Aim:
 
     def _because(self, lr: float | None = None) -> str:
         """The reason for the answer, as a sentence."""
-        words = f"{self.schedule} bears {self.factor * self.peak:.1f} times the constant LR"
+        bears = f"{self.factor * self.peak:.1f}"
+        more = "" if bears == "1.0" else f"{bears} times "
+        words = [f"{self.schedule} bears {more}the constant LR"]
         if lr is not None:
-            words += f"; {self.tried} steps under it do best at base LR {lr / self.horizon:.3g}"
+            words += [f"{self.tried} steps under it do best at base LR {lr / self.horizon:.3g}"]
         if self.steps > self.tried:
             times = self.steps / self.tried
-            words += f"; {times:.3g} times as many steps bear {self.horizon:.2g} of that"
-        return words
+            words += [f"{times:.3g} times as many steps bear {self.horizon:.2g} of that"]
+        return "; ".join(words)
 
 
 def _spread(steps: int, most: int) -> list[int]:

@@ -100,6 +100,8 @@ class FindResult:
     def __repr__(self) -> str:
         """The answer, what it rests on, and what else there is."""
         answer = "no learning rate" if self.lr is None else f"LR {self.lr:.3g}"
+        if self.aim is not None:
+            answer += f" for {self.aim['schedule']}, {self.aim['steps']:,} steps"
         seeds = len({point.seed for point in self.curve})
         facts = [f"{seeds} seed{'s' * (seeds != 1)}", *self.reasons]
         if self.band is not None:

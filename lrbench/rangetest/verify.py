@@ -78,22 +78,19 @@ def verify(
     untrained = [prober.start(seed) for seed in seeds]
     start = cautious(untrained)
 
-    def train(offset: float) -> Generator[Probe, None, None]:
-        probes[offset] = []
-        for seed in seeds:
-            probe = prober(lr * STEP**offset, seed)
-            probes[offset].append(probe)
-            yield probe
+    def train(*offsets: float) -> Generator[Probe, None, None]:
+        for offset in offsets:
+            probes[offset] = []
+            for seed in seeds:
+                probe = prober(lr * STEP**offset, seed)
+                probes[offset].append(probe)
+                yield probe
 
-    for offset in FIRST:
-        if offset <= top:
-            yield from train(offset)
+    yield from train(*(offset for offset in FIRST if offset <= top))
     while (edge := _open_end(probes, start, top)) is not None:
         yield from train(edge)
     best = _best(probes)
-    for offset in (best - 0.5, best + 0.5):
-        if offset <= top and offset not in probes:
-            yield from train(offset)
+    yield from train(*(offset for offset in (best - 0.5, best + 0.5) if offset <= top))
     _, _, middle = _judged(probes, untrained)
     if middle not in probes:
         yield from train(middle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,11 @@ def test_a_peak_above_the_largest_stable_lr_is_weak() -> None:
     assert found.lr is not None and found.max_stable_lr == pytest.approx(2, rel=0.1)
     assert found.lr < 2 < 10 * found.lr and found.grade == "weak"
     assert any("above the largest stable one" in why for why in found.reasons)
+
+
+def test_a_run_of_one_step_has_an_answer() -> None:
+    with warnings.catch_warnings(action="error"):
+        assert aimed("linear", 1).lr
 
 
 def test_without_trainings_the_answer_is_the_rule_s_and_weak() -> None:
