@@ -14,8 +14,8 @@ from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.report.console import find_answer, find_tail
 from lrbench.report.find_live import find_bar
 from lrbench.report.find_plot import sweep_chart
-from lrbench.report.found import next_command
-from tests.report.find_results import found, not_found
+from lrbench.report.found import against_table, next_command
+from tests.report.find_results import found, not_found, tabled
 
 
 def shown(result: FindResult, width: int = 80) -> str:
@@ -189,6 +189,14 @@ def test_a_group_s_own_lr_is_the_highest_in_the_next_command() -> None:
         "--group", "*.bias lr=0.0005", "--group", "1.* lr=2.0x", "--lr", "0.1,0.2,0.4",
         "-s", "noam", "--epochs", "2",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("momenta", [[], [0.0, 0.9]])
+def test_a_table_names_the_momentum_where_it_was_asked_for(momenta: list[float]) -> None:
+    """AdamW has none."""
+    result = replace(tabled(), settings={**tabled().settings, "momenta": momenta})
+    assert ("momentum" in against_table(result).heads) == bool(momenta)
+    assert len(against_table(result).rows[0]) == len(against_table(result).heads)
 
 
 def test_an_axis_that_shows_a_part_of_the_sweep_says_so() -> None:
