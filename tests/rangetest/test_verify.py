@@ -97,12 +97,12 @@ def test_losses_are_told_apart_on_the_scale_of_those_near_the_best(begin: float)
     assert near.equally_good == pytest.approx((1.0, 10**0.5))
 
 
-@pytest.mark.parametrize("optimum", [-1.3, 1.4, 2.2, 3.8])
-def test_the_answer_was_trained_and_is_next_to_the_optimum(optimum: float) -> None:
+@pytest.mark.parametrize(("optimum", "off"), [(-1.25, 0.0), (1.75, 0.0), (2.2, 0.25), (3.8, 0.25)])
+def test_the_answer_was_trained_and_is_next_to_the_optimum(optimum: float, off: float) -> None:
     found = searched(Told(lambda x: (1 + 0.4 * (x - optimum) ** 2, 0.0), 9.0), 1.0)
     assert not found.confirmed and found.lr in dict(found.losses)
     assert found.equally_good[0] <= found.lr <= found.equally_good[1]
-    assert abs(2 * math.log10(found.lr) - optimum) <= 0.25
+    assert abs(2 * math.log10(found.lr) - optimum) <= off + 1e-9
 
 
 def test_no_lr_above_the_highest_is_tried() -> None:
