@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
 from lrbench.errors import UsageError
-from lrbench.options.option import Opt, Options, options_of
+from lrbench.options.option import Opt, Options, listed, options_of
 from lrbench.options.recipe import Recipe
 from lrbench.options.values import (
     EPOCHS,
@@ -27,7 +27,7 @@ from lrbench.options.values import (
     whole_number,
 )
 from lrbench.registry import did_you_mean
-from lrbench.schedules import parse
+from lrbench.schedules import expand, parse
 
 SWEEP_SEED = 2_000_003
 SEEDS = 3
@@ -43,6 +43,18 @@ def _seeds(_: Any, options: Options) -> tuple[int, ...]:
     first = whole_number(options.get("seed", 0), "--seed", 0, 2**31 - 1)
     count = whole_number(options.get("seeds", SEEDS), "--seeds", 1, MOST_SEEDS)
     return tuple(range(first, first + count))
+
+
+def _alone(value: Any) -> Any:
+    """The only schedule of a text or a list."""
+    if value is None:
+        return None
+    texts = [str(text) for text in listed(value)]
+    names = [one for text in texts for one in expand(text)]
+    if len(names) != 1:
+        said = f"lrbench find takes one schedule; {len(names)} are named: {', '.join(texts)}"
+        raise UsageError(said)
+    return names[0]
 
 
 def _without_lr(text: str | None) -> str | None:
@@ -102,9 +114,9 @@ class FindSpec(Frozen):
         "--seed", "The first of the seeds.", kind=int, default=0, parse_among=_seeds,
         show=lambda spec: spec.seeds[0]
     )] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
-    schedule: Annotated[Schedule | None, AfterValidator(_without_lr), Opt(
+    schedule: Annotated[Schedule | None, BeforeValidator(_alone), AfterValidator(_without_lr), Opt(
         "--schedule -s", "The schedule of the run that the LR is for.", common=True, swept=False,
-        choices="lrbench.schedules:catalogue"
+        kind=list[str], parse=_alone, choices="lrbench.schedules:catalogue"
     )] = None
     epochs: Annotated[Epochs | None, AfterValidator(_of_a_schedule), Opt(
         "--epochs", f"The epochs of that run; {EPOCHS} by default.", common=True, swept=False

@@ -54,9 +54,10 @@ class Aim:
         check(schedule, ANY_LR, steps, per_epoch)
         bound = schedule.bind(1.0, steps, per_epoch)
         table = [bound.lr(step) for step in _spread(steps, MANY_STEPS)]
+        peak = schedule.peak(steps, per_epoch)
         paces = (Pace(bound.lr(step), bound.momentum(step)) for step in _spread(steps, TRIED))
         factor = min(lr_factor(table), MOST_FACTOR / max(table))
-        return Aim(spec.schedule, epochs, steps, factor, max(table), tuple(paces))
+        return Aim(spec.schedule, epochs, steps, factor, peak, tuple(paces))
 
     @property
     def tried(self) -> int:
@@ -87,19 +88,19 @@ class Aim:
             aim["equally_good"] = [each * self.horizon for each in checked["equally_good"]]
         aim |= {"highest_lr": lr * self.peak, "because": self._because(lr if checked else None)}
         doubts = {BY_RULE: not checked, FAR: self.steps > TRUSTED * self.tried}
-        reasons = tuple(text for text, holds in doubts.items() if holds)
-        grade = "weak" if reasons else found.grade
-        return replace(found, lr=lr, aim=aim, grade=grade, reasons=(*found.reasons, *reasons))
+        return replace(found, lr=lr, aim=aim).doubted(doubts)
 
     def _because(self, lr: float | None = None) -> str:
         """The reason for the answer, as a sentence."""
-        words = f"{self.schedule} bears {self.factor:.1f} times the constant LR"
+        bears = f"{self.factor * self.peak:.1f}"
+        more = "" if bears == "1.0" else f"{bears} times "
+        words = [f"{self.schedule} bears {more}the constant LR"]
         if lr is not None:
-            words += f"; {self.tried} steps under it do best near {lr / self.horizon:.2g}"
+            words += [f"{self.tried} steps under it do best at base LR {lr / self.horizon:.3g}"]
         if self.steps > self.tried:
             times = self.steps / self.tried
-            words += f"; {times:.3g} times as many steps bear {self.horizon:.2g} of that"
-        return words
+            words += [f"{times:.3g} times as many steps bear {self.horizon:.2g} of that"]
+        return "; ".join(words)
 
 
 def _spread(steps: int, most: int) -> list[int]:

@@ -47,8 +47,15 @@ SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
 VERIFY_LRS = 7  # learning rates that a verification usually trains at
 STABLE_LRS = 9  # and a search of the stable limit, up from the answer
 STABLE_RATIO = 1.1  # the bracket of the stable limit
-UNSTABLE = "unstable: the answer is above the largest stable LR; use that, or pass --verify"
+HIGHEST = "edge: the highest LR that was tried is the best; raise --end-lr"
+LOWEST = "edge: the lowest LR that was tried is the best"
+UNSTABLE = "unstable: its highest LR is above the largest stable one; a longer run may diverge"
+UNVERIFIED = "unstable: its highest LR is above the largest stable one; use that, or pass --verify"
 UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"
+UNCLEAR = (
+    "unclear: short trainings end below their start by no more than the seeds differ; give more "
+    "validation data"
+)
 ORDERED = (
     "ordered: the loss moves with the order of the batches, which was subtracted; shuffle them"
 )
@@ -81,7 +88,6 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     quick = judge.quick() if spec.val_loss else None
     curves, ordered = yield from _sweeps(spec, setup, lrs, quick, alone=alone)
     suggestion = suggest(lrs, [losses_of(c) for c in curves], rule=spec.rule, window=spec.window)
-    doubts = {ORDERED: ordered, ONE_CURVE: len(curves) < len(spec.seeds)}
     if suggestion.reasons == (FLAT,) and not reached(setup, spec.seeds[0]):
         suggestion = replace(suggestion, reasons=(UNREACHED,))
     verification: Verification | None = None
@@ -98,10 +104,11 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
             # where the sweep is lost in noise: a decade below its end
             start = lr or min(curve[-1].lr for curve in curves) / 10
             if aim is None:
-                search = verify(prober, start, seeds)
+                search = verify(prober, start, seeds, spec.end_lr)
             else:
                 along = Prober(setup, 0, judge, aim.paces)
-                search = verify(along, aim.guess(start, spec.verify_steps), seeds)
+                guess = aim.guess(start, spec.verify_steps)
+                search = verify(along, guess, seeds, spec.end_lr / aim.peak)
             verification = yield from _reported("verify", search, VERIFY_LRS * len(seeds))
             lr = verification.lr if verification.learns else None
         limited = cheap and not alone if spec.max_stable is None else spec.max_stable
@@ -112,10 +119,20 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     settings = {**settings, "others_train": True} if alone else settings
     found = _result(suggestion, curves, verification, stability, settings)
     found = found if aim is None else aim.adjusted(found, spec.verify_steps)
-    if found.lr is not None and any(doubts.values()):
-        reasons = (*found.reasons, *(text for text, holds in doubts.items() if holds))
-        found = replace(found, grade="weak", reasons=reasons)
-    yield found
+    unstable = _unstable(found, aim)
+    if unstable and verification is None:
+        found = replace(found, changes={"verify": True})
+    tried = [lr for lr, _ in verification.losses] if verification else []
+    yield found.doubted(
+        {
+            HIGHEST: verification is not None and verification.lr == tried[-1],
+            LOWEST: verification is not None and verification.lr == tried[0],
+            UNSTABLE: unstable and verification is not None,
+            UNVERIFIED: unstable and verification is None,
+            ORDERED: ordered,
+            ONE_CURVE: len(curves) < len(spec.seeds),
+        }
+    )
 
 
 def _sweeps(
@@ -218,13 +235,19 @@ def _result(
         if suggestion.lr is None:
             found = replace(found, grade="weak", reasons=(DECIDED,))
     elif verification is not None:
-        reasons = (UNTRAINED, *(reason for reason in found.reasons if reason != NOISE))
+        finite = (loss for _, loss in verification.losses if loss is not None)
+        lowest = min(finite, default=math.inf)
+        why = UNCLEAR if lowest < verification.start else UNTRAINED
+        reasons = (why, *(reason for reason in found.reasons if reason != NOISE))
         found = replace(found, lr=None, grade="none", band=None, lr_range=None, reasons=reasons)
-    limit = found.max_stable_lr
-    if verification is None and found.lr is not None and limit is not None and found.lr > limit:
-        reasons = (*found.reasons, UNSTABLE)
-        found = replace(found, grade="weak", reasons=reasons, changes={"verify": True})
     return found
+
+
+def _unstable(found: FindResult, aim: Aim | None) -> bool:
+    """Whether the highest LR is above the largest at which a constant one is stable."""
+    if found.lr is None or found.max_stable_lr is None:
+        return False
+    return found.lr * (aim.peak if aim else 1.0) > found.max_stable_lr
 
 
 def _changes(suggestion: Suggestion, settings: Mapping[str, Any]) -> Mapping[str, Any]:

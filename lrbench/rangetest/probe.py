@@ -120,6 +120,8 @@ def _mean_end(curve: Floats) -> float:
 def _grows(seen: Floats, reference: Floats) -> bool:
     """Whether the loss is above its start and still growing: the last eighth of the steps is
     compared with the one before, since momentum raises the loss at first in any case."""
+    if len(seen) < 2:
+        return False
     eighth = max(1, len(seen) // 8)
     last, before = (float(np.mean(part)) for part in (seen[-eighth:], seen[-2 * eighth : -eighth]))
     start, noise = float(np.mean(reference)), float(np.std(reference))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
@@ -100,6 +100,8 @@ class FindResult:
     def __repr__(self) -> str:
         """The answer, what it rests on, and what else there is."""
         answer = "no learning rate" if self.lr is None else f"LR {self.lr:.3g}"
+        if self.aim is not None:
+            answer += f" for {self.aim['schedule']}, {self.aim['steps']:,} steps"
         seeds = len({point.seed for point in self.curve})
         facts = [f"{seeds} seed{'s' * (seeds != 1)}", *self.reasons]
         if self.band is not None:
@@ -115,6 +117,13 @@ class FindResult:
         from lrbench.report.html.notebook import find_cell
 
         return find_cell(self)
+
+    def doubted(self, doubts: Mapping[str, bool]) -> FindResult:
+        """With the reasons that hold, which make an answer weak."""
+        reasons = tuple(text for text, holds in doubts.items() if holds)
+        if self.lr is None or not reasons:
+            return self
+        return replace(self, grade="weak", reasons=(*self.reasons, *reasons))
 
     def apply(self, optimizer: Optimizer) -> None:
         """Set the answer on an optimizer: its groups keep the ratio that they were swept in, or

@@ -22,6 +22,7 @@ CAUTION = 0.5  # standard deviations that a loss counts for more than its mean
 NOISY = 5.0  # tolerances above the best that chance may explain
 BOWL = 3.0  # tolerances, or distances of the second best, above the best: higher losses are cut,
 # since no parabola is a cliff
+Tried = dict[float, list[Probe]]  # by half decades from the suggestion
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ class Verification:
 
     `equally_good` are the ends of the learning rates, of those tried side by side, whose losses
     differ from the best by at most 2 % of (start - best) and 5 % of the best, or five times that
-    where the seeds differ as much. `lr` is the suggestion if it is one of them, else the minimum of
-    a parabola through the best training and its neighbours. `learns` is false if none ends below a
-    training at learning rate 0, whose loss is `start`; they then confirm nothing. `losses` has the
+    where the seeds differ as much. `lr` is always one of them: the suggestion, which is then
+    `confirmed`, or the one nearest to the minimum of a parabola through the best and its
+    neighbours, or the best. `learns` is false if none ends below a training at learning rate 0,
+    whose loss is `start`; they then confirm nothing. `losses` has the
     loss of each learning rate (None if a seed diverged): the mean over the seeds and the last steps
     plus half a standard deviation over both, since luck does not repeat. `data` is what they are
     judged by.
@@ -57,44 +59,66 @@ class Verification:
         }
 
 
-def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, None, Verification]:
+def verify(
+    prober: Prober, lr: float, seeds: Sequence[int], highest: float = math.inf
+) -> Generator[Probe, None, Verification]:
     """Train at `lr` and at half decades around it, two of them below, since the loss may have a
-    second valley at large learning rates; further if the best is at an end; and at quarter decades
-    next to the best. Yields each probe as it is made.
+    second valley at large learning rates; further if the best is at an end; at quarter decades
+    next to the best; and where a parabola through these is lowest, to an eighth of a decade, unless
+    the suggestion stands. Yields each probe as it is made.
 
     Args:
         lr: the suggestion of a sweep.
         seeds: each trains at every learning rate.
+        highest: no learning rate above it is tried.
     """
-    probes: dict[float, list[Probe]] = {}
+    lr = min(lr, highest)
+    top = math.log(highest / lr, STEP)
+    probes: Tried = {}
     untrained = [prober.start(seed) for seed in seeds]
     start = cautious(untrained)
 
-    def train(offset: float) -> Generator[Probe, None, None]:
-        probes[offset] = []
-        for seed in seeds:
-            probe = prober(lr * STEP**offset, seed)
-            probes[offset].append(probe)
-            yield probe
+    def train(*offsets: float) -> Generator[Probe, None, None]:
+        for offset in offsets:
+            probes[offset] = []
+            for seed in seeds:
+                probe = prober(lr * STEP**offset, seed)
+                probes[offset].append(probe)
+                yield probe
 
-    for offset in FIRST:
-        yield from train(offset)
-    while (edge := _open_end(probes, start)) is not None:
+    yield from train(*(offset for offset in FIRST if offset <= top))
+    while (edge := _open_end(probes, start, top)) is not None:
         yield from train(edge)
     best = _best(probes)
-    for offset in (best - 0.5, best + 0.5):
-        yield from train(offset)
+    yield from train(*(offset for offset in (best - 0.5, best + 0.5) if offset <= top))
+    _, _, middle = _judged(probes, untrained)
+    if middle not in probes:
+        yield from train(middle)
 
+    learns, equal, _ = _judged(probes, untrained)
+    offset = next(k for k in (0.0, middle, _best(probes)) if k in equal or not learns)
+    scores = {k: cautious(probes[k]) for k in sorted(probes)}
     held_out = prober.judge is not None and prober.judge.held_out
-    return _verdict(lr, dict(sorted(probes.items())), untrained, held_out=held_out)
+    return Verification(
+        lr=lr * STEP**offset,
+        confirmed=learns and offset == 0.0,
+        learns=learns,
+        start=start,
+        equally_good=(lr * STEP ** equal[0], lr * STEP ** equal[-1]),
+        losses=tuple(
+            (lr * STEP**k, score if math.isfinite(score) else None) for k, score in scores.items()
+        ),
+        probes=tuple(probe for k in scores for probe in probes[k]),
+        data="validation" if held_out else "training",
+    )
 
 
-def _verdict(
-    lr: float, probes: dict[float, list[Probe]], untrained: Sequence[Probe], *, held_out: bool
-) -> Verification:
+def _judged(probes: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float], float]:
+    """Whether training helps, the offsets that are equally good, rising, and the one to answer:
+    that of the suggestion, or where a parabola is lowest, to an eighth of a decade."""
     best, start = _best(probes), cautious(untrained)
     lowest = cautious(probes[best])
-    above = {offset: cautious(each) - lowest for offset, each in probes.items()}
+    above = {offset: cautious(probes[offset]) - lowest for offset in sorted(probes)}
     fall, error = _difference(untrained, probes[best]) if lowest < start else (0.0, 0.0)
     learns = fall > max(error, ROUNDING * abs(start))
     small = min(TOLERANCE * (start - lowest), RELATIVE * abs(lowest))
@@ -108,25 +132,13 @@ def _verdict(
         max((k for k in others if k < best), default=-math.inf),
         min((k for k in others if k > best), default=math.inf),
     )
-    equal = [offset for offset in probes if offset == best or low < offset < high]
-    confirmed = learns and 0.0 in equal
+    equal = [offset for offset in above if offset == best or low < offset < high]
+    if 0.0 in equal or not learns:
+        return learns, equal, 0.0
     _, second, *_ = sorted(above.values())
     roof = BOWL * max(small, second if math.isfinite(second) else 0.0)
     bowl = {offset: min(much, roof) for offset, much in above.items()}
-    offset = 0.0 if confirmed or not learns else parabola_minimum(bowl)
-    return Verification(
-        lr=lr * STEP**offset,
-        confirmed=confirmed,
-        learns=learns,
-        start=start,
-        equally_good=(lr * STEP ** equal[0], lr * STEP ** equal[-1]),
-        losses=tuple(
-            (lr * STEP**k, lowest + much if math.isfinite(much) else None)
-            for k, much in above.items()
-        ),
-        probes=tuple(probe for each in probes.values() for probe in each),
-        data="validation" if held_out else "training",
-    )
+    return learns, equal, round(4 * parabola_minimum(bowl)) / 4
 
 
 def _difference(probes: Sequence[Probe], others: Sequence[Probe]) -> tuple[float, float]:
@@ -137,19 +149,19 @@ def _difference(probes: Sequence[Probe], others: Sequence[Probe]) -> tuple[float
     return float(np.mean(apart)), float(error)
 
 
-def _open_end(probes: dict[float, list[Probe]], start: float) -> float | None:
-    """The next offset to try, while the best lies at an end of those tried; not below a learning
-    rate that changes nothing."""
+def _open_end(probes: Tried, start: float, top: float) -> float | None:
+    """The next offset to try, while the best lies at an end of those tried; none above the top, nor
+    below a learning rate that changes nothing."""
     best = _best(probes)
     if best == max(probes) and best < FARTHEST:
-        return best + 1
+        return best + 1 if best + 1 <= top else None
     idle = abs(cautious(probes[best]) - start) <= ROUNDING * abs(start)
     if best == min(probes) and best > -FARTHEST and not idle:
         return best - 1
     return None
 
 
-def _best(probes: dict[float, list[Probe]]) -> float:
+def _best(probes: Tried) -> float:
     """The offset of the lowest loss; the smallest where all diverged."""
     return min(sorted(probes), key=lambda offset: cautious(probes[offset]))
 

@@ -64,6 +64,7 @@ def _details(summary: Summary) -> Iterator[RenderableType]:
 def find_answer(result: FindResult) -> Group:
     """A range test: its answer, what that rests on, the short trainings."""
     from rich.console import Group
+    from rich.padding import Padding
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -76,7 +77,7 @@ def find_answer(result: FindResult) -> Group:
     parts: list[RenderableType] = [head]
     if trained := find_plot.trained(result):
         parts.append(Text(trained))
-    parts += [Text(f"  {clean(reason, 2000)}") for reason in result.reasons]
+    parts += [Padding(Text(clean(reason, 2000)), (0, 0, 0, 2)) for reason in result.reasons]
     if result.lr is not None:
         facts = RichTable(box=None, show_header=False, padding=(0, 2, 0, 0))
         facts.add_column(style="dim")

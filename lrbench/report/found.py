@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lrbench.optimizers.groups import parse_groups
+from lrbench.optimizers.groups import GroupSpec, parse_groups
 from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.groups import swept_place
 from lrbench.report.table import Table, cells, number
@@ -63,9 +63,10 @@ def facts(result: FindResult) -> Iterator[tuple[str, str]]:
 
 def _aim(aim: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The run that the answer is for, what is equally good for it, and where that comes from."""
-    epochs = "" if aim["epochs"] is None else f"{aim['epochs']} epochs, "
-    yield "base LR of", f"{aim['schedule']}, {epochs}{aim['steps']:,} steps"
-    if aim["peak"] != 1:
+    epochs = aim["epochs"]  # None if steps were given
+    said = "" if epochs is None else f"{epochs} epoch{'s' * (epochs > 1)}, "
+    yield "base LR of", f"{aim['schedule']}, {said}{aim['steps']:,} steps"
+    if not math.isclose(aim["peak"], 1.0):
         yield "highest LR", number(aim.get("highest_lr"))
     low, high = map(number, aim.get("equally_good") or (None, None))
     if low != high:
@@ -82,7 +83,8 @@ def _trained(result: FindResult) -> str:
         return "none is better than its start"
     low, high = (number(lr) for lr in checked["equally_good"])
     best = f"{low} to {high} are equally good" if low != high else f"{low} is best"
-    agree = ", as the sweep says" if checked["confirmed"] else ""
+    agrees = "as the sweep says" if result.aim is None else "as expected from the sweep"
+    agree = f", {agrees}" if checked["confirmed"] else ""
     return f"{best}{agree} ({len(checked['losses'])} tried, by {checked['data']} loss)"
 
 
@@ -106,7 +108,7 @@ def trainings_table(result: FindResult) -> Table:
     """How the short trainings around the answer ended; no rows without any."""
     checked = result.verification or {"losses": (), "steps": 0}
     rows = [
-        [(f"{lr:.3g}", lr), ("diverged" if loss is None else f"{loss:.4f}", loss)]
+        [(f"{lr:.3g}", lr), ("diverged" if loss is None else _score(loss), loss)]
         for lr, loss in checked["losses"]
     ]
     head = f"{checked.get('data', '')} loss after {checked['steps']} steps, mean + ½ sd"
@@ -114,16 +116,21 @@ def trainings_table(result: FindResult) -> Table:
     return Table((f"short training{under} at LR", head), cells(rows))
 
 
+def _score(loss: float) -> str:
+    return f"{loss:.4f}" if loss == 0 or abs(loss) >= 0.001 else f"{loss:.1e}"
+
+
 def against_table(result: FindResult) -> Table:
     """Answer and largest stable LR against batch size and momentum, where they were asked for."""
+    heads = [head for head in AGAINST if head != "momentum" or result.settings.get("momenta")]
     rows = [
         [
             (str(raw) if isinstance(raw, (int, str)) else number(raw), raw)
-            for raw in (row[name] for name in AGAINST.values())
+            for raw in (row[AGAINST[head]] for head in heads)
         ]
         for row in result.table
     ]
-    return Table(tuple(AGAINST), cells(rows))
+    return Table(tuple(heads), cells(rows))
 
 
 def next_command(result: FindResult) -> str:
@@ -137,24 +144,32 @@ def next_command(result: FindResult) -> str:
         return shlex.join(words)
     if result.lr is None:
         return ""
-    swept = result.settings.get("sweep_group")
-    around = _around(result.lr, result.verification) if swept is None else (result.lr,)
-    lrs = ",".join(f"{lr:.2g}" for lr in around)
-    words = ["lrbench", "compare", *_options(_settled(recipe, swept, result.lr)), "--lr", lrs]
+    swept, peak = result.settings.get("sweep_group"), (result.aim or {"peak": 1.0})["peak"]
+    around = _around(result) if swept is None else (1.0,)
+    lrs = ",".join(f"{each * peak * result.lr:.2g}" for each in around)
+    settled = _settled(recipe, swept, result.lr, peak)
+    words = ["lrbench", "compare", *_options(settled), "--lr", lrs]
     if result.aim is not None:
         words += ["-s", result.aim["schedule"], "--epochs", str(result.aim["epochs"])]
     return shlex.join(words)
 
 
-def _settled(recipe: Mapping[str, Any], swept: str | None, lr: float) -> Mapping[str, Any]:
-    """The recipe in which a group that was swept alone has its answer."""
-    if swept is None:
+def _settled(
+    recipe: Mapping[str, Any], swept: str | None, lr: float, peak: float
+) -> Mapping[str, Any]:
+    """The recipe in which a group that was swept alone has its answer. Where a comparison is given
+    an LR, as `--lr` or a group's `lr=`, that is the highest of the training, here the base one."""
+    if swept is None and math.isclose(peak, 1.0):
         return recipe
     groups = list(parse_groups(recipe["groups"]))
-    place = swept_place(groups, swept, rest_known=False)
-    groups[place] = replace(groups[place], lr_absolute=float(f"{lr:.2g}"))
-    texts = [str(group) for group in groups if group.lr_absolute is not None]
-    return {**recipe, "groups": texts}
+    if swept is not None:
+        place = swept_place(groups, swept, rest_known=False)
+        groups[place] = replace(groups[place], lr_absolute=float(f"{lr:.2g}"))
+    for place, group in enumerate(groups):
+        if group.lr_absolute is not None and not math.isclose(peak, 1.0):
+            highest = float(f"{group.lr_absolute * peak:.2g}")
+            groups[place] = replace(group, lr_absolute=highest)
+    return {**recipe, "groups": [str(group) for group in groups if group != GroupSpec()]}
 
 
 def _sweep_options(result: FindResult) -> Iterator[str]:
@@ -184,12 +199,15 @@ def _short(value: Any) -> str:
     return f"{value:g}" if short else str(value)
 
 
-def _around(lr: float, checked: Mapping[str, Any] | None) -> tuple[float, float, float]:
-    """The answer, half of it and twice it, but nothing beyond a short training that did worse."""
+def _around(result: FindResult) -> tuple[float, float, float]:
+    """What to try, as multiples of the answer: half of it, itself and twice it; nothing beyond a
+    short training that did worse, and the best one within."""
+    checked = result.verification
     if checked is None or not checked["learns"]:
-        return lr / 2, lr, 2 * lr
-    low, high = checked["equally_good"]
-    tried = [each for each, _ in checked["losses"]]
-    below = max((each for each in tried if each < min(low, lr) * NEAR), default=0.0)
-    above = min((each for each in tried if each > max(high, lr) / NEAR), default=math.inf)
-    return max(lr / 2, below), lr, min(2 * lr, above)
+        return 0.5, 1.0, 2.0
+    losses = {lr / checked["lr"]: math.inf if it is None else it for lr, it in checked["losses"]}
+    low, high = (lr / checked["lr"] for lr in checked["equally_good"])
+    best = min(losses, key=losses.__getitem__)
+    below = max((each for each in losses if each < min(low, 1.0) * NEAR), default=0.0)
+    above = min((each for each in losses if each > max(high, 1.0) / NEAR), default=math.inf)
+    return min(max(0.5, below), best), 1.0, max(min(2.0, above), best)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -154,8 +155,6 @@ def test_one_group_is_swept_while_the_other_stays(tmp_path: Path, capsys: Any) -
         (["--momenta", "0,0.9", "--optimizer", "adam"], "--momenta: adam takes no --momentum"),
         (["--momenta", "0,0.9", "--nesterov"], "--nesterov needs a --momentum above 0"),
         (["--group", "*bias lr=2x", "--sweep-group", "0"], "'*' has no learning rate to stay at"),
-        (["-s", "cosine @ 0.1"], "its LR is written in it"),
-        (["-s", "linear", "--group", "*.bias schedule=cosine"], "leave out its schedule="),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(
@@ -177,3 +176,32 @@ def test_an_answer_for_a_run_names_it_everywhere(tmp_path: Path, capsys: Any) ->
     assert "-s linear --epochs 3" in said
     page = (tmp_path / "report.html").read_text()
     assert "under linear" in page and aim["because"] in page
+
+
+def test_who_follows_the_advice_trains_at_the_lr_that_was_found(
+    tmp_path: Path, capsys: Any
+) -> None:
+    words = [word for word in SMALL if word not in ("--quiet", "--no-verify")]
+    argv = [*words, "-s", "noam", "--epochs", "1", "--no-max-stable"]
+    assert run([*argv, "--out", str(tmp_path / "a")]) == 0
+    (advice,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("next:"))
+    few = ["--seeds", "2", "--tuning-seeds", "1", "--executor", "serial"]
+    assert run([*shlex.split(advice)[2:], *few, "--out", str(tmp_path / "b"), "--quiet"]) == 0
+    found = json.loads((tmp_path / "a" / "find.json").read_text())["lr"]
+    rows = csv.DictReader((tmp_path / "b" / "trials.csv").read_text().splitlines())
+    assert any(float(row["lr"]) == pytest.approx(found, rel=0.03) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-s", "cosine", "-s", "linear"], "takes one schedule; 2 are named: cosine, linear"),
+    ],
+)
+def test_a_run_that_cannot_be_aimed_at_is_refused_in_a_line(
+    options: list[str], words: str, tmp_path: Path, capsys: Any
+) -> None:
+    assert run([*SMALL, *options, "--out", str(tmp_path / "none")]) == 2
+    said = capsys.readouterr().err
+    assert words in " ".join(said.split()) and "Traceback" not in said
+    assert not (tmp_path / "none").exists()

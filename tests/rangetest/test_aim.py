@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,36 @@ def test_the_base_lr_is_the_answer_and_the_highest_is_named() -> None:
     assert three.aim["highest_lr"] == pytest.approx(one.lr, rel=0.05)
 
 
+@pytest.mark.parametrize("schedule", [None, "linear", 'expr("0.2 * (1 - progress)")'])
+def test_an_lr_that_could_always_be_higher_is_weak_and_within_the_range(
+    schedule: str | None,
+) -> None:
+    def separable(model: Any, step: int) -> Any:
+        return torch.nn.functional.softplus(-model.x).sum()
+
+    spec = FindSpec(schedule=schedule, steps=40, start_lr=1e-3, end_lr=200.0, seeds=(0,))
+    task = Task(lambda: Quadratic([1.0, 1.0]), loss_of=separable)
+    *_, found = range_test(spec, sgd(task), {})
+    assert isinstance(found, FindResult) and found.lr is not None
+    highest = found.lr * (found.aim["peak"] if found.aim else 1.0)
+    assert 100 < highest <= 200 and found.grade == "weak"
+    assert any("the highest LR that was tried is the best" in why for why in found.reasons)
+
+
+def test_a_peak_above_the_largest_stable_lr_is_weak() -> None:
+    """At first ten times as high: all that grew then is gone after one step at 1/h."""
+    high_first = 'expr("10 if progress < 0.05 else 1")'
+    found = aimed(high_first, 64, Task(lambda: Quadratic([1.0, 0.95])), max_stable=True)
+    assert found.lr is not None and found.max_stable_lr == pytest.approx(2, rel=0.1)
+    assert found.lr < 2 < 10 * found.lr and found.grade == "weak"
+    assert any("above the largest stable one" in why for why in found.reasons)
+
+
+def test_a_run_of_one_step_has_an_answer() -> None:
+    with warnings.catch_warnings(action="error"):
+        assert aimed("linear", 1).lr
+
+
 def test_without_trainings_the_answer_is_the_rule_s_and_weak() -> None:
     found = aimed("linear", 25 * TRIED, verify=False)
     assert found.lr is not None and found.lr_sweep is not None and found.grade == "weak"
@@ -120,6 +151,7 @@ def test_python_takes_epochs_or_steps_and_leaves_everything_as_it_was() -> None:
         ({"epochs": 3}, "needs its schedule"),
         ({"schedule": "cosine @ 0.1"}, "its LR is written in it"),
         ({"schedule": "plateau"}, "it follows val_loss"),
+        ({"schedule": "warmup({0,5}%) + cosine"}, "takes one schedule; 2 are named: warmup({0,5}%"),
         ({"schedule": "cosinus"}, "did you mean cosine"),
         ({"schedule": 'expr("0")', "epochs": 3}, "without a positive LR"),
     ],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,10 @@ from lrbench.execute import Host, Workbench
 from lrbench.options import FindSpec
 from lrbench.rangetest.curve import in_order
 from lrbench.rangetest.find import find_events, range_test
+from lrbench.rangetest.probe import Probe
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.rangetest.suggest import suggest
+from lrbench.rangetest.verify import Verification
 from tests.rangetest.problems import Quadratic, Task, sgd
 
 PLAIN = FindSpec(points=60, start_lr=1e-4, end_lr=100.0, seeds=(0, 1))
@@ -196,3 +199,19 @@ def test_real_digits_have_a_defensible_lr_and_a_stable_limit_above_it() -> None:
     assert found.lr_sweep is not None and 0.01 < found.lr_sweep < 0.1
     assert found.max_stable_lr is not None and found.lr < found.max_stable_lr < 1
     assert found.settings["recipe"]["dataset"] == "mnist5k"
+
+
+@pytest.mark.parametrize(("loss", "why"), [(0.9, "unclear"), (1.0, "untrained")])
+def test_without_an_answer_it_says_whether_trainings_end_below_their_start(
+    loss: float, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = Probe(0.1, 0, 64, loss, 0.0)
+    tried = Verification(0.1, False, False, 1.0, (0.1, 0.1), ((0.1, loss),), (probe,), "validation")
+
+    def told(*_: Any) -> Generator[Probe, None, Verification]:
+        yield probe
+        return tried
+
+    monkeypatch.setattr("lrbench.rangetest.find.verify", told)
+    _, result = run(PLAIN, noisy_line())
+    assert result.lr is None and result.reasons[0].startswith(f"{why}: ")

@@ -18,8 +18,8 @@ def verified(lr: float, **changes: Any) -> Verification:
     return searched(Prober(sgd(Task(lambda: Quadratic([1.0, 0.3]), **changes)), 12), lr)
 
 
-def searched(prober: Any, lr: float) -> Verification:
-    search = verify(prober, lr, (0, 1))
+def searched(prober: Any, lr: float, highest: float = math.inf) -> Verification:
+    search = verify(prober, lr, (0, 1), highest)
     while True:
         try:
             next(search)
@@ -95,6 +95,21 @@ def test_losses_are_told_apart_on_the_scale_of_those_near_the_best(begin: float)
     near = searched(Told(lambda x: (1 + 0.06 * (x - 0.5) ** 2, 0.0), begin), 1.0)
     assert near.confirmed and near.lr == 1.0
     assert near.equally_good == pytest.approx((1.0, 10**0.5))
+
+
+@pytest.mark.parametrize(("optimum", "off"), [(-1.25, 0.0), (1.75, 0.0), (2.2, 0.25), (3.8, 0.25)])
+def test_the_answer_was_trained_and_is_next_to_the_optimum(optimum: float, off: float) -> None:
+    found = searched(Told(lambda x: (1 + 0.4 * (x - optimum) ** 2, 0.0), 9.0), 1.0)
+    assert not found.confirmed and found.lr in dict(found.losses)
+    assert found.equally_good[0] <= found.lr <= found.equally_good[1]
+    assert abs(2 * math.log10(found.lr) - optimum) <= off + 1e-9
+
+
+def test_no_lr_above_the_highest_is_tried() -> None:
+    found = searched(Told(lambda x: (1 + math.exp(-x), 0.0), 9.0), 1.0, 60.0)
+    tried = [lr for lr, _ in found.losses]
+    assert found.lr == max(tried) and 30 < max(tried) <= 60
+    assert max(lr for lr, _ in searched(Told(lambda x: (1.0, 0.0)), 1.0, 0.5).losses) == 0.5
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])

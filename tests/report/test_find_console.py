@@ -14,8 +14,8 @@ from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.report.console import find_answer, find_tail
 from lrbench.report.find_live import find_bar
 from lrbench.report.find_plot import sweep_chart
-from lrbench.report.found import next_command
-from tests.report.find_results import found, not_found
+from lrbench.report.found import against_table, next_command
+from tests.report.find_results import found, not_found, tabled
 
 
 def shown(result: FindResult, width: int = 80) -> str:
@@ -162,12 +162,41 @@ def test_an_answer_above_the_stable_limit_is_verified_before_it_is_compared() ->
         ([(0.06, 1.0), (0.1, 0.5), (0.15, 1.0)], (0.1, 0.1), "0.06,0.1,0.15"),
         ([(0.06, 0.5), (0.1, 0.5), (0.15, None)], (0.06, 0.1), "0.05,0.1,0.15"),
         ([(0.01, 1.0), (0.1, 0.5), (0.9, None)], (0.1, 0.1), "0.05,0.1,0.2"),
+        ([(0.02, 0.4), (0.1, 0.5), (0.2, 1.0)], (0.02, 0.1), "0.02,0.1,0.2"),
+        ([(0.1, 0.5), (0.3, 0.4), (0.9, None)], (0.1, 0.3), "0.05,0.1,0.3"),
     ],
 )
-def test_the_next_lrs_lie_within_those_that_did_worse(losses: Any, equal: Any, lrs: str) -> None:
-    checked = {**(found().verification or {}), "losses": losses, "equally_good": list(equal)}
+@pytest.mark.parametrize("horizon", [1.0, 0.1])
+def test_the_next_lrs_have_the_best_and_none_beyond_those_that_did_worse(
+    losses: Any, equal: Any, lrs: str, horizon: float
+) -> None:
+    """Also where the trainings are shorter than the run that the answer is for."""
+    checked = {
+        "lr": 0.1 / horizon,
+        "learns": True,
+        "losses": [(lr / horizon, loss) for lr, loss in losses],
+        "equally_good": [lr / horizon for lr in equal],
+    }
     result = replace(found(Recipe()), lr=0.1, verification=checked)
     assert next_command(result).endswith(f"--lr {lrs}")
+
+
+def test_a_group_s_own_lr_is_the_highest_in_the_next_command() -> None:
+    recipe = Recipe(groups=("*.bias lr=0.01", "1.* lr=2x"))
+    aim = {"schedule": "noam", "epochs": 2, "peak": 0.05}
+    result = replace(found(recipe), lr=4.0, verification=None, aim=aim)
+    assert shlex.split(next_command(result))[2:] == [
+        "--group", "*.bias lr=0.0005", "--group", "1.* lr=2.0x", "--lr", "0.1,0.2,0.4",
+        "-s", "noam", "--epochs", "2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("momenta", [[], [0.0, 0.9]])
+def test_a_table_names_the_momentum_where_it_was_asked_for(momenta: list[float]) -> None:
+    """AdamW has none."""
+    result = replace(tabled(), settings={**tabled().settings, "momenta": momenta})
+    assert ("momentum" in against_table(result).heads) == bool(momenta)
+    assert len(against_table(result).rows[0]) == len(against_table(result).heads)
 
 
 def test_an_axis_that_shows_a_part_of_the_sweep_says_so() -> None:
