@@ -196,6 +196,8 @@ def test_who_follows_the_advice_trains_at_the_lr_that_was_found(
     ("options", "words"),
     [
         (["-s", "cosine", "-s", "linear"], "takes one schedule; 2 are named: cosine, linear"),
+        (["--epochs", "20"], "--epochs 20: the length of a run needs its schedule"),
+        (["-s", "linear", "--group", "*.bias schedule=cosine"], "leave out its schedule="),
     ],
 )
 def test_a_run_that_cannot_be_aimed_at_is_refused_in_a_line(
