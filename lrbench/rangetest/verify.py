@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import le
 from typing import Any, Literal
 
@@ -67,23 +68,19 @@ def verify(prober: Prober, lr: float, seeds: Sequence[int]) -> Generator[Probe, 
         seeds: each trains at every learning rate.
     """
     probes: dict[float, list[Probe]] = {}
-    untrained = [prober.start(seed) for seed in seeds]
+    untrained = prober.starts(seeds)
     start = cautious(untrained)
 
-    def train(offset: float) -> Generator[Probe, None, None]:
-        probes[offset] = []
-        for seed in seeds:
-            probe = prober(lr * STEP**offset, seed)
-            probes[offset].append(probe)
-            yield probe
+    def train(*offsets: float) -> Generator[Probe, None, None]:
+        asked = [(lr * STEP**offset, seed) for offset in offsets for seed in seeds]
+        found = iter((yield from prober.each(asked)))
+        probes.update({offset: list(islice(found, len(seeds))) for offset in offsets})
 
-    for offset in FIRST:
-        yield from train(offset)
+    yield from train(*FIRST)
     while (edge := _open_end(probes, start)) is not None:
         yield from train(edge)
     best = _best(probes)
-    for offset in (best - 0.5, best + 0.5):
-        yield from train(offset)
+    yield from train(best - 0.5, best + 0.5)
 
     held_out = prober.judge is not None and prober.judge.held_out
     return _verdict(lr, dict(sorted(probes.items())), untrained, held_out=held_out)
