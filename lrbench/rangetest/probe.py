@@ -151,9 +151,8 @@ def carry_out(setup: Setup, piece: Piece) -> Iterator[list[Any]]:
         points = sweep(setup, piece.seed, piece.lrs, piece.steps, quick, stops=piece.stops)
         yield from ([point.loss] for point in points)
     else:
-        limit = math.inf if piece.limit is None else piece.limit
         prober = Prober(setup, piece.steps, judge, piece.paces)
-        seen, judged = prober.train(piece.seed, piece.lrs[0], limit)
+        seen, judged = prober.train(piece.seed, piece.lrs[0], piece.limit)
         yield [seen.tolist(), *judged]
 
 

@@ -10,6 +10,7 @@ from itertools import count, repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import ConfigDict
 
 from lrbench.engine.clock import Row
 from lrbench.engine.method import PLAIN, Method
@@ -52,6 +53,8 @@ class Piece(Frozen):
     leaves an empty list when it begins, or begins again; then each loss of a sweep, `[loss]`, or
     `[losses, judged, judged_sd]`."""
 
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
     find: FindSpec
     kind: Literal["sweep", "short"]
     seed: int
@@ -60,7 +63,7 @@ class Piece(Frozen):
     judged: bool
     stops: bool = True
     paces: tuple[Pace, ...] = ()
-    limit: float | None = None
+    limit: float = math.inf
 
     @property
     def id(self) -> str:
