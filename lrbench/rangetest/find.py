@@ -83,8 +83,6 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     aim = Aim.of(spec, setup.task)
     judge = setup.judge
     alone = others_train(setup, spec.seeds[0])
-    if spec.val_loss:
-        judge.quick()  # is refused before anything is trained
     curves, ordered = yield from _sweeps(spec, setup, lrs, alone=alone)
     suggestion = suggest(lrs, [losses_of(c) for c in curves], rule=spec.rule, window=spec.window)
     doubts = {ORDERED: ordered, ONE_CURVE: len(curves) < len(spec.seeds)}

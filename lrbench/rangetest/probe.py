@@ -68,8 +68,15 @@ class Prober:
         limits = [_hopeless(self.untouched[seed][0]) for _, seed in asked]
         found: dict[int, Probe] = {}
         for place, seen, judged in self._trained(asked, limits):
-            found[place] = self._probe(*asked[place], limits[place], seen, judged)
-            yield found[place]
+            lr, seed = asked[place]
+            first, _ = self.untouched[seed]
+            if not math.isfinite(seen[-1]) or seen[-1] > limits[place] or _grows(seen, first):
+                probe = Probe(lr, seed, len(seen), None, None)
+            else:
+                end = _mean_end(seen)
+                probe = Probe(lr, seed, self.steps, end, _mean_end(first) - end, *judged)
+            found[place] = probe
+            yield probe
         return [found[place] for place in range(len(asked))]
 
     def starts(self, seeds: Sequence[int]) -> list[Probe]:
@@ -77,10 +84,9 @@ class Prober:
         fresh = [(0.0, seed) for seed in dict.fromkeys(seeds) if seed not in self.untouched]
         for place, seen, judged in self._trained(fresh, [math.inf] * len(fresh)):
             self.untouched[fresh[place][1]] = seen, judged
-        known = ((seed, *self.untouched[seed]) for seed in seeds)
         return [
             Probe(0.0, seed, self.steps, _mean_end(seen), 0.0, *judged)
-            for seed, seen, judged in known
+            for seed, (seen, judged) in ((seed, self.untouched[seed]) for seed in seeds)
         ]
 
     def _trained(
@@ -98,13 +104,6 @@ class Prober:
             if left:
                 losses, *judged = left
                 yield places[piece], np.array(losses), (judged[0], judged[1])
-
-    def _probe(self, lr: float, seed: int, limit: float, seen: Floats, judged: Judged) -> Probe:
-        first, _ = self.untouched[seed]
-        if not math.isfinite(seen[-1]) or seen[-1] > limit or _grows(seen, first):
-            return Probe(lr, seed, len(seen), None, None)
-        final = _mean_end(seen)
-        return Probe(lr, seed, self.steps, final, _mean_end(first) - final, *judged)
 
     def train(self, seed: int, lr: float, limit: float = math.inf) -> tuple[Floats, Judged]:
         """Train to the end, or to the first loss that is not finite or above the limit: the losses,
