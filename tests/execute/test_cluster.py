@@ -36,8 +36,9 @@ class Net(nn.Sequential):
             if self.passes == 9 and torch.initial_seed() >= 2_000_000:
                 pathlib.Path(f"tested-{node}").touch()
             if self.passes == 20 and not os.path.exists("seen"):  # in the second epoch
-                pathlib.Path("mine").write_text(f"{os.getpid()} {node}")
-                os.replace("mine", "seen")
+                mine = pathlib.Path(f"mine-{os.getpid()}")  # two may come here at once
+                mine.write_text(f"{os.getpid()} {node}")
+                os.replace(mine, "seen")
                 while not os.path.exists("go"):
                     time.sleep(0.02)
         return super().forward(x)
