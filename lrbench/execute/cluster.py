@@ -26,6 +26,7 @@ from lrbench.errors import MachineError
 from lrbench.execute import EXECUTORS, Train
 from lrbench.execute.ray_worker import Inbox, Trainer
 from lrbench.execute.supervise import POLL_S, Crew, Worker
+from lrbench.execute.trial import Work
 from lrbench.execute.workbench import Workbench
 from lrbench.execute.worker import briefing, trained_in
 from lrbench.files import replace_file
@@ -63,7 +64,7 @@ class Remote(Worker):
     said: list[dict[str, Any]] = field(default_factory=list)
     heard_s: float = math.inf
 
-    def give(self, trial: TrialSpec) -> None:
+    def give(self, trial: Work) -> None:
         super().give(trial)
         self.attempt, self.place, self.begun = next(self.crew.attempts), 0, False
         state, journal = self.crew.run.state_path(trial.id), self.crew.run.journal_path(trial.id)
@@ -171,7 +172,7 @@ class Nodes(Crew):
     def write(self, worker: Remote, message: Mapping[str, Any], records: Sequence[Record]) -> None:
         """The first records of an attempt say from where it goes on."""
         trial, run = worker.trial, self.run
-        if not records or trial is None:
+        if not records or not isinstance(trial, TrialSpec):
             return
         last = records[-1]
         if not worker.begun:

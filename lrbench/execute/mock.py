@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from lrbench.execute import EXECUTORS, Train
+from lrbench.execute import EXECUTORS, Train, Work, run_work
 from lrbench.execute.workbench import Workbench
 from lrbench.options import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
@@ -19,8 +20,11 @@ IMAGES_S = 1e4
 @EXECUTORS.register("mock", "trains nothing and makes numbers up, for tests", hidden=True)
 @contextmanager
 def mock(bench: Workbench, run: Run) -> Iterator[Train]:
-    def train(trials: Sequence[TrialSpec]) -> Iterator[tuple[TrialSpec, list[Record]]]:
+    def train(trials: Sequence[Work]) -> Iterator[tuple[Any, list[Any]]]:
         for trial in trials:
+            if not isinstance(trial, TrialSpec):  # a range test is real
+                yield from ((trial, left) for left in run_work(bench, run, trial))
+                continue
             yield trial, []
             run.begin(trial)
             for record in invented(trial):

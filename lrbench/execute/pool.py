@@ -17,9 +17,9 @@ from typing import Any
 from lrbench.execute import EXECUTORS, Train
 from lrbench.execute.serial import serial
 from lrbench.execute.supervise import POLL_S, CannotStart, Crew, Left, Worker
+from lrbench.execute.trial import Work
 from lrbench.execute.workbench import Workbench
 from lrbench.execute.worker import ANSWER, REQUEST, briefing
-from lrbench.options import TrialSpec
 from lrbench.run.store import Run
 from lrbench.stopping import pausing
 
@@ -59,7 +59,7 @@ class Forked(Worker):
     link: socket.socket
     torn: bytes = b""
 
-    def give(self, trial: TrialSpec) -> None:
+    def give(self, trial: Work) -> None:
         super().give(trial)
         with suppress(OSError):  # it is dead, which the next read shows
             self.link.sendall(f"{trial.model_dump_json()}\n".encode())
@@ -137,7 +137,7 @@ def auto(bench: Workbench, run: Run) -> Iterator[Train]:
     registered, this one trains, to the same bits."""
     with pool(bench, run) as parallel, serial(bench, run) as alone:
 
-        def train(trials: Sequence[TrialSpec]) -> Iterator[Left]:
+        def train(trials: Sequence[Work]) -> Iterator[Left]:
             try:
                 yield from parallel(trials)
             except CannotStart:

@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.engine.device import DeviceLost, wait_briefly
 from lrbench.errors import LrbenchError, MachineError
-from lrbench.execute.trial import run_trial
-from lrbench.execute.worker import attempted, ready
+from lrbench.execute.trial import run_work
+from lrbench.execute.worker import READER, attempted, ready, rows_of
 from lrbench.files import replace_file
-from lrbench.options import TrialSpec
 from lrbench.records import TrialEnd
-from lrbench.run.journal import row_of
 from lrbench.run.store import Run
 
 if TYPE_CHECKING:
@@ -89,15 +87,15 @@ class Trainer:
 
     def train(self, text: str, attempt: int, files: Mapping[str, bytes]) -> None:
         """Every record has reached the inbox when this returns."""
-        trial = TrialSpec.model_validate_json(text)
+        trial = READER.validate_json(text)
         state = self.run.state_path(trial.id)
         for name, content in files.items():
             replace_file(state.with_name(name), content)
         sent_s, places = time.monotonic(), count()
         head = {"trial": trial.id, "attempt": attempt}
         try:
-            for records in run_trial(self.bench, self.run, trial):
-                rows = [row_of(record) for record in records]
+            for records in run_work(self.bench, self.run, trial):
+                rows = rows_of(records)
                 message: dict[str, Any] = {**head, "index": next(places), "records": rows}
                 last = records[-1] if records else None
                 if isinstance(last, TrialEnd) and last.status != "failed":

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from lrbench.execute import EXECUTORS, Train
-from lrbench.execute.trial import run_trial
+from lrbench.execute.trial import Work, run_work
 from lrbench.execute.workbench import Workbench
 from lrbench.options import TrialSpec
-from lrbench.records import Record
 from lrbench.run.store import Run
 
 
 @EXECUTORS.register("serial", "one trial after the other, in this process")
 @contextmanager
 def serial(bench: Workbench, run: Run) -> Iterator[Train]:
-    def train(trials: Sequence[TrialSpec]) -> Iterator[tuple[TrialSpec, list[Record]]]:
-        waiting, under_way = deque(trials), list[tuple[TrialSpec, Iterator[list[Record]]]]()
+    def train(trials: Sequence[Work]) -> Iterator[tuple[Any, list[Any]]]:
+        waiting, under_way = deque(trials), list[tuple[Work, Iterator[list[Any]]]]()
+        at_once = bench.at_once if all(isinstance(each, TrialSpec) for each in trials) else 1
         while waiting or under_way:
-            while waiting and len(under_way) < bench.at_once:
+            while waiting and len(under_way) < at_once:
                 if under_way and waiting[0].recipe != under_way[0][0].recipe:
                     break  # nothing of theirs could be shared
                 trial = waiting.popleft()
-                under_way.append((trial, run_trial(bench, run, trial)))
+                under_way.append((trial, run_work(bench, run, trial)))
             for trial, stream in list(under_way):
                 records = next(stream, None)
                 if records is None:

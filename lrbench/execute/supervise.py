@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lrbench.errors import MachineError
-from lrbench.execute.trial import failed_end
+from lrbench.errors import LrbenchError, MachineError, UsageError
+from lrbench.execute.trial import Work, failed_end
 from lrbench.execute.workbench import Workbench
 from lrbench.options import TrialSpec
+from lrbench.rangetest.sweep import Piece
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
 from lrbench.run.journal import record_of
@@ -23,7 +24,7 @@ from lrbench.run.store import Run
 RETRIES = 2  # of a trial whose worker died, which goes on from its checkpoint; and of a start
 POLL_S = 1.0
 STOOD_STILL_S = 2.0  # a wait that ends so much too late: the machine was paused, not busy
-Left = tuple[TrialSpec, list[Record]]
+Left = tuple[Any, list[Any]]
 
 
 class CannotStart(MachineError):
@@ -34,12 +35,12 @@ class CannotStart(MachineError):
 class Worker(ABC):
     """What trains one trial after the other, and what it is at."""
 
-    trial: TrialSpec | None = field(default=None, init=False)
+    trial: Work | None = field(default=None, init=False)
     deadline: float = field(default=math.inf, init=False)
     ready: bool = field(default=False, init=False)
     ended: bool = field(default=False, init=False)
 
-    def give(self, trial: TrialSpec) -> None:
+    def give(self, trial: Work) -> None:
         self.trial, self.deadline, self.ended = trial, math.inf, False
 
     @abstractmethod
@@ -73,10 +74,13 @@ class Crew(ABC):
     def write(self, worker: Any, message: Mapping[str, Any], records: Sequence[Record]) -> None:
         """Put records into the journal, where the worker has not done so itself."""
 
-    def train(self, trials: Sequence[TrialSpec]) -> Iterator[Left]:
-        """The longest first, those of a recipe together."""
-        order = sorted(trials, key=lambda trial: (-trial.epochs, trial.recipe.canonical()))
-        waiting, deaths = deque(order), Counter[str]()
+    def train(self, trials: Sequence[Work]) -> Iterator[Left]:
+        """The longest first, those of a recipe together. Whoever is still at what an earlier call
+        was left with is ended."""
+        for worker in [each for each in self.workers if each.trial]:
+            self.workers.remove(worker)
+            self.bury(worker, at_once=True)
+        waiting, deaths = deque(sorted(trials, key=_longest_first)), Counter[str]()
         free: Sequence[Worker] = self.workers
         while waiting or any(worker.trial for worker in self.workers):
             self._hand_out(free, waiting)
@@ -96,7 +100,7 @@ class Crew(ABC):
                 reason = f"it did not end within {limit_s:g} s (--trial-timeout)"
                 yield from self._given_up(worker, reason)
 
-    def _hand_out(self, free: Sequence[Worker], waiting: deque[TrialSpec]) -> None:
+    def _hand_out(self, free: Sequence[Worker], waiting: deque[Work]) -> None:
         """Give every idle worker of these a trial; begin workers while there are trials for them.
         The cost must not grow with all workers each time that one of them speaks."""
         for worker in free:
@@ -125,7 +129,9 @@ class Crew(ABC):
 
     def _received(self, worker: Worker, message: Mapping[str, Any]) -> Iterator[Left]:
         if "fault" in message:
-            lost = MachineError if any(each.ready for each in self.workers) else CannotStart
+            lost: type[LrbenchError] = CannotStart
+            if any(each.ready for each in self.workers):
+                lost = UsageError if isinstance(worker.trial, Piece) else MachineError
             raise lost(message["fault"], hint=message["hint"])
         if "ready" in message:
             self._check(message["ready"])
@@ -135,6 +141,9 @@ class Crew(ABC):
         assert trial is not None
         if message["records"] is None:
             worker.trial, worker.deadline = None, math.inf
+            return
+        if isinstance(trial, Piece):
+            yield trial, message["records"]
             return
         if not message["records"]:
             worker.deadline = time.monotonic() + (self.bench.host.trial_timeout_s or math.inf)
@@ -149,19 +158,18 @@ class Crew(ABC):
         if other := conditions.differences(self.bench.machine, ready["machine"]):
             raise MachineError(f"a worker would train under other conditions: {', '.join(other)}")
 
-    def _died(
-        self, worker: Worker, waiting: deque[TrialSpec], deaths: Counter[str]
-    ) -> Iterator[Left]:
+    def _died(self, worker: Worker, waiting: deque[Work], deaths: Counter[str]) -> Iterator[Left]:
         """Its trial goes on from its checkpoint elsewhere, but not for ever."""
         how = self.bury(worker)
         if self.false_starts > RETRIES:
             raise MachineError(f"a process for trials ended at its start, again and again ({how})")
         if worker.trial is None or worker.ended:
             return
-        history = self.run.reread(worker.trial)
-        if history.end is not None:
-            yield worker.trial, [history.end]
-            return
+        if isinstance(worker.trial, TrialSpec):
+            history = self.run.reread(worker.trial)
+            if history.end is not None:
+                yield worker.trial, [history.end]
+                return
         deaths[worker.trial.id] += 1
         if deaths[worker.trial.id] <= RETRIES:
             waiting.appendleft(worker.trial)
@@ -170,7 +178,13 @@ class Crew(ABC):
 
     def _given_up(self, worker: Worker, reason: str) -> Iterator[Left]:
         """Write down the end of a trial whose worker is dead: nobody else writes its journal."""
-        assert worker.trial is not None
+        if not isinstance(worker.trial, TrialSpec):
+            raise MachineError(f"range test: {reason}")
         end = failed_end(self.bench, worker.trial, reason)
         yield worker.trial, [self.run.conclude(worker.trial, end)]
         self.run.state_path(worker.trial.id).unlink(missing_ok=True)
+
+
+def _longest_first(work: Work) -> tuple[int, str]:
+    """Pieces of a range test stay in their order."""
+    return (-work.epochs, work.recipe.canonical()) if isinstance(work, TrialSpec) else (0, "")

@@ -1,4 +1,5 @@
-"""One trial in a run directory: begun or resumed; its records are written as they come."""
+"""One trial in a run directory: begun or resumed; its records are written as they come. Or one
+training of a range test, of which nothing is written."""
 
 from __future__ import annotations
 
@@ -11,15 +12,33 @@ from lrbench.engine import checkpoint
 from lrbench.engine.device import check_device
 from lrbench.engine.graphs.program import Program, why_eager
 from lrbench.engine.train import Training, begin, train
-from lrbench.errors import STOPS, MachineError
+from lrbench.errors import STOPS, LrbenchError, MachineError
 from lrbench.execute.workbench import Workbench
 from lrbench.options import TrialSpec
-from lrbench.plugins import place_of
+from lrbench.plugins import OwnFault, described, place_of
+from lrbench.rangetest.probe import carry_out
+from lrbench.rangetest.sweep import Piece
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.store import Run
 from lrbench.tasks import Task
 
 CHECKPOINT_S = 10.0
+Work = TrialSpec | Piece
+
+
+def run_work(bench: Workbench, run: Run, work: Work) -> Iterator[list[Any]]:
+    """What a trial or a training of a range test leaves, as it comes; first an empty list."""
+    return run_trial(bench, run, work) if isinstance(work, TrialSpec) else _run_piece(bench, work)
+
+
+def _run_piece(bench: Workbench, piece: Piece) -> Iterator[list[Any]]:
+    try:
+        yield from carry_out(bench.setup(piece.find), piece)
+    except (LrbenchError, *STOPS):
+        raise
+    except BaseException as fault:  # the model's own code may raise anything
+        check_device(bench.device)
+        raise OwnFault(f"range test: {described(fault)}") from fault
 
 
 def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Record]]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from lrbench.engine.graphs.program import Program
+    from lrbench.rangetest.sweep import Elsewhere, Setup
     from lrbench.tasks import Task
     from lrbench.tasks.base import OrderedTask
     from lrbench.tasks.source import Source
@@ -183,11 +184,23 @@ class Workbench:
             check_device(self.device)
             return f"its step could not be captured: {' '.join(str(fault).split())}"[:300]
 
-    def find(self, spec: FindSpec) -> Iterator[Any]:
-        """Run a range test: progress events, and its result last."""
+    def find(self, spec: FindSpec, elsewhere: Elsewhere | None = None) -> Iterator[Any]:
+        """Run a range test, its trainings elsewhere: progress events, and its result last."""
         from lrbench.rangetest.table import table_events
 
-        return table_events(spec, lambda recipe: self.at(recipe).tuning_task)
+        return table_events(spec, lambda recipe: self.at(recipe).tuning_task, elsewhere)
+
+    def setup(self, spec: FindSpec) -> Setup:
+        """What a range test trains, laid out once."""
+        from lrbench.rangetest.find import setup_of
+
+        if spec not in self._setups:
+            self._setups[spec] = setup_of(spec, self.at(spec.recipe).tuning_task)
+        return self._setups[spec]
+
+    @cached_property
+    def _setups(self) -> dict[FindSpec, Setup]:
+        return {}
 
     @printing_apart()
     def step_s(self, probes: int = 12) -> float:

@@ -5,10 +5,10 @@ It reads requests from a socket on its stdin: (0, place) with a socket, fork a w
 did the n-th worker end; (-n, 0), kill it. It alone buries workers, so that none of their numbers is
 ever another's. A worker's place says which of several GPUs is its own.
 
-A worker reads trials, one a line, and answers in lines of JSON:
+A worker reads trials, or pieces of a range test, one a line, and answers in lines of JSON:
 
     {"ready": {"code": …, "data": …, "machine": …}}    digests of what it has read, and where it is
-    {"records": [...]}    as `run_trial` yields them, null for its end
+    {"records": [...]}    as `run_work` yields them, null for its end
     {"fault": "...", "hint": "..."}    what concerns every trial
 
 All of them end with the process that started the run: the kernel kills them with it on Linux, and
@@ -36,10 +36,11 @@ from pydantic import TypeAdapter
 
 from lrbench.engine.device import DeviceLost, device_at
 from lrbench.errors import LrbenchError, MachineError
-from lrbench.execute.trial import run_trial
+from lrbench.execute.trial import Work, run_work
 from lrbench.execute.workbench import Workbench
-from lrbench.options import CompareSpec, Host, Recipe, TrialSpec
+from lrbench.options import CompareSpec, Host, Recipe
 from lrbench.plugins import described
+from lrbench.records import Record
 from lrbench.run.journal import row_of
 from lrbench.run.material import code_of
 from lrbench.run.store import Run
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 REQUEST = struct.Struct("qq")
 ANSWER = struct.Struct("q")
 LINUX = sys.platform == "linux"
+READER: TypeAdapter[Work] = TypeAdapter(Work)
 GRACE_S = 1.0  # in which a worker that has closed its socket ends by itself
 
 Attempt = tuple[Workbench, dict[str, Any]] | LrbenchError
@@ -179,13 +181,18 @@ def _train(link: socket.socket, about: Mapping[str, Any], opened: Attempt) -> No
         run = Run(Path(about["run"]), about["material"])
         say(first)
         for line in _lines(link):
-            for records in run_trial(bench, run, TrialSpec.model_validate_json(line)):
-                say({"records": [row_of(record) for record in records]})
+            for records in run_work(bench, run, READER.validate_json(line)):
+                say({"records": rows_of(records)})
             say({"records": None})
     except DeviceLost:
         raise
     except LrbenchError as fault:
         say({"fault": fault.message, "hint": fault.hint})
+
+
+def rows_of(left: Sequence[Any]) -> list[Any]:
+    """Records, or plain numbers, as JSON has them."""
+    return [row_of(each) if isinstance(each, Record) else each for each in left]
 
 
 def _lines(link: socket.socket) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,13 +15,15 @@ from lrbench.rangetest.aim import Aim
 from lrbench.rangetest.curve import FEWEST, in_order
 from lrbench.rangetest.grade import FLAT, NOISE, UNREACHED, Reason
 from lrbench.rangetest.groups import GroupLrs, freeze, swept
-from lrbench.rangetest.judge import Judge, shuffles
-from lrbench.rangetest.probe import Probe, Prober, settling_steps
+from lrbench.rangetest.judge import shuffles
+from lrbench.rangetest.probe import Probe, Prober, carried_out, settling_steps
 from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.stability import Stability, largest_stable
 from lrbench.rangetest.suggest import Suggestion, suggest
 from lrbench.rangetest.sweep import (
+    Elsewhere,
+    Piece,
     Setup,
     apart,
     grid,
@@ -30,7 +31,6 @@ from lrbench.rangetest.sweep import (
     others_train,
     reached,
     step_flops,
-    sweep,
 )
 from lrbench.rangetest.verify import Verification, verify
 from lrbench.records import SweepPoint
@@ -65,8 +65,14 @@ DECIDED = (
 )
 
 
-def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
+def find_events(spec: FindSpec, task: Task, elsewhere: Elsewhere | None = None) -> Iterator[Event]:
     """Run the range test of a recipe on its task: progress, and the `FindResult` last."""
+    settings = spec.model_dump(mode="json")
+    return range_test(spec, setup_of(spec, task, elsewhere), settings)
+
+
+def setup_of(spec: FindSpec, task: Task, elsewhere: Elsewhere | None = None) -> Setup:
+    """What the range test of a recipe trains."""
     from lrbench.optimizers import build
 
     def make_optimizer(model: nn.Module) -> tuple[Optimizer, GroupLrs]:
@@ -74,8 +80,7 @@ def find_events(spec: FindSpec, task: Task) -> Iterator[Event]:
         freeze(optimizer, groups)
         return optimizer, swept(groups, spec.sweep_group)
 
-    setup = Setup(task, make_optimizer, Method.of(spec.recipe))
-    return range_test(spec, setup, settings=spec.model_dump(mode="json"))
+    return Setup(task, make_optimizer, Method.of(spec.recipe), spec, elsewhere)
 
 
 def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Iterator[Event]:
@@ -83,10 +88,9 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
     RULES.get(spec.rule, option="--rule")
     lrs = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode)
     aim = Aim.of(spec, setup.task)
-    judge = Judge.of(setup.task, setup.method.precision)
+    judge = setup.judge
     alone = others_train(setup, spec.seeds[0])
-    quick = judge.quick() if spec.val_loss else None
-    curves, ordered = yield from _sweeps(spec, setup, lrs, quick, alone=alone)
+    curves, ordered = yield from _sweeps(spec, setup, lrs, alone=alone)
     suggestion = suggest(lrs, [losses_of(c) for c in curves], rule=spec.rule, window=spec.window)
     if suggestion.reasons == (FLAT,) and not reached(setup, spec.seeds[0]):
         suggestion = replace(suggestion, reasons=(UNREACHED,))
@@ -136,7 +140,7 @@ def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Ite
 
 
 def _sweeps(
-    spec: FindSpec, setup: Setup, lrs: Sequence[float], judge: Judge | None, *, alone: bool
+    spec: FindSpec, setup: Setup, lrs: Sequence[float], *, alone: bool
 ) -> Generator[FindProgress, None, tuple[list[list[SweepPoint]], bool]]:
     """A curve for each seed, or only the first where the second is the same; and whether the order
     of the batches was subtracted.
@@ -144,27 +148,50 @@ def _sweeps(
     What moves the loss besides the learning rate shows in a second sweep with the swept groups at
     0, and is subtracted: what others learn that are not swept, and an order that may be fixed.
     """
-    steps = optimizer_steps(setup.task, spec.recipe) if spec.step == "epoch" else 1
-    control = alone or (judge is None and not shuffles(setup.task))
-    total, done = len(lrs) * len(spec.seeds) * (1 + control), count(1)
+    shuffled = shuffles(setup.task)
+    control = alone or not (spec.val_loss or shuffled)
+    total = len(lrs) * len(spec.seeds) * (1 + control)
     found: list[list[SweepPoint]] = []
     first: list[float] = []
-    for seed in spec.seeds:
-        curve: list[SweepPoint] = []
-        still: list[SweepPoint] = []
-        for points, ramp in ((curve, lrs), (still, [0.0] * len(lrs)))[: 1 + control]:
-            stops = not spec.whole_range and not control
-            for point in sweep(setup, seed, ramp, steps, judge, stops=stops):
-                points.append(point)
-                yield FindProgress("sweep", seed, next(done), total, point.lr, _finite(point.loss))
-                # the same bits so far
-                if points is curve and len(curve) == FEWEST and losses_of(curve) == first:
-                    return found, control and not alone
-        if control and not alone and not found:
-            control = in_order(np.array(losses_of(still)))
-        found.append(apart(curve, still) if control else curve)
-        first = first or losses_of(curve[:FEWEST])
+    seen: dict[Piece, list[SweepPoint]] = {}
+    at_once = shuffled and setup.elsewhere is not None
+    for seeds in (spec.seeds,) if at_once else (spec.seeds[:1], spec.seeds[1:]):
+        pairs = [_pieces(spec, setup, lrs, seed, control=control) for seed in seeds]
+        pieces = [piece for pair in pairs for piece in pair]
+        for piece, losses in carried_out(setup, pieces):
+            points = seen.setdefault(piece, [])
+            if not losses:
+                points.clear()
+            for loss in losses:
+                points.append(SweepPoint(piece.seed, len(points), piece.lrs[len(points)], loss))
+                done = sum(map(len, seen.values()))
+                yield FindProgress("sweep", piece.seed, done, total, points[-1].lr, _finite(loss))
+            known = found and piece is pieces[0] and len(points) == FEWEST
+            if known and losses_of(points) == first:  # the same bits so far
+                return found, control and not alone
+        for curve, *still in ([seen[piece] for piece in pair] for pair in pairs):
+            if len(first) == FEWEST and losses_of(curve[:FEWEST]) == first:
+                return found, control and not alone
+            if control and not alone and not found:
+                control = in_order(np.array(losses_of(still[0])))
+            found.append(apart(curve, still[0]) if control else curve)
+            first = first or losses_of(curve[:FEWEST])
     return found, control and not alone
+
+
+def _pieces(
+    spec: FindSpec, setup: Setup, lrs: Sequence[float], seed: int, *, control: bool
+) -> list[Piece]:
+    """The sweep of a seed, and with `control` one at learning rate 0."""
+    steps = optimizer_steps(setup.task, spec.recipe) if spec.step == "epoch" else 1
+    stops = not spec.whole_range and not control
+    return [
+        Piece(
+            find=setup.find, kind="sweep", seed=seed, lrs=ramp, steps=steps, judged=spec.val_loss,
+            stops=stops,
+        )
+        for ramp in (tuple(lrs), (0.0,) * len(lrs))[: 1 + control]
+    ]  # fmt: skip
 
 
 def _limit(

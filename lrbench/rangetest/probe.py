@@ -4,17 +4,16 @@ the same batches."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import repeat
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.smooth import Floats
-from lrbench.rangetest.sweep import STEADY, Pace, Setup, read, trained
+from lrbench.rangetest.sweep import STEADY, Pace, Piece, Setup, read, sweep, trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,17 +54,56 @@ class Prober:
     ) -> None:
         self.setup, self.judge = setup, judge
         self.steps = len(paces) or steps
-        self.paces = paces
-        self.untouched = cache(lambda seed: self.train(seed, 0.0))
+        self.paces = tuple(paces)
+        self.untouched: dict[int, tuple[Floats, Judged]] = {}
 
     def __call__(self, lr: float, seed: int) -> Probe:
-        first, _ = self.untouched(seed)
-        hopeless = first[0] + HOPELESS * max(float(np.ptp(first)), float(np.abs(first).max()))
-        seen, judged = self.train(seed, lr, hopeless)
-        if not math.isfinite(seen[-1]) or seen[-1] > hopeless or _grows(seen, first):
-            return Probe(lr, seed, len(seen), None, None)
-        final = _mean_end(seen)
-        return Probe(lr, seed, self.steps, final, _mean_end(first) - final, *judged)
+        *_, probe = self.each([(lr, seed)])
+        return probe
+
+    def each(self, asked: Sequence[tuple[float, int]]) -> Generator[Probe, None, list[Probe]]:
+        """Train at each (learning rate, seed), several at a time if possible; yields each probe as
+        it is made, and returns them in the order in which they are asked for."""
+        self.starts([seed for _, seed in asked])
+        limits = [_hopeless(self.untouched[seed][0]) for _, seed in asked]
+        found: dict[int, Probe] = {}
+        for place, seen, judged in self._trained(asked, limits):
+            lr, seed = asked[place]
+            first, _ = self.untouched[seed]
+            if not math.isfinite(seen[-1]) or seen[-1] > limits[place] or _grows(seen, first):
+                probe = Probe(lr, seed, len(seen), None, None)
+            else:
+                end = _mean_end(seen)
+                probe = Probe(lr, seed, self.steps, end, _mean_end(first) - end, *judged)
+            found[place] = probe
+            yield probe
+        return [found[place] for place in range(len(asked))]
+
+    def starts(self, seeds: Sequence[int]) -> list[Probe]:
+        """Trainings at learning rate 0."""
+        fresh = [(0.0, seed) for seed in dict.fromkeys(seeds) if seed not in self.untouched]
+        for place, seen, judged in self._trained(fresh, [math.inf] * len(fresh)):
+            self.untouched[fresh[place][1]] = seen, judged
+        return [
+            Probe(0.0, seed, self.steps, _mean_end(seen), 0.0, *judged)
+            for seed, (seen, judged) in ((seed, self.untouched[seed]) for seed in seeds)
+        ]
+
+    def _trained(
+        self, asked: Sequence[tuple[float, int]], limits: Sequence[float]
+    ) -> Iterator[tuple[int, Floats, Judged]]:
+        pieces = [
+            Piece(
+                find=self.setup.find, kind="short", seed=seed, lrs=(lr,), steps=self.steps,
+                judged=self.judge is not None, paces=self.paces, limit=limit,
+            )
+            for (lr, seed), limit in zip(asked, limits, strict=True)
+        ]  # fmt: skip
+        places = {piece: place for place, piece in enumerate(pieces)}
+        for piece, left in carried_out(self.setup, pieces):
+            if left:
+                losses, *judged = left
+                yield places[piece], np.array(losses), (judged[0], judged[1])
 
     def train(self, seed: int, lr: float, limit: float = math.inf) -> tuple[Floats, Judged]:
         """Train to the end, or to the first loss that is not finite or above the limit: the losses,
@@ -92,10 +130,34 @@ class Prober:
             judged = (float(np.mean(found)), float(np.std(found))) if found else (None, None)
         return np.array(seen), judged
 
-    def start(self, seed: int) -> Probe:
-        """A training at learning rate 0."""
-        losses, judged = self.untouched(seed)
-        return Probe(0.0, seed, self.steps, _mean_end(losses), 0.0, *judged)
+
+def carried_out(setup: Setup, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, list[Any]]]:
+    """What each piece leaves, as it comes; here one after the other."""
+    if setup.elsewhere is not None:
+        yield from setup.elsewhere(pieces)
+        return
+    for piece in pieces:
+        for left in carry_out(setup, piece):
+            yield piece, left
+
+
+def carry_out(setup: Setup, piece: Piece) -> Iterator[list[Any]]:
+    """Train a piece in this process, and yield what it leaves."""
+    yield []
+    judge = setup.judge if piece.judged else None
+    if piece.kind == "sweep":
+        quick = judge and judge.quick()
+        points = sweep(setup, piece.seed, piece.lrs, piece.steps, quick, stops=piece.stops)
+        yield from ([point.loss] for point in points)
+    else:
+        prober = Prober(setup, piece.steps, judge, piece.paces)
+        seen, judged = prober.train(piece.seed, piece.lrs[0], piece.limit)
+        yield [seen.tolist(), *judged]
+
+
+def _hopeless(first: Floats) -> float:
+    """The loss at which no training comes back, from those at learning rate 0."""
+    return float(first[0] + HOPELESS * max(float(np.ptp(first)), float(np.abs(first).max())))
 
 
 def settling_steps(setup: Setup, seed: int, steps: int) -> int:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import ConfigDict
 
 from lrbench.engine.clock import Row
 from lrbench.engine.method import PLAIN, Method
 from lrbench.engine.train import steps
 from lrbench.errors import UsageError
+from lrbench.options import FindSpec, Frozen, Recipe, digest
 from lrbench.rangetest.curve import BLOWN_UP, Watch
 from lrbench.rangetest.groups import GroupLrs
 from lrbench.rangetest.judge import Judge
@@ -41,16 +44,54 @@ class Pace:
 
 
 STEADY = Pace()
+ANY = FindSpec()
+
+
+class Piece(Frozen):
+    """One training of a range test, as plain data: a sweep with `steps` at each of its learning
+    rates, or a short training of `steps` at one, or along `paces`, up to a loss of `limit`. It
+    leaves an empty list when it begins, or begins again; then each loss of a sweep, `[loss]`, or
+    `[losses, judged, judged_sd]`."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+    find: FindSpec
+    kind: Literal["sweep", "short"]
+    seed: int
+    lrs: tuple[float, ...]
+    steps: int
+    judged: bool
+    stops: bool = True
+    paces: tuple[Pace, ...] = ()
+    limit: float = math.inf
+
+    @property
+    def id(self) -> str:
+        return digest(self.canonical())
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.find.recipe
+
+
+Elsewhere = Callable[[Sequence[Piece]], Iterator[tuple[Piece, list[Any]]]]
 
 
 @dataclass(frozen=True)
 class Setup:
     """What is trained. `make_optimizer(model)` gives the optimizer, and the function from the
-    test's learning rate to those of the optimizer's parameter groups."""
+    test's learning rate to those of the optimizer's parameter groups. `elsewhere` carries out
+    pieces where `find` says all that is to be trained, in any order."""
 
     task: Task
     make_optimizer: Callable[[nn.Module], tuple[Optimizer, GroupLrs]]
     method: Method = PLAIN
+    find: FindSpec = ANY
+    elsewhere: Elsewhere | None = None
+
+    @cached_property
+    def judge(self) -> Judge:
+        return Judge.of(self.task, self.method.precision)
 
 
 def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list[float]:

@@ -10,17 +10,20 @@ from typing import Any
 from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.find import Event, find_events
 from lrbench.rangetest.result import FindResult
+from lrbench.rangetest.sweep import Elsewhere
 from lrbench.tasks.base import Task
 
 Row = Mapping[str, Any]
 
 
-def table_events(spec: FindSpec, task_of: Callable[[Recipe], Task]) -> Iterator[Event]:
+def table_events(
+    spec: FindSpec, task_of: Callable[[Recipe], Task], elsewhere: Elsewhere | None = None
+) -> Iterator[Event]:
     """The range test of a spec, then that of each cell of its table: progress, and the first one's
     result last, with the table."""
     cells = spec.cells
     if not cells:
-        yield from find_events(spec, task_of(spec.recipe))
+        yield from find_events(spec, task_of(spec.recipe), elsewhere)
         return
     tasks = {recipe: task_of(recipe) for recipe in (spec.recipe, *cells)}
     max_stable = True if spec.max_stable is None else spec.max_stable
@@ -28,7 +31,7 @@ def table_events(spec: FindSpec, task_of: Callable[[Recipe], Task]) -> Iterator[
     for recipe, task in tasks.items():
         part = f"batch {recipe.batch_size}, momentum {recipe.momentum:g}"
         update = {"recipe": recipe, "max_stable": max_stable, "batch_sizes": (), "momenta": ()}
-        for event in find_events(spec.model_copy(update=update), task):
+        for event in find_events(spec.model_copy(update=update), task, elsewhere):
             if isinstance(event, FindResult):
                 results[recipe] = event
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import le
 from typing import Any, Literal
 
@@ -75,16 +76,13 @@ def verify(
     lr = min(lr, highest)
     top = math.log(highest / lr, STEP)
     probes: Tried = {}
-    untrained = [prober.start(seed) for seed in seeds]
+    untrained = prober.starts(seeds)
     start = cautious(untrained)
 
     def train(*offsets: float) -> Generator[Probe, None, None]:
-        for offset in offsets:
-            probes[offset] = []
-            for seed in seeds:
-                probe = prober(lr * STEP**offset, seed)
-                probes[offset].append(probe)
-                yield probe
+        asked = [(lr * STEP**offset, seed) for offset in offsets for seed in seeds]
+        found = iter((yield from prober.each(asked)))
+        probes.update({offset: list(islice(found, len(seeds))) for offset in offsets})
 
     yield from train(*(offset for offset in FIRST if offset <= top))
     while (edge := _open_end(probes, start, top)) is not None:

@@ -243,7 +243,7 @@ def _trained(job: Job) -> Iterator[Event]:
         while stage.stage != "done":
             yield Planned(stage)
             if stage.find is not None:
-                for event in job.bench.find(stage.find):
+                for event in job.bench.find(stage.find, train):
                     yield Swept(event)
                 run.save_find(stage.find.id, event.to_dict())
             for trial, records in train(stage.trials):

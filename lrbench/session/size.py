@@ -74,10 +74,11 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
 def estimate_s(
     spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float, jobs: int = 1
 ) -> float:
-    """Seconds that the whole plan will take, from the time of one training step; range tests run
-    alone, `jobs` trials at a time."""
+    """Seconds that the whole plan will take, from the time of one training step, `jobs` trials at a
+    time; a range test has a training of each seed to run at once."""
     stages = work(spec, steps_per_epoch)
-    steps = stages["find"]["steps"] + (stages["tune"]["steps"] + stages["final"]["steps"]) / jobs
+    testing = stages["find"]["steps"] / min(jobs, len(spec.range_test(spec.recipe).seeds))
+    steps = testing + (stages["tune"]["steps"] + stages["final"]["steps"]) / jobs
     return OVERHEAD * steps * step_s
 
 

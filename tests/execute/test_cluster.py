@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lrbench.run.store import Run
 from tests.reliability.tools import alive, command, finish, start, timeless, wait_for
 
 pytestmark = pytest.mark.long
@@ -32,9 +33,12 @@ class Net(nn.Sequential):
             self.passes = getattr(self, "passes", 0) + self.training
             node = ray.get_runtime_context().get_node_id()
             pathlib.Path(f"node-{node}").touch()
+            if self.passes == 9 and torch.initial_seed() >= 2_000_000:
+                pathlib.Path(f"tested-{node}").touch()
             if self.passes == 20 and not os.path.exists("seen"):  # in the second epoch
-                pathlib.Path("mine").write_text(f"{os.getpid()} {node}")
-                os.replace("mine", "seen")
+                mine = pathlib.Path(f"mine-{os.getpid()}")  # two may come here at once
+                mine.write_text(f"{os.getpid()} {node}")
+                os.replace(mine, "seen")
                 while not os.path.exists("go"):
                     time.sleep(0.02)
         return super().forward(x)
@@ -162,3 +166,20 @@ def others(parent: int) -> list[tuple[str, int]]:
             number, name, rest = re.split(r" \((.*)\) ", path.read_text())
             found += [(name, int(number))] * (rest.split()[1] == str(parent))
     return found
+
+
+def test_a_range_test_runs_on_the_nodes_to_the_bits_of_one_process(
+    tmp_path: Path, nodes: Any
+) -> None:
+    """The node that the command runs on trains nothing of it."""
+    laid_out(tmp_path)
+    (tmp_path / "seen").touch()
+    argv = (*ARGV, "--lr", "auto", "--tuning-seeds", "1", "--seeds", "1")
+    ways = {"serial": ("serial",), "nodes": ("ray", "--address", nodes.address)}
+    for out, words in ways.items():
+        code, _, said = command(*argv, "--executor", *words, "--out", out, cwd=tmp_path)
+        assert code == 0, said
+    found = {path.name.removeprefix("tested-") for path in tmp_path.glob("tested-*")}
+    assert found == {node.node_id for node in nodes.worker_nodes}
+    assert timeless(tmp_path / "nodes") == timeless(tmp_path / "serial")
+    assert Run(tmp_path / "nodes").finds == Run(tmp_path / "serial").finds

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,8 +83,16 @@ class Told:
         mean, sd = self.judged(2 * math.log10(lr))
         return Probe(lr, seed, 64, mean, 1.0, mean, sd)
 
+    def each(self, asked: Sequence[tuple[float, int]]) -> Generator[Probe, None, list[Probe]]:
+        found = [self(lr, seed) for lr, seed in asked]
+        yield from found
+        return found
+
     def start(self, seed: int) -> Probe:
         return Probe(0.0, seed, 64, self.begin, 0.0, self.begin, 0.0)
+
+    def starts(self, seeds: Sequence[int]) -> list[Probe]:
+        return [self.start(seed) for seed in seeds]
 
 
 @pytest.mark.parametrize("begin", [2.0, 300.0])

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from lrbench.execute import EXECUTORS
+from lrbench.execute import EXECUTORS, run_work
 
 
 @EXECUTORS.register("backwards", "the last trial first, in this process")
 @contextmanager
 def backwards(bench, run):
-    from lrbench.execute.trial import run_trial
-
     def train(trials):
         for trial in reversed(trials):
-            for records in run_trial(bench, run, trial):
+            for records in run_work(bench, run, trial):
                 yield trial, records
 
     yield train
