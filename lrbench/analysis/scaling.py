@@ -181,15 +181,12 @@ class Law:
 
 def laws_of(trials: DataFrame, question: Question) -> tuple[Law, ...]:
     """The laws over each size that has several values, from the first study's tuning trials."""
-    found: list[Law] = []
-    for over in OVER:
-        aim = question.extrapolate if not found else None
-        found += _laws(trials, question, over, aim)
-    return tuple(found)
+    return tuple(law for over in OVER for law in _laws(trials, question, over))
 
 
-def _laws(trials: DataFrame, question: Question, over: Over, aim: int | None) -> Iterator[Law]:
+def _laws(trials: DataFrame, question: Question, over: Over) -> Iterator[Law]:
     place = OVER.index(over)
+    aim = question.aim[1] if question.aim and question.aim[0] == over else None
     cells = {(budget, batch) for _, budget, batch in question.choices}
     if not cells:
         return

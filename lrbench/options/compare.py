@@ -20,6 +20,7 @@ from lrbench.options.values import (
     Finite,
     Fraction,
     Frozen,
+    OneSize,
     Positive,
     Schedules,
     Seed,
@@ -29,9 +30,9 @@ from lrbench.options.values import (
     epoch_budgets,
     joined,
     learning_rates,
-    one_size,
     several_batch_sizes,
     several_numbers,
+    size_of,
 )
 from lrbench.schedules import expand, parse
 
@@ -54,6 +55,8 @@ SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 RACE_SHARES = (0.25, 0.4, 0.6, 1.0)
 FIRST_LOOK = 5
 STUDY_SEEDS = 10_000
+FEWEST_SIZES = 3
+"""Through fewer no power law can be checked."""
 
 
 def _budgets(value: Any, options: Options) -> tuple[int, ...]:
@@ -140,9 +143,9 @@ class CompareSpec(Frozen):
         "--budgets", "Rank for several lengths of training, schedules stretched: 25%,50%,100% or "
         "epochs.", kind=object, parse_among=_budgets, show=lambda spec: joined(spec.budgets)
     )] = ()
-    extrapolate: Annotated[Epochs | None, Opt(
+    extrapolate: Annotated[OneSize | None, Opt(
         "--extrapolate", "Also say the best LR at this length, 40ep, by a power law through those "
-        "of --budgets; or at a batch size, of --batch-size.", kind=object, parse=one_size
+        "of --budgets; or at a batch size, of --batch-size.", kind=object
     )] = None
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True,
@@ -222,8 +225,7 @@ class CompareSpec(Frozen):
             raise ValueError("--race: one schedule has nothing to race against")
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
-        if self.extrapolate and max(len(self.budgets), len(self.batch_sizes)) < 3:
-            raise ValueError("--extrapolate needs three sizes or more: --budgets 1,2,4,8")
+        self._check_aim()
         self._check_arms()
         if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
             raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
@@ -235,6 +237,26 @@ class CompareSpec(Frozen):
                 "--lr auto has its LR from this batch size already"
             )
         return self
+
+    @property
+    def aim(self) -> tuple[str, int] | None:
+        """The size that is extrapolated to: a bare number is one of epochs, unless the batch size
+        alone varies."""
+        if self.extrapolate is None:
+            return None
+        length = self.extrapolate.endswith("ep") or len(self.budgets) >= FEWEST_SIZES
+        return ("epochs" if length else "batch size"), size_of(self.extrapolate)
+
+    def _check_aim(self) -> None:
+        if self.aim is None:
+            return
+        sizes = self.budgets if self.aim[0] == "epochs" else self.batch_sizes
+        if len(sizes) < FEWEST_SIZES:
+            bare = not str(self.extrapolate).endswith("ep")
+            raise ValueError(
+                f"--extrapolate {self.extrapolate} needs three {'sizes' if bare else 'lengths'} "
+                f"or more: --budgets 1,2,4,8{' or --batch-size 32,64,128' * bare}"
+            )
 
     def _check_arms(self) -> None:
         several = {"batch_size": self.batch_sizes, "weight_decay": self.weight_decays}

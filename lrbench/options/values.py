@@ -158,12 +158,24 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
     return found
 
 
-def one_size(value: Any) -> int:
-    """40 of `40ep`, or of a bare number."""
-    text = str(value).strip().removesuffix("ep")
-    if not text.isdecimal():
+def one_size(value: Any) -> str:
+    """`40ep`, or a bare number, whose unit is that of what varies."""
+    text = str(value).strip()
+    number = text.removesuffix("ep")
+    if not number.isdecimal() or not int(number):
         raise ValueError("give a number of epochs, such as 40ep, or a batch size")
-    return int(text)
+    return text
+
+
+OneSize = Annotated[str, BeforeValidator(one_size)]
+
+
+def size_of(text: str) -> int:
+    """
+    >>> size_of("40ep"), size_of("512")
+    (40, 512)
+    """
+    return int(text.removesuffix("ep"))
 
 
 def several_batch_sizes(value: Any) -> tuple[int, ...]:

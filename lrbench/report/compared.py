@@ -102,10 +102,10 @@ def noise_table(summary: Summary) -> Table:
 def scaling_table(summary: Summary) -> Table:
     """How each schedule's best LR moves with the length, or with the batch size."""
     confidence = f"{100 * summary.question.confidence:g} %"
-    aim = summary.question.extrapolate
+    aim = summary.question.aim
     caption = (
         f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
-        + (f"; LR there: at {aim}" if aim else "")
+        + (f"; LR there: at {aim[0]} {aim[1]}" if aim else "")
     )
     return table(summary.scaling, SCALING, caption=caption)
 
