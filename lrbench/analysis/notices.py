@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 NOISY = 1.1
 LUCKY = 0.5  # of the error in tuning: by how much more the finals err
+BEYOND = 3  # standard errors, or images: more than chance, although the best of several was taken
 MOST_WARNINGS = 3
 MOST_SEEDS = 50  # worth training to tell two schedules apart
 WIDEST = 15.0  # a wider range of seeds is no advice
@@ -135,8 +137,8 @@ def _lucky_lrs(
     standing: Standing, trials: DataFrame, question: Question, place: str
 ) -> Iterator[Notice]:
     """Learning rates that erred half as much again over the final seeds as on the tuning seeds, and
-    on two images more."""
-    least = 2 / (question.val_size or 1000)
+    more than seeds and images do by chance."""
+    images = question.val_size or 1000
     for name, lr, rows in zip(standing.names, standing.lrs, standing.rows, strict=True):
         tuned = trials[
             (trials["stage"] == "tune")
@@ -145,13 +147,19 @@ def _lucky_lrs(
             & (trials["lr"] == lr)
             & trials["weight_decay"].isin(trials.loc[rows, "weight_decay"])
         ]
-        hoped, found = tuned["val_accuracy"].mean(), trials.loc[rows, "val_accuracy"].mean()
-        if hoped - found > max(LUCKY * (1 - hoped), least):
+        reached = trials.loc[rows, "val_accuracy"]
+        hoped, found = tuned["val_accuracy"].mean(), reached.mean()
+        binomial = math.sqrt(found * (1 - found) / images)  # a brink spreads the seeds wider
+        seeds = np.fmin(reached.std(), binomial) * math.sqrt(
+            1 / max(1, len(tuned)) + 1 / rows.sum()
+        )
+        if hoped - found > max(LUCKY * (1 - hoped), BEYOND * max(seeds, 1 / images)):
             yield Notice(
                 Topic.LUCKY_LR,
                 f"{place + ': ' if place else ''}LR {lr:g} gave {short(name, 40)} "
-                f"{100 * hoped:.1f} % in tuning and {100 * found:.1f} % over the final seeds",
-                "it is close to where training breaks down: train longer (--epochs), or tune over "
+                f"{100 * hoped:.1f} % in tuning and {100 * found:.1f} % over the final seeds, "
+                f"{images * (hoped - found):.0f} of {images:,} validation images less",
+                "it may be close to where training breaks down: train longer (--epochs), or tune over "
                 "more --tuning-seeds",
             )
 
@@ -176,11 +184,24 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
         return (
             "train longer (--epochs) or tune over more seeds (--tuning-seeds): tuning is unstable"
         )
-    edges = [notice.remedy for notice in notices if notice.topic is Topic.EDGE_OF_GRID]
-    if standing.edges[0] and edges:  # without a notice, what lies beyond is not stable
-        return f"{edges[0]}, before anything is concluded"
+    if wider := _wider(standing, notices):
+        return f"{wider}, before anything is concluded"
     once = standing.verdicts.race is None
     return _more_seeds(standing) if once and standing.winner is None else ""
+
+
+def _wider(standing: Standing, notices: Sequence[Notice]) -> str:
+    """How to widen the grid on the side where the LR of the best lies; empty where it cannot be:
+    without a notice, what lies beyond is not stable."""
+    side = {"the highest of its grid": "above", "the lowest of its grid": "below"}
+    beyond, best = side.get(standing.edges[0]), standing.names[0]
+    fitting = (
+        notice.remedy
+        for notice in notices
+        if notice.topic is Topic.EDGE_OF_GRID and best in notice.message
+        if beyond and notice.remedy.endswith(beyond)
+    )
+    return next(fitting, "")
 
 
 def _more_seeds(standing: Standing) -> str:

@@ -16,7 +16,7 @@ from lrbench.analysis.notices import next_step, notices_of, warnings_of
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.ranking import ranking_frame
 from lrbench.analysis.reference import against_reference
-from lrbench.analysis.scaling import Law, law_text, laws_of, scaling_frame
+from lrbench.analysis.scaling import Law, law_lines, laws_of, scaling_frame
 from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.studies import studies_frame, studies_text
@@ -89,20 +89,24 @@ class Summary:
 
     @cached_property
     def certainty(self) -> str:
-        """How sure the answer of the first standing is."""
+        """How sure the answer of the first standing is; and, each in a line of its own, how the
+        best LRs move with the size."""
         if self.first is None:
             return ""
         tuned = bool((self.trials["stage"] == "tune").any())
         place = words.where(self.first, self.standings)
         parts = [
-            words.certainty(self.first, self.question.studies, tuned, place),
+            words.certainty(self.first, self.question.studies, tuned),
             noise_text(self.noise, self.first),
             studies_text(self.studies, self.first, tuned),
-            law_text(self.laws, self.best, self.question.confidence),
             decays_text(self.decays, self.first),
             variants_text(self.first),
         ]
-        return " ".join(filter(None, parts))
+        said = " ".join(filter(None, parts))
+        if place and said:
+            said = f"{place.capitalize()}: {said}"
+        laws = law_lines(self.laws, self.first.names, self.question.confidence)
+        return "\n".join(filter(None, [said, *laws]))
 
     @cached_property
     def notices(self) -> tuple[Notice, ...]:

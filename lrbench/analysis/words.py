@@ -289,9 +289,8 @@ def losses(standing: Standing, places: Sequence[int] = ()) -> str:
     return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more > 0 else []))
 
 
-def certainty(standing: Standing, studies: int = 1, tuned: bool = True, place: str = "") -> str:
-    """How sure the answer is: what the intervals cover, and which differences the run can find;
-    `place` names the standing where there are several."""
+def certainty(standing: Standing, studies: int = 1, tuned: bool = True) -> str:
+    """How sure the answer is: what the intervals cover, and which differences the run can find."""
     verdicts = standing.verdicts
     if not verdicts.tests:
         return ""
@@ -301,8 +300,8 @@ def certainty(standing: Standing, studies: int = 1, tuned: bool = True, place: s
     looks = "" if course is None else " and all looks"
     tuning = ", nor another tuning of the LRs" + " (--studies 3)" * (studies == 1)
     parts = [
-        f"{f'{place.capitalize()}, intervals' if place else 'Intervals'} of differences are at "
-        f"{level} for {pairs}{looks} and cover other seeds, not {_others(standing)}"
+        f"Intervals of differences are at {level} for {pairs}{looks} and cover other seeds, not "
+        f"{_others(standing)}"
         f"{_images(standing)}{tuning if tuned else ''}."
     ]
     if course is not None:

@@ -51,14 +51,15 @@ def test_a_learning_rate_is_a_finite_number_above_zero(lr: float) -> None:
     ],
 )
 def test_what_is_extrapolated_fits_the_unit(several: Any, typed: Any, aim: tuple[str, int]) -> None:
-    assert CompareSpec(**several, extrapolate=typed).aim == aim
+    assert CompareSpec.model_validate({**several, "extrapolate": typed}).aim == aim
 
 
 def test_the_fingerprint_is_blind_to_what_may_grow_and_to_nothing_else() -> None:
     spec = CompareSpec(schedules=("cosine",))
     assert spec.fingerprint == CompareSpec(schedules=("linear",), seeds=9).fingerprint
     lengths = {"schedules": ("cosine",), "budgets": (1, 2, 4)}
-    assert spec.fingerprint == CompareSpec(**lengths, extrapolate="40").fingerprint
+    asked = CompareSpec.model_validate({**lengths, "extrapolate": 40})
+    assert spec.fingerprint == asked.fingerprint
     assert spec.fingerprint != CompareSpec(schedules=("cosine",), epochs=4).fingerprint
     assert spec.fingerprint != CompareSpec(schedules=("cosine",), lrs=(0.1,)).fingerprint
 
