@@ -150,17 +150,18 @@ def _lucky_lrs(
         reached = trials.loc[rows, "val_accuracy"]
         hoped, found = tuned["val_accuracy"].mean(), reached.mean()
         binomial = math.sqrt(found * (1 - found) / images)  # a brink spreads the seeds wider
-        seeds = np.fmin(reached.std(), binomial) * math.sqrt(
-            1 / max(1, len(tuned)) + 1 / rows.sum()
-        )
-        if hoped - found > max(LUCKY * (1 - hoped), BEYOND * max(seeds, 1 / images)):
+        trainings = 1 / max(1, len(tuned)) + 1 / rows.sum()
+        chance = max(np.fmin(reached.std(), binomial) * math.sqrt(trainings), 1 / images)
+        if hoped - found > max(LUCKY * (1 - hoped), BEYOND * chance):
+            fewer = f", {images * (hoped - found):.0f} of {images:,} validation images fewer"
             yield Notice(
                 Topic.LUCKY_LR,
                 f"{place + ': ' if place else ''}LR {lr:g} gave {short(name, 40)} "
-                f"{100 * hoped:.1f} % in tuning and {100 * found:.1f} % over the final seeds, "
-                f"{images * (hoped - found):.0f} of {images:,} validation images less",
-                "it may be close to where training breaks down: train longer (--epochs), or tune over "
-                "more --tuning-seeds",
+                f"{100 * hoped:.1f} % in tuning and {100 * found:.1f} % over the final seeds"
+                + fewer
+                * bool(question.val_size),
+                "it may be close to where training breaks down: train longer (--epochs), or tune "
+                "over more --tuning-seeds",
             )
 
 

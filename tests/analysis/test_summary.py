@@ -75,7 +75,9 @@ def test_a_learning_rate_that_was_lucky_in_tuning_is_named() -> None:
     steady = [*tuned("cosine", {0.2: 0.99}), *finals({"cosine": [0.97, 0.98]}, lr=0.2)]
     for images, topics in ((200, []), (5000, [Topic.LUCKY_LR])):  # 3 of 200 are chance
         found = summarise(steady, Question(val_size=images)).notices
-        assert [n.topic for n in found if n.topic is Topic.LUCKY_LR] == topics
+        lucky = [n for n in found if n.topic is Topic.LUCKY_LR]
+        assert [n.topic for n in lucky] == topics
+        assert all("75 of 5,000 validation images fewer" in n.message for n in lucky)
 
 
 def test_at_most_three_warnings_are_shown_and_equal_ones_are_one() -> None:
