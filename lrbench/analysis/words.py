@@ -45,7 +45,8 @@ def difference(standing: Standing, one: int, other: int) -> str:
         return margin(mean, ends[1] - mean, standing.metric)
     scale = 100 if is_accuracy(standing.metric) else 1
     low, high = (scale * end + 0.0 for end in ends)  # -0.0 is 0
-    return f"{margin(mean, None, standing.metric)} ({low:.2g} to {high:.2g})"
+    low, high = (float(f"{end:.2g}") for end in (low, high))  # 100, not 1e+02
+    return f"{margin(mean, None, standing.metric)} ({low:g} to {high:g})"
 
 
 def sentence(found: Sequence[Standing], reference: str = "", *, beyond: bool = False) -> str:
@@ -120,7 +121,7 @@ def _how(standing: Standing) -> str:
     if looks.race:
         trained = int((standing.counts + standing.lost).sum())
         parts.append(f"{trained} of {len(standing.names) * looks.seeds[-1]} trainings")
-    alpha = f"{100 * standing.verdicts.alpha:.3g} %"
+    alpha = f"error rate {100 * standing.verdicts.alpha:.3g} %"
     pairs = standing.verdicts.tests == math.comb(len(standing.names), 2)
     return "; ".join([*parts, f"{alpha} over all pairs{'' if pairs else ' tested'} and looks"])
 
@@ -321,9 +322,10 @@ def _earlier(course: Race) -> list[str]:
     if course.looks.race or not before:
         return []
     return [
-        f"This run was compared before, after {listed([str(n) for n in before])} seeds, which "
-        f"spent {100 * course.looks.shares[len(before) - 1]:.0f} % of the error; this look spends "
-        "of the rest, so a verdict that was close may be taken back."
+        f"This run was compared before, after {listed([str(n) for n in before])} seeds. Looking "
+        f"again may mislead, and {100 * course.looks.shares[len(before) - 1]:.0f} % of the error "
+        "rate is used up: this time only clearer differences count, and a close verdict may be "
+        "taken back."
     ]
 
 

@@ -171,8 +171,8 @@ def grown(values: np.ndarray, looks: tuple[int, ...] = (5, 8)) -> Summary:
 def test_a_run_that_grew_says_so_and_invites_no_third_look() -> None:
     values = np.random.default_rng(1).normal([0.95, 0.9504, 0.9], 0.001, (8, 3))
     summary = grown(values)
-    assert "(8 seeds, look 2 of 2; 5 % over all pairs and looks)" in summary.sentence
-    assert "compared before, after 5 seeds, which spent 80 % of the error" in summary.certainty
+    assert "(8 seeds, look 2 of 2; error rate 5 % over all pairs and looks)" in summary.sentence
+    assert "before, after 5 seeds. Looking again may mislead, and 80 %" in summary.certainty
     assert "for all 3 pairs together and all looks" in summary.certainty
     assert summary.next_step == "" and "power" not in summary.certainty
     assert "look 1 of 2" in grown(values[:7]).sentence
