@@ -185,13 +185,13 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
         return (
             "train longer (--epochs) or tune over more seeds (--tuning-seeds): tuning is unstable"
         )
-    if wider := _wider(standing, notices):
-        return f"{wider}, before anything is concluded"
+    if remedy := wider(standing, notices):
+        return f"{remedy}, before anything is concluded"
     once = standing.verdicts.race is None
     return _more_seeds(standing) if once and standing.winner is None else ""
 
 
-def _wider(standing: Standing, notices: Sequence[Notice]) -> str:
+def wider(standing: Standing, notices: Sequence[Notice]) -> str:
     """How to widen the grid on the side where the LR of the best lies; empty where it cannot be:
     without a notice, what lies beyond is not stable."""
     side = {"the highest of its grid": "above", "the lowest of its grid": "below"}

@@ -257,7 +257,7 @@ def law_lines(laws: Sequence[Law], names: Sequence[str], confidence: float) -> I
 
 def _text(law: Law, line: Line, sure: str) -> str:
     low, high = line.interval
-    moves = "falls as" if high < 0 else "rises as" if low > 0 else "may not move, or move as"
+    moves = "falls as" if high < 0 else "rises as" if low > 0 else "is not shown to move:"
     unit = "epochs" if law.over == "epochs" else "batch"
     power = f"{unit}^{line.exponent:.2f} ({sure}: {low:.2f} to {high:.2f})"
     text = f"The best LR of {short(law.schedule)} {moves} {power}"

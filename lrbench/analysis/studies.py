@@ -88,7 +88,7 @@ def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> 
         means = (amount(end, standing.metric) for end in rows["metric_mean"].agg(["min", "max"]))
         reached = " to ".join(dict.fromkeys(means))
         return f"In {count} studies, {each_with}, {short(best)} reached {reached} at {lrs}."
-    parts = [f"{short(best)} ranks first in {len(first)}, at {lrs}"]
+    parts = [f"{short(best)} ranks first in {len(first)}, at {lrs},"]
     rivals = [name for name in standing.names[1:] if name in told[0]] or standing.names[1:2]
     for name in rivals[:MOST_NAMED]:
         theirs = mine[mine["schedule"] == name]
@@ -96,6 +96,7 @@ def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> 
         if not gains:  # they share no seed, as in one shard of several
             continue
         ends = gains[0] if gains[0] == gains[-1] else f"{gains[0].split()[0]} to {gains[-1]}"
-        times = int(theirs["better"].sum())
-        parts.append(f"is told to be better than {short(name)} in {times} (by {ends})")
-    return f"Of {count} studies, {each_with}, {same} say the same: {listed(parts)}."
+        times = int(theirs["better"].sum()) or "none"
+        parts.append(f"is told to be better than {short(name)} in {times} (ahead by {ends})")
+    alike = f"{same} say the same" if same > 1 else "only the first says this"
+    return f"Of {count} studies, {each_with}, {alike}: {listed(parts)}."

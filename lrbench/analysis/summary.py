@@ -12,7 +12,7 @@ from lrbench.analysis.decay import decays_frame, decays_text
 from lrbench.analysis.diagnosis import diagnosis_frame
 from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
 from lrbench.analysis.noise import noise_frame, noise_text
-from lrbench.analysis.notices import next_step, notices_of, warnings_of
+from lrbench.analysis.notices import next_step, notices_of, warnings_of, wider
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.ranking import ranking_frame
 from lrbench.analysis.reference import against_reference
@@ -117,9 +117,9 @@ class Summary:
     @property
     def warnings(self) -> tuple[Notice, ...]:
         """The few notices that people are shown, without what the sentence says already."""
-        edges = self.first.edges if self.first else ()
-        said = any(edge and edge in self.sentence for edge in edges)
-        return warnings_of(n for n in self.notices if not (said and n.topic is Topic.EDGE_OF_GRID))
+        said = self.first and self.first.edges[0] in self.sentence
+        remedy = wider(self.first, self.notices) if self.first and said else ""
+        return warnings_of(n for n in self.notices if not remedy or n.remedy != remedy)
 
     @property
     def next_step(self) -> str:

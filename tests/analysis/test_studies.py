@@ -34,8 +34,8 @@ def test_studies_are_reported_apart_and_the_first_gives_the_answer() -> None:
     said = (
         "Of 3 studies, each with a tuning and seeds of its own, 2 say the same: a ranks first in 2"
     )
-    assert f"{said}, at LRs from 0.1 to 0.2" in summary.certainty
-    assert "better than b in 2 (by -3.0 to 3.0 points)" in summary.certainty
+    assert f"{said}, at LRs from 0.1 to 0.2, and is told" in summary.certainty
+    assert "better than b in 2 (ahead by -3.0 to 3.0 points)" in summary.certainty
     assert "--studies" not in summary.certainty
 
 

@@ -229,4 +229,5 @@ def test_the_grid_is_widened_on_the_side_where_the_best_lies() -> None:
     for notices, said in (((below, above), "widen it, it lies above,"), ((below,), "")):
         summary = summarise(trials, Question(test_size=10**6, notices=notices))
         assert summary.best == "x"
+        assert above not in summary.warnings and below in summary.warnings
         assert summary.next_step.startswith(said) and ("widen" in summary.next_step) == bool(said)
