@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lrbench.analysis import Summary
@@ -13,6 +14,7 @@ from lrbench.report import compared, found
 from lrbench.report.find_plot import sweep_chart
 from lrbench.report.html.page import facts, machine_facts, render
 from lrbench.report.html.svg import THEME, Picture, picture
+from lrbench.report.plots import title
 from lrbench.report.plots.chart import PLOTS, run_looks
 from lrbench.report.plots.final import final_plot
 from lrbench.report.text import clean, subject
@@ -114,7 +116,7 @@ def _pictures(summary: Summary) -> Iterator[Picture]:
     for plot in PLOTS:
         chart = plot.make(summary) if plot.facts.get("page", True) else None
         if chart is not None:
-            yield picture(plot.name, chart)
+            yield picture(plot.name, replace(chart, title=title(summary, chart)))
 
 
 def _legend(summary: Summary) -> list[dict[str, Any]]:

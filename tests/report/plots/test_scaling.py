@@ -20,6 +20,8 @@ def test_optima_and_bounds_lie_where_they_were_found() -> None:
     drawn = next(line for line in axes.lines if len(line.get_xdata()) == 30)
     expected = [law.line.at(size)[0] for size in np.geomspace(1, 32, 30)]
     assert drawn.get_ydata() == pytest.approx(expected)
+    low, high = axes.get_ylim()
+    assert low > min(expected) / 20 and high < 20 * max(expected)  # however wide the intervals
 
 
 def test_the_table_shows_bounds_in_brackets() -> None:
