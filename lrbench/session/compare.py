@@ -168,7 +168,7 @@ def beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> Ite
         alone = shlex.join(["lrbench", "report", str(run.path), *only])
         yield Notice(
             Topic.OTHER,
-            f"{run.path} also holds {', '.join(more)}, which are trained and ranked too",
+            f"{run.path} also holds {', '.join(more)}, trained and ranked with yours",
             f"for yours alone, {alone}",
         )
 

@@ -112,3 +112,16 @@ def test_an_edge_that_the_sentence_names_is_no_warning_as_well(lr: float, warned
     summary = summarise(trials, Question(notices=(edge,)))
     assert ("the highest of its grid" in summary.sentence) is (not warned)
     assert len([n for n in summary.warnings if n.topic is Topic.EDGE_OF_GRID]) == warned
+
+
+@pytest.mark.parametrize(("lucky", "advised"), [(2, False), (4, True)])
+def test_advice_is_on_the_ranking_that_answers(lucky: int, advised: bool) -> None:
+    """Luck in tuning at another length is a warning, but not the next step."""
+    trials = [
+        *(h for e in (2, 4) for h in tuned("a", {0.1: 0.9, 0.2: 0.95}, epochs=e)),
+        *finals({"a": [0.5, 0.7]}, lr=0.2, epochs=lucky),
+        *finals({"a": [0.95, 0.94]}, lr=0.2, epochs=6 - lucky),
+    ]
+    summary = summarise(trials, Question(("a",)))
+    assert [n.topic for n in summary.notices] == [Topic.LUCKY_LR]
+    assert ("tuning is unstable" in summary.next_step) is advised
