@@ -41,7 +41,9 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
         steps = steps_per_epoch[recipe.effective_batch]
         notices += check(schedule, lr, cell.epochs * steps, steps)
         own_batch = recipe.effective_batch != cell.recipe.effective_batch
-        notices += short_notices(cell.epochs * steps, f" of {arm.name}" * own_batch)
+        notices += short_notices(
+            cell.epochs * steps, f" of {arm.name.partition(':')[0]}" * own_batch
+        )
     entered = spec.entered.values()
     stopped = dict.fromkeys(a.schedule for a in entered if a.recipe(spec.recipe).early_stop)
     notices += early_stop_notices([parse(str(name)) for name in stopped])
