@@ -222,12 +222,16 @@ def test_trainings_too_short_to_learn_are_told_to_train_longer(steps: int, remed
 
 
 def test_the_grid_is_widened_on_the_side_where_the_best_lies() -> None:
-    tuning = [*tuned("x", {0.05: 0.8, 0.1: 0.9}), *tuned("y", {0.1: 0.9, 0.2: 0.8})]
-    trials = [*tuning, *finals({"x": [0.971, 0.972, 0.973], "y": [0.9702, 0.9708, 0.9721]})]
-    below = Notice(Topic.EDGE_OF_GRID, "the best LR of y is the lowest", "widen it, it lies below")
-    above = Notice(Topic.EDGE_OF_GRID, "the best LR of x is the highest", "widen it, it lies above")
-    for notices, said in (((below, above), "widen it, it lies above,"), ((below,), "")):
+    tuning = [
+        *tuned("cosine", {0.05: 0.8, 0.1: 0.9}),
+        *tuned("warmup + cosine", {0.1: 0.9, 0.2: 0.8}),
+    ]
+    values = {"cosine": [0.971, 0.972, 0.973], "warmup + cosine": [0.9702, 0.9708, 0.9721]}
+    trials = [*tuning, *finals({name: list(column) for name, column in values.items()})]
+    below = Notice(Topic.EDGE_OF_GRID, "best LR of warmup + cosine: the lowest", "it lies below")
+    above = Notice(Topic.EDGE_OF_GRID, "best LR of cosine: the highest", "it lies above")
+    for notices, said in (((below, above), "it lies above,"), ((below,), "")):
         summary = summarise(trials, Question(test_size=10**6, notices=notices))
-        assert summary.best == "x"
+        assert summary.best == "cosine"
         assert above not in summary.warnings and below in summary.warnings
-        assert summary.next_step.startswith(said) and ("widen" in summary.next_step) == bool(said)
+        assert summary.next_step.startswith(said) and ("it lies" in summary.next_step) == bool(said)
