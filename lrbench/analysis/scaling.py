@@ -251,7 +251,9 @@ def law_lines(laws: Sequence[Law], names: Sequence[str], confidence: float) -> I
         yield from (_text(law, law.line, f"{100 * confidence:g} %") for law in mine if law.line)
         if without := [law for law in mine if law.line is None]:
             whose = listed([short(law.schedule, 40) for law in without])
-            why = without[0].why if len(without) == 1 else f"fewer than {LEAST} optima each"
+            why = without[0].why
+            if len(without) > 1:
+                why = f"fewer than {LEAST} optima each, and scaling.csv says why"
             yield f"How the best LR of {whose} moves with the {over} cannot be said: {why}."
 
 
@@ -274,10 +276,18 @@ def _aimed(law: Law, line: Line) -> str:
     if law.aim is None:
         return ""
     lr, low, high = line.at(law.aim)
-    place = f"at {law.aim} epochs" if law.over == "epochs" else f"at batch {law.aim}"
+    place = f"at {at_size(law.over, law.aim)}"
     if high > WIDEST * low:
         return f"; {place} it is not known to within a factor of {WIDEST:.0f}"
     return f": {place} take {lr:.2g} ({low:.2g} to {high:.2g})"
+
+
+def at_size(over: str, size: int) -> str:
+    """
+    >>> at_size("epochs", 16), at_size("batch size", 512)
+    ('16 epochs', 'batch 512')
+    """
+    return f"{size} epochs" if over == "epochs" else f"batch {size}"
 
 
 def _interval(law: Law, end: int) -> float:

@@ -274,7 +274,7 @@ def _same(standing: Standing) -> list[str]:
 
 def losses(standing: Standing, places: Sequence[int] = ()) -> str:
     """How many seeds of these, or of all, failed or ended at chance, and how many might."""
-    parts = []
+    alike = dict[str, list[str]]()
     for place in places or range(len(standing.names)):
         bad, chance = int(standing.failed[place]), int(standing.collapsed[place])
         of = bad + chance + int(standing.counts[place])
@@ -282,12 +282,15 @@ def losses(standing: Standing, places: Sequence[int] = ()) -> str:
             ended = [f"{bad} failed"] * (bad > 0) + [f"{chance} at chance"] * (chance > 0)
             most = rate_bound(bad + chance, of, standing.confidence)
             rate = f" (a rate of up to {100 * most:.0f} %)" if bad + chance < of else ""
-            parts.append(
-                f"{short(standing.names[place], 40)} lost {bad + chance} of {seeds_text(of)}: "
-                f"{listed(ended)}{rate}"
-            )
-    more = len(parts) - MOST_NAMED
-    return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more > 0 else []))
+            said = f"lost {bad + chance} of {seeds_text(of)}: {listed(ended)}{rate}"
+            alike.setdefault(said, []).append(short(standing.names[place], 40))
+    parts = [
+        f"{listed(names) if len(names) <= MOST_NAMED else f'{len(names)} schedules'} "
+        f"{'each ' * (len(names) > 1)}{said}"
+        for said, names in alike.items()
+    ]
+    more = sum(map(len, [*alike.values()][MOST_NAMED:]))
+    return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more else []))
 
 
 def certainty(standing: Standing, studies: int = 1, tuned: bool = True) -> str:

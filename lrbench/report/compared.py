@@ -12,7 +12,7 @@ from lrbench.analysis.names import is_schedule
 from lrbench.analysis.noise import NOISE
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
-from lrbench.analysis.scaling import SCALING
+from lrbench.analysis.scaling import SCALING, at_size
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.words import listed, told_apart
 from lrbench.report.table import Table, table
@@ -124,7 +124,7 @@ def scaling_table(summary: Summary) -> Table:
     aim = summary.question.aim
     caption = (
         f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
-        + (f"; LR there: at {aim[0]} {aim[1]}" if aim else "")
+        + (f"; LR there: at {at_size(*aim)}" if aim else "")
     )
     return table(summary.scaling, SCALING, caption=caption)
 

@@ -119,7 +119,7 @@ def test_a_batch_size_is_held_against_the_rules_of_thumb() -> None:
         line.replace("cosine", "step"),
         line,
         "How the best LR of constant and linear moves with the batch size cannot be said: fewer "
-        "than 3 optima each.",
+        "than 3 optima each, and scaling.csv says why.",
     ]
     assert next(law_lines([unknown], names, 0.95)).endswith("cannot be said: too few.")
 

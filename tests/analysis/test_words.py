@@ -108,6 +108,9 @@ def test_failures_are_named_with_a_bound() -> None:
     assert say(finals({"x": [None]})).startswith(
         "No final training ended well: x lost 1 of 1 seed: 1 failed"
     )
+    assert say(finals({"x": [None], "y": [None]})) == (
+        "No final training ended well: x and y each lost 1 of 1 seed: 1 failed."
+    )
 
 
 def test_nothing_yet() -> None:
