@@ -57,6 +57,21 @@ def open_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def number_of(device: torch.device) -> int:
+    """The GPUs that `cuda` without a number stands for; of any other device there is one."""
+    import torch
+
+    return torch.cuda.device_count() if str(device) == "cuda" else 1
+
+
+def device_at(place: int, name: str) -> str:
+    """The device of one of several workers: they take GPUs in turn."""
+    import torch
+
+    count = number_of(torch.device(name))
+    return f"{name}:{place % count}" if count > 1 else name
+
+
 def missing_compiler(*, on_cuda: bool) -> str:
     """What torch.compile lacks on this machine; empty if nothing."""
     if on_cuda and find_spec("triton") is None:

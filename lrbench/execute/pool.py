@@ -11,13 +11,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from lrbench.execute import EXECUTORS, Train
 from lrbench.execute.serial import serial
 from lrbench.execute.supervise import POLL_S, CannotStart, Crew, Left, Worker
 from lrbench.execute.workbench import Workbench
-from lrbench.execute.worker import REQUEST, briefing
+from lrbench.execute.worker import ANSWER, REQUEST, briefing
 from lrbench.options import TrialSpec
 from lrbench.run.store import Run
 from lrbench.stopping import pausing
@@ -37,15 +38,15 @@ class Nursery:
     def dead(self) -> bool:
         return self.process.poll() is not None
 
-    def ask(self, number: int, *links: int) -> None:
-        socket.send_fds(self.control, [REQUEST.pack(number)], links)
+    def ask(self, number: int, place: int = 0, *links: int) -> None:
+        socket.send_fds(self.control, [REQUEST.pack(number, place)], links)
 
-    def worker(self) -> Forked:
+    def worker(self, place: int) -> Forked:
         ours, theirs = socket.socketpair()
         with theirs, suppress(OSError):  # it is dead, which the first read of the worker shows
-            self.ask(0, theirs.fileno())
+            self.ask(0, place, theirs.fileno())
         self.workers += 1
-        return Forked(self, self.workers, ours)
+        return Forked(self, self.workers, place, ours)
 
 
 @dataclass(eq=False)
@@ -54,6 +55,7 @@ class Forked(Worker):
 
     nursery: Nursery
     number: int
+    place: int
     link: socket.socket
     torn: bytes = b""
 
@@ -76,9 +78,9 @@ class Forked(Worker):
         answer = b""
         with suppress(OSError):
             self.nursery.ask(-self.number if at_once else self.number)
-            answer = self.nursery.control.recv(REQUEST.size)
+            answer = self.nursery.control.recv(ANSWER.size)
         if answer:
-            return int(REQUEST.unpack(answer)[0])
+            return int(ANSWER.unpack(answer)[0])
         self.nursery.process.kill()  # and with it this worker, if they live
         return self.nursery.process.wait()
 
@@ -105,7 +107,8 @@ class Processes(Crew):
                     pass
 
     def hire(self) -> Worker:
-        return self.nursery.worker()
+        taken = {worker.place for worker in self.workers}
+        return self.nursery.worker(next(place for place in count() if place not in taken))
 
     def speaking(self) -> Sequence[Worker]:
         with selectors.DefaultSelector() as selector:

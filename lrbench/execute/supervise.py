@@ -105,7 +105,8 @@ class Crew(ABC):
         vacant = self.most - len(self.workers) if waiting else 0
         if vacant > 0:
             begun = sum(worker.trial is None for worker in self.workers)
-            self.workers += [self.hire() for _ in range(min(vacant, len(waiting) - begun))]
+            for _ in range(min(vacant, len(waiting) - begun)):
+                self.workers.append(self.hire())
 
     def _late(self) -> list[Worker]:
         now = time.monotonic()

@@ -1,8 +1,9 @@
 """The processes that train. One is started for a run: it imports torch, opens the workbench, and
 forks a worker for each socket that it is sent. It never starts a thread, which no fork survives.
 
-It reads requests from a socket on its stdin: 0 with a socket, fork a worker; n, how did the n-th
-worker end; -n, kill it. It alone buries workers, so that none of their numbers is ever another's.
+It reads requests from a socket on its stdin: (0, place) with a socket, fork a worker; (n, 0), how
+did the n-th worker end; (-n, 0), kill it. It alone buries workers, so that none of their numbers is
+ever another's. A worker's place says which of several GPUs is its own.
 
 A worker reads trials, one a line, and answers in lines of JSON:
 
@@ -33,7 +34,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import TypeAdapter
 
-from lrbench.engine.device import DeviceLost
+from lrbench.engine.device import DeviceLost, device_at
 from lrbench.errors import LrbenchError, MachineError
 from lrbench.execute.trial import run_trial
 from lrbench.execute.workbench import Workbench
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
     from lrbench.data import ImageData
     from lrbench.data.text import TextData
 
-REQUEST = struct.Struct("q")
+REQUEST = struct.Struct("qq")
+ANSWER = struct.Struct("q")
 LINUX = sys.platform == "linux"
 GRACE_S = 1.0  # in which a worker that has closed its socket ends by itself
 
@@ -98,16 +100,17 @@ def _serve(control: socket.socket, about: Mapping[str, Any], opened: Attempt | N
         request, links, _, _ = socket.recv_fds(control, REQUEST.size, 1)
         if not request:
             return
-        (number,) = REQUEST.unpack(request)
+        number, place = REQUEST.unpack(request)
         if number:
             code = _ended(workers[abs(number) - 1], 0.0 if number < 0 else GRACE_S)
-            control.sendall(REQUEST.pack(code))
+            control.sendall(ANSWER.pack(code))
             continue
         pid = os.fork()
         if pid == 0:
             control.close()
             die_with(parent)
-            _work(socket.socket(fileno=links[0]), about, opened)
+            host = {**about["host"], "device": device_at(place, about["host"]["device"])}
+            _work(socket.socket(fileno=links[0]), {**about, "host": host}, opened)
         os.close(links[0])
         workers.append(pid)
 

@@ -77,7 +77,7 @@ class Host:
     )] = "auto"
     jobs: Annotated[Annotated[int, Field(ge=0, le=4096)], Opt(
         "--jobs -j", "Parallel trials, in processes of their own; by default, auto, as many as "
-        "there are cores, or as a Ray cluster has room for.",
+        "there are cores or, with CUDA, GPUs, or as a Ray cluster has room for.",
         command="compare", kind=object, parse=_jobs
     )] = 1
     shard: Annotated[tuple[int, int] | None, Opt(

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrbench.engine.device import default_threads, open_device
+from lrbench.engine.device import default_threads, number_of, open_device
 from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.inputs import all_options, compare_spec, host_of, resolved_toml
@@ -175,8 +175,7 @@ def beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> Ite
 
 def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
     """The host with what is left open: as the run was begun, or, for `auto`, as many trials at a
-    time as there are cores, where there are several, on a CPU, of what other processes can import.
-    """
+    time as there are cores or, with CUDA, GPUs, of what other processes can import."""
     begun = (run.manifest or {}).get("machine", {})
     if host.at_once is None and "at_once" in begun:
         return replace(host, at_once=begun["at_once"])
@@ -184,8 +183,11 @@ def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
         return host
     threads = host.threads or begun.get("threads")
     most = max(spec.looks[-1] * len(spec.entrants), spec.lr_points if spec.auto else len(spec.lrs))
-    if most == 1 or not importable(spec) or open_device(host.device).type != "cpu":
+    if most == 1 or not importable(spec):
         return replace(host, threads=threads)
+    device = open_device(host.device)
+    if device.type != "cpu":
+        return replace(host, threads=threads, jobs=number_of(device))
     threads = threads or 1
     return replace(host, threads=threads, jobs=max(1, default_threads() // threads))
 

@@ -17,6 +17,7 @@ from lrbench.engine.device import (
     apply_precision,
     autocast,
     check_device,
+    device_at,
     forget_peak_memory,
     make_deterministic,
     open_device,
@@ -179,3 +180,14 @@ def test_the_peak_memory_of_a_cpu_is_that_of_the_process() -> None:
     assert peak_memory(CPU) < before + 100_000_000 or sys.platform != "linux"
     (*_, end) = train(Line(), begin(Line(), trial(epochs=1)))
     assert end.peak_mem_bytes > 10_000_000
+
+
+def test_workers_take_several_gpus_in_turn_unless_one_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert [device_at(place, "cuda") for place in range(4)] == [
+        "cuda:0", "cuda:1", "cuda:2", "cuda:0",
+    ]  # fmt: skip
+    assert device_at(2, "cuda:1") == "cuda:1"
+    assert device_at(2, "cpu") == "cpu"

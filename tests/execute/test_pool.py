@@ -8,10 +8,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from lrbench.execute import Host, Workbench
+from lrbench.execute.pool import Processes
+from lrbench.options import Recipe
+from lrbench.run.store import Run
 from tests.reliability.tools import (
     alive,
     command,
@@ -161,3 +167,14 @@ Run.note = replaced
     torch.save(whole, folder / "w.pt")
     assert command(*argv, "--out", "calm", cwd=folder)[0] == 0
     assert timeless(folder / "run")["trials.csv"] == timeless(folder / "calm")["trials.csv"]
+
+
+def test_a_new_worker_takes_the_place_of_the_dead_one(tmp_path: Path) -> None:
+    crew = Processes(Workbench(Recipe(), Host()), Run(tmp_path), 3)
+    nursery: Any = SimpleNamespace(worker=lambda place: SimpleNamespace(place=place))
+    crew.nursery = nursery
+    for _ in range(3):
+        crew.workers.append(crew.hire())
+    dead: Any = crew.workers.pop(1)
+    new: Any = crew.hire()
+    assert (dead.place, new.place) == (1, 1)

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from lrbench.__main__ import run
 from lrbench.analysis import Summary
 from lrbench.errors import UsageError
+from lrbench.execute import Host
 from lrbench.options import CompareSpec, Recipe
 from lrbench.records import TrialEnd
 from lrbench.run.store import Run
@@ -147,3 +149,13 @@ def test_a_folder_that_holds_more_schedules_than_were_asked_for_says_so(tmp_path
         said = " ".join(map(str, job.notices))
         assert more in said and ("--only step" in said) == bool(more)
         assert len(job.plan.trials) == 3  # one seed more of each
+
+
+@pytest.mark.parametrize(("device", "jobs"), [("auto", 3), ("cuda", 3), ("cuda:1", 1)])
+def test_one_trial_at_a_time_on_each_gpu(
+    device: str, jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    host = session.settled(Host(device=device, executor="auto"), Run(tmp_path), CompareSpec())
+    assert host.jobs == jobs
