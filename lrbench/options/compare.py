@@ -24,6 +24,7 @@ from lrbench.options.values import (
     Positive,
     Schedules,
     Seed,
+    aim_of,
     canonical,
     digest,
     duration_s,
@@ -32,7 +33,6 @@ from lrbench.options.values import (
     learning_rates,
     several_batch_sizes,
     several_numbers,
-    size_of,
 )
 from lrbench.schedules import expand, parse
 
@@ -55,8 +55,6 @@ SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 RACE_SHARES = (0.25, 0.4, 0.6, 1.0)
 FIRST_LOOK = 5
 STUDY_SEEDS = 10_000
-FEWEST_SIZES = 3
-"""Through fewer no power law can be checked."""
 
 
 def _budgets(value: Any, options: Options) -> tuple[int, ...]:
@@ -225,7 +223,8 @@ class CompareSpec(Frozen):
             raise ValueError("--race: one schedule has nothing to race against")
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
-        self._check_aim()
+        if self.extrapolate:
+            aim_of(self.extrapolate, self.budgets, self.batch_sizes)  # raises
         self._check_arms()
         if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
             raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
@@ -240,23 +239,9 @@ class CompareSpec(Frozen):
 
     @property
     def aim(self) -> tuple[str, int] | None:
-        """The size that is extrapolated to: a bare number is one of epochs, unless the batch size
-        alone varies."""
-        if self.extrapolate is None:
-            return None
-        length = self.extrapolate.endswith("ep") or len(self.budgets) >= FEWEST_SIZES
-        return ("epochs" if length else "batch size"), size_of(self.extrapolate)
-
-    def _check_aim(self) -> None:
-        if self.aim is None:
-            return
-        sizes = self.budgets if self.aim[0] == "epochs" else self.batch_sizes
-        if len(sizes) < FEWEST_SIZES:
-            bare = not str(self.extrapolate).endswith("ep")
-            raise ValueError(
-                f"--extrapolate {self.extrapolate} needs three {'sizes' if bare else 'lengths'} "
-                f"or more: --budgets 1,2,4,8{' or --batch-size 32,64,128' * bare}"
-            )
+        """What is extrapolated, epochs or batch size, and to what."""
+        typed = self.extrapolate
+        return None if typed is None else aim_of(typed, self.budgets, self.batch_sizes)
 
     def _check_arms(self) -> None:
         several = {"batch_size": self.batch_sizes, "weight_decay": self.weight_decays}
