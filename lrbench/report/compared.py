@@ -39,9 +39,9 @@ def setting_text(summary: Summary) -> str:
 def _batches(summary: Summary, standing: Standing) -> str:
     """Steps and batch size: of the plain recipe, and of arms with another batch size."""
     alike: dict[int, list[int]] = {}
+    images_of = summary.trials["step_images"].fillna(standing.batch_size)  # older tables lack it
     for place, rows in enumerate(standing.rows):
-        images = int(summary.trials.loc[rows, "step_images"].iloc[0])
-        alike.setdefault(images, []).append(place)
+        alike.setdefault(int(images_of[rows].iloc[0]), []).append(place)
     sizes = []
     for images, places in alike.items():
         steps = max(int(summary.trials.loc[standing.rows[i], "steps"].max()) for i in places)
