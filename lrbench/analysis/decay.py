@@ -110,7 +110,8 @@ def _orders(mine: DataFrame, standing: Standing) -> str:
     for decay, order in orders.items():
         leaders.setdefault(order[0], []).append(f"{decay:g}")
     first = "; ".join(f"{short(n, 40)} at {', '.join(at)}" for n, at in leaders.items())
-    return (
-        " By the tuning trials alone, without a test, the order of the schedules changes with the "
-        f"weight decay; first is {first}."
-    )
+    if len(leaders) == 1:
+        first = f"{short(next(iter(leaders)), 40)} at every one; only places behind it change"
+    else:
+        first = f"{first}: the order of the schedules changes"
+    return f" By the tuning trials alone, without a test, first is {first}."

@@ -11,7 +11,7 @@ import numpy as np
 from lrbench.analysis.amounts import margin
 from lrbench.analysis.evidence import POWER, detectable_difference
 from lrbench.analysis.question import is_accuracy
-from lrbench.analysis.standing import Standing
+from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.words import seeds_text
 
@@ -67,9 +67,10 @@ def sd_range(sd: float, n: int, confidence: float = 0.95) -> tuple[float, float]
 
 
 def noise_text(noise: DataFrame, standing: Standing) -> str:
-    """The noise floor in words: the sd, the part that a finite test set may have in it, and the
-    differences that are found; empty where several schedules were compared."""
-    if not len(noise):
+    """The noise floor of a standing in words: the sd, the part that a finite test set may have in
+    it, and the differences that are found; empty where several schedules were compared."""
+    mine = noise[in_cell(noise, standing.budget, standing.batch_size)]
+    if not len(mine):
         return ""
     values = standing.values[np.isfinite(standing.values)]
     sd = float(values.std(ddof=1))
@@ -87,7 +88,7 @@ def noise_text(noise: DataFrame, standing: Standing) -> str:
             f"images alone (binomial sd: {margin(drawn, None, standing.metric)}), so that the "
             "trained models differ less than their scores."
         )
-    rows = noise[(noise["budget"] == standing.budget) & noise["seeds"].isin(SPOKEN)]
+    rows = mine[mine["seeds"].isin(SPOKEN)]
     found = [margin(size, None, standing.metric) for size in rows["difference"]]
     several = ", ".join(f"{d} with {n}" for d, n in zip(found, rows["seeds"], strict=True))
     parts.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 NOISY = 1.1
 LUCKY = 0.5  # of the error in tuning: by how much more the finals err
+BEYOND = 3  # standard errors, or images: more than chance, although the best of several was taken
 MOST_WARNINGS = 3
 MOST_SEEDS = 50  # worth training to tell two schedules apart
 WIDEST = 15.0  # a wider range of seeds is no advice
@@ -65,8 +67,8 @@ def notices_of(
                 if early
                 else "another LR or a longer warm-up may help; trials.csv says where each ended",
             )
-        yield from _throughput(standing, trials)
         yield from _lucky_lrs(standing, trials, question, where(standing, found))
+    yield from _throughput(found, trials)
     if found and found[0].metric != question.metric and "balanced" in question.metric:
         yield Notice(
             Topic.OTHER,
@@ -116,16 +118,20 @@ def _too_early(standing: Standing, trials: DataFrame) -> int:
     return steps if steps < EARLY and not rose else 0
 
 
-def _throughput(standing: Standing, trials: DataFrame) -> Iterator[Notice]:
-    speeds = trials["throughput_img_s"].to_numpy()
-    entered = zip(standing.names, standing.rows, strict=True)
-    mine = [speeds[rows] for name, rows in entered if is_schedule(name)]
-    known = [each for each in mine if np.isfinite(each).sum() > 1]
-    medians = [float(np.nanmedian(each)) for each in known]
-    if medians and max(medians) > NOISY * min(medians):
+def _throughput(found: Sequence[Standing], trials: DataFrame) -> Iterator[Notice]:
+    """Said once, of the ranking in which it differs most."""
+    speeds, ratio = trials["throughput_img_s"].to_numpy(), 1.0
+    for standing in found:
+        entered = zip(standing.names, standing.rows, strict=True)
+        mine = [speeds[rows] for name, rows in entered if is_schedule(name)]
+        known = [each for each in mine if np.isfinite(each).sum() > 1]
+        medians = [float(np.nanmedian(each)) for each in known]
+        if medians and min(medians) > 0:
+            ratio = max(ratio, max(medians) / min(medians))
+    if ratio > NOISY:
         yield Notice(
             Topic.NOISY_THROUGHPUT,
-            f"throughput differs by {100 * (max(medians) / min(medians) - 1):.0f} % between "
+            f"throughput differs by {100 * (ratio - 1):.0f} % between "
             "schedules, although they do not change the cost of a step",
             "something else used this machine, so do not compare seconds",
         )
@@ -135,8 +141,8 @@ def _lucky_lrs(
     standing: Standing, trials: DataFrame, question: Question, place: str
 ) -> Iterator[Notice]:
     """Learning rates that erred half as much again over the final seeds as on the tuning seeds, and
-    on two images more."""
-    least = 2 / (question.val_size or 1000)
+    more than seeds and images do by chance."""
+    images = question.val_size or 1000
     for name, lr, rows in zip(standing.names, standing.lrs, standing.rows, strict=True):
         tuned = trials[
             (trials["stage"] == "tune")
@@ -145,14 +151,21 @@ def _lucky_lrs(
             & (trials["lr"] == lr)
             & trials["weight_decay"].isin(trials.loc[rows, "weight_decay"])
         ]
-        hoped, found = tuned["val_accuracy"].mean(), trials.loc[rows, "val_accuracy"].mean()
-        if hoped - found > max(LUCKY * (1 - hoped), least):
+        reached = trials.loc[rows, "val_accuracy"]
+        hoped, found = tuned["val_accuracy"].mean(), reached.mean()
+        binomial = math.sqrt(found * (1 - found) / images)  # a brink spreads the seeds wider
+        trainings = 1 / max(1, len(tuned)) + 1 / rows.sum()
+        chance = max(np.fmin(reached.std(), binomial) * math.sqrt(trainings), 1 / images)
+        if hoped - found > max(LUCKY * (1 - hoped), BEYOND * chance):
+            fewer = f", {images * (hoped - found):.0f} of {images:,} validation images fewer"
             yield Notice(
                 Topic.LUCKY_LR,
                 f"{place + ': ' if place else ''}LR {lr:g} gave {short(name, 40)} "
-                f"{100 * hoped:.1f} % in tuning and {100 * found:.1f} % over the final seeds",
-                "it is close to where training breaks down: train longer (--epochs), or tune over "
-                "more --tuning-seeds",
+                f"{100 * hoped:.1f} % in tuning and {100 * found:.1f} % over the final seeds"
+                + fewer
+                * bool(question.val_size),
+                "it may be close to where training breaks down: train longer (--epochs), or tune "
+                "over more --tuning-seeds",
             )
 
 
@@ -172,15 +185,30 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
         most = int((standing.counts + standing.lost).max())
         few = most < 2 and standing.verdicts.race is None
         return "name 5 seeds: --seeds 5" if few else "train the rest with the same command"
-    if standing.lost.any() or Topic.LUCKY_LR in topics:
+    place = f"{where(standing, found)}: " if len(found) > 1 else ""
+    lucky = [n.message for n in notices if n.topic is Topic.LUCKY_LR]
+    if standing.lost.any() or any(message.startswith(place) for message in lucky):
         return (
             "train longer (--epochs) or tune over more seeds (--tuning-seeds): tuning is unstable"
         )
-    edges = [notice.remedy for notice in notices if notice.topic is Topic.EDGE_OF_GRID]
-    if standing.edges[0] and edges:  # without a notice, what lies beyond is not stable
-        return f"{edges[0]}, before anything is concluded"
+    if remedy := wider(standing, notices):
+        return f"{remedy}, before anything is concluded"
     once = standing.verdicts.race is None
     return _more_seeds(standing) if once and standing.winner is None else ""
+
+
+def wider(standing: Standing, notices: Sequence[Notice]) -> str:
+    """How to widen the grid on the side where the LR of the best lies; empty where it cannot be:
+    without a notice, what lies beyond is not stable."""
+    side = {"the highest of its grid": "above", "the lowest of its grid": "below"}
+    beyond, best = side.get(standing.edges[0]), standing.names[0]
+    fitting = (
+        notice.remedy
+        for notice in notices
+        if notice.topic is Topic.EDGE_OF_GRID and best in notice.message
+        if beyond and notice.remedy.endswith(beyond)
+    )
+    return next(fitting, "")
 
 
 def _more_seeds(standing: Standing) -> str:

@@ -23,14 +23,14 @@ class Question:
     `manifest` says what the run is, and `choices` how each LR was chosen, by schedule, budget and
     batch size. `looks` is set where the schedules are compared more than once, in a race or in a
     run that grew; differences below the `margin` do not matter. The best LR is also asked for at
-    `extrapolate` epochs, or images in a batch where that alone varies.
+    the `aim`, a number of epochs or a batch size.
     """
 
     schedules: tuple[str, ...] = ()
     metric: MetricName = "test_accuracy"
     reference: str | None = None
     target_accuracy: float | None = None
-    extrapolate: int | None = None
+    aim: tuple[str, int] | None = None
     confidence: float = 0.95
     looks: Looks | None = None
     margin: float | None = None

@@ -181,15 +181,12 @@ class Law:
 
 def laws_of(trials: DataFrame, question: Question) -> tuple[Law, ...]:
     """The laws over each size that has several values, from the first study's tuning trials."""
-    found: list[Law] = []
-    for over in OVER:
-        aim = question.extrapolate if not found else None
-        found += _laws(trials, question, over, aim)
-    return tuple(found)
+    return tuple(law for over in OVER for law in _laws(trials, question, over))
 
 
-def _laws(trials: DataFrame, question: Question, over: Over, aim: int | None) -> Iterator[Law]:
+def _laws(trials: DataFrame, question: Question, over: Over) -> Iterator[Law]:
     place = OVER.index(over)
+    aim = question.aim[1] if question.aim and question.aim[0] == over else None
     cells = {(budget, batch) for _, budget, batch in question.choices}
     if not cells:
         return
@@ -242,39 +239,55 @@ def _why(optima: Sequence[Optimum], over: Over) -> str:
     return "; ".join([f"{known} of {LEAST} optima that it needs", *parts])
 
 
-def law_text(laws: Sequence[Law], best: str | None, confidence: float) -> str:
-    """One line, of the schedule that ranks first: the exponent and, where it was asked for, the LR
-    at another size; empty with two sizes."""
-    mine = [each for each in laws if each.schedule == best and len(each.optima) >= LEAST]
-    return " ".join(_text(each, f"{100 * confidence:g} %") for each in mine)
+def law_lines(laws: Sequence[Law], names: Sequence[str], confidence: float) -> Iterator[str]:
+    """A line for each of the schedules named: the exponent and, where it was asked for, the LR at
+    another size; one for all that have no exponent; none with two sizes."""
+    ranked = sorted(
+        (law for law in laws if law.schedule in names and len(law.optima) >= LEAST),
+        key=lambda law: (OVER.index(law.over), names.index(law.schedule)),
+    )
+    for over in OVER:
+        mine = [law for law in ranked if law.over == over]
+        yield from (_text(law, law.line, f"{100 * confidence:g} %") for law in mine if law.line)
+        if without := [law for law in mine if law.line is None]:
+            whose = listed([short(law.schedule, 40) for law in without])
+            why = without[0].why
+            if len(without) > 1:
+                why = f"fewer than {LEAST} optima each, and scaling.csv says why"
+            yield f"How the best LR of {whose} moves with the {over} cannot be said: {why}."
 
 
-def _text(law: Law, sure: str) -> str:
-    subject = f"the best LR of {short(law.schedule)}"
-    if law.line is None:
-        return f"How {subject} moves with the {law.over} cannot be said: {law.why}."
-    low, high = law.line.interval
-    moves = "falls as" if high < 0 else "rises as" if low > 0 else "may not move, or move as"
+def _text(law: Law, line: Line, sure: str) -> str:
+    low, high = line.interval
+    moves = "falls as" if high < 0 else "rises as" if low > 0 else "is not shown to move:"
     unit = "epochs" if law.over == "epochs" else "batch"
-    power = f"{unit}^{law.line.exponent:.2f} ({sure}: {low:.2f} to {high:.2f})"
-    text = f"T{subject[1:]} {moves} {power}"
+    power = f"{unit}^{line.exponent:.2f} ({sure}: {low:.2f} to {high:.2f})"
+    text = f"The best LR of {short(law.schedule)} {moves} {power}"
     held = {
         verb: [f"the {name}" for name, holds in law.rules.items() if holds == ok]
         for verb, ok in (("leaves open", True), ("contradicts", False))
     }
     verdicts = [f"{verb} {listed(names)}" for verb, names in held.items() if names]
     text += f", which {' and '.join(verdicts)}" * bool(verdicts)
-    return f"{text}{_aimed(law, law.line)}."
+    return f"{text}{_aimed(law, line)}."
 
 
 def _aimed(law: Law, line: Line) -> str:
     if law.aim is None:
         return ""
     lr, low, high = line.at(law.aim)
-    place = f"at {law.aim} epochs" if law.over == "epochs" else f"at batch {law.aim}"
+    place = f"at {at_size(law.over, law.aim)}"
     if high > WIDEST * low:
         return f"; {place} it is not known to within a factor of {WIDEST:.0f}"
     return f": {place} take {lr:.2g} ({low:.2g} to {high:.2g})"
+
+
+def at_size(over: str, size: int) -> str:
+    """
+    >>> at_size("epochs", 16), at_size("batch size", 512)
+    ('16 epochs', 'batch 512')
+    """
+    return f"{size} epochs" if over == "epochs" else f"batch {size}"
 
 
 def _interval(law: Law, end: int) -> float:

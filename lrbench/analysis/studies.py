@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.analysis.amounts import margin
+from lrbench.analysis.amounts import amount, margin
 from lrbench.analysis.names import short
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import Standing, standings
@@ -74,7 +74,7 @@ def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> 
     count = mine["study"].nunique()
     if count < 2:
         return ""
-    best = standing.names[0]
+    best, each_with = standing.names[0], f"each with {'a tuning and ' * tuned}seeds of its own"
     rows = mine[mine["schedule"] == best]
     told = {
         study: frozenset(each.loc[each["better"], "schedule"])
@@ -84,7 +84,11 @@ def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> 
     same = sum(study in first and told[study] == told[0] for study in told)
     low, high = rows["lr"].min(), rows["lr"].max()
     lrs = f"LR {low:.3g}" if low == high else f"LRs from {low:.3g} to {high:.3g}"
-    parts = [f"{short(best)} ranks first in {len(first)}, at {lrs}"]
+    if len(standing.names) == 1:
+        means = (amount(end, standing.metric) for end in rows["metric_mean"].agg(["min", "max"]))
+        reached = " to ".join(dict.fromkeys(means))
+        return f"In {count} studies, {each_with}, {short(best)} reached {reached} at {lrs}."
+    parts = [f"{short(best)} ranks first in {len(first)}, at {lrs},"]
     rivals = [name for name in standing.names[1:] if name in told[0]] or standing.names[1:2]
     for name in rivals[:MOST_NAMED]:
         theirs = mine[mine["schedule"] == name]
@@ -92,10 +96,7 @@ def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> 
         if not gains:  # they share no seed, as in one shard of several
             continue
         ends = gains[0] if gains[0] == gains[-1] else f"{gains[0].split()[0]} to {gains[-1]}"
-        times = int(theirs["better"].sum())
-        parts.append(f"is told to be better than {short(name)} in {times} (by {ends})")
-    tuning = "a tuning and " if tuned else ""
-    return (
-        f"Of {count} studies, each with {tuning}seeds of its own, {same} say the same: "
-        f"{listed(parts)}."
-    )
+        times = int(theirs["better"].sum()) or "none"
+        parts.append(f"is told to be better than {short(name)} in {times} (ahead by {ends})")
+    alike = f"{same} say the same" if same > 1 else "only the first says this"
+    return f"Of {count} studies, {each_with}, {alike}: {listed(parts)}."

@@ -12,11 +12,11 @@ from lrbench.analysis.decay import decays_frame, decays_text
 from lrbench.analysis.diagnosis import diagnosis_frame
 from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
 from lrbench.analysis.noise import noise_frame, noise_text
-from lrbench.analysis.notices import next_step, notices_of, warnings_of
+from lrbench.analysis.notices import next_step, notices_of, warnings_of, wider
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.ranking import ranking_frame
 from lrbench.analysis.reference import against_reference
-from lrbench.analysis.scaling import Law, law_text, laws_of, scaling_frame
+from lrbench.analysis.scaling import Law, law_lines, laws_of, scaling_frame
 from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.studies import studies_frame, studies_text
@@ -89,20 +89,24 @@ class Summary:
 
     @cached_property
     def certainty(self) -> str:
-        """How sure the answer of the first standing is."""
+        """How sure the answer of the first standing is; and, each in a line of its own, how the
+        best LRs move with the size."""
         if self.first is None:
             return ""
         tuned = bool((self.trials["stage"] == "tune").any())
         place = words.where(self.first, self.standings)
         parts = [
-            words.certainty(self.first, self.question.studies, tuned, place),
+            words.certainty(self.first, self.question.studies, tuned),
             noise_text(self.noise, self.first),
             studies_text(self.studies, self.first, tuned),
-            law_text(self.laws, self.best, self.question.confidence),
             decays_text(self.decays, self.first),
             variants_text(self.first),
         ]
-        return " ".join(filter(None, parts))
+        said = " ".join(filter(None, parts))
+        if place and said:
+            said = f"{place.capitalize()}: {said}"
+        laws = law_lines(self.laws, self.first.names, self.question.confidence)
+        return "\n".join(filter(None, [said, *laws]))
 
     @cached_property
     def notices(self) -> tuple[Notice, ...]:
@@ -113,9 +117,9 @@ class Summary:
     @property
     def warnings(self) -> tuple[Notice, ...]:
         """The few notices that people are shown, without what the sentence says already."""
-        edges = self.first.edges if self.first else ()
-        said = any(edge and edge in self.sentence for edge in edges)
-        return warnings_of(n for n in self.notices if not (said and n.topic is Topic.EDGE_OF_GRID))
+        said = self.first and self.first.edges[0] in self.sentence
+        remedy = wider(self.first, self.notices) if self.first and said else ""
+        return warnings_of(n for n in self.notices if not remedy or n.remedy != remedy)
 
     @property
     def next_step(self) -> str:

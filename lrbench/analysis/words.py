@@ -45,7 +45,8 @@ def difference(standing: Standing, one: int, other: int) -> str:
         return margin(mean, ends[1] - mean, standing.metric)
     scale = 100 if is_accuracy(standing.metric) else 1
     low, high = (scale * end + 0.0 for end in ends)  # -0.0 is 0
-    return f"{margin(mean, None, standing.metric)} ({low:.2g} to {high:.2g})"
+    low, high = (float(f"{end:.2g}") for end in (low, high))  # 100, not 1e+02
+    return f"{margin(mean, None, standing.metric)} ({low:g} to {high:g})"
 
 
 def sentence(found: Sequence[Standing], reference: str = "", *, beyond: bool = False) -> str:
@@ -120,7 +121,7 @@ def _how(standing: Standing) -> str:
     if looks.race:
         trained = int((standing.counts + standing.lost).sum())
         parts.append(f"{trained} of {len(standing.names) * looks.seeds[-1]} trainings")
-    alpha = f"{100 * standing.verdicts.alpha:.3g} %"
+    alpha = f"error rate {100 * standing.verdicts.alpha:.3g} %"
     pairs = standing.verdicts.tests == math.comb(len(standing.names), 2)
     return "; ".join([*parts, f"{alpha} over all pairs{'' if pairs else ' tested'} and looks"])
 
@@ -273,7 +274,7 @@ def _same(standing: Standing) -> list[str]:
 
 def losses(standing: Standing, places: Sequence[int] = ()) -> str:
     """How many seeds of these, or of all, failed or ended at chance, and how many might."""
-    parts = []
+    alike = dict[str, list[str]]()
     for place in places or range(len(standing.names)):
         bad, chance = int(standing.failed[place]), int(standing.collapsed[place])
         of = bad + chance + int(standing.counts[place])
@@ -281,17 +282,19 @@ def losses(standing: Standing, places: Sequence[int] = ()) -> str:
             ended = [f"{bad} failed"] * (bad > 0) + [f"{chance} at chance"] * (chance > 0)
             most = rate_bound(bad + chance, of, standing.confidence)
             rate = f" (a rate of up to {100 * most:.0f} %)" if bad + chance < of else ""
-            parts.append(
-                f"{short(standing.names[place], 40)} lost {bad + chance} of {seeds_text(of)}: "
-                f"{listed(ended)}{rate}"
-            )
-    more = len(parts) - MOST_NAMED
-    return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more > 0 else []))
+            said = f"lost {bad + chance} of {seeds_text(of)}: {listed(ended)}{rate}"
+            alike.setdefault(said, []).append(short(standing.names[place], 40))
+    parts = [
+        f"{listed(names) if len(names) <= MOST_NAMED else f'{len(names)} schedules'} "
+        f"{'each ' * (len(names) > 1)}{said}"
+        for said, names in alike.items()
+    ]
+    more = sum(map(len, [*alike.values()][MOST_NAMED:]))
+    return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more else []))
 
 
-def certainty(standing: Standing, studies: int = 1, tuned: bool = True, place: str = "") -> str:
-    """How sure the answer is: what the intervals cover, and which differences the run can find;
-    `place` names the standing where there are several."""
+def certainty(standing: Standing, studies: int = 1, tuned: bool = True) -> str:
+    """How sure the answer is: what the intervals cover, and which differences the run can find."""
     verdicts = standing.verdicts
     if not verdicts.tests:
         return ""
@@ -301,8 +304,8 @@ def certainty(standing: Standing, studies: int = 1, tuned: bool = True, place: s
     looks = "" if course is None else " and all looks"
     tuning = ", nor another tuning of the LRs" + " (--studies 3)" * (studies == 1)
     parts = [
-        f"{f'{place.capitalize()}, intervals' if place else 'Intervals'} of differences are at "
-        f"{level} for {pairs}{looks} and cover other seeds, not {_others(standing)}"
+        f"Intervals of differences are at {level} for {pairs}{looks} and cover other seeds, not "
+        f"{_others(standing)}"
         f"{_images(standing)}{tuning if tuned else ''}."
     ]
     if course is not None:
@@ -322,9 +325,10 @@ def _earlier(course: Race) -> list[str]:
     if course.looks.race or not before:
         return []
     return [
-        f"This run was compared before, after {listed([str(n) for n in before])} seeds, which "
-        f"spent {100 * course.looks.shares[len(before) - 1]:.0f} % of the error; this look spends "
-        "of the rest, so a verdict that was close may be taken back."
+        f"This run was compared before, after {listed([str(n) for n in before])} seeds. Looking "
+        f"again may mislead, and {100 * course.looks.shares[len(before) - 1]:.0f} % of the error "
+        "rate is used up: this time only clearer differences count, and a close verdict may be "
+        "taken back."
     ]
 
 

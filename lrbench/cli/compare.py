@@ -87,7 +87,7 @@ def compare(
     if not json:
         notify(job.notices)
     if not (quiet or json) and job.plan.stage == "done":
-        say_nothing_new(spec, run, given)
+        say_nothing_new(run)
     if dry_run:
         seconds = estimate_s(job.spec, job.steps_per_epoch, job.bench.step_s(), job.bench.jobs)
         show_plan(job.spec, run, job.steps_per_epoch, seconds, "a dozen steps", json=json)

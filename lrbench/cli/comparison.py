@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from lrbench.errors import printable
 from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
 from lrbench.run.store import Run
-from lrbench.schedules import expand, parse
 from lrbench.session.size import work, written_steps
 
 if TYPE_CHECKING:
@@ -63,17 +61,10 @@ def show_plan(
     stdout().print(tail, markup=False, soft_wrap=True)
 
 
-def say_nothing_new(spec: CompareSpec, run: Run, given: Mapping[str, Any]) -> None:
-    """That the run holds all trials; and how to rank those that were asked for, where it holds
-    more schedules."""
+def say_nothing_new(run: Run) -> None:
+    """That the run holds all trials."""
     done = sum(history.end is not None for history in run.histories.values())
-    said = f"0 new trials: all {done} are in {run.path}"
-    asked = [str(parse(name)) for text in given.get("schedule", ()) for name in expand(text)]
-    if asked and len(asked) < len(spec.schedules):
-        options = [word for name in asked for word in ("--only", name)]
-        said += f", with {len(spec.schedules)} schedules; to rank yours alone: "
-        said += shlex.join(["lrbench", "report", str(run.path), *options])
-    stderr().print(printable(said), markup=False)
+    stderr().print(printable(f"0 new trials: all {done} are in {run.path}"), markup=False)
 
 
 def print_answer(

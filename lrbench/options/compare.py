@@ -20,16 +20,17 @@ from lrbench.options.values import (
     Finite,
     Fraction,
     Frozen,
+    OneSize,
     Positive,
     Schedules,
     Seed,
+    aim_of,
     canonical,
     digest,
     duration_s,
     epoch_budgets,
     joined,
     learning_rates,
-    one_size,
     several_batch_sizes,
     several_numbers,
 )
@@ -140,9 +141,9 @@ class CompareSpec(Frozen):
         "--budgets", "Rank for several lengths of training, schedules stretched: 25%,50%,100% or "
         "epochs.", kind=object, parse_among=_budgets, show=lambda spec: joined(spec.budgets)
     )] = ()
-    extrapolate: Annotated[Epochs | None, Opt(
+    extrapolate: Annotated[OneSize | None, Opt(
         "--extrapolate", "Also say the best LR at this length, 40ep, by a power law through those "
-        "of --budgets; or at a batch size, of --batch-size.", kind=object, parse=one_size
+        "of --budgets; or at a batch size, of --batch-size.", kind=object
     )] = None
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True,
@@ -222,8 +223,8 @@ class CompareSpec(Frozen):
             raise ValueError("--race: one schedule has nothing to race against")
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
-        if self.extrapolate and max(len(self.budgets), len(self.batch_sizes)) < 3:
-            raise ValueError("--extrapolate needs three sizes or more: --budgets 1,2,4,8")
+        if self.extrapolate:
+            aim_of(self.extrapolate, self.budgets, self.batch_sizes)  # raises
         self._check_arms()
         if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
             raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
@@ -235,6 +236,12 @@ class CompareSpec(Frozen):
                 "--lr auto has its LR from this batch size already"
             )
         return self
+
+    @property
+    def aim(self) -> tuple[str, int] | None:
+        """What is extrapolated, epochs or batch size, and to what."""
+        typed = self.extrapolate
+        return None if typed is None else aim_of(typed, self.budgets, self.batch_sizes)
 
     def _check_arms(self) -> None:
         several = {"batch_size": self.batch_sizes, "weight_decay": self.weight_decays}

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -35,6 +35,7 @@ Fraction = Annotated[Finite, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 EPOCHS = 3  # of a run that names none
+FEWEST_SIZES = 3  # that may check a power law
 BatchSize = Annotated[int, Field(ge=1)]
 Momentum = Annotated[Finite, Field(ge=0, lt=1)]
 Schedule = Annotated[str, AfterValidator(lambda text: str(parse(text)))]
@@ -158,12 +159,33 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
     return found
 
 
-def one_size(value: Any) -> int:
-    """40 of `40ep`, or of a bare number."""
-    text = str(value).strip().removesuffix("ep")
-    if not text.isdecimal():
+def one_size(value: Any) -> str:
+    """`40ep`, or a bare number, whose unit is that of what varies."""
+    text = str(value).strip()
+    number = text.removesuffix("ep")
+    if not number.isdecimal() or not int(number):
         raise ValueError("give a number of epochs, such as 40ep, or a batch size")
-    return int(text)
+    return text
+
+
+OneSize = Annotated[str, BeforeValidator(one_size)]
+
+
+def aim_of(typed: str, lengths: Sequence[int], batch_sizes: Sequence[int]) -> tuple[str, int]:
+    """What is extrapolated, and to what: a bare number is one of epochs, unless the batch size
+    alone varies. Raises ValueError: too few sizes vary to check a power law.
+
+    >>> aim_of("40ep", (1, 2, 4), ()), aim_of("512", (), (32, 64, 128))
+    (('epochs', 40), ('batch size', 512))
+    """
+    bare = not typed.endswith("ep")
+    over = "batch size" if bare and len(lengths) < FEWEST_SIZES else "epochs"
+    if len(lengths if over == "epochs" else batch_sizes) < FEWEST_SIZES:
+        raise ValueError(
+            f"--extrapolate {typed} needs three {'sizes' if bare else 'lengths'} or more: "
+            f"--budgets 1,2,4,8{' or --batch-size 32,64,128' * bare}"
+        )
+    return over, int(typed.removesuffix("ep"))
 
 
 def several_batch_sizes(value: Any) -> tuple[int, ...]:

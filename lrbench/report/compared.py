@@ -8,12 +8,13 @@ from dataclasses import replace
 from lrbench.analysis import Summary
 from lrbench.analysis.diagnosis import DIAGNOSIS
 from lrbench.analysis.frames import TRIALS
+from lrbench.analysis.names import is_schedule
 from lrbench.analysis.noise import NOISE
 from lrbench.analysis.ranking import RANKING
 from lrbench.analysis.reference import REFERENCE
-from lrbench.analysis.scaling import SCALING
+from lrbench.analysis.scaling import SCALING, at_size
 from lrbench.analysis.standing import Standing, in_cell
-from lrbench.analysis.words import told_apart
+from lrbench.analysis.words import listed, told_apart
 from lrbench.report.table import Table, table
 from lrbench.report.text import clean, recipe_of, subject
 
@@ -30,10 +31,28 @@ def setting_text(summary: Summary) -> str:
     trained, first = subject(recipe_of(manifest)), summary.first
     if first is None or len(summary.standings) > 1 or not trained:
         return trained
-    steps = int(summary.trials.loc[first.rows[0], "steps"].max())
-    epochs = f"{first.budget} epoch{'s' * (first.budget > 1)} ({steps:,} steps)"
     one = len(manifest.get("experiment", {}).get("lrs", ())) == 1
-    return f"{trained} · {epochs} · batch {first.batch_size}{' · LR as named, not tuned' * one}"
+    epochs = f"{first.budget} epoch{'s' * (first.budget > 1)}"
+    return f"{trained} · {epochs}{_batches(summary, first)}{' · LR as named, not tuned' * one}"
+
+
+def _batches(summary: Summary, standing: Standing) -> str:
+    """Steps and batch size: of the plain recipe, and of arms with another batch size."""
+    alike: dict[int, list[int]] = {}
+    images_of = summary.trials["step_images"].fillna(standing.batch_size)  # older tables lack it
+    for place, rows in enumerate(standing.rows):
+        alike.setdefault(int(images_of[rows].iloc[0]), []).append(place)
+    sizes = []
+    for images, places in alike.items():
+        steps = max(int(summary.trials.loc[standing.rows[i], "steps"].max()) for i in places)
+        names = [standing.names[i] for i in places]
+        plain = any(map(is_schedule, names))
+        sizes.append((not plain, standing.batch_size if plain else images, steps, listed(names)))
+    (_, batch, steps, _), *others = sorted(sizes)
+    more = [f"{names}: {images} ({n:,} steps)" for _, images, n, names in others]
+    if not more:
+        return f" ({steps:,} steps) · batch {batch}"
+    return " · " + ", ".join([f"batch {batch} ({steps:,} steps)", *more])
 
 
 def headline(summary: Summary) -> tuple[str, str]:
@@ -46,7 +65,7 @@ def headline(summary: Summary) -> tuple[str, str]:
 
 
 def certainty_text(summary: Summary) -> str:
-    return clean(summary.certainty, 2000)
+    return "\n".join(clean(line, 2000) for line in summary.certainty.splitlines())
 
 
 def told_apart_text(summary: Summary) -> str:
@@ -102,10 +121,10 @@ def noise_table(summary: Summary) -> Table:
 def scaling_table(summary: Summary) -> Table:
     """How each schedule's best LR moves with the length, or with the batch size."""
     confidence = f"{100 * summary.question.confidence:g} %"
-    aim = summary.question.extrapolate
+    aim = summary.question.aim
     caption = (
         f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
-        + (f"; LR there: at {aim}" if aim else "")
+        + (f"; LR there: at {at_size(*aim)}" if aim else "")
     )
     return table(summary.scaling, SCALING, caption=caption)
 

@@ -62,7 +62,7 @@ def plan_table(
     edges = " (a best LR on the edge adds more, at most twice)" if spec.auto else ""
     return Group(
         Text(head),
-        Text(f"schedules:\n{names}"),
+        Text(f"schedules{' and arms' * bool(spec.arms)}:\n{names}"),
         Text(f"LRs: {grid}{edges}"),
         *(Text(line) for line in more),
         table,

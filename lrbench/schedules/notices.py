@@ -117,10 +117,11 @@ def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
     lrs = table[part.lrs]
     span = numbers.get(definition.span) or 0
     if span > counts and lrs and lrs[-1] > BARELY_LOW * max(table):
+        end = float(f"{100 * lrs[-1] / max(table):.2g}")  # 100, not 1e+02
         yield Notice(
             Topic.UNFINISHED_DECAY,
             f"{call} falls for {part.time(span)} and its phase has {part.time(counts)}, so it ends "
-            f"at {100 * lrs[-1] / max(table):.2g} % of its peak",
+            f"at {end:g} % of its peak",
             part.remedy,
         )
     if late:

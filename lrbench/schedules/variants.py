@@ -72,7 +72,8 @@ def variants(names: Iterable[str]) -> list[Variants]:
     """
     groups: dict[tuple[Any, ...], dict[str, str]] = defaultdict(dict)
     for name in names:
-        said = list(_said(parse(name).spec))
+        shape, at, lr = name.partition(" @ ")
+        said = [*_said(parse(name).spec), *([(f"LR of {shape}", lr)] if at else [])]
         for place, (label, value) in enumerate(said):
             if label:
                 groups[label, *said[:place], *said[place + 1 :]][name] = value

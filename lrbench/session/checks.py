@@ -40,19 +40,23 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
         recipe = arm.recipe(cell.recipe)
         steps = steps_per_epoch[recipe.effective_batch]
         notices += check(schedule, lr, cell.epochs * steps, steps)
-        notices += short_notices(cell.epochs * steps)
+        own_batch = recipe.effective_batch != cell.recipe.effective_batch
+        notices += short_notices(
+            cell.epochs * steps, f" of {arm.name.partition(':')[0]}" * own_batch
+        )
     entered = spec.entered.values()
     stopped = dict.fromkeys(a.schedule for a in entered if a.recipe(spec.recipe).early_stop)
     notices += early_stop_notices([parse(str(name)) for name in stopped])
     return list(dict.fromkeys(notices))
 
 
-def short_notices(steps: int) -> Iterator[Notice]:
+def short_notices(steps: int, whose: str) -> Iterator[Notice]:
     """Trainings that are over before a schedule can matter."""
     if steps < FEW_STEPS:
         yield Notice(
             Topic.OTHER,
-            f"a trial has {steps} step{'s' * (steps > 1)}: schedules hardly differ in so few",
+            f"a trial{whose} has {steps} step{'s' * (steps > 1)}: schedules hardly differ in so "
+            "few",
             "train longer (--epochs), or in smaller batches (--batch-size)",
         )
 

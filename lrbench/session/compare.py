@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.engine.device import default_threads, number_of, open_device
-from lrbench.errors import LrbenchError, MachineError, Notice, UsageError
+from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.inputs import all_options, compare_spec, host_of, resolved_toml
 from lrbench.options import SIZE, CompareSpec, TrialSpec
@@ -155,7 +156,21 @@ def prepared(
         spec = fit(spec, steps_per_epoch, bench.step_s(), bench.jobs)
     notices = check_schedules(spec, steps_per_epoch)
     notices += ignored_batch_size(spec.recipe, bench.source.facts())
+    notices += beyond_asked(spec, run, options)
     return Job(spec, run, bench, options, steps_per_epoch, tuple(notices))
+
+
+def beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> Iterator[Notice]:
+    """That the folder holds more than these options ask for, and how to rank that alone."""
+    asked = compare_spec(options).entrants if run.manifest else spec.entrants
+    if more := [name for name in spec.entrants if name not in asked]:
+        only = chain.from_iterable(("--only", name) for name in asked)
+        alone = shlex.join(["lrbench", "report", str(run.path), *only])
+        yield Notice(
+            Topic.OTHER,
+            f"{run.path} also holds {', '.join(more)}, trained and ranked with yours",
+            f"for yours alone, {alone}",
+        )
 
 
 def settled(host: Host, run: Run, spec: CompareSpec) -> Host:

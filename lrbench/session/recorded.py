@@ -68,7 +68,7 @@ def question_of(spec: CompareSpec, data: Mapping[str, Any]) -> Question:
         metric=spec.metric,
         reference=spec.reference,
         target_accuracy=spec.target_accuracy,
-        extrapolate=spec.extrapolate,
+        aim=spec.aim,
         seeds=spec.looks[-1],
         test_size=data.get("test"),
         val_size=data.get("val"),

@@ -144,4 +144,4 @@ def lengths(bests: Mapping[int, float]) -> Summary:
         ]
         choices["cosine", epochs, Recipe().batch_size] = choose(rows, 0.1)["cosine"]
         histories += finals({"cosine": [0.96, 0.97]}, epochs=epochs)
-    return summarise(histories, Question(("cosine",), choices=choices, extrapolate=32))
+    return summarise(histories, Question(("cosine",), choices=choices, aim=("epochs", 32)))

@@ -68,8 +68,8 @@ def test_who_is_behind_trains_no_further_and_equals_race_to_the_end() -> None:
     known = follow(spec())
     assert seeds(known) == {"constant": 5, "cosine": 12, "linear": 12}
     summary = summarise(known.values(), asked(spec()))
-    said = "(12 seeds, look 3 of 3; constant stopped at 5; 29 of 36 trainings; 5 % over all pairs"
-    assert f"{said} and looks)" in summary.sentence
+    said = "(12 seeds, look 3 of 3; constant stopped at 5; 29 of 36 trainings; error rate 5 % over"
+    assert f"{said} all pairs and looks)" in summary.sentence
     assert "better than constant" in summary.sentence and not summary.notices
     assert summary.next_step == ""
 

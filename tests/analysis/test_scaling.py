@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from scipy import stats
 
 from lrbench.analysis.corrections import Floats
-from lrbench.analysis.scaling import Law, Optimum, law_text, laws_of, line_through, optimum
+from lrbench.analysis.scaling import Law, Optimum, law_lines, laws_of, line_through, optimum
 from tests.analysis.made import GRID, lengths, tried
 
 SIZES = (1, 2, 4, 8)
@@ -107,10 +108,20 @@ def test_a_batch_size_is_held_against_the_rules_of_thumb() -> None:
     points = tuple(Optimum(size, size**0.5, 0.1) for size in (32, 64, 128, 256))
     law = Law("cosine", "batch size", 3, 32, points, line_through(points), "", 512)
     assert law.rules == {"square-root rule": True, "linear rule": False}
-    assert law_text([law], "cosine", 0.95) == (
+    line = (
         "The best LR of cosine rises as batch^0.50 (95 %: 0.37 to 0.63), which leaves open the "
         "square-root rule and contradicts the linear rule: at batch 512 take 23 (18 to 29)."
     )
+    other, unknown = replace(law, schedule="step"), replace(law, line=None, why="too few")
+    rest = [replace(unknown, schedule=name) for name in ("linear", "constant")]
+    names = ["step", "constant", "cosine", "linear"]
+    assert list(law_lines([law, rest[0], other, rest[1]], names, 0.95)) == [
+        line.replace("cosine", "step"),
+        line,
+        "How the best LR of constant and linear moves with the batch size cannot be said: fewer "
+        "than 3 optima each, and scaling.csv says why.",
+    ]
+    assert next(law_lines([unknown], names, 0.95)).endswith("cannot be said: too few.")
 
 
 def test_two_lengths_are_drawn_but_not_spoken_of() -> None:

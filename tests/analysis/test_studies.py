@@ -34,8 +34,8 @@ def test_studies_are_reported_apart_and_the_first_gives_the_answer() -> None:
     said = (
         "Of 3 studies, each with a tuning and seeds of its own, 2 say the same: a ranks first in 2"
     )
-    assert f"{said}, at LRs from 0.1 to 0.2" in summary.certainty
-    assert "better than b in 2 (by -3.0 to 3.0 points)" in summary.certainty
+    assert f"{said}, at LRs from 0.1 to 0.2, and is told" in summary.certainty
+    assert "better than b in 2 (ahead by -3.0 to 3.0 points)" in summary.certainty
     assert "--studies" not in summary.certainty
 
 
@@ -69,3 +69,13 @@ def test_studies_share_no_seed_and_the_first_is_the_ordinary_run() -> None:
     assert ordinary.fingerprint == asked.fingerprint
     finals = [set(asked.final_seeds(number)) for number in (None, 1, 2)]
     assert len(set.union(*finals)) == 30
+
+
+def test_the_studies_of_one_schedule_have_no_order() -> None:
+    made = [h for n, lr in ((0, 0.1), (1, 0.2)) for h in study(n, STEADY, LOW, lr)]
+    alone = [h for h in made if h.spec.name == "a"]
+    said = summarise(alone, Question(("a",), studies=2, test_size=10**6)).certainty
+    assert said.endswith(
+        "In 2 studies, each with seeds of its own, a reached 95.1 % at LRs from 0.1 to 0.2."
+    )
+    assert "rank" not in said

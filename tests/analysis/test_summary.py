@@ -67,6 +67,19 @@ def test_the_target_that_was_asked_for() -> None:
     assert summary.ranking["epochs_to_target"].isna().all()
 
 
+def test_a_learning_rate_that_was_lucky_in_tuning_is_named() -> None:
+    trials = [*tuned("cosine", {0.1: 0.9, 0.2: 0.95}), *finals({"cosine": [0.5, 0.7]}, lr=0.2)]
+    said = [n for n in summarise(trials, Question()).notices if n.topic is Topic.LUCKY_LR]
+    assert len(said) == 1
+    assert "LR 0.2 gave cosine 95.0 % in tuning and 60.0 %" in str(said[0])
+    steady = [*tuned("cosine", {0.2: 0.99}), *finals({"cosine": [0.97, 0.98]}, lr=0.2)]
+    for images, topics in ((200, []), (5000, [Topic.LUCKY_LR])):  # 3 of 200 are chance
+        found = summarise(steady, Question(val_size=images)).notices
+        lucky = [n for n in found if n.topic is Topic.LUCKY_LR]
+        assert [n.topic for n in lucky] == topics
+        assert all("75 of 5,000 validation images fewer" in n.message for n in lucky)
+
+
 def test_at_most_three_warnings_are_shown_and_equal_ones_are_one() -> None:
     notices = [
         *(
@@ -93,9 +106,22 @@ def test_an_unstable_tuning_asks_for_epochs_and_not_for_seeds() -> None:
 
 @pytest.mark.parametrize(("lr", "warned"), [(0.2, 0), (0.1, 1)])
 def test_an_edge_that_the_sentence_names_is_no_warning_as_well(lr: float, warned: int) -> None:
-    edge = Notice(Topic.EDGE_OF_GRID, "the best LR of a is the highest", "try more")
+    edge = Notice(Topic.EDGE_OF_GRID, "the best LR of a is the highest", "try more above")
     grid = tuned("a", {0.05: 0.8, 0.1: 0.9, 0.2: 0.9})
     trials = [*grid, *finals({"a": [0.9, 0.92]}, lr=lr)]
     summary = summarise(trials, Question(notices=(edge,)))
     assert ("the highest of its grid" in summary.sentence) is (not warned)
     assert len([n for n in summary.warnings if n.topic is Topic.EDGE_OF_GRID]) == warned
+
+
+@pytest.mark.parametrize(("lucky", "advised"), [(2, False), (4, True)])
+def test_advice_is_on_the_ranking_that_answers(lucky: int, advised: bool) -> None:
+    """Luck in tuning at another length is a warning, but not the next step."""
+    trials = [
+        *(h for e in (2, 4) for h in tuned("a", {0.1: 0.9, 0.2: 0.95}, epochs=e)),
+        *finals({"a": [0.5, 0.7]}, lr=0.2, epochs=lucky),
+        *finals({"a": [0.95, 0.94]}, lr=0.2, epochs=6 - lucky),
+    ]
+    summary = summarise(trials, Question(("a",)))
+    assert [n.topic for n in summary.notices] == [Topic.LUCKY_LR]
+    assert ("tuning is unstable" in summary.next_step) is advised

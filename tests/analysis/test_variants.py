@@ -43,3 +43,11 @@ def test_two_schedules_are_no_row_and_another_recipe_is_no_schedule() -> None:
     names = ["cosine", "cosine(min=1%)", "cosine(min=5%)", "a bigger batch: cosine", "prodigy"]
     (group,) = groups_of(names)
     assert group.amounts == (0, 1, 5)
+
+
+def test_lrs_that_are_ranked_are_told_of_by_lr() -> None:
+    made = ranked({"cosine @ 0.01": 0.5, "cosine @ 0.2": 0.9, "cosine @ 0.05": 0.8})
+    assert made.first is not None
+    assert variants_text(made.first) == (
+        "By LR of cosine: 0.2 has the best mean, better than 0.01 and 0.05."
+    )

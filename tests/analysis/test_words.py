@@ -103,6 +103,9 @@ def test_failures_are_named_with_a_bound() -> None:
     assert say(finals({"x": [None]})).startswith(
         "No final training ended well: x lost 1 of 1 seed: 1 failed"
     )
+    assert say(finals({"x": [None], "y": [None]})) == (
+        "No final training ended well: x and y each lost 1 of 1 seed: 1 failed."
+    )
 
 
 def test_losses_are_no_points() -> None:
@@ -162,8 +165,8 @@ def grown(values: np.ndarray, looks: tuple[int, ...] = (5, 8)) -> Summary:
 def test_a_run_that_grew_says_so_and_invites_no_third_look() -> None:
     values = np.random.default_rng(1).normal([0.95, 0.9504, 0.9], 0.001, (8, 3))
     summary = grown(values)
-    assert "(8 seeds, look 2 of 2; 5 % over all pairs and looks)" in summary.sentence
-    assert "compared before, after 5 seeds, which spent 80 % of the error" in summary.certainty
+    assert "(8 seeds, look 2 of 2; error rate 5 % over all pairs and looks)" in summary.sentence
+    assert "before, after 5 seeds. Looking again may mislead, and 80 %" in summary.certainty
     assert "for all 3 pairs together and all looks" in summary.certainty
     assert summary.next_step == "" and "power" not in summary.certainty
     assert "look 1 of 2" in grown(values[:7]).sentence
@@ -213,3 +216,19 @@ def test_trainings_too_short_to_learn_are_told_to_train_longer(steps: int, remed
     summary = summarise(trials, Question(test_size=1000, classes=10))
     assert any(remedy in notice.remedy for notice in summary.notices)
     assert summary.next_step.startswith("train longer (--epochs):") is (steps == 3)
+
+
+def test_the_grid_is_widened_on_the_side_where_the_best_lies() -> None:
+    tuning = [
+        *tuned("cosine", {0.05: 0.8, 0.1: 0.9}),
+        *tuned("warmup + cosine", {0.1: 0.9, 0.2: 0.8}),
+    ]
+    values = {"cosine": [0.971, 0.972, 0.973], "warmup + cosine": [0.9702, 0.9708, 0.9721]}
+    trials = [*tuning, *finals({name: list(column) for name, column in values.items()})]
+    below = Notice(Topic.EDGE_OF_GRID, "best LR of warmup + cosine: the lowest", "it lies below")
+    above = Notice(Topic.EDGE_OF_GRID, "best LR of cosine: the highest", "it lies above")
+    for notices, said in (((below, above), "it lies above,"), ((below,), "")):
+        summary = summarise(trials, Question(test_size=10**6, notices=notices))
+        assert summary.best == "cosine"
+        assert above not in summary.warnings and below in summary.warnings
+        assert summary.next_step.startswith(said) and ("it lies" in summary.next_step) == bool(said)

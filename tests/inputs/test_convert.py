@@ -55,7 +55,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"lr_points": 0}, "--lr-points 0"),
     ({"time_budget": "soon"}, "--time-budget soon"),
     ({"target_accuracy": 2.0}, "--target-accuracy 2.0"),
-    ({"budgets": "1,2", "extrapolate": "40ep"}, "--extrapolate needs three sizes or more"),
+    ({"budgets": "1,2", "extrapolate": "40ep"}, "--extrapolate 40ep needs three lengths or more"),
+    ({"batch_size": "32,64,128", "extrapolate": "16ep"}, "16ep needs three lengths or more"),
+    ({"batch_size": "32,64", "extrapolate": "256"}, "256 needs three sizes or more"),
     ({"budgets": "1,2,4", "extrapolate": "4x"}, "--extrapolate 4x: give a number of epochs"),
     ({"precision": "fp8"}, "--precision fp8"),
     ({"augment": "flip"}, "--augment flip: must be default, none or module:function"),
@@ -377,7 +379,7 @@ def test_each_optimizer_has_a_weight_decay_by_default_which_files_keep(
 
 def test_a_recorded_comparison_may_be_asked_for_another_length() -> None:
     spec = compare_spec({"budgets": "1,2,4"})
-    assert extrapolating(spec, "40ep") == spec.model_copy(update={"extrapolate": 40})
+    assert extrapolating(spec, "40ep") == spec.model_copy(update={"extrapolate": "40ep"})
     assert extrapolating(spec, None) is spec
-    with pytest.raises(UsageError, match="--extrapolate needs three sizes"):
+    with pytest.raises(UsageError, match="--extrapolate 40ep needs three lengths"):
         extrapolating(compare_spec({}), "40ep")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -39,11 +41,25 @@ def test_a_learning_rate_is_a_finite_number_above_zero(lr: float) -> None:
         trial(lr=lr)
 
 
+@pytest.mark.parametrize(
+    ("several", "typed", "aim"),
+    [
+        ({"budgets": (1, 2, 4)}, "16ep", ("epochs", 16)),
+        ({"budgets": (1, 2, 4)}, 16, ("epochs", 16)),
+        ({"batch_sizes": (32, 64, 128)}, "512", ("batch size", 512)),
+        ({"budgets": (1, 2), "batch_sizes": (32, 64, 128)}, "512", ("batch size", 512)),
+    ],
+)
+def test_what_is_extrapolated_fits_the_unit(several: Any, typed: Any, aim: tuple[str, int]) -> None:
+    assert CompareSpec.model_validate({**several, "extrapolate": typed}).aim == aim
+
+
 def test_the_fingerprint_is_blind_to_what_may_grow_and_to_nothing_else() -> None:
     spec = CompareSpec(schedules=("cosine",))
     assert spec.fingerprint == CompareSpec(schedules=("linear",), seeds=9).fingerprint
     lengths = {"schedules": ("cosine",), "budgets": (1, 2, 4)}
-    assert spec.fingerprint == CompareSpec(**lengths, extrapolate=40).fingerprint
+    asked = CompareSpec.model_validate({**lengths, "extrapolate": 40})
+    assert spec.fingerprint == asked.fingerprint
     assert spec.fingerprint != CompareSpec(schedules=("cosine",), epochs=4).fingerprint
     assert spec.fingerprint != CompareSpec(schedules=("cosine",), lrs=(0.1,)).fingerprint
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from lrbench.analysis import Question, Summary, summarise
+from lrbench.options import Recipe
 from lrbench.records import History
+from lrbench.report.compared import setting_text
 from lrbench.report.console import answer
 from tests.analysis.made import finals, tuned
 from tests.report.hostile import NAMES
@@ -157,3 +160,21 @@ def test_one_named_lr_is_said_to_be_untuned(lrs: list[float], said: bool) -> Non
     experiment = {"recipe": {"dataset": "mnist5k"}, "lrs": lrs}
     text = shown(several(Question(manifest={"experiment": experiment})), 120)
     assert "mnist5k · " in text and ("not tuned" in text) == said
+
+
+def test_an_arm_with_a_batch_size_of_its_own_has_its_own_steps() -> None:
+    manifest = {"experiment": {"recipe": {"dataset": "mnist5k"}}}
+    question = Question(("cosine",), manifest=manifest)
+    plain = finals({"cosine": [0.9, 0.91]})
+    assert setting_text(summarise(plain, question)) == ("mnist5k · 2 epochs (20 steps) · batch 128")
+    arm = [_of_arm(each) for each in finals({"cosine": [0.95, 0.96]})]
+    assert setting_text(summarise([*plain, *arm], question)) == (
+        "mnist5k · 2 epochs · batch 128 (20 steps), big: 512 (5 steps)"
+    )
+
+
+def _of_arm(history: History) -> History:
+    assert history.end is not None
+    changes = {"arm": "big", "ranked_with": 128, "recipe": Recipe(batch_size=512)}
+    spec = history.spec.model_copy(update=changes)
+    return replace(history, spec=spec, end=replace(history.end, steps=5))

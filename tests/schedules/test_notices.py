@@ -46,6 +46,7 @@ def notices(spec: str, epochs: int = 100, steps_per_epoch: int = 10) -> list[Not
         ("constant(150ep) + cosine", 100, Topic.UNFINISHED_DECAY, "never starts"),
         ("warmup(5ep, from=0) + CosineAnnealingLR(T_max=40)", 40, Topic.UNFINISHED_DECAY,
          "falls for 40ep and its phase has 35ep, so it ends at 5.4 % .*T_max=35"),
+        ("CosineAnnealingLR(T_max=4000)", 40, Topic.UNFINISHED_DECAY, "ends at 100 % of its peak"),
         ("PolynomialLR", 100, Topic.OTHER, "below 0.1 % of its peak for 95 % .*total_iters=100"),
         ("StepLR(step_size=30, update=step)", 100, Topic.OTHER, "for 88 % .*step_size=333"),
         ("exponential(gamma=0.5)", 100, Topic.OTHER, "hardly trains"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from lrbench.inputs import compare_spec
 from lrbench.options import CompareSpec
 from lrbench.session.checks import check_schedules
 
@@ -14,3 +15,9 @@ def test_trainings_of_a_handful_of_steps_are_warned_of_before_they_start(
     notices = check_schedules(spec, {spec.recipe.batch_size: steps})
     said = [str(notice) for notice in notices if "so few" in str(notice)]
     assert len(said) == warned and all("a trial has 8 steps" in text for text in said)
+
+
+def test_an_arm_of_few_steps_is_named() -> None:
+    spec = compare_spec({"arm": ["big: batch_size=512"], "epochs": 2})
+    said = " ".join(map(str, check_schedules(spec, {spec.recipe.batch_size: 100, 512: 4})))
+    assert "a trial of big has 8 steps" in said and "a trial has" not in said

@@ -140,6 +140,17 @@ def test_a_race_that_is_killed_trains_what_it_would_have(tmp_path: Path) -> None
     assert again.trials["trial"].tolist() == whole.trials["trial"].tolist()
 
 
+def test_a_folder_that_holds_more_schedules_than_were_asked_for_says_so(tmp_path: Path) -> None:
+    begun = {**RACE, "seeds": 2}
+    carried(tmp_path, begun)
+    for names, more in ((RACE["schedule"], ""), (["step"], "also holds cosine, linear")):
+        options, kept = {**begun, "schedule": names, "seeds": 3}, Run(tmp_path)
+        job = session.prepared(session.resolve(options, kept), kept, options)
+        said = " ".join(map(str, job.notices))
+        assert more in said and ("--only step" in said) == bool(more)
+        assert len(job.plan.trials) == 3  # one seed more of each
+
+
 @pytest.mark.parametrize(("device", "jobs"), [("auto", 3), ("cuda", 3), ("cuda:1", 1)])
 def test_one_trial_at_a_time_on_each_gpu(
     device: str, jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lrbench.analysis import Summary
@@ -13,6 +14,7 @@ from lrbench.report import compared, found
 from lrbench.report.find_plot import sweep_chart
 from lrbench.report.html.page import facts, render
 from lrbench.report.html.svg import THEME, picture
+from lrbench.report.plots import title
 from lrbench.report.plots.chart import PLOTS, run_looks
 from lrbench.report.plots.final import final_plot
 from lrbench.report.text import clean, subject
@@ -44,7 +46,7 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
         ],
         picture=None if final is None else picture("final", final),
         charts=[
-            picture(plot.name, chart)
+            picture(plot.name, replace(chart, title=title(summary, chart)))
             for plot in PLOTS
             if plot.facts.get("page", True) and (chart := plot.make(summary)) is not None
         ],

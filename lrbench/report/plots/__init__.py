@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.analysis import Summary
+from lrbench.analysis.words import where
 from lrbench.errors import UsageError
 from lrbench.files import replace_file
 from lrbench.report.plots.chart import PLOTS, Chart
@@ -18,7 +19,7 @@ from lrbench.report.text import recipe_of, subject
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["PLOTS", "plot", "write"]
+__all__ = ["PLOTS", "plot", "title", "write"]
 
 
 def plot(summary: Summary, name: str) -> Figure:
@@ -51,7 +52,13 @@ def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> li
     ]
 
 
+def title(summary: Summary, chart: Chart) -> str:
+    """What a picture shows, and of which ranking where there are several."""
+    first = None if chart.every else summary.first
+    return " ".join([chart.title, where(first, summary.standings) if first else ""]).rstrip()
+
+
 def _heading(summary: Summary, chart: Chart) -> str:
-    """What a picture shows, of which dataset, model and optimizer; empty where none is known."""
+    """The title with dataset, model and optimizer; empty where none is known."""
     named = subject(recipe_of(summary.question.manifest))
-    return f"{chart.title}: {named}" if named else ""
+    return f"{title(summary, chart)}: {named}" if named else ""

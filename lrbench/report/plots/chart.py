@@ -65,7 +65,8 @@ class Panel:
 class Chart:
     """Panels next to each other, or below each other if they are `stacked`, as all are on a page.
     `size` is that of a picture of its own, in inches, `ratios` are the sizes of its panels, and
-    with `share` those have one vertical axis, stacked ones one horizontal axis."""
+    with `share` those have one vertical axis, stacked ones one horizontal axis. With `every` it
+    shows all rankings, otherwise the first."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -75,6 +76,7 @@ class Chart:
     ratios: tuple[float, ...] | None = None
     share: bool = False
     stacked: bool = False
+    every: bool = False
 
 
 Plot = Callable[[Summary], Chart | None]

@@ -19,7 +19,7 @@ from lrbench.report.table import difference, records, value
 def final_plot(summary: Summary) -> Chart | None:
     """Left the metric with its value and LR, right the paired difference to the best."""
     standing = summary.first
-    if standing is None:
+    if standing is None or standing.best is None:
         return None
     count, accuracy = len(standing.names), is_accuracy(standing.metric)
     metric = metric_words(standing.metric)

@@ -11,6 +11,8 @@ from lrbench.analysis.scaling import RULES, Law, Optimum
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
 from lrbench.report.style import INK, Look
 
+FARTHEST = 10.0  # a band beyond says no more, and hides the optima
+
 
 @PLOTS.register("scaling", "the best LR against the length of training, or the batch size")
 def scaling_plot(summary: Summary) -> Chart | None:
@@ -25,7 +27,7 @@ def scaling_plot(summary: Summary) -> Chart | None:
     note = "a ring is no optimum, only the best of the LRs tried"
     if any(law.over == "batch size" for law in summary.laws):
         note += "; dashed the square-root rule, dotted the linear rule"
-    return Chart("the best LR at each size", panels, (6.5 * len(panels), 4.8), note)
+    return Chart("the best LR at each size", panels, (6.5 * len(panels), 4.8), note, every=True)
 
 
 def _panel(summary: Summary, laws: list[Law]) -> Panel:
@@ -34,9 +36,11 @@ def _panel(summary: Summary, laws: list[Law]) -> Panel:
     if laws[0].over == "batch size":
         lines += _rules(laws, len(run_looks(summary)))
     aims = [law.aim for law in laws if law.aim]
+    wide = any(_cut(law) for law in laws)
+    cut = f", bands to a factor of {FARTHEST:g}" * wide
     return Panel(
         tuple(lines), laws[0].over, "learning rate",
-        f"best LR, {100 * summary.question.confidence:g} % intervals", x_scale="log2",
+        f"best LR, {100 * summary.question.confidence:g} % intervals{cut}", x_scale="log2",
         y_scale="log", labelled=False, legend=True, x_ticks=tuple(sorted({*sizes, *aims})),
     )  # fmt: skip
 
@@ -52,11 +56,25 @@ def _lines(summary: Summary, law: Law) -> Iterator[Line]:
         x, y = (floats([getattr(each, name) for each in bounds]) for name in ("size", "lr"))
         yield Line("", look, x, y, "ring", texts=texts)
     if law.line is not None:
-        ends = [each.size for each in law.optima] + ([law.aim] if law.aim else [])
-        x = np.geomspace(min(ends), max(ends), 30)
+        x = np.geomspace(*_ends(law), 30)
         y, low, high = floats([law.line.at(size) for size in x]).T
         bare = Look(look.colour, look.dash, "", look.place)
+        low, high = np.maximum(low, y / FARTHEST), np.minimum(high, FARTHEST * y)
         yield Line(law.schedule, bare, x, y, "line", low, high)
+
+
+def _ends(law: Law) -> tuple[int, int]:
+    """The sizes between which a law is drawn."""
+    sizes = [each.size for each in law.optima] + ([law.aim] if law.aim else [])
+    return min(sizes), max(sizes)
+
+
+def _cut(law: Law) -> bool:
+    """Whether its band goes farther than is drawn."""
+    if law.line is None:
+        return False
+    middle, _, high = zip(*map(law.line.at, _ends(law)), strict=True)
+    return bool((floats(high) > FARTHEST * floats(middle)).any())
 
 
 def _points(law: Law, known: list[Optimum], look: Look) -> Line:

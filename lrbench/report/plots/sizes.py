@@ -24,7 +24,7 @@ def budgets_plot(summary: Summary) -> Chart | None:
     if rows["budget"].nunique() < 2:
         return None
     panel = _metric_panel(summary, rows, "budget", "epochs; the schedules are stretched to them")
-    return Chart("training for longer", (panel,), note=panel.title)
+    return Chart("training for longer", (panel,), note=panel.title, every=True)
 
 
 @PLOTS.register("batch_sizes", "metric and peak memory against the batch size")
@@ -36,7 +36,7 @@ def batch_sizes_plot(summary: Summary) -> Chart | None:
     first = _metric_panel(summary, rows, "batch_size", "batch size", labelled=False)
     panels = (first, *_memory_panels(summary, first.x_ticks))
     size = (4.6 * len(panels) + 1.5, 4.8)
-    return Chart("larger batches", panels, size, first.title)
+    return Chart("larger batches", panels, size, first.title, every=True)
 
 
 def _metric_panel(

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from lrbench.analysis import Question, Summary, summarise
+from lrbench.errors import UsageError
 from lrbench.options import TrialSpec
 from lrbench.records import History
 from lrbench.report import plots
@@ -193,3 +194,17 @@ def test_the_scores_that_chose_the_lrs_are_drawn(score: float | None, dotted: in
     shown = replace(summary, sensitivity=rows.assign(score=score, chosen=chosen))
     lines = plots.plot(shown, "sensitivity").axes[0].lines
     assert sum({*np.asarray(line.get_ydata())} == {0.931} for line in lines) == dotted
+
+
+def test_a_picture_says_which_of_several_rankings_it_shows() -> None:
+    trials = [*finals({"a": [0.9, 0.91]}, epochs=2), *finals({"a": [0.95, 0.96]}, epochs=4)]
+    summary = summarise(trials, Question(manifest={"experiment": {"recipe": {"model": "mlp"}}}))
+    heads = {name: plots.plot(summary, name).get_suptitle() for name in ("final", "budgets")}
+    assert heads["final"].startswith("ranking for 4 epochs: ")
+    assert heads["budgets"].startswith("training for longer: ")
+
+
+def test_a_ranking_without_a_value_is_not_drawn() -> None:
+    summary = summarise(finals({"a": [None], "b": [None]}), Question())
+    with pytest.raises(UsageError, match="nothing to draw in 'final'"):
+        plots.plot(summary, "final")
