@@ -40,13 +40,21 @@ class Registry(Generic[T]):
 
     The modules of `package` register their entries when imported, except those in `skip`: a new
     entry is a new file there, or an entry point of another distribution in the group
-    `lrbench.<kind>s`, such as `lrbench.datasets`.
+    `lrbench.<kind>s`, such as `lrbench.datasets`. `besides` are the forms of names that are no
+    entries, for whoever mistypes one.
     """
 
-    def __init__(self, kind: str, package: str = "", skip: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        package: str = "",
+        skip: Collection[str] = (),
+        besides: Collection[str] = (),
+    ) -> None:
         self.kind = kind
         self.package = package
         self.skip = frozenset(skip)
+        self.besides = tuple(besides)
         self._entries: dict[str, Entry[T]] = {}
         self._loaded = False
 
@@ -67,7 +75,7 @@ class Registry(Generic[T]):
         if name in self._entries:
             return self._entries[name]
         where = f"{option}: " if option else ""
-        hint = did_you_mean(name, self._entries)
+        hint = did_you_mean(name, [*self._entries, *self.besides])
         raise UsageError(f"{where}unknown {self.kind} {name!r}", hint=hint)
 
     def names(self) -> list[str]:

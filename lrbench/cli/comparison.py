@@ -29,18 +29,21 @@ def show_plan(
     spec: CompareSpec,
     run: Run,
     steps_per_epoch: StepsPerEpoch,
-    seconds: float,
+    seconds: float | None,
     basis: str,
     *,
     json: bool,
 ) -> None:
-    """Print what a run would do, in trials, steps, images and time, which is estimated on some
-    basis; train nothing."""
+    """Print what a run consists of, in trials, steps, images and time, which is estimated on some
+    basis, and what of it is left; train nothing."""
     stages = work(spec, steps_per_epoch)
     total = {
         key: sum(stage[key] for stage in stages.values()) for key in ("trials", "steps", "images")
     }
-    done = sum(history.end is not None for history in run.histories.values())
+    ends = [history.end for history in run.histories.values() if history.end is not None]
+    done, trained = len(ends), sum(end.steps for end in ends)
+    if seconds is not None:
+        seconds *= max(0.0, 1 - trained / total["steps"])
     if json:
         document = {
             "experiment": spec.model_dump(mode="json"),
@@ -55,7 +58,10 @@ def show_plan(
         return
     from lrbench.report.plan import plan_table, readable_time
 
-    estimate = f"about {readable_time(seconds)} here, estimated from {basis}"
+    estimate = "the time is unknown before the first epoch has ended"
+    if seconds is not None:
+        left = " of training are left" * bool(done)
+        estimate = f"about {readable_time(seconds)}{left} here, estimated from {basis}"
     stdout().print(plan_table(spec, stages, total, estimate, steps_per_epoch))
     tail = f"{done} trials are done in {run.path}" if done else f"would write {run.path}"
     stdout().print(tail, markup=False, soft_wrap=True)

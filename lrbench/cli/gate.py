@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lrbench.cli.common import stderr
 from lrbench.errors import ConditionHolds, UsageError, printable
+from lrbench.registry import did_you_mean
 from lrbench.schedules import parse
 
 if TYPE_CHECKING:
@@ -22,15 +24,19 @@ def check_conditions(
     """Raises UsageError: a condition that no run, or not the run of this spec, could meet."""
     if fail_below is not None and spec is not None and not spec.metric.endswith("accuracy"):
         raise UsageError(f"--fail-below needs an accuracy, but --metric is {spec.metric}")
-    if fail_if_worse_than is None:
-        return
-    if spec is not None and ranked_name(fail_if_worse_than, spec.entrants) not in spec.entered:
-        raise UsageError(f"--fail-if-worse-than {fail_if_worse_than}: it is not compared here")
+    if fail_if_worse_than is not None and spec is not None:
+        ranked_name(fail_if_worse_than, spec.entrants, "--fail-if-worse-than")
 
 
-def ranked_name(text: str, known: Sequence[str]) -> str:
-    """What the ranking calls an arm or a schedule; raises UsageError for what is neither."""
-    return text if text in known else str(parse(text))
+def ranked_name(text: str, known: Sequence[str], option: str) -> str:
+    """What the ranking calls an arm or a schedule, as it was typed; raises UsageError for what is
+    not ranked."""
+    if text in known:
+        return text
+    with suppress(UsageError):
+        if (name := str(parse(text))) in known:
+            return name
+    raise UsageError(f"{option} {text}: not in this run", hint=did_you_mean(text, known))
 
 
 def enforce(
@@ -51,7 +57,8 @@ def enforce(
         found.append((said, *_below(summary, fail_below)))
     if fail_if_worse_than is not None:
         said = f"--fail-if-worse-than {fail_if_worse_than}"
-        name = ranked_name(fail_if_worse_than, summary.question.schedules)
+        known = summary.question.schedules
+        name = ranked_name(fail_if_worse_than, known, "--fail-if-worse-than")
         found.append((said, *_worse(summary, name)))
     if failed := [f"{said}: {why}" for said, fails, why in found if fails]:
         raise ConditionHolds("; ".join(failed))
@@ -74,7 +81,7 @@ def _worse(summary: Summary, name: str) -> tuple[bool, str]:
     from lrbench.analysis.reference import against_reference
 
     if not any(name in standing.names for standing in summary.standings):
-        raise UsageError(f"--fail-if-worse-than {name}: this run has no such schedule")
+        raise UsageError(f"--fail-if-worse-than {name}: none of its final trials has ended")
     rows = against_reference(summary.standings, replace(summary.question, reference=name))
     worse = rows.loc[rows["verdict"] == "worse", "schedule"].tolist()
     for standing in summary.standings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,9 +22,6 @@ from lrbench.run.store import Run, opened
 from lrbench.session import find as swept
 from lrbench.session import recorded as compared
 from lrbench.session.shards import is_shard, merged
-
-if TYPE_CHECKING:
-    from lrbench.options import CompareSpec
 
 
 def report(
@@ -87,23 +84,15 @@ def report(
             _report_find(run, json=json, exports=exports)
         else:
             spec = extrapolating(compared.recorded(run), extrapolate)
+            check_conditions(fail_below, fail_if_worse_than, spec)
             compared.refuse_lost(run)
-            summary = compared.summarised(spec, run, _names(only, spec))
+            names = [ranked_name(text, spec.entrants, "--only") for text in only or ()]
+            summary = compared.summarised(spec, run, names)
             print_answer(summary, run.path, json=json, details=details, exports=exports)
             if not only:
                 compared.write_files(summary, run, exports.renderers)
             enforce(summary, fail_below, fail_if_worse_than, quiet=json)
     _show(runs, open_)
-
-
-def _names(only: list[str] | None, spec: CompareSpec) -> list[str]:
-    """What the ranking calls the schedules that were named; raises UsageError for any other."""
-    names = [ranked_name(text, spec.entrants) for text in only or ()]
-    for name in names:
-        if name not in spec.entrants:
-            hint = f"it has {', '.join(spec.entrants)}"
-            raise UsageError(f"--only {name}: this run has no such schedule", hint=hint)
-    return names
 
 
 def _report_find(run: Run, *, json: bool, exports: Exports) -> None:

@@ -19,7 +19,12 @@ Labels = NDArray[np.int64]
 
 # (data directory or None for the usual one, whether it may be downloaded) -> the data
 Make = Callable[[Path | None, bool], "ImageData"]
-DATASETS: Registry[Make] = Registry("dataset", "lrbench.data", skip=("augment", "resident"))
+DATASETS: Registry[Make] = Registry(
+    "dataset",
+    "lrbench.data",
+    skip=("augment", "resident"),
+    besides=("folder:PATH", "text:FILE", "text:default"),
+)
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,8 @@ def _typed(settings: Sequence[str]) -> dict[str, Any]:
                 raise UsageError(f"{key} is the same for all that is ranked: --{key}")
             hint = did_you_mean(key, [*known, "schedule", "lr_scaling"])
             raise UsageError(f"unknown setting {key!r}", hint=hint)
+        if key == "batch_size" and "," in value:
+            raise UsageError(f"batch_size={value}: an arm has one", hint="write an arm for each")
         repeated = key in known and known[key].repeatable
         if key in typed and not repeated:
             raise UsageError(f"{key} is given twice")

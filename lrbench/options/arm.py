@@ -17,8 +17,9 @@ from lrbench.schedules import parse
 
 Scaling = Literal["", "sqrt", "linear"]
 Value = bool | int | float | str | tuple[str, ...] | None
+LONGEST = 60
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\r\n:]+(:[^ ]+)?$")
+    str, StringConstraints(min_length=1, max_length=LONGEST, pattern=r"^[^\r\n:]+(:[^ ]+)?$")
 ]
 
 
@@ -67,7 +68,9 @@ def typed_arm(text: str) -> tuple[str, list[str]]:
     ('prodigy', ['optimizer=prodigy', 'schedule=constant'])
     """
     name, colon, rest = text.partition(":")
-    if (colon and not rest.strip()) or (not colon and "=" in text):
+    if len(name) > LONGEST:
+        raise UsageError(f"--arm {name[:20]}…: a name has at most {LONGEST} characters")
+    if (colon and not (rest.strip() and name.strip())) or (not colon and "=" in text):
         raise UsageError(f"--arm {text}: write it like 'big batch: batch_size=512'")
     if not {" ", "="} & {*text.strip()} and (is_own(text) or not rest):
         return text.strip(), [f"optimizer={text.strip()}", "schedule=constant"]
@@ -112,7 +115,10 @@ def check_arms(
             raise UsageError(f"--arm {arm.name} needs --lr auto: its LR is usually {arm.lr:g}")
         for field in {*several} & {*dict(arm.changes)}:
             flag = f"--{field.replace('_', '-')}"
-            raise UsageError(f"--arm {arm.name}: {flag} names several already")
+            raise UsageError(
+                f"--arm {arm.name}: {flag} has several values, and each is tried with every arm",
+                hint=f"leave {field} out of the arm, or name one {flag}",
+            )
         if arm.lr_scaling and any(parse(name).fixed_lr for name in schedules):
             raise UsageError(f"--arm {arm.name}: lr_scaling cannot scale an LR of SCHEDULE @ LR")
     trained: dict[tuple[Recipe, str | None], str] = {}

@@ -198,17 +198,21 @@ def importable(spec: CompareSpec) -> bool:
     return homes.isdisjoint({LENT, "__main__"})
 
 
-def shown(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> tuple[StepsPerEpoch, float]:
-    """Steps in an epoch and the time that the plan of a begun run takes, from its records alone:
-    neither its data nor its code are touched."""
+def shown(
+    spec: CompareSpec, run: Run, options: Mapping[str, Any]
+) -> tuple[StepsPerEpoch, float | None]:
+    """Steps in an epoch and the time that the plan of a begun run takes, None before an epoch has
+    ended; from its records alone: neither its data nor its code are touched."""
     steps = recorded_steps(run.manifest or {})
     if missing := {recipe.effective_batch for recipe in spec.recipes} - steps.keys():
         sizes = ", ".join(map(str, missing))
         raise UsageError(f"--dry-run --resume: this run has no trials yet with batch size {sizes}")
-    ends = [history.end for history in run.histories.values() if history.end is not None]
-    step_s = sum(end.train_s for end in ends) / max(1, sum(end.steps for end in ends))
+    begun = [history.epochs for history in run.histories.values() if history.epochs]
+    if not begun:
+        return steps, None
+    train_s = sum(epoch.train_s for epochs in begun for epoch in epochs)
     jobs = settled(host_of(options), run, spec).jobs or default_threads()
-    return steps, estimate_s(spec, steps, step_s, jobs)
+    return steps, estimate_s(spec, steps, train_s / sum(each[-1].step for each in begun), jobs)
 
 
 def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iterator[Event]:

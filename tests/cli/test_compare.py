@@ -114,6 +114,20 @@ def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: Any) -> Non
     assert not out.exists()
 
 
+def test_a_dry_run_of_a_begun_run_says_what_is_left(out: Path, capsys: Any) -> None:
+    capsys.readouterr()
+
+    def estimate(*more: str) -> float | None:
+        assert run(["compare", "--resume", str(out), "--dry-run", "--json", *more]) == 0
+        seconds: float | None = json.loads(capsys.readouterr().out)["estimated_s"]
+        return seconds
+
+    assert estimate() == 0
+    assert (estimate("--seeds", "9") or 0) > 0
+    shutil.rmtree(out / "trials")
+    assert estimate() is None
+
+
 def test_the_default_plan_is_small_enough(tmp_path: Path, capsys: Any) -> None:
     """Small enough for three minutes on two cores."""
     assert run(["compare", "--dry-run", "--json", "--out", str(tmp_path / "run")]) == 0

@@ -175,3 +175,19 @@ def test_the_same_bits_alone_in_another_order_and_in_turns() -> None:
         for kept, record in zip(found, turns, strict=True):
             kept += [record] if record is not None else []
     assert [timeless(records) for records in found] == alone
+
+
+def test_every_epoch_draws_its_own_dropout() -> None:
+    drawn = []
+
+    class Drawing(Line):
+        def loss(self, model: Any, batch: Any) -> torch.Tensor:
+            drawn.append(torch.rand(()).item())
+            return super().loss(model, batch)
+
+    records(Drawing(), trial())
+    assert len(set(drawn)) == len(drawn) == 12
+    again = drawn.copy()
+    drawn.clear()
+    records(Drawing(), trial())
+    assert drawn == again

@@ -57,7 +57,7 @@ def test_it_is_typed_back(lr: str) -> None:
         ("a: batchsize=3", "unknown setting 'batchsize'; did you mean batch_size?"),
         ("a: batch_size=x", "--batch-size x: give whole numbers"),
         ("a: momentum=2", "--momentum 2: must be less than 1"),
-        ("a: batch_size=64,128", "several are compared"),
+        ("a: batch_size=64,128", "an arm has one; write an arm for each"),
         ("a: schedule=cosne", "did you mean cosine?"),
         ("a: schedule=warmup(5%) + cosine", "put quotes around"),
         ("a: clip_norm='1", "quotation mark"),
@@ -74,6 +74,8 @@ def test_it_is_typed_back(lr: str) -> None:
         ("adm", "did you mean adam"),
         ("batch_size=512", "write it like 'big batch"),
         ("a:", "write it like 'big batch"),
+        (": clip_norm=1", "write it like 'big batch"),
+        (f"{'a' * 61}: clip_norm=1", "a name has at most 60 characters"),
         (BIG, "two of this name"),
         ("bigger: batch_size=512", "'big batch' again"),
     ],
@@ -90,7 +92,7 @@ def test_losses_of_other_kinds_are_not_ranked_and_batches_not_crossed() -> None:
     assert entered(own).entrants
     with pytest.raises(UsageError, match="another loss"):
         entered(own, metric="test_loss")
-    with pytest.raises(UsageError, match="--batch-size names several"):
+    with pytest.raises(UsageError, match="--batch-size has several values"):
         entered(BIG, batch_size="64,128")
     with pytest.raises(UsageError, match="SCHEDULE @ LR"):
         entered(BIG, schedule=["cosine @ 0.1"])

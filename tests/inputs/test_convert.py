@@ -45,6 +45,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"momentum": 1.0}, "--momentum 1.0"),
     ({"weight_decay": float("inf")}, "--weight-decay inf"),
     ({"dataset": "mnist5"}, "--dataset: unknown dataset 'mnist5'; did you mean mnist5k"),
+    ({"dataset": "text"}, "--dataset: unknown dataset 'text'; did you mean text:FILE"),
     ({"model": "lent"}, "--model: unknown model 'lent'; did you mean lenet"),
     ({"optimizer": "agd"}, "--optimizer: unknown optimizer 'agd'; did you mean"),
     ({"schedule": ["cosin"]}, "cosine"),

@@ -81,7 +81,7 @@ def test_another_optimizer_is_tuned_over_the_same_and_an_own_value_refused() -> 
     options = {"weight_decay": [1e-3, 1e-2], "schedule": ["cosine"]}
     adamw = compare_spec({**options, "arm": ["a: optimizer=adamw"]}).arms[0]
     assert adamw == Arm(name="a", settings=("optimizer=adamw",), changes=(("optimizer", "adamw"),))
-    with pytest.raises(UsageError, match="--weight-decay names several already"):
+    with pytest.raises(UsageError, match="--weight-decay has several values"):
         compare_spec({**options, "arm": ["a: weight_decay=0.1"]})
     with pytest.raises(UsageError, match="leave out @ LR"):
         compare_spec({**options, "schedule": ["cosine @ 0.1"]})

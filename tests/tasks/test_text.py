@@ -153,6 +153,13 @@ def test_options_of_images_are_refused(options: dict[str, object], words: str) -
         compare_spec({"dataset": "text:default", **options})
 
 
+def test_what_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wide.txt"
+    path.write_text("a text of some length" * 99, encoding="utf-16")
+    with pytest.raises(UsageError, match="not a text in UTF-8"):
+        load_text(f"text:{path}")
+
+
 def test_a_text_has_defaults_of_its_own() -> None:
     spec = compare_spec({"dataset": "text:default"})
     assert (spec.recipe.model, spec.metric) == ("gpt", "test_bits")
