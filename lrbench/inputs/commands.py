@@ -89,7 +89,8 @@ def flat(option: Opt, value: Any) -> Any:
     flag = option.flag
     if isinstance(value, Mapping):
         if not option.settings:
-            raise UsageError(f"{flag}: it is one value, not a table of settings")
+            wanted = "a list of texts" if option.repeatable else "one value"
+            raise UsageError(f"{flag}: it is {wanted}, not a table of settings")
         pairs = [f"{key}={','.join(map(str, listed(v)))}" for key, v in value.items()]
         return pairs if option.repeatable else ",".join(pairs)
     if option.kind is bool and not isinstance(value, bool):

@@ -87,7 +87,10 @@ def entered(schedules: Sequence[str], arms: Iterable[Arm]) -> dict[str, Arm]:
     for arm in arms:
         for each in _crossed(arm, schedules):
             if each.name in found:
-                raise UsageError(f"--arm {each.name}: two of this name")
+                raise UsageError(
+                    f"--arm {each.name}: two of this name with different settings",
+                    hint="give the new one another name: a run keeps the arms it was begun with",
+                )
             found[each.name] = each
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +162,7 @@ def compare(
                 options.setdefault("metric", "val_accuracy")
         refuse_unknown("compare", options, map(keyword, COMPARE))
         given = {**options, "task": task, "schedule": schedules}
-        if schedules is not None and not len(schedules):
+        if isinstance(schedules, Sized) and not len(schedules):
             raise UsageError("schedules: the list is empty", hint="leave it out for the default")
         with _folder(out) as path:
             named = from_python(given, COMPARE)

@@ -314,6 +314,7 @@ def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> 
         ("init_from", 3, "--init-from 3: must be text"),
         ("arm", ["prodigy", 3], "--arm .*: must be text"),
         ("lr", {"a": 1}, "--lr: it is one value, not a table"),
+        ("arm", {"a": "ema=0.9"}, "--arm: it is a list of texts, not a table"),
     ],
 )
 def test_a_value_of_another_type_names_its_option(name: str, value: Any, words: str) -> None:
