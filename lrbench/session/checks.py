@@ -75,11 +75,19 @@ def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
 
 
 def untuned_notices(spec: CompareSpec) -> Iterator[Notice]:
-    """Several schedules at the one LR that was named."""
+    """Several schedules at the one LR that was named; other optimizers at the LRs of the first."""
     untuned = [name for name in spec.schedules if parse(name).fixed_lr is None]
     if len(spec.lrs) == 1 and len(untuned) > 1:
         yield Notice(
             Topic.OTHER,
             f"every schedule is trained at LR {spec.lrs[0]:g}, which may suit some and not others",
             "name several (--lr 0.05,0.1,0.2) to tune each, or leave --lr out",
+        )
+    others = [arm.name for arm in spec.arms if "optimizer" in dict(arm.changes)]
+    if spec.lrs and others:
+        yield Notice(
+            Topic.OTHER,
+            f"{', '.join(others)}: another optimizer, tried at the LRs that were named for "
+            f"{spec.recipe.optimizer}",
+            "leave --lr out, and each optimizer gets a grid of its own",
         )

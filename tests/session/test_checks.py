@@ -21,3 +21,11 @@ def test_an_arm_of_few_steps_is_named() -> None:
     spec = compare_spec({"arm": ["big: batch_size=512"], "epochs": 2})
     said = " ".join(map(str, check_schedules(spec, {spec.recipe.batch_size: 100, 512: 4})))
     assert "a trial of big has 8 steps" in said and "a trial has" not in said
+
+
+@pytest.mark.parametrize(("lr", "warned"), [("auto", False), ("0.05,0.1", True)])
+def test_an_optimizer_at_the_lrs_of_another_is_named(lr: str, warned: bool) -> None:
+    spec = compare_spec({"arm": ["adamw: optimizer=adamw", "nesterov: nesterov=true"], "lr": lr})
+    said = [str(notice) for notice in check_schedules(spec, {spec.recipe.batch_size: 100})]
+    named = [text for text in said if text.startswith("adamw: another optimizer, tried at the LRs")]
+    assert len(named) == warned
