@@ -67,12 +67,17 @@ def report(
         found, runs = [whole], [whole.path]
     elif out is not None:
         raise UsageError("--out is for shards, which are merged there")
-    if len(runs) > 1 and (exports != Exports() or only or extrapolate):
-        raise UsageError("--only, --extrapolate, --export-… and --tensorboard take a single run")
     commands = {run.manifest["command"] for run in found if run.manifest}
+    judged = only or extrapolate or fail_below is not None or fail_if_worse_than is not None
+    if len(runs) > 1 and (judged or exports != Exports()):
+        raise UsageError(
+            "--only, --extrapolate, --fail-…, --export-… and --tensorboard take a single run"
+        )
+    if commands != {"compare"} and (judged or tensorboard):
+        raise UsageError(
+            f"{runs[0]}: --only, --extrapolate, --fail-… and --tensorboard are for a comparison"
+        )
     if len(found) > 1 and commands == {"compare"}:
-        if fail_below is not None or fail_if_worse_than is not None:
-            raise UsageError("--fail-below and --fail-if-worse-than take a single run")
         side_by_side(found, json=json)
         _show(runs, open_)
         return

@@ -70,7 +70,7 @@ def load_text(name: str, option: str = "--dataset") -> TextData:
     """The text of `text:FILE` or `text:default`.
 
     Raises:
-        UsageError: no file is named, or one that holds zero bytes, as UTF-16 does.
+        UsageError: no file is named, or one that is not in UTF-8.
         MachineError: it cannot be read, or the default text is not what it should be.
     """
     path = name.removeprefix(TEXT_PREFIX)
@@ -81,11 +81,10 @@ def load_text(name: str, option: str = "--dataset") -> TextData:
     else:
         file = Path(path).expanduser().resolve()
         content, source = read_file(file, option), str(file)
-        if 0 in content:
-            raise UsageError(
-                f"{option} {name}: not a text in UTF-8: it holds zero bytes",
-                hint="convert it: iconv -f UTF-16 -t UTF-8",
-            )
+        try:
+            content.decode()
+        except UnicodeDecodeError as fault:
+            raise UsageError(f"{option} {name}: not a text in UTF-8: {fault.reason}") from None
     return TextData(name, np.frombuffer(content, dtype=np.uint8), source)
 
 

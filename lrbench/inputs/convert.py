@@ -33,12 +33,11 @@ from lrbench.options import (
     Recipe,
     batch_sizes,
     listed,
-    named,
     numbers,
     options_of,
     problem_of,
-    refusal,
     refuse_schedule_name,
+    refused,
     typed_arm,
 )
 from lrbench.registry import did_you_mean
@@ -60,17 +59,8 @@ def made(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
     try:
         return kind(**fields)
     except ValidationError as fault:
-        first = fault.errors()[0]
-    words = refusal(first)
-    if not first["loc"]:
-        raise UsageError(words)
-    flags = {option.field: option.flag for option in options_of(kind).values()}
-    field = str(first["loc"][0])
-    flag = flags.get(field, field)
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, UsageError):
-        raise named(flag, cause)
-    raise UsageError(f"{flag} {first['input']}: {words}")
+        flags = {option.field: option.flag for option in options_of(kind).values()}
+        raise refused(fault, flags) from None
 
 
 def recipe_of(options: Options) -> Recipe:

@@ -31,14 +31,13 @@ from lrbench.options.values import (
     duration_s,
     learning_rates,
     numbers,
-    refusal,
+    refused,
 )
 
 __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec", "Frozen", "Host",
     "Opt", "Options", "Problem", "Recipe", "TrialSpec", "batch_sizes", "canonical",
     "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "numbers", "options_of", "problem_of", "refusal",
-    "refuse_schedule_name", "refuse_unknown",
-    "said", "typed_arm", "with_keywords",
+    "named", "numbers", "options_of", "problem_of", "refuse_schedule_name", "refuse_unknown",
+    "refused", "said", "typed_arm", "with_keywords",
 ]  # fmt: skip

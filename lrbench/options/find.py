@@ -23,7 +23,7 @@ from lrbench.options.values import (
     joined,
     numbers,
     pairs,
-    refusal,
+    refused,
     whole_number,
 )
 from lrbench.registry import did_you_mean
@@ -198,9 +198,7 @@ def with_range_test(text: str, find: FindSpec) -> FindSpec:
     try:
         found = FindSpec(**{**dict(find), **fields})
     except ValidationError as fault:
-        first = fault.errors()[0]
-        named = f"--range-test {first['loc'][0]}={first['input']}"
-        raise UsageError(f"{named}: {refusal(first)}") from None
+        raise refused(fault, {key: f"--range-test {key}" for key in fields}) from None
     if found.start_lr >= found.end_lr:
         raise UsageError(f"start_lr={found.start_lr:g} must lie below end_lr={found.end_lr:g}")
     return found

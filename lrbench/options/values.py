@@ -10,17 +10,48 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from lrbench.errors import UsageError
-from lrbench.options.option import listed
+from lrbench.options.option import listed, named
 from lrbench.schedules import expand, parse
 
+PLAIN = {
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "bool": "must be true or false",
+    "string": "must be text",
+}
 
-def refusal(fault: Mapping[str, Any]) -> str:
-    """What is wrong with a field, in our words, from one of pydantic's `errors()`."""
-    words = str(fault.get("ctx", {}).get("error", fault["msg"]))
-    return words.replace("Input should be", "must be").splitlines()[0]
+BOUNDS = {"greater": "at least", "less": "at most"}
+
+
+def refused(fault: ValidationError, called: Mapping[str, str]) -> UsageError:
+    """What is wrong with the first field that a spec refused, in our words, by what it is `called`;
+    the field's own name where that is nothing else."""
+    first: Mapping[str, Any] = fault.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    words = str(cause or re.sub("''(, | or )|'", "", first["msg"])).splitlines()[0]
+    kind, _, what = first["type"].partition("_")
+    if what in ("type", "parsing", "parsing_size", "from_float"):
+        words = PLAIN.get(kind, words)
+    words = re.sub("^[A-Z][a-z]+ should", "must", words)
+    words = re.sub("(greater|less) than or equal to", lambda found: BOUNDS[found[1]], words)
+    place = [str(part) for part in first["loc"] if part != "recipe"]
+    if not place:
+        return UsageError(words)
+    name = called.get(place[0], place[0])
+    if isinstance(cause, UsageError):
+        return named(name, cause)
+    return UsageError(f"{name} {first['input']!s:.80}: {words}")
 
 
 def _finite(value: float) -> float:

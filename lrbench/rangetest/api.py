@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from lrbench.engine.method import Method
 from lrbench.errors import UsageError, in_python, named_as_in_python
 from lrbench.optimizers.own_optimizer import needs_closure
-from lrbench.options import FindSpec, Recipe, options_of, refusal, refuse_unknown, with_keywords
+from lrbench.options import FindSpec, Recipe, options_of, refuse_unknown, refused, with_keywords
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import group_starts, ratio_of
 from lrbench.rangetest.probe import Probe, Prober, settling_steps
@@ -277,10 +277,7 @@ def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
     try:
         return FindSpec(**fields)
     except ValidationError as fault:
-        first = fault.errors()[0]
-        name = next(str(part) for part in first["loc"] if part != "recipe")
-        said = SAID[name] if name in names else name
-        raise UsageError(f"{said}: {refusal(first)}, not {first['input']!r:.60}") from None
+        raise refused(fault, {name: SAID[name] for name in names}) from None
 
 
 def checked_seeds(seeds: Any) -> tuple[Any, ...]:

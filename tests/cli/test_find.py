@@ -75,6 +75,14 @@ def test_an_answer_that_is_there_is_not_sought_again(
     assert len(opens) == 2 and len(set(opens)) == 2  # the manifest and the answer
 
 
+@pytest.mark.parametrize("option", [["--fail-below", "0.9"], ["--only", "cosine"]])
+def test_what_is_asked_of_a_comparison_is_not_ignored(
+    option: list[str], out: Path, capsys: Any
+) -> None:
+    assert run(["report", str(out), *option]) == 2
+    assert "are for a comparison" in capsys.readouterr().err
+
+
 def test_no_learning_rate_is_exit_1_with_a_remedy(tmp_path: Path, capsys: Any) -> None:
     argv = [*SMALL, "--start-lr", "1e-9", "--end-lr", "1e-8", "--out", str(tmp_path)]
     assert run(argv) == 1
@@ -146,7 +154,7 @@ def test_one_group_is_swept_while_the_other_stays(tmp_path: Path, capsys: Any) -
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--step", "minute"], "--step minute: must be 'batch' or 'epoch'"),
+        (["--step", "minute"], "--step minute: must be batch or epoch"),
         (["--window", "0"], "--window 0.0"),
         (["--batch-sizes", "32,x"], "--batch-sizes 32,x: give numbers"),
         (["--batch-sizes", "32.5"], "--batch-sizes 32.5"),

@@ -197,7 +197,7 @@ def test_a_task_takes_the_place_of_what_a_file_says_by_default(tmp_path: Path) -
     [
         ("points", "'points' is not of the form key=value"),
         ("point=3", "unknown key 'point'; did you mean points"),
-        ("points=1", "--range-test points=1: must be greater than or equal to 2"),
+        ("points=1", "--range-test points 1: must be at least 2"),
         ("points=3,points=4", "points is given twice"),
         ("seeds=0", "--range-test seeds 0"),
         ("start_lr=1,end_lr=0.1", "start_lr=1 must lie below end_lr=0.1"),
