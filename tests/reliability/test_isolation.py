@@ -214,13 +214,13 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(
 def test_a_run_that_stood_still_fails_no_trial(tmp_path: Path, calm: Path) -> None:
     """Ctrl-Z, a paused container: a trial is charged for the time that it could have trained."""
     env = environment(calm / "plugins", MOODS="0:slow")
-    argv = [*LONG, "--epochs", "3", "--trial-timeout", "8s"]
+    argv = [*LONG, "--epochs", "3", "--trial-timeout", "20s"]
     process = start(*argv, cwd=tmp_path, env=env)
     wait_for(lambda: epochs_in(tmp_path) >= 1)
     stopped = [process.pid, *workers_in(tmp_path)]
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
-    time.sleep(9)
+    time.sleep(21)
     for pid in reversed(stopped):
         os.kill(pid, signal.SIGCONT)
     code, _, said = finish(process)
