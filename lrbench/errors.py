@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -119,11 +119,13 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True)
 class Notice:
-    """A warning: what was seen, and what to write or do instead."""
+    """A warning: what was seen, and what to write or do instead. `edges` names the schedules whose
+    best LR lies on an edge of the grid, each with that edge, low or high."""
 
     topic: Topic
     message: str
     remedy: str = ""
+    edges: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return f"{self.message}: {self.remedy}" if self.remedy else self.message

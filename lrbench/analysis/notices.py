@@ -157,13 +157,14 @@ def _lucky_lrs(
         trainings = 1 / max(1, len(tuned)) + 1 / rows.sum()
         chance = max(np.fmin(reached.std(), binomial) * math.sqrt(trainings), 1 / images)
         if hoped - found > max(LUCKY * (1 - hoped), BEYOND * chance):
-            fewer = f", {images * (hoped - found):.0f} of {images:,} validation images fewer"
+            fewer = ""
+            if question.val_size:
+                fewer = f", {images * (hoped - found):.0f} of {images:,} validation images fewer"
             yield Notice(
                 Topic.LUCKY_LR,
                 f"{place + ': ' if place else ''}LR {lr:g} gave {short(name, 40)} "
                 f"{100 * hoped:.1f} % in tuning and {100 * found:.1f} % over the final seeds"
-                + fewer
-                * bool(question.val_size),
+                f"{fewer}",
                 "it may be close to where training breaks down: train longer (--epochs), or tune "
                 "over more --tuning-seeds",
             )
@@ -200,15 +201,9 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
 def wider(standing: Standing, notices: Sequence[Notice]) -> str:
     """How to widen the grid on the side where the LR of the best lies; empty where it cannot be:
     without a notice, what lies beyond is not stable."""
-    side = {"the highest of its grid": "above", "the lowest of its grid": "below"}
-    beyond, best = side.get(standing.edges[0]), standing.names[0]
-    fitting = (
-        notice.remedy
-        for notice in notices
-        if notice.topic is Topic.EDGE_OF_GRID and best in notice.message
-        if beyond and notice.remedy.endswith(beyond)
-    )
-    return next(fitting, "")
+    side = {"the highest of its grid": "high", "the lowest of its grid": "low"}
+    best = (standing.names[0], side.get(standing.edges[0]))
+    return next((notice.remedy for notice in notices if best in notice.edges), "")
 
 
 def _more_seeds(standing: Standing) -> str:

@@ -161,6 +161,7 @@ def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
                 f"{here.where}the best LR of {', '.join(names)} is the {end} that was tried "
                 f"({lrs})",
                 f"widen the grid with {option}, as the optimum may lie {beyond}",
+                tuple((name, side) for name in names),
             )
 
 

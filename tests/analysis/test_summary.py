@@ -106,7 +106,9 @@ def test_an_unstable_tuning_asks_for_epochs_and_not_for_seeds() -> None:
 
 @pytest.mark.parametrize(("lr", "warned"), [(0.2, 0), (0.1, 1)])
 def test_an_edge_that_the_sentence_names_is_no_warning_as_well(lr: float, warned: int) -> None:
-    edge = Notice(Topic.EDGE_OF_GRID, "the best LR of a is the highest", "try more above")
+    edge = Notice(
+        Topic.EDGE_OF_GRID, "the best LR of a is the highest", "try more above", (("a", "high"),)
+    )
     grid = tuned("a", {0.05: 0.8, 0.1: 0.9, 0.2: 0.9})
     trials = [*grid, *finals({"a": [0.9, 0.92]}, lr=lr)]
     summary = summarise(trials, Question(notices=(edge,)))

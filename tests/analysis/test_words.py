@@ -225,8 +225,18 @@ def test_the_grid_is_widened_on_the_side_where_the_best_lies() -> None:
     ]
     values = {"cosine": [0.971, 0.972, 0.973], "warmup + cosine": [0.9702, 0.9708, 0.9721]}
     trials = [*tuning, *finals({name: list(column) for name, column in values.items()})]
-    below = Notice(Topic.EDGE_OF_GRID, "best LR of warmup + cosine: the lowest", "it lies below")
-    above = Notice(Topic.EDGE_OF_GRID, "best LR of cosine: the highest", "it lies above")
+    below = Notice(
+        Topic.EDGE_OF_GRID,
+        "best LR of warmup + cosine: the lowest",
+        "it lies below",
+        (("warmup + cosine", "low"),),
+    )
+    above = Notice(
+        Topic.EDGE_OF_GRID,
+        "best LR of cosine: the highest",
+        "it lies above",
+        (("cosine", "high"),),
+    )
     for notices, said in (((below, above), "it lies above,"), ((below,), "")):
         summary = summarise(trials, Question(test_size=10**6, notices=notices))
         assert summary.best == "cosine"
