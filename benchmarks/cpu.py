@@ -7,8 +7,6 @@ Every loop runs in a process of its own and waits for its turn; in each round al
 same epochs. Figures are medians over the rounds, with the lowest and the highest in brackets.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 from pathlib import Path

@@ -7,8 +7,6 @@ threads and by `--executor pool` with one thread a trial, in turns, so that a ma
 down affects both sides. Use a quiet machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import subprocess

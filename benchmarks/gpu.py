@@ -10,8 +10,6 @@ the same device. Made-up images stand in for missing data; accuracy is then not 
 `--quick --device cpu` is a dry run, which judges nothing.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

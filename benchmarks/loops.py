@@ -4,8 +4,6 @@
 epochs that each line of its input says, and prints what that took.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

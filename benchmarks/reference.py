@@ -5,8 +5,6 @@ steps, a learning rate that is a plain number, `.item()` at each step. This file
 figure is only worth something against the same loop. What runs faster goes into `tuned.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

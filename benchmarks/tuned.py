@@ -6,8 +6,6 @@ are written into one tensor, without a list of samples to collate. Weights lie c
 the optimizer is fused.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable
 from typing import Any

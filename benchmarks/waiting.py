@@ -5,8 +5,6 @@ per step, the median of interleaved rounds with its range. Takes five minutes.
     python -m benchmarks.waiting
 """
 
-from __future__ import annotations
-
 import os
 import statistics
 import subprocess

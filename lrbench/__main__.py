@@ -1,7 +1,5 @@
 """The command's way in and out: one line for every fault, and the exit codes of the README."""
 
-from __future__ import annotations
-
 import os
 import sys
 

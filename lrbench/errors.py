@@ -1,7 +1,5 @@
 """Everything that can go wrong, and everything worth a warning, in two small lists."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

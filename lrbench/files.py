@@ -1,7 +1,5 @@
 """Writing files so that a reader never finds half of one, and a fault is one line."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

@@ -4,8 +4,6 @@ The module is imported as Python finds it, the working directory included. Objec
 imported get a temporary name while a call of the Python API lasts.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import importlib

@@ -4,8 +4,6 @@ Accuracies are fractions in 0..1, times seconds, learning rates the numbers that
 used. `None` means that there is no such value; NaN and infinity never enter a record.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Names for things that can be plugged in: datasets, models, optimizers, executors, renderers."""
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import io

@@ -7,8 +7,6 @@ ends the process after a while whatever the main thread does. Nothing is lost by
 are on disk before they are reported, and files are replaced whole.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import select

@@ -1,8 +1,6 @@
 """Before anything imports torch: its threads wait as they do under the command, and cuBLAS works
 as --deterministic wants it, which torch asks at the first matrix product of a process alone."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A package of the user's own, as tests write it into a folder."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """docs/own.md says nothing that does not work."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -1,7 +1,5 @@
 """docs/recipes.md: every command and every script in it, in its order."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Early stopping: when, why, and again after a crash."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Another package's schedules, data, models, optimizers, executors and renderers."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

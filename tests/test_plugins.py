@@ -1,7 +1,5 @@
 """The user's own code by name: found, called as its signature asks, and held to its sources."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the documentation tells people to type can be typed, and what it shows is there."""
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """Small tasks for tests of the machinery."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

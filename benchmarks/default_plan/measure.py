@@ -3,8 +3,6 @@
 python benchmarks/default_plan/measure.py [RUNS] [FOLDER]     # about two minutes a run on two cores
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

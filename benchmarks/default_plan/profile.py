@@ -3,8 +3,6 @@
 python benchmarks/default_plan/profile.py [PROGRAM]     # another lrbench to compare with
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import os

@@ -8,8 +8,6 @@ state, smooths, grades and suggests; and the same with a curve of validation los
 more a step.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable

@@ -8,8 +8,6 @@ times the root of the ratio of lengths. What `lrbench.find` does with a schedule
 problems; several minutes each.
 """
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

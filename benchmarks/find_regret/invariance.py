@@ -5,8 +5,6 @@ same seeds with four times the points, over a range wider by two decades on each
 half and twice the smoothing window. Prints the differences in decades, `lr_sweep` and `lr`.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from typing import Any

@@ -9,8 +9,6 @@ the sweep were chosen on `lenet` and `conv-bn`, how the short trainings are judg
 SGD; `colour-bn` and `residual-bn` had no part in anything.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Sequence

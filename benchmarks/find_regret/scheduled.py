@@ -12,8 +12,6 @@ The rules of others: pytorch-lr-finder 0.2.2 (steepest descent by index of the a
 its start, without the first tenth and the last 5 points): valley, slide, minimum / 10, steep.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 

@@ -7,8 +7,6 @@ orders of the batches that the range test does not see. Regret is the loss at th
 lowest of the 13; the worst of the three is shown.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy

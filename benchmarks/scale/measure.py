@@ -7,8 +7,6 @@ planner, analysis and report. The table is Markdown. Seconds are of CPU time, th
 that a busy machine does not matter.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

@@ -6,8 +6,6 @@ Each trial trains ten steps of a linear layer. CPU milliseconds are of the drive
 its memory is read after a tenth of the trials and at the end.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 import time

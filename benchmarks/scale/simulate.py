@@ -10,8 +10,6 @@ done for the result, over all GPUs, without any wait for another stage. With for
 lost, and every stage begins with the trials that will turn out to be the longest.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import heapq

@@ -1,7 +1,5 @@
 """A task that takes a few milliseconds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

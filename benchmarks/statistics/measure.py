@@ -7,8 +7,6 @@ choice of the LR, racing, and ranges of seeds. No torch, two processes, a few mi
 takes a tenth of the repetitions, `--only race` makes one table.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import os

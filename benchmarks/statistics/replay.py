@@ -6,8 +6,6 @@ reads `trials.csv` and the manifest, and prints a row of a Markdown table for ea
 look is at all seeds that the run has.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

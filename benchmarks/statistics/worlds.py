@@ -11,8 +11,6 @@ the choice assumes: in D each schedule has a cliff and a best LR of its own, up 
 grid apart; in E the noise has heavy tails and a collapse may leave more than half of the accuracy.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

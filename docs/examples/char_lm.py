@@ -4,8 +4,6 @@ cd docs/examples && lrbench find --task char_lm:Zen --optimizer adamw
 cd docs/examples && lrbench compare --task char_lm:Zen --optimizer adamw --epochs 3
 """
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import io

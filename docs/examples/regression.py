@@ -6,8 +6,6 @@
 A task is all that lrbench sees of a problem; the names below are the whole protocol.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

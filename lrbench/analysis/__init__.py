@@ -1,7 +1,5 @@
 """From the records of trials to an honest ranking: pure functions on tidy frames."""
 
-from __future__ import annotations
-
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.raced import raced
 from lrbench.analysis.racing import spending

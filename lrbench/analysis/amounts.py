@@ -1,7 +1,5 @@
 """Values and differences of a metric as people read them."""
 
-from __future__ import annotations
-
 import math
 
 from lrbench.analysis.question import is_accuracy, metric_words

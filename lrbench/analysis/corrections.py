@@ -7,8 +7,6 @@ pairs need only guard against those (Shaffer 1986; Bergmann and Hommel 1988; Gar
 not tested.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from functools import cache

@@ -1,7 +1,5 @@
 """How much a run can tell: power and seeds needed as ranges, and what a finite test set hides."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

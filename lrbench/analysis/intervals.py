@@ -1,7 +1,5 @@
 """Intervals of differences and rates, and the least noise that a difference can have."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

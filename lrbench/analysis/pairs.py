@@ -1,7 +1,5 @@
 """Differences between schedules, paired by seed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a comparison is asked, as far as its statistics depend on it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

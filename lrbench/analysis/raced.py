@@ -1,7 +1,5 @@
 """Which final trials a race asks for: those of its next look, of the schedules still in it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace

@@ -7,8 +7,6 @@ alpha: each pair has a sequential p-value, built from a spending of the error ov
 (Maurer and Bretz 2013 for the combination of the two).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cache

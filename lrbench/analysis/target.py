@@ -1,7 +1,5 @@
 """Speed of learning: epochs and seconds to a target, and the area under the validation curve."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise

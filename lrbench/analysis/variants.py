@@ -1,7 +1,5 @@
 """Schedules of a ranking that differ in one parameter only: how long should warm-up be?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from lrbench.analysis.names import is_schedule

@@ -1,7 +1,5 @@
 """What is claimed about differences: every decision of the statistics is made here."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

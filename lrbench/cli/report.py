@@ -1,7 +1,5 @@
 """`lrbench report`: tables and plots again, from the records of a run. Without torch."""
 
-from __future__ import annotations
-
 import webbrowser
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`lrbench schedules`: list them, show their LRs, print their torch code."""
 
-from __future__ import annotations
-
 import csv
 import io
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`lrbench report` with several comparisons: the first against each of the others."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

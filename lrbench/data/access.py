@@ -1,7 +1,5 @@
 """Load, fetch, check and list datasets by name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,8 +1,6 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky, "Learning multiple layers of features from tiny images",
 2009), read by torchvision."""
 
-from __future__ import annotations
-
 import warnings
 from functools import partial
 from pathlib import Path

@@ -4,8 +4,6 @@ It is decoded once. The decoded bytes are cached with a digest of every file, so
 are noticed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

@@ -1,7 +1,5 @@
 """The cache of a decoded image folder."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

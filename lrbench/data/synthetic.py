@@ -1,7 +1,5 @@
 """Generated images that can be learnt: for trying things out, not for conclusions."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A text as bytes: any file, or the documentation that every Python has."""
 
-from __future__ import annotations
-
 import hashlib
 import platform
 from collections.abc import Mapping

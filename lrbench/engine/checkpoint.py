@@ -4,8 +4,6 @@ Data order, augmentation and dropout follow from (seed, epoch), and learning rat
 so weights, optimizer state and a few numbers are enough.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from pathlib import Path

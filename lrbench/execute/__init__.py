@@ -1,8 +1,6 @@
 """Where trials run. An executor lives as long as a run, and takes the trials of one stage after
 the other, or the trainings of a range test that can run side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any

@@ -1,7 +1,5 @@
 """No training at all: numbers made up from a trial's name, for tests of all that is around it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

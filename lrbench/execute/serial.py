@@ -1,7 +1,5 @@
 """One trial after the other, in this process; with `--at-once`, several of a recipe in turns."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

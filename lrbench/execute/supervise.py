@@ -1,7 +1,5 @@
 """Trials handed out to workers, which may die: the same for processes and for nodes."""
 
-from __future__ import annotations
-
 import math
 import time
 from abc import ABC, abstractmethod

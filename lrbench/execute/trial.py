@@ -1,8 +1,6 @@
 """One trial in a run directory: begun or resumed; its records are written as they come. Or one
 training of a range test, of which nothing is written."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

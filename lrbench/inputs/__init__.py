@@ -1,7 +1,5 @@
 """The options of each command: from the command line, TOML or Python to specs, and back."""
 
-from __future__ import annotations
-
 from lrbench.inputs.commands import (
     COMPARE,
     FIND,

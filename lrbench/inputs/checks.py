@@ -1,7 +1,5 @@
 """What no single option can check: names without torch, and options that exclude each other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from lrbench import models, optimizers, plugins

@@ -1,7 +1,5 @@
 """Which options a command takes; their values from TOML, a manifest or Python keywords."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from collections.abc import Mapping

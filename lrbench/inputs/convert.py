@@ -1,7 +1,5 @@
 """Options to the specs that they mean, and specs back to all their options."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """The layers of the networks; torch is needed to write them down, so they are imported when a
 network is built."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -1,7 +1,5 @@
 """The layers of a small decoder-only transformer; like `layers`, imported when it is built."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Load weights into a new network whose last layer may have another shape."""
 
-from __future__ import annotations
-
 import io
 import warnings
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Parameter groups with a learning rate, a schedule or a weight decay of their own."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Collection, Iterator, Sequence

@@ -1,7 +1,5 @@
 """What is asked for: frozen, validated specs with options, canonical text and fingerprint."""
 
-from __future__ import annotations
-
 from lrbench.options.arm import Arm, refuse_schedule_name, typed_arm
 from lrbench.options.compare import (
     SIZE,

@@ -1,7 +1,5 @@
 """What is ranked next to the schedules: a change of the recipe, under a name of its own."""
 
-from __future__ import annotations
-
 import math
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence

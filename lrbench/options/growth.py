@@ -1,7 +1,5 @@
 """How specs differ, and what the union of two is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 

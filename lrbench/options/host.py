@@ -1,7 +1,5 @@
 """Where and how to run."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Options, each declared once: at the field of a spec that it sets."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import textwrap

@@ -1,7 +1,5 @@
 """A training: the recipe, which all trainings of a run share, and the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -1,8 +1,6 @@
 """What specs are made of: bounded numbers, frozen values with a canonical text, and parsers of
 typed values, which raise ValueError where a value is invalid."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -1,7 +1,5 @@
 """The next trials, from what is asked and what is known. Pure: resuming is the same call again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain

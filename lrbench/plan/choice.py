@@ -6,8 +6,6 @@ schedules, which see the same brink: the risk of a collapse is pooled over them,
 shrunk to a curve that they share, as far as the noise of the seeds demands it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

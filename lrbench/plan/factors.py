@@ -1,7 +1,5 @@
 """Where each grid is to be centred: at the range test's LR times what the schedule allows."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_DOWN, Context

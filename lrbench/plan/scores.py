@@ -1,7 +1,5 @@
 """What tuning trials reached, and which trials are still to be trained."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The part of a plan that one of several independent runs trains."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from lrbench.plan import Plan

@@ -1,7 +1,5 @@
 """One seed's curve of a range test: cut, cleaned and smoothed for the rules."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,8 +1,6 @@
 """Rules that read a learning rate off a curve: a rule is one registered function, from a curve to
 the log10 of its learning rate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

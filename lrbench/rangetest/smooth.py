@@ -1,7 +1,5 @@
 """Smoothing of a range test's curve: symmetric in log LR, hence without lag."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

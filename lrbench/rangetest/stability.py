@@ -1,7 +1,5 @@
 """The largest stable learning rate: bisection in log LR with constant-LR trainings."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass

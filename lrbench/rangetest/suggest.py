@@ -1,7 +1,5 @@
 """From learning rates and losses to a suggestion: pure, arrays in, an answer out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

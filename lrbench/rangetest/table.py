@@ -1,7 +1,5 @@
 """Range tests over batch size and momentum, next to the predictions of the two common rules."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace

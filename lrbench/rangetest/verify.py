@@ -1,7 +1,5 @@
 """Verify a suggestion by short trainings at constant learning rates around it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass

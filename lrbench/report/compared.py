@@ -1,7 +1,5 @@
 """What a report says of a comparison: its tables and the sentences around them, for any output."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

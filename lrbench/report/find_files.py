@@ -1,7 +1,5 @@
 """The files of a range test: find.csv, find.json, the pictures and the page."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """An answer as a LaTeX table, for a paper: it needs the package booktabs."""
 
-from __future__ import annotations
-
 import re
 
 from lrbench.analysis import Summary

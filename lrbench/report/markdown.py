@@ -1,7 +1,5 @@
 """An answer as Markdown, to paste into an issue or the draft of a paper."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 

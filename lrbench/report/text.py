@@ -1,7 +1,5 @@
 """Strings from users and plug-ins, made safe for a terminal, a legend or a spreadsheet."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

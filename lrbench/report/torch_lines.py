@@ -1,7 +1,5 @@
 """The torch code of the schedule that ranks first, its LR filled in."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The machine, on which the last bits of a run's numbers depend."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -4,8 +4,6 @@ A line that was changed, deleted, doubled or moved is found. Only a torn last li
 was never acknowledged, since records are reported only once they are on disk.
 """
 
-from __future__ import annotations
-
 import codecs
 import json
 import os

@@ -1,7 +1,5 @@
 """`manifest.json`: what a run is, with a checksum; checked once, when the run is opened."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a run's options only name: the user's source files, a file of weights, the data."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain

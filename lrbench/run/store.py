@@ -1,7 +1,5 @@
 """The run directory: what survives. Journals are appended, all else can be made again from them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """Schedules that answer to how the training goes."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ they are stepped through the whole run; else a `LambdaLR` of the schedule's own 
 from their source with the numbers of the run.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Sequence

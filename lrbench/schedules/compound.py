@@ -3,8 +3,6 @@
 t is the step of the phase, T its steps, b the base LR.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, Literal
 

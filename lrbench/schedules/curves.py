@@ -3,8 +3,6 @@
 In all of them: t the step of the phase, T its steps, b the base LR, E the steps of an epoch.
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from typing import Annotated, Any, Literal

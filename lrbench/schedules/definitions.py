@@ -12,8 +12,6 @@ annotations are below; those before a `*` print by position, and a trailing unde
 of a name in specs. A default that is a percentage is a share of the phase.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Expressions in specs, compiled from a whitelist of operators and functions, never `eval`."""
 
-from __future__ import annotations
-
 import ast
 import math
 import operator

@@ -1,7 +1,5 @@
 """What is wrong with a schedule on a run, said before the training starts."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """From the text of a spec to a schedule."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator

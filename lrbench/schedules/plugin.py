@@ -5,8 +5,6 @@ A function whose first parameter is named `optimizer` makes an `LRScheduler` of 
 is stepped once through the run. Further arguments are given by name in the spec.
 """
 
-from __future__ import annotations
-
 import inspect
 from functools import lru_cache
 from typing import Any

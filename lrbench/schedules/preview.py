@@ -1,7 +1,5 @@
 """A schedule at a glance: a line of bars."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 BARS = "▁▂▃▄▅▆▇█"

@@ -1,7 +1,5 @@
 """Python text of functions, of calls of torch's classes and of values: what `code` prints."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

@@ -1,7 +1,5 @@
 """A schedule on another budget: stretched to it, not cut."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import replace

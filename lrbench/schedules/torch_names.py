@@ -6,8 +6,6 @@ is a function of its arguments, of n, the counts of the phase, and b, the base L
 the run fills in for arguments that are None.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """torch's own schedulers, run on a throw-away optimizer: their LRs and momenta as a table."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass

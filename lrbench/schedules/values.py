@@ -1,7 +1,5 @@
 """From a node of a spec to a value of the type that its parameter has."""
 
-from __future__ import annotations
-
 import math
 import re
 import types

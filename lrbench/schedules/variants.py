@@ -1,7 +1,5 @@
 """Several schedules in one text, `cosine(min={0,1%})`, and which of many differ in one value."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Checks of the schedules before anything is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import product
 

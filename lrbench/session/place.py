@@ -1,7 +1,5 @@
 """Where a run lies, and the command that repeats it."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Which final trials there are depends on all of tuning, so every shard tunes, or 
 of a run that has (`--shard 0/N`); the final trials are dealt out in turns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from pathlib import Path
 

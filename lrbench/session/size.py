@@ -1,7 +1,5 @@
 """How large a comparison is, how long it takes, and the largest one within a time budget."""
 
-from __future__ import annotations
-
 import math
 
 from lrbench.errors import UsageError

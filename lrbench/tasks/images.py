@@ -1,7 +1,5 @@
 """Image classification on a dataset that is on the device."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 
 import torch

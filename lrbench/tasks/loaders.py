@@ -1,7 +1,5 @@
 """The user's own modules and loaders as a Task."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property

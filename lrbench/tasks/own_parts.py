@@ -1,7 +1,5 @@
 """The user's own loss and augmentation of an image classification."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from copy import deepcopy

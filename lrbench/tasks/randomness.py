@@ -1,7 +1,5 @@
 """The random generators that a training may draw from: keep them, seed them."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Prediction of the next character of a text that is on the device."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """Closed tests over all pairs: against brute force, published numbers, scipy."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

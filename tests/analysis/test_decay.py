@@ -1,7 +1,5 @@
 """Pairs of LR and weight decay: what was chosen, its timescale, and the order of the schedules."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

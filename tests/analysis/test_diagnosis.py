@@ -1,7 +1,5 @@
 """Each rule on a curve that has the fault, and none on curves that have not, made or real."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Ranges instead of points: do they hold what they promise?"""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

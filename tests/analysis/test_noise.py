@@ -1,7 +1,5 @@
 """The noise floor of one schedule against scipy, and what is said of it."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """How often the ranking claims a difference where there is none, and finds one where there is."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

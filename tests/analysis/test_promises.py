@@ -1,7 +1,5 @@
 """What the statistics promise, simulated: the script that makes the committed tables, in small."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A race as a plan: which trials it asks for, and that neither stops nor kills change that."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Racing: its boundaries against published ones, and a race that resuming does not change."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Faults that a referee found in earlier statistics, each with the example that showed it."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The power law of the best LR on simulated optima whose exponent is known."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Studies: the comparison again with a tuning and seeds of its own."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from lrbench.analysis.target import area_under, default_target, reached

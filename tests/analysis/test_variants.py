@@ -1,7 +1,5 @@
 """Schedules that differ in one parameter are told of together."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lrbench.analysis import Question, Summary, summarise

@@ -1,7 +1,5 @@
 """The order never denies a verdict, and a verdict holds at its own level."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

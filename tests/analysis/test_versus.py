@@ -1,7 +1,5 @@
 """Two runs side by side, against scipy's paired t test."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

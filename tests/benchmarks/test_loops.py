@@ -1,7 +1,5 @@
 """The loops that the engine is timed against do the same work as the engine."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import islice
 from typing import Any

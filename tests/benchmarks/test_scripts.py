@@ -1,7 +1,5 @@
 """The scripts run: the CPU table tiny, the GPU table as a dry run."""
 
-from __future__ import annotations
-
 import csv
 import json
 import signal

@@ -1,7 +1,5 @@
 """Answers on networks and data that had no part in choosing the rules."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

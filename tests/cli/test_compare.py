@@ -1,7 +1,5 @@
 """`lrbench compare` from end to end, on real digits and on generated ones."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import signal

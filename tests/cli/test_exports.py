@@ -1,7 +1,5 @@
 """Where an answer goes besides the run's folder, and `lrbench report` over large runs."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """`lrbench find` from end to end."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shlex

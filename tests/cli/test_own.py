@@ -1,7 +1,5 @@
 """The user's own parts on the command line, from the working folder."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

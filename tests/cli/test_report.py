@@ -1,7 +1,5 @@
 """`lrbench report`: several runs, and conditions that make a script fail."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

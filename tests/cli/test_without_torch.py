@@ -1,7 +1,5 @@
 """What must answer without torch, and quickly: help, listings, and every wrong use."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,8 +1,6 @@
 """The MNIST family. The small files here carry few images: `SHAPES` and digests are swapped for
 theirs, all else is the product's own way."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import shutil

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import gzip
 import importlib.resources
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The user's own dataset: arrays, tensors, Datasets, and what is none."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A trial that goes on from its checkpoint gives the numbers of one that was never stopped."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`--compile`: one compilation for all trials, the same training up to rounding, one clear line."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter

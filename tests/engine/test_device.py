@@ -1,7 +1,5 @@
 """Devices: found, or refused in one line."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

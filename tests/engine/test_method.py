@@ -1,7 +1,5 @@
 """Accumulated, clipped and averaged steps, held against torch and against the large batch."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The training loop: what it computes, what it records, when it gives up."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Trials on two Ray nodes of this machine, through deaths of all kinds: the bits of serial."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """A range test whose trainings run in other processes: the answer of one process, to the bit."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Trials in processes of their own: the same bits, and nobody's fault but the trial's."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """A trainer on a node that has neither the user's files nor the data; no Ray is needed for it."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """One trial in a run directory: failed, resumed, left clean."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path

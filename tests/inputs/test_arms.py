@@ -1,7 +1,5 @@
 """Arms as they are typed: what they stand for, what is refused, and that they are typed back."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

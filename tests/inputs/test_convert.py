@@ -1,7 +1,5 @@
 """Options: what people type, refused in one line that names the option if it is invalid."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import date

@@ -1,7 +1,5 @@
 """An option is declared once: from its field come help, completion, TOML, keywords and refusals."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import tomllib

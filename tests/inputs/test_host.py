@@ -1,7 +1,5 @@
 """Where trials run: what executor, jobs, address and shard mean together."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """A run's options as one TOML text, defaults included: read back, they plan the same trials."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from pathlib import Path

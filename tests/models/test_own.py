@@ -1,7 +1,5 @@
 """The user's own network."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """torchvision's networks, and weights from elsewhere."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 

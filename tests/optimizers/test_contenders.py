@@ -1,7 +1,5 @@
 """Optimizers without a schedule: two sets of weights, batch norm, resuming, place in a plan."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from itertools import islice

@@ -1,7 +1,5 @@
 """Muon for matrices, AdamW for all else."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

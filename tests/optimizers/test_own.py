@@ -1,7 +1,5 @@
 """Optimizers of the user, and settings by `--opt`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Specs: equal values have equal texts, and only what may grow does."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,8 +1,6 @@
 """The tables of `test_schedules.py`: what peers' tests assert, and what does not apply."""
 
 # ruff: noqa: E501  (a row a line)
-from __future__ import annotations
-
 import math
 
 

@@ -4,8 +4,6 @@ Peers: pytorch-lr-finder 0.2.2, ignite 0.5, Lightning 2.6, fastai 2.8. `README.m
 and the reasons why some of their tests do not apply.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import replace

@@ -5,8 +5,6 @@ and transformers also LRs that timm 1.0.31 and transformers 5.24.0 gave when the
 does not apply is skipped with its reason.
 """
 
-from __future__ import annotations
-
 import io
 import warnings
 from typing import Any

@@ -1,7 +1,5 @@
 """Arms in a plan: centres, steps, growth; and that equal ones are not told apart too often."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The choice of the LR: what it takes, what it refuses, and the reasons that it gives."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import pytest

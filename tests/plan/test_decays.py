@@ -1,7 +1,5 @@
 """Weight decays in a plan: a simulated optimum is found, and one value changes nothing."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """LR factors from the convex bound: published values, and the bound term by term."""
 
-from __future__ import annotations
-
 import pytest
 
 from lrbench.plan.factors import bound_terms, centre, largest_tried, lr_factor, peak_factor

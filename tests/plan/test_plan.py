@@ -1,7 +1,5 @@
 """The plan: what comes next, from what is known. No training, no torch."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

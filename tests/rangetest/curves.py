@@ -1,7 +1,5 @@
 """Curves whose steepest descent is known."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

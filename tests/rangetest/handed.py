@@ -1,7 +1,5 @@
 """What tests hand to `lrbench.find`: a network, its data, settings that are soon done."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

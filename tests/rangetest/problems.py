@@ -1,7 +1,5 @@
 """Small problems to sweep over."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

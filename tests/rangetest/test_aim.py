@@ -1,7 +1,5 @@
 """Aiming at a run: torch's schedulers as the reference, and problems whose best LR is known."""
 
-from __future__ import annotations
-
 import json
 import math
 import warnings

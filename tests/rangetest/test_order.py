@@ -1,7 +1,5 @@
 """Batches in a fixed order, which moves the loss by itself."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What `lrbench.find` is handed and refuses in one line, beside what tests/peers hands it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Optimizers that wrap another, or hold tensors in unusual places, are left as they were."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Corruptions of a run's structure: lines and journals moved about, fields of the manifest set or
 deleted, checkpoints and caches exchanged. None may be believed."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -2,8 +2,6 @@
 two writes: before and after every write, fsync, replace and unlink. A process of its own:
 `killed.py FOLDER STRIDE ARGV...` tries every STRIDE-th point, and prints a JSON line for each."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

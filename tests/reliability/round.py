@@ -6,8 +6,6 @@ It corrupts runs in their structure, signals every process of a comparison, and 
 weights. Prints a table; exits with 1 if anything was silently wrong.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import os

@@ -1,7 +1,5 @@
 """A run that goes on elsewhere: the real command, another number of threads."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Flipped bytes and cut files, anywhere in a run: recomputed or refused by name, never believed."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from pathlib import Path

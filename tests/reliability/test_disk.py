@@ -1,7 +1,5 @@
 """A disk that is full or closed: one line, exit 3, and the run goes on once it is not."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Iterator

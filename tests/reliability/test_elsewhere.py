@@ -1,7 +1,5 @@
 """Runs that are moved, copied, linked, oddly named, or pulled from under a command's feet."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Input that means harm, or is merely wrong, does nothing but earn a line."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

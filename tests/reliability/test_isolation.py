@@ -1,7 +1,5 @@
 """A trial that misbehaves is recorded with its reason; the others do not notice."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

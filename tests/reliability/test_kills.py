@@ -1,7 +1,5 @@
 """kill -9: at every point between two writes, and at random moments of the real command."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """Many trials: memory and open files stay as they were."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

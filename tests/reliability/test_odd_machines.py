@@ -1,7 +1,5 @@
 """Machines without a GPU, a home, a terminal, colours, or letters beyond ASCII."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

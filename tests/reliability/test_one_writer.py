@@ -1,7 +1,5 @@
 """Two commands on one run: the second is turned away at once; a killed one holds nothing."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Ctrl-C and SIGTERM, once and twice, in a step that takes longer than anybody waits."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

@@ -1,8 +1,6 @@
 """A run, a file or a folder from somebody else: nothing outside is written, no code is run, and
 what is odd about it earns one line."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

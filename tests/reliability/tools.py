@@ -1,7 +1,5 @@
 """The real command in a process of its own, and plug-ins that misbehave."""
 
-from __future__ import annotations
-
 import csv
 import os
 import subprocess

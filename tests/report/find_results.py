@@ -1,7 +1,5 @@
 """Results of range tests to render, made without training."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

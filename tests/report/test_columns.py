@@ -1,7 +1,5 @@
 """A column, a plot, a rule, a renderer: each is one entry, and every output has it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

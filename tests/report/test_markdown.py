@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from lrbench.analysis import Question, summarise
 from lrbench.report.markdown import find_markdown, to_markdown
 from tests.analysis.made import finals

@@ -1,7 +1,5 @@
 """The plan as a table."""
 
-from __future__ import annotations
-
 from rich.console import Console
 
 from lrbench.options import CompareSpec

@@ -1,7 +1,5 @@
 """Schedules shown to people."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from rich.console import Console

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from lrbench.report.text import clean, no_formula

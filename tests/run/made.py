@@ -1,7 +1,5 @@
 """Manifests and journals by hand."""
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Iterable, Mapping

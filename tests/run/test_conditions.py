@@ -1,7 +1,5 @@
 """Other threads, another torch, another device: refused, forced, and told."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

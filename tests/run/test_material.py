@@ -1,7 +1,5 @@
 """What a run was made with: sources, weights and data are held against those of its beginning."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The run directory: journals that survive, one writer, one reading, refusals in one line."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

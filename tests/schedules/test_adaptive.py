@@ -1,7 +1,5 @@
 """Plateau: torch's decisions one by one, its state, and where its epochs begin."""
 
-from __future__ import annotations
-
 import json
 import math
 import random

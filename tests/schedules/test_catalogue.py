@@ -1,7 +1,5 @@
 """The whole registry: every name works bare, prints, is pure, and stays finite."""
 
-from __future__ import annotations
-
 import json
 import math
 import random

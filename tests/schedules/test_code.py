@@ -1,7 +1,5 @@
 """The code that is printed is executed, with real optimizers, and compared at every step."""
 
-from __future__ import annotations
-
 import ast
 import math
 import re

@@ -1,7 +1,5 @@
 """Every curve against torch's own values at every step, or its paper's formula."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from itertools import accumulate

@@ -1,7 +1,5 @@
 """A new schedule is one function: the documentation's example, as it stands there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

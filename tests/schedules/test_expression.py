@@ -1,7 +1,5 @@
 """Expressions: Python's values for what is allowed, and nothing else at all."""
 
-from __future__ import annotations
-
 import gc
 import math
 import random

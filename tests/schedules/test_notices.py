@@ -1,7 +1,5 @@
 """What is said before training starts, and what is not."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

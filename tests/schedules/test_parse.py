@@ -1,7 +1,5 @@
 """The grammar: what parses, what prints, and where the faults are said to be."""
 
-from __future__ import annotations
-
 import string
 
 import pytest

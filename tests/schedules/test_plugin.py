@@ -1,7 +1,5 @@
 """The user's own code as a schedule."""
 
-from __future__ import annotations
-
 import math
 import sys
 from pathlib import Path

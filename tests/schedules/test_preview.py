@@ -1,7 +1,5 @@
 """A schedule at a glance."""
 
-from __future__ import annotations
-
 import pytest
 
 from lrbench.schedules import parse

@@ -1,7 +1,5 @@
 """A schedule on a shorter budget has the shape that it has on the whole one."""
 
-from __future__ import annotations
-
 import pytest
 
 from lrbench.errors import UsageError

@@ -1,7 +1,5 @@
 """A schedule as torch's scheduler, and a user's factory as a table."""
 
-from __future__ import annotations
-
 import copy
 import io
 import pickle

@@ -1,8 +1,6 @@
 """torch's names against torch's classes: the spec is executed as the code that it is."""
 
 # ruff: noqa: E501  (a spec a line)
-from __future__ import annotations
-
 import copy
 import pickle
 import random

@@ -1,7 +1,5 @@
 """Rounding, clocks, and boundaries that are exact however far away."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

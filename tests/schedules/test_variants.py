@@ -1,7 +1,5 @@
 """Several schedules in one text, and which of many differ in one value."""
 
-from __future__ import annotations
-
 import pytest
 
 from lrbench.errors import UsageError

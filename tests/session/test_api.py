@@ -1,7 +1,5 @@
 """`lrbench.compare` from Python: tasks, loaders, functions and names."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Independent runs of the final trials' shares, and the run that they make together."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Modules and loaders of the user's own as a task with splits."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """A task of the user's own: made, held to the protocol, looked after."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The user's own loss and augmentation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

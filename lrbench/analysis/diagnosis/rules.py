@@ -4,8 +4,6 @@ The thresholds are deliberately far from what healthy trainings do: a rule that 
 right.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """`report.html`: one file that needs no network, for a comparison or for a range test."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

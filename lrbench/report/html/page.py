@@ -1,7 +1,5 @@
 """A page from its template: all values escaped, style and script inlined."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """What tuning is worth: the best validation accuracy to be expected after some LRs were tried."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lrbench.analysis import Summary

@@ -1,7 +1,5 @@
 """The ranking drawn: every seed, the mean with its interval, and the difference to the best."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any

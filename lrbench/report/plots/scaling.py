@@ -1,7 +1,5 @@
 """How the best LR moves with the length of training, or with the batch size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The metric against the one parameter in which schedules differ."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lrbench.analysis import Summary

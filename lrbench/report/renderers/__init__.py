@@ -1,8 +1,6 @@
 """What is made of a summary: each renderer is one file here, or an entry point of another package
 in the group `lrbench.renderers`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

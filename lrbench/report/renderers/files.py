@@ -1,7 +1,5 @@
 """The files of a run: tables, pictures, the page, Markdown."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lrbench.analysis import Summary

@@ -1,7 +1,5 @@
 """How many trials at once: the rule on made rates, the probe on a real step, what a run keeps."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,8 +1,6 @@
 """What a capture needs of a step and no CPU would miss: nothing in it is read from the device or
 comes from the host. torch's fake tensors say so of a CUDA device on a machine that has none."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,8 +1,6 @@
 """Epochs of `--graph`. On a CPU the step is called instead of replayed and must give the bits of
 the plain loop; on a GPU it is compared with that loop."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

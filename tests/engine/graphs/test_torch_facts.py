@@ -1,8 +1,6 @@
 """What the engine takes for granted about torch: should a release change one of these, this is
 where it shows."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Comparisons to make pages of."""
 
-from __future__ import annotations
-
 import math
 
 from lrbench.analysis import Question, Summary, summarise

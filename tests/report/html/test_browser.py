@@ -1,7 +1,5 @@
 """The pages in a real browser: Chromium, without a window and without a network."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The pages as text: what they say, how large they are, and what strangers' names do to them."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import replace

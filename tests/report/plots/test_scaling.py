@@ -1,7 +1,5 @@
 """The plot and the table of the best LR against the length, of optima whose truth is known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

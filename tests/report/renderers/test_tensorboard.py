@@ -1,7 +1,5 @@
 """The event files, read back by TensorBoard's own reader."""
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 from typing import Any

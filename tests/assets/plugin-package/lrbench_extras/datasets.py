@@ -1,7 +1,5 @@
 """A dataset: four stripes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lrbench.data import DATASETS, Augmentation, ImageData

@@ -1,7 +1,5 @@
 """An executor: the last trial first."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 
 from lrbench.execute import EXECUTORS, run_work

@@ -1,7 +1,5 @@
 """A network without a hidden layer."""
 
-from __future__ import annotations
-
 from lrbench.models import MODELS
 
 

@@ -1,7 +1,5 @@
 """An optimizer of torch that lrbench has no name for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lrbench.optimizers import OPTIMIZERS

@@ -1,7 +1,5 @@
 """A renderer: the answer as one line of text."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lrbench.report.renderers import RENDERERS
