@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -118,8 +119,6 @@ def rank_intervals(better: Bools) -> tuple[Ints, Ints]:
 def equivalence_p(mean: Floats, sd: Floats, n: Floats, margin: float) -> Floats:
     """p-values of |difference| >= margin, by two one-sided tests (Schuirmann 1987). The margin must
     have been named before the run was seen."""
-    from scipy.special import stdtr
-
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (np.abs(mean) - margin) / (sd / np.sqrt(n))
         p = stdtr(np.maximum(n - 1, 1), t)

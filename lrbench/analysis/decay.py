@@ -1,21 +1,17 @@
 """Weight decays that were tuned with the learning rates: where the optimum lies."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis.names import short
 from lrbench.analysis.question import direction, is_accuracy
 from lrbench.analysis.sensitivity import mean_of
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.tidy import Column, frame
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 DECAYS = (
     Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.special import nctdtr, stdtr, stdtrit
 
 from lrbench.analysis.corrections import Floats
 
@@ -18,8 +19,6 @@ def power_of(difference: float, sd: float, n: int, alpha: float) -> float:
     """How often a two-sided paired t test at level `alpha` with `n` seeds finds a true difference:
     from the noncentral t distribution with noncentrality difference·√n / sd, the far tail left out.
     """
-    from scipy.special import nctdtr, stdtrit
-
     if n < 2 or sd <= 0:
         return float(n >= 2 and difference != 0)
     critical = float(stdtrit(n - 1, 1 - alpha / 2))
@@ -67,8 +66,6 @@ def effect_range(mean: float, sd: float, n: int, sure: float = RANGE) -> tuple[f
     >>> [round(x, 2) for x in effect_range(1.0, 1.0, 6)]
     [0.3, 1.61]
     """
-    from scipy.special import nctdtr, stdtr
-
     t = abs(mean) / sd * math.sqrt(n)
     tail = (1 - sure) / 2
 

@@ -1,10 +1,10 @@
 """Tidy frames of what was trained: one row per trial, per epoch, per step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pandas import DataFrame
 
 from lrbench.analysis.diagnosis import diagnose
 from lrbench.analysis.question import Question, bits
@@ -12,9 +12,6 @@ from lrbench.analysis.target import area_under, reached
 from lrbench.analysis.tidy import Column, frame
 from lrbench.options import TrialSpec
 from lrbench.records import EpochRecord, History
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import betaincinv, stdtrit
 
 from lrbench.analysis.corrections import Bools, Floats
 
@@ -33,8 +34,6 @@ def t_intervals(mean: Floats, sd: Floats, n: Floats, apart: Bools, level: Floats
     Where two schedules are told `apart` their interval ends at 0, since the step-down test that
     told them apart is sharper than these intervals, and a verdict must not be denied by the
     interval next to it."""
-    from scipy.special import stdtrit
-
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(n >= 2, sd / np.sqrt(n), np.nan)
         half = stdtrit(n - 1, 1 - level / 2) * error
@@ -51,8 +50,6 @@ def rate_bound(count: int, of: int, confidence: float = 0.95) -> float:
     >>> round(rate_bound(0, 6), 2), rate_bound(3, 3)
     (0.39, 1.0)
     """
-    from scipy.special import betaincinv
-
     if count >= of:
         return 1.0
     return float(betaincinv(count + 1, of - count, confidence))
@@ -61,8 +58,6 @@ def rate_bound(count: int, of: int, confidence: float = 0.95) -> float:
 def mean_interval(values: Floats, floor: float, confidence: float) -> tuple[float, float, float]:
     """(mean, sd, half-width of the t interval of the mean). The sd is as measured; the interval
     takes it to be at least `floor`. NaN where there are too few values."""
-    from scipy.special import stdtrit
-
     kept = values[np.isfinite(values)]
     if not len(kept):
         return float("nan"), float("nan"), float("nan")

@@ -1,11 +1,7 @@
 """What a schedule's name says, and short forms of it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lrbench.schedules import Schedule
+from lrbench.errors import LrbenchError
+from lrbench.schedules import Schedule, parse
 
 NAME_WIDTH = 60
 
@@ -23,9 +19,6 @@ def is_schedule(name: str) -> bool:
 
 
 def _parsed(name: str) -> Schedule | None:
-    from lrbench.errors import LrbenchError
-    from lrbench.schedules import parse
-
     try:
         return parse(name)
     except LrbenchError:

@@ -1,12 +1,12 @@
 """The noise floor of one schedule: how much seeds alone change, and what that hides."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
+from scipy.special import chdtri
 
 from lrbench.analysis.amounts import margin
 from lrbench.analysis.evidence import POWER, detectable_difference
@@ -14,9 +14,6 @@ from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.words import seeds_text
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 COUNTS = (3, 5, 8, 10, 15, 20, 30, 50)
 SPOKEN = (5, 10, 20)
@@ -59,8 +56,6 @@ def sd_range(sd: float, n: int, confidence: float = 0.95) -> tuple[float, float]
     >>> [round(end, 2) for end in sd_range(1.0, 8)]
     [0.66, 2.04]
     """
-    from scipy.special import chdtri
-
     tail = (1 - confidence) / 2
     low, high = (math.sqrt((n - 1) / float(chdtri(n - 1, p))) for p in (tail, 1 - tail))
     return sd * low, sd * high

@@ -1,13 +1,11 @@
 """What a reader of a comparison should be warned of, and the one thing to do next."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis.evidence import seeds_range
 from lrbench.analysis.names import is_schedule, short
@@ -15,9 +13,6 @@ from lrbench.analysis.question import Question, is_accuracy
 from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.words import TOO_WIDE, listed, losses, where
 from lrbench.errors import Notice, Topic
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 NOISY = 1.1
 LUCKY = 0.5  # of the error in tuning: by how much more the finals err

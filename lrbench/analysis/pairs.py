@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtr
 
 from lrbench.analysis.corrections import Bools, Floats
 
@@ -30,8 +31,6 @@ def compare_pairs(values: Floats, floor: float = 0.0) -> Pairs:
     differences that are all zero are an exact tie with p = 1. The percentile bootstrap would call
     a fifth of all ties a difference at three to five seeds.
     """
-    from scipy.special import stdtr
-
     differences = values[:, :, None] - values[:, None, :]
     present = np.isfinite(differences)
     n = present.sum(axis=0).astype(float)

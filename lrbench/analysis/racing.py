@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
 
 from lrbench.analysis.corrections import (
     Bools,
@@ -85,9 +87,6 @@ def boundaries(looks: Looks) -> Floats:
 def _nominal_levels(level: float, looks: Looks) -> list[float]:
     """The recursion of Armitage et al. for a Brownian motion seen at times n: at each look the
     boundary is where the chance of leaving there, having stayed within before, is the look's."""
-    from scipy.optimize import brentq
-    from scipy.special import ndtr
-
     levels, spent = [level * looks.shares[0]], level * looks.shares[0]
     where, density = _start(looks.seeds[0], levels[0])
     for before, now, share in zip(looks.seeds, looks.seeds[1:], looks.shares[1:], strict=False):
@@ -113,8 +112,6 @@ def _nominal_levels(level: float, looks: Looks) -> list[float]:
 
 
 def _start(n: int, level: float) -> tuple[Floats, Floats]:
-    from scipy.special import ndtri
-
     edge = -float(ndtri(level / 2)) * math.sqrt(n)
     where = np.linspace(-edge, edge, 401)
     return where, np.exp(-0.5 * where**2 / n) / math.sqrt(2 * math.pi * n)

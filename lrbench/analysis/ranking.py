@@ -1,14 +1,13 @@
 """The ranking as a frame: a row for each schedule, budget and batch size, best first."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis.corrections import Bools, Floats, rank_intervals
 from lrbench.analysis.frames import completed
@@ -23,9 +22,6 @@ from lrbench.analysis.sensitivity import (
 )
 from lrbench.analysis.standing import Arrays, Standing, in_cell, standings
 from lrbench.analysis.tidy import Column, frame
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass(frozen=True, eq=False)

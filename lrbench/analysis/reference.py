@@ -1,11 +1,10 @@
 """Each schedule against one that was named beforehand."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis.corrections import Floats, holm
 from lrbench.analysis.intervals import t_intervals
@@ -13,9 +12,6 @@ from lrbench.analysis.question import Question, direction
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.verdicts import levels, verdict
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 INTERVAL = (
     Column("diff_sim_low", "float64", "its interval; those of all comparisons hold together"),

@@ -6,14 +6,14 @@ slope (Bjorck et al. 2024, arXiv:2409.19913, for the length). An optimum on the 
 only a bound, and enters no line.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from pandas import DataFrame
+from scipy.special import ndtri, stdtrit
 
 from lrbench.analysis.corrections import Floats
 from lrbench.analysis.names import short
@@ -21,9 +21,6 @@ from lrbench.analysis.question import Question
 from lrbench.analysis.standing import at_final_decay, in_cell
 from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.words import listed
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 Over = Literal["epochs", "batch size"]
 OVER: tuple[Over, ...] = ("epochs", "batch size")
@@ -141,8 +138,6 @@ def line_through(optima: Sequence[Optimum], confidence: float = 0.95) -> Line:
     """Least squares, weighted by the errors of three or more optima. An interval is the wider of
     two: the normal one of those errors, and the t interval of the scatter about the line, which has
     two degrees of freedom less than there are optima, so that of three is wide."""
-    from scipy.special import ndtri, stdtrit
-
     x = np.array([[1.0, math.log(each.size)] for each in optima])
     y = np.array([math.log(each.lr) for each in optima])
     weights = np.array([each.error for each in optima]) ** -2

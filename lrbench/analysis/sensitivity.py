@@ -1,22 +1,18 @@
 """What is lost when the learning rate is off: accuracy and loss over each schedule's LR grid."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis.corrections import Bools, Floats
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import at_final_decay, in_cell
 from lrbench.analysis.tidy import Column, frame
 from lrbench.plan.choice import Candidate, Choice
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 WIDTH_POINTS = 0.01
 

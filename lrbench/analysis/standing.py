@@ -1,13 +1,12 @@
 """Who is ahead: the final trials of one budget and one batch size, best schedule first."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas import DataFrame
 
 from lrbench.analysis.corrections import Bools, Floats
 from lrbench.analysis.evidence import at_chance
@@ -16,9 +15,6 @@ from lrbench.analysis.intervals import sd_floor
 from lrbench.analysis.question import MetricName, Question, direction, is_accuracy
 from lrbench.analysis.racing import race
 from lrbench.analysis.verdicts import Verdicts, best_first, judge
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 Arrays = dict[str, NDArray[Any]]
 Ints = NDArray[np.int64]

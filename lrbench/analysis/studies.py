@@ -4,12 +4,11 @@ The spread over repeated tunings is often as large as that over seeds, and no in
 seeds of one study covers it (Bouthillier et al. 2021, arXiv:2103.03098).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis.amounts import amount, margin
 from lrbench.analysis.names import short
@@ -17,9 +16,6 @@ from lrbench.analysis.question import Question
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.words import MOST_NAMED, listed
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 STUDIES = (
     Column("study", "int64", "0 is the first"),

@@ -1,11 +1,10 @@
 """All that a report says of a comparison, as one frozen value."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+
+from pandas import DataFrame
 
 from lrbench.analysis import words
 from lrbench.analysis.decay import decays_frame, decays_text
@@ -24,9 +23,6 @@ from lrbench.analysis.target import default_target
 from lrbench.analysis.variants import variants_text
 from lrbench.errors import Notice, Topic
 from lrbench.records import History
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass(frozen=True, eq=False)

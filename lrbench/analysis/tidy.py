@@ -1,14 +1,12 @@
 """What a column of a table is. One entry serves the CSV file, the terminal, Markdown, the page and
 `docs/columns.md`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
+import pandas as pd
+from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,6 @@ Columns = tuple[Column, ...]
 
 def frame(sources: Iterable[Any], columns: Columns) -> DataFrame:
     """One row for each source, with exactly these columns and types even without rows."""
-    import pandas as pd
-
     listed = list(sources)
     return pd.DataFrame(
         {

@@ -1,11 +1,10 @@
 """Two runs side by side: what each schedule gains or loses from one to the other."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis.pairs import compare_pairs
 from lrbench.analysis.question import direction
@@ -14,9 +13,6 @@ from lrbench.analysis.standing import Standing
 from lrbench.analysis.summary import Summary
 from lrbench.analysis.tidy import Column, frame
 from lrbench.analysis.verdicts import levels
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 VERSUS = (
     Column("run", "int64", "which of the other runs is B, 0 the first"),

@@ -1,13 +1,11 @@
 """The answer in words: which schedule to use, and how sure that is."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis.amounts import amount, at_most, margin
 from lrbench.analysis.evidence import detectable_range, image_error
@@ -16,9 +14,6 @@ from lrbench.analysis.names import short
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.racing import Race
 from lrbench.analysis.standing import Standing, in_cell
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST_NAMED = 3
 TOO_WIDE = 0.02  # of accuracy, or of a mean loss: differences that are not to be shrugged off

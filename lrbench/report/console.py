@@ -1,11 +1,17 @@
 """Answers on a terminal: at most 80 columns, readable without colour."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pandas import DataFrame
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from lrbench.analysis import Summary
 from lrbench.analysis.diagnosis import diagnosis_lines
@@ -16,12 +22,6 @@ from lrbench.report import compared, find_plot, found
 from lrbench.report.table import MISSING, Table, table
 from lrbench.report.text import clean
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-    from rich.console import Console, ConsoleOptions, Group, RenderableType
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
 NARROW = 66  # columns
 WORD = 26  # characters of a name that stay on one line
 NAME = 12  # characters that a line of a name has at least
@@ -30,9 +30,6 @@ GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
 
 def answer(summary: Summary, *, details: bool = False) -> Group:
     """A comparison: the sentence, the ranking, how sure it is; with `details` all that is known."""
-    from rich.console import Group
-    from rich.text import Text
-
     parts: list[RenderableType] = [Text(compared.answer_text(summary), style="bold")]
     if setting := compared.setting_text(summary):
         parts += [Text(setting, style="dim")]
@@ -48,8 +45,6 @@ def answer(summary: Summary, *, details: bool = False) -> Group:
 
 
 def _details(summary: Summary) -> Iterator[RenderableType]:
-    from rich.text import Text
-
     if len(summary.ranking):
         yield from (Text(), Fitting(compared.details_table(summary)))
     if len(summary.scaling):
@@ -63,11 +58,6 @@ def _details(summary: Summary) -> Iterator[RenderableType]:
 
 def find_answer(result: FindResult) -> Group:
     """A range test: its answer, what that rests on, the short trainings."""
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
     style = GRADE_STYLES[result.grade]
     if result.lr is None:
         head = Text("no learning rate can be defended", style=style)
@@ -94,8 +84,6 @@ def find_answer(result: FindResult) -> Group:
 
 def find_tail(result: FindResult, folder: Path) -> Text:
     """What to type next, and where the files are: lines that are not to be wrapped."""
-    from rich.text import Text
-
     command = found.next_command(result)
     said = Text(f"next: {clean(command, 2000)}\n" if command else "", style="bold")
     return said.append(f"files: {clean(str(folder), 2000)}", style="dim")
@@ -103,9 +91,6 @@ def find_tail(result: FindResult, folder: Path) -> Text:
 
 def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Group:
     """Two runs: which is A and which is B, what differs between them, a row for each schedule."""
-    from rich.console import Group
-    from rich.text import Text
-
     head = [f"A: {clean(a, 200)}", f"B: {clean(b, 200)}"]
     head.append(f"differs: {clean(', '.join(differs), 2000)}" if differs else "one experiment")
     if not len(rows):
@@ -120,9 +105,6 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
 
 
 def plain_table(caption: str = "") -> RichTable:
-    from rich import box
-    from rich.table import Table as RichTable
-
     return RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -136,8 +118,6 @@ def plain_table(caption: str = "") -> RichTable:
 
 def rich_table(made: Table) -> RichTable:
     """The table without frames, its caption below; a best-ranked row is bold."""
-    from rich.text import Text
-
     shown = plain_table(made.caption)
     for place, head in enumerate(made.heads):
         number = made.kinds[place] == "number"
@@ -162,8 +142,6 @@ class Fitting:
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
-        from rich.measure import Measurement
-
         shown = rich_table(self.table)
         if "schedule" not in self.table.heads:
             yield shown
@@ -186,9 +164,6 @@ class Fitting:
 
 def _stacked(made: Table) -> Iterator[RenderableType]:
     """For each row its name, after the cells before it, then each value after its title."""
-    from rich.padding import Padding
-    from rich.text import Text
-
     name = made.heads.index("schedule")
     for row in made.rows:
         yield Text(" ".join(cell.text for cell in row[: name + 1]), style="bold")

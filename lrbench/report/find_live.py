@@ -1,16 +1,13 @@
 """Progress of a range test, on stderr."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+
+from rich import progress as bars
+from rich.console import Console
 
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.report.style import watched
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 TITLES = {"sweep": "sweep", "verify": "check by training", "stability": "largest stable LR"}
 
@@ -21,9 +18,6 @@ Show = Callable[[FindProgress | FindResult], None]
 def find_bar(progress: bool | None = None, console: Console | None = None) -> Iterator[Show]:
     """A bar for each stage: `with find_bar() as show: show(event)`; without `progress` where
     somebody watches."""
-    from rich import progress as bars
-    from rich.console import Console
-
     screen = console or Console(stderr=True)
     bar = bars.Progress(
         bars.TextColumn("{task.description:<18}"),

@@ -1,12 +1,16 @@
 """Progress while trials train, on stderr: a live table on a terminal, else a line per trial."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from lrbench.analysis.diagnosis import diagnose, trial_line
 from lrbench.options import CompareSpec, TrialSpec
@@ -16,10 +20,6 @@ from lrbench.report.plan import STAGES, readable_time
 from lrbench.report.style import watched
 from lrbench.report.text import clean
 from lrbench.schedules.preview import sparkline as bars
-
-if TYPE_CHECKING:
-    from rich.console import Console, Group, RenderableType
-    from rich.table import Table
 
 Show = Callable[[Any], None]
 SPARK_WIDTH = 12
@@ -217,8 +217,6 @@ def live(
 ) -> Iterator[Show]:
     """Yield a function that shows the events of a run; without `progress` where somebody watches.
     With the spec, the time left includes the final trials from the start."""
-    from rich.console import Console
-
     screen = console or Console(stderr=True, highlight=False)
     if not watched(progress, screen):
         yield lambda event: None
@@ -239,8 +237,6 @@ def live(
 
 @contextmanager
 def _animated(screen: Console, state: State, finals: int) -> Iterator[Show]:
-    from rich.live import Live
-
     with Live(
         get_renderable=lambda: picture(state, screen.width),
         console=screen,
@@ -259,9 +255,6 @@ def _animated(screen: Console, state: State, finals: int) -> Iterator[Show]:
 
 def picture(state: State, width: int = 80) -> Group:
     """What a terminal of that width shows now: a table of schedules, a bar, the current trial."""
-    from rich.console import Group
-    from rich.text import Text
-
     parts: list[RenderableType] = [_schedules(state, width)] if state.rows else []
     parts.append(_bar(state))
     if state.trial is not None:
@@ -272,9 +265,6 @@ def picture(state: State, width: int = 80) -> Group:
 
 
 def _schedules(state: State, width: int) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, pad_edge=False)
     best = f"best val {state.metric}" if width >= WIDE else "best"
     spark = SPARK_WIDTH if width >= WIDE else SPARK_WIDTH // 2
@@ -300,9 +290,6 @@ def _best(value: float, metric: str) -> str:
 
 
 def _bar(state: State) -> RenderableType:
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
     grid = Table.grid(padding=(0, 1))
     total, done = state.stage_epochs + state.later, state.epochs_done
     left = f"{readable_time(state.left_s)} left" if state.left_s is not None else ""

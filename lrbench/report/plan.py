@@ -1,14 +1,12 @@
 """The plan of a comparison before it runs, as a table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from lrbench.options import CompareSpec, changed
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 # The options that have a place of their own in the table.
 SHOWN = {
@@ -27,10 +25,6 @@ def plan_table(
     steps_per_epoch: Mapping[int, int],
 ) -> Group:
     """A line for each schedule, a row for each stage, and the time that it all should take."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, pad_edge=False, show_footer=True)
     table.add_column("stage", "in all")
     samples = "images" if spec.recipe.problem == "images" else "samples"

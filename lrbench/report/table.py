@@ -1,21 +1,18 @@
 """A table as plain data, made from a frame and its columns: the terminal, Markdown and the page
 each show any such table."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pandas import DataFrame
 
 from lrbench.analysis.amounts import margin
 from lrbench.analysis.question import is_accuracy, metric_words
 from lrbench.analysis.tidy import Column, Columns
 from lrbench.report.text import clean
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MISSING = "·"
 

@@ -1,9 +1,8 @@
 """The CSV files of a run: RFC 4180, LF, floats in full precision, an empty cell for missing."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.analysis.decay import DECAYS
@@ -18,9 +17,6 @@ from lrbench.analysis.studies import STUDIES
 from lrbench.errors import printable
 from lrbench.files import replace_file
 from lrbench.report.text import no_formula
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 FILES = {
     "trials": TRIALS,

@@ -4,19 +4,16 @@ A rule is a function in a file of this folder, registered under its name with wh
 `docs/diagnosis.md` lists them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pandas import DataFrame
 
 from lrbench.analysis.names import short
 from lrbench.analysis.tidy import Column, frame
 from lrbench.records import History
 from lrbench.registry import Registry
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 SHOWN = 8
 

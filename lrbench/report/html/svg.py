@@ -1,23 +1,18 @@
 """A matplotlib figure as a part of a page: letters in the page's font, colours of the page's theme,
 series that can be switched, points that say their value."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 
 from lrbench.report.plots.chart import Chart
 from lrbench.report.plots.draw import figure_of
 from lrbench.report.style import FAINT, INK, PALETTE, render
 from lrbench.report.text import clean
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 POINTS_PER_INCH = 72
 MOST_SPOTS = 60

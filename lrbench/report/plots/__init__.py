@@ -1,11 +1,10 @@
 """The plots of a comparison. Each is a function from a summary to a `Chart`, plain data, registered
 in a file of this folder; the PNG and SVG files, the page and `Comparison.plot` draw them all."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
 
 from lrbench.analysis import Summary
 from lrbench.analysis.words import where
@@ -15,9 +14,6 @@ from lrbench.report.plots.chart import PLOTS, Chart
 from lrbench.report.plots.draw import figure_of
 from lrbench.report.style import render
 from lrbench.report.text import recipe_of, subject
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["PLOTS", "plot", "title", "write"]
 

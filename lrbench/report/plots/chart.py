@@ -1,21 +1,17 @@
 """A picture as plain data: what is to be drawn, apart from how. `draw` makes a figure of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.analysis.corrections import Floats
 from lrbench.analysis.standing import in_cell
 from lrbench.registry import Registry
 from lrbench.report.style import Look, looks
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 Kind = Literal[
     "line", "plain", "curve", "thin", "bars", "dots", "seeds", "interval", "mean", "lost", "end",

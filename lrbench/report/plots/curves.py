@@ -1,20 +1,15 @@
 """Accuracy, loss and learning rate over the epochs: means of the seeds with a band around them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.analysis.names import watches_training
 from lrbench.errors import LrbenchError
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, finals, floats, run_looks
 from lrbench.schedules import parse
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST_POINTS = 1000
 

@@ -1,19 +1,13 @@
 """Learning rate and weight decay together: a map for each schedule."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.analysis.corrections import Floats
 from lrbench.analysis.decay import measured
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats
 from lrbench.report.style import INK, Look
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 MOST_PANELS = 6
 

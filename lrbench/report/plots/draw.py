@@ -1,21 +1,20 @@
 """Figures of charts: the one place that draws with matplotlib, for files and for the page."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
+from scipy.optimize import isotonic_regression
 
 from lrbench.report.plots.chart import Chart, Line, Panel
 from lrbench.report.style import INK, TITLE, figure, polish
 from lrbench.report.text import clean
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
 
 PAGE_WIDTH, PAGE_HEIGHT = 5.2, 4.8  # of a chart on the page: narrow enough for a phone
 LABEL_WIDTH, LABEL_POINTS, NAME_WIDTH = 30, 9, 34
@@ -174,8 +173,6 @@ def _draw(axes: Axes, line: Line) -> None:
 
 def _draw_cells(axes: Axes, line: Line) -> None:
     """A rectangle around each point, as wide as the points are apart on a logarithmic axis."""
-    from matplotlib.patches import Rectangle
-
     assert line.low is not None and line.high is not None
     xs = np.unique(line.x)
     half = math.sqrt(float(np.min(xs[1:] / xs[:-1]))) if len(xs) > 1 else 1.4
@@ -213,8 +210,6 @@ def _fit(axes: Axes, panel: Panel) -> None:
 
 
 def _epochs_axis(axes: Axes, panel: Panel) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     first = min(float(line.x[0]) for line in panel.lines)
     last = max(float(line.x[-1]) for line in panel.lines if line.kind in ("line", "plain"))
     if first < 1:
@@ -225,8 +220,6 @@ def _epochs_axis(axes: Axes, panel: Panel) -> None:
 
 
 def _fixed_ticks(axis: Axis, values: Sequence[float]) -> None:
-    from matplotlib.ticker import FixedLocator, NullLocator
-
     axis.set_major_locator(FixedLocator(values))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(lambda value, _: f"{value:.4g}")
@@ -234,8 +227,6 @@ def _fixed_ticks(axis: Axis, values: Sequence[float]) -> None:
 
 def _plain_log_ticks(axis: Axis) -> None:
     """0.1, 0.2, 0.5, 1 … instead of powers of ten; even steps where fewer than three would show."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-
     low, high = axis.get_view_interval()
     locator = LogLocator(subs=(1.0, 2.0, 5.0) if high < MANY * low else (1.0,))
     shown = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
@@ -271,8 +262,6 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
     >>> spread([0.5, 0.5, 0.9], 0.2)
     [0.4, 0.6, 0.9]
     """
-    from scipy.optimize import isotonic_regression
-
     order, steps = np.argsort(places, kind="stable"), gap * np.arange(len(places))
     if not len(order):
         return []

@@ -1,17 +1,13 @@
 """What a wrong learning rate costs: validation accuracy, or loss, against the LR."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+
+from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.analysis.question import is_accuracy
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @PLOTS.register("sensitivity", "validation accuracy, or loss, against the learning rate")

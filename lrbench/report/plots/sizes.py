@@ -1,20 +1,15 @@
 """Several rankings of one run against what tells them apart: the budget, or the batch size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
+from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.analysis.question import is_accuracy, metric_words
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
 from lrbench.report.style import INK, Look
 from lrbench.report.table import half, records, value
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @PLOTS.register("budgets", "the metric against the length of training")

@@ -1,20 +1,17 @@
 """Event files for TensorBoard: a run for each trial."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.errors import UsageError
 from lrbench.files import readable_faults
 from lrbench.report.renderers import RENDERERS
 from lrbench.report.table import records
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 FOLDER = "tensorboard"
 EPOCH_TAGS = {
