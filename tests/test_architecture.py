@@ -70,7 +70,6 @@ EXCEPTIONS = {
     ("models/layers.py", "torch"),
     ("models/transformer.py", "torch"),
     # What is imported when data are placed on a device, a network is filled, or one is passed.
-    ("data/augment.py", "torch"),
     ("data/resident.py", "torch"),
     ("models/weights.py", "torch"),
     ("tasks/images.py", "torch"),
