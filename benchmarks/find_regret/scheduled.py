@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from untuned import PROBLEMS, Problem, Splits
 
 import lrbench
+from lrbench.rangetest.result import FindResult
 from lrbench.schedules import parse
 
 SCHEDULE, EPOCHS = "warmup(5%) + cosine", 20
@@ -79,7 +80,7 @@ FASTAI: dict[str, Callable[[Floats, Floats], float]] = {
 }
 
 
-def peers(found: lrbench.FindResult) -> dict[str, float]:
+def peers(found: FindResult) -> dict[str, float]:
     """What other tools read off the sweep of the first seed, stopped by their own rules."""
     points = [point for point in found.curve if point.seed == found.curve[0].seed]
     lrs = np.array([point.lr for point in points])
@@ -125,9 +126,7 @@ def trained(
     return loss if np.isfinite(loss) else np.inf
 
 
-def answers(
-    problem: Problem, data: Splits, draw: int
-) -> tuple[lrbench.FindResult, dict[str, float]]:
+def answers(problem: Problem, data: Splits, draw: int) -> tuple[FindResult, dict[str, float]]:
     """The range test of a draw, and the learning rates to be judged, by name."""
     torch.manual_seed(draw)
     model = problem.make()

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lrbench
 from lrbench.data import load
+from lrbench.rangetest.result import FindResult
 
 STEPS = 64
 DRAWS = range(3)
@@ -220,7 +221,7 @@ def trained(problem: Problem, model: nn.Module, data: Splits, lr: float, order: 
     return loss if np.isfinite(loss) else np.inf
 
 
-def measured(name: str) -> Iterator[tuple[lrbench.FindResult, float, float, float]]:
+def measured(name: str) -> Iterator[tuple[FindResult, float, float, float]]:
     """For each draw: the answer, its loss, the best loss of the grid and where that is."""
     problem = PROBLEMS[name]
     data = problem.data()
