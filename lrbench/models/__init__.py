@@ -1,6 +1,4 @@
-"""Networks by name. A family is one file here; its layers, which need torch, are in `layers`.
-
-Besides the registered names there are torchvision's, `torchvision:resnet18`, and the user's own,
+"""Networks by name: those of `networks`, torchvision's, `torchvision:resnet18`, and the user's own,
 `module:attribute`."""
 
 from __future__ import annotations
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
 # registered with reads="text", (most characters [n], their number) -> one from int64 [b, n] to
 # logits [b, n, characters]
 Build = Callable[[Any, int], "nn.Module"]
-MODELS: Registry[Build] = Registry(
-    "model", "lrbench.models", skip=("layers", "transformer", "weights")
-)
+MODELS: Registry[Build] = Registry("model", "lrbench.models", skip=("layers", "weights"))
 LEAST_SIZE = 28  # pixels
 
 __all__ = ["LEAST_SIZE", "MODELS", "build", "check"]

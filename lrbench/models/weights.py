@@ -24,19 +24,17 @@ def load_weights(model: nn.Module, name: str, weights: str, option: str = "--wei
     """
     known = is_published(name, weights)
     state = published(name, weights) if known else read(Path(weights).expanduser(), option)
-    own = model.state_dict()
-    found = {key: _fitted(state[key], own[key]) for key in own if key in state}
-    head = last_layer(model)
+    own, head = model.state_dict(), last_layer(model)
     for key, new in own.items():
-        if key in found and found[key].shape == new.shape:
-            continue
-        if key.rpartition(".")[0] != head:
+        found = _fitted(state[key], new) if key in state else None
+        if found is not None and found.shape == new.shape:
+            own[key] = found
+        elif key.rpartition(".")[0] != head:
             what = f"there is no {key}"
-            if key in found:
-                what = f"{key} is {tuple(found[key].shape)}, not {tuple(new.shape)}"
+            if found is not None:
+                what = f"{key} is {tuple(found.shape)}, not {tuple(new.shape)}"
             raise UsageError(f"{option} {weights}: not of {name}: {what}")
-        found[key] = new
-    model.load_state_dict(found)
+    model.load_state_dict(own)
 
 
 @cache
