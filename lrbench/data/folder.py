@@ -34,7 +34,6 @@ SUFFIXES = frozenset(
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs
 GREY_MODES = frozenset({"1", "L"})
 DEEP_MODES = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
-CACHE_FORMAT = 2
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 FILES = ("names", "digests", "stats")
 
@@ -158,6 +157,12 @@ class CachedFolder:
     digests: list[str]
     stats: list[list[int]]
 
+    @property
+    def seal(self) -> str:
+        """A digest of all that is cached."""
+        whole = repr((self.data.digest, self.names, self.digests, self.stats))
+        return hashlib.sha256(whole.encode()).hexdigest()
+
 
 def load_folder(
     name: str, progress: Progress | None = None, reading: Reading = "cached"
@@ -262,7 +267,7 @@ def write_cache(root: Path, folder: CachedFolder) -> None:
     arrays: dict[str, Any] = {key: getattr(folder.data, key) for key in (*ARRAYS, "classes")}
     arrays |= {key: getattr(folder, key) for key in FILES}
     memory = io.BytesIO()
-    np.savez(memory, format=CACHE_FORMAT, **arrays)
+    np.savez(memory, seal=folder.seal, **arrays)
     with suppress(MachineError):
         replace_file(cache_file(root), memory.getvalue())
 
@@ -271,12 +276,11 @@ def read_cache(root: Path, name: str) -> CachedFolder | None:
     """The cached folder; None if there is none, or if the cache itself is damaged."""
     try:
         with cache_file(root).open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            if int(kept["format"]) != CACHE_FORMAT:
-                return None
             splits = {array: kept[array] for array in ARRAYS}
             rule = usual_augmentation(splits["train_images"])
             classes, *files = (kept[key].tolist() for key in ("classes", *FILES))
             data = ImageData(name, **splits, classes=tuple(classes), augmentation=rule)
-            return CachedFolder(data, *files)
+            folder = CachedFolder(data, *files)
+            return folder if str(kept["seal"]) == folder.seal else None
     except Exception:  # a damaged archive may fail anywhere: decode the folder again
         return None

@@ -165,6 +165,17 @@ def test_a_damaged_cache_is_made_again(photos: Path) -> None:
         assert path.read_bytes()[:2] == b"PK"
 
 
+@pytest.mark.parametrize("array", ["stats", "digests", "train_labels"])
+def test_a_cache_whose_arrays_were_changed_is_made_again(photos: Path, array: str) -> None:
+    first = load(name_of(photos))
+    path = cache_file(photos.resolve())
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(path, **{**arrays, array: np.roll(arrays[array], 1)})
+    assert read_cache(photos.resolve(), "again") is None
+    assert load(name_of(photos)).digest == first.digest
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(photos: Path, cache: Path) -> None:
     cache.write_text("a file where a folder should be")
     assert load(name_of(photos)).digest == load(name_of(photos)).digest
