@@ -1,10 +1,9 @@
 """Published dataset files: where they lie, how they come, and what is said of damaged ones."""
 
-import contextlib
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from contextlib import redirect_stdout
 from http.client import HTTPException
 from pathlib import Path
 from tarfile import TarError
@@ -31,10 +30,18 @@ def obtain(name: str, torchvision_class: str, data_dir: Path | None, download: b
     folder = data_folder(data_dir)
     files = DATASETS.get(name).facts["files"]
     if download and not all((folder / file).is_file() for file in files):
-        with downloading(name, folder):
-            from torchvision import datasets
+        from torchvision import datasets
 
-            getattr(datasets, torchvision_class)(str(folder), download=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with redirect_stdout(sys.stderr):
+                getattr(datasets, torchvision_class)(str(folder), download=True)
+        except (OSError, RuntimeError, EOFError, HTTPException, TarError, zlib.error) as fault:
+            first = next(iter(str(fault).splitlines()), type(fault).__name__)
+            raise MachineError(
+                f"dataset {name} could not be fetched into {folder}: {first}",
+                hint="check the network and the folder, or use mnist5k, which needs no download",
+            ) from None
     for file in files:
         if not (folder / file).is_file():
             raise MachineError(
@@ -43,18 +50,3 @@ def obtain(name: str, torchvision_class: str, data_dir: Path | None, download: b
                 "where it is; mnist5k needs no download",
             )
     return folder
-
-
-@contextlib.contextmanager
-def downloading(name: str, folder: Path) -> Iterator[None]:
-    """Run torchvision's download: its output goes to stderr, its exceptions become one line."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    except (OSError, RuntimeError, EOFError, HTTPException, TarError, zlib.error) as fault:
-        first = next(iter(str(fault).splitlines()), type(fault).__name__)
-        raise MachineError(
-            f"dataset {name} could not be fetched into {folder}: {first}",
-            hint="check the network and the folder, or use mnist5k, which needs no download",
-        ) from None

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def _register(
     name: str, summary: str, path: str, *from_recipe: str, fused: bool = False, **facts: Any
 ) -> None:
-    """Register the class at `path`, which takes the fields `from_recipe` besides its settings."""
+    """Register a class, of torch.optim if its path names no module, which takes the fields
+    `from_recipe` besides its settings."""
     module, _, class_name = path.rpartition(".")
     usual = {"fused": True} if fused else {}
     if "momentum" not in from_recipe:
@@ -29,7 +30,7 @@ def _register(
     @OPTIMIZERS.register(name, summary, **facts)
     def make(groups: list[dict[str, Any]], recipe: Recipe, **settings: Any) -> Optimizer:
         own = {field: getattr(recipe, field) for field in from_recipe}
-        of_class = getattr(import_module(module), class_name)
+        of_class = getattr(import_module(module or "torch.optim"), class_name)
         made: Optimizer = of_class(groups, **{**own, **usual, **settings})
         return made
 
@@ -38,35 +39,20 @@ def _register(
 # which would distort an L2 decay.
 # v = momentum·v + g + decay·w; w = w - lr·v; with nesterov, w = w - lr·(g + momentum·v)
 _register(
-    "sgd", "with --momentum, --nesterov, L2 --weight-decay", "torch.optim.SGD",
+    "sgd", "with --momentum, --nesterov, L2 --weight-decay", "SGD",
     "momentum", "nesterov", fused=True, nesterov=True,
 )  # fmt: skip
 # Kingma and Ba (2014); Loshchilov and Hutter (2017)
-_register(
-    "adam", "betas 0.9 and 0.999, L2 --weight-decay", "torch.optim.Adam",
-    fused=True, weight_decay=0.0,
-)  # fmt: skip
-_register(
-    "adamw", "Adam with decoupled --weight-decay", "torch.optim.AdamW",
-    fused=True, weight_decay=0.01,
-)  # fmt: skip
+_register("adam", "betas 0.9 and 0.999, L2 --weight-decay", "Adam", fused=True, weight_decay=0.0)
+_register("adamw", "Adam with decoupled --weight-decay", "AdamW", fused=True, weight_decay=0.01)
 # Duchi, Hazan and Singer (2011); Dozat (2016); Liu et al. (2019); Zeiler (2012)
-_register("adagrad", "L2 --weight-decay", "torch.optim.Adagrad", weight_decay=0.0)
-_register(
-    "nadam", "Adam with Nesterov's momentum, L2 --weight-decay", "torch.optim.NAdam",
-    weight_decay=0.0,
-)  # fmt: skip
-_register(
-    "radam", "Adam that warms itself up, L2 --weight-decay", "torch.optim.RAdam",
-    weight_decay=0.0,
-)  # fmt: skip
-_register(
-    "adadelta", "rho 0.9, L2 --weight-decay; its LR is near 1", "torch.optim.Adadelta",
-    weight_decay=0.0,
-)  # fmt: skip
+_register("adagrad", "L2 --weight-decay", "Adagrad", weight_decay=0.0)
+_register("nadam", "Adam with Nesterov's momentum, L2 --weight-decay", "NAdam", weight_decay=0.0)
+_register("radam", "Adam that warms itself up, L2 --weight-decay", "RAdam", weight_decay=0.0)
+_register("adadelta", "rho 0.9, L2 --weight-decay; its LR is near 1", "Adadelta", weight_decay=0.0)
 # Tieleman and Hinton, lecture 6.5 of "Neural networks for machine learning" (2012)
 _register(
-    "rmsprop", "smoothing 0.99, with --momentum, L2 --weight-decay", "torch.optim.RMSprop",
+    "rmsprop", "smoothing 0.99, with --momentum, L2 --weight-decay", "RMSprop",
     "momentum", weight_decay=0.0,
 )  # fmt: skip
 # Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024)
