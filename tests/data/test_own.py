@@ -54,8 +54,7 @@ def test_a_dataset_of_torch_is_read_once_in_order() -> None:
 def test_what_may_be_returned() -> None:
     split = (GREY, LABELS)
     whole = image_data("m:f", {"train": split, "test": split, "classes": ["a", "b", "c"]})
-    assert whole.classes == ("a", "b", "c")
-    assert image_data("m:f", (split, split, "abc")).classes == ("a", "b", "c")
+    assert whole.classes == image_data("m:f", (split, split, "abc")).classes == ("a", "b", "c")
     assert image_data("m:f", (*split, *split)).digest == data(split).digest
     assert image_data("m:f", whole) is whole
 
@@ -82,7 +81,6 @@ WRONG: list[tuple[Any, str]] = [
     (((GREY, LABELS), GREY), "its test split is a ndarray"),
     (((GREY, LABELS / 2), (GREY, LABELS)), "its train labels are float64"),
     (((GREY, LABELS[:5]), (GREY, LABELS)), "training set: 6 images, but 5 labels"),
-    (((GREY, LABELS - 1), (GREY, LABELS)), "training set: labels from -1"),
     (((GREY[0], LABELS), (GREY, LABELS)), "training set: images are uint8 of shape (8, 9)"),
     (
         ((GREY * 1.0, LABELS), (GREY, LABELS)),
@@ -90,7 +88,6 @@ WRONG: list[tuple[Any, str]] = [
     ),
     (((GREY * np.nan, LABELS), (GREY, LABELS)), "values that are not finite"),
     (((GREY.astype(int) * 9, LABELS), (GREY, LABELS)), "training set: images are int64"),
-    (((GREY, LABELS), (GREY[:, 1:], LABELS)), "training images are"),
     (([], (GREY, LABELS)), "its train split is empty"),
     (([(GREY[0], 1), (GREY[0, 1:], 0)], (GREY, LABELS)), "image 1 of its train split is [7, 9]"),
     ((([GREY, GREY[:, 1:]], [0, 1]), (GREY, LABELS)), "images are not all of one shape"),
