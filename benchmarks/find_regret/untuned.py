@@ -247,17 +247,15 @@ def measured(name: str) -> Iterator[tuple[FindResult, float, float, float]]:
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
-    say = sys.stdout.write
-    say(f"{'problem':<16}{'optimizer':<10}{'answers':<26}{'best of the grid':<26}{'worst':>6}\n")
+    print(f"{'problem':<16}{'optimizer':<10}{'answers':<26}{'best of the grid':<26}{'worst':>6}")
     for name in names or PROBLEMS:
         rows = list(measured(name))
         answers = " ".join("none" if f.lr is None else f"{f.lr:.2g}" for f, *_ in rows)
         best = " ".join(f"{lr:.2g}" for *_, lr in rows)
         worst = max(at / lowest for _, at, lowest, _ in rows)
-        say(f"{name:<16}{PROBLEMS[name].optimizer:<10}{answers:<26}{best:<26}{worst:>6.2f}\n")
+        print(f"{name:<16}{PROBLEMS[name].optimizer:<10}{answers:<26}{best:<26}{worst:>6.2f}")
         reasons = dict.fromkeys(reason for f, *_ in rows for reason in f.reasons)
-        say("".join(f"  {reason}\n" for reason in reasons))
-        sys.stdout.flush()
+        print("".join(f"  {reason}\n" for reason in reasons), end="", flush=True)
 
 
 if __name__ == "__main__":
