@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lrbench.errors import UsageError
 from lrbench.schedules import Length, Level, parse, stretched
-from lrbench.schedules.grammar import MAX_LENGTH
+from lrbench.schedules.tokens import MAX_LENGTH
 
 CANONICAL = {
     "cosine": "cosine",

@@ -235,7 +235,7 @@ def test_an_lr_in_the_arguments_is_fixed() -> None:
         ("CosineAnnealingLR(T_max=0)", "T_max must be above 0"),
         ("CosineAnnealingWarmRestarts(10, T_mult=1.5)", "T_mult must be a whole number"),
         ("CyclicLR(0.1, 0.2, mode=square)", "mode cannot be 'square'"),
-        ("OneCycleLR(max_lr=[0.1, 0.2])", "max_lr must be a plain number"),
+        ("OneCycleLR(max_lr=[0.1, 0.2])", "max_lr must be one value, not 2"),
         ("LambdaLR(lr_lambda=lambda epoch: open('x'))", "unknown function 'open'"),
         ("LambdaLR()", "needs lr_lambda"),
         ("MultiplicativeLR", "needs lr_lambda"),
