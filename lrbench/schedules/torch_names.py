@@ -233,7 +233,8 @@ def ReduceLROnPlateau(
 ) -> Plateau:
     """Falls by a factor when a metric stops improving.
     Formula: `b factor^cuts; a cut after more than patience bad epochs`."""
-    metric_ = _metric({"mode": mode, "metric": metric})
+    watched: Any = _metric({"mode": mode, "metric": metric})
     return Plateau(
-        b, metric_, mode, threshold_mode, factor, patience, threshold, cooldown, min_lr, eps
-    )
+        b, watched, mode=mode, factor=factor, patience=patience, threshold=threshold,
+        threshold_mode=threshold_mode, cooldown=cooldown, min_=min_lr, eps=eps,
+    )  # fmt: skip
