@@ -35,16 +35,6 @@ counted: Callable[..., Callable[[F], F]] = partial(
 composed = partial(counted, family="custom", jumps=True, own_scale=True)
 
 
-class StartFactor(Bounds):
-    """torch's limits for the `start_factor` of LinearLR."""
-
-    def __contains__(self, value: float) -> bool:
-        return 0 < value <= 1
-
-    def __str__(self) -> str:
-        return "above 0 and at most 1 (torch's limits; warmup(5%, from=0) starts at 0)"
-
-
 def arguments_of(call: Call, counts: int, lr: float) -> dict[str, Any]:
     """The arguments that must be written: those given, and those that the run fills in."""
     known, function = call.arguments, call.definition.function
@@ -72,7 +62,7 @@ def ConstantLR(*, factor: Share = THIRD, total_iters: Count = 5) -> Numbers:
 @counted(family="warmup")
 def LinearLR(
     *,
-    start_factor: Annotated[float, StartFactor(0, 1)] = THIRD,
+    start_factor: Share = THIRD,
     end_factor: Share = 1.0,
     total_iters: Count = 5,
 ) -> Numbers:
