@@ -176,10 +176,10 @@ def _divided(value: Any, size: int) -> Any:
 def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: int) -> bool:
     """Whether torch's class can be stepped through the run, with the same LR and momentum at
     every step."""
-    from lrbench.schedules.torch_run import of_call
+    from lrbench.schedules.torch_run import stepped
 
     try:
-        theirs = of_call(call, counts, lr)
+        theirs = stepped(call, counts, lr)
     except UsageError:
         return False
     close = partial(math.isclose, rel_tol=1e-10, abs_tol=1e-15 * lr)
@@ -258,7 +258,6 @@ def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str
     else:
         made = torch_call(call, counts, lr, one_line=True)
     table = stepped(call, counts, lr)
-    table.lr(counts + segment.held - 1)
     asked = min(counts + segment.held, len(table.rows))
     sources.add(walked)
     rows = sources.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
