@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.schedules.bound import Schedule, Segment, segments
+from lrbench.schedules.bound import Schedule, Segment
 from lrbench.schedules.definitions import Numbers
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import nested
-from lrbench.schedules.units import Clock, Level, number_text, piece
+from lrbench.schedules.units import Level, number_text, piece
 
 LOW_END = 0.1  # of the peak: where a schedule that decays is taken to be done
 NEAR_PEAK = 0.95
@@ -66,15 +66,15 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
             fault = "negative" if own < 0 else "infinite" if own > 0 else "not a number"
             where = f"at step {step} (epoch {step / steps_per_epoch:.4g})"
             raise UsageError(f"{schedule}: the learning rate is {fault} ({own:g}) {where}")
-    found = list(segments(schedule.calls(), Clock.of_run(steps, steps_per_epoch)))
+    found = bound.segments
     keys = [(one.call, one.steps, one.start + one.steps >= one.clock.run_steps) for one in found]
     different = dict(zip(reversed(keys), reversed(found), strict=True))  # the first of equal ones
-    notices = [one for segment in different.values() for one in _of_phase(segment, table, lr)]
-    *_, last = _parts(found[-1], lr)
+    notices = [one for segment in different.values() for one in _of_phase(segment, table)]
+    *_, last = _parts(found[-1])
     if not notices and steps > 1:
-        notices += _of_the_end(schedule, last, table, bound.lr(steps), lr)
+        notices += _of_the_end(schedule, last, table, bound.lr(steps))
     if not notices:
-        notices += _of_the_height(schedule, last, table, lr)
+        notices += _of_the_height(schedule, last, table)
     return list(dict.fromkeys([*schedule.remarks, *notices]))
 
 
@@ -87,10 +87,10 @@ def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
         yield Notice(Topic.EARLY_STOP, f"{what}they gain most", remedy)
 
 
-def _parts(segment: Segment, lr: float) -> Iterator[Part]:
+def _parts(segment: Segment) -> Iterator[Part]:
     """The call of a phase; of torch's composite classes the calls that end with the phase."""
     if not segment.call.definition.counts:
-        yield Part(segment.call, segment.clock.steps, segment.numbers(lr), segment)
+        yield Part(segment.call, segment.clock.steps, segment.numbers(), segment)
         return
     waiting = [(segment.call, segment.clock.counts(segment.update))]
     while waiting:
@@ -100,9 +100,9 @@ def _parts(segment: Segment, lr: float) -> Iterator[Part]:
         waiting += inner[-1:] if "milestones" in call.arguments else inner
 
 
-def _of_phase(segment: Segment, table: Sequence[float], lr: float) -> Iterator[Notice]:
+def _of_phase(segment: Segment, table: Sequence[float]) -> Iterator[Notice]:
     """Phases that never start, or leave no time for what they are for."""
-    parts = list(_parts(segment, lr))
+    parts = list(_parts(segment))
     for part in parts:
         if part.counts > 1 and not part.call.is_plugin:
             yield from _of_part(part, table)
@@ -113,7 +113,7 @@ def _of_phase(segment: Segment, table: Sequence[float], lr: float) -> Iterator[N
         what = f"{call} cannot cut within {epochs} epochs: it needs {needed}"
         yield Notice(Topic.PLATEAU_CANNOT_FIRE, what, "lower its patience, or train longer")
     if segment.definition.counts:
-        yield from _of_a_scheduler(parts[-1], lr)
+        yield from _of_a_scheduler(parts[-1])
     if segment.start >= clock.run_steps > 1:
         what = f"{call} never starts: the phases before it fill the run"
         yield Notice(Topic.UNFINISHED_DECAY, what, "shorten them, such as to 5%")
@@ -149,20 +149,20 @@ def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
             yield Notice(Topic.ENDS_INSIDE_CYCLE, what, remedy)
 
 
-def _of_a_scheduler(part: Part, lr: float) -> Iterator[Notice]:
+def _of_a_scheduler(part: Part) -> Iterator[Notice]:
     """torch's schedulers that are over before the run is, and the user's that take a step to be a
     batch: stepped once an epoch they end high, once a batch low."""
     from lrbench.schedules.torch_run import stepped
 
     call, clock, update = part.segment.call, part.segment.clock, part.segment.update
     counts = clock.counts(update)
-    table = stepped(call, counts, lr)
+    table = stepped(call, counts, part.segment.lr)
     if len(table.rows) < counts:
         what = f"{call} is over after {len(table.rows)} of {counts} counts, where torch raises an "
         yield Notice(Topic.OTHER, f"{what}error; here it holds its last LR", part.remedy)
     if call.is_plugin and update == "epoch":
         try:
-            rows = stepped(call, clock.steps, lr).rows
+            rows = stepped(call, clock.steps, part.segment.lr).rows
         except Exception:  # of the user's code, which is stepped so often only here
             return
         peak = max(row[0] for row in rows)
@@ -174,11 +174,9 @@ def _of_a_scheduler(part: Part, lr: float) -> Iterator[Notice]:
             yield Notice(Topic.UNFINISHED_DECAY, what, remedy)
 
 
-def _of_the_height(
-    schedule: Schedule, part: Part, table: Sequence[float], lr: float
-) -> Iterator[Notice]:
+def _of_the_height(schedule: Schedule, part: Part, table: Sequence[float]) -> Iterator[Notice]:
     """LRs that are practically 0 most of the time, and multipliers that look like LRs."""
-    peak = max(table)
+    peak, lr = max(table), part.segment.lr
     idle = sum(one < NEARLY_ZERO * peak for one in table) / len(table)
     if idle > 0.5:
         low = f"{schedule} is below {100 * NEARLY_ZERO:g} % of its peak for {_percent(idle)} of "
@@ -192,7 +190,7 @@ def _of_the_height(
 
 
 def _of_the_end(
-    schedule: Schedule, part: Part, table: Sequence[float], end: float, lr: float
+    schedule: Schedule, part: Part, table: Sequence[float], end: float
 ) -> Iterator[Notice]:
     """How high a schedule ends that is meant to end low. `end` is where its curve leads: it is
     what counts for a smooth one, whose last step in a short run lies well above it."""
@@ -208,7 +206,7 @@ def _of_the_end(
         return
     elif definition.counts and last > _lowest_after_peak(own) + 1e-9 * peak:
         yield Notice(Topic.ENDS_INSIDE_CYCLE, f"{high}, to which it climbs again", part.remedy)
-    elif last > LOW_END * peak and not _asked_for(part.call, last, lr):
+    elif last > LOW_END * peak and not _asked_for(part, last):
         remedy = part.remedy or "decay faster, or use linear or cosine, which end with the run"
         yield Notice(Topic.UNFINISHED_DECAY, high, remedy)
 
@@ -222,8 +220,9 @@ def _lowest_after_peak(lrs: Sequence[float]) -> float:
     return min(lrs[next(step for step, lr in enumerate(lrs) if lr >= high) :])
 
 
-def _asked_for(call: Call, last: float, lr: float) -> bool:
+def _asked_for(part: Part, last: float) -> bool:
     """Whether the spec itself names an end that is so high, as `cosine(min=20%)` does."""
-    named = [call.arguments[name] for name in ("min", "to", "eta_min") if name in call.arguments]
+    known, lr = part.call.arguments, part.segment.lr
+    named = [known[name] for name in ("min", "to", "eta_min") if name in known]
     floors = [one.of(lr) if isinstance(one, Level) else one for one in named]
     return any(floor > LOW_END * lr and last <= 1.25 * floor for floor in floors)
