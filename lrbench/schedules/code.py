@@ -8,7 +8,6 @@ from their source with the numbers of the run.
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from lrbench.schedules.bound import Bound, Schedule, Segment, Track
 from lrbench.schedules.definitions import flattened
 from lrbench.schedules.parse import parse
 from lrbench.schedules.plugin import clock_arguments
-from lrbench.schedules.source import Sources, literal, torch_call, value_code
+from lrbench.schedules.source import Snippet, literal, torch_call, value_code
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Length, Level, Moment
 
@@ -42,15 +41,6 @@ class MomentumLambdaLR(LambdaLR):
                 group["momentum"] = value
         return super().get_lr()
 '''
-
-
-@dataclass
-class Snippet:
-    """Code under way: when to step the scheduler, what is imported and printed above, its body."""
-
-    usage: str
-    body: str
-    sources: Sources = field(default_factory=Sources)
 
 
 def code(
@@ -87,7 +77,7 @@ def code(
     found = bound.segments
     constant = all(call.name == "constant" for call in schedule.calls())
     if constant and len(lrs := {bound.lr(step) for step in range(steps)}) == 1:
-        snippet, lr = Snippet(NO_SCHEDULER, ""), lrs.pop()
+        snippet, lr = Snippet(NO_SCHEDULER), lrs.pop()
     elif schedule.adaptive:
         snippet = _plateau(found)
     else:
@@ -99,9 +89,9 @@ def code(
     groups = ["for group in optimizer.param_groups:", f'    group["lr"] = {literal(lr)}']
     if snippet.body:
         groups.append('    group.pop("initial_lr", None)  # an earlier scheduler may have left one')
-    text = "\n\n\n".join([*snippet.sources.texts, snippet.body.strip()])
+    text = "\n\n\n".join([*snippet.texts, snippet.body.strip()])
     gap = ["", ""] if text.startswith("def ") else [""]
-    imports = snippet.sources.imports(text)
+    imports = snippet.imports(text)
     return "\n".join([*head, *imports, *([""] if imports else []), *groups, *gap, text]).rstrip()
 
 
@@ -188,15 +178,15 @@ def _equal(call: Call, counts: int, size: int, bound: Bound) -> bool:
 
 def _in_functions(found: Sequence[Segment], variable: str = "scheduler") -> Snippet:
     """A LambdaLR of the schedule's own functions."""
-    snippet, starts = Snippet(PER_STEP, ""), [segment.start for segment in found]
+    snippet, starts = Snippet(PER_STEP), [segment.start for segment in found]
     phases = []
     for segment in found:
         origin = segment.clock.start
         step = f"t - {origin}" if origin else "t"
-        multiplier, momentum = _phase(segment, step, snippet.sources)
+        multiplier, momentum = _phase(segment, step, snippet)
         if segment.end is not None:
             step = f"min({step}, {segment.end})"
-        factors = [_phase(one, step, snippet.sources)[0] for one in segment.factors()]
+        factors = [_phase(one, step, snippet)[0] for one in segment.factors()]
         phases.append((" * ".join([multiplier, *factors]), momentum))
     multipliers, momenta = zip(*phases, strict=True)
     texts, name = [_chosen("factor", multipliers, starts)], "LambdaLR"
@@ -208,28 +198,28 @@ def _in_functions(found: Sequence[Segment], variable: str = "scheduler") -> Snip
     return snippet
 
 
-def _phase(segment: Segment, step: str, sources: Sources) -> tuple[str, str]:
+def _phase(segment: Segment, step: str, snippet: Snippet) -> tuple[str, str]:
     """Two expressions of the step of the phase: LR over base LR, and momentum."""
     call, clock, definition = segment.call, segment.clock, segment.definition
     if definition.watches:
         return "1.0", "None"
     t = _asked(segment, step)
     if definition.counts:
-        return _stepped(segment, t, sources)
+        return _stepped(segment, t, snippet)
     if call.is_plugin:
         last = f"min({t}, {clock.steps - 1})"
         values, by_name = clock_arguments(call, last, clock)
         shown = [*map(str, values), *(f"{key}={value}" for key, value in by_name.items())]
-        return sources.users(call, shown), "None"
+        return snippet.users(call, shown), "None"
     numbers: dict[str, Any] = {**segment.numbers(), "b": 1.0}
     for param in definition.params:
         if Level in flattened(param.annotation) and numbers[param.python] is not None:
             numbers[param.python] /= segment.lr
-    factor = sources.call(segment.filled(definition.function, **numbers), t)
+    factor = snippet.call(segment.filled(definition.function, **numbers), t)
     moves = definition.momentum and segment.filled(definition.momentum, **numbers)
     if moves is None or moves(0) is None:
         return factor, "None"
-    return factor, sources.call(moves, t)
+    return factor, snippet.call(moves, t)
 
 
 def _asked(segment: Segment, step: str) -> str:
@@ -244,19 +234,19 @@ def _asked(segment: Segment, step: str) -> str:
     return f"{step} // {size}" if segment.definition.counts else f"{step} // {size} * {size}"
 
 
-def _stepped(segment: Segment, t: str, sources: Sources) -> tuple[str, str]:
+def _stepped(segment: Segment, t: str, snippet: Snippet) -> tuple[str, str]:
     """A scheduler of torch, stepped through the phase on a throw-away optimizer."""
     from lrbench.schedules.torch_run import stepped, walked
 
     call, counts, lr = segment.call, segment.clock.counts(segment.update), segment.lr
     if call.is_plugin:
-        made = sources.users(call, ["optimizer"])
+        made = snippet.users(call, ["optimizer"])
     else:
         made = torch_call(call, counts, lr, one_line=True)
     table = stepped(call, counts, lr)
     asked = min(counts + segment.held, len(table.rows))
-    sources.add(walked)
-    rows = sources.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
+    snippet.add(walked)
+    rows = snippet.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
     row = f"{rows}[min({t}, len({rows}) - 1)]"
     moves = table.momentum(0) is not None
     return f"{row}[0] / {literal(lr)}", f"{row}[1]" if moves else "None"
@@ -278,9 +268,9 @@ def _plateau(found: Sequence[Segment]) -> Snippet:
     module, _, peer = plateau.PEER.rpartition(".")
     shown = [f"{name}={value_code(value)}" for name, value in plateau.arguments().items()]
     rows = "".join(f"    {row},\n" for row in ["optimizer", *shown])
-    snippet = _in_functions(found, "warmup_scheduler") if before else Snippet("Call ", "")
+    snippet = _in_functions(found, "warmup_scheduler") if before else Snippet("Call ")
     if not module.startswith("torch."):
-        snippet.sources.lines.add(f"from {module} import {peer}")
+        snippet.lines.add(f"from {module} import {peer}")
     snippet.body += f"\nscheduler = {peer}(\n{rows})"
     missed, start, size = "", last.start, last.clock.steps_per_epoch
     if before:
@@ -299,6 +289,6 @@ def _factory(found: Sequence[Segment]) -> Snippet | None:
     whole = len(found) == 1 and not segment.held
     if not (whole and segment.call.is_plugin and segment.definition.counts):
         return None
-    snippet = Snippet(PER_EPOCH if segment.update == "epoch" else PER_STEP, "")
-    snippet.body = f"scheduler = {snippet.sources.users(segment.call, ['optimizer'])}"
+    snippet = Snippet(PER_EPOCH if segment.update == "epoch" else PER_STEP)
+    snippet.body = f"scheduler = {snippet.users(segment.call, ['optimizer'])}"
     return snippet

@@ -20,9 +20,12 @@ LONG = 12  # characters of a number that is rather written as a fraction
 
 
 @dataclass
-class Sources:
-    """The functions that are printed above the code that uses them, and what they import."""
+class Snippet:
+    """Code under way: when to step the scheduler, and its lines; the functions that are printed
+    above them, and what these import."""
 
+    usage: str
+    body: str = ""
     texts: list[str] = field(default_factory=list)
     lines: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)  # of the texts
