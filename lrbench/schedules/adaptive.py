@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from lrbench.errors import UsageError
 from lrbench.schedules.definitions import (
+    BASE,
     ZERO,
     Bounds,
     Count,
@@ -19,13 +20,10 @@ from lrbench.schedules.definitions import (
     Timed,
     register,
 )
-from lrbench.schedules.units import Level
 
 Cut = tuple[float, float]  # the LR before and after; only `greedy` raises it
 Epochs = Annotated[int, Bounds(0), Timed.EPOCHS]
 Metric = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
-ONE_PERCENT: Any = Level(1, relative=True)
-TENFOLD: Any = Level(1000, relative=True)
 adapting: Callable[..., Any] = partial(register, family="adaptive", watches=itemgetter("metric"))
 
 
@@ -139,8 +137,8 @@ class Greedy(Plateau):
     factor: Fraction = 0.95
     threshold: NonNegative = 1e-6
     threshold_mode: Literal["rel", "abs"] = "abs"
-    min_: Rate = ONE_PERCENT
-    max_: Rate = TENFOLD
+    min_: Rate = BASE[1]
+    max_: Rate = BASE[1000]
     window: Count = 1
     reset: Count = 500
     good_epochs: int = field(default=0, init=False)

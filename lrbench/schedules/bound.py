@@ -15,7 +15,7 @@ from lrbench.schedules import plugin
 from lrbench.schedules.adaptive import Cut, Plateau
 from lrbench.schedules.definitions import Definition, keywords
 from lrbench.schedules.spec import Call, Spec
-from lrbench.schedules.units import Clock, Moment, half_up, number_text
+from lrbench.schedules.units import Clock, Length, half_up, number_text
 
 MANY_STEPS = 20_000
 
@@ -129,9 +129,9 @@ def _curves(segment: Segment) -> tuple[Any, Any, Plateau | None]:
         return table.lr, table.momentum, None
     if call.is_plugin:
         return partial(plugin.multiplied, call, clock, lr), None, None
-    for name, values in call.args:  # moments of several units can be compared only on a clock
+    for name, values in call.args:  # lengths of several units can be compared only on a clock
         for before, after in pairwise(values if isinstance(values, tuple) else ()):
-            if isinstance(after, Moment) and after.on(clock) <= before.on(clock):
+            if isinstance(after, Length) and after.on(clock) <= before.on(clock):
                 raise UsageError(f"{name} must rise: {after} is not after {before} in this run")
     numbers = segment.numbers()
     if definition.watches:

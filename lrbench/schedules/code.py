@@ -18,7 +18,7 @@ from lrbench.schedules.parse import parse
 from lrbench.schedules.plugin import clock_arguments
 from lrbench.schedules.source import Snippet, literal, torch_call, value_code
 from lrbench.schedules.spec import Call
-from lrbench.schedules.units import Length, Level, Moment
+from lrbench.schedules.units import Length, Level
 
 MAX_PIECES = 12  # of a SequentialLR: more are easier to read as functions
 NO_SCHEDULER = "No scheduler is needed: the learning rate stays as it is."
@@ -142,7 +142,7 @@ def _template(segment: Segment, size: int) -> Call | None:
         return None
     numbers = segment.numbers()
     for param in definition.params:
-        if {Length, Moment} & set(flattened(param.annotation)):
+        if Length in flattened(param.annotation):
             numbers[param.python] = _divided(numbers[param.python], size)
     counts = {"T": -(-clock.steps // size), "E": clock.steps_per_epoch / size}
     try:

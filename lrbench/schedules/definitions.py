@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from lrbench.registry import Registry
 from lrbench.schedules.expression import Formula
-from lrbench.schedules.units import Clock, Length, Level, Moment
+from lrbench.schedules.units import Clock, Length, Level
 
 Update = Literal["step", "epoch"]
 Family = Literal["ordered", "cyclic", "warmup", "adaptive", "custom"]
@@ -69,14 +69,14 @@ FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
 RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
 Steps = Annotated[int, Length]  # a length (`10ep`, `5%`) as whole steps, at least 1
 Span = Annotated[float, Length]  # as steps that are not rounded
-Mark = Annotated[int, Moment]  # a moment (milestones), as whole steps
+Mark = Steps  # a moment, counted from the start of the phase: it acts from that step on
 Rate = Annotated[float, Level]  # an LR (`1e-5`, `1%`)
 Expression = Annotated[Callable[..., float], Formula]  # of CLOCK_NAMES, in quotes
 
-# Defaults, written as in a spec; a percentage is a share of the phase.
+# Defaults by their percentage, of the base LR and of the phase.
 ZERO: Any = Level(0)
-TENTH: Any = Level(10, relative=True)
-FULL: Any = Level(100, relative=True)
+BASE: dict[int, Any] = {n: Level(n, relative=True) for n in (1, 10, 100, 500, 1000)}
+PHASE: dict[int, Any] = {n: Length(n, "%") for n in (5, 10, 20, 30, 50, 75)}
 
 
 @dataclass(frozen=True)

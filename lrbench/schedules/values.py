@@ -3,13 +3,12 @@
 import math
 import re
 from collections.abc import Callable, Collection
-from functools import partial
 from typing import Any, NamedTuple
 
 from lrbench.registry import did_you_mean
 from lrbench.schedules.expression import Formula, compiled
 from lrbench.schedules.tokens import Tokens
-from lrbench.schedules.units import Length, Level, Moment, number_text
+from lrbench.schedules.units import Length, Level, number_text
 
 LAMBDA = re.compile(r"lambda\s+([A-Za-z_]\w*)\s*:\s*", re.ASCII)
 OF_MATH = re.compile(r"\b(?:math|np|numpy)\.(?=[a-z])")
@@ -66,7 +65,7 @@ def word(tokens: Tokens, name: str, words: tuple[str, ...]) -> str:
     return token.text
 
 
-def _time(tokens: Tokens, name: str, kind: type[Length] = Length) -> Length:
+def _time(tokens: Tokens, name: str) -> Length:
     """A length above 0; a bare whole number means epochs."""
     token = tokens.here
     value, unit, text = number(tokens, name, "a length such as 30ep, 500it or 5%", UNITS)
@@ -77,7 +76,7 @@ def _time(tokens: Tokens, name: str, kind: type[Length] = Length) -> Length:
         meant = f"{100 * value:.12g}%" if value < 1 else f"{text}ep"
         raise tokens.fault(token, f"{name}={text} has no unit", f"did you mean {meant}?")
     known: Any = unit or "ep"
-    return kind(value, known)
+    return Length(value, known)
 
 
 def _level(tokens: Tokens, name: str) -> Level:
@@ -129,7 +128,6 @@ def _generic(tokens: Tokens, name: str) -> Any:
 
 SCALARS: dict[Any, Callable[[Tokens, str], Any]] = {
     Length: _time,
-    Moment: partial(_time, kind=Moment),
     Level: _level,
     Formula: _formula,
     float: lambda tokens, name: number(tokens, name).value,
