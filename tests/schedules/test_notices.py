@@ -52,15 +52,26 @@ def notices(spec: str, epochs: int = 100, steps_per_epoch: int = 10) -> list[Not
         ('LambdaLR("1e-3")', 100, Topic.OTHER, "peaks at 0.001 times"),
         (f"{__name__}:per_batch", 10, Topic.UNFINISHED_DECAY,
          "once an epoch and ends at 98 % .*once a batch it would end at 0 %.*update=step"),
+        ("CosineAnnealingLR(T_max=50)", 100, Topic.ENDS_AT_MAXIMUM, "set T_max=100 or use cosine"),
+        ("StepLR(self.optimizer, 30, verbose=True)", 100, Topic.OTHER, "verbose= is dropped"),
+        ("CosineAnnealingLR(T_max=200)", 100, Topic.UNFINISHED_DECAY, "set T_max=100"),
+        ("CosineAnnealingLR(T_max=80)", 100, Topic.ENDS_INSIDE_CYCLE, "set T_max=100"),
+        ("MultiStepLR([30, 120])", 100, Topic.MILESTONE_NOT_REACHED, "update=step"),
+        ("CosineAnnealingWarmRestarts(30)", 100, Topic.ENDS_INSIDE_CYCLE, "90ep or 120ep"),
+        ("CyclicLR(0.01, 0.1)", 100, Topic.ENDS_INSIDE_CYCLE, "4000it"),
+        ("OneCycleLR(0.1, total_steps=2000)", 100, Topic.UNFINISHED_DECAY, "total_steps=1000"),
+        ("OneCycleLR(0.1, total_steps=500)", 100, Topic.OTHER, "total_steps=1000"),
+        ("SequentialLR([LinearLR, CosineAnnealingLR(47)], milestones=[5])", 100,
+         Topic.ENDS_AT_MAXIMUM, "T_max=95"),
         ('expr("1 if epoch < 10 or epoch > 90 else 0.1")', 100, Topic.ENDS_AT_MAXIMUM, "maximum"),
     ],
 )  # fmt: skip
 def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None:
-    found = notices(spec, epochs)
-    assert topic in [notice.topic for notice in found]
-    notice = next(notice for notice in found if notice.topic == topic)
+    found = {notice.topic: notice for notice in notices(spec, epochs)}
+    notice = found[topic]
+    assert len(found) == 1 or spec == "warmup(2000it) + cosine"  # which never starts, too
     assert re.search(words, str(notice)), str(notice)
-    assert notice.remedy
+    assert notice.remedy or "verbose" in spec
     assert "\n" not in str(notice)
 
 
@@ -69,6 +80,10 @@ def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None
     [
         "warmup(5%) + cosine",
         "cosine(min=20%)",
+        "CosineAnnealingLR(T_max=100)",
+        "StepLR",
+        "OneCycleLR",
+        "MultiStepLR([30, 60])",
         "linear(to=50%)",
         "sgdr(10ep, mult=9)",
         "plateau(patience=97)",
