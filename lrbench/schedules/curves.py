@@ -31,12 +31,12 @@ TO_ONE_PERCENT: Any = Formula("0.01**(1/epochs)")
 
 
 @register(
-    family="ordered", torch="no scheduler", length=None, own_scale=True,
+    family="ordered", torch="no scheduler", own_scale=True,
     in_torch=lambda T, b, at: (
         ONE if at == b else f"ConstantLR(factor={at / b}, total_iters={T})"
     ),
 )  # fmt: skip
-def constant(t: int, b: float, *, at: Rate = BASE[100]) -> float:
+def constant(t: int, b: float, length: Span | None = None, *, at: Rate = BASE[100]) -> float:
     """Stays at one learning rate.
 
     Formula: `b`, or the LR `at`. Source: FIX of LRBench (Wu et al. 2019).
@@ -52,11 +52,12 @@ def _rising(T: int, b: float, from_: float | None, shape: str) -> str:
     return f"LinearLR(start_factor={from_ / b}, total_iters={T})"
 
 
-@register(family="warmup", torch="LinearLR (with from)", length=PHASE[5], in_torch=_rising)
+@register(family="warmup", torch="LinearLR (with from)", in_torch=_rising)
 def warmup(
     t: int,
     T: int,
     b: float,
+    length: Span | None = PHASE[5],
     *,
     from_: Rate | None = None,
     shape: Literal["linear", "cosine", "exp", "exp_normalised", "constant"] = "linear",
