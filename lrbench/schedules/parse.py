@@ -20,9 +20,8 @@ from lrbench.registry import did_you_mean
 from lrbench.schedules.bound import Schedule
 from lrbench.schedules.definitions import SCHEDULES, Bounds, Definition, Param
 from lrbench.schedules.spec import Call, Phases, Spec
-from lrbench.schedules.tokens import Token, Tokens
+from lrbench.schedules.tokens import SCALARS, Token, Tokens, word
 from lrbench.schedules.units import Length
-from lrbench.schedules.values import SCALARS, word
 
 MAX_PHASES = 10_000
 TORCH_PREFIX = re.compile(r"^((torch\.)?optim\.)?lr_scheduler\.")
