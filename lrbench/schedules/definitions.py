@@ -141,8 +141,7 @@ class Definition:
     cycle: Callable[[float, Numbers], tuple[float, float]] | None = None
     of_torch: bool = False  # a class of torch
     counts: bool = False  # a scheduler of torch, whose steps are counted
-    remedy: str = ""  # for one of torch's that does not fit the run; {n} is what it counts
-    span: str = ""  # the argument of torch's that says over how many counts it decays
+    span: str = ""  # the argument of torch's that says how many counts it lasts
 
     def param(self, name: str) -> Param | None:
         return next((param for param in self.params if param.name == name), None)

@@ -48,8 +48,8 @@ class Part:
 
     @property
     def remedy(self) -> str:
-        third = max(1, self.counts // 3)
-        return self.call.definition.remedy.format(n=self.counts, third=third)
+        span = self.call.definition.span
+        return f"set {span}={self.counts}" if span else ""
 
 
 def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> list[Notice]:

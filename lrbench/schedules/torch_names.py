@@ -71,10 +71,7 @@ def LinearLR(
     return {}
 
 
-@counted(
-    family="ordered", jumps=True, decays=True,
-    remedy="set step_size={third}, or use step for three equal stairs",
-)  # fmt: skip
+@counted(family="ordered", jumps=True, decays=True)
 def StepLR(n: int, *, step_size: Count | None = None, gamma: NonNegative = 0.1) -> Numbers:
     """Falls by a factor after equal stretches. Formula: `b gamma^floor(n/step_size)`."""
     return {"step_size": -(-n // 3)}
@@ -94,17 +91,14 @@ def ExponentialLR(n: int, *, gamma: NonNegative | None = None) -> Numbers:
     return {"gamma": 0.01 ** (1 / n)}
 
 
-@counted(
-    family="ordered", decays=True, span="total_iters",
-    remedy="set total_iters={n} or use polynomial",
-)  # fmt: skip
+@counted(family="ordered", decays=True, span="total_iters")
 def PolynomialLR(*, total_iters: Count = 5, power: Positive = 1.0) -> Numbers:
     """Falls to 0 along a power of the counts left.
     Formula: `b (1 - min(1, n/total_iters))^power`."""
     return {}
 
 
-@counted(family="ordered", decays=True, span="T_max", remedy="set T_max={n} or use cosine")
+@counted(family="ordered", decays=True, span="T_max")
 def CosineAnnealingLR(
     n: int, *, T_max: Positive | None = None, eta_min: NonNegative = 0.0
 ) -> Numbers:
@@ -147,10 +141,7 @@ def CyclicLR(
     return {"base_lr": (max_lr or b) / 10, "max_lr": b}
 
 
-@counted(
-    family="cyclic", update="step", decays=True, span="total_steps",
-    remedy="set total_steps={n}, or leave it out",
-)  # fmt: skip
+@counted(family="cyclic", update="step", decays=True, span="total_steps")
 def OneCycleLR(
     n: int,
     b: float,
