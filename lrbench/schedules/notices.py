@@ -199,15 +199,14 @@ def _of_the_end(
     last = last if definition.jumps else min(last, end)
     own = table[part.lrs] or [last]
     high = f"{schedule} ends at {_percent(last / (peak or 1.0))} of its peak"
+    remedy = part.remedy or "make it fit the run, or use linear or cosine, which end with it"
     if last >= NEAR_PEAK * peak and _lowest_after_peak(table) < peak / 2:
-        remedy = part.remedy or "make its period fit the run, or use cosine"
         yield Notice(Topic.ENDS_AT_MAXIMUM, f"{schedule} ends at its maximum ({last:g})", remedy)
     elif not definition.decays:
         return
     elif definition.counts and last > _lowest_after_peak(own) + 1e-9 * peak:
-        yield Notice(Topic.ENDS_INSIDE_CYCLE, f"{high}, to which it climbs again", part.remedy)
+        yield Notice(Topic.ENDS_INSIDE_CYCLE, f"{high}, to which it climbs again", remedy)
     elif last > LOW_END * peak and not _asked_for(part, last):
-        remedy = part.remedy or "decay faster, or use linear or cosine, which end with the run"
         yield Notice(Topic.UNFINISHED_DECAY, high, remedy)
 
 
