@@ -159,20 +159,16 @@ class _Parser(Tokens):
         places = iter(tuple(kinds))
         kinds |= _common(definition) | ({"optimizer": Any} if of_torch else {})
         given: dict[str, Any] = {}
-        named = False
         for token in self.items(")"):
             if of_torch and not given and token.text in OPTIMIZER_NAMES and self.next_is(",", ")"):
                 self.take()
                 continue
-            key = self.take().text if token.kind == "name" and self.next_is("=") else ""
-            if named and not key:
-                raise self.fault(token, "a value without a name comes after named ones")
-            named = bool(key) and self.accept("=")
-            key = key or next(places, "")
-            if not key:
-                fault = f"too many values for {definition.name}"
-                fault = f"name the arguments of {definition.name}: NAME=VALUE" if own else fault
-                raise self.fault(token, fault)
+            if token.kind == "name" and self.next_is("="):
+                key, places = self.take().text, iter(())  # all others need their names, too
+                self.take()
+            elif not (key := next(places, "")):
+                fault = f"{definition.name} takes no value without its name here"
+                raise self.fault(token, fault, "write NAME=VALUE")
             if not own and key not in kinds:
                 hint = did_you_mean(key, kinds)
                 raise self.fault(token, f"{definition.name} has no parameter {key!r}", hint)
