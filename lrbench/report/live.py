@@ -17,9 +17,9 @@ from lrbench.options import CompareSpec, TrialSpec
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
 from lrbench.report.plan import STAGES, readable_time
+from lrbench.report.schedules import sparkline as bars
 from lrbench.report.style import watched
 from lrbench.report.text import clean
-from lrbench.schedules.preview import sparkline as bars
 
 Show = Callable[[Any], None]
 SPARK_WIDTH = 12
