@@ -1,6 +1,6 @@
 """The next trials, from what is asked and what is known. Pure: resuming is the same call again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from types import MappingProxyType
@@ -8,9 +8,8 @@ from typing import Any, Literal, get_args
 
 from lrbench.errors import Notice, Topic
 from lrbench.options import CompareSpec, FindSpec, TrialSpec
-from lrbench.plan.cell import CellPlan, Finds, Histories, Scales
+from lrbench.plan.cell import CellPlan, Finds, Histories, Scales, missing
 from lrbench.plan.choice import Choice
-from lrbench.plan.scores import missing
 
 __all__ = ["Choice", "Plan", "StepsPerEpoch", "missing", "own_scales", "plan", "recorded_steps"]
 
@@ -48,6 +47,17 @@ class Plan:
     finals: tuple[TrialSpec, ...] = ()
     notices: tuple[Notice, ...] = ()
 
+    def of_shard(self, shard: tuple[int, int] | None) -> "Plan":
+        """The part that one of several independent runs trains: the final trials dealt out in
+        turns, none to shard 0. Everything before them is everybody's: which final trials there are
+        depends on all of it."""
+        if shard is None or self.stage != "final":
+            return self
+        number, count = shard
+        mine = {*self.finals[number - 1 :: count]} if number else set()
+        trials = tuple(trial for trial in self.trials if trial in mine)
+        return replace(self, stage="final" if trials else "done", trials=trials)
+
 
 def plan(
     spec: CompareSpec,
@@ -63,8 +73,8 @@ def plan(
     Raises:
         NoLearningRate: a range test found none that it could defend.
     """
-    cells = _cells(spec, steps_per_epoch)
-    plans = [_planned(replace(cell, scales=scales), histories, finds) for cell in cells]
+    cells = (CellPlan(spec, cell, steps_per_epoch, scales) for cell in spec.cells)
+    plans = [_planned(cell, histories, finds) for cell in cells]
     stage = min((each.stage for each in plans), key=get_args(Stage).index)
     return Plan(
         stage,
@@ -80,11 +90,8 @@ def plan(
 
 def own_scales(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> Scales:
     """Of the user's own schedules, by calling them: what a later `plan` need not call them for."""
-    return dict(chain.from_iterable(c.own_scales() for c in _cells(spec, steps_per_epoch)))
-
-
-def _cells(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[CellPlan]:
-    return [CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells]
+    cells = (CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells)
+    return dict(chain.from_iterable(cell.own_scales() for cell in cells))
 
 
 def _joined(parts: Iterable[tuple[TrialSpec, ...]]) -> tuple[TrialSpec, ...]:
@@ -97,21 +104,21 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
     if missing_find is not None:
         return Plan("find", find=missing_find)
     here = here.centred(finds)
-    places, decayed = here.places, here.by_decay()
+    places = here.places
+    decayed = [replace(here, decay=decay) for decay in spec.weight_decays] or [here]
     for extensions in range(MAX_EXTENSIONS + 1):
         parts = [each.tuning(places, histories) for each in decayed]
         tuning = _joined(parts)
-        left = missing(tuning, histories)
-        if left:
+        if left := missing(tuning, histories):
             return Plan("tune", trials=left, tuning=tuning)
         pairs = zip(decayed, parts, strict=True)
         tables = [each.choices(places, trials, histories) for each, trials in pairs]
         taken = here.best_decays(tables)
         choices = {name: tables[number][name] for name, number in taken.items()}
-        wider = extended(places, choices.values())
-        if wider == places or not spec.auto or extensions == MAX_EXTENSIONS:
+        edges = {choice.edge for choice in choices.values()} - {""}
+        if not edges or not spec.auto or extensions == MAX_EXTENSIONS:
             break
-        places = wider
+        places = tuple(range(places[0] - ("low" in edges), places[-1] + 1 + ("high" in edges)))
 
     chosen = {name: here.chosen(name, choices) for name in here.entered}
     finals = tuple(
@@ -120,43 +127,32 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
         for name in here.entered
     )
     left = missing(finals, histories)
+    key = here.cell.epochs, here.cell.recipe.batch_size
     return Plan(
         "final" if left else "done",
         trials=left,
         chosen=chosen,
-        choices={(name, *here.key): choice for name, choice in choices.items()},
+        choices={(name, *key): choice for name, choice in choices.items()},
         tuning=tuning,
         finals=finals,
         notices=(
             *_edges(here, choices),
             *_decay_edges(here, taken),
-            *_saving(here, places, tuning),
+            *_saving(decayed, places, tuning),
         ),
     )
 
 
-def extended(places: tuple[int, ...], choices: Iterable[Choice]) -> tuple[int, ...]:
-    """One more place beyond each edge on which some schedule's best LR lies."""
-    edges = {choice.edge for choice in choices}
-    below = (places[0] - 1,) if "low" in edges else ()
-    above = (places[-1] + 1,) if "high" in edges else ()
-    return (*below, *places, *above)
-
-
 def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
-    words = {"low": ("lowest", "below"), "high": ("highest", "above")}
-    option = (
-        f"--lr-points {here.spec.lr_points + 2}"
-        if any(arm.lr for arm in here.spec.arms)
-        else "--lr"
-    )
-    for side, (end, beyond) in words.items():
+    fixed = any(arm.lr for arm in here.spec.arms)
+    option = f"--lr-points {here.spec.lr_points + 2}" if fixed else "--lr"
+    for side, beyond in (("low", "below"), ("high", "above")):
         names = [name for name, choice in choices.items() if choice.edge == side]
         if names:
             lrs = ", ".join(dict.fromkeys(f"{choices[name].lr:g}" for name in names))
             yield Notice(
                 Topic.EDGE_OF_GRID,
-                f"{here.where}the best LR of {', '.join(names)} is the {end} that was tried "
+                f"{here.where}the best LR of {', '.join(names)} is the {side}est that was tried "
                 f"({lrs})",
                 f"widen the grid with {option}, as the optimum may lie {beyond}",
                 tuple((name, side) for name in names),
@@ -176,18 +172,17 @@ def _decay_edges(here: CellPlan, taken: Mapping[str, int]) -> Iterator[Notice]:
             )
 
 
-def _saving(here: CellPlan, places: Sequence[int], tuning: Sequence[TrialSpec]) -> Iterator[Notice]:
+def _saving(
+    decayed: list[CellPlan], places: tuple[int, ...], tuning: Iterable[TrialSpec]
+) -> Iterator[Notice]:
     """What successive halving spared."""
-    if not here.spec.halving or not tuning:
-        return
-    tuned = {name: places for name in here.entered if here.tuned(name)}
-    whole = len(here.trials_at(tuned)) * here.cell.epochs * len(here.by_decay())
-    spent = sum(trial.epochs for trial in tuning)
-    if spent >= whole:
-        return
-    yield Notice(
-        Topic.HALVING,
-        f"{here.where}successive halving tuned in {spent} epochs where the whole grid takes "
-        f"{whole}",
-        "the LR sensitivity is known at fewer learning rates",
-    )
+    here, spent = decayed[0], sum(trial.epochs for trial in tuning)
+    trials = sum(len(here.grid(name, places)) for name in here.entered if here.tuned(name))
+    whole = trials * here.spec.tuning_seeds * here.cell.epochs * len(decayed)
+    if here.spec.halving and 0 < spent < whole:
+        yield Notice(
+            Topic.HALVING,
+            f"{here.where}successive halving tuned in {spent} epochs where the whole grid takes "
+            f"{whole}",
+            "the LR sensitivity is known at fewer learning rates",
+        )

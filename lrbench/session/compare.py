@@ -17,7 +17,6 @@ from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.inputs import all_options, compare_spec, host_of, resolved_toml
 from lrbench.options import SIZE, CompareSpec, TrialSpec
 from lrbench.plan import Plan, StepsPerEpoch, own_scales, recorded_steps
-from lrbench.plan.share import share
 from lrbench.plugins import LENT
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
@@ -87,7 +86,7 @@ class Job:
         """The next stage, from the records so far."""
         data = self.bench.source.facts()
         whole = settle(self.spec, self.run.known, data, self.steps_per_epoch)
-        return share(whole, self.bench.host.shard)
+        return whole.of_shard(self.bench.host.shard)
 
 
 def located(
