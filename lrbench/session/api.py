@@ -185,8 +185,7 @@ def _compared(
     with live(progress, spec=job.spec) as show:
         for event in session.carry_out(job, files=keep):
             show(event)
-    assert isinstance(event, session.Finished)
-    summary, manifest = event.summary, run.manifest or {}
+    summary, manifest = event, run.manifest or {}
     return Comparison(
         summary=summary,
         code=torch_lines(summary, manifest),

@@ -37,7 +37,6 @@ def test_scale_and_trailing_zeros() -> None:
     table = [1 - step / 100 for step in range(100)]
     assert lr_factor([2 * lr for lr in table]) == pytest.approx(lr_factor(table) / 2)
     assert bound_terms([*table, 0.0, 0.0]) == bound_terms(table)
-    assert lr_factor(table, most=2.0) == 2.0
     with pytest.raises(ValueError, match="positive"):
         lr_factor([0.0, 0.0])
 
