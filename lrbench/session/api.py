@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
@@ -154,6 +156,8 @@ def compare(
         NoLearningRate: the range test of `lr="auto"` found none that it could defend.
     """
     _refuse_defaults()
+    if not isinstance(out, (str, PathLike, NoneType)):
+        raise UsageError(f"out {out!r}: must be the path of a folder")
     loaders = {"make_model": make_model, "train": train, "val": val}
     with plugins.lending(), _unblamed(), _preserved():
         if any(part is not None for part in (*loaders.values(), test, loss_fn, step)):
