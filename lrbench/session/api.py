@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -12,16 +12,23 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
+from lrbench.analysis import Summary
+from lrbench.analysis.words import ranked
 from lrbench.errors import Notice, UsageError, keyword, named_as_in_python
-from lrbench.inputs import COMPARE, OBJECTS, from_python
+from lrbench.files import replace_file
+from lrbench.inputs import COMPARE, from_python
 from lrbench.options import refuse_unknown, with_keywords
+from lrbench.report.live import live
+from lrbench.report.torch_lines import torch_lines
+from lrbench.run.store import Run
+from lrbench.session import compare as session
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
     from torch import nn
 
-    from lrbench.analysis import Summary
+    from lrbench.tasks.loaders import LoadersTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +96,6 @@ class Comparison:
         Raises:
             MachineError: the file cannot be written.
         """
-        from lrbench.files import replace_file
         from lrbench.report.html import compare_page
 
         page = compare_page(self.summary, self.manifest, self.code)
@@ -102,8 +108,6 @@ class Comparison:
 
     def __repr__(self) -> str:
         """The answer, the ranking, and what else there is."""
-        from lrbench.analysis.words import ranked
-
         first = self.summary.first
         return (
             f"Comparison: {self.sentence}\n  {ranked(first) if first else 'nothing ranked yet'}\n"
@@ -158,44 +162,25 @@ def compare(
     _refuse_defaults()
     if not isinstance(out, (str, PathLike, NoneType)):
         raise UsageError(f"out {out!r}: must be the path of a folder")
-    loaders = {"make_model": make_model, "train": train, "val": val}
-    with plugins.lending(), _unblamed(), _preserved():
-        if any(part is not None for part in (*loaders.values(), test, loss_fn, step)):
-            task = _loaders_task(task, loaders, loss_fn, test, step)
+    if isinstance(schedules, Sized) and not len(schedules):
+        raise UsageError("schedules: the list is empty", hint="leave it out for the default")
+    keep = nullcontext(out) if out is not None else TemporaryDirectory(prefix="lrbench-")
+    with plugins.lending(), _undisturbed(), keep as folder:
+        parts = {"make_model": make_model, "train": train, "val": val}
+        if any(part is not None for part in (*parts.values(), test, loss_fn, step)):
+            task = _loaders_task(task, parts, loss_fn, test, step)
             if test is None:
                 options.setdefault("metric", "val_accuracy")
         refuse_unknown("compare", options, map(keyword, COMPARE))
-        given = {**options, "task": task, "schedule": schedules}
-        if isinstance(schedules, Sized) and not len(schedules):
-            raise UsageError("schedules: the list is empty", hint="leave it out for the default")
-        with _folder(out) as path:
-            named = from_python(given, COMPARE)
-            return _compared(named, path, keep=out is not None, progress=progress)
-
-
-def _compared(
-    options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool | None
-) -> Comparison:
-    from lrbench.inputs import host_of
-    from lrbench.report.live import live
-    from lrbench.report.torch_lines import torch_lines
-    from lrbench.run.store import Run
-    from lrbench.session import compare as session
-
-    if host_of(options).executor not in ("serial", "auto"):
-        _check_importable(options)
-    run = Run(path)
-    job = session.prepared(session.resolve(options, run), run, options)
-    with live(progress, spec=job.spec) as show:
-        for event in session.carry_out(job, files=keep):
-            show(event)
-    summary, manifest = event, run.manifest or {}
-    return Comparison(
-        summary=summary,
-        code=torch_lines(summary, manifest),
-        manifest=manifest,
-        path=path if keep else None,
-    )
+        named = from_python({**options, "task": task, "schedule": schedules}, COMPARE)
+        run = Run(Path(folder))
+        job = session.prepared(session.resolve(named, run), run, named)
+        with live(progress, spec=job.spec) as show:
+            for event in session.carry_out(job, files=out is not None):
+                show(event)
+    manifest = run.manifest or {}
+    code = torch_lines(event, manifest)
+    return Comparison(event, code, manifest, path=run.path if out is not None else None)
 
 
 def _refuse_defaults() -> None:
@@ -213,31 +198,15 @@ def _refuse_defaults() -> None:
             )
 
 
-def _check_importable(options: Mapping[str, Any]) -> None:
-    """Refuse what other processes cannot import."""
-    for name in OBJECTS:
-        if str(options.get(name, "")).startswith(f"{plugins.LENT}:"):
-            raise UsageError(
-                f"{name}: other processes cannot import {options[name].partition(':')[2]}",
-                hint="put it into a module, or leave out jobs and executor",
-            )
-
-
 def _loaders_task(
-    task: Any,
-    parts: Mapping[str, Any],
-    loss_fn: Callable[..., Any] | None,
-    test: Iterable[Any] | None,
-    step: Callable[[Any, Any], Any] | None,
-) -> Any:
+    task: Any, parts: Mapping[str, Any], loss_fn: Any, test: Any, step: Any
+) -> LoadersTask:
     from lrbench.tasks.loaders import LoadersTask
 
-    missing = [name for name, part in parts.items() if part is None]
+    missing = ", ".join(name for name, part in parts.items() if part is None)
     if missing or task is not None:
         raise UsageError(
-            f"compare: loaders need {', '.join(missing)}"
-            if missing
-            else "compare: a task and loaders",
+            f"compare: loaders need {missing}" if missing else "compare: a task and loaders",
             hint="pass make_model, loss_fn (or step), train, val and, if there is one, test; or a "
             "task; or a dataset and a model",
         )
@@ -245,28 +214,9 @@ def _loaders_task(
 
 
 @contextmanager
-def _folder(out: str | Path | None) -> Iterator[Path]:
-    if out is not None:
-        yield Path(out)
-        return
-    with TemporaryDirectory(prefix="lrbench-") as folder:
-        yield Path(folder)
-
-
-@contextmanager
-def _unblamed() -> Iterator[None]:
-    """Let exceptions of the user's code propagate unchanged."""
-    try:
-        yield
-    except plugins.OwnFault as fault:
-        if not isinstance(fault.__cause__, Exception):
-            raise  # a SystemExit would end the caller without a word
-        raise fault.__cause__ from None
-
-
-@contextmanager
-def _preserved() -> Iterator[None]:
-    """Keep the process's random generators, and torch's threads."""
+def _undisturbed() -> Iterator[None]:
+    """Keep the process's random generators and torch's threads, and let exceptions of the user's
+    code propagate unchanged."""
     import torch
 
     from lrbench.tasks.randomness import random_state
@@ -275,5 +225,9 @@ def _preserved() -> Iterator[None]:
     try:
         with random_state():
             yield
+    except plugins.OwnFault as fault:
+        if not isinstance(fault.__cause__, Exception):
+            raise  # a SystemExit would end the caller without a word
+        raise fault.__cause__ from None
     finally:
         torch.set_num_threads(threads)

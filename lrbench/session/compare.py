@@ -156,11 +156,18 @@ def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
     begun = (run.manifest or {}).get("machine", {})
     if host.at_once is None and "at_once" in begun:
         return replace(host, at_once=begun["at_once"])
+    own = list(own_names(spec.recipes, spec.trained))
+    homes = {name.partition(":")[0] for name in own}
     if host.executor != "auto":
+        if host.executor != "serial" and LENT in homes:
+            names = ", ".join(n.partition(":")[2] for n in own if n.startswith(f"{LENT}:"))
+            raise UsageError(
+                f"other processes cannot import {names}",
+                hint="put it into a module, or leave out jobs and executor",
+            )
         return host
     host = replace(host, threads=host.threads or begun.get("threads"))
     most = max(spec.looks[-1] * len(spec.entrants), spec.lr_points if spec.auto else len(spec.lrs))
-    homes = {name.partition(":")[0] for name in own_names(spec.recipes, spec.trained)}
     if most == 1 or homes & {LENT, "__main__"}:
         return host
     device = open_device(host.device)

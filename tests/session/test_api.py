@@ -164,7 +164,7 @@ def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> N
         ({"lr": True}, "lr True: must be a number"),
         ({"lr": [0.1, True]}, "must be a number"),
         ({"optimizer": "adam", "momentum": 0.5}, "; opt sets what"),
-        ({"task": Line(), "jobs": 2}, "task: other processes cannot import Line"),
+        ({"task": Line(), "jobs": 2}, "other processes cannot import Line"),
         ({"model": nn.Linear(2, 2)}, "model: this module already has its weights"),
         ({"train": [1], "val": [1]}, "compare: loaders need make_model"),
         ({"task": Line(), "dataset": "mnist5k"}, "dataset: a task brings its own"),
