@@ -50,8 +50,7 @@ def merged(runs: Sequence[Run], out: Path | None) -> tuple[Run, list[Notice]]:
                 if not whole.journal_path(name).exists():
                     replace_file(whole.journal_path(name), read_file(run.journal_path(name)))
         whole.write_manifest({**manifest, **asked(spec, whole, options)})
-    vars(whole).pop("known", None)
-    return whole, _missing(numbers, runs, whole)
+    return Run(whole.path), _missing(numbers, runs, whole)
 
 
 def _refuse_mismatch(first: Run, other: Run) -> None:
