@@ -21,7 +21,7 @@ from lrbench.run import conditions
 from lrbench.run.manifest import material_of
 from lrbench.run.material import code_of, own_names, refuse_changes
 from lrbench.run.store import Run
-from lrbench.session.checks import check_schedules
+from lrbench.session.checks import check_schedules, spec_notices
 from lrbench.session.place import command_line, lasting, run_path
 from lrbench.session.recorded import recorded, settle, settled_so_far, summarised
 from lrbench.session.size import (
@@ -33,7 +33,6 @@ from lrbench.session.size import (
     written_steps,
 )
 from lrbench.stopping import resume_with
-from lrbench.tasks.own import ignored_batch_size
 
 REFRESH_S = 5.0  # between two writings of the CSV files, at least
 REFRESH_SHARE = 0.05  # of the wall time, at most
@@ -131,16 +130,18 @@ def prepared(
     steps_per_epoch = steps_by_batch_size(spec, bench)
     if spec.time_budget_s is not None and run.manifest is None:
         spec = fit(spec, steps_per_epoch, bench.step_s(), bench.jobs)
-    notices = check_schedules(spec, steps_per_epoch)
-    notices += ignored_batch_size(spec.recipe, bench.source.facts())
-    notices += _beyond_asked(spec, run, options)
-    return Job(spec, run, bench, options, steps_per_epoch, tuple(notices))
+    notices = (
+        *spec_notices(spec, bench.source.facts()),
+        *check_schedules(spec, steps_per_epoch),
+        *_beyond_asked(spec, run, options),
+    )
+    return Job(spec, run, bench, options, steps_per_epoch, notices)
 
 
 def _beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> Iterator[Notice]:
     """That the folder holds more than these options ask for, and how to rank that alone."""
-    asked = compare_spec(options).entrants if run.manifest else spec.entrants
-    if more := [name for name in spec.entrants if name not in asked]:
+    asked = compare_spec(options).entrants
+    if run.manifest and (more := [name for name in spec.entrants if name not in asked]):
         only = chain.from_iterable(("--only", name) for name in asked)
         alone = shlex.join(["lrbench", "report", str(run.path), *only])
         yield Notice(

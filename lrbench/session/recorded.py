@@ -15,8 +15,7 @@ from lrbench.plan.cell import Scales
 from lrbench.records import labelled
 from lrbench.run import conditions
 from lrbench.run.store import Run
-from lrbench.session.checks import stretch_notices, untuned_notices
-from lrbench.tasks.own import ignored_batch_size
+from lrbench.session.checks import spec_notices
 
 if TYPE_CHECKING:
     from lrbench.analysis import Question, Summary
@@ -114,12 +113,7 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
     entrants = tuple(name for name in spec.entrants if not only or name in only)
     wanted = labelled((*settled.tuning, *settled.finals, *orphans), run.histories)
     histories = [each for each in wanted if each.spec.name in entrants]
-    notices = [
-        *stretch_notices(spec),
-        *untuned_notices(spec),
-        *ignored_batch_size(spec.recipe, data),
-        *settled.notices,
-    ]
+    notices = [*spec_notices(spec, data), *settled.notices]
     if orphans:
         remedy = "repeat lrbench compare to train what is missing"
         said = f"{len(orphans)} final trials exist, but tuning is incomplete"
