@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lrbench import plugins
 from lrbench.analysis import Summary
 from lrbench.analysis.words import ranked
-from lrbench.errors import Notice, UsageError, keyword, named_as_in_python
+from lrbench.errors import UsageError, keyword, named_as_in_python
 from lrbench.files import replace_file
 from lrbench.inputs import COMPARE, from_python
 from lrbench.options import refuse_unknown, with_keywords
@@ -25,60 +25,28 @@ from lrbench.session import compare as session
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from pandas import DataFrame
     from torch import nn
 
     from lrbench.tasks.loaders import LoadersTask
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What a comparison found. Frames have the columns of the files of the same names.
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Summary):
+    """What a comparison found. Frames have the columns of the files of the same names: `ranking`
+    has a row for each schedule (and budget, and batch size), best first.
 
     `code` is the torch lines of the schedule that ranks first, `path` the run's folder where it
     was kept, `manifest` what the run is.
     """
 
-    summary: Summary
     code: str
     manifest: Mapping[str, Any]
     path: Path | None = None
 
     @property
-    def ranking(self) -> DataFrame:
-        """A row for each schedule (and budget, and batch size), best first."""
-        return self.summary.ranking
-
-    @property
-    def trials(self) -> DataFrame:
-        return self.summary.trials
-
-    @property
-    def epochs(self) -> DataFrame:
-        return self.summary.epochs
-
-    @property
-    def best(self) -> str | None:
-        """The schedule that ranks first, significantly or not."""
-        return self.summary.best
-
-    @property
-    def winner(self) -> str | None:
-        """The schedule that differs significantly from every other; None in a tie."""
-        return self.summary.winner
-
-    @property
     def lrs(self) -> Mapping[str, float]:
         """The learning rate that was tuned for each schedule."""
-        return self.summary.chosen
-
-    @property
-    def sentence(self) -> str:
-        return self.summary.sentence
-
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        return self.summary.notices
+        return self.chosen
 
     def plot(self, name: str = "final") -> Figure:
         """A plot: final, accuracy, loss, lr, sensitivity, and others where the run has their data.
@@ -88,7 +56,7 @@ class Comparison:
         """
         from lrbench.report.plots import plot
 
-        return plot(self.summary, name)
+        return plot(self, name)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The report as one page that needs no network; written to `path` where there is one.
@@ -98,7 +66,7 @@ class Comparison:
         """
         from lrbench.report.html import compare_page
 
-        page = compare_page(self.summary, self.manifest, self.code)
+        page = compare_page(self, self.manifest, self.code)
         if path is not None:
             replace_file(Path(path), page.encode())
         return page
@@ -108,7 +76,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         """The answer, the ranking, and what else there is."""
-        first = self.summary.first
+        first = self.first
         return (
             f"Comparison: {self.sentence}\n  {ranked(first) if first else 'nothing ranked yet'}\n"
             "  .ranking .trials .epochs .best .winner .lrs .notices .code .plot() .to_html()"
@@ -117,7 +85,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         from lrbench.report.html.notebook import compare_cell
 
-        return compare_cell(self.summary)
+        return compare_cell(self)
 
 
 @named_as_in_python()
@@ -159,7 +127,16 @@ def compare(
         MachineError: a dataset that is missing, a folder that cannot be written.
         NoLearningRate: the range test of `lr="auto"` found none that it could defend.
     """
-    _refuse_defaults()
+    import torch
+
+    if (torch.get_default_dtype(), torch.get_default_device()) != (
+        torch.float32,
+        torch.device("cpu"),
+    ):
+        raise UsageError(
+            "compare: torch's default dtype or device was changed",
+            hint="set them to float32 and cpu: trials elsewhere would not know of it",
+        )
     if not isinstance(out, (str, PathLike, NoneType)):
         raise UsageError(f"out {out!r}: must be the path of a folder")
     if isinstance(schedules, Sized) and not len(schedules):
@@ -178,24 +155,12 @@ def compare(
         with live(progress, spec=job.spec) as show:
             for event in session.carry_out(job, files=out is not None):
                 show(event)
-    manifest = run.manifest or {}
-    code = torch_lines(event, manifest)
-    return Comparison(event, code, manifest, path=run.path if out is not None else None)
-
-
-def _refuse_defaults() -> None:
-    """What is set here for all of torch would not reach trials in other processes, nor a resume."""
-    import torch
-
-    for what, now, usual in (
-        ("dtype", torch.get_default_dtype(), torch.float32),
-        ("device", torch.get_default_device(), torch.device("cpu")),
-    ):
-        if now != usual:
-            raise UsageError(
-                f"compare: torch's default {what} is {now}",
-                hint=f"set it to {usual}: trials elsewhere would not know of it",
-            )
+    return Comparison(
+        **{field.name: getattr(event, field.name) for field in fields(Summary)},
+        code=torch_lines(event, run.manifest or {}),
+        manifest=run.manifest or {},
+        path=None if out is None else run.path,
+    )
 
 
 def _loaders_task(
