@@ -33,15 +33,13 @@ class Plan:
     """What to do next, and what is settled so far.
 
     `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
-    `trials` those of them that are to be trained next. `chosen` is by schedule; with several
-    cells, that of the first. `choices` say why, by schedule, epochs and batch size, in the first
-    study.
+    `trials` those of them that are to be trained next. `choices` say which LR each schedule takes
+    and why, by schedule, epochs and batch size, in the first study.
     """
 
     stage: Stage
     find: FindSpec | None = None
     trials: tuple[TrialSpec, ...] = ()
-    chosen: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[tuple[str, int, int], Choice] = field(default_factory=dict)
     tuning: tuple[TrialSpec, ...] = ()
     finals: tuple[TrialSpec, ...] = ()
@@ -80,7 +78,6 @@ def plan(
         stage,
         find=next((each.find for each in plans if each.find is not None), None),
         trials=_joined(each.trials for each in plans if each.stage == stage),
-        chosen=plans[0].chosen,
         choices={key: choice for each in reversed(plans) for key, choice in each.choices.items()},
         tuning=_joined(each.tuning for each in plans),
         finals=_joined(each.finals for each in plans),
@@ -131,24 +128,21 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
     return Plan(
         "final" if left else "done",
         trials=left,
-        chosen=chosen,
         choices={(name, *key): choice for name, choice in choices.items()},
         tuning=tuning,
         finals=finals,
-        notices=(
-            *_edges(here, choices),
-            *_decay_edges(here, taken),
-            *_saving(decayed, places, tuning),
-        ),
+        notices=(*_edges(here, choices, taken), *_saving(decayed, places, tuning)),
     )
 
 
-def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
-    fixed = any(arm.lr for arm in here.spec.arms)
+def _edges(
+    here: CellPlan, choices: Mapping[str, Choice], taken: Mapping[str, int]
+) -> Iterator[Notice]:
+    """Where the best LR, or the best weight decay, is the lowest or the highest that was tried."""
+    fixed, decays = any(arm.lr for arm in here.spec.arms), here.spec.weight_decays
     option = f"--lr-points {here.spec.lr_points + 2}" if fixed else "--lr"
-    for side, beyond in (("low", "below"), ("high", "above")):
-        names = [name for name, choice in choices.items() if choice.edge == side]
-        if names:
+    for side, beyond, extreme in (("low", "below", min), ("high", "above", max)):
+        if names := [name for name, choice in choices.items() if choice.edge == side]:
             lrs = ", ".join(dict.fromkeys(f"{choices[name].lr:g}" for name in names))
             yield Notice(
                 Topic.EDGE_OF_GRID,
@@ -157,17 +151,12 @@ def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
                 f"widen the grid with {option}, as the optimum may lie {beyond}",
                 tuple((name, side) for name in names),
             )
-
-
-def _decay_edges(here: CellPlan, taken: Mapping[str, int]) -> Iterator[Notice]:
-    decays = here.spec.weight_decays
-    for end, lies in ((min(decays, default=0), "lowest"), (max(decays, default=0), "highest")):
-        names = [name for name, number in taken.items() if decays and decays[number] == end > 0]
-        if names:
+        end = extreme(decays, default=0)
+        if names := [name for name in taken if decays and decays[taken[name]] == end > 0]:
             yield Notice(
                 Topic.EDGE_OF_GRID,
-                f"{here.where}the best weight decay of {', '.join(names)} is the {lies} that was "
-                f"tried ({end:g})",
+                f"{here.where}the best weight decay of {', '.join(names)} is the {side}est that "
+                f"was tried ({end:g})",
                 "name more with --weight-decay",
             )
 
