@@ -131,7 +131,7 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
         choices={(name, *key): choice for name, choice in choices.items()},
         tuning=tuning,
         finals=finals,
-        notices=(*_edges(here, choices, taken), *_saving(decayed, places, tuning)),
+        notices=tuple(_edges(here, choices, taken)),
     )
 
 
@@ -159,19 +159,3 @@ def _edges(
                 f"was tried ({end:g})",
                 "name more with --weight-decay",
             )
-
-
-def _saving(
-    decayed: list[CellPlan], places: tuple[int, ...], tuning: Iterable[TrialSpec]
-) -> Iterator[Notice]:
-    """What successive halving spared."""
-    here, spent = decayed[0], sum(trial.epochs for trial in tuning)
-    trials = sum(len(here.grid(name, places)) for name in here.entered if here.tuned(name))
-    whole = trials * here.spec.tuning_seeds * here.cell.epochs * len(decayed)
-    if here.spec.halving and 0 < spent < whole:
-        yield Notice(
-            Topic.HALVING,
-            f"{here.where}successive halving tuned in {spent} epochs where the whole grid takes "
-            f"{whole}",
-            "the LR sensitivity is known at fewer learning rates",
-        )

@@ -298,8 +298,6 @@ def test_successive_halving_trains_only_the_best_for_longer() -> None:
     assert {t.stretch for t in trials if t.epochs == 2} == {None}
     assert [stage.stage for stage in stages] == ["tune", "tune", "tune", "final", "done"]
     assert chosen(stages[-1])["constant"] == 0.1
-    spent, whole = 2 * (5 * 2 + 2 * 4 + 8), 2 * 5 * 8
-    assert f"{spent} epochs where the whole grid takes {whole}" in str(stages[-1].notices[-1])
 
 
 def test_halving_extends_the_grid_for_every_schedule_alike() -> None:
@@ -313,8 +311,7 @@ def test_halving_extends_the_grid_for_every_schedule_alike() -> None:
     assert "is the highest that was tried" in str(stages[-1].notices[0])
 
 
-def test_halving_of_one_epoch_is_a_grid_and_says_nothing() -> None:
-    stages, halved = run(spec(epochs=1, halving=True), best_at(0.1))
-    assert stages[-1].notices == ()
+def test_halving_of_one_epoch_is_a_grid() -> None:
+    _, halved = run(spec(epochs=1, halving=True), best_at(0.1))
     _, grid = run(spec(epochs=1), best_at(0.1))
     assert set(halved) == set(grid)
