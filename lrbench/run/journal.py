@@ -109,18 +109,18 @@ def history_of(path: Path, rows: Iterable[Row]) -> History:
             f"{path} holds a record that this lrbench cannot read ({fault.__class__.__name__})",
             hint=RETRAIN,
         ) from None
-    if any(name != path.parent.name for name in (spec.id, *(each.trial for each in records))):
-        raise damaged(path, "it holds records of another trial")
     epochs = [each.epoch for each in records if isinstance(each, EpochRecord)]
-    if epochs != [*range(1, len(epochs) + 1)]:
-        raise damaged(path, "its epochs do not follow one another")
-    ends = [place for place, each in enumerate(records) if isinstance(each, TrialEnd)]
-    if ends and ends != [len(records) - 1]:
-        raise damaged(path, "it goes on after the end of its trial")
-    history = extended(History(spec), records)
-    if history.end is not None and history.end.epochs != len(epochs):
-        raise damaged(path, f"its end counts {history.end.epochs} epochs, not {len(epochs)}")
-    return history
+    ends = [each for each in records if isinstance(each, TrialEnd)]
+    names = {spec.id, *(each.trial for each in records)}
+    for is_wrong, what in (
+        (names != {path.parent.name}, "it holds records of another trial"),
+        (epochs != [*range(1, len(epochs) + 1)], "its epochs do not follow one another"),
+        (any(end is not records[-1] for end in ends), "it goes on after the end of its trial"),
+        (any(end.epochs != len(epochs) for end in ends), "its end counts other epochs than it has"),
+    ):
+        if is_wrong:
+            raise damaged(path, what)
+    return extended(History(spec), records)
 
 
 def row_of(record: Record) -> dict[str, Any]:

@@ -70,7 +70,12 @@ class Run:
         histories: dict[str, History] = {}
         finds: dict[str, Mapping[str, Any]] = {}
         bound = self.manifest is not None
-        for trial in self._trials():
+        folder, trials = self.path / "trials", list[str]()
+        if folder.exists() or folder.is_symlink():
+            with readable_faults(folder, "read"):
+                found = os.scandir(folder)
+                trials = sorted(x.name for x in found if x.is_dir(follow_symlinks=False))
+        for trial in trials:
             path = self.journal_path(trial)
             rows = [row for row, _ in journal.read(path)]
             if not rows:
@@ -169,16 +174,6 @@ class Run:
             self._marks[name] = journal.write(path, [row])
         for folder in (path.parent, path.parent.parent):
             sync_folder(folder)
-
-    def _trials(self) -> list[str]:
-        """The folders of trials, in order of their names."""
-        folder = self.path / "trials"
-        if not folder.exists() and not folder.is_symlink():
-            return []
-        with readable_faults(folder, "read"):
-            return sorted(
-                entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)
-            )
 
     @contextmanager
     def writer(self) -> Iterator[None]:
