@@ -66,23 +66,30 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """The LR of one schedule and why: its candidates in the order of their LRs, the one that is
-    best by its own mean alone, the near-ties that it was taken from, and whether a better LR may
-    lie beyond an `edge` that no trial went past. `own_weight` is how far the schedule's own means
-    counted against the curve of all, and `errors` the standard errors of a mean metric and loss."""
+    """The LR of one schedule and why: the `candidate` that is taken of all, in the order of their
+    LRs, and whether a better LR may lie beyond an `edge` that no trial went past. `own_weight` is
+    how far the schedule's own means counted against the curve of all, and `errors` the standard
+    errors of a mean metric and loss."""
 
-    lr: float
-    place: int
+    candidate: Candidate
     candidates: tuple[Candidate, ...]
-    best_by_mean: float
-    near_ties: tuple[float, ...]
     own_weight: float
-    errors: tuple[float, float] = (math.nan, math.nan)
+    errors: tuple[float, float]
     edge: Edge = ""
 
     @property
-    def candidate(self) -> Candidate:
-        return next(each for each in self.candidates if each.place == self.place)
+    def lr(self) -> float:
+        return self.candidate.lr
+
+    @property
+    def place(self) -> int:
+        return self.candidate.place
+
+    @property
+    def best_by_mean(self) -> float:
+        """The LR that is best by its own mean alone."""
+        fit = (each for each in self.candidates if each.ended_well)
+        return max(fit, key=lambda each: each.mean, default=self.candidate).lr
 
     @property
     def reason(self) -> str:
@@ -92,7 +99,7 @@ class Choice:
             return f"LR {self.lr:g}, the smallest: no trial ended well at any LR tried"
         text = f"LR {self.lr:g}, {taken.collapsed} of {taken.trials} trials collapsed"
         best = next(each for each in self.candidates if each.lr == self.best_by_mean)
-        if best.lr in self.near_ties:
+        if best in _near_ties(self.candidates, self.errors):
             why = "is a near-tie, and this one suits all schedules better"
         elif best.risk > taken.risk:
             why = f"{100 * best.risk:.0f} % of its trials may collapse"
@@ -138,8 +145,11 @@ def choose(trials: Iterable[Tuned], chance: float) -> dict[str, Choice]:
             score=(1 - risk) * curve + risk * chance if kept[key] else chance,
         )
         candidates.setdefault(schedule, []).append(candidate)
-    order = _order(chain.from_iterable(candidates.values()), values.error)
-    return {name: _choice(those, order, values, losses) for name, those in candidates.items()}
+    errors = values.error, losses.error
+    return {
+        name: Choice(taken, tuple(candidates[name]), values.own_weight, errors)
+        for name, taken in _taken(candidates, errors).items()
+    }
 
 
 def _cells(trials: Iterable[Tuned]) -> defaultdict[Key, list[Tuned]]:
@@ -237,56 +247,38 @@ def _order(candidates: Iterable[Candidate], error: float) -> list[int]:
 def _mean(values: Sequence[float]) -> float:
     """Over those that are known; minus infinity without any."""
     known = [value for value in values if math.isfinite(value)]
-    return math.fsum(known) / len(known) if known else -math.inf
-
-
-def _choice(
-    candidates: Sequence[Candidate], order: Sequence[int], values: Curve, losses: Curve
-) -> Choice:
-    """The best score; near-ties, in score and in loss, go to the place that suits all schedules
-    best. The smallest LR where nothing can be chosen."""
-    errors = values.error, losses.error
-    taken, ties = _taken(candidates, order, errors)
-    fit = [each for each in candidates if each.ended_well]
-    return Choice(
-        lr=taken.lr,
-        place=taken.place,
-        candidates=tuple(candidates),
-        best_by_mean=max(fit, key=lambda each: each.mean, default=taken).lr,
-        near_ties=tuple(each.lr for each in ties if each is not taken),
-        own_weight=values.own_weight,
-        errors=errors,
-    )
+    return fmean(known) if known else -math.inf
 
 
 def _taken(
-    candidates: Sequence[Candidate], order: Sequence[int], errors: tuple[float, float]
-) -> tuple[Candidate, list[Candidate]]:
-    """The candidate that is taken, and the near-ties that it was taken from."""
+    candidates: Mapping[str, Sequence[Candidate]], errors: tuple[float, float]
+) -> dict[str, Candidate]:
+    """The best score; near-ties go to the place that suits all schedules best. The first, of the
+    smallest LR, where nothing can be chosen."""
+    order = _order(chain.from_iterable(candidates.values()), errors[0])
+    return {
+        name: min(_near_ties(those, errors), key=lambda each: order.index(each.place))
+        for name, those in candidates.items()
+    }
+
+
+def _near_ties(candidates: Sequence[Candidate], errors: tuple[float, float]) -> Sequence[Candidate]:
+    """Those that are as good as the best, in score and in loss, itself included."""
     fit = [each for each in candidates if each.ended_well]
     best = max(fit, key=lambda each: each.score, default=candidates[0])
-    ties = [
-        each
-        for each in fit
-        if each.score >= best.score - NEAR * errors[0]
-        and not each.loss > best.loss + NEAR * errors[1]
-    ]
-    return min(ties, key=lambda each: order.index(each.place), default=best), ties
+    least, most = best.score - NEAR * errors[0], best.loss + NEAR * errors[1]
+    return [each for each in fit if each.score >= least and not each.loss > most] or [best]
 
 
 def choose_table(tables: Sequence[Mapping[str, Choice]]) -> dict[str, int]:
     """From which of several tables each schedule takes its LR, such as those of the weight decays:
     the best score, and among near-ties the table that suits all schedules best."""
-    errors = tuple(
-        math.sqrt(_mean([choice.errors[i] ** 2 for table in tables for choice in table.values()]))
-        for i in (0, 1)
+    pairs = [choice.errors for table in tables for choice in table.values()]
+    metric, loss = (
+        math.sqrt(_mean([error**2 for error in each])) for each in zip(*pairs, strict=True)
     )
     candidates = {
         name: [replace(table[name].candidate, place=i) for i, table in enumerate(tables)]
         for name in tables[0]
     }
-    order = _order(chain.from_iterable(candidates.values()), errors[0])
-    return {
-        name: _taken(those, order, (errors[0], errors[1]))[0].place
-        for name, those in candidates.items()
-    }
+    return {name: taken.place for name, taken in _taken(candidates, (metric, loss)).items()}
