@@ -155,12 +155,12 @@ def compare(
         with live(progress, spec=job.spec) as show:
             for event in session.carry_out(job, files=out is not None):
                 show(event)
-    return Comparison(
-        **{field.name: getattr(event, field.name) for field in fields(Summary)},
-        code=torch_lines(event, run.manifest or {}),
-        manifest=run.manifest or {},
-        path=None if out is None else run.path,
-    )
+        return Comparison(
+            **{field.name: getattr(event, field.name) for field in fields(Summary)},
+            code=torch_lines(event, run.manifest or {}),
+            manifest=run.manifest or {},
+            path=None if out is None else run.path,
+        )
 
 
 def _loaders_task(
