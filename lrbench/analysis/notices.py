@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
+import pandas as pd
 from pandas import DataFrame
 
 from lrbench.analysis.evidence import seeds_range
 from lrbench.analysis.names import is_schedule, short
 from lrbench.analysis.question import Question, is_accuracy
-from lrbench.analysis.standing import Standing, in_cell
+from lrbench.analysis.standing import Standing, at_final_decay
 from lrbench.analysis.words import TOO_WIDE, listed, losses, where
 from lrbench.errors import Notice, Topic
 
@@ -54,7 +55,7 @@ def notices_of(
     for standing in found:
         yield from _seeds(standing, question)
         if standing.lost.any():
-            early = _too_early(standing, trials)
+            early = _too_early(standing)
             yield Notice(
                 Topic.TOO_SHORT if early else Topic.TRIALS_FAILED,
                 f"{losses(standing)}; they enter no mean and no test",
@@ -63,7 +64,7 @@ def notices_of(
                 else "another LR or a longer warm-up may help; trials.csv says where each ended",
             )
         yield from _lucky_lrs(standing, trials, question, where(standing, found))
-    yield from _throughput(found, trials)
+    yield from _throughput(found)
     if found and found[0].metric != question.metric and "balanced" in question.metric:
         yield Notice(
             Topic.OTHER,
@@ -102,25 +103,24 @@ def _seeds(standing: Standing, question: Question) -> Iterator[Notice]:
         )
 
 
-def _too_early(standing: Standing, trials: DataFrame) -> int:
+def _too_early(standing: Standing) -> int:
     """The steps of a run whose trainings at chance have simply not learnt yet: they are few, and
     no loss rose above where it began. 0 where a training failed or had the time to learn."""
     if standing.failed.any():
         return 0
-    ended = trials.loc[np.logical_or.reduce(standing.rows)]
+    ended = pd.concat(standing.finals)
     steps = int(ended["steps"].max())
     rose = (ended["val_loss"] > ended["start_loss"]).any()
     return steps if steps < EARLY and not rose else 0
 
 
-def _throughput(found: Sequence[Standing], trials: DataFrame) -> Iterator[Notice]:
+def _throughput(found: Sequence[Standing]) -> Iterator[Notice]:
     """Said once, of the ranking in which it differs most."""
-    speeds, ratio = trials["throughput_img_s"].to_numpy(), 1.0
+    ratio = 1.0
     for standing in found:
-        entered = zip(standing.names, standing.rows, strict=True)
-        mine = [speeds[rows] for name, rows in entered if is_schedule(name)]
-        known = [each for each in mine if np.isfinite(each).sum() > 1]
-        medians = [float(np.nanmedian(each)) for each in known]
+        entered = zip(standing.names, standing.finals, strict=True)
+        speeds = [finals["throughput_img_s"] for name, finals in entered if is_schedule(name)]
+        medians = [each.median() for each in speeds if each.count() > 1]
         if medians and min(medians) > 0:
             ratio = max(ratio, max(medians) / min(medians))
     if ratio > NOISY:
@@ -138,18 +138,13 @@ def _lucky_lrs(
     """Learning rates that erred half as much again over the final seeds as on the tuning seeds, and
     more than seeds and images do by chance."""
     images = question.val_size or 1000
-    for name, lr, rows in zip(standing.names, standing.lrs, standing.rows, strict=True):
-        tuned = trials[
-            (trials["stage"] == "tune")
-            & (trials["schedule"] == name)
-            & in_cell(trials, standing.budget, standing.batch_size)
-            & (trials["lr"] == lr)
-            & trials["weight_decay"].isin(trials.loc[rows, "weight_decay"])
-        ]
-        reached = trials.loc[rows, "val_accuracy"]
+    here = standing.part(trials)
+    for name, lr, finals in zip(standing.names, standing.lrs, standing.finals, strict=True):
+        mine = here[(here["stage"] == "tune") & (here["schedule"] == name) & (here["lr"] == lr)]
+        tuned, reached = at_final_decay(mine, finals), finals["val_accuracy"]
         hoped, found = tuned["val_accuracy"].mean(), reached.mean()
         binomial = math.sqrt(found * (1 - found) / images)  # a brink spreads the seeds wider
-        trainings = 1 / max(1, len(tuned)) + 1 / rows.sum()
+        trainings = 1 / max(1, len(tuned)) + 1 / len(finals)
         chance = max(np.fmin(reached.std(), binomial) * math.sqrt(trainings), 1 / images)
         if hoped - found > max(LUCKY * (1 - hoped), BEYOND * chance):
             fewer = ""
@@ -196,8 +191,7 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
 def wider(standing: Standing, notices: Sequence[Notice]) -> str:
     """How to widen the grid on the side where the LR of the best lies; empty where it cannot be:
     without a notice, what lies beyond is not stable."""
-    side = {"the highest of its grid": "high", "the lowest of its grid": "low"}
-    best = (standing.names[0], side.get(standing.edges[0]))
+    best = (standing.names[0], standing.edges[0])
     return next((notice.remedy for notice in notices if best in notice.edges), "")
 
 

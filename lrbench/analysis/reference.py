@@ -7,10 +7,10 @@ import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis.corrections import Floats, holm
-from lrbench.analysis.intervals import t_intervals
+from lrbench.analysis.differences import t_intervals
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.standing import Standing
-from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.tidy import BATCH_SIZE, BUDGET, SCHEDULE, Column, frame
 from lrbench.analysis.verdicts import levels, verdict
 
 INTERVAL = (
@@ -19,18 +19,16 @@ INTERVAL = (
     Column("within", "float64", "most that the two may differ by"),
 )
 REFERENCE = (
-    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),
-    Column("budget", "int64", "epochs", title="epochs", several=True, order=0),
+    SCHEDULE,
+    BUDGET,
     Column("reference", "object", "schedule it is compared with"),
     Column("n", "int64", "seeds that both have"),
     Column("diff", "float64", "schedule less reference", title="over {reference}", form="gain"),
     *INTERVAL,
     Column("p_adjusted", "float64", "Holm over all schedules", title="p (Holm)", form=".2g"),
     Column("verdict", "object", "better, worse or not told apart", title="verdict"),
-    Column(
-        "batch_size", "int64", "images in a batch", title="batch", several=True, order=0
-    ),
-)  # fmt: skip
+    BATCH_SIZE,
+)
 
 
 def against_reference(found: Sequence[Standing], question: Question) -> DataFrame:
@@ -52,11 +50,10 @@ def _rows(found: Sequence[Standing], question: Question) -> Iterator[dict[str, A
         judged = compared(mean, sd, n, p, question.alpha, direction(standing.metric), level)
         for place, row in zip(others.tolist(), judged, strict=True):
             yield {
-                "schedule": standing.names[place],
-                "budget": standing.budget,
-                "batch_size": standing.batch_size,
-                "reference": question.reference,
+                **standing.cell,
                 **row,
+                "schedule": standing.names[place],
+                "reference": question.reference,
             }
 
 

@@ -19,7 +19,7 @@ from lrbench.analysis.corrections import Floats
 from lrbench.analysis.names import short
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import at_final_decay, in_cell
-from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.tidy import SCHEDULE, Column, frame
 from lrbench.analysis.words import listed
 
 Over = Literal["epochs", "batch size"]
@@ -206,9 +206,9 @@ def _optimum_of(
 ) -> Optimum:
     """From the trials that chose an LR, scored as they were then."""
     name, budget, batch = key
-    here = (trials["schedule"] == name) & in_cell(trials, budget, batch)
-    tuned, final = (here & (trials["stage"] == stage) for stage in ("tune", "final"))
-    mine = trials[at_final_decay(trials, tuned, final)]
+    here = trials[(trials["schedule"] == name) & in_cell(trials, budget, batch)]
+    tuned, finals = (here[here["stage"] == stage] for stage in ("tune", "final"))
+    mine = at_final_decay(tuned, finals)
     column = f"val_{question.metric.partition('_')[2]}"
     if column.endswith("loss") or mine[column].isna().all():
         scores = -mine["val_loss"]
@@ -300,7 +300,7 @@ def _optima_text(law: Law) -> str:
 
 
 SCALING = (
-    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),
+    SCHEDULE,
     Column("over", "object", "epochs or batch size", title="over", several=True),
     Column("budget", "int64", "epochs; the largest where it is `over` them"),
     Column("batch_size", "int64", "images in a batch; the smallest where it is `over` them"),

@@ -113,7 +113,7 @@ class Summary:
     @property
     def warnings(self) -> tuple[Notice, ...]:
         """The few notices that people are shown, without what the sentence says already."""
-        said = self.first and self.first.edges[0] in self.sentence
+        said = self.first and f"{self.first.edges[0]}est of its grid" in self.sentence
         remedy = wider(self.first, self.notices) if self.first and said else ""
         return warnings_of(n for n in self.notices if not remedy or n.remedy != remedy)
 

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from lrbench.analysis.pairs import compare_pairs
+from lrbench.analysis.differences import compare_pairs
 from lrbench.analysis.question import direction
 from lrbench.analysis.reference import INTERVAL, compared
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.summary import Summary
-from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.tidy import SCHEDULE, Column, frame
 from lrbench.analysis.verdicts import levels
 
 VERSUS = (
     Column("run", "int64", "which of the other runs is B, 0 the first"),
-    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name"),
+    SCHEDULE,
     Column("budget_a", "int64", "epochs in A", title="epochs A", several=True),
     Column("budget_b", "int64", "epochs in B", title="epochs B", several=True),
     Column("batch_size_a", "int64", "batch size in A", title="batch A", several=True),

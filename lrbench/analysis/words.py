@@ -8,12 +8,12 @@ import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis.amounts import amount, at_most, margin
+from lrbench.analysis.differences import rate_bound
 from lrbench.analysis.evidence import detectable_range, image_error
-from lrbench.analysis.intervals import rate_bound
 from lrbench.analysis.names import short
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.racing import Race
-from lrbench.analysis.standing import Standing, in_cell
+from lrbench.analysis.standing import Standing
 
 MOST_NAMED = 3
 TOO_WIDE = 0.02  # of accuracy, or of a mean loss: differences that are not to be shrugged off
@@ -147,7 +147,7 @@ def _led(standing: Standing) -> bool:
 
 
 def _at(standing: Standing, place: int) -> str:
-    edge = f", {standing.edges[place]}" if standing.edges[place] else ""
+    edge = f", the {standing.edges[place]}est of its grid" if standing.edges[place] else ""
     name = short(standing.names[place])
     return name if " @ " in name else f"{name} at LR {standing.lrs[place]:.3g}{edge}"
 
@@ -233,12 +233,15 @@ def _effort(standing: Standing, place: int) -> tuple[bool, int, bool, int, int]:
 def against(rows: DataFrame, standing: Standing) -> str:
     """What the comparison with a reference alone tells, beyond that of all pairs."""
     better, parts = standing.verdicts.better, []
-    mine = rows[in_cell(rows, standing.budget, standing.batch_size)]
-    for verdict, part in mine.groupby("verdict"):
+    mine = standing.part(rows)
+    for verdict in ("better", "worse"):
+        part = mine[mine["verdict"] == verdict]
+        if not len(part):
+            continue
         base = standing.names.index(mine["reference"].iloc[0])
         places = [standing.names.index(name) for name in part["schedule"]]
         names = [short(standing.names[i]) for i in places if not (better | better.T)[i, base]]
-        if names and verdict in ("better", "worse"):
+        if names:
             parts.append(f"{listed(names)} {'are' if len(names) > 1 else 'is'} {verdict}")
     name = mine["reference"].iloc[0] if parts else ""
     return f"Against {short(name)} alone, as named beforehand, {listed(parts)}." if parts else ""
