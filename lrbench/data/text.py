@@ -20,6 +20,13 @@ DEFAULT = "default"
 CONTEXT = 64  # characters that the next one is predicted from, at most
 VOCABULARY = 256
 TEST_SHARE = 10  # the last tenth of a text is its test part
+# The start of the SHA-256 of the default text, by the version of Python.
+KNOWN = {
+    "3.11.2": "dc5946d060f6e174",
+    "3.11.7": "ac6036576ba3c1cb",
+    "3.12.1": "e70f9fd2b6b98d85",
+    "3.13.0": "014478aff2a349ef",
+}
 DEFAULTS = {"batch_size": 8, "model": "gpt", "metric": "test_bits"}
 """What a text has instead of the general defaults, by option."""
 
@@ -62,7 +69,7 @@ def load_text(name: str, option: str = "--dataset") -> TextData:
 
     Raises:
         UsageError: no file is named, or one that is not in UTF-8.
-        MachineError: it cannot be read, or this Python has no default text.
+        MachineError: it cannot be read, or the default text is not what it should be.
     """
     path = name.removeprefix(TEXT_PREFIX)
     if not path:
@@ -82,11 +89,20 @@ def load_text(name: str, option: str = "--dataset") -> TextData:
 def _documentation() -> bytes:
     """Python's language reference as `help()` shows it, without paragraphs that repeat others:
     what is in the test part must not be in the training part as well."""
+    version = platform.python_version()
     try:
         from pydoc_data.topics import topics
     except ImportError:
         raise MachineError(
-            "--dataset text:default: this Python has no pydoc_data", hint="name a file: text:FILE"
+            f"--dataset text:default: this Python {version} has no pydoc_data",
+            hint="name a file: text:FILE",
         ) from None
     whole = "\n".join(topics[key] for key in sorted(topics))
-    return "\n\n".join(dict.fromkeys(whole.split("\n\n"))).encode()
+    content = "\n\n".join(dict.fromkeys(whole.split("\n\n"))).encode()
+    found = hashlib.sha256(content).hexdigest()
+    if not found.startswith(KNOWN.get(version, "")):
+        raise MachineError(
+            f"--dataset text:default: pydoc_data of Python {version} is not as it was published",
+            hint="install Python again, or name a file: text:FILE",
+        )
+    return content

@@ -11,7 +11,7 @@ from lrbench.errors import UsageError
 from lrbench.options.option import plain_digits
 from lrbench.registry import did_you_mean
 from lrbench.schedules import parse
-from lrbench.schedules.grammar import outside_quotes
+from lrbench.schedules.tokens import outside_quotes
 
 KEYS = ("lr", "schedule", "weight_decay", "freeze")
 REST = "*"
