@@ -161,11 +161,11 @@ def _divided(value: Any, size: int) -> Any:
 def _equal(call: Call, counts: int, size: int, bound: Bound) -> bool:
     """Whether torch's class can be stepped through the run, with the same LR and momentum at
     every step."""
-    from lrbench.schedules.torch_run import stepped
+    from lrbench.schedules.torch_run import of_call
 
     lr = bound.segments[0].lr
     try:
-        theirs = stepped(call, counts, lr)
+        theirs = of_call(call, counts, lr)
     except UsageError:
         return False
     close = partial(math.isclose, rel_tol=1e-10, abs_tol=1e-15 * lr)
@@ -244,6 +244,7 @@ def _stepped(segment: Segment, t: str, snippet: Snippet) -> tuple[str, str]:
     else:
         made = torch_call(call, counts, lr, one_line=True)
     table = stepped(call, counts, lr)
+    table.lr(counts + segment.held - 1)
     asked = min(counts + segment.held, len(table.rows))
     snippet.add(walked)
     rows = snippet.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")

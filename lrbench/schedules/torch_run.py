@@ -18,38 +18,49 @@ OWN_MOMENTUM = 0.123456789  # of the throw-away optimizer: any other was written
 Rows = list[tuple[float, float]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stepped:
-    """LRs and momenta by the number of calls of `step()`: fewer than the run has counts where torch
-    ends before; past the last the last stay."""
+    """LRs and momenta by the number of calls of `step()`; any count may be asked.
+
+    There are fewer rows than counts where torch ends before the run. Where it goes on past the end
+    of the run, `further` makes a longer table; past the last row the last values stay.
+    """
 
     rows: Rows
+    further: Callable[[], Rows] | None = None
 
     def lr(self, count: int) -> float:
-        return self.rows[min(count, len(self.rows) - 1)][0]
+        return self._row(count)[0]
 
     def momentum(self, count: int) -> float | None:
         """The momentum, None where no scheduler has written one."""
-        momentum = self.rows[min(count, len(self.rows) - 1)][1]
+        momentum = self._row(count)[1]
         return None if momentum == OWN_MOMENTUM else momentum
+
+    def _row(self, count: int) -> tuple[float, float]:
+        if count >= len(self.rows) and self.further is not None:
+            self.rows, self.further = self.further(), None
+        return self.rows[min(count, len(self.rows) - 1)]
 
 
 def stepped(call: Call, counts: int, lr: float) -> Stepped:
-    """torch's class or the user's factory, stepped through a phase of so many counts.
+    """torch's class or the user's factory, stepped through a phase of so many counts."""
+    if call.is_plugin:
+        return Stepped(walked(partial(_from_factory, call), counts, lr, OWN_MOMENTUM))
+    return of_call(call, counts, lr)
+
+
+@lru_cache(maxsize=64)
+def of_call(call: Call, counts: int, lr: float) -> Stepped:
+    """The class of torch that a call names, stepped through a phase of so many counts.
 
     Raises:
         UsageError: torch refuses its arguments, or to step it that far.
     """
-    if call.is_plugin:
-        return Stepped(walked(partial(_from_factory, call), counts, lr, OWN_MOMENTUM))
-    return _of_torch(call, counts, lr)
-
-
-@lru_cache(maxsize=64)
-def _of_torch(call: Call, counts: int, lr: float) -> Stepped:
     make, ends = partial(made, call, counts, lr), (ValueError, OverflowError)
+    further = partial(walked, make, 2 * counts + 1001, lr, OWN_MOMENTUM, (Exception,))
     try:  # a OneCycleLR is over before; CyclicLR's 2**cycle overflows
-        return Stepped(walked(make, counts + 1, lr, OWN_MOMENTUM, ends))
+        return Stepped(walked(make, counts + 1, lr, OWN_MOMENTUM, ends), further)
     except UsageError:
         raise
     except Exception as fault:  # torch refuses in many ways

@@ -101,6 +101,13 @@ def test_equals_torch_bit_for_bit_in_any_order(
             assert (bound.lr(step), 0.5 if own is None else own) == (lr, momentum), (count, step)
 
 
+@pytest.mark.parametrize("spec", [one for one in ALONE if "OneCycle" not in one])
+def test_is_torch_also_past_the_end(spec: str) -> None:
+    bound = updated(spec, "step").bind(LR, 10, 10)
+    assert [bound.lr(step) for step in range(COUNTS)] == [lr for lr, _ in torch_trace(spec)]
+    assert bound.lr(10**9) >= 0
+
+
 def nest(draw: random.Random, depth: int = 2) -> str:
     """A random spec of torch's classes, as its own code."""
     kinds = [
