@@ -75,7 +75,6 @@ EXCEPTIONS = {
     ("models/weights.py", "torch"),
     ("tasks/images.py", "torch"),
     ("tasks/loaders.py", "torch"),
-    ("tasks/own_parts.py", "torch"),
     ("tasks/randomness.py", "torch"),
     ("tasks/text.py", "torch"),
     # An optimizer that is a class of its own; it is imported when it is made.

@@ -1,20 +1,25 @@
 """Image classification on a dataset that is on the device."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lrbench import models, plugins
 from lrbench.data import ImageData
 from lrbench.data.augment import Draw, draw, epoch_seed
 from lrbench.data.resident import Residents
 from lrbench.errors import UsageError
 from lrbench.options import Recipe
-from lrbench.plugins import is_own
 from lrbench.tasks.base import Split, built, evaluating
-from lrbench.tasks.own_parts import own_change, own_loss
 
-Batch = tuple["Tensor", "Tensor"]
+Batch = tuple[Tensor, Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+Change = Callable[[Tensor, torch.Generator], Tensor]
 # On a CPU the activations of larger batches do not fit its caches: twice the time per image.
 EVALUATION_BATCH = {"cpu": 128, "cuda": 1000}
 
@@ -35,8 +40,6 @@ class ImageTask:
         with_test: bool,
         resident: Residents | None = None,
     ) -> None:
-        from lrbench import models
-
         models.check(recipe.model, recipe.weights)
         splits = resident or residents(data, recipe, device)
         self._train = splits.train
@@ -50,7 +53,7 @@ class ImageTask:
         self._recipe = recipe
         self._device = device
         self._own_loss = own_loss(recipe.loss, self._classes, device) if recipe.loss else None
-        self._change = own_change(recipe.augment) if is_own(recipe.augment) else None
+        self._change = own_change(recipe.augment) if plugins.is_own(recipe.augment) else None
         self.samples_per_step = recipe.batch_size
         self.steps_per_epoch = len(self._train) // recipe.batch_size
         if self.steps_per_epoch == 0:
@@ -152,6 +155,88 @@ def _class_shares(labels: Tensor, classes: int) -> Tensor:
     1 / (classes that occur x images of that class)."""
     counts = labels.bincount(minlength=classes).double()
     return 1 / (counts.clamp(min=1) * (counts > 0).sum())
+
+
+def own_loss(name: str, classes: int, device: torch.device) -> Loss:
+    """The user's `(logits [b, classes], labels [b]) -> mean loss`, tried on two logits: a function,
+    or a class such as `torch.nn:CrossEntropyLoss` that makes one. A module is copied to the device.
+    """
+    function: Any = plugins.load_callable(name, "--loss")
+    if inspect.isclass(function):
+        function = plugins.call(name, function, {}, option="--loss")
+    logits = torch.zeros(2, classes, requires_grad=True)
+    with plugins.blamed(name, "--loss"):
+        value = function(logits, torch.arange(2) % classes)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
+        raise UsageError(
+            f"--loss {name}: called with logits [2, {classes}] and labels [2] it gives "
+            f"{plugins.kind_of(value)}, not one number with a gradient, the mean loss"
+        )
+    if isinstance(function, torch.nn.Module):
+        function = deepcopy(function).to(device)
+    return lambda logits, labels: function(logits, labels).reshape(())
+
+
+def own_change(name: str) -> Change:
+    """The user's `(images, generator) -> images`, or `(images) -> images`."""
+    function = plugins.load_callable(name, "--augment")
+    wants = _wants_generator(name, function)
+
+    def change(images: Tensor, generator: torch.Generator) -> Tensor:
+        with plugins.blamed(name, "--augment"):
+            found: Any = function(images, generator) if wants else function(images)
+        if not isinstance(found, torch.Tensor) or found.shape != images.shape:
+            raise UsageError(
+                f"--augment {name}: for images {list(images.shape)} it gives "
+                f"{plugins.kind_of(found)}, not images of the same shape"
+            )
+        return found
+
+    return change
+
+
+def _wants_generator(name: str, function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind("images", "generator")
+        return True
+    except (TypeError, ValueError):  # of another number of arguments, or written in C
+        plugins.check_call(name, function, ("images",), option="--augment")
+        return False
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """A dataset of images, on the device as each augmentation needs it."""
+
+    data: ImageData
+    device: torch.device
+    recipe: Recipe
+    _residents: dict[bool, Residents] = field(default_factory=dict, init=False, compare=False)
+
+    def _resident(self, recipe: Recipe) -> Residents:
+        default = recipe.augment == "default"
+        if default not in self._residents:
+            self._residents[default] = residents(self.data, recipe, self.device)
+        return self._residents[default]
+
+    def task(self, recipe: Recipe, *, with_test: bool) -> ImageTask:
+        shared = self._resident(recipe)
+        return ImageTask(self.data, recipe, self.device, with_test=with_test, resident=shared)
+
+    def check(self, recipe: Recipe) -> None:
+        if plugins.is_own(recipe.augment):
+            next(self.task(recipe, with_test=False).train_batches(0, 0))
+
+    def facts(self) -> Mapping[str, Any]:
+        data = self.data
+        return {
+            "name": data.name,
+            "digest": data.digest,
+            "classes": len(data.classes),
+            "train": len(data.train_labels),
+            "val": len(self._resident(self.recipe).val),
+            "test": len(data.test_labels),
+        }
 
 
 def residents(data: ImageData, recipe: Recipe, device: torch.device) -> Residents:

@@ -43,6 +43,7 @@ class OwnSource:
     name: str
     device: torch.device
     data_dir: Path | None = None
+    data: None = None
 
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
         name, device = self.name, self.device

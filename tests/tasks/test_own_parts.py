@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from lrbench.data import load
 from lrbench.errors import UsageError
 from lrbench.options import Recipe
-from lrbench.tasks.images import ImageTask
-from lrbench.tasks.own_parts import own_loss
+from lrbench.tasks.images import ImageTask, own_loss
 
 CPU = torch.device("cpu")
 
