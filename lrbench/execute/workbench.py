@@ -21,7 +21,7 @@ from lrbench.engine.device import (
     missing_compiler,
     open_device,
 )
-from lrbench.engine.method import Method, optimizer_steps
+from lrbench.engine.method import optimizer_steps
 from lrbench.engine.train import steps
 from lrbench.errors import MachineError, UsageError
 from lrbench.options import FindSpec, Host, Recipe
@@ -206,7 +206,7 @@ class Workbench:
         batches = chain.from_iterable(task.train_batches(0, epoch) for epoch in count())
         rows = ramp([1e-6] * probes, [1.0] * len(groups))
         marks = [time.perf_counter()]
-        for step in steps(task, model, optimizer, batches, rows, Method.of(self.recipe)):
+        for step in steps(task, model, optimizer, batches, rows, self.recipe):
             step.loss.item()
             marks.append(time.perf_counter())
         return median_high(end - begin for begin, end in pairwise(marks))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from lrbench.engine.method import Method, optimizer_steps
+from lrbench.engine.method import optimizer_steps
 from lrbench.options import FindSpec
 from lrbench.rangetest.aim import Aim
 from lrbench.rangetest.curve import FEWEST, in_order
@@ -80,7 +80,7 @@ def setup_of(spec: FindSpec, task: Task, elsewhere: Elsewhere | None = None) -> 
         freeze(optimizer, groups)
         return optimizer, swept(groups, spec.sweep_group)
 
-    return Setup(task, make_optimizer, Method.of(spec.recipe), spec, elsewhere)
+    return Setup(task, make_optimizer, spec.recipe, spec, elsewhere)
 
 
 def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Iterator[Event]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from lrbench.engine.device import autocast
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
@@ -88,14 +90,15 @@ def start_training(model: nn.Module) -> None:
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; afterwards each submodule's own mode again."""
+def evaluating(model: nn.Module, device: torch.device, precision: str) -> Iterator[None]:
+    """Evaluation mode without gradients, in a precision; afterwards each submodule's own mode
+    again."""
     import torch
 
     modes = [(part, part.training) for part in model.modules()]
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), autocast(device, precision):
             yield
     finally:
         for part, mode in modes:

@@ -116,14 +116,12 @@ class ImageTask:
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """Mean loss, accuracy and balanced accuracy (the mean over the classes) over all images of
         a split, unaugmented."""
-        from lrbench.engine.device import autocast
-
         if split not in self._splits:
             raise UsageError(f"this task was made without its {split} split")
         images = self._splits[split]
         size = EVALUATION_BATCH[images.labels.device.type]
         shares = _class_shares(images.labels, self._classes)
-        with evaluating(model), autocast(self._device, self._recipe.precision):
+        with evaluating(model, self._device, self._recipe.precision):
             sums = [
                 self._sums(model, images.plain(start, start + size), shares)
                 for start in range(0, len(images), size)

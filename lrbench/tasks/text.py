@@ -73,11 +73,9 @@ class TextTask:
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """The mean loss over the whole windows of a part, in nats: over its characters but for the
         first, and fewer than `CONTEXT` at its end."""
-        from lrbench.engine.device import autocast
-
         if split not in self._parts:
             raise UsageError(f"this task was made without its {split} split")
-        with evaluating(model), autocast(self._device, self._recipe.precision):
+        with evaluating(model, self._device, self._recipe.precision):
             batches = list(self._in_order(split, EVALUATION_BATCH[self._device.type]))
             sums = [self.loss(model, batch).double() * len(batch) for batch in batches]
         return {"loss": float(torch.stack(sums).sum()) / sum(map(len, batches))}

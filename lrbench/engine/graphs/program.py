@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lrbench.engine.clock import Row
 from lrbench.engine.device import check_device
 from lrbench.engine.graphs.capture import Work, captured, in_parallel, lr_dtype
-from lrbench.engine.method import Method, Step, one_step, optimizer_steps, tensors_of
+from lrbench.engine.method import Step, clips, compiled, one_step, optimizer_steps, tensors_of
 from lrbench.engine.train import Training, train
 from lrbench.errors import UsageError
 from lrbench.plugins import is_own
@@ -48,12 +48,12 @@ class Slot:
 
         from lrbench.optimizers import build
 
-        self.task, self.method = task, Method.of(recipe)
+        self.task, self.recipe = task, recipe
         self.model = task.model(0)
-        self.called = self.method.called(self.model)
+        self.called = compiled(self.model, recipe)
         self.optimizer, groups = build(recipe, self.model, 1.0)
         device = next(self.model.parameters()).device
-        steps, parts = optimizer_steps(task, recipe), self.method.accumulate
+        steps, parts = optimizer_steps(task, recipe), recipe.micro_batches
         self.lrs = torch.zeros(steps, len(groups), dtype=lr_dtype(device), device=device)
         self.lr = self.lrs[:1].clone()
         for index, group in enumerate(self.optimizer.param_groups):
@@ -74,7 +74,7 @@ class Slot:
         torch.index_select(self.lrs, 0, self.at, out=self.lr)
         (orders,) = self.order.index_select(0, self.at)
         batches = [self.task.ordered_batch(order) for order in orders]
-        found = one_step(self.task, self.called, self.optimizer, batches, self.method)
+        found = one_step(self.task, self.called, self.optimizer, batches, self.recipe)
         assert found.correct is not None
         # with --deterministic, index_copy_ waits for the device in some versions of torch
         here = self.numbers == self.at
@@ -108,7 +108,7 @@ class Slot:
                 else:
                     theirs[name] = value.clone()
         rows[-1].apply(training.optimizer)
-        clipped = self.clipped.clone() if self.method.clips else None
+        clipped = self.clipped.clone() if clips(self.recipe) else None
         return Step(self.loss.clone(), self.correct.clone(), clipped)
 
     def _pairs(self, training: Training) -> Iterable[tuple[dict[Any, Any], dict[Any, Any]]]:
