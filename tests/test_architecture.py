@@ -69,9 +69,13 @@ EXCEPTIONS = {
     # Classes of layers need torch.nn to be written down; models import them when they are built.
     ("models/layers.py", "torch"),
     ("models/transformer.py", "torch"),
-    # What is imported when data are placed on a device, a network is filled, or one is passed.
+    # What is imported when data are placed on a device, a network is filled, passed or trained.
     ("data/augment.py", "torch"),
     ("data/resident.py", "torch"),
+    ("engine/checkpoint.py", "torch"),
+    ("engine/graphs/*.py", "torch"),
+    ("engine/method.py", "torch"),
+    ("engine/train.py", "torch"),
     ("models/weights.py", "torch"),
     ("tasks/images.py", "torch"),
     ("tasks/loaders.py", "torch"),

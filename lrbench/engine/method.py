@@ -1,22 +1,21 @@
 """One optimizer step: accumulation, precision, clipping; and weights that are evaluated in place
 of the trained ones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from lrbench.engine.device import autocast
-from lrbench.errors import UsageError
 from lrbench.options import Recipe
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
-
-    from lrbench.tasks.base import Task
+from lrbench.tasks.base import Task
 
 PLAIN = Recipe()
 NORM_BATCHES = 50
@@ -32,27 +31,11 @@ class Step(NamedTuple):
     clipped: Tensor | None = None
 
 
-def optimizer_steps(task: Task, recipe: Recipe) -> int:
-    """Optimizer steps in an epoch.
-
-    Raises:
-        UsageError: an epoch has too few batches for one.
-    """
-    steps = task.steps_per_epoch // recipe.micro_batches
-    if steps == 0:
-        raise UsageError(
-            f"--accumulate {recipe.accumulate}: an epoch has {task.steps_per_epoch} batches of "
-            f"{task.samples_per_step}"
-        )
-    return steps
-
-
 def compiled(model: nn.Module, recipe: Recipe) -> nn.Module:
     """The model as training steps call it, compiled if asked for. Models of one architecture
     share one compilation; evaluation, which has other shapes, goes without."""
-    import torch
 
-    return cast("nn.Module", torch.compile(model)) if recipe.compile else model
+    return cast(nn.Module, torch.compile(model)) if recipe.compile else model
 
 
 def grouped(batches: Iterable[Any], recipe: Recipe) -> Iterator[tuple[Any, ...]]:
@@ -85,7 +68,6 @@ def one_step(
 
 def stacked(steps: Sequence[Step]) -> Step:
     """The steps of an epoch as one `Step` of vectors."""
-    import torch
 
     columns: Iterator[Any] = zip(*steps, strict=True)
     whole: list[Any] = [None if part[0] is None else torch.stack(part) for part in columns]
@@ -101,9 +83,6 @@ def clip(model: nn.Module, recipe: Recipe) -> Tensor | None:
     Returns whether that changed them, as a bool `[]` on the device, or None without clipping."""
     if not clips(recipe):
         return None
-    import torch
-    from torch.nn.utils import clip_grad_norm_, clip_grad_value_
-
     found = []
     if recipe.clip_value is not None:
         grads = [p.grad for p in model.parameters() if p.grad is not None]
@@ -123,8 +102,6 @@ class Average:
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        from torch.optim.swa_utils import get_ema_multi_avg_fn
-
         self.model = deepcopy(model).requires_grad_(False)
         self.updates = 0
         self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
@@ -160,9 +137,6 @@ def for_judging(task: Task, model: nn.Module, optimizer: Optimizer, seed: int, e
 def renew_batch_norm(task: Task, model: nn.Module, seed: int, epoch: int) -> None:
     """Set batch-norm statistics to their mean over the first `NORM_BATCHES` batches of an epoch;
     layers in evaluation mode keep theirs."""
-    import torch
-    from torch.nn.modules.batchnorm import _BatchNorm
-
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     layers = [(layer, layer.momentum) for layer in norms if layer.training]
     for layer, _ in layers:

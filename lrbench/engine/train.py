@@ -1,13 +1,15 @@
 """The training loop of trials and range tests, for any task, on CPU and CUDA."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from lrbench.early_stop import EarlyStop, Seen
 from lrbench.engine.clock import Clockwork, Row
@@ -21,24 +23,18 @@ from lrbench.engine.method import (
     for_judging,
     grouped,
     one_step,
-    optimizer_steps,
     stacked,
 )
+from lrbench.optimizers import build
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
-from lrbench.tasks.base import start_training
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from lrbench.options import Recipe, TrialSpec
-    from lrbench.tasks.base import Task
+from lrbench.tasks.base import Task, optimizer_steps, start_training
 
 
 def steps(
     task: Task,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     batches: Iterable[Any],
     rows: Iterable[Row],
     recipe: Recipe = PLAIN,
@@ -66,7 +62,7 @@ class Training:
 
     trial: TrialSpec
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     clock: Clockwork
     samples_per_step: int
     average: Average | None = None
@@ -110,13 +106,11 @@ class Training:
 
 
 # An epoch's steps as vectors `[steps]`, and the seconds that they took.
-RunEpoch = Callable[["Task", Training, Sequence[Row]], tuple[Step, float]]
+RunEpoch = Callable[[Task, Training, Sequence[Row]], tuple[Step, float]]
 
 
 def begin(task: Task, trial: TrialSpec) -> Training:
     """A trial before its first step: the weights of its seed, optimizer, schedules."""
-    from lrbench.optimizers import build
-
     model, recipe = task.model(trial.seed), trial.recipe
     optimizer, groups = build(recipe, model, trial.lr)
     clock = Clockwork.of(trial, groups, optimizer_steps(task, recipe))
@@ -224,8 +218,6 @@ def _train_epoch(
 ) -> tuple[list[float], float | None, float | None, float]:
     """The losses of the epoch's steps, its training accuracy, the share of its steps that were
     clipped, its seconds."""
-    import torch
-
     epoch = training.epochs_done
     # so that dropout depends on nothing but the trial's seed and the epoch's number
     torch.manual_seed((training.trial.seed * 1_000_003 + epoch * 7_919 + 17) % 2**63)

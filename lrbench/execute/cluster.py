@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import MachineError
-from lrbench.execute import EXECUTORS, Train
+from lrbench.execute import EXECUTORS, Train, Work
 from lrbench.execute.ray_worker import Inbox, Kit, Trainer
 from lrbench.execute.supervise import POLL_S, Crew, Message, Worker
-from lrbench.execute.trial import Work
 from lrbench.execute.workbench import Workbench
 from lrbench.execute.worker import Brief
 from lrbench.files import replace_file

@@ -13,10 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 
-from lrbench.execute import EXECUTORS, Train
+from lrbench.execute import EXECUTORS, Train, Work
 from lrbench.execute.serial import serial
 from lrbench.execute.supervise import POLL_S, CannotStart, Crew, Left, Message, Worker
-from lrbench.execute.trial import Work
 from lrbench.execute.workbench import Workbench
 from lrbench.execute.worker import ANSWER, REQUEST, Brief
 from lrbench.run.store import Run

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrbench.errors import LrbenchError, MachineError, UsageError
-from lrbench.execute.trial import Work, failed_end
+from lrbench.execute import Work
 from lrbench.execute.workbench import Workbench
 from lrbench.options import TrialSpec
 from lrbench.rangetest.sweep import Piece
@@ -172,7 +172,7 @@ class Crew(ABC):
         """Write down the end of a trial whose worker is dead: nobody else writes its journal."""
         if not isinstance(worker.trial, TrialSpec):
             raise MachineError(f"range test: {reason}")
-        end = failed_end(self.bench, worker.trial, reason)
+        end = self.bench.failed_end(worker.trial, reason)
         yield worker.trial, [self.run.conclude(worker.trial, end)]
         self.run.state_path(worker.trial.id).unlink(missing_ok=True)
 

@@ -21,15 +21,9 @@ from lrbench.run.store import Run
 from lrbench.tasks import Task
 
 CHECKPOINT_S = 10.0
-Work = TrialSpec | Piece
 
 
-def run_work(bench: Workbench, run: Run, work: Work) -> Iterator[list[Any]]:
-    """What a trial or a training of a range test leaves, as it comes; first an empty list."""
-    return run_trial(bench, run, work) if isinstance(work, TrialSpec) else _run_piece(bench, work)
-
-
-def _run_piece(bench: Workbench, piece: Piece) -> Iterator[list[Any]]:
+def run_piece(bench: Workbench, piece: Piece) -> Iterator[list[Any]]:
     try:
         yield from carry_out(bench.setup(piece.find), piece)
     except (LrbenchError, *STOPS):
@@ -67,8 +61,7 @@ def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Rec
     except BaseException as fault:  # the model's own code may raise anything
         words = "".join(str(fault).strip().splitlines()[:1])[:400]
         reason = f"{type(fault).__name__}: {words}{place_of(fault)}"
-        end = failed_end(bench, trial, reason)
-        yield [run.conclude(trial, end)]
+        yield [run.conclude(trial, bench.failed_end(trial, reason))]
         del fault  # and with it the frames that hold the model
         check_device(bench.device)
     run.state_path(trial.id).unlink(missing_ok=True)
@@ -117,7 +110,3 @@ def _recorded(
             saved = ended
         yield kept
         kept = []
-
-
-def failed_end(bench: Workbench, trial: TrialSpec, reason: str) -> TrialEnd:
-    return TrialEnd(trial=trial.id, status="failed", reason=reason[:500], machine=bench.machine)

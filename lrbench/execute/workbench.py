@@ -21,11 +21,10 @@ from lrbench.engine.device import (
     missing_compiler,
     open_device,
 )
-from lrbench.engine.method import optimizer_steps
-from lrbench.engine.train import steps
 from lrbench.errors import MachineError, UsageError
-from lrbench.options import FindSpec, Host, Recipe
+from lrbench.options import FindSpec, Host, Recipe, TrialSpec
 from lrbench.plugins import printing_apart
+from lrbench.records import TrialEnd
 
 if TYPE_CHECKING:
     import torch
@@ -135,6 +134,9 @@ class Workbench:
             "data": dict(self.source.facts()),
         }
 
+    def failed_end(self, trial: TrialSpec, reason: str) -> TrialEnd:
+        return TrialEnd(trial.id, "failed", reason[:500], machine=self.machine)
+
     @cached_property
     def tuning_task(self) -> Task:
         """The task as tuners and range tests see it: without the test set."""
@@ -147,6 +149,8 @@ class Workbench:
         Raises:
             UsageError: an epoch has too few batches for one.
         """
+        from lrbench.tasks.base import optimizer_steps
+
         return optimizer_steps(self.tuning_task, self.recipe)
 
     @cached_property
@@ -198,6 +202,7 @@ class Workbench:
     @printing_apart()
     def step_s(self, probes: int = 12) -> float:
         """Seconds for one training step, from a short probe: the median after a warm-up."""
+        from lrbench.engine.train import steps
         from lrbench.optimizers import build
 
         task = self.tuning_task

@@ -36,7 +36,7 @@ from pydantic import TypeAdapter
 
 from lrbench.engine.device import DeviceLost, device_at
 from lrbench.errors import LrbenchError, MachineError
-from lrbench.execute.trial import Work, run_work
+from lrbench.execute import Work, run_work
 from lrbench.execute.workbench import Workbench
 from lrbench.options import CompareSpec, Frozen, Host, Recipe
 from lrbench.plugins import described
@@ -127,6 +127,8 @@ def talk(
 
 def main() -> None:
     import torch
+
+    import lrbench.execute.trial  # noqa: F401  # once, not after each fork
 
     brief = Brief.model_validate_json(sys.argv[1])
     control = socket.socket(fileno=os.dup(0))

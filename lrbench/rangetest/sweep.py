@@ -13,8 +13,6 @@ import numpy as np
 from pydantic import ConfigDict
 
 from lrbench.engine.clock import Row
-from lrbench.engine.method import PLAIN
-from lrbench.engine.train import steps
 from lrbench.errors import UsageError
 from lrbench.options import FindSpec, Frozen, Recipe, digest
 from lrbench.rangetest.curve import BLOWN_UP, Watch
@@ -85,7 +83,7 @@ class Setup:
 
     task: Task
     make_optimizer: Callable[[nn.Module], tuple[Optimizer, GroupLrs]]
-    recipe: Recipe = PLAIN
+    recipe: Recipe = ANY.recipe
     find: FindSpec = ANY
     elsewhere: Elsewhere | None = None
 
@@ -115,6 +113,8 @@ def trained(
     """Train a seed's model, one learning rate per step, until they or the paces end; after each
     step yield it and the batch's mean loss before the step. Nothing waits for the device."""
     import torch
+
+    from lrbench.engine.train import steps
 
     task = setup.task
     model = task.model(seed)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lrbench.engine.device import autocast
+from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -87,6 +88,21 @@ def start_training(model: nn.Module) -> None:
     model.train()
     for part in kept:
         part.training = False
+
+
+def optimizer_steps(task: Task, recipe: Recipe) -> int:
+    """Optimizer steps in an epoch.
+
+    Raises:
+        UsageError: an epoch has too few batches for one.
+    """
+    steps = task.steps_per_epoch // recipe.micro_batches
+    if steps == 0:
+        raise UsageError(
+            f"--accumulate {recipe.accumulate}: an epoch has {task.steps_per_epoch} batches of "
+            f"{task.samples_per_step}"
+        )
+    return steps
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,6 @@ from lrbench.tasks.base import Split, built, evaluating
 
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
-Change = Callable[[Tensor, torch.Generator], Tensor]
 # On a CPU the activations of larger batches do not fit its caches: twice the time per image.
 EVALUATION_BATCH = {"cpu": 128, "cuda": 1000}
 
@@ -72,7 +72,10 @@ class ImageTask:
         batch is dropped."""
         size = self.samples_per_step
         whole = draw(len(self._train), self._train.augmentation, seed, epoch).to(self._device)
-        change = self._changed(seed, epoch)
+        change = None
+        if self._change is not None:  # the user's, with the epoch's generator
+            generator = torch.Generator(self._device).manual_seed(epoch_seed(seed, epoch))
+            change = partial(self._change, generator=generator)
         for step in range(self.steps_per_epoch):
             yield self._train.batch(whole[step * size : (step + 1) * size], change)
 
@@ -86,14 +89,6 @@ class ImageTask:
         """The batch of one of the `orders`, equal to that of `train_batches`."""
         index, top, left, mirror = order
         return self._train.batch(Draw(index, top, left, mirror.bool()))
-
-    def _changed(self, seed: int, epoch: int) -> Callable[[Tensor], Tensor] | None:
-        """The user's augmentation with the epoch's generator; None if there is none."""
-        if self._change is None:
-            return None
-        generator = torch.Generator(self._device).manual_seed(epoch_seed(seed, epoch))
-        change = self._change
-        return lambda images: change(images, generator)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """The mean loss, and the number of right answers."""
@@ -175,7 +170,7 @@ def own_loss(name: str, classes: int, device: torch.device) -> Loss:
     return lambda logits, labels: function(logits, labels).reshape(())
 
 
-def own_change(name: str) -> Change:
+def own_change(name: str) -> Callable[..., Tensor]:
     """The user's `(images, generator) -> images`, or `(images) -> images`."""
     function = plugins.load_callable(name, "--augment")
     wants = _wants_generator(name, function)
