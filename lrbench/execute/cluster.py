@@ -4,8 +4,6 @@ This process alone writes the run directory: records and checkpoints come to it 
 and a trial that goes on elsewhere takes its journal and its checkpoint with it.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import math
 import os

@@ -1,7 +1,5 @@
 """Several trials at a time, each in a process of its own that can be ended from outside."""
 
-from __future__ import annotations
-
 import json
 import os
 import selectors
@@ -50,7 +48,7 @@ class Nursery:
     def ask(self, number: int, place: int = 0, *links: int) -> None:
         socket.send_fds(self.control, [REQUEST.pack(number, place)], links)
 
-    def worker(self, place: int) -> Forked:
+    def worker(self, place: int) -> "Forked":
         ours, theirs = socket.socketpair()
         with theirs, suppress(OSError):  # it is dead, which the first read of the worker shows
             self.ask(0, place, theirs.fileno())
@@ -96,7 +94,7 @@ class Forked(Worker):
 class Processes(Crew):
     """The processes of a run, which write the journals of their trials themselves."""
 
-    def __enter__(self) -> Processes:
+    def __enter__(self) -> "Processes":
         self.nursery = Nursery(Brief.of(self.bench, self.run))
         return self
 

@@ -87,12 +87,8 @@ class Crew(ABC):
                 if messages is None:
                     yield from self._died(worker, waiting, deaths)
                     free = self.workers
-            now = time.monotonic()
-            for worker in [each for each in self.workers if now > each.deadline]:
-                self._end(worker, at_once=True)
-                limit_s = self.bench.host.trial_timeout_s
-                reason = f"it did not end within {limit_s:g} s (--trial-timeout)"
-                yield from self._given_up(worker, reason)
+            if limit_s := self.bench.host.trial_timeout_s:
+                yield from self._timed_out(limit_s)
 
     def _end(self, worker: Worker, *, at_once: bool = False) -> str:
         self.workers.remove(worker)
@@ -121,6 +117,13 @@ class Crew(ABC):
             for worker in self.workers:
                 worker.deadline += late_s
         return found
+
+    def _timed_out(self, limit_s: float) -> Iterator[Left]:
+        now = time.monotonic()
+        for worker in [each for each in self.workers if now > each.deadline]:
+            self._end(worker, at_once=True)
+            reason = f"it did not end within {limit_s:g} s (--trial-timeout)"
+            yield from self._given_up(worker, reason)
 
     def _received(self, worker: Worker, message: Message) -> Iterator[Left]:
         trial = worker.trial

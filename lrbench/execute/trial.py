@@ -18,7 +18,7 @@ from lrbench.rangetest.probe import carry_out
 from lrbench.rangetest.sweep import Piece
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.store import Run
-from lrbench.tasks import Task
+from lrbench.tasks.base import Task
 
 CHECKPOINT_S = 10.0
 
@@ -48,15 +48,11 @@ def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Rec
         task = here.final_task if trial.stage == "final" else here.tuning_task
         training = _opened(task, run, trial)
         program = _program(here, training)
-        if isinstance(program, Program):
-            machine, train_by = bench.machine, program.train
-        else:  # without --graph, or why the trial goes without it
-            machine, train_by = {**bench.machine, **({"eager": program} if program else {})}, train
-        records = train_by(task, training, record_steps=bench.host.record_steps)
+        by, why = (program.train, "") if isinstance(program, Program) else (train, program)
+        machine = {**bench.machine, **({"eager": why} if why else {})}
+        records = by(task, training, record_steps=bench.host.record_steps)
         yield from _recorded(machine, run, training, records)
-    except MachineError:
-        raise
-    except STOPS:
+    except (MachineError, *STOPS):
         raise
     except BaseException as fault:  # the model's own code may raise anything
         words = "".join(str(fault).strip().splitlines()[:1])[:400]
@@ -71,12 +67,10 @@ def _opened(task: Task, run: Run, trial: TrialSpec) -> Training:
     """The training where the run directory left it. The journal never says more than the
     checkpoint, and a checkpoint that knows more than the journal is not believed."""
     state = run.state_path(trial.id)
-    if not (state.exists() and run.journal_path(trial.id).exists()):
-        run.begin(trial)
-        return begin(task, trial)
-    training = begin(task, trial)
-    if checkpoint.restore(training, state) and run.rewind(trial, training.epochs_done):
-        return training
+    if state.exists():
+        training = begin(task, trial)
+        if checkpoint.restore(training, state) and run.rewind(trial, training.epochs_done):
+            return training
     run.begin(trial)
     return begin(task, trial)
 

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
     from lrbench.engine.graphs.program import Program
     from lrbench.rangetest.sweep import Elsewhere, Setup
-    from lrbench.tasks import Task
-    from lrbench.tasks.base import OrderedTask
+    from lrbench.tasks.base import OrderedTask, Task
     from lrbench.tasks.source import Source
 
 

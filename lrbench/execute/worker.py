@@ -15,8 +15,6 @@ All of them end with the process that started the run: the kernel kills them wit
 a thread sees its socket close elsewhere.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import queue
@@ -30,7 +28,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
@@ -45,11 +43,7 @@ from lrbench.run.journal import row_of
 from lrbench.run.material import code_of
 from lrbench.run.store import Run
 from lrbench.stopping import die_with, outlive_readers
-from lrbench.tasks.source import source_of
-
-if TYPE_CHECKING:
-    from lrbench.data import ImageData
-    from lrbench.data.text import TextData
+from lrbench.tasks.source import Data, source_of
 
 REQUEST = struct.Struct("qq")
 ANSWER = struct.Struct("q")
@@ -70,7 +64,7 @@ class Brief(Frozen):
     material: str
 
     @staticmethod
-    def of(bench: Workbench, run: Run) -> Brief:
+    def of(bench: Workbench, run: Run) -> "Brief":
         experiment = (run.manifest or {}).get("experiment")
         spec = experiment and CompareSpec.model_validate(experiment)
         return Brief(
@@ -81,11 +75,11 @@ class Brief(Frozen):
             material=run.material,
         ).on(str(bench.device))
 
-    def on(self, device: str) -> Brief:
+    def on(self, device: str) -> "Brief":
         return self.model_copy(update={"host": replace(self.host, device=device)})
 
 
-def opened(brief: Brief, data: ImageData | TextData | None = None) -> Opened:
+def opened(brief: Brief, data: Data | None = None) -> Opened:
     """The workbench, open with one thread, and what its trials depend on; on `data` where they are
     not read from the disk.
 
@@ -106,11 +100,12 @@ def opened(brief: Brief, data: ImageData | TextData | None = None) -> Opened:
 
 
 def talk(
-    brief: Brief, works: Iterable[str], found: Opened | None = None, **given: Any
+    brief: Brief, works: Iterable[str], found: Opened | None = None, data: Data | None = None
 ) -> Iterator[dict[str, Any]]:
-    """All that a worker says while it trains one work after the other."""
+    """All that a worker says while it trains one work after the other; what it opens, unless it
+    was `found` open, is on `data` as in `opened`."""
     try:
-        bench, read = found or opened(brief, **given)
+        bench, read = found or opened(brief, data)
         bench = bench.with_threads(brief.host.threads or 1)
         run = Run(brief.path, brief.material)
         yield {"ready": {**read, "machine": bench.machine}}

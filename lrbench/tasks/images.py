@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from lrbench import models, plugins
 from lrbench.data import ImageData
@@ -52,7 +53,8 @@ class ImageTask:
             )
         self._recipe = recipe
         self._device = device
-        self._own_loss = own_loss(recipe.loss, self._classes, device) if recipe.loss else None
+        smoothed = partial(cross_entropy, label_smoothing=recipe.label_smoothing or 0.0)
+        self._loss = own_loss(recipe.loss, self._classes, device) if recipe.loss else smoothed
         self._change = own_change(recipe.augment) if plugins.is_own(recipe.augment) else None
         self.samples_per_step = recipe.batch_size
         self.steps_per_epoch = len(self._train) // recipe.batch_size
@@ -70,14 +72,12 @@ class ImageTask:
     def train_batches(self, seed: int, epoch: int) -> Iterator[Batch]:
         """Images float32 `[b, c, h, w]`, normalised, and labels int64 `[b]`; the last partial
         batch is dropped."""
-        size = self.samples_per_step
-        whole = draw(len(self._train), self._train.augmentation, seed, epoch).to(self._device)
         change = None
         if self._change is not None:  # the user's, with the epoch's generator
             generator = torch.Generator(self._device).manual_seed(epoch_seed(seed, epoch))
             change = partial(self._change, generator=generator)
-        for step in range(self.steps_per_epoch):
-            yield self._train.batch(whole[step * size : (step + 1) * size], change)
+        for order in self.orders(seed, epoch).to(self._device):
+            yield self.ordered_batch(order, change)
 
     def orders(self, seed: int, epoch: int) -> Tensor:
         """int64 `[steps_per_epoch, 4, b]`: index, top, left and mirror of each batch's images."""
@@ -85,20 +85,19 @@ class ImageTask:
         whole = draw(len(self._train), self._train.augmentation, seed, epoch)[: size * steps]
         return torch.stack([part.long().reshape(steps, size) for part in whole.parts], dim=1)
 
-    def ordered_batch(self, order: Tensor) -> Batch:
-        """The batch of one of the `orders`, equal to that of `train_batches`."""
+    def ordered_batch(
+        self, order: Tensor, change: Callable[[Tensor], Tensor] | None = None
+    ) -> Batch:
+        """The batch of one of the `orders`, changed by the user's augmentation if there is one."""
         index, top, left, mirror = order
-        return self._train.batch(Draw(index, top, left, mirror.bool()))
+        return self._train.batch(Draw(index, top, left, mirror.bool()), change)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """The mean loss, and the number of right answers."""
         images, labels = batch
         logits = model(images)
         right = (logits.detach().argmax(1) == labels).sum()
-        if self._own_loss is not None:
-            return self._own_loss(logits, labels), right
-        smoothing = self._recipe.label_smoothing or 0.0
-        return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing), right
+        return self._loss(logits, labels), right
 
     def val_batches(self, samples: int) -> Iterator[Batch]:
         """The first whole batches of the validation split, unaugmented, with at most `samples`
@@ -135,10 +134,10 @@ class ImageTask:
         logits = model(images).float()
         if self._recipe.tta == "flip":
             logits = (logits + model(images.flip(-1)).float()) / 2
-        if self._own_loss is not None:
-            loss = self._own_loss(logits, labels) * len(labels)
+        if self._recipe.loss:
+            loss = self._loss(logits, labels) * len(labels)
         else:
-            loss = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+            loss = cross_entropy(logits, labels, reduction="sum")
         right = logits.argmax(1) == labels
         return torch.stack([loss.double(), right.sum().double(), (shares[labels] * right).sum()])
 

@@ -6,22 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lrbench.data.image_data import ImageData
+from lrbench.data.own_data import Progress
 from lrbench.data.text import TextData, load_text
+from lrbench.options import Recipe
+from lrbench.tasks.base import Task
 
 if TYPE_CHECKING:
     import torch
 
-    from lrbench.data import ImageData
-    from lrbench.data.own_data import Progress
-    from lrbench.options import Recipe
-    from lrbench.tasks.base import Task
+Data = ImageData | TextData
 
 
 class Source(Protocol):
     """Where the tasks of a run come from. `data` can be sent elsewhere, None cannot."""
 
     @property
-    def data(self) -> ImageData | TextData | None: ...
+    def data(self) -> Data | None: ...
 
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
         """The task of a recipe, without the test split unless it is asked for."""
@@ -55,7 +56,7 @@ def open_source(
     return source_of(load(recipe.dataset, data_dir, download, progress), device, recipe)
 
 
-def source_of(data: ImageData | TextData, device: torch.device, recipe: Recipe) -> Source:
+def source_of(data: Data, device: torch.device, recipe: Recipe) -> Source:
     """The tasks of a recipe on data that were read already."""
     if isinstance(data, TextData):
         from lrbench.tasks.text import TextSource
