@@ -19,7 +19,7 @@ test leaves plain numbers, again from an empty list on where it is repeated."""
 
 Executor = Callable[[Workbench, Run], AbstractContextManager[Train]]
 
-EXECUTORS: Registry[Executor] = Registry("executor", "lrbench.execute")
+EXECUTORS: Registry[Executor] = Registry("executor", "lrbench.execute", skip=("trial",))
 
 
 def run_work(bench: Workbench, run: Run, work: Work) -> Iterator[list[Any]]:
