@@ -68,15 +68,12 @@ WALLS: dict[str, set[str]] = {
 EXCEPTIONS = {
     # Classes of layers need torch.nn to be written down; models import them when they are built.
     ("models/layers.py", "torch"),
-    ("models/transformer.py", "torch"),
-    # What is imported when data are placed on a device, a network is filled, passed or trained.
-    ("data/augment.py", "torch"),
+    # What is imported when data are placed on a device, or a network is passed or trained.
     ("data/resident.py", "torch"),
     ("engine/checkpoint.py", "torch"),
     ("engine/graphs/*.py", "torch"),
     ("engine/method.py", "torch"),
     ("engine/train.py", "torch"),
-    ("models/weights.py", "torch"),
     ("tasks/images.py", "torch"),
     ("tasks/loaders.py", "torch"),
     ("tasks/randomness.py", "torch"),

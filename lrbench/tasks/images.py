@@ -13,8 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from lrbench import models, plugins
 from lrbench.data import ImageData
-from lrbench.data.augment import Draw, draw, epoch_seed
-from lrbench.data.resident import Residents
+from lrbench.data.resident import Residents, draw, epoch_seed
 from lrbench.errors import UsageError
 from lrbench.options import Recipe
 from lrbench.tasks.base import Split, built, evaluating
@@ -77,20 +76,17 @@ class ImageTask:
             generator = torch.Generator(self._device).manual_seed(epoch_seed(seed, epoch))
             change = partial(self._change, generator=generator)
         for order in self.orders(seed, epoch).to(self._device):
-            yield self.ordered_batch(order, change)
+            yield self._train.batch(order, change)
 
     def orders(self, seed: int, epoch: int) -> Tensor:
-        """int64 `[steps_per_epoch, 4, b]`: index, top, left and mirror of each batch's images."""
+        """int64 `[steps_per_epoch, 4, b]`: index, top, left and flip of each batch's images."""
         size, steps = self.samples_per_step, self.steps_per_epoch
-        whole = draw(len(self._train), self._train.augmentation, seed, epoch)[: size * steps]
-        return torch.stack([part.long().reshape(steps, size) for part in whole.parts], dim=1)
+        whole = draw(len(self._train), self._train.augmentation, seed, epoch)[:, : size * steps]
+        return whole.reshape(4, steps, size).transpose(0, 1)
 
-    def ordered_batch(
-        self, order: Tensor, change: Callable[[Tensor], Tensor] | None = None
-    ) -> Batch:
-        """The batch of one of the `orders`, changed by the user's augmentation if there is one."""
-        index, top, left, mirror = order
-        return self._train.batch(Draw(index, top, left, mirror.bool()), change)
+    def ordered_batch(self, order: Tensor) -> Batch:
+        """The batch of one of the `orders`, equal to that of `train_batches`."""
+        return self._train.batch(order)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """The mean loss, and the number of right answers."""

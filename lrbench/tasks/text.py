@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lrbench import models
-from lrbench.data.augment import epoch_seed
+from lrbench.data.resident import epoch_seed
 from lrbench.data.text import CONTEXT, VOCABULARY, TextData
 from lrbench.errors import UsageError
 from lrbench.options import Recipe
