@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lrbench.early_stop import EarlyStop, Seen
 from lrbench.engine.clock import Clockwork, Row
 from lrbench.engine.device import forget_peak_memory, peak_memory
 from lrbench.engine.method import (
@@ -21,6 +20,7 @@ from lrbench.engine.method import (
     optimizer_steps,
     stacked,
 )
+from lrbench.options.early_stop import EarlyStop, Seen
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
 from lrbench.tasks.base import start_training
 

@@ -99,7 +99,9 @@ def flat(option: Opt, value: Any) -> Any:
     texts = option.repeatable or option.kind in (str, Path)
     if texts and not all(isinstance(part, (str, Path)) for part in parts):
         raise UsageError(f"{flag} {value}: must be text")
-    return value
+    if option.kind is object and not listed(value):
+        raise UsageError(f"{flag}: the list is empty", hint="leave it out for the default")
+    return parts if option.repeatable else value
 
 
 def to_toml(options: Options) -> str:

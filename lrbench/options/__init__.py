@@ -6,7 +6,7 @@ from lrbench.options.compare import (
     TUNING_SEED,
     CompareSpec,
 )
-from lrbench.options.find import SWEEP_SEED, FindSpec
+from lrbench.options.find import SWEEP_SEED, FindSpec, counted_seeds
 from lrbench.options.growth import differences
 from lrbench.options.host import Host
 from lrbench.options.option import (
@@ -30,12 +30,13 @@ from lrbench.options.values import (
     learning_rates,
     numbers,
     refused,
+    split,
 )
 
 __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec", "Frozen", "Host",
     "Opt", "Options", "Problem", "Recipe", "TrialSpec", "batch_sizes", "canonical",
-    "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
+    "changed", "counted_seeds", "differences", "digest", "duration_s", "learning_rates", "listed",
     "named", "numbers", "options_of", "problem_of", "refuse_schedule_name", "refuse_unknown",
-    "refused", "said", "typed_arm", "with_keywords",
+    "refused", "said", "split", "typed_arm", "with_keywords",
 ]  # fmt: skip

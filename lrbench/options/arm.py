@@ -9,11 +9,11 @@ from pydantic import StringConstraints
 
 from lrbench.errors import UsageError
 from lrbench.options.recipe import Recipe
-from lrbench.options.values import Frozen, Positive, Schedule
+from lrbench.options.values import Frozen, Positive, Schedule, word_off
 from lrbench.plugins import is_own
 from lrbench.schedules import parse
 
-Scaling = Literal["", "sqrt", "linear"]
+Scaling = Annotated[Literal["", "sqrt", "linear"], word_off("none")]
 Value = bool | int | float | str | tuple[str, ...] | None
 LONGEST = 60
 Name = Annotated[

@@ -5,7 +5,6 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib import import_module
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -36,12 +35,10 @@ class Opt:
             command line, and may be a number or a list elsewhere. By default the field's own type.
         choices: where names are registered, as `package:REGISTRY`.
         values: the words that may be typed; by default those of the field's `Literal`.
-        off: the word for an empty text.
+        off: the word for an empty text, which the field's validator reads.
         default: the default as typed; by default the field's own.
         default_note: for the help, if the default differs in some cases: `32 for mnist5k`.
-        parse: value as typed -> the field's value.
-        parse_among: (value as typed, all options) -> the field's value, if other options matter.
-        show: spec -> the value as typed, None for nothing.
+        show: spec -> the value as typed, None for nothing; validators of the field read it back.
         own: may be `module:name`, so that Python takes an object.
         only: the problems that take it, of those that `Recipe.problem` names; by default all.
         settings: `key=value` pairs, a table in TOML and a mapping in Python.
@@ -61,8 +58,6 @@ class Opt:
     off: str = ""
     default: Any = None
     default_note: str = ""
-    parse: Callable[[Any], Any] | None = None
-    parse_among: Callable[[Any, Options], Any] | None = None
     show: Callable[[Any], Any] | None = None
     own: bool = False
     only: tuple[str, ...] = ()
@@ -91,26 +86,8 @@ class Opt:
     def repeatable(self) -> bool:
         return bool(self.kind == list[str])
 
-    def read(self, options: Options) -> Any:
-        """The field's value from what was typed; a UsageError names the option."""
-        value = options[self.key]
-        if self.off and value == self.off:
-            return ""
-        try:
-            if self.settings or self.kind in (int, float, object):
-                plain_digits(value)
-            if self.parse_among is not None:
-                return self.parse_among(value, options)
-            if self.parse is not None:
-                return self.parse(value)
-        except UsageError as fault:
-            raise named(self.flag, fault) from None
-        except ValueError as fault:
-            raise UsageError(f"{self.flag} {value}: {fault}") from None
-        return tuple(listed(value)) if self.repeatable else value
-
     def shown(self, spec: Any) -> Any:
-        """What was typed, from the spec: `read` backwards."""
+        """What was typed, from the spec."""
         if self.show is not None:
             return self.show(spec)
         return _as_typed(getattr(spec, self.field), self.off)
@@ -147,20 +124,14 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, range)) else [value]
 
 
-def options_of(spec: type) -> Mapping[str, Opt]:
+def options_of(spec: Any) -> Mapping[str, Opt]:
     """The options that a spec declares, complete, by key, in the order of its fields."""
-    return _options_of(spec)
-
-
-@cache
-def _options_of(spec: Any) -> dict[str, Opt]:
-    found = [
-        _completed(opt, spec, field, info.annotation, info.default)
+    return {
+        opt.key: _completed(opt, spec, field, info.annotation, info.default)
         for field, info in spec.__pydantic_fields__.items()
         for opt in info.metadata
         if isinstance(opt, Opt)
-    ]
-    return {option.key: option for option in found}
+    }
 
 
 def _completed(opt: Opt, spec: Any, field: str, annotation: Any, default: Any) -> Opt:
