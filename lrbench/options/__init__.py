@@ -7,7 +7,6 @@ from lrbench.options.compare import (
     CompareSpec,
 )
 from lrbench.options.find import SWEEP_SEED, FindSpec, counted_seeds
-from lrbench.options.growth import differences
 from lrbench.options.host import Host
 from lrbench.options.option import (
     Opt,
@@ -25,6 +24,7 @@ from lrbench.options.values import (
     Frozen,
     batch_sizes,
     canonical,
+    differences,
     digest,
     duration_s,
     learning_rates,

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from lrbench.errors import UsageError
 from lrbench.options.arm import Arm, Scaling, check_arms, entered, scaled
 from lrbench.options.find import FindSpec, range_test_text, with_range_test
-from lrbench.options.growth import differences, union
 from lrbench.options.option import Opt
 from lrbench.options.recipe import BATCH_SIZES, WEIGHT_DECAYS, Cell, Recipe
 from lrbench.options.values import (
@@ -29,6 +28,7 @@ from lrbench.options.values import (
     SeveralSizes,
     aim_of,
     canonical,
+    differences,
     digest,
     epoch_budgets,
     joined,
@@ -206,8 +206,7 @@ class CompareSpec(Frozen):
             raise ValueError("--race: one schedule has nothing to race against")
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
-        if self.extrapolate:
-            aim_of(self.extrapolate, self.budgets, self.batch_sizes)  # raises
+        _ = self.aim  # or it is refused
         self._check_arms()
         if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
             raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
@@ -227,9 +226,9 @@ class CompareSpec(Frozen):
         return None if typed is None else aim_of(typed, self.budgets, self.batch_sizes)
 
     def _check_arms(self) -> None:
-        several = {"batch_size": self.batch_sizes, "weight_decay": self.weight_decays}
-        named = [field for field, values in several.items() if values]
-        check_arms(self.arms, self.schedules, self.recipe, auto=self.auto, several=named)
+        several = ["batch_size"] * bool(self.batch_sizes)
+        several += ["weight_decay"] * bool(self.weight_decays)
+        check_arms(self.arms, self.schedules, self.recipe, auto=self.auto, several=several)
 
     def lr_scale(self, recipe: Recipe) -> float:
         """The factor of `lrs` under a recipe: √k or k, for k = its batch over the base batch."""
@@ -286,21 +285,15 @@ class CompareSpec(Frozen):
         """What is ranked: in each study, for each batch size, each budget, the longest first."""
         return tuple(
             Cell(
-                recipe=self.recipe_at(size),
+                recipe=self.recipe.model_copy(update={"batch_size": size}),
                 epochs=epochs,
-                stretch=self._share(epochs),
+                stretch=None if epochs == self.epochs else epochs / self.epochs,
                 study=study or None,
             )
             for study in range(self.studies)
             for size in self.batch_sizes or (self.recipe.batch_size,)
             for epochs in sorted(self.budgets or (self.epochs,), reverse=True)
         )
-
-    def recipe_at(self, batch_size: int) -> Recipe:
-        return self.recipe.model_copy(update={"batch_size": batch_size})
-
-    def _share(self, epochs: int) -> float | None:
-        return None if epochs == self.epochs else epochs / self.epochs
 
     def range_test(self, recipe: Recipe) -> FindSpec:
         """The range test that centres a recipe's grids of learning rates. Unless it was asked for,
@@ -328,50 +321,35 @@ class CompareSpec(Frozen):
         return digest(canonical(self.fixed_part()), 64)
 
     def grown_from(self, older: CompareSpec) -> CompareSpec:
-        """This spec with the schedules, seeds and learning rates of an older one added.
+        """This spec with the schedules, seeds and learning rates of an older one added. The batch
+        size and the weight decay that are named first stay those of the older one.
 
         Raises:
             UsageError: something else differs; the message names it.
         """
-        first = {}
-        for field, several in (
-            ("batch_size", self.batch_sizes), ("weight_decay", self.weight_decays),
-        ):  # fmt: skip
-            if getattr(older.recipe, field) in several:
-                first[field] = getattr(older.recipe, field)
-        return self._at(first)._joined_with(older)
-
-    def _at(self, first: Mapping[str, float]) -> CompareSpec:
-        """The same comparison, others of its batch sizes and weight decays named first."""
-        find = self.find.model_copy(update={"recipe": self.find.recipe.model_copy(update=first)})
+        several = {"batch_size": self.batch_sizes, "weight_decay": self.weight_decays}
+        first = {field: getattr(older.recipe, field) for field in several}
+        first = {field: value for field, value in first.items() if value in several[field]}
         recipe = self.recipe.model_copy(update=first)
-        return self.model_copy(update={"recipe": recipe, "find": find})
-
-    def _joined_with(self, older: CompareSpec) -> CompareSpec:
-        mine, theirs = self.fixed_part(), older.fixed_part()
-        changed = differences(theirs, mine, CompareSpec)
-        if changed:
+        find = self.find.model_copy(update={"recipe": self.find.recipe.model_copy(update=first)})
+        spec = self.model_copy(update={"recipe": recipe, "find": find})
+        if changed := differences(older.fixed_part(), spec.fixed_part(), CompareSpec):
             raise UsageError(
                 "this run was made with another experiment: " + ", ".join(changed),
                 hint="choose another folder with --out, or repeat the old options",
             )
-        grown = self.model_copy(
-            update={
-                "schedules": tuple(dict.fromkeys((*older.schedules, *self.schedules))),
-                "arms": tuple(dict.fromkeys((*older.arms, *self.arms))),
-                "lrs": tuple(sorted({*older.lrs, *self.lrs})),
-                "seeds": max(older.seeds, self.seeds),
-                "tuning_seeds": max(older.tuning_seeds, self.tuning_seeds),
-                "looked": older.looked,
-                "studies": max(older.studies, self.studies),
-                "budgets": union(older.budgets, self.budgets, (self.epochs,)),
-                "weight_decays": union(
-                    older.weight_decays, self.weight_decays, (self.recipe.weight_decay,)
-                ),
-                "batch_sizes": union(
-                    older.batch_sizes, self.batch_sizes, (self.recipe.batch_size,)
-                ),
-            }
-        )
-        grown._check_arms()
-        return grown
+        silent = {
+            "lrs": (), "budgets": (self.epochs,), "batch_sizes": (recipe.batch_size,),
+            "weight_decays": (recipe.weight_decay,),
+        }  # fmt: skip
+        grown: dict[str, Any] = {"looked": older.looked}
+        for field in ("schedules", "arms"):
+            grown[field] = tuple(dict.fromkeys((*getattr(older, field), *getattr(self, field))))
+        for field in ("seeds", "tuning_seeds", "studies"):
+            grown[field] = max(getattr(older, field), getattr(self, field))
+        for field, alone in silent.items():
+            old, new = getattr(older, field), getattr(self, field)
+            grown[field] = tuple(sorted({*(old or alone), *(new or alone)})) if old or new else ()
+        spec = spec.model_copy(update=grown)
+        spec._check_arms()
+        return spec

@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from lrbench.errors import UsageError
-from lrbench.options.option import listed, named
+from lrbench.options.option import listed, named, options_of, said
 from lrbench.registry import did_you_mean
 from lrbench.schedules import expand, parse
 
@@ -129,6 +129,26 @@ def _without_off(value: Any) -> Any:
         return value
     kept = {key: _without_off(part) for key, part in value.items()}
     return {key: part for key, part in kept.items() if part or (part == 0 and part is not False)}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], kind: type) -> list[str]:
+    """`--option old -> new` for each leaf that differs between two specs of a kind, as nested
+    mappings. An unset field equals an absent one: older runs lack newer fields."""
+    return list(dict.fromkeys(_differing(old, new, kind, "")))
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any], kind: Any, of: str) -> Iterator[str]:
+    flags = {option.field: option.flag for option in options_of(kind).values()}
+    for key in new:
+        if key not in old and canonical({key: new[key]}) == "{}":
+            continue
+        before, after = old.get(key), new[key]
+        flag = f"{of} {key}" if of else flags.get(key, "--" + key.replace("_", "-"))
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            inner = kind.model_fields[key].annotation if key in kind.model_fields else kind
+            yield from _differing(before, after, inner, flag if key in flags else "")
+        elif before != after:
+            yield f"{flag} {said(before)} -> {said(after)}"
 
 
 def digest(text: str, length: int = 12) -> str:

@@ -286,7 +286,9 @@ def test_budgets_and_batch_sizes_may_be_added_to_a_run() -> None:
 def test_each_batch_size_has_a_range_test_of_its_own() -> None:
     asked = spec(lrs=(), lr_points=3, batch_sizes=(64, 128), schedules=("constant",))
     steps = {64: 2 * EPOCH, 128: EPOCH}
-    finds = [asked.range_test(asked.recipe_at(size)) for size in (64, 128)]
+    finds = [
+        asked.range_test(asked.recipe.model_copy(update={"batch_size": size})) for size in (64, 128)
+    ]
     assert finds[0].id != finds[1].id
     first = plan(asked, {}, {}, steps)
     assert first.find == finds[0]
@@ -331,7 +333,7 @@ def test_halving_of_one_epoch_is_a_grid_and_says_nothing() -> None:
 
 def test_batch_sizes_grow_in_any_order() -> None:
     begun = spec(batch_sizes=())
-    smaller = begun.recipe_at(64)
+    smaller = begun.recipe.model_copy(update={"batch_size": 64})
     asked = spec(
         recipe=smaller,
         find=begun.find.model_copy(update={"recipe": smaller}),
