@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from lrbench.cli.common import reading, stdout
 
@@ -24,8 +25,6 @@ DataDir = Annotated[
 @app.command("list")
 def list_(data_dir: DataDir = None) -> None:
     """List the datasets: what each holds, and whether it is on this machine."""
-    from rich.table import Table
-
     from lrbench.data import listing
 
     table = Table(box=None, pad_edge=False)

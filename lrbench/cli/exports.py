@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrbench.cli.common import as_json, stderr
+from lrbench.cli.common import as_json, say
 from lrbench.cli.params import output
-from lrbench.errors import UsageError, printable
+from lrbench.errors import UsageError
 from lrbench.files import readable_faults, replace_file
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Exports:
                     Path(place).write_text(text, encoding="utf-8")
             else:
                 replace_file(Path(place), text.encode())
-                stderr().print(printable(f"wrote {place}"), markup=False)
+                say(f"wrote {place}")
 
 
 def comparison_texts(summary: Summary, document: Mapping[str, Any]) -> dict[str, str]:

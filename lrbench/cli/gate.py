@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
-from lrbench.cli.common import stderr
+from lrbench.cli.common import say
 from lrbench.cli.params import output
-from lrbench.errors import ConditionHolds, UsageError, printable
+from lrbench.errors import ConditionHolds, UsageError
 from lrbench.options import CompareSpec
 from lrbench.options.option import plain_digits
 from lrbench.registry import did_you_mean
@@ -73,7 +73,7 @@ class Conditions:
         if failed := [f"{said}: {why}" for said, fails, why in found if fails]:
             raise ConditionHolds("; ".join(failed))
         for said, _, why in () if quiet else found:
-            stderr().print(printable(f"{said}: passed, {why}"), markup=False)
+            say(f"{said}: passed, {why}")
 
 
 def ranked_name(text: str, known: Sequence[str], option: str) -> str:

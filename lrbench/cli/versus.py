@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
+from rich.text import Text
 
 from lrbench.cli.common import as_json, notify, stdout
 from lrbench.cli.comparison import document, rows
@@ -36,8 +37,6 @@ def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
         }  # fmt: skip
         typer.echo(as_json(found))
         return
-    from rich.text import Text
-
     from lrbench.report.console import versus_table
 
     for run, summary in zip(runs, (first, *others), strict=True):
