@@ -114,7 +114,7 @@ def _print_tables(summary: Summary, path: Path, code: str, details: bool, advise
     console.print(Text("\n" + "\n".join(map(printable, lines)), style="dim"), soft_wrap=True)
 
 
-def document(summary: Summary, path: Path) -> dict[str, Any]:
+def document(summary: Summary, path: Path | str) -> dict[str, Any]:
     """The answer for programs: what `--json` prints. `code` is the torch lines of the schedule
     that ranks first."""
     from lrbench.report.torch_lines import torch_lines

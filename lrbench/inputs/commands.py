@@ -106,13 +106,13 @@ def flat(option: Opt, value: Any) -> Any:
 
 def to_toml(options: Options) -> str:
     """The options as TOML. JSON strings are TOML strings once DEL is escaped."""
-
-    def value_of(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
-
-    return "".join(
-        f"{name} = {value_of(value)}\n" for name, value in options.items() if value is not None
-    )
+    texts = {
+        name: json.dumps(value, ensure_ascii=False, default=str)
+        for name, value in options.items()
+        if value is not None
+    }
+    lines = "".join(f"{name} = {text}\n" for name, text in texts.items())
+    return lines.replace("\x7f", "\\u007f")
 
 
 def _read_config(path: Path, allowed: Declared) -> dict[str, Any]:
