@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,7 +34,6 @@ from lrbench.options import (
     listed,
     options_of,
     problem_of,
-    refuse_schedule_name,
     refused,
     split,
     typed_arm,
@@ -156,8 +156,9 @@ def _arm(text: str, plain: Recipe, options: Options, kept: set[str]) -> Arm:
     """The arm that a text names, next to the recipe of the options. Another optimizer has its own
     defaults, but for what is `kept` the same for all."""
     name, settings = typed_arm(text)
-    refuse_schedule_name(name)
     try:
+        if _is_schedule(name):
+            raise UsageError("a schedule has this name; give it another")
         typed = _typed(settings)
         other = {**options, **typed}
         if typed.get("optimizer", plain.optimizer) != plain.optimizer:
@@ -177,6 +178,12 @@ def _arm(text: str, plain: Recipe, options: Options, kept: set[str]) -> Arm:
         )
     except UsageError as fault:
         raise UsageError(f"--arm {name}: {fault.message}", hint=fault.hint) from None
+
+
+def _is_schedule(name: str) -> bool:
+    with suppress(UsageError):
+        return bool(parse(name))
+    return False
 
 
 OF_AN_ARM = ("schedule", "lr_scaling")  # besides the options of a recipe
@@ -262,8 +269,7 @@ def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
 
 def _is_taken(recipe: Recipe, name: str) -> bool:
     """Whether the optimizer takes what the option sets."""
-    try:
+    with suppress(UsageError):
         optimizers.check_given(recipe, (name,))
-    except UsageError:
-        return False
-    return True
+        return True
+    return False

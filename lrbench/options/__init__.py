@@ -1,6 +1,6 @@
 """What is asked for: frozen, validated specs with options, canonical text and fingerprint."""
 
-from lrbench.options.arm import Arm, refuse_schedule_name, typed_arm
+from lrbench.options.arm import Arm, typed_arm
 from lrbench.options.compare import (
     SIZE,
     TUNING_SEED,
@@ -37,6 +37,6 @@ __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec", "Frozen", "Host",
     "Opt", "Options", "Problem", "Recipe", "TrialSpec", "batch_sizes", "canonical",
     "changed", "counted_seeds", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "numbers", "options_of", "problem_of", "refuse_schedule_name", "refuse_unknown",
+    "named", "numbers", "options_of", "problem_of", "refuse_unknown",
     "refused", "said", "split", "typed_arm", "with_keywords",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Options: what people type, refused in one line that names the option if it is invalid."""
+"""Options, typed or from a file, and the specs that they mean."""
 
 import json
 from pathlib import Path
