@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from lrbench import optimizers
 from lrbench.engine.device import default_threads
 from lrbench.errors import UsageError
+from lrbench.execute import EXECUTORS
 from lrbench.files import read_file
 from lrbench.inputs.checks import (
     check_arm,
@@ -216,8 +217,6 @@ def _typed(settings: Sequence[str]) -> dict[str, Any]:
 
 def host_of(options: Options) -> Host:
     """Raises UsageError: an invalid value, or options that contradict each other."""
-    from lrbench.execute import EXECUTORS
-
     host = made(Host, options)
     if str(options.get("jobs")) == "0":
         raise UsageError(f"--jobs 0: {ONE_JOB}")

@@ -143,7 +143,10 @@ def test_a_text_that_is_too_short_is_refused(tmp_path: Path, length: int) -> Non
         ({"metric": "test_accuracy"}, "a text has none"),
         ({"target_accuracy": 0.9}, "--target-accuracy is for images"),
         ({"batch_size": "all"}, "number of windows"),
-        ({"dataset": "mnist5k", "metric": "test_bits"}, "bits per character are of a text"),
+        (
+            {"dataset": "mnist5k", "metric": "test_bits"},
+            "bits per character are of a --dataset text",
+        ),
     ],
 )
 def test_options_of_images_are_refused(options: dict[str, object], words: str) -> None:
