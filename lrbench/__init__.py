@@ -9,31 +9,17 @@
 Nothing heavy is imported before it is used.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 
 TYPE_CHECKING = False  # as type checkers know it; `typing` takes longer to import than all of this
 if TYPE_CHECKING:
-    from lrbench import models as models
-    from lrbench import schedules as schedules
-    from lrbench.rangetest.api import find as find
-    from lrbench.rangetest.api import max_stable_lr as max_stable_lr
-    from lrbench.rangetest.suggest import suggest as suggest
-    from lrbench.session.api import Comparison as Comparison
-    from lrbench.session.api import compare as compare
+    from lrbench import models, schedules
+    from lrbench.rangetest.api import find, max_stable_lr
+    from lrbench.rangetest.suggest import suggest
+    from lrbench.session.api import Comparison, compare
 
 __version__ = "0.1.0"
-__all__ = [
-    "Comparison",
-    "compare",
-    "find",
-    "max_stable_lr",
-    "models",
-    "schedules",
-    "suggest",
-]
-
+__all__ = ["Comparison", "compare", "find", "max_stable_lr", "models", "schedules", "suggest"]
 _HOMES = {
     "Comparison": "lrbench.session.api",
     "compare": "lrbench.session.api",

@@ -12,11 +12,13 @@ import io
 import sys
 import sysconfig
 import traceback
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import resolve_name
+from inspect import BoundArguments, Parameter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -27,6 +29,8 @@ from lrbench.registry import did_you_mean
 RESERVED = frozenset({"folder", "text", "torchvision"})  # prefixes that are not modules
 LENT = "python"  # the "module" of temporary names
 INSTALLED = frozenset({"site-packages", "dist-packages"})
+STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
+VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 VERSIONED = frozenset({"lrbench", "torch", "torchvision"})  # their versions are in every manifest
 
 _lent: dict[str, Any] = {}
@@ -147,7 +151,7 @@ def described(fault: BaseException) -> str:
 
 def place_of(fault: BaseException) -> str:
     """Where in the user's code an exception was raised, such as " (nets.py, line 3)", or ""."""
-    elsewhere = (str(Path(__file__).parent), str(_standard_library()), "<")
+    elsewhere = (str(Path(__file__).parent), str(STANDARD_LIBRARY), "<")
     for frame in reversed(traceback.extract_tb(fault.__traceback__)):
         path = Path(frame.filename)
         if not frame.filename.startswith(elsewhere) and not _installed(path):
@@ -172,32 +176,30 @@ def call(
     Raises:
         UsageError: the signature requires something else, or the function raised.
     """
-    named = {**(extra or {}), **offered}
-    places, words = _arguments(name, function, offered, named, option)
+    bound = _bound(name, function, offered, {**(extra or {}), **offered}, option)
     with blamed(name, option):
-        return function(*places, **words)
+        return function(*bound.args, **bound.kwargs)
 
 
-def _arguments(
+def _bound(
     name: str,
     function: Callable[..., Any],
     offered: Mapping[str, Any],
     named: Mapping[str, Any],
     option: str,
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """By position and by name."""
+) -> BoundArguments:
     try:
-        parameters = inspect.signature(function).parameters.values()
+        signature = inspect.signature(function)
     except (TypeError, ValueError):  # written in C: it has no signature
-        return tuple(offered.values()), {}
-    plain = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        return inspect.signature(lambda *_: None).bind(*offered.values())
+    plain = [p for p in signature.parameters.values() if p.kind not in VARIADIC]
     required = [p for p in plain if p.default is p.empty]
     if all(p.name in named for p in required):
-        known = [p for p in plain if p.name in named]
-        places = tuple(named[p.name] for p in known if p.kind is p.POSITIONAL_ONLY)
-        return places, {p.name: named[p.name] for p in known if p.kind is not p.POSITIONAL_ONLY}
-    if len(required) == len(offered) and not any(p.kind is p.KEYWORD_ONLY for p in required):
-        return tuple(offered.values()), {}
+        known = {p.name: named[p.name] for p in plain if p.name in named}
+        return BoundArguments(signature, OrderedDict(known))
+    if len(required) == len(offered):
+        with suppress(TypeError):  # some go by their names alone
+            return signature.bind(*offered.values())
     raise UsageError(
         f"{option} {name}: it needs ({', '.join(p.name for p in required)}), but is called as "
         f"{_call(name, offered)}, with those of them that it names, or bare"
@@ -289,10 +291,9 @@ def sources(name: str) -> dict[str, str]:
 def source_files(name: str, *, installed: bool = True) -> dict[str, Path]:
     """The source files of `sources`, those of installed packages only if they are asked for."""
     found: dict[Path, str] = {}
-    for home in _homes(name, load(name)) & set(sys.modules):
-        top = home.partition(".")[0]
-        if top not in VERSIONED:
-            _collect(sys.modules[home], top, _import_folder(sys.modules[home]), found)
+    for home in _homes(name, load(name)) & {*sys.modules}:
+        if home.partition(".")[0] not in VERSIONED:
+            _collect(sys.modules[home], found)
     kept = {label: path for path, label in found.items() if installed or not _installed(path)}
     return dict(sorted(kept.items()))
 
@@ -301,18 +302,23 @@ def _homes(name: str, thing: Any) -> set[str]:
     return {name.partition(":")[0], getattr(thing, "__module__", None) or type(thing).__module__}
 
 
-def _collect(module: ModuleType, top: str, root: Path | None, found: dict[Path, str]) -> None:
+def _collect(home: ModuleType, found: dict[Path, str]) -> None:
     """Add the module's file, then those of what it imports."""
-    path = _file(module)
-    if path is None or path in found:
+    top, start = home.__name__.partition(".")[0], _file(home)
+    if start is None:
         return
-    inside = root is not None and root in path.parents
-    ours = inside and not _installed(path) and root != _standard_library()
-    if module.__name__.partition(".")[0] != top and not ours:
-        return
-    found[path] = str(path.relative_to(root)) if root and inside else path.name
-    for other in () if _installed(path) else _imported(module, path):
-        _collect(other, top, root, found)
+    root = start.parents[home.__name__.count(".") + (start.name == "__init__.py")]
+    todo = [home]
+    while todo:
+        module = todo.pop()
+        path = _file(module)
+        if path is None or path in found:
+            continue
+        inside = root in path.parents
+        ours = inside and not _installed(path) and root != STANDARD_LIBRARY
+        if ours or module.__name__.partition(".")[0] == top:
+            found[path] = str(path.relative_to(root)) if inside else path.name
+            todo += [] if _installed(path) else _imported(module, path)
 
 
 def _imported(module: ModuleType, path: Path) -> Iterator[ModuleType]:
@@ -329,23 +335,10 @@ def _imported(module: ModuleType, path: Path) -> Iterator[ModuleType]:
     yield from (sys.modules[name] for name in sorted(names) if name in sys.modules)
 
 
-def _import_folder(module: ModuleType) -> Path | None:
-    """The folder that the module's topmost package is imported from."""
-    path = _file(module)
-    if path is None:
-        return None
-    return path.parents[module.__name__.count(".") + (path.name == "__init__.py")]
-
-
 def _file(module: ModuleType) -> Path | None:
-    name = getattr(module, "__file__", None)
-    path = Path(name).resolve() if name else None
-    return path if path is not None and path.suffix == ".py" and path.is_file() else None
+    path = Path(getattr(module, "__file__", None) or "").resolve()
+    return path if path.suffix == ".py" and path.is_file() else None
 
 
 def _installed(path: Path) -> bool:
-    return bool(INSTALLED & set(path.parts))
-
-
-def _standard_library() -> Path:
-    return Path(sysconfig.get_path("stdlib")).resolve()
+    return not INSTALLED.isdisjoint(path.parts)

@@ -6,7 +6,7 @@ import io
 import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -33,6 +33,7 @@ class Entry(Generic[T]):
     facts: dict[str, Any]
 
 
+@dataclass(eq=False)
 class Registry(Generic[T]):
     """The entries of one kind, filled by the files of one folder and by other packages.
 
@@ -42,19 +43,12 @@ class Registry(Generic[T]):
     entries, for whoever mistypes one.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        package: str = "",
-        skip: Collection[str] = (),
-        besides: Collection[str] = (),
-    ) -> None:
-        self.kind = kind
-        self.package = package
-        self.skip = frozenset(skip)
-        self.besides = tuple(besides)
-        self._entries: dict[str, Entry[T]] = {}
-        self._loaded = False
+    kind: str
+    package: str = ""
+    skip: Collection[str] = ()
+    besides: Collection[str] = ()
+    _entries: dict[str, Entry[T]] = field(default_factory=dict, init=False)
+    _loaded: bool = field(default=False, init=False)
 
     def register(self, name: str, summary: str, **facts: Any) -> Callable[[T], T]:
         """Decorate a thing to give it a name, which must be free."""
@@ -69,16 +63,14 @@ class Registry(Generic[T]):
 
     def get(self, name: str, *, option: str = "") -> Entry[T]:
         """The entry of that name; UsageError if there is none."""
-        self._load()
-        if name in self._entries:
+        if name in self:
             return self._entries[name]
         where = f"{option}: " if option else ""
         hint = did_you_mean(name, [*self._entries, *self.besides])
         raise UsageError(f"{where}unknown {self.kind} {name!r}", hint=hint)
 
     def names(self) -> list[str]:
-        self._load()
-        return list(self._entries)
+        return [entry.name for entry in self]
 
     def __iter__(self) -> Iterator[Entry[T]]:
         self._load()
@@ -93,9 +85,9 @@ class Registry(Generic[T]):
             return
         self._loaded = True
         folder = importlib.import_module(self.package).__path__ if self.package else ()
-        for module in sorted(pkgutil.iter_modules(folder), key=lambda found: found.name):
-            if module.name not in self.skip:
-                importlib.import_module(f"{self.package}.{module.name}")
+        for name in sorted(module.name for module in pkgutil.iter_modules(folder)):
+            if name not in self.skip:
+                importlib.import_module(f"{self.package}.{name}")
         for point in entry_points(group=f"lrbench.{self.kind}s"):
             try:
                 with redirect_stdout(io.StringIO()):  # what it prints is no data

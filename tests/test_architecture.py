@@ -25,9 +25,7 @@ PLAIN = TORCH | SCREEN | FRAMES | PICTURES | {"numpy"}
 # room -> (packages that it must not import anywhere, packages that it must not import at the top)
 FORBIDDEN: dict[str, tuple[set[str], set[str]]] = {
     **dict.fromkeys(("errors", "plugins"), (PLAIN | {"pydantic"}, set())),
-    **dict.fromkeys(
-        ("registry", "early_stop", "records", "options", "plan", "files", "run"), (PLAIN, set())
-    ),
+    **dict.fromkeys(("registry", "records", "options", "plan", "files", "run"), (PLAIN, set())),
     **dict.fromkeys(
         ("tasks", "data", "models", "optimizers", "engine", "execute"),
         (SCREEN | FRAMES | PICTURES, TORCH),
@@ -47,9 +45,8 @@ KNOWS: dict[str, set[str]] = {
     "registry": {"errors"},
     "plugins": {"errors", "registry"},
     "schedules": {"errors", "plugins", "registry"},
-    "early_stop": {"errors", "registry"},
     "records": {"options"},
-    "options": {"early_stop", "errors", "plugins", "registry", "schedules"},
+    "options": {"errors", "plugins", "registry", "schedules"},
     "plan": {"errors", "options", "records", "schedules"},
     "files": {"errors"},
     "run": {"errors", "options", "files", "optimizers", "plugins", "records", "schedules"},

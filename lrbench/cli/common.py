@@ -1,30 +1,25 @@
 """What the commands share: consoles, notices, JSON."""
 
-from __future__ import annotations
-
 import io
 import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from lrbench.errors import Notice, printable
 from lrbench.options import CompareSpec, FindSpec, Options
 from lrbench.plugins import names_alone
 from lrbench.run.material import own_names
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 
 def stderr() -> Console:
     """Where progress and warnings go."""
-    from rich.console import Console
-
     console = Console(stderr=True, highlight=False)
     console.soft_wrap = not console.is_terminal  # one warning, one line, for whoever reads a pipe
     return console
@@ -32,8 +27,6 @@ def stderr() -> Console:
 
 def stdout() -> Console:
     """Where data goes; in a pipe or a file without the spaces that fill up a line."""
-    from rich.console import Console
-
     return Console(highlight=False, file=None if sys.stdout.isatty() else _Trimmed())
 
 
@@ -45,6 +38,11 @@ class _Trimmed(io.StringIO):
 
     def flush(self) -> None:
         sys.stdout.flush()
+
+
+def say(line: str) -> None:
+    """Print a line on stderr."""
+    stderr().print(printable(line), markup=False)
 
 
 def announce(
@@ -77,8 +75,6 @@ def as_json(document: Any) -> str:
 
 def notify(notices: Iterable[Notice]) -> None:
     """Say each warning once, on stderr."""
-    from rich.text import Text
-
     console = stderr()
     for notice in dict.fromkeys(notices):
         console.print(Text("warning: ", style="yellow") + Text(printable(str(notice))))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,13 +11,8 @@ from lrbench.cli import params as p
 from lrbench.cli.common import announce, notify, reading
 from lrbench.cli.comparison import print_answer, say_nothing_new, show_plan
 from lrbench.cli.exports import Exports
-from lrbench.cli.gate import check_conditions, enforce
-from lrbench.inputs import (
-    COMPARE,
-    compare_spec,
-    merged,
-    resolved_toml,
-)
+from lrbench.cli.gate import Conditions
+from lrbench.inputs import COMPARE, compare_spec, merged, resolved_toml
 from lrbench.plugins import names_alone, printing_apart
 from lrbench.session import compare as session
 from lrbench.session.checks import check_early
@@ -38,14 +34,11 @@ lrbench compare --dataset folder:photos --time-budget 20m --fail-below 97%"""
 @p.takes(COMPARE)
 def compare(
     given: dict[str, Any],
-    resume: p.Resume = None,
-    fail_below: p.FailBelow = None,
-    fail_if_worse_than: p.FailIfWorseThan = None,
-    export_markdown: p.ExportMarkdown = None,
-    export_csv: p.ExportCsv = None,
-    export_json: p.ExportJson = None,
-    export_latex: p.ExportLatex = None,
-    tensorboard: p.Tensorboard = False,
+    conditions: Conditions,
+    exports: Exports,
+    resume: Annotated[
+        Path | None, p.output("--resume", "Continue this run with its options.", "Run")
+    ] = None,
     config: p.Config = None,
     print_config: p.PrintConfig = False,
     dry_run: p.DryRun = False,
@@ -64,8 +57,6 @@ def compare(
         with names_alone():
             typer.echo(resolved_toml(compare_spec(options), options), nl=False)
         return
-    check_conditions(fail_below, fail_if_worse_than)
-    exports = Exports(export_markdown, export_csv, export_json, export_latex, tensorboard)
     exports.check(json=json)
     run, options = session.located(options, out, resume)
     if dry_run and resume is not None:
@@ -77,7 +68,7 @@ def compare(
     if resume or config:
         announce(compare_spec, options, given)
     spec = session.resolve(options, run)
-    check_conditions(fail_below, fail_if_worse_than, spec)
+    conditions.check(spec)
     check_early(spec)
     if not dry_run:
         run.refuse_second_writer()
@@ -95,7 +86,7 @@ def compare(
         return
     summary = _carry_out(job, exports, quiet=quiet or json)
     code = print_answer(summary, run.path, json=json, details=details, exports=exports, advise=True)
-    enforce(summary, fail_below, fail_if_worse_than, quiet=json)
+    conditions.enforce(summary, quiet=json)
     raise typer.Exit(code)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.text import Text
 
-from lrbench.cli.common import as_json, notify, stderr, stdout
+from lrbench.cli.common import as_json, notify, say, stdout
 from lrbench.cli.exports import Exports, comparison_texts
 from lrbench.errors import printable
 from lrbench.options import CompareSpec
@@ -70,7 +71,7 @@ def _total(stages: Amounts) -> dict[str, int]:
 def say_nothing_new(run: Run) -> None:
     """That the run holds all trials."""
     done = sum(history.end is not None for history in run.histories.values())
-    stderr().print(printable(f"0 new trials: all {done} are in {run.path}"), markup=False)
+    say(f"0 new trials: all {done} are in {run.path}")
 
 
 def print_answer(
@@ -98,8 +99,6 @@ def print_answer(
 
 
 def _print_tables(summary: Summary, path: Path, code: str, details: bool, advise: bool) -> None:
-    from rich.text import Text
-
     from lrbench.report.console import answer
 
     console = stdout()
@@ -115,7 +114,7 @@ def _print_tables(summary: Summary, path: Path, code: str, details: bool, advise
     console.print(Text("\n" + "\n".join(map(printable, lines)), style="dim"), soft_wrap=True)
 
 
-def document(summary: Summary, path: Path) -> dict[str, Any]:
+def document(summary: Summary, path: Path | str) -> dict[str, Any]:
     """The answer for programs: what `--json` prints. `code` is the torch lines of the schedule
     that ranks first."""
     from lrbench.report.torch_lines import torch_lines

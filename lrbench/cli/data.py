@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from lrbench.cli.common import reading, stdout
 from lrbench.errors import UsageError
@@ -22,8 +23,6 @@ DataDir = Annotated[
 @app.command("list")
 def list_(data_dir: DataDir = None) -> None:
     """List the datasets: what each holds, and whether it is on this machine."""
-    from rich.table import Table
-
     from lrbench.data import DATASETS, whereabouts
 
     table = Table(box=None, pad_edge=False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrbench.cli.common import as_json, stderr
-from lrbench.errors import UsageError, printable
+from lrbench.cli.common import as_json, say
+from lrbench.cli.params import output
+from lrbench.errors import UsageError
 from lrbench.files import readable_faults, replace_file
 
 if TYPE_CHECKING:
@@ -19,17 +20,30 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 OWN = ("manifest.json", "journal.jsonl", "state.pt", "run.lock", "run.pid")
+PLACE: dict[str, Any] = {"metavar": "PATH|-", "hidden": True}
 
 
 @dataclass(frozen=True)
 class Exports:
     """Where else the answer goes: a path, `-` for stdout, or None."""
 
-    markdown: str | None = None
-    csv: str | None = None
-    json: str | None = None
-    latex: str | None = None
-    tensorboard: bool = False
+    # fmt: off
+    markdown: Annotated[str | None, output(
+        "--export-markdown", "The ranking as Markdown; - for stdout.", **PLACE
+    )] = None
+    csv: Annotated[str | None, output(
+        "--export-csv", "The ranking as CSV; - for stdout.", **PLACE
+    )] = None
+    json: Annotated[str | None, output(
+        "--export-json", "What --json prints; - for stdout.", **PLACE
+    )] = None
+    latex: Annotated[str | None, output(
+        "--export-latex", "The ranking as a LaTeX table (booktabs); - for stdout.", **PLACE
+    )] = None
+    tensorboard: Annotated[bool, output(
+        "--tensorboard", "Also write event files for TensorBoard.", hidden=True
+    )] = False
+    # fmt: on
 
     @property
     def _places(self) -> dict[str, str]:
@@ -88,7 +102,7 @@ class Exports:
                     Path(place).write_text(text, encoding="utf-8")
             else:
                 replace_file(Path(place), text.encode())
-                stderr().print(printable(f"wrote {place}"), markup=False)
+                say(f"wrote {place}")
 
 
 def comparison_texts(summary: Summary, document: Mapping[str, Any]) -> dict[str, str]:

@@ -1,26 +1,22 @@
 """Options as parameters of a command, with help and completion; and those of no spec."""
 
-from __future__ import annotations
-
 import copy
 import inspect
-import math
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from functools import wraps
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
-from pydantic import BeforeValidator
 from rich.markup import escape
 from typer.core import TyperCommand, TyperOption
 
-from lrbench.errors import UsageError
 from lrbench.inputs.commands import Declared
 from lrbench.options import Opt
 from lrbench.options.option import plain_digits
 
-Real = Annotated[float, BeforeValidator(plain_digits)]
 EVERYTHING = "lrbench: show every option"
 
 
@@ -36,7 +32,7 @@ class OptionsCommand(TyperCommand):
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
         return super(OptionsCommand, self._shown(ctx)).shell_complete(ctx, incomplete)
 
-    def _shown(self, ctx: Any, *, folded: bool = False) -> OptionsCommand:
+    def _shown(self, ctx: Any, *, folded: bool = False) -> "OptionsCommand":
         """The command with the registered names in its help; hidden options stay so if `folded`."""
         shown = copy.copy(self)
         shown.params = [copy.copy(param) for param in self.params]
@@ -52,24 +48,39 @@ class OptionsCommand(TyperCommand):
 
 def takes(allowed: Declared) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A command that takes these options and gets those that were given as
-    `given: dict[str, Any]`, next to the parameters of its own.
+    `given: dict[str, Any]`, next to the parameters of its own; a parameter whose type is a
+    dataclass stands for one option a field.
 
     The defaults are those of the specs: a TOML file may set what the command line leaves open.
     """
-    shared = [_parameter(option) for option in allowed.values()]
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command)
-        def run(help_all: bool, **values: Any) -> None:
-            given = {key: values.pop(key) for key in allowed}
-            command({key: value for key, value in given.items() if value is not None}, **values)
+        own = inspect.signature(command, eval_str=True).parameters
+        groups: dict[str, Any] = {
+            name: p.annotation for name, p in own.items() if is_dataclass(p.annotation)
+        }
 
-        own = inspect.signature(command, eval_str=True).parameters.values()
-        rest = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "given"]
-        everything = inspect.Parameter(
-            "help_all", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=HelpAll
-        )
-        parameters = [*shared, *rest, everything]
+        @wraps(command)
+        def run(**values: Any) -> None:
+            values.pop("help_all", None)
+            given = {key: values.pop(key) for key in allowed}
+            if "given" in own:
+                values["given"] = {key: v for key, v in given.items() if v is not None}
+            for name, group in groups.items():
+                values[name] = group(*(values.pop(f"{name}_{f.name}") for f in fields(group)))
+            command(**values)
+
+        parameters = [_parameter(option) for option in allowed.values()]
+        for name, parameter in own.items():
+            if name in groups:
+                hints = get_type_hints(groups[name], include_extras=True)
+                for each in fields(groups[name]):
+                    key = f"{name}_{each.name}"
+                    parameters.append(_keyword(key, hints[each.name], each.default))
+            elif name != "given":
+                parameters.append(_keyword(name, parameter.annotation, parameter.default))
+        if allowed:
+            parameters.append(_keyword("help_all", HelpAll, False))
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         run.__doc__ = _reflowed(command.__doc__ or "")
@@ -79,16 +90,20 @@ def takes(allowed: Declared) -> Callable[[Callable[..., None]], Callable[..., No
     return decorated
 
 
+def _keyword(name: str, annotation: Any, default: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
 def _reflowed(text: str) -> str:
     """Each paragraph on one line: Typer would keep the line breaks."""
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
-def _parameter(option: Opt) -> inspect.Parameter:
-    kind: Any = {object: str, float: Real}.get(option.kind, option.kind)
-    number: dict[str, Any] = {"parser": _whole(option)} if kind is int else {}
-    if option.kind in (int, float):
-        number["metavar"] = f"<{option.kind.__name__}>"
+def _parameter(option: Opt) -> Parameter:
+    kind: Any = str if option.kind is object else option.kind
+    number: dict[str, Any] = {}
+    if kind in (int, float):
+        number = {"parser": _number(kind), "metavar": f"<{kind.__name__}>"}
     default = shown_default(option)
     declared = typer.Option(
         *option.names,
@@ -99,23 +114,17 @@ def _parameter(option: Opt) -> inspect.Parameter:
         autocompletion=_completion(option),
         **number,
     )
-    annotation: Any = Annotated[kind | None, declared]
-    return inspect.Parameter(
-        option.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
-    )
+    return _keyword(option.key, Annotated[kind | None, declared], None)
 
 
-def _whole(option: Opt) -> Callable[[str], int]:
-    """Reads a whole number, or refuses the text in our words."""
+def _number(kind: type[int] | type[float]) -> Callable[[str], Any]:
+    """Reads a number, or leaves the text, which the spec refuses in our words."""
 
-    def read(text: str) -> int:
+    def read(text: str) -> Any:
         try:
-            return int(plain_digits(text))
+            return kind(plain_digits(text))
         except ValueError:
-            several = option.key == "seeds" and "," in text
-            hint = "it says how many; --seed names the first" if several else ""
-            said = "must be a whole number, in the digits 0 to 9"
-            raise UsageError(f"{option.flag} {text}: {said}", hint=hint) from None
+            return text
 
     return read
 
@@ -136,23 +145,11 @@ def shown_default(option: Opt) -> str:
     return f"{text}; {note}" if note else text
 
 
-def _share(text: str) -> float:
-    """Reads `97%` or `0.97`, or refuses the text in our words."""
-    try:
-        number = float(plain_digits(text.removesuffix("%")))
-    except ValueError:
-        number = math.nan
-    share = number / 100 if text.endswith("%") else number
-    if not 0 < share <= 1:
-        raise UsageError(f"--fail-below {text}: an accuracy is a share, such as 97% or 0.97")
-    return share
-
-
 def _completion(option: Opt) -> Callable[[str], list[tuple[str, str]]] | None:
     if not (option.values or option.choices):
         return None
 
-    def complete(incomplete: str) -> list[tuple[str, str]]:
+    def complete(incomplete: str) -> list[tuple[str, str]]:  # Typer goes by the parameter's name
         return [found for found in option.completions() if found[0].startswith(incomplete)]
 
     return complete
@@ -171,52 +168,24 @@ HelpAll = Annotated[
 ]
 
 
-def _output(flags: str, help: str, panel: str = "Output", **settings: Any) -> Any:
+def output(flags: str, help: str, panel: str = "Output", **settings: Any) -> Any:
     """An option that no spec declares; hidden ones are shown by `--help-all` only."""
     return typer.Option(
         *flags.split(), help=help, rich_help_panel=panel, show_default=False, **settings
     )
 
 
-PLACE: dict[str, Any] = {"metavar": "PATH|-", "hidden": True}
-
 # fmt: off
-Out = Annotated[Path | None, _output("--out", "The run's folder; results/<name> by default.")]
-Resume = Annotated[Path | None, _output("--resume", "Continue this run with its options.", "Run")]
-Json = Annotated[bool, _output("--json", "Print one JSON document, and nothing else.")]
-FailBelow = Annotated[float | None, _output(
-    "--fail-below", "Exit with 4 unless the best schedule reaches this accuracy: 97% or 0.97.",
-    parser=_share, metavar="<share>"
-)]
-FailIfWorseThan = Annotated[str | None, _output(
-    "--fail-if-worse-than", "Exit with 4 if a schedule is worse than this one.", hidden=True
-)]
-ExportMarkdown = Annotated[str | None, _output(
-    "--export-markdown", "The ranking as Markdown; - for stdout.", **PLACE
-)]
-ExportCsv = Annotated[str | None, _output(
-    "--export-csv", "The ranking as CSV; - for stdout.", **PLACE
-)]
-ExportJson = Annotated[str | None, _output(
-    "--export-json", "What --json prints; - for stdout.", **PLACE
-)]
-ExportLatex = Annotated[str | None, _output(
-    "--export-latex", "The ranking as a LaTeX table (booktabs); - for stdout.", **PLACE
-)]
-Extrapolate = Annotated[str | None, _output(
-    "--extrapolate", "Also say the best LR at this length, 40ep, as in compare.", hidden=True
-)]
-Tensorboard = Annotated[bool, _output(
-    "--tensorboard", "Also write event files for TensorBoard.", hidden=True
-)]
-Details = Annotated[bool, _output("--details", "Show everything that was measured.")]
-Quiet = Annotated[bool, _output("--quiet -q", "No progress, only warnings.")]
-Config = Annotated[Path | None, _output(
+Out = Annotated[Path | None, output("--out", "The run's folder; results/<name> by default.")]
+Json = Annotated[bool, output("--json", "Print one JSON document, and nothing else.")]
+Details = Annotated[bool, output("--details", "Show everything that was measured.")]
+Quiet = Annotated[bool, output("--quiet -q", "No progress, only warnings.")]
+Config = Annotated[Path | None, output(
     "--config", "A TOML file of options, or the manifest.json of a run; the command line wins.",
     "Run"
 )]
-PrintConfig = Annotated[bool, _output(
+PrintConfig = Annotated[bool, output(
     "--print-config", "Print all options as TOML, and stop.", "Run", hidden=True
 )]
-DryRun = Annotated[bool, _output("--dry-run", "Show the plan and its time, and stop.", "Run")]
+DryRun = Annotated[bool, output("--dry-run", "Show the plan and its time, and stop.", "Run")]
 # fmt: on

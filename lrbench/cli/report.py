@@ -11,7 +11,7 @@ from lrbench.cli.common import notify
 from lrbench.cli.comparison import print_answer
 from lrbench.cli.exports import Exports, find_texts
 from lrbench.cli.find import print_answer as print_find
-from lrbench.cli.gate import check_conditions, enforce, ranked_name
+from lrbench.cli.gate import Conditions, ranked_name
 from lrbench.cli.versus import side_by_side
 from lrbench.errors import MachineError, UsageError
 from lrbench.inputs import extrapolating
@@ -21,32 +21,27 @@ from lrbench.session import find as swept
 from lrbench.session import recorded as compared
 from lrbench.session.shards import is_shard, merged
 
+# fmt: off
+Only = Annotated[list[str] | None, p.output(
+    "--only -s", "Rank this schedule among those named so, leave out the others, and change no "
+    "file. Repeatable.", "Options", metavar="SPEC"
+)]
+Extrapolate = Annotated[str | None, p.output(
+    "--extrapolate", "Also say the best LR at this length, 40ep, as in compare.", hidden=True
+)]
+Open = Annotated[bool, p.output("--open", "Open report.html in the browser.", "Options")]
+# fmt: on
 
+
+@p.takes({})
 def report(
     ctx: typer.Context,
+    conditions: Conditions,
+    exports: Exports,
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.")],
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only",
-            "-s",
-            metavar="SPEC",
-            show_default=False,
-            help="Rank this schedule among those named so, leave out the others, and change no "
-            "file. Repeatable.",
-        ),
-    ] = None,
-    extrapolate: p.Extrapolate = None,
-    fail_below: p.FailBelow = None,
-    fail_if_worse_than: p.FailIfWorseThan = None,
-    export_markdown: p.ExportMarkdown = None,
-    export_csv: p.ExportCsv = None,
-    export_json: p.ExportJson = None,
-    export_latex: p.ExportLatex = None,
-    tensorboard: p.Tensorboard = False,
-    open_: Annotated[
-        bool, typer.Option("--open", help="Open report.html in the browser.", show_default=False)
-    ] = False,
+    only: Only = None,
+    extrapolate: Extrapolate = None,
+    open_: Open = False,
     out: p.Out = None,
     details: p.Details = False,
     json: p.Json = False,
@@ -55,8 +50,6 @@ def report(
     comparisons, show what each schedule gains from the first run to each of the others; shards
     (compare --shard) are merged into one run, in --out."""
     ctx.with_resource(names_alone())
-    check_conditions(fail_below, fail_if_worse_than)
-    exports = Exports(export_markdown, export_csv, export_json, export_latex, tensorboard)
     exports.check(json=json)
     found = [opened(path) for path in runs]
     if any(map(is_shard, found)) and (len(found) > 1 or out):
@@ -66,12 +59,12 @@ def report(
     elif out is not None:
         raise UsageError("--out is for shards, which are merged there")
     commands = {run.manifest["command"] for run in found if run.manifest}
-    judged = only or extrapolate or fail_below is not None or fail_if_worse_than is not None
+    judged = only or extrapolate or conditions != Conditions()
     if len(runs) > 1 and (judged or exports != Exports()):
         raise UsageError(
             "--only, --extrapolate, --fail-…, --export-… and --tensorboard take a single run"
         )
-    if commands != {"compare"} and (judged or tensorboard):
+    if commands != {"compare"} and (judged or exports.tensorboard):
         raise UsageError(
             f"{runs[0]}: --only, --extrapolate, --fail-… and --tensorboard are for a comparison"
         )
@@ -87,14 +80,14 @@ def report(
             _report_find(run, json=json, exports=exports)
         else:
             spec = extrapolating(compared.recorded(run), extrapolate)
-            check_conditions(fail_below, fail_if_worse_than, spec)
+            conditions.check(spec)
             compared.refuse_lost(run)
             names = [ranked_name(text, spec.entrants, "--only") for text in only or ()]
             summary = compared.summarised(spec, run, names)
             print_answer(summary, run.path, json=json, details=details, exports=exports)
             if not only:
                 compared.write_files(summary, run, exports.renderers)
-            enforce(summary, fail_below, fail_if_worse_than, quiet=json)
+            conditions.enforce(summary, quiet=json)
     _show(runs, open_)
 
 

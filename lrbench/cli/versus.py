@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
+from rich.text import Text
 
 from lrbench.cli.common import as_json, notify, stdout
 from lrbench.cli.comparison import document, rows
@@ -19,34 +20,32 @@ def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
     other: differences with intervals, and what differs between the experiments."""
     from lrbench.analysis import versus
 
-    first, *others = [summarised(recorded(run), run) for run in runs]
-    for run, summary in zip(runs, (first, *others), strict=True):
+    paths = [str(run.path) for run in runs]
+    summaries = [summarised(recorded(run), run) for run in runs]
+    for run, summary in zip(runs, summaries, strict=True):
         write_files(summary, run)
-    compared = versus(first, *others)
-    pairs = [(run, compared[compared["run"] == i]) for i, run in enumerate(runs[1:])]
+    table = versus(*summaries)
+    pairs = [
+        (run, differing(runs[0], run), table[table["run"] == i]) for i, run in enumerate(runs[1:])
+    ]
     if json:
-        summaries = zip(runs, (first, *others), strict=True)
         found = {
-            "runs": [document(summary, run.path) for run, summary in summaries],
+            "runs": [document(*each) for each in zip(summaries, paths, strict=True)],
             "versus": [
-                {"a": str(runs[0].path), "b": str(run.path),
-                 "differs": differing(runs[0], run), "schedules": rows(table)}
-                for run, table in pairs
+                {"a": paths[0], "b": str(run.path), "differs": words, "schedules": rows(part)}
+                for run, words, part in pairs
             ],
-        }  # fmt: skip
+        }
         typer.echo(as_json(found))
         return
-    from rich.text import Text
-
     from lrbench.report.console import versus_table
 
-    for run, summary in zip(runs, (first, *others), strict=True):
-        stdout().print(Text(f"{printable(str(run.path))}: {summary.sentence}\n"), soft_wrap=True)
-    first_name = printable(str(runs[0].path))
-    for run, table in pairs:
+    for path, summary in zip(paths, summaries, strict=True):
+        stdout().print(Text(f"{printable(path)}: {summary.sentence}\n"), soft_wrap=True)
+    for run, words, part in pairs:
         notify(data_notices(runs[0], run))
-        words = differing(runs[0], run)
-        stdout().print(versus_table(table, first_name, printable(str(run.path)), words))
+        a, b = printable(paths[0]), printable(str(run.path))
+        stdout().print(versus_table(part, a, b, words))
 
 
 def differing(a: Run, b: Run) -> list[str]:
@@ -75,10 +74,5 @@ def data_notices(a: Run, b: Run) -> list[Notice]:
     data: list[dict[str, Any]] = [(run.manifest or {}).get("data", {}) for run in (a, b)]
     if data[0].get("digest") == data[1].get("digest"):
         return []
-    return [
-        Notice(
-            Topic.OTHER,
-            "the two runs were trained on different data",
-            "differences between them may come from the data",
-        )
-    ]
+    what = "the two runs were trained on different data"
+    return [Notice(Topic.OTHER, what, "differences between them may come from the data")]

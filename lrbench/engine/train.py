@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from lrbench.early_stop import EarlyStop, Seen
 from lrbench.engine.clock import Clockwork, Row
 from lrbench.engine.device import forget_peak_memory, peak_memory
 from lrbench.engine.method import (
@@ -27,6 +26,7 @@ from lrbench.engine.method import (
 )
 from lrbench.optimizers import build
 from lrbench.options import Recipe, TrialSpec
+from lrbench.options.early_stop import EarlyStop, Seen
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
 from lrbench.tasks.base import Task, optimizer_steps, start_training
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lrbench import models, optimizers, plugins
+from lrbench.data import train_size
 from lrbench.errors import UsageError
 from lrbench.options import CompareSpec, FindSpec, Options, Problem, Recipe, options_of
 from lrbench.registry import did_you_mean
@@ -38,13 +39,9 @@ def check_problem(options: Options, problem: Problem) -> None:
 def check_metric(metric: str, problem: Problem) -> None:
     """Raises UsageError: a metric that the problem does not measure."""
     if problem == "text" and metric.endswith("accuracy"):
-        raise UsageError(
-            f"--metric {metric}: a text has none", hint="use test_bits, bits per character"
-        )
+        raise UsageError(f"--metric {metric}: a text has none", hint="use test_bits")
     if problem != "text" and metric.endswith("bits"):
-        raise UsageError(
-            f"--metric {metric}: bits per character are of a text: --dataset text:FILE"
-        )
+        raise UsageError(f"--metric {metric}: bits per character are of a --dataset text:FILE")
 
 
 def check_recipe(recipe: Recipe, given: Options) -> None:
@@ -62,8 +59,6 @@ def check_recipe(recipe: Recipe, given: Options) -> None:
 
 
 def _check_images(recipe: Recipe) -> None:
-    from lrbench.data import train_size
-
     train = train_size(recipe.dataset)
     kept = train and train - round(train * recipe.val_fraction)
     if kept and recipe.batch_size > kept:
@@ -110,11 +105,10 @@ def check_rule(spec: FindSpec, typed: str) -> None:
 def check_find(spec: FindSpec) -> None:
     """Refuse an empty range of LRs, an unknown rule, a group that cannot be swept alone, and a
     cell of the table that cannot be trained."""
-    from lrbench.optimizers import OPTIMIZERS, parse_groups
     from lrbench.rangetest.groups import swept_place
 
     check_rule(spec, "--rule ")
-    groups = parse_groups(spec.recipe.groups)
+    groups = optimizers.parse_groups(spec.recipe.groups)
     if spec.start_lr >= spec.end_lr:
         raise UsageError(f"--start-lr {spec.start_lr:g} must lie below --end-lr {spec.end_lr:g}")
     if spec.schedule and (own := next((g for g in groups if g.schedule), None)):
@@ -125,9 +119,7 @@ def check_find(spec: FindSpec) -> None:
     if spec.sweep_group is not None:
         swept_place(groups, spec.sweep_group, rest_known=False)
     name = spec.recipe.optimizer
-    if spec.momenta and (
-        plugins.is_own(name) or OPTIMIZERS.get(name).facts.get("momentum") is False
-    ):
+    if spec.momenta and (plugins.is_own(name) or optimizers.ignored(dict(spec.recipe))):
         raise UsageError(f"--momenta: {name} takes no --momentum")
     for recipe in spec.cells:
         check_recipe(recipe, {})

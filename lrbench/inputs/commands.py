@@ -99,18 +99,20 @@ def flat(option: Opt, value: Any) -> Any:
     texts = option.repeatable or option.kind in (str, Path)
     if texts and not all(isinstance(part, (str, Path)) for part in parts):
         raise UsageError(f"{flag} {value}: must be text")
-    return value
+    if option.kind is object and not listed(value):
+        raise UsageError(f"{flag}: the list is empty", hint="leave it out for the default")
+    return parts if option.repeatable else value
 
 
 def to_toml(options: Options) -> str:
     """The options as TOML. JSON strings are TOML strings once DEL is escaped."""
-
-    def value_of(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
-
-    return "".join(
-        f"{name} = {value_of(value)}\n" for name, value in options.items() if value is not None
-    )
+    texts = {
+        name: json.dumps(value, ensure_ascii=False, default=str)
+        for name, value in options.items()
+        if value is not None
+    }
+    lines = "".join(f"{name} = {text}\n" for name, text in texts.items())
+    return lines.replace("\x7f", "\\u007f")
 
 
 def _read_config(path: Path, allowed: Declared) -> dict[str, Any]:

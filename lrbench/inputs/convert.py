@@ -1,7 +1,8 @@
 """Options to the specs that they mean, and specs back to all their options."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from lrbench import optimizers
 from lrbench.engine.device import default_threads
 from lrbench.errors import UsageError
+from lrbench.execute import EXECUTORS
 from lrbench.files import read_file
 from lrbench.inputs.checks import (
     check_arm,
@@ -21,7 +23,7 @@ from lrbench.inputs.checks import (
     check_rule,
     foreign,
 )
-from lrbench.inputs.commands import FIND, ONCE, own_defaults, to_toml
+from lrbench.inputs.commands import ONCE, own_defaults, to_toml
 from lrbench.options import (
     Arm,
     CompareSpec,
@@ -29,59 +31,80 @@ from lrbench.options import (
     Host,
     Options,
     Recipe,
-    batch_sizes,
+    counted_seeds,
     listed,
-    numbers,
     options_of,
     problem_of,
-    refuse_schedule_name,
     refused,
+    split,
     typed_arm,
 )
+from lrbench.options.host import ONE_JOB
+from lrbench.options.option import plain_digits
 from lrbench.registry import did_you_mean
+from lrbench.schedules import parse
 
-Kind = TypeVar("Kind")
-
-
-def fields_of(kind: type, options: Options) -> dict[str, Any]:
-    """The fields of a spec that options set. Raises UsageError: an invalid value."""
-    fields = {}
-    for key, option in options_of(kind).items():
-        if key in options:
-            fields[option.field] = option.read(options)
-    return fields
+Spec = TypeVar("Spec")
 
 
-def made(kind: type[Kind], fields: Mapping[str, Any]) -> Kind:
-    """The spec of these fields; a UsageError names the first invalid option."""
+def made(kind: type[Spec], options: Options, **fields: Any) -> Spec:
+    """The spec that options set, with more fields. A UsageError names the first invalid option."""
+    declared = options_of(kind)
     try:
-        return kind(**fields)
+        for key in options.keys() & declared.keys():
+            if declared[key].settings or declared[key].kind in (int, float, object):
+                plain_digits(options[key])
+    except ValueError as fault:
+        raise UsageError(f"{declared[key].flag} {options[key]}: {fault}") from None
+    typed = {option.field: options[key] for key, option in declared.items() if key in options}
+    try:
+        return kind(**{**typed, **fields})
     except ValidationError as fault:
-        flags = {option.field: option.flag for option in options_of(kind).values()}
-        raise refused(fault, flags) from None
+        raise refused(fault, {option.field: option.flag for option in declared.values()}) from None
 
 
 def recipe_of(options: Options) -> Recipe:
     """Raises UsageError: an unknown name, or an invalid value."""
-    options = _with_batch_size(options)
-    fields = {
-        key: value for key, value in own_defaults(options).items() if key in options_of(Recipe)
-    } | fields_of(Recipe, options)
-    problem = problem_of(fields.get("task"), fields.get("dataset"))
-    check_problem(options, problem)
-    if problem == "task":
-        fields |= {"dataset": "", "model": ""}
-    if fields.get("init_from"):
-        fields["init_digest"] = _file_digest(fields["init_from"], "--init-from")
-    recipe = made(Recipe, fields)
-    check_recipe(recipe, options)
+    given, options = options, completed(options)
+    problem = problem_of(options.get("task"), options.get("dataset"))
+    check_problem(given, problem)
+    fields: dict[str, Any] = {"dataset": "", "model": ""} if problem == "task" else {}
+    if path := options.get("init_from"):
+        content = read_file(Path(path).expanduser(), "--init-from")
+        fields["init_digest"] = hashlib.sha256(content).hexdigest()[:16]
+    recipe = made(Recipe, options, **fields)
+    check_recipe(recipe, given)
     return recipe
+
+
+def completed(options: Options) -> Options:
+    """The options with the defaults that their dataset and optimizer have for themselves, and with
+    the number of images that `--batch-size all` means, which reads the dataset."""
+    options = {**own_defaults(options), **options}
+    sizes = split(options.get("batch_size", ()))
+    if "all" not in sizes:
+        return options
+    made(CompareSpec, {"batch_size": [size for size in sizes if size != "all"]})  # or is refused
+    problem = problem_of(options.get("task"), options.get("dataset"))
+    if problem != "images":
+        raise UsageError("--batch-size all is for images; name the number")
+    return {**options, "batch_size": [_all(options) if size == "all" else size for size in sizes]}
+
+
+def _all(options: Options) -> int:
+    """How many images a training really trains on."""
+    from lrbench.data import load
+    from lrbench.data.split import stratified
+
+    recipe, host = made(Recipe, {**options, "batch_size": 1}), host_of(options)
+    data = load(recipe.dataset, host.data_dir, host.download)
+    kept, _ = stratified(data.train_labels, recipe.val_fraction)
+    return len(kept)
 
 
 def find_spec(options: Options, kind: type[FindSpec] = FindSpec) -> FindSpec:
     """Raises UsageError: an unknown name, or an invalid value."""
-    fields = fields_of(kind, {"seeds": FIND["seeds"].default, **options})  # from --seed on
-    spec = made(kind, {**fields, "recipe": recipe_of(options)})
+    spec = made(kind, options, seeds=counted_seeds(options), recipe=recipe_of(options))
     check_find(spec)
     return spec
 
@@ -94,69 +117,77 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
         raise UsageError("--seeds: a race has its seeds from --most-seeds")
     if "base_batch_size" in options and "lr_scaling" not in options:
         raise UsageError("--base-batch-size needs --lr-scaling sqrt or linear")
-    options = _with_batch_size(options)
-    fields = {**_own_metric(options), **fields_of(kind, options)}
-    if sizes := fields.get("batch_sizes"):
-        options = {**options, "batch_size": sizes[0]}
-    decays = fields.get("weight_decays", ())
-    if "weight_decay" in options:
-        options = {**options, "weight_decay": numbers(options["weight_decay"])[0]}
-    recipe = recipe_of(options)
-    metric = fields.get("metric", kind.model_fields["metric"].default)
-    check_metric(metric, recipe.problem)
-    fields["arms"] = tuple(
-        _arm(text, recipe, options, metric, decays)
-        for text in dict.fromkeys(fields.get("arms", ()))
-    )
+    if options.get("rank_lrs"):
+        options = {**options, "schedule": _at_each_lr(options)}
+    options = completed(options)
+    several = [key for key in ("batch_size", "weight_decay") if key in options]
+    plain = {**options, **{key: split(options[key])[0] for key in several}}
+    recipe = recipe_of(plain)
+    kept = {key for key in several if len(split(options[key])) > 1}
+    arms = tuple(_arm(text, recipe, plain, kept) for text in dict.fromkeys(options.get("arm", ())))
+    spec = made(kind, options, recipe=recipe, arms=arms)
+    check_metric(spec.metric, recipe.problem)
     if "range_test" in options:
-        check_rule(fields["find"], "--range-test rule=")
-    find = FindSpec() if fields.get("lrs") else fields.get("find", FindSpec())
-    return made(
-        kind, {**fields, "recipe": recipe, "find": find.model_copy(update={"recipe": recipe})}
-    )
+        check_rule(spec.find, "--range-test rule=")
+    find = spec.find if spec.auto else FindSpec()
+    find = find.model_copy(update={"recipe": recipe})
+    return spec.model_copy(update={"find": find})
 
 
-def _own_metric(options: Options) -> dict[str, Any]:
-    return {key: value for key, value in own_defaults(options).items() if key == "metric"}
+def _at_each_lr(options: Options) -> list[str]:
+    """What `--rank-lrs` ranks: each schedule at each LR."""
+    named = {key: options[key] for key in ("schedule", "lr") if key in options}
+    spec = made(CompareSpec, named)
+    if not spec.lrs:
+        raise UsageError("--rank-lrs needs the LRs to rank: --lr 0.05,0.1")
+    return [
+        name if parse(name).fixed_lr else f"{name} @ {lr!r}"
+        for name in spec.schedules
+        for lr in spec.lrs
+    ]
 
 
 def extrapolating(spec: CompareSpec, size: str | None) -> CompareSpec:
     """The same comparison, asked for the best LR at this size too."""
-    if size is None:
-        return spec
-    return made(CompareSpec, {**dict(spec), **fields_of(CompareSpec, {"extrapolate": size})})
+    fields = {**dict(spec), "extrapolate": size}
+    return spec if size is None else made(CompareSpec, {}, **fields)
 
 
-def _arm(text: str, plain: Recipe, options: Options, metric: str, decays: Sequence[float]) -> Arm:
+def _arm(text: str, plain: Recipe, options: Options, kept: set[str]) -> Arm:
     """The arm that a text names, next to the recipe of the options. Another optimizer has its own
-    defaults, but for the weight `decays` that are tuned for all."""
+    defaults, but for what is `kept` the same for all."""
     name, settings = typed_arm(text)
-    refuse_schedule_name(name)
     try:
+        if _is_schedule(name):
+            raise UsageError("a schedule has this name; give it another")
         typed = _typed(settings)
-        own: dict[str, Any] = {
-            key: typed.pop(key) for key in ("schedule", "lr_scaling") if key in typed
-        }
         other = {**options, **typed}
         if typed.get("optimizer", plain.optimizer) != plain.optimizer:
-            of_the_other = {"momentum", "nesterov", "weight_decay", "opt"} - {*typed}
-            of_the_other -= {"weight_decay"} if decays else set()
+            of_the_other = {"momentum", "nesterov", "weight_decay", "opt"} - {*typed} - kept
             other = {key: value for key, value in other.items() if key not in of_the_other}
         recipe = recipe_of(other)
-        check_arm(recipe, plain, metric)
+        check_arm(recipe, plain, options.get("metric", ""))
         before, after = plain.model_dump(), recipe.model_dump()
         return made(
             Arm,
-            {
-                "name": name,
-                "settings": settings,
-                "changes": tuple((key, after[key]) for key in after if after[key] != before[key]),
-                "lr": optimizers.usual_lr(recipe.optimizer) if "optimizer" in typed else None,
-                **own,
-            },
+            {},
+            name=name,
+            settings=settings,
+            changes=tuple((key, after[key]) for key in after if after[key] != before[key]),
+            lr=optimizers.usual_lr(recipe.optimizer) if "optimizer" in typed else None,
+            **{key: typed[key] for key in OF_AN_ARM if key in typed},
         )
     except UsageError as fault:
         raise UsageError(f"--arm {name}: {fault.message}", hint=fault.hint) from None
+
+
+def _is_schedule(name: str) -> bool:
+    with suppress(UsageError):
+        return bool(parse(name))
+    return False
+
+
+OF_AN_ARM = ("schedule", "lr_scaling")  # besides the options of a recipe
 
 
 def _typed(settings: Sequence[str]) -> dict[str, Any]:
@@ -168,10 +199,10 @@ def _typed(settings: Sequence[str]) -> dict[str, Any]:
             raise UsageError(
                 f"{text!r} is not of the form key=value", hint="put quotes around a value of words"
             )
-        if key not in known and key not in ("schedule", "lr_scaling"):
+        if key not in known and key not in OF_AN_ARM:
             if key in {**options_of(CompareSpec), **options_of(Host)}:
                 raise UsageError(f"{key} is the same for all that is ranked: --{key}")
-            hint = did_you_mean(key, [*known, "schedule", "lr_scaling"])
+            hint = did_you_mean(key, [*known, *OF_AN_ARM])
             raise UsageError(f"unknown setting {key!r}", hint=hint)
         if key == "batch_size" and "," in value:
             raise UsageError(f"batch_size={value}: an arm has one", hint="write an arm for each")
@@ -186,13 +217,11 @@ def _typed(settings: Sequence[str]) -> dict[str, Any]:
 
 def host_of(options: Options) -> Host:
     """Raises UsageError: an invalid value, or options that contradict each other."""
-    from lrbench.execute import EXECUTORS
-
-    fields = fields_of(Host, options)
-    host = made(Host, fields)
+    host = made(Host, options)
+    if str(options.get("jobs")) == "0":
+        raise UsageError(f"--jobs 0: {ONE_JOB}")
     apart = host.jobs != 1 or host.trial_timeout_s is not None
-    name = options.get("executor", "auto")
-    EXECUTORS.get(name, option="--executor")
+    name = EXECUTORS.get(host.executor, option="--executor").name
     if name == "auto" and (apart or host.graph or host.at_once != 1 or "jobs" in options):
         name = "pool" if apart else "serial"
     if host.at_once != 1 and (apart or name != "serial"):
@@ -205,53 +234,14 @@ def host_of(options: Options) -> Host:
         )
     if name != "ray" and "address" in options:
         raise UsageError("--address belongs to --executor ray")
-    found: dict[str, Any] = {"executor": name}
-    if name == "ray":
-        found["jobs"] = fields.get("jobs", 0)
-    elif host.jobs == 0 or (name == "pool" and not apart and "jobs" not in options):
-        found["jobs"] = default_threads()
+    jobs, at_once = host.jobs, host.at_once
+    if name == "ray" and "jobs" not in options:
+        jobs = 0
+    elif name != "ray" and (jobs == 0 or (name == "pool" and "jobs" not in options and not apart)):
+        jobs = default_threads()
     if host.graph and name == "serial" and "at_once" not in options:
-        found["at_once"] = None
-    return replace(host, **found)
-
-
-def _file_digest(path: str, flag: str) -> str:
-    """The start of a file's SHA-256; raises MachineError if it cannot be read."""
-    return hashlib.sha256(read_file(Path(path).expanduser(), flag)).hexdigest()[:16]
-
-
-def _with_batch_size(options: Options) -> Options:
-    """The options with the dataset's own batch size where none is given, and with the number that
-    `--batch-size all` means."""
-    typed = options.get("batch_size")
-    if typed is None:
-        own = own_defaults(options).get("batch_size")
-        return {**options, "batch_size": own} if own else options
-    parts = typed.split(",") if isinstance(typed, str) else listed(typed)
-    if "all" not in parts:
-        return options
-    try:
-        batch_sizes([part for part in parts if part != "all"] or 1)
-    except ValueError as fault:
-        raise UsageError(f"--batch-size {typed}: {fault}") from None
-    size = _whole_split(options)
-    return {**options, "batch_size": [size if part == "all" else part for part in parts]}
-
-
-def _whole_split(options: Options) -> int:
-    """How many images a training really trains on; reads the dataset."""
-    from lrbench.data import load
-    from lrbench.data.split import stratified
-
-    problem = problem_of(options.get("task"), options.get("dataset"))
-    if problem == "task":
-        raise UsageError("--batch-size all: only the --task knows its samples; name the number")
-    if problem == "text":
-        raise UsageError("--batch-size all: it is for images; name the number of windows")
-    recipe, host = made(Recipe, fields_of(Recipe, {**options, "batch_size": 1})), host_of(options)
-    data = load(recipe.dataset, host.data_dir, host.download)
-    kept, _ = stratified(data.train_labels, recipe.val_fraction)
-    return len(kept)
+        at_once = None
+    return replace(host, executor=name, jobs=jobs, at_once=at_once)
 
 
 def resolved_toml(spec: CompareSpec | FindSpec, given: Options) -> str:
@@ -278,8 +268,7 @@ def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
 
 def _is_taken(recipe: Recipe, name: str) -> bool:
     """Whether the optimizer takes what the option sets."""
-    try:
+    with suppress(UsageError):
         optimizers.check_given(recipe, (name,))
-    except UsageError:
-        return False
-    return True
+        return True
+    return False

@@ -1,13 +1,12 @@
 """What is asked for: frozen, validated specs with options, canonical text and fingerprint."""
 
-from lrbench.options.arm import Arm, refuse_schedule_name, typed_arm
+from lrbench.options.arm import Arm, typed_arm
 from lrbench.options.compare import (
     SIZE,
     TUNING_SEED,
     CompareSpec,
 )
-from lrbench.options.find import SWEEP_SEED, FindSpec
-from lrbench.options.growth import differences
+from lrbench.options.find import SWEEP_SEED, FindSpec, counted_seeds
 from lrbench.options.host import Host
 from lrbench.options.option import (
     Opt,
@@ -25,17 +24,19 @@ from lrbench.options.values import (
     Frozen,
     batch_sizes,
     canonical,
+    differences,
     digest,
     duration_s,
     learning_rates,
     numbers,
     refused,
+    split,
 )
 
 __all__ = [
     "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec", "Frozen", "Host",
     "Opt", "Options", "Problem", "Recipe", "TrialSpec", "batch_sizes", "canonical",
-    "changed", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "numbers", "options_of", "problem_of", "refuse_schedule_name", "refuse_unknown",
-    "refused", "said", "typed_arm", "with_keywords",
+    "changed", "counted_seeds", "differences", "digest", "duration_s", "learning_rates", "listed",
+    "named", "numbers", "options_of", "problem_of", "refuse_unknown",
+    "refused", "said", "split", "typed_arm", "with_keywords",
 ]  # fmt: skip

@@ -9,15 +9,14 @@ from pydantic import StringConstraints
 
 from lrbench.errors import UsageError
 from lrbench.options.recipe import Recipe
-from lrbench.options.values import Frozen, Positive, Schedule
+from lrbench.options.values import Frozen, Positive, Schedule, word_off
 from lrbench.plugins import is_own
 from lrbench.schedules import parse
 
-Scaling = Literal["", "sqrt", "linear"]
+Scaling = Annotated[Literal["", "sqrt", "linear"], word_off("none")]
 Value = bool | int | float | str | tuple[str, ...] | None
-LONGEST = 60
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=LONGEST, pattern=r"^[^\r\n:]+(:[^ ]+)?$")
+    str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\r\n:]+(:[^ ]+)?$")
 ]
 
 
@@ -66,8 +65,6 @@ def typed_arm(text: str) -> tuple[str, list[str]]:
     ('prodigy', ['optimizer=prodigy', 'schedule=constant'])
     """
     name, colon, rest = text.partition(":")
-    if len(name) > LONGEST:
-        raise UsageError(f"--arm {name[:20]}…: a name has at most {LONGEST} characters")
     if (colon and not (rest.strip() and name.strip())) or (not colon and "=" in text):
         raise UsageError(f"--arm {text}: write it like 'big batch: batch_size=512'")
     if not {" ", "="} & {*text.strip()} and (is_own(text) or not rest):
@@ -127,12 +124,3 @@ def check_arms(
         twin = trained.setdefault((each.recipe(plain), each.schedule), each.name)
         if twin != each.name:
             raise UsageError(f"--arm {each.name}: it changes nothing, it is {twin!r} again")
-
-
-def refuse_schedule_name(name: str) -> None:
-    """Raises UsageError: a schedule has this name."""
-    try:
-        parse(name)
-    except UsageError:
-        return
-    raise UsageError(f"--arm {name}: a schedule has this name; give it another")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from lrbench.errors import UsageError
-from lrbench.options.arm import Arm, Scaling, check_arms, entered, scaled, typed_arm
+from lrbench.options.arm import Arm, Scaling, check_arms, entered, scaled
 from lrbench.options.find import FindSpec, range_test_text, with_range_test
-from lrbench.options.growth import differences, union
-from lrbench.options.option import Opt, Options, listed
+from lrbench.options.option import Opt
 from lrbench.options.recipe import BATCH_SIZES, WEIGHT_DECAYS, Cell, Recipe
 from lrbench.options.values import (
     EPOCHS,
     BatchSize,
+    Duration,
     Epochs,
     Finite,
     Fraction,
@@ -24,17 +24,17 @@ from lrbench.options.values import (
     Positive,
     Schedules,
     Seed,
+    SeveralDecays,
+    SeveralSizes,
     aim_of,
     canonical,
+    differences,
     digest,
-    duration_s,
     epoch_budgets,
     joined,
     learning_rates,
-    several_batch_sizes,
-    several_numbers,
 )
-from lrbench.schedules import expand, parse
+from lrbench.schedules import parse
 
 TUNING_SEED = 1_000_003
 Metric = Literal[
@@ -57,25 +57,25 @@ FIRST_LOOK = 5
 STUDY_SEEDS = 10_000
 
 
-def _budgets(value: Any, options: Options) -> tuple[int, ...]:
-    return epoch_budgets(value, options.get("epochs", EPOCHS))
+def _budgets(value: Any, info: ValidationInfo) -> tuple[int, ...]:
+    return epoch_budgets(value, info.data.get("epochs", EPOCHS))
 
 
-def _range_test(text: str) -> FindSpec:
-    return with_range_test(text, FindSpec())
+def _range_test(typed: Any) -> Any:
+    return with_range_test(typed, FindSpec()) if isinstance(typed, str) else typed
 
 
-def _canonical_name(value: str, options: Options) -> str:
+def _canonical_name(value: str | None, info: ValidationInfo) -> str | None:
     """What the ranking calls it: an arm, or a schedule in its canonical text."""
-    arms = {typed_arm(text)[0] for text in listed(options.get("arm", ()))}
-    is_arm = value in arms or any(value.startswith(f"{name}: ") for name in arms)
-    return value if is_arm else str(parse(value))
+    arms = {arm.name for arm in info.data.get("arms", ())}
+    is_arm = value in arms or any(str(value).startswith(f"{name}: ") for name in arms)
+    return value if value is None or is_arm else str(parse(value))
 
 
-def _is_halving(value: str) -> bool:
-    if value not in ("grid", "halving"):
+def _is_halving(value: Any) -> Any:
+    if value not in ("grid", "halving", True, False):
         raise ValueError("choose grid or halving")
-    return value == "halving"
+    return value in ("halving", True)
 
 
 def _every_batch_size(spec: CompareSpec) -> str | None:
@@ -99,24 +99,23 @@ class CompareSpec(Frozen):
 
     # fmt: off
     recipe: Recipe = Recipe()
-    batch_sizes: Annotated[tuple[BatchSize, ...], Opt(
+    batch_sizes: Annotated[SeveralSizes, Opt(
         "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
         "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
-        default_note=BATCH_SIZES, parse=several_batch_sizes,
-        show=lambda spec: _every_batch_size(spec)
+        default_note=BATCH_SIZES, show=lambda spec: _every_batch_size(spec)
     )] = ()
-    weight_decays: Annotated[tuple[Annotated[Finite, Field(ge=0)], ...], Opt(
+    weight_decays: Annotated[SeveralDecays, Opt(
         "--weight-decay", "Weight decay; several are tuned with the LR: 1e-4,5e-4.",
         panel="Optimizer", kind=object, default=Recipe().weight_decay, default_note=WEIGHT_DECAYS,
-        parse=several_numbers, show=lambda spec: joined(spec.weight_decays) or None
+        show=lambda spec: joined(spec.weight_decays) or None
     )] = ()
     schedules: Annotated[Schedules, Opt(
         "--schedule -s", "A schedule, such as 'warmup(5%) + cosine'; repeatable.", common=True,
         choices="lrbench.schedules:catalogue"
     )] = DEFAULT_SCHEDULES
-    lrs: Annotated[tuple[Positive, ...], Opt(
+    lrs: Annotated[tuple[Positive, ...], BeforeValidator(learning_rates), Opt(
         "--lr", "auto (range test), one LR, or several: 0.05,0.1.", common=True, kind=object,
-        default="auto", parse=learning_rates, show=lambda spec: joined(spec.lrs) or "auto"
+        default="auto", show=lambda spec: joined(spec.lrs) or "auto"
     )] = ()
     rank_lrs: Annotated[bool, Opt(
         "--rank-lrs", "Tune nothing: rank each schedule at each LR of --lr, as if it were written "
@@ -128,18 +127,18 @@ class CompareSpec(Frozen):
     lr_factor: Annotated[Finite, Field(gt=1), Opt(
         "--lr-factor", "Ratio of neighbouring LRs."
     )] = 2.0
-    halving: Annotated[bool, Opt(
+    halving: Annotated[bool, BeforeValidator(_is_halving), Opt(
         "--tuner", "grid (every LR in full) or halving (only the best of shorter trainings).",
-        kind=str, values=("grid", "halving"), default="grid", parse=_is_halving,
+        kind=str, values=("grid", "halving"), default="grid",
         show=lambda spec: "halving" if spec.halving else "grid"
     )] = False
     tuning_seeds: Annotated[int, Field(ge=1, le=1000), Opt(
         "--tuning-seeds", "Seeds for tuning each LR."
     )] = 2
     epochs: Annotated[Epochs, Opt("--epochs", "Epochs of each trial.", common=True)] = EPOCHS
-    budgets: Annotated[tuple[Epochs, ...], Opt(
+    budgets: Annotated[tuple[Epochs, ...], BeforeValidator(_budgets), Opt(
         "--budgets", "Rank for several lengths of training, schedules stretched: 25%,50%,100% or "
-        "epochs.", kind=object, parse_among=_budgets, show=lambda spec: joined(spec.budgets)
+        "epochs.", kind=object, show=lambda spec: joined(spec.budgets)
     )] = ()
     extrapolate: Annotated[OneSize | None, Opt(
         "--extrapolate", "Also say the best LR at this length, 40ep, by a power law through those "
@@ -173,17 +172,17 @@ class CompareSpec(Frozen):
         "Repeatable.", kind=list[str], common=True, choices="lrbench.optimizers:OPTIMIZERS",
         show=lambda spec: [arm.typed for arm in spec.arms]
     )] = ()
-    reference: Annotated[str | None, Opt(
+    reference: Annotated[str | None, AfterValidator(_canonical_name), Opt(
         "--reference", "The schedule that the others are compared with.",
-        choices="lrbench.schedules:catalogue", parse_among=_canonical_name
+        choices="lrbench.schedules:catalogue"
     )] = None
     target_accuracy: Annotated[Fraction | None, Opt(
         "--target-accuracy", "For epochs to target; 99 % of the best by default.",
         only=("images", "task")
     )] = None
-    time_budget_s: Annotated[Positive | None, Opt(
+    time_budget_s: Annotated[Duration | None, Opt(
         "--time-budget", "Fit the plan into this time, like 20m.", common=True, kind=object,
-        parse=duration_s, show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
+        show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
     )] = None
     lr_scaling: Annotated[Scaling, Opt(
         "--lr-scaling", "Multiply the LRs of --lr by k (linear), its root (sqrt) or nothing "
@@ -192,28 +191,12 @@ class CompareSpec(Frozen):
     base_batch_size: Annotated[BatchSize | None, Opt(
         "--base-batch-size", "The batch size that the LRs of --lr are for."
     )] = None
-    find: Annotated[FindSpec, Opt(
+    find: Annotated[FindSpec, BeforeValidator(_range_test), Opt(
         "--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as of "
-        "lrbench find.", kind=str, settings=True, parse=_range_test,
+        "lrbench find.", kind=str, settings=True,
         show=lambda spec: range_test_text(spec.find) if spec.auto else None
     )] = FindSpec()
     # fmt: on
-
-    @model_validator(mode="before")
-    @classmethod
-    def _arms(cls, fields: Any) -> Any:
-        """With `rank_lrs`, an entry of its own for each schedule at each LR."""
-        if not isinstance(fields, Mapping) or not fields.get("rank_lrs"):
-            return fields
-        if not fields.get("lrs"):
-            raise ValueError("--rank-lrs needs the LRs to rank: --lr 0.05,0.1")
-        arms = [
-            name if parse(name).fixed_lr else f"{name} @ {lr!r}"
-            for text in fields.get("schedules", DEFAULT_SCHEDULES)
-            for name in expand(text)
-            for lr in fields["lrs"]
-        ]
-        return {**fields, "schedules": tuple(dict.fromkeys(arms))}
 
     @model_validator(mode="after")
     def _consistent(self) -> CompareSpec:
@@ -223,8 +206,7 @@ class CompareSpec(Frozen):
             raise ValueError("--race: one schedule has nothing to race against")
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
-        if self.extrapolate:
-            aim_of(self.extrapolate, self.budgets, self.batch_sizes)  # raises
+        _ = self.aim  # or it is refused
         self._check_arms()
         if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
             raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
@@ -244,9 +226,9 @@ class CompareSpec(Frozen):
         return None if typed is None else aim_of(typed, self.budgets, self.batch_sizes)
 
     def _check_arms(self) -> None:
-        several = {"batch_size": self.batch_sizes, "weight_decay": self.weight_decays}
-        named = [field for field, values in several.items() if values]
-        check_arms(self.arms, self.schedules, self.recipe, auto=self.auto, several=named)
+        several = ["batch_size"] * bool(self.batch_sizes)
+        several += ["weight_decay"] * bool(self.weight_decays)
+        check_arms(self.arms, self.schedules, self.recipe, auto=self.auto, several=several)
 
     def lr_scale(self, recipe: Recipe) -> float:
         """The factor of `lrs` under a recipe: √k or k, for k = its batch over the base batch."""
@@ -303,21 +285,15 @@ class CompareSpec(Frozen):
         """What is ranked: in each study, for each batch size, each budget, the longest first."""
         return tuple(
             Cell(
-                recipe=self.recipe_at(size),
+                recipe=self.recipe.model_copy(update={"batch_size": size}),
                 epochs=epochs,
-                stretch=self._share(epochs),
+                stretch=None if epochs == self.epochs else epochs / self.epochs,
                 study=study or None,
             )
             for study in range(self.studies)
             for size in self.batch_sizes or (self.recipe.batch_size,)
             for epochs in sorted(self.budgets or (self.epochs,), reverse=True)
         )
-
-    def recipe_at(self, batch_size: int) -> Recipe:
-        return self.recipe.model_copy(update={"batch_size": batch_size})
-
-    def _share(self, epochs: int) -> float | None:
-        return None if epochs == self.epochs else epochs / self.epochs
 
     def range_test(self, recipe: Recipe) -> FindSpec:
         """The range test that centres a recipe's grids of learning rates. Unless it was asked for,
@@ -345,50 +321,35 @@ class CompareSpec(Frozen):
         return digest(canonical(self.fixed_part()), 64)
 
     def grown_from(self, older: CompareSpec) -> CompareSpec:
-        """This spec with the schedules, seeds and learning rates of an older one added.
+        """This spec with the schedules, seeds and learning rates of an older one added. The batch
+        size and the weight decay that are named first stay those of the older one.
 
         Raises:
             UsageError: something else differs; the message names it.
         """
-        first = {}
-        for field, several in (
-            ("batch_size", self.batch_sizes), ("weight_decay", self.weight_decays),
-        ):  # fmt: skip
-            if getattr(older.recipe, field) in several:
-                first[field] = getattr(older.recipe, field)
-        return self._at(first)._joined_with(older)
-
-    def _at(self, first: Mapping[str, float]) -> CompareSpec:
-        """The same comparison, others of its batch sizes and weight decays named first."""
-        find = self.find.model_copy(update={"recipe": self.find.recipe.model_copy(update=first)})
+        several = {"batch_size": self.batch_sizes, "weight_decay": self.weight_decays}
+        first = {field: getattr(older.recipe, field) for field in several}
+        first = {field: value for field, value in first.items() if value in several[field]}
         recipe = self.recipe.model_copy(update=first)
-        return self.model_copy(update={"recipe": recipe, "find": find})
-
-    def _joined_with(self, older: CompareSpec) -> CompareSpec:
-        mine, theirs = self.fixed_part(), older.fixed_part()
-        changed = differences(theirs, mine, CompareSpec)
-        if changed:
+        find = self.find.model_copy(update={"recipe": self.find.recipe.model_copy(update=first)})
+        spec = self.model_copy(update={"recipe": recipe, "find": find})
+        if changed := differences(older.fixed_part(), spec.fixed_part(), CompareSpec):
             raise UsageError(
                 "this run was made with another experiment: " + ", ".join(changed),
                 hint="choose another folder with --out, or repeat the old options",
             )
-        grown = self.model_copy(
-            update={
-                "schedules": tuple(dict.fromkeys((*older.schedules, *self.schedules))),
-                "arms": tuple(dict.fromkeys((*older.arms, *self.arms))),
-                "lrs": tuple(sorted({*older.lrs, *self.lrs})),
-                "seeds": max(older.seeds, self.seeds),
-                "tuning_seeds": max(older.tuning_seeds, self.tuning_seeds),
-                "looked": older.looked,
-                "studies": max(older.studies, self.studies),
-                "budgets": union(older.budgets, self.budgets, (self.epochs,)),
-                "weight_decays": union(
-                    older.weight_decays, self.weight_decays, (self.recipe.weight_decay,)
-                ),
-                "batch_sizes": union(
-                    older.batch_sizes, self.batch_sizes, (self.recipe.batch_size,)
-                ),
-            }
-        )
-        grown._check_arms()
-        return grown
+        silent = {
+            "lrs": (), "budgets": (self.epochs,), "batch_sizes": (recipe.batch_size,),
+            "weight_decays": (recipe.weight_decay,),
+        }  # fmt: skip
+        grown: dict[str, Any] = {"looked": older.looked}
+        for field in ("schedules", "arms"):
+            grown[field] = tuple(dict.fromkeys((*getattr(older, field), *getattr(self, field))))
+        for field in ("seeds", "tuning_seeds", "studies"):
+            grown[field] = max(getattr(older, field), getattr(self, field))
+        for field, alone in silent.items():
+            old, new = getattr(older, field), getattr(self, field)
+            grown[field] = tuple(sorted({*(old or alone), *(new or alone)})) if old or new else ()
+        spec = spec.model_copy(update=grown)
+        spec._check_arms()
+        return spec

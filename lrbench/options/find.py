@@ -32,11 +32,11 @@ SEEDS = 3
 MOST_SEEDS = 10_000
 
 
-def _once_each(values: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(sorted(set(values)))
+def _rising(value: Any) -> tuple[float, ...]:
+    return tuple(sorted({*numbers(value)}))
 
 
-def _seeds(_: Any, options: Options) -> tuple[int, ...]:
+def counted_seeds(options: Options) -> tuple[int, ...]:
     """`--seeds` many, from `--seed` on."""
     first = whole_number(options.get("seed", 0), "--seed", 0, 2**31 - 1)
     count = whole_number(options.get("seeds", SEEDS), "--seeds", 1, MOST_SEEDS)
@@ -106,15 +106,15 @@ class FindSpec(Frozen):
     )] = "steepest"
     window: Annotated[Positive, Opt("--window", "Width of the smoothing, in decades.")] = 1.0
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Opt(
-        "--seeds", "How many seeds.", common=True, kind=int, default=SEEDS, parse_among=_seeds,
+        "--seeds", "How many seeds.", common=True, kind=int, default=SEEDS,
         show=lambda spec: len(spec.seeds)
     ), Opt(
-        "--seed", "The first of the seeds.", kind=int, default=0, parse_among=_seeds,
+        "--seed", "The first of the seeds.", kind=int, default=0,
         show=lambda spec: spec.seeds[0]
     )] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
     schedule: Annotated[Schedule | None, BeforeValidator(_alone), AfterValidator(_without_lr), Opt(
         "--schedule -s", "The schedule of the run that the LR is for.", common=True, swept=False,
-        kind=list[str], parse=_alone, choices="lrbench.schedules:catalogue"
+        kind=list[str], choices="lrbench.schedules:catalogue"
     )] = None
     epochs: Annotated[Epochs | None, AfterValidator(_of_a_schedule), Opt(
         "--epochs", f"The epochs of that run; {EPOCHS} by default.", common=True, swept=False
@@ -139,13 +139,13 @@ class FindSpec(Frozen):
         "--sweep-group", "Sweep one --group, by pattern or number; the others stay at their lr=.",
         swept=False
     )] = None
-    batch_sizes: Annotated[tuple[BatchSize, ...], AfterValidator(_once_each), Opt(
+    batch_sizes: Annotated[tuple[BatchSize, ...], BeforeValidator(_rising), Opt(
         "--batch-sizes", "A table of answers for these batch sizes: 32,128,512.", kind=object,
-        swept=False, parse=numbers, show=lambda spec: joined(spec.batch_sizes)
+        swept=False, show=lambda spec: joined(spec.batch_sizes)
     )] = ()
-    momenta: Annotated[tuple[Momentum, ...], AfterValidator(_once_each), Opt(
+    momenta: Annotated[tuple[Momentum, ...], BeforeValidator(_rising), Opt(
         "--momenta", "A table of answers for these momenta: 0,0.9.", kind=object, swept=False,
-        parse=numbers, show=lambda spec: joined(spec.momenta)
+        show=lambda spec: joined(spec.momenta)
     )] = ()
     # fmt: on
 

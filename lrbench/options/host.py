@@ -4,14 +4,15 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from lrbench.options.option import Opt
-from lrbench.options.values import Positive, duration_s
+from lrbench.options.values import Duration
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Cores = Annotated[int, Field(ge=1, le=1024)]
+ONE_JOB = "choose a number from 1 on, or auto"
 
 
 def _device(name: str) -> str:
@@ -22,14 +23,14 @@ def _device(name: str) -> str:
 
 def _jobs(value: object) -> int:
     """0 for `auto`, which is counted where the trials run."""
-    if value == "auto":
-        return 0
-    if not str(value).isdecimal() or int(str(value)) < 1:
-        raise ValueError("choose a number from 1 on, or auto")
-    return int(str(value))
+    if value != "auto" and not str(value).isdecimal():
+        raise ValueError(ONE_JOB)
+    return 0 if value == "auto" else int(str(value))
 
 
-def _shard(text: str) -> tuple[int, int]:
+def _shard(text: str | tuple[int, int]) -> tuple[int, int]:
+    if not isinstance(text, str):
+        return text
     found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text, re.ASCII)
     if not found or not int(found[1]) <= int(found[2]) or int(found[2]) < 1:
         raise ValueError("write I/N, such as 2/8, with I from 0 to N")
@@ -73,18 +74,18 @@ class Host:
         "--address", "Of --executor ray: HOST:PORT of a cluster, local for one of this machine "
         "alone, or auto: the one that runs here, else local.", command="compare"
     )] = "auto"
-    jobs: Annotated[Annotated[int, Field(ge=0, le=4096)], Opt(
+    jobs: Annotated[int, BeforeValidator(_jobs), Field(le=4096), Opt(
         "--jobs -j", "Parallel trials, in processes of their own; by default, auto, as many as "
         "there are cores or, with CUDA, GPUs, or as a Ray cluster has room for.",
-        command="compare", kind=object, parse=_jobs
+        command="compare", kind=object
     )] = 1
-    shard: Annotated[tuple[int, int] | None, Opt(
+    shard: Annotated[Annotated[tuple[int, int], BeforeValidator(_shard)] | None, Opt(
         "--shard", "Train only share I of N of the final trials, 2/8, in a folder of its own; 0/8: "
-        "tune alone. lrbench report merges shards.", command="compare", kind=str, parse=_shard
+        "tune alone. lrbench report merges shards.", command="compare", kind=str
     )] = None
-    trial_timeout_s: Annotated[Positive | None, Opt(
+    trial_timeout_s: Annotated[Duration | None, Opt(
         "--trial-timeout", "End a trial after this long, like 10m, as failed.",
-        command="compare", kind=object, parse=duration_s
+        command="compare", kind=object
     )] = None
     max_failures: Annotated[Count | None, Opt(
         "--max-failures", "Stop after this many failed trials.", command="compare"

@@ -5,7 +5,6 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib import import_module
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -23,52 +22,29 @@ class Opt:
     """How users set a field: `momentum: Annotated[Momentum, Opt("--momentum", "…")] = 0.9`.
 
     The command line with its help and completion, TOML files, `--print-config`, the keywords of
-    the Python API, the wording of refusals and the plan table are all made from it. `options_of`
-    fills in what follows from the field and its spec.
-
-    Attributes:
-        flags: such as `--schedule -s` or `--verify/--no-verify`; the first one names the option.
-        help: one sentence; `values` follow it, and `{choices}` stands for registered names.
-        panel: its heading in the help; by default the `PANEL` of its spec.
-        common: shown by `--help`; all others by `--help-all` only.
-        command: the only command that takes it; by default the `COMMAND` of its spec, if any.
-        kind: what is typed: str, int, float, bool, or a list of texts; `object` is text on the
-            command line, and may be a number or a list elsewhere. By default the field's own type.
-        choices: where names are registered, as `package:REGISTRY`.
-        values: the words that may be typed; by default those of the field's `Literal`.
-        off: the word for an empty text.
-        default: the default as typed; by default the field's own.
-        default_note: for the help, if the default differs in some cases: `32 for mnist5k`.
-        parse: value as typed -> the field's value.
-        parse_among: (value as typed, all options) -> the field's value, if other options matter.
-        show: spec -> the value as typed, None for nothing.
-        own: may be `module:name`, so that Python takes an object.
-        only: the problems that take it, of those that `Recipe.problem` names; by default all.
-        settings: `key=value` pairs, a table in TOML and a mapping in Python.
-        once: meant for one call: a run does not remember it.
-        swept: a key of `--range-test` as well.
-        field, field_default: set by `options_of`.
+    the Python API, the wording of refusals and the plan table are all made from it; the field's
+    validators read what is typed. `options_of` fills in what follows from the field and its spec.
     """
 
-    flags: str
-    help: str
-    panel: str = ""
-    common: bool = False
-    command: str = ""
+    flags: str  # `--schedule -s` or `--verify/--no-verify`; the first one names the option
+    help: str  # one sentence; `values` follow it, and `{choices}` stands for registered names
+    panel: str = ""  # its heading in the help; by default the `PANEL` of its spec
+    common: bool = False  # shown by `--help`; all others by `--help-all` only
+    command: str = ""  # the only command that takes it; by default the `COMMAND` of its spec
+    # What is typed: str, int, float, bool, or a list of texts; `object` is text on the command
+    # line, and may be a number or a list elsewhere. By default the field's own type.
     kind: Any = None
-    choices: str = ""
-    values: tuple[str, ...] = ()
-    off: str = ""
-    default: Any = None
-    default_note: str = ""
-    parse: Callable[[Any], Any] | None = None
-    parse_among: Callable[[Any, Options], Any] | None = None
-    show: Callable[[Any], Any] | None = None
-    own: bool = False
-    only: tuple[str, ...] = ()
-    settings: bool = False
-    once: bool = False
-    swept: bool = True
+    choices: str = ""  # where names are registered, as `package:REGISTRY`
+    values: tuple[str, ...] = ()  # that may be typed; by default those of the field's `Literal`
+    off: str = ""  # the word for an empty text
+    default: Any = None  # as typed; by default the field's own
+    default_note: str = ""  # where the default differs in some cases: `32 for mnist5k`
+    show: Callable[[Any], Any] | None = None  # spec -> the value as typed, None for nothing
+    own: bool = False  # may be `module:name`, so that Python takes an object
+    only: tuple[str, ...] = ()  # the problems (`Recipe.problem`) that take it; by default all
+    settings: bool = False  # `key=value` pairs, a table in TOML and a mapping in Python
+    once: bool = False  # meant for one call: a run does not remember it
+    swept: bool = True  # a key of `--range-test` as well
     field: str = ""
     field_default: Any = None
 
@@ -91,26 +67,8 @@ class Opt:
     def repeatable(self) -> bool:
         return bool(self.kind == list[str])
 
-    def read(self, options: Options) -> Any:
-        """The field's value from what was typed; a UsageError names the option."""
-        value = options[self.key]
-        if self.off and value == self.off:
-            return ""
-        try:
-            if self.settings or self.kind in (int, float, object):
-                plain_digits(value)
-            if self.parse_among is not None:
-                return self.parse_among(value, options)
-            if self.parse is not None:
-                return self.parse(value)
-        except UsageError as fault:
-            raise named(self.flag, fault) from None
-        except ValueError as fault:
-            raise UsageError(f"{self.flag} {value}: {fault}") from None
-        return tuple(listed(value)) if self.repeatable else value
-
     def shown(self, spec: Any) -> Any:
-        """What was typed, from the spec: `read` backwards."""
+        """What was typed, from the spec."""
         if self.show is not None:
             return self.show(spec)
         return _as_typed(getattr(spec, self.field), self.off)
@@ -147,20 +105,14 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, range)) else [value]
 
 
-def options_of(spec: type) -> Mapping[str, Opt]:
+def options_of(spec: Any) -> Mapping[str, Opt]:
     """The options that a spec declares, complete, by key, in the order of its fields."""
-    return _options_of(spec)
-
-
-@cache
-def _options_of(spec: Any) -> dict[str, Opt]:
-    found = [
-        _completed(opt, spec, field, info.annotation, info.default)
+    return {
+        opt.key: _completed(opt, spec, field, info.annotation, info.default)
         for field, info in spec.__pydantic_fields__.items()
         for opt in info.metadata
         if isinstance(opt, Opt)
-    ]
-    return {option.key: option for option in found}
+    }
 
 
 def _completed(opt: Opt, spec: Any, field: str, annotation: Any, default: Any) -> Opt:
@@ -168,14 +120,11 @@ def _completed(opt: Opt, spec: Any, field: str, annotation: Any, default: Any) -
     kind = _bare(annotation)
     words = get_args(kind) if get_origin(kind) is Literal else ()
     values = opt.values or tuple(filter(None, (opt.off, *words)))
-    listed_in_help = all(value in opt.help for value in values)
-    if words:
-        kind = str
-    elif get_origin(kind) is tuple:
-        kind = list[str]
+    told = all(value in opt.help for value in values)
+    kind = {Literal: str, tuple: list[str]}.get(get_origin(kind), kind)
     return replace(
         opt,
-        help=opt.help if listed_in_help else f"{opt.help} {', '.join(values)}.",
+        help=opt.help if told else f"{opt.help} {', '.join(values)}.",
         panel=opt.panel or getattr(spec, "PANEL", "Run"),
         command=opt.command or getattr(spec, "COMMAND", ""),
         kind=kind if opt.kind is None else opt.kind,

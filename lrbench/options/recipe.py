@@ -1,11 +1,10 @@
 """A training: the recipe, which all trainings of a run share, and the rest."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from lrbench.early_stop import EarlyStop
+from lrbench.options.early_stop import EarlyStop
 from lrbench.options.option import Opt
 from lrbench.options.values import (
     BatchSize,
@@ -18,8 +17,10 @@ from lrbench.options.values import (
     Seed,
     canonical,
     digest,
+    off,
     one_batch_size,
     pairs,
+    word_off,
 )
 from lrbench.plugins import is_own
 from lrbench.schedules import Schedule as ParsedSchedule
@@ -39,16 +40,15 @@ def problem_of(task: Any, dataset: Any) -> Problem:
     return "text" if str(dataset).startswith(TEXT_PREFIX) else "images"
 
 
-def _default_or_own(text: str) -> str:
-    if text not in ("default", "none") and not is_own(text):
-        raise ValueError("must be default, none or module:function")
-    return text
+def _own_or(*words: str) -> AfterValidator:
+    """For a field that takes some words, or the user's own `module:function`."""
 
+    def check(text: str) -> str:
+        if text not in words and not is_own(text):
+            raise ValueError(f"must be {', '.join(filter(None, words))} or module:function")
+        return text
 
-def _cross_entropy_or_own(text: str) -> str:
-    if text and not is_own(text):
-        raise ValueError("must be cross-entropy or module:function")
-    return text
+    return AfterValidator(check)
 
 
 def _settings(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -99,14 +99,14 @@ class Recipe(Frozen):
         "--weight-decay", "Weight decay.", panel="Optimizer",
         default_note=WEIGHT_DECAYS
     )] = 5e-4
-    batch_size: Annotated[BatchSize, Opt(
+    batch_size: Annotated[BatchSize, BeforeValidator(one_batch_size), Opt(
         "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",
-        common=True, kind=object, default_note=BATCH_SIZES, parse=one_batch_size
+        common=True, kind=object, default_note=BATCH_SIZES
     )] = 128
     precision: Annotated[Literal["fp32", "tf32", "bf16"], BeforeValidator(_without_scaler), Opt(
         "--precision", "Arithmetic of the training:"
     )] = "fp32"
-    augment: Annotated[str, AfterValidator(_default_or_own), Opt(
+    augment: Annotated[str, _own_or("default", "none"), Opt(
         "--augment", "default (crop, flip), none, or your own module:function of (images, "
         "generator).", panel="Data", own=True, only=IMAGES
     )] = "default"
@@ -126,17 +126,16 @@ class Recipe(Frozen):
         "--opt", "A setting of the optimizer's class, key=value, such as betas=0.9,0.95. "
         "Repeatable.", panel="Optimizer", settings=True
     )] = ()
-    loss: Annotated[str, AfterValidator(_cross_entropy_or_own), Opt(
+    loss: Annotated[str, word_off("cross-entropy"), _own_or("", "cross-entropy"), Opt(
         "--loss", "cross-entropy, or your own module:function of (logits, labels), the mean loss.",
         panel="Model", own=True, only=IMAGES, default="cross-entropy",
-        parse=lambda value: "" if value == "cross-entropy" else value,
         show=lambda recipe: recipe.loss
     )] = ""
     task: Annotated[str, Opt(
         "--task", "Your own module:Task instead of dataset and model, for anything else than "
         "images or text.", panel="Model", own=True
     )] = ""
-    accumulate: Annotated[Annotated[int, Field(ge=1)] | None, Opt(
+    accumulate: Annotated[Annotated[int, Field(ge=1)] | None, off(1), Opt(
         "--accumulate", "Batches whose mean gradient makes one optimizer step; schedules count "
         "steps.", panel="Optimizer", default=1, show=lambda recipe: recipe.micro_batches
     )] = None
@@ -150,7 +149,7 @@ class Recipe(Frozen):
         "--no-decay-norms", "No weight decay for biases and normalisation layers.",
         panel="Optimizer"
     )] = False
-    label_smoothing: Annotated[Fraction | None, Opt(
+    label_smoothing: Annotated[Fraction | None, off(0), Opt(
         "--label-smoothing", "Smooths the labels of the training loss only.", panel="Model",
         only=IMAGES
     )] = None
@@ -176,15 +175,6 @@ class Recipe(Frozen):
         panel="Model", command="compare", only=IMAGES, values=("flip",)
     )] = ""
     # fmt: on
-
-    @model_validator(mode="before")
-    @classmethod
-    def _off(cls, fields: Any) -> Any:
-        """One micro-batch a step and no smoothing equal the absent options."""
-        if not isinstance(fields, Mapping):
-            return fields
-        off = {"accumulate": 1, "label_smoothing": 0}
-        return {key: None if off.get(key) == value else value for key, value in fields.items()}
 
     @property
     def problem(self) -> Problem:

@@ -5,8 +5,9 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,9 +20,11 @@ from pydantic import (
 )
 
 from lrbench.errors import UsageError
-from lrbench.options.option import listed, named
+from lrbench.options.option import listed, named, options_of, said
+from lrbench.registry import did_you_mean
 from lrbench.schedules import expand, parse
 
+Number = TypeVar("Number", int, float)
 PLAIN = {
     "int": "must be a whole number",
     "float": "must be a number",
@@ -32,7 +35,7 @@ PLAIN = {
 BOUNDS = {"greater": "at least", "less": "at most"}
 
 
-def refused(fault: ValidationError, called: Mapping[str, str]) -> UsageError:
+def refused(fault: ValidationError, called: Mapping[str, str] = MappingProxyType({})) -> UsageError:
     """What is wrong with the first field that a spec refused, in our words, by what it is `called`;
     the field's own name where that is nothing else."""
     first: Mapping[str, Any] = fault.errors()[0]
@@ -49,7 +52,9 @@ def refused(fault: ValidationError, called: Mapping[str, str]) -> UsageError:
     name = called.get(place[0], place[0])
     if isinstance(cause, UsageError):
         return named(name, cause)
-    return UsageError(f"{name} {first['input']!s:.80}: {words}")
+    texts = listed(first["input"])
+    typed = ",".join(texts) if {*map(type, texts)} == {str} else str(first["input"])
+    return UsageError(f"{name} {typed:.80}: {words}")
 
 
 def _finite(value: float) -> float:
@@ -78,6 +83,16 @@ Schedules = Annotated[
 
 def _expanded(name: Any) -> list[Any]:
     return expand(name) if isinstance(name, str) else [name]
+
+
+def off(value: Any) -> BeforeValidator:
+    """For a field whose value None is also typed as this one."""
+    return BeforeValidator(lambda typed: None if typed == value else typed)
+
+
+def word_off(word: str) -> BeforeValidator:
+    """For a field whose empty text is typed as this word."""
+    return BeforeValidator(lambda typed: "" if typed == word else typed)
 
 
 class Frozen(BaseModel):
@@ -116,13 +131,34 @@ def _without_off(value: Any) -> Any:
     return {key: part for key, part in kept.items() if part or (part == 0 and part is not False)}
 
 
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], kind: type) -> list[str]:
+    """`--option old -> new` for each leaf that differs between two specs of a kind, as nested
+    mappings. An unset field equals an absent one: older runs lack newer fields."""
+    return list(dict.fromkeys(_differing(old, new, kind, "")))
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any], kind: Any, of: str) -> Iterator[str]:
+    flags = {option.field: option.flag for option in options_of(kind).values()}
+    for key in new:
+        if key not in old and canonical({key: new[key]}) == "{}":
+            continue
+        before, after = old.get(key), new[key]
+        flag = f"{of} {key}" if of else flags.get(key, "--" + key.replace("_", "-"))
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            inner = kind.model_fields[key].annotation if key in kind.model_fields else kind
+            yield from _differing(before, after, inner, flag if key in flags else "")
+        elif before != after:
+            yield f"{flag} {said(before)} -> {said(after)}"
+
+
 def digest(text: str, length: int = 12) -> str:
     """The first `length` hexadecimal characters of the text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
-def pairs(texts: Iterable[str], hint: str = "") -> dict[str, str]:
-    """
+def pairs(texts: Iterable[str], hint: str = "", known: Collection[str] = ()) -> dict[str, str]:
+    """The settings in some texts `key=value`, whose keys are `known` where any are named.
+
     >>> pairs(["points=100", " seeds = 3"])
     {'points': '100', 'seeds': '3'}
     """
@@ -131,6 +167,8 @@ def pairs(texts: Iterable[str], hint: str = "") -> dict[str, str]:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not value or not key.isidentifier():
             raise UsageError(f"{text.strip()!r} is not of the form key=value", hint=hint)
+        if known and key not in known:
+            raise UsageError(f"unknown key {key!r}", hint=did_you_mean(key, known))
         if key in found:
             raise UsageError(f"{key} is given twice")
         found[key] = value
@@ -146,18 +184,15 @@ def joined(values: Iterable[Any]) -> str:
     return ",".join(map(repr, values))
 
 
-def numbers(value: Any) -> tuple[float, ...]:
+def numbers(value: Any, or_else: str = "") -> tuple[float, ...]:
     """
     >>> numbers("0,0.9"), numbers(0.9)
     ((0.0, 0.9), (0.9,))
     """
     try:
-        found = tuple(float(part) for part in split(value))
+        return tuple(float(part) for part in split(value))
     except (TypeError, ValueError, OverflowError):
-        found = ()
-    if not found:
-        raise ValueError("give numbers separated by commas")
-    return found
+        raise ValueError(f"give {or_else}numbers separated by commas") from None
 
 
 def learning_rates(value: Any) -> tuple[float, ...]:
@@ -166,12 +201,7 @@ def learning_rates(value: Any) -> tuple[float, ...]:
     >>> learning_rates("0.2,0.1"), learning_rates("auto")
     ((0.1, 0.2), ())
     """
-    if split(value) == ["auto"]:
-        return ()
-    try:
-        return tuple(sorted({*numbers(value)}))
-    except ValueError:
-        raise ValueError("give auto, a number, or numbers separated by commas") from None
+    return () if value == "auto" else tuple(sorted({*numbers(value, "auto, a number, or ")}))
 
 
 def batch_sizes(value: Any) -> tuple[int, ...]:
@@ -179,13 +209,10 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
     >>> batch_sizes(128), batch_sizes("64,128")
     ((128,), (64, 128))
     """
-    try:
-        found = tuple(dict.fromkeys(int(str(part).strip()) for part in split(value)))
-    except ValueError:
-        found = ()
-    if not found or min(found) < 1:
+    parts = [str(part).strip() for part in split(value)]
+    if not all(part.isdecimal() and int(part) for part in parts):
         raise ValueError("give whole numbers of at least 1, or all")
-    return found
+    return tuple(map(int, parts))
 
 
 def one_size(value: Any) -> str:
@@ -217,15 +244,9 @@ def aim_of(typed: str, lengths: Sequence[int], batch_sizes: Sequence[int]) -> tu
     return over, int(typed.removesuffix("ep"))
 
 
-def several_batch_sizes(value: Any) -> tuple[int, ...]:
-    """The batch sizes, where there is more than the recipe's own."""
-    sizes = batch_sizes(value)
-    return sizes if len(sizes) > 1 else ()
-
-
-def several_numbers(value: Any) -> tuple[float, ...]:
-    """The numbers, where there is more than one."""
-    found = tuple(dict.fromkeys(numbers(value)))
+def several(values: tuple[Number, ...]) -> tuple[Number, ...]:
+    """The values once each, where there is more than the recipe's own."""
+    found = tuple(dict.fromkeys(values))
     return found if len(found) > 1 else ()
 
 
@@ -263,6 +284,8 @@ def duration_s(text: Any) -> float:
     >>> duration_s("1h30m")
     5400.0
     """
+    if isinstance(text, float):
+        return text
     found = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", str(text).strip())
     try:
         parts = [float(part or 0) for part in found.groups()] if found else []
@@ -279,3 +302,12 @@ def whole_number(value: Any, flag: str, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise UsageError(f"{flag} {value}: must be a whole number from {least} to {most:,}")
     return value
+
+
+Duration = Annotated[Positive, BeforeValidator(duration_s)]
+SeveralSizes = Annotated[
+    tuple[BatchSize, ...], BeforeValidator(batch_sizes), AfterValidator(several)
+]
+SeveralDecays = Annotated[
+    tuple[Annotated[Finite, Field(ge=0)], ...], BeforeValidator(numbers), AfterValidator(several)
+]

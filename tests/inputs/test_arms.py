@@ -73,7 +73,7 @@ def test_it_is_typed_back(lr: str) -> None:
         ("batch_size=512", "write it like 'big batch"),
         ("a:", "write it like 'big batch"),
         (": clip_norm=1", "write it like 'big batch"),
-        (f"{'a' * 61}: clip_norm=1", "a name has at most 60 characters"),
+        (f"{'a' * 61}: clip_norm=1", "must have at most 60 characters"),
         (BIG, "two of this name"),
         ("bigger: batch_size=512", "'big batch' again"),
     ],

@@ -1,8 +1,6 @@
-"""Options: what people type, refused in one line that names the option if it is invalid."""
+"""Options, typed or from a file, and the specs that they mean."""
 
 import json
-from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,8 @@ import pytest
 
 from lrbench.data import DATASETS
 from lrbench.data.text import DEFAULTS
-from lrbench.errors import LrbenchError, MachineError, UsageError
+from lrbench.engine.device import default_threads
+from lrbench.errors import MachineError, UsageError
 from lrbench.inputs import (
     COMPARE,
     FIND,
@@ -22,133 +21,11 @@ from lrbench.inputs import (
     resolved_toml,
     to_toml,
 )
-from lrbench.inputs.commands import flat
 from lrbench.optimizers import parse_group
 from lrbench.options import CompareSpec, Recipe, duration_s, learning_rates, options_of
 from lrbench.plan import plan
 
 RECIPES_FOLDER = Path(__file__).parents[2] / "docs" / "recipes"
-
-WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"epochs": 0}, "--epochs 0"),
-    ({"lr": "-1"}, "--lr -1"),
-    ({"lr": "nan"}, "--lr nan"),
-    ({"lr": "fast"}, "--lr fast"),
-    ({"lr": ""}, "--lr"),
-    ({"lr": "0"}, "--lr 0"),
-    ({"seeds": 0}, "--seeds 0"),
-    ({"seed": -1}, "--seed -1"),
-    ({"batch_size": 0}, "--batch-size 0"),
-    ({"batch_size": 100_000}, "--batch-size 100000"),
-    ({"momentum": 1.0}, "--momentum 1.0"),
-    ({"weight_decay": float("inf")}, "--weight-decay inf"),
-    ({"dataset": "mnist5"}, "--dataset: unknown dataset 'mnist5'; did you mean mnist5k"),
-    ({"dataset": "text"}, "--dataset: unknown dataset 'text'; did you mean text:FILE"),
-    ({"model": "lent"}, "--model: unknown model 'lent'; did you mean lenet"),
-    ({"optimizer": "agd"}, "--optimizer: unknown optimizer 'agd'; did you mean"),
-    ({"schedule": ["cosin"]}, "cosine"),
-    ({"schedule": ["cosine("]}, "--schedule"),
-    ({"metric": "speed"}, "--metric speed"),
-    ({"reference": "cosine", "schedule": ["linear"]}, "--reference"),
-    ({"lr_factor": 1.0}, "--lr-factor 1.0"),
-    ({"lr_points": 0}, "--lr-points 0"),
-    ({"time_budget": "soon"}, "--time-budget soon"),
-    ({"target_accuracy": 2.0}, "--target-accuracy 2.0"),
-    ({"budgets": "1,2", "extrapolate": "40ep"}, "--extrapolate 40ep needs three lengths or more"),
-    ({"batch_size": "32,64,128", "extrapolate": "16ep"}, "16ep needs three lengths or more"),
-    ({"batch_size": "32,64", "extrapolate": "256"}, "256 needs three sizes or more"),
-    ({"budgets": "1,2,4", "extrapolate": "4x"}, "--extrapolate 4x: give a number of epochs"),
-    ({"precision": "fp8"}, "--precision fp8"),
-    ({"augment": "flip"}, "--augment flip: must be default, none or module:function"),
-    ({"opt": ["betas"]}, "--opt: 'betas' is not of the form key=value"),
-    ({"opt": ["a=1", "a=2"]}, "--opt: a is given twice"),
-    ({"opt": ["lr=1"]}, "--opt lr: give it with --lr"),
-    ({"optimizer": "adam", "momentum": 0.9}, "--momentum: adam has none"),
-    ({"weights": "DEFAULT"}, "--weights DEFAULT: lenet has none"),
-    ({"model": "no_such_pkg.nets:build"}, "--model no_such_pkg.nets:build: there is no module"),
-    ({"dataset": "no_such_pkg:load"}, "--dataset no_such_pkg:load: there is no module"),
-    ({"loss": "torch.nn:CrossEntropy"}, "--loss torch.nn:CrossEntropy: torch.nn has no"),
-    ({"accumulate": 0}, "--accumulate 0"),
-    ({"clip_norm": 0.0}, "--clip-norm 0.0"),
-    ({"clip_value": -1.0}, "--clip-value -1.0"),
-    ({"label_smoothing": 1.0}, "--label-smoothing 1.0"),
-    ({"label_smoothing": 0.1, "loss": "tests.own_code:mse"}, "--label-smoothing belongs to"),
-    ({"ema": 1.0}, "--ema 1.0"),
-    ({"tta": "crop"}, "--tta crop"),
-    ({"early_stop": "patience=x"}, "--early-stop: patience=x"),
-    ({"lr_scaling": "sqrt", "lr": "0.1"}, "--lr-scaling sqrt needs --base-batch-size"),
-    ({"lr_scaling": "sqrt", "base_batch_size": 64}, "--lr-scaling sqrt scales LRs that --lr names"),
-    ({"lr_scaling": "cubic", "lr": "0.1"}, "--lr-scaling cubic"),
-    ({"group": ["bias* freeze=half"]}, "--group 'bias* freeze=half': freeze=half is no whole"),
-    ({"batch_size": "all,alll"}, "--batch-size all,alll: give whole numbers of at least 1, or all"),
-    ({"loss": "mse"}, "--loss mse: must be cross-entropy or module:function"),
-    ({"epochs": 1, "budgets": "50%,100%"}, "--budgets 50%,100%: 50% is 0.5 of an epoch"),
-    ({"budgets": "x"}, "--budgets x: give shares"),
-    ({"budgets": "50%", "time_budget": "1m", "epochs": 2}, "--budgets and --time-budget"),
-    ({"base_batch_size": 64}, "--base-batch-size needs --lr-scaling"),
-    ({"task": "tests.toys:Line", "tta": "flip"}, "--tta: a --task brings its own"),
-    (
-        {"task": "tests.toys:Line", "lr_scaling": "sqrt", "base_batch_size": 8, "lr": "0.1"},
-        "--lr-scaling sqrt: this task sets its own batch size",
-    ),
-]
-WRONG_SWEEPS: list[tuple[dict[str, Any], str]] = [
-    ({"start_lr": 1.0, "end_lr": 0.1}, "--start-lr 1 must lie below --end-lr 0.1"),
-    ({"start_lr": 0.0}, "--start-lr 0.0"),
-    ({"points": 1}, "--points 1"),
-    ({"mode": "cubic"}, "--mode cubic"),
-    ({"seeds": -2}, "--seeds -2"),
-]
-WRONG_HOSTS: list[tuple[dict[str, Any], str]] = [
-    ({"device": "tpu"}, "--device tpu"),
-    ({"threads": 0}, "--threads 0"),
-    ({"device": "cuda:x"}, "--device cuda:x"),
-]
-REFUSED = [
-    *((compare_spec, *each) for each in WRONG),
-    *((find_spec, *each) for each in WRONG_SWEEPS),
-    *((host_of, *each) for each in WRONG_HOSTS),
-]
-
-
-@pytest.mark.parametrize(
-    ("read", "options", "words"),
-    REFUSED,
-    ids=lambda value: getattr(value, "__name__", str(value))[:40],
-)
-def test_a_refusal_is_one_line_that_names_the_option(
-    read: Callable[[dict[str, Any]], object], options: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(UsageError) as caught:
-        read(options)
-    assert words in str(caught.value) and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("run.toml", "epoch = 3", "unknown key 'epoch'; did you mean epochs"),
-        ("run.toml", "epochs = = 3", "--config"),
-        ("run.toml", None, "no such file"),
-        *(
-            ("manifest.json", text, "it is not the manifest of a run")
-            for text in ("[1]", "{", '{"experiment": {}}', '{"command": "find", "options": 3}')
-        ),
-        (
-            "manifest.json",
-            '{"command": "compare", "toml": "momentun = 0.9"}',
-            "unknown key 'momentun'; did you mean momentum",
-        ),
-    ],
-)
-def test_a_wrong_file_is_one_line(tmp_path: Path, name: str, text: str | None, words: str) -> None:
-    path = tmp_path / name
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(LrbenchError, match="--config") as caught:
-        merged({}, path, COMPARE)
-    assert words in str(caught.value) and "\n" not in str(caught.value)
-    assert caught.type is (UsageError if text is not None else MachineError)
 
 
 def test_the_defaults_of_a_comparison() -> None:
@@ -288,61 +165,12 @@ def test_a_contender_may_be_the_reference_and_another_name_is_refused_by_its_opt
         compare_spec({"reference": "adam"})
 
 
-ODD = (
-    True, -1, 2.5, float("nan"), 10**30, "", "x", "ä😀", "1,,2", [], [1], [[1]], [None], ["a", "b"],
-    "9" * 400, date(2020, 1, 1), {"a": 1},
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("name", sorted({*COMPARE, *FIND}))
-def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> None:
-    for value in ODD:
-        for spec_of in [compare_spec] * (name in COMPARE) + [find_spec] * (name in FIND):
-            try:
-                options = {name: flat({**FIND, **COMPARE}[name], value)}
-                spec_of(options), host_of(options)
-            except LrbenchError as fault:
-                assert "\n" not in str(fault)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("force", "yes", "--force yes: must be true or false"),
-        ("init_from", 3, "--init-from 3: must be text"),
-        ("arm", ["prodigy", 3], "--arm .*: must be text"),
-        ("lr", {"a": 1}, "--lr: it is one value, not a table"),
-        ("arm", {"a": "ema=0.9"}, "--arm: it is a list of texts, not a table"),
-    ],
-)
-def test_a_value_of_another_type_names_its_option(name: str, value: Any, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        flat(COMPARE[name], value)
-
-
 def test_a_file_from_windows_and_one_with_a_mark_of_its_encoding(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_bytes(b'epochs = 3\r\n# \xc3\xa4\r\nschedule = ["cosine"]\r\n')
     assert merged({}, path, COMPARE) == {"epochs": 3, "schedule": ["cosine"]}
     path.write_bytes(b"\xef\xbb\xbfepochs = 3\n")
     assert merged({}, path, COMPARE) == {"epochs": 3}
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"race": True, "seeds": 8}, "--seeds: a race has its seeds from --most-seeds"),
-        ({"race": True, "schedule": ["cosine"]}, "--race: one schedule has nothing to race"),
-        ({"most_seeds": 8}, "--most-seeds needs --race"),
-        ({"margin": 0}, "--margin"),
-        ({"studies": 0}, "--studies"),
-    ],
-)
-def test_wrong_races_margins_and_studies_are_one_line(
-    options: dict[str, object], words: str
-) -> None:
-    with pytest.raises(UsageError, match=words):
-        compare_spec(options)
 
 
 @pytest.mark.parametrize(("most", "looks"), [(20, (5, 8, 12, 20)), (12, (5, 7, 12)), (4, (4,))])
@@ -383,3 +211,24 @@ def test_a_recorded_comparison_may_be_asked_for_another_length() -> None:
     assert extrapolating(spec, None) is spec
     with pytest.raises(UsageError, match="--extrapolate 40ep needs three lengths"):
         extrapolating(compare_spec({}), "40ep")
+
+
+@pytest.mark.parametrize(
+    ("options", "executor", "jobs"),
+    [
+        ({}, "auto", 1),
+        ({"jobs": "auto"}, "pool", default_threads()),
+        ({"executor": "pool"}, "pool", default_threads()),
+        ({"jobs": "3"}, "pool", 3),
+        ({"executor": "ray"}, "ray", 0),
+        ({"executor": "ray", "jobs": 3}, "ray", 3),
+        ({"executor": "ray", "trial_timeout": "1m"}, "ray", 0),
+    ],
+)
+def test_executors_and_jobs(options: dict[str, Any], executor: str, jobs: int) -> None:
+    host = host_of(options)
+    assert (host.executor, host.jobs) == (executor, jobs)
+
+
+def test_a_shard_is_read() -> None:
+    assert host_of({"shard": "2/8"}).shard == (2, 8)

@@ -190,24 +190,6 @@ def test_a_task_takes_the_place_of_what_a_file_says_by_default(tmp_path: Path) -
     assert spec == compare_spec({**OWN, "lr": "0.1", "epochs": 3, "batch_size": 32})
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("points", "'points' is not of the form key=value"),
-        ("point=3", "unknown key 'point'; did you mean points"),
-        ("points=1", "--range-test points 1: must be at least 2"),
-        ("points=3,points=4", "points is given twice"),
-        ("seeds=0", "--range-test seeds 0"),
-        ("start_lr=1,end_lr=0.1", "start_lr=1 must lie below end_lr=0.1"),
-        ("rule=steep", "--range-test rule=steep: unknown rule; did you mean steepest"),
-    ],
-)
-def test_an_invalid_range_test_is_one_line(text: str, words: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        compare_spec({"range_test": text})
-    assert words in str(caught.value) and "\n" not in str(caught.value)
-
-
 def test_tables_of_settings_are_their_text(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text('optimizer = "adam"\n[opt]\nbetas = [0.9, 0.95]\n[early-stop]\npatience = 3\n')

@@ -267,7 +267,7 @@ def test_budgets_and_batch_sizes_may_be_added_to_a_run_in_any_order() -> None:
     small = spec(epochs=4)
     grown = spec(epochs=4, budgets=(2,)).grown_from(small)
     assert grown.budgets == spec(epochs=4).grown_from(grown).budgets == (2, 4)
-    smaller = spec().recipe_at(64)
+    smaller = spec().recipe.model_copy(update={"batch_size": 64})
     find = spec().find.model_copy(update={"recipe": smaller})
     for asked in (spec(), spec(recipe=smaller, find=find)):
         both = asked.model_copy(update={"batch_sizes": (64, 128)}).grown_from(spec())
@@ -277,7 +277,9 @@ def test_budgets_and_batch_sizes_may_be_added_to_a_run_in_any_order() -> None:
 def test_each_batch_size_has_a_range_test_of_its_own() -> None:
     asked = spec(lrs=(), lr_points=3, batch_sizes=(64, 128), schedules=("constant",))
     steps = {64: 2 * EPOCH, 128: EPOCH}
-    finds = [asked.range_test(asked.recipe_at(size)) for size in (64, 128)]
+    finds = [
+        asked.range_test(asked.recipe.model_copy(update={"batch_size": size})) for size in (64, 128)
+    ]
     assert finds[0].id != finds[1].id
     first = plan(asked, {}, {}, steps)
     assert first.find == finds[0]

@@ -142,8 +142,11 @@ def test_a_text_that_is_too_short_is_refused(tmp_path: Path, length: int) -> Non
         ({"label_smoothing": 0.1}, "--label-smoothing is for images"),
         ({"metric": "test_accuracy"}, "a text has none"),
         ({"target_accuracy": 0.9}, "--target-accuracy is for images"),
-        ({"batch_size": "all"}, "number of windows"),
-        ({"dataset": "mnist5k", "metric": "test_bits"}, "bits per character are of a text"),
+        ({"batch_size": "all"}, "--batch-size all is for images"),
+        (
+            {"dataset": "mnist5k", "metric": "test_bits"},
+            "bits per character are of a --dataset text",
+        ),
     ],
 )
 def test_options_of_images_are_refused(options: dict[str, object], words: str) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
 
 from lrbench.errors import UsageError
-from lrbench.registry import did_you_mean
-
-METRICS = ("val_loss", "val_accuracy", "train_loss")
-KEYS = ("patience", "metric", "min_delta")
-FORM = "write it like patience=5,metric=val_loss,min_delta=0.001"
+from lrbench.options.values import Finite, Frozen, pairs, refused
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,13 @@ class Seen:
     waited: int = 0
 
 
-@dataclass(frozen=True)
-class EarlyStop:
+class EarlyStop(Frozen):
     """Stop after `patience` epochs in a row in which the metric was not better than the best so
     far by more than `min_delta`."""
 
-    patience: int = 5
-    metric: str = "val_loss"
-    min_delta: float = 0.0
+    patience: Annotated[int, Field(ge=1)] = 5
+    metric: Literal["val_loss", "val_accuracy", "train_loss"] = "val_loss"
+    min_delta: Annotated[Finite, Field(ge=0)] = 0.0
 
     @staticmethod
     def parse(text: str) -> EarlyStop:
@@ -40,20 +38,14 @@ class EarlyStop:
         Raises:
             UsageError: not of that form.
         """
-        values: dict[str, str] = {}
-        for part in text.split(","):
-            key, equals, value = (piece.strip() for piece in part.partition("="))
-            if not equals:
-                raise UsageError(f"{part.strip()!r} is not of the form key=value", hint=FORM)
-            if key not in KEYS:
-                raise UsageError(f"unknown key {key!r}", hint=did_you_mean(key, KEYS) or FORM)
-            if key in values:
-                raise UsageError(f"{key} is given twice")
-            values[key] = value
-        metric = values.get("metric", "val_loss")
-        if metric not in METRICS:
-            raise UsageError(f"metric={metric}: choose {', '.join(METRICS)}")
-        return EarlyStop(_patience(values.get("patience", "5")), metric, _delta(values))
+        given = pairs(
+            text.split(","), "write it like patience=5,metric=val_loss,min_delta=0.001",
+            known=EarlyStop.model_fields,
+        )  # fmt: skip
+        try:
+            return EarlyStop.model_validate(given)
+        except ValidationError as fault:
+            raise refused(fault) from None
 
     def __str__(self) -> str:
         return f"patience={self.patience},metric={self.metric},min_delta={self.min_delta!r}"
@@ -86,20 +78,3 @@ class EarlyStop:
             f"stopped early after epoch {epochs_done} of {epochs}: the best {self.metric} "
             f"({best}) is {seen.waited} epochs old"
         )
-
-
-def _patience(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"patience={text}: must be a whole number of epochs of at least 1")
-    return int(text)
-
-
-def _delta(values: Mapping[str, str]) -> float:
-    text = values.get("min_delta", "0")
-    try:
-        delta = float(text)
-    except ValueError:
-        delta = math.nan
-    if not math.isfinite(delta) or delta < 0:
-        raise UsageError(f"min_delta={text}: must be a finite number of at least 0")
-    return delta

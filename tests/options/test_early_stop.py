@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.early_stop import EarlyStop, Seen
 from lrbench.engine import checkpoint
 from lrbench.engine.train import begin, train
 from lrbench.errors import UsageError
+from lrbench.options.early_stop import EarlyStop, Seen
 from lrbench.records import EpochRecord
 from tests.toys import PLAIN, Line, trial
 
@@ -16,11 +16,11 @@ from tests.toys import PLAIN, Line, trial
     ("text", "words"),
     [
         ("5", "'5' is not of the form key=value"),
-        ("patience=0", "patience=0"),
-        ("patience=1.5", "patience=1.5"),
-        ("metric=speed", "metric=speed: choose val_loss"),
-        ("min_delta=-1", "min_delta=-1"),
-        ("min_delta=nan", "min_delta=nan"),
+        ("patience=0", "patience 0: must be at least 1"),
+        ("patience=1.5", "patience 1.5"),
+        ("metric=speed", "metric speed: must be val_loss"),
+        ("min_delta=-1", "min_delta -1"),
+        ("min_delta=nan", "min_delta nan"),
         ("patince=3", "unknown key 'patince'; did you mean patience?"),
         ("patience=3,patience=4", "patience is given twice"),
     ],
