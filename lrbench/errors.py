@@ -103,7 +103,6 @@ class Topic(StrEnum):
     PLATEAU_CANNOT_FIRE = "plateau-cannot-fire"
     EARLY_STOP = "early-stop"
     STRETCHED = "stretched"
-    HALVING = "halving"
     EDGE_OF_GRID = "edge-of-grid"
     FEW_SEEDS = "few-seeds"
     TRIALS_FAILED = "trials-failed"

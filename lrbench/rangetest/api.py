@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from lrbench.engine.method import Method
 from lrbench.errors import UsageError, in_python, named_as_in_python
-from lrbench.optimizers.own_optimizer import needs_closure
+from lrbench.optimizers import needs_closure
 from lrbench.options import FindSpec, Recipe, options_of, refuse_unknown, refused, with_keywords
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import group_starts, ratio_of
