@@ -74,11 +74,9 @@ def decays_text(decays: DataFrame, standing: Standing) -> str:
         f"{decay:g} for {', '.join(short(name, 40) for name in names)}"
         for decay, names in by_decay.items()
     )
-    scales = chosen["timescale"][np.isfinite(chosen["timescale"])]
-    ends = "" if not len(scales) else " to ".join(
-        dict.fromkeys(f"{float(f'{end:.2g}'):,g}" for end in (scales.min(), scales.max()))
-    )  # fmt: skip
-    timescale = f" (timescale 1 / (LR x weight decay): {ends} epochs)" if ends else ""
+    scales = sorted(chosen["timescale"][np.isfinite(chosen["timescale"])])
+    ends = dict.fromkeys(f"{float(f'{end:.2g}'):,g}" for end in (*scales[:1], *scales[-1:]))
+    timescale = f" (timescale 1 / (LR x weight decay): {' to '.join(ends)} epochs)" if ends else ""
     return f"Weight decay, tuned with the LR: {named}{timescale}.{_orders(mine, standing)}"
 
 
@@ -89,21 +87,16 @@ def _orders(mine: DataFrame, standing: Standing) -> str:
     best = (sign * mine[column]).groupby([mine["weight_decay"], mine["schedule"]]).max().unstack()
     if best.shape[1] < 2:
         return ""
-    orders = {
-        decay: tuple(row.sort_values(ascending=False, kind="stable").index)
-        for decay, row in best.iterrows()
-    }
-    if len(set(orders.values())) == 1:
-        return (
-            " By the tuning trials alone, without a test, the order of the schedules is the same "
-            "at every weight decay."
-        )
-    leaders: dict[str, list[str]] = {}
-    for decay, order in orders.items():
-        leaders.setdefault(order[0], []).append(f"{decay:g}")
-    first = "; ".join(f"{short(n, 40)} at {', '.join(at)}" for n, at in leaders.items())
-    if len(leaders) == 1:
-        first = f"{short(next(iter(leaders)), 40)} at every one; only places behind it change"
+    orders, leaders = set[tuple[str, ...]](), dict[str, list[str]]()
+    for decay, row in best.iterrows():
+        order = row.sort_values(ascending=False, kind="stable").index
+        orders.add(tuple(order))
+        leaders.setdefault(short(order[0], 40), []).append(f"{decay:g}")
+    if len(orders) == 1:
+        said = "the order of the schedules is the same at every weight decay"
+    elif len(leaders) == 1:
+        said = f"first is {next(iter(leaders))} at every one; only places behind it change"
     else:
-        first = f"{first}: the order of the schedules changes"
-    return f" By the tuning trials alone, without a test, first is {first}."
+        first = "; ".join(f"{name} at {', '.join(at)}" for name, at in leaders.items())
+        said = f"first is {first}: the order of the schedules changes"
+    return f" By the tuning trials alone, without a test, {said}."

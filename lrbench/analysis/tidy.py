@@ -51,9 +51,5 @@ BATCH_SIZE = Column(
 def frame(sources: Iterable[Any], columns: Columns) -> DataFrame:
     """One row for each source, with exactly these columns and types even without rows."""
     listed = list(sources)
-    return pd.DataFrame(
-        {
-            column.name: pd.Series([column.cell(source) for source in listed], dtype=column.dtype)
-            for column in columns
-        }
-    )
+    cells = {column: [column.cell(source) for source in listed] for column in columns}
+    return pd.DataFrame({c.name: pd.Series(each, dtype=c.dtype) for c, each in cells.items()})

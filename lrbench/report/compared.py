@@ -38,7 +38,8 @@ def _batches(standing: Standing) -> str:
     """Steps and batch size: of the plain recipe, and of arms with another batch size."""
     alike: dict[int, list[int]] = {}
     for place, finals in enumerate(standing.finals):
-        alike.setdefault(int(finals["step_images"].iloc[0]), []).append(place)
+        of_step = finals["step_images"].fillna(standing.batch_size)  # older tables lack it
+        alike.setdefault(int(of_step.iloc[0]), []).append(place)
     sizes = []
     for images, places in alike.items():
         steps = max(int(standing.finals[i]["steps"].max()) for i in places)

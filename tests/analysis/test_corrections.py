@@ -20,7 +20,6 @@ from lrbench.analysis.corrections import (
     shaffer,
     transitive,
 )
-from lrbench.analysis.differences import rate_bound, sd_floor, t_intervals
 from lrbench.analysis.verdicts import judge
 
 # The mean ranks of five classifiers on 30 datasets, and what is published of their comparison
@@ -117,32 +116,6 @@ def test_claims_are_closed_under_transitivity() -> None:
     np.testing.assert_array_equal(transitive(better), np.triu(np.ones((4, 4), dtype=bool), 1))
 
 
-def test_floor_is_the_sd_of_a_difference_of_two_rounded_accuracies() -> None:
-    rng = np.random.default_rng(0)
-    x, y = rng.uniform(0, 100, (2, 200_000))
-    rounding = (np.round(x) - x) - (np.round(y) - y)
-    assert sd_floor(1000) == pytest.approx(rounding.std() / 1000, rel=0.01)
-
-
-def test_intervals_are_bonferronis_and_agree_with_the_verdict() -> None:
-    levels = np.array([0.5, 0.0, -0.2])
-    mean, sd, n = levels[:, None] - levels, np.full((3, 3), 0.4), np.full((3, 3), 5.0)
-    none = np.zeros((3, 3), dtype=bool)
-    level = np.array(0.05 / 3)
-    np.fill_diagonal(n, np.nan)
-    interval = t_intervals(mean, sd, n, none, level)
-    error = 0.4 / math.sqrt(5)
-    half = stats.t.ppf(1 - 0.025 / 3, 4) * error
-    assert (interval.low[0, 1], interval.high[0, 1]) == pytest.approx((0.5 - half, 0.5 + half))
-    assert interval.within[1, 0] == pytest.approx(0.5 + half)
-    assert np.isnan(interval.low[0, 0])
-    better = none.copy()
-    better[0, 1] = True
-    assert interval.low[0, 1] < 0
-    told = t_intervals(mean, sd, n, better | better.T, level)
-    assert told.low[0, 1] == 0 == told.high[1, 0] and told.low[0, 2] == interval.low[0, 2]
-
-
 @pytest.mark.parametrize("sign", [1, -1])
 def test_equivalence_is_two_one_sided_tests(sign: int) -> None:
     d = sign * np.array([0.02, -0.01, 0.03, 0.00, 0.01])
@@ -160,12 +133,6 @@ def test_equivalence_is_two_one_sided_tests(sign: int) -> None:
 def test_exactly_equal_schedules_are_equivalent_within_any_margin() -> None:
     zero = np.zeros((2, 2))
     assert equivalence_p(zero, zero, np.full((2, 2), 3.0), 0.001)[0, 1] == 0
-
-
-@pytest.mark.parametrize(("count", "of"), [(0, 6), (1, 20), (19, 20), (3, 3)])
-def test_rate_bound_is_clopper_pearsons(count: int, of: int) -> None:
-    exact = stats.binomtest(count, of, alternative="less").proportion_ci(0.95).high
-    assert rate_bound(count, of) == pytest.approx(exact)
 
 
 def test_equality_is_corrected_for_all_pairs() -> None:
