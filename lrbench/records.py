@@ -90,16 +90,6 @@ class TrialEnd:
     test_balanced_accuracy: float | None = None
 
 
-@dataclass(frozen=True)
-class SweepPoint:
-    """One step of a range test: the loss of the batch before it was trained on at `lr`."""
-
-    seed: int
-    step: int
-    lr: float
-    loss: float
-
-
 Record = EpochRecord | StepRecord | CutRecord | TrialEnd
 
 

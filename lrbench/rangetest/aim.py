@@ -9,7 +9,7 @@ from lrbench.engine.method import optimizer_steps
 from lrbench.options import FindSpec
 from lrbench.plan.factors import MANY_STEPS, MOST_FACTOR, lr_factor
 from lrbench.rangetest.result import FindResult
-from lrbench.rangetest.sweep import Pace
+from lrbench.rangetest.training import Pace
 from lrbench.schedules import check, parse
 from lrbench.tasks.base import Task
 
@@ -55,7 +55,7 @@ class Aim:
         bound = schedule.bind(1.0, steps, per_epoch)
         table = [bound.lr(step) for step in _spread(steps, MANY_STEPS)]
         peak = schedule.peak(steps, per_epoch)
-        paces = (Pace(bound.lr(step), bound.momentum(step)) for step in _spread(steps, TRIED))
+        paces = ((bound.lr(step), bound.momentum(step)) for step in _spread(steps, TRIED))
         factor = min(lr_factor(table), MOST_FACTOR / max(table))
         return Aim(spec.schedule, epochs, steps, factor, peak, tuple(paces))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from lrbench.engine.method import Method
 from lrbench.errors import UsageError, in_python, named_as_in_python
 from lrbench.optimizers.own_optimizer import needs_closure
-from lrbench.options import FindSpec, Recipe, options_of, refuse_unknown, refused, with_keywords
+from lrbench.options import FindSpec, options_of, refuse_unknown, refused, with_keywords
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import group_starts, ratio_of
-from lrbench.rangetest.probe import Probe, Prober, settling_steps
+from lrbench.rangetest.probe import Prober
 from lrbench.rangetest.result import FindResult
-from lrbench.rangetest.stability import Stability, largest_stable
+from lrbench.rangetest.stability import Stability, largest_stable, settling_steps
 from lrbench.rangetest.state import Contents, preserved
-from lrbench.rangetest.sweep import Setup
+from lrbench.rangetest.training import Setup
 from lrbench.tasks.base import to_device
 from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader
 from lrbench.tasks.randomness import generators, seed_all
@@ -31,22 +30,11 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 VAL_BATCHES = 16
-SAID = {"step": "per", "verify_steps": "steps"}  # fields whose argument has another name
-
-
-# Options of `lrbench find` that mean something else here, or nothing.
-_OTHERWISE = {
-    "step",
-    "start_lr",
-    "seeds",
-    "seed",
-    "sweep_group",
-    "batch_sizes",
-    "momenta",
-    "schedule",
+OTHERWISE = {  # options of `lrbench find` that mean something else here, or nothing
+    "step", "start_lr", "seeds", "seed", "sweep_group", "batch_sizes", "momenta", "schedule",
     "epochs",
-}
-KEYWORDS = {key: each for key, each in options_of(FindSpec).items() if key not in _OTHERWISE}
+}  # fmt: skip
+KEYWORDS = {key: each for key, each in options_of(FindSpec).items() if key not in OTHERWISE}
 
 
 @named_as_in_python()
@@ -108,7 +96,7 @@ def find(
     refuse_unknown("find", options, KEYWORDS)
     starts = list(start_lr) if isinstance(start_lr, Sequence) else [start_lr]
     spec = checked_spec(
-        ("step",),
+        {"step": "per"},
         **options,
         step=per,
         start_lr=starts[0] if starts else start_lr,
@@ -124,7 +112,7 @@ def find(
     if val_loader is not None:
         check_loader("val_loader", val_loader)
     with borrowed(
-        model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
+        model, loss_fn, loader, optimizer, spec, step=step, make_model=make_model,
         val_loader=val_loader, sweep_group=sweep_group, starts=starts,
     ) as setup, _bar(progress) as show:  # fmt: skip
         settings = {
@@ -136,7 +124,7 @@ def find(
             "precision": precision,
             "accumulate": accumulate,
         }
-        for event in range_test(spec, setup, settings):
+        for event in range_test(setup, settings):
             show(event)
     assert isinstance(event, FindResult)
     return replace(event, reasons=tuple(map(in_python, event.reasons)))
@@ -169,37 +157,31 @@ def max_stable_lr(
     Raises:
         UsageError: an invalid argument, or a loader that can be read only once.
     """
-    recipe = {"precision": precision, "accumulate": accumulate}
     spec = checked_spec(
-        ("verify_steps",),
+        {"verify_steps": "steps"},
         start_lr=start_lr,
         end_lr=end_lr,
         seeds=checked_seeds([seed]),
         verify_steps=steps,
-        recipe=recipe,
+        recipe={"precision": precision, "accumulate": accumulate},
     )
     if not start_lr < end_lr:
         raise UsageError(f"start_lr {start_lr:g} must lie below end_lr {end_lr:g}")
     if not ratio > 1:
         raise UsageError(f"ratio: must be above 1, not {ratio}")
     with borrowed(
-        model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
+        model, loss_fn, loader, optimizer, spec, step=step, make_model=make_model,
         sweep_group=sweep_group,
     ) as setup:  # fmt: skip
-        search = largest_stable(
-            Prober(setup, settling_steps(setup, seed, steps)),
+        *_, found = largest_stable(
+            Prober(setup, settling_steps(setup)),
             spec.seeds[0],
             start_lr=start_lr,
             end_lr=end_lr,
             ratio=ratio,
         )
-        found: list[Stability] = []
-
-        def searched() -> Iterator[Probe]:
-            found.append((yield from search))
-
-        list(searched())
-    return found[0]
+    assert isinstance(found, Stability)
+    return found
 
 
 def _bar(progress: bool | None) -> AbstractContextManager[Callable[[Any], None]]:
@@ -245,7 +227,7 @@ def borrowed(
     loss_fn: LossFn | None,
     loader: Iterable[Any],
     optimizer: Optimizer,
-    recipe: Recipe,
+    spec: FindSpec,
     *,
     step: StepFn | None = None,
     make_model: Callable[[], nn.Module] | None = None,
@@ -269,15 +251,15 @@ def borrowed(
     ):
         task = _Borrowed(model, loss_fn, loader, step=step, make_model=make_model)
         task.contents, task.validation = contents, val_loader
-        yield Setup(task, lambda _: (optimizer, group_lrs), Method.of(recipe))
+        yield Setup(spec, task, lambda _: (optimizer, group_lrs))
 
 
-def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
-    """The range test of some arguments; `names` are the fields whose argument `SAID` names."""
+def checked_spec(names: Mapping[str, str], **fields: Any) -> FindSpec:
+    """The range test of some arguments; `names` are those of fields that are called otherwise."""
     try:
         return FindSpec(**fields)
     except ValidationError as fault:
-        raise refused(fault, {name: SAID[name] for name in names}) from None
+        raise refused(fault, names) from None
 
 
 def checked_seeds(seeds: Any) -> tuple[Any, ...]:

@@ -7,9 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from lrbench.rangetest.curve import FEWEST, Curve
+from lrbench.rangetest.curve import FEWEST, Curve, Floats
 from lrbench.rangetest.rules import steepest_index
-from lrbench.rangetest.smooth import Floats
 
 Grade = Literal["ok", "weak", "none"]
 

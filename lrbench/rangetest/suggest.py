@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrbench.errors import UsageError, named_as_in_python
-from lrbench.rangetest.curve import CUT, Curve, ending, read_curve, typical_step
+from lrbench.rangetest.curve import CUT, Curve, Floats, ending, read_curve, typical_step
 from lrbench.rangetest.grade import NOISE, Grade, doubts, no_answer
 from lrbench.rangetest.rules import DEFAULT_RULE, RULES, steepest_index
-from lrbench.rangetest.smooth import Floats
 
 WINDOW = 1.0  # decades
 POOLED = "noisy: only the mean of the seeds' curves falls clearly; raise --seeds or --batch-size"

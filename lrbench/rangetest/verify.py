@@ -1,11 +1,11 @@
 """Verify a suggestion by short trainings at constant learning rates around it."""
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import le
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Verification:
     whose loss is `start`; they then confirm nothing. `losses` has the
     loss of each learning rate (None if a seed diverged): the mean over the seeds and the last steps
     plus half a standard deviation over both, since luck does not repeat. `data` is what they are
-    judged by.
+    judged by, `steps` the most that a training took.
     """
 
     lr: float
@@ -45,26 +45,18 @@ class Verification:
     start: float
     equally_good: tuple[float, float]
     losses: tuple[tuple[float, float | None], ...]
-    probes: tuple[Probe, ...]
     data: Literal["validation", "training"]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            **{name: value for name, value in vars(self).items() if name != "probes"},
-            "steps": max(probe.steps for probe in self.probes),
-            "seeds": sorted({probe.seed for probe in self.probes}),
-            "equally_good": list(self.equally_good),
-            "losses": [list(pair) for pair in self.losses],
-        }
+    steps: int
+    seeds: tuple[int, ...]
 
 
 def verify(
     prober: Prober, lr: float, seeds: Sequence[int], highest: float = math.inf
-) -> Generator[Probe, None, Verification]:
+) -> Iterator[Probe | Verification]:
     """Train at `lr` and at half decades around it, two of them below, since the loss may have a
     second valley at large learning rates; further if the best is at an end; at quarter decades
     next to the best; and where a parabola through these is lowest, to an eighth of a decade, unless
-    the suggestion stands. Yields each probe as it is made.
+    the suggestion stands. Yields each probe as it is made, and the result last.
 
     Args:
         lr: the suggestion of a sweep.
@@ -77,7 +69,7 @@ def verify(
     untrained = prober.starts(seeds)
     start = cautious(untrained)
 
-    def train(*offsets: float) -> Generator[Probe, None, None]:
+    def train(*offsets: float) -> Iterator[Probe]:
         asked = [(lr * STEP**offset, seed) for offset in offsets for seed in seeds]
         found = iter((yield from prober.each(asked)))
         probes.update({offset: list(islice(found, len(seeds))) for offset in offsets})
@@ -93,9 +85,9 @@ def verify(
 
     learns, equal, _ = _judged(probes, untrained)
     offset = next(k for k in (0.0, middle, _best(probes)) if k in equal or not learns)
-    scores = {k: cautious(probes[k]) for k in sorted(probes)}
     held_out = prober.judge is not None and prober.judge.held_out
-    return Verification(
+    scores = {k: cautious(probes[k]) for k in sorted(probes)}
+    yield Verification(
         lr=lr * STEP**offset,
         confirmed=learns and offset == 0.0,
         learns=learns,
@@ -104,8 +96,9 @@ def verify(
         losses=tuple(
             (lr * STEP**k, score if math.isfinite(score) else None) for k, score in scores.items()
         ),
-        probes=tuple(probe for k in scores for probe in probes[k]),
         data="validation" if held_out else "training",
+        steps=max(probe.steps for tried in probes.values() for probe in tried),
+        seeds=tuple(sorted(seeds)),
     )
 
 

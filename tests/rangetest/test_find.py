@@ -1,6 +1,5 @@
 import json
 import math
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +34,7 @@ def noisy_line(seed_noise: float = 0.3) -> Task:
 
 
 def run(spec: FindSpec, task: Any, **settings: Any) -> tuple[list[FindProgress], FindResult]:
-    *progress, result = range_test(spec, sgd(task, **settings), {"rule": spec.rule})
+    *progress, result = range_test(sgd(task, spec, **settings))
     assert isinstance(result, FindResult)
     assert all(isinstance(event, FindProgress) for event in progress)
     return progress, result  # type: ignore[return-value]
@@ -159,9 +158,7 @@ def test_following_the_advice_of_a_refusal_leads_to_an_answer(
     """Without anything else that is known of the problem; within a few times."""
     spec = FindSpec(seeds=(0, 1), verify=False, max_stable=False).model_copy(update=changes)
     for followed in range(6):
-        *_, result = range_test(
-            spec, sgd(Task(lambda: Quadratic([1.0, 0.3]))), spec.model_dump(mode="json")
-        )
+        *_, result = range_test(sgd(Task(lambda: Quadratic([1.0, 0.3])), spec))
         assert isinstance(result, FindResult)
         if result.lr is not None:
             break
@@ -189,7 +186,7 @@ def test_real_digits_have_a_defensible_lr_and_a_stable_limit_above_it() -> None:
     threads = torch.get_num_threads()
     spec = FindSpec(start_lr=1e-4, points=50, verify_steps=20)
     task = Workbench(spec.recipe, Host(device="cpu", threads=1)).tuning_task
-    *_, found = find_events(spec, task)
+    *_, found = find_events(spec, lambda _: task)
     torch.set_num_threads(threads)
     assert isinstance(found, FindResult)
     assert found.grade in ("ok", "weak")
@@ -204,12 +201,9 @@ def test_without_an_answer_it_says_whether_trainings_end_below_their_start(
     loss: float, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe = Probe(0.1, 0, 64, loss, 0.0)
-    tried = Verification(0.1, False, False, 1.0, (0.1, 0.1), ((0.1, loss),), (probe,), "validation")
+    equal, losses = (0.1, 0.1), ((0.1, loss),)
+    tried = Verification(0.1, False, False, 1.0, equal, losses, "validation", 64, (0,))
 
-    def told(*_: Any) -> Generator[Probe, None, Verification]:
-        yield probe
-        return tried
-
-    monkeypatch.setattr("lrbench.rangetest.find.verify", told)
+    monkeypatch.setattr("lrbench.rangetest.find.verify", lambda *_: iter([probe, tried]))
     _, result = run(PLAIN, noisy_line())
     assert result.lr is None and result.reasons[0].startswith(f"{why}: ")

@@ -58,7 +58,7 @@ def test_a_probe_tells_what_the_judge_saw_late_in_the_training() -> None:
         lambda: Quadratic([1.0]), loss_of=lambda model, step: model() + 7 * (step < 100)
     )
     setup = sgd(task)
-    probe = Prober(setup, 64, Judge.of(task))(0.02, 0)
+    (probe,) = Prober(setup, 64, Judge.of(task)).each([(0.02, 0)])
     expected = sum(0.98 ** (2 * k) / 2 for k in (64, 60, 56, 52)) / 4
     assert probe.judged == pytest.approx(expected)
     assert probe.loss is not None and probe.loss > 7

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lrbench.rangetest.api import max_stable_lr
-from lrbench.rangetest.probe import Prober, outcome
-from lrbench.rangetest.stability import Stability
+from lrbench.rangetest.probe import Prober
+from lrbench.rangetest.stability import Stability, outcome
 from tests.rangetest.problems import Quadratic, Task, sgd
 
 H = 10.0
@@ -50,7 +50,8 @@ def test_momentum_and_dampening_move_the_limit_as_they_should(
 
 def verdict(lr: float, loss_of: Any = None) -> str:
     prober = Prober(sgd(Task(lambda: Quadratic([H]), loss_of=loss_of)), 64)
-    return outcome(prober(lr, 0), ())
+    (probe,) = prober.each([(lr, 0)])
+    return outcome(probe, ())
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from lrbench.options import FindSpec, Recipe
+from lrbench.rangetest.find import find_events
 from lrbench.rangetest.result import FindProgress, FindResult
-from lrbench.rangetest.table import table_events
 from tests.rangetest.problems import Task
 
 SPEC = FindSpec(
@@ -28,7 +28,7 @@ def line_task(recipe: Recipe) -> Task:
 
 
 def run(spec: FindSpec) -> tuple[list[FindProgress], FindResult]:
-    *progress, result = table_events(spec, line_task)
+    *progress, result = find_events(spec, line_task)
     assert isinstance(result, FindResult)
     return progress, result  # type: ignore[return-value]
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from lrbench.rangetest.curve import Watch, ending
-from lrbench.rangetest.sweep import Setup, grid, read, sweep, trained
-from tests.rangetest.problems import Quadratic, Task, sgd
+from lrbench.rangetest.find import grid
+from lrbench.rangetest.training import Setup, read, trained
+from tests.rangetest.problems import Quadratic, Task, sgd, train
 
 
 def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[float]:
@@ -19,15 +20,15 @@ def test_a_sweep_is_gradient_descent_along_the_ramp() -> None:
     """On x^2/2 each step multiplies x by 1 - lr; a loss is taken before its step."""
     lrs = grid(1e-3, 0.5, 20)
     x = np.cumprod([1.0, *(1 - np.array(lrs))])[:-1]
-    points = list(sweep(sgd(Task(lambda: Quadratic([1.0]))), 0, lrs))
-    assert [p.loss for p in points] == pytest.approx(x**2 / 2)
-    assert [p.lr for p in points] == lrs and [p.step for p in points] == list(range(20))
+    assert train(sgd(Task(lambda: Quadratic([1.0]))), kind="sweep", lrs=lrs) == pytest.approx(
+        x**2 / 2
+    )
 
 
 def test_with_an_epoch_per_point_losses_are_means() -> None:
     task = Task(lambda: Quadratic([1.0]), steps_per_epoch=4)
     lrs = grid(1e-3, 1e-1, 12)
-    by_epoch = [p.loss for p in sweep(sgd(task), 0, lrs, steps_per_point=4)]
+    by_epoch = train(sgd(task), kind="sweep", lrs=lrs, steps=4)
     each = list(losses(sgd(task), 0, [lr for lr in lrs for _ in range(4)]))
     assert by_epoch == pytest.approx(np.reshape(each, (12, 4)).mean(axis=1))
 
@@ -38,18 +39,17 @@ def test_a_loss_that_is_not_finite_stops_the_sweep_at_once(bad: float) -> None:
         lambda: Quadratic([1.0]),
         loss_of=lambda model, step: model() * (bad if step == 17 else 1.0),
     )
-    points = list(sweep(sgd(task), 0, grid(1e-6, 1e-2, 50)))
-    assert len(points) == 18
-    assert not math.isfinite(points[-1].loss)
-    assert all(math.isfinite(p.loss) for p in points[:-1])
+    *finite, last = train(sgd(task), kind="sweep", lrs=grid(1e-6, 1e-2, 50))
+    assert len(finite) == 17 and all(map(math.isfinite, finite)) and not math.isfinite(last)
 
 
 @pytest.mark.parametrize("offset", [0.0, -100.0, 1e4])
 def test_a_blow_up_stops_the_sweep_whatever_the_sign_of_the_loss(offset: float) -> None:
     task = Task(lambda: Quadratic([1.0]), loss_of=lambda model, step: model() + offset)
-    points = list(sweep(sgd(task), 0, grid(1e-4, 1e3, 100)))
-    assert 2 < points[-1].lr < 30  # it learns up to 2, and the last points ruin it
-    assert min(p.loss for p in points) < offset + 0.01
+    lrs = grid(1e-4, 1e3, 100)
+    found = train(sgd(task), kind="sweep", lrs=lrs)
+    assert 2 < lrs[len(found) - 1] < 30  # it learns up to 2, and the last points ruin it
+    assert min(found) < offset + 0.01
 
 
 @pytest.mark.parametrize("offset", [0.0, -2.0])
