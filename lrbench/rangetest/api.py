@@ -15,7 +15,7 @@ from lrbench.errors import UsageError, in_python, named_as_in_python
 from lrbench.optimizers.own_optimizer import needs_closure
 from lrbench.options import FindSpec, options_of, refuse_unknown, refused, with_keywords
 from lrbench.rangetest.find import range_test
-from lrbench.rangetest.groups import group_starts, ratio_of
+from lrbench.rangetest.groups import ratio_of
 from lrbench.rangetest.probe import Prober
 from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.stability import Stability, largest_stable, settling_steps
@@ -241,7 +241,7 @@ def borrowed(
     check_model(model)
     check_optimizer(model, optimizer)
     check_callable(loss_fn=loss_fn, step=step, make_model=make_model)
-    group_lrs = ratio_of(group_starts(optimizer, starts), sweep_group)
+    group_lrs = ratio_of(optimizer, starts, sweep_group)
     own_loss = [loss_fn] if isinstance(loss_fn, torch.nn.Module) else []
 
     with (

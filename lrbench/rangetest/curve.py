@@ -44,7 +44,6 @@ class Curve:
     would. `top` and `bottom` are the indices between which the smoothed loss falls.
     """
 
-    lrs: Floats
     u: Floats
     loss: Floats
     smooth: Smooth
@@ -97,7 +96,7 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
     rest = clean - smooth(u, clean, 2 * window).value
     # the rise of a blow-up is no noise, but looks like strongly correlated noise
     inflated = inflation(rest if end == "range" else rest[: max(bottom + 1, last // 2)])
-    return Curve(lrs[:last], u, loss, fit, noise, inflated, end, top, bottom)
+    return Curve(u, loss, fit, noise, inflated, end, top, bottom)
 
 
 def inflation(rest: Floats) -> float:

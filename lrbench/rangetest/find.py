@@ -13,9 +13,9 @@ import numpy as np
 from lrbench.engine.method import optimizer_steps
 from lrbench.errors import UsageError
 from lrbench.options import FindSpec, Recipe
+from lrbench.rangetest import grade
 from lrbench.rangetest.aim import Aim
 from lrbench.rangetest.curve import FEWEST, in_order
-from lrbench.rangetest.grade import FLAT, NOISE, UNREACHED, Reason
 from lrbench.rangetest.groups import GroupLrs, freeze, swept
 from lrbench.rangetest.judge import shuffles
 from lrbench.rangetest.probe import Probe, Prober
@@ -37,22 +37,6 @@ SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
 VERIFY_LRS = 7  # learning rates that a verification usually trains at
 STABLE_LRS = 9  # and a search of the stable limit, up from the answer
 STABLE_RATIO = 1.1  # the bracket of the stable limit
-HIGHEST = "edge: the highest LR that was tried is the best; raise --end-lr"
-LOWEST = "edge: the lowest LR that was tried is the best"
-UNSTABLE = "unstable: its highest LR is above the largest stable one; a longer run may diverge"
-UNVERIFIED = "unstable: its highest LR is above the largest stable one; use that, or pass --verify"
-UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"
-UNCLEAR = (
-    "unclear: short trainings end below their start by no more than the seeds differ; give more "
-    "validation data"
-)
-ORDERED = (
-    "ordered: the loss moves with the order of the batches, which was subtracted; shuffle them"
-)
-ONE_CURVE = "one curve: every seed trains on the same batches; shuffle them, or pass make_model"
-DECIDED = (
-    "noisy: the sweep is lost in noise, short trainings decided; raise --seeds or --batch-size"
-)
 
 
 def find_events(
@@ -139,35 +123,28 @@ def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Itera
     spec = setup.spec
     RULES.get(spec.rule, option="--rule")
     lrs, aim = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode), Aim.of(spec, setup.task)
-    judge, alone = setup.judge, others_train(setup)
+    prober, alone = Prober(setup, spec.verify_steps, setup.judge), others_train(setup)
     curves, ordered = yield from _sweeps(setup, lrs, alone=alone)
     answer = suggest(lrs, curves, rule=spec.rule, window=spec.window)
-    if answer.reasons == (FLAT,) and not reached(setup):
-        answer = replace(answer, reasons=(UNREACHED,))
+    if answer.reasons == (grade.FLAT,) and not reached(setup):
+        answer = replace(answer, reasons=(grade.UNREACHED,))
     verification: Verification | None = None
     stability: Stability | None = None
     probes: list[Probe] = []
     lr = answer.lr
-    if lr is not None or answer.reasons == (NOISE,):
-        # counted, never timed
-        given = spec.verify is not None and spec.max_stable is not None
-        cheap = given or step_flops(setup) <= SMALL_FLOPS
-        prober = Prober(setup, spec.verify_steps, judge)
+    if lr or answer.reasons == (grade.NOISE,):
+        cheap = _is_cheap(setup)
         if cheap if spec.verify is None else spec.verify:
             seeds = spec.seeds[: min(spec.verify_seeds, len(curves))]
             # where the sweep is lost in noise: a decade below its end
             start = lr or lrs[min(map(len, curves)) - 1] / 10
-            if aim is None:
-                search = verify(prober, start, seeds, spec.end_lr)
-            else:
-                along = Prober(setup, aim.tried, judge, aim.paces)
-                guess = aim.guess(start, spec.verify_steps)
-                search = verify(along, guess, seeds, spec.end_lr / aim.peak)
+            search = _verification(prober, start, seeds, aim)
             verification = yield from _reported("verify", search, VERIFY_LRS * len(seeds), probes)
             lr = verification.lr if verification.learns else None
-        if lr is not None and (cheap and not alone if spec.max_stable is None else spec.max_stable):
-            limit = _limit(prober, answer.lr or lr, tuple(probes) if aim is None else ())
+        if lr and (cheap and not alone if spec.max_stable is None else spec.max_stable):
+            limit = _limit(prober, answer.lr or lr, () if aim else tuple(probes))
             stability = yield from _reported("stability", limit, 5, probes)
+
     settings = dict(settings or spec.model_dump(mode="json"))
     if alone:
         settings["others_train"] = True
@@ -187,25 +164,47 @@ def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Itera
         settings=settings,
         changes=_changes(answer, spec),
         curve=tuple(points),
-        trainings=tuple(
-            vars(p) for p in sorted(dict.fromkeys(probes), key=lambda p: (p.lr, p.seed))
-        ),
+        trainings=tuple(map(vars, sorted(dict.fromkeys(probes), key=lambda p: (p.lr, p.seed)))),
     )
+    one_curve = len(curves) < len(spec.seeds)
+    yield _doubted(found, aim, spec.verify_steps, ordered=ordered, one_curve=one_curve)
+
+
+def _is_cheap(setup: Setup) -> bool:
+    """Whether short trainings cost little: that is counted, never timed."""
+    given = setup.spec.verify is not None and setup.spec.max_stable is not None
+    return given or step_flops(setup) <= SMALL_FLOPS
+
+
+def _verification(
+    prober: Prober, lr: float, seeds: Sequence[int], aim: Aim | None
+) -> Iterator[Probe | Verification]:
+    highest = prober.setup.spec.end_lr
+    if aim is None:
+        return verify(prober, lr, seeds, highest)
+    along = replace(prober, steps=aim.tried, paces=aim.paces, untouched={})
+    return verify(along, aim.guess(lr, prober.steps), seeds, highest / aim.peak)
+
+
+def _doubted(
+    found: FindResult, aim: Aim | None, steps: int, *, ordered: bool, one_curve: bool
+) -> FindResult:
+    """The answer, for the run that it is for, with all that makes it weak."""
+    checked, peak = found.verification or {}, 1.0
     if aim is not None:
-        found = aim.adjusted(found, spec.verify_steps)
-    peak = aim.peak if aim else 1.0
+        found, peak = aim.adjusted(found, steps), aim.peak
     unstable = bool(found.lr and found.max_stable_lr and found.lr * peak > found.max_stable_lr)
-    if unstable and verification is None:
+    tried = [lr for lr, _ in checked.get("losses", ())]
+    if unstable and not tried:
         found = replace(found, changes={"verify": True})
-    tried = [lr for lr, _ in verification.losses] if verification else []
-    yield found.doubted(
+    return found.doubted(
         {
-            HIGHEST: verification is not None and verification.lr == tried[-1],
-            LOWEST: verification is not None and verification.lr == tried[0],
-            UNSTABLE: unstable and verification is not None,
-            UNVERIFIED: unstable and verification is None,
-            ORDERED: ordered,
-            ONE_CURVE: len(curves) < len(spec.seeds),
+            grade.HIGHEST: bool(tried) and checked["lr"] == tried[-1],
+            grade.LOWEST: bool(tried) and checked["lr"] == tried[0],
+            grade.UNSTABLE: unstable and bool(tried),
+            grade.UNVERIFIED: unstable and not tried,
+            grade.ORDERED: ordered,
+            grade.ONE_CURVE: one_curve,
         }
     )
 
@@ -316,18 +315,18 @@ def _judged(answer: Suggestion, verification: Verification | None) -> dict[str, 
     if verification is None:
         return fields
     if verification.learns:
-        decided = {"grade": "weak", "reasons": (DECIDED,)} if answer.lr is None else {}
+        decided = {"grade": "weak", "reasons": (grade.DECIDED,)} if answer.lr is None else {}
         return {**fields, "lr": verification.lr, **decided}
     finite = (loss for _, loss in verification.losses if loss is not None)
-    why = UNCLEAR if min(finite, default=math.inf) < verification.start else UNTRAINED
-    reasons = (why, *(reason for reason in answer.reasons if reason != NOISE))
+    why = grade.UNCLEAR if min(finite, default=math.inf) < verification.start else grade.UNTRAINED
+    reasons = (why, *(reason for reason in answer.reasons if reason != grade.NOISE))
     return {"lr": None, "grade": "none", "band": None, "lr_range": None, "reasons": reasons}
 
 
 def _changes(answer: Suggestion, spec: FindSpec) -> Mapping[str, Any]:
     """The setting to change where there is no answer, with its new value."""
     reason = answer.reasons[0] if answer.lr is None else ""
-    if not isinstance(reason, Reason) or not reason.option:
+    if not isinstance(reason, grade.Reason) or not reason.option:
         return {}
     value = getattr(spec, reason.option) * reason.factor
     return {

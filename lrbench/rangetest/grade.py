@@ -19,6 +19,7 @@ SHORT = 20  # fewer points make the noise itself uncertain: more errors are aske
 FEW = 20
 DISAGREE = 0.5  # decades between the 10th and the 90th percentile of the seeds
 EDGE = 0.25  # windows
+EARLY = 1.0  # decades, or a sixth of the points, within which a loss rises from the start
 
 
 class Reason(str):
@@ -34,7 +35,6 @@ class Reason(str):
         return made
 
 
-EARLY = 1.0  # decades, or a sixth of the points, within which a loss rises from the start
 FLAT = Reason("flat: the loss does not change; raise --end-lr", "end_lr", 100.0)
 UNREACHED = Reason("flat: no gradient reaches the parameters; look at --loss and what it trains")
 NOISE = Reason("noise: the loss falls no more than its noise; raise --seeds or --batch-size")
@@ -45,6 +45,24 @@ COARSE = Reason(
     0.1,
 )
 AT_FIRST = Reason("diverged at once: the first loss is not finite; look at the data and --loss")
+
+# What makes an answer weak, or none, after the sweep itself.
+HIGHEST = "edge: the highest LR that was tried is the best; raise --end-lr"
+LOWEST = "edge: the lowest LR that was tried is the best"
+UNSTABLE = "unstable: its highest LR is above the largest stable one; a longer run may diverge"
+UNVERIFIED = "unstable: its highest LR is above the largest stable one; use that, or pass --verify"
+UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"
+UNCLEAR = (
+    "unclear: short trainings end below their start by no more than the seeds differ; give more "
+    "validation data"
+)
+ORDERED = (
+    "ordered: the loss moves with the order of the batches, which was subtracted; shuffle them"
+)
+ONE_CURVE = "one curve: every seed trains on the same batches; shuffle them, or pass make_model"
+DECIDED = (
+    "noisy: the sweep is lost in noise, short trainings decided; raise --seeds or --batch-size"
+)
 
 
 def no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) -> str:

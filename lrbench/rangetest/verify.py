@@ -111,16 +111,14 @@ def _judged(probes: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float
     fall, error = _difference(untrained, probes[best]) if lowest < start else (0.0, 0.0)
     learns = fall > max(error, ROUNDING * abs(start))
     small = min(TOLERANCE * (start - lowest), RELATIVE * abs(lowest))
-    others = [
+    worse = [
         offset
         for offset, much in above.items()
         if not (much <= NOISY * small and le(*_difference(probes[offset], probes[best])))
         and not much <= small
     ]
-    low, high = (
-        max((k for k in others if k < best), default=-math.inf),
-        min((k for k in others if k > best), default=math.inf),
-    )
+    low = max((offset for offset in worse if offset < best), default=-math.inf)
+    high = min((offset for offset in worse if offset > best), default=math.inf)
     equal = [offset for offset in above if offset == best or low < offset < high]
     if 0.0 in equal or not learns:
         return learns, equal, 0.0
@@ -170,8 +168,8 @@ def _loss(probe: Probe) -> float:
     return math.inf if loss is None or not math.isfinite(loss) else loss
 
 
-def parabola_minimum(points: dict[float, float], reach: float = 1.0) -> float:
-    """Where the parabola through the points within `reach` of the lowest is lowest, by least
+def parabola_minimum(points: dict[float, float]) -> float:
+    """Where the parabola through the points within 1 of the lowest is lowest, by least
     squares; never beyond the lowest point's neighbours, so that a cliff moves it but little.
 
     >>> round(parabola_minimum({0.0: 1.0, 1.0: 0.0, 2.0: 1.0}), 6)
@@ -180,7 +178,7 @@ def parabola_minimum(points: dict[float, float], reach: float = 1.0) -> float:
     x = np.array(sorted(points))
     y = np.array([points[key] for key in sorted(points)])
     i = int(np.argmin(y))
-    near = np.abs(x - x[i]) <= reach
+    near = np.abs(x - x[i]) <= 1.0
     if i in (0, len(x) - 1) or near.sum() < 3:
         return float(x[i])
     a, b, _ = np.polyfit(x[near] - x[i], y[near] - y[i], 2)
