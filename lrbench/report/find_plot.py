@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -189,10 +190,7 @@ def _known(values: Iterable[float | None]) -> list[float]:
 
 
 def by_seed(curve: Iterable[CurvePoint]) -> list[list[CurvePoint]]:
-    seeds: dict[int, list[CurvePoint]] = {}
-    for point in curve:
-        seeds.setdefault(point.seed, []).append(point)
-    return list(seeds.values())
+    return [list(points) for _, points in groupby(curve, lambda point: point.seed)]
 
 
 Rows = Sequence[Mapping[str, Any]]
