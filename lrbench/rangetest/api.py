@@ -1,15 +1,17 @@
 """The range test for any module and loader; it leaves them unchanged."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import torch
 from pydantic import ValidationError
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 
 from lrbench.errors import UsageError, in_python, named_as_in_python
 from lrbench.optimizers.own_optimizer import needs_closure
@@ -24,10 +26,6 @@ from lrbench.rangetest.training import Setup
 from lrbench.tasks.base import to_device
 from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader
 from lrbench.tasks.randomness import generators, seed_all
-
-if TYPE_CHECKING:
-    from torch import nn
-    from torch.optim import Optimizer
 
 VAL_BATCHES = 16
 OTHERWISE = {  # options of `lrbench find` that mean something else here, or nothing
@@ -114,7 +112,10 @@ def find(
     with borrowed(
         model, loss_fn, loader, optimizer, spec, step=step, make_model=make_model,
         val_loader=val_loader, sweep_group=sweep_group, starts=starts,
-    ) as setup, _bar(progress) as show:  # fmt: skip
+    ) as setup:  # fmt: skip
+        # not before: rich draws from Python's generator when it is imported
+        from lrbench.report.find_live import find_bar
+
         settings = {
             **spec.model_dump(mode="json", exclude={"recipe"}),
             "sweep_group": sweep_group,
@@ -124,8 +125,9 @@ def find(
             "precision": precision,
             "accumulate": accumulate,
         }
-        for event in range_test(setup, settings):
-            show(event)
+        with find_bar(progress) as show:
+            for event in range_test(setup, settings):
+                show(event)
     assert isinstance(event, FindResult)
     return replace(event, reasons=tuple(map(in_python, event.reasons)))
 
@@ -184,13 +186,6 @@ def max_stable_lr(
     return found
 
 
-def _bar(progress: bool | None) -> AbstractContextManager[Callable[[Any], None]]:
-    """Inside `borrowed`: rich draws from Python's generator when it is imported."""
-    from lrbench.report.find_live import find_bar
-
-    return find_bar(progress)
-
-
 class _Borrowed(LoaderTask):
     """The user's module, which is trained in place so that its optimizer keeps its parameters."""
 
@@ -236,13 +231,11 @@ def borrowed(
     starts: Sequence[float] = (),
 ) -> Iterator[Setup]:
     """What a range test trains; everything is restored at the end, whatever happens."""
-    import torch
-
     check_model(model)
     check_optimizer(model, optimizer)
     check_callable(loss_fn=loss_fn, step=step, make_model=make_model)
     group_lrs = ratio_of(optimizer, starts, sweep_group)
-    own_loss = [loss_fn] if isinstance(loss_fn, torch.nn.Module) else []
+    own_loss = [loss_fn] if isinstance(loss_fn, nn.Module) else []
 
     with (
         torch.inference_mode(False),
@@ -287,10 +280,7 @@ def check_callable(**functions: Any) -> None:
 
 def check_model(model: nn.Module) -> None:
     """Refuse what is no module, or a module whose weights cannot be put back."""
-    import torch
-    from torch.nn.parameter import is_lazy
-
-    if not isinstance(model, torch.nn.Module):
+    if not isinstance(model, nn.Module):
         raise UsageError(f"model: pass an nn.Module, not {_kind(model)}")
     tensors = [*model.parameters(), *model.buffers()]
     if any(is_lazy(tensor) for tensor in tensors):

@@ -13,17 +13,24 @@ import numpy as np
 from lrbench.engine.method import optimizer_steps
 from lrbench.errors import UsageError
 from lrbench.options import FindSpec, Recipe
-from lrbench.rangetest import grade
+from lrbench.rangetest import reasons as why
 from lrbench.rangetest.aim import Aim
 from lrbench.rangetest.curve import FEWEST, in_order
 from lrbench.rangetest.groups import GroupLrs, freeze, swept
-from lrbench.rangetest.judge import shuffles
 from lrbench.rangetest.probe import Probe, Prober
 from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
 from lrbench.rangetest.rules import RULES
 from lrbench.rangetest.stability import Stability, largest_stable, settling_steps
 from lrbench.rangetest.suggest import Suggestion, suggest
-from lrbench.rangetest.training import Elsewhere, Piece, Setup, others_train, reached, step_flops
+from lrbench.rangetest.training import (
+    Elsewhere,
+    Piece,
+    Setup,
+    others_train,
+    reached,
+    shuffles,
+    step_flops,
+)
 from lrbench.rangetest.verify import Verification, verify
 from lrbench.tasks.base import Task
 
@@ -126,13 +133,13 @@ def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Itera
     prober, alone = Prober(setup, spec.verify_steps, setup.judge), others_train(setup)
     curves, ordered = yield from _sweeps(setup, lrs, alone=alone)
     answer = suggest(lrs, curves, rule=spec.rule, window=spec.window)
-    if answer.reasons == (grade.FLAT,) and not reached(setup):
-        answer = replace(answer, reasons=(grade.UNREACHED,))
+    if answer.reasons == (why.FLAT,) and not reached(setup):
+        answer = replace(answer, reasons=(why.UNREACHED,))
     verification: Verification | None = None
     stability: Stability | None = None
     probes: list[Probe] = []
     lr = answer.lr
-    if lr or answer.reasons == (grade.NOISE,):
+    if lr or answer.reasons == (why.NOISE,):
         cheap = _is_cheap(setup)
         if cheap if spec.verify is None else spec.verify:
             seeds = spec.seeds[: min(spec.verify_seeds, len(curves))]
@@ -199,12 +206,12 @@ def _doubted(
         found = replace(found, changes={"verify": True})
     return found.doubted(
         {
-            grade.HIGHEST: bool(tried) and checked["lr"] == tried[-1],
-            grade.LOWEST: bool(tried) and checked["lr"] == tried[0],
-            grade.UNSTABLE: unstable and bool(tried),
-            grade.UNVERIFIED: unstable and not tried,
-            grade.ORDERED: ordered,
-            grade.ONE_CURVE: one_curve,
+            why.HIGHEST: bool(tried) and checked["lr"] == tried[-1],
+            why.LOWEST: bool(tried) and checked["lr"] == tried[0],
+            why.UNSTABLE: unstable and bool(tried),
+            why.UNVERIFIED: unstable and not tried,
+            why.ORDERED: ordered,
+            why.ONE_CURVE: one_curve,
         }
     )
 
@@ -315,18 +322,19 @@ def _judged(answer: Suggestion, verification: Verification | None) -> dict[str, 
     if verification is None:
         return fields
     if verification.learns:
-        decided = {"grade": "weak", "reasons": (grade.DECIDED,)} if answer.lr is None else {}
+        decided = {"grade": "weak", "reasons": (why.DECIDED,)} if answer.lr is None else {}
         return {**fields, "lr": verification.lr, **decided}
     finite = (loss for _, loss in verification.losses if loss is not None)
-    why = grade.UNCLEAR if min(finite, default=math.inf) < verification.start else grade.UNTRAINED
-    reasons = (why, *(reason for reason in answer.reasons if reason != grade.NOISE))
+    unclear = min(finite, default=math.inf) < verification.start
+    first = why.UNCLEAR if unclear else why.UNTRAINED
+    reasons = (first, *(reason for reason in answer.reasons if reason != why.NOISE))
     return {"lr": None, "grade": "none", "band": None, "lr_range": None, "reasons": reasons}
 
 
 def _changes(answer: Suggestion, spec: FindSpec) -> Mapping[str, Any]:
     """The setting to change where there is no answer, with its new value."""
     reason = answer.reasons[0] if answer.lr is None else ""
-    if not isinstance(reason, grade.Reason) or not reason.option:
+    if not isinstance(reason, why.Reason) or not reason.option:
         return {}
     value = getattr(spec, reason.option) * reason.factor
     return {

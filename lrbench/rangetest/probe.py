@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.rangetest.judge import Judge
-from lrbench.rangetest.training import Pace, Piece, Setup
+from lrbench.rangetest.training import Judge, Pace, Piece, Setup
 
 HOPELESS = 1e6  # times the size of the first losses: no need to train on
 ROUNDING = 1e-6  # relative to a loss

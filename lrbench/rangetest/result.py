@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter
 
 from lrbench.errors import UsageError
-from lrbench.rangetest.grade import Grade
 from lrbench.rangetest.groups import ratio_of
+from lrbench.rangetest.suggest import Grade
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

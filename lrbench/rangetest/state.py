@@ -1,17 +1,14 @@
 """Restore everything that a range test touches, bit for bit."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from lrbench.tasks.randomness import generators, random_state
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
 
 
 class Contents:
@@ -19,8 +16,6 @@ class Contents:
     in the optimizers that it wraps. Each object keeps its identity, since wrappers share state."""
 
     def __init__(self, tensors: Iterable[Tensor], optimizer: torch.optim.Optimizer) -> None:
-        import torch
-
         found: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
         waiting: deque[Any] = deque([optimizer])
         while waiting:
@@ -39,8 +34,6 @@ class Contents:
         ]
 
     def restore(self) -> None:
-        import torch
-
         with torch.no_grad():
             for value, held in self._held:
                 if isinstance(value, torch.Tensor):
@@ -85,8 +78,6 @@ def preserved(
 
 def _put_back(part: nn.Module, buffers: Mapping[str, Tensor | None]) -> None:
     """Give a module its original buffer tensors."""
-    import torch
-
     if isinstance(part, torch.jit.ScriptModule):  # it can only assign, and has no new buffers
         for name, buffer in buffers.items():
             setattr(part, name, buffer)

@@ -224,19 +224,20 @@ def test_linear_grids_are_read_in_log_lr() -> None:
 @pytest.mark.parametrize(
     ("lrs", "losses", "word"),
     [
-        ([1e-3], [1.0], "at least two"),
+        ([1e-3], [1.0], "lrs: pass at least two"),
         ([1e-3, 1e-4, 1e-2], [1.0, 1.0, 1.0], "rising"),
         ([0.0, 1e-4, 1e-2], [1.0, 1.0, 1.0], "above 0"),
         ([1e-4, 1e-3, np.nan], [1.0, 1.0, 1.0], "finite"),
-        ([[1e-3, 1e-2]], [1.0, 1.0], r"lrs: .*shape \(1, 2\)"),
-        (1e-3, [1.0], "lrs: .*at least two"),
+        ([[1e-3, 1e-2]], [1.0, 1.0], "lrs: pass at least two"),
+        (1e-3, [1.0], "lrs: pass at least two"),
         (["a", "b"], [1.0, 1.0], "lrs: pass numbers"),
-        ([1e-4, 1e-3], [], "one curve or several"),
-        ([1e-4, 1e-3], 1.0, "losses: pass numbers"),
+        ([1e-4, 1e-3], [], "one curve of 2 numbers, or several"),
+        ([1e-4, 1e-3], 1.0, "one curve of 2 numbers"),
         ([1e-4, 1e-3], [1.0 + 1j, 2.0], "losses: pass numbers"),
-        ([1e-4, 1e-3], [1.0, [1.0, 2.0]], "mixed"),
-        ([1e-4, 1e-3], np.ones((2, 3)), "3 points, for 2"),
-        ([1e-4, 1e-3], np.ones((2, 2, 2)), r"shape \(2, 2\)"),
+        ([1e-4, 1e-3], [1.0, [1.0, 2.0]], "one curve of 2 numbers"),
+        ([1e-4, 1e-3], [1.0], "one curve of 2 numbers"),
+        ([1e-4, 1e-3], np.ones((2, 3)), "one curve of 2 numbers"),
+        ([1e-4, 1e-3], np.ones((2, 2, 2)), "one curve of 2 numbers"),
     ],
 )
 def test_invalid_arguments_are_refused_in_one_line(lrs: Any, losses: Any, word: str) -> None:

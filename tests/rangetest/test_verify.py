@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrbench.rangetest.judge import Judge
 from lrbench.rangetest.probe import Probe, Prober
+from lrbench.rangetest.training import Judge
 from lrbench.rangetest.verify import Verification, cautious, parabola_minimum, verify
 from tests.rangetest.problems import Quadratic, Task, sgd
 
