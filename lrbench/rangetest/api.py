@@ -1,7 +1,7 @@
 """The range test for any module and loader; it leaves them unchanged."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from numbers import Integral
@@ -233,7 +233,9 @@ def borrowed(
     """What a range test trains; everything is restored at the end, whatever happens."""
     check_model(model)
     check_optimizer(model, optimizer)
-    check_callable(loss_fn=loss_fn, step=step, make_model=make_model)
+    for name, given in {"loss_fn": loss_fn, "step": step, "make_model": make_model}.items():
+        if given is not None and not callable(given):
+            raise UsageError(f"{name}: pass a function, not {_kind(given)}")
     group_lrs = ratio_of(optimizer, starts, sweep_group)
     own_loss = [loss_fn] if isinstance(loss_fn, nn.Module) else []
 
@@ -261,21 +263,11 @@ def checked_seeds(seeds: Any) -> tuple[Any, ...]:
     >>> checked_seeds(2), checked_seeds([7, 5])
     ((0, 1), (7, 5))
     """
-    try:
+    with suppress(TypeError):
         found = tuple(range(seeds) if isinstance(seeds, Integral) else seeds)
-    except TypeError:
-        raise UsageError(f"seeds: pass how many, or a list, not {seeds!r:.60}") from None
-    if not found:
-        raise UsageError(f"seeds: at least one is needed, not {seeds!r:.60}")
-    if len(set(found)) < len(found):
-        raise UsageError(f"seeds: each must be another, not {seeds!r:.60}")
-    return found
-
-
-def check_callable(**functions: Any) -> None:
-    for name, function in functions.items():
-        if function is not None and not callable(function):
-            raise UsageError(f"{name}: pass a function, not a {type(function).__name__}")
+        if found and len(set(found)) == len(found):
+            return found
+    raise UsageError(f"seeds: pass how many, or a list of different ones, not {seeds!r:.60}")
 
 
 def check_model(model: nn.Module) -> None:

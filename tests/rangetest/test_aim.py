@@ -143,24 +143,6 @@ def test_python_takes_epochs_or_steps_and_leaves_everything_as_it_was() -> None:
     assert optimizer.param_groups[0]["betas"] == (0.9, 0.999)
 
 
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"epochs": 3}, "needs its schedule"),
-        ({"schedule": "cosine @ 0.1"}, "its LR is written in it"),
-        ({"schedule": "plateau"}, "it follows val_loss"),
-        ({"schedule": "warmup({0,5}%) + cosine"}, "takes one schedule; 2 are named: warmup({0,5}%"),
-        ({"schedule": "cosinus"}, "did you mean cosine"),
-        ({"schedule": 'expr("0")', "epochs": 3}, "without a positive LR"),
-    ],
-)
-def test_what_cannot_be_aimed_at_is_refused(fields: dict[str, Any], words: str) -> None:
-    model, optimizer = trained()
-    with pytest.raises(UsageError) as refused:
-        lrbench.find(model, torch.nn.functional.cross_entropy, loader(), optimizer, **fields)
-    assert words in f"{refused.value} {refused.value.hint}"
-
-
 def test_a_schedule_below_zero_is_refused() -> None:
     with pytest.raises(UsageError, match="step"):
         Aim.of(FindSpec(schedule='expr("0.5 - progress")', steps=20), noisy())

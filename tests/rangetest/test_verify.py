@@ -70,6 +70,7 @@ class Told:
 
     judged: Callable[[float], tuple[float, float]]
     begin: float = 2.0
+    start_sd: float = 0.0
     judge: None = None
 
     def probe(self, lr: float, seed: int) -> Probe:
@@ -81,11 +82,8 @@ class Told:
         yield from found
         return found
 
-    def start(self, seed: int) -> Probe:
-        return Probe(0.0, seed, 64, self.begin, 0.0, self.begin, 0.0)
-
     def starts(self, seeds: Sequence[int]) -> list[Probe]:
-        return [self.start(seed) for seed in seeds]
+        return [Probe(0.0, seed, 64, self.begin, 0.0, self.begin, self.start_sd) for seed in seeds]
 
 
 @pytest.mark.parametrize("begin", [2.0, 300.0])
@@ -134,13 +132,7 @@ def test_trainings_no_better_than_their_start_confirm_nothing(loss: float) -> No
 
 def test_a_start_is_judged_as_cautiously_as_what_follows() -> None:
     """Where other groups train at the same time, the judgements differ within every training."""
-
-    @dataclass(frozen=True)
-    class Moving(Told):
-        def start(self, seed: int) -> Probe:
-            return Probe(0.0, seed, 64, 1.05, 0.0, 1.05, 0.2)
-
-    assert searched(Moving(lambda x: (1.0 + 0.01 * x * x, 0.2)), 1.0).learns
+    assert searched(Told(lambda x: (1.0 + 0.01 * x * x, 0.2), 1.05, 0.2), 1.0).learns
 
 
 def test_a_second_valley_at_large_learning_rates_is_no_trap() -> None:
