@@ -82,19 +82,18 @@ def suggest(
     chosen = RULES.get(rule, option="--rule")
     if not (np.isfinite(window) and window > 0):
         raise UsageError(f"--window {window}: must be a number of decades above 0")
-    curves = [read_curve(grid, row, window) for row in rows]
-    silence = [_no_answer(row, c, grid, window) for row, c in zip(rows, curves, strict=True)]
-    sure = [c for c, reason in zip(curves, silence, strict=True) if c is not None and not reason]
+    read = [_read(grid, row, window) for row in rows]
+    sure = [curve for curve, reason in read if curve is not None and not reason]
     smoothed = tuple(np.full(len(row), np.nan) for row in rows)
-    for c, values in zip(curves, smoothed, strict=True):
-        if c is not None:
-            values[: len(c.u)] = c.smooth.value
+    for (curve, _), values in zip(read, smoothed, strict=True):
+        if curve is not None:
+            values[: len(curve.u)] = curve.smooth.value
     reasons: tuple[str, ...] = ()
     silent = len(rows) - len(sure)
     if 2 * len(sure) <= len(rows):
-        pooled = _pooled(grid, rows, silence, window)
+        reasons = tuple(dict.fromkeys(reason for _, reason in read if reason))
+        pooled = _pooled(grid, rows, window) if {*reasons} <= {why.NOISE} else None
         if pooled is None:
-            reasons = tuple(dict.fromkeys(reason for reason in silence if reason))
             nothing = dict.fromkeys(RULES.names())
             return Suggestion(None, "none", reasons, None, None, nothing, smoothed)
         sure, silent, reasons = [pooled], 0, (why.POOLED,)
@@ -114,17 +113,20 @@ def suggest(
     )
 
 
-def _pooled(
-    grid: Floats, rows: Sequence[Floats], silence: Sequence[str], window: float
-) -> Curve | None:
-    """The mean of all seeds' curves, where each alone is lost in its noise; None if there is
-    another reason, or if the mean gives no answer either."""
-    if len(rows) < 2 or set(silence) - {why.NOISE, ""}:
+def _read(grid: Floats, losses: Floats, window: float) -> tuple[Curve | None, str]:
+    """A curve, and why it gives no learning rate; empty if it gives one."""
+    curve = read_curve(grid, losses, window)
+    return curve, _no_answer(losses, curve, grid, window)
+
+
+def _pooled(grid: Floats, rows: Sequence[Floats], window: float) -> Curve | None:
+    """The mean of all seeds' curves, where each alone is lost in its noise; None if that gives no
+    answer either."""
+    if len(rows) < 2:
         return None
     shortest = min(ending(row, CUT, typical_step(row))[0] for row in rows)
-    mean = np.mean([row[:shortest] for row in rows], axis=0)
-    curve = read_curve(grid, mean, window)
-    return None if _no_answer(mean, curve, grid, window) else curve
+    curve, reason = _read(grid, np.mean([row[:shortest] for row in rows], axis=0), window)
+    return None if reason else curve
 
 
 def _grid(lrs: ArrayLike) -> Floats:
@@ -272,5 +274,4 @@ def _doubts(curves: Sequence[Curve], answers: Floats, silent: int, window: float
 
 
 def _most(flags: Iterable[bool]) -> bool:
-    listed = list(flags)
-    return bool(2 * sum(listed) > len(listed))
+    return float(np.mean(list(flags))) > 0.5

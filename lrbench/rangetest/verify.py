@@ -65,56 +65,55 @@ def verify(
     """
     lr = min(lr, highest)
     top = math.log(highest / lr, STEP)
-    probes: Tried = {}
+    tried: Tried = {}
     untrained = prober.starts(seeds)
-    start = cautious(untrained)
 
     def train(*offsets: float) -> Iterator[Probe]:
-        asked = [(lr * STEP**offset, seed) for offset in offsets for seed in seeds]
-        found = iter((yield from prober.each(asked)))
-        probes.update({offset: list(islice(found, len(seeds))) for offset in offsets})
+        asked = [offset for offset in offsets if offset <= top and offset not in tried]
+        pairs = [(lr * STEP**offset, seed) for offset in asked for seed in seeds]
+        found = iter((yield from prober.each(pairs)))
+        tried.update({offset: list(islice(found, len(seeds))) for offset in asked})
 
-    yield from train(*(offset for offset in FIRST if offset <= top))
-    while (edge := _open_end(probes, start, top)) is not None:
+    yield from train(*FIRST)
+    while (edge := _open_end(tried, untrained, top)) is not None:
         yield from train(edge)
-    best = _best(probes)
-    yield from train(*(offset for offset in (best - 0.5, best + 0.5) if offset <= top))
-    _, _, middle = _judged(probes, untrained)
-    if middle not in probes:
-        yield from train(middle)
+    best = _best(tried)
+    yield from train(best - 0.5, best + 0.5)
+    _, _, middle = _judged(tried, untrained)
+    yield from train(middle)
 
-    learns, equal, _ = _judged(probes, untrained)
-    offset = next(k for k in (0.0, middle, _best(probes)) if k in equal or not learns)
+    learns, equal, _ = _judged(tried, untrained)
+    offset = next(k for k in (0.0, middle, _best(tried)) if k in equal or not learns)
     held_out = prober.judge is not None and prober.judge.held_out
-    scores = {k: cautious(probes[k]) for k in sorted(probes)}
+    scores = {k: cautious(tried[k]) for k in sorted(tried)}
     yield Verification(
         lr=lr * STEP**offset,
         confirmed=learns and offset == 0.0,
         learns=learns,
-        start=start,
+        start=cautious(untrained),
         equally_good=(lr * STEP ** equal[0], lr * STEP ** equal[-1]),
         losses=tuple(
             (lr * STEP**k, score if math.isfinite(score) else None) for k, score in scores.items()
         ),
         data="validation" if held_out else "training",
-        steps=max(probe.steps for tried in probes.values() for probe in tried),
+        steps=max(probe.steps for probes in tried.values() for probe in probes),
         seeds=tuple(sorted(seeds)),
     )
 
 
-def _judged(probes: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float], float]:
+def _judged(tried: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float], float]:
     """Whether training helps, the offsets that are equally good, rising, and the one to answer:
     that of the suggestion, or where a parabola is lowest, to an eighth of a decade."""
-    best, start = _best(probes), cautious(untrained)
-    lowest = cautious(probes[best])
-    above = {offset: cautious(probes[offset]) - lowest for offset in sorted(probes)}
-    fall, error = _difference(untrained, probes[best]) if lowest < start else (0.0, 0.0)
+    best, start = _best(tried), cautious(untrained)
+    lowest = cautious(tried[best])
+    above = {offset: cautious(tried[offset]) - lowest for offset in sorted(tried)}
+    fall, error = _difference(untrained, tried[best]) if lowest < start else (0.0, 0.0)
     learns = fall > max(error, ROUNDING * abs(start))
     small = min(TOLERANCE * (start - lowest), RELATIVE * abs(lowest))
     worse = [
         offset
         for offset, much in above.items()
-        if not (much <= NOISY * small and le(*_difference(probes[offset], probes[best])))
+        if not (much <= NOISY * small and le(*_difference(tried[offset], tried[best])))
         and not much <= small
     ]
     low = max((offset for offset in worse if offset < best), default=-math.inf)
@@ -136,21 +135,19 @@ def _difference(probes: Sequence[Probe], others: Sequence[Probe]) -> tuple[float
     return float(np.mean(apart)), float(error)
 
 
-def _open_end(probes: Tried, start: float, top: float) -> float | None:
+def _open_end(tried: Tried, untrained: Sequence[Probe], top: float) -> float | None:
     """The next offset to try, while the best lies at an end of those tried; none above the top, nor
     below a learning rate that changes nothing."""
-    best = _best(probes)
-    if best == max(probes) and best < FARTHEST:
+    best, start = _best(tried), cautious(untrained)
+    if best == max(tried) and best < FARTHEST:
         return best + 1 if best + 1 <= top else None
-    idle = abs(cautious(probes[best]) - start) <= ROUNDING * abs(start)
-    if best == min(probes) and best > -FARTHEST and not idle:
-        return best - 1
-    return None
+    idle = abs(cautious(tried[best]) - start) <= ROUNDING * abs(start)
+    return best - 1 if best == min(tried) and best > -FARTHEST and not idle else None
 
 
-def _best(probes: Tried) -> float:
+def _best(tried: Tried) -> float:
     """The offset of the lowest loss; the smallest where all diverged."""
-    return min(sorted(probes), key=lambda offset: cautious(probes[offset]))
+    return min(sorted(tried), key=lambda offset: cautious(tried[offset]))
 
 
 def cautious(probes: Sequence[Probe]) -> float:
