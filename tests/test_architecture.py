@@ -68,11 +68,8 @@ WALLS: dict[str, set[str]] = {
 EXCEPTIONS = {
     # Classes of layers need torch.nn to be written down; models import them when they are built.
     ("models/layers.py", "torch"),
-    ("models/transformer.py", "torch"),
-    # What is imported when data are placed on a device, a network is filled, or one is passed.
-    ("data/augment.py", "torch"),
+    # What is imported when data are placed on a device, or a network is passed.
     ("data/resident.py", "torch"),
-    ("models/weights.py", "torch"),
     ("rangetest/api.py", "torch"),
     ("rangetest/state.py", "torch"),
     ("tasks/images.py", "torch"),

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from lrbench.errors import UsageError, in_python, named_as_in_python
-from lrbench.optimizers.own_optimizer import needs_closure
+from lrbench.optimizers import needs_closure
 from lrbench.options import FindSpec, options_of, refuse_unknown, refused, with_keywords
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import ratio_of

@@ -31,18 +31,17 @@ def setting_text(summary: Summary) -> str:
         return trained
     one = len(manifest.get("experiment", {}).get("lrs", ())) == 1
     epochs = f"{first.budget} epoch{'s' * (first.budget > 1)}"
-    return f"{trained} · {epochs}{_batches(summary, first)}{' · LR as named, not tuned' * one}"
+    return f"{trained} · {epochs}{_batches(first)}{' · LR as named, not tuned' * one}"
 
 
-def _batches(summary: Summary, standing: Standing) -> str:
+def _batches(standing: Standing) -> str:
     """Steps and batch size: of the plain recipe, and of arms with another batch size."""
     alike: dict[int, list[int]] = {}
-    images_of = summary.trials["step_images"].fillna(standing.batch_size)  # older tables lack it
-    for place, rows in enumerate(standing.rows):
-        alike.setdefault(int(images_of[rows].iloc[0]), []).append(place)
+    for place, finals in enumerate(standing.finals):
+        alike.setdefault(int(finals["step_images"].iloc[0]), []).append(place)
     sizes = []
     for images, places in alike.items():
-        steps = max(int(summary.trials.loc[standing.rows[i], "steps"].max()) for i in places)
+        steps = max(int(standing.finals[i]["steps"].max()) for i in places)
         names = [standing.names[i] for i in places]
         plain = any(map(is_schedule, names))
         sizes.append((not plain, standing.batch_size if plain else images, steps, listed(names)))

@@ -14,12 +14,13 @@ from rich.text import Text
 
 from lrbench.analysis.diagnosis import diagnose, trial_line
 from lrbench.options import CompareSpec, TrialSpec
+from lrbench.plan import Plan
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
 from lrbench.report.plan import STAGES, readable_time
+from lrbench.report.schedules import sparkline as bars
 from lrbench.report.style import watched
 from lrbench.report.text import clean
-from lrbench.schedules.preview import sparkline as bars
 
 Show = Callable[[Any], None]
 SPARK_WIDTH = 12
@@ -82,18 +83,18 @@ def advance(state: State, event: Any, finals: int = 0) -> list[str]:
     `finals` is the number of final trials that the whole run will have. Returns lines to print
     where nothing is animated."""
     match event:
-        case object(plan=plan):
-            return _plan_began(state, plan, finals)
-        case object(trial=trial, records=records):
+        case Plan():
+            return _plan_began(state, event, finals)
+        case (trial, records):
             return _trained(state, trial, records)
-        case object(event=FindProgress() as progress):
-            state.sweep = progress
-        case object(event=FindResult() as result):
-            return [_range_test_line(result)]
+        case FindProgress():
+            state.sweep = event
+        case FindResult():
+            return [_range_test_line(event)]
     return []
 
 
-def _plan_began(state: State, plan: Any, finals: int) -> list[str]:
+def _plan_began(state: State, plan: Plan, finals: int) -> list[str]:
     state.stage, state.trial, state.numbers, state.seen = plan.stage, None, {}, {}
     state.total = len(plan.trials)
     here = sum(trial.epochs for trial in plan.trials)

@@ -23,10 +23,13 @@ def plan_table(
     total: Mapping[str, int],
     estimate: str,
     steps_per_epoch: Mapping[int, int],
+    *,
+    begun: bool = False,
 ) -> Group:
-    """A line for each schedule, a row for each stage, and the time that it all should take."""
+    """A line for each schedule, a row for each stage with what is to be done, in a run that was
+    begun what is left, and the time that it all should take."""
     table = Table(box=None, pad_edge=False, show_footer=True)
-    table.add_column("stage", "in all")
+    table.add_column("stage", "left" if begun else "in all")
     samples = "images" if spec.recipe.problem == "images" else "samples"
     for key in ("trials", "steps", "images"):
         table.add_column(samples if key == "images" else key, f"{total[key]:,}", justify="right")

@@ -121,7 +121,10 @@ def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -
     if "schedulers" in arguments:
         parts = nested(call, counts)
         for part, _ in parts:
-            _check_nested(call, part)
+            own = part.update or part.duration or part.clock or part.factors
+            if own or not part.definition.counts:
+                what = "torch's schedulers but ReduceLROnPlateau, without update=, duration=, clock"
+                raise UsageError(f"{call.name} takes {what}, and not {part}")
         arguments["schedulers"] = [made(part, own, lr, optimizer) for part, own in parts]
     if formula := arguments.get("lr_lambda"):
         arguments["lr_lambda"] = lambda n: formula(n, counts, n, counts, n / counts)
@@ -129,15 +132,3 @@ def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -
         arguments["milestones"] = list(arguments["milestones"])
     given = {} if call.name == "ChainedScheduler" else {"optimizer": optimizer}
     return getattr(lr_scheduler, call.name)(**given, **arguments)
-
-
-def _check_nested(call: Call, part: Call) -> None:
-    if not part.definition.counts:
-        raise UsageError(
-            f"{call.name} takes torch's schedulers, without ReduceLROnPlateau, and not {part}",
-            hint="put other schedules in a row with +",
-        )
-    if part.update or part.duration or part.clock or part.factors:
-        raise UsageError(
-            f"{call.name} steps what it holds: {part} takes no update=, duration= or clock= in it"
-        )

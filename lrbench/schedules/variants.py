@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.schedules.grammar import outside_quotes
 from lrbench.schedules.parse import parse
 from lrbench.schedules.spec import Call, Phases, Spec, value_text
+from lrbench.schedules.tokens import outside_quotes
 
 MAX_MEMBERS = 200
 AMOUNT = re.compile(r"(-?[\d.]+(?:e-?\d+)?)(ep|it|%|)")

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.data import ImageData
-from lrbench.data.augment import Draw, draw, epoch_seed
-from lrbench.data.resident import Residents
+from lrbench.data.resident import Residents, draw, epoch_seed
 from lrbench.errors import UsageError
 from lrbench.options import Recipe
 from lrbench.plugins import is_own
@@ -67,22 +66,19 @@ class ImageTask:
     def train_batches(self, seed: int, epoch: int) -> Iterator[Batch]:
         """Images float32 `[b, c, h, w]`, normalised, and labels int64 `[b]`; the last partial
         batch is dropped."""
-        size = self.samples_per_step
-        whole = draw(len(self._train), self._train.augmentation, seed, epoch).to(self._device)
         change = self._changed(seed, epoch)
-        for step in range(self.steps_per_epoch):
-            yield self._train.batch(whole[step * size : (step + 1) * size], change)
+        for order in self.orders(seed, epoch).to(self._device):
+            yield self._train.batch(order, change)
 
     def orders(self, seed: int, epoch: int) -> Tensor:
-        """int64 `[steps_per_epoch, 4, b]`: index, top, left and mirror of each batch's images."""
+        """int64 `[steps_per_epoch, 4, b]`: index, top, left and flip of each batch's images."""
         size, steps = self.samples_per_step, self.steps_per_epoch
-        whole = draw(len(self._train), self._train.augmentation, seed, epoch)[: size * steps]
-        return torch.stack([part.long().reshape(steps, size) for part in whole.parts], dim=1)
+        whole = draw(len(self._train), self._train.augmentation, seed, epoch)[:, : size * steps]
+        return whole.reshape(4, steps, size).transpose(0, 1)
 
     def ordered_batch(self, order: Tensor) -> Batch:
         """The batch of one of the `orders`, equal to that of `train_batches`."""
-        index, top, left, mirror = order
-        return self._train.batch(Draw(index, top, left, mirror.bool()))
+        return self._train.batch(order)
 
     def _changed(self, seed: int, epoch: int) -> Callable[[Tensor], Tensor] | None:
         """The user's augmentation with the epoch's generator; None if there is none."""

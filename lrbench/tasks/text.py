@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from lrbench.data.augment import epoch_seed
+from lrbench.data.resident import epoch_seed
 from lrbench.data.text import CONTEXT, VOCABULARY
 from lrbench.errors import UsageError
 from lrbench.options import Recipe
