@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lrbench.cli.common import reading, stdout
+from lrbench.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="List datasets, fetch one, check one.")
 
@@ -59,8 +60,12 @@ def check(name: Name, data_dir: DataDir = None) -> None:
 def _check(name: str, data_dir: Path | None, *, fetch: bool = False) -> None:
     from lrbench.data import check
 
-    with reading(name) as progress:
-        data, folder, checked = check(name, data_dir, progress, fetch=fetch)
+    try:
+        with reading(name) as progress:
+            data, folder, checked = check(name, data_dir, progress, fetch=fetch)
+    except UsageError as fault:
+        what = fault.message.removeprefix("--dataset").lstrip(": ")
+        raise UsageError(f"NAME: {what}", hint=fault.hint) from None
     where = f" in {folder}" if folder else ""
     stdout().print(
         f"{name}{where}: {len(data.train_labels):,} training and {len(data.test_labels):,} test "

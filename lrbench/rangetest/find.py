@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.engine.method import optimizer_steps
 from lrbench.errors import UsageError
 from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest import reasons as why
@@ -32,7 +31,7 @@ from lrbench.rangetest.training import (
     step_flops,
 )
 from lrbench.rangetest.verify import Verification, verify
-from lrbench.tasks.base import Task
+from lrbench.tasks.base import Task, optimizer_steps
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,9 +14,6 @@ import numpy as np
 from pydantic import ConfigDict
 
 from lrbench.engine.clock import Row
-from lrbench.engine.device import autocast
-from lrbench.engine.method import Method
-from lrbench.engine.train import steps
 from lrbench.errors import UsageError
 from lrbench.options import FindSpec, Frozen, Recipe, digest
 from lrbench.rangetest.curve import BLOWN_UP, Watch
@@ -103,7 +100,7 @@ class Judge:
         import torch
 
         device = next(model.parameters()).device
-        with evaluating(model), autocast(device, self.precision):
+        with evaluating(model, device, self.precision):
             results = [self.task.loss(model, batch) for batch in self.batches]
         parts = [result[0] if isinstance(result, tuple) else result for result in results]
         return torch.stack(parts).float().mean()
@@ -121,12 +118,8 @@ class Setup:
     elsewhere: Elsewhere | None = None
 
     @cached_property
-    def method(self) -> Method:
-        return Method.of(self.spec.recipe)
-
-    @cached_property
     def judge(self) -> Judge:
-        return Judge.of(self.task, self.method.precision)
+        return Judge.of(self.task, self.spec.recipe.precision)
 
     def carried_out(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, list[Any]]]:
         """What each piece leaves, as it comes; here one after the other."""
@@ -198,6 +191,8 @@ def trained(
     step yield it and the batch's mean loss before the step. Nothing waits for the device."""
     import torch
 
+    from lrbench.engine.train import steps
+
     model = setup.task.model(seed)
     optimizer, group_lrs = setup.make_optimizer(model)
     torch.manual_seed(seed)
@@ -207,7 +202,8 @@ def trained(
         return Row(every_lr, () if momentum is None else (momentum,) * len(every_lr))
 
     rows = (row(lr, *pace) for lr, pace in zip(lrs, paces, strict=False))
-    for step in steps(setup.task, model, optimizer, batches(setup.task, seed), rows, setup.method):
+    every_batch = batches(setup.task, seed)
+    for step in steps(setup.task, model, optimizer, every_batch, rows, setup.spec.recipe):
         yield model, step.loss
 
 

@@ -10,6 +10,7 @@ import os
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,6 @@ KINDS: Mapping[str, type[Record]] = {
     "epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in KINDS.items()}
-_READERS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(KINDS[name]) for name in KINDS}
 RETRAIN = "delete that file to train its trial again"
 Row = Mapping[str, Any]
 
@@ -135,8 +135,13 @@ def record_of(row: Row) -> Record:
         KeyError, TypeError, ValueError: it is not the row of a record.
     """
     content = dict(row)
-    record: Record = _READERS[content.pop("kind")].validate_python(content)
+    record: Record = _reader(content.pop("kind")).validate_python(content)
     return record
+
+
+@cache
+def _reader(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(KINDS[kind])
 
 
 def damaged(path: Path, what: str) -> MachineError:

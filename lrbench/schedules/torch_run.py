@@ -69,11 +69,7 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
 
 
 def _from_factory(call: Call, optimizer: torch.optim.Optimizer) -> Any:
-    """The user's scheduler; his exceptions come out unchanged.
-
-    Raises:
-        UsageError: it is something else than a scheduler, or one that needs a metric.
-    """
+    """The user's scheduler; his exceptions come out unchanged."""
     factory = plugin.load(call.name).function
     scheduler = factory(optimizer, **dict(call.args))
     name = getattr(factory, "__name__", str(factory))
@@ -112,11 +108,7 @@ def walked(
 
 
 def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -> Any:
-    """The scheduler that a call stands for.
-
-    Raises:
-        UsageError: something that torch's classes cannot hold is nested.
-    """
+    """The scheduler that a call stands for."""
     arguments = arguments_of(call, counts, lr)
     if "schedulers" in arguments:
         parts = nested(call, counts)

@@ -89,8 +89,7 @@ def _said(spec: Spec) -> Iterator[tuple[str, str]]:
         case Call(name=name, factors=factors):
             yield from (one for factor in factors for one in _said(factor))
             yield "", name
-            common = {key: getattr(spec, key) for key in ("duration", "update", "clock")}
-            for key, value in {**spec.arguments, **common}.items():
+            for key, value in {**spec.arguments, **spec.common}.items():
                 yield f"{key} of {name}", value_text(value)
 
 

@@ -129,10 +129,8 @@ def compare(
     """
     import torch
 
-    if (torch.get_default_dtype(), torch.get_default_device()) != (
-        torch.float32,
-        torch.device("cpu"),
-    ):
+    usual = torch.float32, torch.device("cpu")
+    if (torch.get_default_dtype(), torch.get_default_device()) != usual:
         raise UsageError(
             "compare: torch's default dtype or device was changed",
             hint="set them to float32 and cpu: trials elsewhere would not know of it",
