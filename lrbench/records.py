@@ -87,16 +87,6 @@ class TrialEnd(Record):
 
 
 @dataclass(frozen=True)
-class SweepPoint:
-    """One step of a range test: the loss of the batch before it was trained on at `lr`."""
-
-    seed: int
-    step: int
-    lr: float
-    loss: float
-
-
-@dataclass(frozen=True)
 class History:
     """All that is known of one trial: what it was to be, and its records so far."""
 

@@ -71,6 +71,8 @@ EXCEPTIONS = {
     ("engine/graphs/*.py", "torch"),
     ("engine/method.py", "torch"),
     ("engine/train.py", "torch"),
+    ("rangetest/api.py", "torch"),
+    ("rangetest/state.py", "torch"),
     ("tasks/images.py", "torch"),
     ("tasks/loaders.py", "torch"),
     ("tasks/randomness.py", "torch"),

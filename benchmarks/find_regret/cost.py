@@ -21,9 +21,9 @@ from measure import conv_bn
 from torch import nn
 
 from lrbench import find
-from lrbench.options import Recipe
+from lrbench.options import FindSpec
 from lrbench.rangetest.api import borrowed
-from lrbench.rangetest.sweep import sweep
+from lrbench.rangetest.training import Piece, carry_out
 
 STEPS, BATCH = 100, 128
 
@@ -42,8 +42,10 @@ def bare(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> N
 
 def alone(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> None:
     lrs = np.logspace(-7, -5, STEPS).tolist()
-    with borrowed(model, nn.functional.cross_entropy, batches, optimizer, Recipe()) as setup:
-        assert len(list(sweep(setup, 0, lrs))) == STEPS
+    spec = FindSpec()
+    sweep = Piece(find=spec, kind="sweep", seed=0, lrs=lrs, steps=1, judged=False)
+    with borrowed(model, nn.functional.cross_entropy, batches, optimizer, spec) as setup:
+        assert sum(map(len, carry_out(setup, sweep))) == STEPS
 
 
 def whole(

@@ -31,7 +31,7 @@ from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import GroupLrs
 from lrbench.rangetest.result import FindResult
-from lrbench.rangetest.sweep import Setup, batches
+from lrbench.rangetest.training import Setup, batches
 from lrbench.tasks.images import ImageTask
 
 STEPS = 64
@@ -133,7 +133,7 @@ def setup_of(network: str, optimizer: str) -> Setup:
         made, groups = build(recipe, model, 1e-3)
         return made, lambda lr: tuple(group.lr(lr) for group in groups)
 
-    return Setup(task, make_optimizer)
+    return Setup(FindSpec(), task, make_optimizer)
 
 
 def held_out(setup: Setup, lr: float, seed: int) -> float:
@@ -150,7 +150,7 @@ def held_out(setup: Setup, lr: float, seed: int) -> float:
 def find(setup: Setup, number: int, **changes: Any) -> FindResult:
     seeds = tuple(FIRST_SEED + 3 * number + i for i in range(3))
     spec = FindSpec(seeds=seeds, verify=True, max_stable=False, verify_steps=STEPS, **changes)
-    *_, result = range_test(spec, setup, {})
+    *_, result = range_test(replace(setup, spec=spec))
     assert isinstance(result, FindResult)
     return result
 

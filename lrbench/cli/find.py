@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,7 @@ from lrbench.execute import Workbench
 from lrbench.inputs import FIND, find_spec, host_of, merged, resolved_toml
 from lrbench.options import FindSpec
 from lrbench.plugins import names_alone, printing_apart
-from lrbench.run.store import Run
 from lrbench.session import find as session
-from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:
     from lrbench.rangetest.result import FindResult
@@ -56,9 +53,7 @@ def find(
     if not dry_run:
         run.refuse_second_writer()
     with reading(spec.recipe.dataset, quiet=quiet or json) as progress:
-        bench = session.prepared(spec, host, progress)
-    notices = list(ignored_batch_size(spec.recipe, bench.source.facts()))
-    notices += session.schedule_notices(spec, bench)
+        bench, notices = session.prepared(spec, host, progress)
     if not json:
         notify(notices)
     if dry_run:
@@ -66,7 +61,12 @@ def find(
         return
     if spec.id in run.finds and not (quiet or json):
         stderr().print(printable(f"0 new trainings: {run.path} holds the answer"), markup=False)
-    result = _carry_out(spec, run, bench, options, quiet=quiet or json)
+    from lrbench.report.find_live import find_bar
+
+    with printing_apart(), find_bar(not (quiet or json)) as show:
+        for event in session.carry_out(spec, run, bench, options):
+            show(event)
+    result: FindResult = event
     print_answer(result, run.path, json=json)
     if result.lr is None:
         raise NoLearningRate(f"no learning rate can be defended: {', '.join(result.reasons)}")
@@ -74,7 +74,7 @@ def find(
 
 def _show_plan(spec: FindSpec, bench: Workbench, path: Path, *, json: bool) -> None:
     """Print what the sweep would do."""
-    steps, seconds = session.sweep_steps(spec, bench), session.estimate_s(spec, bench)
+    steps, seconds = session.sweep_size(spec, bench)
     if json:
         document = {
             "experiment": spec.model_dump(mode="json"),
@@ -91,19 +91,6 @@ def _show_plan(spec: FindSpec, bench: Workbench, path: Path, *, json: bool) -> N
         f"a sweep of {steps:,} steps, about {readable_time(seconds)} here; would write {path}"
     )
     stdout().print(line, markup=False, soft_wrap=True)
-
-
-@printing_apart()
-def _carry_out(
-    spec: FindSpec, run: Run, bench: Workbench, options: Mapping[str, Any], *, quiet: bool
-) -> FindResult:
-    from lrbench.report.find_live import find_bar
-
-    with find_bar(not quiet) as show:
-        for event in session.carry_out(spec, run, bench, options):
-            show(event)
-    result: FindResult = event
-    return result
 
 
 def print_answer(result: FindResult, path: Path, *, json: bool) -> None:

@@ -96,7 +96,7 @@ def _report_find(run: Run, *, json: bool, exports: Exports) -> None:
     from lrbench.report.find_files import write_find
 
     with swept.readable(run):
-        result = swept.answer(run, swept.recorded(run))
+        result = swept.answer(run)
         if not exports.to_stdout:
             print_find(result, run.path, json=json)
         exports.write(find_texts(result))

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrbench.execute.workbench import Workbench
 from lrbench.options import Host, TrialSpec
-from lrbench.rangetest.sweep import Piece
+from lrbench.rangetest.training import Piece
 from lrbench.registry import Registry
 from lrbench.run.store import Run
 

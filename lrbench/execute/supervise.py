@@ -12,7 +12,7 @@ from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.execute import Work
 from lrbench.execute.workbench import Workbench
 from lrbench.options import TrialSpec
-from lrbench.rangetest.sweep import Piece
+from lrbench.rangetest.training import Piece
 from lrbench.records import Record, TrialEnd
 from lrbench.run import conditions
 from lrbench.run.journal import record_of

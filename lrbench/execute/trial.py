@@ -14,8 +14,7 @@ from lrbench.errors import STOPS, LrbenchError, MachineError
 from lrbench.execute.workbench import Workbench
 from lrbench.options import TrialSpec
 from lrbench.plugins import OwnFault, described, place_of
-from lrbench.rangetest.probe import carry_out
-from lrbench.rangetest.sweep import Piece
+from lrbench.rangetest.training import Piece, carry_out
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.store import Run
 from lrbench.tasks.base import Task

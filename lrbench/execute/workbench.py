@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from lrbench.engine.graphs.program import Program
-    from lrbench.rangetest.sweep import Elsewhere, Setup
+    from lrbench.rangetest.training import Elsewhere, Setup
     from lrbench.tasks.base import OrderedTask, Task
     from lrbench.tasks.source import Source
 
@@ -186,9 +186,9 @@ class Workbench:
 
     def find(self, spec: FindSpec, elsewhere: Elsewhere | None = None) -> Iterator[Any]:
         """Run a range test, its trainings elsewhere: progress events, and its result last."""
-        from lrbench.rangetest.table import table_events
+        from lrbench.rangetest.find import find_events
 
-        return table_events(spec, lambda recipe: self.at(recipe).tuning_task, elsewhere)
+        return find_events(spec, lambda recipe: self.at(recipe).tuning_task, elsewhere)
 
     def setup(self, spec: FindSpec) -> Setup:
         """What a range test trains, laid out once."""

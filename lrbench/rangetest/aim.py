@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lrbench.options import FindSpec
 from lrbench.plan.factors import MANY_STEPS, MOST_FACTOR, lr_factor
 from lrbench.rangetest.result import FindResult
-from lrbench.rangetest.sweep import Pace
+from lrbench.rangetest.training import Pace
 from lrbench.schedules import check, parse
 from lrbench.tasks.base import Task, optimizer_steps
 
@@ -54,7 +54,7 @@ class Aim:
         bound = schedule.bind(1.0, steps, per_epoch)
         table = [bound.lr(step) for step in _spread(steps, MANY_STEPS)]
         peak = schedule.peak(steps, per_epoch)
-        paces = (Pace(bound.lr(step), bound.momentum(step)) for step in _spread(steps, TRIED))
+        paces = ((bound.lr(step), bound.momentum(step)) for step in _spread(steps, TRIED))
         factor = min(lr_factor(table), MOST_FACTOR / max(table))
         return Aim(spec.schedule, epochs, steps, factor, peak, tuple(paces))
 
@@ -77,19 +77,19 @@ class Aim:
     def adjusted(self, found: FindResult, steps: int) -> FindResult:
         """The answer for the run, from that of the short trainings under its schedule, or without
         any from that of a sweep, which is one for `steps` constant steps."""
-        known = {name: value for name, value in vars(self).items() if name != "paces"}
-        aim = {**known, "tried_steps": self.tried, "horizon": self.horizon}
-        if found.lr is None:
-            return replace(found, aim={**aim, "because": self._because()})
-        checked = found.verification
-        lr = (found.lr if checked else self.guess(found.lr, steps)) * self.horizon
-        if checked:
-            aim["equally_good"] = [each * self.horizon for each in checked["equally_good"]]
-        aim |= {"highest_lr": lr * self.peak, "because": self._because(lr if checked else None)}
+        checked, lr = found.verification, found.lr
+        aim = {name: value for name, value in vars(self).items() if name != "paces"}
+        aim |= {"tried_steps": self.tried, "horizon": self.horizon}
+        if lr is not None:
+            lr = (lr if checked else self.guess(lr, steps)) * self.horizon
+            if checked:
+                aim["equally_good"] = [each * self.horizon for each in checked["equally_good"]]
+            aim["highest_lr"] = lr * self.peak
+        aim["because"] = self._because(lr if checked else None)
         doubts = {BY_RULE: not checked, FAR: self.steps > TRUSTED * self.tried}
         return replace(found, lr=lr, aim=aim).doubted(doubts)
 
-    def _because(self, lr: float | None = None) -> str:
+    def _because(self, lr: float | None) -> str:
         """The reason for the answer, as a sentence."""
         bears = f"{self.factor * self.peak:.1f}"
         more = "" if bears == "1.0" else f"{bears} times "

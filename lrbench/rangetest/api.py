@@ -1,51 +1,38 @@
 """The range test for any module and loader; it leaves them unchanged."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import torch
 from pydantic import ValidationError
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 
 from lrbench.errors import UsageError, in_python, named_as_in_python
 from lrbench.optimizers import needs_closure
-from lrbench.options import FindSpec, Recipe, options_of, refuse_unknown, refused, with_keywords
+from lrbench.options import FindSpec, options_of, refuse_unknown, refused, with_keywords
 from lrbench.rangetest.find import range_test
-from lrbench.rangetest.groups import group_starts, ratio_of
-from lrbench.rangetest.probe import Probe, Prober, settling_steps
+from lrbench.rangetest.groups import ratio_of
+from lrbench.rangetest.probe import Prober
 from lrbench.rangetest.result import FindResult
-from lrbench.rangetest.stability import Stability, largest_stable
+from lrbench.rangetest.stability import Stability, largest_stable, settling_steps
 from lrbench.rangetest.state import Contents, preserved
-from lrbench.rangetest.sweep import Setup
+from lrbench.rangetest.training import Setup
 from lrbench.tasks.base import to_device
 from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader
 from lrbench.tasks.randomness import generators, seed_all
 
-if TYPE_CHECKING:
-    from torch import nn
-    from torch.optim import Optimizer
-
 VAL_BATCHES = 16
-SAID = {"step": "per", "verify_steps": "steps"}  # fields whose argument has another name
-
-
-# Options of `lrbench find` that mean something else here, or nothing.
-_OTHERWISE = {
-    "step",
-    "start_lr",
-    "seeds",
-    "seed",
-    "sweep_group",
-    "batch_sizes",
-    "momenta",
-    "schedule",
+OTHERWISE = {  # options of `lrbench find` that mean something else here, or nothing
+    "step", "start_lr", "seeds", "seed", "sweep_group", "batch_sizes", "momenta", "schedule",
     "epochs",
-}
-KEYWORDS = {key: each for key, each in options_of(FindSpec).items() if key not in _OTHERWISE}
+}  # fmt: skip
+KEYWORDS = {key: each for key, each in options_of(FindSpec).items() if key not in OTHERWISE}
 
 
 @named_as_in_python()
@@ -107,7 +94,7 @@ def find(
     refuse_unknown("find", options, KEYWORDS)
     starts = list(start_lr) if isinstance(start_lr, Sequence) else [start_lr]
     spec = checked_spec(
-        ("step",),
+        {"step": "per"},
         **options,
         step=per,
         start_lr=starts[0] if starts else start_lr,
@@ -123,9 +110,12 @@ def find(
     if val_loader is not None:
         check_loader("val_loader", val_loader)
     with borrowed(
-        model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
+        model, loss_fn, loader, optimizer, spec, step=step, make_model=make_model,
         val_loader=val_loader, sweep_group=sweep_group, starts=starts,
-    ) as setup, _bar(progress) as show:  # fmt: skip
+    ) as setup:  # fmt: skip
+        # not before: rich draws from Python's generator when it is imported
+        from lrbench.report.find_live import find_bar
+
         settings = {
             **spec.model_dump(mode="json", exclude={"recipe"}),
             "sweep_group": sweep_group,
@@ -135,8 +125,9 @@ def find(
             "precision": precision,
             "accumulate": accumulate,
         }
-        for event in range_test(spec, setup, settings):
-            show(event)
+        with find_bar(progress) as show:
+            for event in range_test(setup, settings):
+                show(event)
     assert isinstance(event, FindResult)
     return replace(event, reasons=tuple(map(in_python, event.reasons)))
 
@@ -168,44 +159,31 @@ def max_stable_lr(
     Raises:
         UsageError: an invalid argument, or a loader that can be read only once.
     """
-    recipe = {"precision": precision, "accumulate": accumulate}
     spec = checked_spec(
-        ("verify_steps",),
+        {"verify_steps": "steps"},
         start_lr=start_lr,
         end_lr=end_lr,
         seeds=checked_seeds([seed]),
         verify_steps=steps,
-        recipe=recipe,
+        recipe={"precision": precision, "accumulate": accumulate},
     )
     if not start_lr < end_lr:
         raise UsageError(f"start_lr {start_lr:g} must lie below end_lr {end_lr:g}")
     if not ratio > 1:
         raise UsageError(f"ratio: must be above 1, not {ratio}")
     with borrowed(
-        model, loss_fn, loader, optimizer, spec.recipe, step=step, make_model=make_model,
+        model, loss_fn, loader, optimizer, spec, step=step, make_model=make_model,
         sweep_group=sweep_group,
     ) as setup:  # fmt: skip
-        search = largest_stable(
-            Prober(setup, settling_steps(setup, seed, steps)),
+        *_, found = largest_stable(
+            Prober(setup, settling_steps(setup)),
             spec.seeds[0],
             start_lr=start_lr,
             end_lr=end_lr,
             ratio=ratio,
         )
-        found: list[Stability] = []
-
-        def searched() -> Iterator[Probe]:
-            found.append((yield from search))
-
-        list(searched())
-    return found[0]
-
-
-def _bar(progress: bool | None) -> AbstractContextManager[Callable[[Any], None]]:
-    """Inside `borrowed`: rich draws from Python's generator when it is imported."""
-    from lrbench.report.find_live import find_bar
-
-    return find_bar(progress)
+    assert isinstance(found, Stability)
+    return found
 
 
 class _Borrowed(LoaderTask):
@@ -244,7 +222,7 @@ def borrowed(
     loss_fn: LossFn | None,
     loader: Iterable[Any],
     optimizer: Optimizer,
-    recipe: Recipe,
+    spec: FindSpec,
     *,
     step: StepFn | None = None,
     make_model: Callable[[], nn.Module] | None = None,
@@ -253,13 +231,13 @@ def borrowed(
     starts: Sequence[float] = (),
 ) -> Iterator[Setup]:
     """What a range test trains; everything is restored at the end, whatever happens."""
-    import torch
-
     check_model(model)
     check_optimizer(model, optimizer)
-    check_callable(loss_fn=loss_fn, step=step, make_model=make_model)
-    group_lrs = ratio_of(group_starts(optimizer, starts), sweep_group)
-    own_loss = [loss_fn] if isinstance(loss_fn, torch.nn.Module) else []
+    for name, given in {"loss_fn": loss_fn, "step": step, "make_model": make_model}.items():
+        if given is not None and not callable(given):
+            raise UsageError(f"{name}: pass a function, not {_kind(given)}")
+    group_lrs = ratio_of(optimizer, starts, sweep_group)
+    own_loss = [loss_fn] if isinstance(loss_fn, nn.Module) else []
 
     with (
         torch.inference_mode(False),
@@ -268,15 +246,15 @@ def borrowed(
     ):
         task = _Borrowed(model, loss_fn, loader, step=step, make_model=make_model)
         task.contents, task.validation = contents, val_loader
-        yield Setup(task, lambda _: (optimizer, group_lrs), recipe)
+        yield Setup(spec, task, lambda _: (optimizer, group_lrs))
 
 
-def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:
-    """The range test of some arguments; `names` are the fields whose argument `SAID` names."""
+def checked_spec(names: Mapping[str, str], **fields: Any) -> FindSpec:
+    """The range test of some arguments; `names` are those of fields that are called otherwise."""
     try:
         return FindSpec(**fields)
     except ValidationError as fault:
-        raise refused(fault, {name: SAID[name] for name in names}) from None
+        raise refused(fault, names) from None
 
 
 def checked_seeds(seeds: Any) -> tuple[Any, ...]:
@@ -285,29 +263,16 @@ def checked_seeds(seeds: Any) -> tuple[Any, ...]:
     >>> checked_seeds(2), checked_seeds([7, 5])
     ((0, 1), (7, 5))
     """
-    try:
+    with suppress(TypeError):
         found = tuple(range(seeds) if isinstance(seeds, Integral) else seeds)
-    except TypeError:
-        raise UsageError(f"seeds: pass how many, or a list, not {seeds!r:.60}") from None
-    if not found:
-        raise UsageError(f"seeds: at least one is needed, not {seeds!r:.60}")
-    if len(set(found)) < len(found):
-        raise UsageError(f"seeds: each must be another, not {seeds!r:.60}")
-    return found
-
-
-def check_callable(**functions: Any) -> None:
-    for name, function in functions.items():
-        if function is not None and not callable(function):
-            raise UsageError(f"{name}: pass a function, not a {type(function).__name__}")
+        if found and len(set(found)) == len(found):
+            return found
+    raise UsageError(f"seeds: pass how many, or a list of different ones, not {seeds!r:.60}")
 
 
 def check_model(model: nn.Module) -> None:
     """Refuse what is no module, or a module whose weights cannot be put back."""
-    import torch
-    from torch.nn.parameter import is_lazy
-
-    if not isinstance(model, torch.nn.Module):
+    if not isinstance(model, nn.Module):
         raise UsageError(f"model: pass an nn.Module, not {_kind(model)}")
     tensors = [*model.parameters(), *model.buffers()]
     if any(is_lazy(tensor) for tensor in tensors):

@@ -2,76 +2,102 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrbench.options import FindSpec
+from lrbench.errors import UsageError
+from lrbench.options import FindSpec, Recipe
+from lrbench.rangetest import reasons as why
 from lrbench.rangetest.aim import Aim
 from lrbench.rangetest.curve import FEWEST, in_order
-from lrbench.rangetest.grade import FLAT, NOISE, UNREACHED, Reason
 from lrbench.rangetest.groups import GroupLrs, freeze, swept
-from lrbench.rangetest.judge import shuffles
-from lrbench.rangetest.probe import Probe, Prober, carried_out, settling_steps
+from lrbench.rangetest.probe import Probe, Prober
 from lrbench.rangetest.result import CurvePoint, FindProgress, FindResult, Stage
 from lrbench.rangetest.rules import RULES
-from lrbench.rangetest.stability import Stability, largest_stable
+from lrbench.rangetest.stability import Stability, largest_stable, settling_steps
 from lrbench.rangetest.suggest import Suggestion, suggest
-from lrbench.rangetest.sweep import (
+from lrbench.rangetest.training import (
     Elsewhere,
     Piece,
     Setup,
-    apart,
-    grid,
-    losses_of,
     others_train,
     reached,
+    shuffles,
     step_flops,
 )
 from lrbench.rangetest.verify import Verification, verify
-from lrbench.records import SweepPoint
 from lrbench.tasks.base import Task, optimizer_steps
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-T = TypeVar("T")
 Event = FindProgress | FindResult
 
 SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
 VERIFY_LRS = 7  # learning rates that a verification usually trains at
 STABLE_LRS = 9  # and a search of the stable limit, up from the answer
 STABLE_RATIO = 1.1  # the bracket of the stable limit
-HIGHEST = "edge: the highest LR that was tried is the best; raise --end-lr"
-LOWEST = "edge: the lowest LR that was tried is the best"
-UNSTABLE = "unstable: its highest LR is above the largest stable one; a longer run may diverge"
-UNVERIFIED = "unstable: its highest LR is above the largest stable one; use that, or pass --verify"
-UNTRAINED = "untrained: no short training ends below its start; look at --loss and what it trains"
-UNCLEAR = (
-    "unclear: short trainings end below their start by no more than the seeds differ; give more "
-    "validation data"
-)
-ORDERED = (
-    "ordered: the loss moves with the order of the batches, which was subtracted; shuffle them"
-)
-ONE_CURVE = "one curve: every seed trains on the same batches; shuffle them, or pass make_model"
-DECIDED = (
-    "noisy: the sweep is lost in noise, short trainings decided; raise --seeds or --batch-size"
-)
 
 
-def find_events(spec: FindSpec, task: Task, elsewhere: Elsewhere | None = None) -> Iterator[Event]:
-    """Run the range test of a recipe on its task: progress, and the `FindResult` last."""
-    settings = spec.model_dump(mode="json")
-    return range_test(spec, setup_of(spec, task, elsewhere), settings)
+def find_events(
+    spec: FindSpec, task_of: Callable[[Recipe], Task], elsewhere: Elsewhere | None = None
+) -> Iterator[Event]:
+    """The range test of a spec, and that of each cell of its table: progress, and the first one's
+    result last, with the table."""
+    recipes = dict.fromkeys((spec.recipe, *spec.cells))
+    tasks = {recipe: task_of(recipe) for recipe in recipes}
+    if not spec.cells:
+        yield from range_test(setup_of(spec, tasks[spec.recipe], elsewhere))
+        return
+    max_stable = True if spec.max_stable is None else spec.max_stable
+    results: dict[Recipe, FindResult] = {}
+    for recipe, task in tasks.items():
+        part = f"batch {recipe.batch_size}, momentum {recipe.momentum:g}"
+        update = {"recipe": recipe, "max_stable": max_stable, "batch_sizes": (), "momenta": ()}
+        for event in range_test(setup_of(spec.model_copy(update=update), task, elsewhere)):
+            if isinstance(event, FindResult):
+                results[recipe] = event
+            else:
+                yield replace(event, part=part)
+    rows = table([(recipe, results[recipe]) for recipe in spec.cells], spec.recipe.batch_size)
+    yield replace(results[spec.recipe], table=rows, settings=spec.model_dump(mode="json"))
+
+
+def table(
+    found: Sequence[tuple[Recipe, FindResult]], batch_size: int
+) -> tuple[Mapping[str, Any], ...]:
+    """One row for each range test, with the rules' predictions from one of the same momentum: that
+    of `batch_size`, or else the smallest batch with an answer.
+
+    The square-root rule preserves the noise of an update (Krizhevsky, "One weird trick", 2014), the
+    linear rule the progress of an epoch (Goyal et al., "Accurate, large minibatch SGD", 2017).
+    """
+    rows = []
+    for recipe, result in found:
+        known = {r.batch_size: f.lr for r, f in found if r.momentum == recipe.momentum and f.lr}
+        size = batch_size if batch_size in known else min(known, default=0)
+        rows.append({
+            "batch_size": recipe.batch_size,
+            "momentum": recipe.momentum,
+            "grade": result.grade,
+            "lr": result.lr,
+            "lr_sweep": result.lr_sweep,
+            "max_stable_lr": result.max_stable_lr,
+            "lr_sqrt_rule": known[size] * math.sqrt(recipe.batch_size / size) if size else None,
+            "lr_linear_rule": known[size] * (recipe.batch_size / size) if size else None,
+            "reasons": list(result.reasons),
+        })  # fmt: skip
+    return tuple(rows)
 
 
 def setup_of(spec: FindSpec, task: Task, elsewhere: Elsewhere | None = None) -> Setup:
-    """What the range test of a recipe trains."""
+    """What the range test of a spec trains."""
     from lrbench.optimizers import build
 
     def make_optimizer(model: nn.Module) -> tuple[Optimizer, GroupLrs]:
@@ -79,130 +105,185 @@ def setup_of(spec: FindSpec, task: Task, elsewhere: Elsewhere | None = None) -> 
         freeze(optimizer, groups)
         return optimizer, swept(groups, spec.sweep_group)
 
-    return Setup(task, make_optimizer, spec.recipe, spec, elsewhere)
+    return Setup(spec, task, make_optimizer, elsewhere)
 
 
-def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Iterator[Event]:
-    """Run a range test: progress, and the `FindResult` last."""
+def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list[float]:
+    """Learning rates from `start_lr` to `end_lr`, both exact.
+
+    >>> grid(0.01, 1.0, 3)
+    [0.01, 0.1, 1.0]
+    """
+    if not start_lr < end_lr:
+        raise UsageError(f"start_lr {start_lr:g} must lie below end_lr {end_lr:g}")
+    if mode == "exp":
+        lrs = start_lr * (end_lr / start_lr) ** (np.arange(points) / (points - 1))
+    else:
+        lrs = np.linspace(start_lr, end_lr, points)
+    return [start_lr, *(float(lr) for lr in lrs[1:-1]), end_lr]
+
+
+def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Iterator[Event]:
+    """Run a range test: progress, and the `FindResult` last, whose settings are the spec's unless
+    given."""
+    spec = setup.spec
     RULES.get(spec.rule, option="--rule")
-    lrs = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode)
-    aim = Aim.of(spec, setup.task)
-    judge = setup.judge
-    alone = others_train(setup, spec.seeds[0])
-    curves, ordered = yield from _sweeps(spec, setup, lrs, alone=alone)
-    suggestion = suggest(lrs, [losses_of(c) for c in curves], rule=spec.rule, window=spec.window)
-    if suggestion.reasons == (FLAT,) and not reached(setup, spec.seeds[0]):
-        suggestion = replace(suggestion, reasons=(UNREACHED,))
+    lrs, aim = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode), Aim.of(spec, setup.task)
+    prober, alone = Prober(setup, spec.verify_steps, setup.judge), others_train(setup)
+    curves, ordered = yield from _sweeps(setup, lrs, alone=alone)
+    answer = suggest(lrs, curves, rule=spec.rule, window=spec.window)
+    if answer.reasons == (why.FLAT,) and not reached(setup):
+        answer = replace(answer, reasons=(why.UNREACHED,))
     verification: Verification | None = None
     stability: Stability | None = None
-    lost = suggestion.reasons == (NOISE,)
-    lr = suggestion.lr
-    if lr is not None or lost:
-        # counted, never timed
-        given = spec.verify is not None and spec.max_stable is not None
-        cheap = given or step_flops(setup, spec.seeds[0]) <= SMALL_FLOPS
-        prober = Prober(setup, spec.verify_steps, judge)
+    probes: list[Probe] = []
+    lr = answer.lr
+    if lr or answer.reasons == (why.NOISE,):
+        cheap = _is_cheap(setup)
         if cheap if spec.verify is None else spec.verify:
-            seeds = [curve[0].seed for curve in curves[: spec.verify_seeds]]
+            seeds = spec.seeds[: min(spec.verify_seeds, len(curves))]
             # where the sweep is lost in noise: a decade below its end
-            start = lr or min(curve[-1].lr for curve in curves) / 10
-            if aim is None:
-                search = verify(prober, start, seeds, spec.end_lr)
-            else:
-                along = Prober(setup, 0, judge, aim.paces)
-                guess = aim.guess(start, spec.verify_steps)
-                search = verify(along, guess, seeds, spec.end_lr / aim.peak)
-            verification = yield from _reported("verify", search, VERIFY_LRS * len(seeds))
+            start = lr or lrs[min(map(len, curves)) - 1] / 10
+            search = _verification(prober, start, seeds, aim)
+            verification = yield from _reported("verify", search, VERIFY_LRS * len(seeds), probes)
             lr = verification.lr if verification.learns else None
-        limited = cheap and not alone if spec.max_stable is None else spec.max_stable
-        if lr is not None and limited:
-            known = verification.probes if verification and aim is None else ()
-            search_limit = _limit(spec, setup, prober, suggestion.lr or lr, known)
-            stability = yield from _reported("stability", search_limit, 5)
-    settings = {**settings, "others_train": True} if alone else settings
-    found = _result(suggestion, curves, verification, stability, settings)
-    found = found if aim is None else aim.adjusted(found, spec.verify_steps)
-    unstable = _unstable(found, aim)
-    if unstable and verification is None:
+        if lr and (cheap and not alone if spec.max_stable is None else spec.max_stable):
+            limit = _limit(prober, answer.lr or lr, () if aim else tuple(probes))
+            stability = yield from _reported("stability", limit, 5, probes)
+
+    settings = dict(settings or spec.model_dump(mode="json"))
+    if alone:
+        settings["others_train"] = True
+    points = (
+        CurvePoint(seed, step, lrs[step], _finite(loss), _finite(float(smoothed)))
+        for seed, curve, smooth in zip(spec.seeds, curves, answer.smoothed, strict=False)
+        for step, (loss, smoothed) in enumerate(zip(curve, smooth, strict=True))
+    )
+    found = FindResult(
+        **_judged(answer, verification),
+        lr_sweep=answer.lr,
+        rules=answer.rules,
+        max_stable_lr=stability.lr if stability else None,
+        verification=json.loads(json.dumps(vars(verification))) if verification else None,
+        stability=stability.to_dict() if stability else None,
+        table=(),
+        settings=settings,
+        changes=_changes(answer, spec),
+        curve=tuple(points),
+        trainings=tuple(map(vars, sorted(dict.fromkeys(probes), key=lambda p: (p.lr, p.seed)))),
+    )
+    one_curve = len(curves) < len(spec.seeds)
+    yield _doubted(found, aim, spec.verify_steps, ordered=ordered, one_curve=one_curve)
+
+
+def _is_cheap(setup: Setup) -> bool:
+    """Whether short trainings cost little: that is counted, never timed."""
+    given = setup.spec.verify is not None and setup.spec.max_stable is not None
+    return given or step_flops(setup) <= SMALL_FLOPS
+
+
+def _verification(
+    prober: Prober, lr: float, seeds: Sequence[int], aim: Aim | None
+) -> Iterator[Probe | Verification]:
+    highest = prober.setup.spec.end_lr
+    if aim is None:
+        return verify(prober, lr, seeds, highest)
+    along = replace(prober, steps=aim.tried, paces=aim.paces, untouched={})
+    return verify(along, aim.guess(lr, prober.steps), seeds, highest / aim.peak)
+
+
+def _doubted(
+    found: FindResult, aim: Aim | None, steps: int, *, ordered: bool, one_curve: bool
+) -> FindResult:
+    """The answer, for the run that it is for, with all that makes it weak."""
+    checked, peak = found.verification or {}, 1.0
+    if aim is not None:
+        found, peak = aim.adjusted(found, steps), aim.peak
+    unstable = bool(found.lr and found.max_stable_lr and found.lr * peak > found.max_stable_lr)
+    tried = [lr for lr, _ in checked.get("losses", ())]
+    if unstable and not tried:
         found = replace(found, changes={"verify": True})
-    tried = [lr for lr, _ in verification.losses] if verification else []
-    yield found.doubted(
+    return found.doubted(
         {
-            HIGHEST: verification is not None and verification.lr == tried[-1],
-            LOWEST: verification is not None and verification.lr == tried[0],
-            UNSTABLE: unstable and verification is not None,
-            UNVERIFIED: unstable and verification is None,
-            ORDERED: ordered,
-            ONE_CURVE: len(curves) < len(spec.seeds),
+            why.HIGHEST: bool(tried) and checked["lr"] == tried[-1],
+            why.LOWEST: bool(tried) and checked["lr"] == tried[0],
+            why.UNSTABLE: unstable and bool(tried),
+            why.UNVERIFIED: unstable and not tried,
+            why.ORDERED: ordered,
+            why.ONE_CURVE: one_curve,
         }
     )
 
 
 def _sweeps(
-    spec: FindSpec, setup: Setup, lrs: Sequence[float], *, alone: bool
-) -> Generator[FindProgress, None, tuple[list[list[SweepPoint]], bool]]:
+    setup: Setup, lrs: Sequence[float], *, alone: bool
+) -> Generator[FindProgress, None, tuple[list[list[float]], bool]]:
     """A curve for each seed, or only the first where the second is the same; and whether the order
     of the batches was subtracted.
 
     What moves the loss besides the learning rate shows in a second sweep with the swept groups at
     0, and is subtracted: what others learn that are not swept, and an order that may be fixed.
     """
-    shuffled = shuffles(setup.task)
+    spec, shuffled = setup.spec, shuffles(setup.task)
     control = alone or not (spec.val_loss or shuffled)
     total = len(lrs) * len(spec.seeds) * (1 + control)
-    found: list[list[SweepPoint]] = []
+    curves: list[list[float]] = []
     first: list[float] = []
-    seen: dict[Piece, list[SweepPoint]] = {}
+    seen: dict[Piece, list[float]] = {}
     at_once = shuffled and setup.elsewhere is not None
+
+    def same(curve: list[float]) -> bool:
+        return len(curve) == FEWEST and curve == first
+
     for seeds in (spec.seeds,) if at_once else (spec.seeds[:1], spec.seeds[1:]):
-        pairs = [_pieces(spec, setup, lrs, seed, control=control) for seed in seeds]
+        pairs = [_pieces(setup, lrs, seed, control=control) for seed in seeds]
         pieces = [piece for pair in pairs for piece in pair]
-        for piece, losses in carried_out(setup, pieces):
-            points = seen.setdefault(piece, [])
+        for piece, losses in setup.carried_out(pieces):
+            curve = seen.setdefault(piece, [])
             if not losses:
-                points.clear()
+                curve.clear()
             for loss in losses:
-                points.append(SweepPoint(piece.seed, len(points), piece.lrs[len(points)], loss))
-                done = sum(map(len, seen.values()))
-                yield FindProgress("sweep", piece.seed, done, total, points[-1].lr, _finite(loss))
-            known = found and piece is pieces[0] and len(points) == FEWEST
-            if known and losses_of(points) == first:  # the same bits so far
-                return found, control and not alone
+                curve.append(loss)
+                done, lr = sum(map(len, seen.values())), piece.lrs[len(curve) - 1]
+                yield FindProgress("sweep", piece.seed, done, total, lr, _finite(loss))
+            if curves and piece is pieces[0] and same(curve):
+                return curves, control and not alone
         for curve, *still in ([seen[piece] for piece in pair] for pair in pairs):
-            if len(first) == FEWEST and losses_of(curve[:FEWEST]) == first:
-                return found, control and not alone
-            if control and not alone and not found:
-                control = in_order(np.array(losses_of(still[0])))
-            found.append(apart(curve, still[0]) if control else curve)
-            first = first or losses_of(curve[:FEWEST])
-    return found, control and not alone
+            if same(curve[:FEWEST]):
+                return curves, control and not alone
+            if control and not alone and not curves:
+                control = in_order(np.array(still[0]))
+            first = first or curve[:FEWEST]
+            # a difference to what its learning rate has no part in, from the first loss on
+            curves.append(
+                [a - b + still[0][0] for a, b in zip(curve, still[0], strict=False)]
+                if control
+                else curve
+            )
+    return curves, control and not alone
 
 
-def _pieces(
-    spec: FindSpec, setup: Setup, lrs: Sequence[float], seed: int, *, control: bool
-) -> list[Piece]:
+def _pieces(setup: Setup, lrs: Sequence[float], seed: int, *, control: bool) -> list[Piece]:
     """The sweep of a seed, and with `control` one at learning rate 0."""
-    steps = optimizer_steps(setup.task, spec.recipe) if spec.step == "epoch" else 1
-    stops = not spec.whole_range and not control
+    spec = setup.spec
     return [
         Piece(
-            find=setup.find, kind="sweep", seed=seed, lrs=ramp, steps=steps, judged=spec.val_loss,
-            stops=stops,
+            find=spec, kind="sweep", seed=seed, lrs=ramp, judged=spec.val_loss,
+            steps=optimizer_steps(setup.task, spec.recipe) if spec.step == "epoch" else 1,
+            stops=not spec.whole_range and not control,
         )
         for ramp in (tuple(lrs), (0.0,) * len(lrs))[: 1 + control]
     ]  # fmt: skip
 
 
-def _limit(
-    spec: FindSpec, setup: Setup, prober: Prober, lr: float, known: Sequence[Probe]
-) -> Generator[Probe, None, Stability]:
+def _limit(prober: Prober, lr: float, known: Sequence[Probe]) -> Iterator[Probe | Stability]:
     """The stable limit, from the answer upwards. If the answer itself does not converge, as a
     sweep runs ahead of the blow-up it has caused, from further below."""
-    steps = settling_steps(setup, spec.seeds[0], spec.verify_steps)
+    spec, steps = prober.setup.spec, settling_steps(prober.setup)
     if steps != prober.steps:
-        prober, known = Prober(setup, steps, prober.judge), ()
+        prober, known = replace(prober, steps=steps, untouched={}), ()
     while True:
-        found = yield from largest_stable(
+        search = largest_stable(
             prober,
             spec.seeds[0],
             start_lr=lr,
@@ -210,78 +291,51 @@ def _limit(
             known=known,
             ratio=STABLE_RATIO,
         )
-        if found.lr is not None or found.above is None or lr <= spec.start_lr:
-            return found
+        for found in search:
+            if isinstance(found, Probe):
+                yield found
+            elif found.lr is not None or found.above is None or lr <= spec.start_lr:
+                yield found
+                return
         known, lr = (), max(lr / 10, spec.start_lr)
 
 
 def _reported(
-    stage: Stage, probes: Generator[Probe, None, T], total: int
-) -> Generator[FindProgress, None, T]:
-    """Turn probes into progress; the total grows if there are more than expected."""
-    found: list[T] = []
-
-    def each() -> Iterator[Probe]:
-        found.append((yield from probes))
-
-    for done, probe in enumerate(each(), 1):
-        yield FindProgress(stage, probe.seed, done, max(total, done), probe.lr, probe.loss)
-    return found[0]
-
-
-def _result(
-    suggestion: Suggestion,
-    curves: Sequence[Sequence[SweepPoint]],
-    verification: Verification | None,
-    stability: Stability | None,
-    settings: Mapping[str, Any],
-) -> FindResult:
-    points = (
-        CurvePoint(p.seed, p.step, p.lr, _finite(p.loss), _finite(float(value)))
-        for curve, smoothed in zip(curves, suggestion.smoothed, strict=True)
-        for p, value in zip(curve, smoothed, strict=True)
-    )
-    probes = [*(verification.probes if verification else ())]
-    probes += [p for p in (stability.probes if stability else ()) if p not in probes]
-    swept = {k: v for k, v in vars(suggestion).items() if k != "smoothed"}
-    found = FindResult(
-        **swept,
-        lr_sweep=suggestion.lr,
-        max_stable_lr=stability.lr if stability else None,
-        verification=verification.to_dict() if verification else None,
-        stability=stability.to_dict() if stability else None,
-        table=(),
-        settings=settings,
-        changes=_changes(suggestion, settings),
-        curve=tuple(points),
-        trainings=tuple(vars(p) for p in sorted(probes, key=lambda p: (p.lr, p.seed))),
-    )
-    if verification is not None and verification.learns:
-        found = replace(found, lr=verification.lr)
-        if suggestion.lr is None:
-            found = replace(found, grade="weak", reasons=(DECIDED,))
-    elif verification is not None:
-        finite = (loss for _, loss in verification.losses if loss is not None)
-        lowest = min(finite, default=math.inf)
-        why = UNCLEAR if lowest < verification.start else UNTRAINED
-        reasons = (why, *(reason for reason in found.reasons if reason != NOISE))
-        found = replace(found, lr=None, grade="none", band=None, lr_range=None, reasons=reasons)
+    stage: Stage, search: Iterator[Any], total: int, probes: list[Probe]
+) -> Generator[FindProgress, None, Any]:
+    """Turn a search's probes into progress, and keep them; returns its result. The total grows if
+    there are more than expected."""
+    done = 0
+    for found in search:
+        if isinstance(found, Probe):
+            done += 1
+            probes.append(found)
+            yield FindProgress(stage, found.seed, done, max(total, done), found.lr, found.loss)
     return found
 
 
-def _unstable(found: FindResult, aim: Aim | None) -> bool:
-    """Whether the highest LR is above the largest at which a constant one is stable."""
-    if found.lr is None or found.max_stable_lr is None:
-        return False
-    return found.lr * (aim.peak if aim else 1.0) > found.max_stable_lr
+def _judged(answer: Suggestion, verification: Verification | None) -> dict[str, Any]:
+    """The sweep's answer, or what the short trainings have made of it."""
+    names = ("lr", "grade", "reasons", "band", "lr_range")
+    fields = {name: getattr(answer, name) for name in names}
+    if verification is None:
+        return fields
+    if verification.learns:
+        decided = {"grade": "weak", "reasons": (why.DECIDED,)} if answer.lr is None else {}
+        return {**fields, "lr": verification.lr, **decided}
+    finite = (loss for _, loss in verification.losses if loss is not None)
+    unclear = min(finite, default=math.inf) < verification.start
+    first = why.UNCLEAR if unclear else why.UNTRAINED
+    reasons = (first, *(reason for reason in answer.reasons if reason != why.NOISE))
+    return {"lr": None, "grade": "none", "band": None, "lr_range": None, "reasons": reasons}
 
 
-def _changes(suggestion: Suggestion, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+def _changes(answer: Suggestion, spec: FindSpec) -> Mapping[str, Any]:
     """The setting to change where there is no answer, with its new value."""
-    reason = suggestion.reasons[0] if suggestion.lr is None and suggestion.reasons else ""
-    if not isinstance(reason, Reason) or reason.option not in settings:
+    reason = answer.reasons[0] if answer.lr is None else ""
+    if not isinstance(reason, why.Reason) or not reason.option:
         return {}
-    value = settings[reason.option] * reason.factor
+    value = getattr(spec, reason.option) * reason.factor
     return {
         reason.option: max(100, int(value)) if reason.option == "points" else float(f"{value:g}")
     }

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 GroupLrs = Callable[[float], tuple[float, ...]]
+"""From the learning rate of the test to those of the groups."""
 
 
 def swept(groups: Sequence[GroupSpec], which: str | None = None) -> GroupLrs:
-    """The function from the test's learning rate to those of the groups: their factors and absolute
-    learning rates, or, if one group is swept, the test's own for it and absolute ones elsewhere."""
+    """By the groups' factors and absolute learning rates, or, if one group is swept, the test's own
+    for it and absolute ones elsewhere."""
     place = None if which is None else swept_place(groups, which)
     return lambda lr: tuple(lr if i == place else g.lr(lr) for i, g in enumerate(groups))
 
@@ -60,9 +61,17 @@ def freeze(optimizer: Optimizer, groups: Sequence[GroupSpec]) -> None:
             parameter.requires_grad_(False)
 
 
-def ratio_of(lrs: Sequence[float], alone: int | None = None) -> GroupLrs:
-    """The function from the test's learning rate to those of an optimizer's groups: in the ratio of
-    their present ones, `lrs`, or only group `alone` while the others keep theirs."""
+def ratio_of(
+    optimizer: Optimizer, starts: Sequence[float] = (), alone: int | None = None
+) -> GroupLrs:
+    """In the ratio of `starts`, or where it has one at most, of the groups' present learning rates;
+    or only group `alone`, while the others keep theirs."""
+    groups = optimizer.param_groups
+    if not all("lr" in group for group in groups):
+        raise UsageError("optimizer: its parameter groups have no lr")
+    lrs = [float(group["lr"]) for group in groups] if len(starts) < 2 else list(starts)
+    if len(lrs) != len(groups):
+        raise UsageError(f"start_lr: {len(lrs)} are given, for {len(groups)} groups")
     if alone is not None:
         if type(alone) is not int or not 0 <= alone < len(lrs):
             raise UsageError(f"sweep_group: {alone} is none of the groups 0 to {len(lrs) - 1}")
@@ -71,18 +80,4 @@ def ratio_of(lrs: Sequence[float], alone: int | None = None) -> GroupLrs:
         return lambda lr: (lr,)
     if lrs[0] == 0:
         raise UsageError("optimizer: the lr of its first group is 0, so the others have no ratio")
-    scales = [lr / lrs[0] for lr in lrs]
-    return lambda lr: tuple(lr * scale for scale in scales)
-
-
-def group_starts(optimizer: Optimizer, starts: Sequence[float] = ()) -> list[float]:
-    """The learning rates whose ratio an optimizer's groups keep: those of `starts`, or if it has
-    one at most, their own."""
-    groups = optimizer.param_groups
-    if not all("lr" in group for group in groups):
-        raise UsageError("optimizer: its parameter groups have no lr")
-    if len(starts) < 2:
-        return [float(group["lr"]) for group in groups]
-    if len(starts) != len(groups):
-        raise UsageError(f"start_lr: {len(starts)} are given, for {len(groups)} groups")
-    return list(starts)
+    return lambda lr: tuple(lr * (each / lrs[0]) for each in lrs)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter
 
 from lrbench.errors import UsageError
-from lrbench.rangetest.grade import Grade
-from lrbench.rangetest.groups import group_starts, ratio_of
+from lrbench.rangetest.groups import ratio_of
+from lrbench.rangetest.suggest import Grade
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +43,9 @@ class CurvePoint:
     lr: float
     loss: float | None
     smoothed: float | None
+
+
+_COLUMNS = tuple(CurvePoint.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,8 @@ class FindResult:
         """
         if self.lr is None:
             raise UsageError("there is no learning rate to apply", hint=self.reasons[0])
-        starts = group_starts(optimizer, self.settings.get("start_lrs", ()))
-        lrs = ratio_of(starts, self.settings.get("sweep_group"))(self.lr)
+        starts, alone = self.settings.get("start_lrs", ()), self.settings.get("sweep_group")
+        lrs = ratio_of(optimizer, starts, alone)(self.lr)
         for group, lr in zip(optimizer.param_groups, lrs, strict=True):
             if hasattr(group["lr"], "fill_"):
                 group["lr"].fill_(lr)  # a captured graph reads this tensor
@@ -147,6 +150,3 @@ class FindResult:
         from lrbench.report.find_plot import draw
 
         return draw(self, ax)
-
-
-_COLUMNS = tuple(CurvePoint.__dataclass_fields__)

@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lrbench.rangetest.curve import Curve
-from lrbench.rangetest.smooth import Floats
+from lrbench.rangetest.curve import Curve, Floats
 from lrbench.registry import Registry
 
 RuleFn = Callable[[Curve], float]

@@ -1,14 +1,20 @@
 """The largest stable learning rate: bisection in log LR with constant-LR trainings."""
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal
 
-from lrbench.rangetest.probe import Outcome, Probe, Prober, idle, outcome
+from lrbench.rangetest.probe import ROUNDING, Probe, Prober
+from lrbench.rangetest.training import Setup
+
+Outcome = Literal["converges", "bounded", "diverges"]
 
 DECADE = 10.0
+SETTLING = 6.4  # steps · (1 - momentum)
+KICK = 3.0  # the same, for each factor of e in the first step
+LEARNT = 0.1  # the part of the best fall so far that a training must reach to converge
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,11 @@ def largest_stable(
     end_lr: float,
     known: Sequence[Probe] = (),
     ratio: float = 1.05,
-) -> Generator[Probe, None, Stability]:
+) -> Iterator[Probe | Stability]:
     """Climb by decades from `start_lr` until a training no longer converges, then bisect.
 
     A sweep cannot find this limit: with momentum it runs far ahead of the blow-up it has caused.
-    Yields each probe as it is made; the bracket ends within `ratio`.
+    Yields each probe as it is made, and the result last; its bracket is within `ratio`.
 
     Args:
         known: probes of the same seed and length, to start from.
@@ -51,8 +57,7 @@ def largest_stable(
         return outcome(probe, [other for other in probes if other.lr < probe.lr])
 
     def tried(lr: float) -> Generator[Probe, None, Probe]:
-        probes.append(prober(lr, seed))
-        yield probes[-1]
+        probes.extend((yield from prober.each([(lr, seed)])))
         return probes[-1]
 
     rising = list(takewhile(lambda probe: seen(probe) == "converges", probes))
@@ -63,18 +68,51 @@ def largest_stable(
         probe = yield from tried(lr)
         if seen(probe) == "converges":
             low = probe
-        elif low is not None or not idle(probe):
+        elif low is not None or not _idle(probe):
             high = probe
         elif lr >= end_lr:
             break
         lr = min(lr * DECADE, end_lr)
     if low is None or high is None:
         above = outcome(high, ()) if high else None
-        return Stability(low.lr if low else None, above, tuple(probes))
+        yield Stability(low.lr if low else None, above, tuple(probes))
+        return
     while high.lr / low.lr > ratio:
         probe = yield from tried(math.sqrt(low.lr * high.lr))
         low, high = (probe, high) if seen(probe) == "converges" else (low, probe)
     limit = math.sqrt(low.lr * high.lr)
     probes.sort(key=lambda p: p.lr)
     clear = next(p for p in probes if p.lr >= min(limit * ratio, probes[-1].lr))
-    return Stability(limit, seen(clear), tuple(probes))
+    yield Stability(limit, seen(clear), tuple(probes))
+
+
+def outcome(probe: Probe, smaller: Sequence[Probe]) -> Outcome:
+    """Whether a training converges, stays bounded without converging, or diverges.
+
+    It converges if the loss falls, by at least a tenth of the best fall at a smaller learning rate.
+    """
+    if probe.fall is None or probe.loss is None:
+        return "diverges"
+    best = max((other.fall for other in smaller if other.fall is not None), default=0.0)
+    enough = max(LEARNT * best, ROUNDING * abs(probe.loss))
+    return "converges" if probe.fall > enough else "bounded"
+
+
+def _idle(probe: Probe) -> bool:
+    """Whether the learning rate is too small to change the loss by more than rounding errors."""
+    return probe.fall is not None and abs(probe.fall) <= ROUNDING * abs(probe.loss or 0.0)
+
+
+def settling_steps(setup: Setup) -> int:
+    """The steps after which a training's fate shows, `verify_steps` at least: momentum m above 0.9
+    first throws the loss up, for a time in proportion to 1/(1 - m), the longer the more the first
+    gradient is above those that dampening d scales by 1 - d."""
+    optimizer, _ = setup.make_optimizer(setup.task.model(setup.spec.seeds[0]))
+    momentum, dampening = (
+        max(float(group.get(name) or 0.0) for group in optimizer.param_groups)
+        for name in ("momentum", "dampening")
+    )
+    if momentum <= 0.9 and not 0 < dampening < 1:
+        return setup.spec.verify_steps
+    settled = round((SETTLING - KICK * math.log1p(-dampening)) / (1 - momentum))
+    return max(setup.spec.verify_steps, settled)

@@ -1,33 +1,21 @@
 """Restore everything that a range test touches, bit for bit."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from lrbench.tasks.randomness import generators, random_state
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
 class Contents:
-    """Tensors and containers, each with a copy of what it holds."""
+    """Tensors, and all that an optimizer holds, each with a copy: also what is in its groups, and
+    in the optimizers that it wraps. Each object keeps its identity, since wrappers share state."""
 
-    tensors: tuple[tuple[Tensor, Tensor], ...]
-    containers: tuple[tuple[Any, Any], ...]
-
-    @staticmethod
-    def of(tensors: Iterable[Tensor], optimizer: torch.optim.Optimizer) -> Contents:
-        """The tensors, and all that an optimizer holds: also in its groups, and in the optimizers
-        that it wraps. Each object keeps its identity, since wrappers share state and groups."""
-        import torch
-
+    def __init__(self, tensors: Iterable[Tensor], optimizer: torch.optim.Optimizer) -> None:
         found: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
         waiting: deque[Any] = deque([optimizer])
         while waiting:
@@ -40,21 +28,19 @@ class Contents:
                 found[id(value)] = value
                 if not isinstance(value, torch.Tensor):
                     waiting.extend(value.values() if isinstance(value, dict) else value)
-        pairs = [(value, isinstance(value, torch.Tensor)) for value in found.values()]
-        return Contents(
-            tuple((value, value.detach().clone()) for value, is_tensor in pairs if is_tensor),
-            tuple((value, value.copy()) for value, is_tensor in pairs if not is_tensor),
-        )
+        self._held = [
+            (value, value.detach().clone() if isinstance(value, torch.Tensor) else value.copy())
+            for value in found.values()
+        ]
 
     def restore(self) -> None:
-        import torch
-
-        for container, held in self.containers:
-            container.clear()
-            (container.update if isinstance(container, dict) else container.extend)(held)
         with torch.no_grad():
-            for tensor, value in self.tensors:
-                tensor.copy_(value)
+            for value, held in self._held:
+                if isinstance(value, torch.Tensor):
+                    value.copy_(held)
+                else:
+                    value.clear()
+                    (value.update if isinstance(value, dict) else value.extend)(held)
 
 
 @contextmanager
@@ -72,7 +58,7 @@ def preserved(
     parameters = [p for part in parts for p in part._parameters.values() if p is not None]
     parameters += [p for group in optimizer.param_groups for p in group["params"]]
     buffers = [b for _, _, held in kept for b in held.values() if b is not None]
-    contents = Contents.of([*parameters, *buffers], optimizer)
+    contents = Contents([*parameters, *buffers], optimizer)
     grads = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters]
     own = [generator for loader in loaders for generator in generators(loader)]
     with random_state(own):
@@ -92,11 +78,9 @@ def preserved(
 
 def _put_back(part: nn.Module, buffers: Mapping[str, Tensor | None]) -> None:
     """Give a module its original buffer tensors."""
-    import torch
-
     if isinstance(part, torch.jit.ScriptModule):  # it can only assign, and has no new buffers
         for name, buffer in buffers.items():
             setattr(part, name, buffer)
-        return
-    part._buffers.clear()
-    part._buffers.update(buffers)
+    else:
+        part._buffers.clear()
+        part._buffers.update(buffers)

@@ -1,11 +1,11 @@
 """Verify a suggestion by short trainings at constant learning rates around it."""
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import le
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Verification:
     whose loss is `start`; they then confirm nothing. `losses` has the
     loss of each learning rate (None if a seed diverged): the mean over the seeds and the last steps
     plus half a standard deviation over both, since luck does not repeat. `data` is what they are
-    judged by.
+    judged by, `steps` the most that a training took.
     """
 
     lr: float
@@ -45,26 +45,18 @@ class Verification:
     start: float
     equally_good: tuple[float, float]
     losses: tuple[tuple[float, float | None], ...]
-    probes: tuple[Probe, ...]
     data: Literal["validation", "training"]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            **{name: value for name, value in vars(self).items() if name != "probes"},
-            "steps": max(probe.steps for probe in self.probes),
-            "seeds": sorted({probe.seed for probe in self.probes}),
-            "equally_good": list(self.equally_good),
-            "losses": [list(pair) for pair in self.losses],
-        }
+    steps: int
+    seeds: tuple[int, ...]
 
 
 def verify(
     prober: Prober, lr: float, seeds: Sequence[int], highest: float = math.inf
-) -> Generator[Probe, None, Verification]:
+) -> Iterator[Probe | Verification]:
     """Train at `lr` and at half decades around it, two of them below, since the loss may have a
     second valley at large learning rates; further if the best is at an end; at quarter decades
     next to the best; and where a parabola through these is lowest, to an eighth of a decade, unless
-    the suggestion stands. Yields each probe as it is made.
+    the suggestion stands. Yields each probe as it is made, and the result last.
 
     Args:
         lr: the suggestion of a sweep.
@@ -73,61 +65,59 @@ def verify(
     """
     lr = min(lr, highest)
     top = math.log(highest / lr, STEP)
-    probes: Tried = {}
+    tried: Tried = {}
     untrained = prober.starts(seeds)
-    start = cautious(untrained)
 
-    def train(*offsets: float) -> Generator[Probe, None, None]:
-        asked = [(lr * STEP**offset, seed) for offset in offsets for seed in seeds]
-        found = iter((yield from prober.each(asked)))
-        probes.update({offset: list(islice(found, len(seeds))) for offset in offsets})
+    def train(*offsets: float) -> Iterator[Probe]:
+        asked = [offset for offset in offsets if offset <= top and offset not in tried]
+        pairs = [(lr * STEP**offset, seed) for offset in asked for seed in seeds]
+        found = iter((yield from prober.each(pairs)))
+        tried.update({offset: list(islice(found, len(seeds))) for offset in asked})
 
-    yield from train(*(offset for offset in FIRST if offset <= top))
-    while (edge := _open_end(probes, start, top)) is not None:
+    yield from train(*FIRST)
+    while (edge := _open_end(tried, untrained, top)) is not None:
         yield from train(edge)
-    best = _best(probes)
-    yield from train(*(offset for offset in (best - 0.5, best + 0.5) if offset <= top))
-    _, _, middle = _judged(probes, untrained)
-    if middle not in probes:
-        yield from train(middle)
+    best = _best(tried)
+    yield from train(best - 0.5, best + 0.5)
+    _, _, middle = _judged(tried, untrained)
+    yield from train(middle)
 
-    learns, equal, _ = _judged(probes, untrained)
-    offset = next(k for k in (0.0, middle, _best(probes)) if k in equal or not learns)
-    scores = {k: cautious(probes[k]) for k in sorted(probes)}
+    learns, equal, _ = _judged(tried, untrained)
+    offset = next(k for k in (0.0, middle, _best(tried)) if k in equal or not learns)
     held_out = prober.judge is not None and prober.judge.held_out
-    return Verification(
+    scores = {k: cautious(tried[k]) for k in sorted(tried)}
+    yield Verification(
         lr=lr * STEP**offset,
         confirmed=learns and offset == 0.0,
         learns=learns,
-        start=start,
+        start=cautious(untrained),
         equally_good=(lr * STEP ** equal[0], lr * STEP ** equal[-1]),
         losses=tuple(
             (lr * STEP**k, score if math.isfinite(score) else None) for k, score in scores.items()
         ),
-        probes=tuple(probe for k in scores for probe in probes[k]),
         data="validation" if held_out else "training",
+        steps=max(probe.steps for probes in tried.values() for probe in probes),
+        seeds=tuple(sorted(seeds)),
     )
 
 
-def _judged(probes: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float], float]:
+def _judged(tried: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float], float]:
     """Whether training helps, the offsets that are equally good, rising, and the one to answer:
     that of the suggestion, or where a parabola is lowest, to an eighth of a decade."""
-    best, start = _best(probes), cautious(untrained)
-    lowest = cautious(probes[best])
-    above = {offset: cautious(probes[offset]) - lowest for offset in sorted(probes)}
-    fall, error = _difference(untrained, probes[best]) if lowest < start else (0.0, 0.0)
+    best, start = _best(tried), cautious(untrained)
+    lowest = cautious(tried[best])
+    above = {offset: cautious(tried[offset]) - lowest for offset in sorted(tried)}
+    fall, error = _difference(untrained, tried[best]) if lowest < start else (0.0, 0.0)
     learns = fall > max(error, ROUNDING * abs(start))
     small = min(TOLERANCE * (start - lowest), RELATIVE * abs(lowest))
-    others = [
+    worse = [
         offset
         for offset, much in above.items()
-        if not (much <= NOISY * small and le(*_difference(probes[offset], probes[best])))
+        if not (much <= NOISY * small and le(*_difference(tried[offset], tried[best])))
         and not much <= small
     ]
-    low, high = (
-        max((k for k in others if k < best), default=-math.inf),
-        min((k for k in others if k > best), default=math.inf),
-    )
+    low = max((offset for offset in worse if offset < best), default=-math.inf)
+    high = min((offset for offset in worse if offset > best), default=math.inf)
     equal = [offset for offset in above if offset == best or low < offset < high]
     if 0.0 in equal or not learns:
         return learns, equal, 0.0
@@ -145,21 +135,19 @@ def _difference(probes: Sequence[Probe], others: Sequence[Probe]) -> tuple[float
     return float(np.mean(apart)), float(error)
 
 
-def _open_end(probes: Tried, start: float, top: float) -> float | None:
+def _open_end(tried: Tried, untrained: Sequence[Probe], top: float) -> float | None:
     """The next offset to try, while the best lies at an end of those tried; none above the top, nor
     below a learning rate that changes nothing."""
-    best = _best(probes)
-    if best == max(probes) and best < FARTHEST:
+    best, start = _best(tried), cautious(untrained)
+    if best == max(tried) and best < FARTHEST:
         return best + 1 if best + 1 <= top else None
-    idle = abs(cautious(probes[best]) - start) <= ROUNDING * abs(start)
-    if best == min(probes) and best > -FARTHEST and not idle:
-        return best - 1
-    return None
+    idle = abs(cautious(tried[best]) - start) <= ROUNDING * abs(start)
+    return best - 1 if best == min(tried) and best > -FARTHEST and not idle else None
 
 
-def _best(probes: Tried) -> float:
+def _best(tried: Tried) -> float:
     """The offset of the lowest loss; the smallest where all diverged."""
-    return min(sorted(probes), key=lambda offset: cautious(probes[offset]))
+    return min(sorted(tried), key=lambda offset: cautious(tried[offset]))
 
 
 def cautious(probes: Sequence[Probe]) -> float:
@@ -177,8 +165,8 @@ def _loss(probe: Probe) -> float:
     return math.inf if loss is None or not math.isfinite(loss) else loss
 
 
-def parabola_minimum(points: dict[float, float], reach: float = 1.0) -> float:
-    """Where the parabola through the points within `reach` of the lowest is lowest, by least
+def parabola_minimum(points: dict[float, float]) -> float:
+    """Where the parabola through the points within 1 of the lowest is lowest, by least
     squares; never beyond the lowest point's neighbours, so that a cliff moves it but little.
 
     >>> round(parabola_minimum({0.0: 1.0, 1.0: 0.0, 2.0: 1.0}), 6)
@@ -187,7 +175,7 @@ def parabola_minimum(points: dict[float, float], reach: float = 1.0) -> float:
     x = np.array(sorted(points))
     y = np.array([points[key] for key in sorted(points)])
     i = int(np.argmin(y))
-    near = np.abs(x - x[i]) <= reach
+    near = np.abs(x - x[i]) <= 1.0
     if i in (0, len(x) - 1) or near.sum() < 3:
         return float(x[i])
     a, b, _ = np.polyfit(x[near] - x[i], y[near] - y[i], 2)

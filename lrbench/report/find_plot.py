@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle, groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,19 +109,15 @@ def _look(colour: str, dash: object = "-") -> Look:
 def _curves(result: FindResult) -> Iterator[Line]:
     """Raw losses as dots, smoothed ones as lines, one line a seed."""
     curves = by_seed(result.curve)
+    name = f"smoothed, {len(curves)} seeds"
     for points in curves:
-        x, raw, smoothed = (
-            floats([getattr(point, name) for point in points])
-            for name in ("lr", "loss", "smoothed")
-        )
+        x, raw, smoothed = np.array([(p.lr, p.loss, p.smoothed) for p in points], dtype=float).T
         texts = [
             f"seed {p.seed}, LR {p.lr:.3g}: loss {number(p.loss)}, smoothed {number(p.smoothed)}"
             for p in points
         ]
         yield Line("loss in the sweep", _look(CURVE), x, raw, "dots")
-        yield Line(
-            f"smoothed, {len(curves)} seeds", _look(CURVE), x, smoothed, "curve", texts=texts
-        )
+        yield Line(name, _look(CURVE), x, smoothed, "curve", texts=texts)
 
 
 def _answers(result: FindResult) -> Iterator[Line]:
@@ -131,16 +128,14 @@ def _answers(result: FindResult) -> Iterator[Line]:
         yield Line(label, _look(ANSWER), floats(result.lr_range), none, "strip")
     if result.band is not None:
         yield Line("10–90 % of the seeds", _look(SWEEP), floats(result.band), none, "span")
-    uprights = [
-        ("answer", result.lr, ANSWER, "-"),
-        ("largest stable", result.max_stable_lr, LIMIT, "--"),
-    ]
-    if result.lr_sweep != result.lr:
-        uprights.insert(0, ("the sweep alone", result.lr_sweep, SWEEP, ":"))
-    for name, lr, colour, dash in uprights:
+    alone = None if result.lr_sweep == result.lr else result.lr_sweep
+    for name, lr, look in (
+        ("the sweep alone", alone, _look(SWEEP, ":")),
+        ("answer", result.lr, _look(ANSWER)),
+        ("largest stable", result.max_stable_lr, _look(LIMIT, "--")),
+    ):
         if lr is not None:
-            at, texts = floats([lr]), (f"{lr:.2g}",)
-            yield Line(name, _look(colour, dash), at, none, "upright", texts=texts)
+            yield Line(name, look, floats([lr]), none, "upright", texts=(f"{lr:.2g}",))
 
 
 def _trainings(result: FindResult, sweep: Panel) -> Iterator[Panel]:
@@ -189,10 +184,7 @@ def _known(values: Iterable[float | None]) -> list[float]:
 
 
 def by_seed(curve: Iterable[CurvePoint]) -> list[list[CurvePoint]]:
-    seeds: dict[int, list[CurvePoint]] = {}
-    for point in curve:
-        seeds.setdefault(point.seed, []).append(point)
-    return list(seeds.values())
+    return [list(points) for _, points in groupby(curve, lambda point: point.seed)]
 
 
 Rows = Sequence[Mapping[str, Any]]
@@ -210,14 +202,12 @@ def _values(rows: Rows, name: str) -> list[float]:
 
 
 def _against(rows: Rows, across: str) -> Panel:
-    if across == "batch_size":
-        lines = [*_table_lines(rows, across, "momentum", "momentum {:g}"), *_rule_lines(rows)]
-    else:
-        lines = [*_table_lines(rows, across, "batch_size", "batch {:g}")]
-    name = across.replace("_", " ")
+    is_batch, name = across == "batch_size", across.replace("_", " ")
+    apart, words = ("momentum", "momentum {:g}") if is_batch else ("batch_size", "batch {:g}")
+    lines = [*_table_lines(rows, across, apart, words), *(_rule_lines(rows) if is_batch else ())]
     return Panel(
         tuple(lines), name, "learning rate", f"against {name}",
-        x_scale="log2" if across == "batch_size" else "linear", y_scale="log",
+        x_scale="log2" if is_batch else "linear", y_scale="log",
         x_ticks=tuple(_values(rows, across)), labelled=False, legend=True,
     )  # fmt: skip
 
@@ -234,15 +224,14 @@ def _rule_lines(rows: Rows) -> Iterator[Line]:
 def _table_lines(rows: Rows, across: str, apart: str, words: str) -> Iterator[Line]:
     """A line of answers and one of stable limits for each value that sets rows apart."""
     values = _values(rows, apart)
-    for place, value in enumerate(values):
+    for marker, value in zip(cycle(MARKERS), values, strict=False):
         part = [row for row in rows if row[apart] == value]
         also = f", {words.format(value)}" if len(values) > 1 else ""
-        marker = MARKERS[place % len(MARKERS)]
         for column, colour, name in (
-            ("lr", ANSWER, "answer"),
-            ("max_stable_lr", LIMIT, "largest stable"),
+            ("lr", ANSWER, f"answer{also}"),
+            ("max_stable_lr", LIMIT, f"largest stable{also}"),
         ):
-            line = _table_line(name + also, part, across, column, Look(colour, "-", marker), "line")
+            line = _table_line(name, part, across, column, Look(colour, "-", marker), "line")
             if len(line.x):
                 yield line
 

@@ -9,18 +9,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrbench.optimizers.groups import GroupSpec, parse_groups
-from lrbench.options import FindSpec, Recipe
+from lrbench.options import FindSpec, Recipe, listed, options_of
 from lrbench.rangetest.groups import swept_place
 from lrbench.report.table import Table, cells, number
 
 if TYPE_CHECKING:
     from lrbench.rangetest.result import FindResult
 
-SWEEP = {
-    "start_lr", "end_lr", "points", "mode", "step", "rule", "window", "verify", "max_stable",
-    "val_loss", "sweep_group", "schedule", "epochs",
-}  # fmt: skip
-OPTIONS = {"groups": "group", "optimizer_options": "opt"}
+UNSAID = ("seeds", "seed", "whole_range", "batch_sizes", "momenta")
+"""Options that the next range test does not repeat."""
 GRADES = {
     "ok": "can be trusted",
     "weak": "to be used with care",
@@ -135,62 +132,54 @@ def against_table(result: FindResult) -> Table:
 
 def next_command(result: FindResult) -> str:
     """What to type next: a comparison around the answer, or another range test."""
-    recipe = result.settings.get("recipe")
-    if recipe is None:
+    if "recipe" not in result.settings:
         return ""
+    fields = {name: result.settings[name] for name in FindSpec.model_fields}
+    spec = FindSpec(**{**fields, **result.changes})
     if result.changes:
-        changed = _options(result.changes, dict.fromkeys(result.changes))
-        words = ["lrbench", "find", *_options(recipe), *_sweep_options(result), *changed]
-        return shlex.join(words)
+        return shlex.join(["lrbench", "find", *_words(spec.recipe), *_words(spec)])
     if result.lr is None:
         return ""
-    swept, peak = result.settings.get("sweep_group"), (result.aim or {"peak": 1.0})["peak"]
-    around = _around(result) if swept is None else (1.0,)
+    peak = (result.aim or {"peak": 1.0})["peak"]
+    around = _around(result) if spec.sweep_group is None else (1.0,)
     lrs = ",".join(f"{each * peak * result.lr:.2g}" for each in around)
-    settled = _settled(recipe, swept, result.lr, peak)
-    words = ["lrbench", "compare", *_options(settled), "--lr", lrs]
+    words = ["lrbench", "compare", *_words(_settled(spec, result.lr, peak)), "--lr", lrs]
     if result.aim is not None:
         words += ["-s", result.aim["schedule"], "--epochs", str(result.aim["epochs"])]
     return shlex.join(words)
 
 
-def _settled(
-    recipe: Mapping[str, Any], swept: str | None, lr: float, peak: float
-) -> Mapping[str, Any]:
+def _settled(spec: FindSpec, lr: float, peak: float) -> Recipe:
     """The recipe in which a group that was swept alone has its answer. Where a comparison is given
     an LR, as `--lr` or a group's `lr=`, that is the highest of the training, here the base one."""
-    if swept is None and math.isclose(peak, 1.0):
-        return recipe
-    groups = list(parse_groups(recipe["groups"]))
-    if swept is not None:
-        place = swept_place(groups, swept, rest_known=False)
+    if spec.sweep_group is None and math.isclose(peak, 1.0):
+        return spec.recipe
+    groups = list(parse_groups(spec.recipe.groups))
+    if spec.sweep_group is not None:
+        place = swept_place(groups, spec.sweep_group, rest_known=False)
         groups[place] = replace(groups[place], lr_absolute=float(f"{lr:.2g}"))
-    for place, group in enumerate(groups):
-        if group.lr_absolute is not None and not math.isclose(peak, 1.0):
-            highest = float(f"{group.lr_absolute * peak:.2g}")
-            groups[place] = replace(group, lr_absolute=highest)
-    return {**recipe, "groups": [str(group) for group in groups if group != GroupSpec()]}
+    if not math.isclose(peak, 1.0):
+        groups = [
+            replace(group, lr_absolute=float(f"{group.lr_absolute * peak:.2g}"))
+            if group.lr_absolute is not None
+            else group
+            for group in groups
+        ]
+    kept = tuple(str(group) for group in groups if group != GroupSpec())
+    return spec.recipe.model_copy(update={"groups": kept})
 
 
-def _sweep_options(result: FindResult) -> Iterator[str]:
-    """The options of the range test that are not the defaults, but for those that change."""
-    kept = SWEEP - set(result.changes)
-    defaults = FindSpec().model_dump(mode="json", include=kept)
-    return _options(result.settings, defaults)
-
-
-def _options(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Iterator[str]:
-    """The options for the values that differ from the defaults, those of a recipe unless given."""
-    for name, default in (defaults or Recipe().model_dump(mode="json")).items():
-        value = values.get(name, default)
-        option = "--" + OPTIONS.get(name, name).replace("_", "-")
-        if value in (default, "") or name == "init_digest":  # the digest is not an option
+def _words(spec: FindSpec | Recipe) -> Iterator[str]:
+    """The options whose values are not the defaults."""
+    for key, option in options_of(type(spec)).items():
+        value = option.shown(spec)
+        if key in UNSAID or value == "" or getattr(spec, option.field) == option.field_default:
             continue
         if isinstance(value, bool):
-            yield option if value else option.replace("--", "--no-", 1)
-            continue
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            yield from (option, _short(item))
+            yield option.flag if value else option.flag.replace("--", "--no-", 1)
+        else:
+            for item in listed(value):
+                yield from (option.flag, _short(item))
 
 
 def _short(value: Any) -> str:

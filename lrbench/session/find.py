@@ -18,6 +18,7 @@ from lrbench.run.store import Run
 from lrbench.schedules import check, parse
 from lrbench.session.place import command_line, lasting, run_path
 from lrbench.session.size import OVERHEAD
+from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:
     from lrbench.rangetest.result import FindResult
@@ -29,12 +30,13 @@ def located(spec: FindSpec, out: Path | None) -> Run:
 
 def prepared(
     spec: FindSpec, host: Host, progress: Callable[[int, int], None] | None = None
-) -> Workbench:
-    """Open the device and the data, and try the user's parts and the group to be swept.
-    `progress(done, total)` is called as images are read.
+) -> tuple[Workbench, list[Notice]]:
+    """Open the device and the data, try the user's parts and the group to be swept, and say what
+    there is to say of them. `progress(done, total)` is called as images are read.
 
     Raises:
-        UsageError: a part that cannot be trained, a group that cannot be swept alone.
+        UsageError: a part that cannot be trained, a group that cannot be swept alone, a schedule
+            that does not fit the run that the answer is for.
         MachineError: no such device, a dataset that is missing or damaged.
     """
     from lrbench.optimizers import build
@@ -44,33 +46,22 @@ def prepared(
     bench.open()
     _, groups = build(spec.recipe, bench.tuning_task.model(0), lr=1.0)
     swept(groups, spec.sweep_group)
-    return bench
+    notices = list(ignored_batch_size(spec.recipe, bench.source.facts()))
+    if spec.schedule is not None:
+        steps = bench.steps_per_epoch
+        notices += check(parse(spec.schedule), spec.end_lr, spec.run_epochs * steps, steps)
+        if spec.epochs is None:
+            said = f"--schedule without --epochs: the LR is for {spec.run_epochs} epochs"
+            notices.append(Notice(Topic.OTHER, said, "as in lrbench compare"))
+    return bench, notices
 
 
-def schedule_notices(spec: FindSpec, bench: Workbench) -> Iterator[Notice]:
-    """What there is to say of the run that the answer is for, before anything is trained.
-
-    Raises:
-        UsageError: its schedule does not fit it.
-    """
-    if spec.schedule is None:
-        return
-    steps = bench.steps_per_epoch
-    yield from check(parse(spec.schedule), spec.end_lr, spec.run_epochs * steps, steps)
-    if spec.epochs is None:
-        said = f"--schedule without --epochs: the LR is for {spec.run_epochs} epochs"
-        yield Notice(Topic.OTHER, said, "as in lrbench compare")
-
-
-def sweep_steps(spec: FindSpec, bench: Workbench) -> int:
-    """Training steps of the sweep; the short trainings after it depend on its answer."""
+def sweep_size(spec: FindSpec, bench: Workbench) -> tuple[int, float]:
+    """Training steps of the sweep, and the seconds that they will take; the short trainings after
+    it depend on its answer."""
     steps = len({spec.recipe, *spec.cells}) * spec.points * len(spec.seeds)
-    return steps * bench.steps_per_epoch if spec.step == "epoch" else steps
-
-
-def estimate_s(spec: FindSpec, bench: Workbench) -> float:
-    """Seconds that the sweep will take."""
-    return OVERHEAD * sweep_steps(spec, bench) * bench.step_s()
+    steps *= bench.steps_per_epoch if spec.step == "epoch" else 1
+    return steps, OVERHEAD * steps * bench.step_s()
 
 
 def carry_out(
@@ -110,24 +101,12 @@ def carry_out(
             )
             run.save_find(spec.id, event.to_dict())
         with readable(run):
-            result = answer(run, spec)
+            result = answer(run)
             write_find(result, run.path, run.manifest)
     yield result
 
 
-def recorded(run: Run) -> FindSpec:
-    """The experiment that a run was made for.
-
-    Raises:
-        MachineError: it cannot be read.
-    """
-    try:
-        return FindSpec.model_validate((run.manifest or {})["experiment"])
-    except (KeyError, ValueError):
-        raise MachineError(f"{run.path}: the experiment in its manifest cannot be read") from None
-
-
-def answer(run: Run, spec: FindSpec) -> FindResult:
+def answer(run: Run) -> FindResult:
     """The answer that a run holds.
 
     Raises:
@@ -135,9 +114,10 @@ def answer(run: Run, spec: FindSpec) -> FindResult:
     """
     from lrbench.rangetest.result import FindResult
 
-    if spec.id not in run.finds:
+    found = run.finds.get((run.manifest or {}).get("fingerprint", ""))
+    if found is None:
         raise UsageError(f"{run.path}: its range test did not finish; repeat the command")
-    return FindResult.from_dict(run.finds[spec.id])
+    return FindResult.from_dict(found)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.execute import EXECUTORS, Host, Train, Workbench
 from lrbench.options import FindSpec, Recipe
-from lrbench.rangetest.sweep import Piece
+from lrbench.rangetest.training import Piece
 from lrbench.run.store import Run
 
 NETS = """

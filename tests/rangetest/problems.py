@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrbench.rangetest.sweep import Setup
+from lrbench.options import FindSpec
+from lrbench.rangetest.training import Piece, Setup, carry_out
 
 
 class Quadratic(nn.Module):
@@ -54,10 +55,16 @@ class Task:
         raise AssertionError("a range test reads no split")
 
 
-def sgd(task: Any, **settings: Any) -> Setup:
+def sgd(task: Any, spec: FindSpec | None = None, **settings: Any) -> Setup:
     """Train the task with SGD."""
 
     def make_optimizer(model: nn.Module) -> Any:
         return torch.optim.SGD(model.parameters(), lr=1.0, **settings), lambda lr: (lr,)
 
-    return Setup(task, make_optimizer)
+    return Setup(spec or FindSpec(), task, make_optimizer)
+
+
+def train(setup: Setup, **fields: Any) -> list[Any]:
+    """What a piece leaves: of a sweep each loss, of a short training all losses and the judge's."""
+    piece = Piece(find=setup.spec, **{"seed": 0, "steps": 1, "judged": False, **fields})
+    return [each for left in carry_out(setup, piece) for each in left]

@@ -14,10 +14,9 @@ from lrbench.errors import UsageError
 from lrbench.options import FindSpec
 from lrbench.rangetest.aim import TRIED, Aim
 from lrbench.rangetest.find import range_test
-from lrbench.rangetest.probe import Prober
 from lrbench.rangetest.result import FindResult
 from tests.rangetest.handed import QUICK, loader, trained
-from tests.rangetest.problems import Quadratic, Task, sgd
+from tests.rangetest.problems import Quadratic, Task, sgd, train
 
 
 def noisy(scale: float = 0.1) -> Task:
@@ -35,7 +34,7 @@ def noisy(scale: float = 0.1) -> Task:
 
 def aimed(schedule: str, steps: int, task: Any = None, **fields: Any) -> FindResult:
     spec = FindSpec(schedule=schedule, steps=steps, start_lr=1e-3, seeds=(0,), max_stable=False)
-    *_, found = range_test(spec.model_copy(update=fields), sgd(task or noisy()), {})
+    *_, found = range_test(sgd(task or noisy(), spec.model_copy(update=fields)))
     assert isinstance(found, FindResult) and found.aim is not None
     return found
 
@@ -44,7 +43,8 @@ def test_a_short_run_is_trained_as_it_is_its_momentum_included() -> None:
     task, steps = noisy(), 40
     aim = Aim.of(FindSpec(schedule="OneCycleLR", steps=steps), task)
     assert aim is not None and len(aim.paces) == steps
-    ours, _ = Prober(sgd(task, momentum=0.9), 0, paces=aim.paces).train(0, 0.2)
+    setup = sgd(task, momentum=0.9)
+    ours, *_ = train(setup, kind="short", lrs=[0.2], steps=steps, paces=aim.paces)
 
     model = task.model(0)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
@@ -102,7 +102,7 @@ def test_an_lr_that_could_always_be_higher_is_weak_and_within_the_range(
 
     spec = FindSpec(schedule=schedule, steps=40, start_lr=1e-3, end_lr=200.0, seeds=(0,))
     task = Task(lambda: Quadratic([1.0, 1.0]), loss_of=separable)
-    *_, found = range_test(spec, sgd(task), {})
+    *_, found = range_test(sgd(task, spec))
     assert isinstance(found, FindResult) and found.lr is not None
     highest = found.lr * (found.aim["peak"] if found.aim else 1.0)
     assert 100 < highest <= 200 and found.grade == "weak"
@@ -141,24 +141,6 @@ def test_python_takes_epochs_or_steps_and_leaves_everything_as_it_was() -> None:
     assert answer.aim is not None and (answer.aim["epochs"], answer.aim["steps"]) == (4, 24)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
     assert optimizer.param_groups[0]["betas"] == (0.9, 0.999)
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"epochs": 3}, "needs its schedule"),
-        ({"schedule": "cosine @ 0.1"}, "its LR is written in it"),
-        ({"schedule": "plateau"}, "it follows val_loss"),
-        ({"schedule": "warmup({0,5}%) + cosine"}, "takes one schedule; 2 are named: warmup({0,5}%"),
-        ({"schedule": "cosinus"}, "did you mean cosine"),
-        ({"schedule": 'expr("0")', "epochs": 3}, "without a positive LR"),
-    ],
-)
-def test_what_cannot_be_aimed_at_is_refused(fields: dict[str, Any], words: str) -> None:
-    model, optimizer = trained()
-    with pytest.raises(UsageError) as refused:
-        lrbench.find(model, torch.nn.functional.cross_entropy, loader(), optimizer, **fields)
-    assert words in f"{refused.value} {refused.value.hint}"
 
 
 def test_a_schedule_below_zero_is_refused() -> None:

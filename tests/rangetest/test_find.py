@@ -1,6 +1,5 @@
 import json
 import math
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import nn
 
 from lrbench.execute import Host, Workbench
-from lrbench.options import FindSpec
+from lrbench.options import FindSpec, Recipe
 from lrbench.rangetest.curve import in_order
 from lrbench.rangetest.find import find_events, range_test
 from lrbench.rangetest.probe import Probe
@@ -22,20 +21,20 @@ from tests.rangetest.problems import Quadratic, Task, sgd
 PLAIN = FindSpec(points=60, start_lr=1e-4, end_lr=100.0, seeds=(0, 1))
 
 
-def noisy_line(seed_noise: float = 0.3) -> Task:
-    """Fit a line through noisy points; 2/h is near 1."""
+def noisy_line(batch: int = 32, noise: float = 0.3) -> Task:
+    """Fit a line through as many noisy points as the batch is large; 2/h is near 1."""
 
     def loss(model: nn.Module, step: int) -> Any:
         generator = torch.Generator().manual_seed(step)
-        x = torch.randn(32, 2, generator=generator)
-        noise = seed_noise * torch.randn(32, 1, generator=generator)
-        return (model(x) - x.sum(1, keepdim=True) - noise).square().mean()
+        x = torch.randn(batch, 2, generator=generator)
+        off = noise * torch.randn(batch, 1, generator=generator)
+        return (model(x) - x.sum(1, keepdim=True) - off).square().mean()
 
     return Task(lambda: nn.Linear(2, 1), loss_of=loss)
 
 
 def run(spec: FindSpec, task: Any, **settings: Any) -> tuple[list[FindProgress], FindResult]:
-    *progress, result = range_test(spec, sgd(task, **settings), {"rule": spec.rule})
+    *progress, result = range_test(sgd(task, spec, **settings))
     assert isinstance(result, FindResult)
     assert all(isinstance(event, FindProgress) for event in progress)
     return progress, result  # type: ignore[return-value]
@@ -159,9 +158,7 @@ def test_following_the_advice_of_a_refusal_leads_to_an_answer(
     """Without anything else that is known of the problem; within a few times."""
     spec = FindSpec(seeds=(0, 1), verify=False, max_stable=False).model_copy(update=changes)
     for followed in range(6):
-        *_, result = range_test(
-            spec, sgd(Task(lambda: Quadratic([1.0, 0.3]))), spec.model_dump(mode="json")
-        )
+        *_, result = range_test(sgd(Task(lambda: Quadratic([1.0, 0.3])), spec))
         assert isinstance(result, FindResult)
         if result.lr is not None:
             break
@@ -189,7 +186,7 @@ def test_real_digits_have_a_defensible_lr_and_a_stable_limit_above_it() -> None:
     threads = torch.get_num_threads()
     spec = FindSpec(start_lr=1e-4, points=50, verify_steps=20)
     task = Workbench(spec.recipe, Host(device="cpu", threads=1)).tuning_task
-    *_, found = find_events(spec, task)
+    *_, found = find_events(spec, lambda _: task)
     torch.set_num_threads(threads)
     assert isinstance(found, FindResult)
     assert found.grade in ("ok", "weak")
@@ -204,12 +201,61 @@ def test_without_an_answer_it_says_whether_trainings_end_below_their_start(
     loss: float, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe = Probe(0.1, 0, 64, loss, 0.0)
-    tried = Verification(0.1, False, False, 1.0, (0.1, 0.1), ((0.1, loss),), (probe,), "validation")
+    equal, losses = (0.1, 0.1), ((0.1, loss),)
+    tried = Verification(0.1, False, False, 1.0, equal, losses, "validation", 64, (0,))
 
-    def told(*_: Any) -> Generator[Probe, None, Verification]:
-        yield probe
-        return tried
-
-    monkeypatch.setattr("lrbench.rangetest.find.verify", told)
+    monkeypatch.setattr("lrbench.rangetest.find.verify", lambda *_: iter([probe, tried]))
     _, result = run(PLAIN, noisy_line())
     assert result.lr is None and result.reasons[0].startswith(f"{why}: ")
+
+
+TABLE = FindSpec(
+    recipe=Recipe(weight_decay=0.0, momentum=0.0, batch_size=64),
+    points=100, start_lr=1e-4, end_lr=100.0, seeds=(0, 1), verify=False,
+)  # fmt: skip
+
+
+def run_table(spec: FindSpec) -> tuple[list[FindProgress], FindResult]:
+    *progress, result = find_events(spec, lambda recipe: noisy_line(recipe.batch_size, 0.01))
+    assert isinstance(result, FindResult)
+    return progress, result  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[list[FindProgress], FindResult]:
+    return run_table(TABLE.model_copy(update={"batch_sizes": (16, 64), "momenta": (0.0, 0.9)}))
+
+
+def test_there_is_a_row_for_each_pair(whole: Any) -> None:
+    rows = whole[1].table
+    assert [(row["momentum"], row["batch_size"]) for row in rows] == [
+        (0.0, 16), (0.0, 64), (0.9, 16), (0.9, 64),
+    ]  # fmt: skip
+    assert all(row["lr"] and row["max_stable_lr"] for row in rows)
+    assert {event.part for event in whole[0]} == {
+        f"batch {b}, momentum {m}" for b in (16, 64) for m in ("0", "0.9")
+    }
+
+
+def test_the_answer_is_that_of_the_recipe_itself(whole: Any) -> None:
+    result = whole[1]
+    row = result.table[1]
+    assert (row["lr"], row["max_stable_lr"]) == (result.lr, result.max_stable_lr)
+    _, alone = run_table(TABLE)
+    assert alone.lr == result.lr and alone.table == ()
+    assert result.settings["batch_sizes"] == [16, 64]
+
+
+def test_the_rules_start_from_the_recipes_batch_size(whole: Any) -> None:
+    small, large = whole[1].table[:2]
+    assert large["lr_sqrt_rule"] == large["lr_linear_rule"] == large["lr"]
+    assert small["lr_sqrt_rule"] == pytest.approx(large["lr"] / 2)
+    assert small["lr_linear_rule"] == pytest.approx(large["lr"] / 4)
+
+
+def test_a_row_without_an_answer_says_why_and_starts_no_rule() -> None:
+    narrow = {"start_lr": 1e-9, "end_lr": 1e-8, "batch_sizes": (16, 32), "max_stable": False}
+    _, result = run_table(TABLE.model_copy(update=narrow))
+    for row in result.table:
+        assert row["grade"] == "none" and row["lr"] is None and row["reasons"]
+        assert row["lr_sqrt_rule"] is None

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lrbench.rangetest.api import max_stable_lr
-from lrbench.rangetest.probe import Prober, outcome
-from lrbench.rangetest.stability import Stability
+from lrbench.rangetest.probe import Prober
+from lrbench.rangetest.stability import Stability, outcome
 from tests.rangetest.problems import Quadratic, Task, sgd
 
 H = 10.0
@@ -19,38 +19,30 @@ def limit(curvatures: list[float], **settings: Any) -> Stability:
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("settings", "h", "expected"),
     [
-        ({"momentum": M, "nesterov": True}, 2 * (1 + M) / (H * (1 + 2 * M))),
-        ({"weight_decay": WD}, 2 / (H + WD)),
+        ({"weight_decay": WD}, H, 2 / (H + WD)),
+        ({"momentum": M, "nesterov": True}, H, 2 * (1 + M) / (H * (1 + 2 * M))),
+        ({"momentum": 0.0}, 3.7, 2 / 3.7),
+        ({"momentum": 0.9, "dampening": 0.9}, H, 2 * 1.9 / (H * 0.1)),
+        ({"momentum": 0.95, "dampening": 0.5}, 3.7, 2 * 1.95 / (3.7 * 0.5)),
+        pytest.param(
+            {"momentum": 0.99, "dampening": 0.9}, H, 2 * 1.99 / (H * 0.1), marks=pytest.mark.long
+        ),
     ],
 )
 def test_the_limit_on_a_quadratic_is_the_closed_form(
-    settings: dict[str, Any], expected: float
-) -> None:
-    found = limit([H], **settings)
-    assert found.lr == pytest.approx(expected, rel=0.05)
-    assert found.above == "diverges"
-
-
-@pytest.mark.parametrize(
-    ("momentum", "dampening", "h"),
-    [
-        (0.0, 0.0, 3.7), (0.9, 0.9, 10.0), (0.95, 0.5, 3.7),
-        pytest.param(0.99, 0.9, 10.0, marks=pytest.mark.long),
-    ],
-)  # fmt: skip
-def test_momentum_and_dampening_move_the_limit_as_they_should(
-    momentum: float, dampening: float, h: float
+    settings: dict[str, Any], h: float, expected: float
 ) -> None:
     """torch's first step is not dampened, so that the loss rises by 1/(1 - d)^2 before it falls."""
-    found = limit([h], momentum=momentum, dampening=dampening)
-    assert found.lr == pytest.approx(2 * (1 + momentum) / (h * (1 - dampening)), rel=0.05)
+    found = limit([h], **settings)
+    assert found.lr == pytest.approx(expected, rel=0.05) and found.above == "diverges"
 
 
 def verdict(lr: float, loss_of: Any = None) -> str:
     prober = Prober(sgd(Task(lambda: Quadratic([H]), loss_of=loss_of)), 64)
-    return outcome(prober(lr, 0), ())
+    (probe,) = prober.each([(lr, 0)])
+    return outcome(probe, ())
 
 
 @pytest.mark.parametrize(
@@ -66,15 +58,11 @@ def test_a_loss_that_oscillates_is_bounded() -> None:
     assert verdict(5.0, lambda model, step: model.x.abs().sum()) == "bounded"
 
 
-def test_where_everything_converges_the_end_of_the_range_is_said() -> None:
-    model = Quadratic([1e-6])
+@pytest.mark.parametrize(
+    ("h", "expected"), [(1e-6, (50.0, None)), (1e9, (None, "diverges"))], ids=["all", "none"]
+)
+def test_where_all_or_nothing_converges_that_is_said(h: float, expected: Any) -> None:
+    model = Quadratic([h])
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     found = max_stable_lr(model, None, [0], optimizer, step=lambda m, _: m(), end_lr=50.0)
-    assert (found.lr, found.above) == (50.0, None)
-
-
-def test_where_nothing_converges_there_is_no_limit() -> None:
-    model = Quadratic([1e9])
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    found = max_stable_lr(model, None, [0], optimizer, step=lambda m, _: m())
-    assert (found.lr, found.above) == (None, "diverges")
+    assert (found.lr, found.above) == expected

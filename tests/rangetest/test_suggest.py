@@ -180,25 +180,6 @@ def test_several_seeds_give_the_median_and_a_band() -> None:
     assert np.log10(low) == pytest.approx(np.percentile(np.log10(alone), 10))
 
 
-def test_seeds_that_disagree_make_it_weak() -> None:
-    moved = np.concatenate([np.full(20, LOSS[0]), LOSS[:-20]])
-    answer = suggest(LRS, [LOSS, LOSS, moved])
-    assert answer.grade == "weak" and "seeds disagree" in answer.reasons[0]
-
-
-def test_the_majority_of_seeds_decides() -> None:
-    flat = np.full(100, 2.3)
-    assert suggest(LRS, [LOSS, LOSS, flat]).grade == "weak"
-    assert suggest(LRS, [LOSS, flat, flat]).grade == "none"
-    assert suggest(LRS, [LOSS, flat]).grade == "none"
-
-
-def test_a_minimum_at_the_end_of_the_range_is_weak() -> None:
-    stop = int(np.searchsorted(LRS, 10**-2.5))
-    answer = suggest(LRS[:stop], LOSS[:stop])
-    assert answer.grade == "weak" and "raise --end-lr" in answer.reasons[0]
-
-
 def test_a_curve_that_blows_up_where_it_falls_fastest_has_an_answer() -> None:
     """Where the range merely ends there, the fall may have only begun."""
     stop = int(np.searchsorted(LRS, 10**-2.85))
@@ -210,9 +191,26 @@ def test_a_curve_that_blows_up_where_it_falls_fastest_has_an_answer() -> None:
     assert ended.grade == "none" and ended.reasons[0].startswith("edge")
 
 
-def test_few_points_are_weak_and_very_few_none() -> None:
-    assert suggest(*hill(16)).grade == "weak"
-    assert suggest(*hill(8)).reasons[0].startswith("too few points: 8")
+FLAT = np.full(100, 2.3)
+LATE = np.concatenate([np.full(20, LOSS[0]), LOSS[:-20]])
+STOP = int(np.searchsorted(LRS, 10**-2.5))
+
+
+@pytest.mark.parametrize(
+    ("lrs", "losses", "grade", "reason"),
+    [
+        (LRS, [LOSS, LOSS, LATE], "weak", "seeds disagree: by"),
+        (LRS, [LOSS, LOSS, FLAT], "weak", "seeds disagree: 1 of 3"),
+        (LRS, [LOSS, FLAT, FLAT], "none", "flat"),
+        (LRS, [LOSS, FLAT], "none", "flat"),
+        (LRS[:STOP], LOSS[:STOP], "weak", "edge: .*raise --end-lr"),
+        (*hill(16), "weak", "few points: "),
+        (*hill(8), "none", "too few points: 8"),
+    ],
+)
+def test_what_makes_an_answer_weak_or_none(lrs: Any, losses: Any, grade: str, reason: str) -> None:
+    answer = suggest(lrs, losses)
+    assert answer.grade == grade and any(re.match(reason, each) for each in answer.reasons)
 
 
 def test_linear_grids_are_read_in_log_lr() -> None:
@@ -224,19 +222,20 @@ def test_linear_grids_are_read_in_log_lr() -> None:
 @pytest.mark.parametrize(
     ("lrs", "losses", "word"),
     [
-        ([1e-3], [1.0], "at least two"),
+        ([1e-3], [1.0], "lrs: pass at least two"),
         ([1e-3, 1e-4, 1e-2], [1.0, 1.0, 1.0], "rising"),
         ([0.0, 1e-4, 1e-2], [1.0, 1.0, 1.0], "above 0"),
         ([1e-4, 1e-3, np.nan], [1.0, 1.0, 1.0], "finite"),
-        ([[1e-3, 1e-2]], [1.0, 1.0], r"lrs: .*shape \(1, 2\)"),
-        (1e-3, [1.0], "lrs: .*at least two"),
+        ([[1e-3, 1e-2]], [1.0, 1.0], "lrs: pass at least two"),
+        (1e-3, [1.0], "lrs: pass at least two"),
         (["a", "b"], [1.0, 1.0], "lrs: pass numbers"),
-        ([1e-4, 1e-3], [], "one curve or several"),
-        ([1e-4, 1e-3], 1.0, "losses: pass numbers"),
+        ([1e-4, 1e-3], [], "one curve of 2 numbers, or several"),
+        ([1e-4, 1e-3], 1.0, "one curve of 2 numbers"),
         ([1e-4, 1e-3], [1.0 + 1j, 2.0], "losses: pass numbers"),
-        ([1e-4, 1e-3], [1.0, [1.0, 2.0]], "mixed"),
-        ([1e-4, 1e-3], np.ones((2, 3)), "3 points, for 2"),
-        ([1e-4, 1e-3], np.ones((2, 2, 2)), r"shape \(2, 2\)"),
+        ([1e-4, 1e-3], [1.0, [1.0, 2.0]], "one curve of 2 numbers"),
+        ([1e-4, 1e-3], [1.0], "one curve of 2 numbers"),
+        ([1e-4, 1e-3], np.ones((2, 3)), "one curve of 2 numbers"),
+        ([1e-4, 1e-3], np.ones((2, 2, 2)), "one curve of 2 numbers"),
     ],
 )
 def test_invalid_arguments_are_refused_in_one_line(lrs: Any, losses: Any, word: str) -> None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from lrbench.options import FindSpec, Recipe
+from lrbench.rangetest.find import table
 from lrbench.rangetest.result import CurvePoint, FindResult
 from lrbench.rangetest.suggest import suggest
-from lrbench.rangetest.table import table
 from tests.rangetest.curves import hill
 
 

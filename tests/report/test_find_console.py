@@ -108,7 +108,7 @@ def test_without_an_answer_the_other_options_of_the_range_test_are_repeated() ->
     given = {"mode": "linear", "start_lr": 0.01, "end_lr": 5.0, "points": 50, "verify": False}
     result = replace(result, settings={**result.settings, **given, "val_loss": True})
     assert next_command(result) == (
-        "lrbench find --points 50 --start-lr 0.01 --mode linear --no-verify --val-loss --end-lr 0.5"
+        "lrbench find --points 50 --start-lr 0.01 --end-lr 0.5 --mode linear --no-verify --val-loss"
     )
 
 

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from lrbench.rangetest.result import FindResult
 from lrbench.report.find_files import write_find
-from lrbench.report.find_plot import draw, sweep_chart
+from lrbench.report.find_plot import against_chart, draw, sweep_chart
+from lrbench.report.html import find_page
 from lrbench.report.plots.draw import figure_of
 from tests.report.find_results import found, not_found, tabled
 
@@ -103,3 +104,31 @@ def test_result_plot_gives_axes_that_can_be_drawn_on(tmp_path: Path) -> None:
     plt.close(ax.figure)  # type: ignore[arg-type]
     own = Figure().add_subplot()
     assert found().plot(own) is own
+
+
+def drawn_table() -> Figure:
+    return figure_of(against_chart(tabled().table))
+
+
+def test_a_table_has_a_panel_for_each_of_its_two_sizes_with_answers_limits_and_both_rules() -> None:
+    first, second = drawn_table().axes
+    assert [ax.get_xlabel() for ax in (first, second)] == ["batch size", "momentum"]
+    lines = {str(line.get_label()): line for line in first.lines}
+    assert "answer, momentum 0.9" in lines and "largest stable, momentum 0" in lines
+    x, y = (list(data) for data in lines["linear rule"].get_data())
+    assert x == [32, 128, 512] and y == [0.025, 0.1, 0.4]  # through the recipe's own batch size
+    assert list(lines["square-root rule"].get_ydata()) == [0.05, 0.1, 0.2]
+    assert list(lines["answer, momentum 0"].get_xdata()) == [32, 128]  # one cell has no answer
+
+
+def test_it_is_written_only_for_a_table(tmp_path: Path) -> None:
+    assert "find-table.png" not in {path.name for path in write_find(found(), tmp_path)}
+    assert {"find-table.png", "find-table.svg"} <= {p.name for p in write_find(tabled(), tmp_path)}
+
+
+def test_the_page_and_the_terminal_show_the_table_too() -> None:
+    page = find_page(tabled(), {})
+    assert "Against batch size and momentum" in page
+    assert "Against batch size" not in find_page(found(), {})
+    for heading in ("sqrt rule", "linear rule", "largest stable"):
+        assert heading in page

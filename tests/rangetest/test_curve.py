@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lrbench.rangetest.smooth import despike, noise_sd, running_median, smooth
+from lrbench.rangetest.curve import despike, noise_sd, running_median, smooth
 
 U = np.linspace(-6, 1, 100)
 
