@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -96,3 +96,8 @@ def readable_time(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def watched(progress: bool | None, console: Console) -> bool:
+    """Whether progress is shown: as asked for, by default on a terminal and in a notebook."""
+    return console.is_terminal or console.is_jupyter if progress is None else progress

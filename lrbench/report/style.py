@@ -16,7 +16,6 @@ from lrbench.files import replace_file
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from rich.console import Console
 
 # The palette of Okabe and Ito without its yellow (too pale on white), then three of Paul Tol's.
 PALETTE = (
@@ -77,11 +76,6 @@ def save(fig: Figure, path: Path) -> Path:
     if kind not in KINDS:
         raise UsageError(f"--plot {path}: a picture ends in .png, .svg or .pdf")
     return replace_file(path, render(fig, kind))
-
-
-def watched(progress: bool | None, console: Console) -> bool:
-    """Whether progress is shown: as asked for, by default on a terminal and in a notebook."""
-    return console.is_terminal or console.is_jupyter if progress is None else progress
 
 
 def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
