@@ -2,19 +2,18 @@
 
 import re
 from dataclasses import replace
+from typing import Any
+
+from pandas import DataFrame
 
 from lrbench.analysis import Summary
-from lrbench.analysis.diagnosis import DIAGNOSIS
-from lrbench.analysis.frames import TRIALS
 from lrbench.analysis.names import is_schedule
-from lrbench.analysis.noise import NOISE
-from lrbench.analysis.ranking import RANKING
-from lrbench.analysis.reference import REFERENCE
-from lrbench.analysis.scaling import SCALING, at_size
-from lrbench.analysis.standing import Standing, in_cell
+from lrbench.analysis.scaling import at_size
+from lrbench.analysis.standing import Standing
 from lrbench.analysis.words import listed, told_apart
-from lrbench.report.table import Table, table
+from lrbench.report.table import Table, rows_of, table
 from lrbench.report.text import clean, recipe_of, subject
+from lrbench.report.write_csv import FILES
 
 OF_ACCURACIES = {"val_auc", "epochs_to_target", "time_to_target_s", "lr_width"}
 
@@ -72,13 +71,25 @@ def told_apart_text(summary: Summary) -> str:
     return clean(f"Told apart: {told}.", 4000) if told else ""
 
 
+def file_table(
+    summary: Summary, name: str, *views: str, rows: DataFrame | None = None, **more: Any
+) -> Table:
+    """The table of a file of the run, or of some of its rows: those columns that people read."""
+    return table(
+        getattr(summary, name) if rows is None else rows,
+        more.pop("columns", FILES[name]),
+        *views,
+        metric=summary.metric,
+        reference=summary.question.reference or "",
+        **more,
+    )
+
+
 def ranking_table(summary: Summary, *views: str, standing: Standing | None = None) -> Table:
     """Ranks, LR, the metric with its interval, the difference to the best with its own; of
     one standing, or of all."""
-    rows = summary.ranking
-    if standing is not None:
-        rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
-    made = table(rows, RANKING, "ranking", "all", *views, metric=summary.metric)
+    rows = summary.ranking if standing is None else rows_of(standing, summary.ranking)
+    made = file_table(summary, "ranking", "ranking", "all", *views, rows=rows)
     cut = any("[" in cell.text for row in made.rows for cell in row if cell.name != "schedule")
     caption = f"±{' and [ ]' * cut}: {100 * summary.question.confidence:g} % intervals"
     if len(rows) and rows["rank_high"].max() > 1:
@@ -88,11 +99,8 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
 
 def details_table(summary: Summary) -> Table:
     """Of the first standing: speed of learning, the cost of a wrong LR, the worst seed, …"""
-    assert summary.first is not None
     measured = bool(summary.trials["val_accuracy"].notna().any())
-    first = summary.first
-    rows = summary.ranking[in_cell(summary.ranking, first.budget, first.batch_size)]
-    columns = tuple(c for c in RANKING if measured or c.name not in OF_ACCURACIES)
+    columns = tuple(c for c in FILES["ranking"] if measured or c.name not in OF_ACCURACIES)
     target = summary.target_accuracy
     notes = [] if target is None else [f"target: {100 * target:.2f} % validation accuracy"]
     notes += [
@@ -101,45 +109,15 @@ def details_table(summary: Summary) -> Table:
         if column.name in ("lr_sensitivity", "lr_width", "wins")
     ]
     notes += ["ranking.csv has the other rankings"] * (len(summary.standings) > 1)
-    caption = "; ".join(notes)
-    return table(rows, columns, "details", "all", metric=summary.metric, caption=caption)
-
-
-def reference_table(summary: Summary) -> Table:
-    """Each schedule against the one that was named beforehand."""
-    reference = str(summary.question.reference)
-    return table(summary.reference, REFERENCE, metric=summary.metric, reference=reference)
-
-
-def noise_table(summary: Summary) -> Table:
-    """Of a single schedule: the differences that so many seeds would find."""
-    return table(summary.noise, NOISE, metric=summary.metric)
+    rows = rows_of(summary.first, summary.ranking) if summary.first else summary.ranking
+    return file_table(
+        summary, "ranking", "details", "all", rows=rows, columns=columns, caption="; ".join(notes)
+    )
 
 
 def scaling_table(summary: Summary) -> Table:
     """How each schedule's best LR moves with the length, or with the batch size."""
-    confidence = f"{100 * summary.question.confidence:g} %"
-    aim = summary.question.aim
-    caption = (
-        f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
-        + (f"; LR there: at {at_size(*aim)}" if aim else "")
-    )
-    return table(summary.scaling, SCALING, caption=caption)
-
-
-def diagnosis_table(summary: Summary, stage: str) -> Table:
-    """What the curves of this stage's trials say, and what to change."""
-    return table(summary.diagnosis[summary.diagnosis["stage"] == stage], DIAGNOSIS)
-
-
-def failures_table(summary: Summary) -> Table:
-    """The trials that did not end well, and why."""
-    rows = summary.trials[summary.trials["status"].isin(["diverged", "failed"])]
-    return table(rows, TRIALS, "trial", "failure")
-
-
-def trials_table(summary: Summary) -> Table:
-    """Every trial: the columns that hold anything."""
-    known = summary.trials.replace("", None).notna().any()
-    columns = tuple(column for column in TRIALS if known[column.name])
-    return table(summary.trials, columns, "trial", "trials")
+    confidence, aim = f"{100 * summary.question.confidence:g} %", summary.question.aim
+    caption = f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
+    caption += f"; LR there: at {at_size(*aim)}" if aim else ""
+    return file_table(summary, "scaling", caption=caption)

@@ -32,12 +32,12 @@ TITLE: dict[str, Any] = {"loc": "left", "fontsize": 11, "color": INK}
 
 @dataclass(frozen=True)
 class Look:
-    """How one schedule is drawn, in every plot of a run."""
+    """How one schedule is drawn, in every plot of a run; `place` is below 0 for what is none."""
 
     colour: str
     dash: object
     marker: str
-    place: int = 0
+    place: int = -1
 
     @property
     def gid(self) -> str:

@@ -16,6 +16,7 @@ from lrbench.report.plots import title
 from lrbench.report.plots.chart import PLOTS, run_looks
 from lrbench.report.plots.final import final_plot
 from lrbench.report.text import clean, subject
+from lrbench.report.write_csv import FILES
 
 LEGEND_WIDTH = 48
 
@@ -28,6 +29,10 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
     plan = {name: value for name, value in experiment.items() if name != "recipe"}
     final = final_plot(summary)
     decision, rest = compared.headline(summary)
+    trials, found = summary.trials, summary.diagnosis
+    lost = trials["status"].isin(["diverged", "failed"])
+    known = trials.replace("", None).notna().any()
+    columns = tuple(column for column in FILES["trials"] if known[column.name])
     return render(
         "compare.html.j2",
         title=_title("Learning-rate schedules", compared.setting_text(summary)),
@@ -48,13 +53,16 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
             for plot in PLOTS
             if plot.facts.get("page", True) and (chart := plot.make(summary)) is not None
         ],
-        details=compared.details_table(summary) if summary.standings else None,
+        details=compared.details_table(summary),
         scaling=compared.scaling_table(summary),
         reference=clean(summary.question.reference or "", 60),
-        against=compared.reference_table(summary),
-        failures=compared.failures_table(summary),
-        diagnosis={stage: compared.diagnosis_table(summary, stage) for stage in ("final", "tune")},
-        trials=compared.trials_table(summary),
+        against=compared.file_table(summary, "reference"),
+        failures=compared.file_table(summary, "trials", "trial", "failure", rows=trials[lost]),
+        diagnosis={
+            stage: compared.file_table(summary, "diagnosis", rows=found[found["stage"] == stage])
+            for stage in ("final", "tune")
+        },
+        trials=compared.file_table(summary, "trials", "trial", "trials", columns=columns),
         command=_again(manifest),
         code=code,
         facts=_facts(manifest, recipe, {"Plan": facts(plan, leave=("find",))}),

@@ -32,7 +32,7 @@ def _panel(summary: Summary, laws: list[Law]) -> Panel:
     sizes = sorted({each.size for law in laws for each in law.optima})
     lines = [line for law in laws for line in _lines(summary, law)]
     if laws[0].over == "batch size":
-        lines += _rules(laws, len(run_looks(summary)))
+        lines += _rules(laws)
     aims = [law.aim for law in laws if law.aim]
     wide = any(_cut(law) for law in laws)
     cut = f", bands to a factor of {FARTHEST:g}" * wide
@@ -86,7 +86,7 @@ def _points(law: Law, known: list[Optimum], look: Look) -> Line:
     return Line("" if law.line else law.schedule, apart, x, y, "bars", y / half, y * half, texts)
 
 
-def _rules(laws: list[Law], place: int) -> Iterator[Line]:
+def _rules(laws: list[Law]) -> Iterator[Line]:
     """Through the median LR at the smallest batch."""
     first = min(each.size for law in laws for each in law.optima)
     lrs = [each.lr for law in laws for each in law.optima if each.size == first]
@@ -94,4 +94,4 @@ def _rules(laws: list[Law], place: int) -> Iterator[Line]:
     x = floats([first, last])
     for dash, (name, power) in zip(("--", ":"), RULES.items(), strict=True):
         y = np.nanmedian(lrs) * (x / first) ** power
-        yield Line(name, Look(INK, dash, "", place), x, y, "thin")
+        yield Line(name, Look(INK, dash, ""), x, y, "thin")

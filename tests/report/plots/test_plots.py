@@ -114,7 +114,7 @@ def test_drawn_differences_are_simultaneous() -> None:
     fig = plots.plot(summary, "final")
     ends = summary.ranking[["diff_sim_low", "diff_sim_high"]].to_numpy()[1]
     drawn = [list(line.get_xdata()) for line in fig.axes[1].lines]
-    assert any(np.allclose(x, 100 * ends) for x in drawn if len(x) == 2)
+    assert any(np.allclose(x, ends) for x in drawn if len(x) == 2)
 
 
 def test_the_lr_plot_shows_every_step_of_a_known_schedule() -> None:
@@ -170,7 +170,7 @@ def test_cuts_of_a_plateau_are_marked() -> None:
 def test_no_interval_of_an_accuracy_is_drawn_beyond_its_bounds() -> None:
     figure = plots.plot(summarise(finals({"a": [0.999, 0.98]}), Question()), "final")
     drawn = [x for line in figure.axes[0].lines for x in np.asarray(line.get_xdata())]
-    assert max(drawn) == 100 and 80 < min(drawn) < 98
+    assert max(drawn) == 1 and 0.8 < min(drawn) < 0.98
 
 
 def test_a_band_ends_where_the_seeds_do() -> None:
