@@ -121,3 +121,21 @@ def scaling_table(summary: Summary) -> Table:
     caption = f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
     caption += f"; LR there: at {at_size(*aim)}" if aim else ""
     return file_table(summary, "scaling", caption=caption)
+
+
+def stage_table(summary: Summary, stage: str) -> Table:
+    """What the curves of this stage's trials say, and what to change."""
+    rows = summary.diagnosis[summary.diagnosis["stage"] == stage]
+    return file_table(summary, "diagnosis", rows=rows)
+
+
+def failures_table(summary: Summary) -> Table:
+    rows = summary.trials[summary.trials["status"].isin(["diverged", "failed"])]
+    return file_table(summary, "trials", "trial", "failure", rows=rows)
+
+
+def trials_table(summary: Summary) -> Table:
+    """Every trial: the columns that hold anything."""
+    known = summary.trials.replace("", None).notna().any()
+    columns = tuple(column for column in FILES["trials"] if known[column.name])
+    return file_table(summary, "trials", "trial", "trials", columns=columns)

@@ -89,74 +89,55 @@ def records(frame: DataFrame) -> list[dict[str, Any]]:
 
 def _cell(column: Column, row: Mapping[str, Any], metric: str) -> Cell:
     raw = row[column.name]
-    make = _FORMS.get(column.form)
-    if make is not None:
-        text = make(column, row, metric)
-    elif is_missing(raw):
+    if (key := sort_key(raw)) is None:
         text = column.missing
+    elif column.form in _FORMS:
+        text = _FORMS[column.form](raw, row, metric)
     elif column.form:
         text = number(column.scale * raw, column.form)
     else:
         text = f"{raw:.4g}" if isinstance(raw, float) else clean(str(raw), 400)
-    return Cell(text, sort_key(raw), column.name)
+    return Cell(text, key, column.name)
 
 
-def _mean(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    return value(row[column.name], half(row, "ci"), metric)
-
-
-def _margin(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    raw = row[column.name]
-    return MISSING if is_missing(raw) else margin(raw, None, metric).partition(" in ")[0]
-
-
-def _gain(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    best = row.get("rank") == 1 and row[column.name] == 0
-    return column.missing if best else difference(row, column.name, metric)
-
-
-def _seeds(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    lost = {"failed": row["failed"], "at chance": row["collapsed"]}
-    kinds = [f"{count} {kind}" for kind, count in lost.items() if count]
-    return ", ".join([str(row["n"]), *kinds])
-
-
-def _ranks(column: Column, row: Mapping[str, Any], metric: str) -> str:
+def _ranks(raw: int, row: Mapping[str, Any], metric: str) -> str:
     low, high = row["rank_low"], row["rank_high"]
     return str(low) if low == high else f"{low}-{high}"
 
 
-def _lost(column: Column, row: Mapping[str, Any], metric: str) -> str:
+def _gain(raw: float, row: Mapping[str, Any], metric: str) -> str:
+    return "best" if row.get("rank") == 1 and raw == 0 else difference(raw, row, metric)
+
+
+def _seeds(raw: int, row: Mapping[str, Any], metric: str) -> str:
+    lost = {"failed": row["failed"], "at chance": row["collapsed"]}
+    return ", ".join([str(raw), *(f"{count} {kind}" for kind, count in lost.items() if count)])
+
+
+def _lost(raw: int, row: Mapping[str, Any], metric: str) -> str:
     lost = [f"{row[f'lost_{run}']} lost in {run.upper()}" for run in "ab" if row[f"lost_{run}"]]
-    return ", ".join([str(row["n"]), *lost])
+    return ", ".join([str(raw), *lost])
 
 
-def _wins(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    raw = row[column.name]
-    return MISSING if is_missing(raw) else f"{raw} of {row['n_common']}"
-
-
-_FORMS: dict[str, Callable[[Column, Mapping[str, Any], str], str]] = {
-    "name": lambda column, row, metric: clean(row[column.name]),
-    "words": lambda column, row, metric: clean(row[column.name], 400),
-    "metric": lambda column, row, metric: value(row[column.name], math.nan, metric),
-    "of": lambda column, row, metric: f"{row[column.name]} of {row['of']}",
-    "margin": _margin,
-    "mean": _mean,
+# How a cell is written, from its value, its row and the metric.
+_FORMS: dict[str, Callable[[Any, Mapping[str, Any], str], str]] = {
+    "name": lambda raw, row, metric: clean(raw),
+    "words": lambda raw, row, metric: clean(raw, 400),
+    "metric": lambda raw, row, metric: value(raw, math.nan, metric),
+    "mean": lambda raw, row, metric: value(raw, half(row, "ci"), metric),
+    "of": lambda raw, row, metric: f"{raw} of {row['of']}",
+    "wins": lambda raw, row, metric: f"{raw} of {row['n_common']}",
+    "margin": lambda raw, row, metric: margin(raw, None, metric).partition(" in ")[0],
+    "ranks": _ranks,
     "gain": _gain,
     "seeds": _seeds,
-    "ranks": _ranks,
     "lost": _lost,
-    "wins": _wins,
 }
 
 
-def is_missing(value: Any) -> bool:
-    return value is None or value == "" or value != value
-
-
 def sort_key(value: Any) -> float | str | None:
-    if is_missing(value):
+    """None for a missing value."""
+    if value is None or value == "" or value != value:
         return None
     return clean(value, 400) if isinstance(value, str) else float(value)
 
@@ -186,13 +167,13 @@ def value(mean: float, half: float, metric: str) -> str:
     return f"{100 * mean:.2f}{spread} %"
 
 
-def difference(row: Mapping[str, Any], key: str, metric: str) -> str:
+def difference(raw: float, row: Mapping[str, Any], metric: str) -> str:
     """A signed difference, in points of an accuracy, with its simultaneous interval: by its ends
     where a verdict cuts it at 0."""
-    if math.isnan(row[key]):
+    if math.isnan(raw):
         return MISSING
     scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
-    text, low, high = f"{scale * row[key]:+.{digits}f}", row["diff_sim_low"], row["diff_sim_high"]
+    text, low, high = f"{scale * raw:+.{digits}f}", row["diff_sim_low"], row["diff_sim_high"]
     if math.isnan(low):
         return text
     if 0 in (low, high) and low < high:
@@ -200,14 +181,14 @@ def difference(row: Mapping[str, Any], key: str, metric: str) -> str:
     return f"{text} ± {scale * half(row, 'diff_sim'):.{digits}f}"
 
 
-def number(value: float | None, form: str = ".3g", missing: str = "-") -> str:
+def number(value: float | None, form: str = ".3g") -> str:
     """The number in this form, in which a trailing `x` marks a factor.
 
     >>> number(12.34, ".1f"), number(4, ".3gx"), number(None)
     ('12.3', '4x', '-')
     """
     if value is None or math.isnan(value):
-        return missing
+        return "-"
     return f"{value:{form.removesuffix('x')}}" + "x" * form.endswith("x")
 
 

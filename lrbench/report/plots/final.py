@@ -23,7 +23,7 @@ def final_plot(summary: Summary) -> Chart | None:
         return None
     rows, several = records(rows_of(standing, summary.ranking)), len(standing.names) > 1
     remarks = tuple(_remark(row, standing.metric) for row in rows)
-    behind = (difference(row, "diff_to_best", standing.metric) for row in rows[1:])
+    behind = (difference(row["diff_to_best"], row, standing.metric) for row in rows[1:])
     panels = (
         _panel(standing, _values(summary, standing, rows), "%",
                "mean and interval; dots: each seed", remarks),
