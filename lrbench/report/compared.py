@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis import Summary
@@ -12,14 +13,10 @@ from lrbench.analysis.scaling import at_size
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.words import listed, told_apart
 from lrbench.report.table import Table, rows_of, table
-from lrbench.report.text import clean, recipe_of, subject
+from lrbench.report.text import recipe_of, subject
 from lrbench.report.write_csv import FILES
 
 OF_ACCURACIES = {"val_auc", "epochs_to_target", "time_to_target_s", "lr_width"}
-
-
-def answer_text(summary: Summary) -> str:
-    return clean(summary.sentence, 2000)
 
 
 def setting_text(summary: Summary) -> str:
@@ -35,40 +32,33 @@ def setting_text(summary: Summary) -> str:
 
 def _batches(summary: Summary, standing: Standing) -> str:
     """Steps and batch size: of the plain recipe, and of arms with another batch size."""
-    alike: dict[int, list[int]] = {}
-    images_of = summary.trials["step_images"].fillna(standing.batch_size)  # older tables lack it
-    for place, rows in enumerate(standing.rows):
-        alike.setdefault(int(images_of[rows].iloc[0]), []).append(place)
-    sizes = []
-    for images, places in alike.items():
-        steps = max(int(summary.trials.loc[standing.rows[i], "steps"].max()) for i in places)
-        names = [standing.names[i] for i in places]
+    rows, sizes = summary.trials[np.any(standing.rows, axis=0)], []
+    images_of = rows["step_images"].fillna(standing.batch_size)  # older tables lack it
+    for images, mine in rows.groupby(images_of):
+        names = mine["schedule"].unique().tolist()
         plain = any(map(is_schedule, names))
-        sizes.append((not plain, standing.batch_size if plain else images, steps, listed(names)))
+        batch = standing.batch_size if plain else images
+        sizes.append((not plain, f"{batch:g}", f"{mine['steps'].max():,} steps", listed(names)))
     (_, batch, steps, _), *others = sorted(sizes)
-    more = [f"{names}: {images} ({n:,} steps)" for _, images, n, names in others]
+    more = [f"{names}: {images} ({count})" for _, images, count, names in others]
     if not more:
-        return f" ({steps:,} steps) · batch {batch}"
-    return " · " + ", ".join([f"batch {batch} ({steps:,} steps)", *more])
+        return f" ({steps}) · batch {batch}"
+    return " · " + ", ".join([f"batch {batch} ({steps})", *more])
 
 
 def headline(summary: Summary) -> tuple[str, str]:
     """The decision, and the rest of the answer; all of it is the decision where there are several
     rankings."""
-    head, *rest = re.split("[:;] ", answer_text(summary), maxsplit=1)
+    head, *rest = re.split("[:;] ", summary.sentence, maxsplit=1)
     if len(summary.standings) > 1 or not rest:
-        return answer_text(summary), ""
+        return summary.sentence, ""
     return head, rest[0][:1].upper() + rest[0][1:]
-
-
-def certainty_text(summary: Summary) -> str:
-    return "\n".join(clean(line, 2000) for line in summary.certainty.splitlines())
 
 
 def told_apart_text(summary: Summary) -> str:
     """The pairs of the first standing that are told apart."""
     told = summary.first is not None and told_apart(summary.first)
-    return clean(f"Told apart: {told}.", 4000) if told else ""
+    return f"Told apart: {told}." if told else ""
 
 
 def file_table(

@@ -30,22 +30,22 @@ GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
 
 def answer(summary: Summary, *, details: bool = False) -> Group:
     """A comparison: the sentence, the ranking, how sure it is; with `details` all that is known."""
-    head = [Text(compared.answer_text(summary), style="bold")]
+    head = [_text(summary.sentence, "bold")]
     if setting := compared.setting_text(summary):
-        head.append(Text(setting, style="dim"))
+        head.append(_text(setting, "dim"))
     blocks: list[Table | str] = [
         compared.ranking_table(summary),
-        compared.certainty_text(summary),
+        summary.certainty,
         compared.file_table(summary, "noise"),
         compared.file_table(summary, "reference"),
     ]
     if details:
-        lines = [clean(line, 2000) for line in diagnosis_lines(summary.diagnosis)]
+        findings = "\n".join(["From the curves:", *diagnosis_lines(summary.diagnosis)])
         blocks += [
             compared.details_table(summary),
             compared.scaling_table(summary),
             compared.told_apart_text(summary),
-            "\n".join(["From the curves:", *lines] if lines else []),
+            findings * ("\n" in findings),
         ]
     return Group(*head, *_spaced(blocks))
 
@@ -54,9 +54,13 @@ def _spaced(blocks: Iterable[Table | str]) -> Iterator[RenderableType]:
     """Those that hold anything, each after an empty line."""
     for block in blocks:
         if isinstance(block, str) and block:
-            yield from (Text(), Text(block))
+            yield from (Text(), _text(block))
         elif isinstance(block, Table) and block.rows:
             yield from (Text(), Fitting(block))
+
+
+def _text(words: str, style: str = "") -> Text:
+    return Text("\n".join(clean(line, 4000) for line in words.splitlines()), style)
 
 
 def find_answer(result: FindResult) -> Group:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrbench.errors import UsageError
 from lrbench.files import replace_file
@@ -27,7 +27,6 @@ MARKERS = "os^DvPX<>*"
 INK, FAINT = "#333333", "#dddddd"
 DPI = 150
 KINDS = ("png", "svg", "pdf")
-TITLE: dict[str, Any] = {"loc": "left", "fontsize": 11, "color": INK}
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,5 @@ def polish(axes: Axes) -> None:
     axes.grid(True, which="major", color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, labelsize=9, length=3)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_color(INK)
-        label.set_fontsize(10)
-    legend = axes.get_legend()
-    if legend is not None:
-        legend.get_frame().set_edgecolor(FAINT)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set(color=INK, fontsize=10)

@@ -12,8 +12,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
+from lrbench.analysis.corrections import Floats
 from lrbench.report.plots.chart import Chart, Line, Panel
-from lrbench.report.style import INK, TITLE, figure, polish
+from lrbench.report.style import INK, figure, polish
 from lrbench.report.text import clean
 
 PAGE_WIDTH, PAGE_HEIGHT = 5.2, 4.8  # of a chart on the page: narrow enough for a phone
@@ -61,18 +62,20 @@ def figure_of(chart: Chart, *, page: bool = False, heading: str = "") -> Figure:
     else:
         shape = {"ncols": count, "width_ratios": chart.ratios, "sharey": chart.share}
     row = fig.subplots(squeeze=False, sharex=chart.stacked and chart.share, **shape).flatten()
-    for axes, panel in zip(row, chart.panels, strict=True):
+    pairs = list(zip(row, chart.panels, strict=True))
+    for axes, panel in pairs:
         draw_panel(axes, panel)
-        if chart.share:
+    if chart.share and (chart.stacked or not page):
+        for axes in row:
             axes.label_outer(remove_inner_ticks=not chart.stacked)
-        if page and count == 1:
-            axes.set_title("", loc="left")
-        if panel.labelled and not page:
-            _label_ends(axes, panel)
     if page:
+        if count == 1:
+            row[0].set_title("", loc="left")
         return fig
-    parts = _parts(*(axes for axes, p in zip(row, chart.panels, strict=True) if p.legend))
-    if parts:
+    for axes, panel in pairs:
+        if panel.labelled:
+            _label_ends(axes, panel)
+    if parts := _parts(*(axes for axes, panel in pairs if panel.legend)):
         fig.legend(parts.values(), parts.keys(), loc="outside lower center", **LEGEND)
     if heading:
         fig.suptitle(heading, x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
@@ -93,14 +96,12 @@ def _parts(*drawn: Axes) -> dict[str, Any]:
 def draw_alone(axes: Axes, panel: Panel) -> None:
     """Draw a panel with its legend on axes, whoever made them."""
     draw_panel(axes, panel)
-    parts = _parts(axes)
-    if parts:
+    if parts := _parts(axes):
         where = {"bbox_to_anchor": (0.5, -0.13), **LEGEND}
         axes.legend(parts.values(), parts.keys(), loc="upper center", **where)
 
 
 def draw_panel(axes: Axes, panel: Panel) -> None:
-    """Scales before the lines, ticks after them."""
     if panel.y_limits is not None:
         axes.set_ylim(*panel.y_limits)
     if panel.x_limits is not None:
@@ -115,10 +116,10 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         _draw(axes, line)
     _fit(axes, panel)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
-    axes.set_title(panel.title, **TITLE)
+    axes.set_title(panel.title, loc="left", fontsize=11, color=INK)
     for place, remark in enumerate(panel.remarks):
         axes.text(1.03, place, remark, transform=axes.get_yaxis_transform(), fontsize=10,
-                  verticalalignment="center", color=INK)  # fmt: skip
+                  va="center", color=INK)  # fmt: skip
     polish(axes)
 
 
@@ -219,20 +220,20 @@ def _label_ends(axes: Axes, panel: Panel) -> None:
     lines = [line for line in panel.lines if line.kind in ("line", "plain", "bars")]
     axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
-    ends = [to_axes.transform((line.x[-1], line.y[-1])) for line in lines]
+    ends = to_axes.transform(np.reshape([(line.x[-1], line.y[-1]) for line in lines], (-1, 2)))
     fig = axes.get_figure(root=True)
     assert fig is not None
     height = fig.get_figheight() * 72 * axes.get_position().height
     gap = min(1.35 * LABEL_POINTS / height, 1 / max(1, len(lines) - 1))
-    for line, end, at in zip(lines, ends, spread([float(e[1]) for e in ends], gap), strict=True):
+    for line, (x, y), at in zip(lines, ends, spread(ends[:, 1], gap), strict=True):
         own: dict[str, Any] = {"transform": axes.transAxes, "color": line.look.colour}
-        axes.plot([end[0], 1.03], [end[1], at], linewidth=0.6, alpha=0.7, clip_on=False,
-                  scalex=False, scaley=False, **own)  # fmt: skip
-        axes.text(1.04, at, clean(line.name, LABEL_WIDTH), fontsize=LABEL_POINTS,
-                  verticalalignment="center", parse_math=False, **own)  # fmt: skip
+        axes.plot([x, 1.03], [y, at], linewidth=0.6, alpha=0.7, clip_on=False, scalex=False,
+                  scaley=False, **own)  # fmt: skip
+        axes.text(1.04, at, clean(line.name, LABEL_WIDTH), fontsize=LABEL_POINTS, va="center",
+                  parse_math=False, **own)  # fmt: skip
 
 
-def spread(places: Sequence[float], gap: float) -> list[float]:
+def spread(places: Sequence[float] | Floats, gap: float) -> list[float]:
     """The nearest places (in least squares), in the same order, that are at least `gap` apart,
     within 0..1 where they fit.
 
