@@ -2,10 +2,8 @@
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.analysis.names import is_schedule
@@ -61,25 +59,11 @@ def told_apart_text(summary: Summary) -> str:
     return f"Told apart: {told}." if told else ""
 
 
-def file_table(
-    summary: Summary, name: str, *views: str, rows: DataFrame | None = None, **more: Any
-) -> Table:
-    """The table of a file of the run, or of some of its rows: those columns that people read."""
-    return table(
-        getattr(summary, name) if rows is None else rows,
-        more.pop("columns", FILES[name]),
-        *views,
-        metric=summary.metric,
-        reference=summary.question.reference or "",
-        **more,
-    )
-
-
 def ranking_table(summary: Summary, *views: str, standing: Standing | None = None) -> Table:
     """Ranks, LR, the metric with its interval, the difference to the best with its own; of
     one standing, or of all."""
     rows = summary.ranking if standing is None else rows_of(standing, summary.ranking)
-    made = file_table(summary, "ranking", "ranking", "all", *views, rows=rows)
+    made = table(rows, FILES["ranking"], "ranking", "all", *views, metric=summary.metric)
     cut = any("[" in cell.text for row in made.rows for cell in row if cell.name != "schedule")
     caption = f"±{' and [ ]' * cut}: {100 * summary.question.confidence:g} % intervals"
     if len(rows) and rows["rank_high"].max() > 1:
@@ -89,6 +73,7 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
 
 def details_table(summary: Summary) -> Table:
     """Of the first standing: speed of learning, the cost of a wrong LR, the worst seed, …"""
+    rows = rows_of(summary.first, summary.ranking) if summary.first else summary.ranking
     measured = bool(summary.trials["val_accuracy"].notna().any())
     columns = tuple(c for c in FILES["ranking"] if measured or c.name not in OF_ACCURACIES)
     target = summary.target_accuracy
@@ -99,10 +84,18 @@ def details_table(summary: Summary) -> Table:
         if column.name in ("lr_sensitivity", "lr_width", "wins")
     ]
     notes += ["ranking.csv has the other rankings"] * (len(summary.standings) > 1)
-    rows = rows_of(summary.first, summary.ranking) if summary.first else summary.ranking
-    return file_table(
-        summary, "ranking", "details", "all", rows=rows, columns=columns, caption="; ".join(notes)
-    )
+    return table(rows, columns, "details", "all", metric=summary.metric, caption="; ".join(notes))
+
+
+def reference_table(summary: Summary) -> Table:
+    """Each schedule against the one that was named beforehand."""
+    reference = summary.question.reference or ""
+    return table(summary.reference, FILES["reference"], metric=summary.metric, reference=reference)
+
+
+def noise_table(summary: Summary) -> Table:
+    """Of a single schedule: the differences that so many seeds would find."""
+    return table(summary.noise, FILES["noise"], metric=summary.metric)
 
 
 def scaling_table(summary: Summary) -> Table:
@@ -110,22 +103,22 @@ def scaling_table(summary: Summary) -> Table:
     confidence, aim = f"{100 * summary.question.confidence:g} %", summary.question.aim
     caption = f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
     caption += f"; LR there: at {at_size(*aim)}" if aim else ""
-    return file_table(summary, "scaling", caption=caption)
+    return table(summary.scaling, FILES["scaling"], caption=caption)
 
 
-def stage_table(summary: Summary, stage: str) -> Table:
+def diagnosis_table(summary: Summary, stage: str) -> Table:
     """What the curves of this stage's trials say, and what to change."""
     rows = summary.diagnosis[summary.diagnosis["stage"] == stage]
-    return file_table(summary, "diagnosis", rows=rows)
+    return table(rows, FILES["diagnosis"])
 
 
 def failures_table(summary: Summary) -> Table:
     rows = summary.trials[summary.trials["status"].isin(["diverged", "failed"])]
-    return file_table(summary, "trials", "trial", "failure", rows=rows)
+    return table(rows, FILES["trials"], "trial", "failure")
 
 
 def trials_table(summary: Summary) -> Table:
     """Every trial: the columns that hold anything."""
     known = summary.trials.replace("", None).notna().any()
     columns = tuple(column for column in FILES["trials"] if known[column.name])
-    return file_table(summary, "trials", "trial", "trials", columns=columns)
+    return table(summary.trials, columns, "trial", "trials")

@@ -36,8 +36,8 @@ def answer(summary: Summary, *, details: bool = False) -> Group:
     blocks: list[Table | str] = [
         compared.ranking_table(summary),
         summary.certainty,
-        compared.file_table(summary, "noise"),
-        compared.file_table(summary, "reference"),
+        compared.noise_table(summary),
+        compared.reference_table(summary),
     ]
     if details:
         findings = "\n".join(["From the curves:", *diagnosis_lines(summary.diagnosis)])

@@ -55,7 +55,6 @@ class Panel:
     legend: bool = False
     rows: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    zero_line: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,24 +63,24 @@ def _seeds_note(summary: Summary) -> str:
     return means if count > 1 else "one seed"
 
 
-def _finals(summary: Summary, *, ended_well: bool | None = None) -> DataFrame:
+def _finals(summary: Summary, *statuses: str) -> DataFrame:
     """The epochs of the final trials of the first ranking, at the LR that was chosen; of all, or of
-    those that ended well, or not."""
+    those that ended so."""
     rows = summary.epochs[summary.epochs["stage"] == "final"]
     if summary.first is not None:
         rows = rows_of(summary.first, rows)
     chosen = rows["schedule"].map(summary.chosen)
     kept = chosen.isna() | (rows["lr"] == chosen)
-    if ended_well is not None:
-        status = rows["trial"].map(summary.trials.set_index("trial")["status"])
-        kept &= status == "done" if ended_well else status.isin(["diverged", "failed"])
+    if statuses:
+        ended = summary.trials["trial"][summary.trials["status"].isin(statuses)]
+        kept &= rows["trial"].isin(ended)
     found: DataFrame = rows[kept]
     return found
 
 
 def _means(summary: Summary, column: str) -> Iterator[Line]:
     """Mean and standard deviation of each schedule, over the finals that ended well."""
-    rows = _finals(summary, ended_well=True)
+    rows = _finals(summary, "done")
     for name, look, mine in by_schedule(summary, rows[rows[column].notna()]):
         by_epoch = mine.groupby("epoch")[column]
         epochs, mean = floats(by_epoch.mean().index), floats(by_epoch.mean())
@@ -96,7 +96,7 @@ def _means(summary: Summary, column: str) -> Iterator[Line]:
 
 def _lost(summary: Summary, column: str) -> Iterator[Line]:
     """Finals that did not end well: thin and dotted, a cross where they end."""
-    rows = _finals(summary, ended_well=False)
+    rows = _finals(summary, "diverged", "failed")
     for _, look, mine in by_schedule(summary, rows[rows[column].notna()]):
         for _, trial in mine.groupby("trial"):
             x, y = floats(trial["epoch"]), floats(trial[column])

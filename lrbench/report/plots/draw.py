@@ -110,8 +110,6 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         axes.set_xscale("log", base=2 if panel.x_scale == "log2" else 10)
     if panel.y_scale == "log":
         axes.set_yscale("log")
-    if panel.zero_line:
-        axes.axvline(0, color=INK, linewidth=1)
     for line in panel.lines:
         _draw(axes, line)
     _fit(axes, panel)
@@ -127,7 +125,7 @@ def _draw(axes: Axes, line: Line) -> None:
     look, kind = line.look, line.kind
     own: dict[str, Any] = {"color": look.colour, "gid": look.gid, "label": line.name or "_"}
     if kind == "upright":
-        axes.axvline(line.x[0], linestyle=look.dash, linewidth=1.8, **own)
+        axes.axvline(line.x[0], linestyle=look.dash, linewidth=1.8 if line.texts else 1, **own)
         for text in line.texts:
             axes.annotate(text, (line.x[0], 1), (3, -3), xycoords=axes.get_xaxis_transform(),
                           textcoords="offset points", rotation=90, fontsize=8.5, va="top",

@@ -12,14 +12,9 @@ from lrbench.report.table import records
 
 FOLDER = "tensorboard"
 Row = dict[str, Any]
-EPOCH_TAGS = {
-    "lr": "lr_last",
-    "train_loss": "train_loss",
-    "train_accuracy": "train_accuracy",
-    "val_loss": "val_loss",
-    "val_accuracy": "val_accuracy",
-    "throughput_img_s": "throughput_img_s",
-}
+EPOCH_COLUMNS = (
+    "lr_last", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "throughput_img_s",
+)  # fmt: skip
 HPARAMS = ("schedule", "lr", "seed", "stage", "budget", "batch_size")
 ENDS = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "throughput_img_s")
 
@@ -68,7 +63,8 @@ def _write_trial(folder: Path, trial: Row, epochs: list[Row], steps: list[Row]) 
         older.unlink()
     with SummaryWriter(str(folder)) as writer:
         for row in epochs:
-            _add(writer, row["epoch"], {f"epoch/{tag}": row[c] for tag, c in EPOCH_TAGS.items()})
+            scalars = {f"epoch/{name.removesuffix('_last')}": row[name] for name in EPOCH_COLUMNS}
+            _add(writer, row["epoch"], scalars)
         for row in steps:
             group = f"/group{row['group']}" if row["group"] else ""
             scalars = {f"step/{name}{group}": row[name] for name in ("lr", "train_loss")}
