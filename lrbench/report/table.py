@@ -2,7 +2,7 @@
 each show any such table."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -70,7 +70,10 @@ def table(
     places = [tuple(row.get(name) for name in ("budget", "batch_size")) for row in rows]
     return Table(
         tuple(column.title.format(**words) for column in shown),
-        tuple(tuple(_cell(column, row, metric) for column in shown) for row in rows),
+        tuple(
+            tuple(Cell(_text(c, row, metric), sort_key(row[c.name]), c.name) for c in shown)
+            for row in rows
+        ),
         caption,
         tuple(i for i in range(1, len(rows)) if places[i] != places[i - 1]),
     )
@@ -87,52 +90,35 @@ def records(frame: DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _cell(column: Column, row: Mapping[str, Any], metric: str) -> Cell:
-    raw = row[column.name]
-    if (key := sort_key(raw)) is None:
-        text = column.missing
-    elif column.form in _FORMS:
-        text = _FORMS[column.form](raw, row, metric)
-    elif column.form:
-        text = number(column.scale * raw, column.form)
-    else:
-        text = f"{raw:.4g}" if isinstance(raw, float) else clean(str(raw), 400)
-    return Cell(text, key, column.name)
+def _text(column: Column, row: Mapping[str, Any], metric: str) -> str:
+    raw, form = row[column.name], column.form
+    match form:
+        case "name" | "words":
+            return clean(raw, 120 if form == "name" else 400)
+        case _ if sort_key(raw) is None:
+            return column.missing
+        case "metric" | "mean":
+            return value(raw, half(row, "ci") if form == "mean" else math.nan, metric)
+        case "margin":
+            return margin(raw, None, metric).partition(" in ")[0]
+        case "gain":
+            best = row.get("rank") == 1 and raw == 0
+            return "best" if best else difference(raw, row, metric)
+        case "ranks":
+            return "-".join(dict.fromkeys(str(row[end]) for end in ("rank_low", "rank_high")))
+        case "of" | "wins":
+            return f"{raw} of {row['of' if form == 'of' else 'n_common']}"
+        case "seeds":
+            return _counted(raw, {"failed": row["failed"], "at chance": row["collapsed"]})
+        case "lost":
+            return _counted(raw, {f"lost in {run.upper()}": row[f"lost_{run}"] for run in "ab"})
+        case "":
+            return f"{raw:.4g}" if isinstance(raw, float) else clean(str(raw), 400)
+    return number(column.scale * raw, form)
 
 
-def _ranks(raw: int, row: Mapping[str, Any], metric: str) -> str:
-    low, high = row["rank_low"], row["rank_high"]
-    return str(low) if low == high else f"{low}-{high}"
-
-
-def _gain(raw: float, row: Mapping[str, Any], metric: str) -> str:
-    return "best" if row.get("rank") == 1 and raw == 0 else difference(raw, row, metric)
-
-
-def _seeds(raw: int, row: Mapping[str, Any], metric: str) -> str:
-    lost = {"failed": row["failed"], "at chance": row["collapsed"]}
-    return ", ".join([str(raw), *(f"{count} {kind}" for kind, count in lost.items() if count)])
-
-
-def _lost(raw: int, row: Mapping[str, Any], metric: str) -> str:
-    lost = [f"{row[f'lost_{run}']} lost in {run.upper()}" for run in "ab" if row[f"lost_{run}"]]
-    return ", ".join([str(raw), *lost])
-
-
-# How a cell is written, from its value, its row and the metric.
-_FORMS: dict[str, Callable[[Any, Mapping[str, Any], str], str]] = {
-    "name": lambda raw, row, metric: clean(raw),
-    "words": lambda raw, row, metric: clean(raw, 400),
-    "metric": lambda raw, row, metric: value(raw, math.nan, metric),
-    "mean": lambda raw, row, metric: value(raw, half(row, "ci"), metric),
-    "of": lambda raw, row, metric: f"{raw} of {row['of']}",
-    "wins": lambda raw, row, metric: f"{raw} of {row['n_common']}",
-    "margin": lambda raw, row, metric: margin(raw, None, metric).partition(" in ")[0],
-    "ranks": _ranks,
-    "gain": _gain,
-    "seeds": _seeds,
-    "lost": _lost,
-}
+def _counted(count: int, lost: Mapping[str, int]) -> str:
+    return ", ".join([str(count), *(f"{n} {kind}" for kind, n in lost.items() if n)])
 
 
 def sort_key(value: Any) -> float | str | None:

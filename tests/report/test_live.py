@@ -66,16 +66,13 @@ def test_on_a_terminal_there_is_a_picture() -> None:
     assert "cosine" in out.getvalue()
 
 
-def test_quiet_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
-    run(quiet=True)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_progress_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
-    run()
+@pytest.mark.parametrize("quiet", [True, False])
+def test_progress_goes_to_stderr_unless_it_is_quiet(
+    quiet: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(quiet=quiet)
     out, err = capfd.readouterr()
-    assert out == ""
-    assert "final 1/4 cosine" in err
+    assert out == "" and ("final 1/4 cosine" in err) != quiet and bool(err) != quiet
 
 
 def test_the_picture_tells_how_far_the_run_is() -> None:
