@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -34,7 +35,7 @@ class State:
     finals: int = 0
     stage: str = ""
     planned: Sequence[TrialSpec] = ()
-    histories: Mapping[str, History] = field(default_factory=dict)
+    histories: dict[str, History] = field(default_factory=dict)
     latest: str = ""
     sweep: FindProgress | None = None
     cut: str = ""
@@ -96,7 +97,7 @@ def _trained(state: State, trial: TrialSpec, records: Sequence[Record]) -> Itera
     history = extended(state.histories.get(trial.id, History(trial)), kept)
     state.latest = trial.id  # several may run at a time, their records interleaved
     state.start_s = state.start_s or time.monotonic()
-    state.histories = {**state.histories, trial.id: history}  # the old one may be being drawn
+    state.histories[trial.id] = history
     for record in records:
         if isinstance(record, CutRecord):
             state.cut = _cut_line(trial, record)
@@ -170,18 +171,20 @@ def live(
         return
     state = State(finals=spec.looks[-1] * len(spec.entrants) if spec else 0)
     animated = screen.is_terminal and screen.is_interactive
+    lock = Lock()  # the picture is drawn by another thread
+
+    def drawn() -> Group:
+        with lock:
+            return picture(state, screen.width)
 
     def show(event: Any) -> None:
-        for line in advance(state, event):
+        with lock:
+            lines = advance(state, event)
+        for line in lines:
             if line.style or not animated:
                 screen.print(line, soft_wrap=not animated)
 
-    animation = Live(
-        get_renderable=lambda: picture(state, screen.width),
-        console=screen,
-        refresh_per_second=4,
-        transient=True,
-    )
+    animation = Live(get_renderable=drawn, console=screen, refresh_per_second=4, transient=True)
     with animation if animated else nullcontext():
         yield show
 
