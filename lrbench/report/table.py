@@ -97,8 +97,10 @@ def _text(column: Column, row: Mapping[str, Any], metric: str) -> str:
             return clean(raw, 120 if form == "name" else 400)
         case _ if sort_key(raw) is None:
             return column.missing
-        case "metric" | "mean":
-            return value(raw, half(row, "ci") if form == "mean" else math.nan, metric)
+        case "metric":
+            return value(raw, metric)
+        case "mean":
+            return value(raw, metric, half(row, "ci"))
         case "margin":
             return margin(raw, None, metric).partition(" in ")[0]
         case "gain":
@@ -133,13 +135,13 @@ def half(row: Mapping[str, Any], kind: str) -> float:
     return float(row[f"{kind}_high"] - row[f"{kind}_low"]) / 2
 
 
-def value(mean: float, half: float, metric: str) -> str:
+def value(mean: float, metric: str, half: float = math.nan) -> str:
     """A value of the metric with the half-width of its interval; an interval of accuracies that
     passes 0 or 100 % is cut there and given by its ends.
 
-    >>> value(0.975, 0.0025, "test_accuracy"), value(0.05, math.nan, "test_loss")
+    >>> value(0.975, "test_accuracy", 0.0025), value(0.05, "test_loss")
     ('97.50 ± 0.25 %', '0.0500')
-    >>> value(0.995, 0.01, "test_accuracy")
+    >>> value(0.995, "test_accuracy", 0.01)
     '99.5 % [98.5, 100]'
     """
     if math.isnan(mean):

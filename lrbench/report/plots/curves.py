@@ -86,7 +86,7 @@ def _means(summary: Summary, column: str) -> Iterator[Line]:
         epochs, mean = floats(by_epoch.mean().index), floats(by_epoch.mean())
         sd = floats(by_epoch.std(ddof=1).fillna(0.0))
         texts = [
-            f"{name}, epoch {x:g}: {value(y, spread or math.nan, column)}"
+            f"{name}, epoch {x:g}: {value(y, column, spread or math.nan)}"
             for x, y, spread in zip(epochs, mean, sd, strict=True)
         ]
         low = np.maximum(mean - sd, floats(by_epoch.min()))

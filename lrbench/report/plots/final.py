@@ -1,6 +1,5 @@
 """The ranking drawn: every seed, the mean with its interval, and the difference to the best."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +50,7 @@ def _panel(
 
 
 def _remark(row: Mapping[str, Any], metric: str) -> str:
-    mean = value(row["metric_mean"], math.nan, metric)
+    mean = value(row["metric_mean"], metric)
     lost = int(row["failed"] + row["collapsed"])
     return f"{mean}, LR {row['lr']:.3g}" + (f", {lost} lost" if lost else "")
 
@@ -61,7 +60,7 @@ def _values(summary: Summary, standing: Standing, rows: list[dict[str, Any]]) ->
     for place, row in enumerate(rows):
         name, look, seeds = row["schedule"], styles[row["schedule"]], standing.values[:, place]
         ends = floats([row["ci_low"], row["ci_high"]])
-        said = ", ".join(value(seed, math.nan, standing.metric) for seed in seeds)
+        said = ", ".join(value(seed, standing.metric) for seed in seeds)
         yield Line(name, look, seeds, np.full(len(seeds), place + 0.24), "seeds")
         yield Line("", look, ends.clip(0, 1) if accuracy else ends, _at(place, 2), "interval")
         text = f"{name}: seeds {said}"

@@ -1,6 +1,5 @@
 """What a wrong learning rate costs, and what tuning it is worth."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -31,7 +30,7 @@ def expected_best_plot(summary: Summary) -> Chart | None:
         values = mine["val_accuracy_mean"].fillna(chance).to_numpy()
         best = floats([expected_best(values, int(m)) for m in tried])
         texts = [
-            f"{name}, best of {m:.0f}: {value(y, math.nan, 'accuracy')}"
+            f"{name}, best of {m:.0f}: {value(y, 'accuracy')}"
             for m, y in zip(tried, best, strict=True)
         ]
         if len(mine) > 1:
@@ -84,8 +83,7 @@ def _lines(summary: Summary, known: DataFrame, metric: str) -> Iterator[Line]:
     for name, look, mine in by_schedule(summary, known):
         x, y, ring = floats(mine["lr"]), floats(mine[f"{metric}_mean"]), mine["chosen"].to_numpy()
         texts = [
-            f"{name}, LR {lr:.3g}: {value(mean, math.nan, metric)}"
-            for lr, mean in zip(x, y, strict=True)
+            f"{name}, LR {lr:.3g}: {value(mean, metric)}" for lr, mean in zip(x, y, strict=True)
         ]
         choice = summary.question.choices.get((name, *mine[["budget", "batch_size"]].iloc[0]))
         if choice is not None and ring.any():

@@ -33,11 +33,9 @@ def budgets_plot(summary: Summary) -> Chart | None:
     rows = summary.ranking[summary.ranking["batch_size"] == summary.ranking["batch_size"].min()]
     if rows["budget"].nunique() < 2:
         return None
-    lines = _by_size(summary, rows, "budget", "epochs")
     label = "epochs; the schedules are stretched to them"
-    note = _note(summary)
-    panel = _panel(summary, lines, label, rows["budget"], x_scale="log2", title=note)
-    return Chart("training for longer", (panel,), note=note, every=True)
+    panel = _size_panel(summary, rows, "budget", "epochs", label)
+    return Chart("training for longer", (panel,), note=panel.title, every=True)
 
 
 @PLOTS.register("batch_sizes", "metric and peak memory against the batch size")
@@ -46,13 +44,9 @@ def batch_sizes_plot(summary: Summary) -> Chart | None:
     rows = summary.ranking[summary.ranking["budget"] == summary.ranking["budget"].max()]
     if rows["batch_size"].nunique() < 2:
         return None
-    lines, note = _by_size(summary, rows, "batch_size", "images"), _note(summary)
-    first = _panel(
-        summary, lines, "batch size", rows["batch_size"], x_scale="log2", title=note,
-        labelled=False,
-    )  # fmt: skip
+    first = _size_panel(summary, rows, "batch_size", "images", "batch size", labelled=False)
     panels = (first, *_memory_panels(summary, first.x_ticks))
-    return Chart("larger batches", panels, (4.6 * len(panels) + 1.5, 4.8), note, every=True)
+    return Chart("larger batches", panels, (4.6 * len(panels) + 1.5, 4.8), first.title, every=True)
 
 
 @PLOTS.register("variants", "the metric against the parameter in which schedules differ")
@@ -90,19 +84,23 @@ def _bars(
     if is_accuracy(summary.metric):
         low, high = low.clip(0, 1), high.clip(0, 1)
     texts = [
-        f"{said}: {value(row['metric_mean'], half(row, 'ci'), summary.metric)}"
+        f"{said}: {value(row['metric_mean'], summary.metric, half(row, 'ci'))}"
         for said, row in zip(says, records(rows), strict=True)
     ]
     return Line(name, look, x, y, "bars", low, high, texts)
 
 
-def _by_size(summary: Summary, rows: DataFrame, column: str, unit: str) -> Iterator[Line]:
+def _size_panel(
+    summary: Summary, rows: DataFrame, column: str, unit: str, label: str, **more: Any
+) -> Panel:
     """A line a schedule; a little apart, so that their bars do not cover each other."""
-    count = rows["schedule"].nunique()
+    count, lines = rows["schedule"].nunique(), []
     for place, (name, look, mine) in enumerate(by_schedule(summary, rows.sort_values(column))):
         x = mine[column].to_numpy() * (1 + 0.012 * (place - count / 2))
         says = [f"{name}, {size} {unit}" for size in mine[column]]
-        yield _bars(summary, name, look, x, mine, says)
+        lines.append(_bars(summary, name, look, x, mine, says))
+    about = {"x_scale": "log2", "title": _note(summary), **more}
+    return _panel(summary, lines, label, rows[column], **about)
 
 
 def _memory_panels(summary: Summary, sizes: tuple[float, ...]) -> Iterator[Panel]:
