@@ -80,13 +80,8 @@ def find_answer(result: FindResult) -> Group:
         facts.add_column(style="dim")
         for name, text in (*found.facts(result), ("other rules", found.other_rules(result))):
             facts.add_row(name, text)
-        parts += [Text(), facts]
-        trainings = found.trainings_table(result)
-        if trainings.rows:
-            parts += [Text(), rich_table(trainings)]
-    if result.table:
-        parts += [Text(), rich_table(found.against_table(result))]
-    return Group(*parts)
+        parts += [Text(), facts, *_spaced([found.trainings_table(result)])]
+    return Group(*parts, *_spaced([found.against_table(result)]))
 
 
 def find_tail(result: FindResult, folder: Path) -> Text:

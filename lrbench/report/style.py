@@ -39,9 +39,9 @@ class Look:
     place: int = -1
 
     @property
-    def gid(self) -> str:
+    def gid(self) -> str | None:
         """What its lines are called in an SVG: a page switches them on and off by that."""
-        return f"series-{self.place}"
+        return f"series-{self.place}" if self.place >= 0 else None
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
