@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 def printable(text: str, instead: str = "�") -> str:
@@ -102,7 +103,6 @@ class Topic(StrEnum):
     PLATEAU_CANNOT_FIRE = "plateau-cannot-fire"
     EARLY_STOP = "early-stop"
     STRETCHED = "stretched"
-    HALVING = "halving"
     EDGE_OF_GRID = "edge-of-grid"
     FEW_SEEDS = "few-seeds"
     TRIALS_FAILED = "trials-failed"
@@ -117,13 +117,14 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True)
 class Notice:
-    """A warning: what was seen, and what to write or do instead. `edges` names the schedules whose
-    best LR lies on an edge of the grid, each with that edge, low or high."""
+    """A warning: what was seen, and what to write or do instead. `about` names the schedules whose
+    best LR lies on an edge of the grid, each with that edge, low or high; or the budget and the
+    batch size of a ranking."""
 
     topic: Topic
     message: str
     remedy: str = ""
-    edges: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    about: tuple[tuple[Any, Any], ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return f"{self.message}: {self.remedy}" if self.remedy else self.message

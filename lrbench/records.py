@@ -7,23 +7,28 @@ used. `None` means that there is no such value; NaN and infinity never enter a r
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from lrbench.options import TrialSpec
 
-FINITE = {"allow_inf_nan": False}
 Status = Literal["done", "diverged", "failed"]
 
 
 @dataclass(frozen=True)
-class EpochRecord:
-    """One epoch of one trial. `epoch` counts from 1; `step` is the optimizer steps done so far;
-    `clipped_share` is that of its steps whose gradients were clipped; `ema_…` are of the weights'
-    moving average."""
+class Record:
+    """What one trial has left, of the kinds below."""
 
-    __pydantic_config__ = FINITE
+    __pydantic_config__: ClassVar = {"allow_inf_nan": False, "extra": "forbid"}
 
     trial: str
+
+
+@dataclass(frozen=True)
+class EpochRecord(Record):
+    """One epoch. `epoch` counts from 1; `step` is the optimizer steps done so far; `clipped_share`
+    is that of its steps whose gradients were clipped; `ema_…` are of the weights' moving average.
+    """
+
     epoch: int
     step: int
     lr_first: float
@@ -41,12 +46,9 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
-class StepRecord:
+class StepRecord(Record):
     """One optimizer step of one parameter group; `step` counts from 0."""
 
-    __pydantic_config__ = FINITE
-
-    trial: str
     step: int
     group: int
     lr: float
@@ -55,24 +57,18 @@ class StepRecord:
 
 
 @dataclass(frozen=True)
-class CutRecord:
+class CutRecord(Record):
     """A reduce-on-plateau cut of the learning rate, made after `epoch`."""
 
-    __pydantic_config__ = FINITE
-
-    trial: str
     epoch: int
     old_lr: float
     new_lr: float
 
 
 @dataclass(frozen=True)
-class TrialEnd:
+class TrialEnd(Record):
     """How a trial ended, with what was measured once: the test set, and the memory's peak."""
 
-    __pydantic_config__ = FINITE
-
-    trial: str
     status: Status
     reason: str = ""
     epochs: int = 0
@@ -100,9 +96,6 @@ class SweepPoint:
     loss: float
 
 
-Record = EpochRecord | StepRecord | CutRecord | TrialEnd
-
-
 @dataclass(frozen=True)
 class History:
     """All that is known of one trial: what it was to be, and its records so far."""
@@ -114,26 +107,29 @@ class History:
     end: TrialEnd | None = None
 
 
+Kind = TypeVar("Kind", bound=Record)
+
+
 def extended(history: History, records: Sequence[Record]) -> History:
     """The history with more records. A trial that went on from an earlier epoch trains the later
     ones again: what it said of them before is dropped."""
     if not records:
         return history
-    epochs = tuple(r for r in records if isinstance(r, EpochRecord))
-    ends = [r for r in records if isinstance(r, TrialEnd)]
-    kept = len(history.epochs)
-    if epochs:
-        kept = min(kept, epochs[0].epoch - 1)
-    elif ends:
-        kept = min(kept, ends[-1].epochs)
+
+    def of(kind: type[Kind]) -> tuple[Kind, ...]:
+        return tuple(record for record in records if isinstance(record, kind))
+
+    epochs, ends, kept = of(EpochRecord), of(TrialEnd), len(history.epochs)
+    if epochs or ends:
+        kept = min(kept, epochs[0].epoch - 1 if epochs else ends[-1].epochs)
     first_step = history.epochs[kept - 1].step if kept else 0
-    known_steps = bisect_left(history.steps, first_step, key=lambda each: each.step)
+    steps = history.steps[: bisect_left(history.steps, first_step, key=lambda each: each.step)]
+    cuts = tuple(cut for cut in history.cuts if cut.epoch <= kept)
     return History(
         history.spec,
         history.epochs[:kept] + epochs,
-        history.steps[:known_steps] + tuple(r for r in records if isinstance(r, StepRecord)),
-        tuple(cut for cut in history.cuts if cut.epoch <= kept)
-        + tuple(r for r in records if isinstance(r, CutRecord)),
+        steps + of(StepRecord),
+        cuts + of(CutRecord),
         ends[-1] if ends else None,
     )
 

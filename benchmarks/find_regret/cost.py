@@ -1,11 +1,10 @@
-"""What a sweep costs beside the bare training loop: `python cost.py [ROUNDS]`.
+"""What a sweep costs compared with the bare training loop: `python cost.py [ROUNDS]`.
 
-CPU seconds (`time.process_time`) of 100 steps at batch 128, the loop and the sweep in turns in one
-process, one thread: the least of all rounds, and the median of each round's ratio. The bare loop
-trains over the same resident tensors; the sweep trains along the learning rates. Then all of
-`lrbench.find` (one seed, neither verification nor stable limit), which also keeps and restores all
-state, smooths, grades and suggests; and the same with a curve of validation losses, on one batch
-more a step.
+CPU seconds (`time.process_time`) of 100 steps at batch 128, loop and sweep in turns in one process
+with one thread: the least of all rounds, and the median of the ratios within a round. Both train on
+the same resident tensors. Then all of `lrbench.find` (one seed, neither verification nor stable
+limit), which also keeps and restores all state, smooths, grades and suggests; and the same with a
+curve of validation losses, which takes one more batch a step.
 """
 
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from measure import conv_bn
 from torch import nn
 
 from lrbench import find
@@ -30,14 +30,6 @@ STEPS, BATCH = 100, 128
 
 def mlp() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
-
-
-def conv() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(784, 10),
-    )  # fmt: skip
 
 
 def bare(model: nn.Module, batches: list, optimizer: torch.optim.Optimizer) -> None:
@@ -74,7 +66,7 @@ def cpu_s(work: Callable[[], None]) -> float:
 def main() -> None:
     torch.set_num_threads(1)
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    for name, make in (("mlp", mlp), ("conv-bn", conv)):
+    for name, make in (("mlp", mlp), ("conv-bn", conv_bn)):
         torch.manual_seed(0)
         batches = [(torch.randn(BATCH, 1, 28, 28), torch.randint(10, (BATCH,))) for _ in range(30)]
         model = make()
@@ -98,12 +90,12 @@ def main() -> None:
 
 def report(name: str, times: dict[str, list[float]]) -> None:
     (_, plain), *others = times.items()
-    sys.stdout.write(f"{name}: bare loop {1e3 * min(plain):.1f} ms\n")
+    print(f"{name}: bare loop {1e3 * min(plain):.1f} ms")
     for way, spent in others:
         ratio = median(after / before for before, after in zip(plain, spent, strict=True))
-        sys.stdout.write(
+        print(
             f"  {way:<18} {1e3 * min(spent):7.1f} ms: {100 * (min(spent) / min(plain) - 1):+.1f} % "
-            f"CPU time (median {100 * (ratio - 1):+.1f} %)\n"
+            f"CPU time (median {100 * (ratio - 1):+.1f} %)"
         )
 
 

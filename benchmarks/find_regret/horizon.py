@@ -44,13 +44,12 @@ def row(
     regrets = [
         np.interp(at + power * np.log10(steps / whole), logs, run) / run.min() for power in (0, 0.5)
     ]
-    return f"{name:<40}{steps:>6}{10**at:>9.2g}{regrets[0]:>9.2f}{regrets[1]:>9.2f}\n"
+    return f"{name:<40}{steps:>6}{10**at:>9.2g}{regrets[0]:>9.2f}{regrets[1]:>9.2f}"
 
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
-    say = sys.stdout.write
-    say(f"{'problem':<40}{'steps':>6}{'best at':>9}{'as it is':>9}{'x root':>9}\n")
+    print(f"{'problem':<40}{'steps':>6}{'best at':>9}{'as it is':>9}{'x root':>9}")
     for network, kind in ((n, k) for n in names or NETWORKS for k in RANGES):
         make, data_of = NETWORKS[network]
         problem, data = Problem(make, data_of, kind, 32), data_of()
@@ -64,8 +63,8 @@ def main(names: list[str]) -> None:
             }  # fmt: skip
             for steps in LENGTHS:
                 text = f"{network}, {kind}, {spec}"
-                say(row(text, steps, whole, np.log10(grid), curves[steps], curves[0]))
-                sys.stdout.flush()
+                found = row(text, steps, whole, np.log10(grid), curves[steps], curves[0])
+                print(found, flush=True)
 
 
 if __name__ == "__main__":

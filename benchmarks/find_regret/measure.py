@@ -164,9 +164,7 @@ def row(name: str, lrs: Sequence[float | None], losses: np.ndarray) -> str:
     )
 
 
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+say = partial(print, flush=True)
 
 
 def main() -> None:

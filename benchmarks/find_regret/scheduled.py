@@ -2,10 +2,10 @@
 
 `python scheduled.py [PROBLEM ...]`, all where none are named. Problems are those of `untuned.py`,
 trained for 20 epochs under `warmup(5%) + cosine`. The truth is the validation loss at the end at
-three base learning rates to a decade, a mean over two draws of weights and
-order. Then for three other draws one `lrbench.find` with that schedule and length, and what other
-tools read off one sweep of the same draw. Regret is the loss at an answer, read off the grid in
-log LR, over its lowest; the worst of the three is shown. About half a minute a problem.
+three base learning rates per decade, a mean over two draws of weights and order. For three other
+draws: one `lrbench.find` with that schedule and length, and what other tools read off one sweep of
+the same draw. Regret is the loss at an answer, read off the grid in log LR, over its lowest; the
+worst of the three is shown. About half a minute a problem.
 
 The rules of others: pytorch-lr-finder 0.2.2 (steepest descent by index of the average with weight
 0.05, without the first 10 and the last 5 points) and fastai 2.8 (average with weight 0.02, freed of
@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from untuned import PROBLEMS, Problem, Splits
 
 import lrbench
+from lrbench.rangetest.result import FindResult
 from lrbench.schedules import parse
 
 SCHEDULE, EPOCHS = "warmup(5%) + cosine", 20
@@ -79,7 +80,7 @@ FASTAI: dict[str, Callable[[Floats, Floats], float]] = {
 }
 
 
-def peers(found: lrbench.FindResult) -> dict[str, float]:
+def peers(found: FindResult) -> dict[str, float]:
     """What other tools read off the sweep of the first seed, stopped by their own rules."""
     points = [point for point in found.curve if point.seed == found.curve[0].seed]
     lrs = np.array([point.lr for point in points])
@@ -125,9 +126,7 @@ def trained(
     return loss if np.isfinite(loss) else np.inf
 
 
-def answers(
-    problem: Problem, data: Splits, draw: int
-) -> tuple[lrbench.FindResult, dict[str, float]]:
+def answers(problem: Problem, data: Splits, draw: int) -> tuple[FindResult, dict[str, float]]:
     """The range test of a draw, and the learning rates to be judged, by name."""
     torch.manual_seed(draw)
     model = problem.make()
@@ -144,7 +143,6 @@ def answers(
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
-    say = sys.stdout.write
     for name in names or GRIDS:
         problem = {**PROBLEMS, **OWN}[name]
         data = problem.data()
@@ -153,14 +151,13 @@ def main(names: list[str]) -> None:
         losses = np.array([np.mean([trained(problem, data, lr, s) for s in TRUTH]) for lr in grid])
         losses = np.minimum(losses, 100 * losses.min())
         at = grid[int(np.argmin(losses))]
-        say(f"{name}, {problem.optimizer}: best loss {losses.min():.3f} at {at:.2g}\n")
+        print(f"{name}, {problem.optimizer}: best loss {losses.min():.3f} at {at:.2g}")
         rows = [answers(problem, data, draw) for draw in DRAWS]
         for key in rows[0][1]:
             lrs = [row[key] for _, row in rows]
             at_answer = np.interp(np.log10(lrs), np.log10(grid), losses) / losses.min()
             texts = " ".join("none" if np.isnan(lr) else f"{lr:.2g}" for lr in lrs)
-            say(f"  {key:<20}{texts:<30}{np.nanmax(at_answer):>7.2f}\n")
-        sys.stdout.flush()
+            print(f"  {key:<20}{texts:<30}{np.nanmax(at_answer):>7.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lrbench
 from lrbench.data import load
+from lrbench.rangetest.result import FindResult
 
 STEPS = 64
 DRAWS = range(3)
@@ -220,7 +221,7 @@ def trained(problem: Problem, model: nn.Module, data: Splits, lr: float, order: 
     return loss if np.isfinite(loss) else np.inf
 
 
-def measured(name: str) -> Iterator[tuple[lrbench.FindResult, float, float, float]]:
+def measured(name: str) -> Iterator[tuple[FindResult, float, float, float]]:
     """For each draw: the answer, its loss, the best loss of the grid and where that is."""
     problem = PROBLEMS[name]
     data = problem.data()
@@ -246,17 +247,15 @@ def measured(name: str) -> Iterator[tuple[lrbench.FindResult, float, float, floa
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
-    say = sys.stdout.write
-    say(f"{'problem':<16}{'optimizer':<10}{'answers':<26}{'best of the grid':<26}{'worst':>6}\n")
+    print(f"{'problem':<16}{'optimizer':<10}{'answers':<26}{'best of the grid':<26}{'worst':>6}")
     for name in names or PROBLEMS:
         rows = list(measured(name))
         answers = " ".join("none" if f.lr is None else f"{f.lr:.2g}" for f, *_ in rows)
         best = " ".join(f"{lr:.2g}" for *_, lr in rows)
         worst = max(at / lowest for _, at, lowest, _ in rows)
-        say(f"{name:<16}{PROBLEMS[name].optimizer:<10}{answers:<26}{best:<26}{worst:>6.2f}\n")
+        print(f"{name:<16}{PROBLEMS[name].optimizer:<10}{answers:<26}{best:<26}{worst:>6.2f}")
         reasons = dict.fromkeys(reason for f, *_ in rows for reason in f.reasons)
-        say("".join(f"  {reason}\n" for reason in reasons))
-        sys.stdout.flush()
+        print("".join(f"  {reason}\n" for reason in reasons), end="", flush=True)
 
 
 if __name__ == "__main__":

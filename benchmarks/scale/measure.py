@@ -36,14 +36,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        sys.stdout.write(
-            "| trials | open | plan | refresh | report |\n|---:|---:|---:|---:|---:|\n"
-        )
+        print("| trials | open | plan | refresh | report |\n|---:|---:|---:|---:|---:|")
         for trials in map(int, asked.trials.split(",")):
             path = (asked.folder or Path(scratch)) / f"{trials}-trials"
             made(path, trials, asked.epochs)
-            sys.stdout.write(f"| {trials} | {' | '.join(f'{s:.2f}' for s in seconds(path))} |\n")
-            sys.stdout.flush()
+            cells = (str(trials), *(f"{s:.2f}" for s in seconds(path)))
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def made(path: Path, trials: int, epochs: int) -> None:

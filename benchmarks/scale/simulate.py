@@ -28,7 +28,7 @@ from lrbench.execute import Host, Workbench
 from lrbench.execute.cluster import Nodes
 from lrbench.execute.mock import invented
 from lrbench.execute.supervise import Worker
-from lrbench.options import Recipe, TrialSpec
+from lrbench.options import Recipe
 from lrbench.plan import plan
 from lrbench.records import EpochRecord
 from lrbench.run.journal import row_of
@@ -41,19 +41,7 @@ LOST, STRAGGLERS, SLOWDOWN = 0.01, 0.05, 1.5
 class Gpu(Worker):
     """A worker whose messages are events of the simulation."""
 
-    crew: Any
     begun: bool = False
-    said: list[dict[str, Any]] = field(default_factory=list)
-    lost: bool = False
-
-    def give(self, trial: TrialSpec) -> None:
-        super().give(trial)
-        self.begun = False
-        self.crew.simulate(self, trial)
-
-    def messages(self) -> list[dict[str, Any]] | None:
-        said, self.said = self.said, []
-        return said or (None if self.lost else [])
 
 
 @dataclass(eq=False)
@@ -73,13 +61,14 @@ class Simulated(Nodes):
         heapq.heappush(self.events, (s, next(self.order), gpu, message))
 
     def hire(self) -> Worker:
-        gpu = Gpu(self)
+        gpu = Gpu()
         machine = self.bench.machine
         self.at(self.now_s, gpu, {"ready": {"code": {}, "data": None, "machine": machine}})
         return gpu
 
-    def simulate(self, gpu: Gpu, trial: TrialSpec) -> None:
+    def give(self, gpu: Any, trial: Any) -> None:
         """Put the messages of a training into the queue of events."""
+        gpu.begun = False
         chance = random.Random(trial.id)
         slow = SLOWDOWN if chance.random() < STRAGGLERS else 1.0
         lengths = [slow * chance.choice(self.epochs_s) for _ in range(trial.epochs)]
@@ -100,11 +89,9 @@ class Simulated(Nodes):
             self.at(self.now_s + clock, gpu, {"records": [row_of(record)]})
         self.at(self.now_s + clock, gpu, {"records": None})
 
-    def speaking(self) -> Sequence[Worker]:
+    def heard(self) -> Sequence[tuple[Worker, Sequence[Mapping[str, Any]] | None]]:
         self.now_s, _, gpu, message = heapq.heappop(self.events)
-        gpu.lost = message is None
-        gpu.said += [message] if message else []
-        return [gpu]
+        return [(gpu, None if message is None else [message])]
 
     def bury(self, worker: Any, *, at_once: bool = False) -> str:
         self.losses += 1

@@ -8,7 +8,7 @@ not tested.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 
 import numpy as np
@@ -35,25 +35,40 @@ def bergmann_hommel(p: Floats, k: int) -> Floats:
     """Adjusted p-values of the k(k - 1)/2 pairs in the order of `numpy.triu_indices`: the largest
     |I| · min(p in I) over the exhaustive sets I that hold the pair. Pairs with NaN are not part of
     the family."""
-    sets = exhaustive_sets(k) & np.isfinite(p)
-    smallest = np.where(sets, np.where(np.isfinite(p), p, 1.0), np.inf).min(axis=1, initial=np.inf)
-    sizes = sets.sum(axis=1)
-    scores = np.where(sizes > 0, np.minimum(sizes * np.minimum(smallest, 1.0), 1.0), 0.0)
-    return np.asarray(np.where(sets, scores[:, None], 0.0).max(axis=0, initial=0.0))
+    tested = np.isfinite(p)
+    sets = exhaustive_sets(k)[:, tested]
+    smallest = np.where(sets, p[tested], 1.0).min(axis=1, initial=1.0)
+    scores = np.minimum(sets.sum(axis=1) * smallest, 1.0)
+    adjusted = np.full(len(p), np.nan)
+    adjusted[tested] = np.where(sets, scores[:, None], 0.0).max(axis=0, initial=0.0)
+    return adjusted
 
 
 def shaffer(p: Floats, k: int) -> Floats:
-    """Adjusted p-values by Shaffer's static step-down (1986, S1): Holm, but the i-th smallest is
-    multiplied by the most pairs that can be equal when i - 1 are not."""
-    tested = np.flatnonzero(np.isfinite(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    possible = equal_counts(k)
+    """Adjusted p-values of all pairs by Shaffer's static step-down (1986, S1)."""
+    return _step_down(p, equal_counts(k))
+
+
+def holm(p: Floats) -> Floats:
+    """Holm (1979): the i-th smallest of m p-values times m - i + 1, never below the one before.
+    For pairs with a reference that was named beforehand, and for equivalence.
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    return _step_down(p, range(len(p) + 1))
+
+
+def _step_down(p: Floats, possible: Collection[int]) -> Floats:
+    """The i-th smallest p-value times the most hypotheses that can be true when i - 1 are not,
+    never below the one before. `possible` is how many can be true together."""
+    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]
     factors = [
-        min(left, max(count for count in possible if count <= len(p) - done))
-        for done, left in enumerate(range(len(order), 0, -1))
+        min(len(order) - done, max(count for count in possible if count <= len(p) - done))
+        for done in range(len(order))
     ]
     adjusted = np.full(len(p), np.nan)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.maximum(factors, 1)), 1.0)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
     return adjusted
 
 
@@ -134,20 +149,5 @@ def _over_pairs(p: Floats, adjust: Callable[[Floats], Floats]) -> Floats:
     """The matrix of a family's adjusted p-values, from the pairs above the diagonal."""
     upper = np.triu_indices(len(p), 1)
     adjusted = np.full(p.shape, np.nan)
-    adjusted[upper] = np.where(np.isfinite(p[upper]), adjust(p[upper]), np.nan)
-    return np.where(np.isfinite(adjusted), adjusted, adjusted.T)
-
-
-def holm(p: Floats) -> Floats:
-    """Holm (1979): the i-th smallest of m p-values times m - i + 1, never below the one before.
-    For pairs with a reference that was named beforehand, and for equivalence.
-
-    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(np.isfinite(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
-    return adjusted
+    adjusted[upper] = adjust(p[upper])
+    return np.asarray(np.fmax(adjusted, adjusted.T))

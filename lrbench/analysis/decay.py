@@ -1,7 +1,7 @@
 """Weight decays that were tuned with the learning rates: where the optimum lies."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,23 +9,20 @@ from pandas import DataFrame
 
 from lrbench.analysis.names import short
 from lrbench.analysis.question import direction, is_accuracy
-from lrbench.analysis.sensitivity import mean_of
-from lrbench.analysis.standing import Standing, in_cell
-from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.standing import Standing
+from lrbench.analysis.tidy import BATCH_SIZE, BUDGET, SCHEDULE, Column, frame
 
 DECAYS = (
-    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),
-    Column("budget", "int64", "epochs", title="epochs", several=True, order=0),
-    Column("batch_size", "int64", "images in a batch", title="batch", several=True, order=0),
+    SCHEDULE,
+    BUDGET,
+    BATCH_SIZE,
     Column("weight_decay", "float64", "weight decay", title="weight decay", form=".3g"),
     Column("lr", "float64", "learning rate", title="LR", form=".3g"),
     Column("n", "int64", "tuning trials that ended well"),
     Column("val_accuracy_mean", "float64", "mean over these trials"),
     Column("val_loss_mean", "float64", "mean over these trials"),
-    Column(
-        "timescale", "float64", "1 / (LR x weight decay), in epochs (arXiv:2405.13698)",
-        title="timescale, epochs", form=".3g",
-    ),
+    Column("timescale", "float64", "1 / (LR x weight decay), in epochs (arXiv:2405.13698)",
+           title="timescale, epochs", form=".3g"),
     Column("chosen", "bool", "whether the final trials use the pair"),
 )  # fmt: skip
 
@@ -35,26 +32,25 @@ def decays_frame(found: Sequence[Standing], trials: DataFrame) -> DataFrame:
     weight decays."""
     tuned = trials[(trials["stage"] == "tune") & trials["status"].notna() & (trials["study"] == 0)]
     several = tuned.groupby("schedule")["weight_decay"].nunique().max() > 1  # not of arms alone
-    return frame((row for each in found for row in _rows(each, tuned, trials) if several), DECAYS)
+    return frame((row for each in found for row in _rows(each, tuned) if several), DECAYS)
 
 
-def _rows(standing: Standing, tuned: DataFrame, trials: DataFrame) -> Iterator[dict[str, Any]]:
-    here = tuned[in_cell(tuned, standing.budget, standing.batch_size)]
-    for place, name in enumerate(standing.names):
-        final = trials.loc[standing.rows[place]].iloc[0]
-        mine = here[here["schedule"] == name]
-        for (decay, lr), those in mine.groupby(["weight_decay", "lr"]):
+def _rows(standing: Standing, tuned: DataFrame) -> Iterator[dict[str, Any]]:
+    here = standing.part(tuned)
+    for name, finals in zip(standing.names, standing.finals, strict=True):
+        final, mine = finals.iloc[0], here[here["schedule"] == name]
+        pairs: Iterable[tuple[Any, DataFrame]] = mine.groupby(["weight_decay", "lr"])
+        for (decay, lr), those in pairs:
             done = those[those["status"] == "done"]
             rate = lr * decay * final["steps"] / max(1, final["epochs"])
             yield {
+                **standing.cell,
                 "schedule": name,
-                "budget": standing.budget,
-                "batch_size": standing.batch_size,
                 "weight_decay": decay,
                 "lr": lr,
                 "n": len(done),
-                "val_accuracy_mean": mean_of(done["val_accuracy"].to_numpy()),
-                "val_loss_mean": mean_of(done["val_loss"].to_numpy()),
+                "val_accuracy_mean": done["val_accuracy"].mean(),
+                "val_loss_mean": done["val_loss"].mean(),
                 "timescale": 1 / rate if rate > 0 else math.inf,
                 "chosen": (lr, decay) == (final["lr"], final["weight_decay"]),
             }
@@ -69,7 +65,7 @@ def measured(decays: DataFrame, metric: str) -> str:
 def decays_text(decays: DataFrame, standing: Standing) -> str:
     """The chosen weight decays with their timescales, and whether the order of the schedules
     depends on them; empty without several."""
-    mine = decays[in_cell(decays, standing.budget, standing.batch_size)]
+    mine = standing.part(decays)
     if not len(mine):
         return ""
     chosen = mine[mine["chosen"]]

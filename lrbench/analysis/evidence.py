@@ -1,6 +1,9 @@
 """How much a run can tell: power and seeds needed as ranges, and what a finite test set hides."""
 
 import math
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.special import nctdtr, stdtr, stdtrit
@@ -8,7 +11,7 @@ from scipy.special import nctdtr, stdtr, stdtrit
 from lrbench.analysis.corrections import Floats
 
 POWER = 0.8
-MOST_SEEDS = 100_000
+MOST_SEEDS = 2**16
 RANGE = 0.8
 """How sure a range is: 80 %, so that it is short enough to plan by."""
 
@@ -29,15 +32,17 @@ def detectable_difference(sd: float, n: int, alpha: float, power: float = POWER)
     """The smallest true difference that `n` seeds find with that power; None with one seed."""
     if n < 2 or not math.isfinite(sd):
         return None
-    if sd == 0:
-        return 0.0
-    low, high = 0.0, sd
-    while power_of(high, sd, n, alpha) < power:
+    return sd and _least(lambda gap: power_of(gap, sd, n, alpha) >= power, sd, 1e-6)
+
+
+def _least(enough: Callable[[float], np.bool | bool], start: float, tolerance: float) -> float:
+    """The least number that is enough, to a relative tolerance, by doubling and halving."""
+    low, high = 0.0, start
+    while not enough(high):
         low, high = high, 2 * high
-    while high - low > 1e-6 * high:
+    while high - low > tolerance * high:
         middle = (low + high) / 2
-        found = power_of(middle, sd, n, alpha) >= power
-        low, high = (low, middle) if found else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 
@@ -46,17 +51,9 @@ def seeds_needed(difference: float, sd: float, alpha: float, power: float = POWE
     zero, or where more than MOST_SEEDS would not be enough."""
     if not (math.isfinite(difference) and math.isfinite(sd)) or difference == 0:
         return None
-    high = 2
-    while power_of(difference, sd, high, alpha) < power:
-        high *= 2
-        if high > MOST_SEEDS:
-            return None
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        found = power_of(difference, sd, middle, alpha) >= power
-        low, high = (low, middle) if found else (middle, high)
-    return high
+    counts = range(2, MOST_SEEDS + 1)
+    place = bisect_left(counts, power, key=lambda n: power_of(difference, sd, n, alpha))
+    return counts[place] if place < len(counts) else None
 
 
 def effect_range(mean: float, sd: float, n: int, sure: float = RANGE) -> tuple[float, float]:
@@ -66,22 +63,15 @@ def effect_range(mean: float, sd: float, n: int, sure: float = RANGE) -> tuple[f
     >>> [round(x, 2) for x in effect_range(1.0, 1.0, 6)]
     [0.3, 1.61]
     """
-    t = abs(mean) / sd * math.sqrt(n)
-    tail = (1 - sure) / 2
+    t, tail = abs(mean) / sd * math.sqrt(n), (1 - sure) / 2
 
-    def noncentrality(level: float) -> float:
+    def effect(level: float) -> float:
         """Where the chance of a t at most as large as the one seen is `level`."""
-        low, high = 0.0, 1.0
-        while nctdtr(n - 1, high, t) > level:
-            low, high = high, 2 * high
-        while high - low > 1e-9 * high:
-            middle = (low + high) / 2
-            low, high = (middle, high) if nctdtr(n - 1, middle, t) > level else (low, middle)
-        return high
+        if stdtr(n - 1, t) <= level:
+            return 0.0
+        return _least(lambda shift: nctdtr(n - 1, shift, t) <= level, 1.0, 1e-9) / math.sqrt(n)
 
-    lowest = noncentrality(1 - tail) if stdtr(n - 1, t) > 1 - tail else 0.0
-    highest = noncentrality(tail) if stdtr(n - 1, t) > tail else 0.0
-    return lowest / math.sqrt(n), highest / math.sqrt(n)
+    return effect(1 - tail), effect(tail)
 
 
 def seeds_range(
@@ -125,8 +115,8 @@ def image_error(error_a: float, error_b: float, images: int, differ: float | Non
     return math.sqrt(max(share - (error_a - error_b) ** 2, 0.0) / images)
 
 
-def at_chance(accuracy: float, classes: int, images: int) -> bool:
-    """Whether a model with this accuracy may have learnt nothing, as one that always names one
+def at_chance(accuracy: Any, classes: int, images: int) -> Any:
+    """Whether models with these accuracies may have learnt nothing, as one that always names one
     class: three standard errors above 1/classes at most, and a little more since classes are not
     all of one size. Such a trial has collapsed: it is counted, not averaged.
 

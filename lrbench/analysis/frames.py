@@ -1,185 +1,92 @@
 """Tidy frames of what was trained: one row per trial, per epoch, per step."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
 from pandas import DataFrame
 
 from lrbench.analysis.diagnosis import diagnose
 from lrbench.analysis.question import Question, bits
-from lrbench.analysis.target import area_under, reached
 from lrbench.analysis.tidy import Column, frame
-from lrbench.options import TrialSpec
 from lrbench.records import EpochRecord, History
 
-
-@dataclass(frozen=True)
-class TrialRow:
-    """What the cells of a trial are computed from."""
-
-    history: History
-    target: float | None
-
-    @property
-    def spec(self) -> TrialSpec:
-        return self.history.spec
-
-    @property
-    def accuracies(self) -> list[float | None]:
-        return [epoch.val_accuracy for epoch in self.history.epochs]
-
-
-@dataclass(frozen=True)
-class EpochRow:
-    spec: TrialSpec
-    epoch: EpochRecord
-
-
-def _spec(name: str) -> Callable[[TrialRow | EpochRow], Any]:
-    return lambda row: getattr(row.spec, name)
-
-
-def _last(name: str) -> Callable[[TrialRow], Any]:
-    """A field of the trial's last epoch."""
-    return lambda row: getattr(row.history.epochs[-1], name) if row.history.epochs else None
-
-
-def _end(name: str, before: Callable[[TrialRow], Any] = lambda row: None) -> Callable[..., Any]:
-    """A field of the trial's end; of a trial that has not ended, what `before` says."""
-    return lambda row: before(row) if row.history.end is None else getattr(row.history.end, name)
-
-
-def _bits(loss: Callable[[TrialRow], Any]) -> Callable[[TrialRow], Any]:
-    """A loss in bits, of a text."""
-    return lambda row: bits(loss(row)) if row.spec.recipe.problem == "text" else None
-
-
-def _epoch(name: str, dtype: str, help: str) -> Column:
-    return Column(name, dtype, help, lambda row: getattr(row.epoch, name))
-
-
-def _study(row: TrialRow | EpochRow) -> int:
-    return row.spec.study or 0
-
-
-def _of_last(name: str, help: str, title: str = "") -> Column:
-    return Column(name, "float64", help, _last(name), title, view="trials")
-
-
-def _of_end(name: str, help: str, title: str = "", dtype: str = "float64") -> Column:
-    return Column(name, dtype, help, _end(name), title, view="trials")
-
-
+SHARE_OF_BEST = 0.99
+LAST = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy")
+"""What a trial has of its last epoch."""
+_MAIN: dict[str, Any] = {"view": "trial"}
+_MORE: dict[str, Any] = {"view": "trials"}
 TRIALS = (
-    Column("trial", "object", "identifier: a hash of all that fixes the training", _spec("id")),
-    Column("stage", "object", "tune or final", _spec("stage"), "stage", view="trial"),
-    Column(
-        "schedule", "object", "schedule, as a spec", _spec("name"), "schedule", "name", view="trial"
-    ),
-    Column("budget", "int64", "epochs that were planned", _spec("epochs"), "epochs", view="trials"),
-    Column("lr", "float64", "learning rate", _spec("lr"), "LR", view="trial"),
-    Column("seed", "int64", "seed of weights and data order", _spec("seed"), "seed", view="trial"),
-    Column(
-        "status", "object", "done, diverged or failed; empty while it trains", _end("status"),
-        "status", view="trial",
-    ),
-    Column(
-        "reason", "object", "why it diverged, failed or stopped early", _end("reason"), "reason",
-        view="failure",
-    ),
-    Column(
-        "epochs", "int64", "epochs trained", _end("epochs", lambda row: len(row.history.epochs))
-    ),
-    Column(
-        "steps", "int64", "optimizer steps", _end("steps", lambda row: _last("step")(row) or 0)
-    ),
-    _of_last("train_loss", "mean of the last epoch", "train loss"),
-    _of_last("val_loss", "after the last epoch", "val loss"),
-    _of_last("val_accuracy", "after the last epoch", "val accuracy"),
-    _of_end("test_loss", "on the test set, finals only", "test loss"),
-    _of_end("test_accuracy", "on the test set, finals only", "test accuracy"),
-    Column(
-        "best_val_accuracy", "float64", "highest after any epoch",
-        lambda row: max((a for a in row.accuracies if a is not None), default=None),
-    ),
-    Column(
-        "epochs_to_target", "float64", "epochs until validation accuracy reached the target",
-        lambda row: reached(row.history.epochs, row.target)[0],
-    ),
-    Column(
-        "time_to_target_s", "float64", "training seconds until then",
-        lambda row: reached(row.history.epochs, row.target)[1],
-    ),
-    Column(
-        "train_s", "float64", "training seconds, without evaluation",
-        _end("train_s", lambda row: sum(epoch.train_s for epoch in row.history.epochs)),
-        "seconds", view="trials",
-    ),
-    _of_end("throughput_img_s", "images per second"),
-    _of_end("peak_mem_bytes", "peak memory of the device, on a CPU of the process", dtype="Int64"),
-    _of_last("train_accuracy", "mean of the last epoch"),
-    _of_end("start_loss", "loss of the first batch"),
-    Column(
-        "val_auc", "float64", "mean height of the validation accuracy over the epochs",
-        lambda row: area_under(row.accuracies),
-    ),
-    Column(
-        "batch_size", "int64", "images in a batch of the plain recipe", _spec("batch_size"),
-        "batch", view="trials",
-    ),
-    _of_end("clipped_share", "share of steps whose gradients were clipped"),
-    _of_end("ema_test_loss", "test loss of the weights' average"),
-    _of_end("ema_test_accuracy", "test accuracy of the weights' average"),
-    _of_last("val_balanced_accuracy", "mean accuracy over the classes, validation"),
-    _of_end("test_balanced_accuracy", "mean accuracy over the classes, test"),
+    Column("trial", "object", "identifier: a hash of all that fixes the training"),
+    Column("stage", "object", "tune or final", title="stage", **_MAIN),
+    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", **_MAIN),
+    Column("budget", "int64", "epochs that were planned", title="epochs", **_MORE),
+    Column("lr", "float64", "learning rate", title="LR", **_MAIN),
+    Column("seed", "int64", "seed of weights and data order", title="seed", **_MAIN),
+    Column("status", "object", "done, diverged or failed; empty while it trains", title="status",
+           **_MAIN),
+    Column("reason", "object", "why it diverged, failed or stopped early", title="reason",
+           view="failure"),
+    Column("epochs", "int64", "epochs trained"),
+    Column("steps", "int64", "optimizer steps"),
+    Column("train_loss", "float64", "mean of the last epoch", title="train loss", **_MORE),
+    Column("val_loss", "float64", "after the last epoch", title="val loss", **_MORE),
+    Column("val_accuracy", "float64", "after the last epoch", title="val accuracy", **_MORE),
+    Column("test_loss", "float64", "on the test set, finals only", title="test loss", **_MORE),
+    Column("test_accuracy", "float64", "on the test set, finals only", title="test accuracy",
+           **_MORE),
+    Column("best_val_accuracy", "float64", "highest after any epoch"),
+    Column("epochs_to_target", "float64", "epochs until validation accuracy reached the target"),
+    Column("time_to_target_s", "float64", "training seconds until then"),
+    Column("train_s", "float64", "training seconds, without evaluation", title="seconds", **_MORE),
+    Column("throughput_img_s", "float64", "images per second"),
+    Column("peak_mem_bytes", "Int64", "peak memory of the device, on a CPU of the process"),
+    Column("train_accuracy", "float64", "mean of the last epoch"),
+    Column("start_loss", "float64", "loss of the first batch"),
+    Column("val_auc", "float64", "mean height of the validation accuracy over the epochs"),
+    Column("batch_size", "int64", "images in a batch of the plain recipe", title="batch", **_MORE),
+    Column("clipped_share", "float64", "share of steps whose gradients were clipped"),
+    Column("ema_test_loss", "float64", "test loss of the weights' average"),
+    Column("ema_test_accuracy", "float64", "test accuracy of the weights' average"),
+    Column("val_balanced_accuracy", "float64", "mean accuracy over the classes, validation"),
+    Column("test_balanced_accuracy", "float64", "mean accuracy over the classes, test"),
     Column("val_bits", "float64", "validation loss of a text in bits per character",
-           _bits(_last("val_loss")), "val bits", view="trials"),
+           title="val bits", **_MORE),
     Column("test_bits", "float64", "test loss of a text in bits per character",
-           _bits(_end("test_loss")), "test bits", view="trials"),
-    Column(
-        "study", "int64", "repetition of the whole comparison; 0 is the first", _study, "study",
-        several=True, view="trials",
-    ),
-    Column(
-        "step_images", "int64", "images in an optimizer step",
-        lambda row: row.spec.recipe.effective_batch,
-    ),
-    Column(
-        "weight_decay", "float64", "weight decay", lambda row: row.spec.recipe.weight_decay,
-        "weight decay", ".3g", several=True, view="trials",
-    ),
-    Column(
-        "diagnosis", "object", "rules that found something, joined by `;`",
-        lambda row: ";".join(diagnose(row.history)), "diagnosis", "words", view="trials",
-    ),
+           title="test bits", **_MORE),
+    Column("study", "int64", "repetition of the whole comparison; 0 is the first",
+           title="study", several=True, **_MORE),
+    Column("step_images", "int64", "images in an optimizer step"),
+    Column("weight_decay", "float64", "weight decay", title="weight decay", form=".3g",
+           several=True, **_MORE),
+    Column("diagnosis", "object", "rules that found something, joined by `;`",
+           title="diagnosis", form="words", **_MORE),
 )  # fmt: skip
-
 EPOCHS = (
-    _epoch("trial", "object", "identifier of the trial"),
-    Column("schedule", "object", "schedule, as a spec", _spec("name")),
-    Column("lr", "float64", "learning rate of the trial", _spec("lr")),
-    Column("seed", "int64", "seed of the trial", _spec("seed")),
-    _epoch("epoch", "int64", "1 is the first"),
-    _epoch("step", "int64", "optimizer steps done by its end"),
-    _epoch("lr_first", "float64", "learning rate of its first step"),
-    _epoch("lr_last", "float64", "learning rate of its last step"),
-    _epoch("train_loss", "float64", "mean over its steps"),
-    _epoch("train_accuracy", "float64", "mean over its steps"),
-    _epoch("val_loss", "float64", "after the epoch"),
-    _epoch("val_accuracy", "float64", "after the epoch"),
-    _epoch("train_s", "float64", "training seconds"),
-    _epoch("throughput_img_s", "float64", "images per second"),
-    Column("stage", "object", "tune or final", _spec("stage")),
-    Column("budget", "int64", "epochs the trial was planned for", _spec("epochs")),
-    Column("batch_size", "int64", "images in a batch of the plain recipe", _spec("batch_size")),
-    Column("study", "int64", "repetition of the whole comparison; 0 is the first", _study),
-    _epoch("clipped_share", "float64", "share of its steps that were clipped"),
-    _epoch("ema_val_loss", "float64", "validation loss of the weights' average"),
-    _epoch("ema_val_accuracy", "float64", "validation accuracy of the weights' average"),
-    _epoch("val_balanced_accuracy", "float64", "mean accuracy over the classes"),
+    Column("trial", "object", "identifier of the trial"),
+    Column("schedule", "object", "schedule, as a spec"),
+    Column("lr", "float64", "learning rate of the trial"),
+    Column("seed", "int64", "seed of the trial"),
+    Column("epoch", "int64", "1 is the first"),
+    Column("step", "int64", "optimizer steps done by its end"),
+    Column("lr_first", "float64", "learning rate of its first step"),
+    Column("lr_last", "float64", "learning rate of its last step"),
+    Column("train_loss", "float64", "mean over its steps"),
+    Column("train_accuracy", "float64", "mean over its steps"),
+    Column("val_loss", "float64", "after the epoch"),
+    Column("val_accuracy", "float64", "after the epoch"),
+    Column("train_s", "float64", "training seconds"),
+    Column("throughput_img_s", "float64", "images per second"),
+    Column("stage", "object", "tune or final"),
+    Column("budget", "int64", "epochs the trial was planned for"),
+    Column("batch_size", "int64", "images in a batch of the plain recipe"),
+    Column("study", "int64", "repetition of the whole comparison; 0 is the first"),
+    Column("clipped_share", "float64", "share of its steps that were clipped"),
+    Column("ema_val_loss", "float64", "validation loss of the weights' average"),
+    Column("ema_val_accuracy", "float64", "validation accuracy of the weights' average"),
+    Column("val_balanced_accuracy", "float64", "mean accuracy over the classes"),
 )
-
 STEPS = (
     Column("trial", "object", "identifier of the trial"),
     Column("step", "int64", "0 is the first"),
@@ -188,6 +95,66 @@ STEPS = (
     Column("momentum", "float64", "its momentum"),
     Column("train_loss", "float64", "loss of the step's batch"),
 )
+
+
+def trials_frame(histories: Sequence[History], target: float | None) -> DataFrame:
+    """One row per trial; one that has not ended yet has no status."""
+    return frame((_trial(history, target) for history in histories), TRIALS)
+
+
+def epochs_frame(histories: Sequence[History]) -> DataFrame:
+    """One row per trial and epoch."""
+    return frame(_epochs(histories), EPOCHS)
+
+
+def steps_frame(histories: Sequence[History]) -> DataFrame:
+    """One row per trial, step and parameter group, where steps were recorded."""
+    return frame((step for history in histories for step in history.steps), STEPS)
+
+
+def _trial(history: History, target: float | None) -> dict[str, Any]:
+    spec, epochs, end = history.spec, history.epochs, history.end
+    last, heights = epochs[-1] if epochs else None, [epoch.val_accuracy for epoch in epochs]
+    so_far = {
+        "epochs": len(epochs),
+        "steps": last.step if last else 0,
+        "train_s": sum(epoch.train_s for epoch in epochs),
+    }
+    row = {
+        **dict.fromkeys(column.name for column in TRIALS),
+        **{name: getattr(last, name, None) for name in LAST},
+        **(vars(end) if end else so_far),
+        **_settings(history),
+        "trial": spec.id,
+        "best_val_accuracy": max((each for each in heights if each is not None), default=None),
+        "val_auc": area_under(heights),
+        "step_images": spec.recipe.effective_batch,
+        "weight_decay": spec.recipe.weight_decay,
+        "diagnosis": ";".join(diagnose(history)),
+    }
+    row["epochs_to_target"], row["time_to_target_s"] = reached(epochs, target)
+    if spec.recipe.problem == "text":
+        row["val_bits"], row["test_bits"] = bits(row["val_loss"]), bits(row["test_loss"])
+    return row
+
+
+def _epochs(histories: Iterable[History]) -> Iterator[dict[str, Any]]:
+    for history in histories:
+        settings = _settings(history)
+        yield from ({**vars(epoch), **settings} for epoch in history.epochs)
+
+
+def _settings(history: History) -> dict[str, Any]:
+    spec = history.spec
+    return {
+        "stage": spec.stage,
+        "schedule": spec.name,
+        "budget": spec.epochs,
+        "lr": spec.lr,
+        "seed": spec.seed,
+        "batch_size": spec.batch_size,
+        "study": spec.study or 0,
+    }
 
 
 def completed(trials: DataFrame) -> DataFrame:
@@ -207,24 +174,51 @@ def in_order(histories: Iterable[History], question: Question) -> list[History]:
     def key(history: History) -> tuple[Any, ...]:
         spec = history.spec
         place = places.get(spec.name, len(places))
-        cell = (spec.batch_size, spec.epochs)
-        settings = (spec.recipe.weight_decay, spec.lr)
-        return spec.stage == "final", place, spec.name, cell, settings, spec.seed
+        settings = (spec.batch_size, spec.epochs, spec.recipe.weight_decay, spec.lr, spec.seed)
+        return spec.stage == "final", place, spec.name, settings
 
     return sorted(histories, key=key)
 
 
-def trials_frame(histories: Sequence[History], target: float | None) -> DataFrame:
-    """One row per trial; one that has not ended yet has no status."""
-    return frame((TrialRow(history, target) for history in histories), TRIALS)
+def default_target(histories: Iterable[History]) -> float | None:
+    """99 % of the best schedule's mean final validation accuracy, over the final trials that ended
+    well; None where there is none yet."""
+    finals: dict[tuple[str, int, int], list[float]] = {}
+    for history in histories:
+        spec, end = history.spec, history.end
+        if spec.stage != "final" or end is None or end.status != "done" or not history.epochs:
+            continue
+        accuracy = history.epochs[-1].val_accuracy
+        if accuracy is not None:
+            cell = (spec.name, spec.epochs, spec.batch_size)
+            finals.setdefault(cell, []).append(accuracy)
+    return SHARE_OF_BEST * max(map(fmean, finals.values())) if finals else None
 
 
-def epochs_frame(histories: Sequence[History]) -> DataFrame:
-    """One row per trial and epoch."""
-    rows = (EpochRow(history.spec, epoch) for history in histories for epoch in history.epochs)
-    return frame(rows, EPOCHS)
+def reached(
+    epochs: Sequence[EpochRecord], target: float | None
+) -> tuple[float, float] | tuple[None, None]:
+    """(epochs, training seconds) after which validation accuracy first is at the target, linear
+    between the ends of two epochs; a whole epoch where nothing is known of its start. (None, None):
+    never."""
+    start, seconds = None, 0.0
+    for epoch in epochs:
+        accuracy, end = epoch.val_accuracy, seconds + epoch.train_s
+        if target is not None and accuracy is not None and accuracy >= target:
+            part = 1.0 if start is None else (target - start) / (accuracy - start)
+            return epoch.epoch - 1 + part, seconds + part * (end - seconds)
+        start, seconds = accuracy, end
+    return None, None
 
 
-def steps_frame(histories: Sequence[History]) -> DataFrame:
-    """One row per trial, step and parameter group, where steps were recorded."""
-    return frame((step for history in histories for step in history.steps), STEPS)
+def area_under(curve: Sequence[float | None]) -> float | None:
+    """The mean height, 0..1, of the accuracy curve between its first and its last epoch
+    (trapezoids); None where an epoch has no accuracy.
+
+    >>> area_under([0.5, 1.0, 1.0])
+    0.875
+    """
+    heights = [height for height in curve if height is not None]
+    if not heights or len(heights) < len(curve):
+        return None
+    return fmean((a + b) / 2 for a, b in pairwise(heights)) if heights[1:] else heights[0]

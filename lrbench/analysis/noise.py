@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,19 @@ from scipy.special import chdtri
 from lrbench.analysis.amounts import margin
 from lrbench.analysis.evidence import POWER, detectable_difference
 from lrbench.analysis.question import is_accuracy
-from lrbench.analysis.standing import Standing, in_cell
-from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.standing import Standing
+from lrbench.analysis.tidy import BATCH_SIZE, BUDGET, SCHEDULE, Column, frame
 from lrbench.analysis.words import seeds_text
 
 COUNTS = (3, 5, 8, 10, 15, 20, 30, 50)
 SPOKEN = (5, 10, 20)
 NOISE = (
-    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name",
-           several=True, order=0),
-    Column("budget", "int64", "epochs", title="epochs", several=True, order=0),
+    replace(SCHEDULE, several=True),
+    BUDGET,
     Column("seeds", "int64", "final seeds of each of two schedules", title="seeds each"),
-    Column(
-        "difference", "float64", "smallest difference between two that would be found (80 % power)",
-        title="finds differences from", form="margin",
-    ),
-    Column("batch_size", "int64", "images in a batch", title="batch", several=True, order=0),
+    Column("difference", "float64", "smallest difference between two that would be found (80 % "
+           "power)", title="finds differences from", form="margin"),
+    BATCH_SIZE,
 )  # fmt: skip
 
 
@@ -42,9 +40,8 @@ def _rows(standing: Standing, alpha: float) -> Iterator[dict[str, Any]]:
     sd = max(float(np.nanstd(standing.values, ddof=1)), standing.floor / math.sqrt(2))
     for seeds in COUNTS:
         yield {
+            **standing.cell,
             "schedule": standing.names[0],
-            "budget": standing.budget,
-            "batch_size": standing.batch_size,
             "seeds": seeds,
             "difference": detectable_difference(math.sqrt(2) * sd, seeds, alpha),
         }
@@ -64,7 +61,7 @@ def sd_range(sd: float, n: int, confidence: float = 0.95) -> tuple[float, float]
 def noise_text(noise: DataFrame, standing: Standing) -> str:
     """The noise floor of a standing in words: the sd, the part that a finite test set may have in
     it, and the differences that are found; empty where several schedules were compared."""
-    mine = noise[in_cell(noise, standing.budget, standing.batch_size)]
+    mine = standing.part(noise)
     if not len(mine):
         return ""
     values = standing.values[np.isfinite(standing.values)]

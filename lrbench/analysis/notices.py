@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
+import pandas as pd
 from pandas import DataFrame
 
 from lrbench.analysis.evidence import seeds_range
 from lrbench.analysis.names import is_schedule, short
 from lrbench.analysis.question import Question, is_accuracy
-from lrbench.analysis.standing import Standing, in_cell
+from lrbench.analysis.standing import Standing, at_final_decay
 from lrbench.analysis.words import TOO_WIDE, listed, losses, where
 from lrbench.errors import Notice, Topic
 
@@ -53,74 +54,56 @@ def notices_of(
 ) -> Iterator[Notice]:
     for standing in found:
         yield from _seeds(standing, question)
-        if standing.lost.any():
-            early = _too_early(standing, trials)
-            yield Notice(
-                Topic.TOO_SHORT if early else Topic.TRIALS_FAILED,
-                f"{losses(standing)}; they enter no mean and no test",
-                f"{early} steps were too few to learn anything: train longer (--epochs)"
-                if early
-                else "another LR or a longer warm-up may help; trials.csv says where each ended",
-            )
+        yield from _lost(standing)
         yield from _lucky_lrs(standing, trials, question, where(standing, found))
-    yield from _throughput(found, trials)
+    yield from _throughput(found)
     if found and found[0].metric != question.metric and "balanced" in question.metric:
-        yield Notice(
-            Topic.OTHER,
-            f"ranked by {found[0].metric}: this task does not measure {question.metric}",
-        )
+        missing = f"this task does not measure {question.metric}"
+        yield Notice(Topic.OTHER, f"ranked by {found[0].metric}: {missing}")
 
 
 def _seeds(standing: Standing, question: Question) -> Iterator[Notice]:
     counts, course = standing.counts + standing.lost, standing.verdicts.race
     least, most = int(counts.min()), int(counts.max())
+    said, remedy = "", "the same command trains the rest"
     if course is not None and course.looks.race:
         if course.next_seeds is not None:
-            yield Notice(
-                Topic.FEW_SEEDS,
-                f"the race goes on: its next look is after {course.next_seeds} seeds",
-                "the same command trains the rest",
-            )
-        return
-    if most < 2 and len(standing.names) > 1:
-        yield Notice(
-            Topic.FEW_SEEDS,
-            "one seed cannot show a difference between schedules, whatever its size",
-            "--seeds 5 extends this run",
-        )
+            said = f"the race goes on: its next look is after {course.next_seeds} seeds"
+    elif most < 2 and len(standing.names) > 1:
+        said = "one seed cannot show a difference between schedules, whatever its size"
+        remedy = "--seeds 5 extends this run"
     elif least < most:
-        yield Notice(
-            Topic.FEW_SEEDS,
-            f"the schedules have from {least} to {most} final seeds",
-            "differences are over the seeds that both have; the same command trains the rest",
-        )
+        said = f"the schedules have from {least} to {most} final seeds"
+        remedy = f"differences are over the seeds that both have; {remedy}"
     elif question.seeds is not None and most < question.seeds:
-        yield Notice(
-            Topic.FEW_SEEDS,
-            f"{most} of {question.seeds} final seeds are done",
-            "the same command trains the rest",
-        )
+        said = f"{most} of {question.seeds} final seeds are done"
+    if said:
+        yield Notice(Topic.FEW_SEEDS, said, remedy)
 
 
-def _too_early(standing: Standing, trials: DataFrame) -> int:
-    """The steps of a run whose trainings at chance have simply not learnt yet: they are few, and
-    no loss rose above where it began. 0 where a training failed or had the time to learn."""
-    if standing.failed.any():
-        return 0
-    ended = trials.loc[np.logical_or.reduce(standing.rows)]
-    steps = int(ended["steps"].max())
-    rose = (ended["val_loss"] > ended["start_loss"]).any()
-    return steps if steps < EARLY and not rose else 0
+def _lost(standing: Standing) -> Iterator[Notice]:
+    """Trainings at chance have simply not learnt yet where their steps are few, and no loss rose
+    above where it began."""
+    if not standing.lost.any():
+        return
+    ended = pd.concat(standing.finals)
+    steps, rose = int(ended["steps"].max()), (ended["val_loss"] > ended["start_loss"]).any()
+    said = f"{losses(standing)}; they enter no mean and no test"
+    if steps < EARLY and not rose and not standing.failed.any():
+        remedy = f"{steps} steps were too few to learn anything: train longer (--epochs)"
+        yield Notice(Topic.TOO_SHORT, said, remedy)
+    else:
+        remedy = "another LR or a longer warm-up may help; trials.csv says where each ended"
+        yield Notice(Topic.TRIALS_FAILED, said, remedy)
 
 
-def _throughput(found: Sequence[Standing], trials: DataFrame) -> Iterator[Notice]:
+def _throughput(found: Sequence[Standing]) -> Iterator[Notice]:
     """Said once, of the ranking in which it differs most."""
-    speeds, ratio = trials["throughput_img_s"].to_numpy(), 1.0
+    ratio = 1.0
     for standing in found:
-        entered = zip(standing.names, standing.rows, strict=True)
-        mine = [speeds[rows] for name, rows in entered if is_schedule(name)]
-        known = [each for each in mine if np.isfinite(each).sum() > 1]
-        medians = [float(np.nanmedian(each)) for each in known]
+        entered = zip(standing.names, standing.finals, strict=True)
+        speeds = [finals["throughput_img_s"] for name, finals in entered if is_schedule(name)]
+        medians = [each.median() for each in speeds if each.count() > 1]
         if medians and min(medians) > 0:
             ratio = max(ratio, max(medians) / min(medians))
     if ratio > NOISY:
@@ -137,91 +120,78 @@ def _lucky_lrs(
 ) -> Iterator[Notice]:
     """Learning rates that erred half as much again over the final seeds as on the tuning seeds, and
     more than seeds and images do by chance."""
-    images = question.val_size or 1000
-    for name, lr, rows in zip(standing.names, standing.lrs, standing.rows, strict=True):
-        tuned = trials[
-            (trials["stage"] == "tune")
-            & (trials["schedule"] == name)
-            & in_cell(trials, standing.budget, standing.batch_size)
-            & (trials["lr"] == lr)
-            & trials["weight_decay"].isin(trials.loc[rows, "weight_decay"])
-        ]
-        reached = trials.loc[rows, "val_accuracy"]
-        hoped, found = tuned["val_accuracy"].mean(), reached.mean()
+    images, here = question.val_size or 1000, standing.part(trials)
+    for name, lr, finals in zip(standing.names, standing.lrs, standing.finals, strict=True):
+        mine = here[(here["stage"] == "tune") & (here["schedule"] == name) & (here["lr"] == lr)]
+        tuned, reached = at_final_decay(mine, finals)["val_accuracy"], finals["val_accuracy"]
+        hoped, found = tuned.mean(), reached.mean()
         binomial = math.sqrt(found * (1 - found) / images)  # a brink spreads the seeds wider
-        trainings = 1 / max(1, len(tuned)) + 1 / rows.sum()
+        trainings = 1 / max(1, len(tuned)) + 1 / len(finals)
         chance = max(np.fmin(reached.std(), binomial) * math.sqrt(trainings), 1 / images)
-        if hoped - found > max(LUCKY * (1 - hoped), BEYOND * chance):
-            fewer = ""
-            if question.val_size:
-                fewer = f", {images * (hoped - found):.0f} of {images:,} validation images fewer"
-            yield Notice(
-                Topic.LUCKY_LR,
-                f"{place + ': ' if place else ''}LR {lr:g} gave {short(name, 40)} "
-                f"{100 * hoped:.1f} % in tuning and {100 * found:.1f} % over the final seeds"
-                f"{fewer}",
-                "it may be close to where training breaks down: train longer (--epochs), or tune "
-                "over more --tuning-seeds",
-            )
+        if not hoped - found > max(LUCKY * (1 - hoped), BEYOND * chance):
+            continue
+        fewer = f", {images * (hoped - found):.0f} of {images:,} validation images fewer"
+        yield Notice(
+            Topic.LUCKY_LR,
+            f"{place + ': ' if place else ''}LR {lr:g} gave {short(name, 40)} {100 * hoped:.1f} % "
+            f"in tuning and {100 * found:.1f} % over the final seeds"
+            f"{fewer if question.val_size else ''}",
+            "it may be close to where training breaks down: train longer (--epochs), or tune over "
+            "more --tuning-seeds",
+            ((standing.budget, standing.batch_size),),
+        )
 
 
 def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
     """The one thing to do that fits what was found; empty where nothing is left to be done."""
-    for notice in notices:
-        if notice.topic is Topic.SHARD:
-            return notice.remedy
+    topics = {notice.topic: notice for notice in reversed(notices)}
+    if shard := topics.get(Topic.SHARD):
+        return shard.remedy
     if not found:
         return ""
-    if any(notice.topic is Topic.TOO_SHORT for notice in notices):
+    standing, once = found[0], found[0].verdicts.race is None
+    if Topic.TOO_SHORT in topics:
         return "train longer (--epochs): some trainings had not learnt anything yet"
-    if found[0].best is None:
+    if standing.best is None:
         return "take smaller LRs (--lr), or run lrbench find: no final training ended well"
-    standing, topics = found[0], {notice.topic for notice in notices}
     if Topic.FEW_SEEDS in topics:
-        most = int((standing.counts + standing.lost).max())
-        few = most < 2 and standing.verdicts.race is None
+        few = once and (standing.counts + standing.lost).max() < 2
         return "name 5 seeds: --seeds 5" if few else "train the rest with the same command"
-    place = f"{where(standing, found)}: " if len(found) > 1 else ""
-    lucky = [n.message for n in notices if n.topic is Topic.LUCKY_LR]
-    if standing.lost.any() or any(message.startswith(place) for message in lucky):
+    cell = (standing.budget, standing.batch_size)
+    if standing.lost.any() or any(cell in n.about for n in notices if n.topic is Topic.LUCKY_LR):
         return (
             "train longer (--epochs) or tune over more seeds (--tuning-seeds): tuning is unstable"
         )
     if remedy := wider(standing, notices):
         return f"{remedy}, before anything is concluded"
-    once = standing.verdicts.race is None
     return _more_seeds(standing) if once and standing.winner is None else ""
 
 
 def wider(standing: Standing, notices: Sequence[Notice]) -> str:
     """How to widen the grid on the side where the LR of the best lies; empty where it cannot be:
     without a notice, what lies beyond is not stable."""
-    side = {"the highest of its grid": "high", "the lowest of its grid": "low"}
-    best = (standing.names[0], side.get(standing.edges[0]))
-    return next((notice.remedy for notice in notices if best in notice.edges), "")
+    best = (standing.names[0], standing.edges[0])
+    return next((notice.remedy for notice in notices if best in notice.about), "")
 
 
 def _more_seeds(standing: Standing) -> str:
     """Where a difference to the best is nearly found. Adding seeds to this run would be a second
     look at the same data, which the p-values do not count; so it is a new run."""
-    pairs = standing.verdicts.pairs
+    pairs, better = standing.verdicts.pairs, standing.verdicts.better[0]
     for place in range(len(standing.names) - 1, 0, -1):
-        if standing.verdicts.better[0, place] or not pairs.sd[0, place] > 0:
+        if better[place] or not pairs.sd[0, place] > 0:
             continue
         mean, sd, n = (float(part[0, place]) for part in (pairs.mean, pairs.sd, pairs.n))
-        wanted = seeds_range(mean, sd, int(n), standing.verdicts.level)
-        if wanted is None or wanted[0] > MOST_SEEDS or wanted[1] is None:
+        fewest, most = seeds_range(mean, sd, int(n), standing.verdicts.level) or (1, None)
+        if most is None or fewest > MOST_SEEDS or most > WIDEST * fewest:
             continue
-        if wanted[1] > WIDEST * wanted[0]:
-            continue
+        low = max(fewest, int(n) + 1)
+        high = max(most, low)
         names = listed([short(standing.names[i], 40) for i in (0, place)])
-        low = max(wanted[0], int(n) + 1)
-        high = max(wanted[1], low)
         span = str(low) if low == high else f"{low} to {high}"
         seeds = low if high > MOST_SEEDS else high
         return f"a new run with --seeds {seeds} may tell {names} apart (it takes {span} seeds)"
-    apart = standing.verdicts.intervals.within[0][~standing.verdicts.better[0]]
-    apart = apart[np.isfinite(apart)]
-    if is_accuracy(standing.metric) and len(apart) and apart.max() <= TOO_WIDE:
+    apart = float(np.nanmax(standing.verdicts.intervals.within[0][~better], initial=-1.0))
+    if is_accuracy(standing.metric) and 0 <= apart <= TOO_WIDE:
         return "take the simplest: they may be equal, and no number of seeds is sure to tell"
     return ""

@@ -24,7 +24,7 @@ from lrbench.analysis.corrections import (
     holm_pairs,
     transitive,
 )
-from lrbench.analysis.pairs import compare_pairs
+from lrbench.analysis.differences import compare_pairs
 
 OVERSPENT = 1.12
 """The boundaries are those of normal statistics; t statistics cross them 7 to 11 % more often."""
@@ -87,34 +87,30 @@ def boundaries(looks: Looks) -> Floats:
 def _nominal_levels(level: float, looks: Looks) -> list[float]:
     """The recursion of Armitage et al. for a Brownian motion seen at times n: at each look the
     boundary is where the chance of leaving there, having stayed within before, is the look's."""
-    levels, spent = [level * looks.shares[0]], level * looks.shares[0]
-    where, density = _start(looks.seeds[0], levels[0])
-    for before, now, share in zip(looks.seeds, looks.seeds[1:], looks.shares[1:], strict=False):
-        step = math.sqrt(now - before)
-        weights = density * (where[1] - where[0])
-
-        def left_by(z: float, now: int = now, step: float = step, weights: Floats = weights,
-                    where: Floats = where) -> float:  # fmt: skip
-            edge = z * math.sqrt(now)
-            return float(weights @ (ndtr((-edge - where) / step) + ndtr((where - edge) / step)))
-
-        target = level * share - spent
-        z = brentq(lambda z, f=left_by, goal=target: f(z) - goal, 0.0, 12.0, xtol=1e-9)
+    levels, spent, before = [level * looks.shares[0]], level * looks.shares[0], looks.seeds[0]
+    edge = -float(ndtri(levels[0] / 2)) * math.sqrt(before)
+    where = np.linspace(-edge, edge, 401)
+    density = np.exp(-0.5 * where**2 / before) / math.sqrt(2 * math.pi * before)
+    for now, share in zip(looks.seeds[1:], looks.shares[1:], strict=True):
+        step, weights = math.sqrt(now - before), density * (where[1] - where[0])
+        z = _boundary(where, weights, step, now, level * share - spent)
         levels.append(float(2 * ndtr(-z)))
-        spent = level * share
-        edge = z * math.sqrt(now)
+        edge, spent, before = z * math.sqrt(now), level * share, now
         here = np.linspace(-edge, edge, len(where))
-        kernel = np.exp(-0.5 * ((here[:, None] - where) / step) ** 2) / (
-            step * math.sqrt(2 * math.pi)
-        )
-        where, density = here, kernel @ weights
+        kernel = np.exp(-0.5 * ((here[:, None] - where) / step) ** 2)
+        where, density = here, kernel / (step * math.sqrt(2 * math.pi)) @ weights
     return levels
 
 
-def _start(n: int, level: float) -> tuple[Floats, Floats]:
-    edge = -float(ndtri(level / 2)) * math.sqrt(n)
-    where = np.linspace(-edge, edge, 401)
-    return where, np.exp(-0.5 * where**2 / n) / math.sqrt(2 * math.pi * n)
+def _boundary(where: Floats, weights: Floats, step: float, now: int, chance: float) -> float:
+    """The z beyond which that chance leaves at the look `now`, after a step from `where`."""
+
+    def excess(z: float) -> float:
+        edge = z * math.sqrt(now)
+        leaves = ndtr((-edge - where) / step) + ndtr((where - edge) / step)
+        return float(weights @ leaves) - chance
+
+    return float(brentq(excess, 0.0, 12.0, xtol=1e-9))
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,15 +169,14 @@ def race(
     it leaves.
     """
     k = values.shape[1]
-    pair = ~np.eye(k, dtype=bool)
+    pair, adjust = ~np.eye(k, dtype=bool), adjusted_all_pairs
     if reference is not None:
         pair &= np.logical_or.outer(np.arange(k) == reference, np.arange(k) == reference)
-    adjust = adjusted_all_pairs if reference is None else holm_pairs
+        adjust = holm_pairs
     p, adjusted, sign = np.full((3, k, k), np.nan)
     last, claims = np.zeros((k, k), dtype=np.int64), np.zeros((k, k), dtype=bool)
     alive, stopped = np.ones(k, dtype=bool), np.zeros(k, dtype=np.int64)
-    next_seeds: int | None = None
-    looked = 0
+    looked, next_seeds = 0, None
     for look, n in enumerate(looks.seeds):
         if len(done) < n or not done[:n, alive].all():
             next_seeds = n
@@ -205,15 +200,17 @@ def race(
 
 def _left(values: Floats, claims: Bools, reference: int | None) -> Bools:
     """Who has lost, or cannot be tested, or was told apart from the reference."""
-    lost: Bools = np.isfinite(values).sum(axis=0) < 2
-    if reference is None:
-        return lost | claims.any(axis=0)
-    return np.asarray(lost | claims[reference] | claims[:, reference])
+    lost = np.isfinite(values).sum(axis=0) < 2
+    told = claims.any(axis=0)
+    if reference is not None:
+        told = claims[reference] | claims[:, reference]
+    return np.asarray(lost | told)
 
 
 def _is_over(alive: Bools, equal: Bools, reference: int | None) -> bool:
     """Whether nobody is left to be told apart, or those left agree in every seed: more seeds would
     only repeat them."""
+    if reference is not None and not alive[reference]:
+        return True
     left = equal[np.ix_(alive, alive)]
-    same = (left | np.eye(len(left), dtype=bool)).all()
-    return bool(alive.sum() <= 1 or same or (reference is not None and not alive[reference]))
+    return bool((left | np.eye(len(left), dtype=bool)).all())

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from lrbench.analysis.corrections import Floats, holm
-from lrbench.analysis.intervals import t_intervals
+from lrbench.analysis.corrections import holm
+from lrbench.analysis.differences import t_intervals
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.standing import Standing
-from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.tidy import BATCH_SIZE, BUDGET, SCHEDULE, Column, frame
 from lrbench.analysis.verdicts import levels, verdict
 
 INTERVAL = (
@@ -19,64 +19,59 @@ INTERVAL = (
     Column("within", "float64", "most that the two may differ by"),
 )
 REFERENCE = (
-    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),
-    Column("budget", "int64", "epochs", title="epochs", several=True, order=0),
+    SCHEDULE,
+    BUDGET,
     Column("reference", "object", "schedule it is compared with"),
     Column("n", "int64", "seeds that both have"),
     Column("diff", "float64", "schedule less reference", title="over {reference}", form="gain"),
     *INTERVAL,
     Column("p_adjusted", "float64", "Holm over all schedules", title="p (Holm)", form=".2g"),
     Column("verdict", "object", "better, worse or not told apart", title="verdict"),
-    Column(
-        "batch_size", "int64", "images in a batch", title="batch", several=True, order=0
-    ),
-)  # fmt: skip
+    BATCH_SIZE,
+)
 
 
 def against_reference(found: Sequence[Standing], question: Question) -> DataFrame:
     """Each schedule less the question's reference, on the seeds that both have; Holm over those
     k - 1 alone. The verdict is empty where there are fewer than two common seeds."""
-    return frame(_rows(found, question), REFERENCE)
+    named = (standing for standing in found if question.reference in standing.names)
+    return frame((row for each in named for row in _rows(each, question)), REFERENCE)
 
 
-def _rows(found: Sequence[Standing], question: Question) -> Iterator[dict[str, Any]]:
-    for standing in found:
-        if question.reference not in standing.names:
-            continue
-        base, pairs = standing.names.index(question.reference), standing.verdicts.pairs
-        others = np.delete(np.arange(len(standing.names)), base)
-        parts = (pairs.mean, pairs.sd, pairs.n, standing.verdicts.p)
-        mean, sd, n, p = (part[others, base] for part in parts)
-        level = levels(question.alpha, int(np.isfinite(p).sum()), standing.verdicts.race)
-        level = np.broadcast_to(level, pairs.n.shape)[others, base]
-        judged = compared(mean, sd, n, p, question.alpha, direction(standing.metric), level)
-        for place, row in zip(others.tolist(), judged, strict=True):
-            yield {
-                "schedule": standing.names[place],
-                "budget": standing.budget,
-                "batch_size": standing.batch_size,
-                "reference": question.reference,
-                **row,
-            }
+def _rows(standing: Standing, question: Question) -> Iterator[dict[str, Any]]:
+    verdicts, names = standing.verdicts, standing.names
+    pairs, base = verdicts.pairs, names.index(question.reference or "")
+    tests = int(np.isfinite(verdicts.p[base]).sum())
+    level = np.broadcast_to(levels(question.alpha, tests, verdicts.race), pairs.n.shape)
+    parts = {"mean": pairs.mean, "sd": pairs.sd, "n": pairs.n, "p": verdicts.p, "level": level}
+    rows = [
+        {
+            **standing.cell,
+            "schedule": names[place],
+            "reference": question.reference,
+            **{name: part[place, base] for name, part in parts.items()},
+        }
+        for place in range(len(names))
+        if place != base
+    ]
+    return judged(rows, question.alpha, direction(standing.metric))
 
 
-def compared(
-    mean: Floats,
-    sd: Floats,
-    n: Floats,
-    p: Floats,
-    alpha: float,
-    direction: int,
-    level: Floats,
+def judged(
+    rows: Sequence[dict[str, Any]], alpha: float, direction: int
 ) -> Iterator[dict[str, Any]]:
-    """The cells of each comparison of one family: Holm over all of them, and intervals that hold
-    together, each at its `level`."""
+    """The rows of one family, each with its verdict: Holm over all of them, and intervals that hold
+    together. A row has `mean`, `sd`, `n`, `p` of its difference, and the `level` of its interval.
+    """
+    names = ("mean", "sd", "n", "p", "level")
+    cells = np.array([[row[name] for name in names] for row in rows], dtype=float)
+    mean, sd, n, p, level = cells.reshape(-1, len(names)).T
     adjusted = holm(p)
     apart = np.nan_to_num(adjusted, nan=1.0) <= alpha
     intervals = t_intervals(mean, sd, np.where(np.isfinite(p), n, np.nan), apart, level)
-    for i in range(len(mean)):
+    for i, row in enumerate(rows):
         yield {
-            "n": int(n[i]),
+            **row,
             "diff": mean[i],
             "diff_sim_low": intervals.low[i],
             "diff_sim_high": intervals.high[i],

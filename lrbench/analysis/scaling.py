@@ -8,8 +8,8 @@ only a bound, and enters no line.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from pandas import DataFrame
@@ -19,7 +19,7 @@ from lrbench.analysis.corrections import Floats
 from lrbench.analysis.names import short
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import at_final_decay, in_cell
-from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.tidy import SCHEDULE, Column, frame
 from lrbench.analysis.words import listed
 
 Over = Literal["epochs", "batch size"]
@@ -65,7 +65,8 @@ def optimum(size: int, lrs: Floats, scores: Floats) -> Optimum:
     best = int(np.nanargmax(means))
     lr = float(lrs[best])
     if best in (0, len(lrs) - 1):
-        return Optimum(size, lr, why=_edge(best))
+        side = "above the highest" if best else "below the lowest"
+        return Optimum(size, lr, why=f"{side} LR tried")
     if scores.shape[1] < 2:
         return Optimum(size, lr, why="only one tuning seed")
     error, freedom = _noise(scores[max(0, best - NEAR) : best + NEAR + 1])
@@ -79,10 +80,6 @@ def optimum(size: int, lrs: Floats, scores: Floats) -> Optimum:
     beside_cliff = bool(np.isnan(means[best - 1 : best + 2]).any())
     least = step / math.sqrt(3) if beside_cliff else READ_OFF * step  # uniform over ± a step
     return Optimum(size, math.exp(vertex), math.hypot(float(vertices.std()), least))
-
-
-def _edge(place: int) -> str:
-    return "above the highest LR tried" if place else "below the lowest LR tried"
 
 
 def _noise(scores: Floats) -> tuple[float, int]:
@@ -160,9 +157,9 @@ class Law:
     over: Over
     budget: int
     batch_size: int
-    optima: tuple[Optimum, ...]
-    line: Line | None
-    why: str
+    optima: tuple[Optimum, ...] = ()
+    line: Line | None = None
+    why: str = ""
     aim: int | None = None
 
     @property
@@ -176,29 +173,43 @@ class Law:
 
 def laws_of(trials: DataFrame, question: Question) -> tuple[Law, ...]:
     """The laws over each size that has several values, from the first study's tuning trials."""
-    return tuple(law for over in OVER for law in _laws(trials, question, over))
+    cells = sorted({(budget, batch) for _, budget, batch in question.choices})
+    budget = max((budget for budget, _ in cells), default=0)
+    batch = min((batch for _, batch in cells), default=0)
+    sizes: dict[Over, list[tuple[int, int]]] = {
+        "epochs": [cell for cell in cells if cell[1] == batch],
+        "batch size": [cell for cell in cells if cell[0] == budget],
+    }
+    names = trials.loc[trials["stage"] == "tune", "schedule"].unique()
+    return tuple(
+        _law(trials, question, Law(name, over, budget, batch, aim=_aim(question, over)), along)
+        for over, along in sizes.items()
+        for name in names
+        if len(along) > 1
+    )
 
 
-def _laws(trials: DataFrame, question: Question, over: Over) -> Iterator[Law]:
-    place = OVER.index(over)
-    aim = question.aim[1] if question.aim and question.aim[0] == over else None
-    cells = {(budget, batch) for _, budget, batch in question.choices}
-    if not cells:
-        return
-    budget, batch = max(cell[0] for cell in cells), min(cell[1] for cell in cells)
-    along = sorted(c for c in cells if (c[1] == batch if place == 0 else c[0] == budget))
-    if len(along) < 2:
-        return
-    for name in trials.loc[trials["stage"] == "tune", "schedule"].unique():
-        optima = tuple(
-            _optimum_of(trials, question, (name, *cell), cell[place])
-            for cell in along
-            if (name, *cell) in question.choices
-        )
-        known = [each for each in optima if not each.why]
-        line = line_through(known, question.confidence) if len(known) >= LEAST else None
-        why = "" if line else _why(optima, over)
-        yield Law(name, over, budget, batch, optima, line, why, aim)
+def _aim(question: Question, over: Over) -> int | None:
+    return question.aim[1] if question.aim and question.aim[0] == over else None
+
+
+def _law(trials: DataFrame, question: Question, law: Law, along: Sequence[tuple[int, int]]) -> Law:
+    """The law with its optima, at these budgets and batch sizes."""
+    optima = tuple(
+        _optimum_of(trials, question, (law.schedule, *cell), cell[OVER.index(law.over)])
+        for cell in along
+        if (law.schedule, *cell) in question.choices
+    )
+    known = [each for each in optima if not each.why]
+    if len(known) >= LEAST:
+        return replace(law, optima=optima, line=line_through(known, question.confidence))
+    reasons: dict[str, list[str]] = {}
+    for each in optima:
+        if each.why:
+            reasons.setdefault(each.why, []).append(str(each.size))
+    parts = [f"{why} at {law.over} {', '.join(sizes)}" for why, sizes in reasons.items()]
+    why = "; ".join([f"{len(known)} of {LEAST} optima that it needs", *parts])
+    return replace(law, optima=optima, why=why)
 
 
 def _optimum_of(
@@ -206,9 +217,9 @@ def _optimum_of(
 ) -> Optimum:
     """From the trials that chose an LR, scored as they were then."""
     name, budget, batch = key
-    here = (trials["schedule"] == name) & in_cell(trials, budget, batch)
-    tuned, final = (here & (trials["stage"] == stage) for stage in ("tune", "final"))
-    mine = trials[at_final_decay(trials, tuned, final)]
+    here = trials[(trials["schedule"] == name) & in_cell(trials, budget, batch)]
+    tuned, finals = (here[here["stage"] == stage] for stage in ("tune", "final"))
+    mine = at_final_decay(tuned, finals)
     column = f"val_{question.metric.partition('_')[2]}"
     if column.endswith("loss") or mine[column].isna().all():
         scores = -mine["val_loss"]
@@ -223,26 +234,13 @@ def _optimum_of(
     return optimum(size, table.index.to_numpy(), table.to_numpy(dtype=float))
 
 
-def _why(optima: Sequence[Optimum], over: Over) -> str:
-    """Why there is no line, in a few words."""
-    reasons: dict[str, list[str]] = {}
-    for each in optima:
-        if each.why:
-            reasons.setdefault(each.why, []).append(str(each.size))
-    parts = [f"{why} at {over} {', '.join(sizes)}" for why, sizes in reasons.items()]
-    known = sum(not each.why for each in optima)
-    return "; ".join([f"{known} of {LEAST} optima that it needs", *parts])
-
-
 def law_lines(laws: Sequence[Law], names: Sequence[str], confidence: float) -> Iterator[str]:
     """A line for each of the schedules named: the exponent and, where it was asked for, the LR at
     another size; one for all that have no exponent; none with two sizes."""
-    ranked = sorted(
-        (law for law in laws if law.schedule in names and len(law.optima) >= LEAST),
-        key=lambda law: (OVER.index(law.over), names.index(law.schedule)),
-    )
+    spoken = [law for law in laws if law.schedule in names and len(law.optima) >= LEAST]
+    spoken.sort(key=lambda law: names.index(law.schedule))
     for over in OVER:
-        mine = [law for law in ranked if law.over == over]
+        mine = [law for law in spoken if law.over == over]
         yield from (_text(law, law.line, f"{100 * confidence:g} %") for law in mine if law.line)
         if without := [law for law in mine if law.line is None]:
             whose = listed([short(law.schedule, 40) for law in without])
@@ -257,24 +255,19 @@ def _text(law: Law, line: Line, sure: str) -> str:
     moves = "falls as" if high < 0 else "rises as" if low > 0 else "is not shown to move:"
     unit = "epochs" if law.over == "epochs" else "batch"
     power = f"{unit}^{line.exponent:.2f} ({sure}: {low:.2f} to {high:.2f})"
-    text = f"The best LR of {short(law.schedule)} {moves} {power}"
-    held = {
-        verb: [f"the {name}" for name, holds in law.rules.items() if holds == ok]
-        for verb, ok in (("leaves open", True), ("contradicts", False))
-    }
-    verdicts = [f"{verb} {listed(names)}" for verb, names in held.items() if names]
-    text += f", which {' and '.join(verdicts)}" * bool(verdicts)
-    return f"{text}{_aimed(law, line)}."
-
-
-def _aimed(law: Law, line: Line) -> str:
+    verdicts = []
+    for verb, held in (("leaves open", True), ("contradicts", False)):
+        if names := [f"the {name}" for name, holds in law.rules.items() if holds == held]:
+            verdicts.append(f"{verb} {listed(names)}")
+    which = f", which {' and '.join(verdicts)}" if verdicts else ""
+    text = f"The best LR of {short(law.schedule)} {moves} {power}{which}"
     if law.aim is None:
-        return ""
+        return f"{text}."
     lr, low, high = line.at(law.aim)
     place = f"at {at_size(law.over, law.aim)}"
     if high > WIDEST * low:
-        return f"; {place} it is not known to within a factor of {WIDEST:.0f}"
-    return f": {place} take {lr:.2g} ({low:.2g} to {high:.2g})"
+        return f"{text}; {place} it is not known to within a factor of {WIDEST:.0f}."
+    return f"{text}: {place} take {lr:.2g} ({low:.2g} to {high:.2g})."
 
 
 def at_size(over: str, size: int) -> str:
@@ -285,51 +278,38 @@ def at_size(over: str, size: int) -> str:
     return f"{size} epochs" if over == "epochs" else f"batch {size}"
 
 
-def _interval(law: Law, end: int) -> float:
-    return law.line.interval[end] if law.line else math.nan
-
-
-def _at_aim(law: Law, part: int) -> float:
-    return law.line.at(law.aim)[part] if law.line and law.aim else math.nan
-
-
-def _optima_text(law: Law) -> str:
-    """Size and LR of each optimum, those that are only bounds in brackets."""
-    texts = [f"{each.size}: {each.lr:.3g}" for each in law.optima]
-    return ", ".join(f"[{t}]" if o.why else t for t, o in zip(texts, law.optima, strict=True))
-
-
 SCALING = (
-    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0),
+    SCHEDULE,
     Column("over", "object", "epochs or batch size", title="over", several=True),
     Column("budget", "int64", "epochs; the largest where it is `over` them"),
     Column("batch_size", "int64", "images in a batch; the smallest where it is `over` them"),
-    Column(
-        "optima", "object", "best LR at each size; in brackets where it is only a bound",
-        _optima_text, title="best LR at each size", form="words",
-    ),
-    Column(
-        "exponent", "float64", "of the power law: best LR ~ size^exponent",
-        lambda law: law.line.exponent if law.line else math.nan, title="exponent", form=".2f",
-    ),
-    Column(
-        "exponent_low", "float64", "low end of its interval", lambda law: _interval(law, 0),
-        title="from", form=".2f",
-    ),
-    Column(
-        "exponent_high", "float64", "high end of its interval", lambda law: _interval(law, 1),
-        title="to", form=".2f",
-    ),
+    Column("optima", "object", "best LR at each size; in brackets where it is only a bound",
+           title="best LR at each size", form="words"),
+    Column("exponent", "float64", "of the power law: best LR ~ size^exponent", title="exponent",
+           form=".2f"),
+    Column("exponent_low", "float64", "low end of its interval", title="from", form=".2f"),
+    Column("exponent_high", "float64", "high end of its interval", title="to", form=".2f"),
     Column("aim", "Int64", "size of --extrapolate"),
-    Column(
-        "lr", "float64", "best LR there", lambda law: _at_aim(law, 0), title="LR there", form=".3g"
-    ),
-    Column("lr_low", "float64", "low end of its interval", lambda law: _at_aim(law, 1)),
-    Column("lr_high", "float64", "high end of its interval", lambda law: _at_aim(law, 2)),
+    Column("lr", "float64", "best LR there", title="LR there", form=".3g"),
+    Column("lr_low", "float64", "low end of its interval"),
+    Column("lr_high", "float64", "high end of its interval"),
     Column("why", "object", "why there is no exponent", title="why not", form="words"),
 )  # fmt: skip
 
 
 def scaling_frame(laws: Sequence[Law]) -> DataFrame:
     """One row per schedule and size that has several values."""
-    return frame(laws, SCALING)
+    return frame(map(_row, laws), SCALING)
+
+
+def _row(law: Law) -> dict[str, Any]:
+    line, unknown = law.line, (math.nan,) * 3
+    power = (line.exponent, *line.interval) if line else unknown
+    at_aim = line.at(law.aim) if line and law.aim else unknown
+    optima = [f"[{o.size}: {o.lr:.3g}]" if o.why else f"{o.size}: {o.lr:.3g}" for o in law.optima]
+    return {
+        **vars(law),
+        "optima": ", ".join(optima),
+        **dict(zip(("exponent", "exponent_low", "exponent_high"), power, strict=True)),
+        **dict(zip(("lr", "lr_low", "lr_high"), at_aim, strict=True)),
+    }

@@ -1,23 +1,23 @@
 """Who is ahead: the final trials of one budget and one batch size, best schedule first."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import compress
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from pandas import DataFrame
 
-from lrbench.analysis.corrections import Bools, Floats
+from lrbench.analysis.corrections import Floats, Ints
+from lrbench.analysis.differences import sd_floor
 from lrbench.analysis.evidence import at_chance
 from lrbench.analysis.frames import completed
-from lrbench.analysis.intervals import sd_floor
 from lrbench.analysis.question import MetricName, Question, direction, is_accuracy
 from lrbench.analysis.racing import race
 from lrbench.analysis.verdicts import Verdicts, best_first, judge
+from lrbench.plan.choice import Edge
 
-Arrays = dict[str, NDArray[Any]]
-Ints = NDArray[np.int64]
 MANY_IMAGES = 10**9
 
 
@@ -27,9 +27,9 @@ class Standing:
 
     `values` is seeds x schedules, NaN where a seed has no usable value. Of the final trials that
     ended without one, `failed` counts those that diverged or failed and `collapsed` those that
-    ended at chance. `rows` marks each schedule's finals in the frame of trials. `floor` is the
+    ended at chance. `finals` are each schedule's rows of the trials. `floor` is the
     least standard deviation that a difference is taken to have, `images` what the metric is
-    measured on. `edges` says which LRs lie on the edge of what was tried.
+    measured on. `edges` says which LRs are the lowest or the highest of those that were tried.
     """
 
     budget: int
@@ -40,12 +40,12 @@ class Standing:
     images: int | None
     names: tuple[str, ...]
     lrs: Floats
-    edges: tuple[str, ...]
+    edges: tuple[Edge, ...]
     seeds: Ints
     values: Floats
     failed: Ints
     collapsed: Ints
-    rows: tuple[Bools, ...]
+    finals: tuple[DataFrame, ...]
     verdicts: Verdicts
 
     @property
@@ -72,9 +72,18 @@ class Standing:
     @property
     def apart(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The pairs told apart: each schedule that is better than any, with those it is."""
-        found = ((i, np.flatnonzero(row)) for i, row in enumerate(self.verdicts.better))
-        return tuple((self.names[i], tuple(self.names[j] for j in row)) for i, row in found
-                     if len(row))  # fmt: skip
+        found = zip(self.names, self.verdicts.better.tolist(), strict=True)
+        return tuple((name, tuple(compress(self.names, row))) for name, row in found if any(row))
+
+    @property
+    def cell(self) -> dict[str, Any]:
+        """What its rows in every table have in common."""
+        return {"budget": self.budget, "batch_size": self.batch_size}
+
+    def part(self, table: DataFrame) -> DataFrame:
+        """The rows of a table that are of its budget and batch size."""
+        here: DataFrame = table[in_cell(table, self.budget, self.batch_size)]
+        return here
 
 
 def standings(trials: DataFrame, question: Question, study: int = 0) -> list[Standing]:
@@ -82,29 +91,93 @@ def standings(trials: DataFrame, question: Question, study: int = 0) -> list[Sta
     each."""
     trials = completed(trials)
     metric = usable_metric(trials, question)
-    columns = {name: trials[name].to_numpy() for name in trials.columns}
-    finals = (columns["stage"] == "final") & trials["status"].notna().to_numpy()
-    finals = finals & (columns["study"] == study)
-    cells = sorted(
-        set(zip(columns["batch_size"][finals], columns["budget"][finals], strict=True)),
-        key=lambda cell: (cell[0], -cell[1]),
+    trials = trials.assign(chance=_at_chance(trials, metric, question))
+    trials = trials[trials["study"] == study]
+    ended = trials[(trials["stage"] == "final") & trials["status"].notna()]
+    cells = ended[["batch_size", "budget"]].drop_duplicates().to_numpy().tolist()
+    found = []
+    for batch_size, budget in sorted(cells, key=lambda cell: (cell[0], -cell[1])):
+        here = ended[in_cell(ended, budget, batch_size, study)]
+        tuned = trials[(trials["stage"] == "tune") & in_cell(trials, budget, batch_size, study)]
+        present = here["schedule"].unique().tolist()
+        names = dict.fromkeys([*(name for name in question.schedules if name in present), *present])
+        entrants = [_entrant(name, here, tuned) for name in names]
+        first = _standing(entrants, here, metric, question)
+        order = best_first(first.verdicts, first.counts)
+        found.append(_standing([entrants[i] for i in order], here, metric, question))
+    return found
+
+
+class Entrant(NamedTuple):
+    """A schedule of a standing."""
+
+    name: str
+    lr: float
+    edge: Edge
+    finals: DataFrame
+
+
+def _entrant(name: str, ended: DataFrame, tuned: DataFrame) -> Entrant:
+    """With its finals at the LR with most seeds: a run that was extended may also hold finals at an
+    LR that was the best before."""
+    finals = ended[ended["schedule"] == name]
+    tried = at_final_decay(tuned[tuned["schedule"] == name], finals)["lr"].to_numpy()
+    lr = float(finals["lr"].mode()[0])
+    return Entrant(name, lr, edge_of(lr, tried), finals[finals["lr"] == lr])
+
+
+def _standing(
+    entrants: Sequence[Entrant], ended: DataFrame, metric: MetricName, question: Question
+) -> Standing:
+    """The entrants in that order; `ended` are the finals of their cell."""
+    names, lrs, edges, finals = zip(*entrants, strict=True)
+    seeds = np.unique(ended["seed"])
+    if question.looks:
+        seeds = np.arange(seeds[0], seeds[-1] + 1)
+    values = np.full((len(names), len(seeds)), np.nan)
+    done = np.zeros(values.shape, dtype=bool)
+    for place, mine in enumerate(finals):
+        good = mine[(mine["status"] == "done") & ~mine["chance"]]
+        done[place, np.searchsorted(seeds, mine["seed"])] = True
+        values[place, np.searchsorted(seeds, good["seed"])] = good[metric]
+    done &= {*names} >= {*question.schedules}  # a look is at all of them
+    trained = np.array([len(mine) for mine in finals])
+    collapsed = np.array([int(mine["chance"].sum()) for mine in finals])
+    floor, sign = difference_floor(values, metric, question), direction(metric)
+    course, looks = None, question.looks
+    if looks is not None:
+        racing = looks.race and question.reference in names
+        base = names.index(question.reference) if racing else None
+        course = race(values.T, done.T, looks, question.alpha, sign, floor, base)
+    margin = question.margin_of(metric)
+    return Standing(
+        budget=int(ended["budget"].iloc[0]),
+        batch_size=int(ended["batch_size"].iloc[0]),
+        metric=metric,
+        confidence=question.confidence,
+        floor=floor,
+        images=question.size(metric),
+        names=names,
+        lrs=np.array(lrs),
+        edges=edges,
+        seeds=seeds,
+        values=values.T,
+        failed=trained - np.isfinite(values).sum(axis=1) - collapsed,
+        collapsed=collapsed,
+        finals=finals,
+        verdicts=judge(values.T, floor, question.alpha, sign, course=course, margin=margin),
     )
-    return [
-        _standing((int(budget), int(batch_size), study), metric, columns, finals, question)
-        for batch_size, budget in cells
-    ]
 
 
 def usable_metric(trials: DataFrame, question: Question) -> MetricName:
     """The metric that was asked for; where no final trial has it, the plain accuracy or else the
     loss: a task need not measure an accuracy, or not for each class."""
     asked = question.metric
-    test = asked.startswith("test")
-    accuracy: MetricName = "test_accuracy" if test else "val_accuracy"
-    loss: MetricName = "test_loss" if test else "val_loss"
-    rivals = (asked, accuracy, loss) if is_accuracy(asked) else (asked,)
+    kind = asked.partition("_")[0]
+    rivals = (asked, f"{kind}_accuracy", f"{kind}_loss") if is_accuracy(asked) else (asked,)
     finals = trials[trials["stage"] == "final"]
-    return next((name for name in rivals if not finals[name].isna().all()), asked)
+    usable = (name for name in rivals if not finals[name].isna().all())
+    return cast(MetricName, next(usable, asked))
 
 
 def in_cell(columns: Any, budget: int, batch_size: int, study: int = 0) -> Any:
@@ -113,104 +186,27 @@ def in_cell(columns: Any, budget: int, batch_size: int, study: int = 0) -> Any:
     return cell & (columns["study"] == study) if "study" in columns else cell
 
 
-def at_final_decay(columns: Any, tuned: Bools, finals: Bools) -> Bools:
+def at_final_decay(tuned: DataFrame, finals: DataFrame) -> DataFrame:
     """The tuning trials at the weight decay of the finals; all of them before there are any."""
-    decays = columns["weight_decay"]
-    return tuned & np.isin(decays, decays[finals]) if finals.any() else tuned
+    return tuned[tuned["weight_decay"].isin(finals["weight_decay"])] if len(finals) else tuned
 
 
-def _standing(
-    where: tuple[int, int, int],
-    metric: MetricName,
-    columns: Arrays,
-    finals: Bools,
-    question: Question,
-) -> Standing:
-    budget, batch_size, _ = where
-    cell = in_cell(columns, *where)
-    finals = finals & cell
-    here = dict.fromkeys(map(str, columns["schedule"][finals]))
-    names = [*dict.fromkeys([*(name for name in question.schedules if name in here), *here])]
-    rows = [_at_one_lr(finals & (columns["schedule"] == name), columns) for name in names]
-    seeds = np.unique(columns["seed"][finals])
-    if question.looks:
-        seeds = np.arange(seeds[0], seeds[-1] + 1)
-    chance = _at_chance(columns, metric, question)
-    values = np.full((len(seeds), len(names)), np.nan)
-    done = np.zeros(values.shape, dtype=bool)
-    for place, mine in enumerate(rows):
-        done[np.searchsorted(seeds, columns["seed"][mine]), place] = True
-        good = mine & (columns["status"] == "done") & ~chance
-        values[np.searchsorted(seeds, columns["seed"][good]), place] = columns[metric][good]
-    done &= here.keys() >= {*question.schedules}  # a look is at all of them
-    usable = np.isfinite(values).sum(axis=0)
-    collapsed = np.array([int((mine & chance).sum()) for mine in rows], dtype=np.int64)
-    failed = np.array([int(mine.sum()) for mine in rows], dtype=np.int64) - usable - collapsed
-    lrs = [float(columns["lr"][mine][0]) for mine in rows]
-    tuned = cell & (columns["stage"] == "tune")
-
-    def of(name: str) -> Bools:
-        mine: Bools = columns["schedule"] == name
-        return mine
-
-    edges = [
-        edge_of(lr, columns["lr"][at_final_decay(columns, tuned & of(name), finals & of(name))])
-        for name, lr in zip(names, lrs, strict=True)
-    ]
-
-    floor, sign = difference_floor(values, metric, question), direction(metric)
-
-    def judged(order: list[int]) -> Verdicts:
-        course, looks = None, question.looks
-        if looks is not None:
-            known = [names[place] for place in order]
-            base = known.index(question.reference) if question.reference in known else None
-            course = race(
-                values[:, order], done[:, order], looks, question.alpha, sign, floor,
-                base if looks.race else None,
-            )  # fmt: skip
-        margin = question.margin_of(metric)
-        return judge(values[:, order], floor, question.alpha, sign, course=course, margin=margin)
-
-    order = best_first(judged(list(range(len(names)))), usable)
-    return Standing(
-        budget=budget,
-        batch_size=batch_size,
-        metric=metric,
-        confidence=question.confidence,
-        floor=floor,
-        images=question.size(metric),
-        names=tuple(names[place] for place in order),
-        lrs=np.array([lrs[place] for place in order]),
-        edges=tuple(edges[place] for place in order),
-        seeds=seeds,
-        values=values[:, order],
-        failed=failed[order],
-        collapsed=collapsed[order],
-        rows=tuple(rows[place] for place in order),
-        verdicts=judged(order),
-    )
-
-
-def _at_chance(columns: Arrays, metric: MetricName, question: Question) -> Bools:
+def _at_chance(trials: DataFrame, metric: MetricName, question: Question) -> Any:
     """Trials that ended with an accuracy at chance; none where the classes are unknown."""
-    reached = columns["test_accuracy" if metric.startswith("test") else "val_accuracy"]
-    done = columns["status"] == "done"
-    if not question.classes:
-        return np.zeros(len(done), dtype=bool)
+    reached = trials["test_accuracy" if metric.startswith("test") else "val_accuracy"]
     images = question.size(metric) or MANY_IMAGES
-    low = [at_chance(accuracy, question.classes, images) for accuracy in reached]
-    return np.asarray(done & np.array(low, dtype=bool))
+    low = bool(question.classes) and at_chance(reached, question.classes or 0, images)
+    return (trials["status"] == "done") & low
 
 
-def edge_of(lr: float, tried: Floats) -> str:
+def edge_of(lr: float, tried: Floats) -> Edge:
     """
     >>> edge_of(0.2, np.array([0.1, 0.2])), edge_of(0.1, np.array([0.1]))
-    ('the highest of its grid', '')
+    ('high', '')
     """
     if len(np.unique(tried)) < 2 or tried.min() < lr < tried.max():
         return ""
-    return "the highest of its grid" if lr >= tried.max() else "the lowest of its grid"
+    return "high" if lr >= tried.max() else "low"
 
 
 def difference_floor(values: Floats, metric: MetricName, question: Question) -> float:
@@ -224,11 +220,3 @@ def difference_floor(values: Floats, metric: MetricName, question: Question) -> 
         return sd_floor(size)
     steps = np.diff(np.unique(values[np.isfinite(values)].round(12)))
     return float(steps.min()) / math.sqrt(6) if len(steps) else 0.0
-
-
-def _at_one_lr(mine: Bools, columns: Arrays) -> Bools:
-    """The finals of a schedule at the LR with most seeds: a run that was extended may also hold
-    finals at an LR that was the best before."""
-    lrs, counts = np.unique(columns["lr"][mine], return_counts=True)
-    kept: Bools = mine & (columns["lr"] == lrs[np.argmax(counts)])
-    return kept

@@ -14,14 +14,14 @@ from lrbench.analysis.amounts import amount, margin
 from lrbench.analysis.names import short
 from lrbench.analysis.question import Question
 from lrbench.analysis.standing import Standing, standings
-from lrbench.analysis.tidy import Column, frame
+from lrbench.analysis.tidy import BATCH_SIZE, BUDGET, SCHEDULE, Column, frame
 from lrbench.analysis.words import MOST_NAMED, listed
 
 STUDIES = (
     Column("study", "int64", "0 is the first"),
-    Column("schedule", "object", "schedule, as a spec"),
-    Column("budget", "int64", "epochs"),
-    Column("batch_size", "int64", "images in a batch"),
+    SCHEDULE,
+    BUDGET,
+    BATCH_SIZE,
     Column("lr", "float64", "learning rate that this study tuned"),
     Column("n", "int64", "final seeds that ended well"),
     Column("place", "int64", "place in this study's ranking"),
@@ -33,25 +33,22 @@ STUDIES = (
 
 def studies_frame(found: Sequence[Standing], trials: DataFrame, question: Question) -> DataFrame:
     """A row for each study and schedule; none without several studies."""
-    several = range(question.studies if question.studies > 1 else 0)
-    return frame(
-        (row for study in several for row in _rows(found, trials, question, study)), STUDIES
-    )
+    return frame(_rows(found, trials, question), STUDIES)
 
 
 def _rows(
-    found: Sequence[Standing], trials: DataFrame, question: Question, study: int
+    found: Sequence[Standing], trials: DataFrame, question: Question
 ) -> Iterator[dict[str, Any]]:
     first = {(each.budget, each.batch_size): each.names[0] for each in found}
-    for standing in standings(trials, question, study):
+    studies = range(question.studies if question.studies > 1 else 0)
+    for study, standing in ((n, each) for n in studies for each in standings(trials, question, n)):
         best = first.get((standing.budget, standing.batch_size))
         at = standing.names.index(best) if best in standing.names else None
         for place, name in enumerate(standing.names):
             yield {
+                **standing.cell,
                 "study": study,
                 "schedule": name,
-                "budget": standing.budget,
-                "batch_size": standing.batch_size,
                 "lr": standing.lrs[place],
                 "n": standing.counts[place],
                 "place": place + 1,
@@ -64,9 +61,8 @@ def _rows(
 def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> str:
     """How often the answer of a standing holds over the studies, and how far its numbers spread;
     empty without several."""
-    mine = studies[
-        (studies["budget"] == standing.budget) & (studies["batch_size"] == standing.batch_size)
-    ]
+    here = (studies["budget"] == standing.budget) & (studies["batch_size"] == standing.batch_size)
+    mine = studies[here]
     count = mine["study"].nunique()
     if count < 2:
         return ""

@@ -9,7 +9,13 @@ from pandas import DataFrame
 from lrbench.analysis import words
 from lrbench.analysis.decay import decays_frame, decays_text
 from lrbench.analysis.diagnosis import diagnosis_frame
-from lrbench.analysis.frames import epochs_frame, in_order, steps_frame, trials_frame
+from lrbench.analysis.frames import (
+    default_target,
+    epochs_frame,
+    in_order,
+    steps_frame,
+    trials_frame,
+)
 from lrbench.analysis.noise import noise_frame, noise_text
 from lrbench.analysis.notices import next_step, notices_of, warnings_of, wider
 from lrbench.analysis.question import MetricName, Question
@@ -19,7 +25,6 @@ from lrbench.analysis.scaling import Law, law_lines, laws_of, scaling_frame
 from lrbench.analysis.sensitivity import sensitivity_frame
 from lrbench.analysis.standing import Standing, standings
 from lrbench.analysis.studies import studies_frame, studies_text
-from lrbench.analysis.target import default_target
 from lrbench.analysis.variants import variants_text
 from lrbench.errors import Notice, Topic
 from lrbench.records import History
@@ -113,7 +118,7 @@ class Summary:
     @property
     def warnings(self) -> tuple[Notice, ...]:
         """The few notices that people are shown, without what the sentence says already."""
-        said = self.first and self.first.edges[0] in self.sentence
+        said = self.first and f"{self.first.edges[0]}est of its grid" in self.sentence
         remedy = wider(self.first, self.notices) if self.first and said else ""
         return warnings_of(n for n in self.notices if not remedy or n.remedy != remedy)
 

@@ -39,6 +39,13 @@ class Column:
 
 
 Columns = tuple[Column, ...]
+SCHEDULE = Column(
+    "schedule", "object", "schedule, as a spec", title="schedule", form="name", order=0
+)
+BUDGET = Column("budget", "int64", "epochs", title="epochs", several=True, order=0)
+BATCH_SIZE = Column(
+    "batch_size", "int64", "images in a batch", title="batch", several=True, order=0
+)
 
 
 def frame(sources: Iterable[Any], columns: Columns) -> DataFrame:

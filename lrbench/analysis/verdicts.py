@@ -8,14 +8,14 @@ import numpy as np
 from lrbench.analysis.corrections import (
     Bools,
     Floats,
+    Ints,
     adjusted_all_pairs,
     ahead,
     equivalence_p,
     holm_pairs,
     transitive,
 )
-from lrbench.analysis.intervals import Intervals, t_intervals
-from lrbench.analysis.pairs import Pairs, compare_pairs
+from lrbench.analysis.differences import Intervals, Pairs, compare_pairs, t_intervals
 from lrbench.analysis.racing import Race, nominal_levels
 
 SAME = 1e-12  # differences of means below that are rounding
@@ -104,7 +104,7 @@ def levels(alpha: float, tests: int, course: Race | None) -> Floats:
     return np.array(each) if course is None else nominal_levels(each, course.looks)[course.last]
 
 
-def best_first(verdicts: Verdicts, usable: Floats) -> list[int]:
+def best_first(verdicts: Verdicts, usable: Ints) -> list[int]:
     """Places from best to worst: nobody before one that is told to be better; else by how many
     others each is ahead of on the seeds that both have, which is the order of the means where all
     have the same seeds. Those with fewer than two `usable` seeds come last; equals as named."""

@@ -1,22 +1,22 @@
 """Two runs side by side: what each schedule gains or loses from one to the other."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from pandas import DataFrame
 
-from lrbench.analysis.pairs import compare_pairs
+from lrbench.analysis.differences import compare_pairs
 from lrbench.analysis.question import direction
-from lrbench.analysis.reference import INTERVAL, compared
+from lrbench.analysis.reference import INTERVAL, judged
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.summary import Summary
-from lrbench.analysis.tidy import Column, frame
-from lrbench.analysis.verdicts import levels
+from lrbench.analysis.tidy import SCHEDULE, Column, frame
 
 VERSUS = (
     Column("run", "int64", "which of the other runs is B, 0 the first"),
-    Column("schedule", "object", "schedule, as a spec", title="schedule", form="name"),
+    SCHEDULE,
     Column("budget_a", "int64", "epochs in A", title="epochs A", several=True),
     Column("budget_b", "int64", "epochs in B", title="epochs B", several=True),
     Column("batch_size_a", "int64", "batch size in A", title="batch A", several=True),
@@ -45,16 +45,16 @@ def versus(a: Summary, *others: Summary) -> DataFrame:
     whatever they are. The verdict is empty with fewer than two common seeds; runs that do not rank
     by the same metric have no rows.
     """
-    rows, statistics = [], []
-    for place, b in enumerate(others):
-        for mine, theirs in _matched(a.standings, b.standings) if a.metric == b.metric else ():
-            for row, pair in _rows(mine, theirs):
-                rows.append({"run": place, **row})
-                statistics.append(pair)
-    mean, sd, n, p = np.array(statistics, dtype=float).reshape(-1, 4).T
-    level = levels(a.question.alpha, int(np.isfinite(p).sum()), None)
-    judged = compared(mean, sd, n, p, a.question.alpha, direction(a.metric), level)
-    return frame((row | more for row, more in zip(rows, judged, strict=True)), VERSUS)
+    rows = [
+        {"run": place, **row}
+        for place, b in enumerate(others)
+        if a.metric == b.metric
+        for mine, theirs in _matched(a.standings, b.standings)
+        for row in _rows(mine, theirs)
+    ]
+    level = a.question.alpha / max(1, sum(math.isfinite(row["p"]) for row in rows))
+    leveled = [{**row, "level": level} for row in rows]
+    return frame(judged(leveled, a.question.alpha, direction(a.metric)), VERSUS)
 
 
 def _matched(
@@ -62,18 +62,11 @@ def _matched(
 ) -> list[tuple[Standing, Standing]]:
     if len(mine) == len(theirs) == 1:
         return [(mine[0], theirs[0])]
-    cells = {(each.budget, each.batch_size): each for each in theirs}
-    return [
-        (each, cells[each.budget, each.batch_size])
-        for each in mine
-        if (each.budget, each.batch_size) in cells
-    ]
+    return [(a, b) for a in mine for b in theirs if a.cell == b.cell]
 
 
-def _rows(
-    mine: Standing, theirs: Standing
-) -> Iterator[tuple[dict[str, Any], tuple[float, float, float, float]]]:
-    """For each schedule of both its cells, and (mean, sd, n, p) of its differences B - A."""
+def _rows(mine: Standing, theirs: Standing) -> Iterator[dict[str, Any]]:
+    """For each schedule of both its cells, and the statistics of its differences B - A."""
     floor = max(mine.floor, theirs.floor)
     _, in_a, in_b = np.intersect1d(mine.seeds, theirs.seeds, return_indices=True)
     for place, name in enumerate(mine.names):
@@ -84,7 +77,7 @@ def _rows(
         values = values[np.isfinite(values).all(axis=1)]
         pairs = compare_pairs(values, floor)
         means = values.mean(axis=0) if len(values) else np.full(2, np.nan)
-        row = {
+        yield {
             "schedule": name,
             "budget_a": mine.budget,
             "budget_b": theirs.budget,
@@ -97,6 +90,8 @@ def _rows(
             "mean_b": means[0],
             "lost_a": mine.lost[place],
             "lost_b": theirs.lost[there],
+            "mean": pairs.mean[0, 1],
+            "sd": pairs.sd[0, 1],
+            "n": pairs.n[0, 1],
+            "p": pairs.p[0, 1],
         }
-        mean, sd, n, p = (float(x[0, 1]) for x in (pairs.mean, pairs.sd, pairs.n, pairs.p))
-        yield row, (mean, sd, n, p)

@@ -1,19 +1,19 @@
 """The answer in words: which schedule to use, and how sure that is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis.amounts import amount, at_most, margin
+from lrbench.analysis.differences import rate_bound
 from lrbench.analysis.evidence import detectable_range, image_error
-from lrbench.analysis.intervals import rate_bound
 from lrbench.analysis.names import short
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.racing import Race
-from lrbench.analysis.standing import Standing, in_cell
+from lrbench.analysis.standing import Standing
 
 MOST_NAMED = 3
 TOO_WIDE = 0.02  # of accuracy, or of a mean loss: differences that are not to be shrugged off
@@ -25,6 +25,11 @@ def listed(words: Sequence[str]) -> str:
     'a, b and c'
     """
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def few(words: Sequence[str], kind: str) -> str:
+    """All of them, or how many of a kind they are."""
+    return listed(words) if len(words) <= MOST_NAMED else f"{len(words)} {kind}"
 
 
 def seeds_text(count: int) -> str:
@@ -71,11 +76,9 @@ def _answer(standing: Standing, reference: str = "", *, beyond: bool = False) ->
     """The decision: use this one; or any of them; or none, as too little is known."""
     if standing.best is None:
         return f"No final training ended well: {losses(standing)}."
-    seeds = _how(standing)
-    comma = "," * bool(standing.edges[0])
+    seeds, best = _how(standing), _at(standing, 0) + "," * bool(standing.edges[0])
     if len(standing.names) == 1:
-        best = f"{_at(standing, 0)}{comma} reached {_value(standing, 0)}"
-        return f"{best} ({seeds}){_caveat(standing, 0)}."
+        return f"{best} reached {_value(standing, 0)} ({seeds}){_caveat(standing, 0)}."
     if not standing.verdicts.tests:
         course = standing.verdicts.race
         why = "one seed cannot tell schedules apart"
@@ -83,19 +86,18 @@ def _answer(standing: Standing, reference: str = "", *, beyond: bool = False) ->
             why = f"they are compared after {course.next_seeds} seeds each"
         elif standing.counts[0] > 1:
             why = "no other ended well in two seeds"
-        return (
-            f"Best so far is {_at(standing, 0)}{comma} with {_value(standing, 0)}, but {why} "
-            f"({seeds}){_caveat(standing, 0)}."
-        )
-    parts = [*_same(standing), *_equal(standing)]
-    parts += [f"told apart: {told_apart(standing)}"] if _led(standing) else []
+        value = _value(standing, 0)
+        return f"Best so far is {best} with {value}, but {why} ({seeds}){_caveat(standing, 0)}."
     if standing.apart:
         said = _use(standing, seeds)
     elif reference:
         said = f"No two are told apart over all pairs: {_possible(standing, seeds)}"
     else:
         said = _tie(standing, seeds, beyond=beyond and bool(standing.edges[0]))
-    return "; ".join([said, *parts]) + "."
+    parts = [said, *_same(standing), *_equal(standing)]
+    if standing.apart and not standing.verdicts.better[0].any():
+        parts.append(f"told apart: {told_apart(standing)}")
+    return "; ".join(parts) + "."
 
 
 def _how(standing: Standing) -> str:
@@ -103,51 +105,54 @@ def _how(standing: Standing) -> str:
     seeds, course = seeds_text(int(standing.counts[0])), standing.verdicts.race
     if course is None or not course.looked:
         return seeds
-    looks, stopped = course.looks, dict[int, list[str]]()
+    looks, stopped = course.looks, course.stopped.tolist()
     parts = [f"{seeds}, look {course.looked} of {len(looks.seeds)}"]
-    for name, after in zip(standing.names, course.stopped.tolist(), strict=True):
-        stopped.setdefault(after, []).append(short(name))
-    left = [
-        f"{listed(names) if len(names) <= MOST_NAMED else f'{len(names)} others'} stopped at {n}"
-        for n, names in sorted(stopped.items())
+    left = {n: _names(standing, np.flatnonzero(course.stopped == n)) for n in sorted({*stopped})}
+    gone = [
+        f"{few(names, 'others')} stopped at {n}"
+        for n, names in left.items()
         if 0 < n < course.seeds
     ]
-    parts += [", ".join(left)] * bool(left)
+    parts += [", ".join(gone)] * bool(gone)
     if looks.race:
         trained = int((standing.counts + standing.lost).sum())
         parts.append(f"{trained} of {len(standing.names) * looks.seeds[-1]} trainings")
-    alpha = f"error rate {100 * standing.verdicts.alpha:.3g} %"
-    pairs = standing.verdicts.tests == math.comb(len(standing.names), 2)
-    return "; ".join([*parts, f"{alpha} over all pairs{'' if pairs else ' tested'} and looks"])
+    every = standing.verdicts.tests == math.comb(len(standing.names), 2)
+    pairs = "all pairs" if every else "all pairs tested"
+    return "; ".join(
+        [*parts, f"error rate {100 * standing.verdicts.alpha:.3g} % over {pairs} and looks"]
+    )
 
 
-def _equal(standing: Standing) -> list[str]:
+def _equal(standing: Standing) -> Iterator[str]:
     """The pairs that are told to differ by less than the margin, where one was named."""
     verdicts = standing.verdicts
     if verdicts.equal is None or verdicts.margin is None:
-        return []
+        return
     within = f"within {margin(verdicts.margin, None, standing.metric)}"
     pairs = np.argwhere(np.triu(verdicts.equal, 1)).tolist()
-    named = [f"{short(standing.names[i])} and {short(standing.names[j])}" for i, j in pairs]
-    if not named:
-        return [f"no two are shown to be equal to {within}"]
-    more = [f"{len(named) - MOST_NAMED} more pairs"] * (len(named) > MOST_NAMED)
-    return [f"equal to {within}: {', '.join([*named[:MOST_NAMED], *more])}"]
+    named = [" and ".join(_names(standing, pair)) for pair in pairs]
+    if len(named) > MOST_NAMED:
+        named[MOST_NAMED:] = [f"{len(named) - MOST_NAMED} more pairs"]
+    yield (
+        f"equal to {within}: {', '.join(named)}"
+        if named
+        else f"no two are shown to be equal to {within}"
+    )
 
 
 def ranked(standing: Standing) -> str:
     """The schedules in their order, with their values: "cosine 97.1 %, step 96.8 %"."""
-    count = range(len(standing.names))
-    return ", ".join(f"{short(standing.names[i])} {_value(standing, i)}" for i in count)
+    names = enumerate(standing.names)
+    return ", ".join(f"{short(name)} {_value(standing, place)}" for place, name in names)
 
 
-def _led(standing: Standing) -> bool:
-    """Whether schedules are told apart, but none from the best-ranked."""
-    return bool(standing.apart) and not standing.verdicts.better[0].any()
+def _names(standing: Standing, places: Iterable[int]) -> list[str]:
+    return [short(standing.names[place]) for place in places]
 
 
 def _at(standing: Standing, place: int) -> str:
-    edge = f", {standing.edges[place]}" if standing.edges[place] else ""
+    edge = f", the {standing.edges[place]}est of its grid" if standing.edges[place] else ""
     name = short(standing.names[place])
     return name if " @ " in name else f"{name} at LR {standing.lrs[place]:.3g}{edge}"
 
@@ -161,35 +166,30 @@ def _caveat(standing: Standing, place: int) -> str:
 
 
 def _use(standing: Standing, seeds: str) -> str:
-    better, tested = standing.verdicts.better, np.isfinite(standing.verdicts.adjusted[0])
-    open_ = [i for i in range(1, len(standing.names)) if tested[i] and not better[0, i]]
-    behind = np.flatnonzero(better[0]).tolist()
+    better, tested = standing.verdicts.better[0], np.isfinite(standing.verdicts.adjusted[0])
+    open_, behind = (np.flatnonzero(found).tolist() for found in (tested & ~better, better))
     parts = [f"Use {_at(standing, 0)}: {_value(standing, 0)}"]
     if open_:
-        names = [short(standing.names[i]) for i in open_]
-        more = len(names) > MOST_NAMED
         widest = float(np.nanmax(standing.verdicts.intervals.within[0, open_]))
         known = 0 < widest < (1 if is_accuracy(standing.metric) else math.inf)
         most = f" (at most {at_most(widest, standing.metric)} apart)" if known else ""
-        parts.append(
-            f"not told apart from {f'{len(names)} others' if more else listed(names)}{most}"
-        )
+        parts.append(f"not told apart from {few(_names(standing, open_), 'others')}{most}")
     if behind:
         parts.append(f"better than {_beaten(standing, behind)}")
+    said = f"{', '.join(parts)} ({seeds}){_caveat(standing, 0)}"
     safe = [i for i in open_ if not standing.lost[i]] if standing.lost[0] else []
-    other = f", {short(standing.names[safe[0]])} none" if safe else ""
-    simplest = min([0, *open_], key=lambda i: _effort(standing, i))
-    simple = f"; simplest of these: {short(standing.names[simplest])}"
-    simple *= bool(simplest) and not safe
-    return f"{', '.join(parts)} ({seeds}){_caveat(standing, 0)}{other}{simple}"
+    if safe:
+        return f"{said}, {short(standing.names[safe[0]])} none"
+    simplest = _simplest(standing, [0, *open_])
+    return f"{said}; simplest of these: {short(standing.names[simplest])}" if simplest else said
 
 
 def _beaten(standing: Standing, behind: Sequence[int]) -> str:
     gaps = [f"{short(standing.names[i])} by {difference(standing, 0, i)}" for i in behind]
-    if len(gaps) > MOST_NAMED:
-        every = "all " * (len(gaps) == len(standing.names) - 1)
-        return f"{every}{len(gaps)} others, from {gaps[0]} to {gaps[-1]}"
-    return listed(gaps)
+    if len(gaps) <= MOST_NAMED:
+        return listed(gaps)
+    every = "all " * (len(gaps) == len(standing.names) - 1)
+    return f"{every}{len(gaps)} others, from {gaps[0]} to {gaps[-1]}"
 
 
 def _tie(standing: Standing, seeds: str, *, beyond: bool) -> str:
@@ -202,15 +202,11 @@ def _tie(standing: Standing, seeds: str, *, beyond: bool) -> str:
         why = (
             "Too noisy to choose" if wide else "Not decided, as a better LR may not have been tried"
         )
-        return (
-            f"{why}: {possible}; best so far is {_at(standing, 0)}: "
-            f"{_value(standing, 0)}{_caveat(standing, 0)}"
-        )
-    place = min(range(len(standing.names)), key=lambda i: _effort(standing, i))
-    return (
-        f"Any of these will do; simplest: {_at(standing, place)} ({_value(standing, place)}); "
-        f"{possible}{_caveat(standing, place)}"
-    )
+        best = f"{_at(standing, 0)}: {_value(standing, 0)}{_caveat(standing, 0)}"
+        return f"{why}: {possible}; best so far is {best}"
+    place = _simplest(standing, range(len(standing.names)))
+    simplest = f"{_at(standing, place)} ({_value(standing, place)})"
+    return f"Any of these will do; simplest: {simplest}; {possible}{_caveat(standing, place)}"
 
 
 def _widest(standing: Standing) -> float:
@@ -223,128 +219,120 @@ def _possible(standing: Standing, seeds: str) -> str:
     return f"differences up to {most} are possible ({seeds})"
 
 
-def _effort(standing: Standing, place: int) -> tuple[bool, int, bool, int, int]:
-    """What the simplest has least of: too few seeds, lost seeds, phases, letters."""
-    name = standing.names[place]
-    few, shape = bool(standing.counts[place] < 2), name.partition(" @ ")[0]
-    return few, int(standing.lost[place]), shape != "constant", name.count("+"), len(name)
+def _simplest(standing: Standing, places: Iterable[int]) -> int:
+    """The one with least of: too few seeds, lost seeds, phases, letters; the first of several."""
+
+    def effort(place: int) -> tuple[bool, int, bool, int, int]:
+        name = standing.names[place]
+        few, shape = bool(standing.counts[place] < 2), name.partition(" @ ")[0]
+        return few, int(standing.lost[place]), shape != "constant", name.count("+"), len(name)
+
+    return min(places, key=effort)
 
 
 def against(rows: DataFrame, standing: Standing) -> str:
     """What the comparison with a reference alone tells, beyond that of all pairs."""
-    better, parts = standing.verdicts.better, []
-    mine = rows[in_cell(rows, standing.budget, standing.batch_size)]
-    for verdict, part in mine.groupby("verdict"):
-        base = standing.names.index(mine["reference"].iloc[0])
-        places = [standing.names.index(name) for name in part["schedule"]]
-        names = [short(standing.names[i]) for i in places if not (better | better.T)[i, base]]
-        if names and verdict in ("better", "worse"):
+    better, mine, parts = standing.verdicts.better, standing.part(rows), []
+    base = mine["reference"].iloc[0] if len(mine) else ""
+    for verdict in ("better", "worse"):
+        places = map(standing.names.index, mine.loc[mine["verdict"] == verdict, "schedule"])
+        at = standing.names.index(base) if base else 0
+        names = _names(standing, (i for i in places if not (better | better.T)[i, at]))
+        if names:
             parts.append(f"{listed(names)} {'are' if len(names) > 1 else 'is'} {verdict}")
-    name = mine["reference"].iloc[0] if parts else ""
-    return f"Against {short(name)} alone, as named beforehand, {listed(parts)}." if parts else ""
+    return f"Against {short(base)} alone, as named beforehand, {listed(parts)}." if parts else ""
 
 
 def told_apart(standing: Standing) -> str:
     """The pairs told apart: "cosine better than step and constant; …"."""
     return "; ".join(
-        f"{short(name)} better than {listed([short(other) for other in worse])}"
+        f"{short(name)} better than {listed([*map(short, worse)])}"
         for name, worse in standing.apart
     )
 
 
-def _same(standing: Standing) -> list[str]:
+def _same(standing: Standing) -> Iterator[str]:
     """Names of one curve: schedules that agree in every seed."""
-    named: set[int] = set()
-    parts = []
-    for place in range(len(standing.names)):
-        equal = np.flatnonzero(standing.verdicts.pairs.equal[place]).tolist()
-        same = [other for other in equal if other > place]
+    pairs, named = standing.verdicts.pairs, set[int]()
+    for place, row in enumerate(np.triu(pairs.equal, 1)):
+        same = np.flatnonzero(row).tolist()
         if same and place not in named:
             named.update(same)
-            names = [short(standing.names[i]) for i in (place, *same)]
-            count = int(standing.verdicts.pairs.n[place, same[0]])
-            parts.append(f"{listed(names)} are exactly equal in all {count} seeds")
-    return parts
+            names = listed(_names(standing, [place, *same]))
+            yield f"{names} are exactly equal in all {int(pairs.n[place, same[0]])} seeds"
 
 
 def losses(standing: Standing, places: Sequence[int] = ()) -> str:
     """How many seeds of these, or of all, failed or ended at chance, and how many might."""
     alike = dict[str, list[str]]()
-    for place in places or range(len(standing.names)):
-        bad, chance = int(standing.failed[place]), int(standing.collapsed[place])
-        of = bad + chance + int(standing.counts[place])
-        if bad + chance:
-            ended = [f"{bad} failed"] * (bad > 0) + [f"{chance} at chance"] * (chance > 0)
-            most = rate_bound(bad + chance, of, standing.confidence)
-            rate = f" (a rate of up to {100 * most:.0f} %)" if bad + chance < of else ""
-            said = f"lost {bad + chance} of {seeds_text(of)}: {listed(ended)}{rate}"
-            alike.setdefault(said, []).append(short(standing.names[place], 40))
+    for place in places or np.flatnonzero(standing.lost).tolist():
+        ended = {"failed": standing.failed[place], "at chance": standing.collapsed[place]}
+        lost, well = int(standing.lost[place]), int(standing.counts[place])
+        most = rate_bound(lost, lost + well, standing.confidence)
+        how = listed([f"{count} {end}" for end, count in ended.items() if count])
+        rate = f" (a rate of up to {100 * most:.0f} %)" if well else ""
+        said = f"lost {lost} of {seeds_text(lost + well)}: {how}{rate}"
+        alike.setdefault(said, []).append(short(standing.names[place], 40))
     parts = [
-        f"{listed(names) if len(names) <= MOST_NAMED else f'{len(names)} schedules'} "
-        f"{'each ' * (len(names) > 1)}{said}"
+        f"{few(names, 'schedules')} {'each ' * (len(names) > 1)}{said}"
         for said, names in alike.items()
     ]
-    more = sum(map(len, [*alike.values()][MOST_NAMED:]))
-    return listed(parts[:MOST_NAMED] + ([f"those of {more} more schedules"] if more else []))
+    if more := sum(map(len, [*alike.values()][MOST_NAMED:])):
+        parts[MOST_NAMED:] = [f"those of {more} more schedules"]
+    return listed(parts)
 
 
 def certainty(standing: Standing, studies: int = 1, tuned: bool = True) -> str:
     """How sure the answer is: what the intervals cover, and which differences the run can find."""
-    verdicts = standing.verdicts
+    verdicts, course = standing.verdicts, standing.verdicts.race
     if not verdicts.tests:
         return ""
     pairs = "1 pair" if verdicts.tests == 1 else f"all {verdicts.tests} pairs together"
-    level = f"{100 * standing.confidence:g} %"
-    course = verdicts.race
     looks = "" if course is None else " and all looks"
+    others = "another text" if standing.metric.endswith("bits") else "other test images"
     tuning = ", nor another tuning of the LRs" + " (--studies 3)" * (studies == 1)
-    parts = [
-        f"Intervals of differences are at {level} for {pairs}{looks} and cover other seeds, not "
-        f"{_others(standing)}"
-        f"{_images(standing)}{tuning if tuned else ''}."
-    ]
-    if course is not None:
-        return " ".join([*parts, *_earlier(course)])
-    upper = np.triu_indices(len(standing.names), 1)
-    sds = np.maximum(verdicts.pairs.sd, standing.floor)[upper]
-    n = int(np.nanmedian(np.where(verdicts.pairs.n >= 2, verdicts.pairs.n, np.nan)[upper]))
-    found = detectable_range(sds, n, verdicts.level)
-    if found is not None:
-        parts.append(_found(*found, n, standing.metric))
-    return " ".join(parts)
+    said = (
+        f"Intervals of differences are at {100 * standing.confidence:g} % for {pairs}{looks} and "
+        f"cover other seeds, not {others}{_images(standing)}{tuning * tuned}."
+    )
+    return f"{said} {_found(standing) if course is None else _earlier(course)}".rstrip()
 
 
-def _earlier(course: Race) -> list[str]:
+def _earlier(course: Race) -> str:
     """What a run that grew has to say of its looks."""
     before = course.looks.seeds[: course.looked - 1]
     if course.looks.race or not before:
-        return []
-    return [
+        return ""
+    return (
         f"This run was compared before, after {listed([str(n) for n in before])} seeds. Looking "
         f"again may mislead, and {100 * course.looks.shares[len(before) - 1]:.0f} % of the error "
         "rate is used up: this time only clearer differences count, and a close verdict may be "
         "taken back."
-    ]
-
-
-def _others(standing: Standing) -> str:
-    return "another text" if standing.metric.endswith("bits") else "other test images"
+    )
 
 
 def _images(standing: Standing) -> str:
     if standing.images is None or not is_accuracy(standing.metric):
         return ""
-    known = standing.values[:, standing.counts > 0]
-    errors = (1 - np.nanmean(known, axis=0)).tolist()
+    errors = (1 - np.nanmean(standing.values[:, standing.counts > 0], axis=0)).tolist()
     size = max(image_error(a, b, standing.images) for a, b in combinations(errors, 2))
     error = margin(size, None, standing.metric)
-    moved = f"would move a difference by a standard error of up to {error}"
-    return f" (another {standing.images:,} {moved})"
+    return (
+        f" (another {standing.images:,} would move a difference by a standard error of up to "
+        f"{error})"
+    )
 
 
-def _found(least: float, most: float, n: int, metric: str) -> str:
-    if is_accuracy(metric) and not least <= 1:
+def _found(standing: Standing) -> str:
+    """Which differences the run finds reliably."""
+    pairs, upper = standing.verdicts.pairs, np.triu_indices(len(standing.names), 1)
+    n = int(np.median(pairs.n[upper][pairs.n[upper] >= 2]))
+    sds = np.maximum(pairs.sd, standing.floor)[upper]
+    found = detectable_range(sds, n, standing.verdicts.level)
+    if found is None:
+        return ""
+    if is_accuracy(standing.metric) and not found[0] <= 1:
         return "The run is too noisy: no difference could be detected reliably (80 % power)."
-    low, high = margin(least, None, metric), margin(most, None, metric)
+    low, high = (margin(end, None, standing.metric) for end in found)
     span = low if low == high else f"{low.split()[0]} to {high}, depending on the pair"
     return f"With {seeds_text(n)} it reliably detects differences of {span} (80 % power)."

@@ -20,7 +20,7 @@ from lrbench.inputs import (
 from lrbench.plugins import names_alone, printing_apart
 from lrbench.session import compare as session
 from lrbench.session.checks import check_early
-from lrbench.session.compare import Finished, Job
+from lrbench.session.compare import Job
 from lrbench.session.size import estimate_s
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def compare(
     if dry_run and resume is not None:
         with names_alone():
             spec = session.resolve(options, run)
-            steps, seconds = session.shown(spec, run, options)
-            show_plan(spec, run, steps, seconds, "the trials that are done", json=json)
+            sizes = session.shown(spec, run, options)
+            show_plan(spec, run, *sizes, "the trials that are done", json=json)
         return
     if resume or config:
         announce(compare_spec, options, given)
@@ -89,8 +89,9 @@ def compare(
     if not (quiet or json) and job.plan.stage == "done":
         say_nothing_new(run)
     if dry_run:
-        seconds = estimate_s(job.spec, job.steps_per_epoch, job.bench.step_s(), job.bench.jobs)
-        show_plan(job.spec, run, job.steps_per_epoch, seconds, "a dozen steps", json=json)
+        left, bench = job.left, job.bench
+        seconds = estimate_s(job.spec, left, bench.step_s(), bench.jobs)
+        show_plan(job.spec, run, job.steps_per_epoch, left, seconds, "a dozen steps", json=json)
         return
     summary = _carry_out(job, exports, quiet=quiet or json)
     code = print_answer(summary, run.path, json=json, details=details, exports=exports, advise=True)
@@ -100,11 +101,11 @@ def compare(
 
 @printing_apart()
 def _carry_out(job: Job, exports: Exports, *, quiet: bool) -> Summary:
+    from lrbench.analysis import Summary
     from lrbench.report.live import live
 
     with live(not quiet, spec=job.spec) as show:
         for event in session.carry_out(job, also=exports.renderers):
-            if isinstance(event, Finished):
-                return event.summary
             show(event)
-    raise AssertionError("a comparison ends with its summary")
+    assert isinstance(event, Summary), "a comparison ends with its summary"
+    return event

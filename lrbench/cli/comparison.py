@@ -15,7 +15,7 @@ from lrbench.errors import printable
 from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
 from lrbench.run.store import Run
-from lrbench.session.size import work, written_steps
+from lrbench.session.size import Amounts, work, written_steps
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,28 +29,24 @@ def show_plan(
     spec: CompareSpec,
     run: Run,
     steps_per_epoch: StepsPerEpoch,
+    left: Amounts,
     seconds: float | None,
     basis: str,
     *,
     json: bool,
 ) -> None:
-    """Print what a run consists of, in trials, steps, images and time, which is estimated on some
-    basis, and what of it is left; train nothing."""
+    """Print what is `left` of a run, in trials, steps, images and time, which is estimated on some
+    basis; train nothing. As JSON, also what the whole consists of."""
     stages = work(spec, steps_per_epoch)
-    total = {
-        key: sum(stage[key] for stage in stages.values()) for key in ("trials", "steps", "images")
-    }
-    ends = [history.end for history in run.histories.values() if history.end is not None]
-    done, trained = len(ends), sum(end.steps for end in ends)
-    if seconds is not None:
-        seconds *= max(0.0, 1 - trained / total["steps"])
+    done = sum(history.end is not None for history in run.histories.values())
     if json:
         document = {
             "experiment": spec.model_dump(mode="json"),
             "run": str(run.path),
             "steps_per_epoch": written_steps(steps_per_epoch),
             "stages": stages,
-            "total": total,
+            "total": _total(stages),
+            "left": left,
             "done_trials": done,
             "estimated_s": seconds,
         }
@@ -60,11 +56,15 @@ def show_plan(
 
     estimate = "the time is unknown before the first epoch has ended"
     if seconds is not None:
-        left = " of training are left" * bool(done)
-        estimate = f"about {readable_time(seconds)}{left} here, estimated from {basis}"
-    stdout().print(plan_table(spec, stages, total, estimate, steps_per_epoch))
+        rest = " of training are left" * bool(done)
+        estimate = f"about {readable_time(seconds)}{rest} here, estimated from {basis}"
+    stdout().print(plan_table(spec, left, _total(left), estimate, steps_per_epoch, begun=done > 0))
     tail = f"{done} trials are done in {run.path}" if done else f"would write {run.path}"
     stdout().print(tail, markup=False, soft_wrap=True)
+
+
+def _total(stages: Amounts) -> dict[str, int]:
+    return {key: sum(stage[key] for stage in stages.values()) for key in stages["final"]}
 
 
 def say_nothing_new(run: Run) -> None:

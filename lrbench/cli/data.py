@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lrbench.cli.common import reading, stdout
-
-if TYPE_CHECKING:
-    from lrbench.data import Checked
+from lrbench.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="List datasets, fetch one, check one.")
 
@@ -26,7 +24,7 @@ def list_(data_dir: DataDir = None) -> None:
     """List the datasets: what each holds, and whether it is on this machine."""
     from rich.table import Table
 
-    from lrbench.data import listing
+    from lrbench.data import DATASETS, whereabouts
 
     table = Table(box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)
@@ -34,12 +32,13 @@ def list_(data_dir: DataDir = None) -> None:
         table.add_column(heading, justify="right")
     table.add_column("state")
     table.add_column("what")
-    for found in listing(data_dir):
-        shape = "×".join(str(n) for n in found.shape or ())
-        table.add_row(
-            found.name, _count(found.train), _count(found.test), shape, _count(found.classes),
-            found.state, found.summary,
-        )  # fmt: skip
+    for entry in DATASETS:
+        train, test, classes = (
+            _count(entry.facts.get(key)) for key in ("train", "test", "classes")
+        )
+        shape = "×".join(map(str, entry.facts.get("shape", ())))
+        state, _ = whereabouts(entry, data_dir)
+        table.add_row(entry.name, train, test, shape, classes, state, entry.summary)
     table.add_row("folder:PATH", "", "", "", "", "", "train/CLASS/*, test/CLASS/*; or CLASS/*")
     table.add_row("text:FILE", "", "", "", "", "", "any file; or text:default, Python's own manual")
     table.add_row("module:function", "", "", "", "", "", "your own, as docs/own.md says")
@@ -49,27 +48,29 @@ def list_(data_dir: DataDir = None) -> None:
 @app.command("fetch")
 def fetch(name: Name, data_dir: DataDir = None) -> None:
     """Download a dataset if it is missing, and check it; accept a folder as it is now."""
-    from lrbench.data import check as hold
-
-    with reading(name) as progress:
-        _say(hold(name, data_dir, progress, fetch=True))
+    _check(name, data_dir, fetch=True)
 
 
 @app.command("check")
 def check(name: Name, data_dir: DataDir = None) -> None:
     """Read a whole dataset and verify it."""
-    from lrbench.data import check as hold
-
-    with reading(name) as progress:
-        _say(hold(name, data_dir, progress))
+    _check(name, data_dir)
 
 
-def _say(found: Checked) -> None:
-    where = f" in {found.path}" if found.path else ""
+def _check(name: str, data_dir: Path | None, *, fetch: bool = False) -> None:
+    from lrbench.data import check
+
+    try:
+        with reading(name) as progress:
+            data, folder, checked = check(name, data_dir, progress, fetch=fetch)
+    except UsageError as fault:
+        what = fault.message.removeprefix("--dataset").lstrip(": ")
+        raise UsageError(f"NAME: {what}", hint=fault.hint) from None
+    where = f" in {folder}" if folder else ""
     stdout().print(
-        f"{found.name}{where}: {found.train:,} training and {found.test:,} test images of "
-        f"{'×'.join(str(n) for n in found.shape)}, {len(found.classes)} classes, "
-        f"digest {found.digest[:12]}; checked: {found.integrity}",
+        f"{name}{where}: {len(data.train_labels):,} training and {len(data.test_labels):,} test "
+        f"images of {'×'.join(map(str, data.image_shape))}, {len(data.classes)} classes, "
+        f"digest {data.digest[:12]}; checked: {checked}",
         soft_wrap=True,
         markup=False,
     )

@@ -9,19 +9,21 @@ import io
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from platformdirs import user_cache_path
 
-from lrbench.data.folder_cache import CachedFolder, cache_file, read_cache, write_cache
-from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
+from lrbench.data.image_data import ImageData, usual_augmentation
 from lrbench.data.own_data import Progress
 from lrbench.errors import MachineError, UsageError
-from lrbench.files import read_file
+from lrbench.files import read_file, replace_file
 
 FOLDER_PREFIX = "folder:"
 SPLITS = ("train", "test")
@@ -32,48 +34,34 @@ SUFFIXES = frozenset(
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs
 GREY_MODES = frozenset({"1", "L"})
 DEEP_MODES = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+FILES = ("names", "digests", "stats")
 
 # "cached" trusts sizes and times, "rehash" reads every file again, "accept" takes the folder as it
 # is now
 Reading = Literal["cached", "rehash", "accept"]
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """An image of a folder, seen without opening it."""
-
-    split: str
-    label: int
-    path: Path
-    size: int
-    mtime_ns: int
+Classes = dict[str, list[os.DirEntry[str]]]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All image files of a folder: training before test, classes and names sorted."""
+    """All image files of a folder, seen without opening one: training before test, classes and
+    names sorted. `names` are paths below the root, `stats` (size, mtime_ns); the first `train`
+    files are for training."""
 
     root: Path
     classes: tuple[str, ...]
-    files: tuple[ImageFile, ...]
-
-    @property
-    def names(self) -> list[str]:
-        return [file.path.relative_to(self.root).as_posix() for file in self.files]
-
-    @property
-    def stats(self) -> list[tuple[int, int]]:
-        return [(file.size, file.mtime_ns) for file in self.files]
-
-    def count(self, split: str) -> int:
-        return sum(file.split == split for file in self.files)
+    names: list[str]
+    labels: list[int]
+    stats: list[list[int]]
+    train: int
 
 
-def root_of(name: str, option: str = "--dataset") -> Path:
+def root_of(name: str) -> Path:
     """The folder of `folder:PATH`."""
     path = name.removeprefix(FOLDER_PREFIX)
     if not path or "\0" in path:
-        raise UsageError(f"{option}: folder:PATH needs a path, such as folder:./photos")
+        raise UsageError("--dataset: folder:PATH needs a path, such as folder:./photos")
     return Path(path).expanduser().resolve()
 
 
@@ -81,47 +69,76 @@ def scan(root: Path) -> Listing:
     """List a folder without opening an image, folders within a class included. Other files and
     names that start with a dot are skipped."""
     try:
-        split = not root.is_dir() or any((root / each).is_dir() for each in SPLITS)
-        return _with_splits(root) if split else _without_splits(root)
+        plain = root.is_dir() and not any((root / split).is_dir() for split in SPLITS)
+        splits = _drawn_splits(root) if plain else _given_splits(root)
+        files = [
+            (file, file.stat(), label)
+            for classes in splits
+            for label, images in enumerate(classes.values())
+            for file in images
+        ]
     except OSError as fault:
         raise MachineError(f"dataset folder:{root} cannot be read: {fault}") from None
+    return Listing(
+        root,
+        classes=tuple(splits[0]),
+        names=[Path(file.path).relative_to(root).as_posix() for file, _, _ in files],
+        labels=[label for _, _, label in files],
+        stats=[[status.st_size, status.st_mtime_ns] for _, status, _ in files],
+        train=sum(map(len, splits[0].values())),
+    )
 
 
-def _with_splits(root: Path) -> Listing:
+def _given_splits(root: Path) -> tuple[Classes, Classes]:
     for split in SPLITS:
         if not (root / split).is_dir():
             raise _no_folder(root, f"{root / split}")
-    classes, tests = (_classes(root / split) for split in SPLITS)
-    for odd in sorted(set(classes) ^ set(tests)):
-        split = "test" if odd in classes else "train"
+    train, test = (_classes(root / split) for split in SPLITS)
+    for odd in sorted(set(train) ^ set(test)):
+        split = "test" if odd in train else "train"
         raise MachineError(f"{root / split} has no folder for the class {odd!r}")
-    if len(classes) < 2:
-        found = f"one class, {classes[0]!r}" if classes else "no folder for a class"
-        raise MachineError(f"{root / 'train'} holds {found}: two are needed")
-    files = tuple(
-        file
-        for split in SPLITS
-        for label, name in enumerate(classes)
-        for file in _images(root / split / name, split, label)
-    )
-    return Listing(root, tuple(classes), files)
+    if len(train) < 2:
+        raise MachineError(f"{root / 'train'} needs two classes or more, not {len(train)}")
+    return train, test
 
 
-def _without_splits(root: Path) -> Listing:
-    """A folder of `CLASS/*`: the same fifth of each class, drawn once and for all, is the test
-    set."""
-    files: list[ImageFile] = []
-    classes = _classes(root)
-    for label, name in enumerate(classes):
-        found = list(_images(root / name, "train", label))
-        test = set(Random(TEST_SEED).sample(range(len(found)), -(-len(found) // TEST_SHARE)))
-        if len(test) == len(found):
-            raise MachineError(f"{root / name} holds one image: two are needed for a test set")
-        files += [replace(file, split="test") if i in test else file
-                  for i, file in enumerate(found)]  # fmt: skip
-    if len(classes) < 2:
+def _drawn_splits(root: Path) -> tuple[Classes, Classes]:
+    """Of `CLASS/*`, the same fifth of each class, drawn once and for all, is the test set."""
+    train, test = _classes(root), dict[str, Any]()
+    if len(train) < 2:
         raise _no_folder(root, f"{root / 'train'}, and no two of classes")
-    return Listing(root, tuple(classes), tuple(sorted(files, key=lambda f: f.split == "test")))
+    for name, images in train.items():
+        count = -(-len(images) // TEST_SHARE)
+        if count == len(images):
+            raise MachineError(f"{root / name} holds one image: two are needed for a test set")
+        held = set(Random(TEST_SEED).sample(range(len(images)), count))
+        train[name] = [image for place, image in enumerate(images) if place not in held]
+        test[name] = [image for place, image in enumerate(images) if place in held]
+    return train, test
+
+
+def _classes(folder: Path) -> Classes:
+    """The images of each class of a folder, sorted."""
+    found = {}
+    for entry in _visible(folder):
+        if entry.is_dir():
+            found[entry.name] = list(_images(entry.path))
+            if not found[entry.name]:
+                raise MachineError(f"{entry.path} holds no image")
+    return found
+
+
+def _images(folder: str) -> Iterator[os.DirEntry[str]]:
+    for entry in _visible(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _images(entry.path)
+        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file():
+            yield entry
+
+
+def _visible(folder: Path | str) -> list[os.DirEntry[str]]:
+    entries = (entry for entry in os.scandir(folder) if not entry.name.startswith("."))
+    return sorted(entries, key=lambda entry: entry.name)
 
 
 def _no_folder(root: Path, what: str) -> MachineError:
@@ -131,49 +148,60 @@ def _no_folder(root: Path, what: str) -> MachineError:
     )
 
 
+@dataclass(frozen=True)
+class CachedFolder:
+    """A decoded folder; for every file its name, its digest, and (size, mtime_ns)."""
+
+    data: ImageData
+    names: list[str]
+    digests: list[str]
+    stats: list[list[int]]
+
+    @property
+    def seal(self) -> str:
+        """A digest of all that is cached."""
+        whole = repr((self.data.digest, self.names, self.digests, self.stats))
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+
 def load_folder(
-    name: str,
-    progress: Progress | None = None,
-    *,
-    reading: Reading = "cached",
-    option: str = "--dataset",
+    name: str, progress: Progress | None = None, reading: Reading = "cached"
 ) -> ImageData:
     """Load the dataset `folder:PATH`.
 
     At first use the structure is checked and every file is hashed; later a file that is changed,
     missing or new is refused, unless `reading` is "accept".
     """
-    listing = scan(root_of(name, option))
-    cache = cache_file(listing.root)
-    known = None if reading == "accept" else read_cache(cache, name)
+    listing = scan(root_of(name))
+    known = None if reading == "accept" else read_cache(listing.root, name)
     if known is None:
         data, digests = decode(listing, name, progress)
-        write_cache(cache, CachedFolder(data, listing.names, digests, listing.stats))
-        return data
-    unchanged = (known.names, known.stats) == (listing.names, listing.stats)
-    if reading == "rehash" or not unchanged:
-        _refuse_changes(listing, known)
-        write_cache(cache, CachedFolder(known.data, known.names, known.digests, listing.stats))
-    return known.data
+    else:
+        data, digests = known.data, known.digests
+        if reading == "cached" and (known.names, known.stats) == (listing.names, listing.stats):
+            return data
+        _refuse_changes(listing, dict(zip(known.names, digests, strict=True)))
+    write_cache(listing.root, CachedFolder(data, listing.names, digests, listing.stats))
+    return data
 
 
 def decode(
     listing: Listing, name: str, progress: Progress | None = None
-) -> tuple[ImageData, list[bytes]]:
+) -> tuple[ImageData, list[str]]:
     """The images, all of one size, as arrays, and a digest of each file. All images grey stay
     grey; a single one in colour makes all of them RGB."""
-    pictures, digests, total = [], [], len(listing.files)
-    for done, file in enumerate(listing.files):
+    pictures, digests, total = [], [], len(listing.names)
+    for done, file in enumerate(listing.names):
         if progress is not None and done % 100 == 0:
             progress(done, total)
-        content = read_file(file.path)
+        content = read_file(listing.root / file)
         digests.append(digest_of(content))
-        pictures.append(_decoded(file.path, content))
+        pictures.append(_decoded(listing.root / file, content))
         (height, width), (rows, columns) = pictures[0].shape[:2], pictures[-1].shape[:2]
         if (height, width) != (rows, columns):
             raise MachineError(
-                f"{file.path} is {columns} x {rows} pixels, "
-                f"{listing.files[0].path} is {width} x {height}",
+                f"{listing.root / file} is {columns} x {rows} pixels, "
+                f"{listing.root / listing.names[0]} is {width} x {height}",
                 hint="make all images the same size",
             )
     if progress is not None:
@@ -182,59 +210,9 @@ def decode(
     images = np.empty((total, channels, height, width), dtype=np.uint8)
     for index, picture in enumerate(pictures):
         images[index] = picture if picture.ndim == 2 else picture.transpose(2, 0, 1)
-    labels = np.array([file.label for file in listing.files], dtype=np.int64)
-    train = listing.count("train")
+    labels, train = np.array(listing.labels, dtype=np.int64), listing.train
     splits = images[:train], labels[:train], images[train:], labels[train:]
-    augmentation = PHOTOS if channels == 3 else DIGITS
-    return ImageData(name, *splits, listing.classes, augmentation), digests
-
-
-def digest_of(content: bytes) -> bytes:
-    """The first 16 bytes of the SHA-256."""
-    return hashlib.sha256(content).digest()[:16]
-
-
-def _classes(folder: Path) -> list[str]:
-    entries = (entry for entry in os.scandir(folder) if entry.is_dir())
-    return sorted(entry.name for entry in entries if not entry.name.startswith("."))
-
-
-def _images(folder: Path, split: str, label: int) -> Iterator[ImageFile]:
-    found = list(_walk(folder))
-    if not found:
-        raise MachineError(f"{folder} holds no image")
-    for entry in found:
-        status = entry.stat()
-        yield ImageFile(split, label, Path(entry.path), status.st_size, status.st_mtime_ns)
-
-
-def _walk(folder: Path | str) -> Iterator[os.DirEntry[str]]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file():
-            yield entry
-
-
-def _refuse_changes(listing: Listing, known: CachedFolder) -> None:
-    """Raises MachineError: the first file that is changed, new or missing."""
-    then = dict(zip(known.names, known.digests, strict=True))
-    now = {name: file.path for name, file in zip(listing.names, listing.files, strict=True)}
-    changes = (
-        *((listing.root / name, "has vanished") for name in then if name not in now),
-        *((path, "is new") for name, path in now.items() if name not in then),
-        *((path, "") for name, path in now.items() if name in then),
-    )
-    for path, what in changes:
-        name = path.relative_to(listing.root).as_posix()
-        if what or digest_of(read_file(path)) != then[name]:
-            accept = shlex.join(["lrbench", "data", "fetch", f"{FOLDER_PREFIX}{listing.root}"])
-            raise MachineError(
-                f"{path} {what or 'has changed'} since its folder was first used",
-                hint=f"restore it, or take the folder as it now is: {accept}",
-            )
+    return ImageData(name, *splits, listing.classes, usual_augmentation(images)), digests
 
 
 def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
@@ -252,3 +230,57 @@ def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
         raise MachineError(
             f"{path} is no readable image: {fault}", hint="restore or delete it"
         ) from None
+
+
+def digest_of(content: bytes) -> str:
+    """The first 16 bytes of the SHA-256, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _refuse_changes(listing: Listing, known: dict[str, str]) -> None:
+    """Raises MachineError: the first file that has vanished, is new or has changed."""
+    here = set(listing.names)
+    changes = chain(
+        ((name, "has vanished") for name in known if name not in here),
+        ((name, "is new") for name in listing.names if name not in known),
+        (
+            (name, "has changed")
+            for name in listing.names
+            if digest_of(read_file(listing.root / name)) != known[name]
+        ),
+    )
+    for name, what in changes:
+        accept = shlex.join(["lrbench", "data", "fetch", f"{FOLDER_PREFIX}{listing.root}"])
+        raise MachineError(
+            f"{listing.root / name} {what} since its folder was first used",
+            hint=f"restore it, or take the folder as it now is: {accept}",
+        )
+
+
+def cache_file(root: Path) -> Path:
+    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:24]
+    return user_cache_path("lrbench") / "folders" / f"{key}.npz"
+
+
+def write_cache(root: Path, folder: CachedFolder) -> None:
+    """Write the cache atomically; do without one where it cannot be written."""
+    arrays: dict[str, Any] = {key: getattr(folder.data, key) for key in (*ARRAYS, "classes")}
+    arrays |= {key: getattr(folder, key) for key in FILES}
+    memory = io.BytesIO()
+    np.savez(memory, seal=folder.seal, **arrays)
+    with suppress(MachineError):
+        replace_file(cache_file(root), memory.getvalue())
+
+
+def read_cache(root: Path, name: str) -> CachedFolder | None:
+    """The cached folder; None if there is none, or if the cache itself is damaged."""
+    try:
+        with cache_file(root).open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            splits = {array: kept[array] for array in ARRAYS}
+            rule = usual_augmentation(splits["train_images"])
+            classes, *files = (kept[key].tolist() for key in ("classes", *FILES))
+            data = ImageData(name, **splits, classes=tuple(classes), augmentation=rule)
+            folder = CachedFolder(data, *files)
+            return folder if str(kept["seal"]) == folder.seal else None
+    except Exception:  # a damaged archive may fail anywhere: decode the folder again
+        return None

@@ -20,7 +20,7 @@ Make = Callable[[Path | None, bool], "ImageData"]
 DATASETS: Registry[Make] = Registry(
     "dataset",
     "lrbench.data",
-    skip=("augment", "resident"),
+    skip=("resident",),
     besides=("folder:PATH", "text:FILE", "text:default"),
 )
 
@@ -61,8 +61,9 @@ class ImageData:
         train, test, classes = self.train_images, self.test_images, len(self.classes)
         fault = _fault("training set", train, self.train_labels, classes)
         fault = fault or _fault("test set", test, self.test_labels, classes)
-        if not fault and train.shape[1:] != test.shape[1:]:
-            fault = f"training images are {train.shape[1:]}, test images {test.shape[1:]}"
+        kinds = [f"{images.dtype} {images.shape[1:]}" for images in (train, test)]
+        if not fault and kinds[0] != kinds[1]:
+            fault = f"training images are {kinds[0]}, test images {kinds[1]}"
         if fault:
             raise MachineError(f"dataset {self.name} is damaged: {fault}")
 
@@ -80,6 +81,11 @@ class ImageData:
             whole.update(repr(array.shape).encode())
             whole.update(np.ascontiguousarray(array).data)
         return whole.hexdigest()
+
+
+def usual_augmentation(images: Images) -> Augmentation:
+    """That of photographs for images in colour, that of digits for any others."""
+    return PHOTOS if images.shape[1:2] == (3,) else DIGITS
 
 
 def _fault(split: str, images: Images, labels: Labels, classes: int) -> str:

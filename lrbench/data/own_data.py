@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench import plugins
-from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
+from lrbench.data.image_data import ImageData, usual_augmentation
 from lrbench.errors import MachineError, UsageError
 
 Array = NDArray[Any]
@@ -47,58 +47,52 @@ def image_data(name: str, found: Any, progress: Progress | None = None) -> Image
     train, test, classes = _parts(name, found)
     images, labels = _split(name, "train", train, progress)
     test_images, test_labels = _split(name, "test", test, progress)
-    if test_images.dtype != images.dtype:
-        raise _wrong(name, f"training images are {images.dtype}, test images {test_images.dtype}")
     if classes is None:
         classes = range(int(max(labels.max(), test_labels.max())) + 1)
+    names, rule = tuple(map(str, classes)), usual_augmentation(images)
     try:
-        return ImageData(
-            name,
-            np.ascontiguousarray(images),
-            labels,
-            np.ascontiguousarray(test_images),
-            test_labels,
-            classes=tuple(map(str, classes)),
-            augmentation=PHOTOS if images.shape[1] == 3 else DIGITS,
-        )
+        return ImageData(name, images, labels, test_images, test_labels, names, rule)
     except MachineError as fault:
         raise _wrong(name, fault.message.partition("is damaged: ")[2]) from None
 
 
 def _parts(name: str, found: Any) -> tuple[Any, Any, Any]:
     """(train, test, class names or None)"""
-    if isinstance(found, Mapping):
-        if not {"train", "test"} <= set(found):
-            raise _wrong(name, f"the mapping has {', '.join(map(str, found))}")
+    if isinstance(found, Mapping) and {"train", "test"} <= set(found):
         return found["train"], found["test"], found.get("classes")
-    size = len(found) if isinstance(found, (tuple, list)) else 0
-    if size in (2, 3):
+    if isinstance(found, (tuple, list)) and len(found) in (2, 3):
         return (*found, None)[:3]
-    if size == 4:
+    if isinstance(found, (tuple, list)) and len(found) == 4:
         return found[:2], found[2:], None
-    raise _wrong(name, f"it returned a {type(found).__name__}" + (f" of {size}" if size else ""))
+    size = f" of {len(found)}" if isinstance(found, (tuple, list, Mapping)) else ""
+    raise _wrong(name, f"it returned a {type(found).__name__}{size}")
 
 
 def _split(
     name: str, split: str, found: Any, progress: Progress | None
 ) -> tuple[Array, NDArray[np.int64]]:
     if isinstance(found, (tuple, list)) and len(found) == 2 and not _is_item(found[0]):
-        try:
-            images, labels = _array(found[0]), _array(found[1])
-        except (ValueError, RuntimeError):
-            raise _wrong(name, f"its {split} images are not all of one shape") from None
+        pair = found
     elif hasattr(found, "__len__") and hasattr(found, "__getitem__") and not _is_array(found):
-        images, labels = _items(name, split, found, progress)
+        pair = _items(name, split, found, progress)
     else:
         raise _wrong(name, f"its {split} split is a {type(found).__name__}")
-    if labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise _wrong(name, f"its {split} labels are {labels.dtype} of shape {list(labels.shape)}")
-    if not len(labels):
+    try:
+        images, labels = map(_array, pair)
+    except (ValueError, RuntimeError):
+        raise _wrong(name, f"its {split} images are not all of one shape") from None
+    if not labels.size:
         raise _wrong(name, f"its {split} split is empty")
-    return _images(name, split, images), labels.astype(np.int64)
+    if labels.dtype.kind not in "iu":
+        raise _wrong(name, f"its {split} labels are {labels.dtype}")
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise _wrong(name, f"its {split} images contain values that are not finite")
+    return _images(images), labels.astype(np.int64)
 
 
-def _items(name: str, split: str, found: Any, progress: Progress | None) -> tuple[Array, Array]:
+def _items(
+    name: str, split: str, found: Any, progress: Progress | None
+) -> tuple[list[Array], list[Array]]:
     """Images and labels of a Dataset, read from its first item to its last."""
     images, labels, total = [], [], len(found)
     for index in range(total):
@@ -108,15 +102,13 @@ def _items(name: str, split: str, found: Any, progress: Progress | None) -> tupl
             raise _wrong(name, f"item {index} of its {split} split is a {type(item).__name__}")
         images.append(_array(item[0]))
         labels.append(_array(item[1]))
-        shapes = [list(image.shape) for image in (images[-1], images[0])]
-        if shapes[0] != shapes[1]:
+        if images[-1].shape != images[0].shape:
+            shapes = [list(image.shape) for image in (images[-1], images[0])]
             what = f"image {index} of its {split} split is {shapes[0]}, the first {shapes[1]}"
             raise _wrong(name, what)
         if progress is not None and index % 100 == 0:
             progress(index, total)
-    if not total:
-        raise _wrong(name, f"its {split} split is empty")
-    return np.stack(images), np.stack(labels)
+    return images, labels
 
 
 def _is_item(item: Any) -> bool:
@@ -126,21 +118,16 @@ def _is_item(item: Any) -> bool:
     return _array(item[1]).ndim == 0
 
 
-def _images(name: str, split: str, images: Array) -> Array:
-    """uint8 or float32 [n, c, h, w]"""
+def _images(images: Array) -> Array:
+    """uint8 or float32 `[n, c, h, w]`, as far as they are images; `ImageData` refuses the rest."""
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[1] not in CHANNELS and images.shape[3] in CHANNELS:
-        images = images.transpose(0, 3, 1, 2)
-    if images.ndim != 4:
-        raise _wrong(name, f"its {split} images are {images.dtype} of shape {list(images.shape)}")
+        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     if images.dtype.kind == "f":
-        if not np.isfinite(images).all():
-            raise _wrong(name, f"its {split} images contain values that are not finite")
         return images.astype(np.float32)
-    if images.dtype.kind not in "iu" or images.min() < 0 or images.max() > 255:
-        raise _wrong(name, f"its {split} images are {images.dtype}, not uint8 or float")
-    return images.astype(np.uint8)
+    small = images.dtype.kind in "iu" and images.size and images.min() >= 0 and images.max() <= 255
+    return images.astype(np.uint8) if small else images
 
 
 def _array(value: Any) -> Array:

@@ -1,7 +1,9 @@
-"""A dataset on the device, as bytes: padded once, shared by all trials."""
+"""A dataset on the device, as bytes: padded once, shared by all trials. A batch is cut out of it,
+by random crops and flips that are drawn for each image."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,9 +11,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrbench.data.augment import Draw, crop, pad
-from lrbench.data.image_data import UNCHANGED, Augmentation, ImageData, Images
+from lrbench.data.image_data import UNCHANGED, Augmentation, ImageData, Images, Labels
 from lrbench.data.split import stratified
+
+
+def draw(count: int, augmentation: Augmentation, seed: int, epoch: int) -> Tensor:
+    """int64 `[4, n]`: the index, the top and left offset and the flip (0 or 1) of each image of an
+    epoch, in training order, from the seed and the epoch alone. They are drawn on the CPU, so that
+    a CPU and a GPU train on the same images in the same order."""
+    generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+    index = torch.randperm(count, generator=generator)
+    reach = 2 * augmentation.crop_padding + 1
+    offsets = torch.randint(0, reach, (2, count), generator=generator)
+    flip = torch.rand(count, generator=generator) < (0.5 if augmentation.flip else 0.0)
+    return torch.stack([index, *offsets, flip.long()])
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A generator's seed in 0 .. 2^63 - 1, hashed so that neighbouring streams are independent."""
+    text = f"lrbench order {seed} {epoch}".encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,22 +50,32 @@ class Resident:
         return len(self.labels)
 
     def batch(
-        self, chosen: Draw, change: Callable[[Tensor], Tensor] | None = None
+        self, drawn: Tensor, change: Callable[[Tensor], Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The images of a draw, cropped and mirrored, or passed as `[b, c, h, w]` through `change`;
-        then normalised, `[b, c, h, w]`; and labels."""
+        """The images of columns of `draw`, cropped and flipped, or passed as `[b, c, h, w]` through
+        `change`; then normalised, `[b, c, h, w]`; and labels."""
+        index = drawn[0]
         if change is not None:
-            images = change(self.images[chosen.index].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+            images = change(self.images[index].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         elif self.augmentation == UNCHANGED:
-            images = self.images[chosen.index]
+            images = self.images[index]
         else:
-            size, mirrors = self.image_shape[1:], self.augmentation.flip
-            images = crop(self.images, chosen, size, mirrors=mirrors)
-        return self._normalised(images), self.labels[chosen.index]
+            images = self._cropped(drawn)
+        return self._normalised(images), self.labels[index]
 
     def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Images `start` to `stop` of an unpadded split, normalised; labels."""
         return self._normalised(self.images[start:stop]), self.labels[start:stop]
+
+    def _cropped(self, drawn: Tensor) -> Tensor:
+        _, height, width = self.image_shape
+        index, top, left, flip = drawn
+        # every crop of every image, as a view [n, top, left, h, w, c]: a batch is one gather
+        every = self.images.unfold(1, height, 1).unfold(2, width, 1).permute(0, 1, 2, 4, 5, 3)
+        cut = every[index, top, left]
+        if not self.augmentation.flip:
+            return cut
+        return torch.where(flip.bool()[:, None, None, None], cut.flip(2), cut)
 
     def _normalised(self, images: Tensor) -> Tensor:
         pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype, copy=True)
@@ -74,10 +103,12 @@ class Residents:
             for value in channel_statistics(data.train_images)
         )
 
-        def place(images: Images, labels: object, rule: Augmentation) -> Resident:
+        def place(images: Images, labels: Labels, rule: Augmentation) -> Resident:
             pixels = torch.tensor(images, device=device).permute(0, 2, 3, 1).contiguous()
-            padded, targets = pad(pixels, rule.crop_padding), torch.tensor(labels, device=device)
-            return Resident(padded, targets, mean, std, data.image_shape, rule)
+            if p := rule.crop_padding:  # before they are normalised, as torchvision's RandomCrop
+                pixels = torch.nn.functional.pad(pixels, (0, 0, p, p, p, p))
+            targets = torch.tensor(labels, device=device)
+            return Resident(pixels, targets, mean, std, data.image_shape, rule)
 
         rule = data.augmentation if augment else UNCHANGED
         return Residents(

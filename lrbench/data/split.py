@@ -21,16 +21,8 @@ def stratified(labels: Labels, fraction: float) -> tuple[Indices, Indices]:
     held = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        count = held_of(len(members), fraction)
+        size = len(members)
+        count = max(min(1, size - 1), min(size - 1, int(size * fraction + 0.5)))
         if count:
-            held[members[(2 * np.arange(count) + 1) * len(members) // (2 * count)]] = True
+            held[members[(2 * np.arange(count) + 1) * size // (2 * count)]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)
-
-
-def held_of(members: int, fraction: float) -> int:
-    """How many members of a class are held out.
-
-    >>> held_of(400, 0.1), held_of(2, 0.1), held_of(1, 0.5)
-    (40, 1, 0)
-    """
-    return max(min(1, members - 1), min(members - 1, int(members * fraction + 0.5)))

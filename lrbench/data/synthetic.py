@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lrbench.data.image_data import DATASETS, DIGITS, ImageData, Images, Labels
 
@@ -25,23 +24,16 @@ def synthetic(data_dir: Path | None = None, download: bool = False) -> ImageData
     pixels and averaged with noise. Integers from a frozen generator: the same bytes everywhere."""
     # RandomState's stream is frozen by numpy's policy (NEP 19); the newer generators' are not.
     random = np.random.RandomState(20_260_101)
-    patterns = (
-        random.randint(0, 256, (CLASSES, 7, 7), dtype=np.int64).repeat(4, axis=1).repeat(4, axis=2)
-    )
-    train_images, train_labels = _draw(random, patterns, TRAIN)
-    test_images, test_labels = _draw(random, patterns, TEST)
+    coarse = random.randint(0, 256, (CLASSES, 7, 7), dtype=np.int64)
+    patterns = coarse.repeat(4, axis=1).repeat(4, axis=2)
+
+    def draw(count: int) -> tuple[Images, Labels]:
+        labels = np.arange(count) % CLASSES
+        shifts = random.randint(-3, 4, (count, 2))
+        pairs = zip(labels, shifts, strict=True)
+        clean = np.stack([np.roll(patterns[label], shift, axis=(0, 1)) for label, shift in pairs])
+        noisy = (clean + random.randint(0, 256, clean.shape)) // 2
+        return noisy[:, None].astype(np.uint8), labels.astype(np.int64)
+
     classes = tuple(f"pattern {label}" for label in range(CLASSES))
-    return ImageData(
-        "synthetic", train_images, train_labels, test_images, test_labels, classes, DIGITS
-    )
-
-
-def _draw(
-    random: np.random.RandomState, patterns: NDArray[np.int64], count: int
-) -> tuple[Images, Labels]:
-    labels = np.arange(count) % CLASSES
-    shifts = random.randint(-3, 4, (count, 2))
-    pairs = zip(labels, shifts, strict=True)
-    clean = np.stack([np.roll(patterns[label], shift, axis=(0, 1)) for label, shift in pairs])
-    noisy = (clean + random.randint(0, 256, clean.shape)) // 2
-    return noisy[:, None].astype(np.uint8), labels.astype(np.int64)
+    return ImageData("synthetic", *draw(TRAIN), *draw(TEST), classes, DIGITS)

@@ -8,6 +8,8 @@ import hashlib
 import io
 from pathlib import Path
 
+import torch
+
 from lrbench.engine.train import Training
 from lrbench.files import read_file, replace_file
 
@@ -17,8 +19,6 @@ CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 def save(training: Training, path: Path) -> None:
     """Replace the checkpoint atomically."""
-    import torch
-
     content = {
         "trial": training.trial.id,
         "model": training.model.state_dict(),
@@ -39,8 +39,6 @@ def restore(training: Training, path: Path) -> bool:
     False if there is no readable checkpoint of this trial. The caller then starts from scratch: a
     damaged file costs time and never gives a wrong number.
     """
-    import torch
-
     try:
         content = read_file(path)
         whole, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]

@@ -1,102 +1,27 @@
 """One optimizer step: accumulation, precision, clipping; and weights that are evaluated in place
 of the trained ones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from lrbench.engine.device import autocast
-from lrbench.errors import UsageError
+from lrbench.options import Recipe
+from lrbench.tasks.base import Task
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
-
-    from lrbench.options import Recipe
-    from lrbench.tasks.base import Task
-
+PLAIN = Recipe()
 NORM_BATCHES = 50
 
 
-@dataclass(frozen=True)
-class Method:
-    """Precision, batches accumulated into one step, gradient clipping, torch.compile."""
-
-    precision: str = "fp32"
-    accumulate: int = 1
-    clip_norm: float | None = None
-    clip_value: float | None = None
-    compiled: bool = False
-
-    @staticmethod
-    def of(recipe: Recipe) -> Method:
-        return Method(
-            recipe.precision, recipe.micro_batches, recipe.clip_norm, recipe.clip_value,
-            recipe.compile,
-        )  # fmt: skip
-
-    def called(self, model: nn.Module) -> nn.Module:
-        """The model as training steps call it, compiled if asked for. Models of one architecture
-        share one compilation; evaluation, which has other shapes, goes without."""
-        import torch
-
-        return cast("nn.Module", torch.compile(model)) if self.compiled else model
-
-    @property
-    def clips(self) -> bool:
-        return self.clip_norm is not None or self.clip_value is not None
-
-    def grouped(self, batches: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-        """The batches of each step; an incomplete last group is dropped."""
-        each = iter(batches)
-        while len(part := tuple(islice(each, self.accumulate))) == self.accumulate:
-            yield part
-
-    def clip(self, model: nn.Module) -> Tensor | None:
-        """Clip gradients, first each number to ±`clip_value`, then their global norm to
-        `clip_norm`. Returns whether that changed them, as a bool `[]` on the device, or None
-        without clipping."""
-        if not self.clips:
-            return None
-        import torch
-        from torch.nn.utils import clip_grad_norm_, clip_grad_value_
-
-        found = []
-        if self.clip_value is not None:
-            grads = [p.grad for p in model.parameters() if p.grad is not None]
-            largest = torch.stack(torch._foreach_norm(grads, float("inf"))).max()
-            clip_grad_value_(model.parameters(), self.clip_value)
-            found.append(largest > self.clip_value)
-        if self.clip_norm is not None:
-            norm = clip_grad_norm_(model.parameters(), self.clip_norm)
-            found.append(norm > self.clip_norm)
-        return torch.stack(found).any()
-
-
-PLAIN = Method()
-
-
-def optimizer_steps(task: Task, recipe: Recipe) -> int:
-    """Optimizer steps in an epoch.
-
-    Raises:
-        UsageError: an epoch has too few batches for one.
-    """
-    steps = task.steps_per_epoch // recipe.micro_batches
-    if steps == 0:
-        raise UsageError(
-            f"--accumulate {recipe.accumulate}: an epoch has {task.steps_per_epoch} batches of "
-            f"{task.samples_per_step}"
-        )
-    return steps
-
-
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What an optimizer step leaves on the device: the mean loss of its batches before the update,
     the number of correct answers if the task counts them, and whether gradients were clipped if
     clipping is on. Scalars `[]`; for a whole epoch, vectors `[steps]`."""
@@ -106,12 +31,20 @@ class Step:
     clipped: Tensor | None = None
 
 
+def compiled(model: nn.Module, recipe: Recipe) -> nn.Module:
+    """The model as training steps call it, compiled if asked for. Models of one architecture
+    share one compilation; evaluation, which has other shapes, goes without."""
+
+    return cast(nn.Module, torch.compile(model)) if recipe.compile else model
+
+
+def grouped(batches: Iterable[Any], recipe: Recipe) -> Iterator[tuple[Any, ...]]:
+    """The batches of each step; an incomplete last group is dropped."""
+    return zip(*[iter(batches)] * recipe.micro_batches, strict=False)
+
+
 def one_step(
-    task: Task,
-    model: nn.Module,
-    optimizer: Optimizer,
-    parts: Sequence[Any],
-    method: Method,
+    task: Task, model: nn.Module, optimizer: Optimizer, parts: Sequence[Any], recipe: Recipe
 ) -> Step:
     """Take one step along the mean gradient of the batches in `parts`, at the optimizer's current
     learning rates. Nothing here waits for the device or keeps state elsewhere."""
@@ -119,33 +52,47 @@ def one_step(
     optimizer.zero_grad(set_to_none=True)
     done = []
     for batch in parts:
-        with autocast(device, method.precision):
+        with autocast(device, recipe.precision):
             result = task.loss(model, batch)
         loss, correct = result if isinstance(result, tuple) else (result, None)
         mean = loss if len(parts) == 1 else loss / len(parts)
         mean.backward()  # type: ignore[no-untyped-call]
         done.append(Step(mean.detach(), correct))
-    clipped = method.clip(model)
+    clipped = clip(model, recipe)
     optimizer.step()
-    if len(done) == 1:
-        return replace(done[0], clipped=clipped)
-    whole = stacked(done)
-    return Step(whole.loss.sum(), None if whole.correct is None else whole.correct.sum(), clipped)
+    loss, correct, _ = done[0] if len(done) == 1 else stacked(done)
+    if len(done) > 1:
+        loss, correct = loss.sum(), None if correct is None else correct.sum()
+    return Step(loss, correct, clipped)
 
 
 def stacked(steps: Sequence[Step]) -> Step:
     """The steps of an epoch as one `Step` of vectors."""
-    import torch
 
-    def column(values: Iterable[Tensor | None]) -> Tensor | None:
-        known = [value for value in values if value is not None]
-        return torch.stack(known) if known else None
+    columns: Iterator[Any] = zip(*steps, strict=True)
+    whole: list[Any] = [None if part[0] is None else torch.stack(part) for part in columns]
+    return Step(*whole)
 
-    return Step(
-        torch.stack([step.loss for step in steps]),
-        column(step.correct for step in steps),
-        column(step.clipped for step in steps),
-    )
+
+def clips(recipe: Recipe) -> bool:
+    return recipe.clip_norm is not None or recipe.clip_value is not None
+
+
+def clip(model: nn.Module, recipe: Recipe) -> Tensor | None:
+    """Clip gradients, first each number to ±`clip_value`, then their global norm to `clip_norm`.
+    Returns whether that changed them, as a bool `[]` on the device, or None without clipping."""
+    if not clips(recipe):
+        return None
+    found = []
+    if recipe.clip_value is not None:
+        grads = [p.grad for p in model.parameters() if p.grad is not None]
+        largest = torch.stack(torch._foreach_norm(grads, float("inf"))).max()
+        clip_grad_value_(model.parameters(), recipe.clip_value)
+        found.append(largest > recipe.clip_value)
+    if recipe.clip_norm is not None:
+        norm = clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        found.append(norm > recipe.clip_norm)
+    return torch.stack(found).any()
 
 
 class Average:
@@ -155,8 +102,6 @@ class Average:
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        from torch.optim.swa_utils import get_ema_multi_avg_fn
-
         self.model = deepcopy(model).requires_grad_(False)
         self.updates = 0
         self._average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
@@ -192,9 +137,6 @@ def for_judging(task: Task, model: nn.Module, optimizer: Optimizer, seed: int, e
 def renew_batch_norm(task: Task, model: nn.Module, seed: int, epoch: int) -> None:
     """Set batch-norm statistics to their mean over the first `NORM_BATCHES` batches of an epoch;
     layers in evaluation mode keep theirs."""
-    import torch
-    from torch.nn.modules.batchnorm import _BatchNorm
-
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     layers = [(layer, layer.momentum) for layer in norms if layer.training]
     for layer, _ in layers:

@@ -1,12 +1,15 @@
 """The training loop of trials and range tests, for any task, on CPU and CUDA."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from lrbench.early_stop import EarlyStop, Seen
 from lrbench.engine.clock import Clockwork, Row
@@ -14,44 +17,40 @@ from lrbench.engine.device import forget_peak_memory, peak_memory
 from lrbench.engine.method import (
     PLAIN,
     Average,
-    Method,
     Step,
+    clips,
+    compiled,
     for_judging,
+    grouped,
     one_step,
-    optimizer_steps,
     stacked,
 )
+from lrbench.optimizers import build
+from lrbench.options import Recipe, TrialSpec
 from lrbench.records import EpochRecord, Record, Status, StepRecord, TrialEnd
-from lrbench.tasks.base import start_training
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from lrbench.options import TrialSpec
-    from lrbench.tasks.base import Task
+from lrbench.tasks.base import Task, optimizer_steps, start_training
 
 
 def steps(
     task: Task,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     batches: Iterable[Any],
     rows: Iterable[Row],
-    method: Method = PLAIN,
+    recipe: Recipe = PLAIN,
     average: Average | None = None,
 ) -> Iterator[Step]:
     """Train on the batches, one row of learning rates per step, until either runs out.
 
     Nothing here waits for the device: the caller reads what a step yields when it likes.
     """
-    called = method.called(model)
+    called = compiled(model, recipe)
     start_training(model)
     if hasattr(optimizer, "train"):  # schedule-free ones train one set of weights and judge another
         optimizer.train()
-    for row, parts in zip(rows, method.grouped(batches), strict=False):
+    for row, parts in zip(rows, grouped(batches, recipe), strict=False):
         row.apply(optimizer)
-        step = one_step(task, called, optimizer, parts, method)
+        step = one_step(task, called, optimizer, parts, recipe)
         if average is not None:
             average.update(model)
         yield step
@@ -63,7 +62,7 @@ class Training:
 
     trial: TrialSpec
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     clock: Clockwork
     samples_per_step: int
     average: Average | None = None
@@ -83,20 +82,22 @@ class Training:
     def steps_done(self) -> int:
         return self.epochs_done * self.clock.steps_per_epoch
 
+    @cached_property
+    def stop(self) -> EarlyStop | None:
+        text = self.trial.recipe.early_stop
+        return EarlyStop.parse(text) if text else None
+
     def observe(self, metrics: Mapping[str, float]) -> None:
         """Count the epochs since the metric of early stopping was at its best."""
-        if self.trial.recipe.early_stop:
-            stop = EarlyStop.parse(self.trial.recipe.early_stop)
-            seen = stop.observe(Seen(*self.early), metrics)
+        if self.stop:
+            seen = self.stop.observe(Seen(*self.early), metrics)
             self.early = seen.best, seen.waited
 
     @property
     def stopped(self) -> str:
         """Why early stopping ends the training; empty if it goes on."""
-        if not self.trial.recipe.early_stop:
-            return ""
-        stop = EarlyStop.parse(self.trial.recipe.early_stop)
-        return stop.reason(Seen(*self.early), self.epochs_done, self.trial.epochs)
+        seen = Seen(*self.early)
+        return self.stop.reason(seen, self.epochs_done, self.trial.epochs) if self.stop else ""
 
     @property
     def goes_on(self) -> bool:
@@ -105,13 +106,11 @@ class Training:
 
 
 # An epoch's steps as vectors `[steps]`, and the seconds that they took.
-RunEpoch = Callable[["Task", Training, Sequence[Row]], tuple[Step, float]]
+RunEpoch = Callable[[Task, Training, Sequence[Row]], tuple[Step, float]]
 
 
 def begin(task: Task, trial: TrialSpec) -> Training:
     """A trial before its first step: the weights of its seed, optimizer, schedules."""
-    from lrbench.optimizers import build
-
     model, recipe = task.model(trial.seed), trial.recipe
     optimizer, groups = build(recipe, model, trial.lr)
     clock = Clockwork.of(trial, groups, optimizer_steps(task, recipe))
@@ -124,12 +123,11 @@ def begin(task: Task, trial: TrialSpec) -> Training:
 
 def step_by_step(task: Task, training: Training, rows: Sequence[Row]) -> tuple[Step, float]:
     """Train an epoch in the ordinary way, one step after the other."""
-    batches = task.train_batches(training.trial.seed, training.epochs_done)
-    method = Method.of(training.trial.recipe)
-    model, optimizer, average = training.model, training.optimizer, training.average
+    trial, model, optimizer = training.trial, training.model, training.optimizer
+    batches = task.train_batches(trial.seed, training.epochs_done)
     began = time.perf_counter()
-    taken = stacked(list(steps(task, model, optimizer, batches, rows, method, average)))
-    return taken, time.perf_counter() - began
+    each = steps(task, model, optimizer, batches, rows, trial.recipe, training.average)
+    return stacked(list(each)), time.perf_counter() - began
 
 
 def train(
@@ -220,8 +218,6 @@ def _train_epoch(
 ) -> tuple[list[float], float | None, float | None, float]:
     """The losses of the epoch's steps, its training accuracy, the share of its steps that were
     clipped, its seconds."""
-    import torch
-
     epoch = training.epochs_done
     # so that dropout depends on nothing but the trial's seed and the epoch's number
     torch.manual_seed((training.trial.seed * 1_000_003 + epoch * 7_919 + 17) % 2**63)
@@ -256,22 +252,21 @@ def _end(
     task: Task, training: Training, status: Status, reason: str, *, steps: int | None = None
 ) -> TrialEnd:
     """How the trial ended; reads the test set if it is a final trial that ended well."""
-    trial, device, average = training.trial, training.device, training.average
+    trial, average, done = training.trial, training.average, training.steps_done
     reads_test = trial.stage == "final" and status == "done"
     scores = task.evaluate(training.model, "test") if reads_test else {}
     averaged = task.evaluate(average.model, "test") if reads_test and average else {}
-    samples = training.steps_done * training.samples_per_step
-    clips = Method.of(trial.recipe).clips
+    samples = done * training.samples_per_step
     return TrialEnd(
         trial=trial.id,
         status=status,
         reason=reason,
         epochs=training.epochs_done,
-        steps=training.steps_done if steps is None else steps,
+        steps=done if steps is None else steps,
         start_loss=training.start_loss,
         train_s=training.train_s,
-        throughput_img_s=samples / training.train_s if training.train_s and samples else None,
-        peak_mem_bytes=peak_memory(device),
-        clipped_share=training.clipped / training.steps_done if clips and samples else None,
+        throughput_img_s=samples / training.train_s if training.train_s and done else None,
+        peak_mem_bytes=peak_memory(training.device),
+        clipped_share=training.clipped / done if done and clips(trial.recipe) else None,
         **_scores("test", scores, averaged),
     )

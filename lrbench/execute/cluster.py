@@ -4,8 +4,6 @@ This process alone writes the run directory: records and checkpoints come to it 
 and a trial that goes on elsewhere takes its journal and its checkpoint with it.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import math
 import os
@@ -14,27 +12,25 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lrbench.errors import MachineError
-from lrbench.execute import EXECUTORS, Train
-from lrbench.execute.ray_worker import Inbox, Trainer
-from lrbench.execute.supervise import POLL_S, Crew, Worker
-from lrbench.execute.trial import Work
+from lrbench.execute import EXECUTORS, Train, Work
+from lrbench.execute.ray_worker import Inbox, Kit, Trainer
+from lrbench.execute.supervise import POLL_S, Crew, Message, Worker
 from lrbench.execute.workbench import Workbench
-from lrbench.execute.worker import briefing, trained_in
+from lrbench.execute.worker import Brief
 from lrbench.files import replace_file
 from lrbench.options import TrialSpec
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.material import luggage
 from lrbench.run.store import Run
-from lrbench.tasks.source import ImageSource, TextSource
 
 SILENT_S = 120.0  # without one: a node that hangs, or a network that is cut
 REACH_S = 10.0
@@ -53,52 +49,21 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a cluster of one machin
 class Remote(Worker):
     """A trainer, seen from the driver. `call` is what it is doing, and fails when it dies."""
 
-    crew: Nodes
     number: int
     actor: Any
     call: Any
-    attempt: int = 0
-    place: int = 0
     begun: bool = False
     how: str = ""
-    said: list[dict[str, Any]] = field(default_factory=list)
     heard_s: float = math.inf
-
-    def give(self, trial: Work) -> None:
-        super().give(trial)
-        self.attempt, self.place, self.begun = next(self.crew.attempts), 0, False
-        state, journal = self.crew.run.state_path(trial.id), self.crew.run.journal_path(trial.id)
-        kept = [path for path in (journal, state) if state.exists() and path.exists()]
-        files = {path.name: path.read_bytes() for path in kept}
-        self.call = self.actor.train.remote(trial.model_dump_json(), self.attempt, files)
-
-    def hear(self, message: dict[str, Any]) -> None:
-        """Records of an earlier attempt, and those that have come before, are dropped."""
-        self.heard_s = time.monotonic()
-        if "index" in message:
-            known = self.trial and (self.trial.id, self.attempt)
-            if (message["trial"], message["attempt"]) != known or message["index"] < self.place:
-                return
-            self.place = message["index"] + 1
-        if "wanted" in message:
-            self.call = self.actor.open.remote(self.crew.data)
-        elif len(message) > 1:
-            self.said.append(message)
-            if "last" in message:
-                self.said.append({"records": None})
-
-    def messages(self) -> list[dict[str, Any]] | None:
-        said, self.said = self.said, []
-        return said or (None if self.how else [])
 
 
 @dataclass(eq=False)
 class Nodes(Crew):
-    """The trainers of a run."""
+    """The trainers of a run, each with a number of its own: what a dead one said is dropped."""
 
-    about: Any
+    make: Callable[[int], Any]
     inbox: Any
-    attempts: Iterator[int] = field(default_factory=count, init=False)
+    numbers: Iterator[int] = field(default_factory=count, init=False)
     looked_s: float = field(default=-math.inf, init=False)
     idle_s: float = field(default_factory=time.monotonic, init=False)
 
@@ -107,20 +72,20 @@ class Nodes(Crew):
         """In the object store, which each node fetches it from once."""
         import ray
 
-        return ray.put(cast("ImageSource | TextSource", self.bench.source).data)
+        return ray.put(self.bench.source.data)
 
     def hire(self) -> Worker:
-        import ray
+        number = next(self.numbers)
+        actor = self.make(number)
+        return Remote(number, actor, actor.open.remote())
 
-        number = next(self.attempts)
-        trainer = ray.remote(Trainer).options(
-            num_cpus=self.bench.threads, num_gpus=int(self.bench.device.type == "cuda"),
-            max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD",
-        )  # fmt: skip
-        actor = trainer.remote(number, self.inbox, self.about)
-        return Remote(self, number, actor, actor.open.remote())
+    def give(self, worker: Remote, trial: Work) -> None:
+        worker.begun = False
+        kept = self.run.journal_path(trial.id), self.run.state_path(trial.id)
+        files = {path.name: path.read_bytes() for path in kept if all(p.exists() for p in kept)}
+        worker.call = worker.actor.train.remote(trial.model_dump_json(), files)
 
-    def speaking(self) -> Sequence[Worker]:
+    def heard(self) -> Sequence[tuple[Worker, Sequence[Message] | None]]:
         """Calls that have ended are asked for first, now and then: all that they sent is in the
         inbox then."""
         import ray
@@ -129,7 +94,6 @@ class Nodes(Crew):
         if time.monotonic() - self.looked_s > POLL_S:
             ended, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0)
             self.looked_s = time.monotonic()
-        by_number = {worker.number: worker for worker in self.workers}
         try:
             taken = ray.get(self.inbox.take.remote(0.0 if ended else POLL_S))
         except ray.exceptions.RayError as fault:
@@ -137,19 +101,33 @@ class Nodes(Crew):
                 f"the Ray cluster is lost ({_first_line(fault)})",
                 hint="the same command continues on another one",
             ) from None
-        for message in taken:
-            if message["worker"] in by_number:
-                by_number[message["worker"]].hear(message)
+        said = self._sorted(taken)
         for call in ended:
             try:
                 ray.get(call)
             except (ray.exceptions.RayError, OSError) as fault:
                 calls[call].how = _first_line(fault)
+        now_s = time.monotonic()
         for worker in self.workers:
-            if time.monotonic() - worker.heard_s > SILENT_S:
+            if now_s - worker.heard_s > SILENT_S:
                 worker.how = f"no sign of life for {SILENT_S:g} s"
         self._refuse_to_wait()
-        return [worker for worker in self.workers if worker.said or worker.how]
+        return [*said, *((worker, None) for worker in self.workers if worker.how)]
+
+    def _sorted(self, taken: Sequence[dict[str, Any]]) -> list[tuple[Worker, Sequence[Message]]]:
+        """The messages by worker, without signs of life."""
+        by_number = {worker.number: worker for worker in self.workers}
+        said: dict[Remote, list[Message]] = {}
+        for message in taken:
+            worker = by_number.get(message.pop("worker"))
+            if worker is None:
+                continue
+            worker.heard_s = time.monotonic()
+            if "wanted" in message:
+                worker.call = worker.actor.open.remote(self.data)
+            elif message:
+                said.setdefault(worker, []).append(message)
+        return list(said.items())
 
     def _refuse_to_wait(self) -> None:
         """For ever, that is, for room that the cluster does not have."""
@@ -169,7 +147,7 @@ class Nodes(Crew):
         self.false_starts += not worker.ready
         return worker.how
 
-    def write(self, worker: Remote, message: Mapping[str, Any], records: Sequence[Record]) -> None:
+    def write(self, worker: Remote, message: Message, records: Sequence[Record]) -> None:
         """The first records of an attempt say from where it goes on."""
         trial, run = worker.trial, self.run
         if not records or not isinstance(trial, TrialSpec):
@@ -202,21 +180,28 @@ def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
         on_gpu = bench.device.type == "cuda"
         free = room.get("GPU", 0) if on_gpu else room.get("CPU", 0) // bench.threads
         most = bench.host.jobs or max(1, int(free))
-        brief = briefing(bench, run)
-        about = {
-            **brief,
-            "host": {**brief["host"], "device": bench.device.type},  # Ray gives each its own GPU
-            "sendable": isinstance(bench.source, (ImageSource, TextSource)),
-            "luggage": luggage(*trained_in(run, bench.recipe)),
-            "path": [folder or os.getcwd() for folder in sys.path],
-            "folder": os.getcwd(),
-            "trainers": most,
-        }
+        brief = Brief.of(bench, run).on(bench.device.type)  # Ray gives each its own GPU
+        kit = ray.put(
+            Kit(
+                luggage(brief.recipes, brief.schedules),
+                tuple(folder or os.getcwd() for folder in sys.path),
+                os.getcwd(),
+                bench.source.data is not None,
+                most,
+            )
+        )
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
         inbox = ray.remote(Inbox).options(num_cpus=0, scheduling_strategy=here).remote()
-        crew = Nodes(bench, run, most, ray.put(about), inbox)
+        trainer = ray.remote(Trainer).options(
+            num_cpus=bench.threads, num_gpus=int(on_gpu),
+            max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD",
+        )  # fmt: skip
+        text = brief.model_dump_json()
+        crew = Nodes(
+            bench, run, most, lambda number: trainer.remote(number, inbox, text, kit), inbox
+        )
         try:
             yield crew.train
             if tidied := [worker.actor.close.remote() for worker in crew.workers]:

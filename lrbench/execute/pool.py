@@ -1,7 +1,5 @@
 """Several trials at a time, each in a process of its own that can be ended from outside."""
 
-from __future__ import annotations
-
 import json
 import os
 import selectors
@@ -12,27 +10,36 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
 
-from lrbench.execute import EXECUTORS, Train
+from lrbench.execute import EXECUTORS, Train, Work
 from lrbench.execute.serial import serial
-from lrbench.execute.supervise import POLL_S, CannotStart, Crew, Left, Worker
-from lrbench.execute.trial import Work
+from lrbench.execute.supervise import POLL_S, CannotStart, Crew, Left, Message, Worker
 from lrbench.execute.workbench import Workbench
-from lrbench.execute.worker import ANSWER, REQUEST, briefing
+from lrbench.execute.worker import ANSWER, REQUEST, Brief
 from lrbench.run.store import Run
 from lrbench.stopping import pausing
 
 ANSWER_S = 10.0
 
 
-@dataclass(eq=False)
 class Nursery:
-    """The process that forks workers, which it knows by their numbers."""
+    """The process that forks workers, which it knows by their numbers. It has a session of its
+    own: Ctrl-C is for this process alone."""
 
-    process: subprocess.Popen[bytes]
-    control: socket.socket
-    workers: int = 0
+    def __init__(self, brief: Brief) -> None:
+        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+        # It is to end with this process from its first moment on, before torch is imported.
+        first = f"from lrbench.stopping import die_with; die_with({os.getpid()})"
+        code = f"{first}; from lrbench.execute.worker import main; main()"
+        self.workers = 0
+        self.control, theirs = socket.socketpair()
+        self.control.settimeout(ANSWER_S)
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", code, brief.model_dump_json()],
+                stdin=theirs.fileno(), start_new_session=True,
+                env={**os.environ, "PYTHONPATH": path},
+            )  # fmt: skip
 
     @property
     def dead(self) -> bool:
@@ -41,12 +48,19 @@ class Nursery:
     def ask(self, number: int, place: int = 0, *links: int) -> None:
         socket.send_fds(self.control, [REQUEST.pack(number, place)], links)
 
-    def worker(self, place: int) -> Forked:
+    def worker(self, place: int) -> "Forked":
         ours, theirs = socket.socketpair()
         with theirs, suppress(OSError):  # it is dead, which the first read of the worker shows
             self.ask(0, place, theirs.fileno())
         self.workers += 1
         return Forked(self, self.workers, place, ours)
+
+    def end(self) -> int:
+        """End it, and with it its workers; its exit code."""
+        self.process.kill()
+        code = self.process.wait()
+        self.control.close()
+        return code
 
 
 @dataclass(eq=False)
@@ -59,12 +73,7 @@ class Forked(Worker):
     link: socket.socket
     torn: bytes = b""
 
-    def give(self, trial: Work) -> None:
-        super().give(trial)
-        with suppress(OSError):  # it is dead, which the next read shows
-            self.link.sendall(f"{trial.model_dump_json()}\n".encode())
-
-    def messages(self) -> list[dict[str, Any]] | None:
+    def messages(self) -> list[Message] | None:
         try:
             heard = self.link.recv(2**16)
         except ConnectionResetError:
@@ -75,21 +84,18 @@ class Forked(Worker):
     def end(self, *, at_once: bool) -> int:
         """Its exit code. What it wrote down is whole, as after any crash."""
         self.link.close()
-        answer = b""
         with suppress(OSError):
             self.nursery.ask(-self.number if at_once else self.number)
-            answer = self.nursery.control.recv(ANSWER.size)
-        if answer:
-            return int(ANSWER.unpack(answer)[0])
-        self.nursery.process.kill()  # and with it this worker, if they live
-        return self.nursery.process.wait()
+            if answer := self.nursery.control.recv(ANSWER.size):
+                return int(ANSWER.unpack(answer)[0])
+        return self.nursery.end()
 
 
 class Processes(Crew):
     """The processes of a run, which write the journals of their trials themselves."""
 
-    def __enter__(self) -> Processes:
-        self.nursery = begun(self.bench, self.run)
+    def __enter__(self) -> "Processes":
+        self.nursery = Nursery(Brief.of(self.bench, self.run))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -97,9 +103,7 @@ class Processes(Crew):
         for worker in self.workers:
             with suppress(OSError):
                 worker.link.shutdown(socket.SHUT_WR)
-        self.nursery.process.kill()
-        self.nursery.process.wait()
-        self.nursery.control.close()
+        self.nursery.end()
         for worker in self.workers:
             worker.link.settimeout(ANSWER_S)
             with worker.link, suppress(OSError):
@@ -110,20 +114,23 @@ class Processes(Crew):
         taken = {worker.place for worker in self.workers}
         return self.nursery.worker(next(place for place in count() if place not in taken))
 
-    def speaking(self) -> Sequence[Worker]:
+    def give(self, worker: Forked, trial: Work) -> None:
+        with suppress(OSError):  # it is dead, which the next read shows
+            worker.link.sendall(f"{trial.model_dump_json()}\n".encode())
+
+    def heard(self) -> Sequence[tuple[Worker, Sequence[Message] | None]]:
         with selectors.DefaultSelector() as selector:
             for worker in self.workers:
                 selector.register(worker.link, selectors.EVENT_READ, worker)
-            return [key.data for key, _ in selector.select(POLL_S)]
+            return [(key.data, key.data.messages()) for key, _ in selector.select(POLL_S)]
 
     def bury(self, worker: Forked, *, at_once: bool = False) -> str:
         """The death of the process that forks is one false start, whoever dies with it."""
         code = worker.end(at_once=at_once)
-        first = not worker.nursery.dead or worker.nursery is self.nursery
-        if worker.nursery.dead and worker.nursery is self.nursery:
-            worker.nursery.control.close()
-            self.nursery = begun(self.bench, self.run)
-        self.false_starts += first and not worker.ready
+        dead, newest = worker.nursery.dead, worker.nursery is self.nursery
+        self.false_starts += not worker.ready and (newest or not dead)
+        if dead and newest:
+            self.nursery = Nursery(Brief.of(self.bench, self.run))
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def write(self, *_: object) -> None:
@@ -149,25 +156,6 @@ def auto(bench: Workbench, run: Run) -> Iterator[Train]:
 @EXECUTORS.register("pool", "several trials at a time, in processes of this machine (--jobs)")
 @contextmanager
 def pool(bench: Workbench, run: Run) -> Iterator[Train]:
-    with (
-        Processes(bench, run, bench.jobs) as crew,
-        pausing(lambda: crew.nursery.process.pid),
-    ):
+    crew = Processes(bench, run, bench.jobs)
+    with crew, pausing(lambda: crew.nursery.process.pid):
         yield crew.train
-
-
-def begun(bench: Workbench, run: Run) -> Nursery:
-    """A new process in its own session: Ctrl-C is for this one alone."""
-    about = {**briefing(bench, run), "run": run.path}
-    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-    # It is to end with this process from its first moment on, before torch is imported.
-    first = f"from lrbench.stopping import die_with; die_with({os.getpid()})"
-    code = f"{first}; from lrbench.execute.worker import main; main()"
-    ours, theirs = socket.socketpair()
-    ours.settimeout(ANSWER_S)
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code, json.dumps(about, default=str)],
-            stdin=theirs.fileno(), start_new_session=True, env={**os.environ, "PYTHONPATH": path},
-        )  # fmt: skip
-    return Nursery(process, ours)

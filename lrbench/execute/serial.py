@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from lrbench.execute import EXECUTORS, Train
-from lrbench.execute.trial import Work, run_work
+from lrbench.execute import EXECUTORS, Train, Work, run_work
 from lrbench.execute.workbench import Workbench
 from lrbench.options import TrialSpec
 from lrbench.run.store import Run

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrbench.errors import LrbenchError, MachineError, UsageError
-from lrbench.execute.trial import Work, failed_end
+from lrbench.execute import Work
 from lrbench.execute.workbench import Workbench
 from lrbench.options import TrialSpec
 from lrbench.rangetest.sweep import Piece
@@ -23,6 +23,7 @@ RETRIES = 2  # of a trial whose worker died, which goes on from its checkpoint; 
 POLL_S = 1.0
 STOOD_STILL_S = 2.0  # a wait that ends so much too late: the machine was paused, not busy
 Left = tuple[Any, list[Any]]
+Message = Mapping[str, Any]  # as in `worker`
 
 
 class CannotStart(MachineError):
@@ -30,20 +31,13 @@ class CannotStart(MachineError):
 
 
 @dataclass(eq=False)
-class Worker(ABC):
+class Worker:
     """What trains one trial after the other, and what it is at."""
 
     trial: Work | None = field(default=None, init=False)
     deadline: float = field(default=math.inf, init=False)
     ready: bool = field(default=False, init=False)
     ended: bool = field(default=False, init=False)
-
-    def give(self, trial: Work) -> None:
-        self.trial, self.deadline, self.ended = trial, math.inf, False
-
-    @abstractmethod
-    def messages(self) -> list[dict[str, Any]] | None:
-        """What it has said since, as in `worker`; None where it is dead."""
 
 
 @dataclass(eq=False)
@@ -60,8 +54,12 @@ class Crew(ABC):
     def hire(self) -> Worker: ...
 
     @abstractmethod
-    def speaking(self) -> Sequence[Worker]:
-        """Those that have something to say, after `POLL_S` at most."""
+    def give(self, worker: Any, trial: Work) -> None:
+        """Let it train this, if it lives."""
+
+    @abstractmethod
+    def heard(self) -> Sequence[tuple[Worker, Sequence[Message] | None]]:
+        """What they have said, after `POLL_S` at most; None of one that is dead."""
 
     @abstractmethod
     def bury(self, worker: Any, *, at_once: bool = False) -> str:
@@ -69,88 +67,87 @@ class Crew(ABC):
         the false starts."""
 
     @abstractmethod
-    def write(self, worker: Any, message: Mapping[str, Any], records: Sequence[Record]) -> None:
+    def write(self, worker: Any, message: Message, records: Sequence[Record]) -> None:
         """Put records into the journal, where the worker has not done so itself."""
 
     def train(self, trials: Sequence[Work]) -> Iterator[Left]:
         """The longest first, those of a recipe together. Whoever is still at what an earlier call
         was left with is ended."""
         for worker in [each for each in self.workers if each.trial]:
-            self.workers.remove(worker)
-            self.bury(worker, at_once=True)
+            self._end(worker, at_once=True)
         waiting, deaths = deque(sorted(trials, key=_longest_first)), Counter[str]()
         free: Sequence[Worker] = self.workers
         while waiting or any(worker.trial for worker in self.workers):
             self._hand_out(free, waiting)
-            free = self._speaking()
-            for worker in free:
-                messages = worker.messages()
+            heard = self._heard()
+            free = [worker for worker, _ in heard]
+            for worker, messages in heard:
                 for message in messages or ():
                     yield from self._received(worker, message)
                 if messages is None:
-                    self.workers.remove(worker)
                     yield from self._died(worker, waiting, deaths)
                     free = self.workers
-            limit_s = self.bench.host.trial_timeout_s
-            for worker in self._late() if limit_s else ():
-                self.workers.remove(worker)
-                self.bury(worker, at_once=True)
-                reason = f"it did not end within {limit_s:g} s (--trial-timeout)"
-                yield from self._given_up(worker, reason)
+            if limit_s := self.bench.host.trial_timeout_s:
+                yield from self._timed_out(limit_s)
+
+    def _end(self, worker: Worker, *, at_once: bool = False) -> str:
+        self.workers.remove(worker)
+        return self.bury(worker, at_once=at_once)
 
     def _hand_out(self, free: Sequence[Worker], waiting: deque[Work]) -> None:
         """Give every idle worker of these a trial; begin workers while there are trials for them.
         The cost must not grow with all workers each time that one of them speaks."""
         for worker in free:
             if worker.ready and worker.trial is None and waiting:
-                worker.give(waiting.popleft())
+                worker.trial, worker.deadline, worker.ended = waiting.popleft(), math.inf, False
+                self.give(worker, worker.trial)
         vacant = self.most - len(self.workers) if waiting else 0
         if vacant > 0:
             begun = sum(worker.trial is None for worker in self.workers)
             for _ in range(min(vacant, len(waiting) - begun)):
                 self.workers.append(self.hire())
 
-    def _late(self) -> list[Worker]:
-        now = time.monotonic()
-        return [worker for worker in self.workers if now > worker.deadline]
-
-    def _speaking(self) -> Sequence[Worker]:
+    def _heard(self) -> Sequence[tuple[Worker, Sequence[Message] | None]]:
         """For as long as this process stood still (Ctrl-Z, a paused container) its workers most
         likely did: no trial is charged for it."""
         began = time.monotonic()
-        found = self.speaking()
+        found = self.heard()
         late_s = time.monotonic() - began - POLL_S
         if late_s > STOOD_STILL_S:
             for worker in self.workers:
                 worker.deadline += late_s
         return found
 
-    def _received(self, worker: Worker, message: Mapping[str, Any]) -> Iterator[Left]:
+    def _timed_out(self, limit_s: float) -> Iterator[Left]:
+        now = time.monotonic()
+        for worker in [each for each in self.workers if now > each.deadline]:
+            self._end(worker, at_once=True)
+            reason = f"it did not end within {limit_s:g} s (--trial-timeout)"
+            yield from self._given_up(worker, reason)
+
+    def _received(self, worker: Worker, message: Message) -> Iterator[Left]:
+        trial = worker.trial
         if "fault" in message:
             lost: type[LrbenchError] = CannotStart
             if any(each.ready for each in self.workers):
-                lost = UsageError if isinstance(worker.trial, Piece) else MachineError
+                lost = UsageError if isinstance(trial, Piece) else MachineError
             raise lost(message["fault"], hint=message["hint"])
         if "ready" in message:
             self._check(message["ready"])
             worker.ready, self.false_starts = True, 0
-            return
-        trial = worker.trial
-        assert trial is not None
-        if message["records"] is None:
+        elif message["records"] is None:
             worker.trial, worker.deadline = None, math.inf
-            return
-        if isinstance(trial, Piece):
+        elif not isinstance(trial, TrialSpec):
             yield trial, message["records"]
-            return
-        if not message["records"]:
-            worker.deadline = time.monotonic() + (self.bench.host.trial_timeout_s or math.inf)
-        records = [record_of(row) for row in message["records"]]
-        self.write(worker, message, records)
-        worker.ended = any(isinstance(record, TrialEnd) for record in records)
-        yield trial, records
+        else:
+            if not message["records"]:
+                worker.deadline = time.monotonic() + (self.bench.host.trial_timeout_s or math.inf)
+            records = [record_of(row) for row in message["records"]]
+            self.write(worker, message, records)
+            worker.ended = any(isinstance(record, TrialEnd) for record in records)
+            yield trial, records
 
-    def _check(self, ready: Mapping[str, Any]) -> None:
+    def _check(self, ready: Message) -> None:
         """Refuse a worker that would train something else than this process, or otherwise."""
         refuse_changes(self.run.manifest or {}, ready["code"], ready["data"])
         if other := conditions.differences(self.bench.machine, ready["machine"]):
@@ -158,7 +155,7 @@ class Crew(ABC):
 
     def _died(self, worker: Worker, waiting: deque[Work], deaths: Counter[str]) -> Iterator[Left]:
         """Its trial goes on from its checkpoint elsewhere, but not for ever."""
-        how = self.bury(worker)
+        how = self._end(worker)
         if self.false_starts > RETRIES:
             raise MachineError(f"a process for trials ended at its start, again and again ({how})")
         if worker.trial is None or worker.ended:
@@ -178,7 +175,7 @@ class Crew(ABC):
         """Write down the end of a trial whose worker is dead: nobody else writes its journal."""
         if not isinstance(worker.trial, TrialSpec):
             raise MachineError(f"range test: {reason}")
-        end = failed_end(self.bench, worker.trial, reason)
+        end = self.bench.failed_end(worker.trial, reason)
         yield worker.trial, [self.run.conclude(worker.trial, end)]
         self.run.state_path(worker.trial.id).unlink(missing_ok=True)
 

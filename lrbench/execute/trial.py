@@ -18,18 +18,12 @@ from lrbench.rangetest.probe import carry_out
 from lrbench.rangetest.sweep import Piece
 from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.store import Run
-from lrbench.tasks import Task
+from lrbench.tasks.base import Task
 
 CHECKPOINT_S = 10.0
-Work = TrialSpec | Piece
 
 
-def run_work(bench: Workbench, run: Run, work: Work) -> Iterator[list[Any]]:
-    """What a trial or a training of a range test leaves, as it comes; first an empty list."""
-    return run_trial(bench, run, work) if isinstance(work, TrialSpec) else _run_piece(bench, work)
-
-
-def _run_piece(bench: Workbench, piece: Piece) -> Iterator[list[Any]]:
+def run_piece(bench: Workbench, piece: Piece) -> Iterator[list[Any]]:
     try:
         yield from carry_out(bench.setup(piece.find), piece)
     except (LrbenchError, *STOPS):
@@ -54,21 +48,16 @@ def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Rec
         task = here.final_task if trial.stage == "final" else here.tuning_task
         training = _opened(task, run, trial)
         program = _program(here, training)
-        if isinstance(program, Program):
-            machine, train_by = bench.machine, program.train
-        else:  # without --graph, or why the trial goes without it
-            machine, train_by = {**bench.machine, **({"eager": program} if program else {})}, train
-        records = train_by(task, training, record_steps=bench.host.record_steps)
+        by, why = (program.train, "") if isinstance(program, Program) else (train, program)
+        machine = {**bench.machine, **({"eager": why} if why else {})}
+        records = by(task, training, record_steps=bench.host.record_steps)
         yield from _recorded(machine, run, training, records)
-    except MachineError:
-        raise
-    except STOPS:
+    except (MachineError, *STOPS):
         raise
     except BaseException as fault:  # the model's own code may raise anything
         words = "".join(str(fault).strip().splitlines()[:1])[:400]
         reason = f"{type(fault).__name__}: {words}{place_of(fault)}"
-        end = failed_end(bench, trial, reason)
-        yield [run.conclude(trial, end)]
+        yield [run.conclude(trial, bench.failed_end(trial, reason))]
         del fault  # and with it the frames that hold the model
         check_device(bench.device)
     run.state_path(trial.id).unlink(missing_ok=True)
@@ -78,12 +67,10 @@ def _opened(task: Task, run: Run, trial: TrialSpec) -> Training:
     """The training where the run directory left it. The journal never says more than the
     checkpoint, and a checkpoint that knows more than the journal is not believed."""
     state = run.state_path(trial.id)
-    if not (state.exists() and run.journal_path(trial.id).exists()):
-        run.begin(trial)
-        return begin(task, trial)
-    training = begin(task, trial)
-    if checkpoint.restore(training, state) and run.rewind(trial, training.epochs_done):
-        return training
+    if state.exists():
+        training = begin(task, trial)
+        if checkpoint.restore(training, state) and run.rewind(trial, training.epochs_done):
+            return training
     run.begin(trial)
     return begin(task, trial)
 
@@ -117,7 +104,3 @@ def _recorded(
             saved = ended
         yield kept
         kept = []
-
-
-def failed_end(bench: Workbench, trial: TrialSpec, reason: str) -> TrialEnd:
-    return TrialEnd(trial=trial.id, status="failed", reason=reason[:500], machine=bench.machine)

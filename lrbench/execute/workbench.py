@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, count, pairwise
+from statistics import median_high
 from typing import TYPE_CHECKING, Any, cast
 
 from lrbench import __version__
@@ -20,19 +21,17 @@ from lrbench.engine.device import (
     missing_compiler,
     open_device,
 )
-from lrbench.engine.method import Method, optimizer_steps
-from lrbench.engine.train import steps
 from lrbench.errors import MachineError, UsageError
-from lrbench.options import FindSpec, Host, Recipe
+from lrbench.options import FindSpec, Host, Recipe, TrialSpec
 from lrbench.plugins import printing_apart
+from lrbench.records import TrialEnd
 
 if TYPE_CHECKING:
     import torch
 
     from lrbench.engine.graphs.program import Program
     from lrbench.rangetest.sweep import Elsewhere, Setup
-    from lrbench.tasks import Task
-    from lrbench.tasks.base import OrderedTask
+    from lrbench.tasks.base import OrderedTask, Task
     from lrbench.tasks.source import Source
 
 
@@ -44,6 +43,8 @@ class Workbench:
     recipe: Recipe
     host: Host
     progress: Callable[[int, int], None] | None = None
+    _others: dict[Recipe, Workbench] = field(default_factory=dict, init=False, compare=False)
+    _setups: dict[FindSpec, Setup] = field(default_factory=dict, init=False, compare=False)
 
     @property
     def jobs(self) -> int:
@@ -79,23 +80,22 @@ class Workbench:
         if recipe == self.recipe:
             return self
         if recipe not in self._others:
-            other = replace(self, recipe=recipe)
-            vars(other).update(device=self.device, source=self.source, at_once=self.at_once)
-            self._others[recipe] = other
+            other = self._others[recipe] = self._like(recipe=recipe)
+            vars(other)["at_once"] = self.at_once
         return self._others[recipe]
 
     def with_threads(self, threads: int) -> Workbench:
         """The same device and data in a process whose trials use another number of threads."""
         import torch
 
-        other = replace(self, host=replace(self.host, threads=threads))
-        vars(other).update(device=self.device, source=self.source)
+        other = self._like(host=replace(self.host, threads=threads))
         torch.set_num_threads(threads)
         return other
 
-    @cached_property
-    def _others(self) -> dict[Recipe, Workbench]:
-        return {}
+    def _like(self, **changes: Any) -> Workbench:
+        other = replace(self, **changes)
+        vars(other).update(device=self.device, source=self.source)
+        return other
 
     @cached_property
     def device(self) -> torch.device:
@@ -120,13 +120,8 @@ class Workbench:
     @cached_property
     def machine(self) -> dict[str, Any]:
         host = self.host
-        return describe(
-            self.device,
-            self.threads,
-            deterministic=host.deterministic,
-            graph=host.graph,
-            at_once=self.at_once,
-        )
+        switches = {"deterministic": host.deterministic, "graph": host.graph}
+        return describe(self.device, self.threads, **switches, at_once=self.at_once)
 
     def facts(self) -> dict[str, Any]:
         """For the manifest: versions, device, threads, and the data that was really read."""
@@ -137,6 +132,9 @@ class Workbench:
             "threads": self.threads,
             "data": dict(self.source.facts()),
         }
+
+    def failed_end(self, trial: TrialSpec, reason: str) -> TrialEnd:
+        return TrialEnd(trial.id, "failed", reason[:500], machine=self.machine)
 
     @cached_property
     def tuning_task(self) -> Task:
@@ -150,6 +148,8 @@ class Workbench:
         Raises:
             UsageError: an epoch has too few batches for one.
         """
+        from lrbench.tasks.base import optimizer_steps
+
         return optimizer_steps(self.tuning_task, self.recipe)
 
     @cached_property
@@ -198,13 +198,10 @@ class Workbench:
             self._setups[spec] = setup_of(spec, self.at(spec.recipe).tuning_task)
         return self._setups[spec]
 
-    @cached_property
-    def _setups(self) -> dict[FindSpec, Setup]:
-        return {}
-
     @printing_apart()
     def step_s(self, probes: int = 12) -> float:
         """Seconds for one training step, from a short probe: the median after a warm-up."""
+        from lrbench.engine.train import steps
         from lrbench.optimizers import build
 
         task = self.tuning_task
@@ -213,8 +210,7 @@ class Workbench:
         batches = chain.from_iterable(task.train_batches(0, epoch) for epoch in count())
         rows = ramp([1e-6] * probes, [1.0] * len(groups))
         marks = [time.perf_counter()]
-        for step in steps(task, model, optimizer, batches, rows, Method.of(self.recipe)):
+        for step in steps(task, model, optimizer, batches, rows, self.recipe):
             step.loss.item()
             marks.append(time.perf_counter())
-        spans = sorted(b - a for a, b in pairwise(marks))
-        return spans[len(spans) // 2]
+        return median_high(end - begin for begin, end in pairwise(marks))

@@ -5,7 +5,7 @@ It reads requests from a socket on its stdin: (0, place) with a socket, fork a w
 did the n-th worker end; (-n, 0), kill it. It alone buries workers, so that none of their numbers is
 ever another's. A worker's place says which of several GPUs is its own.
 
-A worker reads trials, or pieces of a range test, one a line, and answers in lines of JSON:
+A worker, here or on a node, gets trials, or pieces of a range test, and answers in messages:
 
     {"ready": {"code": …, "data": …, "machine": …}}    digests of what it has read, and where it is
     {"records": [...]}    as `run_work` yields them, null for its end
@@ -14,8 +14,6 @@ A worker reads trials, or pieces of a range test, one a line, and answers in lin
 All of them end with the process that started the run: the kernel kills them with it on Linux, and
 a thread sees its socket close elsewhere.
 """
-
-from __future__ import annotations
 
 import json
 import os
@@ -26,77 +24,117 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
 from lrbench.engine.device import DeviceLost, device_at
 from lrbench.errors import LrbenchError, MachineError
-from lrbench.execute.trial import Work, run_work
+from lrbench.execute import Work, run_work
 from lrbench.execute.workbench import Workbench
-from lrbench.options import CompareSpec, Host, Recipe
+from lrbench.options import CompareSpec, Frozen, Host, Recipe
 from lrbench.plugins import described
 from lrbench.records import Record
 from lrbench.run.journal import row_of
 from lrbench.run.material import code_of
 from lrbench.run.store import Run
 from lrbench.stopping import die_with, outlive_readers
-from lrbench.tasks.source import source_of
-
-if TYPE_CHECKING:
-    from lrbench.data import ImageData
-    from lrbench.data.text import TextData
+from lrbench.tasks.source import Data, source_of
 
 REQUEST = struct.Struct("qq")
 ANSWER = struct.Struct("q")
-LINUX = sys.platform == "linux"
 READER: TypeAdapter[Work] = TypeAdapter(Work)
 GRACE_S = 1.0  # in which a worker that has closed its socket ends by itself
 
-Attempt = tuple[Workbench, dict[str, Any]] | LrbenchError
+Opened = tuple[Workbench, dict[str, Any]]
+
+
+class Brief(Frozen):
+    """What another process needs to know in order to lay out the same workbench: what a comparison
+    trains, the plain recipe first, and the folder and the material of its run."""
+
+    recipes: tuple[Recipe, ...]
+    schedules: tuple[str, ...]
+    host: Host
+    path: Path
+    material: str
+
+    @staticmethod
+    def of(bench: Workbench, run: Run) -> "Brief":
+        experiment = (run.manifest or {}).get("experiment")
+        spec = experiment and CompareSpec.model_validate(experiment)
+        return Brief(
+            recipes=spec.recipes if spec else (bench.recipe,),
+            schedules=spec.trained if spec else (),
+            host=replace(bench.host, threads=bench.threads, download=False),
+            path=run.path,
+            material=run.material,
+        ).on(str(bench.device))
+
+    def on(self, device: str) -> "Brief":
+        return self.model_copy(update={"host": replace(self.host, device=device)})
+
+
+def opened(brief: Brief, data: Data | None = None) -> Opened:
+    """The workbench, open with one thread, and what its trials depend on; on `data` where they are
+    not read from the disk.
+
+    Raises:
+        LrbenchError: whatever is wrong with it.
+    """
+    bench = Workbench(brief.recipes[0], replace(brief.host, threads=1))
+    try:
+        if data is not None:
+            vars(bench)["source"] = source_of(data, bench.device, bench.recipe)
+        bench.open()
+        code = code_of(brief.recipes, brief.schedules)
+    except LrbenchError:
+        raise
+    except BaseException as fault:  # the user's code may raise anything
+        raise MachineError(described(fault)) from fault
+    return bench, {"code": code, "data": bench.source.facts().get("digest")}
+
+
+def talk(
+    brief: Brief, works: Iterable[str], found: Opened | None = None, data: Data | None = None
+) -> Iterator[dict[str, Any]]:
+    """All that a worker says while it trains one work after the other; what it opens, unless it
+    was `found` open, is on `data` as in `opened`."""
+    try:
+        bench, read = found or opened(brief, data)
+        bench = bench.with_threads(brief.host.threads or 1)
+        run = Run(brief.path, brief.material)
+        yield {"ready": {**read, "machine": bench.machine}}
+        for text in works:
+            for left in run_work(bench, run, READER.validate_json(text)):
+                rows = [row_of(each) if isinstance(each, Record) else each for each in left]
+                yield {"records": rows}
+            yield {"records": None}
+    except DeviceLost:  # its trial is written down as failed; the next one gets a new process
+        os._exit(0)
+    except LrbenchError as fault:
+        yield {"fault": fault.message, "hint": fault.hint}
 
 
 def main() -> None:
     import torch
 
-    about = json.loads(sys.argv[1])
+    import lrbench.execute.trial  # noqa: F401  # once, not after each fork
+
+    brief = Brief.model_validate_json(sys.argv[1])
     control = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # stdout is for data
     outlive_readers()
     torch.set_num_threads(1)
-    opened: Attempt | None = None
-    if LINUX and about["host"]["device"] == "cpu":  # nothing may be opened on CUDA before a fork
-        opened = attempted(about)
-    _serve(control, about, opened)
-
-
-def briefing(bench: Workbench, run: Run) -> dict[str, Any]:
-    """What another process needs to know in order to lay out the same workbench."""
-    host = {**asdict(bench.host), "threads": bench.threads, "device": str(bench.device)}
-    recipes, schedules = trained_in(run, bench.recipe)
-    return {
-        "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
-        "schedules": schedules,
-        "host": {**host, "download": False},
-        "material": run.material,
-    }
-
-
-def trained_in(run: Run, plain: Recipe) -> tuple[Sequence[Recipe], Sequence[str]]:
-    """The recipes and the schedules of a comparison, the plain recipe first."""
-    experiment = (run.manifest or {}).get("experiment")
-    if experiment is None:
-        return (plain,), ()
-    spec = CompareSpec.model_validate(experiment)
-    return spec.recipes, spec.trained
-
-
-def _serve(control: socket.socket, about: Mapping[str, Any], opened: Attempt | None) -> None:
+    found: Opened | None = None
+    if sys.platform == "linux" and brief.host.device == "cpu":  # CUDA survives no fork
+        with suppress(LrbenchError):  # which every worker will find, and say
+            found = opened(brief)
     parent, workers = os.getpid(), list[int]()
     while True:
         request, links, _, _ = socket.recv_fds(control, REQUEST.size, 1)
@@ -111,8 +149,9 @@ def _serve(control: socket.socket, about: Mapping[str, Any], opened: Attempt | N
         if pid == 0:
             control.close()
             die_with(parent)
-            host = {**about["host"], "device": device_at(place, about["host"]["device"])}
-            _work(socket.socket(fileno=links[0]), {**about, "host": host}, opened)
+            _work(
+                socket.socket(fileno=links[0]), brief.on(device_at(place, brief.host.device)), found
+            )
         os.close(links[0])
         workers.append(pid)
 
@@ -129,70 +168,18 @@ def _ended(pid: int, grace_s: float) -> int:
         time.sleep(0.005)
 
 
-def attempted(about: Mapping[str, Any], data: ImageData | TextData | None = None) -> Attempt:
-    """The workbench, open with one thread, and what its trials depend on; on `data` where they are
-    not read from the disk."""
-    host = TypeAdapter(Host).validate_python(about["host"])
-    recipes = [Recipe(**recipe) for recipe in about["recipes"]]
-    bench = Workbench(recipes[0], host)
-    if data is not None:
-        vars(bench)["source"] = source_of(data, bench.device, bench.recipe)
+def _work(link: socket.socket, brief: Brief, found: Opened | None) -> NoReturn:
+    code = 0
     try:
-        bench = bench.with_threads(1)
-        bench.open()
-        read = {"code": code_of(recipes, about["schedules"]), "machine": bench.machine}
-        return bench, {**read, "data": bench.source.facts().get("digest")}
-    except LrbenchError as fault:
-        return fault
-    except BaseException as fault:  # the user's code may raise anything
-        return MachineError(described(fault))
-
-
-def ready(opened: Attempt, about: Mapping[str, Any]) -> tuple[Workbench, dict[str, Any]]:
-    """The workbench with its trials' own number of threads, and the first message.
-
-    Raises:
-        LrbenchError: it could not be opened.
-    """
-    if isinstance(opened, LrbenchError):
-        raise opened
-    bench = opened[0].with_threads(about["host"]["threads"])
-    return bench, {"ready": {**opened[1], "machine": bench.machine}}
-
-
-def _work(link: socket.socket, about: Mapping[str, Any], opened: Attempt | None) -> NoReturn:
-    code = 1
-    try:
-        _train(link, about, opened or attempted(about))
-    except (DeviceLost, OSError):
-        code = 0  # its trial is written down as failed; the next one gets a new process
+        for message in talk(brief, _lines(link), found):
+            link.sendall(json.dumps(message).encode() + b"\n")
+    except OSError:
+        pass
     except BaseException:
+        code = 1
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(code)
-
-
-def _train(link: socket.socket, about: Mapping[str, Any], opened: Attempt) -> None:
-    def say(message: Mapping[str, Any]) -> None:
-        link.sendall(json.dumps(message).encode() + b"\n")
-
-    try:
-        bench, first = ready(opened, about)
-        run = Run(Path(about["run"]), about["material"])
-        say(first)
-        for line in _lines(link):
-            for records in run_work(bench, run, READER.validate_json(line)):
-                say({"records": rows_of(records)})
-            say({"records": None})
-    except DeviceLost:
-        raise
-    except LrbenchError as fault:
-        say({"fault": fault.message, "hint": fault.hint})
-
-
-def rows_of(left: Sequence[Any]) -> list[Any]:
-    """Records, or plain numbers, as JSON has them."""
-    return [row_of(each) if isinstance(each, Record) else each for each in left]
 
 
 def _lines(link: socket.socket) -> Iterator[str]:

@@ -93,7 +93,7 @@ def flat(option: Opt, value: Any) -> Any:
         return pairs if option.repeatable else ",".join(pairs)
     if option.kind is bool and not isinstance(value, bool):
         raise UsageError(f"{flag} {value}: must be true or false")
-    if option.kind in (int, float) and isinstance(value, bool):
+    if option.kind in (int, float, object) and any(isinstance(x, bool) for x in listed(value)):
         raise UsageError(f"{flag} {value}: must be a number")
     parts = listed(value) if option.repeatable else [value]
     texts = option.repeatable or option.kind in (str, Path)

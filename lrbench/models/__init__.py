@@ -1,6 +1,4 @@
-"""Networks by name. A family is one file here; its layers, which need torch, are in `layers`.
-
-Besides the registered names there are torchvision's, `torchvision:resnet18`, and the user's own,
+"""Networks by name: those of `networks`, torchvision's, `torchvision:resnet18`, and the user's own,
 `module:attribute`."""
 
 from __future__ import annotations
@@ -12,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
 from lrbench.errors import MachineError, UsageError
-from lrbench.models.own_model import build_own, check_logits, load_own
-from lrbench.models.zoo import PREFIX, build_zoo, is_published
+from lrbench.models.weights import PREFIX, build_zoo, is_published, load_weights
 from lrbench.registry import Registry
 
 if TYPE_CHECKING:
@@ -23,10 +20,9 @@ if TYPE_CHECKING:
 # registered with reads="text", (most characters [n], their number) -> one from int64 [b, n] to
 # logits [b, n, characters]
 Build = Callable[[Any, int], "nn.Module"]
-MODELS: Registry[Build] = Registry(
-    "model", "lrbench.models", skip=("layers", "transformer", "weights")
-)
+MODELS: Registry[Build] = Registry("model", "lrbench.models", skip=("layers",))
 LEAST_SIZE = 28  # pixels
+OPTION = "--model"
 
 __all__ = ["LEAST_SIZE", "MODELS", "build", "check"]
 
@@ -36,13 +32,13 @@ def check(name: str, weights: str = "", reads: str = "images") -> None:
     exist, without importing torch."""
     takes = "images"
     if plugins.is_own(name):
-        load_own(name)
+        _load_own(name)
         takes = reads
     elif not name.startswith(PREFIX):
-        takes = MODELS.get(name, option="--model").facts.get("reads", takes)
+        takes = MODELS.get(name, option=OPTION).facts.get("reads", takes)
     if takes != reads:
         hint = "name a --dataset such as text:default" if takes == "text" else "use --model gpt"
-        raise UsageError(f"--model {name} reads {takes}, not {reads}", hint=hint)
+        raise UsageError(f"{OPTION} {name} reads {takes}, not {reads}", hint=hint)
     if not weights or is_published(name, weights) or os.path.isfile(Path(weights).expanduser()):
         return
     if weights == "DEFAULT":
@@ -65,20 +61,74 @@ def build(name: str, shape: tuple[int, ...], classes: int, weights: str = "") ->
     81382
     """
     if plugins.is_own(name) or name.startswith(PREFIX):
-        make = build_zoo if name.startswith(PREFIX) else build_own
+        make = build_zoo if name.startswith(PREFIX) else _build_own
         model = make(name, shape, classes)
-        check_logits(f"--model {name}", model, shape, classes)
+        _check_logits(name, model, shape, classes)
     else:
-        entry = MODELS.get(name, option="--model")
+        entry = MODELS.get(name, option=OPTION)
         height, width = shape[-2:] if len(shape) == 3 else (LEAST_SIZE, LEAST_SIZE)
         if min(height, width) < LEAST_SIZE:
             raise UsageError(
-                f"--model {name} needs images of at least {LEAST_SIZE} x {LEAST_SIZE} pixels, "
+                f"{OPTION} {name} needs images of at least {LEAST_SIZE} x {LEAST_SIZE} pixels, "
                 f"not {height} x {width}"
             )
         model = entry.make(shape, classes)
     if weights:
-        from lrbench.models.weights import load_weights
-
         load_weights(model, name, weights)
     return model
+
+
+def _build_own(name: str, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Call the user's function or class with those of `image_shape` (c, h, w) and `classes` that
+    its signature names; for text, of `context` and `vocabulary`."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):  # an import may draw random numbers
+        function = _load_own(name)
+    offered: dict[str, Any] = {"image_shape": shape, "classes": classes}
+    synonyms: dict[str, Any] = {"input_shape": shape, "in_channels": shape[0]}
+    synonyms |= dict.fromkeys(("num_classes", "n_classes"), classes)
+    if len(shape) == 1:
+        offered = {"context": shape[0], "vocabulary": classes}
+        synonyms = {"block_size": shape[0], "vocab_size": classes}
+    found = plugins.call(name, function, offered, option=OPTION, extra=synonyms)
+    if not isinstance(found, torch.nn.Module):
+        raise UsageError(f"{OPTION} {name}: it made {plugins.kind_of(found)}, not an nn.Module")
+    return found
+
+
+def _load_own(name: str) -> Callable[..., Any]:
+    """The function or class that makes the network; a network that exists is refused."""
+    function = plugins.load_callable(name, OPTION)
+    if not isinstance(function, type) and hasattr(function, "state_dict"):
+        raise UsageError(
+            f"{OPTION} {name}: it is a network that was made already, so that no seed can draw "
+            "its weights",
+            hint="name a function or a class that makes one",
+        )
+    return function
+
+
+@plugins.printing_apart()
+def _check_logits(name: str, model: nn.Module, shape: tuple[int, ...], classes: int) -> None:
+    """Try the network on two samples; this also initialises its lazy layers."""
+    import torch
+
+    text = len(shape) == 1
+    samples = f"{'texts' if text else 'images'} of {' x '.join(map(str, shape))}"
+    expected = (2, *(shape if text else ()), classes)
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            logits = model(torch.zeros(2, *shape, dtype=torch.long if text else None))
+    except Exception as fault:  # a user's network may raise anything
+        what = f"it takes no {samples} ({plugins.described(fault)})"
+        raise UsageError(f"{OPTION} {name}: {what}") from fault
+    finally:
+        model.train(training)
+    if not isinstance(logits, torch.Tensor) or logits.shape != expected:
+        what = f"for 2 {samples} it gives {plugins.kind_of(logits)}, not logits {list(expected)}"
+        raise UsageError(f"{OPTION} {name}: {what}")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError(f"{OPTION} {name}: it has no parameter to train")

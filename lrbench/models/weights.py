@@ -1,19 +1,63 @@
-"""Load weights into a new network whose last layer may have another shape."""
+"""Networks and weights from elsewhere: torchvision's, `torchvision:resnet18`, and weights in files
+of a network whose last layer may have another shape."""
 
+from __future__ import annotations
+
+import inspect
 import io
+import re
 import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import MachineError, UsageError
 from lrbench.files import read_file
-from lrbench.models.zoo import is_published, published
+from lrbench.registry import did_you_mean
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PREFIX = "torchvision:"
+GREY, COLOUR = 1, 3
 WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+
+def build_zoo(name: str, image_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """A classifier of torchvision for `classes`. For grey images the weights of its first
+    convolution are summed over the three channels, which is equivalent to repeating the image."""
+    from torch import nn
+    from torchvision import models
+
+    label = _known(name)
+    if image_shape[0] not in (GREY, COLOUR):
+        raise UsageError(f"--model {name} takes images of 1 or 3 channels, not {image_shape[0]}")
+    builder = models.get_model_builder(label)
+    settings: dict[str, Any] = {"num_classes": classes}
+    if label in ("googlenet", "inception_v3"):  # by default they have auxiliary heads
+        settings |= {"aux_logits": False, "init_weights": True}
+    if "weights_backbone" in inspect.signature(builder).parameters:
+        settings["weights_backbone"] = None
+    model: nn.Module = builder(weights=None, **settings)
+    if image_shape[0] == GREY:
+        first = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
+        first.weight = nn.Parameter(first.weight.detach().sum(1, keepdim=True))
+        first.in_channels = GREY
+    return model
+
+
+def _known(name: str) -> str:
+    """torchvision's name of the classifier; UsageError if it has none of that name."""
+    from torchvision import models
+
+    label = name.removeprefix(PREFIX)
+    names = models.list_models(module=models)
+    if label not in names:
+        raise UsageError(
+            f"--model {name}: torchvision has no such classifier", hint=did_you_mean(label, names)
+        )
+    return label
 
 
 def load_weights(model: nn.Module, name: str, weights: str, option: str = "--weights") -> None:
@@ -23,20 +67,46 @@ def load_weights(model: nn.Module, name: str, weights: str, option: str = "--wei
     everything else must fit.
     """
     known = is_published(name, weights)
-    state = published(name, weights) if known else read(Path(weights).expanduser(), option)
-    own = model.state_dict()
-    found = {key: _fitted(state[key], own[key]) for key in own if key in state}
-    head = last_layer(model)
+    state = _published(name, weights) if known else read(Path(weights).expanduser(), option)
+    own, head = model.state_dict(), last_layer(model)
     for key, new in own.items():
-        if key in found and found[key].shape == new.shape:
-            continue
-        if key.rpartition(".")[0] != head:
+        found = _fitted(state[key], new) if key in state else None
+        if found is not None and found.shape == new.shape:
+            own[key] = found
+        elif key.rpartition(".")[0] != head:
             what = f"there is no {key}"
-            if key in found:
-                what = f"{key} is {tuple(found[key].shape)}, not {tuple(new.shape)}"
+            if found is not None:
+                what = f"{key} is {tuple(found.shape)}, not {tuple(new.shape)}"
             raise UsageError(f"{option} {weights}: not of {name}: {what}")
-        found[key] = new
-    model.load_state_dict(found)
+    model.load_state_dict(own)
+
+
+def is_published(name: str, weights: str) -> bool:
+    """Whether the weights are named as torchvision names its own, rather than a file.
+
+    >>> is_published("torchvision:resnet18", "DEFAULT"), is_published("lenet", "DEFAULT")
+    (True, False)
+    """
+    return name.startswith(PREFIX) and re.fullmatch(r"[A-Z][A-Z0-9_]*", weights) is not None
+
+
+def _published(name: str, weights: str) -> dict[str, Tensor]:
+    """The state of torchvision's own weights, downloaded into torch's cache if needed."""
+    from torchvision import models
+
+    kinds = models.get_model_weights(_known(name))
+    names = ["DEFAULT", *(kind.name for kind in kinds)]
+    if weights not in names:
+        raise UsageError(f"--weights {weights}: {name} has none", hint=did_you_mean(weights, names))
+    try:
+        state: dict[str, Tensor] = kinds[weights].get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as fault:
+        reason = " ".join(str(fault).split())
+        raise MachineError(
+            f"--weights {weights}: they cannot be fetched ({reason})",
+            hint="fetch them elsewhere, and name the file with --weights FILE",
+        ) from None
+    return state
 
 
 @cache
@@ -47,6 +117,8 @@ def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     Raises:
         MachineError: the file does not exist, or contains anything else.
     """
+    import torch
+
     memory = io.BytesIO(read_file(path, option))
     try:
         with warnings.catch_warnings():

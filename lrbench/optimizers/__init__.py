@@ -1,7 +1,10 @@
-"""Optimizers by name, and the parameter groups that they step. An optimizer is one function."""
+"""Optimizers by name, or the user's own, and the parameter groups that they step. An optimizer is
+one function."""
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -9,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lrbench import plugins
 from lrbench.errors import UsageError
 from lrbench.optimizers.groups import GroupSpec, assign, parse_group, parse_groups, without_decay
-from lrbench.optimizers.own_optimizer import OPTION, make_own, takes
 from lrbench.options import Recipe
+from lrbench.options.values import pairs
 from lrbench.registry import Registry
 
 if TYPE_CHECKING:
@@ -20,12 +23,13 @@ if TYPE_CHECKING:
 # (torch parameter groups with lr and weight_decay, the recipe, **settings of --opt) -> optimizer
 Make = Callable[..., "Optimizer"]
 OPTIMIZERS: Registry[Make] = Registry("optimizer", "lrbench.optimizers", skip=("muon",))
-WORDS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
+OPTION = "--optimizer"
+WORDS = ("true", "false", "none")
 ELSEWHERE = {"lr": "--lr", "weight_decay": "--weight-decay", "params": "--group"}
 
 __all__ = [
-    "OPTIMIZERS", "GroupSpec", "build", "check", "check_given", "ignored", "parse_group",
-    "parse_groups", "usual_lr",
+    "OPTIMIZERS", "GroupSpec", "build", "check", "check_given", "ignored", "needs_closure",
+    "parse_group", "parse_groups", "usual_lr",
 ]  # fmt: skip
 
 
@@ -51,7 +55,7 @@ def check_given(recipe: Recipe, given: Collection[str]) -> None:
                 f"--momentum: {name} has none",
                 hint="leave it out; --opt sets what the optimizer's class takes, such as betas",
             )
-    if "weight_decay" in given and own and recipe.weight_decay and not takes(name, "weight_decay"):
+    if "weight_decay" in given and own and recipe.weight_decay and not _takes(name, "weight_decay"):
         raise UsageError(f"--weight-decay: {name} has no parameter weight_decay")
 
 
@@ -113,10 +117,9 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
 def _make(recipe: Recipe, groups: list[dict[str, Any]], lr: float) -> Optimizer:
     name, settings = recipe.optimizer, parse_settings(recipe.optimizer_options)
     if plugins.is_own(name):
-        return make_own(name, groups, lr, settings)
-    make = OPTIMIZERS.get(name).make
+        return _make_own(name, groups, lr, settings)
     try:
-        return make(groups, recipe, **settings)
+        return OPTIMIZERS.get(name).make(groups, recipe, **settings)
     except UsageError:
         raise
     except (TypeError, ValueError, RuntimeError) as fault:
@@ -125,30 +128,61 @@ def _make(recipe: Recipe, groups: list[dict[str, Any]], lr: float) -> Optimizer:
         raise UsageError(f"{what}: {words}") from fault
 
 
+def _make_own(
+    name: str, groups: list[dict[str, Any]], lr: float, settings: dict[str, Any]
+) -> Optimizer:
+    """Call the user's `Class(groups, **settings)`, with `lr=` if it has such a parameter. Each
+    group brings its own `lr`, and its `weight_decay` if the class has one."""
+    from torch.optim import Optimizer
+
+    function: Any = plugins.load_callable(name, OPTION)
+    if not _takes(name, "weight_decay"):
+        groups = [{k: v for k, v in group.items() if k != "weight_decay"} for group in groups]
+    if _takes(name, "lr"):
+        settings = {"lr": lr, **settings}
+    plugins.check_call(name, function, ("groups",), settings, option=OPTION)
+    with plugins.blamed(name, OPTION):
+        found = function(groups, **settings)
+    if not isinstance(found, Optimizer) or len(found.param_groups) != len(groups):
+        raise UsageError(
+            f"{OPTION} {name}: it made {plugins.kind_of(found)}, not a torch Optimizer of the "
+            f"{len(groups)} parameter groups that it was given"
+        )
+    if needs_closure(found):
+        raise UsageError(f"{OPTION} {name}: its steps need a closure, which is not supported")
+    return found
+
+
+def _takes(name: str, parameter: str) -> bool:
+    """Whether the user's class has a parameter of that name; true if its signature is unknown."""
+    try:
+        return parameter in inspect.signature(plugins.load_callable(name, OPTION)).parameters
+    except (TypeError, ValueError):
+        return True
+
+
+def needs_closure(optimizer: Optimizer) -> bool:
+    """Whether a step needs a function that computes the loss again, as LBFGS's does."""
+    parameter = inspect.signature(optimizer.step).parameters.get("closure")
+    return parameter is not None and parameter.default is inspect.Parameter.empty
+
+
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
-    """The settings of `--opt key=value`. A value is a number, True, False, None, a word, or several
-    of these with commas between them (a tuple).
+    """The settings of `--opt key=value`. A value is a Python literal, such as a number, True, None
+    or several numbers with commas between them (a tuple); anything else is a word.
 
     >>> parse_settings(["betas=0.9,0.95", "amsgrad=true", "eps=1e-6", "mode=fast"])
     {'betas': (0.9, 0.95), 'amsgrad': True, 'eps': 1e-06, 'mode': 'fast'}
     """
-    settings = {}
-    for text in texts:
-        key, _, value = (part.strip() for part in text.partition("="))
+    settings = pairs(texts)
+    for key in settings:
         if key in ELSEWHERE:
             raise UsageError(f"--opt {key}: give it with {ELSEWHERE[key]}")
-        settings[key] = _value(value)
-    return settings
+    return {key: _value(value) for key, value in settings.items()}
 
 
 def _value(text: str) -> Any:
-    if "," in text:
-        return tuple(_value(part.strip()) for part in text.strip("()[]").split(",") if part)
-    if text.lower() in WORDS:
-        return WORDS[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    try:
+        return ast.literal_eval(text.title() if text.lower() in WORDS else text)
+    except (SyntaxError, ValueError):
+        return text

@@ -5,12 +5,13 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.options.option import plain_digits
 from lrbench.registry import did_you_mean
 from lrbench.schedules import parse
-from lrbench.schedules.grammar import outside_quotes
+from lrbench.schedules.tokens import outside_quotes
 
 KEYS = ("lr", "schedule", "weight_decay", "freeze")
 REST = "*"
@@ -75,38 +76,36 @@ def parse_group(text: str) -> GroupSpec:
     >>> str(parse_group("*.bias lr=2x weight_decay=0"))
     '*.bias lr=2.0x weight_decay=0.0'
     """
-    pattern, *settings = _split(text)
+    pattern, *rest = _split(text)
+    settings = [setting.split("=", 1) for setting in rest]
     if not pattern:
         raise _wrong(text, "it has no pattern")
     if not settings:
         raise _wrong(text, f"it sets nothing; set {', '.join(KEYS[:-1])} or {KEYS[-1]}")
-    values: dict[str, str] = {}
-    for key, value in (setting.split("=", 1) for setting in settings):
-        if key not in KEYS:
-            raise _wrong(text, f"unknown key {key!r}", did_you_mean(key, KEYS))
-        if key in values:
+    fields: dict[str, Any] = {}
+    for key, value in settings:
+        if sum(key == other for other, _ in settings) > 1:
             raise _wrong(text, f"it sets {key} twice")
-        if not value:
-            raise _wrong(text, f"{key} has no value")
-        values[key] = value
-    lr, decay, epochs = values.get("lr", "1x"), values.get("weight_decay"), values.get("freeze")
-    number = _number(text, "lr", lr.removesuffix("x"))
-    count = (epochs or "0").removesuffix("ep")
-    if not (count.isascii() and count.isdecimal()):
-        raise _wrong(text, f"freeze={epochs} is no whole number of epochs, such as 2ep")
-    schedule = values.get("schedule")
-    try:
-        schedule = schedule and str(parse(schedule))
-    except UsageError as fault:
-        raise UsageError(f"--group: {fault.message}", hint=fault.hint) from None
-    return GroupSpec(
-        pattern=pattern,
-        lr_factor=number if lr.endswith("x") else 1.0,
-        lr_absolute=None if lr.endswith("x") else number,
-        schedule=schedule,
-        weight_decay=None if decay is None else _number(text, "weight_decay", decay),
-        freeze=int(count),
-    )
+        match key:
+            case "lr" if value.endswith("x"):
+                fields["lr_factor"] = _number(text, key, value.removesuffix("x"))
+            case "lr":
+                fields["lr_absolute"] = _number(text, key, value)
+            case "schedule":
+                try:
+                    fields[key] = str(parse(value))
+                except UsageError as fault:
+                    raise UsageError(f"--group: {fault.message}", hint=fault.hint) from None
+            case "weight_decay":
+                fields[key] = _number(text, key, value)
+            case "freeze":
+                count = value.removesuffix("ep")
+                if not (count.isascii() and count.isdecimal()):
+                    raise _wrong(text, f"{key}={value} is no whole number of epochs, such as 2ep")
+                fields[key] = int(count)
+            case _:
+                raise _wrong(text, f"unknown key {key!r}", did_you_mean(key, KEYS))
+    return GroupSpec(pattern, **fields)
 
 
 def parse_groups(texts: Sequence[str]) -> tuple[GroupSpec, ...]:
@@ -129,14 +128,10 @@ def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[Grou
     for group in groups:
         found = [name for name in left if fnmatchcase(name, group.pattern)]
         if not found and group is not groups[-1]:
+            hint = f"parameters are called {', '.join(names[:4])}{', ...' * (len(names) > 4)}"
             if any(fnmatchcase(name, group.pattern) for name in names):
-                what = "earlier groups took every parameter that it matches"
-                raise UsageError(f"--group {group.pattern!r}: {what}")
-            known = ", ".join(names[:4]) + (", ..." if names[4:] else "")
-            raise UsageError(
-                f"--group {group.pattern!r} matches no parameter",
-                hint=f"parameters are called {known}",
-            )
+                hint = "earlier groups took every one"
+            raise UsageError(f"--group {group.pattern!r} matches no parameter", hint=hint)
         left = [name for name in left if name not in found]
         members.append((group, found))
     return [(group, found) for group, found in members if found]
@@ -148,11 +143,9 @@ def without_decay(
     """Split those of `names` off each group into a group without weight decay, unless the group
     sets a weight decay itself."""
     for group, found in members:
-        parts = [(group, found)]
-        if group.weight_decay is None:
-            spared = [name for name in found if name in names]
-            rest = [name for name in found if name not in names]
-            parts = [(group, rest), (replace(group, weight_decay=0.0), spared)]
+        spared = [name for name in found if name in names and group.weight_decay is None]
+        rest = [name for name in found if name not in spared]
+        parts = ((group, rest), (replace(group, weight_decay=0.0), spared))
         yield from ((spec, part) for spec, part in parts if part)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch.optim import AdamW, Optimizer
 
+FOLLOWED = ("lr", "weight_decay")
+
 
 class MuonAdamW(Optimizer):
     """torch's Muon on every parameter of two dimensions, AdamW on the others.
@@ -24,23 +26,20 @@ class MuonAdamW(Optimizer):
         from torch.optim import Muon
 
         super().__init__(groups, {})
-        muon = {"adjust_lr_fn": "match_rms_adamw", **settings}
-        matrices, others = _split(self.param_groups, matrices=True), _split(self.param_groups)
+        matrices = _reduced(self.param_groups, matrices=True)
         if not matrices:
             raise ValueError("the model has no parameter of two dimensions; use adamw")
-        self._parts: list[tuple[Optimizer, list[int]]] = [
-            (Muon([group for _, group in matrices], **muon), [place for place, _ in matrices])
-        ]
-        if others:
-            adamw = AdamW([group for _, group in others], betas=betas, fused=True)
-            self._parts.append((adamw, [place for place, _ in others]))
+        muon = Muon([*matrices.values()], **{"adjust_lr_fn": "match_rms_adamw", **settings})
+        # each with the places of its groups among this optimizer's
+        self._parts: list[tuple[Optimizer, list[int]]] = [(muon, [*matrices])]
+        if others := _reduced(self.param_groups, matrices=False):
+            self._parts.append((AdamW([*others.values()], betas=betas, fused=True), [*others]))
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for part, places in self._parts:
             for group, place in zip(part.param_groups, places, strict=True):
-                for key in ("lr", "weight_decay"):
-                    group[key] = self.param_groups[place][key]
+                group.update({key: self.param_groups[place][key] for key in FOLLOWED})
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
@@ -53,14 +52,10 @@ class MuonAdamW(Optimizer):
             part.load_state_dict(state)
 
 
-def _split(
-    groups: list[dict[str, Any]], *, matrices: bool = False
-) -> list[tuple[int, dict[str, Any]]]:
-    """(index, group) of the groups with matrices, or with anything else, reduced to those."""
-    parts = []
+def _reduced(groups: list[dict[str, Any]], *, matrices: bool) -> dict[int, dict[str, Any]]:
+    """The groups, by place, with their matrices alone, or with all else; empty ones left out."""
+    parts = {}
     for place, group in enumerate(groups):
-        params = [p for p in group["params"] if (p.ndim == 2) == matrices]
-        if params:
-            part = {"params": params, "lr": group["lr"], "weight_decay": group["weight_decay"]}
-            parts.append((place, part))
+        if params := [p for p in group["params"] if (p.ndim == 2) == matrices]:
+            parts[place] = {"params": params, **{key: group[key] for key in FOLLOWED}}
     return parts

@@ -1,6 +1,6 @@
 """The next trials, from what is asked and what is known. Pure: resuming is the same call again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from types import MappingProxyType
@@ -8,9 +8,8 @@ from typing import Any, Literal, get_args
 
 from lrbench.errors import Notice, Topic
 from lrbench.options import CompareSpec, FindSpec, TrialSpec
-from lrbench.plan.cell import CellPlan, Finds, Histories, Scales
+from lrbench.plan.cell import CellPlan, Finds, Histories, Scales, missing
 from lrbench.plan.choice import Choice
-from lrbench.plan.scores import missing
 
 __all__ = ["Choice", "Plan", "StepsPerEpoch", "missing", "own_scales", "plan", "recorded_steps"]
 
@@ -34,19 +33,28 @@ class Plan:
     """What to do next, and what is settled so far.
 
     `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
-    `trials` those of them that are to be trained next. `chosen` is by schedule; with several
-    cells, that of the first. `choices` say why, by schedule, epochs and batch size, in the first
-    study.
+    `trials` those of them that are to be trained next. `choices` say which LR each schedule takes
+    and why, by schedule, epochs and batch size, in the first study.
     """
 
     stage: Stage
     find: FindSpec | None = None
     trials: tuple[TrialSpec, ...] = ()
-    chosen: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[tuple[str, int, int], Choice] = field(default_factory=dict)
     tuning: tuple[TrialSpec, ...] = ()
     finals: tuple[TrialSpec, ...] = ()
     notices: tuple[Notice, ...] = ()
+
+    def of_shard(self, shard: tuple[int, int] | None) -> "Plan":
+        """The part that one of several independent runs trains: the final trials dealt out in
+        turns, none to shard 0. Everything before them is everybody's: which final trials there are
+        depends on all of it."""
+        if shard is None or self.stage != "final":
+            return self
+        number, count = shard
+        mine = {*self.finals[number - 1 :: count]} if number else set()
+        trials = tuple(trial for trial in self.trials if trial in mine)
+        return replace(self, stage="final" if trials else "done", trials=trials)
 
 
 def plan(
@@ -63,14 +71,13 @@ def plan(
     Raises:
         NoLearningRate: a range test found none that it could defend.
     """
-    cells = _cells(spec, steps_per_epoch)
-    plans = [_planned(replace(cell, scales=scales), histories, finds) for cell in cells]
+    cells = (CellPlan(spec, cell, steps_per_epoch, scales) for cell in spec.cells)
+    plans = [_planned(cell, histories, finds) for cell in cells]
     stage = min((each.stage for each in plans), key=get_args(Stage).index)
     return Plan(
         stage,
         find=next((each.find for each in plans if each.find is not None), None),
         trials=_joined(each.trials for each in plans if each.stage == stage),
-        chosen=plans[0].chosen,
         choices={key: choice for each in reversed(plans) for key, choice in each.choices.items()},
         tuning=_joined(each.tuning for each in plans),
         finals=_joined(each.finals for each in plans),
@@ -80,11 +87,8 @@ def plan(
 
 def own_scales(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> Scales:
     """Of the user's own schedules, by calling them: what a later `plan` need not call them for."""
-    return dict(chain.from_iterable(c.own_scales() for c in _cells(spec, steps_per_epoch)))
-
-
-def _cells(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[CellPlan]:
-    return [CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells]
+    cells = (CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells)
+    return dict(chain.from_iterable(cell.own_scales() for cell in cells))
 
 
 def _joined(parts: Iterable[tuple[TrialSpec, ...]]) -> tuple[TrialSpec, ...]:
@@ -97,21 +101,21 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
     if missing_find is not None:
         return Plan("find", find=missing_find)
     here = here.centred(finds)
-    places, decayed = here.places, here.by_decay()
+    places = here.places
+    decayed = [replace(here, decay=decay) for decay in spec.weight_decays] or [here]
     for extensions in range(MAX_EXTENSIONS + 1):
         parts = [each.tuning(places, histories) for each in decayed]
         tuning = _joined(parts)
-        left = missing(tuning, histories)
-        if left:
+        if left := missing(tuning, histories):
             return Plan("tune", trials=left, tuning=tuning)
         pairs = zip(decayed, parts, strict=True)
         tables = [each.choices(places, trials, histories) for each, trials in pairs]
         taken = here.best_decays(tables)
         choices = {name: tables[number][name] for name, number in taken.items()}
-        wider = extended(places, choices.values())
-        if wider == places or not spec.auto or extensions == MAX_EXTENSIONS:
+        edges = {choice.edge for choice in choices.values()} - {""}
+        if not edges or not spec.auto or extensions == MAX_EXTENSIONS:
             break
-        places = wider
+        places = tuple(range(places[0] - ("low" in edges), places[-1] + 1 + ("high" in edges)))
 
     chosen = {name: here.chosen(name, choices) for name in here.entered}
     finals = tuple(
@@ -120,74 +124,38 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
         for name in here.entered
     )
     left = missing(finals, histories)
+    key = here.cell.epochs, here.cell.recipe.batch_size
     return Plan(
         "final" if left else "done",
         trials=left,
-        chosen=chosen,
-        choices={(name, *here.key): choice for name, choice in choices.items()},
+        choices={(name, *key): choice for name, choice in choices.items()},
         tuning=tuning,
         finals=finals,
-        notices=(
-            *_edges(here, choices),
-            *_decay_edges(here, taken),
-            *_saving(here, places, tuning),
-        ),
+        notices=tuple(_edges(here, choices, taken)),
     )
 
 
-def extended(places: tuple[int, ...], choices: Iterable[Choice]) -> tuple[int, ...]:
-    """One more place beyond each edge on which some schedule's best LR lies."""
-    edges = {choice.edge for choice in choices}
-    below = (places[0] - 1,) if "low" in edges else ()
-    above = (places[-1] + 1,) if "high" in edges else ()
-    return (*below, *places, *above)
-
-
-def _edges(here: CellPlan, choices: Mapping[str, Choice]) -> Iterator[Notice]:
-    words = {"low": ("lowest", "below"), "high": ("highest", "above")}
-    option = (
-        f"--lr-points {here.spec.lr_points + 2}"
-        if any(arm.lr for arm in here.spec.arms)
-        else "--lr"
-    )
-    for side, (end, beyond) in words.items():
-        names = [name for name, choice in choices.items() if choice.edge == side]
-        if names:
+def _edges(
+    here: CellPlan, choices: Mapping[str, Choice], taken: Mapping[str, int]
+) -> Iterator[Notice]:
+    """Where the best LR, or the best weight decay, is the lowest or the highest that was tried."""
+    fixed, decays = any(arm.lr for arm in here.spec.arms), here.spec.weight_decays
+    option = f"--lr-points {here.spec.lr_points + 2}" if fixed else "--lr"
+    for side, beyond, extreme in (("low", "below", min), ("high", "above", max)):
+        if names := [name for name, choice in choices.items() if choice.edge == side]:
             lrs = ", ".join(dict.fromkeys(f"{choices[name].lr:g}" for name in names))
             yield Notice(
                 Topic.EDGE_OF_GRID,
-                f"{here.where}the best LR of {', '.join(names)} is the {end} that was tried "
+                f"{here.where}the best LR of {', '.join(names)} is the {side}est that was tried "
                 f"({lrs})",
                 f"widen the grid with {option}, as the optimum may lie {beyond}",
                 tuple((name, side) for name in names),
             )
-
-
-def _decay_edges(here: CellPlan, taken: Mapping[str, int]) -> Iterator[Notice]:
-    decays = here.spec.weight_decays
-    for end, lies in ((min(decays, default=0), "lowest"), (max(decays, default=0), "highest")):
-        names = [name for name, number in taken.items() if decays and decays[number] == end > 0]
-        if names:
+        end = extreme(decays, default=0)
+        if names := [name for name in taken if decays and decays[taken[name]] == end > 0]:
             yield Notice(
                 Topic.EDGE_OF_GRID,
-                f"{here.where}the best weight decay of {', '.join(names)} is the {lies} that was "
-                f"tried ({end:g})",
+                f"{here.where}the best weight decay of {', '.join(names)} is the {side}est that "
+                f"was tried ({end:g})",
                 "name more with --weight-decay",
             )
-
-
-def _saving(here: CellPlan, places: Sequence[int], tuning: Sequence[TrialSpec]) -> Iterator[Notice]:
-    """What successive halving spared."""
-    if not here.spec.halving or not tuning:
-        return
-    tuned = {name: places for name in here.entered if here.tuned(name)}
-    whole = len(here.trials_at(tuned)) * here.cell.epochs * len(here.by_decay())
-    spent = sum(trial.epochs for trial in tuning)
-    if spent >= whole:
-        return
-    yield Notice(
-        Topic.HALVING,
-        f"{here.where}successive halving tuned in {spent} epochs where the whole grid takes "
-        f"{whole}",
-        "the LR sensitivity is known at fewer learning rates",
-    )

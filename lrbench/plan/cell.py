@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +12,6 @@ from typing import Any, Literal
 from lrbench.options import Arm, Cell, CompareSpec, FindSpec, Recipe, TrialSpec
 from lrbench.plan.choice import Choice, Edge, Tuned, choose, choose_table
 from lrbench.plan.factors import centre, defended, largest_tried, peak_factor
-from lrbench.plan.scores import chance, missing, reached
 from lrbench.records import History
 from lrbench.schedules import Schedule, parse, stretched
 from lrbench.schedules.units import tidy
@@ -20,6 +20,8 @@ Finds = Mapping[str, Mapping[str, Any]]
 Histories = Mapping[str, History]
 Scales = Mapping[str, Sequence[float]]
 """What `CellPlan.scale` gave for the user's own schedules, whose code need not run again for it."""
+
+MOST_CHANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,35 +48,50 @@ class CellPlan:
     spec: CompareSpec
     cell: Cell
     steps_per_epoch: Mapping[int, int]
+    scales: Scales = field(default_factory=dict)
     reference: float = 1.0
     middles: Mapping[str, Middle] = field(default_factory=dict)
     decay: float | None = None
-    scales: Scales = field(default_factory=dict)
 
     @cached_property
     def entered(self) -> Mapping[str, Arm]:
         return self.spec.entered
 
+    @cached_property
+    def places(self) -> tuple[int, ...]:
+        """Those to begin with."""
+        points = self.spec.lr_points if self.spec.auto else len(self.spec.lrs)
+        return tuple(range(-(points // 2), points - points // 2))
+
+    @property
+    def where(self) -> str:
+        """Which of several cells, in words."""
+        parts = [f"epochs {self.cell.epochs}"] if self.spec.budgets else []
+        parts += [f"batch {self.cell.recipe.batch_size}"] if self.spec.batch_sizes else []
+        parts += [f"study {self.cell.study + 1}"] if self.cell.study else []
+        return f"{', '.join(parts)}: " if parts else ""
+
     def recipe(self, name: str) -> Recipe:
         return self.entered[name].recipe(self.cell.recipe)
 
-    def by_decay(self) -> list[CellPlan]:
-        """One for each weight decay."""
-        return [replace(self, decay=each) for each in self.spec.weight_decays] or [self]
+    def tuned(self, name: str) -> bool:
+        """Whether there is an LR to choose: not where the spec names one."""
+        return self._parsed(name).fixed_lr is None
 
     def range_tests(self) -> Iterator[FindSpec]:
-        """Those that the grids are to be centred by."""
+        """Those that the grids are to be centred by, the plain recipe's first."""
         if self.spec.auto:
-            yield self.spec.range_test(self.cell.recipe)
-            for name, arm in self.entered.items():
-                if not (arm.lr or arm.lr_scaling):
-                    yield self.spec.range_test(self.recipe(name))
+            yield from (self._test(name) for name, arm in self.entered.items() if not arm.lr)
+
+    def _test(self, name: str) -> FindSpec:
+        scaled = self.entered[name].lr_scaling
+        return self.spec.range_test(self.cell.recipe if scaled else self.recipe(name))
 
     def centred(self, finds: Finds) -> CellPlan:
         """With the middles of all grids, from the range tests."""
         if not self.spec.auto:
             return replace(self, reference=self.spec.lrs[len(self.spec.lrs) // 2])
-        plain = defended(finds[self.spec.range_test(self.cell.recipe).id])
+        plain = defended(finds[next(self.range_tests()).id])
         middles = {name: self._middle(name, finds) for name in self.entered if self.tuned(name)}
         return replace(self, reference=plain, middles=middles)
 
@@ -82,36 +99,59 @@ class CellPlan:
         arm = self.entered[name]
         if arm.lr:
             return Middle(arm.lr, arm.lr)
-        recipe = self.cell.recipe if arm.lr_scaling else self.recipe(name)
-        answer = finds[self.spec.range_test(recipe).id]
+        answer = finds[self._test(name).id]
         lr, stable, factor = defended(answer), answer.get("max_stable_lr"), self.scale(name)[1]
         most = largest_tried(stable, factor) if stable else math.inf
         reach = self.spec.lr_factor ** self.places[-1]
         scale = arm.lr_factor(self.cell.recipe)
         return Middle(tidy(centre(lr, factor, most, reach) * scale), lr, most * scale)
 
-    @property
-    def places(self) -> tuple[int, ...]:
-        """Those to begin with."""
-        points = self.spec.lr_points if self.spec.auto else len(self.spec.lrs)
-        return tuple(range(-(points // 2), points - points // 2))
+    def _parsed(self, name: str) -> Schedule:
+        return parse(str(self.entered[name].schedule))
 
-    @property
-    def key(self) -> tuple[int, int]:
-        return self.cell.epochs, self.cell.recipe.batch_size
+    def _stretch(self, name: str) -> float | None:
+        """The cell's share; None where it changes nothing, so that the trial is the ordinary one.
+        The schedules of parameter groups are stretched as well."""
+        parsed, share = self._parsed(name), self.cell.stretch
+        same = not self.recipe(name).groups and stretched(parsed, share) == parsed
+        return None if same else share
 
     def _clock(self, name: str) -> tuple[int, int]:
         """Steps in all, and in an epoch."""
         per_epoch = self.steps_per_epoch[self.recipe(name).effective_batch]
         return self.cell.epochs * per_epoch, per_epoch
 
-    def _parsed(self, name: str) -> Schedule:
-        return parse(str(self.entered[name].schedule))
+    def scale(self, name: str) -> Sequence[float]:
+        """The highest LR of a schedule over its base LR and, where a grid is centred by it, its
+        `lr_factor`."""
+        if known := self.scales.get(self._scale_key(name)):
+            return known
+        schedule, clock = stretched(self._parsed(name), self.cell.stretch), self._clock(name)
+        return schedule.peak(*clock), peak_factor(schedule, *clock) if self.spec.auto else 1.0
 
-    def _stretched(self, name: str) -> Schedule:
-        return stretched(self._parsed(name), self.cell.stretch)
+    def own_scales(self) -> Iterator[tuple[str, Sequence[float]]]:
+        for name in self.entered:
+            if any(call.is_plugin for call in self._parsed(name).all_calls()):
+                for here in (self, *self._rungs()):
+                    yield here._scale_key(name), here.scale(name)
 
-    def peak(self, name: str, place: int) -> float:
+    def _scale_key(self, name: str) -> str:
+        steps, per_epoch = self._clock(name)
+        schedule = stretched(self._parsed(name), self.cell.stretch)
+        return f"{schedule}, {steps} steps, {per_epoch} an epoch"
+
+    def grid(self, name: str, places: Iterable[int]) -> dict[int, float]:
+        """The base LR at each place that is not above the limit."""
+        limit = self.middles[name].limit if name in self.middles else math.inf
+        ratio = self.scale(name)[0]
+        peaks = {place: self._peak(name, place) for place in places}
+        return {
+            place: peak if math.isclose(ratio, 1.0, rel_tol=1e-9) else tidy(peak / ratio)
+            for place, peak in peaks.items()
+            if peak <= limit * (1 + 1e-9)
+        }
+
+    def _peak(self, name: str, place: int) -> float:
         """The highest LR of a training at one place of the entrant's grid."""
         if name in self.middles:
             return tidy(self.middles[name].lr * self.spec.lr_factor**place)
@@ -121,25 +161,15 @@ class CellPlan:
         scale = self.spec.lr_scale(scaled) * arm.lr_factor(plain)
         return named if scale == 1 else tidy(named * scale)
 
-    def grid(self, name: str, places: Iterable[int]) -> dict[int, float]:
-        """The base LR at each place that is not above the limit."""
-        limit = self.middles[name].limit if name in self.middles else math.inf
-        return {
-            place: self.base_lr(name, peak)
-            for place in places
-            if (peak := self.peak(name, place)) <= limit * (1 + 1e-9)
-        }
-
     def trial(self, name: str, lr: float, seed: int, stage: Literal["tune", "final"]) -> TrialSpec:
-        plain, recipe, arm = self.cell.recipe, self.recipe(name), self.entered[name]
+        plain, recipe, schedule = self.cell.recipe, self.recipe(name), self.entered[name].schedule
         middle = self.middles.get(name)
-        reference = middle.reference if middle else self.reference
-        schedule = str(arm.schedule)
         if self.decay is not None:
             recipe = recipe.model_copy(update={"weight_decay": self.decay})
+        reference = middle.reference if middle else self.reference
         return TrialSpec(
             recipe=recipe,
-            schedule=schedule,
+            schedule=str(schedule),
             lr=lr,
             seed=seed,
             stage=stage,
@@ -151,52 +181,6 @@ class CellPlan:
             ranked_with=None if recipe.batch_size == plain.batch_size else plain.batch_size,
         )
 
-    def _stretch(self, name: str) -> float | None:
-        """The cell's share; None where it changes nothing, so that the trial is the ordinary one.
-        The schedules of parameter groups are stretched as well."""
-        parsed, share = self._parsed(name), self.cell.stretch
-        same = not self.recipe(name).groups and stretched(parsed, share) == parsed
-        return None if same else share
-
-    @property
-    def where(self) -> str:
-        """Which of several cells, in words."""
-        parts = []
-        if self.spec.budgets:
-            parts.append(f"epochs {self.cell.epochs}")
-        if self.spec.batch_sizes:
-            parts.append(f"batch {self.cell.recipe.batch_size}")
-        if self.cell.study:
-            parts.append(f"study {self.cell.study + 1}")
-        return f"{', '.join(parts)}: " if parts else ""
-
-    def base_lr(self, name: str, peak: float) -> float:
-        """The base LR at which the entrant's highest LR is `peak`."""
-        ratio = self.scale(name)[0]
-        return peak if math.isclose(ratio, 1.0, rel_tol=1e-9) else tidy(peak / ratio)
-
-    def scale(self, name: str) -> Sequence[float]:
-        """The highest LR of a schedule over its base LR and, where a grid is centred by it, its
-        `lr_factor`."""
-        schedule, clock = self._stretched(name), self._clock(name)
-        known = self.scales.get(self._scale_key(name))
-        factor = peak_factor(schedule, *clock) if self.spec.auto and not known else 1.0
-        return known or (schedule.peak(*clock), factor)
-
-    def own_scales(self) -> Iterator[tuple[str, Sequence[float]]]:
-        for name in self.entered:
-            if any(call.is_plugin for call in self._parsed(name).all_calls()):
-                for here in (self, *self._rungs()):
-                    yield here._scale_key(name), here.scale(name)
-
-    def _scale_key(self, name: str) -> str:
-        steps, per_epoch = self._clock(name)
-        return f"{self._stretched(name)}, {steps} steps, {per_epoch} an epoch"
-
-    def tuned(self, name: str) -> bool:
-        """Whether there is an LR to choose: not where the spec names one."""
-        return self._parsed(name).fixed_lr is None
-
     def tuning(self, places: Sequence[int], histories: Histories) -> tuple[TrialSpec, ...]:
         """The trials that choose among the learning rates: none where there is no choice.
 
@@ -207,10 +191,9 @@ class CellPlan:
         if len(places) < 2 and self.decay is None:
             return ()
         wanted: list[TrialSpec] = []
-        left = {name: set(places) for name in self.entered if self.tuned(name)}
+        left = {name: {*places} for name in self.entered if self.tuned(name)}
         for number, rung in enumerate(self._rungs(), 1):
-            kept = {name: left[name] & {*self.places} for name in left}
-            trials = rung.trials_at(kept)
+            trials = rung._trials_at({name: left[name] & {*self.places} for name in left})
             wanted += trials
             if missing(trials, histories):
                 return tuple(wanted)
@@ -218,7 +201,7 @@ class CellPlan:
             for name, choice in rung.choices(self.places, trials, histories).items():
                 best = sorted(choice.candidates, key=lambda each: -each.score)[:count]
                 left[name] = {each.place for each in best} | {*places} - {*self.places}
-        return (*wanted, *self.trials_at(left))
+        return (*wanted, *self._trials_at(left))
 
     def _rungs(self) -> list[CellPlan]:
         """The shorter trainings of successive halving: a quarter and half of the whole."""
@@ -230,15 +213,15 @@ class CellPlan:
         ]
         return [replace(self, cell=cell) for cell in cells]
 
-    def trials_at(self, places: Mapping[str, Collection[int]]) -> list[TrialSpec]:
+    def _trials_at(self, places: Mapping[str, Collection[int]]) -> list[TrialSpec]:
         """Tuning trials at each entrant's places, seed by seed."""
-        grids = {name: self.grid(name, sorted(those)) for name, those in places.items()}
+        grids = {name: self.grid(name, those) for name, those in places.items()}
         return [
-            self.trial(name, grids[name][place], seed, "tune")
+            self.trial(name, grid[place], seed, "tune")
             for seed in self.spec.all_tuning_seeds(self.cell.study)
-            for place in sorted({place for grid in grids.values() for place in grid})
-            for name in grids
-            if place in grids[name]
+            for place in sorted(set().union(*grids.values()))
+            for name, grid in grids.items()
+            if place in grid
         ]
 
     def choices(
@@ -247,13 +230,13 @@ class CellPlan:
         """Which LR each tuned entrant takes, and why. The schedules of one recipe are judged
         together."""
         mine = [trial for trial in trials if trial.epochs == self.cell.epochs]
-        nothing = chance(self.spec.metric, (histories[trial.id] for trial in mine))
+        metric, nothing = self.spec.metric, _chance(self.spec.metric, mine, histories)
         tried = {trial.name: self.grid(trial.name, places) for trial in mine}
-        rows = []
-        for trial in mine:
-            place = next(p for p, lr in tried[trial.name].items() if lr == trial.lr)
-            value, loss = reached(self.spec.metric, histories[trial.id]) or (None, None)
-            rows.append(Tuned(trial.name, place, trial.lr, trial.seed, value, loss))
+        place_of = {(name, lr): place for name in tried for place, lr in tried[name].items()}
+        rows = [
+            Tuned(t.name, place_of[t.name, t.lr], t.lr, t.seed, *_reached(metric, histories[t.id]))
+            for t in mine
+        ]
         found: dict[str, Choice] = {}
         for names in self._by_recipe(tried):
             found |= choose([row for row in rows if row.schedule in names], nothing)
@@ -287,3 +270,41 @@ class CellPlan:
         if name in choices:
             return choices[name].lr
         return self._parsed(name).fixed_lr or self.grid(name, self.places)[0]
+
+
+def missing(wanted: Iterable[TrialSpec], histories: Histories) -> tuple[TrialSpec, ...]:
+    """Those that have not ended yet."""
+    known = ((trial, histories.get(trial.id)) for trial in wanted)
+    return tuple(trial for trial, history in known if history is None or history.end is None)
+
+
+def _reached(metric: str, history: History) -> tuple[float | None, float | None]:
+    """The metric on validation data after the last epoch, higher is better, and the validation
+    loss; the loss, negative, without an accuracy; None for a trial that did not end well."""
+    if history.end is None or history.end.status != "done" or not history.epochs:
+        return None, None
+    loss, accuracy = history.epochs[-1].val_loss, _accuracy(metric, history)
+    worth = None if loss is None else -loss
+    return worth if accuracy is None else accuracy, loss
+
+
+def _accuracy(metric: str, history: History) -> float | None:
+    if not history.epochs or not metric.endswith("accuracy"):
+        return None
+    last = history.epochs[-1]
+    balanced = metric.endswith("balanced_accuracy")
+    return last.val_balanced_accuracy if balanced else last.val_accuracy
+
+
+def _chance(metric: str, trials: Iterable[TrialSpec], histories: Histories) -> float:
+    """What a model that learnt nothing reaches: the negative loss before training or, as an
+    accuracy, exp(-loss), which is 1/classes for a cross-entropy. Where no trial recorded its loss
+    before training: no accuracy, or the worst loss."""
+    ended = [histories[trial.id] for trial in trials]
+    starts = [each.end.start_loss for each in ended if each.end and each.end.start_loss is not None]
+    if any(_accuracy(metric, each) is not None for each in ended):
+        return min(MOST_CHANCE, math.exp(-statistics.median(starts))) if starts else 0.0
+    if starts:
+        return -statistics.median(starts)
+    values = (_reached(metric, each)[0] for each in ended)
+    return min((value for value in values if value is not None), default=0.0)

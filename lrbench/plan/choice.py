@@ -7,10 +7,12 @@ shrunk to a curve that they share, as far as the noise of the seeds demands it.
 """
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Literal
+from statistics import fmean
+from typing import Any, Literal, NamedTuple
 
 PRIOR_TRIALS = 4.0
 """How many trials the pooled risk counts for next to a schedule's own."""
@@ -23,6 +25,8 @@ UNSEEN = 0.5
 """The weight of a schedule's own mean where a single seed leaves its noise unknown."""
 
 Edge = Literal["", "low", "high"]
+Key = tuple[str, int]
+"""Schedule and place."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +66,30 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """The LR of one schedule and why: its candidates in the order of their LRs, the one that is
-    best by its own mean alone, the near-ties that it was taken from, and whether a better LR may
-    lie beyond an `edge` that no trial went past. `own_weight` is how far the schedule's own means
-    counted against the curve of all, and `errors` the standard errors of a mean metric and loss."""
+    """The LR of one schedule and why: the `candidate` that is taken of all, in the order of their
+    LRs, and whether a better LR may lie beyond an `edge` that no trial went past. `own_weight` is
+    how far the schedule's own means counted against the curve of all, and `errors` the standard
+    errors of a mean metric and loss."""
 
-    lr: float
-    place: int
+    candidate: Candidate
     candidates: tuple[Candidate, ...]
-    best_by_mean: float
-    near_ties: tuple[float, ...]
     own_weight: float
-    errors: tuple[float, float] = (math.nan, math.nan)
+    errors: tuple[float, float]
     edge: Edge = ""
 
     @property
-    def candidate(self) -> Candidate:
-        return next(each for each in self.candidates if each.place == self.place)
+    def lr(self) -> float:
+        return self.candidate.lr
+
+    @property
+    def place(self) -> int:
+        return self.candidate.place
+
+    @property
+    def best_by_mean(self) -> float:
+        """The LR that is best by its own mean alone."""
+        fit = (each for each in self.candidates if each.ended_well)
+        return max(fit, key=lambda each: each.mean, default=self.candidate).lr
 
     @property
     def reason(self) -> str:
@@ -86,101 +97,97 @@ class Choice:
         taken = self.candidate
         if not taken.ended_well:
             return f"LR {self.lr:g}, the smallest: no trial ended well at any LR tried"
-        trials = f"{taken.trials} trial{'s' * (taken.trials != 1)}"
-        parts = [f"LR {self.lr:g}, {taken.collapsed} of {trials} collapsed"]
-        if self.best_by_mean != self.lr:
-            parts.append(f"{self.best_by_mean:g} had the best mean but {self._against_best()}")
-        if self.edge:
-            parts.append(f"the {self.edge}est LR tried: a better one may lie beyond")
-        return "; ".join(parts)
-
-    def _against_best(self) -> str:
+        text = f"LR {self.lr:g}, {taken.collapsed} of {taken.trials} trials collapsed"
         best = next(each for each in self.candidates if each.lr == self.best_by_mean)
-        if best.lr in self.near_ties:
-            return "is a near-tie, and this one suits all schedules better"
-        if best.risk > self.candidate.risk:
-            return f"{100 * best.risk:.0f} % of its trials may collapse"
-        return "by less than its noise, next to the curve of all schedules"
+        if best in _near_ties(self.candidates, self.errors):
+            why = "is a near-tie, and this one suits all schedules better"
+        elif best.risk > taken.risk:
+            why = f"{100 * best.risk:.0f} % of its trials may collapse"
+        else:
+            why = "by less than its noise, next to the curve of all schedules"
+        text += f"; {best.lr:g} had the best mean but {why}" * (best is not taken)
+        return text + f"; the {self.edge}est LR tried: a better one may lie beyond" * bool(
+            self.edge
+        )
 
 
-def choose(trials: Iterable[Tuned], chance: float) -> dict[str, Choice]:
-    """The LR of each schedule; `chance` is the metric of a model that learnt nothing."""
-    cells = _cells(list(trials), chance)
-    risks = pooled_risk(cells)
-    values = _shrunk({key: cell.values for key, cell in cells.items()})
-    losses = _shrunk({key: cell.losses for key, cell in cells.items()})
-    candidates: dict[str, tuple[Candidate, ...]] = {}
-    for (schedule, place), cell in sorted(cells.items()):
-        candidate = _candidate(cell, risks[place], values, losses, chance)
-        candidates[schedule] = (*candidates.get(schedule, ()), candidate)
-    order = _order(chain.from_iterable(candidates.values()), values.error)
-    return {name: _choice(those, order, values, losses) for name, those in candidates.items()}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The trials of one schedule at one LR: `values` and `losses` of those that ended well."""
-
-    schedule: str
-    place: int
-    lr: float
-    trials: int
-    values: tuple[float, ...]
-    losses: tuple[float, ...]
-
-    @property
-    def collapsed(self) -> int:
-        return self.trials - len(self.values)
-
-
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """A mean of each cell, shrunk; `error` is the standard error of a cell's own mean."""
 
-    means: Mapping[tuple[str, int], float]
+    means: Mapping[Key, float]
     own_weight: float
     error: float
 
 
-def _cells(trials: Sequence[Tuned], chance: float) -> dict[tuple[str, int], Cell]:
-    best = max((t.value for t in trials if t.value is not None), default=chance)
-    least = chance + (1 - LOST) * (best - chance)
-    trained: dict[str, int] = {}
-    for trial in sorted(trials, key=lambda t: -t.place):
-        if trial.value is not None and trial.value >= least:
-            trained[trial.schedule] = trial.place
-
-    def kept(trial: Tuned) -> bool:
-        """Below the smallest LR that trains, a low value is one of too small an LR."""
-        early = trial.place < trained.get(trial.schedule, trial.place + 1)
-        return trial.value is not None and (early or trial.value >= least)
-
-    grouped: dict[tuple[str, int], list[Tuned]] = {}
-    for trial in trials:
-        grouped.setdefault((trial.schedule, trial.place), []).append(trial)
-    return {
-        (schedule, place): Cell(
-            schedule,
-            place,
-            those[0].lr,
-            len(those),
-            tuple(t.value for t in those if kept(t) and t.value is not None),
-            tuple(t.loss for t in those if kept(t) and t.loss is not None),
+def choose(trials: Iterable[Tuned], chance: float) -> dict[str, Choice]:
+    """The LR of each schedule; `chance` is the metric of a model that learnt nothing."""
+    every = list(trials)
+    cells, kept = _cells(every), _cells(_kept(every, chance))
+    risks = _pooled_risk(cells, kept)
+    values = _shrunk({key: [t.value for t in kept[key]] for key in cells})
+    losses = _shrunk({key: [t.loss for t in kept[key]] for key in cells})
+    candidates: dict[str, list[Candidate]] = {}
+    for key, those in sorted(cells.items()):
+        (schedule, place), collapsed = key, len(those) - len(kept[key])
+        risk = (collapsed + PRIOR_TRIALS * risks[place]) / (len(those) + PRIOR_TRIALS)
+        curve = values.means.get(key, math.nan)
+        candidate = Candidate(
+            place=place,
+            lr=those[0].lr,
+            trials=len(those),
+            collapsed=collapsed,
+            mean=fmean(t.value for t in kept[key] if t.value is not None)
+            if kept[key]
+            else math.nan,
+            curve=curve,
+            loss=losses.means.get(key, math.nan),
+            risk=risk,
+            score=(1 - risk) * curve + risk * chance if kept[key] else chance,
         )
-        for (schedule, place), those in grouped.items()
+        candidates.setdefault(schedule, []).append(candidate)
+    errors = values.error, losses.error
+    return {
+        name: Choice(taken, tuple(candidates[name]), values.own_weight, errors)
+        for name, taken in _taken(candidates, errors).items()
     }
 
 
-def pooled_risk(cells: Mapping[tuple[str, int], Cell]) -> dict[int, float]:
+def _cells(trials: Iterable[Tuned]) -> defaultdict[Key, list[Tuned]]:
+    found = defaultdict[Key, list[Tuned]](list)
+    for trial in trials:
+        found[trial.schedule, trial.place].append(trial)
+    return found
+
+
+def _kept(trials: Iterable[Tuned], chance: float) -> list[Tuned]:
+    """Those that did not collapse. Below the smallest LR that trains, a low value is one of too
+    small an LR."""
+    ended = [(trial, trial.value) for trial in trials if trial.value is not None]
+    best = max((value for _, value in ended), default=chance)
+    least = chance + (1 - LOST) * (best - chance)
+    first: dict[str, int] = {}
+    for trial, value in ended:
+        if value >= least:
+            first[trial.schedule] = min(trial.place, first.get(trial.schedule, trial.place))
+    return [
+        trial
+        for trial, value in ended
+        if value >= least or trial.place < first.get(trial.schedule, math.inf)
+    ]
+
+
+def _pooled_risk(
+    cells: Mapping[Key, Sequence[Tuned]], kept: Mapping[Key, Sequence[Tuned]]
+) -> dict[int, float]:
     """The share of collapses at each place over all schedules, made to rise with the LR (pool
     adjacent violators: Ayer et al. 1955)."""
-    counts: dict[int, tuple[float, float]] = {}
-    for cell in cells.values():
-        collapsed, trials = counts.get(cell.place, (0.0, 0.0))
-        counts[cell.place] = (collapsed + cell.collapsed, trials + cell.trials)
-    blocks: list[tuple[float, float, list[int]]] = []
-    for place in sorted(counts):
-        block = (*counts[place], [place])
+    trials, well = Counter[int](), Counter[int]()
+    for key, those in cells.items():
+        trials[key[1]] += len(those)
+        well[key[1]] += len(kept[key])
+    blocks: list[tuple[int, int, list[int]]] = []
+    for place in sorted(trials):
+        block = (trials[place] - well[place], trials[place], [place])
         while blocks and blocks[-1][0] * block[1] > block[0] * blocks[-1][1]:
             before = blocks.pop()
             block = (before[0] + block[0], before[1] + block[1], before[2] + block[2])
@@ -188,14 +195,15 @@ def pooled_risk(cells: Mapping[tuple[str, int], Cell]) -> dict[int, float]:
     return {place: bad / of for bad, of, places in blocks for place in places}
 
 
-def _shrunk(values: Mapping[tuple[str, int], Sequence[float]]) -> Curve:
+def _shrunk(found: Mapping[Key, Sequence[float | None]]) -> Curve:
     """Means shrunk to schedule + place: own weight 1 - (noise of a mean) / (variance of the means
     about that sum), at least 0."""
-    kept = {key: found for key, found in values.items() if found}
-    means = {key: math.fsum(found) / len(found) for key, found in kept.items()}
-    shared = _additive(means, {key: len(found) for key, found in kept.items()})
-    squares = math.fsum((x - means[key]) ** 2 for key, found in kept.items() for x in found)
-    freedom = sum(len(found) - 1 for found in kept.values())
+    known = {key: [x for x in those if x is not None] for key, those in found.items()}
+    kept = {key: those for key, those in known.items() if those}
+    means = {key: fmean(those) for key, those in kept.items()}
+    shared = _additive(means, {key: len(those) for key, those in kept.items()})
+    squares = math.fsum((x - means[key]) ** 2 for key, those in kept.items() for x in those)
+    freedom = sum(len(those) - 1 for those in kept.values())
     spare = len(means) - len({key[0] for key in means}) - len({key[1] for key in means}) + 1
     spread = math.fsum((means[key] - shared[key]) ** 2 for key in means) / max(1, spare)
     if not freedom:
@@ -207,9 +215,7 @@ def _shrunk(values: Mapping[tuple[str, int], Sequence[float]]) -> Curve:
     return Curve(curve, weight, math.sqrt(noise))
 
 
-def _additive(
-    means: Mapping[tuple[str, int], float], counts: Mapping[tuple[str, int], int]
-) -> dict[tuple[str, int], float]:
+def _additive(means: Mapping[Key, float], counts: Mapping[Key, int]) -> dict[Key, float]:
     """Least squares of schedule + place, by turns; cells may be missing."""
     parts: list[dict[Any, float]] = [
         dict.fromkeys((key[axis] for key in means), 0.0) for axis in (0, 1)
@@ -222,23 +228,6 @@ def _additive(
                 total = math.fsum(counts[key] * rest[key] for key in mine)
                 part[level] = total / sum(counts[key] for key in mine)
     return {key: parts[0][key[0]] + parts[1][key[1]] for key in means}
-
-
-def _candidate(cell: Cell, pooled: float, values: Curve, losses: Curve, chance: float) -> Candidate:
-    key = cell.schedule, cell.place
-    curve = values.means.get(key, math.nan)
-    risk = (cell.collapsed + PRIOR_TRIALS * pooled) / (cell.trials + PRIOR_TRIALS)
-    return Candidate(
-        place=cell.place,
-        lr=cell.lr,
-        trials=cell.trials,
-        collapsed=cell.collapsed,
-        mean=math.fsum(cell.values) / len(cell.values) if cell.values else math.nan,
-        curve=curve,
-        loss=losses.means.get(key, math.nan),
-        risk=risk,
-        score=(1 - risk) * curve + risk * chance if cell.values else chance,
-    )
 
 
 def _order(candidates: Iterable[Candidate], error: float) -> list[int]:
@@ -258,56 +247,38 @@ def _order(candidates: Iterable[Candidate], error: float) -> list[int]:
 def _mean(values: Sequence[float]) -> float:
     """Over those that are known; minus infinity without any."""
     known = [value for value in values if math.isfinite(value)]
-    return math.fsum(known) / len(known) if known else -math.inf
-
-
-def _choice(
-    candidates: tuple[Candidate, ...], order: Sequence[int], values: Curve, losses: Curve
-) -> Choice:
-    """The best score; near-ties, in score and in loss, go to the place that suits all schedules
-    best. The smallest LR where nothing can be chosen."""
-    errors = values.error, losses.error
-    taken, ties = _taken(candidates, order, errors)
-    fit = [each for each in candidates if each.ended_well]
-    return Choice(
-        lr=taken.lr,
-        place=taken.place,
-        candidates=candidates,
-        best_by_mean=max(fit, key=lambda each: each.mean, default=taken).lr,
-        near_ties=tuple(each.lr for each in ties if each is not taken),
-        own_weight=values.own_weight,
-        errors=errors,
-    )
+    return fmean(known) if known else -math.inf
 
 
 def _taken(
-    candidates: Sequence[Candidate], order: Sequence[int], errors: tuple[float, float]
-) -> tuple[Candidate, list[Candidate]]:
-    """The candidate that is taken, and the near-ties that it was taken from."""
+    candidates: Mapping[str, Sequence[Candidate]], errors: tuple[float, float]
+) -> dict[str, Candidate]:
+    """The best score; near-ties go to the place that suits all schedules best. The first, of the
+    smallest LR, where nothing can be chosen."""
+    order = _order(chain.from_iterable(candidates.values()), errors[0])
+    return {
+        name: min(_near_ties(those, errors), key=lambda each: order.index(each.place))
+        for name, those in candidates.items()
+    }
+
+
+def _near_ties(candidates: Sequence[Candidate], errors: tuple[float, float]) -> Sequence[Candidate]:
+    """Those that are as good as the best, in score and in loss, itself included."""
     fit = [each for each in candidates if each.ended_well]
     best = max(fit, key=lambda each: each.score, default=candidates[0])
-    ties = [
-        each
-        for each in fit
-        if each.score >= best.score - NEAR * errors[0]
-        and not each.loss > best.loss + NEAR * errors[1]
-    ]
-    return min(ties, key=lambda each: order.index(each.place), default=best), ties
+    least, most = best.score - NEAR * errors[0], best.loss + NEAR * errors[1]
+    return [each for each in fit if each.score >= least and not each.loss > most] or [best]
 
 
 def choose_table(tables: Sequence[Mapping[str, Choice]]) -> dict[str, int]:
     """From which of several tables each schedule takes its LR, such as those of the weight decays:
     the best score, and among near-ties the table that suits all schedules best."""
-    errors = tuple(
-        math.sqrt(_mean([choice.errors[i] ** 2 for table in tables for choice in table.values()]))
-        for i in (0, 1)
+    pairs = [choice.errors for table in tables for choice in table.values()]
+    metric, loss = (
+        math.sqrt(_mean([error**2 for error in each])) for each in zip(*pairs, strict=True)
     )
     candidates = {
         name: [replace(table[name].candidate, place=i) for i, table in enumerate(tables)]
         for name in tables[0]
     }
-    order = _order(chain.from_iterable(candidates.values()), errors[0])
-    return {
-        name: _taken(those, order, (errors[0], errors[1]))[0].place
-        for name, those in candidates.items()
-    }
+    return {name: taken.place for name, taken in _taken(candidates, (metric, loss)).items()}

@@ -42,9 +42,9 @@ def bound_terms(table: Sequence[float]) -> tuple[float, float]:
     return 1 / (2 * sums[0]), squares[0] / (2 * sums[0]) + late / 2
 
 
-def lr_factor(table: Sequence[float], most: float = math.inf) -> float:
+def lr_factor(table: Sequence[float]) -> float:
     """The base LR that minimises the bound, √(distance / noise), over that of a constant schedule
-    of as many steps; at most `most`. Multiplying the table divides the factor.
+    of as many steps. Multiplying the table divides the factor.
 
     >>> n = 1200
     >>> round(lr_factor([1 - step / n for step in range(n)]), 1), lr_factor([1.0] * n)
@@ -52,7 +52,7 @@ def lr_factor(table: Sequence[float], most: float = math.inf) -> float:
     """
     distance, noise = bound_terms(table)
     flat_distance, flat_noise = bound_terms([1.0] * len(table))
-    return min(most, math.sqrt(distance / noise / (flat_distance / flat_noise)))
+    return math.sqrt(distance / noise / (flat_distance / flat_noise))
 
 
 @lru_cache(maxsize=4096)
@@ -81,19 +81,13 @@ def centre(base: float, factor: float, limit: float = math.inf, reach: float = 1
 
 def defended(answer: Mapping[str, Any]) -> float:
     """The range test's LR, to two digits: its third one would be a pretence."""
-    lr = answer.get("lr")
-    if lr is None:
-        reasons = ", ".join(answer.get("reasons", ())) or "no reason given"
-        raise NoLearningRate(
-            f"the range test found no learning rate that it can defend ({reasons})",
-            hint=_advice(answer) + ", or look at the curve with lrbench find",
-        )
-    return tidy(float(lr), 2)
-
-
-def _advice(answer: Mapping[str, Any]) -> str:
-    """Which `--lr` to try where the range test gave none, and why."""
-    rules = [lr for lr in (answer.get("rules") or {}).values() if lr]
-    guess = sorted(rules)[len(rules) // 2] if rules else 0.01
+    if answer.get("lr") is not None:
+        return tidy(float(answer["lr"]), 2)
+    reasons = ", ".join(answer.get("reasons", ())) or "no reason given"
+    rules = sorted(lr for lr in (answer.get("rules") or {}).values() if lr)
+    guess = rules[len(rules) // 2] if rules else 0.01
     why = "the middle of what its rules say" if rules else "a usual start"
-    return f"try --lr {tidy(guess, 1):g} ({why})"
+    raise NoLearningRate(
+        f"the range test found no learning rate that it can defend ({reasons})",
+        hint=f"try --lr {tidy(guess, 1):g} ({why}), or look at the curve with lrbench find",
+    )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from lrbench.engine.method import optimizer_steps
 from lrbench.options import FindSpec
 from lrbench.plan.factors import MANY_STEPS, MOST_FACTOR, lr_factor
 from lrbench.rangetest.result import FindResult
 from lrbench.rangetest.sweep import Pace
 from lrbench.schedules import check, parse
-from lrbench.tasks.base import Task
+from lrbench.tasks.base import Task, optimizer_steps
 
 TRIED = 128  # steps of the trainings that stand for a longer run
 TRUSTED = 10  # times as long may a run be: beyond, the root was up to twice too low

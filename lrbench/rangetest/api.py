@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from lrbench.engine.method import Method
 from lrbench.errors import UsageError, in_python, named_as_in_python
-from lrbench.optimizers.own_optimizer import needs_closure
+from lrbench.optimizers import needs_closure
 from lrbench.options import FindSpec, Recipe, options_of, refuse_unknown, refused, with_keywords
 from lrbench.rangetest.find import range_test
 from lrbench.rangetest.groups import group_starts, ratio_of
@@ -269,7 +268,7 @@ def borrowed(
     ):
         task = _Borrowed(model, loss_fn, loader, step=step, make_model=make_model)
         task.contents, task.validation = contents, val_loader
-        yield Setup(task, lambda _: (optimizer, group_lrs), Method.of(recipe))
+        yield Setup(task, lambda _: (optimizer, group_lrs), recipe)
 
 
 def checked_spec(names: Iterable[str] = (), **fields: Any) -> FindSpec:

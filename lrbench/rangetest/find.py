@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from lrbench.engine.method import Method, optimizer_steps
 from lrbench.options import FindSpec
 from lrbench.rangetest.aim import Aim
 from lrbench.rangetest.curve import FEWEST, in_order
@@ -34,7 +33,7 @@ from lrbench.rangetest.sweep import (
 )
 from lrbench.rangetest.verify import Verification, verify
 from lrbench.records import SweepPoint
-from lrbench.tasks.base import Task
+from lrbench.tasks.base import Task, optimizer_steps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,7 +79,7 @@ def setup_of(spec: FindSpec, task: Task, elsewhere: Elsewhere | None = None) -> 
         freeze(optimizer, groups)
         return optimizer, swept(groups, spec.sweep_group)
 
-    return Setup(task, make_optimizer, Method.of(spec.recipe), spec, elsewhere)
+    return Setup(task, make_optimizer, spec.recipe, spec, elsewhere)
 
 
 def range_test(spec: FindSpec, setup: Setup, settings: Mapping[str, Any]) -> Iterator[Event]:

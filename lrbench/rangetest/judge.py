@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from lrbench.engine.device import autocast
 from lrbench.errors import UsageError
 from lrbench.tasks.base import Task, evaluating
 
@@ -54,7 +53,7 @@ class Judge:
         import torch
 
         device = next(model.parameters()).device
-        with evaluating(model), autocast(device, self.precision):
+        with evaluating(model, device, self.precision):
             results = [self.task.loss(model, batch) for batch in self.batches]
         parts = [result[0] if isinstance(result, tuple) else result for result in results]
         return torch.stack(parts).float().mean()

@@ -13,8 +13,6 @@ import numpy as np
 from pydantic import ConfigDict
 
 from lrbench.engine.clock import Row
-from lrbench.engine.method import PLAIN, Method
-from lrbench.engine.train import steps
 from lrbench.errors import UsageError
 from lrbench.options import FindSpec, Frozen, Recipe, digest
 from lrbench.rangetest.curve import BLOWN_UP, Watch
@@ -85,13 +83,13 @@ class Setup:
 
     task: Task
     make_optimizer: Callable[[nn.Module], tuple[Optimizer, GroupLrs]]
-    method: Method = PLAIN
+    recipe: Recipe = ANY.recipe
     find: FindSpec = ANY
     elsewhere: Elsewhere | None = None
 
     @cached_property
     def judge(self) -> Judge:
-        return Judge.of(self.task, self.method.precision)
+        return Judge.of(self.task, self.recipe.precision)
 
 
 def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list[float]:
@@ -116,12 +114,14 @@ def trained(
     step yield it and the batch's mean loss before the step. Nothing waits for the device."""
     import torch
 
+    from lrbench.engine.train import steps
+
     task = setup.task
     model = task.model(seed)
     optimizer, group_lrs = setup.make_optimizer(model)
     torch.manual_seed(seed)
     rows = (pace.row(group_lrs(lr)) for lr, pace in zip(lrs, paces, strict=False))
-    for step in steps(task, model, optimizer, batches(task, seed), rows, setup.method):
+    for step in steps(task, model, optimizer, batches(task, seed), rows, setup.recipe):
         yield model, step.loss
 
 

@@ -3,8 +3,6 @@
 import re
 from dataclasses import replace
 
-import numpy as np
-
 from lrbench.analysis import Summary
 from lrbench.analysis.names import is_schedule
 from lrbench.analysis.scaling import at_size
@@ -25,23 +23,25 @@ def setting_text(summary: Summary) -> str:
         return trained
     one = len(manifest.get("experiment", {}).get("lrs", ())) == 1
     epochs = f"{first.budget} epoch{'s' * (first.budget > 1)}"
-    return f"{trained} · {epochs}{_batches(summary, first)}{' · LR as named, not tuned' * one}"
+    return f"{trained} · {epochs}{_batches(first)}{' · LR as named, not tuned' * one}"
 
 
-def _batches(summary: Summary, standing: Standing) -> str:
+def _batches(standing: Standing) -> str:
     """Steps and batch size: of the plain recipe, and of arms with another batch size."""
-    rows, sizes = summary.trials[np.any(standing.rows, axis=0)], []
-    images_of = rows["step_images"].fillna(standing.batch_size)  # older tables lack it
-    for images, mine in rows.groupby(images_of):
-        names = mine["schedule"].unique().tolist()
+    alike: dict[int, list[int]] = {}
+    for place, finals in enumerate(standing.finals):
+        alike.setdefault(int(finals["step_images"].iloc[0]), []).append(place)
+    sizes = []
+    for images, places in alike.items():
+        steps = max(int(standing.finals[i]["steps"].max()) for i in places)
+        names = [standing.names[i] for i in places]
         plain = any(map(is_schedule, names))
-        batch = standing.batch_size if plain else images
-        sizes.append((not plain, f"{batch:g}", f"{mine['steps'].max():,} steps", listed(names)))
+        sizes.append((not plain, standing.batch_size if plain else images, steps, listed(names)))
     (_, batch, steps, _), *others = sorted(sizes)
-    more = [f"{names}: {images} ({count})" for _, images, count, names in others]
+    more = [f"{names}: {images} ({n:,} steps)" for _, images, n, names in others]
     if not more:
-        return f" ({steps}) · batch {batch}"
-    return " · " + ", ".join([f"batch {batch} ({steps})", *more])
+        return f" ({steps:,} steps) · batch {batch}"
+    return " · " + ", ".join([f"batch {batch} ({steps:,} steps)", *more])
 
 
 def headline(summary: Summary) -> tuple[str, str]:

@@ -16,11 +16,12 @@ from rich.text import Text
 
 from lrbench.analysis.diagnosis import diagnose, trial_line
 from lrbench.options import CompareSpec, TrialSpec
+from lrbench.plan import Plan
 from lrbench.rangetest.result import FindProgress, FindResult
 from lrbench.records import CutRecord, History, Record, StepRecord, TrialEnd, extended
 from lrbench.report.plan import STAGES, readable_time, watched
+from lrbench.report.schedules import sparkline
 from lrbench.report.text import clean
-from lrbench.schedules.preview import sparkline
 
 Show = Callable[[Any], None]
 WIDE = 60
@@ -67,20 +68,20 @@ def advance(state: State, event: Any) -> list[Text]:
     """Take in an event of the session: a plan, a point of the range test, records of a trial.
     Returns lines to print; those with a style are printed above a picture, too."""
     match event:
-        case object(plan=plan):
-            return _plan_began(state, plan)
-        case object(trial=trial, records=records):
+        case Plan():
+            return _plan_began(state, event)
+        case (trial, records):
             return list(_trained(state, trial, records))
-        case object(event=FindProgress() as progress):
-            state.sweep = progress
-        case object(event=FindResult(lr=None) as result):
-            return [Text(f"range test: no learning rate ({clean(', '.join(result.reasons))})")]
-        case object(event=FindResult() as result):
-            return [Text(f"range test: lr {result.lr:.3g}, grade {result.grade}")]
+        case FindProgress():
+            state.sweep = event
+        case FindResult(lr=None):
+            return [Text(f"range test: no learning rate ({clean(', '.join(event.reasons))})")]
+        case FindResult():
+            return [Text(f"range test: lr {event.lr:.3g}, grade {event.grade}")]
     return []
 
 
-def _plan_began(state: State, plan: Any) -> list[Text]:
+def _plan_began(state: State, plan: Plan) -> list[Text]:
     state.stage, state.latest, state.later = plan.stage, "", 0
     if plan.trials:
         state.start_s = state.start_s or time.monotonic()

@@ -23,11 +23,14 @@ def plan_table(
     total: Mapping[str, int],
     estimate: str,
     steps_per_epoch: Mapping[int, int],
+    *,
+    begun: bool = False,
 ) -> Group:
-    """A line for each schedule, a row for each stage, and the time that it all should take."""
+    """A line for each schedule, a row for each stage with what is to be done, in a run that was
+    begun what is left, and the time that it all should take."""
     recipe, counted = spec.recipe, ("trials", "steps", "images")
     table = Table(box=None, pad_edge=False, show_footer=True)
-    table.add_column("stage", "in all")
+    table.add_column("stage", "left" if begun else "in all")
     for key in counted:
         head = "samples" if key == "images" and recipe.problem != "images" else key
         table.add_column(head, f"{total[key]:,}", justify="right")

@@ -1,28 +1,39 @@
 """Schedules shown to people: the catalogue, a preview of some, a picture of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.table import Table
+from rich.text import Text
+
+from lrbench.errors import UsageError
 from lrbench.registry import Entry
+from lrbench.report.style import figure, looks, save
 from lrbench.schedules import parse
-from lrbench.schedules.preview import sparkline
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
+BARS = "▁▂▃▄▅▆▇█"
 BAR_WIDTH = 12
 COLUMNS = 6
 PERCENTS = (0, 5, 25, 50, 75, 100)  # of the run: where a preview names the LR
 
 
+def sparkline(values: Sequence[float], width: int = 24) -> str:
+    """The values as `width` bars between 0 and their highest.
+
+    >>> sparkline([0, 1, 2, 3], width=4)
+    '▁▃▆█'
+    """
+    count = min(width, len(values))
+    highest = max(values, default=0.0)
+    if highest <= 0:
+        return BARS[0] * count
+    places = [column * (len(values) - 1) // max(1, count - 1) for column in range(count)]
+    return "".join(BARS[round(values[place] / highest * (len(BARS) - 1))] for place in places)
+
+
 def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
     """Name, shape (of lrbench's own), meaning, formula, and the torch class that equals it."""
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
     table.add_column("name", no_wrap=True)
     table.add_column("shape", no_wrap=True)
@@ -40,23 +51,19 @@ def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
 
 def draw_catalogue(entries: Iterable[Entry[Any]], path: Path) -> None:
     """One small picture for each bare name, over a run of 100 epochs, coloured by family."""
-    from lrbench.report.style import figure, looks, save
-
     shown = [(entry, table) for entry in entries if (table := _bare_table(entry.name))]
     rows = -(-len(shown) // COLUMNS)
     fig = figure(2 * COLUMNS, 1.35 * rows + 0.3)
     look = looks(sorted({entry.facts["family"] for entry, _ in shown}))
+    families: dict[str, Any] = {}
     grid = fig.subplots(rows, COLUMNS, squeeze=False).flat
     for axes, (entry, table) in zip(grid, shown, strict=False):
-        axes.plot(table, color=look[entry.facts["family"]].colour, linewidth=1.4)
+        family = entry.facts["family"]
+        (families[family],) = axes.plot(table, color=look[family].colour, linewidth=1.4)
         axes.set_title(entry.name, fontsize=8 if len(entry.name) < 20 else 6)
     for axes in fig.axes:
         axes.set_axis_off()
         axes.set_ylim(bottom=0)
-    families = {
-        entry.facts["family"]: axes.lines[0]
-        for axes, (entry, _) in zip(fig.axes, shown, strict=False)
-    }
     fig.legend(
         families.values(), families.keys(), loc="outside lower center", ncols=len(families),
         frameon=False,
@@ -66,8 +73,6 @@ def draw_catalogue(entries: Iterable[Entry[Any]], path: Path) -> None:
 
 def _bare_table(name: str) -> list[float]:
     """The LRs of a bare name; empty for one that needs arguments."""
-    from lrbench.errors import UsageError
-
     try:
         return parse(name).table(lr=1.0, steps=1000, steps_per_epoch=10)
     except UsageError:
@@ -76,9 +81,6 @@ def _bare_table(name: str) -> list[float]:
 
 def preview_table(tables: Mapping[str, Sequence[float]]) -> Table:
     """A row for each schedule: a sparkline, and the LR at some points of the run."""
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, pad_edge=False)
     table.add_column("schedule", overflow="fold")
     table.add_column("shape", no_wrap=True)
@@ -93,8 +95,6 @@ def preview_table(tables: Mapping[str, Sequence[float]]) -> Table:
 
 def draw_schedules(tables: Mapping[str, Sequence[float]], steps_per_epoch: int, path: Path) -> None:
     """One picture of all schedules: LR against epochs."""
-    from lrbench.report.style import figure, looks, save
-
     fig = figure(8, 4.5)
     axes = fig.subplots()
     look = looks(list(tables))

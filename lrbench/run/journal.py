@@ -9,10 +9,10 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -21,58 +21,48 @@ from lrbench.files import read_if_any
 from lrbench.options import TrialSpec
 from lrbench.records import CutRecord, EpochRecord, History, Record, StepRecord, TrialEnd, extended
 
-KINDS = {"epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd}
+KINDS: Mapping[str, type[Record]] = {
+    "epoch": EpochRecord, "step": StepRecord, "cut": CutRecord, "end": TrialEnd,
+}  # fmt: skip
 _NAMES = {kind: name for name, kind in KINDS.items()}
 RETRAIN = "delete that file to train its trial again"
+Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """The end of a line: where it is, in bytes, and the checksum that the next line continues."""
 
     size: int = 0
     checksum: int = 0
 
 
-@dataclass(frozen=True)
-class Journal:
-    """The rows of a file, and the end of each."""
-
-    rows: tuple[dict[str, Any], ...]
-    marks: tuple[Mark, ...]
-
-
-def read(path: Path) -> Journal:
-    """Read a journal; without rows where there is none.
+def read(path: Path) -> list[tuple[Row, Mark]]:
+    """The rows of a journal, each with its end; none where there is no file.
 
     Raises:
         MachineError: it cannot be read, or is damaged before its last line.
     """
-    content = read_if_any(path)
-    if content is None:
-        return Journal((), ())
+    content = read_if_any(path) or b""
     if content.startswith(codecs.BOM_UTF8) or b"\r\n" in content:
         raise MachineError(
             f"{path} was converted: it has a byte order mark, or line ends of Windows",
             hint="convert it back, as dos2unix does",
         )
     *lines, tail = content.split(b"\n")
-    rows: list[dict[str, Any]] = []
-    marks: list[Mark] = []
-    before = Mark()
+    found: list[tuple[Row, Mark]] = []
+    mark = Mark()
     for number, line in enumerate(lines, 1):
-        row, checksum = _decoded(line, before.checksum)
+        row, checksum = _decoded(line, mark.checksum)
         if row is None:
             if number == len(lines) and not tail:
                 break
             raise damaged(path, f"line {number} does not match its checksum")
-        before = Mark(before.size + len(line) + 1, checksum)
-        rows.append(row)
-        marks.append(before)
-    return Journal(tuple(rows), tuple(marks))
+        mark = Mark(mark.size + len(line) + 1, checksum)
+        found.append((row, mark))
+    return found
 
 
-def write(path: Path, rows: Iterable[Mapping[str, Any]], after: Mark | None = None) -> Mark:
+def write(path: Path, rows: Iterable[Row], after: Mark | None = None) -> Mark:
     """Add rows after a mark, dropping what follows it; without a mark, begin the file anew. They
     are on the disk when this returns.
 
@@ -102,7 +92,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], after: Mark | None = No
     return end
 
 
-def history_of(path: Path, rows: Iterable[Mapping[str, Any]]) -> History:
+def history_of(path: Path, rows: Iterable[Row]) -> History:
     """What a trial's journal says, checked against the schema and against itself.
 
     Raises:
@@ -119,18 +109,18 @@ def history_of(path: Path, rows: Iterable[Mapping[str, Any]]) -> History:
             f"{path} holds a record that this lrbench cannot read ({fault.__class__.__name__})",
             hint=RETRAIN,
         ) from None
-    if any(name != path.parent.name for name in (spec.id, *(each.trial for each in records))):
-        raise damaged(path, "it holds records of another trial")
     epochs = [each.epoch for each in records if isinstance(each, EpochRecord)]
-    if epochs != [*range(1, len(epochs) + 1)]:
-        raise damaged(path, "its epochs do not follow one another")
-    ends = [place for place, each in enumerate(records) if isinstance(each, TrialEnd)]
-    if ends and ends != [len(records) - 1]:
-        raise damaged(path, "it goes on after the end of its trial")
-    history = extended(History(spec), records)
-    if history.end is not None and history.end.epochs != len(epochs):
-        raise damaged(path, f"its end counts {history.end.epochs} epochs, not {len(epochs)}")
-    return history
+    ends = [each for each in records if isinstance(each, TrialEnd)]
+    names = {spec.id, *(each.trial for each in records)}
+    for is_wrong, what in (
+        (names != {path.parent.name}, "it holds records of another trial"),
+        (epochs != [*range(1, len(epochs) + 1)], "its epochs do not follow one another"),
+        (any(end is not records[-1] for end in ends), "it goes on after the end of its trial"),
+        (any(end.epochs != len(epochs) for end in ends), "its end counts other epochs than it has"),
+    ):
+        if is_wrong:
+            raise damaged(path, what)
+    return extended(History(spec), records)
 
 
 def row_of(record: Record) -> dict[str, Any]:
@@ -138,37 +128,34 @@ def row_of(record: Record) -> dict[str, Any]:
     return {"kind": _NAMES[type(record)], **asdict(record)}
 
 
-def record_of(row: Mapping[str, Any]) -> Record:
+def record_of(row: Row) -> Record:
     """The record that a row was made from.
 
     Raises:
         KeyError, TypeError, ValueError: it is not the row of a record.
     """
     content = dict(row)
-    kind = KINDS[content.pop("kind")]
-    if unknown := content.keys() - {field.name for field in fields(kind)}:
-        raise ValueError(f"unknown fields: {', '.join(unknown)}")
-    record: Record = _reader(kind).validate_python(content)
+    record: Record = _reader(content.pop("kind")).validate_python(content)
     return record
+
+
+@cache
+def _reader(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(KINDS[kind])
 
 
 def damaged(path: Path, what: str) -> MachineError:
     return MachineError(f"{path} is damaged: {what}", hint=RETRAIN)
 
 
-@cache
-def _reader(kind: type[Record]) -> TypeAdapter[Record]:
-    return TypeAdapter(kind)
-
-
-def _encoded(row: Mapping[str, Any], before: int) -> tuple[bytes, int]:
+def _encoded(row: Row, before: int) -> tuple[bytes, int]:
     """One line whose last field is the CRC-32 of all lines up to it, and that number."""
     text = json.dumps(row, separators=(",", ":"), allow_nan=False)
     checksum = zlib.crc32(text.encode(), before)
     return f'{text[:-1]},"crc":"{checksum:08x}"}}\n'.encode(), checksum
 
 
-def _decoded(line: bytes, before: int) -> tuple[dict[str, Any] | None, int]:
+def _decoded(line: bytes, before: int) -> tuple[Row | None, int]:
     """The row of a line and its checksum; None where the two do not agree."""
     body, _, tail = line.rpartition(b',"crc":"')
     text = body + b"}"

@@ -20,14 +20,6 @@ from lrbench.run.journal import Mark, row_of
 FOLDERS = ("trials", "plots", "tensorboard")
 
 
-@dataclass(frozen=True)
-class Known:
-    """What a run's journals say: trials by their id, and the answers of range tests."""
-
-    histories: dict[str, History] = field(default_factory=dict)
-    finds: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
 @dataclass(eq=False)
 class Run:
     """A folder with one writer, read once: the manifest and the journals are read at first use and
@@ -58,37 +50,45 @@ class Run:
         self._stamp = self._stamped()
         self.material = self.manifest.get("material", "")
 
-    @cached_property
-    def known(self) -> Known:
-        """What the journals say. A torn last line is left out: it was never acknowledged.
+    @property
+    def histories(self) -> dict[str, History]:
+        """What the journals say of trials, by their ids. A torn last line is left out: it was never
+        acknowledged.
 
         Raises:
             MachineError: a journal is damaged, or is not of this run.
         """
-        known = Known()
+        return self._known[0]
+
+    @property
+    def finds(self) -> dict[str, Mapping[str, Any]]:
+        """The answers of range tests, by their ids."""
+        return self._known[1]
+
+    @cached_property
+    def _known(self) -> tuple[dict[str, History], dict[str, Mapping[str, Any]]]:
+        histories: dict[str, History] = {}
+        finds: dict[str, Mapping[str, Any]] = {}
         bound = self.manifest is not None
-        for trial in self._trials():
+        folder, trials = self.path / "trials", list[str]()
+        if folder.exists() or folder.is_symlink():
+            with readable_faults(folder, "read"):
+                found = os.scandir(folder)
+                trials = sorted(x.name for x in found if x.is_dir(follow_symlinks=False))
+        for trial in trials:
             path = self.journal_path(trial)
-            rows = journal.read(path).rows
+            rows = [row for row, _ in journal.read(path)]
             if not rows:
                 continue
             if bound and rows[0].get("material") != self.material:
                 raise journal.damaged(path, "it is of a run with other code or data")
             if rows[0].get("kind") != "find":
-                known.histories[trial] = journal.history_of(path, rows)
+                histories[trial] = journal.history_of(path, rows)
             elif len(rows) == 1 and isinstance(rows[0].get("result"), dict):
-                known.finds[trial] = rows[0]["result"]
+                finds[trial] = rows[0]["result"]
             else:
                 raise journal.damaged(path, "it does not hold the answer of a range test")
-        return known
-
-    @property
-    def histories(self) -> Mapping[str, History]:
-        return self.known.histories
-
-    @property
-    def finds(self) -> Mapping[str, Mapping[str, Any]]:
-        return self.known.finds
+        return histories, finds
 
     def journal_path(self, trial: str) -> Path:
         return self.path / "trials" / trial / "journal.jsonl"
@@ -99,16 +99,16 @@ class Run:
 
     def note(self, trial: TrialSpec, records: Sequence[Record]) -> None:
         """Keep records in memory that an executor has written to a journal."""
-        history = self.known.histories.get(trial.id, History(trial))
-        self.known.histories[trial.id] = extended(history, records)
+        history = self.histories.get(trial.id, History(trial))
+        self.histories[trial.id] = extended(history, records)
 
     def reread(self, trial: TrialSpec) -> History:
         """Keep what the journal of a trial says: a process may have died after it had written
         records, and before it could say so."""
         path = self.journal_path(trial.id)
-        rows = journal.read(path).rows
+        rows = [row for row, _ in journal.read(path)]
         history = journal.history_of(path, rows) if rows else History(trial)
-        self.known.histories[trial.id] = history
+        self.histories[trial.id] = history
         return history
 
     def begin(self, trial: TrialSpec) -> None:
@@ -130,9 +130,7 @@ class Run:
     def rewind(self, trial: TrialSpec, epochs: int) -> bool:
         """Cut the journal of a trial back to its first epochs; False where it has fewer."""
         path = self.journal_path(trial.id)
-        found = journal.read(path)
-        pairs = zip(found.rows, found.marks, strict=True)
-        ends = [mark for row, mark in pairs if row.get("kind") in ("trial", "epoch")]
+        ends = [mark for row, mark in journal.read(path) if row.get("kind") in ("trial", "epoch")]
         if not 0 < epochs < len(ends):
             return False
         with readable_faults(path):
@@ -142,26 +140,24 @@ class Run:
     def conclude(self, trial: TrialSpec, end: TrialEnd) -> TrialEnd:
         """Add how a trial ended to what its journal holds, which is read again: the process that
         wrote it may have died. Returns the end that stands, which is the first."""
-        path = self.journal_path(trial.id)
-        found = journal.read(path)
-        if not found.rows:
+        found = journal.read(self.journal_path(trial.id))
+        if not found:
             self.begin(trial)
-            self.append(trial.id, [end])
-            return end
-        history = journal.history_of(path, found.rows)
-        if history.end is not None:
-            return history.end
-        if history.epochs:
-            train_s = sum(epoch.train_s for epoch in history.epochs)
-            steps = history.epochs[-1].step
-            end = replace(end, epochs=len(history.epochs), steps=steps, train_s=train_s)
-        self._marks[trial.id] = found.marks[-1]
+        else:
+            self._marks[trial.id] = found[-1][1]
+            history = journal.history_of(self.journal_path(trial.id), [row for row, _ in found])
+            if history.end is not None:
+                return history.end
+            if history.epochs:
+                train_s = sum(epoch.train_s for epoch in history.epochs)
+                steps = history.epochs[-1].step
+                end = replace(end, epochs=len(history.epochs), steps=steps, train_s=train_s)
         self.append(trial.id, [end])
         return end
 
     def forget(self, trial: str) -> None:
         """Delete a trial, so that it is trained again."""
-        self.known.histories.pop(trial, None)
+        self.histories.pop(trial, None)
         for path in (self.journal_path(trial), self.state_path(trial)):
             with readable_faults(path, "delete"):
                 path.unlink(missing_ok=True)
@@ -169,7 +165,7 @@ class Run:
     def save_find(self, key: str, result: Mapping[str, Any]) -> None:
         """Keep the answer of a range test."""
         self._begin(key, {"kind": "find", "material": self.material, "result": result})
-        self.known.finds[key] = result
+        self.finds[key] = result
 
     def _begin(self, name: str, row: Mapping[str, Any]) -> None:
         path = self.journal_path(name)
@@ -178,16 +174,6 @@ class Run:
             self._marks[name] = journal.write(path, [row])
         for folder in (path.parent, path.parent.parent):
             sync_folder(folder)
-
-    def _trials(self) -> list[str]:
-        """The folders of trials, in order of their names."""
-        folder = self.path / "trials"
-        if not folder.exists() and not folder.is_symlink():
-            return []
-        with readable_faults(folder, "read"):
-            return sorted(
-                entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)
-            )
 
     @contextmanager
     def writer(self) -> Iterator[None]:

@@ -7,10 +7,8 @@
 Only torch's own names import torch, when they are bound to a run, and `to_torch` and `code`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrbench.registry import Entry
 from lrbench.schedules.bound import Bound, Schedule
@@ -30,14 +28,11 @@ from lrbench.schedules.notices import check, early_stop_notices
 from lrbench.schedules.parse import parse
 from lrbench.schedules.spec import Call
 from lrbench.schedules.stretch import stretched
-from lrbench.schedules.units import Clock, Length, Level, Moment
+from lrbench.schedules.units import Clock, Length, Level
 from lrbench.schedules.variants import Variants, expand, variants
 
-if TYPE_CHECKING:
-    from lrbench.schedules.torch_bridge import to_torch as to_torch
-
 __all__ = [
-    "Bound", "Call", "Clock", "Expression", "Length", "Level", "Mark", "Moment", "Rate", "Schedule",
+    "Bound", "Call", "Clock", "Expression", "Length", "Level", "Mark", "Rate", "Schedule",
     "Span", "Steps", "Variants", "catalogue", "check", "code", "early_stop_notices", "expand",
     "parse", "register", "stretched", "to_torch", "variants",
 ]  # fmt: skip

@@ -15,18 +15,19 @@ from lrbench.schedules import plugin
 from lrbench.schedules.adaptive import Cut, Plateau
 from lrbench.schedules.definitions import Definition, keywords
 from lrbench.schedules.spec import Call, Spec
-from lrbench.schedules.units import Clock, Moment, half_up, number_text
+from lrbench.schedules.units import Clock, Length, half_up, number_text
 
 MANY_STEPS = 20_000
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A call on its clock, `steps` long from step `start` of the run, which is where its clock
-    begins unless that is the run's; where it is `held`, its end value stays afterwards."""
+    """A call on its clock for a base LR, `steps` long from step `start` of the run, which is where
+    its clock begins unless that is the run's; where it is `held`, its end value stays."""
 
     call: Call
     clock: Clock
+    lr: float
     start: int
     steps: int
     held: bool = False
@@ -57,21 +58,19 @@ class Segment:
         """The factors of a product, each from the start of the phase for its own length."""
         for call in self.call.factors:
             steps = call.length.steps(self.clock) if call.length else self.clock.steps
-            yield Segment(call, replace(self.clock, steps=steps), self.clock.start, steps)
+            yield Segment(call, replace(self.clock, steps=steps), self.lr, self.clock.start, steps)
 
-    def numbers(self, lr: float) -> dict[str, Any]:
+    def numbers(self) -> dict[str, Any]:
         """The arguments of the call on this clock, by their Python names."""
-        return self.definition.numbers(dict(self.call.args), self.clock, lr)
+        return self.definition.numbers(dict(self.call.args), self.clock, self.lr)
 
-    def filled(
-        self, function: Callable[..., Any], lr: float, numbers: Mapping[str, Any]
-    ) -> partial[Any]:
+    def filled(self, function: Callable[..., Any], **numbers: Any) -> partial[Any]:
         """A function of the schedule with all its arguments but the step."""
-        known = {"T": self.clock.steps, "b": lr, "E": self.clock.steps_per_epoch, **numbers}
-        return partial(function, **keywords(function, known))
+        clock = {"T": self.clock.steps, "b": self.lr, "E": self.clock.steps_per_epoch}
+        return partial(function, **keywords(function, {**clock, **numbers}))
 
 
-def segments(calls: Iterable[Call], clock: Clock) -> Iterator[Segment]:
+def segments(calls: Iterable[Call], clock: Clock, lr: float) -> Iterator[Segment]:
     """The phases on the clock: lengths are summed first, then rounded; each has at least a step."""
     found = [call for call in calls if call.length is None or call.length.amount > 0]
     if not found:
@@ -81,7 +80,7 @@ def segments(calls: Iterable[Call], clock: Clock) -> Iterator[Segment]:
         exact_end += call.length.on(clock) if call.length else clock.steps - exact_end
         steps = max(1, half_up(exact_end) - start)
         own = clock if call.clock == "run" else clock.phase(start, steps)
-        yield Segment(call, own, start, steps, call.length is not None and index == len(found))
+        yield Segment(call, own, lr, start, steps, call.length is not None and index == len(found))
         start += steps
 
 
@@ -92,12 +91,12 @@ class Track:
     `counts`, by the number of calls of `scheduler.step()` so far.
     """
 
-    def __init__(self, segment: Segment, lr: float) -> None:
+    def __init__(self, segment: Segment) -> None:
         """Raises UsageError: an argument is invalid on this clock."""
-        self.curve, self.moves, self.adaptive = _curves(segment, lr)
-        self.size, self.counts, self.base_lr = segment.size, segment.definition.counts, lr
+        self.curve, self.moves, self.adaptive = _curves(segment)
+        self.size, self.counts, self.base_lr = segment.size, segment.definition.counts, segment.lr
         self.end: Any = math.inf if segment.end is None else segment.end
-        self.factors = [Track(factor, lr) for factor in segment.factors()]
+        self.factors = [*map(Track, segment.factors())]
 
     def lr(self, step: int) -> float:
         """The LR; infinite where it is too large for a float."""
@@ -117,10 +116,10 @@ class Track:
         return step // self.size if self.counts else step - step % self.size
 
 
-def _curves(segment: Segment, lr: float) -> tuple[Any, Any, Plateau | None]:
+def _curves(segment: Segment) -> tuple[Any, Any, Plateau | None]:
     """LR and momentum as functions, and the state of an adaptive schedule; torch's own schedulers
     import torch."""
-    call, definition, clock = segment.call, segment.definition, segment.clock
+    call, definition, clock, lr = segment.call, segment.definition, segment.clock, segment.lr
     if call.is_plugin:
         plugin.check_call(call, clock)
     if definition.counts:
@@ -130,22 +129,22 @@ def _curves(segment: Segment, lr: float) -> tuple[Any, Any, Plateau | None]:
         return table.lr, table.momentum, None
     if call.is_plugin:
         return partial(plugin.multiplied, call, clock, lr), None, None
-    for name, values in call.args:  # moments of several units can be compared only on a clock
+    for name, values in call.args:  # lengths of several units can be compared only on a clock
         for before, after in pairwise(values if isinstance(values, tuple) else ()):
-            if isinstance(after, Moment) and after.on(clock) <= before.on(clock):
+            if isinstance(after, Length) and after.on(clock) <= before.on(clock):
                 raise UsageError(f"{name} must rise: {after} is not after {before} in this run")
-    numbers = segment.numbers(lr)
+    numbers = segment.numbers()
     if definition.watches:
         adaptive = definition.function(lr, **numbers)
         return adaptive.lr, None, adaptive
-    curve = segment.filled(definition.function, lr, numbers)
+    curve = segment.filled(definition.function, **numbers)
     try:
         curve(0)
     except ValueError as fault:
         raise UsageError(f"{call}: {fault}") from None
     except OverflowError:
         pass  # an infinite LR, which `lr` reports
-    moves = definition.momentum and segment.filled(definition.momentum, lr, numbers)
+    moves = definition.momentum and segment.filled(definition.momentum, **numbers)
     return curve, moves, None
 
 
@@ -153,31 +152,29 @@ class Bound:
     """A schedule on a run: any step may be asked, in any order. Only `observe` changes it."""
 
     def __init__(self, calls: Iterable[Call], clock: Clock, lr: float) -> None:
-        self._steps_per_epoch = clock.steps_per_epoch
-        found = list(segments(calls, clock))
-        keys = [(one.call, one.clock.steps, one.end) for one in found]
-        different = dict(zip(keys, found, strict=True))  # one of the phases of 10000*(warmup)
-        tracks = {key: Track(one, lr) for key, one in different.items()}
+        self.clock, self.segments = clock, list(segments(calls, clock, lr))
+        keys = [(one.call, one.clock.steps, one.end) for one in self.segments]
+        different = dict(zip(keys, self.segments, strict=True))  # one of those of 10000*(warmup)
+        tracks = {key: Track(one) for key, one in different.items()}
         self._tracks = [tracks[key] for key in keys]
-        self._starts = [one.start for one in found]
-        self._origins = [one.clock.start for one in found]
+        self._starts = [one.start for one in self.segments]
         self.adaptive = self._tracks[-1].adaptive  # what adapts to a metric, if anything does
 
     def lr(self, step: int) -> float:
         """The LR of a step of the run, counted from 0; steps past the end are defined."""
         index = self._place(step)
-        return self._tracks[index].lr(step - self._origins[index])
+        return self._tracks[index].lr(step - self.segments[index].clock.start)
 
     def momentum(self, step: int) -> float | None:
         """The momentum of a step; None where the optimizer keeps its own."""
         index = self._place(step)
-        return self._tracks[index].momentum(step - self._origins[index])
+        return self._tracks[index].momentum(step - self.segments[index].clock.start)
 
     def observe(self, metrics: Mapping[str, float], epoch: int) -> Cut | None:
         """Take in the metrics of an epoch, counted from 0; the old and the new LR where they
         change it, from the first step of the next epoch on. Epochs that end before an adaptive
         phase begins are not counted. Raises UsageError: the metric is not among them."""
-        step = (epoch + 1) * self._steps_per_epoch - self._origins[-1]
+        step = (epoch + 1) * self.clock.steps_per_epoch - self.segments[-1].clock.start
         return self.adaptive.observe(metrics, step) if self.adaptive and step > 0 else None
 
     def state(self) -> dict[str, Any]:

@@ -8,18 +8,17 @@ from their source with the numbers of the run.
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.schedules.bound import Bound, Schedule, Segment, Track, segments
-from lrbench.schedules.definitions import flattened, keywords
+from lrbench.schedules.bound import Bound, Schedule, Segment, Track
+from lrbench.schedules.definitions import flattened
 from lrbench.schedules.parse import parse
 from lrbench.schedules.plugin import clock_arguments
-from lrbench.schedules.source import Sources, literal, torch_call, value_code
+from lrbench.schedules.source import Snippet, literal, torch_call, value_code
 from lrbench.schedules.spec import Call
-from lrbench.schedules.units import Clock, Length, Level, Moment
+from lrbench.schedules.units import Length, Level
 
 MAX_PIECES = 12  # of a SequentialLR: more are easier to read as functions
 NO_SCHEDULER = "No scheduler is needed: the learning rate stays as it is."
@@ -42,15 +41,6 @@ class MomentumLambdaLR(LambdaLR):
                 group["momentum"] = value
         return super().get_lr()
 '''
-
-
-@dataclass
-class Snippet:
-    """Code under way: when to step the scheduler, what is imported and printed above, its body."""
-
-    usage: str
-    body: str
-    sources: Sources = field(default_factory=Sources)
 
 
 def code(
@@ -84,52 +74,47 @@ def code(
     schedule = parse(schedule) if isinstance(schedule, str) else schedule
     lr = schedule.fixed_lr or lr
     bound = schedule.bind(lr, steps, steps_per_epoch)
-    clock = Clock.of_run(steps, steps_per_epoch)
-    found = list(segments(schedule.calls(), clock))
+    found = bound.segments
     constant = all(call.name == "constant" for call in schedule.calls())
     if constant and len(lrs := {bound.lr(step) for step in range(steps)}) == 1:
-        snippet, lr = Snippet(NO_SCHEDULER, ""), lrs.pop()
+        snippet, lr = Snippet(NO_SCHEDULER), lrs.pop()
     elif schedule.adaptive:
-        snippet = _plateau(found, lr)
+        snippet = _plateau(found)
     else:
         tried = import_torch or "torch" in sys.modules
-        snippet = (
-            _factory(found)
-            or (tried and _in_torch(found, bound, lr, clock))
-            or (_in_functions(found, lr))
-        )
+        snippet = _factory(found) or (tried and _in_torch(bound)) or (_in_functions(found))
     spec = " ".join(str(schedule).split())  # no line may end inside the comment
     head = [f"# {spec}, for {steps} steps, {steps_per_epoch} an epoch."]
     head += [f"# {line}" for line in snippet.usage.splitlines()]
     groups = ["for group in optimizer.param_groups:", f'    group["lr"] = {literal(lr)}']
     if snippet.body:
         groups.append('    group.pop("initial_lr", None)  # an earlier scheduler may have left one')
-    text = "\n\n\n".join([*snippet.sources.texts, snippet.body.strip()])
+    text = "\n\n\n".join([*snippet.texts, snippet.body.strip()])
     gap = ["", ""] if text.startswith("def ") else [""]
-    imports = snippet.sources.imports(text)
+    imports = snippet.imports(text)
     return "\n".join([*head, *imports, *([""] if imports else []), *groups, *gap, text]).rstrip()
 
 
-def _in_torch(found: Sequence[Segment], bound: Bound, lr: float, clock: Clock) -> Snippet | None:
+def _in_torch(bound: Bound) -> Snippet | None:
     """In torch's own classes, where they give the same LRs at every step of the run."""
-    for size in dict.fromkeys((clock.steps_per_epoch, 1)):
-        call = _candidate(found, lr, size)
-        counts = -(-clock.steps // size)
-        if call is not None and _equal(call, counts, size, bound, lr, clock.steps):
-            body = f"scheduler = {torch_call(call, counts, lr)}"
+    for size in dict.fromkeys((bound.clock.steps_per_epoch, 1)):
+        call = _candidate(bound.segments, size)
+        counts = -(-bound.clock.steps // size)
+        if call is not None and _equal(call, counts, size, bound):
+            body = f"scheduler = {torch_call(call, counts, bound.segments[0].lr)}"
             if "cycles_momentum" in body:
                 body = CYCLES + body
             return Snippet(PER_STEP if size == 1 else PER_EPOCH, body)
     return None
 
 
-def _candidate(found: Sequence[Segment], lr: float, size: int) -> Call | None:
+def _candidate(found: Sequence[Segment], size: int) -> Call | None:
     """What the phases may be in torch's classes, stepped every `size` steps."""
     if any(segment.start % size for segment in found):
         return None
     parts: list[tuple[int, Call]] = []
     for segment in found:
-        call, begin = _template(segment, lr, size), segment.start // size
+        call, begin = _template(segment, size), segment.start // size
         if call is None:
             return None
         marks, schedulers = (0,), (call,)
@@ -145,7 +130,7 @@ def _candidate(found: Sequence[Segment], lr: float, size: int) -> Call | None:
     return Call("SequentialLR", (("schedulers", calls), ("milestones", starts[1:])))
 
 
-def _template(segment: Segment, lr: float, size: int) -> Call | None:
+def _template(segment: Segment, size: int) -> Call | None:
     """A phase in torch's class by its template, its lengths in calls of `step()`."""
     definition, clock = segment.definition, segment.clock
     if segment.call.is_plugin or segment.call.factors or segment.start != clock.start:
@@ -155,13 +140,13 @@ def _template(segment: Segment, lr: float, size: int) -> Call | None:
         return Call(segment.call.name, segment.call.args) if same else None
     if definition.in_torch is None:
         return None
-    numbers = segment.numbers(lr)
+    numbers = segment.numbers()
     for param in definition.params:
-        if {Length, Moment} & set(flattened(param.annotation)):
+        if Length in flattened(param.annotation):
             numbers[param.python] = _divided(numbers[param.python], size)
-    known = {"T": -(-clock.steps // size), "b": lr, "E": clock.steps_per_epoch / size, **numbers}
+    counts = {"T": -(-clock.steps // size), "E": clock.steps_per_epoch / size}
     try:
-        (call,) = parse(definition.in_torch(**keywords(definition.in_torch, known))).calls()
+        (call,) = parse(segment.filled(definition.in_torch, **counts, **numbers)()).calls()
     except UsageError:  # beyond the limits of torch's class
         return None
     return call
@@ -173,11 +158,12 @@ def _divided(value: Any, size: int) -> Any:
     return value and (int(value // size) if value % size == 0 else value / size)
 
 
-def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: int) -> bool:
+def _equal(call: Call, counts: int, size: int, bound: Bound) -> bool:
     """Whether torch's class can be stepped through the run, with the same LR and momentum at
     every step."""
     from lrbench.schedules.torch_run import of_call
 
+    lr = bound.segments[0].lr
     try:
         theirs = of_call(call, counts, lr)
     except UsageError:
@@ -186,21 +172,21 @@ def _equal(call: Call, counts: int, size: int, bound: Bound, lr: float, steps: i
     return len(theirs.rows) >= counts and all(
         close(theirs.lr(step // size), bound.lr(step))
         and close(theirs.momentum(step // size) or 0.0, bound.momentum(step) or 0.0)
-        for step in range(steps)
+        for step in range(bound.clock.steps)
     )
 
 
-def _in_functions(found: Sequence[Segment], lr: float, variable: str = "scheduler") -> Snippet:
+def _in_functions(found: Sequence[Segment], variable: str = "scheduler") -> Snippet:
     """A LambdaLR of the schedule's own functions."""
-    snippet, starts = Snippet(PER_STEP, ""), [segment.start for segment in found]
+    snippet, starts = Snippet(PER_STEP), [segment.start for segment in found]
     phases = []
     for segment in found:
         origin = segment.clock.start
         step = f"t - {origin}" if origin else "t"
-        multiplier, momentum = _phase(segment, step, lr, snippet.sources)
+        multiplier, momentum = _phase(segment, step, snippet)
         if segment.end is not None:
             step = f"min({step}, {segment.end})"
-        factors = [_phase(one, step, lr, snippet.sources)[0] for one in segment.factors()]
+        factors = [_phase(one, step, snippet)[0] for one in segment.factors()]
         phases.append((" * ".join([multiplier, *factors]), momentum))
     multipliers, momenta = zip(*phases, strict=True)
     texts, name = [_chosen("factor", multipliers, starts)], "LambdaLR"
@@ -212,28 +198,28 @@ def _in_functions(found: Sequence[Segment], lr: float, variable: str = "schedule
     return snippet
 
 
-def _phase(segment: Segment, step: str, lr: float, sources: Sources) -> tuple[str, str]:
+def _phase(segment: Segment, step: str, snippet: Snippet) -> tuple[str, str]:
     """Two expressions of the step of the phase: LR over base LR, and momentum."""
     call, clock, definition = segment.call, segment.clock, segment.definition
     if definition.watches:
         return "1.0", "None"
     t = _asked(segment, step)
     if definition.counts:
-        return _stepped(segment, t, lr, sources)
+        return _stepped(segment, t, snippet)
     if call.is_plugin:
         last = f"min({t}, {clock.steps - 1})"
         values, by_name = clock_arguments(call, last, clock)
         shown = [*map(str, values), *(f"{key}={value}" for key, value in by_name.items())]
-        return sources.users(call, shown), "None"
-    numbers = segment.numbers(lr)
+        return snippet.users(call, shown), "None"
+    numbers: dict[str, Any] = {**segment.numbers(), "b": 1.0}
     for param in definition.params:
         if Level in flattened(param.annotation) and numbers[param.python] is not None:
-            numbers[param.python] /= lr
-    factor = sources.call(segment.filled(definition.function, 1.0, numbers), t)
-    moves = definition.momentum and segment.filled(definition.momentum, 1.0, numbers)
+            numbers[param.python] /= segment.lr
+    factor = snippet.call(segment.filled(definition.function, **numbers), t)
+    moves = definition.momentum and segment.filled(definition.momentum, **numbers)
     if moves is None or moves(0) is None:
         return factor, "None"
-    return factor, sources.call(moves, t)
+    return factor, snippet.call(moves, t)
 
 
 def _asked(segment: Segment, step: str) -> str:
@@ -248,20 +234,20 @@ def _asked(segment: Segment, step: str) -> str:
     return f"{step} // {size}" if segment.definition.counts else f"{step} // {size} * {size}"
 
 
-def _stepped(segment: Segment, t: str, lr: float, sources: Sources) -> tuple[str, str]:
+def _stepped(segment: Segment, t: str, snippet: Snippet) -> tuple[str, str]:
     """A scheduler of torch, stepped through the phase on a throw-away optimizer."""
     from lrbench.schedules.torch_run import stepped, walked
 
-    call, counts = segment.call, segment.clock.counts(segment.update)
+    call, counts, lr = segment.call, segment.clock.counts(segment.update), segment.lr
     if call.is_plugin:
-        made = sources.users(call, ["optimizer"])
+        made = snippet.users(call, ["optimizer"])
     else:
         made = torch_call(call, counts, lr, one_line=True)
     table = stepped(call, counts, lr)
     table.lr(counts + segment.held - 1)
     asked = min(counts + segment.held, len(table.rows))
-    sources.add(walked)
-    rows = sources.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
+    snippet.add(walked)
+    rows = snippet.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
     row = f"{rows}[min({t}, len({rows}) - 1)]"
     moves = table.momentum(0) is not None
     return f"{row}[0] / {literal(lr)}", f"{row}[1]" if moves else "None"
@@ -275,17 +261,17 @@ def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
     return "\n".join([*lines, f"    return {phases[-1]}"])
 
 
-def _plateau(found: Sequence[Segment], lr: float) -> Snippet:
+def _plateau(found: Sequence[Segment]) -> Snippet:
     """torch's plateau; before it a LambdaLR for the phases before it."""
     *before, last = found
-    plateau = Track(last, lr).adaptive
+    plateau = Track(last).adaptive
     assert plateau is not None
     module, _, peer = plateau.PEER.rpartition(".")
     shown = [f"{name}={value_code(value)}" for name, value in plateau.arguments().items()]
     rows = "".join(f"    {row},\n" for row in ["optimizer", *shown])
-    snippet = _in_functions(found, lr, "warmup_scheduler") if before else Snippet("Call ", "")
+    snippet = _in_functions(found, "warmup_scheduler") if before else Snippet("Call ")
     if not module.startswith("torch."):
-        snippet.sources.lines.add(f"from {module} import {peer}")
+        snippet.lines.add(f"from {module} import {peer}")
     snippet.body += f"\nscheduler = {peer}(\n{rows})"
     missed, start, size = "", last.start, last.clock.steps_per_epoch
     if before:
@@ -304,6 +290,6 @@ def _factory(found: Sequence[Segment]) -> Snippet | None:
     whole = len(found) == 1 and not segment.held
     if not (whole and segment.call.is_plugin and segment.definition.counts):
         return None
-    snippet = Snippet(PER_EPOCH if segment.update == "epoch" else PER_STEP, "")
-    snippet.body = f"scheduler = {snippet.sources.users(segment.call, ['optimizer'])}"
+    snippet = Snippet(PER_EPOCH if segment.update == "epoch" else PER_STEP)
+    snippet.body = f"scheduler = {snippet.users(segment.call, ['optimizer'])}"
     return snippet

@@ -4,10 +4,12 @@ t is the step of the phase, T its steps, b the base LR.
 """
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 from lrbench.schedules.curves import ONE
 from lrbench.schedules.definitions import (
+    BASE,
+    PHASE,
     ZERO,
     Fraction,
     NonNegative,
@@ -16,12 +18,6 @@ from lrbench.schedules.definitions import (
     Steps,
     register,
 )
-from lrbench.schedules.units import Length, Level
-
-FIVEFOLD: Any = Level(500, relative=True)
-FIVE_PERCENT: Any = Length(5, "%")
-FIFTH: Any = Length(20, "%")
-HALF: Any = Length(50, "%")
 
 
 def _wsd(T: int, b: float, warmup: int, decay: int, to: float) -> str:
@@ -39,8 +35,8 @@ def wsd(
     T: int,
     b: float,
     *,
-    warmup: Steps = FIVE_PERCENT,
-    decay: Steps = FIFTH,
+    warmup: Steps = PHASE[5],
+    decay: Steps = PHASE[20],
     shape: Literal["linear", "cosine", "sqrt", "power", "exp"] = "linear",
     to: Rate = ZERO,
     power: Positive = 2.0,
@@ -76,7 +72,7 @@ def wsd(
         f"total_iters={T - explore})], milestones=[{explore}])"
     ),
 )  # fmt: skip
-def knee(t: int, T: int, b: float, explore: Steps = HALF) -> float:
+def knee(t: int, T: int, b: float, explore: Steps = PHASE[50]) -> float:
     """Stays, then falls along a straight line.
 
     Formula: `b for E steps, then b (T-t)/(T-E)`, E the steps to `explore`. Source: Iyer et al.
@@ -96,7 +92,7 @@ def rex(t: int, T: int, b: float, *, min_: Rate = ZERO) -> float:
 
 
 @register(family="ordered", decays=True)
-def powercool(t: int, T: int, b: float, *, c: Rate = FIVEFOLD, power: Positive = 1.2) -> float:
+def powercool(t: int, T: int, b: float, *, c: Rate = BASE[500], power: Positive = 1.2) -> float:
     """Stays, then cools along a power of the time left.
 
     Formula: `min(b, c (1-t/T)^power)`. A higher b cools for longer; with an absolute `c` all base
@@ -120,7 +116,7 @@ def tanh(
 
 
 @register(family="ordered")
-def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = FIVE_PERCENT) -> float:
+def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = PHASE[5]) -> float:
     """Warms up, then falls like a power of the time.
 
     Formula: `b min(n/W, (n/W)^-a), n=t+1`. Source: the family of INV (Caffe) and of the inverse
@@ -138,7 +134,7 @@ register(family="ordered", name="inverse_sqrt", doc=INVERSE_SQRT, given={"a": 0.
 
 
 @register(family="ordered", own_scale=True)
-def noam(t: int, b: float, *, d: Positive = 512.0, warmup: Steps = FIVE_PERCENT) -> float:
+def noam(t: int, b: float, *, d: Positive = 512.0, warmup: Steps = PHASE[5]) -> float:
     """The schedule of the first Transformer, scaled by the width of the model.
 
     Formula: `b d^-0.5 min(n^-0.5, n W^-1.5), n=t+1`. Its peak is not the base LR. Source: Vaswani

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from lrbench.schedules.definitions import (
-    FULL,
+    BASE,
+    PHASE,
     ZERO,
     Expression,
     FactorPerTime,
@@ -22,23 +23,20 @@ from lrbench.schedules.definitions import (
     register,
 )
 from lrbench.schedules.expression import Formula
-from lrbench.schedules.units import Length, Moment, piece
+from lrbench.schedules.units import piece
 
 ONE = "ConstantLR(factor=1, total_iters=1)"  # torch's class for a phase at the base LR
 UNIT: Any = Formula("1")
 TO_ONE_PERCENT: Any = Formula("0.01**(1/epochs)")
 
-HALF: Any = Moment(50, "%")
-THREE_QUARTERS: Any = Moment(75, "%")
-
 
 @register(
-    family="ordered", torch="no scheduler", length=None, own_scale=True,
+    family="ordered", torch="no scheduler", own_scale=True,
     in_torch=lambda T, b, at: (
         ONE if at == b else f"ConstantLR(factor={at / b}, total_iters={T})"
     ),
 )  # fmt: skip
-def constant(t: int, b: float, *, at: Rate = FULL) -> float:
+def constant(t: int, b: float, length: Span | None = None, *, at: Rate = BASE[100]) -> float:
     """Stays at one learning rate.
 
     Formula: `b`, or the LR `at`. Source: FIX of LRBench (Wu et al. 2019).
@@ -54,11 +52,12 @@ def _rising(T: int, b: float, from_: float | None, shape: str) -> str:
     return f"LinearLR(start_factor={from_ / b}, total_iters={T})"
 
 
-@register(family="warmup", torch="LinearLR (with from)", length=Length(5, "%"), in_torch=_rising)
+@register(family="warmup", torch="LinearLR (with from)", in_torch=_rising)
 def warmup(
     t: int,
     T: int,
     b: float,
+    length: Span | None = PHASE[5],
     *,
     from_: Rate | None = None,
     shape: Literal["linear", "cosine", "exp", "exp_normalised", "constant"] = "linear",
@@ -114,7 +113,7 @@ def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegati
 def multistep(
     t: int,
     b: float,
-    milestones: tuple[Mark, ...] = (HALF, THREE_QUARTERS),
+    milestones: tuple[Mark, ...] = (PHASE[50], PHASE[75]),
     *,
     gamma: NonNegative | tuple[NonNegative, ...] = 0.1,
 ) -> float:

@@ -4,10 +4,11 @@ t is the step of the phase, T its steps, b the base LR.
 """
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from lrbench.schedules.definitions import (
-    TENTH,
+    BASE,
+    PHASE,
     ZERO,
     AtLeastOne,
     FactorPerTime,
@@ -20,10 +21,7 @@ from lrbench.schedules.definitions import (
     Span,
     register,
 )
-from lrbench.schedules.units import Moment, piece
-
-TEN_PERCENT: Any = Moment(10, "%")
-THIRTY_PERCENT: Any = Moment(30, "%")
+from lrbench.schedules.units import piece
 
 
 def _periods(T: float, numbers: Numbers) -> tuple[float, float]:
@@ -68,7 +66,7 @@ def wave(
     b: float,
     half: Span | None = None,
     *,
-    min_: Rate = TENTH,
+    min_: Rate = BASE[10],
     gamma: FactorPerTime | None = None,
     shape: Literal["line", "sin", "cos"],
     scale: Literal["same", "halved", "gamma"],
@@ -153,7 +151,7 @@ def onecycle_momentum(
     t: int,
     T: int,
     *,
-    peak_at: Annotated[float, Moment] = THIRTY_PERCENT,
+    peak_at: Span = PHASE[30],
     anneal: Literal["cos", "linear"] = "cos",
     cycle_momentum: bool = True,
     base_momentum: Share = 0.85,
@@ -182,7 +180,7 @@ def onecycle(
     T: int,
     b: float,
     *,
-    peak_at: Annotated[float, Moment] = THIRTY_PERCENT,
+    peak_at: Span = PHASE[30],
     div: Positive = 25.0,
     final_div: Positive = 1e4,
     anneal: Literal["cos", "linear"] = "cos",
@@ -204,7 +202,7 @@ def onecycle(
     ),
 )  # fmt: skip
 def slanted_triangular(
-    t: int, T: int, b: float, *, cut: Mark = TEN_PERCENT, ratio: AtLeastOne = 32.0
+    t: int, T: int, b: float, *, cut: Mark = PHASE[10], ratio: AtLeastOne = 32.0
 ) -> float:
     """Rises fast and falls slowly along straight lines.
 

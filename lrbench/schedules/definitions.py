@@ -9,7 +9,8 @@ The function returns the LR at step `t` of its phase (from 0, possibly past the 
 says that its arguments do not fit. It names what it needs of `INPUTS`: `T` the steps of the phase,
 `b` the base LR, `E` the steps of an epoch. All other arguments are parameters of the spec, whose
 annotations are below; those before a `*` print by position, and a trailing underscore is not part
-of a name in specs. A default that is a percentage is a share of the phase.
+of a name in specs. A default that is a percentage is a share of the phase. A parameter `length` is
+how long the schedule lasts.
 """
 
 import inspect
@@ -17,11 +18,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from lrbench.registry import Registry
 from lrbench.schedules.expression import Formula
-from lrbench.schedules.units import Clock, Length, Level, Moment
+from lrbench.schedules.units import Clock, Length, Level
 
 Update = Literal["step", "epoch"]
 Family = Literal["ordered", "cyclic", "warmup", "adaptive", "custom"]
@@ -69,14 +70,14 @@ FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
 RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
 Steps = Annotated[int, Length]  # a length (`10ep`, `5%`) as whole steps, at least 1
 Span = Annotated[float, Length]  # as steps that are not rounded
-Mark = Annotated[int, Moment]  # a moment (milestones), as whole steps
+Mark = Steps  # a moment, counted from the start of the phase: it acts from that step on
 Rate = Annotated[float, Level]  # an LR (`1e-5`, `1%`)
 Expression = Annotated[Callable[..., float], Formula]  # of CLOCK_NAMES, in quotes
 
-# Defaults, written as in a spec; a percentage is a share of the phase.
+# Defaults by their percentage, of the base LR and of the phase.
 ZERO: Any = Level(0)
-TENTH: Any = Level(10, relative=True)
-FULL: Any = Level(100, relative=True)
+BASE: dict[int, Any] = {n: Level(n, relative=True) for n in (1, 10, 100, 500, 1000)}
+PHASE: dict[int, Any] = {n: Length(n, "%") for n in (5, 10, 20, 30, 50, 75)}
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,7 @@ class Definition:
     cycle: Callable[[float, Numbers], tuple[float, float]] | None = None
     of_torch: bool = False  # a class of torch
     counts: bool = False  # a scheduler of torch, whose steps are counted
-    remedy: str = ""  # for one of torch's that does not fit the run; {n} is what it counts
-    span: str = ""  # the argument of torch's that says over how many counts it decays
+    span: str = ""  # the argument of torch's that says how many counts it lasts
 
     def param(self, name: str) -> Param | None:
         return next((param for param in self.params if param.name == name), None)
@@ -170,7 +170,6 @@ def register(
     doc: str = "",
     given: Numbers | None = None,
     torch: str = "",
-    length: Length | None = MISSING,
     momentum: Callable[..., float | None] | None = None,
     **facts: Any,
 ) -> Callable[[F], F]:
@@ -182,7 +181,6 @@ def register(
             what stands between backticks after `Formula:` the formula.
         given: arguments that this schedule fixes, so that specs cannot set them.
         torch: the class of torch that gives the same LRs, for listings.
-        length: the schedule has a parameter `length`, its own duration, with this default.
         momentum: (t, T, **parameters) -> momentum; may add parameters of its own.
         facts: for listings, and fields of `Definition`.
 
@@ -192,9 +190,7 @@ def register(
 
     def add(function: F) -> F:
         fixed, own_name = given or {}, name or function.__name__
-        found = [] if length is MISSING else [Param("length", Length | None, length)]
-        for one in (function, momentum):
-            found += parameters(one) if one else []
+        found = parameters(function) + (parameters(momentum) if momentum else [])
         params = tuple(param for param in dict.fromkeys(found) if param.python not in fixed)
         fields = {key: facts.pop(key) for key in set(facts) & set(Definition.__annotations__)}
         definition = Definition(own_name, function, params, fixed, momentum=momentum, **fields)
@@ -213,11 +209,10 @@ def register(
 
 def parameters(function: Callable[..., Any]) -> list[Param]:
     """The parameters that a spec may set."""
-    hints = get_type_hints(function, include_extras=True)
     return [
-        Param(found.name, hints[found.name], found.default, found.kind is not found.KEYWORD_ONLY)
-        for found in inspect.signature(function).parameters.values()
-        if found.name not in INPUTS
+        Param(one.name, one.annotation, one.default, one.kind is not one.KEYWORD_ONLY)
+        for one in inspect.signature(function, eval_str=True).parameters.values()
+        if one.name not in INPUTS
     ]
 
 

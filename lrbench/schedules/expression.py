@@ -8,8 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, reduce
 
 from lrbench.errors import UsageError
 from lrbench.registry import did_you_mean
@@ -97,11 +96,10 @@ def compiled(text: str, names: Collection[str] = CLOCK_NAMES) -> Term:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError as fault:
-        column = f", column {fault.offset}" if fault.offset else ""
-        raise UsageError(f"expression {text!r}{column}: it cannot be read") from None
-    except (ValueError, RecursionError, MemoryError):
-        raise UsageError(f"expression {text[:40]!r}: it cannot be read") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
+        offset = getattr(fault, "offset", None)
+        column = f", column {offset}" if offset else ""
+        raise UsageError(f"expression {text[:40]!r}{column}: it cannot be read") from None
     return _Compiler(text, names).term(tree, 0)
 
 
@@ -135,7 +133,7 @@ class _Compiler:
                 if name not in self.names:
                     hint = did_you_mean(name, [*sorted(self.names), "pi", *FUNCTIONS])
                     raise self.fault(node, f"unknown name {name!r}", hint)
-                return lambda variables: variables[name]
+                return lambda names: names[name]
             case ast.BinOp(left=left, op=op, right=right):
                 combine, found = self.operator(node, op), terms(left, right)
                 if isinstance(op, ast.Pow):
@@ -143,15 +141,19 @@ class _Compiler:
                 return _applied(combine, found)
             case ast.UnaryOp(op=op, operand=operand):
                 return _applied(self.operator(node, op), terms(operand))
-            case ast.BoolOp(op=op, values=values):
-                return _logical(terms(*values), stops_at=isinstance(op, ast.Or))
-            case ast.Compare(left=left, ops=ops, comparators=others):
-                return _compared([self.operator(node, op) for op in ops], terms(left, *others))
-            case ast.IfExp():
-                test, then, other = terms(node.test, node.body, node.orelse)
-                return lambda variables: (then if test(variables) else other)(variables)
             case ast.Call():
                 return _applied(self.function(node), terms(*node.args))
+            case ast.BoolOp(op=ast.Or(), values=values):
+                return reduce(lambda a, b: lambda names: a(names) or b(names), terms(*values))
+            case ast.BoolOp(values=values):
+                return reduce(lambda a, b: lambda names: a(names) and b(names), terms(*values))
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                tests, found = [self.operator(node, op) for op in ops], terms(left, *others)
+                pairs = [*zip(tests, found, found[1:], strict=False)]
+                return lambda names: float(all(test(a(names), b(names)) for test, a, b in pairs))
+            case ast.IfExp():
+                test, then, other = terms(node.test, node.body, node.orelse)
+                return lambda names: (then if test(names) else other)(names)
         raise self.fault(node, f"{_kind(node)} is not allowed here", "use numbers and arithmetic")
 
     def operator(self, node: ast.expr, sign: ast.AST) -> Callable[..., float]:
@@ -182,30 +184,7 @@ class _Compiler:
 
 
 def _applied(function: Callable[..., float], terms: list[Term]) -> Term:
-    if len(terms) == 1:
-        (inner,) = terms
-        return lambda variables: function(inner(variables))
-    return lambda variables: function(*[term(variables) for term in terms])
-
-
-def _logical(terms: list[Term], stops_at: bool) -> Term:
-    def evaluate(variables: Variables) -> float:
-        for term in terms[:-1]:
-            value = term(variables)
-            if bool(value) == stops_at:
-                return value
-        return terms[-1](variables)
-
-    return evaluate
-
-
-def _compared(tests: list[Callable[..., Any]], terms: list[Term]) -> Term:
-    def evaluate(variables: Variables) -> float:
-        values = [term(variables) for term in terms]
-        pairs = zip(tests, values, values[1:], strict=False)
-        return float(all(test(left, right) for test, left, right in pairs))
-
-    return evaluate
+    return lambda names: function(*[term(names) for term in terms])
 
 
 def _kind(node: ast.AST) -> str:

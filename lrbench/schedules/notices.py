@@ -5,17 +5,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.schedules.bound import Schedule, Segment, segments
+from lrbench.schedules.bound import Schedule, Segment
 from lrbench.schedules.definitions import Numbers
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import nested
-from lrbench.schedules.units import Clock, Level, number_text, piece
+from lrbench.schedules.units import Level, number_text, piece
 
 LOW_END = 0.1  # of the peak: where a schedule that decays is taken to be done
 NEAR_PEAK = 0.95
 BARELY_LOW = 0.01  # of the peak: higher ends of a fall that is longer than its phase are named
 NEARLY_ZERO = 1e-3  # of the peak
 OWN_PEAK = 10.0  # times the base LR: beyond, an LR was probably meant and no multiplier
+UNITS = "check its unit: 10ep, 500it or 50%, and update=step for torch's names"
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,13 @@ class Part:
         return number_text(round(counts / self.segment.clock.steps_per_epoch, 3)) + "ep"
 
     @property
+    def ends_run(self) -> bool:
+        return self.segment.start + self.segment.steps >= self.segment.clock.run_steps > 1
+
+    @property
     def remedy(self) -> str:
-        third = max(1, self.counts // 3)
-        return self.call.definition.remedy.format(n=self.counts, third=third)
+        span = self.call.definition.span
+        return f"set {span}={self.counts}" if span else ""
 
 
 def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> list[Notice]:
@@ -61,20 +66,15 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
             fault = "negative" if own < 0 else "infinite" if own > 0 else "not a number"
             where = f"at step {step} (epoch {step / steps_per_epoch:.4g})"
             raise UsageError(f"{schedule}: the learning rate is {fault} ({own:g}) {where}")
-    found = list(segments(schedule.calls(), Clock.of_run(steps, steps_per_epoch)))
+    found = bound.segments
     keys = [(one.call, one.steps, one.start + one.steps >= one.clock.run_steps) for one in found]
     different = dict(zip(reversed(keys), reversed(found), strict=True))  # the first of equal ones
-    notices: list[Notice] = []
-    for segment in different.values():
-        parts = list(_parts(segment, lr))
-        for part in parts:
-            notices += _of_part(part, table)
-        notices += _of_phase(parts[-1], lr)
-    *_, last = _parts(found[-1], lr)
+    notices = [one for segment in different.values() for one in _of_phase(segment, table)]
+    *_, last = _parts(found[-1])
     if not notices and steps > 1:
-        notices += _of_the_end(schedule, last, table, bound.lr(steps), lr)
+        notices += _of_the_end(schedule, last, table, bound.lr(steps))
     if not notices:
-        notices += _of_the_height(schedule, last, table, lr)
+        notices += _of_the_height(schedule, last, table)
     return list(dict.fromkeys([*schedule.remarks, *notices]))
 
 
@@ -82,18 +82,15 @@ def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
     """Which schedules an early stop may cut off before they have decayed."""
     names = [str(one) for one in schedules if any(c.definition.decays for c in one.calls())]
     if names:
-        yield Notice(
-            Topic.EARLY_STOP,
-            f"--early-stop may end {', '.join(names)} before the decay is done, which is where "
-            "they gain most",
-            "raise its patience, or stop constant and plateau schedules alone",
-        )
+        what = f"--early-stop may end {', '.join(names)} before the decay is done, which is where "
+        remedy = "raise its patience, or stop constant and plateau schedules alone"
+        yield Notice(Topic.EARLY_STOP, f"{what}they gain most", remedy)
 
 
-def _parts(segment: Segment, lr: float) -> Iterator[Part]:
+def _parts(segment: Segment) -> Iterator[Part]:
     """The call of a phase; of torch's composite classes the calls that end with the phase."""
     if not segment.call.definition.counts:
-        yield Part(segment.call, segment.clock.steps, segment.numbers(lr), segment)
+        yield Part(segment.call, segment.clock.steps, segment.numbers(), segment)
         return
     waiting = [(segment.call, segment.clock.counts(segment.update))]
     while waiting:
@@ -103,146 +100,97 @@ def _parts(segment: Segment, lr: float) -> Iterator[Part]:
         waiting += inner[-1:] if "milestones" in call.arguments else inner
 
 
+def _of_phase(segment: Segment, table: Sequence[float]) -> Iterator[Notice]:
+    """Phases that never start, or leave no time for what they are for."""
+    parts = list(_parts(segment))
+    for part in parts:
+        if part.counts > 1 and not part.call.is_plugin:
+            yield from _of_part(part, table)
+    call, clock = segment.call, segment.clock
+    epochs = clock.steps // clock.steps_per_epoch
+    # the first epoch sets the best, patience + 1 bad ones follow, then the cut
+    if call.definition.watches and epochs < (needed := parts[-1].numbers["patience"] + 3):
+        what = f"{call} cannot cut within {epochs} epochs: it needs {needed}"
+        yield Notice(Topic.PLATEAU_CANNOT_FIRE, what, "lower its patience, or train longer")
+    if segment.definition.counts:
+        yield from _of_a_scheduler(parts[-1])
+    if segment.start >= clock.run_steps > 1:
+        what = f"{call} never starts: the phases before it fill the run"
+        yield Notice(Topic.UNFINISHED_DECAY, what, "shorten them, such as to 5%")
+
+
 def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
-    """Milestones, cycles, warm-ups and patience that are too long for their part of the run."""
+    """Milestones, cycles, falls and warm-ups that are too long for their part of the run."""
     call, counts, numbers, definition = part.call, part.counts, part.numbers, part.call.definition
-    if counts < 2 or call.is_plugin:
-        return
-    marks = zip(
-        call.arguments.get("milestones") or (), numbers.get("milestones") or (), strict=True
-    )
-    late = [str(text) for text, mark in marks if mark >= counts]
-    lrs = table[part.lrs]
+    lrs, peak = table[part.lrs], max(table)
     span = numbers.get(definition.span) or 0
-    if span > counts and lrs and lrs[-1] > BARELY_LOW * max(table):
-        end = float(f"{100 * lrs[-1] / max(table):.2g}")  # 100, not 1e+02
-        yield Notice(
-            Topic.UNFINISHED_DECAY,
-            f"{call} falls for {part.time(span)} and its phase has {part.time(counts)}, so it ends "
-            f"at {end:g} % of its peak",
-            part.remedy,
-        )
-    if late:
-        yield Notice(
-            Topic.MILESTONE_NOT_REACHED,
-            f"{', '.join(late)} of {call} {'is' if len(late) == 1 else 'are'} not reached: "
-            f"its phase has {part.time(counts)}",
-            "check whether it is meant in epochs or in steps (update=step)"
-            if definition.counts
-            else "use shares of the run, such as multistep([50%, 75%])",
-        )
-    elif (
-        definition.jumps and definition.decays
-        and part.lrs.stop <= len(table) and min(lrs) == max(lrs)
-    ):  # fmt: skip
-        yield Notice(
-            Topic.MILESTONE_NOT_REACHED,
-            f"{call} never falls: its phase has {part.time(counts)}",
-            part.remedy or "make its stairs shorter, or use step for three equal ones",
-        )
-    if numbers.get("warmup", 0) >= counts:
-        yield Notice(
-            Topic.WARMUP_TOO_LONG,
-            f"{call} warms up for as long as its phase lasts",
-            "warm up over 1-10% of the run, such as warmup=5%",
-        )
+    if span > counts and lrs and lrs[-1] > BARELY_LOW * peak:
+        what = f"{call} falls for {part.time(span)} and its phase has {part.time(counts)}"
+        what = f"{what}, so it ends at {_percent(lrs[-1] / peak)} of its peak"
+        yield Notice(Topic.UNFINISHED_DECAY, what, part.remedy)
+    written, marks = (known.get("milestones") or () for known in (call.arguments, numbers))
+    late = [str(text) for text, mark in zip(written, marks, strict=True) if mark >= counts]
+    falls = definition.jumps and definition.decays and part.lrs.stop <= len(table)
+    if late or (falls and min(lrs) == max(lrs)):
+        what = f"{', '.join(late)} of {call} not reached" if late else f"{call} never falls"
+        what = f"{what}: its phase has {part.time(counts)}"
+        yield Notice(Topic.MILESTONE_NOT_REACHED, what, part.remedy or UNITS)
+    rises = counts if call.name == "warmup" and part.ends_run else numbers.get("warmup", 0)
+    if rises >= counts:
+        what = f"{call} warms up to its end, so nothing follows"
+        yield Notice(Topic.WARMUP_TOO_LONG, what, "warm up over 1-10% of the run, such as 5%")
     if definition.cycle:
         index, start, end = piece(counts - 1, *definition.cycle(counts, numbers))
         if end > counts:
-            fits = [part.time(whole) for whole in (start, end) if whole]
-            yield Notice(
-                Topic.ENDS_INSIDE_CYCLE,
-                f"{call} ends inside its cycle {index + 1}, "
-                f"after {100 * (counts - start) / (end - start):.0f} % of it",
-                f"train for {' or '.join(fits)}, or change the length of its cycles",
-            )
+            share = _percent((counts - start) / (end - start))
+            what = f"{call} ends inside its cycle {index + 1}, after {share} of it"
+            fits = " or ".join(part.time(whole) for whole in (start, end) if whole)
+            remedy = f"train for {fits}, or change the length of its cycles"
+            yield Notice(Topic.ENDS_INSIDE_CYCLE, what, remedy)
 
 
-def _of_phase(part: Part, lr: float) -> Iterator[Notice]:
-    """Phases that never start or end early, or leave no time for what they are for."""
-    segment, call, clock = part.segment, part.segment.call, part.segment.clock
-    if call.name == "warmup" and segment.start + segment.steps >= clock.run_steps > 1:
-        run = number_text(clock.run_steps / clock.steps_per_epoch)
-        yield Notice(
-            Topic.WARMUP_TOO_LONG,
-            f"{call} is as long as the run ({call.length} of {run}ep), so nothing follows it",
-            "warm up over 1-10% of the run, such as warmup(5%)",
-        )
-    epochs = clock.steps // clock.steps_per_epoch
-    if call.definition.watches and epochs < (needed := part.numbers["patience"] + 3):
-        yield Notice(  # the first epoch sets the best, patience + 1 bad ones follow, then the cut
-            Topic.PLATEAU_CANNOT_FIRE,
-            f"{call} cannot cut within {epochs} epochs: it needs {needed}",
-            f"give it patience={min(epochs // 4, epochs - 3)}"
-            if epochs >= 3
-            else "train longer, or use another schedule",
-        )
-    if segment.definition.counts:
-        yield from _of_a_scheduler(part, lr)
-    if segment.start >= clock.run_steps > 1:
-        yield Notice(
-            Topic.UNFINISHED_DECAY,
-            f"{call} never starts: the phases before it fill the run",
-            "shorten them, or give their lengths as shares of the run, such as 5%",
-        )
-
-
-def _of_a_scheduler(part: Part, lr: float) -> Iterator[Notice]:
+def _of_a_scheduler(part: Part) -> Iterator[Notice]:
     """torch's schedulers that are over before the run is, and the user's that take a step to be a
     batch: stepped once an epoch they end high, once a batch low."""
     from lrbench.schedules.torch_run import stepped
 
     call, clock, update = part.segment.call, part.segment.clock, part.segment.update
     counts = clock.counts(update)
-    table = stepped(call, counts, lr)
+    table = stepped(call, counts, part.segment.lr)
     if len(table.rows) < counts:
-        yield Notice(
-            Topic.OTHER,
-            f"{call} is over after {len(table.rows)} of {counts} counts, where torch raises an "
-            "error; here it holds its last learning rate",
-            part.remedy,
-        )
+        what = f"{call} is over after {len(table.rows)} of {counts} counts, where torch raises an "
+        yield Notice(Topic.OTHER, f"{what}error; here it holds its last LR", part.remedy)
     if call.is_plugin and update == "epoch":
         try:
-            rows = stepped(call, clock.steps, lr).rows
+            rows = stepped(call, clock.steps, part.segment.lr).rows
         except Exception:  # of the user's code, which is stepped so often only here
             return
         peak = max(row[0] for row in rows)
         share, low = (one / (peak or 1.0) for one in (table.lr(counts - 1), rows[-1][0]))
         if low <= LOW_END < share:
-            yield Notice(
-                Topic.UNFINISHED_DECAY,
-                f"{call} is stepped once an epoch and ends at {100 * share:.0f} % of its peak; "
-                f"stepped once a batch it would end at {100 * low:.0f} %",
-                "say how it is meant: update=step (once a batch) or update=epoch",
-            )
+            what = f"{call} is stepped once an epoch and ends at {_percent(share)} of its peak; "
+            what += f"stepped once a batch it would end at {_percent(low)}"
+            remedy = "say how it is meant: update=step (once a batch) or update=epoch"
+            yield Notice(Topic.UNFINISHED_DECAY, what, remedy)
 
 
-def _of_the_height(
-    schedule: Schedule, part: Part, table: Sequence[float], lr: float
-) -> Iterator[Notice]:
+def _of_the_height(schedule: Schedule, part: Part, table: Sequence[float]) -> Iterator[Notice]:
     """LRs that are practically 0 most of the time, and multipliers that look like LRs."""
-    peak = max(table)
+    peak, lr = max(table), part.segment.lr
     idle = sum(one < NEARLY_ZERO * peak for one in table) / len(table)
     if idle > 0.5:
-        yield Notice(
-            Topic.OTHER,
-            f"{schedule} is below {100 * NEARLY_ZERO:g} % of its peak for {100 * idle:.0f} % of "
-            "the run, which hardly trains",
-            part.remedy or "decay more slowly, or check whether epochs or steps are meant",
-        )
+        low = f"{schedule} is below {100 * NEARLY_ZERO:g} % of its peak for {_percent(idle)} of "
+        remedy = part.remedy or "decay more slowly, or check whether epochs or steps are meant"
+        yield Notice(Topic.OTHER, f"{low}the run, which hardly trains", remedy)
     own = [one for one in schedule.calls() if one.definition.own_scale and one.definition.jumps]
     if own and peak > 0 and not 1 / OWN_PEAK <= peak / lr <= OWN_PEAK:
-        yield Notice(
-            Topic.OTHER,
-            f"{schedule} peaks at {peak / lr:g} times its base LR; the LRs of lrbench compare are "
-            f"peaks, so the base LR is {lr / peak:g} of them",
-            "write multipliers of the base LR, whose highest is 1",
-        )
+        what = f"{schedule} peaks at {peak / lr:g} times its base LR; the LRs of lrbench compare "
+        what += f"are peaks, so the base LR is {lr / peak:g} of them"
+        yield Notice(Topic.OTHER, what, "write multipliers of the base LR, whose highest is 1")
 
 
 def _of_the_end(
-    schedule: Schedule, part: Part, table: Sequence[float], end: float, lr: float
+    schedule: Schedule, part: Part, table: Sequence[float], end: float
 ) -> Iterator[Notice]:
     """How high a schedule ends that is meant to end low. `end` is where its curve leads: it is
     what counts for a smooth one, whose last step in a short run lies well above it."""
@@ -250,27 +198,20 @@ def _of_the_end(
     peak, last = max(table), table[-1]
     last = last if definition.jumps else min(last, end)
     own = table[part.lrs] or [last]
+    high = f"{schedule} ends at {_percent(last / (peak or 1.0))} of its peak"
+    remedy = part.remedy or "make it fit the run, or use linear or cosine, which end with it"
     if last >= NEAR_PEAK * peak and _lowest_after_peak(table) < peak / 2:
-        yield Notice(
-            Topic.ENDS_AT_MAXIMUM,
-            f"{schedule} ends at its maximum ({last:g})",
-            part.remedy or "make its period fit the run, or use cosine",
-        )
+        yield Notice(Topic.ENDS_AT_MAXIMUM, f"{schedule} ends at its maximum ({last:g})", remedy)
     elif not definition.decays:
         return
     elif definition.counts and last > _lowest_after_peak(own) + 1e-9 * peak:
-        yield Notice(
-            Topic.ENDS_INSIDE_CYCLE,
-            f"{schedule} climbs again, and ends at {100 * last / peak:.0f} % of its peak",
-            part.remedy,
-        )
-    elif last > LOW_END * peak and not _asked_for(part.call, last, lr):
-        yield Notice(
-            Topic.UNFINISHED_DECAY,
-            f"{schedule} ends at {100 * last / peak:.0f} % of its peak",
-            part.remedy
-            or "decay faster, train longer, or use linear or cosine, which end with the run",
-        )
+        yield Notice(Topic.ENDS_INSIDE_CYCLE, f"{high}, to which it climbs again", remedy)
+    elif last > LOW_END * peak and not _asked_for(part, last):
+        yield Notice(Topic.UNFINISHED_DECAY, high, remedy)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _lowest_after_peak(lrs: Sequence[float]) -> float:
@@ -278,8 +219,9 @@ def _lowest_after_peak(lrs: Sequence[float]) -> float:
     return min(lrs[next(step for step, lr in enumerate(lrs) if lr >= high) :])
 
 
-def _asked_for(call: Call, last: float, lr: float) -> bool:
+def _asked_for(part: Part, last: float) -> bool:
     """Whether the spec itself names an end that is so high, as `cosine(min=20%)` does."""
-    named = [call.arguments[name] for name in ("min", "to", "eta_min") if name in call.arguments]
+    known, lr = part.call.arguments, part.segment.lr
+    named = [known[name] for name in ("min", "to", "eta_min") if name in known]
     floors = [one.of(lr) if isinstance(one, Level) else one for one in named]
     return any(floor > LOW_END * lr and last <= 1.25 * floor for floor in floors)

@@ -1,21 +1,27 @@
-"""From the text of a spec to a schedule."""
+"""From the text of a spec to a schedule.
+
+spec      [ NAME "=" ] phase { "+" phase }
+phase     NUMBER "*" "(" spec ")" | call { "*" call }
+call      NAME [ "(" argument { "," argument } ")" ]
+argument  [ NAME "=" ] value
+value     TEXT | lambda | length or number | arithmetic | list | spec
+"""
 
 import math
 import re
-from collections.abc import Iterator
+import types
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.registry import did_you_mean
 from lrbench.schedules.bound import Schedule
-from lrbench.schedules.definitions import SCHEDULES, Definition, Param
-from lrbench.schedules.grammar import Node, Source, syntax_tree
+from lrbench.schedules.definitions import SCHEDULES, Bounds, Definition, Param
 from lrbench.schedules.spec import Call, Phases, Spec
+from lrbench.schedules.tokens import SCALARS, Token, Tokens, word
 from lrbench.schedules.units import Length
-from lrbench.schedules.values import generic, read
 
 MAX_PHASES = 10_000
 TORCH_PREFIX = re.compile(r"^((torch\.)?optim\.)?lr_scheduler\.")
@@ -25,10 +31,9 @@ RESERVED = {
     "text": "texts are datasets: give them with --dataset",
     "torchvision": "models of torchvision are given with --model",
 }
-VERBOSE_ARGUMENT = re.compile(r"[(,]\s*verbose\s*=")
 VERBOSE = Notice(Topic.OTHER, "verbose= is dropped: torch has no such argument any more")
 COMMON = {"update": Literal["step", "epoch"], "duration": Length, "clock": Literal["run"]}
-OF_TORCH = ("last_epoch", "verbose")  # the last positions of torch's classes
+OF_TORCH = {"last_epoch": Any, "verbose": Any}  # the last positions of torch's classes
 
 
 @lru_cache(maxsize=4096)
@@ -44,50 +49,180 @@ def parse(text: str) -> Schedule:
     if not isinstance(text, str):
         raise UsageError(f"a schedule is given as a text, not {text!r}")
     shape, sign, lr = text.rpartition("@")
-    source = Source(shape if sign else text, _spec)
-    spec, at = _spec(syntax_tree(source), source), None
+    parser = _Parser(shape if sign else text)
+    if parser.here.kind == "name" and parser.next_is("="):  # pasted: scheduler = StepLR(...)
+        parser.index += 2
+    spec, at = parser.spec(), None
+    if parser.here.kind != "end":
+        raise parser.unexpected("+ or the end")
     if sign:
         with suppress(ValueError):
             at = float(lr) if lr.isascii() else None
         if at is None or not 0 < at < math.inf:
             raise UsageError(f"{text}: after @ stands a learning rate, such as cosine @ 0.1")
-    return Schedule(spec, (VERBOSE,) if VERBOSE_ARGUMENT.search(text) else (), at)
+    return Schedule(spec, (VERBOSE,) if parser.verbose else (), at)
 
 
-def _spec(node: Node, source: Source, alone: bool = True) -> Spec:
-    """The spec of a part of a text; `alone` where it is no phase among others."""
-    if node.kind in ("name", "call"):
-        return _call(node, source, alone)
-    if node.kind == "product":
-        return _product(node, source, alone)
-    if node.kind not in ("plus", "times"):
-        raise source.fault(node.position, "a schedule was expected here")
-    spec = Phases(tuple(_spec(part, source, False) for part in node.parts), node.value)
-    if spec.count() > MAX_PHASES:
-        raise source.fault(node.position, f"a schedule may have {MAX_PHASES} phases at most")
-    for call in dict.fromkeys(spec.calls()[:-1]):
-        if call.definition.watches:
-            raise source.fault(node.position, f"{call} may only come last")
-        if call.length is None:
-            key = "" if call.definition.param("length") else "duration="
-            begun = f"{str(call)[:-1]}, " if str(call).endswith(")") else f"{call}("
-            raise source.fault(
-                node.position,
-                f"every phase but the last needs a length, and {call} has none",
-                f"write {begun}{key}30%)",
-            )
-    return spec
+class _Parser(Tokens):
+    """One method a rule of the grammar: each takes its tokens, and returns what they mean."""
+
+    verbose = False  # whether that argument of torch's is among them
+
+    def spec(self, alone: bool = True) -> Spec:
+        """`alone` where it is no phase among others."""
+        start, parts = self.here, [self.phase()]
+        while self.accept("+"):
+            parts.append(self.phase())
+        if len(parts) == 1:
+            return _canonical(parts[0], alone)
+        return self.in_a_row(start, Phases(tuple(_canonical(part, False) for part in parts)))
+
+    def phase(self) -> Spec:
+        start = self.here
+        if start.kind == "number":
+            return self.repeated()
+        calls = [self.call()]
+        while self.accept("*"):
+            calls.append(self.call())
+        return calls[0] if len(calls) == 1 else self.product(start, calls)
+
+    def repeated(self) -> Spec:
+        token = self.take()
+        if not self.accept("*"):
+            hint = "for a fixed learning rate write constant and give the rate with --lr"
+            raise self.fault(token, f"{token.text!r} is not a schedule", hint)
+        if not token.text.isdigit() or int(token.text) < 1:
+            raise self.fault(token, "repetitions are a whole number of at least 1")
+        self.expect("(")
+        inner = self.spec(alone=False)
+        self.expect(")")
+        return self.in_a_row(token, Phases((inner,), int(token.text)))
+
+    def in_a_row(self, start: Token, spec: Phases) -> Phases:
+        """The phases, if all but the last can come before another."""
+        if spec.count() > MAX_PHASES:
+            raise self.fault(start, f"a schedule may have {MAX_PHASES} phases at most")
+        for call in dict.fromkeys(spec.calls()[:-1]):
+            if call.definition.watches:
+                raise self.fault(start, f"{call} may only come last")
+            if call.length is None:
+                key = "" if call.definition.param("length") else "duration="
+                begun = f"{str(call)[:-1]}, " if str(call).endswith(")") else f"{call}("
+                fault = f"every phase but the last needs a length, and {call} has none"
+                raise self.fault(start, fault, f"write {begun}{key}30%)")
+        return spec
+
+    def product(self, start: Token, calls: list[Call]) -> Call:
+        *factors, last = sorted(calls, key=_spans)
+        for factor in (*factors, last):
+            if factor.definition.watches or (factor.definition.of_torch and factor is not last):
+                raise self.fault(start, f"{factor} cannot be a factor")
+            if factor is not last and (factor.duration or factor.clock):
+                raise self.fault(start, "only one factor can have duration= or clock=")
+        return replace(last, factors=tuple(factors))
+
+    def call(self) -> Call:
+        if self.here.kind != "name":
+            raise self.unexpected("the name of a schedule")
+        token = self.take()
+        name = TORCH_PREFIX.sub("", token.text)
+        definition = self.definition(token, name)
+        values = self.arguments(definition) if self.accept("(") else {}
+        common = {key: values.pop(key) for key in _common(definition) if key in values}
+        if ":" in name:
+            return Call(name, tuple(sorted(values.items())), **common)
+        for param in definition.params:
+            if param.required and param.name not in values:
+                raise self.fault(token, f"{name} needs {param.name}")
+        if common.get("update") == definition.update:
+            del common["update"]
+        names = (param.name for param in definition.params if param.name in values)
+        return Call(name, tuple((key, values[key]) for key in names), **common)
+
+    def definition(self, token: Token, name: str) -> Definition:
+        prefix, colon, _ = name.partition(":")
+        if colon and prefix in RESERVED:
+            raise self.fault(token, f"{name} is no schedule", RESERVED[prefix])
+        if colon or name in SCHEDULES:
+            return Call(name).definition
+        hint = did_you_mean(name, SCHEDULES.names())
+        if hint.startswith("known:"):
+            hint = "lrbench schedules list names them all"
+        raise self.fault(token, f"unknown schedule {name!r}", hint)
+
+    def arguments(self, definition: Definition) -> dict[str, Any]:
+        """The values by the names of their parameters, positions resolved as in Python; code of the
+        user's may have parameters of any name, without a position."""
+        of_torch, own = definition.of_torch, ":" in definition.name
+        kinds = {param.name: param.annotation for param in definition.params}
+        kinds |= OF_TORCH if of_torch else {}
+        places = iter(tuple(kinds))
+        kinds |= _common(definition) | ({"optimizer": Any} if of_torch else {})
+        given: dict[str, Any] = {}
+        for token in self.items(")"):
+            if of_torch and not given and token.text in OPTIMIZER_NAMES and self.next_is(",", ")"):
+                self.take()
+                continue
+            if token.kind == "name" and self.next_is("="):
+                key, places = self.take().text, iter(())  # all others need their names, too
+                self.take()
+            elif not (key := next(places, "")):
+                fault = f"{definition.name} takes no value without its name here"
+                raise self.fault(token, fault, "write NAME=VALUE")
+            if not own and key not in kinds:
+                hint = did_you_mean(key, kinds)
+                raise self.fault(token, f"{definition.name} has no parameter {key!r}", hint)
+            if key in given:
+                raise self.fault(token, f"{key} is given twice")
+            given[key] = self.value(kinds.get(key, Any), key)
+            if of_torch and key == "last_epoch" and given[key] != -1:
+                raise self.fault(token, "last_epoch restores a state, and a schedule has none")
+            self.verbose |= of_torch and key == "verbose"
+        return given
+
+    def value(self, annotation: Any, name: str) -> Any:
+        """The value of the next tokens for a parameter of that type."""
+        start, origin, arguments = self.here, get_origin(annotation), get_args(annotation)
+        if origin in (Union, types.UnionType):  # of one type, a list of it, and None
+            if start.text == "None":
+                self.take()
+                return None
+            kinds = [one for one in arguments if one is not type(None)]
+            listed = [one for one in kinds if get_origin(one) is tuple and self.begins_list()]
+            return self.value((listed or kinds)[0], name)
+        if origin is Annotated:
+            written = next((mark for mark in arguments[1:] if mark in SCALARS), arguments[0])
+            value = self.value(written, name)
+            for limit in arguments[1:]:
+                if isinstance(limit, Bounds) and value not in limit:
+                    raise self.fault(start, f"{name} must be {limit}")
+            return value
+        if origin is Literal:
+            return word(self, name, arguments)
+        if annotation is not Any and (end := self.begins_list()):
+            self.take()
+            kind = arguments[0] if origin is tuple else annotation
+            values = tuple(self.value(kind, name) for _ in self.items(end))
+            if origin is not tuple and len(values) != 1:  # torch takes one a parameter group
+                raise self.fault(start, f"{name} must be one value, not {len(values)}")
+            return values if origin is tuple else values[0]
+        if origin is tuple:
+            raise self.mismatch(name, "a list such as [30ep, 60ep]")
+        if annotation is Call:
+            spec = self.spec()
+            if not isinstance(spec, Call):
+                raise self.fault(start, f"{name} takes torch's schedulers, one by one")
+            return spec
+        return SCALARS[annotation](self, name)
 
 
-def _product(node: Node, source: Source, alone: bool) -> Call:
-    parts = (_call(part, source, alone) for part in node.parts)
-    *factors, last = sorted(parts, key=_spans)
-    for factor in (*factors, last):
-        if factor.definition.watches or (factor.definition.of_torch and factor is not last):
-            raise source.fault(node.position, f"{factor} cannot be a factor")
-        if factor is not last and (factor.duration or factor.clock):
-            raise source.fault(node.position, "only one factor can have duration= or clock=")
-    return replace(last, factors=tuple(factors))
+def _common(definition: Definition) -> dict[str, Any]:
+    """The parameters that all schedules have, as far as this one has them."""
+    if definition.watches:
+        return {}
+    refused = [param.name for param in definition.params]
+    refused += ["duration"] if "length" in refused else []
+    return {key: kind for key, kind in COMMON.items() if key not in refused}
 
 
 def _spans(factor: Call) -> int:
@@ -97,88 +232,22 @@ def _spans(factor: Call) -> int:
     return int(factor.length is None)
 
 
-def _call(node: Node, source: Source, alone: bool) -> Call:
-    name = TORCH_PREFIX.sub("", node.text)
-    definition = _definition(name, node, source)
-    types = {**COMMON, **{param.name: param.annotation for param in definition.params}}
-    values = {
-        key: read(value, types[key], source, key) if key in types else generic(value, source, key)
-        for key, value in _by_name(definition, node, source).items()
-    }
-    if ":" in name:
-        common = {key: values.pop(key) for key in COMMON if key in values}
-        return Call(name, tuple(sorted(values.items())), **common)
-    for param in definition.params:
-        if param.required and param.name not in values:
-            raise source.fault(node.position, f"{name} needs {param.name}")
-    keeps_shares = not alone or "duration" in values
+def _canonical(spec: Spec, alone: bool) -> Spec:
+    """Without the arguments that are as their defaults."""
+    if isinstance(spec, Phases) or spec.is_plugin:
+        return spec
+    keeps_shares = not alone or spec.duration is not None
+    params = {param.name: param for param in spec.definition.params}
     args = tuple(
-        (param.name, values[param.name])
-        for param in definition.params
-        if param.name in values
-        and (values[param.name] != param.default or (keeps_shares and _is_share(param)))
+        (name, value)
+        for name, value in spec.args
+        if value != params[name].default or (keeps_shares and _is_share(params[name]))
     )
-    common = {key: values[key] for key in COMMON if key in values and not definition.param(key)}
-    if common.get("update") == definition.update:
-        del common["update"]
-    return Call(name, args, **common)
+    factors: Any = tuple(_canonical(factor, alone) for factor in spec.factors)
+    return replace(spec, args=args, factors=factors)
 
 
 def _is_share(param: Param) -> bool:
     """Whether its default is a share of the phase, where a written one is a share of the run."""
     defaults = param.default if isinstance(param.default, tuple) else (param.default,)
     return param.name != "length" and any(isinstance(one, Length) for one in defaults)
-
-
-def _definition(name: str, node: Node, source: Source) -> Definition:
-    prefix, colon, _ = name.partition(":")
-    if colon and prefix in RESERVED:
-        raise source.fault(node.position, f"{name} is no schedule", RESERVED[prefix])
-    if colon or name in SCHEDULES:
-        return Call(name).definition
-    hint = did_you_mean(name, SCHEDULES.names())
-    if hint.startswith("known:"):
-        hint = "lrbench schedules list names them all"
-    raise source.fault(node.position, f"unknown schedule {name!r}", hint)
-
-
-def _by_name(definition: Definition, node: Node, source: Source) -> dict[str, Node]:
-    """The values by the names of their parameters, positions resolved as in Python; code of the
-    user's may have parameters of any name, without a position."""
-    names, arguments = [param.name for param in definition.params], node.parts
-    if definition.of_torch:
-        names += OF_TORCH
-        arguments = tuple(_without_optimizer(arguments))
-    own = ":" in definition.name
-    given: dict[str, Node] = {}
-    places, named = iter(names), False
-    for argument in arguments:
-        key = argument.text or next(places, "")
-        if not key:
-            fault = f"too many values for {definition.name}"
-            fault = f"name the arguments of {definition.name}: NAME=VALUE" if own else fault
-            raise source.fault(argument.position, fault)
-        if named and not argument.text:
-            raise source.fault(argument.position, "a value without a name comes after named ones")
-        named = bool(argument.text)
-        refuses = definition.watches or (key == "duration" and "length" in names)
-        if not own and key not in names and (key not in COMMON or refuses):
-            fault = f"{definition.name} has no parameter {key!r}"
-            raise source.fault(argument.position, fault, did_you_mean(key, [*names, *COMMON]))
-        if key in given:
-            raise source.fault(argument.position, f"{key} is given twice")
-        given[key] = argument.parts[0]
-    for key in OF_TORCH if definition.of_torch else ():
-        ignored = given.pop(key, None)
-        if ignored and key == "last_epoch" and ignored.value != -1:
-            fault = "last_epoch restores a state, and a schedule has none"
-            raise source.fault(ignored.position, fault)
-    return given
-
-
-def _without_optimizer(arguments: tuple[Node, ...]) -> Iterator[Node]:
-    for place, argument in enumerate(arguments):
-        (value,) = argument.parts
-        optimizer = place == 0 and value.kind == "name" and value.text in OPTIMIZER_NAMES
-        if argument.text != "optimizer" and (argument.text or not optimizer):
-            yield argument

@@ -66,11 +66,9 @@ def clock_arguments(call: Call, step: Any, clock: Clock) -> tuple[tuple[Any, ...
 def check_call(call: Call, clock: Clock) -> None:
     """Raises UsageError: the function does not take what a schedule is given."""
     definition = load(call.name)
-    values, by_name = ((None,), {}) if definition.counts else clock_arguments(call, 0, clock)
-    try:
-        inspect.signature(definition.function).bind(*values, **by_name, **dict(call.args))
-    except TypeError as fault:
-        raise UsageError(
-            f"--schedule {call.name}: it cannot be called as a schedule ({fault})",
-            hint="a schedule is f(step, steps, steps_per_epoch, ...) or f(optimizer, ...)",
-        ) from None
+    places, by_name = (("optimizer",), {}) if definition.counts else clock_arguments(call, 0, clock)
+    plugins.check_call(
+        call.name, definition.function, list(map(str, places)), [*by_name, *dict(call.args)],
+        option="--schedule",
+        hint="a schedule is f(step, steps, steps_per_epoch, ...) or f(optimizer, ...)",
+    )  # fmt: skip

@@ -20,30 +20,29 @@ LONG = 12  # characters of a number that is rather written as a fraction
 
 
 @dataclass
-class Sources:
-    """The functions that are printed above the code that uses them, and what they import."""
+class Snippet:
+    """Code under way: when to step the scheduler, and its lines; the functions that are printed
+    above them, and what these import."""
 
+    usage: str
+    body: str = ""
     texts: list[str] = field(default_factory=list)
     lines: set[str] = field(default_factory=set)
-    names: dict[str, str] = field(default_factory=dict)
-    seen: set[Any] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)  # of the texts
 
     def call(self, curve: partial[Any], first: str) -> str:
         """A call of a function with its numbers filled in; the function is printed above, without
         the branches that its arguments rule out."""
         function = inspect.unwrap(curve.func)
         tree, used = _for_arguments(_plain(function, defaults=False), curve.keywords)
-        name = self._print(tree, function)
         shown = [f"{key}={value_code(curve.keywords[key])}" for key in used if key != "t"]
         shown = [first, *shown] if "t" in used else shown
-        return f"{name}({', '.join(shown)})"
+        return f"{self._print(tree, function)}({', '.join(shown)})"
 
     def add(self, function: Callable[..., Any]) -> None:
         """Print a function, and before it all that it uses."""
         function = inspect.unwrap(function)
-        if function not in self.seen:
-            self.seen.add(function)
-            self._print(_plain(function, defaults=True), function)
+        self._print(_plain(function, defaults=True), function)
 
     def _print(self, tree: ast.FunctionDef, function: Callable[..., Any]) -> str:
         """The name under which a function is printed: another version of it has a number."""
@@ -51,13 +50,11 @@ class Sources:
         for name in sorted(_names(tree) - given - {tree.name}):
             if name in function.__globals__:
                 self._add_global(name, function.__globals__[name], function)
+        head = f"def {tree.name}("
+        before = sum(other.startswith(head) for other in self.names)
+        name = f"{tree.name}_{before + 1}" if before else tree.name
         text = ast.unparse(tree)
-        if text not in self.names:
-            head = f"def {tree.name}("
-            before = sum(other.startswith(head) for other in self.names)
-            self.names[text] = f"{tree.name}_{before + 1}" if before else tree.name
-            self.texts.append(text.replace(head, f"def {self.names[text]}(", 1))
-        return self.names[text]
+        return self._once(text, name, text.replace(head, f"def {name}(", 1))
 
     def _add_global(self, name: str, value: Any, user: Callable[..., Any]) -> None:
         plain = inspect.unwrap(value) if callable(value) else value
@@ -68,17 +65,20 @@ class Sources:
             self.add(plain)
         elif callable(value):
             self.lines.add(f"from {value.__module__} import {name}")
-        elif value not in self.seen:
-            self.seen.add(value)
-            self.texts.append(f"{name} = {value!r}")
+        else:
+            self._once(name, name, f"{name} = {value!r}")
+
+    def _once(self, key: str, name: str, text: str) -> str:
+        """The name under which the text of a key is printed."""
+        if key not in self.names:
+            self.names[key] = name
+            self.texts.append(text)
+        return self.names[key]
 
     def table(self, text: str) -> str:
         """The name of a constant of that value."""
-        if text not in self.names:
-            count = sum(name.startswith("ROWS_") for name in self.names.values())
-            self.names[text] = f"ROWS_{count + 1}"
-            self.texts.append(f"{self.names[text]} = {text}")
-        return self.names[text]
+        name = f"ROWS_{1 + sum(name.startswith('ROWS_') for name in self.names.values())}"
+        return self._once(text, name, f"{name} = {text}")
 
     def users(self, call: Call, shown: list[str]) -> str:
         """A call of the user's own `module:attribute`, whose module is imported."""
@@ -89,8 +89,8 @@ class Sources:
     def imports(self, text: str) -> list[str]:
         """The lines of all imports that the text needs, the standard library's `math` first."""
         known = {entry.name for entry in SCHEDULES if entry.make.of_torch}
-        used = sorted(known & set(re.findall(r"\b\w+(?=[(\n])|(?<=\()\w+(?=\))", text)))
-        math = {"import math"} if re.search(r"\bmath\.", text) else set()
+        used = sorted(known & set(re.findall(r"\w+", text)))
+        math = {"import math"} if "math." in text else set()
         plain = sorted(self.lines | math)
         return plain + [f"from torch.optim.lr_scheduler import {', '.join(used)}"] * bool(used)
 

@@ -44,6 +44,11 @@ class Call:
         defaults = {param.name: param.default for param in self.definition.params}
         return {**defaults, **dict(self.args)}
 
+    @property
+    def common(self) -> dict[str, Any]:
+        """The arguments that every schedule takes."""
+        return {key: getattr(self, key) for key in ("duration", "update", "clock")}
+
     @cached_property
     def length(self) -> Length | None:
         """How long it lasts; None where it takes what the phases before it leave of the run."""
@@ -72,8 +77,7 @@ class Call:
             by_place = place == 0 and param is not None and param.positional and param == params[0]
             text = value_text(value, word=param is not None and param.is_word)
             shown.append(text if by_place else f"{name}={text}")
-        common = {key: getattr(self, key) for key in ("duration", "update", "clock")}
-        shown += [f"{key}={value}" for key, value in common.items() if value is not None]
+        shown += [f"{key}={value}" for key, value in self.common.items() if value is not None]
         own = f"{self.name}({', '.join(shown)})" if shown else self.name
         return " * ".join([*map(str, self.factors), own])
 

@@ -35,16 +35,6 @@ counted: Callable[..., Callable[[F], F]] = partial(
 composed = partial(counted, family="custom", jumps=True, own_scale=True)
 
 
-class StartFactor(Bounds):
-    """torch's limits for the `start_factor` of LinearLR."""
-
-    def __contains__(self, value: float) -> bool:
-        return 0 < value <= 1
-
-    def __str__(self) -> str:
-        return "above 0 and at most 1 (torch's limits; warmup(5%, from=0) starts at 0)"
-
-
 def arguments_of(call: Call, counts: int, lr: float) -> dict[str, Any]:
     """The arguments that must be written: those given, and those that the run fills in."""
     known, function = call.arguments, call.definition.function
@@ -72,7 +62,7 @@ def ConstantLR(*, factor: Share = THIRD, total_iters: Count = 5) -> Numbers:
 @counted(family="warmup")
 def LinearLR(
     *,
-    start_factor: Annotated[float, StartFactor(0, 1)] = THIRD,
+    start_factor: Share = THIRD,
     end_factor: Share = 1.0,
     total_iters: Count = 5,
 ) -> Numbers:
@@ -81,10 +71,7 @@ def LinearLR(
     return {}
 
 
-@counted(
-    family="ordered", jumps=True, decays=True,
-    remedy="set step_size={third}, or use step for three equal stairs",
-)  # fmt: skip
+@counted(family="ordered", jumps=True, decays=True)
 def StepLR(n: int, *, step_size: Count | None = None, gamma: NonNegative = 0.1) -> Numbers:
     """Falls by a factor after equal stretches. Formula: `b gamma^floor(n/step_size)`."""
     return {"step_size": -(-n // 3)}
@@ -104,17 +91,14 @@ def ExponentialLR(n: int, *, gamma: NonNegative | None = None) -> Numbers:
     return {"gamma": 0.01 ** (1 / n)}
 
 
-@counted(
-    family="ordered", decays=True, span="total_iters",
-    remedy="set total_iters={n} or use polynomial",
-)  # fmt: skip
+@counted(family="ordered", decays=True, span="total_iters")
 def PolynomialLR(*, total_iters: Count = 5, power: Positive = 1.0) -> Numbers:
     """Falls to 0 along a power of the counts left.
     Formula: `b (1 - min(1, n/total_iters))^power`."""
     return {}
 
 
-@counted(family="ordered", decays=True, span="T_max", remedy="set T_max={n} or use cosine")
+@counted(family="ordered", decays=True, span="T_max")
 def CosineAnnealingLR(
     n: int, *, T_max: Positive | None = None, eta_min: NonNegative = 0.0
 ) -> Numbers:
@@ -157,10 +141,7 @@ def CyclicLR(
     return {"base_lr": (max_lr or b) / 10, "max_lr": b}
 
 
-@counted(
-    family="cyclic", update="step", decays=True, span="total_steps",
-    remedy="set total_steps={n}, or leave it out",
-)  # fmt: skip
+@counted(family="cyclic", update="step", decays=True, span="total_steps")
 def OneCycleLR(
     n: int,
     b: float,
@@ -233,7 +214,8 @@ def ReduceLROnPlateau(
 ) -> Plateau:
     """Falls by a factor when a metric stops improving.
     Formula: `b factor^cuts; a cut after more than patience bad epochs`."""
-    metric_ = _metric({"mode": mode, "metric": metric})
+    watched: Any = _metric({"mode": mode, "metric": metric})
     return Plateau(
-        b, metric_, mode, threshold_mode, factor, patience, threshold, cooldown, min_lr, eps
-    )
+        b, watched, mode=mode, factor=factor, patience=patience, threshold=threshold,
+        threshold_mode=threshold_mode, cooldown=cooldown, min_=min_lr, eps=eps,
+    )  # fmt: skip

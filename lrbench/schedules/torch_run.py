@@ -69,11 +69,7 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
 
 
 def _from_factory(call: Call, optimizer: torch.optim.Optimizer) -> Any:
-    """The user's scheduler; his exceptions come out unchanged.
-
-    Raises:
-        UsageError: it is something else than a scheduler, or one that needs a metric.
-    """
+    """The user's scheduler; his exceptions come out unchanged."""
     factory = plugin.load(call.name).function
     scheduler = factory(optimizer, **dict(call.args))
     name = getattr(factory, "__name__", str(factory))
@@ -112,16 +108,15 @@ def walked(
 
 
 def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -> Any:
-    """The scheduler that a call stands for.
-
-    Raises:
-        UsageError: something that torch's classes cannot hold is nested.
-    """
+    """The scheduler that a call stands for."""
     arguments = arguments_of(call, counts, lr)
     if "schedulers" in arguments:
         parts = nested(call, counts)
         for part, _ in parts:
-            _check_nested(call, part)
+            own = part.update or part.duration or part.clock or part.factors
+            if own or not part.definition.counts:
+                what = "torch's schedulers but ReduceLROnPlateau, without update=, duration=, clock"
+                raise UsageError(f"{call.name} takes {what}, and not {part}")
         arguments["schedulers"] = [made(part, own, lr, optimizer) for part, own in parts]
     if formula := arguments.get("lr_lambda"):
         arguments["lr_lambda"] = lambda n: formula(n, counts, n, counts, n / counts)
@@ -129,15 +124,3 @@ def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -
         arguments["milestones"] = list(arguments["milestones"])
     given = {} if call.name == "ChainedScheduler" else {"optimizer": optimizer}
     return getattr(lr_scheduler, call.name)(**given, **arguments)
-
-
-def _check_nested(call: Call, part: Call) -> None:
-    if not part.definition.counts:
-        raise UsageError(
-            f"{call.name} takes torch's schedulers, without ReduceLROnPlateau, and not {part}",
-            hint="put other schedules in a row with +",
-        )
-    if part.update or part.duration or part.clock or part.factors:
-        raise UsageError(
-            f"{call.name} steps what it holds: {part} takes no update=, duration= or clock= in it"
-        )

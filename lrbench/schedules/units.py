@@ -59,10 +59,6 @@ class Length:
         return number_text(self.amount) + self.unit
 
 
-class Moment(Length):
-    """A point in time, counted from the start of its phase; it takes effect from that step on."""
-
-
 @dataclass(frozen=True)
 class Level:
     """A learning rate: absolute (`1e-5`), or relative to the base LR (`1%`)."""

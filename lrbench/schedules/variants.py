@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from lrbench.errors import UsageError
-from lrbench.schedules.grammar import outside_quotes
 from lrbench.schedules.parse import parse
 from lrbench.schedules.spec import Call, Phases, Spec, value_text
+from lrbench.schedules.tokens import outside_quotes
 
 MAX_MEMBERS = 200
 AMOUNT = re.compile(r"(-?[\d.]+(?:e-?\d+)?)(ep|it|%|)")
@@ -89,8 +89,7 @@ def _said(spec: Spec) -> Iterator[tuple[str, str]]:
         case Call(name=name, factors=factors):
             yield from (one for factor in factors for one in _said(factor))
             yield "", name
-            common = {key: getattr(spec, key) for key in ("duration", "update", "clock")}
-            for key, value in {**spec.arguments, **common}.items():
+            for key, value in {**spec.arguments, **spec.common}.items():
                 yield f"{key} of {name}", value_text(value)
 
 

@@ -3,73 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields
+from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
-from lrbench.errors import Notice, UsageError, keyword, named_as_in_python
-from lrbench.inputs import COMPARE, OBJECTS, from_python
+from lrbench.analysis import Summary
+from lrbench.analysis.words import ranked
+from lrbench.errors import UsageError, keyword, named_as_in_python
+from lrbench.files import replace_file
+from lrbench.inputs import COMPARE, from_python
 from lrbench.options import refuse_unknown, with_keywords
+from lrbench.report.live import live
+from lrbench.report.torch_lines import torch_lines
+from lrbench.run.store import Run
+from lrbench.session import compare as session
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from pandas import DataFrame
     from torch import nn
 
-    from lrbench.analysis import Summary
+    from lrbench.tasks.loaders import LoadersTask
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What a comparison found. Frames have the columns of the files of the same names.
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Summary):
+    """What a comparison found. Frames have the columns of the files of the same names: `ranking`
+    has a row for each schedule (and budget, and batch size), best first.
 
     `code` is the torch lines of the schedule that ranks first, `path` the run's folder where it
     was kept, `manifest` what the run is.
     """
 
-    summary: Summary
     code: str
     manifest: Mapping[str, Any]
     path: Path | None = None
 
     @property
-    def ranking(self) -> DataFrame:
-        """A row for each schedule (and budget, and batch size), best first."""
-        return self.summary.ranking
-
-    @property
-    def trials(self) -> DataFrame:
-        return self.summary.trials
-
-    @property
-    def epochs(self) -> DataFrame:
-        return self.summary.epochs
-
-    @property
-    def best(self) -> str | None:
-        """The schedule that ranks first, significantly or not."""
-        return self.summary.best
-
-    @property
-    def winner(self) -> str | None:
-        """The schedule that differs significantly from every other; None in a tie."""
-        return self.summary.winner
-
-    @property
     def lrs(self) -> Mapping[str, float]:
         """The learning rate that was tuned for each schedule."""
-        return self.summary.chosen
-
-    @property
-    def sentence(self) -> str:
-        return self.summary.sentence
-
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        return self.summary.notices
+        return self.chosen
 
     def plot(self, name: str = "final") -> Figure:
         """A plot: final, accuracy, loss, lr, sensitivity, and others where the run has their data.
@@ -79,7 +56,7 @@ class Comparison:
         """
         from lrbench.report.plots import plot
 
-        return plot(self.summary, name)
+        return plot(self, name)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """The report as one page that needs no network; written to `path` where there is one.
@@ -87,10 +64,9 @@ class Comparison:
         Raises:
             MachineError: the file cannot be written.
         """
-        from lrbench.files import replace_file
         from lrbench.report.html import compare_page
 
-        page = compare_page(self.summary, self.manifest, self.code)
+        page = compare_page(self, self.manifest, self.code)
         if path is not None:
             replace_file(Path(path), page.encode())
         return page
@@ -100,9 +76,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         """The answer, the ranking, and what else there is."""
-        from lrbench.analysis.words import ranked
-
-        first = self.summary.first
+        first = self.first
         return (
             f"Comparison: {self.sentence}\n  {ranked(first) if first else 'nothing ranked yet'}\n"
             "  .ranking .trials .epochs .best .winner .lrs .notices .code .plot() .to_html()"
@@ -111,7 +85,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         from lrbench.report.html.notebook import compare_cell
 
-        return compare_cell(self.summary)
+        return compare_cell(self)
 
 
 @named_as_in_python()
@@ -153,88 +127,49 @@ def compare(
         MachineError: a dataset that is missing, a folder that cannot be written.
         NoLearningRate: the range test of `lr="auto"` found none that it could defend.
     """
-    _refuse_defaults()
-    loaders = {"make_model": make_model, "train": train, "val": val}
-    with plugins.lending(), _unblamed(), _preserved():
-        if any(part is not None for part in (*loaders.values(), test, loss_fn, step)):
-            task = _loaders_task(task, loaders, loss_fn, test, step)
+    import torch
+
+    usual = torch.float32, torch.device("cpu")
+    if (torch.get_default_dtype(), torch.get_default_device()) != usual:
+        raise UsageError(
+            "compare: torch's default dtype or device was changed",
+            hint="set them to float32 and cpu: trials elsewhere would not know of it",
+        )
+    if not isinstance(out, (str, PathLike, NoneType)):
+        raise UsageError(f"out {out!r}: must be the path of a folder")
+    if isinstance(schedules, Sized) and not len(schedules):
+        raise UsageError("schedules: the list is empty", hint="leave it out for the default")
+    keep = nullcontext(out) if out is not None else TemporaryDirectory(prefix="lrbench-")
+    with plugins.lending(), _undisturbed(), keep as folder:
+        parts = {"make_model": make_model, "train": train, "val": val}
+        if any(part is not None for part in (*parts.values(), test, loss_fn, step)):
+            task = _loaders_task(task, parts, loss_fn, test, step)
             if test is None:
                 options.setdefault("metric", "val_accuracy")
         refuse_unknown("compare", options, map(keyword, COMPARE))
-        given = {**options, "task": task, "schedule": schedules}
-        if isinstance(schedules, Sized) and not len(schedules):
-            raise UsageError("schedules: the list is empty", hint="leave it out for the default")
-        with _folder(out) as path:
-            named = from_python(given, COMPARE)
-            return _compared(named, path, keep=out is not None, progress=progress)
-
-
-def _compared(
-    options: Mapping[str, Any], path: Path, *, keep: bool, progress: bool | None
-) -> Comparison:
-    from lrbench.inputs import host_of
-    from lrbench.report.live import live
-    from lrbench.report.torch_lines import torch_lines
-    from lrbench.run.store import Run
-    from lrbench.session import compare as session
-
-    if host_of(options).executor not in ("serial", "auto"):
-        _check_importable(options)
-    run = Run(path)
-    job = session.prepared(session.resolve(options, run), run, options)
-    with live(progress, spec=job.spec) as show:
-        for event in session.carry_out(job, files=keep):
-            show(event)
-    assert isinstance(event, session.Finished)
-    summary, manifest = event.summary, run.manifest or {}
-    return Comparison(
-        summary=summary,
-        code=torch_lines(summary, manifest),
-        manifest=manifest,
-        path=path if keep else None,
-    )
-
-
-def _refuse_defaults() -> None:
-    """What is set here for all of torch would not reach trials in other processes, nor a resume."""
-    import torch
-
-    for what, now, usual in (
-        ("dtype", torch.get_default_dtype(), torch.float32),
-        ("device", torch.get_default_device(), torch.device("cpu")),
-    ):
-        if now != usual:
-            raise UsageError(
-                f"compare: torch's default {what} is {now}",
-                hint=f"set it to {usual}: trials elsewhere would not know of it",
-            )
-
-
-def _check_importable(options: Mapping[str, Any]) -> None:
-    """Refuse what other processes cannot import."""
-    for name in OBJECTS:
-        if str(options.get(name, "")).startswith(f"{plugins.LENT}:"):
-            raise UsageError(
-                f"{name}: other processes cannot import {options[name].partition(':')[2]}",
-                hint="put it into a module, or leave out jobs and executor",
-            )
+        named = from_python({**options, "task": task, "schedule": schedules}, COMPARE)
+        run = Run(Path(folder))
+        job = session.prepared(session.resolve(named, run), run, named)
+        with live(progress, spec=job.spec) as show:
+            for event in session.carry_out(job, files=out is not None):
+                show(event)
+        return Comparison(
+            **{field.name: getattr(event, field.name) for field in fields(Summary)},
+            code=torch_lines(event, run.manifest or {}),
+            manifest=run.manifest or {},
+            path=None if out is None else run.path,
+        )
 
 
 def _loaders_task(
-    task: Any,
-    parts: Mapping[str, Any],
-    loss_fn: Callable[..., Any] | None,
-    test: Iterable[Any] | None,
-    step: Callable[[Any, Any], Any] | None,
-) -> Any:
+    task: Any, parts: Mapping[str, Any], loss_fn: Any, test: Any, step: Any
+) -> LoadersTask:
     from lrbench.tasks.loaders import LoadersTask
 
-    missing = [name for name, part in parts.items() if part is None]
+    missing = ", ".join(name for name, part in parts.items() if part is None)
     if missing or task is not None:
         raise UsageError(
-            f"compare: loaders need {', '.join(missing)}"
-            if missing
-            else "compare: a task and loaders",
+            f"compare: loaders need {missing}" if missing else "compare: a task and loaders",
             hint="pass make_model, loss_fn (or step), train, val and, if there is one, test; or a "
             "task; or a dataset and a model",
         )
@@ -242,28 +177,9 @@ def _loaders_task(
 
 
 @contextmanager
-def _folder(out: str | Path | None) -> Iterator[Path]:
-    if out is not None:
-        yield Path(out)
-        return
-    with TemporaryDirectory(prefix="lrbench-") as folder:
-        yield Path(folder)
-
-
-@contextmanager
-def _unblamed() -> Iterator[None]:
-    """Let exceptions of the user's code propagate unchanged."""
-    try:
-        yield
-    except plugins.OwnFault as fault:
-        if not isinstance(fault.__cause__, Exception):
-            raise  # a SystemExit would end the caller without a word
-        raise fault.__cause__ from None
-
-
-@contextmanager
-def _preserved() -> Iterator[None]:
-    """Keep the process's random generators, and torch's threads."""
+def _undisturbed() -> Iterator[None]:
+    """Keep the process's random generators and torch's threads, and let exceptions of the user's
+    code propagate unchanged."""
     import torch
 
     from lrbench.tasks.randomness import random_state
@@ -272,5 +188,9 @@ def _preserved() -> Iterator[None]:
     try:
         with random_state():
             yield
+    except plugins.OwnFault as fault:
+        if not isinstance(fault.__cause__, Exception):
+            raise  # a SystemExit would end the caller without a word
+        raise fault.__cause__ from None
     finally:
         torch.set_num_threads(threads)

@@ -1,12 +1,14 @@
 """Checks of the schedules before anything is trained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import Any
 
 from lrbench.errors import Notice, Topic
 from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
 from lrbench.schedules import check, early_stop_notices, parse, stretched
+from lrbench.tasks.own import ignored_batch_size
 
 FEW_STEPS = 10
 
@@ -31,51 +33,35 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
         UsageError: an LR that is negative, infinite or NaN, or a schedule that cannot be stretched
             to a budget.
     """
-    notices = [*stretch_notices(spec), *untuned_notices(spec)]
+    notices: list[Notice] = []
     for arm, cell in product(spec.entered.values(), spec.cells):
         schedule = stretched(parse(str(arm.schedule)), cell.stretch)
         lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
-        recipe = arm.recipe(cell.recipe)
-        steps = steps_per_epoch[recipe.effective_batch]
-        notices += check(schedule, lr, cell.epochs * steps, steps)
-        own_batch = recipe.effective_batch != cell.recipe.effective_batch
-        notices += short_notices(
-            cell.epochs * steps, f" of {arm.name.partition(':')[0]}" * own_batch
-        )
+        batch = arm.recipe(cell.recipe).effective_batch
+        steps = cell.epochs * steps_per_epoch[batch]
+        notices += check(schedule, lr, steps, steps_per_epoch[batch])
+        if steps < FEW_STEPS:
+            own_batch = batch != cell.recipe.effective_batch
+            whose = f" of {arm.name.partition(':')[0]}" * own_batch
+            few = f"{steps} step{'s' * (steps > 1)}: schedules hardly differ in so few"
+            remedy = "train longer (--epochs), or in smaller batches (--batch-size)"
+            notices.append(Notice(Topic.OTHER, f"a trial{whose} has {few}", remedy))
     entered = spec.entered.values()
     stopped = dict.fromkeys(a.schedule for a in entered if a.recipe(spec.recipe).early_stop)
     notices += early_stop_notices([parse(str(name)) for name in stopped])
     return list(dict.fromkeys(notices))
 
 
-def short_notices(steps: int, whose: str) -> Iterator[Notice]:
-    """Trainings that are over before a schedule can matter."""
-    if steps < FEW_STEPS:
-        yield Notice(
-            Topic.OTHER,
-            f"a trial{whose} has {steps} step{'s' * (steps > 1)}: schedules hardly differ in so "
-            "few",
-            "train longer (--epochs), or in smaller batches (--batch-size)",
-        )
-
-
-def stretch_notices(spec: CompareSpec) -> Iterator[Notice]:
-    """Schedules that change with the budget."""
+def spec_notices(spec: CompareSpec, data: Mapping[str, Any]) -> Iterator[Notice]:
+    """What is said before training and in every report: schedules that change with the budget;
+    several at the one LR that was named; optimizers at the LRs of another; a batch size that the
+    task ignores."""
     for name in spec.trained:
-        specs = {
-            cell.epochs: str(stretched(parse(name), cell.stretch))
-            for cell in spec.cells
-            if cell.stretch
-        }
+        specs = {c.epochs: str(stretched(parse(name), c.stretch)) for c in spec.cells if c.stretch}
         changed = [f"{text} (epochs: {epochs})" for epochs, text in specs.items() if text != name]
         if changed:
             yield Notice(Topic.STRETCHED, f"{name} is trained as {', '.join(changed)}")
-
-
-def untuned_notices(spec: CompareSpec) -> Iterator[Notice]:
-    """Several schedules at the one LR that was named; other optimizers at the LRs of the first."""
-    untuned = [name for name in spec.schedules if parse(name).fixed_lr is None]
-    if len(spec.lrs) == 1 and len(untuned) > 1:
+    if len(spec.lrs) == 1 and sum(parse(name).fixed_lr is None for name in spec.schedules) > 1:
         yield Notice(
             Topic.OTHER,
             f"every schedule is trained at LR {spec.lrs[0]:g}, which may suit some and not others",
@@ -89,3 +75,4 @@ def untuned_notices(spec: CompareSpec) -> Iterator[Notice]:
             f"{spec.recipe.optimizer}",
             "leave --lr out, and each optimizer gets a grid of its own",
         )
+    yield from ignored_batch_size(spec.recipe, data)

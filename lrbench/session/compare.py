@@ -1,7 +1,5 @@
 """A comparison as a library: open its run, train what is left, summarise."""
 
-from __future__ import annotations
-
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,66 +7,41 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrbench.engine.device import default_threads, number_of, open_device
 from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.inputs import all_options, compare_spec, host_of, resolved_toml
-from lrbench.options import SIZE, CompareSpec, TrialSpec
+from lrbench.options import SIZE, CompareSpec
 from lrbench.plan import Plan, StepsPerEpoch, own_scales, recorded_steps
-from lrbench.plan.share import share
 from lrbench.plugins import LENT
-from lrbench.records import Record, TrialEnd
+from lrbench.records import TrialEnd
 from lrbench.run import conditions
 from lrbench.run.manifest import material_of
 from lrbench.run.material import code_of, own_names, refuse_changes
 from lrbench.run.store import Run
-from lrbench.session.checks import check_schedules
+from lrbench.session.checks import check_schedules, spec_notices
 from lrbench.session.place import command_line, lasting, run_path
-from lrbench.session.recorded import recorded, settle, settled_so_far, summarised, write_all
-from lrbench.session.size import estimate_s, fit, steps_by_batch_size, written_steps
+from lrbench.session.recorded import recorded, settle, settled_so_far, summarised
+from lrbench.session.size import (
+    Amounts,
+    estimate_s,
+    fit,
+    left,
+    steps_by_batch_size,
+    written_steps,
+)
 from lrbench.stopping import resume_with
-from lrbench.tasks.own import ignored_batch_size
-
-if TYPE_CHECKING:
-    from lrbench.analysis import Summary
 
 REFRESH_S = 5.0  # between two writings of the CSV files, at least
 REFRESH_SHARE = 0.05  # of the wall time, at most
 WORTH_S = 15.0  # of training make up for the start of other processes
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A stage begins."""
-
-    plan: Plan
-
-
-@dataclass(frozen=True)
-class Swept:
-    """Progress of the range test; its result last."""
-
-    event: Any
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trial has started (no records yet) or has new records."""
-
-    trial: TrialSpec
-    records: tuple[Record, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Finished:
-    """Everything is trained."""
-
-    summary: Summary
-
-
-Event = Planned | Swept | Trained | Finished
+Event = Any
+"""A `Plan` where a stage begins; of its range test, the progress and the result; (trial, records)
+where a trial has started (no records yet) or left some; the `Summary` last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +58,12 @@ class Job:
     @property
     def plan(self) -> Plan:
         """The next stage, from the records so far."""
-        data = self.bench.source.facts()
-        whole = settle(self.spec, self.run.known, data, self.steps_per_epoch)
-        return share(whole, self.bench.host.shard)
+        whole = settle(self.spec, self.run, self.bench.source.facts(), self.steps_per_epoch)
+        return whole.of_shard(self.bench.host.shard)
+
+    @property
+    def left(self) -> Amounts:
+        return left(self.spec, self.steps_per_epoch, self.run, self.plan)
 
 
 def located(
@@ -154,16 +130,18 @@ def prepared(
     steps_per_epoch = steps_by_batch_size(spec, bench)
     if spec.time_budget_s is not None and run.manifest is None:
         spec = fit(spec, steps_per_epoch, bench.step_s(), bench.jobs)
-    notices = check_schedules(spec, steps_per_epoch)
-    notices += ignored_batch_size(spec.recipe, bench.source.facts())
-    notices += beyond_asked(spec, run, options)
-    return Job(spec, run, bench, options, steps_per_epoch, tuple(notices))
+    notices = (
+        *spec_notices(spec, bench.source.facts()),
+        *check_schedules(spec, steps_per_epoch),
+        *_beyond_asked(spec, run, options),
+    )
+    return Job(spec, run, bench, options, steps_per_epoch, notices)
 
 
-def beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> Iterator[Notice]:
+def _beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> Iterator[Notice]:
     """That the folder holds more than these options ask for, and how to rank that alone."""
-    asked = compare_spec(options).entrants if run.manifest else spec.entrants
-    if more := [name for name in spec.entrants if name not in asked]:
+    asked = compare_spec(options).entrants
+    if run.manifest and (more := [name for name in spec.entrants if name not in asked]):
         only = chain.from_iterable(("--only", name) for name in asked)
         alone = shlex.join(["lrbench", "report", str(run.path), *only])
         yield Notice(
@@ -179,53 +157,56 @@ def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
     begun = (run.manifest or {}).get("machine", {})
     if host.at_once is None and "at_once" in begun:
         return replace(host, at_once=begun["at_once"])
+    own = list(own_names(spec.recipes, spec.trained))
+    homes = {name.partition(":")[0] for name in own}
     if host.executor != "auto":
+        if host.executor != "serial" and LENT in homes:
+            names = ", ".join(n.partition(":")[2] for n in own if n.startswith(f"{LENT}:"))
+            raise UsageError(
+                f"other processes cannot import {names}",
+                hint="put it into a module, or leave out jobs and executor",
+            )
         return host
-    threads = host.threads or begun.get("threads")
+    host = replace(host, threads=host.threads or begun.get("threads"))
     most = max(spec.looks[-1] * len(spec.entrants), spec.lr_points if spec.auto else len(spec.lrs))
-    if most == 1 or not importable(spec):
-        return replace(host, threads=threads)
+    if most == 1 or homes & {LENT, "__main__"}:
+        return host
     device = open_device(host.device)
     if device.type != "cpu":
-        return replace(host, threads=threads, jobs=number_of(device))
-    threads = threads or 1
+        return replace(host, jobs=number_of(device))
+    threads = host.threads or 1
     return replace(host, threads=threads, jobs=max(1, default_threads() // threads))
-
-
-def importable(spec: CompareSpec) -> bool:
-    """Whether other processes can import the user's parts of an experiment."""
-    homes = {name.partition(":")[0] for name in own_names(spec.recipes, spec.trained)}
-    return homes.isdisjoint({LENT, "__main__"})
 
 
 def shown(
     spec: CompareSpec, run: Run, options: Mapping[str, Any]
-) -> tuple[StepsPerEpoch, float | None]:
-    """Steps in an epoch and the time that the plan of a begun run takes, None before an epoch has
-    ended; from its records alone: neither its data nor its code are touched."""
+) -> tuple[StepsPerEpoch, Amounts, float | None]:
+    """Of a begun run: steps in an epoch, what is left, and the time that this takes, None before an
+    epoch has ended; from its records alone: neither its data nor its code are touched."""
     steps = recorded_steps(run.manifest or {})
     if missing := {recipe.effective_batch for recipe in spec.recipes} - steps.keys():
         sizes = ", ".join(map(str, missing))
         raise UsageError(f"--dry-run --resume: this run has no trials yet with batch size {sizes}")
+    rest = left(spec, steps, run, settled_so_far(spec, run))
     begun = [history.epochs for history in run.histories.values() if history.epochs]
     if not begun:
-        return steps, None
-    train_s = sum(epoch.train_s for epochs in begun for epoch in epochs)
+        return steps, rest, None
+    step_s = sum(e.train_s for epochs in begun for e in epochs) / sum(e[-1].step for e in begun)
     jobs = settled(host_of(options), run, spec).jobs or default_threads()
-    return steps, estimate_s(spec, steps, train_s / sum(each[-1].step for each in begun), jobs)
+    return steps, rest, estimate_s(spec, rest, step_s, jobs)
 
 
 def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iterator[Event]:
     """Train what is left; a record is on the disk before its event is yielded. The last event is
-    `Finished`. With `files`, the CSV files follow the training, and every table, plot and page is
-    written at the end; `also` names more renderers.
+    the `Summary`. With `files`, the CSV files follow the training, and every table, plot and page
+    is written at the end; `also` names more renderers.
 
     Raises:
         UsageError: code, data or machine are not those that the run was begun with.
         MachineError: the folder cannot be written, or another process writes there.
         NoLearningRate: a range test found none that it could defend.
     """
-    from lrbench.report import write_csv
+    from lrbench.report import renderers, write_csv
     from lrbench.report.torch_lines import lines_to_keep
 
     run = job.run
@@ -234,7 +215,7 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
         due_s = time.monotonic() + REFRESH_S
         for event in _trained(job):
             yield event
-            if files and _has_ended(event) and time.monotonic() > due_s:
+            if files and ends_of(event) and time.monotonic() > due_s:
                 began_s = time.monotonic()
                 write_csv.write(summarised(job.spec, run), run.path)
                 now_s = time.monotonic()
@@ -245,13 +226,23 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
             run.write_manifest({**manifest, "torch_lines": lines_to_keep(summary, manifest)})
             question = replace(summary.question, manifest=run.manifest or {})
             summary = replace(summary, question=question)  # so that nothing makes the lines again
-            write_all(summary, run, also)
-    yield Finished(summary)
+            renderers.write_all(summary, run.path, also)
+    yield summary
+
+
+def ends_of(event: Event) -> list[TrialEnd]:
+    """How the trial of an event has ended, if it has."""
+    records = event[1] if isinstance(event, tuple) else ()
+    return [record for record in records if isinstance(record, TrialEnd)]
 
 
 def _trained(job: Job) -> Iterator[Event]:
     run, host = job.run, job.bench.host
-    _make_ready(run, retry_failed=host.retry_failed)
+    for name, history in list(run.histories.items()):
+        if host.retry_failed and history.end is not None and history.end.status == "failed":
+            run.forget(name)
+        elif history.end is not None:  # a checkpoint may be left
+            run.state_path(name).unlink(missing_ok=True)
     run.write_manifest(_manifest(job))
     failures: list[TrialEnd] = []
     stage = job.plan
@@ -260,19 +251,23 @@ def _trained(job: Job) -> Iterator[Event]:
             execute = EXECUTORS.get(_executor(job), option="--executor").make
             train = stack.enter_context(execute(job.bench, run))
         while stage.stage != "done":
-            yield Planned(stage)
+            yield stage
             if stage.find is not None:
                 for event in job.bench.find(stage.find, train):
-                    yield Swept(event)
+                    yield event
                 run.save_find(stage.find.id, event.to_dict())
-            for trial, records in train(stage.trials):
-                run.note(trial, records)
-                yield Trained(trial, tuple(records))
-                failures += [r for r in records if isinstance(r, TrialEnd) and r.status == "failed"]
+            for event in train(stage.trials):
+                run.note(*event)
+                yield event
+                failures += [end for end in ends_of(event) if end.status == "failed"]
                 if host.max_failures is not None and len(failures) >= host.max_failures:
-                    raise _too_many(failures)
+                    raise LrbenchError(
+                        f"stopped after {len(failures)} failed trials (--max-failures); the last: "
+                        f"{failures[-1].reason}",
+                        hint="fix the cause, then repeat the command with --retry-failed",
+                    )
             stage = job.plan
-    yield Planned(stage)
+    yield stage
 
 
 def _executor(job: Job) -> str:
@@ -283,30 +278,9 @@ def _executor(job: Job) -> str:
         return host.executor
     if host.jobs > 1:
         with suppress(Exception):  # whatever is wrong with the user's step fails a trial
-            if estimate_s(job.spec, job.steps_per_epoch, job.bench.step_s(5)) > WORTH_S:
+            if estimate_s(job.spec, job.left, job.bench.step_s(5)) > WORTH_S:
                 return "auto"
     return "serial"
-
-
-def _has_ended(event: Event) -> bool:
-    return isinstance(event, Trained) and any(isinstance(r, TrialEnd) for r in event.records)
-
-
-def _make_ready(run: Run, *, retry_failed: bool) -> None:
-    """Delete checkpoints of trials that have ended, and failed trials that are to be retrained."""
-    for name, history in list(run.histories.items()):
-        if retry_failed and history.end is not None and history.end.status == "failed":
-            run.forget(name)
-        elif history.end is not None:
-            run.state_path(name).unlink(missing_ok=True)
-
-
-def _too_many(failures: Sequence[TrialEnd]) -> LrbenchError:
-    return LrbenchError(
-        f"stopped after {len(failures)} failed trials (--max-failures); the last: "
-        f"{failures[-1].reason}",
-        hint="fix the cause, then repeat the command with --retry-failed",
-    )
 
 
 def _manifest(job: Job) -> dict[str, Any]:

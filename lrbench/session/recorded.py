@@ -14,9 +14,8 @@ from lrbench.plan import Plan, StepsPerEpoch, plan, recorded_steps
 from lrbench.plan.cell import Scales
 from lrbench.records import labelled
 from lrbench.run import conditions
-from lrbench.run.store import Known, Run
-from lrbench.session.checks import stretch_notices, untuned_notices
-from lrbench.tasks.own import ignored_batch_size
+from lrbench.run.store import Run
+from lrbench.session.checks import spec_notices
 
 if TYPE_CHECKING:
     from lrbench.analysis import Question, Summary
@@ -81,18 +80,18 @@ def question_of(spec: CompareSpec, data: Mapping[str, Any]) -> Question:
 
 def settle(
     spec: CompareSpec,
-    known: Known,
+    run: Run,
     data: Mapping[str, Any],
     steps: StepsPerEpoch,
     scales: Scales = MappingProxyType({}),
 ) -> Plan:
     """What is settled by the records so far, and what to train next; a race is one of its looks."""
-    settled = plan(spec, known.histories, known.finds, steps, scales)
+    settled = plan(spec, run.histories, run.finds, steps, scales)
     if not spec.race:
         return settled
     from lrbench.analysis import raced
 
-    return raced(settled, known.histories, question_of(spec, data))
+    return raced(settled, run.histories, question_of(spec, data))
 
 
 def settled_so_far(spec: CompareSpec, run: Run) -> Plan:
@@ -100,7 +99,7 @@ def settled_so_far(spec: CompareSpec, run: Run) -> Plan:
     names."""
     manifest = run.manifest or {}
     steps, scales = recorded_steps(manifest), manifest.get("scales", {})
-    return settle(spec, run.known, manifest.get("data", {}), steps, scales)
+    return settle(spec, run, manifest.get("data", {}), steps, scales)
 
 
 def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summary:
@@ -109,71 +108,49 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
 
     manifest = run.manifest or {}
     data = manifest.get("data", {})
-    known = run.known
-    notices: tuple[Notice, ...] = ()
     settled = settled_so_far(spec, run)
-    wanted = [*settled.tuning, *settled.finals]
-    orphans = _orphans(spec, settled, known)
-    if orphans:
-        wanted += orphans
-        notices += (
-            Notice(
-                Topic.TRIALS_FAILED,
-                f"{len(orphans)} final trials exist, but tuning is incomplete",
-                "repeat lrbench compare to train what is missing",
-            ),
-        )
+    orphans = _orphans(spec, settled, run)
     entrants = tuple(name for name in spec.entrants if not only or name in only)
-    histories = [each for each in labelled(wanted, known.histories) if each.spec.name in entrants]
-    said = conditions.notices(manifest, histories)
+    wanted = labelled((*settled.tuning, *settled.finals, *orphans), run.histories)
+    histories = [each for each in wanted if each.spec.name in entrants]
+    notices = [*spec_notices(spec, data), *settled.notices]
+    if orphans:
+        remedy = "repeat lrbench compare to train what is missing"
+        said = f"{len(orphans)} final trials exist, but tuning is incomplete"
+        notices.append(Notice(Topic.TRIALS_FAILED, said, remedy))
+    notices += conditions.notices(manifest, histories)
     if shard := manifest.get("options", {}).get("shard"):
         whole = "merge all shards: lrbench report SHARD... --out DIR"
-        notices += (Notice(Topic.SHARD, f"these are the trials of shard {shard} alone", whole),)
+        notices.append(Notice(Topic.SHARD, f"these are the trials of shard {shard} alone", whole))
     question = replace(
         question_of(spec, data),
         schedules=entrants,
         reference=spec.reference if spec.reference in entrants else None,
         choices=settled.choices,
         manifest=manifest,
-        notices=(
-            *stretch_notices(spec),
-            *untuned_notices(spec),
-            *ignored_batch_size(spec.recipe, data),
-            *settled.notices,
-            *notices,
-            *said,
-        ),
+        notices=tuple(notices),
     )
     return summarise(histories, question)
 
 
-def _orphans(spec: CompareSpec, settled: Plan, known: Known) -> list[TrialSpec]:
+def _orphans(spec: CompareSpec, settled: Plan, run: Run) -> list[TrialSpec]:
     """Final trials whose tuning trials are gone: they are still reported."""
-    if settled.stage not in ("find", "tune"):
-        return []
-    recipes = {*spec.recipes}
-    epochs = {cell.epochs for cell in spec.cells}
+    lengths, trials = {cell.epochs for cell in spec.cells}, [h.spec for h in run.histories.values()]
     return [
-        history.spec
-        for history in known.histories.values()
-        if history.spec.stage == "final"
-        and history.spec.recipe in recipes
-        and history.spec.epochs in epochs
+        trial
+        for trial in trials
+        if settled.stage in ("find", "tune") and trial.stage == "final"
+        if trial.recipe in spec.recipes and trial.epochs in lengths
     ]
 
 
 def write_files(summary: Summary, run: Run, also: Sequence[str] = ()) -> None:
-    """Make the files of a run again.
+    """Make the tables, plots and page of a run again.
 
     Raises:
         MachineError: the folder cannot be written, or another process writes there.
     """
-    with run.writer():
-        write_all(summary, run, also)
-
-
-def write_all(summary: Summary, run: Run, also: Sequence[str]) -> None:
-    """Write tables, plots and page. The caller holds the run's lock."""
     from lrbench.report import renderers
 
-    renderers.write_all(summary, run.path, also)
+    with run.writer():
+        renderers.write_all(summary, run.path, also)

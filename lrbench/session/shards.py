@@ -9,7 +9,6 @@ from pathlib import Path
 
 from lrbench.errors import Notice, Topic, UsageError
 from lrbench.files import read_file, replace_file
-from lrbench.inputs import host_of
 from lrbench.options import CompareSpec, differences
 from lrbench.run import conditions
 from lrbench.run.store import Run
@@ -40,7 +39,7 @@ def merged(runs: Sequence[Run], out: Path | None) -> tuple[Run, list[Notice]]:
         raise UsageError(f"--out {whole.path}: this is one of the shards")
     if whole.manifest is not None and recorded(whole).fingerprint != spec.fingerprint:
         raise UsageError(f"--out {whole.path}: it holds another comparison")
-    numbers = _numbers(runs)
+    absent = _absent(runs)
     wanted = {trial.id for trial in settled_so_far(spec, first).finals}
     for run in runs:
         _refuse_other_finals(first, run, wanted)
@@ -50,37 +49,41 @@ def merged(runs: Sequence[Run], out: Path | None) -> tuple[Run, list[Notice]]:
                 if not whole.journal_path(name).exists():
                     replace_file(whole.journal_path(name), read_file(run.journal_path(name)))
         whole.write_manifest({**manifest, **asked(spec, whole, options)})
-    vars(whole).pop("known", None)
-    return whole, _missing(numbers, runs, whole)
+    said = f"shards that are not here: {', '.join(absent)}"
+    remedy = f"name them as well, or train the rest: lrbench compare --resume {whole.path}"
+    return Run(whole.path), [Notice(Topic.TRIALS_FAILED, said, remedy)] if absent else []
 
 
 def _refuse_mismatch(first: Run, other: Run) -> None:
     a, b = first.manifest or {}, other.manifest or {}
     found = differences(a["experiment"], b["experiment"], CompareSpec)
     found += conditions.differences(a["machine"], b["machine"])
-    if a["material"] != b["material"]:
-        found.append("other code or data")
+    found += ["other code or data"] if a["material"] != b["material"] else []
     if found:
         raise UsageError(
             f"{first.path} and {other.path} are not of the same comparison: {', '.join(found)}"
         )
 
 
-def _numbers(runs: Sequence[Run]) -> dict[tuple[int, int], Run]:
-    """The runs by their shards."""
-    found: dict[tuple[int, int], Run] = {}
+def _absent(runs: Sequence[Run]) -> list[str]:
+    """The shards that are missing, from those that the runs are."""
+    found: dict[str, Run] = {}
     for run in runs:
         if not is_shard(run):
             raise UsageError(f"{run.path} is not a shard: name shards alone")
-        shard = host_of((run.manifest or {})["options"]).shard
-        assert shard is not None
+        typed = (run.manifest or {})["options"]["shard"]
+        shard = "/".join(str(int(part)) for part in typed.split("/"))
         if shard in found:
             raise UsageError(f"{found[shard].path} and {run.path} are the same shard")
         found[shard] = run
-    if len({count for _, count in found}) > 1:
-        names = ", ".join(f"{number}/{count}" for number, count in found)
-        raise UsageError(f"the shards {names} are not of one division: final trials would overlap")
-    return found
+    counts = {shard.partition("/")[2] for shard in found}
+    if len(counts) > 1:
+        raise UsageError(
+            f"the shards {', '.join(found)} are not of one division: final trials would overlap"
+        )
+    (count,) = counts
+    whole = [f"{number}/{count}" for number in range(1, int(count) + 1)]
+    return [shard for shard in whole if shard not in found]
 
 
 def _refuse_other_finals(first: Run, run: Run, wanted: Collection[str]) -> None:
@@ -92,17 +95,3 @@ def _refuse_other_finals(first: Run, run: Run, wanted: Collection[str]) -> None:
                 f"what the tuning of {first.path} chose",
                 hint="begin all shards from copies of one tuned run (--shard 0/N)",
             )
-
-
-def _missing(numbers: dict[tuple[int, int], Run], runs: Sequence[Run], whole: Run) -> list[Notice]:
-    count = next(iter(numbers))[1]
-    absent = [str(n) for n in range(1, count + 1) if (n, count) not in numbers]
-    if not absent:
-        return []
-    return [
-        Notice(
-            Topic.TRIALS_FAILED,
-            f"shards {', '.join(absent)} of {count} are not here",
-            f"name them as well, or train the rest: lrbench compare --resume {whole.path}",
-        )
-    ]

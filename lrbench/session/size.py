@@ -1,15 +1,21 @@
 """How large a comparison is, how long it takes, and the largest one within a time budget."""
 
 import math
+from collections import Counter
+from collections.abc import Container, Mapping
+from typing import get_args
 
 from lrbench.errors import UsageError
 from lrbench.execute import Workbench
 from lrbench.options import CompareSpec
-from lrbench.plan import StepsPerEpoch
+from lrbench.plan import Plan, Stage, StepsPerEpoch
 from lrbench.plan.cell import CellPlan
+from lrbench.run.store import Run
 
 # Evaluation and bookkeeping on top of the training steps, from full runs on CPU.
 OVERHEAD = 1.2
+Amounts = Mapping[str, Mapping[str, int]]
+"""Trials, steps and images of each stage."""
 
 
 def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
@@ -35,8 +41,11 @@ def written_steps(steps: StepsPerEpoch) -> int | dict[str, int]:
     return {str(size): count for size, count in steps.items()}  # keys as JSON has them
 
 
-def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[str, int]]:
-    """Trials, steps and training samples of each stage of a comparison with nothing done yet.
+def work(
+    spec: CompareSpec, steps_per_epoch: StepsPerEpoch, finds: Container[str] = ()
+) -> dict[str, Counter[str]]:
+    """Trials, steps and training samples of each stage of a comparison with nothing done yet but
+    some range tests.
 
     Extensions of the grid are not in it: they are only known after tuning.
     """
@@ -48,33 +57,49 @@ def work(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> dict[str, dict[st
     find = spec.range_test(spec.recipe)
     verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) if find.verify else 0
     probes = verifying + STABLE_LRS * bool(find.max_stable)
-    stages = {stage: {"trials": 0, "steps": 0, "images": 0} for stage in ("find", "tune", "final")}
+    sweep = len(find.seeds) * find.points + probes * find.verify_steps
+    stages = {stage: Counter(trials=0, steps=0, images=0) for stage in ("find", "tune", "final")}
 
     def count(stage: str, trials: int, steps: int, batch: int) -> None:
-        for key, amount in (("trials", trials), ("steps", steps), ("images", steps * batch)):
-            stages[stage][key] += amount
+        stages[stage].update(trials=trials, steps=steps, images=steps * batch)
 
-    sweep = len(find.seeds) * find.points + probes * find.verify_steps
     plans = [CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells]
-    tested = dict.fromkeys(test.recipe for here in plans for test in here.range_tests())
-    for recipe in tested:
-        count("find", len(find.seeds), sweep, recipe.effective_batch)
+    for test in dict.fromkeys(test for here in plans for test in here.range_tests()):
+        if test.id not in finds:
+            count("find", len(find.seeds), sweep, test.recipe.effective_batch)
     for here in plans:
         for name in here.entered:
             batch = here.recipe(name).effective_batch
-            trial_steps = here.cell.epochs * steps_per_epoch[batch]
+            steps = here.cell.epochs * steps_per_epoch[batch]
             if here.tuned(name):
-                count("tune", tuning, tuning * trial_steps, batch)
-            count("final", spec.looks[-1], spec.looks[-1] * trial_steps, batch)
+                count("tune", tuning, tuning * steps, batch)
+            count("final", spec.looks[-1], spec.looks[-1] * steps, batch)
     return stages
 
 
-def estimate_s(
-    spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float, jobs: int = 1
-) -> float:
-    """Seconds that the whole plan will take, from the time of one training step, `jobs` trials at a
-    time; a range test has a training of each seed to run at once."""
-    stages = work(spec, steps_per_epoch)
+def left(
+    spec: CompareSpec, steps_per_epoch: StepsPerEpoch, run: Run, settled: Plan
+) -> dict[str, Counter[str]]:
+    """What of the `work` is left, at most: a race may end before its last look."""
+    stages, order = work(spec, steps_per_epoch, run.finds), get_args(Stage)
+    ended = [history.spec for history in run.histories.values() if history.end is not None]
+    for stage, amounts in stages.items():
+        done, known = Counter[str](), Counter[str]()
+        for trials, counter in ((ended, done), (settled.trials, known)):
+            for trial in trials:
+                if trial.stage == stage:
+                    batch = trial.recipe.effective_batch
+                    steps = trial.epochs * steps_per_epoch[batch]
+                    counter.update(trials=1, steps=steps, images=steps * batch)
+        is_over = order.index(stage) < order.index(settled.stage)
+        for key, whole in amounts.items():
+            amounts[key] = 0 if is_over else max(whole - done[key], known[key])
+    return stages
+
+
+def estimate_s(spec: CompareSpec, stages: Amounts, step_s: float, jobs: int = 1) -> float:
+    """Seconds that these amounts of each stage will take, from the time of one training step,
+    `jobs` trials at a time; a range test has a training of each seed to run at once."""
     testing = stages["find"]["steps"] / min(jobs, len(spec.range_test(spec.recipe).seeds))
     steps = testing + (stages["tune"]["steps"] + stages["final"]["steps"]) / jobs
     return OVERHEAD * steps * step_s
@@ -99,16 +124,13 @@ def fit(
         *((1, {"tuning_seeds": 1, "seeds": count, "lr_points": points}) for count in seeds[3:]),
     ]
     for least, size in sizes:
-        smallest = spec.model_copy(update={**size, "epochs": 1})
-        once = estimate_s(smallest, steps_per_epoch, step_s, jobs)
-        twice_spec = smallest.model_copy(update={"epochs": 2})
-        per_epoch = estimate_s(twice_spec, steps_per_epoch, step_s, jobs) - once
-        epochs = 1 + math.floor((spec.time_budget_s - once) / per_epoch)
+        plans = [spec.model_copy(update={**size, "epochs": epochs}) for epochs in (1, 2)]
+        once, twice = (estimate_s(p, work(p, steps_per_epoch), step_s, jobs) for p in plans)
+        epochs = 1 + math.floor((spec.time_budget_s - once) / (twice - once))
         if epochs >= least:
-            return smallest.model_copy(update={"epochs": epochs})
-    enough = math.ceil(once / 60 * 1.1)
+            return plans[0].model_copy(update={"epochs": epochs})
     raise UsageError(
         f"--time-budget {spec.time_budget_s:g}s: the smallest plan takes about {once:.0f} s",
-        hint=f"allow --time-budget {enough}m, or name fewer schedules (-s), fewer "
-        "LRs (--lr 0.05,0.1) or a smaller --model",
+        hint=f"allow --time-budget {math.ceil(once / 60 * 1.1)}m, or name fewer schedules (-s), "
+        "fewer LRs (--lr 0.05,0.1) or a smaller --model",
     )

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from lrbench.engine.device import autocast
+from lrbench.errors import UsageError
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
@@ -87,15 +90,31 @@ def start_training(model: nn.Module) -> None:
         part.training = False
 
 
+def optimizer_steps(task: Task, recipe: Recipe) -> int:
+    """Optimizer steps in an epoch.
+
+    Raises:
+        UsageError: an epoch has too few batches for one.
+    """
+    steps = task.steps_per_epoch // recipe.micro_batches
+    if steps == 0:
+        raise UsageError(
+            f"--accumulate {recipe.accumulate}: an epoch has {task.steps_per_epoch} batches of "
+            f"{task.samples_per_step}"
+        )
+    return steps
+
+
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; afterwards each submodule's own mode again."""
+def evaluating(model: nn.Module, device: torch.device, precision: str) -> Iterator[None]:
+    """Evaluation mode without gradients, in a precision; afterwards each submodule's own mode
+    again."""
     import torch
 
     modes = [(part, part.training) for part in model.modules()]
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), autocast(device, precision):
             yield
     finally:
         for part, mode in modes:

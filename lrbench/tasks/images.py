@@ -1,20 +1,25 @@
 """Image classification on a dataset that is on the device."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
+from lrbench import models, plugins
 from lrbench.data import ImageData
-from lrbench.data.augment import Draw, draw, epoch_seed
-from lrbench.data.resident import Residents
+from lrbench.data.resident import Residents, draw, epoch_seed
 from lrbench.errors import UsageError
 from lrbench.options import Recipe
-from lrbench.plugins import is_own
 from lrbench.tasks.base import Split, built, evaluating
-from lrbench.tasks.own_parts import own_change, own_loss
 
-Batch = tuple["Tensor", "Tensor"]
+Batch = tuple[Tensor, Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
 # On a CPU the activations of larger batches do not fit its caches: twice the time per image.
 EVALUATION_BATCH = {"cpu": 128, "cuda": 1000}
 
@@ -35,8 +40,6 @@ class ImageTask:
         with_test: bool,
         resident: Residents | None = None,
     ) -> None:
-        from lrbench import models
-
         models.check(recipe.model, recipe.weights)
         splits = resident or residents(data, recipe, device)
         self._train = splits.train
@@ -49,8 +52,9 @@ class ImageTask:
             )
         self._recipe = recipe
         self._device = device
-        self._own_loss = own_loss(recipe.loss, self._classes, device) if recipe.loss else None
-        self._change = own_change(recipe.augment) if is_own(recipe.augment) else None
+        smoothed = partial(cross_entropy, label_smoothing=recipe.label_smoothing or 0.0)
+        self._loss = own_loss(recipe.loss, self._classes, device) if recipe.loss else smoothed
+        self._change = own_change(recipe.augment) if plugins.is_own(recipe.augment) else None
         self.samples_per_step = recipe.batch_size
         self.steps_per_epoch = len(self._train) // recipe.batch_size
         if self.steps_per_epoch == 0:
@@ -67,40 +71,29 @@ class ImageTask:
     def train_batches(self, seed: int, epoch: int) -> Iterator[Batch]:
         """Images float32 `[b, c, h, w]`, normalised, and labels int64 `[b]`; the last partial
         batch is dropped."""
-        size = self.samples_per_step
-        whole = draw(len(self._train), self._train.augmentation, seed, epoch).to(self._device)
-        change = self._changed(seed, epoch)
-        for step in range(self.steps_per_epoch):
-            yield self._train.batch(whole[step * size : (step + 1) * size], change)
+        change = None
+        if self._change is not None:  # the user's, with the epoch's generator
+            generator = torch.Generator(self._device).manual_seed(epoch_seed(seed, epoch))
+            change = partial(self._change, generator=generator)
+        for order in self.orders(seed, epoch).to(self._device):
+            yield self._train.batch(order, change)
 
     def orders(self, seed: int, epoch: int) -> Tensor:
-        """int64 `[steps_per_epoch, 4, b]`: index, top, left and mirror of each batch's images."""
+        """int64 `[steps_per_epoch, 4, b]`: index, top, left and flip of each batch's images."""
         size, steps = self.samples_per_step, self.steps_per_epoch
-        whole = draw(len(self._train), self._train.augmentation, seed, epoch)[: size * steps]
-        return torch.stack([part.long().reshape(steps, size) for part in whole.parts], dim=1)
+        whole = draw(len(self._train), self._train.augmentation, seed, epoch)[:, : size * steps]
+        return whole.reshape(4, steps, size).transpose(0, 1)
 
     def ordered_batch(self, order: Tensor) -> Batch:
         """The batch of one of the `orders`, equal to that of `train_batches`."""
-        index, top, left, mirror = order
-        return self._train.batch(Draw(index, top, left, mirror.bool()))
-
-    def _changed(self, seed: int, epoch: int) -> Callable[[Tensor], Tensor] | None:
-        """The user's augmentation with the epoch's generator; None if there is none."""
-        if self._change is None:
-            return None
-        generator = torch.Generator(self._device).manual_seed(epoch_seed(seed, epoch))
-        change = self._change
-        return lambda images: change(images, generator)
+        return self._train.batch(order)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """The mean loss, and the number of right answers."""
         images, labels = batch
         logits = model(images)
         right = (logits.detach().argmax(1) == labels).sum()
-        if self._own_loss is not None:
-            return self._own_loss(logits, labels), right
-        smoothing = self._recipe.label_smoothing or 0.0
-        return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing), right
+        return self._loss(logits, labels), right
 
     def val_batches(self, samples: int) -> Iterator[Batch]:
         """The first whole batches of the validation split, unaugmented, with at most `samples`
@@ -113,14 +106,12 @@ class ImageTask:
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """Mean loss, accuracy and balanced accuracy (the mean over the classes) over all images of
         a split, unaugmented."""
-        from lrbench.engine.device import autocast
-
         if split not in self._splits:
             raise UsageError(f"this task was made without its {split} split")
         images = self._splits[split]
         size = EVALUATION_BATCH[images.labels.device.type]
         shares = _class_shares(images.labels, self._classes)
-        with evaluating(model), autocast(self._device, self._recipe.precision):
+        with evaluating(model, self._device, self._recipe.precision):
             sums = [
                 self._sums(model, images.plain(start, start + size), shares)
                 for start in range(0, len(images), size)
@@ -139,10 +130,10 @@ class ImageTask:
         logits = model(images).float()
         if self._recipe.tta == "flip":
             logits = (logits + model(images.flip(-1)).float()) / 2
-        if self._own_loss is not None:
-            loss = self._own_loss(logits, labels) * len(labels)
+        if self._recipe.loss:
+            loss = self._loss(logits, labels) * len(labels)
         else:
-            loss = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+            loss = cross_entropy(logits, labels, reduction="sum")
         right = logits.argmax(1) == labels
         return torch.stack([loss.double(), right.sum().double(), (shares[labels] * right).sum()])
 
@@ -152,6 +143,88 @@ def _class_shares(labels: Tensor, classes: int) -> Tensor:
     1 / (classes that occur x images of that class)."""
     counts = labels.bincount(minlength=classes).double()
     return 1 / (counts.clamp(min=1) * (counts > 0).sum())
+
+
+def own_loss(name: str, classes: int, device: torch.device) -> Loss:
+    """The user's `(logits [b, classes], labels [b]) -> mean loss`, tried on two logits: a function,
+    or a class such as `torch.nn:CrossEntropyLoss` that makes one. A module is copied to the device.
+    """
+    function: Any = plugins.load_callable(name, "--loss")
+    if inspect.isclass(function):
+        function = plugins.call(name, function, {}, option="--loss")
+    logits = torch.zeros(2, classes, requires_grad=True)
+    with plugins.blamed(name, "--loss"):
+        value = function(logits, torch.arange(2) % classes)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
+        raise UsageError(
+            f"--loss {name}: called with logits [2, {classes}] and labels [2] it gives "
+            f"{plugins.kind_of(value)}, not one number with a gradient, the mean loss"
+        )
+    if isinstance(function, torch.nn.Module):
+        function = deepcopy(function).to(device)
+    return lambda logits, labels: function(logits, labels).reshape(())
+
+
+def own_change(name: str) -> Callable[..., Tensor]:
+    """The user's `(images, generator) -> images`, or `(images) -> images`."""
+    function = plugins.load_callable(name, "--augment")
+    wants = _wants_generator(name, function)
+
+    def change(images: Tensor, generator: torch.Generator) -> Tensor:
+        with plugins.blamed(name, "--augment"):
+            found: Any = function(images, generator) if wants else function(images)
+        if not isinstance(found, torch.Tensor) or found.shape != images.shape:
+            raise UsageError(
+                f"--augment {name}: for images {list(images.shape)} it gives "
+                f"{plugins.kind_of(found)}, not images of the same shape"
+            )
+        return found
+
+    return change
+
+
+def _wants_generator(name: str, function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind("images", "generator")
+        return True
+    except (TypeError, ValueError):  # of another number of arguments, or written in C
+        plugins.check_call(name, function, ("images",), option="--augment")
+        return False
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """A dataset of images, on the device as each augmentation needs it."""
+
+    data: ImageData
+    device: torch.device
+    recipe: Recipe
+    _residents: dict[bool, Residents] = field(default_factory=dict, init=False, compare=False)
+
+    def _resident(self, recipe: Recipe) -> Residents:
+        default = recipe.augment == "default"
+        if default not in self._residents:
+            self._residents[default] = residents(self.data, recipe, self.device)
+        return self._residents[default]
+
+    def task(self, recipe: Recipe, *, with_test: bool) -> ImageTask:
+        shared = self._resident(recipe)
+        return ImageTask(self.data, recipe, self.device, with_test=with_test, resident=shared)
+
+    def check(self, recipe: Recipe) -> None:
+        if plugins.is_own(recipe.augment):
+            next(self.task(recipe, with_test=False).train_batches(0, 0))
+
+    def facts(self) -> Mapping[str, Any]:
+        data = self.data
+        return {
+            "name": data.name,
+            "digest": data.digest,
+            "classes": len(data.classes),
+            "train": len(data.train_labels),
+            "val": len(self._resident(self.recipe).val),
+            "test": len(data.test_labels),
+        }
 
 
 def residents(data: ImageData, recipe: Recipe, device: torch.device) -> Residents:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import RandomSampler
+from torch.utils.data import Dataset, IterableDataset, RandomSampler
 
 from lrbench.errors import UsageError
 from lrbench.tasks.base import Split, to_device
@@ -162,6 +162,9 @@ class LoadersTask(LoaderTask):
 def check_loader(name: str, loader: Any) -> None:
     """Refuse what cannot be read repeatedly, without drawing a batch from it."""
     hint = "pass a DataLoader or a list of batches"
+    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
+        hint = "pass DataLoader(dataset, batch_size=...)"
+        raise UsageError(f"{name}: a {type(loader).__name__} holds samples, not batches", hint=hint)
     if isinstance(loader, Iterator) and iter(loader) is loader:
         raise UsageError(f"{name}: it can be read only once", hint=f"{hint}, not an iterator")
     if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
+from itertools import islice
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench import plugins
 from lrbench.errors import Notice, Topic, UsageError
-from lrbench.tasks.base import Split, Task, drawn, evaluating, to_device
+from lrbench.tasks.base import Split, drawn, evaluating, to_device
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,6 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "loss": ("model", "batch"),
     "evaluate": ("model", "split"),
 }
-COUNTS = ("steps_per_epoch", "samples_per_step")
 EXPECTED = (
     "a task has model(seed), train_batches(seed, epoch), loss(model, batch), "
     "evaluate(model, split), steps_per_epoch and samples_per_step"
@@ -43,24 +43,23 @@ class OwnSource:
     name: str
     device: torch.device
     data_dir: Path | None = None
+    data: None = None
 
-    def task(self, recipe: Recipe, *, with_test: bool) -> Task:
-        name, device = self.name, self.device
-        with plugins.blamed(name, OPTION):
-            found = plugins.load(name)
+    def task(self, recipe: Recipe, *, with_test: bool) -> OwnTask:
+        found = _loaded(self.name)
         if _makes_task(found):
-            function = plugins.load_callable(name, OPTION)
-            named = {"batch_size": recipe.batch_size, "device": device, "data_dir": self.data_dir}
-            found = plugins.call(name, function, {}, option=OPTION, extra=named)
-        file = recipe.init_from
-        return OwnTask(name, found, device, recipe.precision, with_test=with_test, init_from=file)
+            function = plugins.load_callable(self.name, OPTION)
+            named = {
+                "batch_size": recipe.batch_size, "device": self.device, "data_dir": self.data_dir,
+            }  # fmt: skip
+            found = plugins.call(self.name, function, {}, option=OPTION, extra=named)
+        return OwnTask(self.name, found, recipe, self.device, with_test=with_test)
 
     def check(self, recipe: Recipe) -> None:
         task = self.task(recipe, with_test=False)
         with plugins.blamed(self.name, OPTION):
             model = task.model(0)
-            batch = next(iter(task.train_batches(0, 0)))
-            task.loss(model, batch)
+            task.loss(model, next(task.train_batches(0, 0)))
             task.evaluate(model, "val")
 
     def facts(self) -> Mapping[str, Any]:
@@ -69,12 +68,16 @@ class OwnSource:
 
 def takes_batch_size(name: str) -> bool:
     """Whether the task's class or function has a parameter batch_size; an object has none."""
-    with plugins.blamed(name, OPTION):
-        found = plugins.load(name)
+    found = _loaded(name)
     try:
         return _makes_task(found) and "batch_size" in inspect.signature(found).parameters
     except (TypeError, ValueError):  # not callable, which is reported elsewhere, or written in C
         return True
+
+
+def _loaded(name: str) -> Any:
+    with plugins.blamed(name, OPTION):
+        return plugins.load(name)
 
 
 def _makes_task(found: Any) -> bool:
@@ -96,25 +99,31 @@ def ignored_batch_size(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[Not
 class OwnTask:
     """A user's task, with what the training loop expects added and checked.
 
-    Weights are drawn after `torch.manual_seed(seed)` or read from the file `init_from`, model and
+    Weights are drawn after `torch.manual_seed(seed)` or read from the recipe's file, model and
     batches are moved to the device, evaluation is without gradients and in evaluation mode, and
     what the user's methods return is checked.
     """
 
     name: str
     own: Any
+    recipe: Recipe
     device: torch.device
-    precision: str
     _: KW_ONLY
     with_test: bool
-    init_from: str = ""
 
     def __post_init__(self) -> None:
-        self._check_methods()
-        self.steps_per_epoch, self.samples_per_step = (self._count(key) for key in COUNTS)
+        for method, arguments in METHODS.items():
+            function = getattr(self.own, method, None)
+            if not callable(function):
+                raise self._wrong(f"it has no {method}({', '.join(arguments)})")
+            name = f"{self.name}.{method}"
+            plugins.check_call(name, function, arguments, option=OPTION, hint=EXPECTED)
+        self.steps_per_epoch = self._count("steps_per_epoch")
+        self.samples_per_step = self._count("samples_per_step")
 
     def model(self, seed: int) -> nn.Module:
-        return drawn(lambda: self._made(seed), seed, self.name, self.init_from).to(self.device)
+        model = drawn(lambda: self._made(seed), seed, self.name, self.recipe.init_from)
+        return model.to(self.device)
 
     def _made(self, seed: int) -> nn.Module:
         from torch import nn
@@ -127,16 +136,15 @@ class OwnTask:
         return model
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
-        count = 0
-        for batch in self.own.train_batches(seed, epoch):
+        steps, count = self.steps_per_epoch, 0
+        for batch in islice(self.own.train_batches(seed, epoch), steps):
             count += 1
             yield to_device(batch, self.device)
-            if count == self.steps_per_epoch:
-                return
-        raise self._wrong(
-            f"train_batches({seed}, {epoch}) gave {count} batches, and steps_per_epoch is "
-            f"{self.steps_per_epoch}"
-        )
+        if count < steps:
+            raise self._wrong(
+                f"train_batches({seed}, {epoch}) gave {count} batches, and steps_per_epoch is "
+                f"{steps}"
+            )
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor | tuple[Tensor, Tensor]:
         import torch
@@ -153,11 +161,9 @@ class OwnTask:
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         import torch
 
-        from lrbench.engine.device import autocast
-
         if split == "test" and not self.with_test:
             raise UsageError(f"this task was made without its {split} split")
-        with evaluating(model), autocast(self.device, self.precision):
+        with evaluating(model, self.device, self.recipe.precision):
             found = self.own.evaluate(model, split)
         known = isinstance(found, Mapping) and isinstance(found.get("loss"), (Real, torch.Tensor))
         if not known and not (split == "test" and found == {}):
@@ -166,14 +172,6 @@ class OwnTask:
                 '{"loss": 0.3}, and accuracy where that means something'
             )
         return {str(key): float(value) for key, value in found.items()}
-
-    def _check_methods(self) -> None:
-        for method, arguments in METHODS.items():
-            function = getattr(self.own, method, None)
-            if not callable(function):
-                raise self._wrong(f"it has no {method}({', '.join(arguments)})")
-            name = f"{self.name}.{method}"
-            plugins.check_call(name, function, arguments, option=OPTION, hint=EXPECTED)
 
     def _count(self, key: str) -> int:
         value = getattr(self.own, key, None)

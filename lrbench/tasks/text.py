@@ -1,12 +1,16 @@
 """Prediction of the next character of a text that is on the device."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lrbench.data.augment import epoch_seed
-from lrbench.data.text import CONTEXT, VOCABULARY
+from lrbench import models
+from lrbench.data.resident import epoch_seed
+from lrbench.data.text import CONTEXT, VOCABULARY, TextData
 from lrbench.errors import UsageError
 from lrbench.options import Recipe
 from lrbench.tasks.base import Split, built, evaluating
@@ -24,8 +28,6 @@ class TextTask:
     def __init__(
         self, parts: Mapping[str, Tensor], recipe: Recipe, device: torch.device, *, with_test: bool
     ) -> None:
-        from lrbench import models
-
         models.check(recipe.model, recipe.weights, "text")
         self._parts = {key: part for key, part in parts.items() if with_test or key != "test"}
         self._recipe, self._device = recipe, device
@@ -71,11 +73,9 @@ class TextTask:
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
         """The mean loss over the whole windows of a part, in nats: over its characters but for the
         first, and fewer than `CONTEXT` at its end."""
-        from lrbench.engine.device import autocast
-
         if split not in self._parts:
             raise UsageError(f"this task was made without its {split} split")
-        with evaluating(model), autocast(self._device, self._recipe.precision):
+        with evaluating(model, self._device, self._recipe.precision):
             batches = list(self._in_order(split, EVALUATION_BATCH[self._device.type]))
             sums = [self.loss(model, batch).double() * len(batch) for batch in batches]
         return {"loss": float(torch.stack(sums).sum()) / sum(map(len, batches))}
@@ -89,3 +89,28 @@ class TextTask:
 def _windows(part: Tensor, starts: Tensor) -> Tensor:
     """int64 `[b, CONTEXT + 1]`, beginning at int64 `[b]`."""
     return part.unfold(0, CONTEXT + 1, 1)[starts].long()
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """A text, on the device as the first recipe needs it."""
+
+    data: TextData
+    device: torch.device
+    recipe: Recipe
+
+    @cached_property
+    def _parts(self) -> Mapping[str, Tensor]:
+        parts = self.data.parts(self.recipe.val_fraction)
+        return {split: torch.tensor(part, device=self.device) for split, part in parts.items()}
+
+    def task(self, recipe: Recipe, *, with_test: bool) -> TextTask:
+        return TextTask(self._parts, recipe, self.device, with_test=with_test)
+
+    def check(self, recipe: Recipe) -> None:
+        """There is no code of the user's but the model, which is tried where it is built."""
+
+    def facts(self) -> Mapping[str, Any]:
+        data = self.data
+        sizes = {split: len(part) for split, part in self._parts.items()}
+        return {"name": data.name, "digest": data.digest, "source": data.source, **sizes}

@@ -20,7 +20,7 @@ from lrbench.analysis.corrections import (
     shaffer,
     transitive,
 )
-from lrbench.analysis.intervals import rate_bound, sd_floor, t_intervals
+from lrbench.analysis.differences import rate_bound, sd_floor, t_intervals
 from lrbench.analysis.verdicts import judge
 
 # The mean ranks of five classifiers on 30 datasets, and what is published of their comparison

@@ -132,10 +132,13 @@ def test_with_a_reference_all_race_against_it_alone() -> None:
 
 @pytest.mark.parametrize("value", [None, 0.1])
 def test_one_that_never_ends_well_leaves_without_a_claim(value: float | None) -> None:
-    known = follow(spec(), lambda t: value if t.name == "constant" else score(t))
-    assert seeds(known) == {"constant": 5, "cosine": 12, "linear": 12}
-    standing = summarise(known.values(), asked(spec())).standings[0]
-    assert standing.lost.sum() == 5 and not standing.verdicts.better.any()
+    """And if it is the reference, nobody is left to be told apart from."""
+    for reference, left in ((None, 12), ("constant", 5)):
+        asks = spec(reference=reference)
+        known = follow(asks, lambda t: value if t.name == "constant" else score(t))
+        assert seeds(known) == {"constant": 5, "cosine": left, "linear": left}
+        standing = summarise(known.values(), asked(asks)).standings[0]
+        assert standing.lost.sum() == 5 and not standing.verdicts.better.any()
 
 
 def test_a_schedule_that_joins_later_is_given_the_looks_of_the_others() -> None:

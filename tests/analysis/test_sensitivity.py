@@ -20,7 +20,7 @@ from tests.analysis.made import finals, tuned
 
 
 def only(trials: list[History]) -> Grid:
-    (grid,) = grids(trials_frame(in_order(trials, Question()), None), Question())
+    (grid,) = grids(trials_frame(in_order(trials, Question()), None), Question()).values()
     return grid
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from lrbench.analysis.target import area_under, default_target, reached
+from lrbench.analysis.frames import area_under, default_target, reached
 from tests.analysis.made import finals, history
 
 

@@ -10,8 +10,8 @@ from torchvision import transforms
 
 from benchmarks import reference, tuned
 from benchmarks.loops import Loop, Timing, Work, race, ratio, trainer
-from lrbench.data.augment import draw
 from lrbench.data.image_data import PHOTOS, UNCHANGED
+from lrbench.data.resident import draw
 from lrbench.data.split import stratified
 from lrbench.engine.clock import ramp
 from lrbench.engine.train import steps
@@ -79,9 +79,8 @@ def test_the_reference_sees_the_engines_images(monkeypatch: pytest.MonkeyPatch) 
     chosen, mine = draw(16, PHOTOS, 5, 1), kept_part(data, 0.1)
     transform = reference.transform_of(data, PHOTOS)
     plain = reference.PilImages(mine.train_images, mine.train_labels, transform)
-    for slot, index in enumerate(chosen.index.tolist()):
-        offsets = (int(chosen.top[slot]), int(chosen.left[slot]), 32, 32)
-        mirror = torch.tensor([0.0 if chosen.mirror[slot] else 1.0])
+    for slot, (index, top, left, flip) in enumerate(chosen.T.tolist()):
+        offsets, mirror = (top, left, 32, 32), torch.tensor([1.0 - flip])
         with monkeypatch.context() as patch:
             crop = staticmethod(lambda *_, o=offsets: o)
             patch.setattr(transforms.RandomCrop, "get_params", crop)

@@ -1,6 +1,7 @@
 """`lrbench compare` from end to end, on real digits and on generated ones."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -115,15 +116,21 @@ def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: Any) -> Non
 def test_a_dry_run_of_a_begun_run_says_what_is_left(out: Path, capsys: Any) -> None:
     capsys.readouterr()
 
-    def estimate(*more: str) -> float | None:
+    def plan(*more: str) -> tuple[dict[str, int], float | None]:
+        """The trials that are left of each stage, and the estimated seconds."""
         assert run(["compare", "--resume", str(out), "--dry-run", "--json", *more]) == 0
-        seconds: float | None = json.loads(capsys.readouterr().out)["estimated_s"]
-        return seconds
+        found = json.loads(capsys.readouterr().out)
+        return {stage: each["trials"] for stage, each in found["left"].items()}, found[
+            "estimated_s"
+        ]
 
-    assert estimate() == 0
-    assert (estimate("--seeds", "9") or 0) > 0
+    assert plan() == ({"find": 0, "tune": 0, "final": 0}, 0)
+    left, seconds = plan("--seeds", "9")
+    assert (left["tune"], left["final"]) == (0, 2 * 9 - 4) and seconds
+    assert run(["compare", "--resume", str(out), "--dry-run", "--seeds", "9"]) == 0
+    assert re.search(r"^left +14 ", capsys.readouterr().out, re.MULTILINE)
     shutil.rmtree(out / "trials")
-    assert estimate() is None
+    assert plan() == ({"find": 0, "tune": 6, "final": 4}, None)
 
 
 def test_the_default_plan_is_small_enough(tmp_path: Path, capsys: Any) -> None:

@@ -50,7 +50,7 @@ def image_folder(root: Path, *, per_class: int = 3, mode: str = "RGB", size: int
 
 
 def cifar10_folder(root: Path, per_batch: int) -> dict[str, str]:
-    """CIFAR-10's pickles with random pixels; MD5 by file below `root`."""
+    """CIFAR-10's pickles with random pixels; their MD5 by file."""
     random = np.random.default_rng(2)
     folder = root / "cifar-10-batches-py"
     folder.mkdir(parents=True)
@@ -63,7 +63,5 @@ def cifar10_folder(root: Path, per_batch: int) -> dict[str, str]:
     (folder / "batches.meta").write_bytes(
         pickle.dumps({"label_names": [f"thing {number}" for number in range(10)]})
     )
-    return {
-        f"{folder.name}/{path.name}": hashlib.md5(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-    }
+    paths = sorted(folder.iterdir())
+    return {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in paths}

@@ -1,16 +1,15 @@
 import os
 import shutil
 import time
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
 
-from lrbench.data import check, load, train_size
-from lrbench.data.folder import load_folder, scan
-from lrbench.data.folder_cache import cache_file, read_cache
+from lrbench.data import ImageData, check, load, train_size
+from lrbench.data.folder import cache_file, load_folder, read_cache, scan
 from lrbench.data.image_data import DIGITS, PHOTOS
 from lrbench.errors import MachineError, UsageError
 
@@ -20,7 +19,6 @@ from .makers import image_folder
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("lrbench.data.folder_cache.cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 
@@ -29,56 +27,14 @@ def photos(tmp_path: Path) -> Path:
     return image_folder(tmp_path / "photos")
 
 
-def name_of(root: Path) -> str:
-    return f"folder:{root}"
+def loaded(root: Path) -> ImageData:
+    return load(f"folder:{root}")
 
 
-def test_images_come_as_they_are(photos: Path) -> None:
-    data = load(name_of(photos))
-    assert data.classes == ("cat", "dog")
-    assert data.train_images.shape == data.test_images.shape == (6, 3, 32, 32)
-    assert data.train_labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert data.augmentation == PHOTOS
-    second = np.asarray(Image.open(photos / "train" / "dog" / "1.png")).transpose(2, 0, 1)
-    assert np.array_equal(data.train_images[4], second)
-
-
-def test_one_image_in_colour_makes_all_colour(tmp_path: Path) -> None:
-    root = image_folder(tmp_path / "mixed", mode="L")
-    known = load(name_of(root))
-    assert known.image_shape == (1, 32, 32) and known.augmentation == DIGITS
-    grey = known.train_images
-    colour = Image.new("RGB", (32, 32), (1, 2, 3))
-    colour.save(root / "test" / "dog" / "2.png")
-    data = load_folder(name_of(root), reading="accept")
-    assert data.image_shape == (3, 32, 32)
-    assert np.array_equal(data.train_images, grey.repeat(3, axis=1))
-    assert data.test_images[5, :, 0, 0].tolist() == [1, 2, 3]
-
-
-def test_what_is_no_image_does_not_count(photos: Path) -> None:
-    (photos / "train" / "cat" / "notes.txt").write_text("no image")
-    (photos / "train" / "cat" / ".hidden.png").write_text("no image")
-    (photos / "train" / ".ipynb_checkpoints").mkdir()
-    (photos / "train" / "README.md").touch()
-    nested = photos / "train" / "cat" / "more"
-    nested.mkdir()
-    shutil.copy(photos / "train" / "cat" / "0.png", nested / "x.PNG")
-    data = load(name_of(photos))
-    assert len(data.train_labels) == 7
-    assert train_size(name_of(photos)) == 7
-
-
-def test_progress_is_reported_and_the_second_use_opens_no_image(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    heard: list[tuple[int, int]] = []
-    first = load(name_of(photos), progress=lambda done, whole: heard.append((done, whole)))
-    assert heard[0] == (0, 12) and heard[-1] == (12, 12)
-    heard.clear()
-    monkeypatch.setattr(Image, "open", None)
-    again = load(name_of(photos), progress=lambda done, whole: heard.append((done, whole)))
-    assert heard == [] and again.digest == first.digest
+def flipped(content: bytes, place: int) -> bytes:
+    whole = bytearray(content)
+    whole[place] ^= 1
+    return bytes(whole)
 
 
 def touch_later(path: Path) -> None:
@@ -86,47 +42,87 @@ def touch_later(path: Path) -> None:
     os.utime(path, ns=(later, later))
 
 
+def test_images_come_as_they_are(photos: Path) -> None:
+    data = loaded(photos)
+    assert (data.classes, data.augmentation) == (("cat", "dog"), PHOTOS)
+    assert data.train_images.shape == data.test_images.shape == (6, 3, 32, 32)
+    assert data.train_labels.tolist() == [0, 0, 0, 1, 1, 1]
+    second = np.asarray(Image.open(photos / "train" / "dog" / "1.png")).transpose(2, 0, 1)
+    assert np.array_equal(data.train_images[4], second)
+
+
+def test_one_image_in_colour_makes_all_colour(tmp_path: Path) -> None:
+    root = image_folder(tmp_path / "mixed", mode="L")
+    grey = loaded(root)
+    assert grey.image_shape == (1, 32, 32) and grey.augmentation == DIGITS
+    Image.new("RGB", (32, 32), (1, 2, 3)).save(root / "test" / "dog" / "2.png")
+    data = load_folder(f"folder:{root}", reading="accept")
+    assert data.image_shape == (3, 32, 32)
+    assert np.array_equal(data.train_images, grey.train_images.repeat(3, axis=1))
+    assert data.test_images[5, :, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_what_is_no_image_does_not_count(photos: Path) -> None:
+    cats = photos / "train" / "cat"
+    for name in ("notes.txt", ".hidden.png", "../README.md"):
+        (cats / name).write_text("no image")
+    for folder in (cats / "more", photos / "train" / ".ipynb_checkpoints"):
+        folder.mkdir()
+    shutil.copy(cats / "0.png", cats / "more" / "x.PNG")
+    assert len(loaded(photos).train_labels) == train_size(f"folder:{photos}") == 7
+
+
+def test_progress_is_reported_and_the_second_use_opens_no_image(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[int, int]] = []
+    first = load_folder(f"folder:{photos}", lambda *count: heard.append(count))
+    assert heard[0] == (0, 12) and heard[-1] == (12, 12)
+    monkeypatch.setattr(Image, "open", None)
+    assert load_folder(f"folder:{photos}", lambda *_: heard.clear()).digest == first.digest
+    assert heard
+
+
 def test_a_copied_folder_with_the_same_bytes_is_the_same(photos: Path) -> None:
-    first = load(name_of(photos))
+    first = loaded(photos)
     for path in photos.rglob("*.png"):
         touch_later(path)
-    assert load(name_of(photos)).digest == first.digest
-    known = read_cache(cache_file(photos.resolve()), "again")
-    assert known is not None
-    assert known.stats == [(f.size, f.mtime_ns) for f in scan(photos.resolve()).files]
+    assert loaded(photos).digest == first.digest
+    known = read_cache(photos, "again")
+    assert known is not None and known.stats == scan(photos).stats
 
 
 @pytest.mark.parametrize("change", ["flip", "cut", "gone", "new", "swap"])
 def test_a_changed_folder_is_refused_by_name_until_it_is_accepted(
     photos: Path, change: str
 ) -> None:
-    first = load(name_of(photos))
-    path = photos / "test" / "cat" / "1.png"
-    content = bytearray(path.read_bytes())
-    if change == "flip":
-        content[-30] ^= 1
-        path.write_bytes(content)
-    elif change == "cut":
-        path.write_bytes(content[:-50])
-    elif change == "gone":
-        path.unlink()
-    elif change == "new":
-        path = path.with_name("9.png")
-        path.write_bytes(content)
-    else:
-        other = photos / "test" / "dog" / "1.png"
-        path.write_bytes(other.read_bytes())
-        other.write_bytes(content)
+    first = loaded(photos)
+    path, other = (photos / "test" / name / "1.png" for name in ("cat", "dog"))
+    content, word = path.read_bytes(), "has changed"
+    match change:
+        case "flip":
+            path.write_bytes(flipped(content, -30))
+        case "cut":
+            path.write_bytes(content[:-50])
+        case "gone":
+            path.unlink()
+            word = "has vanished"
+        case "new":
+            path = path.with_name("9.png")
+            path.write_bytes(content)
+            word = "is new"
+        case "swap":
+            path.write_bytes(other.read_bytes())
+            other.write_bytes(content)
     touch_later(path.parent if change == "gone" else path)
-    word = {"gone": "has vanished", "new": "is new"}.get(change, "has changed")
     with pytest.raises(MachineError, match=rf"{path.name} {word}.*lrbench data fetch"):
-        load(name_of(photos))
+        loaded(photos)
     if change in {"gone", "new", "swap"}:
-        assert check(name_of(photos), fetch=True).digest != first.digest
-        load(name_of(photos))
+        accepted, _, _ = check(f"folder:{photos}", fetch=True)
+        assert accepted.digest == loaded(photos).digest != first.digest
     else:
         with pytest.raises(MachineError, match=r"1\.png is no readable image"):
-            check(name_of(photos), fetch=True)
+            check(f"folder:{photos}", fetch=True)
 
 
 def test_a_picture_in_a_language_starts_no_program(
@@ -139,49 +135,41 @@ def test_a_picture_in_a_language_starts_no_program(
     Image.open(picture).convert("RGB").save(photos / "as.eps")
     (photos / "as.eps").replace(picture)
     with pytest.raises(MachineError, match="is no readable image"):
-        load_folder(f"folder:{photos}")
+        loaded(photos)
     assert not started
 
 
 def test_check_reads_every_file_even_where_size_and_time_are_the_same(photos: Path) -> None:
-    first = check(name_of(photos))
-    assert (first.train, first.test, first.shape) == (6, 6, (3, 32, 32))
+    first, folder, _ = check(f"folder:{photos}")
+    assert folder == photos
     path = photos / "train" / "dog" / "2.png"
     status = path.stat()
-    content = bytearray(path.read_bytes())
-    content[-30] ^= 1
-    path.write_bytes(content)
+    path.write_bytes(flipped(path.read_bytes(), -30))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert load(name_of(photos)).digest == first.digest
+    assert loaded(photos).digest == first.digest
     with pytest.raises(MachineError, match=r"2\.png has changed"):
-        check(name_of(photos))
+        check(f"folder:{photos}")
 
 
 def test_a_damaged_cache_is_made_again(photos: Path) -> None:
-    first = load(name_of(photos))
-    path = cache_file(photos.resolve())
-    original = path.read_bytes()
-    for length in (0, len(original) // 2, len(original) - 1):
-        path.write_bytes(original[:length])
-        assert load(name_of(photos)).digest == first.digest
+    first, path = loaded(photos), cache_file(photos)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for content in (b"", whole[:middle], whole[:-1], flipped(whole, middle)):
+        path.write_bytes(content)
+        assert loaded(photos).digest == first.digest
         assert path.read_bytes()[:2] == b"PK"
-
-
-@pytest.mark.parametrize("array", ["rule", "stats", "digests", "train_labels"])
-def test_a_cache_whose_arrays_were_changed_is_made_again(photos: Path, array: str) -> None:
-    first = load(name_of(photos))
-    path = cache_file(photos.resolve())
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    np.savez(path, **{**arrays, array: np.roll(arrays[array], 1)})
-    assert read_cache(path, "again") is None
-    again = load(name_of(photos))
-    assert (again.digest, again.augmentation) == (first.digest, first.augmentation)
+    for array in ("stats", "digests", "train_labels"):
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        np.savez(path, **{**arrays, array: np.roll(arrays[array], 1)})
+        assert read_cache(photos, "again") is None
+        assert loaded(photos).digest == first.digest
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(photos: Path, cache: Path) -> None:
     cache.write_text("a file where a folder should be")
-    assert load(name_of(photos)).digest == load(name_of(photos)).digest
+    assert loaded(photos).digest == loaded(photos).digest
     assert cache.read_text().startswith("a file")
 
 
@@ -192,13 +180,14 @@ def test_a_cache_that_cannot_be_written_is_done_without(photos: Path, cache: Pat
         (lambda root: shutil.rmtree(root / "test"), "there is no folder .*test"),
         (lambda root: shutil.rmtree(root / "test" / "dog"), "test has no folder for .*'dog'"),
         (lambda root: shutil.rmtree(root / "train" / "cat"), "train has no folder for .*'cat'"),
+        (lambda root: (root / "test" / "cat" / "1.png").write_bytes(b"no"), r"1\.png is no read"),
         (
             lambda root: [p.unlink() for p in (root / "train" / "cat").iterdir()],
             "cat holds no image",
         ),
         (
-            lambda root: (root / "test" / "cat" / "1.png").write_bytes(b"no"),
-            r"1\.png is no readable",
+            lambda root: [shutil.rmtree(root / split / "cat") for split in ("train", "test")],
+            "train needs two classes or more, not 1",
         ),
         (
             lambda root: Image.new("RGB", (31, 32)).save(root / "train" / "dog" / "1.png"),
@@ -210,33 +199,27 @@ def test_a_cache_that_cannot_be_written_is_done_without(photos: Path, cache: Pat
         ),
     ],
 )
-def test_a_wrong_structure_is_refused_by_name(photos: Path, spoil: object, words: str) -> None:
-    spoil(photos)  # type: ignore[operator]
+def test_a_wrong_structure_is_refused_by_name(
+    photos: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    spoil(photos)
     with pytest.raises(MachineError, match=words) as fault:
-        load(name_of(photos))
+        loaded(photos)
     assert "\n" not in str(fault.value)
 
 
-def test_one_class_is_nothing_to_learn_and_no_path_is_wrong_use(tmp_path: Path) -> None:
-    for name in ("folder:", "folder:a\0b"):
-        with pytest.raises(UsageError, match="--dataset"):
-            load(name)
-    for split in ("train", "test"):
-        (tmp_path / split / "cat").mkdir(parents=True)
-    with pytest.raises(MachineError, match="holds one class, 'cat': two are needed"):
-        scan(tmp_path)
+@pytest.mark.parametrize("name", ["folder:", "folder:a\0b"])
+def test_no_path_is_wrong_use(name: str) -> None:
+    with pytest.raises(UsageError, match="--dataset"):
+        load(name)
 
 
 def test_a_folder_of_classes_alone_gives_a_fifth_of_each_for_testing(tmp_path: Path) -> None:
     plain = image_folder(tmp_path / "made", per_class=6) / "train"
     listing = scan(plain)
-    counts = Counter((file.split, file.label) for file in listing.files)
-    assert counts == {("train", 0): 4, ("train", 1): 4, ("test", 0): 2, ("test", 1): 2}
+    assert (listing.train, listing.labels) == (8, [0] * 4 + [1] * 4 + [0, 0, 1, 1])
     assert listing == scan(plain)
-    assert sorted(load(name_of(plain)).test_labels) == [0, 0, 1, 1]
-
-
-def test_a_class_of_one_image_cannot_be_split(tmp_path: Path) -> None:
-    plain = image_folder(tmp_path / "made", per_class=1) / "train"
+    assert loaded(plain).test_labels.tolist() == [0, 0, 1, 1]
+    one = image_folder(tmp_path / "one", per_class=1) / "train"
     with pytest.raises(MachineError, match="cat holds one image"):
-        load(name_of(plain))
+        loaded(one)

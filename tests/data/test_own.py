@@ -54,8 +54,7 @@ def test_a_dataset_of_torch_is_read_once_in_order() -> None:
 def test_what_may_be_returned() -> None:
     split = (GREY, LABELS)
     whole = image_data("m:f", {"train": split, "test": split, "classes": ["a", "b", "c"]})
-    assert whole.classes == ("a", "b", "c")
-    assert image_data("m:f", (split, split, "abc")).classes == ("a", "b", "c")
+    assert whole.classes == image_data("m:f", (split, split, "abc")).classes == ("a", "b", "c")
     assert image_data("m:f", (*split, *split)).digest == data(split).digest
     assert image_data("m:f", whole) is whole
 
@@ -77,17 +76,18 @@ def test_floats_stay_floats_and_are_standardised() -> None:
 WRONG: list[tuple[Any, str]] = [
     (3, "it returned a int"),
     ((GREY,), "it returned a tuple of 1"),
-    ({"train": (GREY, LABELS)}, "the mapping has train"),
+    ({"train": (GREY, LABELS)}, "it returned a dict of 1"),
     (((GREY, LABELS), 5), "its test split is a int"),
     (((GREY, LABELS), GREY), "its test split is a ndarray"),
-    (((GREY, LABELS / 2), (GREY, LABELS)), "its train labels are float64 of shape [6]"),
+    (((GREY, LABELS / 2), (GREY, LABELS)), "its train labels are float64"),
     (((GREY, LABELS[:5]), (GREY, LABELS)), "training set: 6 images, but 5 labels"),
-    (((GREY, LABELS - 1), (GREY, LABELS)), "training set: labels from -1"),
-    (((GREY[0], LABELS), (GREY, LABELS)), "its train images are uint8 of shape [8, 9]"),
-    (((GREY * 1.0, LABELS), (GREY, LABELS)), "training images are float32, test images uint8"),
+    (((GREY[0], LABELS), (GREY, LABELS)), "training set: images are uint8 of shape (8, 9)"),
+    (
+        ((GREY * 1.0, LABELS), (GREY, LABELS)),
+        "training images are float32 (1, 8, 9), test images uint8 (1, 8, 9)",
+    ),
     (((GREY * np.nan, LABELS), (GREY, LABELS)), "values that are not finite"),
-    (((GREY.astype(int) * 9, LABELS), (GREY, LABELS)), "images are int64, not uint8 or float"),
-    (((GREY, LABELS), (GREY[:, 1:], LABELS)), "training images are"),
+    (((GREY.astype(int) * 9, LABELS), (GREY, LABELS)), "training set: images are int64"),
     (([], (GREY, LABELS)), "its train split is empty"),
     (([(GREY[0], 1), (GREY[0, 1:], 0)], (GREY, LABELS)), "image 1 of its train split is [7, 9]"),
     ((([GREY, GREY[:, 1:]], [0, 1]), (GREY, LABELS)), "images are not all of one shape"),
@@ -117,8 +117,7 @@ def test_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert train_size("own_data:load") is None
     found = load("own_data:load", tmp_path)
     assert np.array_equal(found.train_images, GREY[:, None])
-    said = check("own_data:load", tmp_path)
-    assert (said.train, said.test, said.digest) == (6, 6, found.digest)
+    assert check("own_data:load", tmp_path)[0].digest == found.digest
     with pytest.raises(UsageError, match="--dataset own_data:load: FileNotFoundError"):
         load("own_data:load", tmp_path / "none")
     with pytest.raises(UsageError, match="--dataset own_data:three: it needs"):

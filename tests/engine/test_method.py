@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lrbench.engine.clock import ramp
-from lrbench.engine.method import PLAIN, Average, Method
+from lrbench.engine.method import PLAIN, Average, grouped
 from lrbench.engine.train import begin, steps, train
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
@@ -56,8 +56,8 @@ def test_accumulated_epochs_count_optimizer_steps_and_all_images() -> None:
 
 
 def test_what_is_left_over_for_less_than_a_step_is_dropped() -> None:
-    assert [*Method(accumulate=3).grouped(range(8))] == [(0, 1, 2), (3, 4, 5)]
-    assert [*PLAIN.grouped("ab")] == [("a",), ("b",)]
+    assert [*grouped(range(8), Recipe(accumulate=3))] == [(0, 1, 2), (3, 4, 5)]
+    assert [*grouped("ab", PLAIN)] == [("a",), ("b",)]
 
 
 def test_more_batches_for_a_step_than_an_epoch_has_are_refused() -> None:
@@ -65,35 +65,35 @@ def test_more_batches_for_a_step_than_an_epoch_has_are_refused() -> None:
         begin(Line(), trial(recipe=Recipe(accumulate=5)))
 
 
-def one_step(method: Method) -> tuple[nn.Module, nn.Module, torch.Tensor | None]:
+def one_step(recipe: Recipe) -> tuple[nn.Module, nn.Module, torch.Tensor | None]:
     """A model after one step of the loop, its twin with fresh gradients, and what was clipped."""
     task = Line()
     model = task.model(0)
     twin = deepcopy(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     batch = next(task.train_batches(0, 0))
-    (done,) = steps(task, model, optimizer, [batch], ramp([0.1]), method)
+    (done,) = steps(task, model, optimizer, [batch], ramp([0.1]), recipe)
     task.loss(twin, batch).backward()
     return model, twin, done.clipped
 
 
 @pytest.mark.parametrize(
-    ("method", "clip"),
+    ("recipe", "clip"),
     [
-        (Method(clip_norm=0.5), lambda ps: nn.utils.clip_grad_norm_(ps, 0.5)),
-        (Method(clip_value=0.2), lambda ps: nn.utils.clip_grad_value_(ps, 0.2)),
-        (Method(clip_norm=1e6), lambda ps: None),
-        (Method(clip_value=1e6), lambda ps: None),
+        (Recipe(clip_norm=0.5), lambda ps: nn.utils.clip_grad_norm_(ps, 0.5)),
+        (Recipe(clip_value=0.2), lambda ps: nn.utils.clip_grad_value_(ps, 0.2)),
+        (Recipe(clip_norm=1e6), lambda ps: None),
+        (Recipe(clip_value=1e6), lambda ps: None),
     ],
     ids=["norm", "value", "norm-unreached", "value-unreached"],
 )
-def test_gradients_are_clipped_as_torch_clips_them(method: Method, clip: Any) -> None:
-    model, twin, clipped = one_step(method)
+def test_gradients_are_clipped_as_torch_clips_them(recipe: Recipe, clip: Any) -> None:
+    model, twin, clipped = one_step(recipe)
     clip(twin.parameters())
     torch.optim.SGD(twin.parameters(), lr=0.1).step()
     for found, expected in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
-    reached = 1e6 not in (method.clip_norm, method.clip_value)
+    reached = 1e6 not in (recipe.clip_norm, recipe.clip_value)
     assert clipped is not None and bool(clipped) == reached
 
 

@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +12,8 @@ import pytest
 from lrbench.data import load
 from lrbench.execute import Host, Workbench, trial
 from lrbench.execute.cluster import Nodes, Remote
-from lrbench.execute.ray_worker import Trainer
-from lrbench.execute.worker import briefing
+from lrbench.execute.ray_worker import Kit, Trainer
+from lrbench.execute.worker import Brief
 from lrbench.options import Recipe, TrialSpec
 from lrbench.records import TrialEnd
 from lrbench.run.material import code_of, luggage
@@ -34,12 +34,13 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Trainer, Said]]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     inbox = SimpleNamespace(put=SimpleNamespace(remote=said.append))
 
-    def make(recipe: Recipe, **about: Any) -> tuple[Trainer, Said]:
+    def make(
+        recipe: Recipe, luggage: Mapping[str, bytes] = MappingProxyType({}), **host: Any
+    ) -> tuple[Trainer, Said]:
         monkeypatch.chdir(Path.cwd())  # to be put back
-        bench = Workbench(recipe, Host(device="cpu", threads=1))
-        more = {"luggage": {}, "path": [], "folder": "/nowhere", "sendable": True, "trainers": 1}
-        brief = briefing(bench, Run(Path("unused")))
-        return Trainer(0, inbox, {**brief, **more, **about}), said
+        bench = Workbench(recipe, Host(device="cpu", threads=1, **host))
+        brief = Brief.of(bench, Run(Path("unused"))).model_dump_json()
+        return Trainer(0, inbox, brief, Kit(luggage, (), "/nowhere", True, 1)), said
 
     return make
 
@@ -69,8 +70,7 @@ def test_a_node_without_the_data_asks_for_them(
     tmp_path: Path, made: Callable[..., tuple[Trainer, Said]]
 ) -> None:
     recipe = Recipe(dataset="mnist", model="mlp")
-    trainer, said = made(recipe)
-    trainer.about["host"]["data_dir"] = str(tmp_path)
+    trainer, said = made(recipe, data_dir=tmp_path)
     trainer.open()
     assert said[-1] == {"worker": 0, "wanted": "data"}
     data = load("synthetic")
@@ -81,7 +81,7 @@ def test_a_node_without_the_data_asks_for_them(
 def test_a_trial_is_sent_written_once_and_continued(
     tmp_path: Path, made: Callable[..., tuple[Trainer, Said]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its messages come twice each; then again from the second checkpoint on, as after a death."""
+    """Then again from the second checkpoint on, as after a death."""
     from lrbench.execute import ray_worker as module
 
     monkeypatch.setattr(trial, "CHECKPOINT_S", -1.0)
@@ -92,17 +92,16 @@ def test_a_trial_is_sent_written_once_and_continued(
     trainer.open()
     spec = TrialSpec(recipe=recipe, schedule="cosine", lr=0.1, seed=0, stage="tune", epochs=4)
     run = Run(tmp_path)
-    crew = Nodes(trainer.bench, run, 1, None, None)
-    actor = SimpleNamespace(train=SimpleNamespace(remote=trainer.train))
+    crew = Nodes(Workbench(recipe, Host(device="cpu", threads=1)), run, 1, None, None)
+    actor: Any = SimpleNamespace(train=SimpleNamespace(remote=trainer.train))
 
     def trained(upto: int) -> list[Any]:
         """The first messages of the trial, as the driver takes them."""
-        worker = Remote(crew, 0, actor, None)
+        worker = Remote(0, actor, None)
+        worker.trial = spec
         said.clear()
-        worker.give(spec)
-        for message in [each for each in said[:upto] for _ in range(2)]:
-            worker.hear(dict(message))
-        taken = [crew._received(worker, message) for message in worker.messages() or ()]
+        crew.give(worker, spec)
+        taken = [crew._received(worker, message) for message in said[:upto]]
         return [record for part in taken for _, records in part for record in records]
 
     whole = trained(99)

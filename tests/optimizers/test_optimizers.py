@@ -1,9 +1,15 @@
+"""The registered optimizers and the user's own, over parameter groups."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from lrbench.errors import UsageError
-from lrbench.optimizers import build, check
+from lrbench.optimizers import build, check, check_given
 from lrbench.options import Recipe
 
 
@@ -12,25 +18,29 @@ def model() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
 
 
+def values(net: nn.Module) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in net.parameters()]
+
+
 def trained(optimizer: torch.optim.Optimizer, net: nn.Module, steps: int = 5) -> list[torch.Tensor]:
     torch.manual_seed(1)
     for _ in range(steps):
         optimizer.zero_grad()
         net(torch.randn(8, 4)).square().mean().backward()
         optimizer.step()
-    return [p.detach().clone() for p in net.parameters()]
+    return values(net)
 
 
-SETTINGS = {"lr": 0.05, "weight_decay": 0.01}
-REFERENCES = {
-    "sgd": lambda p: torch.optim.SGD(p, momentum=0.8, nesterov=True, foreach=False, **SETTINGS),
-    "adam": lambda p: torch.optim.Adam(p, foreach=False, **SETTINGS),
-    "adamw": lambda p: torch.optim.AdamW(p, foreach=False, **SETTINGS),
-    "rmsprop": lambda p: torch.optim.RMSprop(p, momentum=0.8, foreach=False, **SETTINGS),
-    "adagrad": lambda p: torch.optim.Adagrad(p, foreach=False, **SETTINGS),
-    "nadam": lambda p: torch.optim.NAdam(p, foreach=False, **SETTINGS),
-    "radam": lambda p: torch.optim.RAdam(p, foreach=False, **SETTINGS),
-    "adadelta": lambda p: torch.optim.Adadelta(p, foreach=False, **SETTINGS),
+PLAIN: dict[str, Any] = {"lr": 0.05, "weight_decay": 0.01, "foreach": False}
+REFERENCES: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "sgd": lambda p: torch.optim.SGD(p, momentum=0.8, nesterov=True, **PLAIN),
+    "adam": lambda p: torch.optim.Adam(p, **PLAIN),
+    "adamw": lambda p: torch.optim.AdamW(p, **PLAIN),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, momentum=0.8, **PLAIN),
+    "adagrad": lambda p: torch.optim.Adagrad(p, **PLAIN),
+    "nadam": lambda p: torch.optim.NAdam(p, **PLAIN),
+    "radam": lambda p: torch.optim.RAdam(p, **PLAIN),
+    "adadelta": lambda p: torch.optim.Adadelta(p, **PLAIN),
 }
 
 
@@ -51,8 +61,7 @@ def test_a_learning_rate_written_into_a_group_is_used(name: str) -> None:
     optimizer, _ = build(Recipe(optimizer=name, groups=("0.* lr=2x",)), net, 0.05)
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.05]
     optimizer.param_groups[0]["lr"] = 0.0
-    before = [p.detach().clone() for p in net.parameters()]
-    after = trained(optimizer, net, steps=2)
+    before, after = values(net), trained(optimizer, net, steps=2)
     moved = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
     assert moved == [False, False, True, True]
 
@@ -84,6 +93,23 @@ def test_frozen_parameters_are_left_out() -> None:
         build(Recipe(groups=("0.weight lr=2x",)), net, 0.1)
 
 
+def test_settings_reach_torchs_class() -> None:
+    recipe = Recipe(optimizer="adamw", optimizer_options=("betas=0.8,0.95", "eps=1e-6"))
+    group = build(recipe, model(), 0.1)[0].param_groups[0]
+    assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.8, 0.95), 1e-6, 5e-4)
+
+
+def test_an_own_class_steps_all_groups_at_their_rates(own_pkg: Path) -> None:
+    settings = {"optimizer_options": ("beta=0",), "groups": ("2.* lr=10x",)}
+    recipe, net = Recipe(optimizer="own_pkg.opt:Signed", **settings), model()
+    optimizer, groups = build(recipe, net, 0.01)
+    assert [group.pattern for group in groups] == ["2.*", "*"]
+    assert "weight_decay" not in optimizer.param_groups[0]  # the class has none
+    before, after = values(net), trained(optimizer, net, steps=1)
+    moved = [float((a - b).abs().max()) for a, b in zip(before, after, strict=True)]
+    assert moved == pytest.approx([0.01, 0.01, 0.1, 0.1])
+
+
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [
@@ -97,3 +123,34 @@ def test_check_refuses_in_one_line(recipe: Recipe, words: str) -> None:
     with pytest.raises(UsageError) as fault:
         check(recipe)
     assert words in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("adam", ("beta=3",), "--opt beta=3: .*unexpected keyword argument 'beta'"),
+        ("adam", ("betas=3,4",), "--opt betas=3,4: Invalid beta"),
+        ("sgd", ("lr=3",), "--opt lr: give it with --lr"),
+        ("own_pkg.opt:Signed", ("bta=3",), r"called as Signed\(groups, lr, bta\), and"),
+        ("own_pkg.opt:no_optimizer", (), "it made a list, not a torch Optimizer"),
+        ("own_pkg.opt:sined", (), "did you mean Signed"),
+        ("own_pkg.opt:torch", (), "it is a module, not a function"),
+    ],
+)
+def test_wrong_settings_and_classes_are_one_line(
+    own_pkg: Path, name: str, settings: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        build(Recipe(optimizer=name, optimizer_options=settings), model(), 0.1)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_momentum_that_the_optimizer_ignores_is_refused(own_pkg: Path) -> None:
+    for name, words in (("adam", "--momentum: adam has none"), ("own_pkg.opt:Signed", "--opt mom")):
+        with pytest.raises(UsageError, match=words):
+            check_given(Recipe(optimizer=name), {"momentum"})
+        check_given(Recipe(optimizer=name), {"optimizer"})
+        check_given(Recipe(optimizer=name, momentum=0.0), {"momentum"})
+    check_given(Recipe(optimizer="sgd"), {"momentum"})
+    with pytest.raises(UsageError, match="--weight-decay: own_pkg"):
+        check_given(Recipe(optimizer="own_pkg.opt:Signed"), {"weight_decay"})

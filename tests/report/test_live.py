@@ -2,13 +2,13 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from rich.console import Console
 
 from lrbench.options import CompareSpec
+from lrbench.plan import Plan, Stage
 from lrbench.rangetest.result import FindProgress
 from lrbench.records import CutRecord, History
 from lrbench.report.live import State, advance, live, picture
@@ -23,19 +23,19 @@ TRIALS = [
 
 
 def events(trials: list[History]) -> Iterator[Any]:
-    tuning = [history.spec for history in trials if history.spec.stage == "tune"]
+    tuning = tuple(h.spec for h in trials if h.spec.stage == "tune")
     sweep = FindProgress("sweep", 0, 7, 100, 1e-3, 2.3)
-    yield SimpleNamespace(plan=SimpleNamespace(stage="find", trials=(), tuning=()))
-    yield SimpleNamespace(event=sweep)
-    for stage in ("tune", "final"):
+    yield Plan("find")
+    yield sweep
+    for stage in get_args(Stage)[1:3]:
         mine = [history for history in trials if history.spec.stage == stage]
         specs = tuple(history.spec for history in mine)
-        yield SimpleNamespace(plan=SimpleNamespace(stage=stage, trials=specs, tuning=tuning))
+        yield Plan(stage, trials=specs, tuning=tuning)
         for history in mine:
-            yield SimpleNamespace(trial=history.spec, records=())
+            yield history.spec, ()
             for record in (*history.epochs, history.end):
-                yield SimpleNamespace(trial=history.spec, records=(record,))
-    yield SimpleNamespace(plan=SimpleNamespace(stage="done", trials=(), tuning=tuning))
+                yield history.spec, (record,)
+    yield Plan("done", tuning=tuning)
 
 
 def run(console: Console | None = None, *, quiet: bool = False, trials: Any = TRIALS) -> None:
@@ -125,7 +125,7 @@ def test_a_move_of_the_learning_rate_is_said(new: float, words: str) -> None:
     trial = finals({"plateau": [0.9]})[0].spec
     cut = CutRecord(trial.id, 3, 0.1, new)
     state, out = State(), io.StringIO()
-    (line,) = advance(state, SimpleNamespace(trial=trial, records=(cut,)))
+    (line,) = advance(state, (trial, (cut,)))
     assert line.plain == f"plateau seed 0: LR {words} after epoch 3"
     Console(file=out, width=80).print(picture(state))
     assert line.plain in out.getvalue()

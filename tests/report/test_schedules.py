@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from lrbench.report.schedules import (
@@ -9,6 +10,7 @@ from lrbench.report.schedules import (
     draw_catalogue,
     draw_schedules,
     preview_table,
+    sparkline,
 )
 from lrbench.schedules import catalogue, parse
 
@@ -50,3 +52,17 @@ def test_pictures_are_the_same_bytes_when_made_again(tmp_path: Path) -> None:
 def test_the_whole_catalogue_is_one_picture(tmp_path: Path) -> None:
     draw_catalogue(catalogue(), tmp_path / "all.png")
     assert (tmp_path / "all.png").read_bytes().startswith(PNG)
+
+
+def test_sparkline_goes_from_the_first_value_to_the_last() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], width=8) == "▁▂▃▄▅▆▇█"
+    line = sparkline(parse("linear").table(lr=1.0, steps=1000, steps_per_epoch=10))
+    assert len(line) == 24
+    assert line[0] == "█" and line[-1] == "▁"
+    assert list(line) == sorted(line, reverse=True)
+    assert sparkline([0.0] * 99 + [1.0], width=10) == "▁" * 9 + "█"
+
+
+@pytest.mark.parametrize("values", [[], [0.0], [1.0], [0.0, 0.0]])
+def test_sparkline_of_little(values: list[float]) -> None:
+    assert len(sparkline(values)) == len(values)

@@ -100,7 +100,7 @@ STRANGER = TRIAL.model_copy(update={"seed": 1})
          "records of another trial"),
         (lambda rows: rows[1:], "that this lrbench cannot read"),
         (lambda rows: rows[:2] + rows[3:], "do not follow one another"),
-        (lambda rows: rows[:3] + rows[4:], "counts 3 epochs, not 2"),
+        (lambda rows: rows[:3] + rows[4:], "counts other epochs"),
         (lambda rows: [*rows, rows[-1]], "goes on after the end"),
         (lambda rows: [rows[0], {**rows[1], "train_loss": 1e999}], "cannot read"),
         (lambda rows: [rows[0], {**rows[1], "lr_first": "x"}], "cannot read"),

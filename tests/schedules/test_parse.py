@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lrbench.errors import UsageError
 from lrbench.schedules import Length, Level, parse, stretched
-from lrbench.schedules.grammar import MAX_LENGTH
+from lrbench.schedules.tokens import MAX_LENGTH
 
 CANONICAL = {
     "cosine": "cosine",
@@ -73,8 +73,8 @@ FAULTS = {
     "onecycle(anneal=cosine)": (17, "did you mean cos"),
     "cosine(update=batch)": (15, "update cannot be 'batch'"),
     "step(30, size=20)": (10, "size is given twice"),
-    "step(size=20, 30)": (15, "after named ones"),
-    "rex(1, 2)": (8, "too many values"),
+    "step(size=20, 30)": (15, "without its name here"),
+    "rex(1, 2)": (8, "without its name here"),
     "cosine + linear": (1, "write cosine\\(duration=30%\\)"),
     "plateau + cosine": (1, "may only come last"),
     "plateau(duration=5%)": (9, "no parameter 'duration'"),
@@ -90,7 +90,7 @@ FAULTS = {
     "cosine\u00b2": (7, "unexpected"),
     "folder:pics": (1, "--dataset"),
     "torchvision:resnet18": (1, "--model"),
-    "my.module:wave(3)": (16, "name the arguments"),
+    "my.module:wave(3)": (16, "write NAME=VALUE"),
 }
 
 

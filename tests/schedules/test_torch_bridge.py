@@ -244,7 +244,9 @@ def test_a_factory_may_cycle_the_momentum() -> None:
     assert [bound.momentum(step) for step in (0, 2, 9)] == pytest.approx([0.95, 0.85, 0.95])
 
 
-@pytest.mark.parametrize("spec", ["warmup(5%) * cosine", "onecycle", "StepLR(2)", "plateau"])
+@pytest.mark.parametrize(
+    "spec", ["warmup(5%) * cosine", "onecycle", "StepLR(2)", "plateau", COMPOSED[-1]]
+)
 def test_is_pickled_copied_and_survives_new_groups_like_torch_s_own(spec: str) -> None:
     one = to_torch(spec, sgd(0.1, 0.01), STEPS, STEPS_PER_EPOCH)
     walk(one, 0, 10)

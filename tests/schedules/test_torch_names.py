@@ -1,8 +1,6 @@
 """torch's names against torch's classes: the spec is executed as the code that it is."""
 
 # ruff: noqa: E501  (a spec a line)
-import copy
-import pickle
 import random
 import warnings
 from functools import partial
@@ -12,8 +10,8 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from lrbench.errors import Topic, UsageError
-from lrbench.schedules import catalogue, check, parse
+from lrbench.errors import UsageError
+from lrbench.schedules import catalogue, parse
 
 LR = 0.1
 CLASSES = [name for name in lr_scheduler.__all__ if name != "LRScheduler"]
@@ -136,7 +134,10 @@ def nest(draw: random.Random, depth: int = 2) -> str:
     return f"SequentialLR([{leaves}], milestones={sorted(draw.choices(range(1, 45), k=count - 1))})"
 
 
-def check_random_nests(seeds: range) -> None:
+@pytest.mark.parametrize(
+    "seeds", [range(300), pytest.param(range(300, 2300), marks=pytest.mark.long)]
+)
+def test_random_nests_equal_torch(seeds: range) -> None:
     for seed in seeds:
         spec = nest(random.Random(seed))
         schedule, trace = parse(f"{spec[:-1]}, update=step)"), torch_trace(spec)
@@ -147,15 +148,6 @@ def check_random_nests(seeds: range) -> None:
         assert [0.5 if one is None else one for one in momenta] == [m for _, m in trace], spec
 
 
-def test_random_nests_equal_torch() -> None:
-    check_random_nests(range(300))
-
-
-@pytest.mark.long
-def test_many_random_nests_equal_torch() -> None:
-    check_random_nests(range(300, 2300))
-
-
 def test_one_cycle_holds_its_end_where_torch_raises() -> None:
     one = parse("OneCycleLR(max_lr=1.0, total_steps=10)").bind(1.0, 100, 1)
     assert one.lr(9) == one.lr(10) == one.lr(99) == pytest.approx(4e-6)
@@ -164,14 +156,6 @@ def test_one_cycle_holds_its_end_where_torch_raises() -> None:
     inner = "SequentialLR([ConstantLR(1, 1), OneCycleLR(1.0, total_steps=10)], milestones=[3])"
     later = parse(inner).bind(1.0, 100, 1)
     assert later.lr(12) == one.lr(9) and later.lr(13) == later.lr(14) == later.lr(99)
-
-
-@pytest.mark.parametrize("spec", ["StepLR(3)", NESTED[0], "warmup(5it) + cosine", "onecycle"])
-def test_a_bound_schedule_is_pickled_and_copied(spec: str) -> None:
-    bound = parse(spec).bind(LR, 40, 4)
-    lrs = [bound.lr(step) for step in range(45)]
-    for other in (pickle.loads(pickle.dumps(bound)), copy.deepcopy(bound)):
-        assert [other.lr(step) for step in range(45)] == lrs
 
 
 @pytest.mark.parametrize(
@@ -207,14 +191,6 @@ def test_every_class_of_torch_has_its_name_and_is_stepped_as_its_users_do() -> N
         assert known[name].update == ("step" if per_step else "epoch"), name
 
 
-@pytest.mark.parametrize(
-    ("name", "end"),
-    [("StepLR", 1e-3), ("MultiStepLR", 1e-3), ("ExponentialLR", LR * 0.01**0.9)],
-)
-def test_bare_names_fit_the_run(name: str, end: float) -> None:
-    assert parse(name).table(lr=LR, steps=30, steps_per_epoch=3)[-1] == pytest.approx(end)
-
-
 def test_an_lr_in_the_arguments_is_fixed() -> None:
     assert parse("OneCycleLR(max_lr=0.4, total_steps=50)").fixed_lr == 0.4
     assert parse("CyclicLR(base_lr=0.01, max_lr=0.2)").fixed_lr == 0.2
@@ -229,21 +205,21 @@ def test_an_lr_in_the_arguments_is_fixed() -> None:
         ("StepLR(step_size=0)", "step_size must be at least 1"),
         ("StepLR(step_size=30ep)", "step_size must be a plain number"),
         ("StepLR(30, last_epoch=5)", "last_epoch restores a state"),
-        ("LinearLR(start_factor=0)", "above 0 and at most 1"),
+        ("LinearLR(start_factor=0)", "torch refuses"),
         ("ConstantLR(factor=1.5)", "factor must be at least 0 and at most 1"),
         ("ConstantLR(factor=1/0)", "is not a number"),
         ("CosineAnnealingLR(T_max=0)", "T_max must be above 0"),
         ("CosineAnnealingWarmRestarts(10, T_mult=1.5)", "T_mult must be a whole number"),
         ("CyclicLR(0.1, 0.2, mode=square)", "mode cannot be 'square'"),
-        ("OneCycleLR(max_lr=[0.1, 0.2])", "max_lr must be a plain number"),
+        ("OneCycleLR(max_lr=[0.1, 0.2])", "max_lr must be one value, not 2"),
         ("LambdaLR(lr_lambda=lambda epoch: open('x'))", "unknown function 'open'"),
         ("LambdaLR()", "needs lr_lambda"),
         ("MultiplicativeLR", "needs lr_lambda"),
         ("SequentialLR", "needs schedulers"),
         ("SequentialLR([cosine], milestones=[])", "takes torch's schedulers"),
-        ("SequentialLR([ReduceLROnPlateau], milestones=[])", "without ReduceLROnPlateau"),
+        ("SequentialLR([ReduceLROnPlateau], milestones=[])", "schedulers but ReduceLROnPlateau"),
         ("SequentialLR([StepLR, StepLR], milestones=[])", "torch refuses"),
-        ("SequentialLR([StepLR(update=step)], milestones=[])", "takes no update="),
+        ("SequentialLR([StepLR(update=step)], milestones=[])", "without update="),
         ("SequentialLR([StepLR, ChainedScheduler([StepLR])], milestones=[3])", "torch refuses"),
         ("ChainedScheduler([])", "torch refuses"),
         ("ChainedScheduler([StepLR + StepLR])", "needs a length"),
@@ -255,31 +231,3 @@ def test_an_invalid_spec_is_one_clear_line(spec: str, message: str) -> None:
         parse(spec).bind(LR, 100, 10)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("spec", "topic", "remedy"),
-    [
-        ("CosineAnnealingLR(T_max=50)", Topic.ENDS_AT_MAXIMUM, "set T_max=100 or use cosine"),
-        ("StepLR(self.optimizer, 30, verbose=True)", Topic.OTHER, "verbose= is dropped"),
-        ("CosineAnnealingLR(T_max=200)", Topic.UNFINISHED_DECAY, "set T_max=100"),
-        ("CosineAnnealingLR(T_max=80)", Topic.ENDS_INSIDE_CYCLE, "set T_max=100"),
-        ("MultiStepLR([30, 120])", Topic.MILESTONE_NOT_REACHED, "update=step"),
-        ("CosineAnnealingWarmRestarts(30)", Topic.ENDS_INSIDE_CYCLE, "90ep or 120ep"),
-        ("CyclicLR(0.01, 0.1)", Topic.ENDS_INSIDE_CYCLE, "4000it"),
-        ("OneCycleLR(0.1, total_steps=2000)", Topic.UNFINISHED_DECAY, "total_steps=1000"),
-        ("OneCycleLR(0.1, total_steps=500)", Topic.OTHER, "total_steps=1000"),
-        ("SequentialLR([LinearLR, CosineAnnealingLR(47)], milestones=[5])", Topic.ENDS_AT_MAXIMUM, "T_max=95"),
-    ],
-)  # fmt: skip
-def test_what_does_not_fit_the_run_is_said(spec: str, topic: Topic, remedy: str) -> None:
-    notices = check(parse(spec), LR, 1000, 10)
-    assert [notice.topic for notice in notices] == [topic]
-    assert remedy in notices[0].remedy or remedy in notices[0].message
-
-
-@pytest.mark.parametrize(
-    "spec", ["CosineAnnealingLR(T_max=100)", "StepLR", "OneCycleLR", "MultiStepLR([30, 60])"]
-)
-def test_what_fits_the_run_is_not_warned_of(spec: str) -> None:
-    assert check(parse(spec), LR, 1000, 10) == []

@@ -2,7 +2,7 @@ import pytest
 
 from lrbench.inputs import compare_spec
 from lrbench.options import CompareSpec
-from lrbench.session.checks import check_schedules
+from lrbench.session.checks import check_schedules, spec_notices
 
 
 @pytest.mark.parametrize(("steps", "warned"), [(4, True), (5, False)])
@@ -24,6 +24,6 @@ def test_an_arm_of_few_steps_is_named() -> None:
 @pytest.mark.parametrize(("lr", "warned"), [("auto", False), ("0.05,0.1", True)])
 def test_an_optimizer_at_the_lrs_of_another_is_named(lr: str, warned: bool) -> None:
     spec = compare_spec({"arm": ["adamw: optimizer=adamw", "nesterov: nesterov=true"], "lr": lr})
-    said = [str(notice) for notice in check_schedules(spec, {spec.recipe.batch_size: 100})]
+    said = [str(notice) for notice in spec_notices(spec, {})]
     named = [text for text in said if text.startswith("adamw: another optimizer, tried at the LRs")]
     assert len(named) == warned

@@ -14,7 +14,6 @@ from lrbench.analysis import Summary
 from lrbench.errors import UsageError
 from lrbench.execute import Host
 from lrbench.options import CompareSpec, Recipe
-from lrbench.records import TrialEnd
 from lrbench.run.store import Run
 from lrbench.session import compare as session
 from lrbench.session.size import steps_by_batch_size
@@ -90,9 +89,8 @@ def test_the_tables_follow_the_training_at_a_small_share_of_its_time(
     monkeypatch.setattr("lrbench.report.write_csv.write", write)
     monkeypatch.setattr("lrbench.report.renderers.write_all", lambda *_: [])
     for event in session.carry_out(job):
-        if isinstance(event, session.Trained):
-            tick(sum(isinstance(record, TrialEnd) for record in event.records))
-    assert isinstance(event, session.Finished) and len(event.summary.trials) == 100
+        tick(len(session.ends_of(event)))
+    assert isinstance(event, Summary) and len(event.trials) == 100
     assert refreshed[0] <= 6 and 40 <= refreshed[1] - refreshed[0] <= 44
     assert 2.0 * len(refreshed) <= 0.07 * now[0]
 
@@ -106,8 +104,8 @@ def carried(folder: Path, options: dict[str, Any], *, kill_after: int = 10**6) -
     kept = Run(folder)
     job = session.prepared(session.resolve(options, kept), kept, options)
     for count, event in enumerate(session.carry_out(job, files=False)):
-        if isinstance(event, session.Finished):
-            return event.summary
+        if isinstance(event, Summary):
+            return event
         if count == kill_after:
             break
     return None

@@ -91,4 +91,4 @@ def test_shards_that_are_not_there_are_named(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lrbench([*named(runs, "1-3", "3-3"), "--out", str(tmp_path / "part")]) == 0
-    assert "shards 2 of 3 are not here" in capsys.readouterr().err
+    assert "shards that are not here: 2/3:" in capsys.readouterr().err

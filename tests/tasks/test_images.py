@@ -1,3 +1,5 @@
+"""Image classification, also with the user's own loss and augmentation."""
+
 import gc
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lrbench.data import load
 from lrbench.data.image_data import PHOTOS
 from lrbench.errors import UsageError
+from lrbench.models import build
 from lrbench.options import Recipe
-from lrbench.tasks.images import ImageTask, residents
+from lrbench.tasks.images import ImageTask, own_loss, residents
 from tests.data.makers import image_data
 
 CPU = torch.device("cpu")
@@ -98,8 +102,6 @@ def test_weights_follow_from_the_seed_and_the_process_keeps_its_own() -> None:
     first, again, other = found.model(1), found.model(1), found.model(2)
     assert torch.equal(before, torch.random.get_rng_state())
     torch.manual_seed(1)
-    from lrbench.models import build
-
     plain = build("lenet", shape=(1, 28, 28), classes=4)
     for a, b, c in zip(first.parameters(), again.parameters(), plain.parameters(), strict=True):
         assert torch.equal(a, b) and torch.equal(a, c)
@@ -127,9 +129,7 @@ def test_a_gpu_trains_on_the_same_images_in_the_same_order() -> None:
 
 
 def test_smoothed_labels_are_torchs_and_only_in_training() -> None:
-    data, device = image_data(64), torch.device("cpu")
-    plain = ImageTask(data, Recipe(batch_size=16), device, with_test=False)
-    smooth = ImageTask(data, Recipe(batch_size=16, label_smoothing=0.2), device, with_test=False)
+    plain, smooth = task(), task(RECIPE.model_copy(update={"label_smoothing": 0.2}))
     model, batch = plain.model(0), next(plain.train_batches(0, 0))
     expected = torch.nn.CrossEntropyLoss(label_smoothing=0.2)(model(batch[0]), batch[1])
     torch.testing.assert_close(smooth.loss(model, batch)[0], expected)
@@ -138,14 +138,15 @@ def test_smoothed_labels_are_torchs_and_only_in_training() -> None:
 
 
 def test_a_test_time_flip_is_the_mean_over_both_sides() -> None:
-    data, device = image_data(64, (3, 32, 32), augmentation=PHOTOS), torch.device("cpu")
-    both = ImageTask(data, Recipe(batch_size=16, tta="flip"), device, with_test=True)
-    one = ImageTask(data, Recipe(batch_size=16), device, with_test=True)
+    data = image_data(64, (3, 32, 32), augmentation=PHOTOS)
+    one, both = (
+        ImageTask(data, Recipe(batch_size=16, tta=tta), CPU, with_test=True) for tta in ("", "flip")
+    )
     model = one.model(0).eval()
     images, labels = one._splits["test"].plain(0, len(data.test_labels))
     with torch.no_grad():
         logits = (model(images) + model(torch.flip(images, [3]))) / 2
-    expected = torch.nn.functional.cross_entropy(logits, labels).item()
+    expected = functional.cross_entropy(logits, labels).item()
     assert both.evaluate(model, "test")["loss"] == pytest.approx(expected, rel=1e-5)
     assert one.evaluate(model, "test")["loss"] != pytest.approx(expected, rel=1e-5)
 
@@ -158,3 +159,89 @@ def test_a_warm_start_has_the_files_weights_and_a_head_that_fits(tmp_path: Path)
         assert torch.equal(ours, theirs)
     with pytest.raises(UsageError, match=r"--init-from .*: not of mlp"):
         task(warm.model_copy(update={"model": "mlp"})).model(0)
+
+
+def own_task(**changes: Any) -> ImageTask:
+    recipe = Recipe(dataset="synthetic", model="mlp", batch_size=64, **changes)
+    return ImageTask(load("synthetic"), recipe, CPU, with_test=True)
+
+
+def test_the_loss_is_the_users_in_training_and_evaluation(own_pkg: Path) -> None:
+    own = own_task(loss="own_pkg.parts:smooth")
+    model = own.model(0)
+    images, labels = next(own.train_batches(0, 0))
+    loss, right = own.loss(model, (images, labels))
+    expected = functional.cross_entropy(model(images), labels, label_smoothing=0.1)
+    torch.testing.assert_close(loss, expected)
+    assert int(right) == int((model(images).argmax(1) == labels).sum())
+    split = own._splits["test"]
+    images, labels = split.plain(0, len(split))
+    with torch.no_grad():
+        expected = functional.cross_entropy(model(images), labels, label_smoothing=0.1)
+    assert own.evaluate(model, "test")["loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_class_of_torch_is_a_loss() -> None:
+    own, plain = own_task(loss="torch.nn:CrossEntropyLoss"), own_task()
+    model = plain.model(0)
+    assert own.evaluate(model, "val") == pytest.approx(plain.evaluate(model, "val"))
+
+
+class Weighed(torch.nn.CrossEntropyLoss):
+    def __init__(self) -> None:
+        super().__init__(weight=torch.tensor([1.0, 2.0]))
+
+
+weighed = Weighed()
+
+
+@pytest.mark.parametrize("name", ["Weighed", "weighed"])
+def test_class_weights_of_a_loss_lie_where_the_images_are(name: str) -> None:
+    elsewhere = torch.device("meta")
+    for _ in range(2):  # the user's own is not moved
+        loss = own_loss(f"{__name__}:{name}", 2, elsewhere)
+    logits = torch.zeros(4, 2, device=elsewhere)
+    assert loss(logits, torch.zeros(4, dtype=torch.int64, device=elsewhere)).device == elsewhere
+    assert weighed.weight is not None and weighed.weight.device == CPU
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("own_pkg.parts:unreduced", r"it gives shape \[2\], not one number with a gradient"),
+        ("own_pkg.parts:three", "missing 1 required positional argument"),
+        ("own_pkg.parts:smoth", "did you mean smooth"),
+    ],
+)
+def test_what_is_no_loss_is_one_line(own_pkg: Path, name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=f"--loss {name}: .*{words}"):
+        own_task(loss=name)
+
+
+def test_the_augmentation_gets_raw_images_and_the_epochs_generator(own_pkg: Path) -> None:
+    own, plain = own_task(augment="own_pkg.parts:noise"), own_task(augment="none")
+    images, labels = next(own.train_batches(3, 1))
+    again, _ = next(own.train_batches(3, 1))
+    other, _ = next(own.train_batches(3, 2))
+    assert torch.equal(images, again)
+    assert not torch.equal(images, other)
+    untouched, same = next(plain.train_batches(3, 1))
+    assert torch.equal(labels, same)
+    noise = (images - untouched) * own._train.std
+    assert float(noise.std()) == pytest.approx(1.0, abs=0.02)
+    assert float(noise.mean()) == pytest.approx(0.0, abs=0.02)
+    model = plain.model(0)
+    assert own.evaluate(model, "val") == plain.evaluate(model, "val")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("own_pkg.parts:three", r"it is called as three\(images\)"),
+        ("own_pkg.parts:smaller", r"for images \[64, 1, 28, 28\] it gives shape \[64, 1, 27, 28\]"),
+        ("torch:is_tensor", "it gives a bool, not images of the same shape"),
+    ],
+)
+def test_what_is_no_augmentation_is_one_line(own_pkg: Path, name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        next(own_task(augment=name).train_batches(0, 0))

@@ -8,11 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from lrbench.errors import UsageError
 from lrbench.tasks.base import to_device
-from lrbench.tasks.loaders import LoadersTask, LoaderTask
+from lrbench.tasks.loaders import LoadersTask, LoaderTask, check_loader
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(50, 4, generator=GENERATOR)
@@ -105,6 +105,15 @@ def test_a_loader_without_a_length_is_refused_where_one_is_needed_and_never_coun
     assert next(iter(task.train_batches(0, 0)))[0].shape == (2, 2)
     with pytest.raises(UsageError, match="it has no length"):
         _ = task.steps_per_epoch
+
+
+def test_samples_are_not_taken_for_batches() -> None:
+    data: Any = TensorDataset(POINTS, Y)
+    for samples in (data, Subset(data, [0, 2])):
+        with pytest.raises(
+            UsageError, match=r"^train: a \w+ holds samples, not batches; pass Data"
+        ):
+            check_loader("train", samples)
 
 
 def test_several_inputs_and_own_steps() -> None:

@@ -30,7 +30,7 @@ def source(thing: Any) -> OwnSource:
 
 
 def task(thing: Any, *, with_test: bool = True) -> OwnTask:
-    return OwnTask("m:T", thing, CPU, "fp32", with_test=with_test)
+    return OwnTask("m:T", thing, Recipe(), CPU, with_test=with_test)
 
 
 def test_it_is_made_with_what_its_signature_names() -> None:

@@ -12,8 +12,8 @@ from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.inputs import compare_spec, recipe_of
 from lrbench.models import build
 from lrbench.options import Recipe
-from lrbench.tasks.source import TextSource, open_source
-from lrbench.tasks.text import TextTask
+from lrbench.tasks.source import open_source
+from lrbench.tasks.text import TextSource, TextTask
 
 CPU = torch.device("cpu")
 

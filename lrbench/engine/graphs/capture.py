@@ -1,14 +1,10 @@
 """Capture work as a CUDA graph. On other devices the work is simply called."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
 Work = Callable[[], None]
 WARM_UP = 3  # runs before a capture: they allocate optimizer state and settle cuDNN's choices
@@ -17,8 +13,6 @@ WARM_UP = 3  # runs before a capture: they allocate optimizer state and settle c
 def lr_dtype(device: torch.device) -> torch.dtype:
     """The dtype of a learning rate that fused optimizers read from the device: float32 on CUDA
     (torch's FusedSgdKernel.cu), float64 on a CPU, where it equals the Python number."""
-    import torch
-
     return torch.float32 if device.type == "cuda" else torch.float64
 
 
@@ -29,8 +23,6 @@ def captured(work: Work, device: torch.device) -> Work:
     Raises:
         RuntimeError: no graph can hold the work, for example because it reads from the device.
     """
-    import torch
-
     if device.type != "cuda":
         for _ in range(WARM_UP):
             work()
@@ -62,8 +54,6 @@ def captured(work: Work, device: torch.device) -> Work:
 def forbid_sync() -> Iterator[None]:
     """Make waiting for a CUDA device an error. A capture would fail too, but would leave torch's
     generators unusable for the rest of the process."""
-    import torch
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
         before = torch.cuda.get_sync_debug_mode()
@@ -77,7 +67,6 @@ def forbid_sync() -> Iterator[None]:
 def in_parallel(works: Sequence[Work], device: torch.device) -> Work:
     """Run each work on its own stream, forked from the current one and joined to it again; on
     other devices one after the other."""
-    import torch
 
     def in_turn() -> None:
         for work in works:

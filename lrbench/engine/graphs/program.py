@@ -4,30 +4,27 @@ once per recipe and replayed for every trial of it.
 `train(task, training, run_epoch=program.epoch)` is all that the training loop sees of it.
 """
 
-from __future__ import annotations
-
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from lrbench.engine.clock import Row
 from lrbench.engine.device import check_device
 from lrbench.engine.graphs.capture import Work, captured, in_parallel, lr_dtype
-from lrbench.engine.method import Method, Step, one_step, optimizer_steps, tensors_of
+from lrbench.engine.method import Step, clips, compiled, one_step, tensors_of
 from lrbench.engine.train import Training, train
 from lrbench.errors import UsageError
+from lrbench.optimizers import build
+from lrbench.options import Recipe
 from lrbench.plugins import is_own
 from lrbench.records import Record, TrialEnd
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
-
-    from lrbench.options import Recipe
-    from lrbench.tasks.base import OrderedTask, Task
+from lrbench.tasks.base import OrderedTask, Task, optimizer_steps
 
 # Fused, so that they read their learning rates from the device; all their state starts at zero.
 CAPTURED = ("sgd", "adam", "adamw")
@@ -44,16 +41,12 @@ class Slot:
     """
 
     def __init__(self, task: OrderedTask, recipe: Recipe) -> None:
-        import torch
-
-        from lrbench.optimizers import build
-
-        self.task, self.method = task, Method.of(recipe)
+        self.task, self.recipe = task, recipe
         self.model = task.model(0)
-        self.called = self.method.called(self.model)
+        self.called = compiled(self.model, recipe)
         self.optimizer, groups = build(recipe, self.model, 1.0)
         device = next(self.model.parameters()).device
-        steps, parts = optimizer_steps(task, recipe), self.method.accumulate
+        steps, parts = optimizer_steps(task, recipe), recipe.micro_batches
         self.lrs = torch.zeros(steps, len(groups), dtype=lr_dtype(device), device=device)
         self.lr = self.lrs[:1].clone()
         for index, group in enumerate(self.optimizer.param_groups):
@@ -69,12 +62,10 @@ class Slot:
 
     def step(self) -> None:
         """Step number `at`. Whatever differs between steps is read from the device."""
-        import torch
-
         torch.index_select(self.lrs, 0, self.at, out=self.lr)
         (orders,) = self.order.index_select(0, self.at)
         batches = [self.task.ordered_batch(order) for order in orders]
-        found = one_step(self.task, self.called, self.optimizer, batches, self.method)
+        found = one_step(self.task, self.called, self.optimizer, batches, self.recipe)
         assert found.correct is not None
         # with --deterministic, index_copy_ waits for the device in some versions of torch
         here = self.numbers == self.at
@@ -86,8 +77,6 @@ class Slot:
 
     def load(self, training: Training, rows: Sequence[Row]) -> None:
         """Get ready for a trial's next epoch."""
-        import torch
-
         for mine, theirs in self._pairs(training):
             for name, value in mine.items():
                 if name in theirs:
@@ -108,7 +97,7 @@ class Slot:
                 else:
                     theirs[name] = value.clone()
         rows[-1].apply(training.optimizer)
-        clipped = self.clipped.clone() if self.method.clips else None
+        clipped = self.clipped.clone() if clips(self.recipe) else None
         return Step(self.loss.clone(), self.correct.clone(), clipped)
 
     def _pairs(self, training: Training) -> Iterable[tuple[dict[Any, Any], dict[Any, Any]]]:
@@ -214,8 +203,6 @@ def why_eager(training: Training) -> str:
 
 def _draws(step: Work, device: torch.device) -> bool:
     """Whether a step draws from torch's global generators."""
-    import torch
-
     ask = [torch.get_rng_state]
     if device.type == "cuda":
         ask.append(lambda: torch.cuda.get_rng_state(device))

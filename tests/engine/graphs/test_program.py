@@ -14,7 +14,6 @@ from lrbench.engine.device import apply_precision, make_deterministic
 from lrbench.engine.graphs import program
 from lrbench.engine.graphs.capture import forbid_sync
 from lrbench.engine.graphs.program import Program, why_eager, why_not
-from lrbench.engine.method import Method
 from lrbench.engine.train import Training, begin, steps, train
 from lrbench.errors import UsageError
 from lrbench.execute import Host, Workbench
@@ -297,8 +296,7 @@ def test_on_cuda_nothing_in_an_epoch_waits_for_the_device(name: str) -> None:
     training = begin(task, trial(recipe))
     batches, rows = task.train_batches(0, 0), training.clock.rows(0)
     loop = steps(
-        task, training.model, training.optimizer, batches, rows, Method.of(recipe),
-        training.average,
+        task, training.model, training.optimizer, batches, rows, recipe, training.average
     )  # fmt: skip
     next(loop)  # the data order goes to the device at once
     with forbid_sync():

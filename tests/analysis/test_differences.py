@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis.pairs import compare_pairs
+from lrbench.analysis.differences import compare_pairs
 
 
 def test_equals_scipys_paired_t_test() -> None:
