@@ -134,7 +134,7 @@ RANKING = (
     Column("ci_low", "float64", "t interval of the mean", lambda e: e.interval[0] - e.interval[2]),
     Column("ci_high", "float64", "its upper end", lambda e: e.interval[0] + e.interval[2]),
     Column("diff_to_best", "float64", "difference to the best-ranked, over common seeds",
-            title="vs the best", form="gain", missing="best", **_MAIN),
+            title="vs the best", form="gain", **_MAIN),
     Column("diff_sim_low", "float64", "its interval; those of all pairs hold together",
             lambda e: e.of_pair(e.standing.verdicts.intervals.low)),
     Column("diff_sim_high", "float64", "its upper end",

@@ -4,23 +4,15 @@ import re
 from dataclasses import replace
 
 from lrbench.analysis import Summary
-from lrbench.analysis.diagnosis import DIAGNOSIS
-from lrbench.analysis.frames import TRIALS
 from lrbench.analysis.names import is_schedule
-from lrbench.analysis.noise import NOISE
-from lrbench.analysis.ranking import RANKING
-from lrbench.analysis.reference import REFERENCE
-from lrbench.analysis.scaling import SCALING, at_size
-from lrbench.analysis.standing import Standing, in_cell
+from lrbench.analysis.scaling import at_size
+from lrbench.analysis.standing import Standing
 from lrbench.analysis.words import listed, told_apart
-from lrbench.report.table import Table, table
-from lrbench.report.text import clean, recipe_of, subject
+from lrbench.report.table import Table, rows_of, table
+from lrbench.report.text import recipe_of, subject
+from lrbench.report.write_csv import FILES
 
 OF_ACCURACIES = {"val_auc", "epochs_to_target", "time_to_target_s", "lr_width"}
-
-
-def answer_text(summary: Summary) -> str:
-    return clean(summary.sentence, 2000)
 
 
 def setting_text(summary: Summary) -> str:
@@ -56,29 +48,23 @@ def _batches(standing: Standing) -> str:
 def headline(summary: Summary) -> tuple[str, str]:
     """The decision, and the rest of the answer; all of it is the decision where there are several
     rankings."""
-    head, *rest = re.split("[:;] ", answer_text(summary), maxsplit=1)
+    head, *rest = re.split("[:;] ", summary.sentence, maxsplit=1)
     if len(summary.standings) > 1 or not rest:
-        return answer_text(summary), ""
+        return summary.sentence, ""
     return head, rest[0][:1].upper() + rest[0][1:]
-
-
-def certainty_text(summary: Summary) -> str:
-    return "\n".join(clean(line, 2000) for line in summary.certainty.splitlines())
 
 
 def told_apart_text(summary: Summary) -> str:
     """The pairs of the first standing that are told apart."""
     told = summary.first is not None and told_apart(summary.first)
-    return clean(f"Told apart: {told}.", 4000) if told else ""
+    return f"Told apart: {told}." if told else ""
 
 
 def ranking_table(summary: Summary, *views: str, standing: Standing | None = None) -> Table:
     """Ranks, LR, the metric with its interval, the difference to the best with its own; of
     one standing, or of all."""
-    rows = summary.ranking
-    if standing is not None:
-        rows = rows[in_cell(rows, standing.budget, standing.batch_size)]
-    made = table(rows, RANKING, "ranking", "all", *views, metric=summary.metric)
+    rows = summary.ranking if standing is None else rows_of(standing, summary.ranking)
+    made = table(rows, FILES["ranking"], "ranking", "all", *views, metric=summary.metric)
     cut = any("[" in cell.text for row in made.rows for cell in row if cell.name != "schedule")
     caption = f"±{' and [ ]' * cut}: {100 * summary.question.confidence:g} % intervals"
     if len(rows) and rows["rank_high"].max() > 1:
@@ -88,11 +74,9 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
 
 def details_table(summary: Summary) -> Table:
     """Of the first standing: speed of learning, the cost of a wrong LR, the worst seed, …"""
-    assert summary.first is not None
+    rows = rows_of(summary.first, summary.ranking) if summary.first else summary.ranking
     measured = bool(summary.trials["val_accuracy"].notna().any())
-    first = summary.first
-    rows = summary.ranking[in_cell(summary.ranking, first.budget, first.batch_size)]
-    columns = tuple(c for c in RANKING if measured or c.name not in OF_ACCURACIES)
+    columns = tuple(c for c in FILES["ranking"] if measured or c.name not in OF_ACCURACIES)
     target = summary.target_accuracy
     notes = [] if target is None else [f"target: {100 * target:.2f} % validation accuracy"]
     notes += [
@@ -101,45 +85,41 @@ def details_table(summary: Summary) -> Table:
         if column.name in ("lr_sensitivity", "lr_width", "wins")
     ]
     notes += ["ranking.csv has the other rankings"] * (len(summary.standings) > 1)
-    caption = "; ".join(notes)
-    return table(rows, columns, "details", "all", metric=summary.metric, caption=caption)
+    return table(rows, columns, "details", "all", metric=summary.metric, caption="; ".join(notes))
 
 
 def reference_table(summary: Summary) -> Table:
     """Each schedule against the one that was named beforehand."""
-    reference = str(summary.question.reference)
-    return table(summary.reference, REFERENCE, metric=summary.metric, reference=reference)
+    reference = summary.question.reference or ""
+    return table(summary.reference, FILES["reference"], metric=summary.metric, reference=reference)
 
 
 def noise_table(summary: Summary) -> Table:
     """Of a single schedule: the differences that so many seeds would find."""
-    return table(summary.noise, NOISE, metric=summary.metric)
+    return table(summary.noise, FILES["noise"], metric=summary.metric)
 
 
 def scaling_table(summary: Summary) -> Table:
     """How each schedule's best LR moves with the length, or with the batch size."""
-    confidence = f"{100 * summary.question.confidence:g} %"
-    aim = summary.question.aim
-    caption = (
-        f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
-        + (f"; LR there: at {at_size(*aim)}" if aim else "")
-    )
-    return table(summary.scaling, SCALING, caption=caption)
+    confidence, aim = f"{100 * summary.question.confidence:g} %", summary.question.aim
+    caption = f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
+    caption += f"; LR there: at {at_size(*aim)}" if aim else ""
+    return table(summary.scaling, FILES["scaling"], caption=caption)
 
 
 def diagnosis_table(summary: Summary, stage: str) -> Table:
     """What the curves of this stage's trials say, and what to change."""
-    return table(summary.diagnosis[summary.diagnosis["stage"] == stage], DIAGNOSIS)
+    rows = summary.diagnosis[summary.diagnosis["stage"] == stage]
+    return table(rows, FILES["diagnosis"])
 
 
 def failures_table(summary: Summary) -> Table:
-    """The trials that did not end well, and why."""
     rows = summary.trials[summary.trials["status"].isin(["diverged", "failed"])]
-    return table(rows, TRIALS, "trial", "failure")
+    return table(rows, FILES["trials"], "trial", "failure")
 
 
 def trials_table(summary: Summary) -> Table:
     """Every trial: the columns that hold anything."""
     known = summary.trials.replace("", None).notna().any()
-    columns = tuple(column for column in TRIALS if known[column.name])
+    columns = tuple(column for column in FILES["trials"] if known[column.name])
     return table(summary.trials, columns, "trial", "trials")

@@ -1,6 +1,6 @@
 """Answers on a terminal: at most 80 columns, readable without colour."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,30 +30,37 @@ GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
 
 def answer(summary: Summary, *, details: bool = False) -> Group:
     """A comparison: the sentence, the ranking, how sure it is; with `details` all that is known."""
-    parts: list[RenderableType] = [Text(compared.answer_text(summary), style="bold")]
+    head = [_text(summary.sentence, "bold")]
     if setting := compared.setting_text(summary):
-        parts += [Text(setting, style="dim")]
-    if len(summary.ranking):
-        parts += [Text(), Fitting(compared.ranking_table(summary))]
-    if summary.certainty:
-        parts += [Text(), Text(compared.certainty_text(summary))]
-    if len(summary.noise):
-        parts += [Text(), Fitting(compared.noise_table(summary))]
-    if len(summary.reference):
-        parts += [Text(), Fitting(compared.reference_table(summary))]
-    return Group(*parts, *(_details(summary) if details else ()))
+        head.append(_text(setting, "dim"))
+    blocks: list[Table | str] = [
+        compared.ranking_table(summary),
+        summary.certainty,
+        compared.noise_table(summary),
+        compared.reference_table(summary),
+    ]
+    if details:
+        findings = "\n".join(["From the curves:", *diagnosis_lines(summary.diagnosis)])
+        blocks += [
+            compared.details_table(summary),
+            compared.scaling_table(summary),
+            compared.told_apart_text(summary),
+            findings * ("\n" in findings),
+        ]
+    return Group(*head, *_spaced(blocks))
 
 
-def _details(summary: Summary) -> Iterator[RenderableType]:
-    if len(summary.ranking):
-        yield from (Text(), Fitting(compared.details_table(summary)))
-    if len(summary.scaling):
-        yield from (Text(), Fitting(compared.scaling_table(summary)))
-    lines = [clean(line, 2000) for line in diagnosis_lines(summary.diagnosis)]
-    found = "\n".join(["From the curves:", *lines]) if lines else ""
-    for text in (compared.told_apart_text(summary), found):
-        if text:
-            yield Text(f"\n{text}")
+def _spaced(blocks: Iterable[Table | str]) -> Iterator[RenderableType]:
+    """Those that hold anything, each after an empty line."""
+    for block in blocks:
+        if isinstance(block, str) and block:
+            yield from (Text(), _text(block))
+        elif isinstance(block, Table) and block.rows:
+            yield from (Text(), Fitting(block))
+
+
+def _text(words: str, style: str = "") -> Text:
+    return Text("\n".join(clean(line, 4000) for line in words.splitlines()), style)
 
 
 def find_answer(result: FindResult) -> Group:
@@ -73,13 +80,8 @@ def find_answer(result: FindResult) -> Group:
         facts.add_column(style="dim")
         for name, text in (*found.facts(result), ("other rules", found.other_rules(result))):
             facts.add_row(name, text)
-        parts += [Text(), facts]
-        trainings = found.trainings_table(result)
-        if trainings.rows:
-            parts += [Text(), rich_table(trainings)]
-    if result.table:
-        parts += [Text(), rich_table(found.against_table(result))]
-    return Group(*parts)
+        parts += [Text(), facts, *_spaced([found.trainings_table(result)])]
+    return Group(*parts, *_spaced([found.against_table(result)]))
 
 
 def find_tail(result: FindResult, folder: Path) -> Text:
@@ -104,21 +106,17 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
     return Group(Text("\n".join(head)), Text(), Fitting(made))
 
 
-def plain_table(caption: str = "") -> RichTable:
-    return RichTable(
+def rich_table(made: Table) -> RichTable:
+    """The table without frames, its caption below; a best-ranked row is bold."""
+    shown = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
         padding=(0, 1, 0, 0),
-        caption=caption or None,
+        caption=made.caption or None,
         caption_justify="left",
         caption_style="dim",
     )
-
-
-def rich_table(made: Table) -> RichTable:
-    """The table without frames, its caption below; a best-ranked row is bold."""
-    shown = plain_table(made.caption)
     for place, head in enumerate(made.heads):
         number = made.kinds[place] == "number"
         tall = number and len(made.heads) > 7 and len(head) > 6  # many columns: narrow heads
@@ -142,29 +140,22 @@ class Fitting:
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
-        shown = rich_table(self.table)
-        if "schedule" not in self.table.heads:
-            yield shown
-            return
-        wide = Measurement.get(console, options.update(width=1000), shown).maximum
-        excess = wide - options.max_width
-        if excess > 0:  # names give way, never the numbers
-            place = self.table.heads.index("schedule")
+        made, shown = self.table, rich_table(self.table)
+        if "schedule" in made.heads:  # names give way, never the numbers
+            place = made.heads.index("schedule")
             names = shown.columns[place]
-            names.min_width = None
-            names.width = max(len(row[place].text) for row in self.table.rows) - excess
-            if names.width < NAME:
-                yield from _stacked(self.table)
+            wide = Measurement.get(console, options.update(width=1000), shown).maximum
+            if (excess := wide - options.max_width) > 0:
+                names.min_width = None
+                names.width = max(len(row[place].text) for row in made.rows) - excess
+            if options.max_width < NARROW or (names.width is not None and names.width < NAME):
+                yield from _stacked(made, place)
                 return
-        if options.max_width >= NARROW:
-            yield shown
-        else:
-            yield from _stacked(self.table)
+        yield shown
 
 
-def _stacked(made: Table) -> Iterator[RenderableType]:
+def _stacked(made: Table, name: int) -> Iterator[RenderableType]:
     """For each row its name, after the cells before it, then each value after its title."""
-    name = made.heads.index("schedule")
     for row in made.rows:
         yield Text(" ".join(cell.text for cell in row[: name + 1]), style="bold")
         pairs = list(zip(made.heads, row, strict=True))[name + 1 :]

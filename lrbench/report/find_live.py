@@ -7,7 +7,7 @@ from rich import progress as bars
 from rich.console import Console
 
 from lrbench.rangetest.result import FindProgress, FindResult
-from lrbench.report.style import watched
+from lrbench.report.plan import watched
 
 TITLES = {"sweep": "sweep", "verify": "check by training", "stability": "largest stable LR"}
 

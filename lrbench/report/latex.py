@@ -7,6 +7,7 @@ from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.find_plot import heading
 from lrbench.report.table import Cell, Table
+from lrbench.report.text import clean
 
 WRITTEN = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
@@ -23,9 +24,9 @@ def to_latex(summary: Summary) -> str:
         f"Learning rate schedules{f' ({trained})' * bool(trained)}, ranked by {metric}.",
         f"{made.caption}.",
         compared.told_apart_text(summary),
-        compared.certainty_text(summary),
+        summary.certainty,
     ]
-    return _table(made, " ".join(filter(None, parts)), compared.answer_text(summary))
+    return _table(made, " ".join(filter(None, parts)), summary.sentence)
 
 
 def find_latex(result: FindResult) -> str:
@@ -39,7 +40,7 @@ def escape(text: str) -> str:
     >>> escape("97.5 ± 0.2 % of a_b"), escape("-0.1")
     ('97.5 $\\\\pm$ 0.2 \\\\% of a\\\\_b', '$-$0.1')
     """
-    shown = "".join(WRITTEN.get(sign, sign) for sign in text)
+    shown = "".join(WRITTEN.get(sign, sign) for sign in clean(text, 10_000))
     return re.sub(r"(?<![\w)])-(?=\d)", "$-$", shown)
 
 
@@ -55,7 +56,7 @@ def _table(made: Table, caption: str, answer: str) -> str:
     for place in reversed(made.sections):
         rows.insert(place, r"\midrule")
     return "\n".join([
-        *([f"% {answer}"] if answer else []), r"% needs \usepackage{booktabs}",
+        *([f"% {clean(answer, 4000)}"] if answer else []), r"% needs \usepackage{booktabs}",
         r"\begin{table}", r"  \centering", f"  \\caption{{{escape(caption)}}}",
         r"  \label{tab:learning-rates}",
         f"  \\begin{{tabular}}{{{columns}}}", r"    \toprule",

@@ -1,9 +1,11 @@
 """Progress while trials train, on stderr: a live table on a terminal, else a line per trial."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -16,58 +18,42 @@ from lrbench.analysis.diagnosis import diagnose, trial_line
 from lrbench.options import CompareSpec, TrialSpec
 from lrbench.plan import Plan
 from lrbench.rangetest.result import FindProgress, FindResult
-from lrbench.records import CutRecord, EpochRecord, History, TrialEnd
-from lrbench.report.plan import STAGES, readable_time
-from lrbench.report.schedules import sparkline as bars
-from lrbench.report.style import watched
+from lrbench.records import CutRecord, History, Record, StepRecord, TrialEnd, extended
+from lrbench.report.plan import STAGES, readable_time, watched
+from lrbench.report.schedules import sparkline
 from lrbench.report.text import clean
 
 Show = Callable[[Any], None]
-SPARK_WIDTH = 12
 WIDE = 60
 
 
 @dataclass
-class Progress:
-    """How far one schedule has come in this stage."""
-
-    planned: int = 0
-    done: int = 0
-    failed: int = 0
-    best: float | None = None
-    curve: list[float] = field(default_factory=list)
-
-
-@dataclass
 class State:
-    """What the events so far say. `later` counts the epochs of final trials that are known to come
-    but not planned yet."""
+    """What the events so far say: of this stage the planned trials, and what is known of those that
+    have begun, in that order. `finals` is the number of final trials of the whole run, `before` the
+    epochs of earlier stages, `later` those that are known to come but not planned yet."""
 
+    finals: int = 0
     stage: str = ""
-    total: int = 0
-    numbers: dict[str, int] = field(default_factory=dict)
+    planned: Sequence[TrialSpec] = ()
+    histories: dict[str, History] = field(default_factory=dict)
+    latest: str = ""
     sweep: FindProgress | None = None
-    trial: TrialSpec | None = None
-    seen: dict[str, list[EpochRecord | CutRecord]] = field(default_factory=dict)
-    start_s: float = 0.0
-    epochs_done: int = 0
-    stage_epochs: int = 0
-    later: int = 0
     cut: str = ""
-    findings: list[str] = field(default_factory=list)
     reported: dict[str, set[str]] = field(default_factory=dict)
-    metric: str = "accuracy"
-    rows: dict[str, Progress] = field(default_factory=dict)
+    before: int = 0
+    later: int = 0
+    start_s: float = 0.0
 
     @property
-    def begun(self) -> int:
-        """The number of the latest trial among those of its stage."""
-        return self.numbers.get(self.trial.id, 0) if self.trial else 0
+    def epochs_done(self) -> int:
+        """A trial that ended early counts as a whole one."""
+        begun = self.histories.values()
+        return self.before + sum(h.spec.epochs if h.end else len(h.epochs) for h in begun)
 
     @property
-    def last(self) -> EpochRecord | None:
-        seen = self.seen.get(self.trial.id, []) if self.trial else []
-        return next((each for each in reversed(seen) if isinstance(each, EpochRecord)), None)
+    def epochs(self) -> int:
+        return self.before + sum(trial.epochs for trial in self.planned) + self.later
 
     @property
     def left_s(self) -> float | None:
@@ -75,88 +61,64 @@ class State:
         if not self.epochs_done:
             return None
         pace_s = (time.monotonic() - self.start_s) / self.epochs_done
-        return pace_s * max(0, self.stage_epochs + self.later - self.epochs_done)
+        return pace_s * max(0, self.epochs - self.epochs_done)
 
 
-def advance(state: State, event: Any, finals: int = 0) -> list[str]:
+def advance(state: State, event: Any) -> list[Text]:
     """Take in an event of the session: a plan, a point of the range test, records of a trial.
-    `finals` is the number of final trials that the whole run will have. Returns lines to print
-    where nothing is animated."""
+    Returns lines to print; those with a style are printed above a picture, too."""
     match event:
         case Plan():
-            return _plan_began(state, event, finals)
+            return _plan_began(state, event)
         case (trial, records):
-            return _trained(state, trial, records)
+            return list(_trained(state, trial, records))
         case FindProgress():
             state.sweep = event
+        case FindResult(lr=None):
+            return [Text(f"range test: no learning rate ({clean(', '.join(event.reasons))})")]
         case FindResult():
-            return [_range_test_line(event)]
+            return [Text(f"range test: lr {event.lr:.3g}, grade {event.grade}")]
     return []
 
 
-def _plan_began(state: State, plan: Plan, finals: int) -> list[str]:
-    state.stage, state.trial, state.numbers, state.seen = plan.stage, None, {}, {}
-    state.total = len(plan.trials)
-    here = sum(trial.epochs for trial in plan.trials)
-    each = max((trial.epochs for trial in (*plan.trials, *plan.tuning)), default=0)
-    state.stage_epochs = state.epochs_done + here
-    state.later = finals * each if plan.stage == "tune" else 0
+def _plan_began(state: State, plan: Plan) -> list[Text]:
+    state.stage, state.latest, state.later = plan.stage, "", 0
     if plan.trials:
         state.start_s = state.start_s or time.monotonic()
-        state.rows = {}
-    for trial in plan.trials:
-        state.rows.setdefault(trial.name, Progress()).planned += 1
-    name = STAGES.get(plan.stage)
-    if name is None:
-        return []
-    return [f"{name}: {state.total} trials" if state.total else name]
+        state.before, state.planned, state.histories = state.epochs_done, plan.trials, {}
+    if plan.stage == "tune":
+        each = max((trial.epochs for trial in (*plan.trials, *plan.tuning)), default=0)
+        state.later = state.finals * each
+    count = f": {len(plan.trials)} trials" if plan.trials else ""
+    return [Text(STAGES[plan.stage] + count)] if plan.stage in STAGES else []
 
 
-def _range_test_line(result: FindResult) -> str:
-    if result.lr is None:
-        return f"range test: no learning rate ({clean(', '.join(result.reasons))})"
-    return f"range test: lr {result.lr:.3g}, grade {result.grade}"
-
-
-def _trained(state: State, trial: TrialSpec, records: Any) -> list[str]:
-    state.trial = trial  # several may run at a time, their records interleaved
-    state.numbers.setdefault(trial.id, len(state.numbers) + 1)
+def _trained(state: State, trial: TrialSpec, records: Sequence[Record]) -> Iterator[Text]:
+    kept = [record for record in records if not isinstance(record, StepRecord)]
+    history = extended(state.histories.get(trial.id, History(trial)), kept)
+    state.latest = trial.id  # several may run at a time, their records interleaved
     state.start_s = state.start_s or time.monotonic()
-    row = state.rows.setdefault(trial.name, Progress())
-    lines = []
+    state.histories[trial.id] = history
     for record in records:
-        if isinstance(record, EpochRecord):
-            state.seen.setdefault(trial.id, []).append(record)
-            state.epochs_done += 1
-            _learn(state, row, record)
-        elif isinstance(record, CutRecord):
-            state.seen.setdefault(trial.id, []).append(record)
+        if isinstance(record, CutRecord):
             state.cut = _cut_line(trial, record)
-            lines.append(state.cut)
+            yield Text(state.cut)
         elif isinstance(record, TrialEnd):
-            row.done += 1
-            row.failed += record.status != "done"
-            state.epochs_done += max(0, trial.epochs - record.epochs)
-            lines.append(_ended_line(state, trial, record))
-            state.findings = _finding_lines(state, trial, record)
-            lines += state.findings
-    return lines
+            yield Text(_ended_line(state, history, record))
+            if found := _finding_line(state, history, record):
+                yield Text(found, style="yellow")
 
 
-def _finding_lines(state: State, trial: TrialSpec, end: TrialEnd) -> list[str]:
+def _finding_line(state: State, history: History, end: TrialEnd) -> str:
     """What the curves of a trial that has ended say, if they were seen from its start."""
-    seen = state.seen.pop(trial.id, [])
-    state.seen[trial.id] = seen[-1:]
-    epochs = tuple(each for each in seen if isinstance(each, EpochRecord))
-    if len(epochs) != end.epochs:
-        return []
-    cuts = tuple(each for each in seen if isinstance(each, CutRecord))
-    history = History(trial, epochs, cuts=cuts, end=end)
+    trial = history.spec
     reported = state.reported.setdefault(trial.name, set())
-    words = trial_line(history, reported)
-    reported |= set(diagnose(history)) if words else set()
+    words = trial_line(history, reported) if len(history.epochs) == end.epochs else ""
+    if not words:
+        return ""
+    reported |= set(diagnose(history))
     name = f"{trial.stage} {clean(trial.name, 40)} lr {trial.lr:.3g} seed {trial.seed}"
-    return [f"{name}: {clean(words, 400)}"] if words else []
+    return f"{name}: {clean(words, 400)}"
 
 
 def _cut_line(trial: TrialSpec, cut: CutRecord) -> str:
@@ -167,46 +129,32 @@ def _cut_line(trial: TrialSpec, cut: CutRecord) -> str:
     )
 
 
-def _learn(state: State, row: Progress, record: EpochRecord) -> None:
-    value, better = record.val_accuracy, max
-    if value is None:
-        value, better, state.metric = record.val_loss, min, "loss"
-    if value is None:
-        return
-    row.curve = [value] if record.epoch == 1 else [*row.curve, value]
-    row.best = value if row.best is None else better(row.best, value)
-
-
-def _ended_line(state: State, trial: TrialSpec, end: TrialEnd) -> str:
-    what = f"{state.begun}/{state.total} {clean(trial.name, 40)} lr {trial.lr:.3g}"
+def _ended_line(state: State, history: History, end: TrialEnd) -> str:
+    trial = history.spec
     if end.status != "done":
         result = f"{end.status}: {clean(end.reason)}"
     else:
-        accuracy = end.test_accuracy
-        kind, loss = "test", end.test_loss
-        if accuracy is None and loss is None and state.last is not None:
-            kind, accuracy, loss = "val", state.last.val_accuracy, state.last.val_loss
+        kind, accuracy, loss = "test", end.test_accuracy, end.test_loss
+        if accuracy is None and loss is None and history.epochs:
+            last = history.epochs[-1]
+            kind, accuracy, loss = "val", last.val_accuracy, last.val_loss
         result = f"{kind} {_score(accuracy, loss)}, {end.train_s:.1f} s"
     left = state.left_s
     tail = f", {readable_time(left)} left" if left and left >= 1 else ""
     seed = f" seed {trial.seed}" if trial.stage == "final" else ""
+    what = f"{_number(state)}/{len(state.planned)} {clean(trial.name, 40)} lr {trial.lr:.3g}"
     return f"{trial.stage} {what}{seed}: {result}{tail}"
+
+
+def _number(state: State) -> int:
+    """Of the latest trial, in the order in which those of its stage began."""
+    return list(state.histories).index(state.latest) + 1
 
 
 def _score(accuracy: float | None, loss: float | None) -> str:
     parts = [f"accuracy {100 * accuracy:.2f} %"] if accuracy is not None else []
     parts += [f"loss {loss:.4f}"] if loss is not None else []
     return ", ".join(parts) or "unmeasured"
-
-
-def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
-    """The course of some numbers in at most `width` characters, lowest to highest.
-
-    >>> sparkline([0.1, 0.5, 0.9])
-    '▁▅█'
-    """
-    low = min(values, default=0.0)
-    return bars([value - low for value in values], width)
 
 
 @contextmanager
@@ -222,77 +170,78 @@ def live(
     if not watched(progress, screen):
         yield lambda event: None
         return
-    state = State()
-    finals = spec.looks[-1] * len(spec.entrants) if spec else 0
-    if screen.is_terminal and screen.is_interactive:
-        with _animated(screen, state, finals) as show:
-            yield show
-        return
+    state = State(finals=spec.looks[-1] * len(spec.entrants) if spec else 0)
+    animated = screen.is_terminal and screen.is_interactive
+    lock = Lock()  # the picture is drawn by another thread
 
-    def show_lines(event: Any) -> None:
-        for line in advance(state, event, finals):
-            screen.print(line, markup=False, soft_wrap=True)
+    def drawn() -> Group:
+        with lock:
+            return picture(state, screen.width)
 
-    yield show_lines
+    def show(event: Any) -> None:
+        with lock:
+            lines = advance(state, event)
+        for line in lines:
+            if line.style or not animated:
+                screen.print(line, soft_wrap=not animated)
 
-
-@contextmanager
-def _animated(screen: Console, state: State, finals: int) -> Iterator[Show]:
-    with Live(
-        get_renderable=lambda: picture(state, screen.width),
-        console=screen,
-        refresh_per_second=4,
-        transient=True,
-    ):
-
-        def show(event: Any) -> None:
-            state.findings = []
-            advance(state, event, finals)
-            for line in state.findings:  # above the picture
-                screen.print(line, markup=False, style="yellow")
-
+    animation = Live(get_renderable=drawn, console=screen, refresh_per_second=4, transient=True)
+    with animation if animated else nullcontext():
         yield show
 
 
 def picture(state: State, width: int = 80) -> Group:
     """What a terminal of that width shows now: a table of schedules, a bar, the current trial."""
-    parts: list[RenderableType] = [_schedules(state, width)] if state.rows else []
+    parts: list[RenderableType] = [_schedules(state, width)] if state.planned else []
     parts.append(_bar(state))
-    if state.trial is not None:
-        parts.append(Text(_now(state)))
+    if state.latest:
+        parts.append(Text(_now(state, state.histories[state.latest])))
     if state.cut:
         parts.append(Text(state.cut, style="dim"))
     return Group(*parts)
 
 
 def _schedules(state: State, width: int) -> Table:
+    begun, wide = list(state.histories.values()), width >= WIDE
+    accuracies = _values(begun, "val_accuracy") or not _values(begun, "val_loss")
+    metric = "accuracy" if accuracies else "loss"
+    current = state.histories.get(state.latest)
+    spark = 12 if wide else 6
     table = Table(box=None, pad_edge=False)
-    best = f"best val {state.metric}" if width >= WIDE else "best"
-    spark = SPARK_WIDTH if width >= WIDE else SPARK_WIDTH // 2
     table.add_column("schedule", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)
-    table.add_column(best, justify="right", no_wrap=True)
+    table.add_column(f"best val {metric}" if wide else "best", justify="right", no_wrap=True)
     table.add_column("latest", no_wrap=True, min_width=spark)
-    current = state.trial.name if state.trial else None
-    for name, row in state.rows.items():
-        failed = f" ({row.failed} failed)" if row.failed else ""
+    for name, planned in Counter(trial.name for trial in state.planned).items():
+        mine = [history for history in begun if history.spec.name == name]
+        ended = Counter(history.end.status == "done" for history in mine if history.end)
+        failed = f" ({ended[False]} failed)" if ended[False] else ""
+        curve = next(filter(None, (_values([h], f"val_{metric}") for h in reversed(mine))), [])
         table.add_row(
             Text(clean(name, min(60, max(13, width - 46)))),
-            f"{row.done}/{row.planned}{failed}",
-            "" if row.best is None else _best(row.best, state.metric),
-            sparkline(row.curve, spark),
-            style="bold" if name == current else None,
+            f"{ended.total()}/{planned}{failed}",
+            _best(_values(mine, f"val_{metric}"), metric),
+            sparkline([value - min(curve) for value in curve], spark),
+            style="bold" if current and name == current.spec.name else None,
         )
     return table
 
 
-def _best(value: float, metric: str) -> str:
-    return f"{100 * value:.2f} %" if metric == "accuracy" else f"{value:.4f}"
+def _values(histories: Sequence[History], column: str) -> list[float]:
+    """Of each epoch that has one."""
+    found = (getattr(epoch, column) for history in histories for epoch in history.epochs)
+    return [value for value in found if value is not None]
+
+
+def _best(values: Sequence[float], metric: str) -> str:
+    if not values:
+        return ""
+    return f"{100 * max(values):.2f} %" if metric == "accuracy" else f"{min(values):.4f}"
 
 
 def _bar(state: State) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
-    total, done = state.stage_epochs + state.later, state.epochs_done
+    total, done = state.epochs, state.epochs_done
     left = f"{readable_time(state.left_s)} left" if state.left_s is not None else ""
     if state.stage == "find" and state.sweep is not None:
         total, done = state.sweep.total, state.sweep.done
@@ -302,15 +251,14 @@ def _bar(state: State) -> RenderableType:
     return grid
 
 
-def _now(state: State) -> str:
-    trial, last = state.trial, state.last
-    assert trial is not None
-    text = f"trial {state.begun} of {state.total}: {clean(trial.name, 32)}, lr {trial.lr:.3g}"
-    if last is None:
+def _now(state: State, history: History) -> str:
+    trial = history.spec
+    place = f"trial {_number(state)} of {len(state.planned)}"
+    text = f"{place}: {clean(trial.name, 32)}, lr {trial.lr:.3g}"
+    if not history.epochs:
         return f"{text}, epoch 1 of {trial.epochs}"
-    loss = "" if last.train_loss is None else f", train loss {last.train_loss:.4f}"
-    accuracy = (
-        "" if last.val_accuracy is None else f", val accuracy {100 * last.val_accuracy:.2f} %"
-    )
-    epoch = f", epoch {last.epoch} of {trial.epochs}"
-    return f"{text}{epoch}{loss}{accuracy}, {last.throughput_img_s:,.0f} img/s"
+    last = history.epochs[-1]
+    text += f", epoch {last.epoch} of {trial.epochs}"
+    text += "" if last.train_loss is None else f", train loss {last.train_loss:.4f}"
+    text += "" if last.val_accuracy is None else f", val accuracy {100 * last.val_accuracy:.2f} %"
+    return f"{text}, {last.throughput_img_s:,.0f} img/s"

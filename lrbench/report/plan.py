@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -28,47 +28,40 @@ def plan_table(
 ) -> Group:
     """A line for each schedule, a row for each stage with what is to be done, in a run that was
     begun what is left, and the time that it all should take."""
+    recipe, counted = spec.recipe, ("trials", "steps", "images")
     table = Table(box=None, pad_edge=False, show_footer=True)
     table.add_column("stage", "left" if begun else "in all")
-    samples = "images" if spec.recipe.problem == "images" else "samples"
-    for key in ("trials", "steps", "images"):
-        table.add_column(samples if key == "images" else key, f"{total[key]:,}", justify="right")
+    for key in counted:
+        head = "samples" if key == "images" and recipe.problem != "images" else key
+        table.add_column(head, f"{total[key]:,}", justify="right")
     for stage, counts in stages.items():
         if counts["trials"]:
-            numbers = [f"{counts[key]:,}" for key in ("trials", "steps", "images")]
-            table.add_row(STAGES[stage], *numbers)
-    recipe = spec.recipe
+            table.add_row(STAGES[stage], *(f"{counts[key]:,}" for key in counted))
     budgets = ", ".join(str(epochs) for epochs in sorted(spec.budgets or (spec.epochs,)))
     batches = ", ".join(f"{size} ({steps} steps)" for size, steps in steps_per_epoch.items())
-    head = (
-        f"{recipe.title}, {recipe.optimizer}; epochs: {budgets}; "
-        f"batch (an epoch): {batches}; tuning seeds: {spec.tuning_seeds}, "
-        f"final: {_final_seeds(spec)}"
-    )
-    more = [*_batch_words(spec)]
+    seeds = f"{spec.looks[0]} to {spec.looks[-1]}, a race" if spec.race else str(spec.seeds)
     tuned = {"weight_decay"} if spec.weight_decays else set()
-    if settings := [*changed(recipe, besides=SHOWN | tuned), *changed(spec, besides=SHOWN)]:
-        more.append(", ".join(settings))
-    names = "\n".join(f"  {name}" for name in (*spec.schedules, *(a.typed for a in spec.arms)))
-    grid = (
+    settings = [*changed(recipe, besides=SHOWN | tuned), *changed(spec, besides=SHOWN)]
+    lines = [
+        f"{recipe.title}, {recipe.optimizer}; epochs: {budgets}; batch (an epoch): {batches}; "
+        f"tuning seeds: {spec.tuning_seeds}, final: {seeds}",
+        f"schedules{' and arms' * bool(spec.arms)}:",
+        *(f"  {name}" for name in (*spec.schedules, *(arm.typed for arm in spec.arms))),
+        f"LRs: {_grid(spec)}",
+        *_batch_words(spec),
+        *([", ".join(settings)] if settings else []),
+    ]
+    return Group(*map(Text, lines), table, Text(estimate))
+
+
+def _grid(spec: CompareSpec) -> str:
+    if not spec.auto:
+        return ", ".join(f"{lr:g}" for lr in spec.lrs)
+    return (
         f"{spec.lr_points} for each schedule, a factor of {spec.lr_factor:g} apart, around the "
-        "range test's LR times what its decay allows"
-        if spec.auto
-        else ", ".join(f"{lr:g}" for lr in spec.lrs)
+        "range test's LR times what its decay allows (a best LR on the edge adds more, at most "
+        "twice)"
     )
-    edges = " (a best LR on the edge adds more, at most twice)" if spec.auto else ""
-    return Group(
-        Text(head),
-        Text(f"schedules{' and arms' * bool(spec.arms)}:\n{names}"),
-        Text(f"LRs: {grid}{edges}"),
-        *(Text(line) for line in more),
-        table,
-        Text(estimate),
-    )
-
-
-def _final_seeds(spec: CompareSpec) -> str:
-    return f"{spec.looks[0]} to {spec.looks[-1]}, a race" if spec.race else str(spec.seeds)
 
 
 def _batch_words(spec: CompareSpec) -> Iterator[str]:
@@ -99,3 +92,8 @@ def readable_time(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def watched(progress: bool | None, console: Console) -> bool:
+    """Whether progress is shown: as asked for, by default on a terminal and in a notebook."""
+    return console.is_terminal or console.is_jupyter if progress is None else progress

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrbench.errors import UsageError
 from lrbench.files import replace_file
@@ -16,7 +16,6 @@ from lrbench.files import replace_file
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from rich.console import Console
 
 # The palette of Okabe and Ito without its yellow (too pale on white), then three of Paul Tol's.
 PALETTE = (
@@ -28,22 +27,21 @@ MARKERS = "os^DvPX<>*"
 INK, FAINT = "#333333", "#dddddd"
 DPI = 150
 KINDS = ("png", "svg", "pdf")
-TITLE: dict[str, Any] = {"loc": "left", "fontsize": 11, "color": INK}
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one schedule is drawn, in every plot of a run."""
+    """How one schedule is drawn, in every plot of a run; `place` is below 0 for what is none."""
 
     colour: str
     dash: object
     marker: str
-    place: int = 0
+    place: int = -1
 
     @property
-    def gid(self) -> str:
+    def gid(self) -> str | None:
         """What its lines are called in an SVG: a page switches them on and off by that."""
-        return f"series-{self.place}"
+        return f"series-{self.place}" if self.place >= 0 else None
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
@@ -79,11 +77,6 @@ def save(fig: Figure, path: Path) -> Path:
     return replace_file(path, render(fig, kind))
 
 
-def watched(progress: bool | None, console: Console) -> bool:
-    """Whether progress is shown: as asked for, by default on a terminal and in a notebook."""
-    return console.is_terminal or console.is_jupyter if progress is None else progress
-
-
 def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
     """The figure as the bytes of a file, without dates and versions, so that they are the same each
     time. With `text` an SVG keeps its letters as text, in the font of the page around it."""
@@ -111,9 +104,5 @@ def polish(axes: Axes) -> None:
     axes.grid(True, which="major", color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, labelsize=9, length=3)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_color(INK)
-        label.set_fontsize(10)
-    legend = axes.get_legend()
-    if legend is not None:
-        legend.get_frame().set_edgecolor(FAINT)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set(color=INK, fontsize=10)

@@ -2,7 +2,7 @@
 each show any such table."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from lrbench.analysis.amounts import margin
 from lrbench.analysis.question import is_accuracy, metric_words
+from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.tidy import Column, Columns
 from lrbench.report.text import clean
 
@@ -69,10 +70,19 @@ def table(
     places = [tuple(row.get(name) for name in ("budget", "batch_size")) for row in rows]
     return Table(
         tuple(column.title.format(**words) for column in shown),
-        tuple(tuple(_cell(column, row, metric) for column in shown) for row in rows),
+        tuple(
+            tuple(Cell(_text(c, row, metric), sort_key(row[c.name]), c.name) for c in shown)
+            for row in rows
+        ),
         caption,
         tuple(i for i in range(1, len(rows)) if places[i] != places[i - 1]),
     )
+
+
+def rows_of(standing: Standing, frame: DataFrame) -> DataFrame:
+    """The rows of that ranking."""
+    found: DataFrame = frame[in_cell(frame, standing.budget, standing.batch_size)]
+    return found
 
 
 def records(frame: DataFrame) -> list[dict[str, Any]]:
@@ -80,76 +90,42 @@ def records(frame: DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _cell(column: Column, row: Mapping[str, Any], metric: str) -> Cell:
-    raw = row[column.name]
-    make = _FORMS.get(column.form)
-    if make is not None:
-        text = make(column, row, metric)
-    elif is_missing(raw):
-        text = column.missing
-    elif column.form:
-        text = number(column.scale * raw, column.form)
-    else:
-        text = f"{raw:.4g}" if isinstance(raw, float) else clean(str(raw), 400)
-    return Cell(text, sort_key(raw), column.name)
+def _text(column: Column, row: Mapping[str, Any], metric: str) -> str:
+    raw, form = row[column.name], column.form
+    match form:
+        case "name" | "words":
+            return clean(raw, 120 if form == "name" else 400)
+        case _ if sort_key(raw) is None:
+            return column.missing
+        case "metric":
+            return value(raw, metric)
+        case "mean":
+            return value(raw, metric, half(row, "ci"))
+        case "margin":
+            return margin(raw, None, metric).partition(" in ")[0]
+        case "gain":
+            best = row.get("rank") == 1 and raw == 0
+            return "best" if best else difference(raw, row, metric)
+        case "ranks":
+            return "-".join(dict.fromkeys(str(row[end]) for end in ("rank_low", "rank_high")))
+        case "of" | "wins":
+            return f"{raw} of {row['of' if form == 'of' else 'n_common']}"
+        case "seeds":
+            return _counted(raw, {"failed": row["failed"], "at chance": row["collapsed"]})
+        case "lost":
+            return _counted(raw, {f"lost in {run.upper()}": row[f"lost_{run}"] for run in "ab"})
+        case "":
+            return f"{raw:.4g}" if isinstance(raw, float) else clean(str(raw), 400)
+    return number(column.scale * raw, form)
 
 
-def _mean(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    return value(row[column.name], half(row, "ci"), metric)
-
-
-def _margin(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    raw = row[column.name]
-    return MISSING if is_missing(raw) else margin(raw, None, metric).partition(" in ")[0]
-
-
-def _gain(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    best = row.get("rank") == 1 and row[column.name] == 0
-    return column.missing if best else difference(row, column.name, metric)
-
-
-def _seeds(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    lost = {"failed": row["failed"], "at chance": row["collapsed"]}
-    kinds = [f"{count} {kind}" for kind, count in lost.items() if count]
-    return ", ".join([str(row["n"]), *kinds])
-
-
-def _ranks(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    low, high = row["rank_low"], row["rank_high"]
-    return str(low) if low == high else f"{low}-{high}"
-
-
-def _lost(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    lost = [f"{row[f'lost_{run}']} lost in {run.upper()}" for run in "ab" if row[f"lost_{run}"]]
-    return ", ".join([str(row["n"]), *lost])
-
-
-def _wins(column: Column, row: Mapping[str, Any], metric: str) -> str:
-    raw = row[column.name]
-    return MISSING if is_missing(raw) else f"{raw} of {row['n_common']}"
-
-
-_FORMS: dict[str, Callable[[Column, Mapping[str, Any], str], str]] = {
-    "name": lambda column, row, metric: clean(row[column.name]),
-    "words": lambda column, row, metric: clean(row[column.name], 400),
-    "metric": lambda column, row, metric: value(row[column.name], math.nan, metric),
-    "of": lambda column, row, metric: f"{row[column.name]} of {row['of']}",
-    "margin": _margin,
-    "mean": _mean,
-    "gain": _gain,
-    "seeds": _seeds,
-    "ranks": _ranks,
-    "lost": _lost,
-    "wins": _wins,
-}
-
-
-def is_missing(value: Any) -> bool:
-    return value is None or value == "" or value != value
+def _counted(count: int, lost: Mapping[str, int]) -> str:
+    return ", ".join([str(count), *(f"{n} {kind}" for kind, n in lost.items() if n)])
 
 
 def sort_key(value: Any) -> float | str | None:
-    if is_missing(value):
+    """None for a missing value."""
+    if value is None or value == "" or value != value:
         return None
     return clean(value, 400) if isinstance(value, str) else float(value)
 
@@ -159,13 +135,13 @@ def half(row: Mapping[str, Any], kind: str) -> float:
     return float(row[f"{kind}_high"] - row[f"{kind}_low"]) / 2
 
 
-def value(mean: float, half: float, metric: str) -> str:
+def value(mean: float, metric: str, half: float = math.nan) -> str:
     """A value of the metric with the half-width of its interval; an interval of accuracies that
     passes 0 or 100 % is cut there and given by its ends.
 
-    >>> value(0.975, 0.0025, "test_accuracy"), value(0.05, math.nan, "test_loss")
+    >>> value(0.975, "test_accuracy", 0.0025), value(0.05, "test_loss")
     ('97.50 ± 0.25 %', '0.0500')
-    >>> value(0.995, 0.01, "test_accuracy")
+    >>> value(0.995, "test_accuracy", 0.01)
     '99.5 % [98.5, 100]'
     """
     if math.isnan(mean):
@@ -179,13 +155,13 @@ def value(mean: float, half: float, metric: str) -> str:
     return f"{100 * mean:.2f}{spread} %"
 
 
-def difference(row: Mapping[str, Any], key: str, metric: str) -> str:
+def difference(raw: float, row: Mapping[str, Any], metric: str) -> str:
     """A signed difference, in points of an accuracy, with its simultaneous interval: by its ends
     where a verdict cuts it at 0."""
-    if math.isnan(row[key]):
+    if math.isnan(raw):
         return MISSING
     scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
-    text, low, high = f"{scale * row[key]:+.{digits}f}", row["diff_sim_low"], row["diff_sim_high"]
+    text, low, high = f"{scale * raw:+.{digits}f}", row["diff_sim_low"], row["diff_sim_high"]
     if math.isnan(low):
         return text
     if 0 in (low, high) and low < high:
@@ -193,14 +169,14 @@ def difference(row: Mapping[str, Any], key: str, metric: str) -> str:
     return f"{text} ± {scale * half(row, 'diff_sim'):.{digits}f}"
 
 
-def number(value: float | None, form: str = ".3g", missing: str = "-") -> str:
+def number(value: float | None, form: str = ".3g") -> str:
     """The number in this form, in which a trailing `x` marks a factor.
 
     >>> number(12.34, ".1f"), number(4, ".3gx"), number(None)
     ('12.3', '4x', '-')
     """
     if value is None or math.isnan(value):
-        return missing
+        return "-"
     return f"{value:{form.removesuffix('x')}}" + "x" * form.endswith("x")
 
 

@@ -18,17 +18,24 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
     """The lines for the first ranking's best, at its budget and batch size; empty without one, or
     where the manifest is not that of a comparison. Those that the manifest keeps are taken as they
     are: a report does not load torch."""
-    if summary.best is None or not summary.standings or "experiment" not in manifest:
+    if summary.best is None or summary.first is None or "experiment" not in manifest:
         return ""
-    experiment, lost = manifest["experiment"], failures_note(int(summary.standings[0].lost[0]))
-    lost += arm_note(_arm(summary.best, manifest))
+    arm, lost = _arm(summary.best, manifest), int(summary.first.lost[0])
+    notes = []
+    if lost:
+        notes.append(f"# Not yet to be relied on: {lost} of its final trials did not end well.")
+    if arm.settings:
+        changes = ", ".join(f"{key} {said(value)}" for key, value in arm.changes)
+        notes.append(f"# {arm.name}: {changes or f'schedule {arm.schedule}'}.")
     if len(summary.decays):
         decay = float(summary.ranking["weight_decay"].iloc[0])
-        lost += f"# Give the optimizer weight_decay={decay!r}: it was tuned with the LR.\n"
+        notes.append(f"# Give the optimizer weight_decay={decay!r}: it was tuned with the LR.")
+    if manifest["experiment"]["recipe"].get("groups"):
+        notes.append(GROUPS_NOTE)
     asked = _asked(summary, manifest)
     kept = manifest.get("torch_lines", {}).get(str(asked))
     lines = kept or (OWN if ":" in asked[0] else code(*asked, import_torch=False))
-    return f"{lost}{GROUPS_NOTE}\n{lines}" if experiment["recipe"].get("groups") else lost + lines
+    return "\n".join([*notes, lines])
 
 
 def lines_to_keep(summary: Summary, manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -54,16 +61,3 @@ def _asked(summary: Summary, manifest: Mapping[str, Any]) -> tuple[str, float, i
 
 def _arm(name: str, manifest: Mapping[str, Any]) -> Arm:
     return CompareSpec(**manifest["experiment"]).entered[name]
-
-
-def arm_note(arm: Arm) -> str:
-    """One comment line that says what an arm changes."""
-    changed = ", ".join(f"{key} {said(value)}" for key, value in arm.changes)
-    return f"# {arm.name}: {changed or f'schedule {arm.schedule}'}.\n" * bool(arm.settings)
-
-
-def failures_note(count: int) -> str:
-    """One comment line where so many of the schedule's own seeds did not end well."""
-    return f"# Not yet to be relied on: {count} of its final trials did not end well.\n" * (
-        count > 0
-    )

@@ -31,7 +31,7 @@ FILES = {
     "decays": DECAYS,
     "diagnosis": DIAGNOSIS,
 }
-IF_ANY = ("scaling", "steps", "reference", "noise", "studies", "decays", "diagnosis")
+ALWAYS = ("trials", "epochs", "ranking", "sensitivity")
 
 
 def write(summary: Summary, folder: Path) -> list[Path]:
@@ -41,10 +41,11 @@ def write(summary: Summary, folder: Path) -> list[Path]:
     Raises:
         MachineError: a file cannot be written; the message names it.
     """
-    names = [name for name in FILES if name not in IF_ANY or len(getattr(summary, name))]
+    frames = {name: getattr(summary, name) for name in FILES}
     return [
-        replace_file(folder / f"{name}.csv", to_csv(getattr(summary, name)).encode())
-        for name in names
+        replace_file(folder / f"{name}.csv", to_csv(frame).encode())
+        for name, frame in frames.items()
+        if len(frame) or name in ALWAYS
     ]
 
 
@@ -52,8 +53,6 @@ def to_csv(frame: DataFrame) -> str:
     """The frame as CSV. Text that a spreadsheet would run as a formula gets an apostrophe."""
     flags = dict.fromkeys(frame.select_dtypes("bool"), "int64")
     texts = frame.select_dtypes(exclude=["number", "bool"])
-    safe = texts.map(
-        lambda value: no_formula(printable(value)) if isinstance(value, str) else value
-    )
+    safe = texts.map(lambda raw: no_formula(printable(raw)) if isinstance(raw, str) else raw)
     text: str = frame.astype(flags).assign(**safe).to_csv(index=False, lineterminator="\n")
     return text

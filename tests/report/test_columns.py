@@ -10,13 +10,13 @@ from lrbench.analysis import Summary, ranking
 from lrbench.analysis.diagnosis import RULES, Finding, diagnosis_lines
 from lrbench.analysis.tidy import Column
 from lrbench.registry import Registry
-from lrbench.report import compared
 from lrbench.report.html import compare_page
 from lrbench.report.markdown import columns_page, to_markdown
 from lrbench.report.plots import PLOTS, plot, write
 from lrbench.report.plots.chart import Chart, Line, Panel, floats
 from lrbench.report.renderers import RENDERERS, write_all
 from lrbench.report.style import looks
+from lrbench.report.write_csv import FILES
 from tests.report.html.made import several
 from tests.report.test_console import shown
 
@@ -32,7 +32,7 @@ def test_one_entry_adds_a_column_to_every_output(
     )  # fmt: skip
     columns = (*ranking.RANKING, span)
     monkeypatch.setattr(ranking, "RANKING", columns)
-    monkeypatch.setattr(compared, "RANKING", columns)
+    monkeypatch.setitem(FILES, "ranking", columns)
     summary = several()
     write_all(summary, tmp_path)
     assert (tmp_path / "ranking.csv").read_text().splitlines()[0].endswith(",span")
@@ -54,8 +54,7 @@ def flat(summary: Summary) -> Chart:
 def test_one_function_adds_a_plot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     registry: Registry[Callable[[Summary], Chart | None]] = Registry("plot", PLOTS.package)
     registry.register("flat", "a flat line")(flat)
-    for module in ("lrbench.report.plots", "lrbench.report.html"):
-        monkeypatch.setattr(f"{module}.PLOTS", registry)
+    monkeypatch.setattr("lrbench.report.plots.PLOTS", registry)
     names = {path.name for path in write(several(), tmp_path, ("png", "svg"))}
     assert names == {"flat.png", "flat.svg"}
     assert plot(several(), "flat").axes[0].get_xlabel() == "x"

@@ -32,30 +32,11 @@ def several(question: Question | None = None) -> Summary:
     return summarise(trials, question or Question(reference="constant", test_size=1000))
 
 
-def test_the_answer_fits_80_columns_without_colour() -> None:
-    text = shown(several())
-    assert max(map(len, text.splitlines())) <= 80
-    assert "\x1b" not in text
-    assert "…" not in text
-
-
 def test_the_answer_says_all_that_matters() -> None:
     text = shown(several())
-    rows = [line.split() for line in text.splitlines()]
-    assert [
-        "1-3",
-        "onecycle",
-        "0.1",
-        "99.00",
-        "±",
-        "0.37",
-        "%",
-        "best",
-        "2,",
-        "1",
-        "failed",
-    ] in rows
-    assert any(row[:2] == ["4", "constant"] for row in rows)
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "1-3 onecycle 0.1 99.00 ± 0.37 % best 2, 1 failed" in rows
+    assert any(row.startswith("4 constant ") for row in rows)
     assert "over constant" in text and "better" in text
     words = " ".join(text.split())
     assert words.startswith("Use onecycle at LR 0.1: 99.0") and "linear none." in words
@@ -80,8 +61,7 @@ def test_losses_are_no_per_cent() -> None:
 def test_any_width_keeps_every_digit(width: int) -> None:
     text = shown(several(), width)
     assert max(map(len, text.splitlines())) <= width
-    assert "97.50" in text
-    assert "…" not in text
+    assert "97.50" in text and "…" not in text and "\x1b" not in text
 
 
 def test_a_table_without_names_is_shown_on_a_narrow_terminal_too() -> None:
@@ -95,26 +75,6 @@ def test_where_a_table_has_no_room_each_schedule_has_its_lines() -> None:
     assert "1-3 onecycle" in lines and "2, 1 failed" in " ".join(lines)
     assert "LR 0.1 · test accuracy 97.50 ± 0.25 % ·" in " ".join(lines)
     assert "─" not in text
-
-
-@pytest.mark.parametrize(
-    "trials",
-    [
-        [],
-        finals({"a": [0.9]}),
-        finals({"a": [None, None]}),
-        finals({"a": [0.9, 0.9], "b": [0.9, 0.9]}),
-        finals({"a": [0.9, 0.9], "b": [0.8, 0.9]}, accuracy=False),
-        [*finals({"a": [0.9]}, epochs=2), *finals({"a": [0.95], "b": [0.8]}, epochs=4)],
-    ],
-    ids=["nothing", "one seed", "all diverged", "exact tie", "no accuracy", "two budgets"],
-)
-def test_odd_runs_have_an_answer(trials: list[History]) -> None:
-    summary = summarise(trials, Question())
-    text = shown(summary)
-    assert summary.sentence.endswith(".")
-    assert " ".join(text.split()).startswith(summary.sentence)
-    assert "nan" not in text.lower() and "None" not in text
 
 
 def test_hostile_names_stay_text() -> None:

@@ -1,8 +1,6 @@
 from pathlib import Path
 
-import pytest
-
-from lrbench.report.style import MARKERS, PALETTE, figure, looks, render, save
+from lrbench.report.style import MARKERS, PALETTE, figure, looks, save
 
 
 def test_a_schedule_keeps_its_colour_whatever_comes_after_it() -> None:
@@ -14,18 +12,6 @@ def test_a_schedule_keeps_its_colour_whatever_comes_after_it() -> None:
 def test_twenty_schedules_look_different() -> None:
     assert len(set(looks([f"s{i}" for i in range(20)]).values())) == 20
     assert len(PALETTE) == len(set(PALETTE)) and len(MARKERS) == len(set(MARKERS))
-
-
-@pytest.mark.parametrize("kind", ["png", "svg"])
-def test_the_same_figure_gives_the_same_bytes(kind: str) -> None:
-    def draw() -> bytes:
-        fig = figure(3, 2)
-        fig.subplots().plot([1, 2], [1, 3], label="x")
-        return render(fig, kind)
-
-    first = draw()
-    assert first == draw()
-    assert b"Matplotlib v" not in first and b"dc:date" not in first
 
 
 def test_the_suffix_decides(tmp_path: Path) -> None:

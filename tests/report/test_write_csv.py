@@ -3,11 +3,9 @@ import io
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from lrbench.analysis import Question, rank, summarise
-from lrbench.errors import MachineError, printable
-from lrbench.files import replace_file
+from lrbench.errors import printable
 from lrbench.records import History, StepRecord
 from lrbench.report.write_csv import to_csv, write
 from tests.analysis.made import finals, history, tuned
@@ -80,13 +78,3 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_numbers_below_zero_stay_numbers() -> None:
     assert to_csv(pd.DataFrame({"x": [-0.5], "y": ["-0.5"]})) == "x,y\n-0.5,'-0.5\n"
-
-
-def test_a_failed_write_keeps_the_old_file_and_names_the_path(tmp_path: Path) -> None:
-    path = tmp_path / "ranking.csv"
-    replace_file(path, b"old")
-    (tmp_path / "blocked").write_text("a file")
-    with pytest.raises(MachineError, match=r"cannot write .*blocked"):
-        replace_file(tmp_path / "blocked" / "ranking.csv", b"new")
-    assert path.read_bytes() == b"old"
-    assert {p.name for p in tmp_path.iterdir()} == {"ranking.csv", "blocked"}

@@ -10,14 +10,12 @@ from lrbench.optimizers import ignored
 from lrbench.rangetest.result import FindResult
 from lrbench.report import compared, found
 from lrbench.report.find_plot import sweep_chart
-from lrbench.report.html.page import facts, render
+from lrbench.report.html.page import Facts, facts, render
 from lrbench.report.html.svg import THEME, picture
-from lrbench.report.plots import title
-from lrbench.report.plots.chart import PLOTS, run_looks
+from lrbench.report.plots import plots_of, title
+from lrbench.report.plots.chart import run_looks
 from lrbench.report.plots.final import final_plot
 from lrbench.report.text import clean, subject
-
-LEGEND_WIDTH = 48
 
 
 def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") -> str:
@@ -27,34 +25,19 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
     recipe = experiment.get("recipe", {})
     plan = {name: value for name, value in experiment.items() if name != "recipe"}
     final = final_plot(summary)
-    decision, rest = compared.headline(summary)
     return render(
         "compare.html.j2",
         title=_title("Learning-rate schedules", compared.setting_text(summary)),
-        decision=decision,
-        rest=rest,
-        certainty=compared.certainty_text(summary),
-        apart=compared.told_apart_text(summary),
-        next=clean(summary.next_step, 2000),
-        notices=[str(notice) for notice in summary.warnings],
-        legend=_legend(summary),
-        rankings=[
-            (where(each, summary.standings), compared.ranking_table(summary, "page", standing=each))
-            for each in summary.standings
-        ],
+        summary=summary,
+        compared=compared,
+        where=where,
+        looks=run_looks(summary),
         picture=None if final is None else picture("final", final),
         charts=[
             picture(plot.name, replace(chart, title=title(summary, chart)))
-            for plot in PLOTS
-            if plot.facts.get("page", True) and (chart := plot.make(summary)) is not None
+            for plot, chart in plots_of(summary)
+            if plot.facts.get("page", True)
         ],
-        details=compared.details_table(summary) if summary.standings else None,
-        scaling=compared.scaling_table(summary),
-        reference=clean(summary.question.reference or "", 60),
-        against=compared.reference_table(summary),
-        failures=compared.failures_table(summary),
-        diagnosis={stage: compared.diagnosis_table(summary, stage) for stage in ("final", "tune")},
-        trials=compared.trials_table(summary),
         command=_again(manifest),
         code=code,
         facts=_facts(manifest, recipe, {"Plan": facts(plan, leave=("find",))}),
@@ -100,7 +83,7 @@ def _again(manifest: Mapping[str, Any]) -> str:
 
 
 def _facts(
-    manifest: Mapping[str, Any], recipe: Mapping[str, Any], plan: Mapping[str, Any]
+    manifest: Mapping[str, Any], recipe: Mapping[str, Any], plan: Mapping[str, Facts]
 ) -> dict[str, list[tuple[str, str]]]:
     """What was trained, and on what machine, as tables of two columns."""
     made_by = {"lrbench": manifest.get("lrbench"), "run": manifest.get("fingerprint")}
@@ -111,17 +94,4 @@ def _facts(
         "Data": facts({data.get(k, k): v for k, v in manifest.get("data", {}).items()}),
         "Machine": facts({**manifest.get("machine", {}), **made_by}),
     }
-    return {title: rows for title, rows in parts.items() if rows}
-
-
-def _legend(summary: Summary) -> list[dict[str, Any]]:
-    """The schedules as they were named, each with its line."""
-    return [
-        {
-            "place": look.place,
-            "name": clean(name, LEGEND_WIDTH),
-            "title": clean(name, 400),
-            "dash": "" if look.dash == "-" else " ".join(str(2 * d) for d in look.dash[1]),  # type: ignore[index]
-        }
-        for name, look in run_looks(summary).items()
-    ]
+    return {title: rows for title, found in parts.items() if (rows := list(found))}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def compare_cell(summary: Summary) -> str:
     tables = [compared.ranking_table(summary)] if len(summary.ranking) else []
-    return _cell(compared.answer_text(summary), tables, final_plot(summary))
+    return _cell(summary.sentence, tables, final_plot(summary))
 
 
 def find_cell(result: FindResult) -> str:

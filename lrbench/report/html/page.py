@@ -13,7 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lrbench.report.style import PALETTE
+from lrbench.report.text import clean
 
+Facts = Iterator[tuple[str, str]]
 LONGEST = 20_000
 ON_BLACK = (
     "#58a6e8", "#ff8f4d", "#2fc99a", "#e6a3cb", "#f5b841", "#7fd0ff", "#c4c4c4", "#d66aa0",
@@ -42,7 +44,7 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader("lrbench.report.html"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -50,6 +52,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["clean"] = clean
+    return made
 
 
 def _asset(name: str) -> str:
@@ -73,21 +77,15 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-def facts(found: Mapping[str, Any], leave: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+def facts(found: Mapping[str, Any], leave: tuple[str, ...] = (), prefix: str = "") -> Facts:
     """(name, text) of each value that is not off, nested names joined by a point."""
-    return [(name.replace("_", " "), text) for name, text in _leaves(found, leave)]
-
-
-def _leaves(
-    found: Mapping[str, Any], leave: tuple[str, ...], prefix: str = ""
-) -> Iterator[tuple[str, str]]:
     for key, value in found.items():
         if key in leave or value in (None, "", [], (), {}, False):
             continue
-        name = f"{prefix}{key}"
+        name = f"{prefix}{key}".replace("_", " ")
         if isinstance(value, Mapping):
-            yield from _leaves(value, leave, f"{name}.")
-        elif isinstance(value, (list, tuple)):
-            yield name, ", ".join(map(str, value))
+            yield from facts(value, leave, f"{name}.")
         else:
-            yield name, f"{value:g}" if isinstance(value, float) else str(value)
+            parts = value if isinstance(value, (list, tuple)) else [value]
+            texts = (f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
+            yield name, ", ".join(texts)

@@ -3,7 +3,6 @@ series that can be switched, points that say their value."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -25,17 +24,9 @@ THEME = {
 }
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A chart on a page: its title, and what is to be known to read it."""
-
-    title: str
-    note: str
-    svg: Markup
-
-
-def picture(name: str, chart: Chart) -> Picture:
-    """The chart as an `<svg>` whose identifiers begin with `name`."""
+def picture(name: str, chart: Chart) -> dict[str, str]:
+    """The chart as an `<svg>` whose identifiers begin with `name`, its title, and what is to be
+    known to read it."""
     fig = figure_of(chart, page=True)
     text = render(fig, "svg", text=True).decode()
     text = text[text.index("<svg") : text.rindex("</svg>")]
@@ -52,7 +43,7 @@ def picture(name: str, chart: Chart) -> Picture:
         f'<svg class="chart" {box[0]} role="img" aria-label="{escape(chart.title)}" '
         f'xmlns:xlink="http://www.w3.org/1999/xlink">{body}<g class="spots">{spots}</g></svg>'
     )
-    return Picture(chart.title, chart.note, svg)
+    return {"title": chart.title, "note": chart.note, "svg": svg}
 
 
 def _spots(fig: Figure, chart: Chart) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The plots of a comparison. Each is a function from a summary to a `Chart`, plain data, registered
 in a file of this folder; the PNG and SVG files, the page and `Comparison.plot` draw them all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -10,12 +10,13 @@ from lrbench.analysis import Summary
 from lrbench.analysis.words import where
 from lrbench.errors import UsageError
 from lrbench.files import replace_file
-from lrbench.report.plots.chart import PLOTS, Chart
+from lrbench.registry import Entry
+from lrbench.report.plots.chart import PLOTS, Chart, Plot
 from lrbench.report.plots.draw import figure_of
 from lrbench.report.style import render
 from lrbench.report.text import recipe_of, subject
 
-__all__ = ["PLOTS", "plot", "title", "write"]
+__all__ = ["PLOTS", "plot", "plots_of", "title", "write"]
 
 
 def plot(summary: Summary, name: str) -> Figure:
@@ -30,20 +31,26 @@ def plot(summary: Summary, name: str) -> Figure:
     return figure_of(chart, heading=_heading(summary, chart))
 
 
+def plots_of(summary: Summary) -> Iterator[tuple[Entry[Plot], Chart]]:
+    """Every plot that has something to show."""
+    for entry in PLOTS:
+        if (chart := entry.make(summary)) is not None:
+            yield entry, chart
+
+
 def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> list[Path]:
     """Draw every plot that has something to show into the folder. Returns the paths.
 
     Raises:
         MachineError: a file cannot be written; the message names it.
     """
-    figures = {
-        plot.name: figure_of(chart, heading=_heading(summary, chart))
-        for plot in PLOTS
-        if (chart := plot.make(summary)) is not None
-    }
+    figures = (
+        (entry.name, figure_of(chart, heading=_heading(summary, chart)))
+        for entry, chart in plots_of(summary)
+    )
     return [
         replace_file(folder / f"{name}.{kind}", render(fig, kind))
-        for name, fig in figures.items()
+        for name, fig in figures
         for kind in kinds
     ]
 

@@ -1,6 +1,6 @@
 """A picture as plain data: what is to be drawn, apart from how. `draw` makes a figure of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +9,7 @@ from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.analysis.corrections import Floats
-from lrbench.analysis.standing import in_cell
+from lrbench.analysis.question import is_accuracy, metric_words
 from lrbench.registry import Registry
 from lrbench.report.style import Look, looks
 
@@ -17,6 +17,7 @@ Kind = Literal[
     "line", "plain", "curve", "thin", "bars", "dots", "seeds", "interval", "mean", "lost", "end",
     "cut", "ring", "circle", "cross", "top cross", "strip", "probe", "upright", "span", "cells",
 ]  # fmt: skip
+Scale = Literal["linear", "epochs", "from 0", "log", "log2", "accuracy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,23 +39,22 @@ class Line:
 @dataclass(frozen=True, eq=False)
 class Panel:
     """One pair of axes. `rows` are names down the vertical axis, row i at height i, with `remarks`
-    to the right; `labelled` writes the name of each line at its end, `legend` lists them below."""
+    to the right; `labelled` writes the name of each line at its end, `legend` lists them below. On
+    the scale "accuracy" fractions are shown as per cent."""
 
     lines: tuple[Line, ...]
     x_label: str
     y_label: str = ""
     title: str = ""
-    x_scale: Literal["linear", "epochs", "log", "log2"] = "linear"
-    y_scale: Literal["linear", "from 0", "log", "accuracy"] = "linear"
+    x_scale: Scale = "linear"
+    y_scale: Scale = "linear"
     x_ticks: tuple[float, ...] = ()
-    y_ticks: tuple[float, ...] = ()
     x_limits: tuple[float, float] | None = None
     y_limits: tuple[float, float] | None = None
     labelled: bool = True
     legend: bool = False
     rows: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    zero_line: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,15 +87,21 @@ def run_looks(summary: Summary) -> dict[str, Look]:
     return looks([*summary.question.schedules, *summary.trials["schedule"].tolist()])
 
 
-def finals(summary: Summary, frame: DataFrame) -> DataFrame:
-    """The rows of the final trials of the first ranking, at the LR that was chosen."""
-    rows = frame[frame["stage"] == "final"]
-    if summary.first is None:
-        return rows
-    rows = rows[in_cell(rows, summary.first.budget, summary.first.batch_size)]
-    chosen = rows["schedule"].map(summary.chosen)
-    kept: DataFrame = rows[chosen.isna() | (rows["lr"] == chosen)]
-    return kept
+def by_schedule(summary: Summary, rows: DataFrame) -> Iterator[tuple[str, Look, DataFrame]]:
+    """Each schedule of these rows, with its look and its own rows."""
+    known = run_looks(summary)
+    for name, mine in rows.groupby("schedule", sort=False):
+        yield str(name), known[str(name)], mine
+
+
+def metric_axis(metric: str, unit: str = "%") -> tuple[str, Scale]:
+    """Label and scale of an axis for the metric.
+
+    >>> metric_axis("test_accuracy"), metric_axis("val_loss")
+    (('test accuracy, %', 'accuracy'), ('validation loss', 'linear'))
+    """
+    words = metric_words(metric).replace("val ", "validation ")
+    return (f"{words}, {unit}", "accuracy") if is_accuracy(metric) else (words, "linear")
 
 
 def floats(values: Sequence[float] | object) -> Floats:

@@ -1,6 +1,8 @@
 """Accuracy, loss and learning rate over the epochs: means of the seeds with a band around them."""
 
+import math
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 from pandas import DataFrame
@@ -8,7 +10,8 @@ from pandas import DataFrame
 from lrbench.analysis import Summary
 from lrbench.analysis.names import watches_training
 from lrbench.errors import LrbenchError
-from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, finals, floats, run_looks
+from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, by_schedule, floats
+from lrbench.report.table import rows_of, value
 from lrbench.schedules import parse
 
 MOST_POINTS = 1000
@@ -16,13 +19,11 @@ MOST_POINTS = 1000
 
 @PLOTS.register("accuracy", "validation accuracy over the epochs")
 def accuracy_plot(summary: Summary) -> Chart | None:
-    lines = (*_means(summary, "val_accuracy"), *_lost(summary, "val_accuracy"))
-    if not any(line.kind == "line" for line in lines):
+    means = tuple(_means(summary, "val_accuracy"))
+    if not means:
         return None
-    note = seeds_note(summary)
-    panel = Panel(
-        lines, "epoch", "validation accuracy, %", note, x_scale="epochs", y_scale="accuracy"
-    )
+    lines, note = (*means, *_lost(summary, "val_accuracy")), _seeds_note(summary)
+    panel = Panel(lines, "epoch", "validation accuracy, %", note, "epochs", "accuracy")
     return Chart("validation accuracy over the epochs", (panel,), note=note)
 
 
@@ -36,15 +37,13 @@ def loss_plot(summary: Summary) -> Chart | None:
     positive = all((line.y > 0).all() for lines in drawn.values() for line in lines)
     panels = tuple(
         Panel(
-            lines, "epoch", "loss", title, x_scale="epochs",
-            y_scale="log" if positive else "linear", labelled=place == len(drawn),
+            lines, "epoch", "loss", title, "epochs", "log" if positive else "linear",
+            labelled=place == len(drawn),
         )
         for place, (title, lines) in enumerate(drawn.items(), 1)
     )  # fmt: skip
-    return Chart(
-        "loss over the epochs", panels, (4.2 * len(panels) + 2, 4.8), seeds_note(summary),
-        share=True,
-    )  # fmt: skip
+    size = (4.2 * len(panels) + 2, 4.8)
+    return Chart("loss over the epochs", panels, size, _seeds_note(summary), share=True)
 
 
 @PLOTS.register("lr", "the learning rate that each schedule used")
@@ -56,63 +55,68 @@ def lr_plot(summary: Summary) -> Chart | None:
     return Chart("learning rate over the epochs", (panel,), (8, 4.2))
 
 
-def seeds_note(summary: Summary) -> str:
+def _seeds_note(summary: Summary) -> str:
     if summary.first is None:
         return ""
     count = int(summary.first.counts.max())
-    return (
-        f"mean of {count} seeds; band: ± 1 standard deviation, within the seeds"
-        if count > 1
-        else "one seed"
-    )
+    means = f"mean of {count} seeds; band: ± 1 standard deviation, within the seeds"
+    return means if count > 1 else "one seed"
+
+
+def _finals(summary: Summary, *statuses: str) -> DataFrame:
+    """The epochs of the final trials of the first ranking, at the LR that was chosen; of all, or of
+    those that ended so."""
+    rows = summary.epochs[summary.epochs["stage"] == "final"]
+    if summary.first is not None:
+        rows = rows_of(summary.first, rows)
+    chosen = rows["schedule"].map(summary.chosen)
+    kept = chosen.isna() | (rows["lr"] == chosen)
+    if statuses:
+        ended = summary.trials["trial"][summary.trials["status"].isin(statuses)]
+        kept &= rows["trial"].isin(ended)
+    found: DataFrame = rows[kept]
+    return found
 
 
 def _means(summary: Summary, column: str) -> Iterator[Line]:
     """Mean and standard deviation of each schedule, over the finals that ended well."""
-    styles, rows = run_looks(summary), finals(summary, summary.epochs)
-    done = summary.trials["trial"][summary.trials["status"] == "done"]
-    rows = rows[rows["trial"].isin(done) & rows[column].notna()]
-    scale, digits, unit = (100, 2, " %") if column.endswith("accuracy") else (1, 4, "")
-    for name, mine in rows.groupby("schedule", sort=False):
+    rows = _finals(summary, "done")
+    for name, look, mine in by_schedule(summary, rows[rows[column].notna()]):
         by_epoch = mine.groupby("epoch")[column]
         epochs, mean = floats(by_epoch.mean().index), floats(by_epoch.mean())
         sd = floats(by_epoch.std(ddof=1).fillna(0.0))
         texts = [
-            f"{name}, epoch {x:g}: {scale * y:.{digits}f}"
-            + (f" ± {scale * spread:.{digits}f}" if spread else "") + unit
+            f"{name}, epoch {x:g}: {value(y, column, spread or math.nan)}"
             for x, y, spread in zip(epochs, mean, sd, strict=True)
-        ]  # fmt: skip
+        ]
         low = np.maximum(mean - sd, floats(by_epoch.min()))
         high = np.minimum(mean + sd, floats(by_epoch.max()))
-        yield Line(str(name), styles[str(name)], epochs, mean, "line", low, high, texts)
+        yield Line(name, look, epochs, mean, "line", low, high, texts)
 
 
 def _lost(summary: Summary, column: str) -> Iterator[Line]:
     """Finals that did not end well: thin and dotted, a cross where they end."""
-    styles, rows = run_looks(summary), finals(summary, summary.epochs)
-    lost = summary.trials["trial"][summary.trials["status"].isin(["diverged", "failed"])]
-    for _, mine in rows[rows["trial"].isin(lost) & rows[column].notna()].groupby("trial"):
-        look = styles[str(mine["schedule"].iloc[0])]
-        x, y = floats(mine["epoch"]), floats(mine[column])
-        yield Line("", look, x, y, "lost")
-        yield Line("", look, x[-1:], y[-1:], "end")
+    rows = _finals(summary, "diverged", "failed")
+    for _, look, mine in by_schedule(summary, rows[rows[column].notna()]):
+        for _, trial in mine.groupby("trial"):
+            x, y = floats(trial["epoch"]), floats(trial[column])
+            yield Line("", look, x, y, "lost")
+            yield Line("", look, x[-1:], y[-1:], "end")
 
 
 def _lrs(summary: Summary) -> Iterator[Line]:
     """The LR of each schedule's longest final trial, and a mark before each cut of a schedule that
     watches the training."""
-    styles, rows = run_looks(summary), finals(summary, summary.epochs)
-    for name, mine in rows.groupby("schedule", sort=False):
+    for name, look, mine in by_schedule(summary, _finals(summary)):
         longest = mine.groupby("trial", sort=False)["epoch"].max().idxmax()
         trial = mine[mine["trial"] == longest]
-        points = floats(_computed(str(name), trial) or _recorded(trial))
+        points = floats(_computed(name, trial) or _recorded(trial))
         x, y = points[:, 0], points[:, 1]
         texts = [f"{name}, epoch {epoch:.3g}: LR {lr:.3g}" for epoch, lr in points]
-        look = styles[str(name)]
-        yield Line(str(name), look, x, y, "plain", texts=texts)
+        yield Line(name, look, x, y, "plain", texts=texts)
         between_epochs = np.floor(x[:-1]) < np.floor(x[1:])
         cuts = between_epochs & (y[1:] < y[:-1])
-        if watches_training(str(name)) and cuts.any():
+        if watches_training(name) and cuts.any():
             yield Line("", look, x[:-1][cuts], y[:-1][cuts], "cut")
 
 
@@ -138,9 +142,7 @@ def _computed(name: str, trial: DataFrame) -> list[tuple[float, float]]:
 
 def _recorded(trial: DataFrame) -> list[tuple[float, float]]:
     """The LR of each epoch's first and last step."""
-    points = []
-    per_epoch = trial["step"].to_numpy() / trial["epoch"].to_numpy()
-    columns = (trial["epoch"], trial["lr_first"], trial["lr_last"], per_epoch)
-    for epoch, first, last, steps in zip(*columns, strict=True):
-        points += [(epoch - 1.0, float(first)), (epoch - 1 / steps, float(last))]
-    return points
+    steps = trial["step"] / trial["epoch"]
+    rows = zip(trial["epoch"], trial["lr_first"], trial["lr_last"], steps, strict=True)
+    ends = (((e - 1.0, first), (e - 1 / per_epoch, last)) for e, first, last, per_epoch in rows)
+    return list(chain.from_iterable(ends))

@@ -12,8 +12,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
+from lrbench.analysis.corrections import Floats
 from lrbench.report.plots.chart import Chart, Line, Panel
-from lrbench.report.style import INK, TITLE, figure, polish
+from lrbench.report.style import INK, figure, polish
 from lrbench.report.text import clean
 
 PAGE_WIDTH, PAGE_HEIGHT = 5.2, 4.8  # of a chart on the page: narrow enough for a phone
@@ -22,31 +23,30 @@ MOST_MARKERS = 12
 MANY = 3e4  # the ratio of a logarithmic axis's ends from which on only powers of ten are named
 LEGEND: dict[str, Any] = {"ncols": 3, "fontsize": 8.5, "frameon": False}
 
-# How each kind of line looks; `None` is replaced by the look's own dash or marker.
+# How each kind of line differs from its look.
 KINDS: dict[str, dict[str, Any]] = {
-    "line": {"linestyle": None, "marker": None, "linewidth": 1.7, "markersize": 5,
-             "markeredgecolor": "white", "markeredgewidth": 0.6, "clip_on": False, "zorder": 3},
-    "bars": {"linestyle": None, "marker": None, "linewidth": 1.6, "markersize": 5, "capsize": 2},
-    "plain": {"linestyle": None, "linewidth": 1.6, "clip_on": False, "drawstyle": "steps-post"},
-    "curve": {"linestyle": "-", "linewidth": 1.5, "alpha": 0.9},
-    "thin": {"linestyle": None, "linewidth": 1},
+    "line": {"linewidth": 1.7, "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6,
+             "clip_on": False, "zorder": 3},
+    "bars": {"linewidth": 1.6, "markersize": 5, "capsize": 2, "clip_on": False},
+    "plain": {"marker": "", "linewidth": 1.6, "clip_on": False, "drawstyle": "steps-post"},
+    "curve": {"linewidth": 1.5, "alpha": 0.9},
+    "thin": {"linewidth": 1},
     "dots": {"linestyle": "", "marker": ".", "markersize": 4, "alpha": 0.3, "markeredgewidth": 0},
     "seeds": {"linestyle": "", "marker": "o", "markersize": 4.5, "alpha": 0.45,
               "markeredgewidth": 0},
-    "lost": {"linestyle": ":", "linewidth": 1},
-    "end": {"linestyle": "", "marker": "x"},
+    "lost": {"linestyle": ":", "marker": "", "linewidth": 1, "scalex": False, "scaley": False},
+    "end": {"linestyle": "", "marker": "x", "scalex": False, "scaley": False},
     "cut": {"linestyle": "", "marker": "v", "markersize": 6, "clip_on": False},
     "ring": {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markersize": 11,
              "markeredgewidth": 1.3},
     "circle": {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markersize": 30},
     "cross": {"linestyle": "", "marker": "X", "markersize": 7, "markeredgecolor": "white"},
     "top cross": {"linestyle": "", "marker": "x", "markeredgewidth": 1.8, "clip_on": False},
-    "interval": {"linewidth": 2},
+    "interval": {"linestyle": "-", "marker": "", "linewidth": 2},
     "mean": {"linestyle": "", "marker": "D", "markersize": 6, "markeredgecolor": "white"},
     "strip": {"linewidth": 8, "alpha": 0.35, "solid_capstyle": "butt"},
-    "probe": {"linestyle": "-", "marker": "D", "markersize": 5, "linewidth": 1},
+    "probe": {"marker": "D", "markersize": 5, "linewidth": 1},
 }  # fmt: skip
-UNSCALED = ("lost", "end", "cross", "top cross", "strip")  # do not widen the axes
 AT_EDGE = {"cross": 0.02, "top cross": 1.0, "strip": 0.02}  # of the height of the axes
 
 
@@ -56,32 +56,26 @@ def figure_of(chart: Chart, *, page: bool = False, heading: str = "") -> Figure:
     count = len(chart.panels)
     size = (PAGE_WIDTH, PAGE_HEIGHT + 0.8 * (count - 1)) if page else chart.size
     fig = figure(*size)
-    if chart.stacked:
-        shape: dict[str, Any] = {"nrows": count, "sharex": chart.share}
-        shape["height_ratios"] = chart.ratios
-    elif page:
-        shape = {"nrows": count}
+    if chart.stacked or page:
+        ratios = chart.ratios if chart.stacked else None
+        shape: dict[str, Any] = {"nrows": count, "height_ratios": ratios}
     else:
-        shape = {"ncols": count, "sharey": chart.share, "width_ratios": chart.ratios}
-    row = fig.subplots(squeeze=False, **shape).flatten()
-    for axes, panel in zip(row, chart.panels, strict=True):
+        shape = {"ncols": count, "width_ratios": chart.ratios, "sharey": chart.share}
+    row = fig.subplots(squeeze=False, sharex=chart.stacked and chart.share, **shape).flatten()
+    pairs = list(zip(row, chart.panels, strict=True))
+    for axes, panel in pairs:
         draw_panel(axes, panel)
-        if page and count == 1:
-            axes.set_title("", loc="left")
-    if chart.stacked and chart.share:
-        for axes in row[:-1]:
-            axes.set_xlabel("")
+    if chart.share and (chart.stacked or not page):
+        for axes in row:
+            axes.label_outer(remove_inner_ticks=not chart.stacked)
     if page:
+        if count == 1:
+            row[0].set_title("", loc="left")
         return fig
-    for axes, panel in zip(row, chart.panels, strict=True):
+    for axes, panel in pairs:
         if panel.labelled:
             _label_ends(axes, panel)
-    if chart.share and not chart.stacked:
-        for axes in row[1:]:
-            axes.tick_params(left=False)
-            axes.set_ylabel("")
-    parts = _parts(*(axes for axes, p in zip(row, chart.panels, strict=True) if p.legend))
-    if parts:
+    if parts := _parts(*(axes for axes, panel in pairs if panel.legend)):
         fig.legend(parts.values(), parts.keys(), loc="outside lower center", **LEGEND)
     if heading:
         fig.suptitle(heading, x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
@@ -102,8 +96,7 @@ def _parts(*drawn: Axes) -> dict[str, Any]:
 def draw_alone(axes: Axes, panel: Panel) -> None:
     """Draw a panel with its legend on axes, whoever made them."""
     draw_panel(axes, panel)
-    parts = _parts(axes)
-    if parts:
+    if parts := _parts(axes):
         where = {"bbox_to_anchor": (0.5, -0.13), **LEGEND}
         axes.legend(parts.values(), parts.keys(), loc="upper center", **where)
 
@@ -117,55 +110,44 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         axes.set_xscale("log", base=2 if panel.x_scale == "log2" else 10)
     if panel.y_scale == "log":
         axes.set_yscale("log")
-    if panel.zero_line:
-        axes.axvline(0, color=INK, linewidth=1)
     for line in panel.lines:
         _draw(axes, line)
     _fit(axes, panel)
-    axes.set_xlabel(panel.x_label)
-    axes.set_ylabel(panel.y_label)
-    axes.set_title(panel.title, **TITLE)
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.set_title(panel.title, loc="left", fontsize=11, color=INK)
     for place, remark in enumerate(panel.remarks):
         axes.text(1.03, place, remark, transform=axes.get_yaxis_transform(), fontsize=10,
-                  verticalalignment="center", color=INK)  # fmt: skip
+                  va="center", color=INK)  # fmt: skip
     polish(axes)
 
 
 def _draw(axes: Axes, line: Line) -> None:
-    look = line.look
+    look, kind = line.look, line.kind
     own: dict[str, Any] = {"color": look.colour, "gid": look.gid, "label": line.name or "_"}
-    if line.kind == "upright":
-        axes.axvline(line.x[0], linestyle=look.dash, linewidth=1.8, **own)
+    if kind == "upright":
+        axes.axvline(line.x[0], linestyle=look.dash, linewidth=1.8 if line.texts else 1, **own)
         for text in line.texts:
             axes.annotate(text, (line.x[0], 1), (3, -3), xycoords=axes.get_xaxis_transform(),
                           textcoords="offset points", rotation=90, fontsize=8.5, va="top",
                           color=look.colour, gid=look.gid, annotation_clip=True)  # fmt: skip
         return
-    if line.kind == "span":
+    if kind == "span":
         axes.axvspan(line.x[0], line.x[1], alpha=0.14, linewidth=0, **own)
         return
-    if line.kind == "cells":
+    if kind == "cells":
         _draw_cells(axes, line)
         return
-    style = dict(KINDS[line.kind])
-    for key, value in (("linestyle", look.dash), ("marker", look.marker)):
-        if key in style and style[key] is None:
-            style[key] = value
-    if line.kind in ("ring", "circle"):
-        own |= {"markeredgecolor": look.colour}
-    if line.kind in AT_EDGE:
-        edge = np.full(len(line.x), AT_EDGE[line.kind])
-        axes.plot(line.x, edge, transform=axes.get_xaxis_transform(), scaley=False, **own, **style)
-    elif line.kind == "bars":
+    style = {"linestyle": look.dash, "marker": look.marker, **own, **KINDS[kind]}
+    if kind in AT_EDGE:
+        edge = np.full(len(line.x), AT_EDGE[kind])
+        axes.plot(line.x, edge, transform=axes.get_xaxis_transform(), scaley=False, **style)
+    elif kind == "bars":
         assert line.low is not None and line.high is not None
         errors = np.nan_to_num([line.y - line.low, line.high - line.y])
-        axes.errorbar(line.x, line.y, yerr=errors, **own, **style)
+        axes.errorbar(line.x, line.y, yerr=errors, **style)
     else:
-        if line.kind == "line":
-            style["markevery"] = max(1, len(line.x) // MOST_MARKERS)
-        if line.kind in UNSCALED:
-            style |= {"scalex": False, "scaley": False}
-        axes.plot(line.x, line.y, **own, **style)
+        every = max(1, len(line.x) // MOST_MARKERS) if kind == "line" else None
+        axes.plot(line.x, line.y, markevery=every, **style)
         if line.low is not None and line.high is not None:
             axes.fill_between(line.x, line.low, line.high, color=look.colour, alpha=0.1,
                               linewidth=0, gid=look.gid)  # fmt: skip
@@ -190,18 +172,18 @@ def _fit(axes: Axes, panel: Panel) -> None:
     """Limits and ticks, once the lines are there."""
     if panel.x_scale == "epochs":
         _epochs_axis(axes, panel)
+    for axis, scale in ((axes.xaxis, panel.x_scale), (axes.yaxis, panel.y_scale)):
+        if scale == "log":
+            _plain_log_ticks(axis)
+        elif scale == "accuracy":
+            axis.set_major_formatter(lambda value, _: f"{100 * value:.6g}".replace("-", "−"))
     if panel.x_ticks:
-        _fixed_ticks(axes.xaxis, panel.x_ticks)
-    elif panel.x_limits is not None:
-        _plain_log_ticks(axes.xaxis)
-    if panel.y_ticks:
-        _fixed_ticks(axes.yaxis, panel.y_ticks)
-    elif panel.y_scale == "log" and panel.y_limits is None:
-        _plain_log_ticks(axes.yaxis)
+        axes.xaxis.set_major_locator(FixedLocator(panel.x_ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
     if panel.y_scale == "from 0":
         axes.set_ylim(bottom=0)
     if panel.y_scale == "accuracy":
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
         axes.set_ylim(top=min(1.0, axes.get_ylim()[1]), bottom=max(0.0, axes.get_ylim()[0]))
     if panel.rows:
         names = [clean(name, NAME_WIDTH) for name in panel.rows]
@@ -217,12 +199,6 @@ def _epochs_axis(axes: Axes, panel: Panel) -> None:
     else:
         axes.set_xlim(min(1.0, last - 0.5) if last > 1 else 0.5, last)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-
-
-def _fixed_ticks(axis: Axis, values: Sequence[float]) -> None:
-    axis.set_major_locator(FixedLocator(values))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: f"{value:.4g}")
 
 
 def _plain_log_ticks(axis: Axis) -> None:
@@ -242,20 +218,20 @@ def _label_ends(axes: Axes, panel: Panel) -> None:
     lines = [line for line in panel.lines if line.kind in ("line", "plain", "bars")]
     axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
-    ends = [to_axes.transform((line.x[-1], line.y[-1])) for line in lines]
+    ends = to_axes.transform(np.reshape([(line.x[-1], line.y[-1]) for line in lines], (-1, 2)))
     fig = axes.get_figure(root=True)
     assert fig is not None
     height = fig.get_figheight() * 72 * axes.get_position().height
     gap = min(1.35 * LABEL_POINTS / height, 1 / max(1, len(lines) - 1))
-    for line, end, at in zip(lines, ends, spread([float(e[1]) for e in ends], gap), strict=True):
+    for line, (x, y), at in zip(lines, ends, spread(ends[:, 1], gap), strict=True):
         own: dict[str, Any] = {"transform": axes.transAxes, "color": line.look.colour}
-        axes.plot([end[0], 1.03], [end[1], at], linewidth=0.6, alpha=0.7, clip_on=False,
-                  scalex=False, scaley=False, **own)  # fmt: skip
-        axes.text(1.04, at, clean(line.name, LABEL_WIDTH), fontsize=LABEL_POINTS,
-                  verticalalignment="center", parse_math=False, **own)  # fmt: skip
+        axes.plot([x, 1.03], [y, at], linewidth=0.6, alpha=0.7, clip_on=False, scalex=False,
+                  scaley=False, **own)  # fmt: skip
+        axes.text(1.04, at, clean(line.name, LABEL_WIDTH), fontsize=LABEL_POINTS, va="center",
+                  parse_math=False, **own)  # fmt: skip
 
 
-def spread(places: Sequence[float], gap: float) -> list[float]:
+def spread(places: Sequence[float] | Floats, gap: float) -> list[float]:
     """The nearest places (in least squares), in the same order, that are at least `gap` apart,
     within 0..1 where they fit.
 

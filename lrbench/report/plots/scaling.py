@@ -1,6 +1,7 @@
 """How the best LR moves with the length of training, or with the batch size."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from lrbench.analysis.scaling import RULES, Law, Optimum
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
 from lrbench.report.style import INK, Look
 
-FARTHEST = 10.0  # a band beyond says no more, and hides the optima
+FARTHEST = 10.0
 
 
 @PLOTS.register("scaling", "the best LR against the length of training, or the batch size")
@@ -29,69 +30,54 @@ def scaling_plot(summary: Summary) -> Chart | None:
 
 
 def _panel(summary: Summary, laws: list[Law]) -> Panel:
-    sizes = sorted({each.size for law in laws for each in law.optima})
-    lines = [line for law in laws for line in _lines(summary, law)]
-    if laws[0].over == "batch size":
-        lines += _rules(laws, len(run_looks(summary)))
+    optima = [each for law in laws for each in law.optima]
     aims = [law.aim for law in laws if law.aim]
-    wide = any(_cut(law) for law in laws)
+    bands = [band for law in laws if (band := _band(summary, law))]
+    wide = any((floats(band.high) > 0.99 * FARTHEST * band.y).any() for band in bands)
+    lines = [*bands, *(line for law in laws for line in _points(summary, law))]
+    if laws[0].over == "batch size":
+        lines += _rules(optima)
     cut = f", bands to a factor of {FARTHEST:g}" * wide
     return Panel(
         tuple(lines), laws[0].over, "learning rate",
-        f"best LR, {100 * summary.question.confidence:g} % intervals{cut}", x_scale="log2",
-        y_scale="log", labelled=False, legend=True, x_ticks=tuple(sorted({*sizes, *aims})),
+        f"best LR, {100 * summary.question.confidence:g} % intervals{cut}", "log2", "log",
+        tuple(sorted({*(each.size for each in optima), *aims})), labelled=False, legend=True,
     )  # fmt: skip
 
 
-def _lines(summary: Summary, law: Law) -> Iterator[Line]:
-    look = run_looks(summary)[law.schedule]
-    known = [each for each in law.optima if not each.why]
-    if known:
-        yield _points(law, known, look)
-    bounds = [each for each in law.optima if each.why and np.isfinite(each.lr)]
-    if bounds:
-        texts = [f"{law.schedule}, {each.size}: {each.why}" for each in bounds]
-        x, y = (floats([getattr(each, name) for each in bounds]) for name in ("size", "lr"))
-        yield Line("", look, x, y, "ring", texts=texts)
-    if law.line is not None:
-        x = np.geomspace(*_ends(law), 30)
-        y, low, high = floats([law.line.at(size) for size in x]).T
-        bare = Look(look.colour, look.dash, "", look.place)
-        low, high = np.maximum(low, y / FARTHEST), np.minimum(high, FARTHEST * y)
-        yield Line(law.schedule, bare, x, y, "line", low, high)
-
-
-def _ends(law: Law) -> tuple[int, int]:
-    """The sizes between which a law is drawn."""
-    sizes = [each.size for each in law.optima] + ([law.aim] if law.aim else [])
-    return min(sizes), max(sizes)
-
-
-def _cut(law: Law) -> bool:
-    """Whether its band goes farther than is drawn."""
+def _band(summary: Summary, law: Law) -> Line | None:
+    """The law with its interval, cut at a factor beyond which it would hide the optima."""
     if law.line is None:
-        return False
-    middle, _, high = zip(*map(law.line.at, _ends(law)), strict=True)
-    return bool((floats(high) > FARTHEST * floats(middle)).any())
+        return None
+    sizes = [each.size for each in law.optima] + ([law.aim] if law.aim else [])
+    x = np.geomspace(min(sizes), max(sizes), 30)
+    y, low, high = floats([law.line.at(size) for size in x]).T
+    low, high = np.maximum(low, y / FARTHEST), np.minimum(high, FARTHEST * y)
+    look = replace(run_looks(summary)[law.schedule], marker="")
+    return Line(law.schedule, look, x, y, "line", low, high)
 
 
-def _points(law: Law, known: list[Optimum], look: Look) -> Line:
-    x, y = floats([each.size for each in known]), floats([each.lr for each in known])
-    half = np.exp(1.96 * floats([each.error for each in known]))
-    texts = [
-        f"{law.schedule}, {each.size}: LR {each.lr:.3g} ({low:.2g} to {high:.2g})"
-        for each, low, high in zip(known, y / half, y * half, strict=True)
-    ]
-    apart = Look(look.colour, "", look.marker, look.place)
-    return Line("" if law.line else law.schedule, apart, x, y, "bars", y / half, y * half, texts)
+def _points(summary: Summary, law: Law) -> Iterator[Line]:
+    """The optima with their intervals, and the bounds."""
+    look = replace(run_looks(summary)[law.schedule], dash="")
+    if known := [each for each in law.optima if not each.why]:
+        x, y = floats([each.size for each in known]), floats([each.lr for each in known])
+        half = np.exp(1.96 * floats([each.error for each in known]))
+        texts = [
+            f"{law.schedule}, {each.size}: LR {each.lr:.3g} ({low:.2g} to {high:.2g})"
+            for each, low, high in zip(known, y / half, y * half, strict=True)
+        ]
+        name = "" if law.line else law.schedule
+        yield Line(name, look, x, y, "bars", y / half, y * half, texts)
+    if bounds := [each for each in law.optima if each.why and np.isfinite(each.lr)]:
+        x, y = floats([each.size for each in bounds]), floats([each.lr for each in bounds])
+        texts = [f"{law.schedule}, {each.size}: {each.why}" for each in bounds]
+        yield Line("", look, x, y, "ring", texts=texts)
 
 
-def _rules(laws: list[Law], place: int) -> Iterator[Line]:
+def _rules(optima: list[Optimum]) -> Iterator[Line]:
     """Through the median LR at the smallest batch."""
-    first = min(each.size for law in laws for each in law.optima)
-    lrs = [each.lr for law in laws for each in law.optima if each.size == first]
-    last = max(each.size for law in laws for each in law.optima)
-    x = floats([first, last])
+    first, last = (end(each.size for each in optima) for end in (min, max))
+    lr, x = np.nanmedian([each.lr for each in optima if each.size == first]), floats([first, last])
     for dash, (name, power) in zip(("--", ":"), RULES.items(), strict=True):
-        y = np.nanmedian(lrs) * (x / first) ** power
-        yield Line(name, Look(INK, dash, "", place), x, y, "thin")
+        yield Line(name, Look(INK, dash, ""), x, lr * (x / first) ** power, "thin")

@@ -1,13 +1,45 @@
-"""What a wrong learning rate costs: validation accuracy, or loss, against the LR."""
+"""What a wrong learning rate costs, and what tuning it is worth."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.analysis.question import is_accuracy
-from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
+from lrbench.analysis.sensitivity import expected_best
+from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, by_schedule, floats, metric_axis
+from lrbench.report.table import rows_of, value
+
+
+@PLOTS.register("expected_best", "the best to be expected of so many learning rates")
+def expected_best_plot(summary: Summary) -> Chart | None:
+    """One line a schedule: from an LR of its grid drawn blindly to the best of as many draws as the
+    grid has LRs. A steep line is a schedule whose LR has to be tuned."""
+    rows = summary.sensitivity
+    if summary.first is None or not rows["val_accuracy_mean"].notna().any():
+        return None
+    rows = rows_of(summary.first, rows)
+    most = int(rows.groupby("schedule")["lr"].nunique().max())
+    if most < 2:
+        return None
+    tried, lines = np.arange(1.0, most + 1), []
+    chance = 1 / summary.question.classes if summary.question.classes else 0.0
+    for name, look, mine in by_schedule(summary, rows):
+        values = mine["val_accuracy_mean"].fillna(chance).to_numpy()
+        best = floats([expected_best(values, int(m)) for m in tried])
+        texts = [
+            f"{name}, best of {m:.0f}: {value(y, 'accuracy')}"
+            for m, y in zip(tried, best, strict=True)
+        ]
+        if len(mine) > 1:
+            lines.append(Line(name, look, tried, best, texts=texts))
+    panel = Panel(
+        tuple(lines), "learning rates tried, drawn from the grid", "validation accuracy, %",
+        x_ticks=tuple(tried), y_scale="accuracy",
+    )  # fmt: skip
+    return Chart("expected best of the learning rates tried", (panel,))
 
 
 @PLOTS.register("sensitivity", "validation accuracy, or loss, against the learning rate")
@@ -17,27 +49,20 @@ def sensitivity_plot(summary: Summary) -> Chart | None:
     rows = summary.sensitivity
     rows = rows[rows["batch_size"] == rows["batch_size"].min()]
     rows = rows[rows["budget"] == rows["budget"].max()]
-    accuracy = bool(rows["val_accuracy_mean"].notna().any())
-    column = "val_accuracy_mean" if accuracy else "val_loss_mean"
-    known = rows[rows[column].notna()]
+    metric = "val_accuracy" if rows["val_accuracy_mean"].notna().any() else "val_loss"
+    known = rows[rows[f"{metric}_mean"].notna()]
     if not len(known) or known.groupby("schedule")["lr"].nunique().max() < 2:
         return None
-    what = "validation accuracy" if accuracy else "validation loss"
-    lrs = sorted(set(rows["lr"].tolist()))
     note = "after tuning; the chosen LR is ringed" if rows["chosen"].any() else ""
     if note and _has_scores(summary, rows):
         note += ", best by its score (dotted)"
-    panel = Panel(
-        (*_lines(summary, known, column), *_crosses(summary, rows[rows[column].isna()])),
-        "learning rate",
-        f"{what}, %" if accuracy else what,
-        note,
-        x_scale="log",
-        y_scale="accuracy" if accuracy else "linear",
-        x_ticks=_ticks(lrs),
-    )
+    lines = (*_lines(summary, known, metric), *_crosses(summary, rows.drop(known.index)))
+    label, scale = metric_axis(metric)
+    ticks = _ticks(sorted(set(rows["lr"].tolist())))
+    panel = Panel(lines, "learning rate", label, note, "log", scale, ticks)
     note += "; a cross is an LR at which all diverged" if len(known) < len(rows) else ""
-    return Chart(f"{what} against the learning rate", (panel,), note=note)
+    title = f"{label.removesuffix(', %')} against the learning rate"
+    return Chart(title, (panel,), note=note)
 
 
 def _ticks(lrs: Sequence[float]) -> tuple[float, ...]:
@@ -54,19 +79,18 @@ def _ticks(lrs: Sequence[float]) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _lines(summary: Summary, known: DataFrame, column: str) -> Iterator[Line]:
-    styles, accuracy = run_looks(summary), column == "val_accuracy_mean"
-    for name, mine in known.groupby("schedule", sort=False):
-        look, x, y = styles[str(name)], floats(mine["lr"]), floats(mine[column])
-        values = [f"{100 * value:.2f} %" if accuracy else f"{value:.4f}" for value in y]
-        texts = [f"{name}, LR {lr:.3g}: {text}" for lr, text in zip(x, values, strict=True)]
-        ring = mine["chosen"].to_numpy()
-        choice = summary.question.choices.get((str(name), *mine[["budget", "batch_size"]].iloc[0]))
+def _lines(summary: Summary, known: DataFrame, metric: str) -> Iterator[Line]:
+    for name, look, mine in by_schedule(summary, known):
+        x, y, ring = floats(mine["lr"]), floats(mine[f"{metric}_mean"]), mine["chosen"].to_numpy()
+        texts = [
+            f"{name}, LR {lr:.3g}: {value(mean, metric)}" for lr, mean in zip(x, y, strict=True)
+        ]
+        choice = summary.question.choices.get((name, *mine[["budget", "batch_size"]].iloc[0]))
         if choice is not None and ring.any():
             texts[int(ring.argmax())] += f"; chosen: {choice.reason}"
-        yield Line(str(name), look, x, y, texts=texts)
+        yield Line(name, look, x, y, texts=texts)
         yield Line("", look, x[ring], y[ring], "ring")
-        if ring.any() and accuracy and _has_scores(summary, mine):
+        if ring.any() and is_accuracy(metric) and _has_scores(summary, mine):
             yield Line("", look, x, floats(mine["score"]), "lost")
 
 
@@ -77,8 +101,8 @@ def _has_scores(summary: Summary, rows: DataFrame) -> bool:
 
 def _crosses(summary: Summary, rows: DataFrame) -> Iterator[Line]:
     """Schedules that diverged at the same LR stand next to each other."""
-    styles, already = run_looks(summary), Counter[float]()
-    for lr, name in zip(rows["lr"].tolist(), rows["schedule"].tolist(), strict=True):
-        at = floats([lr * 1.04 ** already[lr]])
-        yield Line("", styles[name], at, floats([0]), "cross")
-        already[lr] += 1
+    already = Counter[float]()
+    for _, look, mine in by_schedule(summary, rows):
+        lrs = mine["lr"].tolist()
+        yield Line("", look, floats([lr * 1.04 ** already[lr] for lr in lrs]), floats([]), "cross")
+        already.update(lrs)

@@ -1,15 +1,30 @@
-"""Several rankings of one run against what tells them apart: the budget, or the batch size."""
+"""The metric against a budget, a batch size, or a parameter in which schedules differ."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis import Summary
+from lrbench.analysis.corrections import Floats
 from lrbench.analysis.question import is_accuracy, metric_words
-from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, run_looks
+from lrbench.analysis.variants import groups_of
+from lrbench.analysis.words import listed
+from lrbench.report.plots.chart import (
+    PLOTS,
+    Chart,
+    Line,
+    Panel,
+    by_schedule,
+    metric_axis,
+    run_looks,
+)
 from lrbench.report.style import INK, Look
-from lrbench.report.table import half, records, value
+from lrbench.report.table import half, records, rows_of, value
+from lrbench.schedules import Variants
+
+MOST_PANELS = 3
 
 
 @PLOTS.register("budgets", "the metric against the length of training")
@@ -18,7 +33,8 @@ def budgets_plot(summary: Summary) -> Chart | None:
     rows = summary.ranking[summary.ranking["batch_size"] == summary.ranking["batch_size"].min()]
     if rows["budget"].nunique() < 2:
         return None
-    panel = _metric_panel(summary, rows, "budget", "epochs; the schedules are stretched to them")
+    label = "epochs; the schedules are stretched to them"
+    panel = _size_panel(summary, rows, "budget", "epochs", label)
     return Chart("training for longer", (panel,), note=panel.title, every=True)
 
 
@@ -28,55 +44,84 @@ def batch_sizes_plot(summary: Summary) -> Chart | None:
     rows = summary.ranking[summary.ranking["budget"] == summary.ranking["budget"].max()]
     if rows["batch_size"].nunique() < 2:
         return None
-    first = _metric_panel(summary, rows, "batch_size", "batch size", labelled=False)
+    first = _size_panel(summary, rows, "batch_size", "images", "batch size", labelled=False)
     panels = (first, *_memory_panels(summary, first.x_ticks))
-    size = (4.6 * len(panels) + 1.5, 4.8)
-    return Chart("larger batches", panels, size, first.title, every=True)
+    return Chart("larger batches", panels, (4.6 * len(panels) + 1.5, 4.8), first.title, every=True)
 
 
-def _metric_panel(
-    summary: Summary, rows: DataFrame, column: str, x_label: str, *, labelled: bool = True
-) -> Panel:
-    metric = summary.metric
-    return Panel(
-        tuple(_metric_lines(summary, rows, column)),
-        x_label,
-        metric_words(metric) + (", %" if is_accuracy(metric) else ""),
-        f"mean and {100 * summary.question.confidence:g} % interval over the seeds",
-        x_scale="log2",
-        x_ticks=_values(rows, column),
-        labelled=labelled,
+@PLOTS.register("variants", "the metric against the parameter in which schedules differ")
+def variants_plot(summary: Summary) -> Chart | None:
+    """A panel for each parameter, a line for each group of schedules that have all else alike."""
+    groups = groups_of(summary.first.names) if summary.first else []
+    parameters = list(dict.fromkeys(group.parameter for group in groups))[:MOST_PANELS]
+    if not parameters:
+        return None
+    panels = tuple(
+        _variants_panel(summary, [group for group in groups if group.parameter == parameter])
+        for parameter in parameters
     )
+    title, note = f"{metric_words(summary.metric)} by {listed(parameters)}", _note(summary)
+    return Chart(title, panels, (5.5 * len(panels) + 1.5, 4.8), note, note, share=True)
 
 
-def _values(rows: DataFrame, column: str) -> tuple[float, ...]:
-    return tuple(sorted(rows[column].unique().tolist()))
+def _note(summary: Summary) -> str:
+    return f"mean and {100 * summary.question.confidence:g} % interval over the seeds"
 
 
-def _metric_lines(summary: Summary, rows: DataFrame, column: str) -> Iterator[Line]:
-    """Means with their intervals; a little apart, so that their bars do not cover each other."""
-    scale = 100 if is_accuracy(summary.metric) else 1
-    styles, count = run_looks(summary), rows["schedule"].nunique()
-    unit = "epochs" if column == "budget" else "images"
-    for place, (name, mine) in enumerate(rows.sort_values(column).groupby("schedule", sort=False)):
-        x = floats(mine[column]) * (1 + 0.012 * (place - count / 2))
-        y, low, high = (scale * floats(mine[key]) for key in ("metric_mean", "ci_low", "ci_high"))
-        if scale == 100:
-            low, high = low.clip(0, 100), high.clip(0, 100)
-        texts = [
-            f"{name}, {row[column]} {unit}: "
-            + value(row["metric_mean"], half(row, "ci"), summary.metric)
-            for row in records(mine)
-        ]
-        yield Line(str(name), styles[str(name)], x, y, "bars", low, high, texts)
+def _panel(
+    summary: Summary, lines: Iterable[Line], x_label: str, amounts: Iterable[float], **more: Any
+) -> Panel:
+    y_label, y_scale = metric_axis(summary.metric)
+    ticks = tuple(sorted(set(amounts)))
+    return Panel(tuple(lines), x_label, y_label, y_scale=y_scale, x_ticks=ticks, **more)
+
+
+def _bars(
+    summary: Summary, name: str, look: Look, x: Floats, rows: DataFrame, says: Sequence[str]
+) -> Line:
+    """Means with their intervals, and what each point is said to be."""
+    y, low, high = (rows[key].to_numpy() for key in ("metric_mean", "ci_low", "ci_high"))
+    if is_accuracy(summary.metric):
+        low, high = low.clip(0, 1), high.clip(0, 1)
+    texts = [
+        f"{said}: {value(row['metric_mean'], summary.metric, half(row, 'ci'))}"
+        for said, row in zip(says, records(rows), strict=True)
+    ]
+    return Line(name, look, x, y, "bars", low, high, texts)
+
+
+def _size_panel(
+    summary: Summary, rows: DataFrame, column: str, unit: str, label: str, **more: Any
+) -> Panel:
+    """A line a schedule; a little apart, so that their bars do not cover each other."""
+    count, lines = rows["schedule"].nunique(), []
+    for place, (name, look, mine) in enumerate(by_schedule(summary, rows.sort_values(column))):
+        x = mine[column].to_numpy() * (1 + 0.012 * (place - count / 2))
+        says = [f"{name}, {size} {unit}" for size in mine[column]]
+        lines.append(_bars(summary, name, look, x, mine, says))
+    about = {"x_scale": "log2", "title": _note(summary), **more}
+    return _panel(summary, lines, label, rows[column], **about)
 
 
 def _memory_panels(summary: Summary, sizes: tuple[float, ...]) -> Iterator[Panel]:
     peaks = summary.trials["peak_mem_bytes"].astype("float64") / 2**20
-    memory = floats([peaks[summary.trials["batch_size"] == size].max() for size in sizes])
+    memory = np.array([peaks[summary.trials["batch_size"] == size].max() for size in sizes])
     if np.isfinite(memory).any():
-        line = Line("", Look(INK, "-", "o", len(run_looks(summary))), floats(sizes), memory)
+        line = Line("", Look(INK, "-", "o"), np.array(sizes), memory)
         yield Panel(
-            (line,), "batch size", "MiB", "peak memory", x_scale="log2", y_scale="from 0",
-            x_ticks=sizes, labelled=False,
-        )  # fmt: skip
+            (line,), "batch size", "MiB", "peak memory", "log2", "from 0", sizes, labelled=False
+        )
+
+
+def _variants_panel(summary: Summary, groups: list[Variants]) -> Panel:
+    assert summary.first is not None
+    ranked = rows_of(summary.first, summary.ranking).set_index("schedule", drop=False)
+    looks, lines = run_looks(summary), []
+    for group in groups:
+        names = list(group.values)
+        x, rows = np.array(group.amounts), ranked.loc[names]
+        lines.append(_bars(summary, names[0], looks[names[0]], x, rows, names))
+    unit = list(groups[0].values.values())[-1].lstrip("0123456789.e-")
+    label = groups[0].parameter + (f", {unit}" if unit else "")
+    amounts = [amount for group in groups for amount in group.amounts]
+    return _panel(summary, lines, label, amounts, labelled=len(groups) > 1)

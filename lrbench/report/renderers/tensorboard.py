@@ -1,11 +1,8 @@
 """Event files for TensorBoard: a run for each trial."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from pandas import DataFrame
 
 from lrbench.analysis import Summary
 from lrbench.errors import UsageError
@@ -14,14 +11,10 @@ from lrbench.report.renderers import RENDERERS
 from lrbench.report.table import records
 
 FOLDER = "tensorboard"
-EPOCH_TAGS = {
-    "lr_last": "lr",
-    "train_loss": "train_loss",
-    "train_accuracy": "train_accuracy",
-    "val_loss": "val_loss",
-    "val_accuracy": "val_accuracy",
-    "throughput_img_s": "throughput_img_s",
-}
+Row = dict[str, Any]
+EPOCH_COLUMNS = (
+    "lr_last", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "throughput_img_s",
+)  # fmt: skip
 HPARAMS = ("schedule", "lr", "seed", "stage", "budget", "batch_size")
 ENDS = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "throughput_img_s")
 
@@ -37,14 +30,17 @@ def write(summary: Summary, folder: Path) -> list[Path]:
         MachineError: a file cannot be written.
     """
     check()
-    epochs = dict(iter(summary.epochs.groupby("trial", sort=False)))
-    steps = dict(iter(summary.steps.groupby("trial", sort=False)))
+    epochs, steps = (
+        {trial: records(rows) for trial, rows in frame.groupby("trial", sort=False)}
+        for frame in (summary.epochs, summary.steps)
+    )
     target = folder / FOLDER
     with readable_faults(target):
         for trial in records(summary.trials):
-            if trial["trial"] in epochs:
-                place = target / f"{trial['stage']}-{trial['trial']}"
-                _write_trial(place, trial, epochs[trial["trial"]], steps.get(trial["trial"]))
+            name = trial["trial"]
+            if name in epochs:
+                place = target / f"{trial['stage']}-{name}"
+                _write_trial(place, trial, epochs[name], steps.get(name, []))
     return sorted(target.glob("*/events.*"))
 
 
@@ -58,41 +54,31 @@ def check() -> None:
         ) from None
 
 
-def _write_trial(
-    folder: Path, trial: Mapping[str, Any], epochs: DataFrame, steps: DataFrame | None
-) -> None:
+def _write_trial(folder: Path, trial: Row, epochs: list[Row], steps: list[Row]) -> None:
+    """With the three records of TensorBoard's own format for hyper-parameters, in one file."""
     from tensorboardX import SummaryWriter
+    from tensorboardX.summary import hparams
 
     for older in folder.glob("events.*"):
         older.unlink()
     with SummaryWriter(str(folder)) as writer:
-        for row in records(epochs):
-            _add(writer, "epoch", row, EPOCH_TAGS, row["epoch"])
-        for row in records(steps) if steps is not None else ():
+        for row in epochs:
+            scalars = {f"epoch/{name.removesuffix('_last')}": row[name] for name in EPOCH_COLUMNS}
+            _add(writer, row["epoch"], scalars)
+        for row in steps:
             group = f"/group{row['group']}" if row["group"] else ""
-            tags = {"lr": f"lr{group}", "train_loss": f"train_loss{group}"}
-            _add(writer, "step", row, tags, row["step"])
-        _add_hparams(writer, trial)
+            scalars = {f"step/{name}{group}": row[name] for name in ("lr", "train_loss")}
+            _add(writer, row["step"], scalars)
+        ends = {f"end/{name}": trial[name] for name in ENDS if _known(trial[name])}
+        for record in hparams({name: trial[name] for name in HPARAMS}, ends):
+            writer.file_writer.add_summary(record)
+        _add(writer, trial["steps"], ends)
 
 
-def _add(
-    writer: Any, axis: str, row: Mapping[str, Any], tags: Mapping[str, str], step: int
-) -> None:
-    for column, tag in tags.items():
-        if _known(row[column]):
-            writer.add_scalar(f"{axis}/{tag}", float(row[column]), int(step))
-
-
-def _add_hparams(writer: Any, trial: Mapping[str, Any]) -> None:
-    """The three records of TensorBoard's own format, in the trial's one file."""
-    from tensorboardX.summary import hparams
-
-    given = {name: trial[name] for name in HPARAMS}
-    ends = {f"end/{name}": float(trial[name]) for name in ENDS if _known(trial[name])}
-    for record in hparams(given, ends):
-        writer.file_writer.add_summary(record)
-    for tag, value in ends.items():
-        writer.add_scalar(tag, value, int(trial["steps"]))
+def _add(writer: Any, step: int, scalars: Row) -> None:
+    for tag, value in scalars.items():
+        if _known(value):
+            writer.add_scalar(tag, float(value), int(step))
 
 
 def _known(value: Any) -> bool:

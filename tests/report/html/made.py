@@ -41,3 +41,20 @@ def many(schedules: int = 20, seeds: int = 10, epochs: int = 50) -> Summary:
             rises = [end * (1 - math.exp(-0.2 * (epoch + 1))) for epoch in range(epochs)]
             trials.append(history(name, end, seed=seed, curve=rises, epochs=epochs))
     return summarise(trials, Question(test_size=1000))
+
+
+ODD: dict[str, list[History]] = {
+    "nothing": [],
+    "one seed": finals({"a": [0.9]}),
+    "one epoch": finals({"a": [0.9]}, epochs=1),
+    "200 epochs": finals({"a": [1.0, 1.0]}, epochs=200),
+    "all diverged": finals({"a": [None, None]}),
+    "one diverged": finals({"a": [0.9], "b": [None]}),
+    "under way": [history(status=None, epochs=4, curve=[0.4])],
+    "no LR": tuned("a", {0.1: None, 0.2: None}),
+    "half the LRs": tuned("a", {0.1: 0.9, 0.2: None}),
+    "exact tie": finals({"a": [0.9, 0.9], "b": [0.9, 0.9]}),
+    "no accuracy": finals({"a": [0.9, 0.9], "b": [0.8, 0.9]}, accuracy=False),
+    "two budgets": [*finals({"a": [0.9]}), *finals({"a": [0.95], "b": [0.8]}, epochs=4)],
+    "20 schedules": finals({f"s{i}": [0.9 + i / 1000, 0.9] for i in range(20)}),
+}
