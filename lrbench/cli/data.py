@@ -1,7 +1,5 @@
 """`lrbench data`: which datasets there are, fetch one, check one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
