@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from worlds import CHANCE, PLACES, WORLDS, Floats, World, draw_losses, draw_trials, draw_truth
 
 from lrbench.analysis.corrections import ahead, holm_pairs
-from lrbench.analysis.differences import compare_pairs, t_intervals
 from lrbench.analysis.evidence import seeds_needed, seeds_range
+from lrbench.analysis.intervals import compare_pairs, t_intervals
 from lrbench.analysis.racing import race, spending
 from lrbench.analysis.verdicts import judge
 from lrbench.options import CompareSpec

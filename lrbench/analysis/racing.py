@@ -24,7 +24,7 @@ from lrbench.analysis.corrections import (
     holm_pairs,
     transitive,
 )
-from lrbench.analysis.differences import compare_pairs
+from lrbench.analysis.intervals import compare_pairs
 
 OVERSPENT = 1.12
 """The boundaries are those of normal statistics; t statistics cross them 7 to 11 % more often."""

@@ -10,8 +10,8 @@ import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis.corrections import Floats, rank_intervals
-from lrbench.analysis.differences import mean_interval
 from lrbench.analysis.frames import completed
+from lrbench.analysis.intervals import mean_interval
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.sensitivity import Grid, grids, loss_above_best, width_within_a_point
 from lrbench.analysis.standing import Standing, standings

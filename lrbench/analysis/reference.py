@@ -7,7 +7,7 @@ import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis.corrections import holm
-from lrbench.analysis.differences import t_intervals
+from lrbench.analysis.intervals import t_intervals
 from lrbench.analysis.question import Question, direction
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.tidy import BATCH_SIZE, BUDGET, SCHEDULE, Column, frame

@@ -10,9 +10,9 @@ import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis.corrections import Floats, Ints
-from lrbench.analysis.differences import sd_floor
 from lrbench.analysis.evidence import at_chance
 from lrbench.analysis.frames import completed
+from lrbench.analysis.intervals import sd_floor
 from lrbench.analysis.question import MetricName, Question, direction, is_accuracy
 from lrbench.analysis.racing import race
 from lrbench.analysis.verdicts import Verdicts, best_first, judge

@@ -15,7 +15,7 @@ from lrbench.analysis.corrections import (
     holm_pairs,
     transitive,
 )
-from lrbench.analysis.differences import Intervals, Pairs, compare_pairs, t_intervals
+from lrbench.analysis.intervals import Intervals, Pairs, compare_pairs, t_intervals
 from lrbench.analysis.racing import Race, nominal_levels
 
 SAME = 1e-12  # differences of means below that are rounding

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from lrbench.analysis.differences import compare_pairs
+from lrbench.analysis.intervals import compare_pairs
 from lrbench.analysis.question import direction
 from lrbench.analysis.reference import INTERVAL, judged
 from lrbench.analysis.standing import Standing

@@ -8,8 +8,8 @@ import numpy as np
 from pandas import DataFrame
 
 from lrbench.analysis.amounts import amount, at_most, margin
-from lrbench.analysis.differences import rate_bound
 from lrbench.analysis.evidence import detectable_range, image_error
+from lrbench.analysis.intervals import rate_bound
 from lrbench.analysis.names import short
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.racing import Race

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis.differences import compare_pairs, rate_bound, sd_floor, t_intervals
+from lrbench.analysis.intervals import compare_pairs, rate_bound, sd_floor, t_intervals
 
 
 def test_equals_scipys_paired_t_test() -> None:
