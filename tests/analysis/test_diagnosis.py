@@ -81,11 +81,7 @@ FAULTS: list[tuple[Callable[[History], Finding | None], History, str]] = [
         trained([1.5, 2.5, 1.2, 1.9, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.4, 0.4]),
         "lower the LR",
     ),
-    (
-        r.stagnation,
-        trained([1.0, 0.6, *[0.5] * 10], lrs=[0.1 * 0.2**i for i in range(13)]),
-        "min",
-    ),
+    (r.stagnation, trained([1.0, 0.6, *[0.5] * 10], lrs=[0.1 * 0.2**i for i in range(13)]), "min"),
     (
         r.validation_noise,
         trained(FALLING, [2.0, 1.5, 1.0, 0.8, 0.6, 0.5, 0.9, 0.4, 0.9, 0.3, 0.8, 0.4]),
@@ -119,9 +115,7 @@ FAULTS: list[tuple[Callable[[History], Finding | None], History, str]] = [
     (
         r.growing_gap,
         trained(
-            [0.9, 0.5, 0.8, 0.3, 0.7, 0.1],
-            [1.0, 0.6, 1.0, 0.62, 1.1, 0.8],
-            lrs=[0.1, 0.05, 0.001],
+            [0.9, 0.5, 0.8, 0.3, 0.7, 0.1], [1.0, 0.6, 1.0, 0.62, 1.1, 0.8], lrs=[0.1, 0.05, 0.001]
         ),
         "cycles",
     ),
@@ -239,9 +233,7 @@ HEALTHY = {
         schedule="step",
     ),
     "plateau": trained(
-        [1.0, 0.5, 0.3, 0.25, 0.25, 0.25, 0.25, 0.15, 0.14, 0.14],
-        schedule="plateau",
-        cuts=[7],
+        [1.0, 0.5, 0.3, 0.25, 0.25, 0.25, 0.25, 0.15, 0.14, 0.14], schedule="plateau", cuts=[7]
     ),
     "cycles": cyclic(trained([0.9, 0.5, 0.6, 0.4, 0.5, 0.3], [1.0, 0.6, 0.7, 0.5, 0.6, 0.45])),
     "clipped at first": trained(clipped=0.3),

@@ -43,10 +43,7 @@ def test_1_two_that_are_told_apart_are_nowhere_said_to_be_a_tie() -> None:
 def test_2_order_test_and_gain_are_on_the_same_seeds() -> None:
     table = rank(
         trials_frame(
-            finals(
-                {"A": [0.91, 0.92, 0.93, 0.80, 0.81, 0.82], "B": [0.900, 0.911, 0.919]},
-            ),
-            None,
+            finals({"A": [0.91, 0.92, 0.93, 0.80, 0.81, 0.82], "B": [0.900, 0.911, 0.919]}), None
         ),
         EXACT,
     ).set_index("schedule")

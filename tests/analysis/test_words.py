@@ -230,10 +230,7 @@ def test_the_grid_is_widened_on_the_side_where_the_best_lies() -> None:
         (("warmup + cosine", "low"),),
     )
     above = Notice(
-        Topic.EDGE_OF_GRID,
-        "best LR of cosine: the highest",
-        "it lies above",
-        (("cosine", "high"),),
+        Topic.EDGE_OF_GRID, "best LR of cosine: the highest", "it lies above", (("cosine", "high"),)
     )
     for notices, said in (((below, above), "it lies above,"), ((below,), "")):
         summary = summarise(trials, Question(test_size=10**6, notices=notices))
