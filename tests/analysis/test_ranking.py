@@ -25,9 +25,8 @@ def test_the_promised_columns_come_first_also_without_rows() -> None:
 
 def test_numbers_equal_scipys() -> None:
     values = np.random.default_rng(0).normal([0.9, 0.85, 0.8], 0.01, (6, 3))
-    table = rank(trials_of(values, ["a", "b", "c"]), Question(test_size=10**9)).set_index(
-        "schedule"
-    )
+    table = rank(trials_of(values, ["a", "b", "c"]), Question(test_size=10**9))
+    table = table.set_index("schedule")
     a, b = values[:, 0], values[:, 1]
     assert table.loc["a", "metric_mean"] == pytest.approx(a.mean())
     assert table.loc["a", "metric_sd"] == pytest.approx(a.std(ddof=1))
