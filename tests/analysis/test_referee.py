@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis import Question, rank, versus
+from lrbench.analysis import Question, rank, summarise, versus
 from lrbench.analysis.corrections import rank_intervals
 from lrbench.analysis.evidence import image_error
-from tests.analysis.made import columns, compared, trials_of
+from lrbench.errors import Topic
+from tests.analysis.made import columns, compared, finals, history, trials_of, tuned
 
 EXACT = Question(test_size=10**9, classes=10)
 
@@ -137,3 +138,13 @@ def test_11_that_seeds_are_no_test_images_is_said_once() -> None:
     error = 100 * image_error(0.02, 0.029, 1000)
     assert summary.certainty.count("not other test images") == 1
     assert f"a standard error of up to {error:.1f} points" in summary.certainty
+
+
+def test_12_luck_in_tuning_is_seen_at_the_scale_of_mnist() -> None:
+    grid, question = tuned("cosine", {0.1: 0.97, 0.2: 0.98}), Question(val_size=400)
+    lucky = [*grid, *finals({"cosine": [0.964, 0.966, 0.965]}, lr=0.2)]
+    (said,) = summarise(lucky, question).notices
+    assert said.topic is Topic.LUCKY_LR
+    assert "LR 0.2 gave cosine 98.0 % in tuning and 96.5 %" in str(said)
+    steady = [*grid, *finals({"cosine": [0.975, 0.977]}, lr=0.2), history(status=None)]
+    assert summarise(steady, question).notices == ()
