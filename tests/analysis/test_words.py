@@ -6,22 +6,14 @@ from scipy import stats
 
 from lrbench.analysis import Question, Summary, spending, summarise
 from lrbench.analysis.amounts import at_most, margin
+from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.names import short
 from lrbench.analysis.standing import standings
 from lrbench.analysis.words import certainty, sentence
 from lrbench.errors import Notice, Topic
 from lrbench.records import History
-from tests.analysis.made import (
-    FINE,
-    WIDE,
-    columns,
-    compared,
-    finals,
-    noisy,
-    trials_frame,
-    trials_of,
-    tuned,
-)  # fmt: skip
+from tests.analysis import made
+from tests.analysis.made import WIDE, columns, compared, finals, noisy, trials_of, tuned
 
 
 def say(trials: list[History], question: Question = WIDE) -> str:
@@ -166,7 +158,7 @@ def test_a_run_that_grew_says_so_and_invites_no_third_look() -> None:
 def test_the_margin_is_in_points_and_was_tested_by_holm() -> None:
     values = np.random.default_rng(2).normal([0.95, 0.9503, 0.9], 0.001, (10, 3))
     near, tight, none = (
-        compared(columns(values, "abc"), replace(FINE, margin=size)).sentence
+        compared(columns(values, "abc"), replace(made.FINE, margin=size)).sentence
         for size in (0.3, 0.02, None)
     )
     assert "equal to within 0.3 points: b and a." in near
@@ -183,7 +175,7 @@ def test_what_the_reference_alone_tells_is_added_to_the_answer() -> None:
     for scale in np.linspace(0.1, 1, 10):
         near = base + (gaps - gaps.mean()) + scale * gaps.mean()
         values = columns(np.column_stack([base, base + wide, near]), ["base", "wide", "near"])
-        summary = compared(values, replace(FINE, reference="base"))
+        summary = compared(values, replace(made.FINE, reference="base"))
         alone = dict(zip(summary.reference["schedule"], summary.reference["verdict"], strict=True))
         apart = summary.first is not None and ("near", ("base",)) in summary.first.apart
         said = "Against base alone, as named beforehand, near is better." in summary.sentence
