@@ -9,6 +9,8 @@ import numpy as np
 
 from lrbench.analysis import Question, Summary, summarise
 from lrbench.analysis.corrections import Floats
+from lrbench.analysis.frames import trials_frame
+from lrbench.analysis.standing import Standing, standings
 from lrbench.options import TUNING_SEED, Recipe, TrialSpec
 from lrbench.plan.choice import Tuned, choose
 from lrbench.records import EpochRecord, History, Status, TrialEnd
@@ -18,19 +20,16 @@ if TYPE_CHECKING:
 
 STEPS = 10
 GRID = 0.01 * 2.0 ** np.arange(8)
+FINE = Question(test_size=10**6)
+WIDE = Question(test_size=10_000)
 
 
 def spec(schedule: str, lr: float, seed: int, stage: str, epochs: int) -> TrialSpec:
     """A trial of a schedule of any name, sensible or not."""
     return TrialSpec.model_construct(
-        recipe=Recipe(),
-        schedule=schedule,
-        lr=lr,
-        seed=seed,
-        stage=stage,
-        epochs=epochs,
+        recipe=Recipe(), schedule=schedule, lr=lr, seed=seed, stage=stage, epochs=epochs,
         lr_reference=None,
-    )
+    )  # fmt: skip
 
 
 def history(
@@ -62,18 +61,12 @@ def history(
     if status is None:
         return History(trial, records)
     tested = status == "done" and stage == "final"
+    reason = "" if status == "done" else "the loss was not finite at step 13 (epoch 2)"
     end = TrialEnd(
-        trial.id,
-        status,
-        "" if status == "done" else "the loss was not finite at step 13 (epoch 2)",
-        len(records),
-        len(records) * STEPS,
-        2.0,
-        2 * (1 - final) if tested else None,
-        final if tested and accuracy else None,
-        2.0 * len(records),
-        1000.0,
-    )
+        trial.id, status, reason, len(records), len(records) * STEPS, 2.0,
+        2 * (1 - final) if tested else None, final if tested and accuracy else None,
+        2.0 * len(records), 1000.0,
+    )  # fmt: skip
     return History(trial, records, end=end)
 
 
@@ -90,16 +83,35 @@ def tuned(name: str, grid: Mapping[float, float | None], **changes: Any) -> list
     """Tuning trials of a schedule: LR to last validation accuracy, None where it diverged."""
     return [
         history(
-            name,
-            value or 0.1,
-            lr=lr,
-            seed=TUNING_SEED,
-            stage="tune",
-            status="done" if value else "diverged",
-            **changes,
+            name, value or 0.1, lr=lr, seed=TUNING_SEED, stage="tune",
+            status="done" if value else "diverged", **changes,
         )
         for lr, value in grid.items()
-    ]
+    ]  # fmt: skip
+
+
+def columns(values: Floats, names: Sequence[str]) -> dict[str, list[float | None]]:
+    """An array (seeds x schedules) as `finals` takes it."""
+    return dict(zip(names, values.T.tolist(), strict=True))
+
+
+def compared(
+    values: Mapping[str, Sequence[float | None]], question: Question = FINE, **changes: Any
+) -> Summary:
+    return summarise(finals(values, **changes), question)
+
+
+def standing_of(trials: Sequence[History], question: Question = WIDE) -> Standing:
+    (standing,) = standings(trials_frame(trials, None), question)
+    return standing
+
+
+def noisy(means: Mapping[str, float], seeds: int = 5, sd: float = 0.001) -> Standing:
+    """Of schedules with these means, each seed off by `sd`."""
+    rng = np.random.default_rng(0)
+    values = np.array(list(means.values())) + rng.normal(0, sd, (seeds, len(means)))
+    (standing,) = standings(trials_of(values, list(means)), WIDE)
+    return standing
 
 
 def trials_of(values: Any, names: Sequence[str] = ()) -> DataFrame:
@@ -108,17 +120,11 @@ def trials_of(values: Any, names: Sequence[str] = ()) -> DataFrame:
 
     seeds, count = values.shape
     known = list(names) or [f"s{place}" for place in range(count)]
-    return pd.DataFrame(
-        {
-            "stage": "final",
-            "schedule": np.tile(np.array(known, dtype=object), seeds),
-            "budget": 2,
-            "lr": 0.1,
-            "seed": np.repeat(np.arange(seeds), count),
-            "status": "done",
-            "test_accuracy": values.ravel(),
-        }
-    )
+    return pd.DataFrame({
+        "stage": "final", "schedule": np.tile(np.array(known, dtype=object), seeds), "budget": 2,
+        "lr": 0.1, "seed": np.repeat(np.arange(seeds), count), "status": "done",
+        "test_accuracy": values.ravel(),
+    })  # fmt: skip
 
 
 def tried(rng: np.random.Generator, best: float, noise: float, seeds: int = 2) -> Floats:

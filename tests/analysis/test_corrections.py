@@ -97,17 +97,15 @@ def test_pairs_without_a_test_are_no_part_of_the_family(k: int) -> None:
     p[0], p[-1] = 0.02, 0.03  # two pairs that share no schedule
     adjusted = adjusted_all_pairs(square(p, k))
     assert np.isnan(adjusted[0, 2])
-    assert adjusted[0, 1] == pytest.approx(0.04)
-    assert adjusted[0, 1] == adjusted[1, 0]
+    assert adjusted[0, 1] == adjusted[1, 0] == pytest.approx(0.04)
 
 
 def test_ranks_follow_from_the_pairs_told_apart() -> None:
-    mean = np.array([[0.0, 1.0, 2.0], [-1.0, 0.0, 1.0], [-2.0, -1.0, 0.0]])
+    mean = np.arange(3.0) - np.arange(3.0)[:, None]
     adjusted = np.array([[np.nan, 0.2, 0.01], [0.2, np.nan, 0.2], [0.01, 0.2, np.nan]])
-    low, high = rank_intervals(ahead(mean, adjusted, 0.05))
-    assert (low.tolist(), high.tolist()) == ([1, 1, 2], [2, 3, 3])
-    low, high = rank_intervals(ahead(mean, adjusted, 0.05, direction=-1))
-    assert (low.tolist(), high.tolist()) == ([2, 1, 1], [3, 3, 2])
+    for direction, ranks in ((1, [[1, 1, 2], [2, 3, 3]]), (-1, [[2, 1, 1], [3, 3, 2]])):
+        intervals = rank_intervals(ahead(mean, adjusted, 0.05, direction=direction))
+        np.testing.assert_array_equal(intervals, ranks)
 
 
 def test_claims_are_closed_under_transitivity() -> None:
@@ -116,35 +114,29 @@ def test_claims_are_closed_under_transitivity() -> None:
     np.testing.assert_array_equal(transitive(better), np.triu(np.ones((4, 4), dtype=bool), 1))
 
 
+def two_one_sided(gaps: Floats, margin: float) -> float:
+    sides = ((-margin, "greater"), (margin, "less"))
+    return max(stats.ttest_1samp(gaps, end, alternative=side).pvalue for end, side in sides)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_equivalence_is_two_one_sided_tests(sign: int) -> None:
     d = sign * np.array([0.02, -0.01, 0.03, 0.00, 0.01])
     mean, sd = (np.array([[0.0, x], [s * x, 0.0]]) for x, s in ((d.mean(), -1), (d.std(ddof=1), 1)))
     n = np.full((2, 2), 5.0)
     p = equivalence_p(mean, sd, n, 0.05)
-    expected = max(
-        stats.ttest_1samp(d, -0.05, alternative="greater").pvalue,
-        stats.ttest_1samp(d, 0.05, alternative="less").pvalue,
-    )
-    assert p[0, 1] == pytest.approx(expected) and p[0, 1] < 0.05
+    assert p[0, 1] == pytest.approx(two_one_sided(d, 0.05)) and p[0, 1] < 0.05
     assert equivalence_p(mean, sd, n, 0.011)[0, 1] > 0.05
-
-
-def test_exactly_equal_schedules_are_equivalent_within_any_margin() -> None:
-    zero = np.zeros((2, 2))
-    assert equivalence_p(zero, zero, np.full((2, 2), 3.0), 0.001)[0, 1] == 0
+    zero = np.zeros((2, 2))  # exactly equal ones are equivalent within any margin
+    assert equivalence_p(zero, zero, n, 0.001)[0, 1] == 0
 
 
 def test_equality_is_corrected_for_all_pairs() -> None:
     """Holm by hand over scipy's one-sided tests; some runs would say more without it."""
     differ = 0
     for values in np.random.default_rng(4).normal(0.9, 0.001, (30, 6, 3)):
-        gaps = [values[:, i] - values[:, j] for i, j in ((0, 1), (0, 2), (1, 2))]
-        sides = [(-0.0016, "greater"), (0.0016, "less")]
-        p = np.array([
-            max(stats.ttest_1samp(gap, end, alternative=side).pvalue for end, side in sides)
-            for gap in gaps
-        ])  # fmt: skip
+        pairs = ((0, 1), (0, 2), (1, 2))
+        p = np.array([two_one_sided(values[:, i] - values[:, j], 0.0016) for i, j in pairs])
         told, order = np.zeros(3, dtype=bool), np.argsort(p)
         for left, place in zip((3, 2, 1), order, strict=True):
             if p[place] > 0.05 / left:
@@ -152,6 +144,6 @@ def test_equality_is_corrected_for_all_pairs() -> None:
             told[place] = True
         equal = judge(values, 0.0, 0.05, 1, margin=0.0016).equal
         assert equal is not None
-        assert [equal[i, j] for i, j in ((0, 1), (0, 2), (1, 2))] == told.tolist()
+        assert [equal[i, j] for i, j in pairs] == told.tolist()
         differ += (p <= 0.05).tolist() != told.tolist()
     assert differ

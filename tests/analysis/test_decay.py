@@ -27,9 +27,8 @@ def turning(trial: TrialSpec) -> float:
 def test_the_chosen_pair_is_in_the_ranking_with_its_timescale() -> None:
     found = summary(turning)
     chosen = found.decays[found.decays["chosen"]].set_index("schedule")
-    assert chosen["weight_decay"].to_dict() == {"cosine": 1e-3, "linear": 1e-2}
-    ranked = found.ranking.set_index("schedule")["weight_decay"].to_dict()
-    assert ranked == {"cosine": 1e-3, "linear": 1e-2}
+    for table in (chosen, found.ranking.set_index("schedule")):
+        assert table["weight_decay"].to_dict() == {"cosine": 1e-3, "linear": 1e-2}
     steps = found.trials["steps"].iloc[0] / found.trials["epochs"].iloc[0]
     for row in chosen.to_dict("records"):
         lr, decay = row["lr"], row["weight_decay"]

@@ -75,27 +75,19 @@ def without_accuracy(train: Sequence[float], init_from: str = "") -> History:
     )
 
 
+RESTLESS = [1.5, 2.5, 1.2, 1.9, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.4, 0.4]
+NOISY = [2.0, 1.5, 1.0, 0.8, 0.6, 0.5, 0.9, 0.4, 0.9, 0.3, 0.8, 0.4]
+RISING = [1.5, 1.0, 0.8, 0.7, 0.75, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4]
+SWINGING = [1.0, 0.8, 1.3, 0.7, 1.1, 0.6, 0.5, 0.45, 0.4, 0.38, 0.37, 0.36]
+GAP = ([0.9, 0.5, 0.8, 0.3, 0.7, 0.1], [1.0, 0.6, 1.0, 0.62, 1.1, 0.8])
+IDLE = [1.0, 0.8, 0.7, 0.7, 0.71, 0.7, 0.7]
+VANISHING = [0.1 * 0.2**i for i in range(13)]
+
 FAULTS: list[tuple[Callable[[History], Finding | None], History, str]] = [
-    (
-        r.early_oscillation,
-        trained([1.5, 2.5, 1.2, 1.9, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.4, 0.4]),
-        "lower the LR",
-    ),
-    (
-        r.stagnation,
-        trained([1.0, 0.6, *[0.5] * 10], lrs=[0.1 * 0.2**i for i in range(13)]),
-        "min",
-    ),
-    (
-        r.validation_noise,
-        trained(FALLING, [2.0, 1.5, 1.0, 0.8, 0.6, 0.5, 0.9, 0.4, 0.9, 0.3, 0.8, 0.4]),
-        "patience",
-    ),
-    (
-        r.overfitting,
-        trained(FALLING, [1.5, 1.0, 0.8, 0.7, 0.75, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4]),
-        "--early-stop",
-    ),
+    (r.early_oscillation, trained(RESTLESS), "lower the LR"),
+    (r.stagnation, trained([1.0, 0.6, *[0.5] * 10], lrs=VANISHING), "min"),
+    (r.validation_noise, trained(FALLING, NOISY), "patience"),
+    (r.overfitting, trained(FALLING, RISING), "--early-stop"),
     (r.plateau_never_fired, trained(schedule="plateau(patience=20)"), "patience"),
     (r.plateau_fired_on_noise, trained(schedule="plateau(patience=0)", cuts=[5]), "patience"),
     (r.lr_too_low, trained([2.0 - 0.1 * i for i in range(1, 12)]), "raise the LR"),
@@ -103,28 +95,9 @@ FAULTS: list[tuple[Callable[[History], Finding | None], History, str]] = [
     (r.no_progress, guessing([0.70, 0.694, 0.693, 0.693], 0.5), "lrbench find"),
     (r.no_progress, without_accuracy([5.0, 4.99, 4.98, 4.97]), "lrbench find"),
     (r.mostly_clipped, trained(clipped=0.8), "raise the limit"),
-    (
-        r.fruitless_drop,
-        trained([1.0, 0.8, 0.7, 0.7, 0.71, 0.7, 0.7], lrs=stairs((0.1, 3), (0.1, 1), (0.01, 4))),
-        "drop it later",
-    ),
-    (
-        r.swings_at_high_lr,
-        trained(
-            [1.0, 0.8, 1.3, 0.7, 1.1, 0.6, 0.5, 0.45, 0.4, 0.38, 0.37, 0.36],
-            lrs=stairs((0.1, 6), (0.01, 7)),
-        ),
-        "peak",
-    ),
-    (
-        r.growing_gap,
-        trained(
-            [0.9, 0.5, 0.8, 0.3, 0.7, 0.1],
-            [1.0, 0.6, 1.0, 0.62, 1.1, 0.8],
-            lrs=[0.1, 0.05, 0.001],
-        ),
-        "cycles",
-    ),
+    (r.fruitless_drop, trained(IDLE, lrs=stairs((0.1, 4), (0.01, 4))), "drop it later"),
+    (r.swings_at_high_lr, trained(SWINGING, lrs=stairs((0.1, 6), (0.01, 7))), "peak"),
+    (r.growing_gap, trained(*GAP, lrs=[0.1, 0.05, 0.001]), "cycles"),
     (r.stopped_early, trained(FALLING, lrs=COSINE[:7], epochs=24), "patience"),
 ]
 
@@ -182,7 +155,7 @@ def test_overfitting_is_found_wherever_it_is_plain_and_nowhere_else() -> None:
 def test_where_the_training_loss_is_gone_overfitting_is_said_and_not_stagnation() -> None:
     train = [2.0, 0.84, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.008, 0.007, 0.007, 0.007]
     val = [2.2, 1.42, 1.6, 1.7, 1.75, 1.8, 1.85, 1.9, 1.93, 1.95, 1.96, 1.97]
-    found = diagnose(trained(train, val, lrs=[0.1 * 0.2**i for i in range(13)]))
+    found = diagnose(trained(train, val, lrs=VANISHING))
     assert set(found) == {"overfitting"}
     assert "best after epoch 2 of 12 and is 30 % higher" in found["overfitting"].message
 
@@ -197,15 +170,17 @@ def test_what_moves_far_below_the_loss_of_the_start_is_no_trouble() -> None:
         assert [rule(replace(learnt, epochs=epochs)) for rule in rules] == [None] * 3
 
 
-def test_what_to_do_about_an_early_stop_depends_on_the_schedule() -> None:
-    def remedy(schedule: str) -> str:
-        found = r.stopped_early(trained(FALLING, schedule=schedule, epochs=24))
-        assert found is not None
-        return found.remedy
-
-    assert remedy("constant").startswith("nothing to do")
-    assert "above that of plateau" in remedy("plateau")
-    assert "for a schedule that decays" in remedy("warmup(5%) + cosine")
+@pytest.mark.parametrize(
+    ("schedule", "remedy"),
+    [
+        ("constant", "nothing to do"),
+        ("plateau", "above that of plateau"),
+        ("warmup(5%) + cosine", "for a schedule that decays"),
+    ],
+)
+def test_what_to_do_about_an_early_stop_depends_on_the_schedule(schedule: str, remedy: str) -> None:
+    found = r.stopped_early(trained(FALLING, schedule=schedule, epochs=24))
+    assert found is not None and remedy in found.remedy
 
 
 def test_a_plug_in_is_no_plateau_by_its_name_alone() -> None:
@@ -214,7 +189,8 @@ def test_a_plug_in_is_no_plateau_by_its_name_alone() -> None:
     assert r.plateau_fired_on_noise(replace(named, cuts=trained(cuts=[5]).cuts)) is None
 
 
-def test_the_docs_list_every_rule() -> None:
+def test_every_rule_is_in_the_docs_and_has_a_made_curve() -> None:
+    assert {rule for rule, _, _ in FAULTS} == {rule.make for rule in RULES}
     page = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
     table = "".join(f"| `{rule.name}` | {rule.summary} |\n" for rule in RULES)
     assert table in page
@@ -222,14 +198,10 @@ def test_the_docs_list_every_rule() -> None:
 
 def test_a_short_training_is_said_to_have_the_epochs_that_it_had() -> None:
     found = r.early_oscillation(guessing([2.0, 3.0], start=0.6))
-    assert found is not None
-    assert "2 times in the first 2 epochs" in found.message
+    assert found is not None and "2 times in the first 2 epochs" in found.message
 
 
-def test_every_rule_has_a_made_curve() -> None:
-    assert {rule for rule, _, _ in FAULTS} == {rule.make for rule in RULES}
-
-
+DROPPED = [1.0, 0.5, 0.3, 0.25, 0.15, 0.14, 0.13, 0.13, 0.12, 0.12, 0.12, 0.12]
 HEALTHY = {
     "cosine": trained(FALLING, lrs=COSINE),
     "constant": trained([2.0 * 0.7**i + 0.05 for i in range(1, 13)], schedule="constant"),
@@ -239,9 +211,7 @@ HEALTHY = {
         schedule="step",
     ),
     "plateau": trained(
-        [1.0, 0.5, 0.3, 0.25, 0.25, 0.25, 0.25, 0.15, 0.14, 0.14],
-        schedule="plateau",
-        cuts=[7],
+        [1.0, 0.5, 0.3, 0.25, 0.25, 0.25, 0.25, 0.15, 0.14, 0.14], schedule="plateau", cuts=[7]
     ),
     "cycles": cyclic(trained([0.9, 0.5, 0.6, 0.4, 0.5, 0.3], [1.0, 0.6, 0.7, 0.5, 0.6, 0.45])),
     "clipped at first": trained(clipped=0.3),
@@ -270,7 +240,7 @@ def test_a_training_under_way_and_one_that_failed_are_left_alone() -> None:
 
 def test_the_names_of_the_rules_are_in_the_table_of_trials() -> None:
     question = Question(schedules=("cosine",))
-    bad = trained([1.5, 2.5, 1.2, 1.9, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.4, 0.4], clipped=0.8)
+    bad = trained(RESTLESS, clipped=0.8)
     rows = summarise([bad, replace(bad, end=None)], question).trials
     assert rows["diagnosis"].tolist() == ["early-oscillation;mostly-clipped", ""]
     assert rows.columns[-1] == "diagnosis"

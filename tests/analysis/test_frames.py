@@ -29,34 +29,24 @@ STEPS = "trial step group lr momentum train_loss"
 
 
 def test_the_promised_columns_come_first_also_without_rows() -> None:
-    for frame, columns in [
-        (trials_frame([], None), TRIALS),
-        (epochs_frame([]), EPOCHS),
-        (steps_frame([]), STEPS),
-    ]:
-        assert " ".join(frame.columns).startswith(columns)
-        assert len(frame) == 0
+    empty = (trials_frame([], None), epochs_frame([]), steps_frame([]))
+    for frame, columns in zip(empty, (TRIALS, EPOCHS, STEPS), strict=True):
+        assert " ".join(frame.columns).startswith(columns) and len(frame) == 0
     full = trials_frame(finals({"cosine": [0.9]}), None)
     assert " ".join(full.columns).startswith(TRIALS)
 
 
 def test_a_trial_becomes_a_row() -> None:
     row = trials_frame([history(final=0.8, curve=[0.7, 0.6])], 0.65).iloc[0]
-    assert row["status"] == "done"
-    assert (row["epochs"], row["steps"], row["train_s"]) == (2, 20, 4.0)
-    assert row["val_accuracy"] == 0.6
-    assert row["best_val_accuracy"] == 0.7
-    assert row["test_accuracy"] == 0.8
+    assert row[["status", "epochs", "steps", "train_s"]].tolist() == ["done", 2, 20, 4.0]
+    accuracies = row[["val_accuracy", "best_val_accuracy", "test_accuracy"]]
+    assert accuracies.tolist() == [0.6, 0.7, 0.8]
     assert row["val_loss"] == pytest.approx(0.8)
     assert (row["epochs_to_target"], row["time_to_target_s"]) == (1, 2)
     assert row["val_auc"] == pytest.approx(0.65)
     assert pd.isna(row["peak_mem_bytes"])
-
-
-def test_a_trial_under_way_has_no_status() -> None:
-    row = trials_frame([history(status=None)], None).iloc[0]
-    assert row["status"] is None
-    assert (row["epochs"], row["steps"]) == (2, 20)
+    under_way = trials_frame([history(status=None)], None).iloc[0]
+    assert under_way[["status", "epochs", "steps"]].tolist() == [None, 2, 20]
 
 
 def test_the_order_does_not_tell_which_trial_ran_first() -> None:
@@ -75,10 +65,8 @@ def test_the_order_does_not_tell_which_trial_ran_first() -> None:
 
 def test_epochs_and_steps_keep_every_record() -> None:
     one = history(curve=[0.5, 0.7])
-    steps = (
-        StepRecord(one.spec.id, 0, 0, 0.1, None, 2.3),
-        StepRecord(one.spec.id, 0, 1, 1.0, 0.9, None),
-    )
+    records = ((0, 0.1, None, 2.3), (1, 1.0, 0.9, None))
+    steps = tuple(StepRecord(one.spec.id, 0, *record) for record in records)
     both = [History(one.spec, one.epochs, steps, end=one.end), history(seed=1)]
     epochs = epochs_frame(both)
     assert len(epochs) == 4
@@ -89,12 +77,9 @@ def test_epochs_and_steps_keep_every_record() -> None:
     assert pd.isna(frame["momentum"][0]) and pd.isna(frame["train_loss"][1])
 
 
-def test_the_target_is_a_share_of_the_best_mean() -> None:
+def test_the_target_is_a_share_of_the_best_mean_of_finals_that_ended_well() -> None:
     trials = finals({"cosine": [0.9, 0.8], "step": [0.7, 0.7]})
     assert default_target(trials) == pytest.approx(0.99 * 0.85)
-
-
-def test_only_finals_that_ended_well_set_the_target() -> None:
     trials = [
         *finals({"cosine": [0.8, None]}),
         history("step", 0.99, stage="tune"),

@@ -35,8 +35,7 @@ def test_one_common_seed_is_no_test() -> None:
 def test_differences_that_are_all_zero_are_an_exact_tie() -> None:
     column = np.array([0.91, 0.92, 0.9])
     pairs = compare_pairs(np.stack([column, column], axis=1), floor=1e-3)
-    assert pairs.equal[0, 1]
-    assert pairs.p[0, 1] == 1
+    assert pairs.equal[0, 1] and pairs.p[0, 1] == 1
     assert pairs.mean[0, 1] == pairs.sd[0, 1] == 0
 
 

@@ -7,6 +7,7 @@ from scipy import stats
 
 from lrbench.analysis import Question, rank
 from lrbench.analysis.frames import trials_frame
+from lrbench.records import History
 from tests.analysis.made import finals, trials_of, tuned
 
 COLUMNS = (
@@ -17,6 +18,10 @@ COLUMNS = (
 )
 
 
+def ranked(trials: list[History], target: float | None = None) -> pd.DataFrame:
+    return rank(trials_frame(trials, target), Question()).set_index("schedule")
+
+
 def test_the_promised_columns_come_first_also_without_rows() -> None:
     empty = rank(trials_frame([], None), Question())
     assert " ".join(empty.columns).startswith(COLUMNS)
@@ -25,10 +30,8 @@ def test_the_promised_columns_come_first_also_without_rows() -> None:
 
 def test_numbers_equal_scipys() -> None:
     values = np.random.default_rng(0).normal([0.9, 0.85, 0.8], 0.01, (6, 3))
-    table = rank(trials_of(values, ["a", "b", "c"]), Question(test_size=10**9)).set_index(
-        "schedule"
-    )
-    a, b = values[:, 0], values[:, 1]
+    table = rank(trials_of(values, "abc"), Question(test_size=10**9)).set_index("schedule")
+    a, b, c = values.T
     assert table.loc["a", "metric_mean"] == pytest.approx(a.mean())
     assert table.loc["a", "metric_sd"] == pytest.approx(a.std(ddof=1))
     low, high = stats.t.interval(0.95, 5, a.mean(), stats.sem(a))
@@ -38,20 +41,19 @@ def test_numbers_equal_scipys() -> None:
     row = table.loc["b"]
     assert row["diff_to_best"] == pytest.approx((b - a).mean())
     assert row[["diff_sim_low", "diff_sim_high"]].tolist() == pytest.approx([low, min(high, 0)])
-    p = [stats.ttest_rel(values[:, i], values[:, j]).pvalue for i, j in [(0, 1), (0, 2), (1, 2)]]
+    p = [stats.ttest_rel(*pair).pvalue for pair in ((a, b), (a, c), (b, c))]
     assert row["p_adjusted"] == pytest.approx(max(p[0], 3 * min(p)))
     assert (row["n_common"], row["wins"]) == (6, (b > a).sum())
 
 
 def test_the_best_row_has_no_difference_to_itself() -> None:
-    best = rank(trials_frame(finals({"a": [0.9, 0.92], "b": [0.8, 0.8]}), None), Question()).iloc[0]
-    assert (best["rank"], best["schedule"], best["diff_to_best"]) == (1, "a", 0.0)
+    best = ranked(finals({"a": [0.9, 0.92], "b": [0.8, 0.8]})).loc["a"]
+    assert (best["rank"], best["diff_to_best"]) == (1, 0.0)
     assert best[["diff_sim_low", "diff_sim_high", "wins", "p_adjusted"]].isna().all()
 
 
 def test_a_diverged_seed_is_counted_and_nothing_else() -> None:
-    trials = trials_frame(finals({"a": [0.9, None, 0.8], "b": [0.5, 0.5, 0.6]}), 0.4)
-    table = rank(trials, Question()).set_index("schedule")
+    table = ranked(finals({"a": [0.9, None, 0.8], "b": [0.5, 0.5, 0.6]}))
     assert table.loc["a", ["rank", "n", "failed"]].tolist() == [1, 2, 1]
     assert table.loc["a", "metric_mean"] == pytest.approx(0.85)
     assert table.loc["b", ["rank", "n", "n_common", "failed"]].tolist() == [2, 3, 2, 0]
@@ -59,27 +61,24 @@ def test_a_diverged_seed_is_counted_and_nothing_else() -> None:
 
 
 def test_equal_means_share_a_rank() -> None:
-    trials = finals({"a": [0.9, 0.8], "b": [0.9, 0.8], "c": [0.1, 0.2]})
-    assert rank(trials_frame(trials, None), Question())["rank"].tolist() == [1, 1, 3]
+    table = ranked(finals({"a": [0.9, 0.8], "b": [0.9, 0.8], "c": [0.1, 0.2]}))
+    assert table["rank"].tolist() == [1, 1, 3]
 
 
 def test_never_stays_never() -> None:
     """The median over seeds, where never is longer than anything."""
     trials = finals({"a": [0.9, 0.9, 0.5], "b": [0.9, 0.5, 0.5], "c": [0.9, 0.9, None]})
-    table = rank(trials_frame(trials, 0.8), Question()).set_index("schedule")
-    assert table.loc["a", "epochs_to_target"] == 1
+    table = ranked(trials, 0.8)
+    np.testing.assert_equal(table["epochs_to_target"][["a", "b", "c"]].tolist(), [1, np.nan, 1])
     assert table.loc["a", "time_to_target_s"] == 2
-    assert np.isnan(table.loc["b", "epochs_to_target"])
-    assert table.loc["c", "epochs_to_target"] == 1
 
 
 def test_sensitivity_comes_from_the_tuning_trials() -> None:
     trials = [*tuned("a", {0.1: 0.9, 0.2: 0.8, 0.4: 0.895}), *finals({"a": [0.9, 0.9]})]
-    row = rank(trials_frame(trials, None), Question()).iloc[0]
+    row = ranked(trials).loc["a"]
     assert row["lr_sensitivity"] == pytest.approx((0.2 + 0.4 + 0.21) / 3 - 0.2)
-    assert row["lr_width"] == 1
+    assert row[["lr_width", "throughput_img_s"]].tolist() == [1, 1000]
     assert row["val_auc"] == pytest.approx(0.9)
-    assert row["throughput_img_s"] == 1000
 
 
 def test_a_frame_read_from_csv_ranks_the_same() -> None:

@@ -14,9 +14,12 @@ STEADY: list[float | None] = [0.95, 0.951, 0.952, 0.95, 0.951]
 LOW: list[float | None] = [value - 0.03 for value in STEADY if value]
 
 
+def of_study(number: int, trials: list[History]) -> list[History]:
+    return [replace(h, spec=h.spec.model_copy(update={"study": number or None})) for h in trials]
+
+
 def study(number: int, a: list[float | None], b: list[float | None], lr: float) -> list[History]:
-    made = finals({"a": a, "b": b}, lr=lr)
-    return [replace(h, spec=h.spec.model_copy(update={"study": number or None})) for h in made]
+    return of_study(number, finals({"a": a, "b": b}, lr=lr))
 
 
 def test_studies_are_reported_apart_and_the_first_gives_the_answer() -> None:
@@ -38,10 +41,7 @@ def test_studies_are_reported_apart_and_the_first_gives_the_answer() -> None:
 
 
 def test_the_tuning_of_another_study_is_not_in_the_sensitivity() -> None:
-    other = [
-        replace(each, spec=each.spec.model_copy(update={"study": 1}))
-        for each in tuned("a", {0.4: 0.9, 0.8: None})
-    ]
+    other = of_study(1, tuned("a", {0.4: 0.9, 0.8: None}))
     trials = [*tuned("a", {0.1: 0.9, 0.2: 0.95}), *other, *study(0, STEADY, LOW, 0.1)]
     summary = summarise(trials, Question(("a", "b"), studies=2))
     of_a = summary.sensitivity[summary.sensitivity["schedule"] == "a"]

@@ -2,7 +2,9 @@ import pytest
 
 from lrbench.analysis import Question, summarise
 from lrbench.errors import Notice, Topic
-from tests.analysis.made import finals, history, tuned
+from tests.analysis.made import compared, finals, history, tuned
+
+WON = {"b": [0.8, 0.81, 0.8], "a": [0.9, 0.91, 0.905]}
 
 
 def test_a_run_with_nothing_in_it() -> None:
@@ -16,37 +18,29 @@ def test_a_run_with_nothing_in_it() -> None:
 
 def test_a_run_that_is_still_tuning() -> None:
     summary = summarise([*tuned("a", {0.1: 0.9}), history(status=None)], Question())
-    assert len(summary.sensitivity) == 1
-    assert len(summary.ranking) == 0
-    assert summary.failed_finals == 0
-    assert len(summary.trials) == 2
+    sizes = [len(frame) for frame in (summary.sensitivity, summary.ranking, summary.trials)]
+    assert sizes == [1, 0, 2] and summary.failed_finals == 0
 
 
 def test_a_winner_stands_alone() -> None:
-    trials = finals({"b": [0.8, 0.81, 0.8], "a": [0.9, 0.91, 0.905]})
-    summary = summarise(trials, Question(("b", "a"), test_size=1000, seeds=3))
+    summary = compared(WON, Question(("b", "a"), test_size=1000, seeds=3))
     assert (summary.best, summary.winner) == ("a", "a")
     assert summary.chosen == {"a": 0.1, "b": 0.1}
     assert summary.target_accuracy == pytest.approx(0.99 * 0.905)
     assert summary.notices == ()
 
 
-def test_what_is_not_told_apart_has_a_best_and_no_winner() -> None:
-    summary = summarise(finals({"a": [0.9, 0.91], "b": [0.91, 0.905]}), Question())
-    assert summary.best == "b"
-    assert summary.winner is None
-
-
-def test_one_seed_has_a_notice_and_no_winner() -> None:
-    summary = summarise(finals({"a": [0.9], "b": [0.1]}), Question())
+def test_what_is_not_told_apart_has_a_best_and_no_winner_and_one_seed_a_notice() -> None:
+    summary = compared({"a": [0.9, 0.91], "b": [0.91, 0.905]}, Question())
+    assert (summary.best, summary.winner) == ("b", None)
+    summary = compared({"a": [0.9], "b": [0.1]}, Question())
     assert summary.winner is None
     assert [notice.topic for notice in summary.notices] == [Topic.FEW_SEEDS]
 
 
 def test_failures_and_what_was_said_before_are_notices() -> None:
     before = Notice(Topic.EDGE_OF_GRID, "the best LR of a is the highest")
-    trials = finals({"a": [0.9, 0.92], "b": [0.9, None]})
-    summary = summarise(trials, Question(notices=(before, before)))
+    summary = compared({"a": [0.9, 0.92], "b": [0.9, None]}, Question(notices=(before, before)))
     assert [n.topic for n in summary.notices] == [Topic.EDGE_OF_GRID, Topic.TRIALS_FAILED]
     assert summary.failed_finals == 1
 
@@ -60,7 +54,7 @@ def test_an_unfinished_run_says_so() -> None:
 
 
 def test_the_target_that_was_asked_for() -> None:
-    summary = summarise(finals({"a": [0.9, 0.92]}), Question(target_accuracy=0.95))
+    summary = compared({"a": [0.9, 0.92]}, Question(target_accuracy=0.95))
     assert summary.target_accuracy == 0.95
     assert summary.ranking["epochs_to_target"].isna().all()
 
@@ -79,15 +73,10 @@ def test_a_learning_rate_that_was_lucky_in_tuning_is_named() -> None:
 
 
 def test_at_most_three_warnings_are_shown_and_equal_ones_are_one() -> None:
-    notices = [
-        *(
-            Notice(Topic.EDGE_OF_GRID, f"the best LR of {n} is the highest", "try more")
-            for n in "ab"
-        ),
-        *(Notice(Topic.OTHER, f"{n} is odd", f"mend {n}") for n in "xyz"),
-        Notice(Topic.FEW_SEEDS, "few seeds", "train the rest"),
-    ]
-    summary = summarise([], Question(notices=tuple(notices)))
+    said = [(Topic.EDGE_OF_GRID, f"the best LR of {n} is the highest", "try more") for n in "ab"]
+    said += [(Topic.OTHER, f"{n} is odd", f"mend {n}") for n in "xyz"]
+    said.append((Topic.FEW_SEEDS, "few seeds", "train the rest"))
+    summary = summarise([], Question(notices=tuple(Notice(*each) for each in said)))
     assert len(summary.notices) == 6
     few, edge, odd = summary.warnings
     assert few.topic is Topic.FEW_SEEDS and odd.message == "x is odd"
@@ -95,20 +84,16 @@ def test_at_most_three_warnings_are_shown_and_equal_ones_are_one() -> None:
 
 
 def test_an_unstable_tuning_asks_for_epochs_and_not_for_seeds() -> None:
-    trials = finals({"a": [0.9, 0.92, 0.91], "b": [0.95, None, 0.94]})
-    assert summarise(trials, Question(seeds=3)).next_step.startswith("train longer (--epochs)")
-    won = finals({"b": [0.8, 0.81, 0.8], "a": [0.9, 0.91, 0.905]})
-    assert summarise(won, Question(seeds=3)).next_step == ""
-    assert "same command" in summarise(won, Question(seeds=5)).next_step
+    unstable = compared({"a": [0.9, 0.92, 0.91], "b": [0.95, None, 0.94]}, Question(seeds=3))
+    assert unstable.next_step.startswith("train longer (--epochs)")
+    assert compared(WON, Question(seeds=3)).next_step == ""
+    assert "same command" in compared(WON, Question(seeds=5)).next_step
 
 
 @pytest.mark.parametrize(("lr", "warned"), [(0.2, 0), (0.1, 1)])
 def test_an_edge_that_the_sentence_names_is_no_warning_as_well(lr: float, warned: int) -> None:
-    edge = Notice(
-        Topic.EDGE_OF_GRID, "the best LR of a is the highest", "try more above", (("a", "high"),)
-    )
-    grid = tuned("a", {0.05: 0.8, 0.1: 0.9, 0.2: 0.9})
-    trials = [*grid, *finals({"a": [0.9, 0.92]}, lr=lr)]
+    edge = Notice(Topic.EDGE_OF_GRID, "the highest", "try more above", (("a", "high"),))
+    trials = [*tuned("a", {0.05: 0.8, 0.1: 0.9, 0.2: 0.9}), *finals({"a": [0.9, 0.92]}, lr=lr)]
     summary = summarise(trials, Question(notices=(edge,)))
     assert ("the highest of its grid" in summary.sentence) is (not warned)
     assert len([n for n in summary.warnings if n.topic is Topic.EDGE_OF_GRID]) == warned

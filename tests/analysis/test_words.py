@@ -8,35 +8,28 @@ from lrbench.analysis import Question, Summary, spending, summarise
 from lrbench.analysis.amounts import at_most, margin
 from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.names import short
-from lrbench.analysis.standing import Standing, standings
+from lrbench.analysis.standing import standings
 from lrbench.analysis.words import certainty, sentence
 from lrbench.errors import Notice, Topic
 from lrbench.records import History
-from tests.analysis.made import finals, trials_of, tuned
-
-WIDE = Question(test_size=10_000)
+from tests.analysis import made
+from tests.analysis.made import WIDE, columns, compared, finals, noisy, trials_of, tuned
 
 
 def say(trials: list[History], question: Question = WIDE) -> str:
     return sentence(standings(trials_frame(trials, None), question))
 
 
-def noisy(means: dict[str, float], seeds: int = 5, sd: float = 0.001) -> list[Standing]:
-    rng = np.random.default_rng(0)
-    values = np.array(list(means.values())) + rng.normal(0, sd, (seeds, len(means)))
-    return standings(trials_of(values, list(means)), WIDE)
-
-
 def test_use_this_one_and_how_it_stands_to_the_others() -> None:
     found = noisy({"cosine": 0.97, "linear": 0.9705, "constant": 0.961})
-    gaps = found[0].values[:, 0] - found[0].values[:, 2]
-    half = stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(gaps)
-    mean = 100 * found[0].values[:, 0].mean()
-    near = found[0].values[:, 0] - found[0].values[:, 1]
-    most = at_most(near.mean() + stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(near), "test_accuracy")
-    assert sentence(found) == (
-        f"Use linear at LR 0.1: {mean:.1f} %, not told apart from cosine (at most {most} apart), "
-        f"better than constant by {100 * gaps.mean():.1f} ± {100 * half:.1f} points (5 seeds)."
+    first, second, third = found.values.T
+    near, far = first - second, first - third
+    wide, half = (stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(gaps) for gaps in (near, far))
+    most = at_most(near.mean() + wide, "test_accuracy")
+    assert sentence([found]) == (
+        f"Use linear at LR 0.1: {100 * first.mean():.1f} %, not told apart from cosine "
+        f"(at most {most} apart), "
+        f"better than constant by {100 * far.mean():.1f} ± {100 * half:.1f} points (5 seeds)."
     )
 
 
@@ -52,35 +45,30 @@ def test_a_tie_at_the_edge_of_a_named_grid_is_not_decided() -> None:
 
 def test_leaders_that_may_be_equal_are_not_worth_more_seeds_and_the_simplest_is_named() -> None:
     noise = np.random.default_rng(2).normal(0, 0.001, (4, 10))
-    means = {"warmup + cosine": 0.9702, "cosine": 0.9701, "step": 0.95}
-    made = {name: (mean + noise[i]).tolist() for i, (name, mean) in enumerate(means.items())}
-    summary = summarise(finals(made), Question(tuple(means), test_size=10**6))
+    names = ("warmup + cosine", "cosine", "step")
+    made = columns(noise[:3].T + np.array([0.9702, 0.9701, 0.95]), names)
+    summary = compared(made, Question(names, test_size=10**6))
     assert summary.sentence.startswith("Use warmup + cosine")
     assert summary.sentence.endswith("(10 seeds); simplest of these: cosine.")
     assert summary.next_step.startswith("take the simplest: they may be equal")
 
 
-def test_one_ahead_of_all() -> None:
-    text = sentence(noisy({"cosine": 0.99, "linear": 0.97, "constant": 0.95}))
+def test_one_ahead_of_all_is_better_than_each_and_many_behind_are_counted() -> None:
+    text = sentence([noisy({"cosine": 0.99, "linear": 0.97, "constant": 0.95})])
     assert ", better than linear by 2.0 ± 0." in text
     assert " and constant by 4.0 ± 0." in text and "not told apart" not in text
-
-
-def test_many_behind_are_counted() -> None:
-    means = {"best": 0.99, **{f"s{i}": 0.95 - i / 100 for i in range(5)}}
-    text = sentence(noisy(means))
+    text = sentence([noisy({"best": 0.99, **{f"s{i}": 0.95 - i / 100 for i in range(5)}})])
     assert "better than all 5 others, from s0 by 4." in text and "to s4 by 8." in text
 
 
-def test_one_seed_has_no_winner() -> None:
+def test_one_seed_has_no_winner_and_one_schedule_no_rank() -> None:
     assert say(finals({"cosine": [0.9712], "linear": [0.9]})) == (
         "Best so far is cosine at LR 0.1 with 97.1 %, but one seed cannot tell schedules apart "
         "(1 seed)."
     )
-
-
-def test_one_schedule() -> None:
     assert say(finals({"cosine": [0.97, 0.98]})) == "cosine at LR 0.1 reached 97.5 % (2 seeds)."
+    text = say(finals({"cosine": [0.97, 0.98], "linear": [None, None]}))
+    assert "but no other ended well in two seeds (2 seeds)" in text
 
 
 def test_exactly_equal_ones_are_named() -> None:
@@ -107,10 +95,9 @@ def test_failures_are_named_with_a_bound() -> None:
 
 
 def test_losses_are_no_points() -> None:
-    rng = np.random.default_rng(0)
-    values = {n: list(m + rng.normal(0, 1e-3, 4)) for n, m in {"x": 0.95, "y": 0.8}.items()}
-    text = say(finals(values), Question(metric="test_loss"))
-    assert "better than y by 0.299 ± 0.002 in test loss (4 seeds)" in text
+    values = np.random.default_rng(0).normal([0.95, 0.8], 1e-3, (4, 2))
+    text = say(finals(columns(values, "xy")), Question(metric="test_loss"))
+    assert "better than y by 0.300 ± 0.002 in test loss (4 seeds)" in text
     assert "point" not in text and "%" not in text
 
 
@@ -138,7 +125,7 @@ def test_margins(value: float, half: float, metric: str, expected: str) -> None:
 
 
 def test_how_sure_it_is() -> None:
-    (standing,) = noisy({"cosine": 0.97, "linear": 0.9705})
+    standing = noisy({"cosine": 0.97, "linear": 0.9705})
     text = certainty(standing)
     assert text.startswith("Intervals of differences are at 95 % for 1 pair and cover other seeds")
     assert "With 5 seeds it reliably detects differences of 0." in text
@@ -153,11 +140,8 @@ def test_long_names_keep_both_ends() -> None:
 
 
 def grown(values: np.ndarray, looks: tuple[int, ...] = (5, 8)) -> Summary:
-    names = ["a", "b", "c"]
-    question = Question(tuple(names), looks=spending(looks, race=False), test_size=10**6)
-    return summarise(
-        finals({name: values[:, place].tolist() for place, name in enumerate(names)}), question
-    )
+    question = Question(tuple("abc"), looks=spending(looks, race=False), test_size=10**6)
+    return compared(columns(values, "abc"), question)
 
 
 def test_a_run_that_grew_says_so_and_invites_no_third_look() -> None:
@@ -172,14 +156,14 @@ def test_a_run_that_grew_says_so_and_invites_no_third_look() -> None:
 
 
 def test_the_margin_is_in_points_and_was_tested_by_holm() -> None:
-    rng = np.random.default_rng(2)
-    values = rng.normal([0.95, 0.9503, 0.9], 0.001, (10, 3))
-    made = finals({name: values[:, place].tolist() for place, name in enumerate("abc")})
-    near = Question(test_size=10**6, margin=0.3)
-    assert "equal to within 0.3 points: b and a." in summarise(made, near).sentence
-    tight = Question(test_size=10**6, margin=0.02)
-    assert "no two are shown to be equal to within 0.02 points" in summarise(made, tight).sentence
-    assert "within" not in summarise(made, Question(test_size=10**6)).sentence
+    values = np.random.default_rng(2).normal([0.95, 0.9503, 0.9], 0.001, (10, 3))
+    near, tight, none = (
+        compared(columns(values, "abc"), replace(made.FINE, margin=size)).sentence
+        for size in (0.3, 0.02, None)
+    )
+    assert "equal to within 0.3 points: b and a." in near
+    assert "no two are shown to be equal to within 0.02 points" in tight
+    assert "within" not in none
 
 
 def test_what_the_reference_alone_tells_is_added_to_the_answer() -> None:
@@ -187,12 +171,11 @@ def test_what_the_reference_alone_tells_is_added_to_the_answer() -> None:
     gaps = np.array([1.0, 2.2, 0.7, 1.9, 1.2, 0.6]) / 1000
     wide = gaps + np.array([0, 8, -6, 6, -5, -2]) / 1000
     base = np.full(6, 0.9) + np.arange(6) / 1000
-    question = Question(test_size=10**6, reference="base")
     told = set()
     for scale in np.linspace(0.1, 1, 10):
-        values = {"base": base, "wide": base + wide, "near": base + gaps * scale}
-        values["near"] = base + (gaps - gaps.mean()) + scale * gaps.mean()
-        summary = summarise(finals({n: v.tolist() for n, v in values.items()}), question)
+        near = base + (gaps - gaps.mean()) + scale * gaps.mean()
+        values = columns(np.column_stack([base, base + wide, near]), ["base", "wide", "near"])
+        summary = compared(values, replace(made.FINE, reference="base"))
         alone = dict(zip(summary.reference["schedule"], summary.reference["verdict"], strict=True))
         apart = summary.first is not None and ("near", ("base",)) in summary.first.apart
         said = "Against base alone, as named beforehand, near is better." in summary.sentence
@@ -200,11 +183,6 @@ def test_what_the_reference_alone_tells_is_added_to_the_answer() -> None:
         assert not (said and "Any of these will do" in summary.sentence)
         told.add(said)
     assert told == {False, True}
-
-
-def test_the_only_one_that_ended_well_is_not_said_to_have_one_seed() -> None:
-    text = say(finals({"cosine": [0.97, 0.98], "linear": [None, None]}))
-    assert "but no other ended well in two seeds (2 seeds)" in text
 
 
 @pytest.mark.parametrize(("steps", "remedy"), [(3, "train longer"), (1000, "another LR")])
@@ -217,23 +195,14 @@ def test_trainings_too_short_to_learn_are_told_to_train_longer(steps: int, remed
 
 
 def test_the_grid_is_widened_on_the_side_where_the_best_lies() -> None:
-    tuning = [
-        *tuned("cosine", {0.05: 0.8, 0.1: 0.9}),
-        *tuned("warmup + cosine", {0.1: 0.9, 0.2: 0.8}),
-    ]
-    values = {"cosine": [0.971, 0.972, 0.973], "warmup + cosine": [0.9702, 0.9708, 0.9721]}
-    trials = [*tuning, *finals({name: list(column) for name, column in values.items()})]
-    below = Notice(
-        Topic.EDGE_OF_GRID,
-        "best LR of warmup + cosine: the lowest",
-        "it lies below",
-        (("warmup + cosine", "low"),),
-    )
-    above = Notice(
-        Topic.EDGE_OF_GRID,
-        "best LR of cosine: the highest",
-        "it lies above",
-        (("cosine", "high"),),
+    warmed = "warmup + cosine"
+    tuning = [*tuned("cosine", {0.05: 0.8, 0.1: 0.9}), *tuned(warmed, {0.1: 0.9, 0.2: 0.8})]
+    values = {"cosine": [0.971, 0.972, 0.973], warmed: [0.9702, 0.9708, 0.9721]}
+    trials = [*tuning, *finals(values)]
+    sides = ((warmed, "low", "it lies below"), ("cosine", "high", "it lies above"))
+    below, above = (
+        Notice(Topic.EDGE_OF_GRID, f"best LR of {name}: the {end}est", remedy, ((name, end),))
+        for name, end, remedy in sides
     )
     for notices, said in (((below, above), "it lies above,"), ((below,), "")):
         summary = summarise(trials, Question(test_size=10**6, notices=notices))
