@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
-from lrbench.rangetest.api import find
-from tests.rangetest.handed import QUICK, Net, bits, loader
+from tests.rangetest.handed import LOSS, Net, bits, loader, quick
 
 
 class Proxy:
@@ -20,10 +19,8 @@ class Proxy:
     def __init__(self, inner: Any) -> None:
         self.inner, self.steps = inner, 0
 
-    param_groups = property(lambda self: self.inner.param_groups)
-    state = property(lambda self: self.inner.state)
-    state_dict = property(lambda self: self.inner.state_dict)
-    zero_grad = property(lambda self: self.inner.zero_grad)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
 
     def step(self, closure: Any = None) -> None:
         self.steps += 1
@@ -90,7 +87,7 @@ def train(model: nn.Module, optimizer: Any, steps: int = 4) -> list[float]:
     found = []
     for _, (x, y) in zip(range(steps), loader(), strict=False):
         optimizer.zero_grad()
-        loss: Tensor = nn.functional.cross_entropy(model(x), y)
+        loss: Tensor = LOSS(model(x), y)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         found.append(loss.item())
@@ -108,10 +105,7 @@ def test_it_is_restored_between_trainings_and_at_the_end(name: str) -> None:
 
     (model, optimizer), untouched = begun(), begun()
     before = bits(optimizer.state_dict())
-    both, second = (
-        find(model, nn.CrossEntropyLoss(), loader(), optimizer, **{**QUICK, "seeds": seeds})
-        for seeds in ((3, 4), (4,))
-    )
+    both, second = (quick(model, loader(), optimizer, seeds=seeds) for seeds in ((3, 4), (4,)))
     assert [p for p in both.curve if p.seed == 4] == list(second.curve)
     assert bits(optimizer.state_dict()) == before
     assert train(model, optimizer, 12) == train(*untouched, 12)
