@@ -47,13 +47,10 @@ def test_the_answer_is_stable_and_progress_counts_up_to_its_total_in_every_stage
     assert len(result.trainings) == sum(event.stage != "sweep" for event in progress)
     again = FindResult.from_dict(json.loads(result.to_json()))
     assert again == result and again.to_json() == result.to_json()
-    for stage in ("sweep", "verify", "stability"):
-        events = [event for event in progress if event.stage == stage]
-        assert [event.done for event in events] == sorted({event.done for event in events})
-        assert all(event.done <= event.total for event in events)
-    assert [event.stage for event in progress] == sorted(
-        (event.stage for event in progress), key=["sweep", "verify", "stability"].index
-    )
+    stages = ["sweep", "verify", "stability"]
+    counted = [(stages.index(event.stage), event.done) for event in progress]
+    assert counted == sorted(set(counted)) and {stage for stage, _ in counted} == {0, 1, 2}
+    assert all(event.done <= event.total for event in progress)
 
 
 @pytest.mark.parametrize("far", [1.0, 60.0])
@@ -77,8 +74,7 @@ def test_an_answer_above_the_stable_limit_is_weak_and_the_limit_is_found_below_i
 
 def test_with_sgd_a_scaled_loss_over_a_scaled_range_scales_every_answer() -> None:
     scale = 1 / 64
-    plain = noisy_line()
-    scaled = noisy_line()
+    plain, scaled = noisy_line(), noisy_line()
     scaled.loss_of = lambda model, step: scale * plain.loss_of(model, step)
     changes = {"start_lr": PLAIN.start_lr / scale, "end_lr": PLAIN.end_lr / scale}
     _, first = run(PLAIN, plain)
@@ -221,36 +217,22 @@ def run_table(spec: FindSpec) -> tuple[list[FindProgress], FindResult]:
     return progress, result  # type: ignore[return-value]
 
 
-@pytest.fixture(scope="module")
-def whole() -> tuple[list[FindProgress], FindResult]:
-    return run_table(TABLE.model_copy(update={"batch_sizes": (16, 64), "momenta": (0.0, 0.9)}))
-
-
-def test_there_is_a_row_for_each_pair(whole: Any) -> None:
-    rows = whole[1].table
-    assert [(row["momentum"], row["batch_size"]) for row in rows] == [
-        (0.0, 16), (0.0, 64), (0.9, 16), (0.9, 64),
-    ]  # fmt: skip
-    assert all(row["lr"] and row["max_stable_lr"] for row in rows)
-    assert {event.part for event in whole[0]} == {
-        f"batch {b}, momentum {m}" for b in (16, 64) for m in ("0", "0.9")
-    }
-
-
-def test_the_answer_is_that_of_the_recipe_itself(whole: Any) -> None:
-    result = whole[1]
-    row = result.table[1]
-    assert (row["lr"], row["max_stable_lr"]) == (result.lr, result.max_stable_lr)
-    _, alone = run_table(TABLE)
-    assert alone.lr == result.lr and alone.table == ()
+def test_there_is_a_row_for_each_pair_and_the_answer_is_that_of_the_recipe_itself() -> None:
+    sizes = {"batch_sizes": (16, 64), "momenta": (0.0, 0.9)}
+    progress, result = run_table(TABLE.model_copy(update=sizes))
+    rows = {(row["momentum"], row["batch_size"]): row for row in result.table}
+    assert list(rows) == [(0.0, 16), (0.0, 64), (0.9, 16), (0.9, 64)]
+    assert all(row["lr"] and row["max_stable_lr"] for row in result.table)
+    parts = {f"batch {b}, momentum {m}" for b in (16, 64) for m in ("0", "0.9")}
+    assert {event.part for event in progress} == parts
     assert result.settings["batch_sizes"] == [16, 64]
-
-
-def test_the_rules_start_from_the_recipes_batch_size(whole: Any) -> None:
-    small, large = whole[1].table[:2]
-    assert large["lr_sqrt_rule"] == large["lr_linear_rule"] == large["lr"]
-    assert small["lr_sqrt_rule"] == pytest.approx(large["lr"] / 2)
-    assert small["lr_linear_rule"] == pytest.approx(large["lr"] / 4)
+    _, alone = run_table(TABLE)
+    small, own = rows[0.0, 16], rows[0.0, 64]
+    assert own["lr"] == result.lr == alone.lr and alone.table == ()
+    assert own["max_stable_lr"] == result.max_stable_lr
+    assert own["lr_sqrt_rule"] == own["lr_linear_rule"] == own["lr"]
+    assert small["lr_sqrt_rule"] == pytest.approx(own["lr"] / 2)
+    assert small["lr_linear_rule"] == pytest.approx(own["lr"] / 4)
 
 
 def test_a_row_without_an_answer_says_why_and_starts_no_rule() -> None:

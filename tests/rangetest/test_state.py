@@ -13,20 +13,6 @@ from torch.optim import SGD, Adam
 from tests.rangetest.handed import LOSS, Net, bits, loader, quick
 
 
-class Proxy:
-    """Without a state of its own, as Accelerate's, Lightning's and OrthoGrad."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner, self.steps = inner, 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def step(self, closure: Any = None) -> None:
-        self.steps += 1
-        self.inner.step()
-
-
 class Lookahead(torch.optim.Optimizer):
     """With slow weights of its own beside the inner state, and the inner groups, as timm's."""
 
@@ -68,9 +54,8 @@ def published(path: str, *args: Any, **settings: Any) -> Callable[[Any], Any]:
 
 
 MAKERS: dict[str, Callable[[Any], Any]] = {
-    "proxy": lambda params: Proxy(Adam(params, lr=0.01)),
     "lookahead": lambda params: Lookahead(Adam(params, lr=0.01)),
-    "proxy of lookahead": lambda params: Proxy(Lookahead(Adam(params, lr=0.01))),
+    "twice": lambda params: Lookahead(Lookahead(Adam(params, lr=0.01))),
     "tensors in groups": Counting,
     "schedulefree": published("schedulefree:AdamWScheduleFree", lr=0.01),
     "schedulefree wrapper": lambda params: published("schedulefree:ScheduleFreeWrapper")(

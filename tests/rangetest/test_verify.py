@@ -162,10 +162,7 @@ def test_a_cautious_loss_is_the_mean_and_half_a_deviation_over_all_judgements() 
         ({0.0: 1.0, 1.0: 2.0}, 0.0),
         ({0.0: 2.0, 1.0: 1.0}, 1.0),
         ({0.0: 0.0, 1.0: 0.0, 2.0: 0.0}, 0.0),
-        (
-            {-1.0: 0.2, -0.5: 0.1, 0.0: 0.0, 0.5: 2.0},
-            -0.5,
-        ),  # a cliff moves it, and not beyond the next
+        ({-1.0: 0.2, -0.5: 0.1, 0.0: 0.0, 0.5: 2.0}, -0.5),  # moved by a cliff
     ],
 )
 def test_the_lowest_point_of_a_parabola(points: dict[float, float], lowest: Any) -> None:
