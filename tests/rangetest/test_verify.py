@@ -136,15 +136,18 @@ def test_a_start_is_judged_as_cautiously_as_what_follows() -> None:
 
 
 @pytest.mark.parametrize(
-    "judged",
+    ("judged", "low", "high"),
     [
-        lambda x: (min((x + 2) ** 2, 0.8 + x**2), 0.0),  # a second valley at large ones is no trap
-        lambda x: (0.3 + 0.1 * abs(x + 1.5), 2.0 if x > -1.4 else 0.01),  # nor is mere luck
+        # a second valley at large learning rates is no trap, nor is what ends well only by luck
+        (lambda x: (min((x + 2) ** 2, 0.8 + x**2), 0.0), 0.09, 0.11),
+        (lambda x: (0.3 + 0.1 * abs(x + 1), 2.0 if x > -0.9 else 0.01), 0.1, 0.4),
     ],
 )
-def test_what_looks_good_above_the_best_is_not_the_answer(judged: Any) -> None:
+def test_what_looks_good_above_the_best_is_not_the_answer(
+    judged: Any, low: float, high: float
+) -> None:
     found = searched(Told(judged), 1.0)
-    assert not found.confirmed and 0.09 < found.lr < 0.2
+    assert not found.confirmed and low < found.lr < high
 
 
 def test_a_cautious_loss_is_the_mean_and_half_a_deviation_over_all_judgements() -> None:
