@@ -37,11 +37,10 @@ def test_it_writes_what_it_promises(out: Path, capsys: Any) -> None:
     assert list(rows[0]) == ["seed", "step", "lr", "loss", "smoothed"]
     assert {row["seed"] for row in rows} == {"0", "1"}
     answer = json.loads((out / "find.json").read_text())
-    wanted = {
-        "lr", "lr_sweep", "grade", "reasons", "band", "lr_range", "max_stable_lr", "rules",
-        "verification", "table", "settings",
-    }  # fmt: skip
-    assert wanted <= set(answer)
+    wanted = (
+        "lr lr_sweep grade reasons band lr_range max_stable_lr rules verification table settings"
+    )
+    assert set(wanted.split()) <= set(answer)
     assert answer["lr_range"][0] < answer["lr_range"][1]
     assert (out / "plots" / "find.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((out / "manifest.json").read_text())["command"] == "find"
@@ -73,11 +72,9 @@ def test_an_answer_that_is_there_is_not_sought_again(
     assert len(opens) == 2 and len(set(opens)) == 2  # the manifest and the answer
 
 
-@pytest.mark.parametrize("option", [["--fail-below", "0.9"], ["--only", "cosine"]])
-def test_what_is_asked_of_a_comparison_is_not_ignored(
-    option: list[str], out: Path, capsys: Any
-) -> None:
-    assert run(["report", str(out), *option]) == 2
+@pytest.mark.parametrize("option", ["--fail-below=0.9", "--only=cosine"])
+def test_what_is_asked_of_a_comparison_is_not_ignored(option: str, out: Path, capsys: Any) -> None:
+    assert run(["report", str(out), option]) == 2
     assert "are for a comparison" in capsys.readouterr().err
 
 
@@ -161,6 +158,9 @@ def test_one_group_is_swept_while_the_other_stays(tmp_path: Path, capsys: Any) -
         (["--momenta", "0,0.9", "--optimizer", "adam"], "--momenta: adam takes no --momentum"),
         (["--momenta", "0,0.9", "--nesterov"], "--nesterov needs a --momentum above 0"),
         (["--group", "*bias lr=2x", "--sweep-group", "0"], "'*' has no learning rate to stay at"),
+        (["-s", "cosine", "-s", "linear"], "takes one schedule; 2 are named: cosine, linear"),
+        (["--epochs", "20"], "--epochs 20: the length of a run needs its schedule"),
+        (["-s", "linear", "--group", "*.bias schedule=cosine"], "leave out its schedule="),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(
@@ -196,20 +196,3 @@ def test_who_follows_the_advice_trains_at_the_lr_that_was_found(
     found = json.loads((tmp_path / "a" / "find.json").read_text())["lr"]
     rows = csv.DictReader((tmp_path / "b" / "trials.csv").read_text().splitlines())
     assert any(float(row["lr"]) == pytest.approx(found, rel=0.03) for row in rows)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["-s", "cosine", "-s", "linear"], "takes one schedule; 2 are named: cosine, linear"),
-        (["--epochs", "20"], "--epochs 20: the length of a run needs its schedule"),
-        (["-s", "linear", "--group", "*.bias schedule=cosine"], "leave out its schedule="),
-    ],
-)
-def test_a_run_that_cannot_be_aimed_at_is_refused_in_a_line(
-    options: list[str], words: str, tmp_path: Path, capsys: Any
-) -> None:
-    assert run([*SMALL, *options, "--out", str(tmp_path / "none")]) == 2
-    said = capsys.readouterr().err
-    assert words in " ".join(said.split()) and "Traceback" not in said
-    assert not (tmp_path / "none").exists()

@@ -1,6 +1,8 @@
 """What tests hand to `lrbench.find`: a network, its data, settings that are soon done."""
 
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from lrbench.rangetest.api import find
+from lrbench.rangetest.result import FindResult
+
+LOSS = nn.CrossEntropyLoss()
+SWEEP: dict[str, Any] = {"verify": False, "max_stable": False}
 QUICK: dict[str, Any] = {"points": 40, "seeds": 2, "verify_steps": 8}
 
 
@@ -50,6 +57,27 @@ def trained(kind: type[torch.optim.Optimizer] = torch.optim.Adam) -> tuple[Net, 
     return model, optimizer
 
 
+def two_groups(model: Any, *lrs: Any) -> torch.optim.Optimizer:
+    parts = zip((model.layers[0], model.layers[4]), lrs, strict=True)
+    return torch.optim.SGD([{"params": part.parameters(), "lr": lr} for part, lr in parts])
+
+
+def quick(model: nn.Module, data: Any, optimizer: Any, **settings: Any) -> FindResult:
+    loss_fn = None if "step" in settings else LOSS
+    return find(model, loss_fn, data, optimizer, **{**QUICK, **settings})
+
+
+def seeing(see: Callable[[Any, Any], Any]) -> tuple[list[Any], Callable[[Any, Any], Tensor]]:
+    """What is seen of the model and the batch at each step, and the step that sees it."""
+    seen: list[Any] = []
+
+    def step(model: Any, batch: Any) -> Tensor:
+        seen.append(see(model, batch))
+        return nn.functional.cross_entropy(model(batch[0]), batch[1])
+
+    return seen, step
+
+
 def bits(value: Any) -> Any:
     """A value as nested tuples that compare bit for bit."""
     if isinstance(value, Tensor):
@@ -84,3 +112,11 @@ def everything(model: nn.Module, optimizer: Any, loader: Any) -> Any:
             "grad mode": torch.is_grad_enabled(),
         }
     )
+
+
+@contextmanager
+def left_alone(model: nn.Module, optimizer: Any, loader: Any = None) -> Iterator[None]:
+    """Everything is as before at the end."""
+    before = everything(model, optimizer, loader)
+    yield
+    assert everything(model, optimizer, loader) == before

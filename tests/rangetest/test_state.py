@@ -10,24 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
-from lrbench.rangetest.api import find
-from tests.rangetest.handed import QUICK, Net, bits, loader
-
-
-class Proxy:
-    """Without a state of its own, as Accelerate's, Lightning's and OrthoGrad."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner, self.steps = inner, 0
-
-    param_groups = property(lambda self: self.inner.param_groups)
-    state = property(lambda self: self.inner.state)
-    state_dict = property(lambda self: self.inner.state_dict)
-    zero_grad = property(lambda self: self.inner.zero_grad)
-
-    def step(self, closure: Any = None) -> None:
-        self.steps += 1
-        self.inner.step()
+from tests.rangetest.handed import LOSS, Net, bits, loader, quick
 
 
 class Lookahead(torch.optim.Optimizer):
@@ -71,9 +54,8 @@ def published(path: str, *args: Any, **settings: Any) -> Callable[[Any], Any]:
 
 
 MAKERS: dict[str, Callable[[Any], Any]] = {
-    "proxy": lambda params: Proxy(Adam(params, lr=0.01)),
     "lookahead": lambda params: Lookahead(Adam(params, lr=0.01)),
-    "proxy of lookahead": lambda params: Proxy(Lookahead(Adam(params, lr=0.01))),
+    "twice": lambda params: Lookahead(Lookahead(Adam(params, lr=0.01))),
     "tensors in groups": Counting,
     "schedulefree": published("schedulefree:AdamWScheduleFree", lr=0.01),
     "schedulefree wrapper": lambda params: published("schedulefree:ScheduleFreeWrapper")(
@@ -90,7 +72,7 @@ def train(model: nn.Module, optimizer: Any, steps: int = 4) -> list[float]:
     found = []
     for _, (x, y) in zip(range(steps), loader(), strict=False):
         optimizer.zero_grad()
-        loss: Tensor = nn.functional.cross_entropy(model(x), y)
+        loss: Tensor = LOSS(model(x), y)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         found.append(loss.item())
@@ -108,10 +90,7 @@ def test_it_is_restored_between_trainings_and_at_the_end(name: str) -> None:
 
     (model, optimizer), untouched = begun(), begun()
     before = bits(optimizer.state_dict())
-    both, second = (
-        find(model, nn.CrossEntropyLoss(), loader(), optimizer, **{**QUICK, "seeds": seeds})
-        for seeds in ((3, 4), (4,))
-    )
+    both, second = (quick(model, loader(), optimizer, seeds=seeds) for seeds in ((3, 4), (4,)))
     assert [p for p in both.curve if p.seed == 4] == list(second.curve)
     assert bits(optimizer.state_dict()) == before
     assert train(model, optimizer, 12) == train(*untouched, 12)

@@ -52,39 +52,53 @@ def test_noise_moves_the_answer_little(sd: float) -> None:
 )
 def test_where_nothing_was_learnt_there_is_no_answer(losses: np.ndarray, reason: str) -> None:
     answer = suggest(LRS, losses)
-    assert answer.grade == "none" and answer.lr is None and answer.lr_range is None
+    assert (answer.grade, answer.lr, answer.lr_range) == ("none", None, None)
     assert re.match(reason, answer.reasons[0])
     assert set(answer.rules) == set(RULES.names()) and not any(answer.rules.values())
 
 
-@pytest.mark.parametrize("end", ["range", "blew up"])
-def test_a_blow_up_is_not_taken_for_correlated_noise(end: str) -> None:
-    """A fall in noise of its size; what the loss does above the limit says nothing about it."""
-    rng = np.random.default_rng(0)
-    answers = 0
-    for _ in range(30):
-        loss = 1.5 - 1.1 / (1 + (0.01 / LRS) ** 2) + 0.15 * rng.standard_normal(100)
-        blow_up = 30 * np.clip(np.log10(LRS) - 0.2, 0, None) ** 2 if end == "blew up" else 0
-        answers += suggest(LRS, loss + blow_up).lr is not None
-    assert answers >= 27
+def fall(points: int = 100, top: float = 1.5, depth: float = 1.1) -> tuple[Any, Any]:
+    """A fall about 1e-2, without a blow-up."""
+    lrs = np.logspace(-6, 1, points)
+    return lrs, top - depth / (1 + (0.01 / lrs) ** 2)
 
 
-def test_a_fall_that_each_seed_hides_in_noise_shows_in_their_mean() -> None:
-    lrs = np.logspace(-6, 1, 100)
-    curve = 1.5 - 1.1 / (1 + (0.01 / lrs) ** 2) + (lrs / 0.8) ** 4
-    for draw in range(20):
-        rng = np.random.default_rng(draw)
-        answer = suggest(lrs, curve + 0.3 * rng.standard_normal((6, 100)))
+def power(lrs: Any) -> Any:
+    return (lrs / 0.8) ** 4
+
+
+def drawn(curve: tuple[Any, Any], blow_up: Any, sd: float, seeds: int, draws: int) -> Any:
+    """The answers of some draws of normal noise about a curve that blows up."""
+    lrs, loss = curve
+    for draw in range(draws):
+        noise = np.random.default_rng(draw).standard_normal((seeds, len(lrs)))
+        yield suggest(lrs, loss + blow_up(lrs) + sd * noise)
+
+
+@pytest.mark.parametrize(
+    ("curve", "blow_up", "sd", "seeds", "least"),
+    [
+        (fall(), lambda lrs: 0 * lrs, 0.15, 1, 54),
+        (fall(), lambda lrs: 30 * np.clip(np.log10(lrs) - 0.2, 0, None) ** 2, 0.15, 1, 54),
+        (fall(50, 1.1, 0.6), power, 0.08, 1, 39),  # noise of a seventh of the fall, few points
+        (fall(), power, 0.3, 3, 54),  # each seed hides it, and their mean shows it
+    ],
+)
+def test_a_fall_in_noise_is_found_and_never_called_a_rise(
+    curve: Any, blow_up: Any, sd: float, seeds: int, least: int
+) -> None:
+    found = list(drawn(curve, blow_up, sd, seeds, 60))
+    assert sum(each.lr is not None for each in found) >= least
+    assert not [each.reasons for each in found if "rising" in " ".join(each.reasons)]
+
+
+def test_a_fall_that_each_seed_hides_in_noise_is_weak_in_their_mean() -> None:
+    for answer in drawn(fall(), power, 0.3, 6, 20):
         assert answer.grade in ("weak", "none")
         if answer.lr is None:
             assert answer.reasons[0].startswith("noise") and "--seeds" in answer.reasons[0]
         else:
             assert decades(answer.lr, 0.01) < 0.7
-    found = [
-        suggest(lrs, curve + 0.3 * np.random.default_rng(draw).standard_normal((3, 100))).lr
-        for draw in range(50)
-    ]
-    assert sum(lr is None for lr in found) <= 5
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
@@ -100,31 +114,26 @@ def test_noise_is_not_taken_for_learning(correlation: float, seeds: int) -> None
     assert answers <= 5
 
 
-def test_a_fall_lost_in_noise_is_never_called_a_rise() -> None:
-    """A fall from 1.1 to 0.5 in noise of 0.08, on 50 points, before the blow-up."""
-    lrs = np.logspace(-6, 1, 50)
-    curve = 1.1 - 0.6 / (1 + (0.01 / lrs) ** 2) + (lrs / 0.8) ** 4
-    draws = [np.random.default_rng(draw).standard_normal(50) for draw in range(200)]
-    found = [suggest(lrs, curve + 0.08 * noise) for noise in draws]
-    assert not [each.reasons for each in found if "rising" in " ".join(each.reasons)]
-    assert sum(each.lr is not None for each in found) >= 130
-
-
 @pytest.mark.parametrize("height", [-1e3, -1.0, 1.0, 1e3])
 def test_one_spike_moves_it_by_a_quarter_decade_at_most(height: float) -> None:
-    for place in range(0, 100, 3):
-        spiked = LOSS.copy()
-        spiked[place] += height
-        assert decades(suggest(LRS, spiked).lr, CLEAN.lr) <= 0.25
+    for spike in height * np.eye(100)[::3]:
+        assert decades(suggest(LRS, LOSS + spike).lr, CLEAN.lr) <= 0.25
+
+
+LINEAR = np.linspace(1e-4, 0.05, 200)
 
 
 @pytest.mark.parametrize(
     ("lrs", "loss", "window"),
     [
-        (*hill(50), 1.0), (*hill(400), 1.0), (*hill(150, -9, 3), 1.0), (LRS, noisy(0.02, 1), 0.5),
+        (*hill(50), 1.0),
+        (*hill(400), 1.0),
+        (*hill(150, -9, 3), 1.0),
+        (LRS, noisy(0.02, 1), 0.5),
         (LRS, noisy(0.02, 2), 2.0),
+        (LINEAR / 10, 2.3 - 2 / (1 + np.exp(-4 * (np.log10(LINEAR) + 2))), 1.0),  # read in log LR
     ],
-)  # fmt: skip
+)
 def test_points_range_and_window_hardly_matter(lrs: Any, loss: Any, window: float) -> None:
     assert decades(suggest(lrs, loss, window=window).lr, CLEAN.lr) <= 0.2
 
@@ -159,9 +168,8 @@ def test_a_constant_added_to_the_loss_changes_nothing(offset: float) -> None:
 def test_the_range_holds_the_fall() -> None:
     """On the logistic curve the loss has 10 % of its fall done, or left, ln 9 / 4 from 1e-3."""
     assert CLEAN.lr_range is not None
-    low, high = np.log10(CLEAN.lr_range)
-    assert low == pytest.approx(TRUTH - np.log(9) / 4, abs=0.12)
-    assert high == pytest.approx(TRUTH + np.log(9) / 4, abs=0.12)
+    ends = [TRUTH - np.log(9) / 4, TRUTH + np.log(9) / 4]
+    assert np.log10(CLEAN.lr_range) == pytest.approx(ends, abs=0.12)
 
 
 def test_several_seeds_give_the_median_and_a_band() -> None:
@@ -183,9 +191,7 @@ def test_several_seeds_give_the_median_and_a_band() -> None:
 def test_a_curve_that_blows_up_where_it_falls_fastest_has_an_answer() -> None:
     """Where the range merely ends there, the fall may have only begun."""
     stop = int(np.searchsorted(LRS, 10**-2.85))
-    broken = LOSS.copy()
-    broken[stop:] = np.nan
-    answer = suggest(LRS, broken)
+    answer = suggest(LRS, np.where(np.arange(100) < stop, LOSS, np.nan))
     assert answer.grade != "none" and decades(answer.lr, 10**TRUTH) < 0.3
     ended = suggest(LRS[:stop], LOSS[:stop])
     assert ended.grade == "none" and ended.reasons[0].startswith("edge")
@@ -213,12 +219,6 @@ def test_what_makes_an_answer_weak_or_none(lrs: Any, losses: Any, grade: str, re
     assert answer.grade == grade and any(re.match(reason, each) for each in answer.reasons)
 
 
-def test_linear_grids_are_read_in_log_lr() -> None:
-    lrs = np.linspace(1e-4, 5e-2, 200)
-    loss = 2.3 - 2 / (1 + np.exp(-4 * (np.log10(lrs) + 2)))
-    assert decades(suggest(lrs, loss).lr, 1e-2) < 0.2
-
-
 @pytest.mark.parametrize(
     ("lrs", "losses", "word"),
     [
@@ -242,9 +242,12 @@ def test_invalid_arguments_are_refused_in_one_line(lrs: Any, losses: Any, word: 
     with pytest.raises(UsageError, match=word) as caught:
         suggest(lrs, losses)
     assert "\n" not in str(caught.value)
-    for window in (0.0, -1.0, np.nan, np.inf):
-        with pytest.raises(UsageError, match=r"^window"):
-            suggest(LRS, LOSS, window=window)
+
+
+@pytest.mark.parametrize("window", [0.0, -1.0, np.nan, np.inf])
+def test_a_window_without_a_width_is_refused(window: float) -> None:
+    with pytest.raises(UsageError, match=r"^window"):
+        suggest(LRS, LOSS, window=window)
 
 
 def test_tensors_are_read_like_arrays() -> None:

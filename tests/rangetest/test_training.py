@@ -1,5 +1,5 @@
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,45 +12,45 @@ from lrbench.rangetest.curve import Watch, ending
 from lrbench.rangetest.find import grid
 from lrbench.rangetest.probe import Prober
 from lrbench.rangetest.training import Judge, Setup, read, trained
+from tests.rangetest.handed import bits
 from tests.rangetest.problems import Quadratic, Task, sgd, train
 
 
-def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> Iterator[float]:
-    return read(loss for _, loss in trained(setup, seed, lrs))
+def losses(setup: Setup, seed: int, lrs: Iterable[float]) -> list[float]:
+    return list(read(loss for _, loss in trained(setup, seed, lrs)))
+
+
+def swept(lrs: list[float], loss_of: Any = None, **fields: Any) -> list[Any]:
+    return train(
+        sgd(Task(lambda: Quadratic([1.0]), loss_of=loss_of)), kind="sweep", lrs=lrs, **fields
+    )
 
 
 def test_a_sweep_is_gradient_descent_along_the_ramp() -> None:
     """On x^2/2 each step multiplies x by 1 - lr; a loss is taken before its step."""
     lrs = grid(1e-3, 0.5, 20)
     x = np.cumprod([1.0, *(1 - np.array(lrs))])[:-1]
-    assert train(sgd(Task(lambda: Quadratic([1.0]))), kind="sweep", lrs=lrs) == pytest.approx(
-        x**2 / 2
-    )
+    assert swept(lrs) == pytest.approx(x**2 / 2)
 
 
 def test_with_an_epoch_per_point_losses_are_means() -> None:
-    task = Task(lambda: Quadratic([1.0]), steps_per_epoch=4)
     lrs = grid(1e-3, 1e-1, 12)
-    by_epoch = train(sgd(task), kind="sweep", lrs=lrs, steps=4)
-    each = list(losses(sgd(task), 0, [lr for lr in lrs for _ in range(4)]))
-    assert by_epoch == pytest.approx(np.reshape(each, (12, 4)).mean(axis=1))
+    each = losses(sgd(Task(lambda: Quadratic([1.0]))), 0, np.repeat(lrs, 4))
+    assert swept(lrs, steps=4) == pytest.approx(np.reshape(each, (12, 4)).mean(axis=1))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_stops_the_sweep_at_once(bad: float) -> None:
-    task = Task(
-        lambda: Quadratic([1.0]),
-        loss_of=lambda model, step: model() * (bad if step == 17 else 1.0),
+    *finite, last = swept(
+        grid(1e-6, 1e-2, 50), lambda model, step: model() * (bad if step == 17 else 1.0)
     )
-    *finite, last = train(sgd(task), kind="sweep", lrs=grid(1e-6, 1e-2, 50))
     assert len(finite) == 17 and all(map(math.isfinite, finite)) and not math.isfinite(last)
 
 
 @pytest.mark.parametrize("offset", [0.0, -100.0, 1e4])
 def test_a_blow_up_stops_the_sweep_whatever_the_sign_of_the_loss(offset: float) -> None:
-    task = Task(lambda: Quadratic([1.0]), loss_of=lambda model, step: model() + offset)
     lrs = grid(1e-4, 1e3, 100)
-    found = train(sgd(task), kind="sweep", lrs=lrs)
+    found = swept(lrs, lambda model, step: model() + offset)
     assert 2 < lrs[len(found) - 1] < 30  # it learns up to 2, and the last points ruin it
     assert min(found) < offset + 0.01
 
@@ -85,7 +85,7 @@ def test_a_seed_fixes_the_curve_and_another_draws_another() -> None:
         return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
 
     task = Task(noisy, loss_of=lambda model, step: (model(torch.ones(4, 3)) - 1).square().mean())
-    first, again, other = (list(losses(sgd(task), s, grid(1e-3, 1e-1, 20))) for s in (1, 1, 2))
+    first, again, other = (losses(sgd(task), s, grid(1e-3, 1e-1, 20)) for s in (1, 1, 2))
     assert first == again != other
 
 
@@ -110,15 +110,12 @@ def test_it_is_the_mean_loss_in_evaluation_mode() -> None:
     judge = Judge.of(WithValidation(noise_net, loss_of=loss_of))
     model = noise_net()
     model[1].eval()
-    modes = [part.training for part in model.modules()]
-    buffers = [buffer.clone() for buffer in model.buffers()]
+    before = bits(([part.training for part in model.modules()], model.state_dict()))
     first, again = judge(model), judge(model)
     assert first == again and not first.requires_grad and judge.held_out
-    assert [part.training for part in model.modules()] == modes
-    assert all(torch.equal(a, b) for a, b in zip(buffers, model.buffers(), strict=True))
+    assert bits(([part.training for part in model.modules()], model.state_dict())) == before
     model.eval()
-    with torch.no_grad():
-        assert first == pytest.approx(sum(loss_of(model, i) for i in (100, 101, 102)).item() / 3)
+    assert first == pytest.approx(sum(loss_of(model, i) for i in (100, 101, 102)).item() / 3)
 
 
 def test_without_validation_data_it_takes_the_tasks_own_batches() -> None:

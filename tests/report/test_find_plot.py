@@ -3,6 +3,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lrbench.rangetest.result import FindResult
@@ -13,14 +14,14 @@ from lrbench.report.plots.draw import figure_of
 from tests.report.find_results import found, not_found, tabled
 
 
-def drawn(result: FindResult) -> tuple[str, list[str]]:
+def drawn(result: FindResult) -> tuple[Axes, str, list[str]]:
     ax = draw(result, Figure().add_subplot())
-    return ax.get_title(loc="left"), ax.get_legend_handles_labels()[1]
+    return ax, ax.get_title(loc="left"), ax.get_legend_handles_labels()[1]
 
 
 def test_it_shows_what_was_found() -> None:
     result = found()
-    title, labels = drawn(result)
+    _, title, labels = drawn(result)
     assert f"lr {result.lr:.2g}, grade ok" in title and "mnist5k · lenet · sgd" in title
     for word in ("3 seeds", "10–90 %", "loss falls", "sweep alone", "answer", "largest stable"):
         assert any(word in label for label in labels), word
@@ -40,46 +41,35 @@ def test_the_short_trainings_have_a_panel_and_an_axis_of_their_own() -> None:
 
 
 def test_the_picture_shows_where_the_loss_moves_and_names_each_lr_at_its_line() -> None:
-    result = found()
-    ax = draw(result, Figure().add_subplot())
-    low, high = ax.get_xlim()
-    assert result.lr_range is not None and result.lr is not None
-    assert min(p.lr for p in result.curve) < low < result.lr_range[0]
-    assert high > result.lr_range[1]
-    at = {text.get_text(): text.xy[0] for text in ax.texts}  # type: ignore[attr-defined]
-    assert at[f"{result.lr:.2g}"] == result.lr
-    assert at[f"{result.max_stable_lr:.2g}"] == result.max_stable_lr
-
-
-def test_the_lines_stand_where_the_answers_are() -> None:
-    result = found()
-    ax = draw(result, Figure().add_subplot())
-    at = {line.get_label().split(",")[0]: line.get_xdata()[0] for line in ax.lines}  # type: ignore[union-attr, index]
-    assert at["answer"] == result.lr and at["largest stable"] == result.max_stable_lr
-    assert at["the sweep alone"] == result.lr_sweep
-
-
-def test_what_blows_up_does_not_flatten_the_rest() -> None:
     """The curve ends near 30; the picture ends a little above its start at 2.3."""
-    low, high = draw(found(), Figure().add_subplot()).get_ylim()
+    result = found()
+    ax, *_ = drawn(result)
+    left, right = ax.get_xlim()
+    assert result.lr_range is not None and result.lr is not None
+    assert min(p.lr for p in result.curve) < left < result.lr_range[0]
+    assert right > result.lr_range[1]
+    low, high = ax.get_ylim()
     assert -0.5 < low < 0.3 and 2.3 < high < 4
+    at = {text.get_text(): text.xy[0] for text in ax.texts}  # type: ignore[attr-defined]
+    lines = {line.get_label().split(",")[0]: line.get_xdata()[0] for line in ax.lines}  # type: ignore[union-attr, index]
+    for name, lr in (("answer", result.lr), ("largest stable", result.max_stable_lr)):
+        assert lines[name] == at[f"{lr:.2g}"] == lr
+    assert lines["the sweep alone"] == result.lr_sweep
 
 
 def test_without_an_answer_the_title_says_why() -> None:
-    title, labels = drawn(not_found())
+    _, title, labels = drawn(not_found())
     assert "no learning rate can be defended, grade none\nflat:" in title
     assert not any("answer" in label or "stable" in label for label in labels)
+    assert drawn(replace(not_found(), curve=()))[2] == []
 
 
-def test_a_result_without_points_is_drawn() -> None:
-    assert drawn(replace(not_found(), curve=()))[1] == []
-
-
-def test_equal_results_give_equal_bytes_in_two_formats(tmp_path: Path) -> None:
+def test_equal_results_give_equal_bytes_and_a_table_gives_a_picture_more(tmp_path: Path) -> None:
     one, two = (write_find(tabled(), tmp_path / name) for name in ("one", "two"))
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
     starts = {path.name: path.read_bytes()[:5] for path in one}
-    assert starts["find.png"] == b"\x89PNG\r" and starts["find.svg"] == b"<?xml"
+    for name in ("find", "find-table"):
+        assert (starts[f"{name}.png"], starts[f"{name}.svg"]) == (b"\x89PNG\r", b"<?xml")
 
 
 def test_saving_needs_neither_a_display_nor_pyplot(tmp_path: Path) -> None:
@@ -93,7 +83,7 @@ def test_saving_needs_neither_a_display_nor_pyplot(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env={"PATH": ""})
 
 
-def test_result_plot_gives_axes_that_can_be_drawn_on(tmp_path: Path) -> None:
+def test_result_plot_gives_axes_that_can_be_drawn_on() -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -106,12 +96,8 @@ def test_result_plot_gives_axes_that_can_be_drawn_on(tmp_path: Path) -> None:
     assert found().plot(own) is own
 
 
-def drawn_table() -> Figure:
-    return figure_of(against_chart(tabled().table))
-
-
 def test_a_table_has_a_panel_for_each_of_its_two_sizes_with_answers_limits_and_both_rules() -> None:
-    first, second = drawn_table().axes
+    first, second = figure_of(against_chart(tabled().table)).axes
     assert [ax.get_xlabel() for ax in (first, second)] == ["batch size", "momentum"]
     lines = {str(line.get_label()): line for line in first.lines}
     assert "answer, momentum 0.9" in lines and "largest stable, momentum 0" in lines
@@ -121,14 +107,8 @@ def test_a_table_has_a_panel_for_each_of_its_two_sizes_with_answers_limits_and_b
     assert list(lines["answer, momentum 0"].get_xdata()) == [32, 128]  # one cell has no answer
 
 
-def test_it_is_written_only_for_a_table(tmp_path: Path) -> None:
-    assert "find-table.png" not in {path.name for path in write_find(found(), tmp_path)}
-    assert {"find-table.png", "find-table.svg"} <= {p.name for p in write_find(tabled(), tmp_path)}
-
-
-def test_the_page_and_the_terminal_show_the_table_too() -> None:
+def test_the_page_shows_the_table_where_there_is_one() -> None:
     page = find_page(tabled(), {})
-    assert "Against batch size and momentum" in page
-    assert "Against batch size" not in find_page(found(), {})
-    for heading in ("sqrt rule", "linear rule", "largest stable"):
-        assert heading in page
+    for heading in ("Against batch size and momentum", "sqrt rule", "linear rule"):
+        assert heading in page and heading not in find_page(found(), {})
+    assert "largest stable" in page
