@@ -18,8 +18,8 @@ from lrbench.models import MODELS, build
 from lrbench.options import Recipe
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
+from tests.engine.tools import CPU, CUDA
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 SMALL = {"batch_size": 8, "val_fraction": 0.2}
 CHANGES: dict[str, dict[str, Any]] = {
     "plain": {},
