@@ -1,12 +1,11 @@
 """The registered optimizers and the user's own, over parameter groups."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import nn, optim
 
 from lrbench.errors import UsageError
 from lrbench.optimizers import build, check, check_given
@@ -22,7 +21,7 @@ def values(net: nn.Module) -> list[torch.Tensor]:
     return [p.detach().clone() for p in net.parameters()]
 
 
-def trained(optimizer: torch.optim.Optimizer, net: nn.Module, steps: int = 5) -> list[torch.Tensor]:
+def trained(optimizer: optim.Optimizer, net: nn.Module, steps: int = 5) -> list[torch.Tensor]:
     torch.manual_seed(1)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -31,28 +30,25 @@ def trained(optimizer: torch.optim.Optimizer, net: nn.Module, steps: int = 5) ->
     return values(net)
 
 
-PLAIN: dict[str, Any] = {"lr": 0.05, "weight_decay": 0.01, "foreach": False}
-REFERENCES: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
-    "sgd": lambda p: torch.optim.SGD(p, momentum=0.8, nesterov=True, **PLAIN),
-    "adam": lambda p: torch.optim.Adam(p, **PLAIN),
-    "adamw": lambda p: torch.optim.AdamW(p, **PLAIN),
-    "rmsprop": lambda p: torch.optim.RMSprop(p, momentum=0.8, **PLAIN),
-    "adagrad": lambda p: torch.optim.Adagrad(p, **PLAIN),
-    "nadam": lambda p: torch.optim.NAdam(p, **PLAIN),
-    "radam": lambda p: torch.optim.RAdam(p, **PLAIN),
-    "adadelta": lambda p: torch.optim.Adadelta(p, **PLAIN),
+REFERENCES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "sgd": (optim.SGD, {"momentum": 0.8, "nesterov": True}),
+    "adam": (optim.Adam, {}),
+    "adamw": (optim.AdamW, {}),
+    "rmsprop": (optim.RMSprop, {"momentum": 0.8}),
+    "adagrad": (optim.Adagrad, {}),
+    "nadam": (optim.NAdam, {}),
+    "radam": (optim.RAdam, {}),
+    "adadelta": (optim.Adadelta, {}),
 }
 
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_steps_are_those_of_torchs_plain_implementation(name: str) -> None:
     recipe = Recipe(optimizer=name, momentum=0.8, nesterov=name == "sgd", weight_decay=0.01)
-    net = model()
-    found = trained(build(recipe, net, 0.05)[0], net)
-    net = model()
-    expected = trained(REFERENCES[name](net.parameters()), net)
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
+    (kind, settings), ours, theirs = REFERENCES[name], model(), model()
+    found = trained(build(recipe, ours, 0.05)[0], ours)
+    plain = kind(theirs.parameters(), lr=0.05, weight_decay=0.01, foreach=False, **settings)
+    torch.testing.assert_close(found, trained(plain, theirs), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", REFERENCES)
@@ -70,8 +66,7 @@ def test_groups_come_in_order_with_their_own_settings() -> None:
     """Biases and norms without a weight decay of their group follow it with none."""
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
     groups = ("3.* lr=10x", "0.* lr=0.3 weight_decay=0.2")
-    recipe = Recipe(weight_decay=0.1, groups=groups, no_decay_norms=True)
-    optimizer, specs = build(recipe, net, 1.0)
+    optimizer, specs = build(Recipe(weight_decay=0.1, groups=groups, no_decay_norms=True), net, 1.0)
     names = {id(parameter): name for name, parameter in net.named_parameters()}
     assert [
         (spec.pattern, group["lr"], group["weight_decay"], [names[id(p)] for p in group["params"]])
