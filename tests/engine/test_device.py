@@ -37,10 +37,9 @@ def test_tf32_needs_cuda() -> None:
 
 def test_bf16_computes_in_bf16_and_fp32_does_not() -> None:
     layer, x = torch.nn.Linear(2, 2), torch.ones(1, 2)
-    with devices.autocast(CPU, "bf16"):
-        assert layer(x).dtype is torch.bfloat16
-    with devices.autocast(CPU, "fp32"):
-        assert layer(x).dtype is torch.float32
+    for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with devices.autocast(CPU, precision):
+            assert layer(x).dtype is dtype
 
 
 def test_a_gpu_is_lost_where_waiting_for_it_fails_not_where_its_memory_cannot_be_given_back(
@@ -53,9 +52,7 @@ def test_a_gpu_is_lost_where_waiting_for_it_fails_not_where_its_memory_cannot_be
     monkeypatch.setattr(torch.cuda, "empty_cache", refused)
     devices.check_device(torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "synchronize", refused)
-    with pytest.raises(
-        devices.DeviceLost, match=r"lost its GPU: captures_underway.* FAILED; the same"
-    ):
+    with pytest.raises(devices.DeviceLost, match=r"lost its GPU: captures_.* FAILED; the same"):
         devices.check_device(torch.device("cuda"))
 
 

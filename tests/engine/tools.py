@@ -16,6 +16,17 @@ from lrbench.records import EpochRecord, Record, StepRecord
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
 
+METHODS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "no momentum": {"momentum": 0.0, "weight_decay": 0.0},
+    "nesterov": {"nesterov": True, "model": "resnet8"},
+    "groups": {"groups": ("*bias lr=2x schedule=linear",)},
+    "clipped": {"clip_norm": 0.5, "clip_value": 0.01},
+    "accumulated": {"accumulate": 2, "label_smoothing": 0.1},
+    "averaged": {"ema": 0.9},
+    "bf16": {"precision": "bf16"},
+    "unchanged images": {"augment": "none"},
+}
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
 

@@ -18,21 +18,12 @@ from tests.engine.tools import epochs_of, timeless
 from tests.toys import trial
 
 RECIPE = Recipe(dataset="synthetic", model="mlp", batch_size=256)
-
-
 SPEC = trial(recipe=RECIPE, schedule="cosine", lr=0.05, stage="final", epochs=4)
 
 
 @pytest.fixture(scope="module")
 def bench() -> Workbench:
     return Workbench(RECIPE, Host(device="cpu", threads=1))
-
-
-def cut_off(bench: Workbench, run: Run, epochs: int) -> None:
-    stream = run_trial(bench, run, SPEC)
-    for _ in range(1 + epochs):
-        next(stream)
-    stream.close()
 
 
 def written(bench: Workbench, run: Run) -> list[Record]:
@@ -46,34 +37,28 @@ def end_of(run: Run) -> TrialEnd:
     return end
 
 
-def test_a_trial_that_was_cut_off_goes_on_from_its_checkpoint(
-    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("checkpoint_s", "journal_kept", "anew"),
+    [(-1.0, True, [3, 4]), (99.0, True, [1, 2, 3, 4]), (-1.0, False, [1, 2, 3, 4])],
+)
+def test_a_trial_that_was_cut_off_goes_on_from_a_checkpoint_that_the_journal_knows(
+    tmp_path: Path, bench: Workbench, monkeypatch: Any, checkpoint_s: float, journal_kept: bool,
+    anew: list[int],
+) -> None:  # fmt: skip
     whole, cut = Run(tmp_path / "whole"), Run(tmp_path / "cut")
     expected = timeless(written(bench, whole))
-    monkeypatch.setattr(module, "CHECKPOINT_S", -1.0)
-    cut_off(bench, cut, epochs=2)
-    assert cut.state_path(SPEC.id).exists()
-    assert timeless(written(bench, cut)) == expected[2:]
+    monkeypatch.setattr(module, "CHECKPOINT_S", checkpoint_s)
+    stream = run_trial(bench, cut, SPEC)
+    next(stream), next(stream), next(stream)
+    stream.close()
+    assert cut.state_path(SPEC.id).exists() == (checkpoint_s < 0)
+    if not journal_kept:
+        cut.begin(SPEC)
+    found = timeless(written(bench, cut))
+    assert [epoch.epoch for epoch in epochs_of(found)] == anew
+    assert found == expected[-len(anew) - 1 :]
     assert timeless([*cut.histories[SPEC.id].epochs, end_of(cut)]) == expected
     assert not cut.state_path(SPEC.id).exists()
-
-
-def test_without_a_checkpoint_it_starts_anew(tmp_path: Path, bench: Workbench) -> None:
-    run = Run(tmp_path)
-    cut_off(bench, run, epochs=1)
-    written(bench, run)
-    assert [epoch.epoch for epoch in run.histories[SPEC.id].epochs] == [1, 2, 3, 4]
-
-
-def test_a_checkpoint_that_knows_more_than_the_journal_is_not_believed(
-    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CHECKPOINT_S", -1.0)
-    run = Run(tmp_path)
-    cut_off(bench, run, epochs=2)
-    run.begin(SPEC)
-    assert [epoch.epoch for epoch in epochs_of(written(bench, run))] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(("epoch_s", "saved"), [(1.0, 3), (4.0, 15), (11.0, 30), (0.1, 0)])
