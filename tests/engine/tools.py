@@ -43,6 +43,11 @@ def records(task: Any, spec: TrialSpec, **more: Any) -> list[Any]:
     return list(train(task, begin(task, spec), **more))
 
 
+def same(ours: Iterable[Any], theirs: Iterable[Any]) -> bool:
+    """Whether tensors are equal to the bit, one by one."""
+    return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
 def steps_of(found: Iterable[Record]) -> list[StepRecord]:
     return [record for record in found if isinstance(record, StepRecord)]
 

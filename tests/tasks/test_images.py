@@ -19,7 +19,7 @@ from lrbench.models import build
 from lrbench.options import Recipe
 from lrbench.tasks.images import ImageTask, own_loss, residents
 from tests.data.makers import image_data
-from tests.engine.tools import CPU, CUDA, on_cuda
+from tests.engine.tools import CPU, CUDA, on_cuda, same
 
 RECIPE = Recipe(batch_size=8, val_fraction=0.2)
 
@@ -77,7 +77,7 @@ def test_evaluation_leaves_the_model_as_it_was() -> None:
         before = deepcopy(model.state_dict())
         found.evaluate(model, "val")
         assert model.training is training
-        assert all(map(torch.equal, before.values(), model.state_dict().values()))
+        assert same(before.values(), model.state_dict().values())
         assert all(parameter.grad is None for parameter in model.parameters())
 
 
@@ -114,8 +114,8 @@ def test_weights_follow_from_the_seed_and_the_process_keeps_its_own() -> None:
     assert torch.equal(before, torch.random.get_rng_state())
     torch.manual_seed(1)
     plain = build("lenet", shape=(1, 28, 28), classes=4)
-    for same in (again, plain):
-        assert all(map(torch.equal, first.parameters(), same.parameters()))
+    assert same(first.parameters(), again.parameters())
+    assert same(first.parameters(), plain.parameters())
     assert not torch.equal(next(first.parameters()), next(other.parameters()))
 
 
@@ -132,8 +132,7 @@ def test_a_gpu_trains_on_the_same_images_in_the_same_order() -> None:
     for ours, theirs in zip(here.train_batches(3, 1), there.train_batches(3, 1), strict=True):
         torch.testing.assert_close(theirs[0].cpu(), ours[0])
         assert torch.equal(theirs[1].cpu(), ours[1])
-    for a, b in zip(here.model(0).parameters(), there.model(0).parameters(), strict=True):
-        assert torch.equal(a, b.cpu())
+    assert same(here.model(0).parameters(), there.model(0).cpu().parameters())
 
 
 def test_smoothed_labels_are_torchs_and_only_in_training() -> None:
@@ -161,7 +160,7 @@ def test_a_warm_start_has_the_files_weights_and_a_head_that_fits(tmp_path: Path)
     expected, file = task().model(7), tmp_path / "weights.pt"
     torch.save({"model": expected.state_dict(), "epoch": 3}, file)
     warm = task(init_from=str(file)).model(0)
-    assert all(map(torch.equal, warm.parameters(), expected.parameters()))
+    assert same(warm.parameters(), expected.parameters())
     with pytest.raises(UsageError, match=r"--init-from .*: not of mlp"):
         task(init_from=str(file), model="mlp").model(0)
 

@@ -24,7 +24,7 @@ from lrbench.options import Recipe, TrialSpec
 from lrbench.records import StepRecord, TrialEnd
 from lrbench.run.conditions import notices
 from lrbench.run.store import Run
-from tests.engine.tools import CUDA, METHODS, epochs_of, images, in_turns, on_cuda, timeless
+from tests.engine.tools import CUDA, METHODS, epochs_of, images, in_turns, on_cuda, same, timeless
 from tests.toys import Line
 from tests.toys import trial as toy
 
@@ -70,7 +70,7 @@ def test_on_a_cpu_it_leaves_the_bits_of_the_plain_loop(name: str) -> None:
     plain, ours = trained(task, spec, None), trained(task, spec, Program(task, recipe))
     assert ours[0] == plain[0]
     assert len(ours[0]) > 3 and ours[0][-1].status == "done"
-    assert all(map(torch.equal, contents(ours[1]), contents(plain[1])))
+    assert same(contents(ours[1]), contents(plain[1]))
     lrs = [[g["lr"] for g in training.optimizer.param_groups] for _, training in (ours, plain)]
     assert lrs[0] == lrs[1]
 
@@ -101,18 +101,14 @@ def test_trials_in_turns_leave_the_bits_they_leave_alone(name: str, copies: int)
     trainings = [begin(task, spec) for spec in trials]
     assert in_turns([by.train(task, training) for training in trainings]) == expected
     for ours, (_, theirs), end in zip(trainings, alone, ends, strict=True):
-        assert end != "done" or all(map(torch.equal, contents(ours), contents(theirs)))
+        assert end != "done" or same(contents(ours), contents(theirs))
 
 
-class Random(nn.Module):
-    """Draws random numbers in its steps, as dropout does."""
+class Random(nn.Sequential):
+    """Draws random numbers in its steps."""
 
     def __init__(self, classes: int = 4) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, classes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
+        super().__init__(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, classes))
 
 
 def test_dropout_draws_what_it_draws_in_the_plain_loop_and_is_refused_at_once(
@@ -291,7 +287,7 @@ def test_on_cuda_an_overflowing_neighbour_changes_no_bit() -> None:
             kept.append([p for t in trainings[::2] for p in t.model.parameters()])
             diverged = not all(bool(p.isfinite().all()) for p in trainings[1].model.parameters())
             assert diverged == (lr > 1)
-        assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
+        assert same(*kept)
     finally:
         torch.use_deterministic_algorithms(False)
         torch.backends.cudnn.deterministic = False
