@@ -1,7 +1,6 @@
 """A trial that goes on from its checkpoint gives the numbers of one that was never stopped."""
 
-from dataclasses import replace
-from itertools import islice
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,32 +9,36 @@ import torch
 from torch import Tensor, nn
 
 from lrbench.engine import checkpoint
-from lrbench.engine.train import Training, begin, train
-from lrbench.options import Recipe, TrialSpec
-from lrbench.records import EpochRecord, Record, TrialEnd
+from lrbench.engine.train import begin, train
+from lrbench.options import Recipe
+from lrbench.records import EpochRecord, TrialEnd
+from tests.engine.tools import epochs_of, resumed, timeless
 from tests.toys import Line, trial
 
-
-def epochs(task: Any, training: Any) -> list[EpochRecord]:
-    found = train(task, training)
-    timeless = {"train_s": 0.0, "throughput_img_s": 0.0}
-    return [replace(r, **timeless) for r in found if isinstance(r, EpochRecord)]
-
-
-def resumed(task: Any, spec: TrialSpec, done: int, path: Path) -> Training:
-    """A new training from the checkpoint of one that was stopped after some epochs."""
-    stopped = begin(task, spec)
-    list(islice((r for r in train(task, stopped) if isinstance(r, EpochRecord)), done))
-    checkpoint.save(stopped, path)
-    found = begin(task, spec)
-    assert checkpoint.restore(found, path)
-    return found
+SCHEDULES = ("cosine", "plateau(patience=0)", "onecycle")
+CONTENDERS = {
+    "schedulefree_sgd": "schedulefree",
+    "schedulefree_adamw": "schedulefree",
+    "prodigy": "prodigyopt",
+}
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("schedule", ["cosine", "plateau(patience=0)", "onecycle"])
+def epochs(task: Any, training: Any) -> list[Any]:
+    return timeless(epochs_of(train(task, training)))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"),
+    [
+        *((name, schedule) for name in ("sgd", "adam") for schedule in SCHEDULES),
+        *((name, "constant") for name in ("muon", *CONTENDERS)),
+    ],
+)
 def test_resumed_is_equal_to_uninterrupted(tmp_path: Path, optimizer: str, schedule: str) -> None:
-    spec = trial(recipe=Recipe(optimizer=optimizer), schedule=schedule, epochs=6)
+    if not find_spec(CONTENDERS.get(optimizer, "torch")):
+        pytest.skip("the extra 'contenders' is not installed")
+    recipe = Recipe(optimizer=optimizer, weight_decay=0.0 if optimizer in CONTENDERS else 5e-4)
+    spec = trial(recipe=recipe, schedule=schedule, epochs=6)
     whole = epochs(Line(), begin(Line(), spec))
     assert epochs(Line(), resumed(Line(), spec, 3, tmp_path / "state.pt")) == whole[3:]
 
@@ -60,21 +63,17 @@ def test_chance_within_a_step_is_that_of_the_epoch_whoever_went_before(tmp_path:
 
 def test_a_training_that_diverged_at_an_epochs_end_does_not_go_on(tmp_path: Path) -> None:
     """Killed between the checkpoint of its last epoch and the line that says how it ended."""
-    spec = trial(lr=1.2, epochs=6)
-    found = train(Line(), stopped := begin(Line(), spec))
-    until_end = [record for record in found if save_at_epoch(record, stopped, tmp_path)]
-    assert len(until_end) < spec.epochs and stopped.diverged
+    spec, done = trial(lr=1.2, epochs=6), 0
+    for record in train(Line(), stopped := begin(Line(), spec)):
+        if isinstance(record, EpochRecord):
+            checkpoint.save(stopped, tmp_path / "state.pt")
+            done += 1
+    assert done < spec.epochs and stopped.diverged
     again = begin(Line(), spec)
     assert checkpoint.restore(again, tmp_path / "state.pt")
     (end,) = train(Line(), again)
     assert isinstance(end, TrialEnd) and end.status == "diverged"
-    assert end.reason.startswith(f"the mean loss of epoch {len(until_end)} was")
-
-
-def save_at_epoch(record: Record, training: Any, folder: Path) -> bool:
-    if isinstance(record, EpochRecord):
-        checkpoint.save(training, folder / "state.pt")
-    return isinstance(record, EpochRecord)
+    assert end.reason.startswith(f"the mean loss of epoch {done} was")
 
 
 def test_a_checkpoint_of_another_trial_or_a_damaged_one_is_not_used(tmp_path: Path) -> None:

@@ -1,24 +1,18 @@
 """The training loop: what it computes, what it records, when it gives up."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, StepLR
 
 from lrbench.engine.train import begin, train
 from lrbench.options import Recipe, TrialSpec
-from lrbench.records import CutRecord, EpochRecord, StepRecord, TrialEnd
-from lrbench.tasks.images import ImageTask
-from tests.data.makers import image_data
+from lrbench.records import CutRecord, TrialEnd
+from tests.engine.tools import epochs_of, images, in_turns, records, steps_of, timeless
 from tests.toys import Line, trial
-
-
-def records(task: Any, spec: Any, **more: Any) -> list[Any]:
-    return list(train(task, begin(task, spec), **more))
 
 
 def test_it_is_the_loop_that_everybody_writes() -> None:
@@ -27,7 +21,7 @@ def test_it_is_the_loop_that_everybody_writes() -> None:
     found = records(Line(), spec, record_steps=True)
     task, expected = Line(), []
     model = task.model(spec.seed)
-    optimizer = torch.optim.SGD(model.parameters(), lr=spec.lr, momentum=0.9, weight_decay=5e-4)
+    optimizer = SGD(model.parameters(), lr=spec.lr, momentum=0.9, weight_decay=5e-4)
     scheduler = CosineAnnealingLR(optimizer, T_max=12)
     for epoch in range(spec.epochs):
         for batch in task.train_batches(spec.seed, epoch):
@@ -37,33 +31,35 @@ def test_it_is_the_loop_that_everybody_writes() -> None:
             optimizer.step()
             scheduler.step()
             expected.append(loss.item())
-    losses = [r.train_loss for r in found if isinstance(r, StepRecord)]
-    assert losses == pytest.approx(expected, rel=1e-5)
-    last = [r for r in found if isinstance(r, EpochRecord)][-1]
-    assert last.val_loss == pytest.approx(Line().evaluate(model, "val")["loss"], rel=1e-4)
+    assert [r.train_loss for r in steps_of(found)] == pytest.approx(expected, rel=1e-5)
+    assert epochs_of(found)[-1].val_loss == pytest.approx(
+        Line().evaluate(model, "val")["loss"], rel=1e-4
+    )
 
 
 SCHEDULES: dict[str, Any] = {  # over 3 epochs of 4 steps
     "StepLR(step_size=1, gamma=0.5)": lambda o: StepLR(o, 4, 0.5),
     "OneCycleLR(max_lr=0.2)": lambda o: OneCycleLR(o, 0.2, total_steps=12),
+    "onecycle": lambda o: OneCycleLR(o, 0.1, total_steps=12),
     "cosine": lambda o: CosineAnnealingLR(o, 12),
     "linear": lambda o: LinearLR(o, 1.0, 0.0, 12),
 }
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_the_lr_of_every_step_is_torchs_is_used_and_is_recorded(
+def test_lr_and_momentum_of_every_step_are_torchs_are_used_and_are_recorded(
     schedule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    used: list[float] = []
-    original = torch.optim.SGD.step
+    used: list[tuple[float, float]] = []
+    original = SGD.step
 
-    def spy(self: torch.optim.SGD, *args: Any, **kwargs: Any) -> Any:
-        used.append(self.param_groups[0]["lr"])
+    def spy(self: SGD, *args: Any, **kwargs: Any) -> Any:
+        (group,) = self.param_groups
+        used.append((group["lr"], group["momentum"]))
         return original(self, *args, **kwargs)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", spy)
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
+    monkeypatch.setattr(SGD, "step", spy)
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
     scheduler = SCHEDULES[schedule](optimizer)
     for step in range(12):
         optimizer.step()
@@ -71,26 +67,13 @@ def test_the_lr_of_every_step_is_torchs_is_used_and_is_recorded(
             scheduler.step()
     expected, used[:] = used[:], []
     spec = trial(schedule=schedule, recipe=Recipe(momentum=0.9))
-    found = list(train(Line(), begin(Line(), spec), record_steps=True))
-    assert used == [r.lr for r in found if isinstance(r, StepRecord)]
-    assert used == pytest.approx(expected, rel=1e-9, abs=1e-15)
-
-
-def test_the_recorded_lrs_of_an_epoch_are_its_first_and_last() -> None:
-    found = records(Line(), trial(schedule="warmup(3it) + linear"), record_steps=True)
-    lrs = [r.lr for r in found if isinstance(r, StepRecord)]
-    epochs = [r for r in found if isinstance(r, EpochRecord)]
-    assert [(e.lr_first, e.lr_last) for e in epochs] == [
-        (lrs[4 * i], lrs[4 * i + 3]) for i in range(3)
-    ]
-
-
-def test_momentum_cycles_reach_the_optimizer_and_the_records() -> None:
-    spec = trial(schedule="onecycle", recipe=Recipe(momentum=0.9))
-    found = [r for r in records(Line(), spec, record_steps=True) if isinstance(r, StepRecord)]
-    momenta = [r.momentum for r in found]
-    assert None not in momenta
-    assert momenta[0] == pytest.approx(0.95) and min(m for m in momenta if m) < 0.9
+    found = records(Line(), spec, record_steps=True)
+    assert used == [(r.lr, r.momentum) for r in steps_of(found)]
+    for ours, theirs in zip(used, expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-15)
+    lrs = [lr for lr, _ in used]
+    ends = [(e.lr_first, e.lr_last) for e in epochs_of(found)]
+    assert ends == list(zip(lrs[::4], lrs[3::4], strict=True))
 
 
 def test_the_records_of_a_good_trial() -> None:
@@ -119,9 +102,7 @@ def test_a_loss_that_is_not_finite_ends_the_trial_at_its_step() -> None:
     end = found[-1]
     assert (end.status, end.steps, end.epochs) == ("diverged", 6, 1)
     assert "step 6 (epoch 2)" in end.reason and end.test_loss is None
-    assert [r.train_loss is None for r in found if isinstance(r, StepRecord)][4:] == [
-        False, False, True, True,
-    ]  # fmt: skip
+    assert [r.step for r in steps_of(found) if r.train_loss is None] == [6, 7]
 
 
 def test_a_loss_that_explodes_without_overflowing_is_divergence_too() -> None:
@@ -129,27 +110,18 @@ def test_a_loss_that_explodes_without_overflowing_is_divergence_too() -> None:
     end = found[-1]
     assert end.status == "diverged"
     assert "the mean loss of epoch" in end.reason
-    worst = [r.train_loss for r in found if isinstance(r, EpochRecord)][-1]
-    assert math.isfinite(worst)
+    assert math.isfinite(epochs_of(found)[-1].train_loss)
 
 
 def test_plateau_cuts_are_recorded_and_lower_the_lr_of_the_next_epoch() -> None:
     spec = trial(schedule="plateau(metric=val_loss, patience=0, factor=0.5)", lr=1e-6, epochs=6)
     found = records(Line(), spec)
     cuts = [r for r in found if isinstance(r, CutRecord)]
-    lrs = {r.epoch: r.lr_first for r in found if isinstance(r, EpochRecord)}
+    lrs = {r.epoch: r.lr_first for r in epochs_of(found)}
     assert cuts
     for cut in cuts:
         assert cut.new_lr == pytest.approx(cut.old_lr / 2)
         assert lrs.get(cut.epoch + 1, cut.new_lr) == cut.new_lr
-
-
-def digits(recipe: Recipe) -> ImageTask:
-    return ImageTask(image_data(80), recipe, torch.device("cpu"), with_test=True)
-
-
-def timeless(records: Sequence[Any]) -> list[Any]:
-    return [replace(r, train_s=0.0, throughput_img_s=0.0) for r in records]
 
 
 def test_the_same_bits_alone_in_another_order_and_in_turns() -> None:
@@ -159,20 +131,11 @@ def test_the_same_bits_alone_in_another_order_and_in_turns() -> None:
         TrialSpec(recipe=recipe, schedule=s, lr=lr, seed=seed, stage="final", epochs=3)
         for s, lr, seed in (("cosine", 0.05, 0), ("constant", 1e30, 1), ("onecycle", 0.02, 2))
     ]
-    alone = []
-    for spec in trials:
-        task = digits(recipe)
-        alone.append(timeless(list(train(task, begin(task, spec)))))
-    assert [records[-1].status for records in alone] == ["done", "diverged", "done"]
-    task = digits(recipe)
-    backwards = [timeless(list(train(task, begin(task, spec)))) for spec in trials[::-1]]
-    assert backwards[::-1] == alone
-    streams = [train(task, begin(task, spec)) for spec in trials]
-    found: list[list[Any]] = [[] for _ in trials]
-    while any(turns := [next(stream, None) for stream in streams]):
-        for kept, record in zip(found, turns, strict=True):
-            kept += [record] if record is not None else []
-    assert [timeless(records) for records in found] == alone
+    alone = [timeless(records(images(recipe), spec)) for spec in trials]
+    assert [found[-1].status for found in alone] == ["done", "diverged", "done"]
+    task = images(recipe)
+    assert [timeless(records(task, spec)) for spec in trials[::-1]] == alone[::-1]
+    assert in_turns([train(task, begin(task, spec)) for spec in trials]) == alone
 
 
 def test_every_epoch_draws_its_own_dropout() -> None:
@@ -183,9 +146,6 @@ def test_every_epoch_draws_its_own_dropout() -> None:
             drawn.append(torch.rand(()).item())
             return super().loss(model, batch)
 
-    records(Drawing(), trial())
-    assert len(set(drawn)) == len(drawn) == 12
-    again = drawn.copy()
-    drawn.clear()
-    records(Drawing(), trial())
-    assert drawn == again
+    for _ in range(2):
+        records(Drawing(), trial())
+    assert len(set(drawn)) == 12 and drawn[:12] == drawn[12:]

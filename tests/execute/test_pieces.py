@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,12 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench
     sys.modules.pop("nets", None)
 
 
-@contextmanager
-def pool(bench: Workbench) -> Iterator[Train]:
-    with EXECUTORS.get("pool", option="--executor").make(bench, Run(Path("run"))) as train:
-        yield train
+def executor(bench: Workbench, name: str = "pool") -> AbstractContextManager[Train]:
+    return EXECUTORS.get(name, option="--executor").make(bench, Run(Path("run")))
+
+
+def losses(train: Train) -> list[Any]:
+    return [(each.seed, loss) for each, found in train([piece(3)]) for loss in found]
 
 
 def piece(seed: int, **more: Any) -> Piece:
@@ -89,7 +91,7 @@ def test_two_processes_give_the_answer_of_one(
     monkeypatch.setenv("DEED", deed)
     spec = FindSpec(**SHORT, verify=True, **fields)
     *_, alone = bench.find(spec)
-    with pool(bench) as train:
+    with executor(bench) as train:
         *progress, found = bench.find(spec, train)
     assert found.to_dict() == alone.to_dict()
     assert {event.stage for event in progress} >= {"sweep", "verify"}
@@ -97,14 +99,13 @@ def test_two_processes_give_the_answer_of_one(
 
 
 def test_what_was_asked_for_and_left_does_not_come_later(bench: Workbench) -> None:
-    with pool(bench) as train:
+    with executor(bench) as train:
         left = train([piece(1, lrs=[0.01] * 3_000), piece(2)])
         next(left)
         left.close()
-        found = [(each.seed, loss) for each, losses in train([piece(3)]) for loss in losses]
-    with EXECUTORS.get("serial", option="--executor").make(bench, Run(Path("run"))) as train:
-        known = [(each.seed, loss) for each, losses in train([piece(3)]) for loss in losses]
-    assert found == known and len(found) == 12
+        found = losses(train)
+    with executor(bench, "serial") as train:
+        assert losses(train) == found and len(found) == 12
 
 
 @pytest.mark.parametrize(
@@ -115,12 +116,8 @@ def test_what_was_asked_for_and_left_does_not_come_later(bench: Workbench) -> No
     ],
 )
 def test_what_ends_a_range_test_is_one_line(
-    bench: Workbench,
-    deed: str,
-    kind: type[LrbenchError],
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
+    bench: Workbench, deed: str, kind: type[LrbenchError], words: str, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("DEED", deed)
-    with pool(bench) as train, pytest.raises(kind, match=words):
+    with executor(bench) as train, pytest.raises(kind, match=words):
         list(bench.find(FindSpec(**SHORT), train))

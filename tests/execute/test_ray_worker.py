@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from lrbench.data import load
-from lrbench.execute import Host, Workbench, trial
+from lrbench.execute import Host, Workbench, ray_worker, trial
 from lrbench.execute.cluster import Nodes, Remote
 from lrbench.execute.ray_worker import Kit, Trainer
 from lrbench.execute.worker import Brief
-from lrbench.options import Recipe, TrialSpec
+from lrbench.options import Recipe
 from lrbench.records import TrialEnd
 from lrbench.run.material import code_of, luggage
 from lrbench.run.store import Run
+from tests.toys import trial as toy
 
 Said = list[dict[str, Any]]
+Made = Callable[..., tuple[Trainer, Said]]
 NETS = (
     "from torch import nn\nfrom parts import wide\n"
     "def net(image_shape, classes):\n    return nn.Sequential(nn.Flatten(), wide(classes))\n"
@@ -27,7 +29,7 @@ NETS = (
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Trainer, Said]]:
+def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     said: Said = []
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=lambda found: found))
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -46,7 +48,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Trainer, Said]]
 
 
 def test_the_users_modules_travel(
-    tmp_path: Path, made: Callable[..., tuple[Trainer, Said]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "nets.py").write_text(NETS)
     (tmp_path / "parts.py").write_text("from torch import nn\nwide = nn.LazyLinear\n")
@@ -66,9 +68,7 @@ def test_the_users_modules_travel(
     assert os.getcwd() == str(trainer.scratch / "code")
 
 
-def test_a_node_without_the_data_asks_for_them(
-    tmp_path: Path, made: Callable[..., tuple[Trainer, Said]]
-) -> None:
+def test_a_node_without_the_data_asks_for_them(tmp_path: Path, made: Made) -> None:
     recipe = Recipe(dataset="mnist", model="mlp")
     trainer, said = made(recipe, data_dir=tmp_path)
     trainer.open()
@@ -79,24 +79,22 @@ def test_a_node_without_the_data_asks_for_them(
 
 
 def test_a_trial_is_sent_written_once_and_continued(
-    tmp_path: Path, made: Callable[..., tuple[Trainer, Said]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then again from the second checkpoint on, as after a death."""
-    from lrbench.execute import ray_worker as module
-
     monkeypatch.setattr(trial, "CHECKPOINT_S", -1.0)
-    monkeypatch.setattr(module, "CHECKPOINTS_S", -1.0)
-    monkeypatch.setattr(module, "CHECKPOINTS_BYTES_S", 1e12)
+    monkeypatch.setattr(ray_worker, "CHECKPOINTS_S", -1.0)
+    monkeypatch.setattr(ray_worker, "CHECKPOINTS_BYTES_S", 1e12)
     recipe = Recipe(dataset="synthetic", model="mlp")
     trainer, said = made(recipe)
     trainer.open()
-    spec = TrialSpec(recipe=recipe, schedule="cosine", lr=0.1, seed=0, stage="tune", epochs=4)
+    spec = toy(recipe=recipe, schedule="cosine", epochs=4)
     run = Run(tmp_path)
     crew = Nodes(Workbench(recipe, Host(device="cpu", threads=1)), run, 1, None, None)
     actor: Any = SimpleNamespace(train=SimpleNamespace(remote=trainer.train))
 
     def trained(upto: int) -> list[Any]:
-        """The first messages of the trial, as the driver takes them."""
+        """The records of the first messages of the trial, as the driver takes them."""
         worker = Remote(0, actor, None)
         worker.trial = spec
         said.clear()

@@ -1,7 +1,6 @@
 """One trial in a run directory: failed, resumed, left clean."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,23 +11,14 @@ from lrbench.errors import MachineError
 from lrbench.execute import Host, Workbench
 from lrbench.execute import trial as module
 from lrbench.execute.trial import run_trial
-from lrbench.options import Recipe, TrialSpec
-from lrbench.records import EpochRecord
+from lrbench.options import Recipe
+from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.store import Run
+from tests.engine.tools import epochs_of, timeless
+from tests.toys import trial
 
 RECIPE = Recipe(dataset="synthetic", model="mlp", batch_size=256)
-
-
-def spec(**changes: Any) -> TrialSpec:
-    fields: dict[str, Any] = {
-        "recipe": RECIPE,
-        "schedule": "cosine",
-        "lr": 0.05,
-        "seed": 0,
-        "stage": "final",
-        "epochs": 4,
-    }
-    return TrialSpec(**{**fields, **changes})
+SPEC = trial(recipe=RECIPE, schedule="cosine", lr=0.05, stage="final", epochs=4)
 
 
 @pytest.fixture(scope="module")
@@ -36,61 +26,44 @@ def bench() -> Workbench:
     return Workbench(RECIPE, Host(device="cpu", threads=1))
 
 
-def timeless(run: Run, trial: TrialSpec) -> list[Any]:
-    history = run.histories[trial.id]
-    epochs = [replace(e, train_s=0.0, throughput_img_s=0.0) for e in history.epochs]
-    assert history.end is not None
-    return [*epochs, replace(history.end, train_s=0.0, throughput_img_s=None)]
+def written(bench: Workbench, run: Run) -> list[Record]:
+    """What a trial writes from here to its end."""
+    return [record for records in run_trial(bench, run, SPEC) for record in records]
 
 
-def test_a_trial_that_was_cut_off_goes_on_from_its_checkpoint(
-    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def end_of(run: Run) -> TrialEnd:
+    end = run.histories[SPEC.id].end
+    assert end is not None
+    return end
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_s", "journal_kept", "anew"),
+    [(-1.0, True, [3, 4]), (99.0, True, [1, 2, 3, 4]), (-1.0, False, [1, 2, 3, 4])],
+)
+def test_a_trial_that_was_cut_off_goes_on_from_a_checkpoint_that_the_journal_knows(
+    tmp_path: Path, bench: Workbench, monkeypatch: Any, checkpoint_s: float, journal_kept: bool,
+    anew: list[int],
+) -> None:  # fmt: skip
     whole, cut = Run(tmp_path / "whole"), Run(tmp_path / "cut")
-    list(run_trial(bench, whole, spec()))
-    monkeypatch.setattr(module, "CHECKPOINT_S", -1.0)
-    stream = run_trial(bench, cut, spec())
-    for records in stream:
-        if any(isinstance(record, EpochRecord) and record.epoch == 2 for record in records):
-            break
-    stream.close()
-    assert cut.state_path(spec().id).exists()
-    again = [r for records in run_trial(bench, cut, spec()) for r in records]
-    assert [r.epoch for r in again if isinstance(r, EpochRecord)] == [3, 4]
-    assert timeless(cut, spec()) == timeless(whole, spec())
-    assert not cut.state_path(spec().id).exists()
-
-
-def test_without_a_checkpoint_it_starts_anew(tmp_path: Path, bench: Workbench) -> None:
-    run = Run(tmp_path)
-    stream = run_trial(bench, run, spec())
-    next(stream), next(stream)
-    stream.close()
-    list(run_trial(bench, run, spec()))
-    epochs = run.histories[spec().id].epochs
-    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
-
-
-def test_a_checkpoint_that_knows_more_than_the_journal_is_not_believed(
-    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CHECKPOINT_S", -1.0)
-    run = Run(tmp_path)
-    stream = run_trial(bench, run, spec())
+    expected = timeless(written(bench, whole))
+    monkeypatch.setattr(module, "CHECKPOINT_S", checkpoint_s)
+    stream = run_trial(bench, cut, SPEC)
     next(stream), next(stream), next(stream)
     stream.close()
-    run.begin(spec())
-    again = [r for records in run_trial(bench, run, spec()) for r in records]
-    assert [r.epoch for r in again if isinstance(r, EpochRecord)] == [1, 2, 3, 4]
+    assert cut.state_path(SPEC.id).exists() == (checkpoint_s < 0)
+    if not journal_kept:
+        cut.begin(SPEC)
+    found = timeless(written(bench, cut))
+    assert [epoch.epoch for epoch in epochs_of(found)] == anew
+    assert found == expected[-len(anew) - 1 :]
+    assert timeless([*cut.histories[SPEC.id].epochs, end_of(cut)]) == expected
+    assert not cut.state_path(SPEC.id).exists()
 
 
 @pytest.mark.parametrize(("epoch_s", "saved"), [(1.0, 3), (4.0, 15), (11.0, 30), (0.1, 0)])
 def test_a_kill_costs_ten_seconds_or_one_epoch(
-    tmp_path: Path,
-    bench: Workbench,
-    monkeypatch: pytest.MonkeyPatch,
-    epoch_s: float,
-    saved: int,
+    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch, epoch_s: float, saved: int
 ) -> None:
     """With a clock that each epoch moves on: nowhere is more than that not in a checkpoint."""
     clock = SimpleNamespace(now=0.0)
@@ -103,42 +76,31 @@ def test_a_kill_costs_ten_seconds_or_one_epoch(
         for epoch in range(1, 31):
             assert clock.now + epoch_s - max([0.0, *marks]) <= max(10.0, epoch_s)
             clock.now += epoch_s
-            yield EpochRecord(spec().id, epoch, epoch, 0.1, 0.1, 1.0, 0.5, 1.0, 0.5, 1.0, 1.0)
+            yield EpochRecord(SPEC.id, epoch, epoch, 0.1, 0.1, 1.0, 0.5, 1.0, 0.5, 1.0, 1.0)
 
     monkeypatch.setattr(module, "train", epochs)
-    list(run_trial(bench, Run(tmp_path), spec(epochs=30)))
+    written(bench, Run(tmp_path))
     assert len(marks) == saved
 
 
 def test_what_the_model_raises_is_the_reason_of_a_failed_trial(
     tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also before the first record, in a journal that ends within a line."""
+
     def broken(*_: Any) -> Any:
         raise RuntimeError("CUDA out of memory\nand more")
 
-    monkeypatch.setattr(module, "begin", broken)
     run = Run(tmp_path)
-    (_, records) = list(run_trial(bench, run, spec()))
-    end = run.histories[spec().id].end
-    assert end is not None and records == [end]
     place = f"(test_trial.py, line {broken.__code__.co_firstlineno + 1})"
-    assert (end.status, end.reason) == ("failed", f"RuntimeError: CUDA out of memory {place}")
-
-
-def test_a_failure_before_the_first_record_is_kept_as_well(
-    tmp_path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("no such thing")
-
-    run = Run(tmp_path)
-    run.begin(spec())
-    journal = run.journal_path(spec().id)
-    journal.write_bytes(journal.read_bytes() + b'{"kind":"ep')
-    monkeypatch.setattr(module, "_opened", broken)
-    list(run_trial(bench, run, spec()))
-    end = run.histories[spec().id].end
-    assert end is not None and end.status == "failed"
+    expected = ("failed", f"RuntimeError: CUDA out of memory {place}")
+    for name in ("begin", "_opened"):
+        monkeypatch.setattr(module, name, broken)
+        assert written(bench, run) == [end := end_of(run)]
+        assert (end.status, end.reason) == expected
+        run.begin(SPEC)
+        journal = run.journal_path(SPEC.id)
+        journal.write_bytes(journal.read_bytes() + b'{"kind":"ep')
 
 
 def test_a_full_disk_is_not_the_trials_fault(
@@ -149,12 +111,11 @@ def test_a_full_disk_is_not_the_trials_fault(
 
     monkeypatch.setattr(Run, "append", full)
     with pytest.raises(MachineError, match="no space left"):
-        list(run_trial(bench, Run(tmp_path), spec()))
+        written(bench, Run(tmp_path))
 
 
 def test_a_diverged_trial_says_where(tmp_path: Path, bench: Workbench) -> None:
-    run = Run(tmp_path)
-    list(run_trial(bench, run, spec(lr=1e6)))
-    end = run.histories[spec(lr=1e6).id].end
-    assert end is not None and end.status == "diverged" and end.test_accuracy is None
+    spec = SPEC.model_copy(update={"lr": 1e6})
+    (*_, (end,)) = run_trial(bench, Run(tmp_path), spec)
+    assert end.status == "diverged" and end.test_accuracy is None
     assert "epoch" in end.reason and end.machine["threads"] == 1

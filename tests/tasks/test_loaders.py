@@ -19,6 +19,12 @@ X = torch.randn(50, 4, generator=GENERATOR)
 LABELS = (X[:, 0] > 0).long()
 
 
+POINTS, Y = torch.arange(12.0).reshape(6, 2), torch.arange(6.0)[:, None]
+DATA: Any = TensorDataset(POINTS, Y)
+LOADER = DataLoader(DATA, batch_size=2)
+MSE = F.mse_loss
+
+
 def loader(batch: int = 16, targets: torch.Tensor = LABELS, **more: Any) -> DataLoader[Any]:
     return DataLoader(TensorDataset(X, targets), batch, **more)
 
@@ -41,8 +47,7 @@ def test_loss_and_accuracy_are_over_samples_not_batches() -> None:
 def test_a_regression_has_no_accuracy_and_a_missing_split_has_nothing() -> None:
     targets = X.sum(1, keepdim=True)
     task = LoadersTask(linear(1), nn.MSELoss(), loader(targets=targets), loader(targets=targets))
-    with torch.no_grad():
-        assert set(task.evaluate(task.model(0), "val")) == {"loss"}
+    assert set(task.evaluate(task.model(0), "val")) == {"loss"}
     assert task.evaluate(task.model(0), "test") == {}
 
 
@@ -57,42 +62,13 @@ def test_seeds_draw_weights_and_order() -> None:
     assert not torch.equal(first(0, 0), first(0, 1))
     assert not torch.equal(first(0, 0), first(1, 0))
     weights = [task.model(seed).weight for seed in (0, 0, 1)]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
+    assert torch.equal(*weights[:2]) and not torch.equal(*weights[1:])
 
 
-def test_sizes() -> None:
-    task = LoadersTask(linear(2), F.cross_entropy, loader(), loader())
-    assert (task.steps_per_epoch, task.samples_per_step) == (4, 16)
-    batches = [(X[:10], LABELS[:10]), (X[10:20], LABELS[10:20])]
-    task = LoadersTask(linear(2), F.cross_entropy, batches, batches)
-    assert (task.steps_per_epoch, task.samples_per_step) == (2, 10)
-
-
-def test_loaders_and_models_that_cannot_serve_are_refused() -> None:
-    with pytest.raises(UsageError, match="no parameter"):
-        LoaderTask(nn.ReLU(), nn.functional.mse_loss, LOADER)
-    with pytest.raises(UsageError, match="loss_fn"):
-        LoaderTask(nn.Linear(2, 1), None, LOADER)
-    bare = LoaderTask(nn.Linear(2, 1), nn.functional.mse_loss, [POINTS])
-    with pytest.raises(UsageError, match="step="):
-        bare.loss(bare.model(0), POINTS)
-    with pytest.raises(UsageError, match="val: it can be read only once"):
-        LoadersTask(linear(2), F.cross_entropy, loader(), iter(loader()))
-    with pytest.raises(UsageError, match="loader: it can be read only once"):
-        LoadersTask(linear(2), F.cross_entropy, iter(loader()), loader())
-    task = LoadersTask(linear(2), F.cross_entropy, loader(), [])
-    with pytest.raises(UsageError, match="val: it holds no batch"):
-        task.evaluate(task.model(0), "val")
-
-
-POINTS, Y = torch.arange(12.0).reshape(6, 2), torch.arange(6.0)[:, None]
-LOADER = DataLoader(TensorDataset(POINTS, Y), batch_size=2)
-
-
-class Pair(NamedTuple):
-    left: torch.Tensor
-    right: torch.Tensor
+def test_sizes_are_those_of_a_loader_or_of_a_list_of_batches() -> None:
+    for batches, expected in ((loader(), (4, 16)), ([(X[:10], LABELS[:10])] * 2, (2, 10))):
+        task = LoadersTask(linear(2), F.cross_entropy, batches, batches)
+        assert (task.steps_per_epoch, task.samples_per_step) == expected
 
 
 class Endless(IterableDataset[Any]):
@@ -101,19 +77,42 @@ class Endless(IterableDataset[Any]):
 
 
 def test_a_loader_without_a_length_is_refused_where_one_is_needed_and_never_counted() -> None:
-    task = LoaderTask(nn.Linear(2, 1), nn.functional.mse_loss, DataLoader(Endless(), batch_size=2))
+    task = LoaderTask(nn.Linear(2, 1), MSE, DataLoader(Endless(), batch_size=2))
     assert next(iter(task.train_batches(0, 0)))[0].shape == (2, 2)
     with pytest.raises(UsageError, match="it has no length"):
         _ = task.steps_per_epoch
 
 
-def test_samples_are_not_taken_for_batches() -> None:
-    data: Any = TensorDataset(POINTS, Y)
-    for samples in (data, Subset(data, [0, 2])):
-        with pytest.raises(
-            UsageError, match=r"^train: a \w+ holds samples, not batches; pass Data"
-        ):
-            check_loader("train", samples)
+def single(model: nn.Module, loss: Any, batches: Any, **more: Any) -> LoaderTask:
+    """A task whose model and loss have been asked for, too."""
+    task = LoaderTask(model, loss, batches, **more)
+    task.loss(task.model(0), next(iter(batches)))
+    return task
+
+
+def splits(train: Any, val: Any) -> None:
+    task = LoadersTask(linear(2), F.cross_entropy, train, val)
+    task.evaluate(task.model(0), "val")
+
+
+REFUSED: list[tuple[str, Callable[[], Any]]] = [
+    ("no parameter", lambda: single(nn.ReLU(), MSE, LOADER)),
+    ("loss_fn", lambda: single(nn.Linear(2, 1), None, LOADER)),
+    (r"pass MSELoss\(\)", lambda: single(nn.Linear(2, 1), nn.MSELoss, LOADER)),
+    ("make_model", lambda: single(nn.Linear(2, 1), MSE, LOADER, make_model=lambda: None)),
+    ("step=", lambda: single(nn.Linear(2, 1), MSE, [POINTS])),
+    ("val: it can be read only once", lambda: splits(loader(), iter(loader()))),
+    ("loader: it can be read only once", lambda: splits(iter(loader()), loader())),
+    ("val: it holds no batch", lambda: splits(loader(), [])),
+    (r"^train: a TensorDataset holds samples.*; pass Data", lambda: check_loader("train", DATA)),
+    (r"^train: a Subset holds samples", lambda: check_loader("train", Subset(DATA, [0, 2]))),
+]
+
+
+@pytest.mark.parametrize(("words", "make"), REFUSED, ids=[words for words, _ in REFUSED])
+def test_what_cannot_serve_is_refused(words: str, make: Callable[[], Any]) -> None:
+    with pytest.raises(UsageError, match=words):
+        make()
 
 
 def test_several_inputs_and_own_steps() -> None:
@@ -131,10 +130,14 @@ def test_several_inputs_and_own_steps() -> None:
     assert own.loss(own.model(0), {"x": POINTS}).item() == pytest.approx(float(POINTS.mean()) * 2)
 
 
+class Pair(NamedTuple):
+    left: torch.Tensor
+    right: torch.Tensor
+
+
 def test_every_container_is_moved_and_kept() -> None:
-    device = torch.device("cpu")
     batch = {"pair": Pair(POINTS, Y), "list": [POINTS, "text"], "number": 3}
-    moved = to_device(batch, device)
+    moved = to_device(batch, torch.device("cpu"))
     assert isinstance(moved["pair"], Pair) and moved["list"][1] == "text" and moved["number"] == 3
 
 
@@ -148,15 +151,3 @@ def test_a_step_of_the_users_own_counts_too() -> None:
     plain = LoadersTask(linear(2), F.cross_entropy, loader(), loader())
     with torch.no_grad():
         assert own.evaluate(own.model(3), "val") == plain.evaluate(plain.model(3), "val")
-
-
-def test_a_class_for_a_loss_and_nothing_for_a_module_are_one_line() -> None:
-    x = torch.randn(8, 2)
-    with pytest.raises(UsageError, match=r"pass MSELoss\(\)"):
-        LoaderTask(nn.Linear(2, 1), nn.MSELoss, [(x, x[:, :1])])  # type: ignore[arg-type]
-    made = LoaderTask(
-        nn.Linear(2, 1), nn.MSELoss(), [(x, x[:, :1])],
-        make_model=lambda: None,  # type: ignore[arg-type,return-value]
-    )  # fmt: skip
-    with pytest.raises(UsageError, match="make_model"):
-        made.model(0)

@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,7 @@ from lrbench.models import build
 from lrbench.options import Recipe
 from lrbench.tasks.source import open_source
 from lrbench.tasks.text import TextSource, TextTask
-
-CPU = torch.device("cpu")
+from tests.engine.tools import CPU
 
 
 @pytest.fixture
@@ -30,14 +30,11 @@ def task(name: str, *, batch_size: int = 8, with_test: bool = True) -> TextTask:
     recipe = Recipe(dataset=name, model="gpt", batch_size=batch_size)
     source = open_source(recipe, CPU)
     assert isinstance(source, TextSource)
-    found = source.task(recipe, with_test=with_test)
-    assert isinstance(found, TextTask)
-    return found
+    return source.task(recipe, with_test=with_test)
 
 
 @pytest.fixture
 def model() -> nn.Module:
-    torch.manual_seed(0)
     return build("gpt", (CONTEXT,), VOCABULARY).eval()
 
 
@@ -71,10 +68,9 @@ def test_uniform_logits_have_eight_bits_per_character(text: str) -> None:
 
 def test_the_parts_are_the_text_without_overlap(text: str) -> None:
     data = load_text(text)
-    parts = data.parts(0.1)
-    assert np.array_equal(np.concatenate(list(parts.values())), data.text)
+    parts, whole = data.parts(0.1), len(data.text)
     assert list(parts) == ["train", "val", "test"]
-    whole = len(data.text)
+    assert np.array_equal(np.concatenate(list(parts.values())), data.text)
     assert len(parts["test"]) == whole // 10
     assert len(parts["val"]) == pytest.approx(0.09 * whole, abs=2)
 
@@ -115,21 +111,22 @@ def test_a_short_training_beats_the_frequencies_of_the_characters() -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "words"),
     [
-        ("text:", UsageError, "needs a file"),
-        ("text:nowhere.txt", MachineError, "no such file"),
-        ("text:.", MachineError, "is a directory"),
+        ("", UsageError, "needs a file"),
+        ("nowhere.txt", MachineError, "no such file"),
+        (".", MachineError, "is a directory"),
+        ("wide", UsageError, "not a text in UTF-8"),
+        *((f"short{length}", UsageError, "part has") for length in (0, 64, 640)),
     ],
 )
-def test_what_cannot_be_read_is_one_line(name: str, kind: type[LrbenchError], words: str) -> None:
+def test_what_is_no_text_or_too_short_is_one_line(
+    name: str, kind: type[LrbenchError], words: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wide").write_text("a text of some length" * 99, encoding="utf-16")
+    for length in (0, 64, 640):
+        Path(f"short{length}").write_bytes(b"x" * length)
     with pytest.raises(kind, match=words):
-        load_text(name)
-
-
-@pytest.mark.parametrize("length", [0, 64, 640])
-def test_a_text_that_is_too_short_is_refused(tmp_path: Path, length: int) -> None:
-    (tmp_path / "short").write_bytes(b"x" * length)
-    with pytest.raises(UsageError, match="part has"):
-        task(f"text:{tmp_path / 'short'}")
+        task(f"text:{name}")
 
 
 @pytest.mark.parametrize(
@@ -143,22 +140,12 @@ def test_a_text_that_is_too_short_is_refused(tmp_path: Path, length: int) -> Non
         ({"metric": "test_accuracy"}, "a text has none"),
         ({"target_accuracy": 0.9}, "--target-accuracy is for images"),
         ({"batch_size": "all"}, "--batch-size all is for images"),
-        (
-            {"dataset": "mnist5k", "metric": "test_bits"},
-            "bits per character are of a --dataset text",
-        ),
+        ({"dataset": "mnist5k", "metric": "test_bits"}, "bits per character are of a --dataset"),
     ],
 )
 def test_options_of_images_are_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         compare_spec({"dataset": "text:default", **options})
-
-
-def test_what_is_not_utf_8_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "wide.txt"
-    path.write_text("a text of some length" * 99, encoding="utf-16")
-    with pytest.raises(UsageError, match="not a text in UTF-8"):
-        load_text(f"text:{path}")
 
 
 def test_a_text_has_defaults_of_its_own() -> None:

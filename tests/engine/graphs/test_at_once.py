@@ -15,18 +15,13 @@ from lrbench.options import CompareSpec, Recipe
 from lrbench.run.conditions import carried_on
 from lrbench.run.store import Run
 from lrbench.session.compare import settled
-from lrbench.tasks.images import ImageTask
-from tests.data.makers import image_data
+from tests.engine.tools import CPU, images
 from tests.run.made import manifest
-
-CPU = torch.device("cpu")
-RECIPE = Recipe(dataset="synthetic", model="mlp", batch_size=64)
 
 
 @pytest.mark.parametrize(
     ("rates", "found"),
     [
-        ([100, 101], 1),  # no gain
         ([100, 114], 1),  # less than noise makes
         ([100, 116, 120], 2),
         ([100, 200, 400, 800, 1600], 16),  # nobody asks for 32
@@ -64,17 +59,15 @@ def test_the_probe_counts_the_steps_of_all_slots(
         return real(task, recipe, copies)
 
     recipe = Recipe(model="mlp", batch_size=16)
-    task = ImageTask(image_data(100), recipe, CPU, with_test=False)
     monkeypatch.setattr(programs, "Program", program)
     monkeypatch.setattr(programs, "replay_s", seconds)
-    assert probed(task, recipe, CPU) == found
+    assert probed(images(recipe), recipe, CPU) == found
 
 
 def test_only_graph_in_one_process_asks_the_probe() -> None:
-    assert host_of({"graph": True}).at_once is None
+    rows = (({"graph": True}, None), ({"graph": True, "jobs": 2}, 1), ({}, 1))
+    assert all(host_of(options).at_once == at_once for options, at_once in rows)
     assert host_of({"graph": True, "at_once": 3}).at_once == 3
-    assert host_of({"graph": True, "jobs": 2}).at_once == 1
-    assert host_of({}).at_once == 1
 
 
 @pytest.mark.parametrize(
@@ -91,11 +84,10 @@ def test_at_once_needs_graph_and_one_process(options: dict[str, Any], message: s
 
 
 def test_a_run_keeps_what_the_probe_said_when_it_was_begun(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    asking = Host(executor="serial", graph=True, at_once=None)
-    assert settled(asking, run, CompareSpec()) == asking
+    run, spec = Run(tmp_path), CompareSpec()
+    asking, two = (Host(executor="serial", graph=True, at_once=n) for n in (None, 2))
+    assert settled(asking, run, spec) == asking
     run.write_manifest(manifest(machine={"graph": True, "at_once": 8}))
-    assert settled(asking, run, CompareSpec()).at_once == 8
-    assert settled(Host(executor="serial", graph=True, at_once=2), run, CompareSpec()).at_once == 2
+    assert [settled(host, run, spec).at_once for host in (asking, two)] == [8, 2]
     with pytest.raises(UsageError, match="at_once 8 -> 2"):
         carried_on(run.manifest or {}, {"graph": True, "at_once": 2}, force=False)

@@ -18,18 +18,12 @@ from lrbench.models import MODELS, build
 from lrbench.options import Recipe
 from lrbench.tasks.images import ImageTask
 from tests.data.makers import image_data
+from tests.engine.tools import CPU, CUDA, METHODS
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 SMALL = {"batch_size": 8, "val_fraction": 0.2}
 CHANGES: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "bf16": {"precision": "bf16"},
-    "clipped": {"clip_norm": 0.5, "clip_value": 0.01},
-    "accumulated": {"accumulate": 2},
-    "smoothed": {"label_smoothing": 0.1},
-    "unchanged images": {"augment": "none"},
-    "groups": {"groups": ("*bias lr=2x schedule=linear",), "no_decay_norms": True},
-    "no momentum": {"momentum": 0.0, "weight_decay": 0.0},
+    **{name: METHODS[name] for name in METHODS if name not in ("nesterov", "averaged")},
+    "groups": {**METHODS["groups"], "no_decay_norms": True},
 }
 RECIPES = {
     **{name: Recipe(model=name, **SMALL) for name in MODELS.names() if name != "gpt"},

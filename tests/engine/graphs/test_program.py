@@ -21,57 +21,39 @@ from lrbench.execute import trial as run_trial_module
 from lrbench.execute.serial import serial
 from lrbench.execute.trial import run_trial
 from lrbench.options import Recipe, TrialSpec
-from lrbench.records import EpochRecord, StepRecord
+from lrbench.records import StepRecord, TrialEnd
 from lrbench.run.conditions import notices
 from lrbench.run.store import Run
-from lrbench.tasks.images import ImageTask
-from tests.data.makers import image_data
+from tests.engine.tools import CUDA, METHODS, epochs_of, images, in_turns, on_cuda, same, timeless
 from tests.toys import Line
+from tests.toys import trial as toy
 
-CPU = torch.device("cpu")
 SMALL = {"model": "mlp", "batch_size": 16, "val_fraction": 0.2}
 RECIPES = {
-    "sgd": Recipe(**SMALL),
-    "no momentum, no decay": Recipe(momentum=0, weight_decay=0, **SMALL),
-    "nesterov, batch norm": Recipe(nesterov=True, **{**SMALL, "model": "resnet8"}),
+    **{name: Recipe(**{**SMALL, **changes}) for name, changes in METHODS.items()},
     "adam": Recipe(optimizer="adam", **SMALL),
-    "adamw, groups": Recipe(optimizer="adamw", groups=("*bias lr=2x schedule=linear",), **SMALL),
-    "clipped": Recipe(clip_norm=0.5, clip_value=0.01, **SMALL),
-    "accumulated, smoothed": Recipe(accumulate=2, label_smoothing=0.1, **SMALL),
-    "averaged": Recipe(ema=0.9, **SMALL),
-    "bf16": Recipe(precision="bf16", **SMALL),
-    "no augmentation": Recipe(augment="none", **SMALL),
+    "adamw, groups": Recipe(optimizer="adamw", **METHODS["groups"], **SMALL),
 }
 
 
-def task_of(recipe: Recipe, device: torch.device = CPU) -> ImageTask:
-    return ImageTask(image_data(100), recipe, device, with_test=True)
-
-
 def trial(recipe: Recipe, **changes: Any) -> TrialSpec:
-    fields = {"schedule": "warmup(2it) + cosine", "lr": 0.05, "seed": 0, "stage": "final"}
-    return TrialSpec(recipe=recipe, **{**fields, "epochs": 3, **changes})
+    usual = {"schedule": "warmup(2it) + cosine", "lr": 0.05, "stage": "final"}
+    return toy(recipe=recipe, **{**usual, **changes})
 
 
-def timeless(records: list[Any]) -> list[Any]:
-    off = {"train_s": 0.0, "throughput_img_s": 0.0}
-    return [replace(r, **off) if hasattr(r, "train_s") else r for r in records]
-
-
-def trained(task: ImageTask, spec: TrialSpec, by: Program | None) -> tuple[list[Any], Training]:
+def trained(task: Any, spec: TrialSpec, by: Program | None) -> tuple[list[Any], Training]:
     training = begin(task, spec)
     train_by = by.train if by else train
-    return timeless(list(train_by(task, training, record_steps=True))), training
+    return timeless(train_by(task, training, record_steps=True)), training
 
 
-def in_turns(task: ImageTask, trainings: list[Training], by: Program) -> list[list[Any]]:
-    """The records of trials that are trained one epoch at a time, in turns."""
-    streams = [by.train(task, training) for training in trainings]
-    found: list[list[Any]] = [[] for _ in trainings]
-    while any(turns := [next(stream, None) for stream in streams]):
-        for kept, record in zip(found, turns, strict=True):
-            kept += [record] if record is not None else []
-    return [timeless(records) for records in found]
+def concluded(bench: Workbench, folder: Path, spec: TrialSpec) -> TrialEnd:
+    """How a trial ends in a run directory."""
+    run = Run(folder)
+    list(run_trial(bench, run, spec))
+    end = run.histories[spec.id].end
+    assert end is not None
+    return end
 
 
 def contents(training: Training) -> list[Tensor]:
@@ -84,14 +66,13 @@ def contents(training: Training) -> list[Tensor]:
 @pytest.mark.parametrize("name", RECIPES)
 def test_on_a_cpu_it_leaves_the_bits_of_the_plain_loop(name: str) -> None:
     recipe = RECIPES[name]
-    task, spec = task_of(recipe), trial(recipe)
+    task, spec = images(recipe), trial(recipe)
     plain, ours = trained(task, spec, None), trained(task, spec, Program(task, recipe))
     assert ours[0] == plain[0]
     assert len(ours[0]) > 3 and ours[0][-1].status == "done"
-    pairs = list(zip(contents(ours[1]), contents(plain[1]), strict=True))
-    assert all(torch.equal(a, b) for a, b in pairs)
-    groups = [training.optimizer.param_groups for _, training in (ours, plain)]
-    assert [g["lr"] for g in groups[0]] == [g["lr"] for g in groups[1]]
+    assert same(contents(ours[1]), contents(plain[1]))
+    lrs = [[g["lr"] for g in training.optimizer.param_groups] for _, training in (ours, plain)]
+    assert lrs[0] == lrs[1]
 
 
 NEIGHBOURS: list[dict[str, Any]] = [
@@ -105,80 +86,70 @@ NEIGHBOURS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize(
     ("name", "copies"),
-    [("adam", 1), ("averaged", 2), pytest.param("nesterov, batch norm", 3, marks=pytest.mark.long)],
+    [("adam", 1), ("averaged", 2), pytest.param("nesterov", 3, marks=pytest.mark.long)],
 )
 def test_trials_in_turns_leave_the_bits_they_leave_alone(name: str, copies: int) -> None:
     """Also next to one that overflows, and next to one that is shorter."""
     recipe = RECIPES[name]
-    task = task_of(recipe)
+    task = images(recipe)
     trials = [trial(recipe, **changes) for changes in NEIGHBOURS[:4]]
     alone = [trained(task, spec, None) for spec in trials]
-    expected = [[r for r in records if not isinstance(r, StepRecord)] for records, _ in alone]
-    ends = [records[-1].status for records, _ in alone]
+    expected = [[r for r in found if not isinstance(r, StepRecord)] for found, _ in alone]
+    ends = [found[-1].status for found, _ in alone]
     assert ends[:2] == ["done", "diverged"] and ends[3] == "done"
     by = Program(task, recipe, copies)
     trainings = [begin(task, spec) for spec in trials]
-    assert in_turns(task, trainings, by) == expected
-    for ours, (records, theirs) in zip(trainings, alone, strict=True):
-        pairs = zip(contents(ours), contents(theirs), strict=True)
-        assert records[-1].status != "done" or all(torch.equal(a, b) for a, b in pairs)
+    assert in_turns([by.train(task, training) for training in trainings]) == expected
+    for ours, (_, theirs), end in zip(trainings, alone, ends, strict=True):
+        assert end != "done" or same(contents(ours), contents(theirs))
 
 
-class Random(nn.Module):
-    """Draws random numbers in its steps, as dropout does."""
+class Random(nn.Sequential):
+    """Draws random numbers in its steps."""
 
     def __init__(self, classes: int = 4) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, classes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
+        super().__init__(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, classes))
 
 
-def test_dropout_draws_what_it_draws_in_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Random())
-    recipe = RECIPES["sgd"]
-    task, spec = task_of(recipe), trial(recipe)
-    assert trained(task, spec, None)[0] == trained(task, spec, Program(task, recipe))[0]
-
-
-def test_trials_at_once_would_share_the_generator_of_dropout(
+def test_dropout_draws_what_it_draws_in_the_plain_loop_and_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recipe = RECIPES["sgd"]
-    Program(task_of(recipe), recipe, copies=2)
+    """Several trials would share the generator."""
+    recipe = RECIPES["plain"]
+    task, spec = images(recipe), trial(recipe)
+    Program(task, recipe, copies=2)
     monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Random())
+    assert trained(task, spec, None)[0] == trained(task, spec, Program(task, recipe))[0]
     with pytest.raises(UsageError, match="draws random numbers"):
-        Program(task_of(recipe), recipe, copies=2)
+        Program(task, recipe, copies=2)
 
 
 def test_a_checkpoint_goes_on_with_or_without(tmp_path: Path) -> None:
     recipe = RECIPES["adam"]
-    task, spec, path = task_of(recipe), trial(recipe), tmp_path / "state.pt"
+    task, spec, path = images(recipe), trial(recipe), tmp_path / "state.pt"
     by = Program(task, recipe)
-    whole = [r for r in trained(task, spec, None)[0] if isinstance(r, EpochRecord)]
+    whole = epochs_of(trained(task, spec, None)[0])
     for before, after in ((by, by), (by, None), (None, by)):
         first, second = begin(task, spec), begin(task, spec)
         next(before.train(task, first) if before else train(task, first))
         checkpoint.save(first, path)
         assert checkpoint.restore(second, path)
-        records = after.train(task, second) if after else train(task, second)
-        rest = [r for r in records if isinstance(r, EpochRecord)]
-        assert timeless(rest) == whole[1:]
+        rest = after.train(task, second) if after else train(task, second)
+        assert timeless(epochs_of(rest)) == whole[1:]
 
 
 def test_what_cannot_be_captured_says_why() -> None:
-    task = task_of(RECIPES["sgd"])
-    assert why_not(task, RECIPES["sgd"]) == ""
+    task = images(RECIPES["plain"])
+    assert why_not(task, RECIPES["plain"]) == ""
     assert "code of its own" in why_not(Line(), Recipe())
     assert "code of its own" in why_not(task, Recipe(augment="torch:sub"))
     assert "rmsprop does not read" in why_not(task, Recipe(optimizer="rmsprop"))
     assert "--opt" in why_not(task, Recipe(optimizer_options=("dampening=0.1",)))
-    moved = begin(task, trial(RECIPES["sgd"], schedule="onecycle"))
+    moved = begin(task, trial(RECIPES["plain"], schedule="onecycle"))
     assert why_eager(moved) == "the schedule moves the momentum"
     frozen = Recipe(groups=("*bias freeze=1ep",), **SMALL)
     assert why_eager(begin(task, trial(frozen))) == "a group is frozen at first"
-    assert why_eager(begin(task, trial(RECIPES["sgd"]))) == ""
+    assert why_eager(begin(task, trial(RECIPES["plain"]))) == ""
 
 
 RUN = Recipe(dataset="synthetic", model="mlp", batch_size=256)
@@ -186,19 +157,13 @@ RUN = Recipe(dataset="synthetic", model="mlp", batch_size=256)
 
 def test_with_graph_a_run_says_which_trials_went_without(tmp_path: Path) -> None:
     bench = Workbench(RUN, Host(device="cpu", threads=1, graph=True))
-    run, specs = Run(tmp_path), [trial(RUN), trial(RUN, schedule="onecycle")]
-    for spec in specs:
-        list(run_trial(bench, run, spec))
-    histories = run.histories
-    machines = [histories[spec.id].end.machine for spec in specs]  # type: ignore[union-attr]
+    specs = trial(RUN), trial(RUN, schedule="onecycle")
+    machines = [concluded(bench, tmp_path, spec).machine for spec in specs]
     assert all(machine["graph"] for machine in machines)
-    assert [machine.get("eager") for machine in machines] == [
-        None, "the schedule moves the momentum",
-    ]  # fmt: skip
-    (notice,) = notices({}, histories.values())
-    assert notice.message == (
-        "--graph: 1 trials were trained without it: the schedule moves the momentum"
-    )
+    why = "the schedule moves the momentum"
+    assert [machine.get("eager") for machine in machines] == [None, why]
+    (notice,) = notices({}, Run(tmp_path).histories.values())
+    assert notice.message == f"--graph: 1 trials were trained without it: {why}"
 
 
 @pytest.mark.parametrize("at_once", [pytest.param(2, marks=pytest.mark.long), 3])
@@ -210,15 +175,13 @@ def test_a_run_of_several_at_once_writes_what_a_plain_run_writes(
     plain, run = Run(tmp_path / "plain"), Run(tmp_path / "run")
     with serial(Workbench(RUN, Host(device="cpu", threads=1)), plain) as train:
         list(train(trials))
-    host = Host(device="cpu", threads=1, graph=True, at_once=at_once)
-    bench = Workbench(RUN, host)
+    bench = Workbench(RUN, Host(device="cpu", threads=1, graph=True, at_once=at_once))
     monkeypatch.setattr(run_trial_module, "CHECKPOINT_S", -1.0)
     with serial(bench, run) as train:
         under_way = train(trials)
         for _ in range(3 * at_once):
             next(under_way)
         under_way.close()
-        del under_way
     assert isinstance(bench.program, Program) and not bench.program.members
     known = Run(tmp_path / "run").histories
     left = [spec for spec in trials if spec.id not in known or known[spec.id].end is None]
@@ -231,8 +194,7 @@ def test_a_run_of_several_at_once_writes_what_a_plain_run_writes(
         a, b = ours[spec.id].end, theirs[spec.id].end
         assert a is not None and b is not None and a.machine["at_once"] == at_once
         assert timeless([replace(a, machine={})]) == timeless([replace(b, machine={})])
-        kept = [timeless(list(each[spec.id].epochs)) for each in (ours, theirs)]
-        assert kept[0] == kept[1]
+        assert timeless(ours[spec.id].epochs) == timeless(theirs[spec.id].epochs)
         assert all(epoch.train_s > 1e-4 for epoch in ours[spec.id].epochs)  # the whole of it
 
 
@@ -244,26 +206,20 @@ def test_a_step_that_cannot_be_captured_is_trained_eager(
 
     monkeypatch.setattr(program, "captured", refused)
     bench = Workbench(RUN, Host(device="cpu", threads=1, graph=True))
-    run = Run(tmp_path)
-    list(run_trial(bench, run, trial(RUN)))
-    end = run.histories[trial(RUN).id].end
-    assert end is not None and end.status == "done"
+    end = concluded(bench, tmp_path, trial(RUN))
+    assert end.status == "done"
     assert "could not be captured: operation not permitted" in end.machine["eager"]
 
 
-on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
-
-@pytest.mark.cuda
 @on_cuda
 @pytest.mark.parametrize("name", [n for n in RECIPES if n != "bf16"])
 def test_on_cuda_a_captured_epoch_is_that_of_the_plain_loop(name: str) -> None:
     """Over the first epoch, at a small learning rate: it differs by the LR's rounding to float32
     and by what kernels that add in another order make of that. Adam makes whole steps of gradients
     that are nothing but rounding."""
-    recipe, device = RECIPES[name], torch.device("cuda")
+    recipe, device = RECIPES[name], CUDA
     apply_precision(device, recipe.precision)
-    task, spec = task_of(recipe, device), trial(recipe, lr=0.0005, epochs=1)
+    task, spec = images(recipe, device), trial(recipe, lr=0.0005, epochs=1)
     (told, plain), (heard, ours) = (trained(task, spec, by) for by in (None, Program(task, recipe)))
     for a, b in zip(heard, told, strict=True):
         if hasattr(a, "train_loss"):
@@ -287,12 +243,11 @@ def apart(ours: Training, theirs: Training, start: Training) -> float:
     return float((one - other).norm() / (other - first).norm())
 
 
-@pytest.mark.cuda
 @on_cuda
-@pytest.mark.parametrize("name", ["sgd", "adam", "clipped", "accumulated, smoothed", "averaged"])
+@pytest.mark.parametrize("name", ["plain", "adam", "clipped", "accumulated", "averaged"])
 def test_on_cuda_nothing_in_an_epoch_waits_for_the_device(name: str) -> None:
-    recipe, device = RECIPES[name], torch.device("cuda")
-    task = task_of(recipe, device)
+    recipe, device = RECIPES[name], CUDA
+    task = images(recipe, device)
     training = begin(task, trial(recipe))
     batches, rows = task.train_batches(0, 0), training.clock.rows(0)
     loop = steps(
@@ -303,7 +258,6 @@ def test_on_cuda_nothing_in_an_epoch_waits_for_the_device(name: str) -> None:
         assert len(list(loop)) == len(rows) - 1
 
 
-@pytest.mark.cuda
 @on_cuda
 def test_on_cuda_a_network_that_reads_from_the_device_is_trained_eager(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -315,28 +269,25 @@ def test_on_cuda_a_network_that_reads_from_the_device_is_trained_eager(
     monkeypatch.setattr("lrbench.models.build", lambda *args, **kwargs: Reading(10))
     recipe = Recipe(dataset="mnist5k", model="mlp", batch_size=128)
     bench = Workbench(recipe, Host(device="cuda", graph=True))
-    run = Run(tmp_path)
-    list(run_trial(bench, run, trial(recipe, epochs=1)))
-    end = run.histories[trial(recipe, epochs=1).id].end
-    assert end is not None and end.status == "done" and "captured" in end.machine["eager"]
+    end = concluded(bench, tmp_path, trial(recipe, epochs=1))
+    assert end.status == "done" and "captured" in end.machine["eager"]
 
 
-@pytest.mark.cuda
 @on_cuda
 def test_on_cuda_an_overflowing_neighbour_changes_no_bit() -> None:
-    recipe, device = Recipe(**SMALL), torch.device("cuda")
+    recipe, device = Recipe(**SMALL), CUDA
     make_deterministic(device)
     try:
-        task = task_of(recipe, device)
+        task = images(recipe, device)
         by, kept = Program(task, recipe, copies=3), []
         for lr in (0.02, 1e30):
             changes = ({}, {"seed": 1, "lr": lr}, {"seed": 2})
             trainings = [begin(task, trial(recipe, epochs=1, **change)) for change in changes]
-            in_turns(task, trainings, by)
+            in_turns([by.train(task, training) for training in trainings])
             kept.append([p for t in trainings[::2] for p in t.model.parameters()])
             diverged = not all(bool(p.isfinite().all()) for p in trainings[1].model.parameters())
             assert diverged == (lr > 1)
-        assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
+        assert same(*kept)
     finally:
         torch.use_deterministic_algorithms(False)
         torch.backends.cudnn.deterministic = False
