@@ -23,23 +23,9 @@ import torch
 from lrbench.errors import LrbenchError
 from lrbench.models import weights
 from tests.reliability.corruptions import changed, corruptions
-from tests.reliability.tools import alive, environment, plugin, timeless
+from tests.reliability.tools import SMALL, alive, moody, timeless
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL", "SIGSTOP")
-SLOW = """
-import time
-from torch import nn
-from lrbench.models import MODELS
-
-@MODELS.register("slow", "takes its time")
-def slow(image_shape, classes):
-    size = image_shape[0] * image_shape[1] * image_shape[2]
-    class Slow(nn.Sequential):
-        def forward(self, x):
-            time.sleep(0.008)
-            return super().forward(x)
-    return Slow(nn.Flatten(), nn.Linear(size, classes))
-"""
 
 
 def descendants(pid: int) -> list[int]:
@@ -61,10 +47,9 @@ def written(run: Path) -> int:
 
 
 def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
-    env = environment(plugin(folder / "plugins", "slow", SLOW))
-    argv = [sys.executable, "-m", "lrbench", "compare", "--dataset", "synthetic", "--model", "slow",
-            "--epochs", "12", "--lr", "0.05,0.2", "-s", "linear", "-s", "step", "--seeds", "4",
-            "--tuning-seeds", "1", "--threads", "1", "--quiet", "--out"]  # fmt: skip
+    env = moody(folder / "plugins", {"any": "time.sleep(0.008)"})
+    argv = [sys.executable, "-m", "lrbench", *SMALL, "--model", "moody", "--epochs", "12",
+            "--seeds", "4", "--out"]  # fmt: skip
     subprocess.run([*argv, "whole"], cwd=folder, env=env, check=True, capture_output=True)
     whole, sent = timeless(folder / "whole"), Counter[str]()
     runs = orphans = changed = unclear = given_up = 0

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from lrbench.files import is_scratch
-from tests.reliability.tools import ROOT, SMALL, environment, finish, record, start, timeless
+from tests.reliability.tools import ONE_LR, ROOT, environment, finish, record, start, timeless
 
 
 @pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_kill_at_every_point_between_two_writes_changes_nothing(
     tmp_path: Path, stride: int
 ) -> None:
-    argv = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "2", "--lr", "0.1",
+    argv = [sys.executable, "-m", "tests.reliability.killed", str(tmp_path), str(stride),
+            "compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "2", "--lr", "0.1",
             "-s", "constant", "--seeds", "1", "--threads", "1", "--quiet"]  # fmt: skip
     found = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.killed", str(tmp_path), str(stride), *argv],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600, check=True,
-    )  # fmt: skip
+        argv, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600, check=True
+    )
     points = [json.loads(line) for line in found.stdout.splitlines() if line.startswith('{"point')]
     assert len(points) > 40 / stride, found.stderr
     assert {point["again"] for point in points} == {0}, found.stderr
@@ -62,7 +62,7 @@ LENET = ("compare", "--dataset", "mnist5k", "--model", "lenet", "--epochs", "12"
 @pytest.mark.parametrize(
     ("argv", "wanted"),
     [
-        pytest.param((*SMALL, "--lr", "0.1", "--epochs", "60"), 1, marks=pytest.mark.long),
+        pytest.param((*ONE_LR, "--epochs", "60"), 1, marks=pytest.mark.long),
         pytest.param(LENET, int(os.environ.get("SOAK_KILLS", "100")), marks=pytest.mark.soak),
     ],
     ids=["small", "lenet"],
