@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
+from lrbench.run.store import Run
 from lrbench.schedules import parse
 from tests.reliability.tools import (
     SMALL,
@@ -32,13 +33,14 @@ if not pathlib.Path("died").exists():
     os.kill(os.getpid(), 9)
 """
 HANG = "pathlib.Path('hangs').touch(); time.sleep(1000)"
-MOODS = {
-    "0": DIE_ONCE,
-    "1": "raise KeyError('nothing there')",
-    "2": "raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')",
-    "3": HANG,
-    "4": "os.kill(os.getpid(), 9)",
-}
+DIES = "os.kill(os.getpid(), 9)"
+FAILURES = {  # seed by seed: what it does, and the reason that is recorded
+    "1": ("raise KeyError('nothing there')", "KeyError: 'nothing there'"),
+    "2": ("raise torch.OutOfMemoryError('CUDA out of memory')",
+          "OutOfMemoryError: CUDA out of memory"),
+    "3": (HANG, "it did not end within 3 s (--trial-timeout)"),
+    "4": (DIES, "its process died 3 times (signal 9)"),
+}  # fmt: skip
 SLOW = {"any": "time.sleep(0.02)"}
 EVERY_EPOCH = "from lrbench.execute import trial; trial.CHECKPOINT_S = -1.0"
 DIES_UNSAID = """
@@ -53,17 +55,9 @@ def last(*arguments):
         {1}
 store.Run.append = last
 """
-DIES = "os.kill(os.getpid(), 9)"
 SAVES_AND_DIES = f"trial.checkpoint.save = lambda *state: (save(*state), {DIES})"
 FIVE = ("compare", "--dataset", "synthetic", "--model", "moody", "--epochs", "2", "--lr", "0.1",
         "-s", "constant", "--seeds", "5", "--threads", "1", "--quiet", "--out", "run")  # fmt: skip
-REASONS = {
-    "1": "KeyError: 'nothing there'",
-    "2": "OutOfMemoryError: CUDA out of memory",
-    "3": "it did not end within 3 s (--trial-timeout)",
-    "4": "its process died 3 times (signal 9)",
-}
-TIMEOUT_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -77,20 +71,18 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_failed_trials_are_recorded_the_others_untouched_and_trained_again_on_demand(
     tmp_path: Path, calm: Path
 ) -> None:
-    argv = (*FIVE, "-j", "2", "--trial-timeout", f"{TIMEOUT_S:g}s")
-    code, _, said = command(*argv, cwd=tmp_path, env=moody(calm / "plugins", MOODS))
+    moods = {"0": DIE_ONCE, **{seed: mood for seed, (mood, _) in FAILURES.items()}}
+    argv = (*FIVE, "-j", "2", "--trial-timeout", "3s")
+    code, _, said = command(*argv, cwd=tmp_path, env=moody(calm / "plugins", moods))
     assert code == 1 and "Traceback" not in said
     assert (tmp_path / "died").exists()
     hung = (tmp_path / "hangs").stat().st_mtime
     rows = {row["seed"]: row for row in table(tmp_path / "run" / "trials.csv")}
     assert rows["0"]["status"] == "done"
-    for seed, reason in REASONS.items():
+    for seed, (_, reason) in FAILURES.items():
         assert rows[seed]["status"] == "failed" and rows[seed]["reason"].startswith(reason)
-    journals = {
-        seed: tmp_path / "run" / "trials" / row["trial"] / "journal.jsonl"
-        for seed, row in rows.items()
-    }
-    assert journals["3"].stat().st_mtime - hung < TIMEOUT_S + 5
+    journals = {seed: Run(tmp_path / "run").journal_path(rows[seed]["trial"]) for seed in rows}
+    assert journals["3"].stat().st_mtime - hung < 3 + 5
     epochs = timeless(calm / "run")["epochs.csv"]
     assert timeless(tmp_path / "run")["epochs.csv"] == [r for r in epochs if r["seed"] == "0"]
     kept = journals["0"].read_bytes()

@@ -1,4 +1,4 @@
-"""kill -9: at every point between two writes, and at random moments of the real command."""
+"""kill -9: at every point between two writes, at random moments, and of the one that writes."""
 
 import json
 import os
@@ -9,11 +9,24 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lrbench.__main__ import run
+from lrbench.execute import Workbench
 from lrbench.files import is_scratch
-from tests.reliability.tools import ONE_LR, ROOT, environment, finish, record, start, timeless
+from lrbench.run.store import Run
+from tests.reliability.tools import (
+    ONE_LR,
+    ROOT,
+    environment,
+    finish,
+    record,
+    start,
+    timeless,
+    wait_for,
+)
 
 
 @pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.soak)])
@@ -76,3 +89,24 @@ def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(
         f"kill -9 at random moments: {argv[4]} on {argv[2]}", f"{kills} kills over {runs} runs",
         "0 rows lost, doubled or changed",
     )  # fmt: skip
+
+
+def test_the_second_is_turned_away_before_it_reads_data_and_a_killed_first_holds_nothing(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    first = start(*ONE_LR, "--epochs", "3000", "--out", "run", cwd=tmp_path)
+    wait_for(lambda: list(out.glob("trials/*/journal.jsonl")))
+
+    def opened(*_: Any) -> None:
+        raise AssertionError("it opened the data first")
+
+    monkeypatch.setattr(Workbench, "open", opened)
+    again = [*ONE_LR, "--epochs", "3000", "--out", str(out)]
+    for argv in (again, ["compare", "--resume", str(out)], ["find", "--out", str(out)]):
+        assert run(argv) == 3
+        assert f"in use by process {first.pid} on " in capsys.readouterr().err
+    first.send_signal(signal.SIGKILL)
+    finish(first)
+    with Run(out).writer():
+        pass
