@@ -2,7 +2,7 @@
 often, and that a simulated optimum is found."""
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +12,10 @@ from lrbench.analysis.frames import trials_frame
 from lrbench.analysis.standing import standings
 from lrbench.errors import UsageError
 from lrbench.inputs import all_options, compare_spec
-from lrbench.options import Arm, CompareSpec, TrialSpec
+from lrbench.options import Arm, CompareSpec, Recipe, TrialSpec
 from lrbench.plan import plan
 from lrbench.records import labelled
-from tests.plan.test_plan import STEPS, run
+from tests.plan.test_plan import STEPS, Score, run, spec
 
 BIG = Arm(name="big", changes=(("batch_size", 512),), lr_scaling="sqrt")
 CLIP = Arm(name="clip", changes=(("clip_norm", 1.0),))
@@ -55,7 +55,7 @@ def test_a_schedule_that_joins_renames_an_arm_and_trains_nothing_again() -> None
     assert {history.spec.name for history in kept} == {"cosine", "big: cosine"}
 
 
-def noise(draw: int) -> Callable[[TrialSpec], float]:
+def noise(draw: int) -> Score:
     """Values in which a seed has an effect and nothing else has."""
     random = np.random.default_rng(draw)
     of_seed = random.normal(0.9, 0.01, 10)
@@ -81,15 +81,15 @@ def test_equal_arms_are_told_apart_no_more_often_than_the_level(schedules: tuple
 LRS, DECAYS = (0.025, 0.05, 0.1, 0.2, 0.4), (1e-4, 1e-3, 1e-2)
 
 
-def decaying(**changes: object) -> CompareSpec:
-    fields = {"schedules": ("cosine", "linear"), "lrs": LRS, "weight_decays": DECAYS, "seeds": 2}
-    return CompareSpec(**{**fields, **changes})  # type: ignore[arg-type]
+def decaying(**changes: Any) -> CompareSpec:
+    return spec(**{"schedules": ("cosine", "linear"), "lrs": LRS, "weight_decays": DECAYS,
+                   "seeds": 2, **changes})  # fmt: skip
 
 
-def valley(lr: float, decay: float, noise: float = 0.0, seed: int = 0) -> object:
+def valley(lr: float, decay: float, noise: float = 0.0) -> Score:
     """An accuracy that falls off with the distance to an optimum, and a little more for `linear`,
     whose optimum lies at half the LR."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
 
     def value(trial: TrialSpec) -> float:
         at = lr / 2 if trial.schedule == "linear" else lr
@@ -103,7 +103,7 @@ def valley(lr: float, decay: float, noise: float = 0.0, seed: int = 0) -> object
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("noise", [0.0, 0.0005])
 def test_the_optimum_is_found(lr: float, decay: float, noise: float) -> None:
-    _, known = run(decaying(), valley(lr, decay, noise))  # type: ignore[arg-type]
+    _, known = run(decaying(), valley(lr, decay, noise))
     done = plan(decaying(), known, {}, STEPS)
     found = {(t.schedule, t.lr, t.recipe.weight_decay) for t in done.finals}
     assert found == {("cosine", lr, decay), ("linear", lr / 2, decay)}
@@ -117,20 +117,18 @@ def test_every_schedule_is_tuned_over_as_many_pairs() -> None:
 
 def test_one_lr_is_tuned_over_the_weight_decays_alone() -> None:
     one = decaying(lrs=(0.1,))
-    done = plan(one, run(one, valley(0.1, 1e-3))[1], {}, STEPS)  # type: ignore[arg-type]
+    done = plan(one, run(one, valley(0.1, 1e-3))[1], {}, STEPS)
     assert {t.recipe.weight_decay for t in done.finals} == {1e-3}
 
 
 def test_the_trials_are_those_of_each_weight_decay_alone() -> None:
-    alone = decaying(
-        weight_decays=(), recipe=decaying().recipe.model_copy(update={"weight_decay": 1e-3})
-    )
-    single = {trial.id for trial in plan(alone, {}, {}, STEPS).trials}
-    assert single < {trial.id for trial in plan(decaying(), {}, {}, STEPS).trials}
+    alone = decaying(weight_decays=(), recipe=Recipe(weight_decay=1e-3))
+    some, every = ({t.id for t in plan(each, {}, {}, STEPS).trials} for each in (alone, decaying()))
+    assert some < every
 
 
 def test_the_best_at_the_edge_is_said() -> None:
-    done = plan(decaying(), run(decaying(), valley(0.1, 1.0))[1], {}, STEPS)  # type: ignore[arg-type]
+    done = plan(decaying(), run(decaying(), valley(0.1, 1.0))[1], {}, STEPS)
     assert "best weight decay of cosine, linear is the highest" in " ".join(map(str, done.notices))
 
 

@@ -9,10 +9,10 @@ from lrbench.schedules import parse
 @pytest.mark.parametrize(
     ("spec", "factor"),
     [
-        ("constant", 1.0),
+        ("constant", 1),
         ("linear", 2.9),
         ("cosine", 2.9),
-        ("step", 3.0),
+        ("step", 3),
         ("constant(80%) + linear", 1.5),
     ],
 )

@@ -1,8 +1,9 @@
 """The plan: what comes next, from what is known. No training, no torch."""
 
-import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,18 +19,27 @@ STEPS = {128: EPOCH, 512: EPOCH // 4}
 Score = Callable[[TrialSpec], float | None]
 
 
-def spec(**changes: object) -> CompareSpec:
-    return CompareSpec(
-        **{"schedules": ("constant", "cosine"), "lrs": (0.05, 0.1, 0.2), "epochs": 2, **changes}
-    )  # type: ignore[arg-type]
+def spec(**changes: Any) -> CompareSpec:
+    fields = {"schedules": ("constant", "cosine"), "lrs": (0.05, 0.1, 0.2), "epochs": 2}
+    return CompareSpec(**{**fields, **changes})
 
 
-def trained(trial: TrialSpec, accuracy: float | None) -> History:
+def centred(**changes: Any) -> CompareSpec:
+    """Tuned at three LRs around the answer of a range test."""
+    return spec(**{"lrs": (), "lr_points": 3, **changes})
+
+
+def trained(
+    trial: TrialSpec, accuracy: float | None, loss: float | None = None, start: float | None = None
+) -> History:
     """A history that ended with this validation accuracy; diverged if there is none."""
     if accuracy is None:
         return History(trial, end=TrialEnd(trial.id, "diverged", "nan", start_loss=2.3))
-    epoch = EpochRecord(trial.id, 1, EPOCH, 0.1, 0.1, 1.0, 0.5, 1 - accuracy, accuracy, 1.0, 1e3)
-    end = TrialEnd(trial.id, "done", epochs=1, steps=EPOCH, test_accuracy=accuracy)
+    loss = 1 - accuracy if loss is None else loss
+    epoch = EpochRecord(trial.id, 1, EPOCH, 0.1, 0.1, 1.0, 0.5, loss, accuracy, 1.0, 1e3)
+    end = TrialEnd(
+        trial.id, "done", epochs=1, steps=EPOCH, test_accuracy=accuracy, start_loss=start
+    )
     return History(trial, (epoch,), end=end)
 
 
@@ -65,43 +75,44 @@ def tuned(known: dict[str, History], name: str) -> list[float]:
     return sorted({t.lr for t in specs if t.stage == "tune" and t.epochs == longest})
 
 
+PLATEAU = ("constant", "cosine", "constant(80%) + linear")
+
+
+def factor_of(name: str) -> float:
+    return lr_factor(parse(name).table(lr=1, steps=2 * EPOCH, steps_per_epoch=EPOCH))
+
+
 def test_the_range_test_comes_first_and_sets_the_centres() -> None:
-    asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine", "constant(80%) + linear"))
+    asked = centred(schedules=PLATEAU)
     first = plan(asked, {}, {}, STEPS)
     assert first.stage == "find" and first.find == asked.range_test(asked.recipe)
-    second = plan(asked, {}, {asked.range_test(asked.recipe).id: {"lr": 0.0812}}, STEPS)
-    lrs = {name: sorted({t.lr for t in second.trials if t.name == name}) for name in asked.entrants}
-    assert lrs["constant"] == [0.0405, 0.081, 0.162]
-    for name in asked.entrants:
-        factor = lr_factor(parse(name).table(lr=1, steps=2 * EPOCH, steps_per_epoch=EPOCH))
-        assert len(lrs[name]) == 3
-        assert lrs[name][1] == pytest.approx(0.081 * factor, rel=0.1)
+    second = plan(asked, {}, {first.find.id: {"lr": 0.0812}}, STEPS)
+    assert {t.lr for t in second.trials if t.name == "constant"} == {0.0405, 0.081, 0.162}
+    for name in PLATEAU:
+        _, middle, _ = sorted({t.lr for t in second.trials if t.name == name})
+        assert middle == pytest.approx(0.081 * factor_of(name), rel=0.1)
 
 
 def test_no_lr_is_tried_beyond_what_is_stable_for_its_schedule() -> None:
-    asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine", "constant(80%) + linear"))
-    _, known = run(asked, lambda trial: trial.lr, lr=0.1, stable=0.3)
+    _, known = run(centred(schedules=PLATEAU), lambda trial: trial.lr, lr=0.1, stable=0.3)
     assert tuned(known, "constant") == [0.0125, 0.025, 0.05]
-    for name in asked.schedules:
-        factor = lr_factor(parse(name).table(lr=1, steps=2 * EPOCH, steps_per_epoch=EPOCH))
-        assert len(tuned(known, name)) == 3
-        assert 0.045 * factor < max(tuned(known, name)) <= 0.05 * factor
+    for name in PLATEAU:
+        _, _, most = tuned(known, name)
+        assert 0.045 * factor_of(name) < most <= 0.05 * factor_of(name)
 
 
 def test_an_extension_stops_at_what_is_stable() -> None:
-    asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine"))
-    stages, known = run(asked, lambda trial: trial.lr, lr=0.02, stable=0.6)
+    stages, known = run(centred(), lambda trial: trial.lr, lr=0.02, stable=0.6)
     assert tuned(known, "constant") == [0.01, 0.02, 0.04, 0.08]
     assert len(tuned(known, "cosine")) == 4 and max(tuned(known, "cosine")) <= 0.3
     assert stages[-1].notices == ()
 
 
 def test_the_range_test_finds_the_stable_limit_and_leaves_verifying_to_the_tuning() -> None:
-    test = CompareSpec().range_test(CompareSpec().recipe)
-    assert (test.verify, test.max_stable) == (False, True)
-    find = FindSpec(verify=True, max_stable=False)
-    test = CompareSpec(find=find).range_test(CompareSpec().recipe)
-    assert (test.verify, test.max_stable) == (True, False)
+    asked_otherwise = CompareSpec(find=FindSpec(verify=True, max_stable=False))
+    for asked, verify in ((CompareSpec(), False), (asked_otherwise, True)):
+        test = asked.range_test(asked.recipe)
+        assert (test.verify, test.max_stable) == (verify, not verify)
 
 
 def test_a_collapse_in_one_schedule_warns_all() -> None:
@@ -124,13 +135,11 @@ def test_a_collapse_in_one_schedule_warns_all() -> None:
 def test_what_a_collapse_is_depends_on_the_loss_before_training(start: float, taken: float) -> None:
     """Of two classes 55 % is nothing, of ten it is more than half of what there is to gain."""
     asked = spec(lrs=(0.1, 0.2), schedules=("cosine",))
-    known = {}
-    for trial in plan(asked, {}, {}, STEPS).trials:
-        low = trial.lr == 0.2 and trial.seed == TUNING_SEED
-        history = trained(trial, 0.55 if low else 1.0 if trial.lr == 0.2 else 0.77)
-        assert history.end is not None
-        end = dataclasses.replace(history.end, start_loss=start)
-        known[trial.id] = dataclasses.replace(history, end=end)
+    accuracies = {(0.1, 0): 0.77, (0.1, 1): 0.77, (0.2, 0): 0.55, (0.2, 1): 1.0}
+    known = {
+        t.id: trained(t, accuracies[t.lr, t.seed - TUNING_SEED], start=start)
+        for t in plan(asked, {}, {}, STEPS).trials
+    }
     assert chosen(plan(asked, known, {}, STEPS)) == {"cosine": taken}
 
 
@@ -155,33 +164,26 @@ def test_each_schedule_gets_the_same_learning_rates_and_the_finals_the_same_seed
 
 
 def test_a_best_lr_on_the_edge_adds_points_for_every_schedule_at_most_twice() -> None:
-    asked = spec(lrs=(), lr_points=3, schedules=("constant", "cosine"))
-
-    def score(trial: TrialSpec) -> float:
-        return trial.lr if trial.schedule == "cosine" else best_at(0.1)(trial)  # type: ignore[return-value]
-
-    stages, known = run(asked, score)
+    stages, known = run(
+        centred(), lambda trial: trial.lr if trial.name == "cosine" else best_at(0.1)(trial)
+    )
     assert tuned(known, "constant") == [0.05, 0.1, 0.2, 0.4, 0.8]
     assert len(tuned(known, "cosine")) == 5
     assert [stage.stage for stage in stages] == ["tune", "tune", "tune", "final", "done"]
-    notice = stages[-1].notices[0]
-    assert "best LR of cosine is the highest" in str(notice)
+    assert "best LR of cosine is the highest" in str(stages[-1].notices[0])
     assert chosen(stages[-1]) == {"constant": 0.1, "cosine": max(tuned(known, "cosine"))}
 
 
 def test_learning_rates_that_were_named_are_used_as_they_are_not_extended_but_flagged() -> None:
     stages, known = run(spec(), lambda trial: trial.lr, stable=0.1)
     assert tuned(known, "constant") == tuned(known, "cosine") == [0.05, 0.1, 0.2]
-    assert len(stages[-1].notices) == 1
-    assert "the best LR of constant, cosine is the highest" in str(stages[-1].notices[0])
-
-
-PRODIGY = Arm(name="prodigy", changes=(("optimizer", "prodigy"),), schedule="constant", lr=1.0)
+    (notice,) = stages[-1].notices
+    assert "the best LR of constant, cosine is the highest" in str(notice)
 
 
 def test_arms_with_a_usual_lr_which_refuse_lrs_are_advised_more_points() -> None:
-    asked = spec(lrs=(), lr_points=3, arms=(PRODIGY,))
-    stages, _ = run(asked, lambda trial: trial.lr)
+    prodigy = Arm(name="prodigy", changes=(("optimizer", "prodigy"),), schedule="constant", lr=1.0)
+    stages, _ = run(centred(arms=(prodigy,)), lambda trial: trial.lr)
     assert all("--lr-points 5" in notice.remedy for notice in stages[-1].notices)
     assert "prodigy" in str(stages[-1].notices[0])
 
@@ -192,21 +194,15 @@ def test_the_tuning_seeds_are_averaged_and_one_that_failed_goes_before() -> None
     def score(trial: TrialSpec) -> float | None:
         return table.get((trial.lr, trial.seed - TUNING_SEED)) if trial.stage == "tune" else 0.5
 
-    stages, _ = run(spec(schedules=("cosine",)), score)
-    assert chosen(stages[-1]) == {"cosine": 0.1}
-    stages, _ = run(spec(schedules=("cosine",), tuning_seeds=1), score)
-    assert chosen(stages[-1]) == {"cosine": 0.2}
+    for seeds, taken in ((2, 0.1), (1, 0.2)):
+        stages, _ = run(spec(schedules=("cosine",), tuning_seeds=seeds), score)
+        assert chosen(stages[-1]) == {"cosine": taken}
 
 
 def test_ties_of_accuracy_go_to_the_lower_loss() -> None:
     asked = spec(lrs=(0.1, 0.2), schedules=("cosine",))
-    first = plan(asked, {}, {}, STEPS)
-    known = {}
-    for trial in first.trials:
-        history = trained(trial, 0.9)
-        loss = 0.3 if trial.lr == 0.2 else 0.4
-        epochs = tuple(dataclasses.replace(epoch, val_loss=loss) for epoch in history.epochs)
-        known[trial.id] = dataclasses.replace(history, epochs=epochs)
+    losses = {0.1: 0.4, 0.2: 0.3}
+    known = {t.id: trained(t, 0.9, losses[t.lr]) for t in plan(asked, {}, {}, STEPS).trials}
     assert chosen(plan(asked, known, {}, STEPS)) == {"cosine": 0.2}
 
 
@@ -225,18 +221,15 @@ def test_a_schedule_that_names_its_lr_is_trained_at_that_one_alone() -> None:
     asked = spec(schedules=("constant", "OneCycleLR(max_lr=0.3, total_steps=56)"))
     _, known = run(asked, best_at(0.1))
     fixed = [h.spec for h in known.values() if h.spec.schedule.startswith("OneCycleLR")]
-    assert {trial.stage for trial in fixed} == {"final"}
-    assert {trial.lr for trial in fixed} == {0.3}
+    assert {(trial.stage, trial.lr) for trial in fixed} == {("final", 0.3)}
 
 
 def test_a_schedule_whose_peak_is_not_its_base_lr_is_compared_at_equal_peaks() -> None:
-    asked = spec(schedules=("constant", "noam(d=512, warmup=10%)"), tuning_seeds=1)
-    first = plan(asked, {}, {}, STEPS)
-    noam = parse("noam(d=512, warmup=10%)")
+    noam = "noam(d=512, warmup=10%)"
+    first = plan(spec(schedules=(noam,), tuning_seeds=1), {}, {}, STEPS)
     peaks = [
-        max(noam.table(lr=trial.lr, steps=2 * EPOCH, steps_per_epoch=EPOCH))
+        max(parse(noam).table(lr=trial.lr, steps=2 * EPOCH, steps_per_epoch=EPOCH))
         for trial in first.trials
-        if trial.schedule.startswith("noam")
     ]
     assert sorted(peaks) == pytest.approx([0.05, 0.1, 0.2])
 
@@ -275,35 +268,31 @@ def test_budgets_and_batch_sizes_may_be_added_to_a_run_in_any_order() -> None:
 
 
 def test_each_batch_size_has_a_range_test_of_its_own() -> None:
-    asked = spec(lrs=(), lr_points=3, batch_sizes=(64, 128), schedules=("constant",))
+    asked = centred(batch_sizes=(64, 128), schedules=("constant",))
     steps = {64: 2 * EPOCH, 128: EPOCH}
-    finds = [
-        asked.range_test(asked.recipe.model_copy(update={"batch_size": size})) for size in (64, 128)
-    ]
-    assert finds[0].id != finds[1].id
-    first = plan(asked, {}, {}, steps)
-    assert first.find == finds[0]
-    second = plan(asked, {}, {finds[0].id: {"lr": 0.05}}, steps)
-    assert second.stage == "find" and second.find == finds[1]
-    third = plan(asked, {}, {finds[0].id: {"lr": 0.05}, finds[1].id: {"lr": 0.1}}, steps)
-    assert {t.lr for t in third.trials if t.recipe.batch_size == 64} == {0.025, 0.05, 0.1}
-    assert {t.lr for t in third.trials if t.recipe.batch_size == 128} == {0.05, 0.1, 0.2}
+    answers: dict[str, Any] = {}
+    for size, answer in ((64, 0.05), (128, 0.1)):
+        found = plan(asked, {}, answers, steps)
+        test = asked.range_test(asked.recipe.model_copy(update={"batch_size": size}))
+        assert found.stage == "find" and found.find == test and test.id not in answers
+        answers[test.id] = {"lr": answer}
+    lrs = {(t.recipe.batch_size, t.lr) for t in plan(asked, {}, answers, steps).trials}
+    assert lrs == {(64, 0.025), (64, 0.05), (64, 0.1), (128, 0.05), (128, 0.1), (128, 0.2)}
 
 
 def test_successive_halving_trains_only_the_best_for_longer() -> None:
-    asked = spec(lrs=(), lr_points=5, epochs=8, tuning_seeds=1, halving=True)
+    asked = centred(lr_points=5, epochs=8, tuning_seeds=1, halving=True)
     stages, known = run(asked, best_at(0.1))
     trials = [h.spec for h in known.values() if h.spec.stage == "tune"]
     for name in asked.schedules:
-        mine = [t for t in trials if t.name == name]
-        assert {n: len([t for t in mine if t.epochs == n]) for n in (2, 4, 8)} == {2: 5, 4: 2, 8: 1}
+        assert Counter(t.epochs for t in trials if t.name == name) == {2: 5, 4: 2, 8: 1}
     assert {t.stretch for t in trials if t.epochs == 2} == {None}
     assert [stage.stage for stage in stages] == ["tune", "tune", "tune", "final", "done"]
     assert chosen(stages[-1])["constant"] == 0.1
 
 
 def test_halving_extends_the_grid_for_every_schedule_alike() -> None:
-    asked = spec(lrs=(), lr_points=3, epochs=4, tuning_seeds=1, halving=True)
+    asked = centred(epochs=4, tuning_seeds=1, halving=True)
     stages, known = run(asked, lambda trial: trial.lr)
     for name in asked.schedules:
         first, *more = tuned(known, name)

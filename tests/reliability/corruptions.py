@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from lrbench.__main__ import run
 from lrbench.execute import trial
 from lrbench.report import renderers, write_csv
-from tests.reliability.tools import table, timeless
+from tests.data.makers import image_folder
+from tests.reliability.tools import SMALL, table, timeless
 
 KEYS = {"trials.csv": ("trial",), "epochs.csv": ("trial", "epoch")}
 
@@ -38,18 +38,14 @@ def quietly(argv: list[str]) -> tuple[int, str]:
 # Corruptions of a run: each changes the copy of a run in place, and says what it did.
 
 
-def lines_of(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines(keepends=True)
-
-
 def journals(copy: Path) -> list[Path]:
     return sorted(copy.glob("trials/*/journal.jsonl"))
 
 
 def some_lines(copy: Path, other: Path, chance: random.Random) -> str:
     """Lines of a journal deleted, doubled, moved, or taken from another one."""
-    path = chance.choice(journals(copy))
-    lines, theirs = lines_of(path), lines_of(chance.choice(journals(other)))
+    path, foreign = chance.choice(journals(copy)), chance.choice(journals(other))
+    lines, theirs = (each.read_bytes().splitlines(keepends=True) for each in (path, foreign))
     place, there = chance.randrange(len(lines)), chance.randrange(len(lines))
     rest = lines[:place] + lines[place + 1 :]
     deeds = {
@@ -119,10 +115,8 @@ def some_checkpoint(copy: Path, other: Path, chance: random.Random) -> str:
     """A checkpoint emptied, doubled, without its seal, or another trial's."""
     path, theirs = (next(iter(each.glob("trials/*/state.pt"))) for each in (copy, other))
     content = path.read_bytes()
-    deeds = {
-        "emptied": b"", "doubled": content * 2, "unsealed": content[:-32],
-        "foreign": theirs.read_bytes(),
-    }  # fmt: skip
+    deeds = {"emptied": b"", "doubled": content * 2, "unsealed": content[:-32],
+             "foreign": theirs.read_bytes()}  # fmt: skip
     deed = chance.choice(sorted(deeds))
     path.write_bytes(deeds[deed])
     return f"state.pt {deed}"
@@ -191,17 +185,6 @@ def wrong_rows(found: Path, known: Path) -> Iterator[str]:
             yield f"ranking.csv: {row} for {true}"
 
 
-def images(folder: Path, seed: int) -> None:
-    chance = np.random.RandomState(seed)
-    for split, count in (("train", 40), ("test", 10)):
-        for label in range(2):
-            (folder / split / str(label)).mkdir(parents=True)
-            for number in range(count):
-                noise = chance.randint(0, 120, (28, 28)) + 100 * label
-                image = Image.fromarray(noise.astype(np.uint8))
-                image.save(folder / split / str(label) / f"{number}.png")
-
-
 def left_in_the_middle(argv: list[str], saves: int) -> None:
     """Run a command that is stopped once so many checkpoints are saved."""
     save, saved = trial.checkpoint.save, []
@@ -225,21 +208,16 @@ def corruptions(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.setattr(trial, "CHECKPOINT_S", -1.0)
-        patch.setattr(
-            renderers, "write_all", lambda summary, place, *_: write_csv.write(summary, place)
-        )
+        patch.setattr(renderers, "write_all", lambda told, place, *_: write_csv.write(told, place))
         yield from corrupted(folder, times, chance, kinds)
 
 
 def corrupted(
     folder: Path, times: int, chance: random.Random, kinds: Sequence[Corrupt]
 ) -> Iterator[str]:
-    images(folder / "images", 1)
-    data = f"folder:{folder / 'images'}"
-    argv = ["compare", "--dataset", data, "--model", "mlp", "--epochs", "2",
-            "--lr", "0.05,0.2", "-s", "linear", "-s", "warmup(10%) + cosine", "--seeds", "3",
-            "--tuning-seeds", "1", "--threads", "1", "--batch-size", "16", "--record-steps",
-            "--quiet", "--executor", "serial"]  # fmt: skip
+    data = f"folder:{image_folder(folder / 'images', per_class=40, mode='L', size=28)}"
+    argv = [*SMALL, "--dataset", data, "--seeds", "3", "--batch-size", "16", "--record-steps",
+            "--executor", "serial"]  # fmt: skip
     assert quietly([*argv, "--out", str(folder / "whole")])[0] == 0
     left_in_the_middle([*argv, "--out", str(folder / "cut")], 9)
     left_in_the_middle([*argv, "--val-fraction", "0.2", "--out", str(folder / "other")], 5)

@@ -6,7 +6,6 @@ It corrupts runs in their structure, signals every process of a comparison, and 
 weights. Prints a table; exits with 1 if anything was silently wrong.
 """
 
-import argparse
 import io
 import os
 import random
@@ -16,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -23,48 +23,25 @@ import torch
 from lrbench.errors import LrbenchError
 from lrbench.models import weights
 from tests.reliability.corruptions import changed, corruptions
-from tests.reliability.tools import alive, environment, plugin, timeless
+from tests.reliability.tools import SMALL, alive, epochs_in, moody, timeless
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL", "SIGSTOP")
-SLOW = """
-import time
-from torch import nn
-from lrbench.models import MODELS
-
-@MODELS.register("slow", "takes its time")
-def slow(image_shape, classes):
-    size = image_shape[0] * image_shape[1] * image_shape[2]
-    class Slow(nn.Sequential):
-        def forward(self, x):
-            time.sleep(0.008)
-            return super().forward(x)
-    return Slow(nn.Flatten(), nn.Linear(size, classes))
-"""
 
 
-def descendants(pid: int) -> list[int]:
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
+def family(pid: int) -> list[int]:
+    """A process and all that it started."""
     found = [pid]
     for each in found:
-        found += [child for child, parent in parents.items() if parent == each]
-    return found[1:]
-
-
-def written(run: Path) -> int:
-    """Bytes in the journals of a run."""
-    return sum(path.stat().st_size for path in run.glob("trials/*/journal.jsonl"))
+        with suppress(OSError):
+            for children in Path(f"/proc/{each}/task").glob("*/children"):
+                found += map(int, children.read_text().split())
+    return found
 
 
 def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
-    env = environment(plugin(folder / "plugins", "slow", SLOW))
-    argv = [sys.executable, "-m", "lrbench", "compare", "--dataset", "synthetic", "--model", "slow",
-            "--epochs", "12", "--lr", "0.05,0.2", "-s", "linear", "-s", "step", "--seeds", "4",
-            "--tuning-seeds", "1", "--threads", "1", "--quiet", "--out"]  # fmt: skip
+    env = moody(folder / "plugins", {"any": "time.sleep(0.008)"})
+    argv = [sys.executable, "-m", "lrbench", *SMALL, "--model", "moody", "--epochs", "12",
+            "--seeds", "4", "--out"]  # fmt: skip
     subprocess.run([*argv, "whole"], cwd=folder, env=env, check=True, capture_output=True)
     whole, sent = timeless(folder / "whole"), Counter[str]()
     runs = orphans = changed = unclear = given_up = 0
@@ -77,13 +54,13 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
             seen: set[int] = set()
-            before, early = written(folder / f"run-{runs}"), chance.random() < 0.15
-            while not early and written(folder / f"run-{runs}") == before:
+            before, early = epochs_in(folder / f"run-{runs}"), chance.random() < 0.15
+            while not early and epochs_in(folder / f"run-{runs}") == before:
                 time.sleep(0.1)  # most events come once it trains, the others while it starts
                 early = process.poll() is not None
             while process.poll() is None and sent.total() < times:
                 time.sleep(chance.uniform(0, 2))
-                everyone = [process.pid, *descendants(process.pid)]
+                everyone = family(process.pid)
                 seen |= {*everyone}
                 name, target = chance.choice(SIGNALS), chance.choice(everyone)
                 try:
@@ -93,7 +70,6 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
                         os.kill(target, signal.SIGCONT)
                 except ProcessLookupError:
                     continue
-                sys.stderr.write(f"{sent.total()} signals, {runs} runs\n")
                 sent[f"{name} to {'the command' if target == process.pid else 'a helper'}"] += 1
             _, said = process.communicate()
             code = process.returncode
@@ -149,16 +125,12 @@ def mutations(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
-    parser.add_argument("folder", type=lambda text: Path(text).absolute())
-    parser.add_argument("seed", type=int)
-    parser.add_argument("times", type=int, nargs="*", help="corruptions, events, weights")
-    given = parser.parse_args()
-    folder, seed, shares = given.folder, given.seed, given.times or [300, 100, 3000]
+    folder, seed, *times_of = sys.argv[1:]
+    shares = list(map(int, times_of)) or [300, 100, 3000]
     torch.set_num_threads(1)
     wrong = 0
     for part, times in zip((corruptions, events, mutations), shares, strict=True):
-        place = folder / part.__name__
+        place = Path(folder).absolute() / part.__name__
         place.mkdir(parents=True)
         for line in part(place, times, random.Random(f"{seed} {part.__name__}")):
             wrong += line.startswith("  ")

@@ -8,19 +8,12 @@ import pytest
 
 from lrbench.execute import Host, Workbench
 from lrbench.execute.mock import mock
-from lrbench.options import Recipe, TrialSpec
+from lrbench.options import Recipe
 from lrbench.run.store import Run
 from tests.reliability.tools import record
+from tests.toys import trial
 
 MEGABYTE = 2**20
-
-
-def trials(count: int, epochs: int) -> list[TrialSpec]:
-    return [
-        TrialSpec(recipe=Recipe(), schedule="cosine", lr=0.1, seed=seed, stage="final",
-                  epochs=epochs)
-        for seed in range(count)
-    ]  # fmt: skip
 
 
 def resident_bytes() -> int:
@@ -32,14 +25,14 @@ def resident_bytes() -> int:
 @pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.soak)])
 def test_memory_and_open_files_stay_flat(tmp_path: Path, count: int) -> None:
     run, bench = Run(tmp_path), Workbench(Recipe(), Host())
-    wanted = trials(count, 50)
+    wanted = [trial(recipe=Recipe(), seed=seed, epochs=50) for seed in range(count)]
     with mock(bench, run) as train:
         list(train(wanted[:5]))
     before, files = resident_bytes(), len(os.listdir("/proc/self/fd"))
     most = 0
     with mock(bench, run) as train:
-        for trial, _ in train(wanted):
-            if trial.seed % 10 == 0:
+        for done, _ in train(wanted):
+            if done.seed % 10 == 0:
                 most = max(most, resident_bytes() - before)
     assert len(os.listdir("/proc/self/fd")) == files
     assert most < 20 * MEGABYTE

@@ -12,7 +12,7 @@ import pytest
 
 from lrbench.__main__ import run
 from lrbench.report import renderers
-from tests.reliability.tools import SMALL, command, environment, plugin
+from tests.reliability.tools import ONE_LR, command, environment, plugin
 
 OWN = """
 print("imported")
@@ -27,8 +27,7 @@ def net(image_shape, classes):
     from torch import nn
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))
 """
-ARGV = (*SMALL, "--lr", "0.1", "--seeds", "2", "-s", "theirs:mine", "-s", "theirs:mine * cosine",
-        "--model", "theirs:net")  # fmt: skip
+ARGV = (*ONE_LR, "-s", "theirs:mine", "-s", "theirs:mine * cosine", "--model", "theirs:net")
 EVERYTHING = renderers.write_all
 
 
@@ -66,10 +65,8 @@ def test_showing_a_run_runs_no_code_that_it_names_and_a_resume_says_which(
 ) -> None:
     monkeypatch.setattr(renderers, "write_all", EVERYTHING)  # plots ask schedules for their LRs
     marks = Path("imported"), Path("called")
-    for line in (
-        "report run", "report run run", "compare --resume run --dry-run",
-        "compare --config run/manifest.json --print-config",
-    ):  # fmt: skip
+    show = "compare --config run/manifest.json --print-config"
+    for line in ("report run", "report run run", "compare --resume run --dry-run", show):
         assert run(line.split()) == 0 and capsys.readouterr().out
         assert not any(mark.exists() for mark in marks), line
     monkeypatch.delitem(sys.modules, "theirs", raising=False)
@@ -129,22 +126,18 @@ def test_an_export_cannot_destroy_a_run(theirs: Path, capsys: Any) -> None:
     assert (theirs / "manifest.json").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["lr = " + "[" * 5000, "seeds = " + "9" * 5000, 'epochs = "1_0"', 'lr = "０.１"', "lr = nan"],
-)
-def test_an_odd_toml_file_is_one_line(tmp_path: Path, capsys: Any, text: str) -> None:
+def test_an_odd_toml_file_is_one_line(tmp_path: Path, capsys: Any) -> None:
     config = tmp_path / "run.toml"
-    config.write_text(text)
-    line = refused(["compare", "--config", str(config), "--print-config"], capsys, 2)
-    assert len(line) < 500
+    for text in ("lr = " + "[" * 5000, "seeds = " + "9" * 5000, 'epochs = "1_0"', 'lr = "０.１"',
+                 "lr = nan"):  # fmt: skip
+        config.write_text(text)
+        assert len(refused(["compare", "--config", str(config), "--print-config"], capsys, 2)) < 500
 
 
-@pytest.mark.parametrize(
-    "option", ["--lr=０.１", "--seeds=1_0", "--batch-size=１", "--time-budget=１m", "--opt=eps=１"]
-)
-def test_a_number_has_the_digits_0_to_9(capsys: Any, option: str) -> None:
-    assert "the digits 0 to 9" in refused(["compare", option, "--print-config"], capsys, 2)
+def test_a_number_has_the_digits_0_to_9(capsys: Any) -> None:
+    for option in ("lr=０.１", "seeds=1_0", "batch-size=１", "time-budget=１m", "opt=eps=１"):
+        argv = ["compare", f"--{option}", "--print-config"]
+        assert "the digits 0 to 9" in refused(argv, capsys, 2)
 
 
 def test_closed_streams_and_a_plugin_that_prints_harm_no_data(made: Path, tmp_path: Path) -> None:

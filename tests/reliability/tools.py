@@ -1,11 +1,12 @@
 """The real command in a process of its own, and plug-ins that misbehave."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +17,26 @@ SMALL = (
     "-s", "constant", "-s", "cosine", "--seeds", "2", "--threads", "1", "--quiet",
     "--tuning-seeds", "1",
 )  # fmt: skip
+ONE_LR = (*SMALL, "--lr", "0.1")
+MOODY = """
+import hashlib, json, math, os, pathlib, signal, time
+import torch
+from torch import nn
+from lrbench.models import MODELS
+
+@MODELS.register("moody", "does what $MOODS says of its seed")
+def moody(image_shape, classes):
+    moods = json.loads(os.environ["MOODS"])
+    mood = moods.get(str(torch.initial_seed()), moods.get("any", ""))
+    class Moody(nn.Sequential):
+        def forward(self, x):
+            pathlib.Path(f"process-{os.getpid()}").touch()
+            exec(mood)
+            return super().forward(x)
+    return Moody(nn.Flatten(), nn.Linear(math.prod(image_shape), classes))
+
+exec(os.environ["AT_IMPORT"])
+"""
 
 
 def environment(*folders: Path, **more: str) -> dict[str, str]:
@@ -48,6 +69,12 @@ def command(
     return finish(start(*argv, cwd=cwd, env=env, code=code))
 
 
+def completed(*argv: str, cwd: Path, env: dict[str, str] | None = None) -> None:
+    """Run the real command, which has to end well."""
+    code, _, said = command(*argv, cwd=cwd, env=env)
+    assert code == 0, said
+
+
 def wait_for(condition: Callable[[], object], timeout_s: float = 300) -> None:
     until = time.monotonic() + timeout_s
     while not condition():
@@ -64,6 +91,25 @@ def plugin(folder: Path, name: str, source: str, group: str = "lrbench.models") 
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}\n")
     return folder
+
+
+def moody(folder: Path, moods: Mapping[str, str], at_import: str = "") -> dict[str, str]:
+    """An environment with `--model moody`: each of its steps runs the code that goes with its
+    seed, or with "any"."""
+    if not (folder / "moody.py").exists():
+        plugin(folder, "moody", MOODY)
+    return environment(folder, MOODS=json.dumps(moods), AT_IMPORT=at_import)
+
+
+def processes(folder: Path) -> list[int]:
+    """Those that took a step with `--model moody`."""
+    return [int(path.name.partition("-")[2]) for path in folder.glob("process-*")]
+
+
+def epochs_in(run: Path) -> int:
+    """How many epochs the journals of a run hold."""
+    found = [path.read_bytes() for path in run.glob("trials/*/journal.jsonl")]
+    return sum(text.count(b'"kind":"epoch"') for text in found)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -102,3 +148,7 @@ def record(what: str, how_much: str, outcome: str) -> None:
 def unwarned(said: str) -> list[str]:
     """The lines of stderr but for warnings about what is asked."""
     return [line for line in said.splitlines() if not line.startswith("warning: ")]
+
+
+def remount(disk: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)

@@ -9,36 +9,25 @@ from lrbench.options import Recipe
 from lrbench.run.material import code_of, refuse_changes
 
 
-def test_everything_of_the_users_is_in_it(own_pkg: Path, tmp_path: Path) -> None:
+def test_everything_of_the_users_is_in_it_and_nothing_else(
+    own_pkg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights = tmp_path / "weights.pt"
     weights.write_bytes(b"abc")
     (tmp_path / "own_rate.py").write_text("def half(step): return 0.5\n")
     (tmp_path / "own_tail.py").write_text("def third(step): return 0.3\n")
     recipe = Recipe(
-        model="own_pkg.nets:build",
-        optimizer="own_pkg.opt:Signed",
-        loss="own_pkg.parts:smooth",
-        weights=str(weights),
-        groups=("*.bias schedule=own_tail:third",),
-    )
+        model="own_pkg.nets:build", optimizer="own_pkg.opt:Signed", loss="own_pkg.parts:smooth",
+        weights=str(weights), groups=("*.bias schedule=own_tail:third",),
+    )  # fmt: skip
     found = code_of([recipe], ["cosine", "warmup + own_rate:half"])
     assert set(found) == {
         "own_pkg/__init__.py", "own_pkg/nets.py", "own_pkg/layers.py", "own_pkg/opt.py",
         "own_pkg/parts.py", "own_rate.py", "own_tail.py", str(weights),
     }  # fmt: skip
     assert found[str(weights)].startswith("ba7816bf")  # SHA-256 of "abc", FIPS 180-2
-
-
-def test_weights_in_the_home_folder_are_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "weights.pt").write_bytes(b"abc")
-    found = code_of([Recipe(weights="~/weights.pt")])
-    assert found["~/weights.pt"].startswith("ba7816bf")
-
-
-def test_without_code_of_ones_own_there_is_nothing() -> None:
+    assert code_of([Recipe(weights="~/weights.pt")]) == {"~/weights.pt": found[str(weights)]}
     assert code_of([Recipe()], ["cosine"]) == {}
 
 

@@ -80,31 +80,23 @@ def test_a_page(tmp_path: Path, found: lrbench.Comparison) -> None:
     assert found.code.splitlines()[-1] in page.replace("&#39;", "'")
 
 
-def test_loaders_are_ranked_by_accuracy() -> None:
-    found = lrbench.compare(
-        make_model=lambda: nn.Linear(4, 2),
-        loss_fn=nn.CrossEntropyLoss(),
-        train=loader(shuffle=True),
-        val=loader(),
-        test=loader(),
-        **TINY,
-    )
-    assert set(found.ranking["metric"]) == {"test_accuracy"}
-    assert found.ranking["metric_mean"].min() > 0.6
+@pytest.mark.parametrize(
+    ("outputs", "loss", "test", "metric", "least"),
+    [
+        (2, nn.CrossEntropyLoss(), loader(), "test_accuracy", 0.6),
+        (1, lambda output, target: (output[:, 0] - target).square().mean(), None, "val_loss", 0),
+    ],
+)
+def test_loaders_are_ranked_by_accuracy_or_loss_of_test_or_validation(
+    outputs: int, loss: Any, test: Any, metric: str, least: float
+) -> None:
+    parts = {"loss_fn": loss, "train": loader(shuffle=True), "val": loader(), "test": test}
+    found = lrbench.compare(make_model=lambda: nn.Linear(4, outputs), **parts, **TINY)
+    assert set(found.ranking["metric"]) == {metric}
+    assert found.ranking["metric_mean"].min() > least
+    assert found.trials["test_loss"].isna().all() == (test is None)
     seeds = found.trials.groupby("seed")["start_loss"].nunique()
     assert seeds.tolist() == [1, 1]  # the same weights and batches for every schedule
-
-
-def test_without_a_test_loader_validation_ranks() -> None:
-    found = lrbench.compare(
-        make_model=lambda: nn.Linear(4, 1),
-        loss_fn=lambda output, target: (output[:, 0] - target).square().mean(),
-        train=loader(),
-        val=loader(),
-        **TINY,
-    )
-    assert set(found.ranking["metric"]) == {"val_loss"}
-    assert found.trials["test_loss"].isna().all()
 
 
 def test_functions_and_classes_for_names() -> None:
@@ -120,12 +112,8 @@ def test_functions_and_classes_for_names() -> None:
 
     parts = {"model": build, "augment": noise, "loss": nn.CrossEntropyLoss}
     options = {**TINY, **parts, "lr": 0.01, "batch_size": 16}
-    found = lrbench.compare(
-        dataset=arrays,
-        optimizer=torch.optim.Adagrad,
-        opt={"lr_decay": 0.01},
-        **options,
-    )
+    adagrad = {"optimizer": torch.optim.Adagrad, "opt": {"lr_decay": 0.01}}
+    found = lrbench.compare(dataset=arrays, **adagrad, **options)
     recipe: Mapping[str, Any] = found.manifest["experiment"]["recipe"]
     assert recipe["optimizer"] == "torch.optim.adagrad:Adagrad"
     assert recipe["optimizer_options"] == ["lr_decay=0.01"]
@@ -168,6 +156,7 @@ def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> N
         ({"model": nn.Linear(2, 2)}, "model: this module already has its weights"),
         ({"train": [1], "val": [1]}, "compare: loaders need make_model"),
         ({"task": Line(), "dataset": "mnist5k"}, "dataset: a task brings its own"),
+        *(({"schedules": nothing}, "schedules: the list is empty") for nothing in ([], (), "")),
     ],
 )
 def test_an_invalid_argument_is_named(arguments: dict[str, Any], words: str) -> None:
@@ -186,20 +175,13 @@ def test_the_users_exceptions_come_out_unchanged() -> None:
         lrbench.compare(Broken(), **TINY)
 
 
-def test_what_is_set_for_all_of_torch_is_refused() -> None:
-    """Trials in other processes, and a resume, would train in float32."""
+def test_a_default_dtype_that_other_processes_would_not_have_is_refused() -> None:
     torch.set_default_dtype(torch.float64)
     try:
         with pytest.raises(UsageError, match="default dtype"):
             lrbench.compare(dataset="synthetic", model="mlp")
     finally:
         torch.set_default_dtype(torch.float32)
-
-
-def test_no_schedule_at_all_is_not_taken_for_all_of_them() -> None:
-    for nothing in ([], (), ""):
-        with pytest.raises(UsageError, match="schedules: the list is empty"):
-            lrbench.compare(dataset="synthetic", schedules=nothing)
 
 
 def test_a_notebook_shows_a_result_in_three_lines_or_as_a_table_with_a_picture(

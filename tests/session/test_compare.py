@@ -1,6 +1,5 @@
-"""A comparison as a library: its sizes, one reading of the run, tables that follow the training."""
-
-from __future__ import annotations
+"""A comparison as a library: its sizes, one reading of the run, tables that follow the training,
+warnings before it."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,56 +12,37 @@ from lrbench.__main__ import run
 from lrbench.analysis import Summary
 from lrbench.errors import UsageError
 from lrbench.execute import Host
+from lrbench.inputs import compare_spec
 from lrbench.options import CompareSpec, Recipe
 from lrbench.run.store import Run
 from lrbench.session import compare as session
+from lrbench.session.checks import check_schedules, spec_notices
 from lrbench.session.size import steps_by_batch_size
+from tests.reliability.tools import SMALL
 
 
-class Bench:
+def bench(own: int | None, typed: int = 128) -> Any:
     """A workbench whose task has its own batches, or takes those of the recipe."""
-
-    def __init__(self, samples: int | None, recipe: Recipe | None = None) -> None:
-        self.samples = samples
-        self.recipe = recipe or Recipe()
-
-    def at(self, recipe: Recipe) -> Bench:
-        return Bench(self.samples, recipe)
-
-    @property
-    def tuning_task(self) -> Any:
-        return SimpleNamespace(samples_per_step=self.samples or self.recipe.batch_size)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return 3584 // self.tuning_task.samples_per_step
+    task = SimpleNamespace(samples_per_step=own or typed)
+    steps = 3584 // task.samples_per_step
+    return SimpleNamespace(
+        tuning_task=task, steps_per_epoch=steps, at=lambda recipe: bench(own, recipe.batch_size)
+    )
 
 
-def test_each_batch_size_has_its_steps() -> None:
-    spec = CompareSpec(batch_sizes=(64, 128))
-    assert steps_by_batch_size(spec, Bench(None)) == {64: 56, 128: 28}  # type: ignore[arg-type]
-
-
-def test_a_task_with_batches_of_its_own_is_not_compared_with_itself() -> None:
-    spec = CompareSpec(batch_sizes=(64, 128))
+def test_each_batch_size_has_its_steps_where_the_task_has_no_batches_of_its_own() -> None:
+    sizes = CompareSpec(batch_sizes=(64, 128))
+    assert steps_by_batch_size(sizes, bench(None)) == {64: 56, 128: 28}
     with pytest.raises(UsageError, match="--batch-size 64,128: this task sets its own"):
-        steps_by_batch_size(spec, Bench(32))  # type: ignore[arg-type]
-    assert steps_by_batch_size(CompareSpec(), Bench(32)) == {128: 112}  # type: ignore[arg-type]
-
-
-MOCK = ["compare", "--dataset", "synthetic", "--model", "mlp", "--epochs", "2", "--lr", "0.02,0.1",
-        "-s", "constant", "-s", "cosine", "--tuning-seeds", "1", "--threads", "1", "--quiet",
-        "--executor", "mock"]  # fmt: skip
+        steps_by_batch_size(sizes, bench(32))
+    assert steps_by_batch_size(CompareSpec(), bench(32)) == {128: 112}
 
 
 def test_no_manifest_and_no_journal_is_read_twice(tmp_path: Path, opens: list[str]) -> None:
     """Neither where a run begins, nor where it grows, nor where it is reported."""
     out = str(tmp_path / "run")
-    for argv, journals in (
-        ([*MOCK, "--seeds", "1", "--out", out], 0),
-        ([*MOCK, "--seeds", "2", "--out", out], 6),
-        (["report", out], 8),
-    ):
+    mock = [*SMALL, "--executor", "mock", "--out", out]
+    for argv, journals in (([*mock, "--seeds", "1"], 0), (mock, 6), (["report", out], 8)):
         opens.clear()
         assert run(argv) == 0
         assert sorted(opens) == sorted(set(opens)), argv
@@ -75,12 +55,9 @@ def test_the_tables_follow_the_training_at_a_small_share_of_its_time(
     """A clock by hand: a refresh takes 2 s, a trial 1 s; refreshes may take 5 %."""
     now, refreshed = [0.0], []
 
-    def tick(seconds: float) -> None:
-        now[0] += seconds
-
     def write(*_: Any) -> None:
         refreshed.append(now[0])
-        tick(2.0)
+        now[0] += 2.0
 
     spec = CompareSpec(recipe=Recipe(dataset="synthetic", model="mlp"), lrs=(0.1,), seeds=20)
     kept = Run(tmp_path)
@@ -89,7 +66,7 @@ def test_the_tables_follow_the_training_at_a_small_share_of_its_time(
     monkeypatch.setattr("lrbench.report.write_csv.write", write)
     monkeypatch.setattr("lrbench.report.renderers.write_all", lambda *_: [])
     for event in session.carry_out(job):
-        tick(len(session.ends_of(event)))
+        now[0] += len(session.ends_of(event))
     assert isinstance(event, Summary) and len(event.trials) == 100
     assert refreshed[0] <= 6 and 40 <= refreshed[1] - refreshed[0] <= 44
     assert 2.0 * len(refreshed) <= 0.07 * now[0]
@@ -111,22 +88,18 @@ def carried(folder: Path, options: dict[str, Any], *, kill_after: int = 10**6) -
     return None
 
 
-def looked(folder: Path) -> list[int]:
-    manifest = Run(folder).manifest
-    assert manifest is not None
-    return list(manifest["experiment"].get("looked", ()))
-
-
-def test_a_run_that_grows_after_it_was_compared_remembers_its_looks(tmp_path: Path) -> None:
-    for seeds, expected in ((3, []), (3, []), (5, [3]), (5, [3]), (8, [3, 5])):
+@pytest.mark.parametrize(
+    ("killed", "looks"),
+    [(False, [(3, []), (3, []), (5, [3]), (5, [3]), (8, [3, 5])]), (True, [(5, []), (6, [5])])],
+)
+def test_a_run_that_grows_after_it_was_compared_remembers_its_looks(
+    tmp_path: Path, killed: bool, looks: list[tuple[int, list[int]]]
+) -> None:
+    """One that was killed before its end has not been compared."""
+    assert not killed or carried(tmp_path, {**RACE, "seeds": 3}, kill_after=4) is None
+    for seeds, expected in looks:
         assert carried(tmp_path, {**RACE, "seeds": seeds}) is not None
-        assert looked(tmp_path) == expected
-
-
-def test_a_run_that_grows_before_its_end_has_not_been_compared(tmp_path: Path) -> None:
-    assert carried(tmp_path, {**RACE, "seeds": 3}, kill_after=4) is None
-    assert carried(tmp_path, {**RACE, "seeds": 5}) is not None
-    assert looked(tmp_path) == []
+        assert list((Run(tmp_path).manifest or {})["experiment"].get("looked", ())) == expected
 
 
 def test_a_race_that_is_killed_trains_what_it_would_have(tmp_path: Path) -> None:
@@ -157,3 +130,27 @@ def test_one_trial_at_a_time_on_each_gpu(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     host = session.settled(Host(device=device, executor="auto"), Run(tmp_path), CompareSpec())
     assert host.jobs == jobs
+
+
+@pytest.mark.parametrize(("steps", "warned"), [(4, True), (5, False)])
+def test_trainings_of_a_handful_of_steps_are_warned_of_before_they_start(
+    steps: int, warned: bool
+) -> None:
+    spec = CompareSpec(schedules=("constant", "linear"), epochs=2)
+    notices = check_schedules(spec, {spec.recipe.batch_size: steps})
+    said = [str(notice) for notice in notices if "so few" in str(notice)]
+    assert len(said) == warned and all("a trial has 8 steps" in text for text in said)
+
+
+def test_an_arm_of_few_steps_is_named() -> None:
+    spec = compare_spec({"arm": ["big: batch_size=512"], "epochs": 2})
+    said = " ".join(map(str, check_schedules(spec, {spec.recipe.batch_size: 100, 512: 4})))
+    assert "a trial of big has 8 steps" in said and "a trial has" not in said
+
+
+@pytest.mark.parametrize(("lr", "warned"), [("auto", False), ("0.05,0.1", True)])
+def test_an_optimizer_at_the_lrs_of_another_is_named(lr: str, warned: bool) -> None:
+    spec = compare_spec({"arm": ["adamw: optimizer=adamw", "nesterov: nesterov=true"], "lr": lr})
+    said = [str(notice) for notice in spec_notices(spec, {})]
+    named = [text for text in said if text.startswith("adamw: another optimizer, tried at the LRs")]
+    assert len(named) == warned
