@@ -12,6 +12,7 @@ from torch.optim import lr_scheduler
 
 from lrbench.errors import UsageError
 from lrbench.schedules import catalogue, parse
+from tests.schedules.makers import sgd
 
 LR = 0.1
 CLASSES = [name for name in lr_scheduler.__all__ if name != "LRScheduler"]
@@ -70,7 +71,7 @@ def executed(spec: str, optimizer: torch.optim.Optimizer) -> Any:
 
 def torch_trace(spec: str, counts: int = COUNTS) -> list[tuple[float, float]]:
     """LR and momentum at each count."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR, momentum=0.5)
+    optimizer = sgd(LR)
     group, trace = optimizer.param_groups[0], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, about its own order of steps
@@ -82,6 +83,7 @@ def torch_trace(spec: str, counts: int = COUNTS) -> list[tuple[float, float]]:
 
 
 def updated(spec: str, update: str) -> Any:
+    """The schedule of a spec that ends in ')', with one argument more."""
     return parse(f"{spec[:-1]}, update={update})".replace("(, ", "("))
 
 
@@ -140,7 +142,7 @@ def nest(draw: random.Random, depth: int = 2) -> str:
 def test_random_nests_equal_torch(seeds: range) -> None:
     for seed in seeds:
         spec = nest(random.Random(seed))
-        schedule, trace = parse(f"{spec[:-1]}, update=step)"), torch_trace(spec)
+        schedule, trace = updated(spec, "step"), torch_trace(spec)
         assert parse(str(schedule)) == schedule
         bound = schedule.bind(LR, COUNTS, 10)
         assert [bound.lr(step) for step in range(COUNTS)] == [lr for lr, _ in trace], spec
