@@ -1,8 +1,8 @@
 """What the tests of torch, timm, transformers and optax say of schedules, in our own words.
 
-A row is one of their test functions: its schedule as a spec, and the LRs that it asserts (of timm
-and transformers also LRs that timm 1.0.31 and transformers 5.24.0 gave when they were run). What
-does not apply is skipped with its reason.
+A row is one of their test functions: its schedule as a spec, and the LRs that it asserts, or that
+torch's own class gives when it is stepped (of timm and transformers also LRs that timm 1.0.31 and
+transformers 5.24.0 gave when they were run).
 """
 
 import io
@@ -18,14 +18,14 @@ from tests.peers.schedule_facts import (
     DECISIONS,
     GREEDY,
     LOSSES,
-    MOMENTUM,
-    NOT_APPLICABLE,
     PEERS,
     PLATEAU,
     REFUSED,
     SIXTEEN,
     TORCH,
 )  # fmt: skip
+from tests.schedules.makers import groups, sgd
+from tests.schedules.test_torch_names import LR, torch_trace, updated
 
 
 def rows(table: dict[str, Any], peer: str = "") -> list[Any]:
@@ -38,24 +38,16 @@ def rows(table: dict[str, Any], peer: str = "") -> list[Any]:
     return found
 
 
-def sgd(lr: float, tensor: bool = False) -> torch.optim.SGD:
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    return torch.optim.SGD([parameter], lr=torch.tensor(lr) if tensor else lr, momentum=0.5)
-
-
-@pytest.mark.parametrize(("name", "row"), rows(TORCH, "torch"))
-def test_a_scheduler_of_torch(name: str, row: tuple[str, list[float]]) -> None:
+@pytest.mark.parametrize(("name", "spec"), rows(TORCH, "torch"))
+def test_a_scheduler_of_torch(name: str, spec: str) -> None:
     """As torch's tests do: stepped, the optimizer's LR and momentum read before each step."""
-    spec, lrs = row
-    optimizer = sgd(0.05)
-    scheduler = to_torch(f"{spec[:-1]}, update=step)".replace("(, ", "("), optimizer, len(lrs), 1)
-    for n, lr in enumerate(lrs):
-        group = optimizer.param_groups[0]
-        assert group["lr"] == pytest.approx(lr, rel=1e-9, abs=1e-9), n
+    counts = 10 if "OneCycle" in spec else 100  # where torch raises
+    scheduler = to_torch(updated(spec, "step"), sgd(LR), counts, 1)
+    group = scheduler.optimizer.param_groups[0]
+    for count, wanted in enumerate(torch_trace(spec, counts)):
+        assert (group["lr"], group["momentum"]) == wanted, count
         assert scheduler.get_last_lr() == [group["lr"]]
-        if name in MOMENTUM:
-            assert group["momentum"] == pytest.approx(MOMENTUM[name][n])
-        optimizer.step()
+        scheduler.optimizer.step()
         scheduler.step()
 
 
@@ -67,7 +59,7 @@ def test_plateaus_of_torch(name: str, row: tuple[str, list[float], list[float]])
     assert scheduler.get_last_lr() == [0.5]
     for epoch, (metric, lr) in enumerate(zip(metrics, lrs, strict=True)):
         if epoch == 8:
-            optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.05})
+            optimizer.add_param_group(groups((0.05,))[0])
         scheduler.step(metric)
         assert optimizer.param_groups[0]["lr"] == pytest.approx(lr), epoch
 
@@ -130,7 +122,7 @@ def test_torch_lr_scheduler_state_dict_load(spec: str, weights_only: bool) -> No
 @pytest.mark.parametrize("spec", [one for one in SIXTEEN if "Plateau" not in one])
 def test_torch_constant_initial_lr(spec: str) -> None:
     """The initial LR is no alias of a tensor LR."""
-    optimizer = sgd(0.1, tensor=True)
+    optimizer = sgd(torch.tensor(0.1))
     scheduler = to_torch(spec, optimizer, 40, 1)
     for _ in range(2):
         optimizer.step()
@@ -160,8 +152,3 @@ def test_torch_pattern_warning(right: bool) -> None:
         for call in (optimizer.step, scheduler.step)[:: 1 if right else -1]:
             call()
     assert bool(caught) != right
-
-
-@pytest.mark.parametrize(("name", "reason"), rows(NOT_APPLICABLE))
-def test_not_applicable(name: str, reason: str) -> None:
-    pytest.skip(reason)

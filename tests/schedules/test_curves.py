@@ -68,10 +68,8 @@ def test_equals_torch_stepped_per_batch(spec: str, steps_per_epoch: int) -> None
 def test_equals_torch_stepped_per_epoch(spec: str) -> None:
     held = updated(spec.replace("{u}", "ep"), "epoch")
     theirs = torch_trace(PER_EPOCH[spec].format(T=EPOCHS), EPOCHS)
-    assert_same(
-        held.table(lr=LR, steps=EPOCHS * 7, steps_per_epoch=7),
-        [lr for lr, _ in theirs for _ in range(7)],
-    )
+    wanted = [lr for lr, _ in theirs for _ in range(7)]
+    assert_same(held.table(lr=LR, steps=EPOCHS * 7, steps_per_epoch=7), wanted)
 
 
 @pytest.mark.parametrize("steps", [10, 35, 140])
