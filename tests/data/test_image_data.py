@@ -8,6 +8,8 @@ from lrbench.errors import MachineError
 
 from .makers import image_data
 
+NONE = np.zeros((0, 1, 28, 28), np.uint8)
+
 
 def test_digest_is_that_of_bytes_in_c_order() -> None:
     data = image_data(count=8)
@@ -29,10 +31,7 @@ def test_digest_is_that_of_bytes_in_c_order() -> None:
         ({"train_images": np.zeros((40, 28, 28), dtype=np.uint8)}, "uint8 of shape"),
         ({"test_labels": np.zeros(40, dtype=np.int32)}, "int32"),
         ({"test_images": np.zeros((40, 1, 28, 27), dtype=np.uint8)}, "test images"),
-        (
-            {"test_images": np.zeros((0, 1, 28, 28), np.uint8), "test_labels": np.zeros(0, int)},
-            "empty",
-        ),
+        ({"test_images": NONE, "test_labels": np.zeros(0, int)}, "empty"),
     ],
 )
 def test_contradictions_are_refused(change: dict[str, object], words: str) -> None:

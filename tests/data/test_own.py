@@ -60,10 +60,8 @@ def test_what_may_be_returned() -> None:
 
 
 def test_floats_stay_floats_and_are_standardised() -> None:
-    random = np.random.RandomState(0)
-    images = random.randn(40, 1, 28, 28) * 3 + 7
-    labels = np.arange(40) % 2
-    found = data((images, labels))
+    images = np.random.default_rng(0).normal(7, 3, (40, 1, 28, 28))
+    found = data((images, np.arange(40) % 2))
     assert found.train_images.dtype == np.float32
     splits = Residents.of(found, torch.device("cpu"), val_fraction=0.2, augment=False)
     mean, std = float(found.train_images.mean()), float(found.train_images.std())
@@ -82,17 +80,15 @@ WRONG: list[tuple[Any, str]] = [
     (((GREY, LABELS / 2), (GREY, LABELS)), "its train labels are float64"),
     (((GREY, LABELS[:5]), (GREY, LABELS)), "training set: 6 images, but 5 labels"),
     (((GREY[0], LABELS), (GREY, LABELS)), "training set: images are uint8 of shape (8, 9)"),
-    (
-        ((GREY * 1.0, LABELS), (GREY, LABELS)),
-        "training images are float32 (1, 8, 9), test images uint8 (1, 8, 9)",
-    ),
+    (((GREY * 1.0, LABELS), (GREY, LABELS)),
+     "training images are float32 (1, 8, 9), test images uint8 (1, 8, 9)"),
     (((GREY * np.nan, LABELS), (GREY, LABELS)), "values that are not finite"),
     (((GREY.astype(int) * 9, LABELS), (GREY, LABELS)), "training set: images are int64"),
     (([], (GREY, LABELS)), "its train split is empty"),
     (([(GREY[0], 1), (GREY[0, 1:], 0)], (GREY, LABELS)), "image 1 of its train split is [7, 9]"),
     ((([GREY, GREY[:, 1:]], [0, 1]), (GREY, LABELS)), "images are not all of one shape"),
     (([1, 2, 3], (GREY, LABELS)), "item 0 of its train split is a int"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("found", "words"), WRONG, ids=[words[:40] for _, words in WRONG])

@@ -10,6 +10,7 @@ from lrbench.schedules import catalogue, parse, register
 from lrbench.schedules.definitions import SCHEDULES, Bounds
 
 PAGE = Path(__file__).parents[2] / "docs" / "schedules.md"
+SHARES = ["onecycle", "knee", "wsd", "inverse_sqrt", "power", "multistep", "slanted_triangular"]
 
 
 @pytest.fixture
@@ -28,9 +29,8 @@ def sawtooth() -> Iterator[None]:
 def test_it_shows_up_everywhere_by_itself() -> None:
     assert "sawtooth" in [entry.name for entry in catalogue()]
     assert str(parse("sawtooth(tooth=5)")) == "sawtooth(5ep)"
-    assert parse("warmup(2it) + sawtooth(4it)").table(lr=1.0, steps=8, steps_per_epoch=4) == [
-        0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 1.0, 0.75,
-    ]  # fmt: skip
+    table = parse("warmup(2it) + sawtooth(4it)").table(lr=1.0, steps=8, steps_per_epoch=4)
+    assert table == [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 1.0, 0.75]
     with pytest.raises(UsageError, match="did you mean sawtooth"):
         parse("sawtoth")
     entry = next(entry for entry in catalogue() if entry.name == "sawtooth")
@@ -48,9 +48,6 @@ def test_a_name_is_given_once() -> None:
         register(family="ordered")(cosine)
     with pytest.raises(ValueError, match="needs a docstring"):
         register(family="ordered")(lambda t: 1.0)
-
-
-SHARES = ["onecycle", "knee", "wsd", "inverse_sqrt", "power", "multistep", "slanted_triangular"]
 
 
 @pytest.mark.parametrize("name", SHARES)

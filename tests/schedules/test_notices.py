@@ -77,27 +77,13 @@ def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None
 
 @pytest.mark.parametrize(
     "spec",
-    [
-        "warmup(5%) + cosine",
-        "cosine(min=20%)",
-        "CosineAnnealingLR(T_max=100)",
-        "StepLR",
-        "OneCycleLR",
-        "MultiStepLR([30, 60])",
-        "linear(to=50%)",
-        "sgdr(10ep, mult=9)",
-        "plateau(patience=97)",
-        "warmup(10ep) + step(30ep)",
-        "constant",
-        "3*(warmup(2%, from=0) + cosine(duration=30%))",
-        'expr("1 - 0.9*progress")',
-        "noam",
-        "constant(at=1e-6)",
-        "warmup(5ep, from=0) + CosineAnnealingLR(T_max=95)",
-        "warmup(5ep, from=0) + cosine(clock=run)",
-        f"{__name__}:per_epoch",
-    ],
-)
+    ["warmup(5%) + cosine", "cosine(min=20%)", "CosineAnnealingLR(T_max=100)", "StepLR",
+     "OneCycleLR", "MultiStepLR([30, 60])", "linear(to=50%)", "sgdr(10ep, mult=9)",
+     "plateau(patience=97)", "warmup(10ep) + step(30ep)", "constant", 'expr("1 - 0.9*progress")',
+     "3*(warmup(2%, from=0) + cosine(duration=30%))", "noam", "constant(at=1e-6)",
+     "warmup(5ep, from=0) + CosineAnnealingLR(T_max=95)", f"{__name__}:per_epoch",
+     "warmup(5ep, from=0) + cosine(clock=run)"],
+)  # fmt: skip
 def test_nothing_is_said_of_what_is_in_order(spec: str) -> None:
     assert notices(spec) == []
 

@@ -22,9 +22,7 @@ CANONICAL = {
     "warmup(5%)+cosine": "warmup + cosine",
     "multistep([50%,75%,])": "multistep",
     "multistep(milestones=[30, 60])": "multistep([30ep, 60ep])",
-    "3*(warmup(2%, from=0) + cosine(duration=30%))": (
-        "3*(warmup(2%, from=0) + cosine(duration=30%))"
-    ),
+    "3*( warmup(2%,from=0)+cosine(duration=30%))": "3*(warmup(2%, from=0) + cosine(duration=30%))",
     "2*(3*(linear(duration=5%)))+cosine": "2*(3*(linear(duration=5%))) + cosine",
     'expr("1 if epoch < 50 else 0.1")': 'expr("1 if epoch < 50 else 0.1")',
     "expr('  0.95**epoch ')": 'expr("0.95**epoch")',
@@ -34,10 +32,9 @@ CANONICAL = {
     'onecycle(anneal="linear")': "onecycle(anneal=linear)",
     "plateau(val_accuracy, patience=3)": "plateau(val_accuracy, patience=3)",
     "plateau(mode=None)": "plateau",
-    "my.module:schedules.wave(width=3, name='a \"b\" \\\\', deep=[1, 2.5, True, None])": (
-        'my.module:schedules.wave(deep=[1, 2.5, True, None], name="a \\"b\\" \\\\", width=3)'
-    ),
-}
+    "my.module:schedules.wave(width=3, name='a \"b\" \\\\', deep=[1, 2.5, True, None])":
+        'my.module:schedules.wave(deep=[1, 2.5, True, None], name="a \\"b\\" \\\\", width=3)',
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("text", CANONICAL)
