@@ -121,21 +121,15 @@ def test_a_diverging_sweep_ends_early_unless_told_not_to(whole: bool) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"points": 1}, "points"),
-        ({"points": 0.5}, "points"),
-        ({"points": 0}, "points"),
-        ({"mode": "abc"}, "mode"),
-        ({"start_lr": 10.0, "end_lr": 1.0}, "must lie below"),
-        ({"start_lr": 10.0, "end_lr": 10.0}, "must lie below"),
-        ({"start_lr": -1.0}, "start_lr"),
+        ({"points": 1}, "points"), ({"points": 0.5}, "points"), ({"points": 0}, "points"),
+        ({"mode": "abc"}, "mode"), ({"start_lr": 10.0, "end_lr": 1.0}, "must lie below"),
+        ({"start_lr": 10.0, "end_lr": 10.0}, "must lie below"), ({"start_lr": -1.0}, "start_lr"),
         ({"start_lr": "1e-5"}, "start_lr|must be"),
-        ({"start_lr": [1e-6, 1e-5]}, "2 are given, for 1 group"),
-        ({"window": 0.0}, "window"),
-        ({"rule": "abc"}, "rule"),
-        ({"precision": "fp16"}, "gradient scaler"),
+        ({"start_lr": [1e-6, 1e-5]}, "2 are given, for 1 group"), ({"window": 0.0}, "window"),
+        ({"rule": "abc"}, "rule"), ({"precision": "fp16"}, "gradient scaler"),
         ({"val_loss": True}, "val_loader"),
     ],
-)
+)  # fmt: skip
 def test_wrong_arguments_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(LrbenchError, match=words):
         swept(**options)

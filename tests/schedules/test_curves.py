@@ -26,19 +26,16 @@ def table(spec: str, steps: int, steps_per_epoch: int = 10, lr: float = LR) -> l
 
 # spec with {u} for the unit of a count -> torch's class, with {T} for the number of counts
 TORCH = {
-    "step(6{u})": "StepLR(6)",
-    "step(7{u}, gamma=0.5)": "StepLR(7, 0.5)",
+    "step(6{u})": "StepLR(6)", "step(7{u}, gamma=0.5)": "StepLR(7, 0.5)",
     "multistep([3{u}, 4{u}, 19{u}], gamma=0.3)": "MultiStepLR([3, 4, 19], 0.3)",
-    "linear()": "LinearLR(1.0, 0.0, {T})",
-    "linear(to=20%, duration=8{u})": "LinearLR(1.0, 0.2, 8)",
-    "polynomial(power=0.9)": "PolynomialLR({T}, 0.9)",
-    "cosine()": "CosineAnnealingLR({T})",
+    "linear()": "LinearLR(1.0, 0.0, {T})", "linear(to=20%, duration=8{u})": "LinearLR(1.0, 0.2, 8)",
+    "polynomial(power=0.9)": "PolynomialLR({T}, 0.9)", "cosine()": "CosineAnnealingLR({T})",
     "cosine(min=0.01)": "CosineAnnealingLR({T}, 0.01)",
     "sgdr(3{u}, mult=2, min=0.01)": "CosineAnnealingWarmRestarts(3, 2, 0.01)",
     "sgdr(2{u}, mult=3)": "CosineAnnealingWarmRestarts(2, 3)",
     "triangular(3{u}, min=0.03)": "CyclicLR(0.03, 0.1, 3)",
     "triangular2(10{u}, min=0.03)": "CyclicLR(0.03, 0.1, 10, mode='triangular2')",
-}
+}  # fmt: skip
 PER_BATCH = {
     **TORCH,
     "constant(6it, at=25%) + constant": "ConstantLR(0.25, 6)",
@@ -49,11 +46,10 @@ PER_BATCH = {
 }  # fmt: skip
 PER_EPOCH = {
     **TORCH,
-    "exponential(gamma=0.95)": "ExponentialLR(0.95)",
-    "exponential(gamma=1.02)": "ExponentialLR(1.02)",
+    "exponential(gamma=0.9)": "ExponentialLR(0.9)", "exponential(gamma=1.1)": "ExponentialLR(1.1)",
     'multiplicative("1 - 1/(2+epoch)")': "MultiplicativeLR('1 - 1/(2+epoch)')",
     'multiplicative("0.5 if epoch == 10 else 1")': "MultiplicativeLR('0.5 if epoch == 10 else 1')",
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("steps_per_epoch", [1, 7])

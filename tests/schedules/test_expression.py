@@ -89,28 +89,26 @@ def test_names_of_the_clock() -> None:
 # Generated expressions, and what the interpreter is asked to do meanwhile.
 
 WATCHED = ("open", "exec", "import", "socket", "subprocess", "os.", "shutil.", "ctypes", "pty")
-events: list[str] = []
-watching = False
+events: list[str] | None = None
 
 
 def hook(event: str, arguments: object) -> None:
-    if watching and event.startswith(WATCHED):
+    if events is not None and event.startswith(WATCHED):
         events.append(event)
+
+
+sys.addaudithook(hook)  # for good: there is no way to take a hook back
 
 
 @contextmanager
 def audited() -> Iterator[list[str]]:
     """The events of the block that touch files, processes, modules or the net."""
-    global watching
-    if not hasattr(sys, "_lrbench_audited"):
-        sys.addaudithook(hook)  # it stays for good: there is no way to take a hook back
-        sys._lrbench_audited = True  # type: ignore[attr-defined]
-    events.clear()
-    watching = True
+    global events
+    events = seen = []
     try:
-        yield events
+        yield seen
     finally:
-        watching = False
+        events = None
 
 
 FUNCTIONS = ["abs", "sqrt", "exp", "log", "sin", "cos", "tan", "floor", "ceil"]
@@ -127,31 +125,24 @@ def allowed_text(rng: random.Random, depth: int = 3) -> str:
     ])  # fmt: skip
 
 
-def forbidden_text(rng: random.Random) -> str:
-    inner = allowed_text(rng, 2)
-    evil = rng.choice([
-        "__import__('os').system('touch x')", "open('/etc/passwd').read()", "step.__class__",
-        "().__class__.__bases__[0].__subclasses__()", "[open][0]('x')", "eval('1')",
-        "exec('import os')", "getattr(step, 'real')", "globals()['os']", "step[0]", "epoch.real()",
-        "sqrt.__globals__['os']", "compile('1', 'x', 'eval')", "breakpoint()", "input()",
-        "(lambda: open('x'))()", "[open(x) for x in 'ab'][0]", "print(step)", "sin(1).imag",
-    ])  # fmt: skip
-    return rng.choice(["{0} + {1}", "{1} * {0}", "{0} if {1} else 1", "max({1}, {0})"]).format(
-        evil, inner
-    )
-
-
-def broken_text(rng: random.Random) -> str:
-    text = allowed_text(rng)
-    place = rng.randrange(len(text) + 1)
-    return text[:place] + rng.choice([" @ ", ")(", "$", "''", ",", " foo ", "!"]) + text[place:]
+FORBIDDEN = [
+    "__import__('os').system('touch x')", "open('/etc/passwd').read()", "step.__class__",
+    "().__class__.__bases__[0].__subclasses__()", "[open][0]('x')", "eval('1')",
+    "exec('import os')", "getattr(step, 'real')", "globals()['os']", "step[0]", "epoch.real()",
+    "sqrt.__globals__['os']", "compile('1', 'x', 'eval')", "breakpoint()", "input()",
+    "(lambda: open('x'))()", "[open(x) for x in 'ab'][0]", "print(step)", "sin(1).imag",
+]  # fmt: skip
 
 
 def generated(rng: random.Random, index: int) -> str:
     """Half are allowed; a quarter hold attributes, calls or subscripts; a quarter are broken."""
-    if index % 2 == 0:
-        return next(text for text in iter(lambda: allowed_text(rng), "") if len(text) <= 500)
-    return forbidden_text(rng) if index % 4 == 1 else broken_text(rng)
+    text = next(text for text in iter(lambda: allowed_text(rng), "") if len(text) <= 500)
+    if index % 4 == 1:
+        places = ["{0} + {1}", "{1} * {0}", "{0} if {1} else 1", "max({1}, {0})"]
+        return rng.choice(places).format(rng.choice(FORBIDDEN), text)
+    place = rng.randrange(len(text) + 1)
+    broken = rng.choice([" @ ", ")(", "$", "''", ",", " foo ", "!"]) if index % 2 else ""
+    return text[:place] + broken + text[place:]
 
 
 @pytest.mark.parametrize("count", [4_000, pytest.param(200_000, marks=pytest.mark.soak)])

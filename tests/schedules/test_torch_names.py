@@ -215,8 +215,7 @@ def test_an_lr_in_the_arguments_is_fixed() -> None:
         ("CyclicLR(0.1, 0.2, mode=square)", "mode cannot be 'square'"),
         ("OneCycleLR(max_lr=[0.1, 0.2])", "max_lr must be one value, not 2"),
         ("LambdaLR(lr_lambda=lambda epoch: open('x'))", "unknown function 'open'"),
-        ("LambdaLR()", "needs lr_lambda"),
-        ("MultiplicativeLR", "needs lr_lambda"),
+        ("LambdaLR()", "needs lr_lambda"), ("MultiplicativeLR", "needs lr_lambda"),
         ("SequentialLR", "needs schedulers"),
         ("SequentialLR([cosine], milestones=[])", "takes torch's schedulers"),
         ("SequentialLR([ReduceLROnPlateau], milestones=[])", "schedulers but ReduceLROnPlateau"),
@@ -227,7 +226,7 @@ def test_an_lr_in_the_arguments_is_fixed() -> None:
         ("ChainedScheduler([StepLR + StepLR])", "needs a length"),
         ("OneCycleLR(max_lr=0.1, epochs=5)", "torch refuses"),
     ],
-)
+)  # fmt: skip
 def test_an_invalid_spec_is_one_clear_line(spec: str, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse(spec).bind(LR, 100, 10)
