@@ -32,9 +32,8 @@ def loaded(root: Path) -> ImageData:
 
 
 def flipped(content: bytes, place: int) -> bytes:
-    whole = bytearray(content)
-    whole[place] ^= 1
-    return bytes(whole)
+    place %= len(content)
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
 def touch_later(path: Path) -> None:

@@ -71,6 +71,11 @@ def test_floats_stay_floats_and_are_standardised() -> None:
         torch.testing.assert_close(batch, (held - mean) / std, rtol=1e-4, atol=1e-4)
 
 
+CODE = """
+import numpy as np
+def load(data_dir): return ((np.load(data_dir / "images.npy"), np.arange(6) % 3),) * 2
+def three(a, b, c): ...
+"""
 WRONG: list[tuple[Any, str]] = [
     (3, "it returned a int"),
     ((GREY,), "it returned a tuple of 1"),
@@ -101,13 +106,7 @@ def test_what_is_no_dataset_is_one_line_that_says_what_is_expected(found: Any, w
 
 
 def test_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_data.py").write_text(
-        "import numpy as np\n"
-        "def load(data_dir):\n"
-        "    images = np.load(data_dir / 'images.npy')\n"
-        "    return (images, np.arange(6) % 3), (images, np.arange(6) % 3)\n"
-        "def three(a, b, c): ...\n"
-    )
+    (tmp_path / "own_data.py").write_text(CODE)
     np.save(tmp_path / "images.npy", GREY)
     monkeypatch.syspath_prepend(tmp_path)
     assert train_size("own_data:load") is None
