@@ -75,8 +75,8 @@ def test_what_it_says_about_itself() -> None:
     assert parse("plateau").adaptive
     assert parse("warmup + plateau").bind(0.1, 100, 10).adaptive
     assert parse("cosine").metric is None
-    assert not parse("cosine").bind(0.1, 100, 10).adaptive
-    assert parse("cosine").bind(0.1, 100, 10).state() == {}
+    fixed = parse("cosine").bind(0.1, 100, 10)
+    assert not fixed.adaptive and fixed.state() == {}
 
 
 def test_a_missing_metric_is_named() -> None:

@@ -186,7 +186,6 @@ def test_a_spec_may_name_its_learning_rate() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("cosine", ["cosine"]),
         ("warmup({0,1,5}%) + cosine", [f"warmup({n}%) + cosine" for n in (0, 1, 5)]),
         ("cosine(min={0, 1%})", ["cosine(min=0)", "cosine(min=1%)"]),
         ("{cosine,linear(to=1%, duration=5ep)}", ["cosine", "linear(to=1%, duration=5ep)"]),
