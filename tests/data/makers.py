@@ -38,14 +38,12 @@ def idx(array: np.ndarray) -> bytes:
 def image_folder(root: Path, *, per_class: int = 3, mode: str = "RGB", size: int = 32) -> Path:
     """train/ and test/ with the classes cat and dog, PNG files of noise."""
     random = np.random.default_rng(1)
-    for split in ("train", "test"):
-        for name in ("cat", "dog"):
-            folder = root / split / name
-            folder.mkdir(parents=True)
-            for number in range(per_class):
-                shape = (size, size, 3) if mode == "RGB" else (size, size)
-                pixels = random.integers(0, 256, shape, dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / f"{number}.png")
+    shape = (size, size, 3) if mode == "RGB" else (size, size)
+    for folder in (root / split / name for split in ("train", "test") for name in ("cat", "dog")):
+        folder.mkdir(parents=True)
+        for number in range(per_class):
+            pixels = random.integers(0, 256, shape, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
     return root
 
 

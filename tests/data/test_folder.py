@@ -32,14 +32,12 @@ def loaded(root: Path) -> ImageData:
 
 
 def flipped(content: bytes, place: int) -> bytes:
-    whole = bytearray(content)
-    whole[place] ^= 1
-    return bytes(whole)
+    place %= len(content)
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
 def touch_later(path: Path) -> None:
-    later = time.time_ns() + 10**10
-    os.utime(path, ns=(later, later))
+    os.utime(path, (time.time() + 10, time.time() + 10))
 
 
 def test_images_come_as_they_are(photos: Path) -> None:
@@ -173,30 +171,26 @@ def test_a_cache_that_cannot_be_written_is_done_without(photos: Path, cache: Pat
     assert cache.read_text().startswith("a file")
 
 
+def spoilt(width: int, mode: str) -> Callable[[Path], object]:
+    return lambda root: Image.new(mode, (width, 32)).save(root / "train" / "dog" / "1.png")
+
+
+def removed(*parts: str) -> Callable[[Path], object]:
+    return lambda root: [shutil.rmtree(root / part) for part in parts]
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda root: shutil.rmtree(root), "there is no folder .*train"),
-        (lambda root: shutil.rmtree(root / "test"), "there is no folder .*test"),
-        (lambda root: shutil.rmtree(root / "test" / "dog"), "test has no folder for .*'dog'"),
-        (lambda root: shutil.rmtree(root / "train" / "cat"), "train has no folder for .*'cat'"),
+        (removed(""), "there is no folder .*train"),
+        (removed("test"), "there is no folder .*test"),
+        (removed("test/dog"), "test has no folder for .*'dog'"),
+        (removed("train/cat"), "train has no folder for .*'cat'"),
+        (removed("train/cat", "test/cat"), "train needs two classes or more, not 1"),
         (lambda root: (root / "test" / "cat" / "1.png").write_bytes(b"no"), r"1\.png is no read"),
-        (
-            lambda root: [p.unlink() for p in (root / "train" / "cat").iterdir()],
-            "cat holds no image",
-        ),
-        (
-            lambda root: [shutil.rmtree(root / split / "cat") for split in ("train", "test")],
-            "train needs two classes or more, not 1",
-        ),
-        (
-            lambda root: Image.new("RGB", (31, 32)).save(root / "train" / "dog" / "1.png"),
-            r"dog/1\.png is 31 x 32 pixels, .*cat/0\.png is 32 x 32",
-        ),
-        (
-            lambda root: Image.new("I;16", (32, 32)).save(root / "train" / "dog" / "1.png"),
-            r"dog/1\.png has more than 8 bits",
-        ),
+        (lambda root: [p.unlink() for p in (root / "train/cat").iterdir()], "cat holds no image"),
+        (spoilt(31, "RGB"), r"dog/1\.png is 31 x 32 pixels, .*cat/0\.png is 32 x 32"),
+        (spoilt(32, "I;16"), r"dog/1\.png has more than 8 bits"),
     ],
 )
 def test_a_wrong_structure_is_refused_by_name(

@@ -19,6 +19,7 @@ from lrbench.errors import MachineError
 from .makers import idx
 
 IMAGES, LABELS, _, TEST_LABELS = FILES
+Ways = list[tuple[Family, bool]]
 WAYS = [(MNIST, False), (FASHION, True), (FASHION, False)]  # with archives or without
 
 
@@ -50,10 +51,6 @@ def changed(place: int, value: int) -> Callable[[bytes], bytes]:
     return lambda content: content[:place] + bytes([value]) + content[place + 1 :]
 
 
-def cut(content: bytes) -> bytes:
-    return content[:-1]
-
-
 @pytest.mark.parametrize(("family", "archives"), WAYS)
 def test_reads_what_is_sound(tmp_path: Path, family: Family, archives: bool) -> None:
     data = read(write(tmp_path, family, archives=archives), tmp_path)
@@ -69,17 +66,13 @@ def test_reads_what_is_sound(tmp_path: Path, family: Family, archives: bool) -> 
         (WAYS[:2], LABELS, changed(8, 1), f"{LABELS} is damaged"),
         (WAYS, IMAGES, lambda content: b"", f"{IMAGES} is damaged"),
         (WAYS, IMAGES, changed(7, 21), f"{IMAGES} is damaged"),
-        (WAYS, TEST_LABELS, cut, f"{TEST_LABELS} is damaged"),
+        (WAYS, TEST_LABELS, lambda content: content[:-1], f"{TEST_LABELS} is damaged"),
         (WAYS[1:2], f"{IMAGES}.gz", changed(40, 0), r"gz is damaged: its md5"),
         (WAYS[2:], LABELS, changed(8, 10), "is damaged: training set: labels from 0 to 10"),
     ],
 )
 def test_damage_is_refused_by_name(
-    tmp_path: Path,
-    ways: list[tuple[Family, bool]],
-    file: str,
-    damage: Callable[[bytes], bytes],
-    words: str,
+    tmp_path: Path, ways: Ways, file: str, damage: Callable[[bytes], bytes], words: str
 ) -> None:
     for number, (family, archives) in enumerate(ways):
         folder = tmp_path / str(number)

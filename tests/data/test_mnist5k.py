@@ -1,11 +1,19 @@
+"""What needs no file of the user's, and how it is split: the same everywhere, for ever."""
+
 import gzip
+import hashlib
 import importlib.resources
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lrbench.data import load
 from lrbench.data.mnist5k import mnist5k
+from lrbench.data.split import stratified
+from lrbench.data.synthetic import synthetic
 from lrbench.errors import MachineError
 
 DIGEST = "04c94a2ce1e1d40968a2ad8ec40645d143f7a85b2cc96fc9fbd9c885e7167cb7"
@@ -48,3 +56,37 @@ def test_another_file_is_refused_by_name(
         MachineError, match=rf"mnist_5k\.csv\.gz is damaged: .*{words}.*pip install"
     ):
         mnist5k()
+
+
+SYNTHETIC = "08222c48864d664acd555cdeacd3cb191a98a484fb320382f686538dc5219161"
+
+
+def test_synthetic_is_the_same_everywhere_for_ever() -> None:
+    data = synthetic()
+    assert data.digest == SYNTHETIC
+    assert data.train_images.shape == (2000, 1, 28, 28)
+    assert np.bincount(data.train_labels).tolist() == [200] * 10
+    assert np.bincount(data.test_labels).tolist() == [50] * 10
+
+
+@given(
+    labels=st.lists(st.integers(0, 5), min_size=1, max_size=200),
+    fraction=st.floats(0.01, 0.99),
+)
+def test_split_is_a_partition_that_is_stratified(labels: list[int], fraction: float) -> None:
+    whole = np.array(labels)
+    kept, held = stratified(whole, fraction)
+    assert sorted([*kept, *held]) == list(range(len(labels)))
+    assert (np.diff(kept) > 0).all() and (np.diff(held) > 0).all()
+    for label in set(labels):
+        members = labels.count(label)
+        count = int((whole[held] == label).sum())
+        assert count == min(max(int(fraction * members + 0.5), 1), members - 1)
+
+
+def test_the_split_of_mnist5k_is_the_same_for_ever() -> None:
+    """A changed split would silently make old runs incomparable."""
+    kept, held = stratified(load("mnist5k").train_labels, 0.1)
+    assert (len(kept), len(held)) == (3600, 400)
+    digest = hashlib.sha256(held.astype("<i8").tobytes()).hexdigest()
+    assert digest == "a1f2c280a67eba50eb041ea4c53649ae6d52c50e0ba8b6ab809f6e7d6b43c6c9"

@@ -60,10 +60,8 @@ def test_what_may_be_returned() -> None:
 
 
 def test_floats_stay_floats_and_are_standardised() -> None:
-    random = np.random.RandomState(0)
-    images = random.randn(40, 1, 28, 28) * 3 + 7
-    labels = np.arange(40) % 2
-    found = data((images, labels))
+    images = np.random.default_rng(0).normal(7, 3, (40, 1, 28, 28))
+    found = data((images, np.arange(40) % 2))
     assert found.train_images.dtype == np.float32
     splits = Residents.of(found, torch.device("cpu"), val_fraction=0.2, augment=False)
     mean, std = float(found.train_images.mean()), float(found.train_images.std())
@@ -73,6 +71,11 @@ def test_floats_stay_floats_and_are_standardised() -> None:
         torch.testing.assert_close(batch, (held - mean) / std, rtol=1e-4, atol=1e-4)
 
 
+CODE = """
+import numpy as np
+def load(data_dir): return ((np.load(data_dir / "images.npy"), np.arange(6) % 3),) * 2
+def three(a, b, c): ...
+"""
 WRONG: list[tuple[Any, str]] = [
     (3, "it returned a int"),
     ((GREY,), "it returned a tuple of 1"),
@@ -82,17 +85,15 @@ WRONG: list[tuple[Any, str]] = [
     (((GREY, LABELS / 2), (GREY, LABELS)), "its train labels are float64"),
     (((GREY, LABELS[:5]), (GREY, LABELS)), "training set: 6 images, but 5 labels"),
     (((GREY[0], LABELS), (GREY, LABELS)), "training set: images are uint8 of shape (8, 9)"),
-    (
-        ((GREY * 1.0, LABELS), (GREY, LABELS)),
-        "training images are float32 (1, 8, 9), test images uint8 (1, 8, 9)",
-    ),
+    (((GREY * 1.0, LABELS), (GREY, LABELS)),
+     "training images are float32 (1, 8, 9), test images uint8 (1, 8, 9)"),
     (((GREY * np.nan, LABELS), (GREY, LABELS)), "values that are not finite"),
     (((GREY.astype(int) * 9, LABELS), (GREY, LABELS)), "training set: images are int64"),
     (([], (GREY, LABELS)), "its train split is empty"),
     (([(GREY[0], 1), (GREY[0, 1:], 0)], (GREY, LABELS)), "image 1 of its train split is [7, 9]"),
     ((([GREY, GREY[:, 1:]], [0, 1]), (GREY, LABELS)), "images are not all of one shape"),
     (([1, 2, 3], (GREY, LABELS)), "item 0 of its train split is a int"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("found", "words"), WRONG, ids=[words[:40] for _, words in WRONG])
@@ -105,13 +106,7 @@ def test_what_is_no_dataset_is_one_line_that_says_what_is_expected(found: Any, w
 
 
 def test_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_data.py").write_text(
-        "import numpy as np\n"
-        "def load(data_dir):\n"
-        "    images = np.load(data_dir / 'images.npy')\n"
-        "    return (images, np.arange(6) % 3), (images, np.arange(6) % 3)\n"
-        "def three(a, b, c): ...\n"
-    )
+    (tmp_path / "own_data.py").write_text(CODE)
     np.save(tmp_path / "images.npy", GREY)
     monkeypatch.syspath_prepend(tmp_path)
     assert train_size("own_data:load") is None

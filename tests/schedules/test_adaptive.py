@@ -6,15 +6,13 @@ import random
 from typing import Any
 
 import pytest
-import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrbench.errors import UsageError
 from lrbench.schedules import parse
+from tests.schedules.makers import sgd
 
 SPE = 5
-
-
 CASES: dict[str, dict[str, Any]] = {
     "plateau": {},
     "plateau(patience=2, factor=0.5, cooldown=3)": {"patience": 2, "factor": 0.5, "cooldown": 3},
@@ -34,7 +32,7 @@ def test_cuts_where_torch_cuts(spec: str, seed: int) -> None:
     rng = random.Random(seed)
     values = [1 / (1 + 0.1 * epoch) + rng.gauss(0, 0.1) for epoch in range(60)]
     values[:: seed + 7] = [math.nan] * len(values[:: seed + 7])  # bad epochs
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
+    optimizer = sgd(0.3)
     theirs, schedule = ReduceLROnPlateau(optimizer, **CASES[spec]), parse(spec)
     run = schedule.bind(lr=0.3, steps=SPE * 61, steps_per_epoch=SPE)
     for epoch, value in enumerate(values):
@@ -48,9 +46,8 @@ def test_cuts_where_torch_cuts(spec: str, seed: int) -> None:
 
 def test_epochs_before_its_phase_do_not_count() -> None:
     run = parse("warmup(3ep) + plateau(patience=0)").bind(lr=1.0, steps=50, steps_per_epoch=5)
-    assert [run.observe({"val_loss": 1.0}, epoch) for epoch in range(5)] == [
-        None, None, None, None, (1.0, 0.1),
-    ]  # fmt: skip
+    cuts = [run.observe({"val_loss": 1.0}, epoch) for epoch in range(5)]
+    assert cuts == [None] * 4 + [(1.0, 0.1)]
     assert [run.lr(step) for step in (0, 14, 15, 24, 25, 49)] == [1 / 15, 1, 1, 1, 0.1, 0.1]
 
 
@@ -78,8 +75,8 @@ def test_what_it_says_about_itself() -> None:
     assert parse("plateau").adaptive
     assert parse("warmup + plateau").bind(0.1, 100, 10).adaptive
     assert parse("cosine").metric is None
-    assert not parse("cosine").bind(0.1, 100, 10).adaptive
-    assert parse("cosine").bind(0.1, 100, 10).state() == {}
+    fixed = parse("cosine").bind(0.1, 100, 10)
+    assert not fixed.adaptive and fixed.state() == {}
 
 
 def test_a_missing_metric_is_named() -> None:

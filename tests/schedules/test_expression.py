@@ -30,9 +30,7 @@ ALLOWED = [
 
 @pytest.mark.parametrize("text", ALLOWED)
 def test_same_value_as_in_python(text: str) -> None:
-    names = {name: getattr(math, name) for name in
-             ("pi", "sqrt", "exp", "log", "sin", "cos", "tan", "floor", "ceil")}  # fmt: skip
-    expected = eval(text, {**names, **VARIABLES})  # our own texts, above
+    expected = eval(text, {**vars(math), **VARIABLES})  # our own texts, above
     assert Formula(text).at(VARIABLES) == float(expected)
 
 
@@ -45,6 +43,7 @@ REFUSED = [
     "pow(2)", "1_000", "1_0*2", "\uff11", "0.\uff11", "\uff45poch", "9**9**9",
     "2**1001", "0.5**-2000", "9**(9*9*9*9)", "1e400", "1 if 2", "print(1)", "step;1",
     "import os", "9" * 400, "yield", "await step", "...", "b'x'", "\x00", "1 2", "if",
+    "(" * 250 + "1" + ")" * 249,
 ]  # fmt: skip
 
 
@@ -64,20 +63,13 @@ def test_all_else_is_refused_in_one_line(text: str) -> None:
         ("2 * 'a'", "column 5: the value 'a' is not allowed"),
         ("1 +", "cannot be read"),
         ("2**5000", "a power may be 1000 at most"),
+        ("1+" * 250 + "1", "500 characters"),
+        ("-" * 200 + "1", "nested too deeply"),
     ],
 )
-def test_says_what_is_wrong_where(text: str, words: str) -> None:
+def test_says_what_is_wrong_and_where(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         compiled(text)
-
-
-def test_size_is_bounded() -> None:
-    with pytest.raises(UsageError, match="500 characters"):
-        compiled("1+" * 250 + "1")
-    with pytest.raises(UsageError, match="nested too deeply"):
-        compiled("-" * 200 + "1")
-    with pytest.raises(UsageError):
-        compiled("(" * 250 + "1" + ")" * 249)
 
 
 @pytest.mark.parametrize("text", ["1/0", "sqrt(-1)", "log(0)", "(-1)**0.5", "step**step**9",
@@ -97,70 +89,60 @@ def test_names_of_the_clock() -> None:
 # Generated expressions, and what the interpreter is asked to do meanwhile.
 
 WATCHED = ("open", "exec", "import", "socket", "subprocess", "os.", "shutil.", "ctypes", "pty")
-events: list[str] = []
-watching = False
+events: list[str] | None = None
 
 
 def hook(event: str, arguments: object) -> None:
-    if watching and event.startswith(WATCHED):
+    if events is not None and event.startswith(WATCHED):
         events.append(event)
+
+
+sys.addaudithook(hook)  # for good: there is no way to take a hook back
 
 
 @contextmanager
 def audited() -> Iterator[list[str]]:
     """The events of the block that touch files, processes, modules or the net."""
-    global watching
-    if not hasattr(sys, "_lrbench_audited"):
-        sys.addaudithook(hook)  # it stays for good: there is no way to take a hook back
-        sys._lrbench_audited = True  # type: ignore[attr-defined]
-    events.clear()
-    watching = True
+    global events
+    events = seen = []
     try:
-        yield events
+        yield seen
     finally:
-        watching = False
+        events = None
+
+
+FUNCTIONS = ["abs", "sqrt", "exp", "log", "sin", "cos", "tan", "floor", "ceil"]
 
 
 def allowed_text(rng: random.Random, depth: int = 3) -> str:
     if depth == 0 or rng.random() < 0.2:
         return rng.choice([*CLOCK_NAMES, "pi", f"{rng.random():.3f}", str(rng.randint(0, 9))])
-    inner = [allowed_text(rng, depth - 1) for _ in range(3)]
+    a, b, c = (allowed_text(rng, depth - 1) for _ in range(3))
+    operation, function = rng.choice(["+", "-", "*", "/", "//", "%", "**"]), rng.choice(FUNCTIONS)
     return rng.choice([
-        f"({inner[0]} {rng.choice(['+', '-', '*', '/', '//', '%', '**'])} {inner[1]})",
-        f"({inner[0]} if {inner[1]} < {inner[2]} else {inner[2]})",
-        f"({inner[0]} and not {inner[1]} or {inner[2]})",
-        f"min({inner[0]}, {inner[1]})", f"max({', '.join(inner)})",
-        f"{rng.choice(['abs', 'sqrt', 'exp', 'log', 'sin', 'cos', 'tan', 'floor', 'ceil'])}"
-        f"({inner[0]})",
-        f"-{inner[0]}",
+        f"({a} {operation} {b})", f"({a} if {b} < {c} else {c})", f"({a} and not {b} or {c})",
+        f"min({a}, {b})", f"max({a}, {b}, {c})", f"{function}({a})", f"-{a}",
     ])  # fmt: skip
 
 
-def forbidden_text(rng: random.Random) -> str:
-    inner = allowed_text(rng, 2)
-    evil = rng.choice([
-        "__import__('os').system('touch x')", "open('/etc/passwd').read()", "step.__class__",
-        "().__class__.__bases__[0].__subclasses__()", "[open][0]('x')", "eval('1')",
-        "exec('import os')", "getattr(step, 'real')", "globals()['os']", "step[0]", "epoch.real()",
-        "sqrt.__globals__['os']", "compile('1', 'x', 'eval')", "breakpoint()", "input()",
-        "(lambda: open('x'))()", "[open(x) for x in 'ab'][0]", "print(step)", "sin(1).imag",
-    ])  # fmt: skip
-    return rng.choice(["{0} + {1}", "{1} * {0}", "{0} if {1} else 1", "max({1}, {0})"]).format(
-        evil, inner
-    )
-
-
-def broken_text(rng: random.Random) -> str:
-    text = allowed_text(rng)
-    place = rng.randrange(len(text) + 1)
-    return text[:place] + rng.choice([" @ ", ")(", "$", "''", ",", " foo ", "!"]) + text[place:]
+FORBIDDEN = [
+    "__import__('os').system('touch x')", "open('/etc/passwd').read()", "step.__class__",
+    "().__class__.__bases__[0].__subclasses__()", "[open][0]('x')", "eval('1')",
+    "exec('import os')", "getattr(step, 'real')", "globals()['os']", "step[0]", "epoch.real()",
+    "sqrt.__globals__['os']", "compile('1', 'x', 'eval')", "breakpoint()", "input()",
+    "(lambda: open('x'))()", "[open(x) for x in 'ab'][0]", "print(step)", "sin(1).imag",
+]  # fmt: skip
 
 
 def generated(rng: random.Random, index: int) -> str:
     """Half are allowed; a quarter hold attributes, calls or subscripts; a quarter are broken."""
-    if index % 2 == 0:
-        return next(text for text in iter(lambda: allowed_text(rng), "") if len(text) <= 500)
-    return forbidden_text(rng) if index % 4 == 1 else broken_text(rng)
+    text = next(text for text in iter(lambda: allowed_text(rng), "") if len(text) <= 500)
+    if index % 4 == 1:
+        places = ["{0} + {1}", "{1} * {0}", "{0} if {1} else 1", "max({1}, {0})"]
+        return rng.choice(places).format(rng.choice(FORBIDDEN), text)
+    place = rng.randrange(len(text) + 1)
+    broken = rng.choice([" @ ", ")(", "$", "''", ",", " foo ", "!"]) if index % 2 else ""
+    return text[:place] + broken + text[place:]
 
 
 @pytest.mark.parametrize("count", [4_000, pytest.param(200_000, marks=pytest.mark.soak)])

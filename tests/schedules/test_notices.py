@@ -1,6 +1,7 @@
 """What is said before training starts, and what is not."""
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -8,9 +9,6 @@ from torch.optim import lr_scheduler
 
 from lrbench.errors import Notice, Topic
 from lrbench.schedules import check, early_stop_notices, parse
-from lrbench.schedules.definitions import Definition
-
-NUMBERS = {"length": 50, "from_": None, "shape": "linear"}
 
 
 def per_batch(optimizer: Any) -> Any:
@@ -77,27 +75,13 @@ def test_named_warning(spec: str, epochs: int, topic: Topic, words: str) -> None
 
 @pytest.mark.parametrize(
     "spec",
-    [
-        "warmup(5%) + cosine",
-        "cosine(min=20%)",
-        "CosineAnnealingLR(T_max=100)",
-        "StepLR",
-        "OneCycleLR",
-        "MultiStepLR([30, 60])",
-        "linear(to=50%)",
-        "sgdr(10ep, mult=9)",
-        "plateau(patience=97)",
-        "warmup(10ep) + step(30ep)",
-        "constant",
-        "3*(warmup(2%, from=0) + cosine(duration=30%))",
-        'expr("1 - 0.9*progress")',
-        "noam",
-        "constant(at=1e-6)",
-        "warmup(5ep, from=0) + CosineAnnealingLR(T_max=95)",
-        "warmup(5ep, from=0) + cosine(clock=run)",
-        f"{__name__}:per_epoch",
-    ],
-)
+    ["warmup(5%) + cosine", "cosine(min=20%)", "CosineAnnealingLR(T_max=100)", "StepLR",
+     "OneCycleLR", "MultiStepLR([30, 60])", "linear(to=50%)", "sgdr(10ep, mult=9)",
+     "plateau(patience=97)", "warmup(10ep) + step(30ep)", "constant", 'expr("1 - 0.9*progress")',
+     "3*(warmup(2%, from=0) + cosine(duration=30%))", "noam", "constant(at=1e-6)",
+     "warmup(5ep, from=0) + CosineAnnealingLR(T_max=95)", f"{__name__}:per_epoch",
+     "warmup(5ep, from=0) + cosine(clock=run)"],
+)  # fmt: skip
 def test_nothing_is_said_of_what_is_in_order(spec: str) -> None:
     assert notices(spec) == []
 
@@ -107,12 +91,12 @@ def test_a_short_run_is_no_unfinished_decay(steps: int) -> None:
     assert check(parse("cosine"), 0.1, steps, 2) == check(parse("linear"), 0.1, steps, 2) == []
 
 
-def test_thousands_of_phases_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_phases_are_checked_at_once() -> None:
     """Equal phases share their numbers; 10,000 took 1.5 s."""
-    asked: list[object] = []
-    monkeypatch.setattr(Definition, "numbers", lambda self, *args: asked.append(args) or NUMBERS)
-    assert check(parse("10000*(warmup)"), 0.1, 1000, 100)
-    assert len(asked) < 10
+    many = parse("10000*(warmup)")
+    began = time.thread_time()
+    assert check(many, 0.1, 1000, 100)
+    assert time.thread_time() - began < 0.5
 
 
 def test_plateau_can_cut_exactly_when_nothing_is_said() -> None:

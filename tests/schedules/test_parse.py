@@ -1,4 +1,4 @@
-"""The grammar: what parses, what prints, and where the faults are said to be."""
+"""The grammar: what parses, what prints, where the faults are; several schedules in one text."""
 
 import string
 
@@ -7,37 +7,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrbench.errors import UsageError
-from lrbench.schedules import Length, Level, parse, stretched
+from lrbench.options import CompareSpec
+from lrbench.schedules import Length, Level, expand, parse, stretched, variants
 from lrbench.schedules.tokens import MAX_LENGTH
 
 CANONICAL = {
-    "cosine": "cosine",
-    " cosine ( min = 0 ) ": "cosine",
-    "step(30ep, gamma=0.1)": "step(30ep)",
-    "step(30)": "step(30ep)",
-    "step(size=30, gamma=0.50)": "step(30ep, gamma=0.5)",
-    "step(30, 0.2)": "step(30ep, gamma=0.2)",
-    "cosine(min=1e-5)": "cosine(min=1e-5)",
-    "cosine(1%)": "cosine(min=1%)",
-    "warmup(5%)+cosine": "warmup + cosine",
+    "cosine": "cosine", " cosine ( min = 0 ) ": "cosine", "step(30ep, gamma=0.1)": "step(30ep)",
+    "step(30)": "step(30ep)", "step(size=30, gamma=0.50)": "step(30ep, gamma=0.5)",
+    "step(30, 0.2)": "step(30ep, gamma=0.2)", "cosine(min=1e-5)": "cosine(min=1e-5)",
+    "cosine(1%)": "cosine(min=1%)", "warmup(5%)+cosine": "warmup + cosine",
     "multistep([50%,75%,])": "multistep",
     "multistep(milestones=[30, 60])": "multistep([30ep, 60ep])",
-    "3*(warmup(2%, from=0) + cosine(duration=30%))": (
-        "3*(warmup(2%, from=0) + cosine(duration=30%))"
-    ),
+    "3*( warmup(2%,from=0)+cosine(duration=30%))": "3*(warmup(2%, from=0) + cosine(duration=30%))",
     "2*(3*(linear(duration=5%)))+cosine": "2*(3*(linear(duration=5%))) + cosine",
     'expr("1 if epoch < 50 else 0.1")': 'expr("1 if epoch < 50 else 0.1")',
-    "expr('  0.95**epoch ')": 'expr("0.95**epoch")',
-    "cosine(update=epoch)": "cosine(update=epoch)",
+    "expr('  0.95**epoch ')": 'expr("0.95**epoch")', "cosine(update=epoch)": "cosine(update=epoch)",
     "cosine(update=step)": "cosine",
     "onecycle(peak_at=30%, anneal=linear)": "onecycle(anneal=linear)",
     'onecycle(anneal="linear")': "onecycle(anneal=linear)",
     "plateau(val_accuracy, patience=3)": "plateau(val_accuracy, patience=3)",
     "plateau(mode=None)": "plateau",
-    "my.module:schedules.wave(width=3, name='a \"b\" \\\\', deep=[1, 2.5, True, None])": (
-        'my.module:schedules.wave(deep=[1, 2.5, True, None], name="a \\"b\\" \\\\", width=3)'
-    ),
-}
+    "my.module:schedules.wave(width=3, name='a \"b\" \\\\', deep=[1, 2.5, True, None])":
+        'my.module:schedules.wave(deep=[1, 2.5, True, None], name="a \\"b\\" \\\\", width=3)',
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("text", CANONICAL)
@@ -50,48 +42,35 @@ def test_canonical_text(text: str) -> None:
 
 FAULTS = {
     # spec -> (column, what the message says)
-    "": (1, "the name of a schedule"),
-    "cosin": (1, "did you mean cosine"),
-    "cosine(mni=1)": (8, "did you mean min?"),
-    "step(30": (8, "',' or '\\)' was expected"),
-    "step(30))": (9, "where \\+ or the end"),
-    "step(0.05)": (6, "did you mean 5%\\?"),
-    "warmup(2.5) + cosine": (8, "did you mean 2.5ep\\?"),
-    "step(0)": (6, "must be above 0"),
-    "warmup(-5)": (8, "must be at least 0"),
-    "step(30\uff10)": (8, "unexpected"),
+    "": (1, "the name of a schedule"), "cosin": (1, "did you mean cosine"),
+    "cosine(mni=1)": (8, "did you mean min?"), "step(30": (8, "',' or '\\)' was expected"),
+    "step(30))": (9, "where \\+ or the end"), "step(0.05)": (6, "did you mean 5%\\?"),
+    "warmup(2.5) + cosine": (8, "did you mean 2.5ep\\?"), "step(0)": (6, "must be above 0"),
+    "warmup(-5)": (8, "must be at least 0"), "step(30\uff10)": (8, "unexpected"),
     "cosine * plateau": (1, "cannot be a factor"),
     "StepLR(3) * StepLR(5)": (1, "cannot be a factor"),
     "cosine(duration=5%) * linear(clock=run)": (1, "only one factor"),
-    "step(30epochs)": (8, "unknown unit 'epochs'"),
-    "step(30ep, gamma=-1)": (18, "at least 0"),
-    "step(30ep, gamma=2%)": (18, "a plain number, not 2%"),
-    "step(1e999)": (6, "must be finite"),
+    "step(30epochs)": (8, "unknown unit 'epochs'"), "step(30ep, gamma=-1)": (18, "at least 0"),
+    "step(30ep, gamma=2%)": (18, "a plain number, not 2%"), "step(1e999)": (6, "must be finite"),
     "cosine(min=-1e-5)": (12, "must not be negative"),
-    "cosine(min=linear)": (12, "a learning rate"),
-    "multistep(30)": (11, "must be a list"),
+    "cosine(min=linear)": (12, "a learning rate"), "multistep(30)": (11, "must be a list"),
     "onecycle(anneal=cosine)": (17, "did you mean cos"),
     "cosine(update=batch)": (15, "update cannot be 'batch'"),
     "step(30, size=20)": (10, "size is given twice"),
-    "step(size=20, 30)": (15, "without its name here"),
-    "rex(1, 2)": (8, "without its name here"),
+    "step(size=20, 30)": (15, "without its name here"), "rex(1, 2)": (8, "without its name here"),
     "cosine + linear": (1, "write cosine\\(duration=30%\\)"),
     "plateau + cosine": (1, "may only come last"),
     "plateau(duration=5%)": (9, "no parameter 'duration'"),
     "warmup(5%, duration=5%)": (12, "no parameter 'duration'"),
-    "0*(linear(duration=5%))": (1, "at least 1"),
-    "0.1": (1, "is not a schedule"),
+    "0*(linear(duration=5%))": (1, "at least 1"), "0.1": (1, "is not a schedule"),
     "3*linear": (3, "'\\(' was expected"),
     "9999*(9999*(linear(duration=1it)))": (1, "10000 phases at most"),
     'expr("open(1)")': (1, "unknown function 'open'"),
-    "expr(epoch)": (6, "an expression in quotes"),
-    'cosine(min="1)': (12, "no closing quote"),
-    "cosine(min=1; drop)": (13, "unexpected ';'"),
-    "cosine\u00b2": (7, "unexpected"),
-    "folder:pics": (1, "--dataset"),
-    "torchvision:resnet18": (1, "--model"),
+    "expr(epoch)": (6, "an expression in quotes"), 'cosine(min="1)': (12, "no closing quote"),
+    "cosine(min=1; drop)": (13, "unexpected ';'"), "cosine\u00b2": (7, "unexpected"),
+    "folder:pics": (1, "--dataset"), "torchvision:resnet18": (1, "--model"),
     "my.module:wave(3)": (16, "write NAME=VALUE"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("text", FAULTS)
@@ -202,3 +181,50 @@ def test_a_spec_may_name_its_learning_rate() -> None:
     for text in ("cosine @", "cosine @ x", "cosine @ 0", "cosine @ inf", "cosine @ -1"):
         with pytest.raises(UsageError, match="after @ stands a learning rate"):
             parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("warmup({0,1,5}%) + cosine", [f"warmup({n}%) + cosine" for n in (0, 1, 5)]),
+        ("cosine(min={0, 1%})", ["cosine(min=0)", "cosine(min=1%)"]),
+        ("{cosine,linear(to=1%, duration=5ep)}", ["cosine", "linear(to=1%, duration=5ep)"]),
+        ("{a,b}{1,2}", ["a1", "a2", "b1", "b2"]),
+        ("{a,{b,c}d}", ["a", "bd", "cd"]),
+        ("multistep([{1,2}ep])", ["multistep([1ep])", "multistep([2ep])"]),
+        ("expr('{1,2}')", ["expr('{1,2}')"]),
+    ],
+)
+def test_braces_multiply(text: str, expected: list[str]) -> None:
+    assert expand(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("cosine(min={0,1%)", "column 12 is not closed"), ("{1,2}" * 9, "more than 200")],
+)
+def test_faults_of_braces(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        expand(text)
+
+
+def test_the_option_takes_them() -> None:
+    spec = CompareSpec(schedules=["warmup({0,5}%) + cosine", "cosine(min={0,1%})"])
+    assert spec.schedules == ("warmup(0%) + cosine", "warmup + cosine", "cosine", "cosine(min=1%)")
+
+
+def test_what_differs_in_one_value_comes_together_rising() -> None:
+    names = [str(parse(one)) for one in expand("warmup({10,0,1}%) + cosine(min={0,1%})")]
+    lengths, *_, floors = variants([*names, "linear"])
+    assert lengths.parameter == "length of warmup"
+    assert list(lengths.values.values()) == ["0%", "1%", "10%"]
+    assert lengths.amounts == (0, 1, 10)
+    assert floors.parameter == "min of cosine" and floors.amounts == (0, 1)
+    assert len(variants([*names, "linear"])) == 5
+    (times,) = variants(["2*(linear(duration=1ep))", "3*(linear(duration=1ep))"])
+    assert times.parameter == "repetitions" and times.amounts == (2, 3)
+
+
+def test_values_of_several_units_have_no_amounts() -> None:
+    (found,) = variants(["warmup(1ep) + linear", "warmup(10%) + linear"])
+    assert found.amounts == () and set(found.values.values()) == {"1ep", "10%"}

@@ -53,9 +53,8 @@ def test_a_function_of_the_step() -> None:
 
 
 def test_by_place_by_name_and_nested() -> None:
-    assert parse("my_schedules:by_place").table(lr=1.0, steps=4, steps_per_epoch=2) == [
-        1.0, 0.75, 0.5, 0.25,
-    ]  # fmt: skip
+    table = parse("my_schedules:by_place").table(lr=1.0, steps=4, steps_per_epoch=2)
+    assert table == [1.0, 0.75, 0.5, 0.25]
     assert parse("my_schedules:short").bind(1.0, 4, 2).lr(2) == 0.5
     assert parse("my_schedules:Family.half").bind(1.0, 4, 2).lr(3) == 0.5
     assert parse("my_schedules:Family.half").peak(10, 5) == 0.5
@@ -64,9 +63,8 @@ def test_by_place_by_name_and_nested() -> None:
 def test_as_a_phase_on_its_own_clock() -> None:
     spec = "warmup(2it) + my_schedules:by_place(duration=4it, update=epoch)"
     assert str(parse(spec)) == spec
-    assert parse(spec).table(lr=1.0, steps=8, steps_per_epoch=2) == [
-        0.5, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5,
-    ]  # fmt: skip
+    table = parse(spec).table(lr=1.0, steps=8, steps_per_epoch=2)
+    assert table == [0.5, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5]
 
 
 def test_past_the_end_it_stays_at_its_last_value() -> None:

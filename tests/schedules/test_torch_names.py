@@ -12,33 +12,29 @@ from torch.optim import lr_scheduler
 
 from lrbench.errors import UsageError
 from lrbench.schedules import catalogue, parse
+from tests.schedules.makers import sgd
 
 LR = 0.1
 CLASSES = [name for name in lr_scheduler.__all__ if name != "LRScheduler"]
 COUNTS = 50
 
-# One spec a line, each both a spec and Python code.
-ALONE = """
-ConstantLR(factor=1/4, total_iters=3*3)
-LinearLR(start_factor=1.0, end_factor=0.0, total_iters=25)
-StepLR(7, 0.5)
-MultiStepLR((3, 4, 4, 20), gamma=0.3)
-MultiStepLR(milestones=[20, 5, 0], gamma=0.1)
-ExponentialLR(gamma=0.95)
-PolynomialLR(25, 0.9)
-CosineAnnealingLR(T_max=10, eta_min=0.001)
-CosineAnnealingLR(T_max=1)
-CosineAnnealingLR(T_max=12.5)
-CosineAnnealingWarmRestarts(T_0=3, T_mult=2, eta_min=0.01)
-CyclicLR(base_lr=0.001, max_lr=0.1, step_size_up=5)
-CyclicLR(base_lr=0, max_lr=0.3, step_size_up=5, step_size_down=9, mode="triangular2")
-CyclicLR(0.01, 0.1, 4, mode="exp_range", gamma=0.97, base_momentum=0.7, max_momentum=0.99)
-OneCycleLR(max_lr=0.4, total_steps=50)
-OneCycleLR(max_lr=0.4, epochs=10, steps_per_epoch=5, pct_start=0.1, div_factor=10.0)
-OneCycleLR(0.4, 50, anneal_strategy="linear", three_phase=True, base_momentum=0.5)
-LambdaLR(lr_lambda="1 if epoch < 5 else max(0.1, 1 - (epoch - 5) / 40)")
-MultiplicativeLR(lr_lambda="1 - 1 / (epoch + 2)")
-""".strip().splitlines()
+# Each is both a spec and Python code.
+ALONE = [
+    "ConstantLR(factor=1/4, total_iters=3*3)",
+    "LinearLR(start_factor=1.0, end_factor=0.0, total_iters=25)", "StepLR(7, 0.5)",
+    "MultiStepLR((3, 4, 4, 20), gamma=0.3)", "MultiStepLR(milestones=[20, 5, 0], gamma=0.1)",
+    "ExponentialLR(gamma=0.95)", "PolynomialLR(25, 0.9)",
+    "CosineAnnealingLR(T_max=10, eta_min=0.001)", "CosineAnnealingLR(T_max=1)",
+    "CosineAnnealingLR(T_max=12.5)", "CosineAnnealingWarmRestarts(T_0=3, T_mult=2, eta_min=0.01)",
+    "CyclicLR(base_lr=0.001, max_lr=0.1, step_size_up=5)",
+    'CyclicLR(base_lr=0, max_lr=0.3, step_size_up=5, step_size_down=9, mode="triangular2")',
+    'CyclicLR(0.01, 0.1, 4, mode="exp_range", gamma=0.97, base_momentum=0.7, max_momentum=0.99)',
+    "OneCycleLR(max_lr=0.4, total_steps=50)",
+    "OneCycleLR(max_lr=0.4, epochs=10, steps_per_epoch=5, pct_start=0.1, div_factor=10.0)",
+    'OneCycleLR(0.4, 50, anneal_strategy="linear", three_phase=True, base_momentum=0.5)',
+    'LambdaLR(lr_lambda="1 if epoch < 5 else max(0.1, 1 - (epoch - 5) / 40)")',
+    'MultiplicativeLR(lr_lambda="1 - 1 / (epoch + 2)")',
+]  # fmt: skip
 
 NESTED = """
 SequentialLR([LinearLR(start_factor=0.1, total_iters=5), CosineAnnealingLR(T_max=45)], milestones=[5])
@@ -58,9 +54,7 @@ def lambda_of(text: str) -> Any:
 
 def executed(spec: str, optimizer: torch.optim.Optimizer) -> Any:
     """The scheduler that the text makes when it is run as code."""
-    names: dict[str, Any] = {
-        name: partial(getattr(lr_scheduler, name), optimizer) for name in CLASSES
-    }
+    names: Any = {name: partial(getattr(lr_scheduler, name), optimizer) for name in CLASSES}
     names["ChainedScheduler"] = lr_scheduler.ChainedScheduler
     for name in ("LambdaLR", "MultiplicativeLR"):
         make = names[name]
@@ -70,7 +64,7 @@ def executed(spec: str, optimizer: torch.optim.Optimizer) -> Any:
 
 def torch_trace(spec: str, counts: int = COUNTS) -> list[tuple[float, float]]:
     """LR and momentum at each count."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR, momentum=0.5)
+    optimizer = sgd(LR)
     group, trace = optimizer.param_groups[0], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, about its own order of steps
@@ -82,18 +76,16 @@ def torch_trace(spec: str, counts: int = COUNTS) -> list[tuple[float, float]]:
 
 
 def updated(spec: str, update: str) -> Any:
+    """The schedule of a spec that ends in ')', with one argument more."""
     return parse(f"{spec[:-1]}, update={update})".replace("(, ", "("))
 
 
 @pytest.mark.parametrize("spec", [*ALONE, *NESTED])
-@pytest.mark.parametrize(("update", "steps_per_epoch"), [("epoch", 1), ("epoch", 7), ("step", 7)])
-def test_equals_torch_bit_for_bit_in_any_order(
-    spec: str, update: str, steps_per_epoch: int
-) -> None:
+@pytest.mark.parametrize(("update", "size"), [("epoch", 1), ("epoch", 7), ("step", 1)])
+def test_equals_torch_bit_for_bit_in_any_order(spec: str, update: str, size: int) -> None:
     schedule, trace = updated(spec, update), torch_trace(spec)
     assert parse(str(schedule)) == schedule
-    size = steps_per_epoch if update == "epoch" else 1
-    bound = schedule.bind(LR, COUNTS * size, steps_per_epoch)
+    bound = schedule.bind(LR, COUNTS * size, 7 if update == "step" else size)
     for count in reversed(range(COUNTS)):
         lr, momentum = trace[count]
         for step in {count * size, (count + 1) * size - 1}:
@@ -140,7 +132,7 @@ def nest(draw: random.Random, depth: int = 2) -> str:
 def test_random_nests_equal_torch(seeds: range) -> None:
     for seed in seeds:
         spec = nest(random.Random(seed))
-        schedule, trace = parse(f"{spec[:-1]}, update=step)"), torch_trace(spec)
+        schedule, trace = updated(spec, "step"), torch_trace(spec)
         assert parse(str(schedule)) == schedule
         bound = schedule.bind(LR, COUNTS, 10)
         assert [bound.lr(step) for step in range(COUNTS)] == [lr for lr, _ in trace], spec
@@ -213,8 +205,7 @@ def test_an_lr_in_the_arguments_is_fixed() -> None:
         ("CyclicLR(0.1, 0.2, mode=square)", "mode cannot be 'square'"),
         ("OneCycleLR(max_lr=[0.1, 0.2])", "max_lr must be one value, not 2"),
         ("LambdaLR(lr_lambda=lambda epoch: open('x'))", "unknown function 'open'"),
-        ("LambdaLR()", "needs lr_lambda"),
-        ("MultiplicativeLR", "needs lr_lambda"),
+        ("LambdaLR()", "needs lr_lambda"), ("MultiplicativeLR", "needs lr_lambda"),
         ("SequentialLR", "needs schedulers"),
         ("SequentialLR([cosine], milestones=[])", "takes torch's schedulers"),
         ("SequentialLR([ReduceLROnPlateau], milestones=[])", "schedulers but ReduceLROnPlateau"),
@@ -225,7 +216,7 @@ def test_an_lr_in_the_arguments_is_fixed() -> None:
         ("ChainedScheduler([StepLR + StepLR])", "needs a length"),
         ("OneCycleLR(max_lr=0.1, epochs=5)", "torch refuses"),
     ],
-)
+)  # fmt: skip
 def test_an_invalid_spec_is_one_clear_line(spec: str, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse(spec).bind(LR, 100, 10)
