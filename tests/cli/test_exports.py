@@ -141,9 +141,7 @@ def test_without_tensorboardx_the_option_is_refused_in_one_line(
 
 
 @pytest.mark.long
-def test_200_trials_of_50_epochs_are_told_again_in_10_seconds_without_torch(
-    tmp_path: Path,
-) -> None:
+def test_200_trials_of_50_epochs_are_told_again_in_10_seconds_without_torch(tmp_path: Path) -> None:
     assert made_run(tmp_path / "run", schedules=25, seeds=5, epochs=50) == 200
     [(code, heavy, spent, out, _)] = watched(["report", str(tmp_path / "run")], cwd=tmp_path)
     assert code == 0 and "torch" not in heavy
