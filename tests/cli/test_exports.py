@@ -4,13 +4,14 @@ import csv
 import io
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lrbench.__main__ import run
-from lrbench.options import CompareSpec, Recipe
+from lrbench.options import CompareSpec
 from lrbench.plan import plan
 from lrbench.records import EpochRecord, TrialEnd
 from lrbench.run.store import Run
@@ -18,35 +19,26 @@ from tests.cli.test_without_torch import watched
 from tests.run.made import manifest
 
 STEPS = 31
-SECONDS = 10.0
 
 
 def made_run(folder: Path, schedules: int = 4, seeds: int = 5, epochs: int = 3) -> int:
     """A run that is done and was never trained; how many trials it has."""
+    names = [f"step({k + 1}it)" for k in range(schedules)]
     spec = CompareSpec(
-        recipe=Recipe(),
-        schedules=[f"step({k + 1}it)" for k in range(schedules)],
-        epochs=epochs,
-        lrs=(0.05, 0.1, 0.2),
-        tuning_seeds=1,
-        seeds=seeds,
+        schedules=names, epochs=epochs, lrs=(0.05, 0.1, 0.2), tuning_seeds=1, seeds=seeds
     )
+    steps = {spec.recipe.batch_size: STEPS}
+    fields = {"experiment": spec.model_dump(mode="json"), "fingerprint": spec.fingerprint}
     kept = Run(folder)
     kept.write_manifest(
-        manifest(
-            experiment=spec.model_dump(mode="json"),
-            fingerprint=spec.fingerprint,
-            steps_per_epoch={str(spec.recipe.batch_size): STEPS},
-        )
+        manifest(**fields, steps_per_epoch={str(size): count for size, count in steps.items()})
     )
-    count = 0
-    while stage := plan(spec, kept.histories, {}, {spec.recipe.batch_size: STEPS}).trials:
+    while stage := plan(spec, kept.histories, {}, steps).trials:
         for trial in stage:
             kept.begin(trial)
             kept.append(trial.id, records(trial, epochs))
             kept.note(trial, records(trial, epochs))
-            count += 1
-    return count
+    return len(kept.histories)
 
 
 def records(trial: Any, epochs: int) -> list[Any]:
@@ -95,9 +87,7 @@ def test_a_dash_means_that_stdout_holds_that_and_nothing_else(small: Path, capsy
     [["--json", "--export-csv", "-"], ["--export-csv", "x", "--export-json", "x"]],
     ids=["stdout twice", "one file twice"],
 )
-def test_two_documents_in_one_place_are_refused(
-    small: Path, options: list[str], capsys: Any
-) -> None:
+def test_two_documents_in_one_place_are_refused(small: Path, options: Any, capsys: Any) -> None:
     assert run(["report", str(small), *options]) == 2
     assert "two outputs" in capsys.readouterr().err
 
@@ -132,20 +122,15 @@ def test_tensorboard_files_are_written_when_asked_for(small: Path) -> None:
     assert len(list((small / "tensorboard").glob("final-*/events.*"))) == 20
 
 
-def test_without_tensorboardx_the_option_is_refused_in_one_line(
-    small: Path, monkeypatch: Any, capsys: Any
-) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
+def test_without_tensorboardx_it_is_refused(small: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
     assert run(["report", str(small), "--tensorboard"]) == 2
     assert "torch-lrbench[tensorboard]" in capsys.readouterr().err
 
 
 @pytest.mark.long
-def test_200_trials_of_50_epochs_are_told_again_in_10_seconds_without_torch(
-    tmp_path: Path,
-) -> None:
+def test_200_trials_of_50_epochs_take_10_seconds_and_no_torch(tmp_path: Path) -> None:
     assert made_run(tmp_path / "run", schedules=25, seeds=5, epochs=50) == 200
     [(code, heavy, spent, out, _)] = watched(["report", str(tmp_path / "run")], cwd=tmp_path)
-    assert code == 0 and "torch" not in heavy
-    assert spent < SECONDS
+    assert code == 0 and "torch" not in heavy and spent < 10.0
     assert "report.html" in out and (tmp_path / "run" / "report.html").stat().st_size > 100_000

@@ -4,9 +4,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -58,17 +57,14 @@ OWN = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
 
 
 @pytest.fixture
-def lrbench(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Done]]:
+def lrbench(monkeypatch: Any, capsys: Any) -> Iterator[Callable[..., Done]]:
     """Runs a command in a folder; like a new process, it has imported nothing of the user's."""
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -80,8 +76,7 @@ def lrbench(
         forget()
         monkeypatch.chdir(cwd)
         capsys.readouterr()
-        code = run([*argv])
-        return Done(code, *capsys.readouterr())
+        return Done(run([*argv]), *capsys.readouterr())
 
     yield called
     forget()
@@ -103,9 +98,7 @@ def test_the_working_folder_is_searched_by_a_new_process_too(folder: Path) -> No
     assert done.returncode == 0 and json.loads(done.stdout)["lr"], done.stderr
 
 
-def test_everything_of_ones_own_at_once_and_a_change_of_it_refused(
-    folder: Path, lrbench: Any
-) -> None:
+def test_everything_of_ones_own_and_a_change_of_it_refused(folder: Path, lrbench: Any) -> None:
     argv = ["compare", *OWN, *SMALL, "-s", "parts:halved", "--lr", "0.01,0.03", "--out", "run"]
     done = lrbench(*argv, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -114,12 +107,10 @@ def test_everything_of_ones_own_at_once_and_a_change_of_it_refused(
     assert min(row["metric_mean"] for row in ranking) > 0.9
     manifest: dict[str, Any] = json.loads((folder / "run" / "manifest.json").read_text())
     assert set(manifest["code"]) == {"parts.py"}
-    assert manifest["data"]["name"] == "parts:load"
-    assert len(manifest["data"]["digest"]) == 64
-
+    assert manifest["data"]["name"] == "parts:load" and len(manifest["data"]["digest"]) == 64
     again = lrbench(*argv, "--seeds", "3", "--quiet", cwd=folder)
     assert again.returncode == 0, again.stderr
-    trials = len(pd.read_csv(folder / "run" / "trials.csv"))
+    trials = (folder / "run" / "trials.csv").read_text()
     (folder / "parts.py").write_text(PARTS.replace("0.5\n", "0.6\n"))
     refused = lrbench(*argv, "--seeds", "4", cwd=folder)
     assert refused.returncode == 2
@@ -127,7 +118,7 @@ def test_everything_of_ones_own_at_once_and_a_change_of_it_refused(
         "lrbench: error: parts.py has changed since this run was started; undo the change, or "
         "choose another folder with --out"
     )
-    assert len(pd.read_csv(folder / "run" / "trials.csv")) == trials
+    assert (folder / "run" / "trials.csv").read_text() == trials
     assert lrbench("report", "run", cwd=folder).returncode == 0
 
 
@@ -139,12 +130,11 @@ def test_everything_of_ones_own_at_once_and_a_change_of_it_refused(
     ],
 )
 def test_an_optimizer_that_cannot_train_is_one_line_of_find(
-    optimizer: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    optimizer: str, words: str, tmp_path: Path, lrbench: Any
 ) -> None:
-    argv = ["find", "--dataset", "synthetic", "--model", "mlp", "--quiet"]
-    argv += ["--optimizer", f"torch.optim:{optimizer}", "--out", str(tmp_path / "run")]
-    assert run(argv) == 2
-    assert words in capsys.readouterr().err
+    argv = ["find", "--dataset", "synthetic", "--model", "mlp", "--quiet", "--out", "run"]
+    done = lrbench(*argv, "--optimizer", f"torch.optim:{optimizer}", cwd=tmp_path)
+    assert done.returncode == 2 and words in done.stderr
 
 
 def test_find_and_check_take_them_too(folder: Path, lrbench: Any) -> None:
@@ -165,29 +155,25 @@ def test_find_and_check_take_them_too(folder: Path, lrbench: Any) -> None:
 )
 def test_the_examples_are_found_and_ranked_by_loss(task: str, tmp_path: Path, lrbench: Any) -> None:
     optimizer = ["--optimizer", "adamw"] if task.startswith("char") else []
-    out = tmp_path / "found"
-    done = lrbench(
-        "find", "--task", task, *optimizer, "--seeds", "1", "--no-verify", "--json", "--device",
-        "cpu", "--out", str(out), cwd=EXAMPLES,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    lr = json.loads(done.stdout)["lr"]
-    out = tmp_path / "run"
-    done = lrbench(
-        "compare", "--task", task, *optimizer, *SMALL, "--lr", repr(lr), "--json", "--out",
-        str(out), cwd=EXAMPLES,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert answer["metric"] == "test_loss"
-    means = [row["metric_mean"] for row in answer["ranking"]]
+
+    def answer(command: str, *argv: str) -> Any:
+        words = [command, "--task", task, *optimizer, *argv, "--json"]
+        done = lrbench(*words, "--out", str(tmp_path / command), cwd=EXAMPLES)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    lr = answer("find", "--seeds", "1", "--no-verify", "--device", "cpu")["lr"]
+    ranked = answer("compare", *SMALL, "--lr", repr(lr))
+    assert ranked["metric"] == "test_loss"
+    means = [row["metric_mean"] for row in ranked["ranking"]]
     assert means == sorted(means)
-    trials = pd.read_csv(out / "trials.csv")
+    trials = pd.read_csv(tmp_path / "compare" / "trials.csv")
     assert trials["test_accuracy"].isna().all()
     assert (trials["val_loss"] < trials["start_loss"]).all()
-    assert (out / "plots" / "loss.png").exists()
+    assert (tmp_path / "compare" / "plots" / "loss.png").exists()
 
 
+@pytest.mark.parametrize("command", ["compare", "find"])
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -198,11 +184,8 @@ def test_the_examples_are_found_and_ranked_by_loss(task: str, tmp_path: Path, lr
     ],
 )
 def test_a_wrong_task_is_one_line(
-    argv: list[str], words: str, tmp_path: Path, lrbench: Any
+    command: str, argv: list[str], words: str, tmp_path: Path, lrbench: Any
 ) -> None:
-    for command in ("compare", "find"):
-        done = lrbench(command, *argv, "--out", str(tmp_path / "run"), cwd=EXAMPLES)
-        assert done.returncode == 2
-        assert words in done.stderr
-        assert len(done.stderr.strip().split("\n")) == 1
-        assert not (tmp_path / "run").exists()
+    done = lrbench(command, *argv, "--out", str(tmp_path / "run"), cwd=EXAMPLES)
+    assert done.returncode == 2 and words in done.stderr
+    assert len(done.stderr.strip().split("\n")) == 1 and not (tmp_path / "run").exists()

@@ -16,15 +16,7 @@ from lrbench.cli.params import OptionsCommand, takes
 from lrbench.errors import UsageError
 from lrbench.inputs import COMPARE, FIND, compare_spec, from_python, merged, resolved_toml
 from lrbench.inputs.commands import declared
-from lrbench.options import (
-    CompareSpec,
-    Host,
-    Opt,
-    Recipe,
-    changed,
-    differences,
-    with_keywords,
-)
+from lrbench.options import CompareSpec, Host, Opt, Recipe, changed, differences, with_keywords
 
 
 class Baked(CompareSpec):

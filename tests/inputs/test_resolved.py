@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 
 from lrbench.__main__ import run
 from lrbench.errors import UsageError
-from lrbench.inputs import (
-    COMPARE,
-    compare_spec,
-    find_spec,
-    merged,
-    resolved_toml,
-)
+from lrbench.inputs import COMPARE, compare_spec, find_spec, merged, resolved_toml
 from lrbench.options import CompareSpec, FindSpec
 from lrbench.plan import plan
 from lrbench.run.store import Run

@@ -95,7 +95,4 @@ def test_a_stopped_training_stops_at_the_same_epoch_after_a_crash(
     rest = list(train(Line(), second))
     seen = [(r.val_loss, r.ema_val_loss, r.clipped_share) for r in whole[count:-1]]
     assert [(r.val_loss, r.ema_val_loss, r.clipped_share) for r in rest[:-1]] == seen
-    assert (rest[-1].reason, rest[-1].clipped_share) == (
-        whole[-1].reason,
-        whole[-1].clipped_share,
-    )
+    assert (rest[-1].reason, rest[-1].clipped_share) == (whole[-1].reason, whole[-1].clipped_share)

@@ -14,17 +14,14 @@ def trial(**changes: object) -> TrialSpec:
 
 
 def test_everything_that_can_change_a_number_changes_the_id() -> None:
-    other = [
-        {"schedule": "linear"}, {"lr": 0.2}, {"seed": 1}, {"stage": "final"}, {"epochs": 3},
-        *({"recipe": Recipe(**change)} for change in (
-            {"dataset": "mnist"}, {"model": "mlp"}, {"optimizer": "adam"}, {"momentum": 0.8},
-            {"nesterov": True}, {"weight_decay": 0}, {"batch_size": 64}, {"precision": "bf16"},
-            {"augment": "none"}, {"val_fraction": 0.2}, {"groups": ("*.bias lr=2x",)},
-        )),
+    recipes = [
+        {"dataset": "mnist"}, {"model": "mlp"}, {"optimizer": "adam"}, {"momentum": 0.8},
+        {"nesterov": True}, {"weight_decay": 0}, {"batch_size": 64}, {"precision": "bf16"},
+        {"augment": "none"}, {"val_fraction": 0.2}, {"groups": ("*.bias lr=2x",)},
     ]  # fmt: skip
-    ids = {trial(**change).id for change in other}
-    assert len(ids) == len(other)
-    assert trial().id not in ids
+    others = [{"schedule": "linear"}, {"lr": 0.2}, {"seed": 1}, {"stage": "final"}, {"epochs": 3}]
+    changes = [{}, *others, *({"recipe": Recipe(**change)} for change in recipes)]
+    assert len({trial(**change).id for change in changes}) == len(changes)
     assert trial().id == trial().id
 
 
@@ -72,20 +69,15 @@ def test_growing_keeps_what_was_there() -> None:
 def test_differences_name_the_options_that_set_the_fields() -> None:
     old = {"recipe": {"groups": []}, "halving": False, "find": {"points": 100}, "batch_sizes": []}
     new = {"recipe": {"groups": ["a"]}, "halving": True, "find": {"points": 75}, "batch_sizes": [8]}
-    assert differences(old, new, CompareSpec) == [
-        "--group none -> a", "--tuner off -> on", "--range-test points 100 -> 75",
-        "--batch-size none -> 8",
-    ]  # fmt: skip
-    assert differences({"batch_sizes": [8]}, {"batch_sizes": []}, FindSpec) == [
-        "--batch-sizes 8 -> none"
-    ]
+    options = ["--group none -> a", "--tuner off -> on", "--range-test points 100 -> 75"]
+    assert differences(old, new, CompareSpec) == [*options, "--batch-size none -> 8"]
+    sizes = [{"batch_sizes": [8]}, {"batch_sizes": []}]
+    assert differences(*sizes, FindSpec) == ["--batch-sizes 8 -> none"]
 
 
 def test_a_field_that_an_older_run_lacks_differs_only_when_it_is_on() -> None:
-    assert (
-        differences({"a": {}}, {"a": {"compile": False, "ema": None, "groups": []}}, CompareSpec)
-        == []
-    )
+    off = {"compile": False, "ema": None, "groups": []}
+    assert differences({"a": {}}, {"a": off}, CompareSpec) == []
     assert differences({}, {"compile": True}, CompareSpec) == ["--compile none -> on"]
     assert differences({"verify": None}, {"verify": False}, CompareSpec) == ["--verify none -> off"]
 

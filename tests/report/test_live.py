@@ -44,26 +44,35 @@ def run(console: Console | None = None, *, quiet: bool = False, trials: Any = TR
             show(event)
 
 
-def test_in_a_pipe_there_is_a_line_for_each_trial() -> None:
+def said(trials: Any = TRIALS, width: int = 80, terminal: bool = False) -> str:
     out = io.StringIO()
-    run(Console(file=out, width=80))
-    lines = out.getvalue().splitlines()
-    assert (
-        len([line for line in lines if line.startswith(("tune ", "final ")) and "/" in line]) == 6
-    )
-    assert "\x1b" not in out.getvalue() and "\r" not in out.getvalue()
+    to = Console(file=out, width=width, force_terminal=terminal, force_interactive=terminal)
+    run(to, trials=trials)
+    return out.getvalue()
+
+
+def drawn(state: State, width: int = 80) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width).print(picture(state, width))
+    return out.getvalue()
+
+
+def test_in_a_pipe_there_is_a_line_for_each_trial() -> None:
+    lines = said().splitlines()
+    assert len([x for x in lines if x.startswith(("tune ", "final ")) and "/" in x]) == 6
+    assert "\x1b" not in said() and "\r" not in said()
     assert [line for line in lines if " lr " not in line] == [
         "range test", "tuning: 2 trials", "final seeds: 4 trials",
     ]  # fmt: skip
     assert "final 1/4 cosine lr 0.1 seed 0: test accuracy 90.00 %, loss 0.2000, 4.0 s" in lines
     assert any("diverged: the loss was not finite at step 13" in line for line in lines)
+    losses = said(finals({"cosine": [0.9, 0.8]}, accuracy=False))
+    assert "final 1/2 cosine lr 0.1 seed 0: test loss 0.2000, 4.0 s" in losses
 
 
 def test_on_a_terminal_there_is_a_picture() -> None:
-    out = io.StringIO()
-    run(Console(file=out, width=100, force_terminal=True, force_interactive=True))
-    assert "\x1b[" in out.getvalue()
-    assert "cosine" in out.getvalue()
+    text = said(width=100, terminal=True)
+    assert "\x1b[" in text and "cosine" in text
 
 
 @pytest.mark.parametrize("quiet", [True, False])
@@ -80,10 +89,8 @@ def test_the_picture_tells_how_far_the_run_is() -> None:
     seen = []
     for event in events(TRIALS):
         advance(state, event)
-        out = io.StringIO()
-        Console(file=out, width=80).print(picture(state))
-        seen.append(out.getvalue())
-        assert max(map(len, out.getvalue().splitlines())) <= 80
+        seen.append(drawn(state))
+        assert max(map(len, seen[-1].splitlines())) <= 80
     flat = [" ".join(text.split()) for text in seen]
     assert any("range test" in text and "sweep, lr 1.0e-03" in text for text in seen)
     assert any("trial 1 of 4: cosine, lr 0.1, epoch 1 of 2, train loss 0.2" in t for t in seen)
@@ -103,32 +110,20 @@ def test_time_left_counts_the_finals_that_are_not_planned_yet() -> None:
     assert state.left_s is not None and state.left_s < 1
 
 
-def test_losses_where_there_is_no_accuracy() -> None:
-    out = io.StringIO()
-    run(Console(file=out, width=80), trials=finals({"cosine": [0.9, 0.8]}, accuracy=False))
-    assert "final 1/2 cosine lr 0.1 seed 0: test loss 0.2000, 4.0 s" in out.getvalue()
-
-
-def test_hostile_names_stay_text() -> None:
-    trials = finals({name: [0.9, None] for name in NAMES})
-    for terminal in (False, True):
-        out = io.StringIO()
-        run(Console(file=out, width=80, force_terminal=terminal), trials=trials)
-        assert "\x1b]0;" not in out.getvalue() and "\u202e" not in out.getvalue()
-        assert "[/red]evil" in out.getvalue()
+@pytest.mark.parametrize("terminal", [False, True])
+def test_hostile_names_stay_text(terminal: bool) -> None:
+    text = said(finals({name: [0.9, None] for name in NAMES}), terminal=terminal)
+    assert "\x1b]0;" not in text and "\u202e" not in text and "[/red]evil" in text
 
 
 @pytest.mark.parametrize(
     ("new", "words"), [(0.01, "cut from 0.1 to 0.01"), (0.2, "raised from 0.1 to 0.2")]
 )
 def test_a_move_of_the_learning_rate_is_said(new: float, words: str) -> None:
-    trial = finals({"plateau": [0.9]})[0].spec
-    cut = CutRecord(trial.id, 3, 0.1, new)
-    state, out = State(), io.StringIO()
-    (line,) = advance(state, (trial, (cut,)))
+    trial, state = finals({"plateau": [0.9]})[0].spec, State()
+    (line,) = advance(state, (trial, (CutRecord(trial.id, 3, 0.1, new),)))
     assert line.plain == f"plateau seed 0: LR {words} after epoch 3"
-    Console(file=out, width=80).print(picture(state))
-    assert line.plain in out.getvalue()
+    assert line.plain in drawn(state)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
@@ -137,14 +132,11 @@ def test_the_picture_fits_its_terminal_and_shows_every_column(width: int) -> Non
     names = ("3*(warmup(2%, from=0) + cosine(duration=30%)) + constant(at=0.1%)", "cosine")
     for event in list(events(finals({name: [0.9, 0.92] for name in names})))[:-1]:
         advance(state, event)
-    out = io.StringIO()
-    Console(file=out, width=width).print(picture(state, width))
-    lines = out.getvalue().splitlines()
-    assert max(map(len, lines)) <= width
-    row = next(line for line in lines if line.startswith("cosine"))
+    text = drawn(state, width)
+    assert max(map(len, text.splitlines())) <= width
+    row = next(line for line in text.splitlines() if line.startswith("cosine"))
     assert "2/2" in row and "92.00 %" in row and "▁▁" in row
-    assert "……" not in out.getvalue()
-    assert "img/s" in out.getvalue() and " left" in out.getvalue()
+    assert "……" not in text and "img/s" in text and " left" in text
 
 
 FOUND = "gradients were clipped in 80 % of the steps"
@@ -152,24 +144,18 @@ FOUND = "gradients were clipped in 80 % of the steps"
 
 def clipped(stage: str) -> list[History]:
     """Two trials of which the curves say something."""
-    found = (
-        finals({"cosine": [0.9, 0.92]}) if stage == "final" else tuned("cosine", {1: 0.9, 2: 0.9})
-    )
-    return [replace(each, end=replace(each.end, clipped_share=0.8)) for each in found if each.end]
+    both = {"final": finals({"cosine": [0.9, 0.92]}), "tune": tuned("cosine", {1: 0.9, 2: 0.9})}
+    return [replace(h, end=replace(h.end, clipped_share=0.8)) for h in both[stage] if h.end]
 
 
-def test_what_the_curves_say_is_said_when_a_trial_ends_in_full_once() -> None:
-    for terminal in (False, True):
-        out = io.StringIO()
-        console = Console(file=out, width=200, force_terminal=terminal, force_interactive=terminal)
-        run(console, trials=[*clipped("tune"), *clipped("final")])
-        said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
-        assert said.count(f"final cosine lr 0.1 seed 0: {FOUND}") == 1
-        assert said.count("clipped") == FOUND.count("clipped") and "mostly-clipped" not in said
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_the_curves_say_is_said_when_a_trial_ends_in_full_once(terminal: bool) -> None:
+    text = said([*clipped("tune"), *clipped("final")], 200, terminal)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert plain.count(f"final cosine lr 0.1 seed 0: {FOUND}") == 1
+    assert plain.count("clipped") == FOUND.count("clipped") and "mostly-clipped" not in plain
 
 
-def test_nothing_is_said_of_a_trial_whose_beginning_was_not_seen(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    run(trials=[replace(each, epochs=each.epochs[1:]) for each in clipped("final")])
-    assert "clipped" not in capfd.readouterr().err
+def test_nothing_is_said_of_a_trial_whose_beginning_was_not_seen() -> None:
+    late = [replace(each, epochs=each.epochs[1:]) for each in clipped("final")]
+    assert "clipped" not in said(late)

@@ -1,5 +1,8 @@
 """The plan as a table."""
 
+from typing import Any
+
+import pytest
 from rich.console import Console
 
 from lrbench.options import CompareSpec
@@ -30,23 +33,22 @@ def test_a_schedule_that_names_its_lr_is_not_tuned() -> None:
     assert work(spec, {128: 28})["tune"]["trials"] == 2 * spec.tuning_seeds
 
 
-def test_a_time_budget_is_used_and_kept() -> None:
-    spec = CompareSpec(lrs=(0.1,), seeds=5, time_budget_s=600.0)
-    found = fit(spec, {128: 28}, 0.01)
-    assert found.seeds == 5 and found.epochs > 5
-    assert estimate_s(found, work(found, {128: 28}), 0.01) <= 600
-    longer = found.model_copy(update={"epochs": found.epochs + 1})
-    assert estimate_s(longer, work(longer, {128: 28}), 0.01) > 600
+LONG = {"seeds": 20, "epochs": 3, "time_budget_s": 60.0}
 
 
-def test_a_short_budget_gives_up_seeds_first() -> None:
-    spec = CompareSpec(lrs=(0.1,), seeds=5, time_budget_s=8.0)
-    assert fit(spec, {128: 28}, 0.01).seeds < 5
-
-
-def test_a_short_budget_keeps_the_epochs_before_many_seeds() -> None:
-    spec = CompareSpec(lrs=(0.1,), seeds=20, epochs=3, time_budget_s=60.0)
-    found = fit(spec, {128: 28}, 0.01)
-    assert (found.seeds, found.epochs) == (10, 3)
-    more = found.model_copy(update={"seeds": 20})
-    assert estimate_s(more, work(more, {128: 28}), 0.01) > 60
+@pytest.mark.parametrize(
+    ("asked", "found", "more"),
+    [
+        ({"seeds": 5, "time_budget_s": 600.0}, {"seeds": 5}, {"epochs": 1}),
+        ({"seeds": 5, "time_budget_s": 8.0}, {"seeds": 3}, {"seeds": 2}),
+        (LONG, {"seeds": 10, "epochs": 3}, {"seeds": 10}),
+    ],
+    ids=["used and kept", "seeds are given up first", "epochs are kept before many seeds"],
+)
+def test_a_time_budget(asked: Any, found: Any, more: Any) -> None:
+    spec = fit(CompareSpec(lrs=(0.1,), **asked), {128: 28}, 0.01)
+    fields = spec.model_dump()
+    assert {name: fields[name] for name in found} == found
+    assert estimate_s(spec, work(spec, {128: 28}), 0.01) <= asked["time_budget_s"]
+    longer = spec.model_copy(update={name: fields[name] + value for name, value in more.items()})
+    assert estimate_s(longer, work(longer, {128: 28}), 0.01) > asked["time_budget_s"]

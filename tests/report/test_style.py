@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 from lrbench.report.style import MARKERS, PALETTE, figure, looks, save
@@ -5,8 +7,7 @@ from lrbench.report.style import MARKERS, PALETTE, figure, looks, save
 
 def test_a_schedule_keeps_its_colour_whatever_comes_after_it() -> None:
     few, more = looks(["a", "b"]), looks(["a", "b", "c", "a"])
-    assert few["b"] == more["b"]
-    assert list(more) == ["a", "b", "c"]
+    assert few["b"] == more["b"] and list(more) == ["a", "b", "c"]
 
 
 def test_twenty_schedules_look_different() -> None:
@@ -20,9 +21,6 @@ def test_the_suffix_decides(tmp_path: Path) -> None:
 
 
 def test_pyplot_is_not_needed() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from lrbench.report.style import *; render(figure());"
         "sys.exit('matplotlib.pyplot' in sys.modules)"

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from lrbench.analysis import Question, summarise
@@ -9,16 +11,11 @@ SPEC = CompareSpec(schedules=("cosine", "linear"), epochs=2)
 MANIFEST = {"experiment": SPEC.model_dump(mode="json"), "steps_per_epoch": {"128": 10}}
 
 
-@pytest.mark.parametrize(
-    ("seeds", "note"),
-    [
-        ([0.9, 0.8], ""),
-        ([0.9, None], "# Not yet to be relied on: 1 of its final trials did not end well.\n"),
-    ],
-)
-def test_the_lines_say_where_the_best_has_lost_seeds_itself(
-    seeds: list[float | None], note: str
-) -> None:
+NOTE = "# Not yet to be relied on: 1 of its final trials did not end well.\n"
+
+
+@pytest.mark.parametrize(("seeds", "note"), [([0.9, 0.8], ""), ([0.9, None], NOTE)])
+def test_the_lines_say_where_the_best_has_lost_seeds_itself(seeds: Any, note: str) -> None:
     summary = summarise(finals({"cosine": seeds, "linear": [0.7, None]}), Question())
     assert summary.best == "cosine"
     assert torch_lines(summary, MANIFEST).startswith(f"{note}# cosine, for 20 steps")

@@ -40,20 +40,15 @@ def test_a_reference_and_recorded_steps_have_files(tmp_path: Path) -> None:
     one = history("a", 0.9)
     stepped = History(one.spec, one.epochs, (StepRecord("t", 0, 0, 0.1, None, 2.0),), end=one.end)
     summary = summarise([stepped, history("b", 0.8)], Question(reference="a"))
-    names = {path.name for path in write(summary, tmp_path)}
-    assert {"steps.csv", "reference.csv"} <= names
-    assert (tmp_path / "steps.csv").read_text() == (
-        "trial,step,group,lr,momentum,train_loss\nt,0,0,0.1,,2.0\n"
-    )
+    assert {"steps.csv", "reference.csv"} <= {path.name for path in write(summary, tmp_path)}
+    expected = "trial,step,group,lr,momentum,train_loss\nt,0,0,0.1,,2.0\n"
+    assert (tmp_path / "steps.csv").read_text() == expected
 
 
 def test_an_empty_run_has_headers(tmp_path: Path) -> None:
     write(summarise([], Question()), tmp_path)
-    assert (
-        (tmp_path / "ranking.csv")
-        .read_text()
-        .startswith("rank,rank_low,rank_high,schedule,budget,lr,n,")
-    )
+    head = (tmp_path / "ranking.csv").read_text()
+    assert head.startswith("rank,rank_low,rank_high,schedule,budget,lr,n,")
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:

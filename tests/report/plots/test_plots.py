@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,54 +17,46 @@ from tests.analysis.made import finals, history, tuned
 from tests.report.hostile import NAMES
 from tests.report.html.made import several
 
-ALL = {
-    "final.png", "accuracy.png", "loss.png", "lr.png", "sensitivity.png", "expected_best.png",
-}  # fmt: skip
+ALL = {"final", "accuracy", "loss", "lr", "sensitivity", "expected_best"}
 
 
-def test_every_plot_is_written_and_shows_something(tmp_path: Path) -> None:
-    paths = plots.write(several(), tmp_path)
-    assert {path.name for path in paths} == ALL
+TUNED = {"sensitivity", "expected_best"}
+LOSSES = [*tuned("a", {0.1: 0.9, 0.2: 0.8}, accuracy=False), *finals({"a": [0.9]}, accuracy=False)]
+
+
+@pytest.mark.parametrize(
+    ("made", "drawn"),
+    [
+        (several, ALL),
+        (lambda: summarise([], Question()), set()),
+        (lambda: summarise(finals({"a": [0.9, 0.8]}), Question()), ALL - TUNED),
+        (lambda: summarise(LOSSES, Question()), ALL - {"accuracy", "expected_best"}),
+    ],
+    ids=["all", "nothing", "not tuned", "no accuracy"],
+)
+def test_what_is_drawn_shows_something(made: Any, drawn: set[str], tmp_path: Path) -> None:
+    paths = plots.write(made(), tmp_path)
+    assert {path.stem for path in paths} == drawn
     for path in paths:
         with Image.open(path) as picture:
             assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 30
 
 
-@pytest.mark.parametrize(
-    ("trials", "drawn"),
-    [
-        ([], set()),
-        (finals({"a": [0.9, 0.8]}), ALL - {"sensitivity.png", "expected_best.png"}),
-        ([*tuned("a", {0.1: 0.9, 0.2: 0.8}, accuracy=False), *finals({"a": [0.9]}, accuracy=False)],
-         ALL - {"accuracy.png", "expected_best.png"}),
-    ],
-)  # fmt: skip
-def test_nothing_to_draw_is_no_file(trials: list[History], drawn: set[str], tmp_path: Path) -> None:
-    paths = plots.write(summarise(trials, Question()), tmp_path)
-    assert {path.name for path in paths} == drawn
-
-
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
-    trials = [
-        h
-        for name in NAMES
-        for h in (*tuned(name, {0.1: 0.9, 0.2: None}), *finals({name: [0.9, None]}))
-    ]
+    tuning = [trial for name in NAMES for trial in tuned(name, {0.1: 0.9, 0.2: None})]
+    trials = [*tuning, *finals({name: [0.9, None] for name in NAMES})]
     summary = summarise(trials, Question(NAMES))
-    fig = plots.plot(summary, "accuracy")
-    texts = [text.get_text() for text in fig.axes[0].texts]
-    assert any(text == "[/red]evil" for text in texts)
+    texts = [text.get_text() for text in plots.plot(summary, "accuracy").axes[0].texts]
+    assert "[/red]evil" in texts
     assert all(text.isprintable() and len(text) <= 30 for text in texts)
-    assert {path.name for path in plots.write(summary, tmp_path)} >= {"final.png", "accuracy.png"}
+    assert {path.stem for path in plots.write(summary, tmp_path)} >= {"final", "accuracy"}
 
 
-def test_a_schedule_has_one_colour_in_all_plots() -> None:
-    summary = several()
-    look = run_looks(summary)["linear"]
-    for name in ("accuracy", "loss", "lr", "sensitivity"):
-        fig = plots.plot(summary, name)
-        (label,) = [t for t in fig.axes[-1].texts if t.get_text() == "linear"]
-        assert label.get_color() == look.colour
+@pytest.mark.parametrize("name", ["accuracy", "loss", "lr", "sensitivity"])
+def test_a_schedule_has_one_colour_in_all_plots(name: str) -> None:
+    texts = plots.plot(several(), name).axes[-1].texts
+    (label,) = [text for text in texts if text.get_text() == "linear"]
+    assert label.get_color() == run_looks(several())["linear"].colour
 
 
 def test_the_ranking_is_drawn_in_its_order_with_values_lrs_and_losses() -> None:
@@ -75,30 +68,21 @@ def test_the_ranking_is_drawn_in_its_order_with_values_lrs_and_losses() -> None:
     assert said[0] == "97.20 %, LR 0.1" and said[2].endswith(", LR 0.1, 1 lost")
     assert [t.get_text() for t in right.texts][:2] == ["best", "-0.70 ± 1.92"]
     assert fig.get_suptitle() == ""
+    ends = summary.ranking[["diff_sim_low", "diff_sim_high"]].to_numpy()[1]
+    drawn = [list(line.get_xdata()) for line in right.lines]
+    assert any(np.allclose(x, ends) for x in drawn if len(x) == 2), "differences are simultaneous"
     recipe = {"recipe": {"dataset": "mnist5k", "model": "lenet", "optimizer": "sgd"}}
     question = replace(summary.question, manifest={"experiment": recipe})
     named = plots.plot(replace(summary, question=question), "loss").get_suptitle()
     assert named == "loss over the epochs: mnist5k · lenet · sgd"
 
 
-def test_drawn_differences_are_simultaneous() -> None:
-    summary = several()
-    fig = plots.plot(summary, "final")
-    ends = summary.ranking[["diff_sim_low", "diff_sim_high"]].to_numpy()[1]
-    drawn = [list(line.get_xdata()) for line in fig.axes[1].lines]
-    assert any(np.allclose(x, ends) for x in drawn if len(x) == 2)
-
-
 def test_the_lr_plot_shows_every_step_of_a_known_schedule() -> None:
     """What happens within an epoch is not in epochs.csv; the schedule itself knows it."""
-    spec = TrialSpec(recipe=history().spec.recipe, schedule="step", lr=0.1, seed=0, stage="final",
-                     epochs=2)  # fmt: skip
     made = history("step", lr=0.1)
-    records = tuple(
-        replace(epoch, trial=spec.id, lr_first=lr)
-        for epoch, lr in zip(made.epochs, (0.1, 0.01), strict=True)
-    )
-    assert made.end is not None
+    fields = {**made.spec.model_dump(), "recipe": made.spec.recipe}
+    spec, epochs = TrialSpec(**fields), zip(made.epochs, (0.1, 0.01), strict=True)
+    records = tuple(replace(epoch, trial=spec.id, lr_first=lr) for epoch, lr in epochs)
     fig = plots.plot(summarise([History(spec, records, end=made.end)], Question()), "lr")
     line = fig.axes[0].lines[0]
     assert len(line.get_xdata()) == 20
@@ -113,11 +97,9 @@ def test_the_lr_plot_believes_the_records_where_they_differ() -> None:
 def test_labels_keep_their_order_and_their_distance() -> None:
     places = [0.99, 0.98, 0.5, 0.51, 0.0]
     found = spread(places, 0.1)
-    order = np.argsort(places)
-    assert (np.diff(np.array(found)[order]) >= 0.1 - 1e-9).all()
+    assert (np.diff(np.array(found)[np.argsort(places)]) >= 0.1 - 1e-9).all()
     assert min(found) >= -1e-9 and max(found) <= 1 + 1e-9
-    assert spread([0.2, 0.8], 0.1) == [0.2, 0.8]
-    assert spread([], 0.1) == []
+    assert spread([0.2, 0.8], 0.1) == [0.2, 0.8] and spread([], 0.1) == []
 
 
 def test_cuts_of_a_plateau_are_marked() -> None:
@@ -126,9 +108,8 @@ def test_cuts_of_a_plateau_are_marked() -> None:
     records = tuple(replace(epoch, lr_first=lr, lr_last=lr) for epoch, lr in steps)
     fig = plots.plot(summarise([replace(made, epochs=records)], Question()), "lr")
     curve, marks = fig.axes[0].lines[:2]
-    assert marks.get_marker() == "v"
+    assert marks.get_marker() == "v" and len(curve.get_ydata()) == 6
     assert list(marks.get_ydata()) == [0.1] and 1.5 < marks.get_xdata()[0] < 2
-    assert len(curve.get_ydata()) == 6
 
 
 def test_no_interval_of_an_accuracy_is_drawn_beyond_its_bounds() -> None:
