@@ -80,7 +80,7 @@ def _one_line(fault: Exception) -> str:
     import re
 
     text = " ".join(str(getattr(fault, "format_message", fault.__str__)()).split())
-    text = re.sub(r"Input should be a valid (\w+), unable to parse.*", r"not a \1", text)
+    text = re.sub(r"Input should be a valid (integer|number), .*", "not a number", text)
     return re.sub(r"^Invalid value for '[^']+': Value error, (?=--)", "", text)  # our own words
 
 

@@ -85,8 +85,8 @@ def test_every_question_is_a_command_that_means_something(words: list[str]) -> N
 
 def test_there_are_commands_and_a_wrong_one_is_seen() -> None:
     assert len(COMMANDS) > 20
-    for wrong in (["compare", "--epoch", "3"], ["compere"], ["find", "--points", "many"]):
-        with pytest.raises(Exception, match=r"No such|whole number|valid integer"):
+    for wrong in (["compare", "--epoch", "3"], ["compere"], ["find", "--sweep-groups"]):
+        with pytest.raises(Exception, match=r"No such"):
             understood(wrong)
 
 
