@@ -8,7 +8,7 @@ Only torch's own names import torch, when they are bound to a run, and `to_torch
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrbench.registry import Entry
 from lrbench.schedules.bound import Bound, Schedule
@@ -30,6 +30,9 @@ from lrbench.schedules.spec import Call
 from lrbench.schedules.stretch import stretched
 from lrbench.schedules.units import Clock, Length, Level
 from lrbench.schedules.variants import Variants, expand, variants
+
+if TYPE_CHECKING:
+    from lrbench.schedules.torch_bridge import to_torch as to_torch
 
 __all__ = [
     "Bound", "Call", "Clock", "Expression", "Length", "Level", "Mark", "Rate", "Schedule",

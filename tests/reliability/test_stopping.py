@@ -1,12 +1,11 @@
 """Ctrl-C and SIGTERM, once and twice, in a step that takes longer than anybody waits."""
 
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -111,20 +110,27 @@ def test_a_reader_that_goes_away_stops_nothing(tmp_path: Path, name: str) -> Non
     assert (tmp_path / "run" / "report.html").exists()
 
 
-def stall(server: socket.socket) -> None:
+class Stalling(BaseHTTPRequestHandler):
     """Begins to send a file, and then sends no more."""
-    asked, _ = server.accept()
-    with asked, suppress(ConnectionError):
-        asked.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 16777216\r\n\r\n" + b"x" * 2**16)
-        while asked.recv(2**16):
-            continue  # until whoever asked is gone
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(2**24))
+        self.end_headers()
+        self.wfile.write(b"x" * 2**16)
+        self.wfile.flush()
+        self.server.stalled.wait(60)  # type: ignore[attr-defined]
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 @pytest.mark.long
 def test_a_stop_while_data_are_fetched_leaves_nothing_that_passes_for_data(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=stall, args=[server], daemon=True).start()
-        mirror = f"http://127.0.0.1:{server.getsockname()[1]}/"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
+        server.stalled = threading.Event()  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_port}/"
         code = f"from torchvision.datasets import MNIST\nMNIST.mirrors = [{mirror!r}]"
         argv = ("data", "fetch", "mnist", "--data-dir", "data")
         process = start(*argv, cwd=tmp_path, code=code)
@@ -133,6 +139,8 @@ def test_a_stop_while_data_are_fetched_leaves_nothing_that_passes_for_data(tmp_p
         process.send_signal(signal.SIGINT)
         found, _, said = finish(process, 20)
         took_s = time.monotonic() - began
+        server.stalled.set()  # type: ignore[attr-defined]
+        server.shutdown()
     assert found == 130 and took_s < 4.5, said
     assert said.splitlines()[-1].startswith("lrbench: stopped by Ctrl-C")
     found, _, said = command("data", "check", "mnist", "--data-dir", "data", cwd=tmp_path)
