@@ -29,31 +29,28 @@ WIDE = 60
 
 @dataclass
 class State:
-    """What the events so far say: of this stage the planned trials, and what is known of those that
-    have begun, in that order. `finals` is the number of final trials of the whole run, `before` the
-    epochs of earlier stages, `later` those that are known to come but not planned yet."""
+    """What the events so far say: of this stage the planned trials, what is known of those that
+    have begun, and their numbers in that order. `finals` is the number of final trials of the whole
+    run, `planned_epochs` those of this stage and of all before it, `later` those that are known to
+    come but not planned yet. A trial that ended early counts as a whole one in `epochs_done`."""
 
     finals: int = 0
     stage: str = ""
     planned: Sequence[TrialSpec] = ()
     histories: dict[str, History] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
     latest: str = ""
     sweep: FindProgress | None = None
     cut: str = ""
     reported: dict[str, set[str]] = field(default_factory=dict)
-    before: int = 0
+    epochs_done: int = 0
+    planned_epochs: int = 0
     later: int = 0
     start_s: float = 0.0
 
     @property
-    def epochs_done(self) -> int:
-        """A trial that ended early counts as a whole one."""
-        begun = self.histories.values()
-        return self.before + sum(h.spec.epochs if h.end else len(h.epochs) for h in begun)
-
-    @property
     def epochs(self) -> int:
-        return self.before + sum(trial.epochs for trial in self.planned) + self.later
+        return self.planned_epochs + self.later
 
     @property
     def left_s(self) -> float | None:
@@ -85,7 +82,8 @@ def _plan_began(state: State, plan: Plan) -> list[Text]:
     state.stage, state.latest, state.later = plan.stage, "", 0
     if plan.trials:
         state.start_s = state.start_s or time.monotonic()
-        state.before, state.planned, state.histories = state.epochs_done, plan.trials, {}
+        state.planned, state.histories, state.numbers = plan.trials, {}, {}
+        state.planned_epochs = state.epochs_done + sum(trial.epochs for trial in plan.trials)
     if plan.stage == "tune":
         each = max((trial.epochs for trial in (*plan.trials, *plan.tuning)), default=0)
         state.later = state.finals * each
@@ -95,10 +93,12 @@ def _plan_began(state: State, plan: Plan) -> list[Text]:
 
 def _trained(state: State, trial: TrialSpec, records: Sequence[Record]) -> Iterator[Text]:
     kept = [record for record in records if not isinstance(record, StepRecord)]
-    history = extended(state.histories.get(trial.id, History(trial)), kept)
-    state.latest = trial.id  # several may run at a time, their records interleaved
+    key = state.latest = trial.id  # several may run at a time, their records interleaved
+    before = state.histories.get(key, History(trial))
+    history = state.histories[key] = extended(before, kept)
+    state.numbers.setdefault(key, len(state.histories))
+    state.epochs_done += _epochs(history) - _epochs(before)
     state.start_s = state.start_s or time.monotonic()
-    state.histories[trial.id] = history
     for record in records:
         if isinstance(record, CutRecord):
             state.cut = _cut_line(trial, record)
@@ -142,13 +142,13 @@ def _ended_line(state: State, history: History, end: TrialEnd) -> str:
     left = state.left_s
     tail = f", {readable_time(left)} left" if left and left >= 1 else ""
     seed = f" seed {trial.seed}" if trial.stage == "final" else ""
-    what = f"{_number(state)}/{len(state.planned)} {clean(trial.name, 40)} lr {trial.lr:.3g}"
+    place = f"{state.numbers[state.latest]}/{len(state.planned)}"
+    what = f"{place} {clean(trial.name, 40)} lr {trial.lr:.3g}"
     return f"{trial.stage} {what}{seed}: {result}{tail}"
 
 
-def _number(state: State) -> int:
-    """Of the latest trial, in the order in which those of its stage began."""
-    return list(state.histories).index(state.latest) + 1
+def _epochs(history: History) -> int:
+    return history.spec.epochs if history.end else len(history.epochs)
 
 
 def _score(accuracy: float | None, loss: float | None) -> str:
@@ -253,7 +253,7 @@ def _bar(state: State) -> RenderableType:
 
 def _now(state: State, history: History) -> str:
     trial = history.spec
-    place = f"trial {_number(state)} of {len(state.planned)}"
+    place = f"trial {state.numbers[state.latest]} of {len(state.planned)}"
     text = f"{place}: {clean(trial.name, 32)}, lr {trial.lr:.3g}"
     if not history.epochs:
         return f"{text}, epoch 1 of {trial.epochs}"
