@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lrbench.cli import params as p
-from lrbench.cli.common import announce, as_json, notify, reading, stderr, stdout
-from lrbench.errors import NoLearningRate, printable
+from lrbench.cli.common import announce, as_json, notify, reading, say, stdout
+from lrbench.errors import NoLearningRate
 from lrbench.execute import Workbench
 from lrbench.inputs import FIND, find_spec, host_of, merged, resolved_toml
 from lrbench.options import FindSpec
@@ -60,7 +60,7 @@ def find(
         _show_plan(spec, bench, run.path, json=json)
         return
     if spec.id in run.finds and not (quiet or json):
-        stderr().print(printable(f"0 new trainings: {run.path} holds the answer"), markup=False)
+        say(f"0 new trainings: {run.path} holds the answer")
     from lrbench.report.find_live import find_bar
 
     with printing_apart(), find_bar(not (quiet or json)) as show:

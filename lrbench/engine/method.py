@@ -34,7 +34,6 @@ class Step(NamedTuple):
 def compiled(model: nn.Module, recipe: Recipe) -> nn.Module:
     """The model as training steps call it, compiled if asked for. Models of one architecture
     share one compilation; evaluation, which has other shapes, goes without."""
-
     return cast(nn.Module, torch.compile(model)) if recipe.compile else model
 
 

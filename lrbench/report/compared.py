@@ -8,7 +8,7 @@ from lrbench.analysis.names import is_schedule
 from lrbench.analysis.scaling import at_size
 from lrbench.analysis.standing import Standing
 from lrbench.analysis.words import listed, told_apart
-from lrbench.report.table import Table, rows_of, table
+from lrbench.report.table import Table, table
 from lrbench.report.text import recipe_of, subject
 from lrbench.report.write_csv import FILES
 
@@ -63,7 +63,7 @@ def told_apart_text(summary: Summary) -> str:
 def ranking_table(summary: Summary, *views: str, standing: Standing | None = None) -> Table:
     """Ranks, LR, the metric with its interval, the difference to the best with its own; of
     one standing, or of all."""
-    rows = summary.ranking if standing is None else rows_of(standing, summary.ranking)
+    rows = summary.ranking if standing is None else standing.part(summary.ranking)
     made = table(rows, FILES["ranking"], "ranking", "all", *views, metric=summary.metric)
     cut = any("[" in cell.text for row in made.rows for cell in row if cell.name != "schedule")
     caption = f"±{' and [ ]' * cut}: {100 * summary.question.confidence:g} % intervals"
@@ -74,7 +74,7 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
 
 def details_table(summary: Summary) -> Table:
     """Of the first standing: speed of learning, the cost of a wrong LR, the worst seed, …"""
-    rows = rows_of(summary.first, summary.ranking) if summary.first else summary.ranking
+    rows = summary.first.part(summary.ranking) if summary.first else summary.ranking
     measured = bool(summary.trials["val_accuracy"].notna().any())
     columns = tuple(c for c in FILES["ranking"] if measured or c.name not in OF_ACCURACIES)
     target = summary.target_accuracy

@@ -11,7 +11,6 @@ from pandas import DataFrame
 
 from lrbench.analysis.amounts import margin
 from lrbench.analysis.question import is_accuracy, metric_words
-from lrbench.analysis.standing import Standing, in_cell
 from lrbench.analysis.tidy import Column, Columns
 from lrbench.report.text import clean
 
@@ -77,12 +76,6 @@ def table(
         caption,
         tuple(i for i in range(1, len(rows)) if places[i] != places[i - 1]),
     )
-
-
-def rows_of(standing: Standing, frame: DataFrame) -> DataFrame:
-    """The rows of that ranking."""
-    found: DataFrame = frame[in_cell(frame, standing.budget, standing.batch_size)]
-    return found
 
 
 def records(frame: DataFrame) -> list[dict[str, Any]]:

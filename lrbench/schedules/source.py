@@ -90,7 +90,7 @@ class Snippet:
         """The lines of all imports that the text needs, the standard library's `math` first."""
         known = {entry.name for entry in SCHEDULES if entry.make.of_torch}
         used = sorted(known & set(re.findall(r"\w+", text)))
-        math = {"import math"} if "math." in text else set()
+        math = {"import math"} if re.search(r"\bmath\.", text) else set()
         plain = sorted(self.lines | math)
         return plain + [f"from torch.optim.lr_scheduler import {', '.join(used)}"] * bool(used)
 

@@ -111,6 +111,7 @@ def test_an_own_class_steps_all_groups_at_their_rates(own_pkg: Path) -> None:
         ("sgd", {"nesterov": True, "momentum": 0}, "--nesterov needs a --momentum above 0"),
         ("sgd", {"groups": ("head*",)}, r"--group 'head\*': it sets nothing"),
         ("adam", opt("beta=3"), "--opt beta=3: .*unexpected keyword argument 'beta'"),
+        ("adam", opt("x={[1]:2}"), "--opt x=.*unexpected keyword argument 'x'"),
         ("adam", opt("betas=3,4"), "--opt betas=3,4: Invalid beta"),
         ("sgd", opt("lr=3"), "--opt lr: give it with --lr"),
         ("own_pkg.opt:Signed", opt("bta=3"), r"called as Signed\(groups, lr, bta\), and"),

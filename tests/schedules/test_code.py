@@ -231,15 +231,16 @@ def factory(optimizer, size=2):
 @pytest.mark.parametrize(
     "spec",
     ["Mine.wave(height=0.5, name='a b')", "Mine.wave(update=epoch)", "by_place(duration=3ep)",
-     "factory(size=3)", "factory(size=9, update=step)", "warmup(3it) + code_plugin:by_place"],
+     "factory(size=3)", "factory(size=9, update=step)", "warmup(3it) + code_math:by_place"],
 )  # fmt: skip
 def test_plug_ins_are_imported(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "code_plugin.py").write_text(PLUGIN)
+    (tmp_path / "code_math.py").write_text(PLUGIN)
     monkeypatch.syspath_prepend(tmp_path)
-    spec = spec if ":" in spec else f"code_plugin:{spec}"
+    spec = spec if ":" in spec else f"code_math:{spec}"
     assert_equal(spec, 42, 7)
-    assert "import code_plugin\n" in code(parse(spec), LR, 42, 7)
-    sys.modules.pop("code_plugin")
+    text = code(parse(spec), LR, 42, 7)
+    assert "import code_math\n" in text and "import math\n" not in text
+    sys.modules.pop("code_math")
 
 
 def test_a_text_with_line_ends_cannot_leave_its_comment() -> None:

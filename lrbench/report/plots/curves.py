@@ -11,7 +11,7 @@ from lrbench.analysis import Summary
 from lrbench.analysis.names import watches_training
 from lrbench.errors import LrbenchError
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, by_schedule, floats
-from lrbench.report.table import rows_of, value
+from lrbench.report.table import value
 from lrbench.schedules import parse
 
 MOST_POINTS = 1000
@@ -68,7 +68,7 @@ def _finals(summary: Summary, *statuses: str) -> DataFrame:
     those that ended so."""
     rows = summary.epochs[summary.epochs["stage"] == "final"]
     if summary.first is not None:
-        rows = rows_of(summary.first, rows)
+        rows = summary.first.part(rows)
     chosen = rows["schedule"].map(summary.chosen)
     kept = chosen.isna() | (rows["lr"] == chosen)
     if statuses:

@@ -11,7 +11,7 @@ from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.standing import Standing
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, floats, metric_axis, run_looks
 from lrbench.report.style import INK, Look
-from lrbench.report.table import difference, records, rows_of, value
+from lrbench.report.table import difference, records, value
 
 
 @PLOTS.register("final", "the ranking: seeds, means, differences to the best", page=False)
@@ -20,7 +20,7 @@ def final_plot(summary: Summary) -> Chart | None:
     standing = summary.first
     if standing is None or standing.best is None:
         return None
-    rows, several = records(rows_of(standing, summary.ranking)), len(standing.names) > 1
+    rows, several = records(standing.part(summary.ranking)), len(standing.names) > 1
     behind = (difference(row["diff_to_best"], row, standing.metric) for row in rows[1:])
     panels = (
         _panel(

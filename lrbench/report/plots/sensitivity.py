@@ -10,7 +10,7 @@ from lrbench.analysis import Summary
 from lrbench.analysis.question import is_accuracy
 from lrbench.analysis.sensitivity import expected_best
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, by_schedule, floats, metric_axis
-from lrbench.report.table import rows_of, value
+from lrbench.report.table import value
 
 
 @PLOTS.register("expected_best", "the best to be expected of so many learning rates")
@@ -20,7 +20,7 @@ def expected_best_plot(summary: Summary) -> Chart | None:
     rows = summary.sensitivity
     if summary.first is None or not rows["val_accuracy_mean"].notna().any():
         return None
-    rows = rows_of(summary.first, rows)
+    rows = summary.first.part(rows)
     most = int(rows.groupby("schedule")["lr"].nunique().max())
     if most < 2:
         return None

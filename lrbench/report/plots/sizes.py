@@ -21,7 +21,7 @@ from lrbench.report.plots.chart import (
     run_looks,
 )
 from lrbench.report.style import INK, Look
-from lrbench.report.table import half, records, rows_of, value
+from lrbench.report.table import half, records, value
 from lrbench.schedules import Variants
 
 MOST_PANELS = 3
@@ -115,7 +115,7 @@ def _memory_panels(summary: Summary, sizes: tuple[float, ...]) -> Iterator[Panel
 
 def _variants_panel(summary: Summary, groups: list[Variants]) -> Panel:
     assert summary.first is not None
-    ranked = rows_of(summary.first, summary.ranking).set_index("schedule", drop=False)
+    ranked = summary.first.part(summary.ranking).set_index("schedule", drop=False)
     looks, lines = run_looks(summary), []
     for group in groups:
         names = list(group.values)
