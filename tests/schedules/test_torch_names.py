@@ -196,6 +196,8 @@ def test_an_lr_in_the_arguments_is_fixed() -> None:
     [
         ("StepLR(step_size=0)", "step_size must be at least 1"),
         ("StepLR(step_size=30ep)", "step_size must be a plain number"),
+        ("OneCycleLR(anneal_strategy=CATS)", "anneal_strategy cannot be 'CATS'"),
+        ("OneCycleLR(pct_start=1.1)", "pct_start must be at least 0 and at most 1"),
         ("StepLR(30, last_epoch=5)", "last_epoch restores a state"),
         ("LinearLR(start_factor=0)", "torch refuses"),
         ("ConstantLR(factor=1.5)", "factor must be at least 0 and at most 1"),
