@@ -11,30 +11,26 @@ import pytest
 
 from lrbench.errors import UsageError
 from lrbench.schedules import SCHEDULES, catalogue, check, parse
+from tests.schedules.test_curves import FORMULAS
 
 BARE = [entry.name for entry in catalogue() if not any(p.required for p in entry.make.params)]
 OWN = {entry.name for entry in SCHEDULES if not entry.make.of_torch}
 VARIANTS = [
-    "step(3ep, gamma=0.5)", "multistep([20%, 60%], gamma=0.3)", "exponential(gamma=0.9)",
-    "natural_exp(k=0.1)", "inverse_time(k=1, power=0.5)", "polynomial(power=1.2, to=1%)",
-    "cosine(min=5%, power=1.5)", "sgdr(2ep, mult=1.5, decay=0.8, min=1%)",
-    "triangular2(1ep, min=0)", "exp_range(7it, gamma=0.99)", "sinexp(1ep, gamma=0.9)",
-    "cos2(3it)", "onecycle(peak_at=99%, anneal=linear)", "wsd(warmup=60%, decay=60%)",
-    "wsd(shape=sqrt, to=1%)", "knee(100%)", "tanh(lb=-3, ub=2)", "noam(warmup=1it)",
-    "slanted_triangular(cut=100%)", "warmup(5%, shape=exp) + cosine",
-    "3*(warmup(1it, from=0) + linear(duration=20%))", "cosine(update=epoch)",
-    "warmup(200%) + cosine", 'expr("1/(1+epoch)")', "plateau(patience=0)",
-    "polynomial(k=2)", "multistep([20%, 60%], gamma=[0.5, 0.1])", "rex(min=1%)", "greedy",
-    "wsd(shape=exp, stable_power=0.5)", "wsd(shape=power, power=3, to=1%)", "powercool(c=300%)",
-    "warmup(5%, shape=exp) * cosine", "warmup(20%, from=0) + tanh(clock=run)",
-    "warmup(0%) + linear", 
+    *FORMULAS, "step(3ep, gamma=0.5)", "polynomial(power=1.2, to=1%)", "cosine(min=5%, power=1.5)",
+    "sgdr(2ep, mult=1.5, decay=0.8, min=1%)", "triangular2(1ep, min=0)",
+    "exp_range(7it, gamma=0.99)", "onecycle(peak_at=99%, anneal=linear)", "cosine(update=epoch)",
+    "wsd(warmup=60%, decay=60%)", "wsd(shape=sqrt, to=1%)", "wsd(shape=exp, stable_power=0.5)",
+    "wsd(shape=power, power=3, to=1%)", "knee(100%)", "noam(warmup=1it)",
+    "slanted_triangular(cut=100%)", "3*(warmup(1it, from=0) + linear(duration=20%))",
+    "warmup(200%) + cosine", 'expr("1/(1+epoch)")', "plateau(patience=0)", "polynomial(k=2)",
+    "multistep([20%, 60%], gamma=[0.5, 0.1])", "warmup(20%, from=0) + tanh(clock=run)",
     "constant(50%) * step(duration=60%) + warmup(1it) * linear(update=epoch)",
 ]  # fmt: skip
 RUNS = [(1, 1), (2, 1), (7, 7), (10, 1), (105, 7), (1000, 100), (5, 10)]
 
 
 def test_each_entry_says_what_it_is_family_by_family() -> None:
-    assert set(BARE) >= OWN
+    assert set(BARE) >= OWN and [str(parse(name)) for name in BARE] == BARE
     families = [entry.facts["family"] for entry in catalogue()]
     assert list(dict.fromkeys(families)) == ["ordered", "cyclic", "warmup", "adaptive", "custom"]
     assert families == sorted(families, key=list(dict.fromkeys(families)).index)
@@ -52,17 +48,10 @@ def test_the_documentation_names_each_with_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("spec", BARE + VARIANTS)
-def test_prints_and_parses_back(spec: str) -> None:
-    schedule = parse(spec)
-    assert parse(str(schedule)) == schedule
-    if spec in BARE:
-        assert str(schedule) == spec
-
-
-@pytest.mark.parametrize("spec", BARE + VARIANTS)
 def test_random_access_equals_sequence(spec: str) -> None:
     for steps, steps_per_epoch in RUNS:
         schedule = parse(spec)
+        assert parse(str(schedule)) == schedule
         table = schedule.table(lr=0.1, steps=steps, steps_per_epoch=steps_per_epoch)
         bound = schedule.bind(0.1, steps, steps_per_epoch)
         order = random.Random(steps).sample(range(steps), steps)
@@ -100,12 +89,9 @@ def test_bare_names_need_no_warning(name: str) -> None:
     ("spec", "words"),
     [
         ('expr("1 - 2*progress")', r"negative \(-0\.002\) at step 51 \(epoch 5\.1\)"),
-        ('expr("1/(step-30)")', r"negative .* at step 0 "),
         ('expr("1/abs(step-30)")', r"not a number .* at step 30 "),
-        ('expr("exp(step*step)")', r"not a number .* at step 27 "),
         ("exponential(gamma=1e300)", r"infinite .* at step \d+ "),
         ('expr("sqrt(50-step)")', r"not a number .* at step 51 "),
-        ('expr("(50-step)**0.5")', r"not a number .* at step 51 "),
     ],
 )
 def test_a_curve_that_no_training_can_use_is_refused(spec: str, words: str) -> None:

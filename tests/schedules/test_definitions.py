@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from lrbench.errors import UsageError
 from lrbench.schedules import SCHEDULES, catalogue, parse, register
-from lrbench.schedules.definitions import Bounds
 from lrbench.schedules.stretch import stretched
-from lrbench.schedules.units import Clock, Length, number_text, piece
+from lrbench.schedules.units import number_text, piece
 
 PAGE = Path(__file__).parents[2] / "docs" / "schedules.md"
 SHARES = ["onecycle", "knee", "wsd", "inverse_sqrt", "power", "multistep", "slanted_triangular"]
@@ -63,43 +62,10 @@ def test_default_shares_are_of_the_phase(name: str) -> None:
         assert table[start : start + 200] == alone
 
 
-def test_written_shares_are_of_the_run() -> None:
-    assert str(parse("constant(60%) + knee(50%)")) == "constant(60%) + knee(50%)"
-    table = parse("constant(20%) + knee(50%)").table(lr=1.0, steps=100, steps_per_epoch=10)
-    assert table[69:71] == [1.0, 1.0] and table[71] < 1
-
-
-@pytest.mark.parametrize(
-    ("bounds", "inside", "outside", "text"),
-    [
-        (Bounds(0), [0, 1, 1e9], [-1e-9], "at least 0"),
-        (Bounds(0, open=True), [1e-9], [0, -1], "above 0"),
-        (Bounds(0, 1), [0, 0.5, 1], [-0.1, 1.1], "at least 0 and at most 1"),
-        (Bounds(0, 1, open=True), [0.5], [0, 1], "above 0 and below 1"),
-    ],
-)
-def test_bounds(bounds: Bounds, inside: list[float], outside: list[float], text: str) -> None:
-    assert all(value in bounds for value in inside)
-    assert not any(value in bounds for value in outside)
-    assert str(bounds) == text
-
-
 @given(st.floats(1e-12, 1e18) | st.integers(0, 10**15).map(float))
 @settings(deadline=None)
 def test_number_text_reads_back(value: float) -> None:
     assert float(number_text(value)) == value
-
-
-@pytest.mark.parametrize(
-    ("length", "steps"),
-    [(Length(3), 21), (Length(0.5), 4), (Length(5, "it"), 5), (Length(2.5, "it"), 3),
-     (Length(10, "%"), 11), (Length(0.001, "%"), 1), (Length(250, "%"), 263)],
-)  # fmt: skip
-def test_lengths_in_steps(length: Length, steps: int) -> None:
-    """7 steps an epoch, 105 steps in all; halves go up, nothing is shorter than a step, and a share
-    is of the run inside a phase too."""
-    assert length.steps(Clock.of_run(105, 7)) == steps
-    assert length.steps(Clock.of_run(105, 7).phase(start=60, steps=40)) == steps
 
 
 @given(st.integers(1, 50), st.sampled_from([1, 2, 3, 5]), st.integers(0, 10**24))

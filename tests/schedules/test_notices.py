@@ -32,7 +32,6 @@ def notices(spec: str, epochs: int = 100, steps_per_epoch: int = 10) -> list[Not
         ("warmup(5ep) + multistep([98ep])", 100, Topic.MILESTONE_NOT_REACHED, "95ep"),
         ("step(100ep)", 100, Topic.MILESTONE_NOT_REACHED, "never falls"),
         ("sgdr(30ep)", 100, Topic.ENDS_INSIDE_CYCLE, "cycle 4, after 33 %"),
-        ("sgdr(10ep, mult=2)", 100, Topic.ENDS_INSIDE_CYCLE, "train for 70ep"),
         ("sin(200ep)", 100, Topic.ENDS_INSIDE_CYCLE, "cycle 1, after 25 %"),
         ("warmup(100ep)", 100, Topic.WARMUP_TOO_LONG, "nothing follows"),
         ("warmup(2000it) + cosine", 100, Topic.WARMUP_TOO_LONG, "1-10%"),
@@ -52,7 +51,6 @@ def notices(spec: str, epochs: int = 100, steps_per_epoch: int = 10) -> list[Not
          "once an epoch and ends at 98 % .*once a batch it would end at 0 %.*update=step"),
         ("CosineAnnealingLR(T_max=50)", 100, Topic.ENDS_AT_MAXIMUM, "set T_max=100"),
         ("StepLR(self.optimizer, 30, verbose=True)", 100, Topic.OTHER, "verbose= is dropped"),
-        ("CosineAnnealingLR(T_max=200)", 100, Topic.UNFINISHED_DECAY, "set T_max=100"),
         ("CosineAnnealingLR(T_max=80)", 100, Topic.ENDS_INSIDE_CYCLE, "set T_max=100"),
         ("MultiStepLR([30, 120])", 100, Topic.MILESTONE_NOT_REACHED, "update=step"),
         ("CosineAnnealingWarmRestarts(30)", 100, Topic.ENDS_INSIDE_CYCLE, "90ep or 120ep"),
@@ -97,18 +95,6 @@ def test_thousands_of_phases_are_checked_at_once() -> None:
     began = time.thread_time()
     assert check(many, 0.1, 1000, 100)
     assert time.thread_time() - began < 0.5
-
-
-def test_plateau_can_cut_exactly_when_nothing_is_said() -> None:
-    """With one epoch fewer there is no epoch left that a cut could change."""
-    for patience in (0, 1, 5):
-        needed = patience + 3
-        spec = f"plateau(patience={patience})"
-        assert notices(spec, needed) == []
-        assert notices(spec, needed - 1)
-        run = parse(spec).bind(0.1, needed * 10, 10)
-        cuts = [run.observe({"val_loss": 1.0}, epoch) for epoch in range(needed - 1)]
-        assert cuts[-1] is not None and run.lr(needed * 10 - 1) < 0.1
 
 
 def test_a_remedy_for_a_cut_cycle_works() -> None:

@@ -209,7 +209,7 @@ def test_faults_of_braces(text: str, words: str) -> None:
 
 
 def test_the_option_takes_them() -> None:
-    spec = CompareSpec(schedules=["warmup({0,5}%) + cosine", "cosine(min={0,1%})"])
+    spec = CompareSpec(schedules=["warmup({0,5}%) + cosine", "cosine(min={0,1%})", "cosine()"])
     assert spec.schedules == ("warmup(0%) + cosine", "warmup + cosine", "cosine", "cosine(min=1%)")
 
 
