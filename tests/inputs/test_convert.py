@@ -47,12 +47,6 @@ def test_a_dataset_may_have_a_batch_size_of_its_own_which_the_help_names() -> No
     assert compare_spec({"batch_size": 64}).recipe.batch_size == 64
 
 
-def test_schedules_are_canonical_and_named_once() -> None:
-    spec = compare_spec({"schedule": ["cosine()", "cosine", "warmup(5%)+cosine"]})
-    assert spec.schedules == ("cosine", "warmup + cosine")
-    assert "warmup + cosine" in compare_spec({}).schedules
-
-
 def test_a_file_speaks_where_the_command_line_is_silent(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("epochs = 7\nseeds = 3\nlr = [0.1, 0.2]\n")
@@ -148,9 +142,7 @@ def test_a_folder_that_was_typed_can_be_written_into_a_manifest(tmp_path: Path) 
     assert host_of(options).data_dir == tmp_path
 
 
-def test_a_contender_may_be_the_reference_and_another_name_is_refused_by_its_option() -> None:
-    pytest.importorskip("prodigyopt", reason="the extra 'contenders' is not installed")
-    assert compare_spec({"arm": ["prodigy"], "reference": "prodigy"}).reference == "prodigy"
+def test_the_reference_is_canonical_and_another_name_is_refused_by_its_option() -> None:
     assert compare_spec({"reference": "warmup(5%)+cosine"}).reference == "warmup + cosine"
     with pytest.raises(UsageError, match="--reference: schedule 'adam'"):
         compare_spec({"reference": "adam"})
@@ -174,17 +166,10 @@ def test_the_looks_of_a_race_are_scaled_to_the_last(most: int, looks: tuple[int,
         spec.model_copy(update={"reference": "constant"}).grown_from(spec)
 
 
-@pytest.mark.parametrize(
-    ("options", "decay"),
-    [
-        ({}, 5e-4),
-        ({"optimizer": "adamw"}, 0.01),
-        ({"optimizer": "adam"}, 0.0),
-        ({"optimizer": "adamw", "weight_decay": 5e-4}, 5e-4),
-    ],
-)
-def test_each_optimizer_has_a_weight_decay_by_default(options: Any, decay: float) -> None:
-    assert compare_spec(options).recipe.weight_decay == decay
+def test_an_optimizer_may_have_no_weight_decay_and_one_that_is_given_stays() -> None:
+    assert compare_spec({"optimizer": "adam"}).recipe.weight_decay == 0.0
+    given = {"optimizer": "adamw", "weight_decay": 5e-4}
+    assert compare_spec(given).recipe.weight_decay == 5e-4
 
 
 @pytest.mark.parametrize(("optimizer", "decay"), [("adamw", 0.01), ("sgd", 5e-4)])

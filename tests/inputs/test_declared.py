@@ -91,16 +91,9 @@ def test_it_is_a_keyword_in_python() -> None:
         from_python({"oven_heet": 2}, OPTIONS)
 
 
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"oven_heat": 0.0}, "--oven-heat 0.0: must be greater than 0"),
-        ({"crust": "none"}, "--crust none: must be thin or thick"),
-    ],
-)
-def test_refusals_name_it(given: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=f"^{words}$"):
-        compare_spec({"lr": "0.1", **given}, Baked)
+def test_a_refusal_names_it() -> None:
+    with pytest.raises(UsageError, match=r"^--oven-heat 0\.0: must be greater than 0$"):
+        compare_spec({"lr": "0.1", "oven_heat": 0.0}, Baked)
 
 
 def test_a_changed_experiment_and_the_plan_name_it() -> None:

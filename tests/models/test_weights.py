@@ -109,8 +109,6 @@ def test_published_weights_are_torchvisions(
     assert asked == [kind.url]
     with pytest.raises(UsageError, match=r"--weights IMAGENET2K: .* did you mean IMAGENET1K_V1"):
         build(SMALL, (3, 32, 32), 10, "IMAGENET2K")
-    with pytest.raises(UsageError, match="--weights DEFAULT: lenet has none"):
-        check("lenet", "DEFAULT")
 
 
 def test_weights_that_cannot_be_fetched_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

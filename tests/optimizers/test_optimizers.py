@@ -116,7 +116,6 @@ def test_an_own_class_steps_all_groups_at_their_rates(own_pkg: Path) -> None:
         ("sgd", opt("lr=3"), "--opt lr: give it with --lr"),
         ("own_pkg.opt:Signed", opt("bta=3"), r"called as Signed\(groups, lr, bta\), and"),
         ("own_pkg.opt:no_optimizer", {}, "it made a list, not a torch Optimizer"),
-        ("own_pkg.opt:sined", {}, "did you mean Signed"),
         ("own_pkg.opt:torch", {}, "it is a module, not a function"),
     ],
 )
