@@ -22,7 +22,7 @@ from lrbench.inputs import (
     to_toml,
 )
 from lrbench.optimizers import parse_group
-from lrbench.options import CompareSpec, Recipe, duration_s, learning_rates, options_of
+from lrbench.options import CompareSpec, Recipe, duration_s, options_of
 from lrbench.plan import plan
 
 RECIPES_FOLDER = Path(__file__).parents[2] / "docs" / "recipes"
@@ -54,10 +54,9 @@ def test_a_file_speaks_where_the_command_line_is_silent(tmp_path: Path) -> None:
     assert (spec.epochs, spec.seeds, spec.lrs) == (4, 3, (0.1, 0.2))
 
 
-def test_durations_and_learning_rates() -> None:
+def test_durations() -> None:
     seconds = {"90": 90, "90s": 90, "20m": 1200, "1h30m": 5400, "0.5h": 1800}
     assert {text: duration_s(text) for text in seconds} == seconds
-    assert [learning_rates(lr) for lr in ("auto", "0.2,0.1,0.2", 0.1)] == [(), (0.1, 0.2), (0.1,)]
 
 
 def test_the_file_to_start_from_is_part_of_the_identity_and_must_be_there(tmp_path: Path) -> None:
@@ -81,11 +80,6 @@ def test_all_is_the_whole_training_split() -> None:
 def test_what_is_off_leaves_the_identity_as_it_was() -> None:
     off = {"accumulate": 1, "label_smoothing": 0, "no_decay_norms": False}
     assert compare_spec({**off, "loss": "cross-entropy"}) == compare_spec({})
-    assert compare_spec({}).recipe.canonical() == (
-        '{"augment":"default","batch_size":32,"dataset":"mnist5k","model":"lenet",'
-        '"momentum":0.9,"optimizer":"sgd","precision":"fp32","val_fraction":0.1,'
-        '"weight_decay":0.0005}'
-    )
 
 
 @pytest.mark.parametrize(("rule", "scale"), [("sqrt", 2.0), ("linear", 4.0), ("none", 1.0)])
@@ -110,12 +104,7 @@ def test_absolute_lrs_of_groups_are_scaled_as_well() -> None:
 
 
 def test_options_as_toml_mean_the_same_again(tmp_path: Path) -> None:
-    options = {
-        "lr": "0.1,0.2", "schedule": ['expr("0.5 ** epoch")', "cosine(min=1e-05)"],
-        "group": ["fc* lr=10x schedule=cosine freeze=2ep"], "clip_norm": 1e-05, "nesterov": True,
-        "early_stop": "patience=3", "data_dir": tmp_path / "dät\"a\\😀", "batch_size": "64,128",
-        "accumulate": 2, "ema": 0.9, "label_smoothing": 0.1,
-    }  # fmt: skip
+    options = {"lr": "0.1,0.2", "nesterov": True, "data_dir": tmp_path / 'dät"a\\😀'}
     file = tmp_path / "run.toml"
     file.write_text(to_toml(options), encoding="utf-8")
     again = merged({}, file, COMPARE)
