@@ -1,4 +1,5 @@
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -77,8 +78,8 @@ def test_any_channels_size_and_classes(
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("name", OF_IMAGES)
-def test_weights_follow_from_the_seed(name: str) -> None:
+@pytest.mark.parametrize("name", [*OF_IMAGES, "own_pkg.nets:bare"])
+def test_weights_follow_from_the_seed(name: str, own_pkg: Path) -> None:
     def drawn(seed: int) -> list[torch.Tensor]:
         torch.manual_seed(seed)
         return [p.detach() for p in build(name, DIGITS, 10).parameters()]

@@ -18,15 +18,6 @@ def test_it_gives_logits(own_pkg: Path, label: str) -> None:
     assert model.training
 
 
-def test_the_seed_draws_its_weights(own_pkg: Path) -> None:
-    def weights(seed: int) -> torch.Tensor:
-        torch.manual_seed(seed)
-        return torch.cat([p.flatten() for p in build("own_pkg.nets:bare", SHAPE, 10).parameters()])
-
-    assert torch.equal(weights(0), weights(0))
-    assert not torch.equal(weights(0), weights(1))
-
-
 @pytest.mark.parametrize(
     ("label", "words"),
     [

@@ -12,10 +12,11 @@ from lrbench.errors import MachineError, UsageError
 from lrbench.models import build, check
 
 SMALL = "torchvision:shufflenet_v2_x0_5"
+Stored = tuple[Path, dict[str, Tensor]]
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> tuple[Path, dict[str, Tensor]]:
+def weights(tmp_path: Path) -> Stored:
     """The state of the small network of torchvision with 1000 classes, in a file."""
     torch.manual_seed(3)
     state = torchvision.models.shufflenet_v2_x0_5().state_dict()
@@ -45,9 +46,7 @@ def test_a_grey_image_gives_what_it_would_in_three_equal_channels() -> None:
         torch.testing.assert_close(grey(images), coloured(whole))
 
 
-def test_weights_of_a_file_fill_all_but_a_new_head(
-    weights: tuple[Path, dict[str, Tensor]],
-) -> None:
+def test_weights_of_a_file_fill_all_but_a_new_head(weights: Stored) -> None:
     path, state = weights
     torch.manual_seed(1)
     fresh = build(SMALL, (3, 32, 32), 10).state_dict()
@@ -58,7 +57,7 @@ def test_weights_of_a_file_fill_all_but_a_new_head(
         assert torch.equal(value, expected), key
 
 
-def test_weights_of_colour_serve_grey_images(weights: tuple[Path, dict[str, Tensor]]) -> None:
+def test_weights_of_colour_serve_grey_images(weights: Stored) -> None:
     path, state = weights
     found = build(SMALL, (1, 32, 32), 10, str(path)).state_dict()["conv1.0.weight"]
     assert torch.equal(found, state["conv1.0.weight"].sum(1, keepdim=True))
@@ -74,7 +73,7 @@ def test_any_network_takes_weights_wrapped_or_of_a_parallel_module(tmp_path: Pat
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_another_networks_weights_are_refused(weights: tuple[Path, dict[str, Tensor]]) -> None:
+def test_another_networks_weights_are_refused(weights: Stored) -> None:
     with pytest.raises(UsageError, match=r"not of lenet: there is no 0\.weight"):
         build("lenet", (1, 28, 28), 10, str(weights[0]))
 
@@ -93,7 +92,7 @@ def test_a_file_that_holds_code_or_nonsense_is_refused(tmp_path: Path) -> None:
 
 
 def test_published_weights_are_torchvisions(
-    weights: tuple[Path, dict[str, Tensor]], monkeypatch: pytest.MonkeyPatch
+    weights: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, state = weights
     asked = []

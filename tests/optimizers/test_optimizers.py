@@ -86,12 +86,6 @@ def test_frozen_parameters_are_left_out() -> None:
         build(Recipe(groups=("0.weight lr=2x",)), net, 0.1)
 
 
-def test_settings_reach_torchs_class() -> None:
-    recipe = Recipe(optimizer="adamw", **opt("betas=0.8,0.95", "eps=1e-6"))
-    group = build(recipe, model(), 0.1)[0].param_groups[0]
-    assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.8, 0.95), 1e-6, 5e-4)
-
-
 def test_an_own_class_steps_all_groups_at_their_rates(own_pkg: Path) -> None:
     settings = {"optimizer_options": ("beta=0",), "groups": ("2.* lr=10x",)}
     recipe, net = Recipe(optimizer="own_pkg.opt:Signed", **settings), model()
