@@ -67,12 +67,3 @@ def test_state_goes_through_json_and_takes_up_the_work(text: str) -> None:
     assert json.dumps(second.state()) == json.dumps(whole.state())
     assert len(whole.state()["cuts"]) > 2
     assert [second.lr(step) for step in range(400)] == [whole.lr(step) for step in range(400)]
-
-
-def test_what_it_says_about_itself() -> None:
-    assert parse("plateau(val_accuracy)").metric == "val_accuracy"
-    assert parse("plateau").adaptive
-    assert parse("warmup + plateau").bind(0.1, 100, 10).adaptive
-    assert parse("cosine").metric is None
-    fixed = parse("cosine").bind(0.1, 100, 10)
-    assert not fixed.adaptive and fixed.state() == {}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch.optim import Adagrad, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnPlateau
 
 from lrbench.errors import UsageError
 from lrbench.schedules import catalogue, parse, to_torch
@@ -184,10 +184,6 @@ def half_cosine(optimizer: Optimizer, floor: float = 0.0) -> LRScheduler:
     return CosineAnnealingLR(optimizer, T_max=10, eta_min=floor)
 
 
-def one_cycle(optimizer: Optimizer) -> LRScheduler:
-    return OneCycleLR(optimizer, max_lr=0.5, total_steps=10)
-
-
 def test_a_factory_by_its_name_in_a_spec() -> None:
     """One entry an epoch; past the end the last stays."""
     bound = parse(f"{__name__}:half_cosine(floor=0.05)").bind(0.2, 20, 2)
@@ -211,11 +207,6 @@ def test_faults_of_factories(
     monkeypatch.setitem(globals(), name, factory)
     with pytest.raises(fault, match=message):
         parse(f"{__name__}:{name}").bind(0.1, 10, 5)
-
-
-def test_a_factory_may_cycle_the_momentum() -> None:
-    bound = parse(f"{__name__}:one_cycle(update=step)").bind(0.2, 10, 10)
-    assert [bound.momentum(step) for step in (0, 2, 9)] == pytest.approx([0.95, 0.85, 0.95])
 
 
 @pytest.mark.parametrize("spec", ["onecycle", "StepLR(2)", "plateau", *COMPOSED[-1::-3]])
