@@ -65,5 +65,5 @@ def test_state_goes_through_json_and_takes_up_the_work(text: str) -> None:
         if epoch == 16:
             second.restore(json.loads(json.dumps(first.state(), allow_nan=False)))
     assert json.dumps(second.state()) == json.dumps(whole.state())
-    assert len(whole.state()["cuts"]) > 2
+    assert len(whole.state()["cuts"]) > 2 and parse("cosine").bind(0.3, 400, 10).state() == {}
     assert [second.lr(step) for step in range(400)] == [whole.lr(step) for step in range(400)]

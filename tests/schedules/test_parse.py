@@ -53,6 +53,7 @@ FAULTS = {
     "step(30epochs)": (8, "unknown unit 'epochs'"), "step(30ep, gamma=-1)": (18, "at least 0"),
     "step(30ep, gamma=2%)": (18, "a plain number, not 2%"), "step(1e999)": (6, "must be finite"),
     "cosine(min=-1e-5)": (12, "must not be negative"),
+    "plateau(factor=1)": (16, "above 0 and below 1"),
     "cosine(min=linear)": (12, "a learning rate"), "multistep(30)": (11, "must be a list"),
     "onecycle(anneal=cosine)": (17, "did you mean cos"),
     "cosine(update=batch)": (15, "update cannot be 'batch'"),

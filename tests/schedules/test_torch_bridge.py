@@ -75,7 +75,9 @@ def test_resumes_from_its_own_state_alone(spec: str, stop: int) -> None:
 
     file.seek(0)
     other = scheduler_of(spec, 0.1, 0.01)
-    other.load_state_dict(torch.load(file, weights_only=True))
+    state = torch.load(file, weights_only=True)
+    other.load_state_dict(state)
+    assert other.state_dict() == state
     momenta = [group["momentum"] for group in other.optimizer.param_groups]
     bound = parse(spec).bind(0.1, STEPS, STEPS_PER_EPOCH)
     assert momenta[0] == (0.5 if bound.momentum(stop) is None else bound.momentum(stop))
