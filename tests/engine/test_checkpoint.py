@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -46,14 +46,19 @@ def test_resumed_is_equal_to_uninterrupted(tmp_path: Path, optimizer: str, sched
 class Chancy(Line):
     """Its loss draws from torch's own generator, as dropout does."""
 
+    drawn: ClassVar[list[float]] = []
+
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         x, y = batch
-        return super().loss(model, (x, y + 0.1 * torch.randn_like(y)))
+        noise = torch.randn_like(y)
+        self.drawn.append(float(noise[0]))
+        return super().loss(model, (x, y + 0.1 * noise))
 
 
 def test_chance_within_a_step_is_that_of_the_epoch_whoever_went_before(tmp_path: Path) -> None:
     spec = trial(epochs=4)
     whole = epochs(Chancy(), begin(Chancy(), spec))
+    assert len(set(Chancy.drawn)) == 16  # each step has its own
     again = resumed(Chancy(), spec, 2, tmp_path / "state.pt")
     torch.randn(7)
     assert epochs(Chancy(), again) == whole[2:]
