@@ -1,6 +1,5 @@
 """A trial that goes on from its checkpoint gives the numbers of one that was never stopped."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,11 +15,7 @@ from tests.engine.tools import epochs_of, resumed, timeless
 from tests.toys import Line, trial
 
 SCHEDULES = ("cosine", "plateau(patience=0)", "onecycle")
-CONTENDERS = {
-    "schedulefree_sgd": "schedulefree",
-    "schedulefree_adamw": "schedulefree",
-    "prodigy": "prodigyopt",
-}
+CONTENDERS = ("schedulefree_sgd", "schedulefree_adamw", "prodigy")
 
 
 def epochs(task: Any, training: Any) -> list[Any]:
@@ -35,8 +30,8 @@ def epochs(task: Any, training: Any) -> list[Any]:
     ],
 )
 def test_resumed_is_equal_to_uninterrupted(tmp_path: Path, optimizer: str, schedule: str) -> None:
-    if not find_spec(CONTENDERS.get(optimizer, "torch")):
-        pytest.skip("the extra 'contenders' is not installed")
+    if optimizer in CONTENDERS:
+        pytest.importorskip("prodigyopt", reason="the extra 'contenders' is not installed")
     recipe = Recipe(optimizer=optimizer, weight_decay=0.0 if optimizer in CONTENDERS else 5e-4)
     spec = trial(recipe=recipe, schedule=schedule, epochs=6)
     whole = epochs(Line(), begin(Line(), spec))

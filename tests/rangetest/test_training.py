@@ -109,10 +109,12 @@ def test_without_validation_data_it_takes_the_tasks_own_batches() -> None:
 def test_a_probe_tells_what_the_judge_saw_late_in_the_training() -> None:
     """Gradient descent on x^2/2 from 1: x = (1 - lr)^k after k steps, judged after 64, 60, 56
     and 52 of them; the training batches' losses are offset by 7, those of the judge are not."""
-    offset = {"loss_of": lambda model, step: model() + 7 * (step < 100)}
-    task = Task(lambda: Quadratic([1.0]), val=HELD, **offset)
-    setup = sgd(task)
-    (probe,) = Prober(setup, 64, Judge.of(task)).each([(0.02, 0)])
+
+    def offset(model: Any, step: int) -> Any:
+        return model() + 7 * (step < 100)
+
+    setup = sgd(Task(lambda: Quadratic([1.0]), loss_of=offset, val=HELD))
+    (probe,) = Prober(setup, 64, Judge.of(setup.task)).each([(0.02, 0)])
     expected = sum(0.98 ** (2 * k) / 2 for k in (64, 60, 56, 52)) / 4
     assert probe.judged == pytest.approx(expected)
     assert probe.loss is not None and probe.loss > 7
