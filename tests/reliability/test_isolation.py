@@ -59,13 +59,14 @@ store.Run.append = last
 SAVES_AND_DIES = f"trial.checkpoint.save = lambda *state: (save(*state), {DIES})"
 SIX = ("compare", "--dataset", "synthetic", "--model", "moody", "--epochs", "2", "--lr", "0.1",
        "-s", "constant", "--seeds", "6", "--threads", "1", "--quiet", "--out", "run")  # fmt: skip
+APART = ("--trial-timeout", "10m")
 
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in which nothing happens, and the plug-in's folder beside it."""
     folder = tmp_path_factory.mktemp("calm")
-    completed(*SIX, cwd=folder, env=moody(folder / "plugins", COUNTED))
+    completed(*SIX, *APART, cwd=folder, env=moody(folder / "plugins", COUNTED))
     return folder
 
 
@@ -108,9 +109,6 @@ def test_too_many_failures_stop_the_run(
     assert len(list(tmp_path.glob("trials/*/journal.jsonl"))) == 2
 
 
-LONG = (*SIX, "--epochs", "8", "--seeds", "1", "--trial-timeout", "10m")
-
-
 @pytest.mark.parametrize(
     "at_import",
     [f"{EVERY_EPOCH}\n{DIES_UNSAID.format(1, SAVES_AND_DIES)}", DIES_UNSAID.format(3, DIES)],
@@ -121,7 +119,7 @@ def test_no_record_is_lost_that_a_worker_wrote_just_before_it_died(
 ) -> None:
     """Its trial goes on from there: no step is taken twice."""
     env = moody(calm / "plugins", COUNTED, at_import)
-    completed(*SIX, "--trial-timeout", "10m", cwd=tmp_path, env=env)
+    completed(*SIX, *APART, cwd=tmp_path, env=env)
     assert (tmp_path / "died").exists()
     assert (tmp_path / "passes").read_text() == (calm / "passes").read_text()
     assert timeless(tmp_path / "run") == timeless(calm / "run")
@@ -130,7 +128,7 @@ def test_no_record_is_lost_that_a_worker_wrote_just_before_it_died(
 @pytest.mark.long
 def test_a_run_that_stood_still_fails_no_trial(tmp_path: Path, calm: Path) -> None:
     """Ctrl-Z, a paused container: a trial is charged for the time that it could have trained."""
-    argv = (*LONG, "--epochs", "3", "--trial-timeout", "20s")
+    argv = (*SIX, "--seeds", "1", "--epochs", "3", "--trial-timeout", "20s")
     process = start(*argv, cwd=tmp_path, env=moody(calm / "plugins", SLOW))
     wait_for(lambda: epochs_in(tmp_path / "run") >= 1)
     stopped = [process.pid, *processes(tmp_path)]
