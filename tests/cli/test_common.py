@@ -30,11 +30,3 @@ def test_a_file_for_a_folder_names_its_option(tmp_path: Path, capsys: Any, comma
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"lrbench: error: --out {path}: it is a file, but a run needs a folder"
     assert path.read_text() == "mine"
-
-
-@pytest.mark.parametrize("command", ["find", "compare"])
-@pytest.mark.parametrize("text", ["1,2,3", "x", "1.5"])
-def test_a_number_of_seeds_is_a_whole_number(command: str, text: str, capsys: Any) -> None:
-    assert run([command, "--seeds", text]) == 2
-    said = f"lrbench: error: --seeds {text}: must be a whole number"
-    assert capsys.readouterr().err.startswith(said)

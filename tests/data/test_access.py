@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,19 +16,6 @@ def test_what_is_here(tmp_path: Path) -> None:
         (tmp_path / file).touch()
     found = whereabouts(DATASETS.get("cifar100"), tmp_path)
     assert found == ("here", tmp_path / "cifar-100-python")
-
-
-def test_names_and_sizes_are_known_without_torch() -> None:
-    code = (
-        "import sys; from lrbench.data import train_size, DATASETS;"
-        "from lrbench.models import MODELS; from lrbench.optimizers import OPTIMIZERS;"
-        "print(DATASETS.names(), train_size('mnist'), MODELS.names(), OPTIMIZERS.names());"
-        "heavy = {'torch', 'torchvision', 'PIL', 'mlxtend'} & set(sys.modules);"
-        "assert not heavy, heavy"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "60000" in done.stdout and "fastnet" in done.stdout
 
 
 def test_where_data_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,15 +47,6 @@ def test_any_damage_is_refused_before_unpickling(
         read(10, tmp_path)
 
 
-def test_a_hostile_pickle_is_not_opened(tmp_path: Path, small: None) -> None:
-    trace = tmp_path / "trace"
-    bomb = f"cos\nmkdir\n(S'{trace}'\ntR.".encode()
-    (tmp_path / FOLDER / "data_batch_3").write_bytes(bomb)
-    with pytest.raises(MachineError, match="batches-py is damaged"):
-        read(10, tmp_path)
-    assert not trace.exists()
-
-
 def test_a_small_set_is_not_the_known_one(tmp_path: Path, small: None) -> None:
     with pytest.raises(MachineError, match="cifar10 is damaged: 20 train images, not 50000"):
         load("cifar10", tmp_path)

@@ -21,14 +21,8 @@ FILE = Path("data", "data", "mnist_5k.csv.gz")
 
 
 def test_is_what_was_published_and_split_for_ever() -> None:
-    data = mnist5k()
-    assert data.train_images.shape == (4000, 1, 28, 28)
-    assert data.test_images.shape == (1000, 1, 28, 28)
-    assert np.bincount(data.train_labels).tolist() == [400] * 10
-    assert np.bincount(data.test_labels).tolist() == [100] * 10
-    assert data.digest == DIGEST
-    train = {image.tobytes() for image in data.train_images}
-    assert not any(image.tobytes() in train for image in data.test_images)
+    """The digest is of 4000 and 1000 images, no two alike, with as many of each digit."""
+    assert mnist5k().digest == DIGEST
 
 
 def original() -> bytes:
@@ -62,11 +56,7 @@ SYNTHETIC = "08222c48864d664acd555cdeacd3cb191a98a484fb320382f686538dc5219161"
 
 
 def test_synthetic_is_the_same_everywhere_for_ever() -> None:
-    data = synthetic()
-    assert data.digest == SYNTHETIC
-    assert data.train_images.shape == (2000, 1, 28, 28)
-    assert np.bincount(data.train_labels).tolist() == [200] * 10
-    assert np.bincount(data.test_labels).tolist() == [50] * 10
+    assert synthetic().digest == SYNTHETIC
 
 
 @given(

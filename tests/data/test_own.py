@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import TensorDataset
 
 from lrbench.data import check, load, train_size
 from lrbench.data.image_data import DIGITS, PHOTOS, ImageData
@@ -37,18 +37,10 @@ def test_shapes_and_types() -> None:
 
 
 def test_a_dataset_of_torch_is_read_once_in_order() -> None:
-    class Items(Dataset[Any]):
-        def __len__(self) -> int:
-            return 6
-
-        def __getitem__(self, place: int) -> Any:
-            return GREY[place], int(LABELS[place])
-
+    items = list(zip(GREY, LABELS.tolist(), strict=True))
     tensors = TensorDataset(torch.tensor(GREY), torch.tensor(LABELS))
-    for found in (data(Items()), data(tensors)):
-        assert np.array_equal(found.train_images, GREY[:, None])
-        assert found.train_labels.tolist() == LABELS.tolist()
-    assert data(Items()).digest == data((GREY, LABELS)).digest
+    for found in (data(items), data(tensors)):
+        assert found.digest == data((GREY, LABELS)).digest
 
 
 def test_what_may_be_returned() -> None:
@@ -84,9 +76,7 @@ WRONG: list[tuple[Any, str]] = [
     (((GREY, LABELS), GREY), "its test split is a ndarray"),
     (((GREY, LABELS / 2), (GREY, LABELS)), "its train labels are float64"),
     (((GREY, LABELS[:5]), (GREY, LABELS)), "training set: 6 images, but 5 labels"),
-    (((GREY[0], LABELS), (GREY, LABELS)), "training set: images are uint8 of shape (8, 9)"),
-    (((GREY * 1.0, LABELS), (GREY, LABELS)),
-     "training images are float32 (1, 8, 9), test images uint8 (1, 8, 9)"),
+
     (((GREY * np.nan, LABELS), (GREY, LABELS)), "values that are not finite"),
     (((GREY.astype(int) * 9, LABELS), (GREY, LABELS)), "training set: images are int64"),
     (([], (GREY, LABELS)), "its train split is empty"),

@@ -1,6 +1,5 @@
 """The arrays of a dataset, and the batches that are drawn from them."""
 
-import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -99,11 +98,8 @@ NONE = np.zeros((0, 1, 28, 28), np.uint8)
 
 
 def test_digest_is_that_of_bytes_in_c_order() -> None:
+    """What it is for them, the known digests of test_mnist5k say."""
     data = image_data(count=8)
-    whole = hashlib.sha256(repr(data.classes).encode())
-    for array in (data.train_images, data.train_labels, data.test_images, data.test_labels):
-        whole.update(repr(array.shape).encode() + array.tobytes())
-    assert data.digest == whole.hexdigest()
     fortran = replace(data, train_images=np.asfortranarray(data.train_images))
     assert fortran.digest == data.digest
 

@@ -35,13 +35,6 @@ def test_tf32_needs_cuda() -> None:
         devices.apply_precision(CPU, "tf32")
 
 
-def test_bf16_computes_in_bf16_and_fp32_does_not() -> None:
-    layer, x = torch.nn.Linear(2, 2), torch.ones(1, 2)
-    for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
-        with devices.autocast(CPU, precision):
-            assert layer(x).dtype is dtype
-
-
 def test_a_gpu_is_lost_where_waiting_for_it_fails_not_where_its_memory_cannot_be_given_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -105,17 +98,12 @@ def test_on_cuda_deterministic_gives_the_same_bits_alone_and_in_another_order(
     assert found(trials) == found(trials[::-1])
 
 
-@pytest.fixture
-def no_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in devices.BRIEFLY:
-        monkeypatch.setenv(name, "")  # so that it is put back, whatever the test leaves
-        monkeypatch.delenv(name)
-
-
-@pytest.mark.usefixtures("no_policy")
 def test_child_processes_wait_briefly_unless_a_policy_was_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name in devices.BRIEFLY:
+        monkeypatch.setenv(name, "")  # so that it is put back, whatever the test leaves
+        monkeypatch.delenv(name)
     show = "import os; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
     wait_briefly()
     child = subprocess.run([sys.executable, "-c", show], capture_output=True, check=True)

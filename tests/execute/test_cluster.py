@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lrbench.run.store import Run
-from tests.reliability.tools import alive, command, finish, start, timeless, wait_for
+from tests.reliability.tools import alive, command, completed, finish, start, timeless, wait_for
 
 pytestmark = pytest.mark.long
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # all of Ray stays on loopback
@@ -68,8 +68,7 @@ def laid_out(folder: Path) -> Path:
 def serial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     pytest.importorskip("ray")
     folder = laid_out(tmp_path_factory.mktemp("serial"))
-    code, _, said = command(*ARGV, "--executor", "serial", "--out", "run", cwd=folder)
-    assert code == 0, said
+    completed(*ARGV, "--executor", "serial", "--out", "run", cwd=folder)
     return timeless(folder / "run")
 
 
@@ -115,8 +114,7 @@ def test_one_file_gives_one_ranking_wherever_it_runs(
     shards = {f"shard{n}": ("--executor", "serial", "--shard", f"{n}/3") for n in (1, 2, 3)}
     ways = {"pool": ("--executor", "pool", "--jobs", "2"), "local": local, **shards}
     for out, words in ways.items():
-        code, _, said = command(*ARGV, *words, "--out", out, cwd=tmp_path)
-        assert code == 0, said
+        completed(*ARGV, *words, "--out", out, cwd=tmp_path)
     assert command("report", *shards, "--out", "merged", cwd=tmp_path)[0] == 0
     for out in ("nodes", "pool", "local", "merged"):
         assert timeless(tmp_path / out) == serial, out
@@ -137,8 +135,7 @@ def test_a_worker_and_then_the_driver_that_are_killed(
     wait_for(lambda: not alive(other), timeout_s=60)
     assert list(tmp_path.glob("run/trials/*/state.pt"))
     (tmp_path / "go").touch()
-    code, _, said = command(*argv, cwd=tmp_path)
-    assert code == 0, said
+    completed(*argv, cwd=tmp_path)
     assert timeless(tmp_path / "run") == serial
 
 
@@ -175,8 +172,7 @@ def test_a_range_test_runs_on_the_nodes_to_the_bits_of_one_process(
     argv = (*ARGV, "--lr", "auto", "--tuning-seeds", "1", "--seeds", "1")
     ways = {"serial": ("serial",), "nodes": ("ray", "--address", nodes.address)}
     for out, words in ways.items():
-        code, _, said = command(*argv, "--executor", *words, "--out", out, cwd=tmp_path)
-        assert code == 0, said
+        completed(*argv, "--executor", *words, "--out", out, cwd=tmp_path)
     found = {path.name.removeprefix("tested-") for path in tmp_path.glob("tested-*")}
     assert found == {node.node_id for node in nodes.worker_nodes}
     assert timeless(tmp_path / "nodes") == timeless(tmp_path / "serial")

@@ -112,10 +112,3 @@ def test_a_full_disk_is_not_the_trials_fault(
     monkeypatch.setattr(Run, "append", full)
     with pytest.raises(MachineError, match="no space left"):
         written(bench, Run(tmp_path))
-
-
-def test_a_diverged_trial_says_where(tmp_path: Path, bench: Workbench) -> None:
-    spec = SPEC.model_copy(update={"lr": 1e6})
-    (*_, (end,)) = run_trial(bench, Run(tmp_path), spec)
-    assert end.status == "diverged" and end.test_accuracy is None
-    assert "epoch" in end.reason and end.machine["threads"] == 1

@@ -25,13 +25,16 @@ class Quadratic(nn.Module):
 class Task:
     """A module without data: `steps_per_epoch` equal batches, the loss is the module's output.
 
-    `loss_of(model, step)` may make another loss; `step` counts within one training.
+    `loss_of(model, step)` may make another loss; `step` counts within one training, and is one of
+    `val` where there is validation data.
     """
 
     samples_per_step = 1
 
-    def __init__(self, make: Any, *, steps_per_epoch: int = 4, loss_of: Any = None) -> None:
-        self.make = make
+    def __init__(
+        self, make: Any, *, steps_per_epoch: int = 4, loss_of: Any = None, val: Any = None
+    ) -> None:
+        self.make, self.val = make, val
         self.steps_per_epoch = steps_per_epoch
         self.loss_of = loss_of or (lambda model, step: model())
         self.epochs_read: list[tuple[int, int]] = []
@@ -46,6 +49,10 @@ class Task:
         self.epochs_read.append((seed, epoch))
         first = epoch * self.steps_per_epoch
         yield from range(first, first + self.steps_per_epoch)
+
+    def val_batches(self, samples: int) -> Sequence[int] | None:
+        batches: Sequence[int] | None = self.val
+        return batches
 
     def loss(self, model: nn.Module, batch: int) -> Tensor:
         result: Tensor = self.loss_of(model, batch)

@@ -23,14 +23,6 @@ def test_the_gains_are_the_standard_errors_of_noise() -> None:
     assert np.std([f.slope for f in fits], axis=0) == pytest.approx(fits[0].slope_gain, rel=0.2)
 
 
-@pytest.mark.parametrize("place", [0, 1, 40, 98, 99])
-def test_a_single_spike_is_removed(place: int) -> None:
-    y = np.sin(U) + 0.01 * np.cos(50 * U)
-    spiked = y.copy()
-    spiked[place] += 100
-    assert np.abs(despike(spiked) - y).max() < 0.3
-
-
 def test_a_monotone_blow_up_is_kept() -> None:
     y = np.exp(U)
     assert running_median(y)[2:-2] == pytest.approx(y[2:-2])

@@ -98,25 +98,6 @@ def test_a_curve_with_an_infinite_loss_still_fits_into_json() -> None:
     assert json.loads(result.to_json())["lr"] is None
 
 
-def test_a_parameter_that_never_reaches_the_loss_gets_no_answer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """However much the sweep takes the batches' own differences for learning."""
-
-    def misled(lrs: Any, losses: Any, **settings: Any) -> Any:
-        fall = [2 - 1 / (1 + (0.1 / lr) ** 2) for lr in lrs]
-        return suggest(lrs, fall, **settings)
-
-    monkeypatch.setattr("lrbench.rangetest.find.suggest", misled)
-    task = Task(
-        lambda: nn.Linear(1, 1),
-        loss_of=lambda model, step: model.weight.sum() * 0 + math.sin(step),
-    )
-    _, result = run(PLAIN.model_copy(update={"verify": True, "seeds": (0,)}), task)
-    assert result.lr is None and result.grade == "none"
-    assert result.reasons[0].startswith("untrained")
-
-
 def test_short_trainings_decide_where_the_sweep_is_lost_in_noise() -> None:
     spec = PLAIN.model_copy(update={"points": 30, "verify": True, "max_stable": False})
     found = [run(spec, hidden(seed))[1] for seed in range(3)]

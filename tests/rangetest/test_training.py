@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lrbench.errors import UsageError
-from lrbench.rangetest.curve import Watch, ending
+from lrbench.rangetest.curve import ending
 from lrbench.rangetest.find import grid
 from lrbench.rangetest.probe import Prober
 from lrbench.rangetest.training import Judge, Setup, read, trained
@@ -63,23 +63,6 @@ def test_noise_does_not_stop_a_sweep(offset: float) -> None:
         assert ending(noise, 2.0) == (100, "range")
 
 
-def test_watching_losses_one_by_one_ends_where_the_whole_curve_says() -> None:
-    rng = np.random.default_rng(4)
-    ends = []
-    for _ in range(100):
-        curve = rng.choice([0.01, 0.3]) * rng.standard_normal(60) + rng.uniform(-3, 3)
-        curve += rng.uniform(-0.2, 0.2) * np.arange(60) * rng.choice([0.0, 1.0])
-        if rng.random() < 0.3:
-            curve[rng.integers(60)] = rng.choice([np.nan, np.inf, -np.inf])
-        watch = Watch(2.0)
-        ended = [watch.ends(float(loss)) for loss in curve]
-        assert ended == [ending(curve[: i + 1], 2.0)[0] < i + 1 for i in range(60)] or (
-            ended.index(True) == ending(curve, 2.0)[0]
-        )
-        ends.append(any(ended))
-    assert 0.2 < np.mean(ends) < 0.8
-
-
 def test_a_seed_fixes_the_curve_and_another_draws_another() -> None:
     def noisy() -> nn.Module:
         return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
@@ -89,11 +72,7 @@ def test_a_seed_fixes_the_curve_and_another_draws_another() -> None:
     assert first == again != other
 
 
-class WithValidation(Task):
-    """A task whose validation batches are 100, 101 and 102."""
-
-    def val_batches(self, samples: int) -> list[int]:
-        return [100, 101, 102]
+HELD = [100, 101, 102]  # validation batches
 
 
 def noise_net() -> nn.Module:
@@ -107,7 +86,7 @@ def loss_of(model: nn.Module, step: int) -> Any:
 
 
 def test_it_is_the_mean_loss_in_evaluation_mode() -> None:
-    judge = Judge.of(WithValidation(noise_net, loss_of=loss_of))
+    judge = Judge.of(Task(noise_net, loss_of=loss_of, val=HELD))
     model = noise_net()
     model[1].eval()
     before = bits(([part.training for part in model.modules()], model.state_dict()))
@@ -115,7 +94,7 @@ def test_it_is_the_mean_loss_in_evaluation_mode() -> None:
     assert first == again and not first.requires_grad and judge.held_out
     assert bits(([part.training for part in model.modules()], model.state_dict())) == before
     model.eval()
-    assert first == pytest.approx(sum(loss_of(model, i) for i in (100, 101, 102)).item() / 3)
+    assert first == pytest.approx(sum(loss_of(model, i) for i in HELD).item() / 3)
 
 
 def test_without_validation_data_it_takes_the_tasks_own_batches() -> None:
@@ -130,11 +109,12 @@ def test_without_validation_data_it_takes_the_tasks_own_batches() -> None:
 def test_a_probe_tells_what_the_judge_saw_late_in_the_training() -> None:
     """Gradient descent on x^2/2 from 1: x = (1 - lr)^k after k steps, judged after 64, 60, 56
     and 52 of them; the training batches' losses are offset by 7, those of the judge are not."""
-    task = WithValidation(
-        lambda: Quadratic([1.0]), loss_of=lambda model, step: model() + 7 * (step < 100)
-    )
-    setup = sgd(task)
-    (probe,) = Prober(setup, 64, Judge.of(task)).each([(0.02, 0)])
+
+    def offset(model: Any, step: int) -> Any:
+        return model() + 7 * (step < 100)
+
+    setup = sgd(Task(lambda: Quadratic([1.0]), loss_of=offset, val=HELD))
+    (probe,) = Prober(setup, 64, Judge.of(setup.task)).each([(0.02, 0)])
     expected = sum(0.98 ** (2 * k) / 2 for k in (64, 60, 56, 52)) / 4
     assert probe.judged == pytest.approx(expected)
     assert probe.loss is not None and probe.loss > 7

@@ -40,22 +40,13 @@ def test_a_poor_suggestion_is_moved_to_where_trainings_are_best(lr: float, offse
     assert min(losses) < offset + 0.02
 
 
-class Elsewhere(Task):
+def test_trainings_are_judged_by_validation_data_where_there_is_any() -> None:
     """Training goes to 0; validation data would have it stop at 0.6."""
 
-    def __init__(self) -> None:
-        super().__init__(lambda: Quadratic([1.0]), loss_of=self.either)
-
-    @staticmethod
     def either(model: Any, step: int) -> Any:
         return (model.x - 0.6).square().sum() if step == 777 else model()
 
-    def val_batches(self, samples: int) -> list[int]:
-        return [777]
-
-
-def test_trainings_are_judged_by_validation_data_where_there_is_any() -> None:
-    task = Elsewhere()
+    task = Task(lambda: Quadratic([1.0]), loss_of=either, val=[777])
     blind = searched(Prober(sgd(task), 12), 0.05)
     judged = searched(Prober(sgd(task), 12, Judge.of(task)), 0.05)
     assert blind.lr > 0.5 and blind.data == "training"

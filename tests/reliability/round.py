@@ -10,7 +10,6 @@ import io
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -23,7 +22,7 @@ import torch
 from lrbench.errors import LrbenchError
 from lrbench.models import weights
 from tests.reliability.corruptions import changed, corruptions
-from tests.reliability.tools import SMALL, alive, epochs_in, moody, timeless
+from tests.reliability.tools import SMALL, alive, completed, epochs_in, moody, start, timeless
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGKILL", "SIGSTOP")
 
@@ -40,19 +39,15 @@ def family(pid: int) -> list[int]:
 
 def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
     env = moody(folder / "plugins", {"any": "time.sleep(0.008)"})
-    argv = [sys.executable, "-m", "lrbench", *SMALL, "--model", "moody", "--epochs", "12",
-            "--seeds", "4", "--out"]  # fmt: skip
-    subprocess.run([*argv, "whole"], cwd=folder, env=env, check=True, capture_output=True)
+    argv = [*SMALL, "--model", "moody", "--epochs", "12", "--seeds", "4", "--out"]
+    completed(*argv, "whole", cwd=folder, env=env)
     whole, sent = timeless(folder / "whole"), Counter[str]()
     runs = orphans = changed = unclear = given_up = 0
     while sent.total() < times:
         runs += 1
         code = 1
         while code:
-            process = subprocess.Popen(
-                [*argv, f"run-{runs}", "--retry-failed"], cwd=folder, env=env, text=True,
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            )  # fmt: skip
+            process = start(*argv, f"run-{runs}", "--retry-failed", cwd=folder, env=env)
             seen: set[int] = set()
             before, early = epochs_in(folder / f"run-{runs}"), chance.random() < 0.15
             while not early and epochs_in(folder / f"run-{runs}") == before:

@@ -16,35 +16,42 @@ from tests.reliability.tools import (
     ONE_LR,
     ROOT,
     SMALL,
+    alive,
     command,
     finish,
     moody,
+    processes,
     start,
     unwarned,
     wait_for,
 )
 
-STUCK = """
-pathlib.Path("entered").touch()
-hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
-"""  # never ends, deep in C
+STUCK = 'hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)'  # never ends, deep in C
+
+
+SERIAL, POOL = ("--executor", "serial"), ("-j", "2")
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "times"),
+    ("number", "code", "times", "how"),
     [
-        (signal.SIGINT, 130, 1),
-        pytest.param(signal.SIGTERM, 143, 1, marks=pytest.mark.long),
-        pytest.param(signal.SIGINT, 130, 2, marks=pytest.mark.long),
-        pytest.param(signal.SIGTERM, 143, 2, marks=pytest.mark.soak),
+        (signal.SIGINT, 130, 1, SERIAL),
+        pytest.param(signal.SIGTERM, 143, 1, SERIAL, marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, 130, 2, SERIAL, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, 143, 2, SERIAL, marks=pytest.mark.soak),
+        (signal.SIGINT, 130, 1, POOL),
+        pytest.param(signal.SIGTERM, 143, 1, POOL, marks=pytest.mark.soak),
     ],
 )
 def test_a_step_that_does_not_end_is_left_after_three_seconds_or_at_once(
-    tmp_path: Path, number: int, code: int, times: int
+    tmp_path: Path, number: int, code: int, times: int, how: tuple[str, ...]
 ) -> None:
+    """And no process is left behind."""
     env = moody(tmp_path / "plugins", {"any": STUCK})
-    process = start(*SMALL, "--model", "moody", "--out", "run", cwd=tmp_path, env=env)
-    wait_for((tmp_path / "entered").exists)
+    process = start(*SMALL, *how, "--model", "moody", "--out", "run", cwd=tmp_path, env=env)
+    wait_for(lambda: len(processes(tmp_path)) == 1 + (how == POOL))
+    trainers = processes(tmp_path)
+    assert (process.pid in trainers) == (how == SERIAL)
     began = time.monotonic()
     process.send_signal(number)
     if times == 2:
@@ -55,6 +62,7 @@ def test_a_step_that_does_not_end_is_left_after_three_seconds_or_at_once(
     assert found == code
     assert "lrbench compare --resume run" in said and len(said.splitlines()) == 1
     assert took_s < (1.5 if times == 2 else 4.5)
+    wait_for(lambda: not any(map(alive, trainers)), timeout_s=5)
 
 
 AT_IMPORT = """

@@ -12,6 +12,7 @@ import pytest
 
 from lrbench.__main__ import run
 from lrbench.report import renderers
+from tests.cli.made import refused
 from tests.reliability.tools import ONE_LR, command, environment, plugin
 
 OWN = """
@@ -51,15 +52,6 @@ def theirs(
     return Path("run")
 
 
-def refused(argv: list[str], capsys: Any, code: int = 3) -> str:
-    """The one line with which a command is refused."""
-    capsys.readouterr()
-    assert run(argv) == code
-    *_, line = capsys.readouterr().err.splitlines()
-    assert line.startswith("lrbench: error: ")
-    return str(line)
-
-
 def test_showing_a_run_runs_no_code_that_it_names_and_a_resume_says_which(
     theirs: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +76,7 @@ def test_links_inside_a_run_are_refused(theirs: Path, capsys: Any, name: str) ->
         link.rename("victim")
     before = sorted(Path("victim").rglob("*"))
     link.symlink_to(Path("victim").absolute())
-    assert f"{link}: it is a link" in refused(["report", "run"], capsys)
+    assert f"{link}: it is a link" in refused(["report", "run"], capsys, 3)
     assert sorted(Path("victim").rglob("*")) == before
 
 
@@ -102,9 +94,9 @@ def test_a_pipe_in_place_of_a_file_is_refused(theirs: Path, capsys: Any, name: s
     path = next(theirs.rglob(name))
     path.unlink()
     os.mkfifo(path)
-    assert f"{path}: it is no regular file" in refused(["report", "run"], capsys)
+    assert f"{path}: it is no regular file" in refused(["report", "run"], capsys, 3)
     for option in ("--config", "--init-from"):
-        assert "no regular file" in refused(["compare", option, str(path)], capsys)
+        assert "no regular file" in refused(["compare", option, str(path)], capsys, 3)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +107,14 @@ def test_a_converted_journal_is_to_be_converted_back(
 ) -> None:
     path = next(theirs.rglob("journal.jsonl"))
     path.write_bytes(change(path.read_bytes()))
-    line = refused(["report", "run"], capsys)
+    line = refused(["report", "run"], capsys, 3)
     assert "convert it back" in line and "delete" not in line
 
 
 def test_an_export_cannot_destroy_a_run(theirs: Path, capsys: Any) -> None:
     before = (theirs / "manifest.json").read_bytes()
     argv = ["report", "run", "--export-json", str(theirs / "manifest.json")]
-    assert "--export-json" in refused(argv, capsys, 2)
+    assert "--export-json" in refused(argv, capsys)
     assert (theirs / "manifest.json").read_bytes() == before
 
 
@@ -131,13 +123,13 @@ def test_an_odd_toml_file_is_one_line(tmp_path: Path, capsys: Any) -> None:
     for text in ("lr = " + "[" * 5000, "seeds = " + "9" * 5000, 'epochs = "1_0"', 'lr = "０.１"',
                  "lr = nan"):  # fmt: skip
         config.write_text(text)
-        assert len(refused(["compare", "--config", str(config), "--print-config"], capsys, 2)) < 500
+        assert len(refused(["compare", "--config", str(config), "--print-config"], capsys)) < 500
 
 
 def test_a_number_has_the_digits_0_to_9(capsys: Any) -> None:
     for option in ("lr=０.１", "seeds=1_0", "batch-size=１", "time-budget=１m", "opt=eps=１"):
         argv = ["compare", f"--{option}", "--print-config"]
-        assert "the digits 0 to 9" in refused(argv, capsys, 2)
+        assert "the digits 0 to 9" in refused(argv, capsys)
 
 
 def test_closed_streams_and_a_plugin_that_prints_harm_no_data(made: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"train_s", "throughput_img_s", "time_to_target_s", "peak_mem_bytes"}
@@ -19,7 +20,7 @@ SMALL = (
 )  # fmt: skip
 ONE_LR = (*SMALL, "--lr", "0.1")
 MOODY = """
-import hashlib, json, math, os, pathlib, signal, time
+import hashlib, json, math, os, pathlib, signal, sys, time
 import torch
 from torch import nn
 from lrbench.models import MODELS
@@ -69,9 +70,9 @@ def command(
     return finish(start(*argv, cwd=cwd, env=env, code=code))
 
 
-def completed(*argv: str, cwd: Path, env: dict[str, str] | None = None) -> None:
+def completed(*argv: str, **settings: Any) -> None:
     """Run the real command, which has to end well."""
-    code, _, said = command(*argv, cwd=cwd, env=env)
+    code, _, said = command(*argv, **settings)
     assert code == 0, said
 
 
@@ -101,9 +102,9 @@ def moody(folder: Path, moods: Mapping[str, str], at_import: str = "") -> dict[s
     return environment(folder, MOODS=json.dumps(moods), AT_IMPORT=at_import)
 
 
-def processes(folder: Path) -> list[int]:
-    """Those that took a step with `--model moody`."""
-    return [int(path.name.partition("-")[2]) for path in folder.glob("process-*")]
+def processes(folder: Path, what: str = "process") -> list[int]:
+    """Those that took a step with `--model moody`, or left marks of another name."""
+    return [int(path.name.partition("-")[2]) for path in folder.glob(f"{what}-*")]
 
 
 def epochs_in(run: Path) -> int:

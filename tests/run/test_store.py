@@ -45,12 +45,6 @@ def journal(run: Run) -> Path:
     return run.journal_path(TRIAL.id)
 
 
-def test_what_goes_in_comes_out_to_the_last_bit(tmp_path: Path) -> None:
-    found = history(filled(tmp_path / "run"))
-    assert found.spec == TRIAL
-    assert [*found.steps, *found.epochs, *found.cuts, found.end] == RECORDS
-
-
 def test_a_torn_last_line_was_never_acknowledged(tmp_path: Path) -> None:
     run = filled(tmp_path / "run")
     whole = journal(run).read_bytes()
@@ -119,12 +113,6 @@ def test_the_journal_of_another_run_is_refused(tmp_path: Path) -> None:
         history(run)
 
 
-def test_a_new_beginning_forgets_the_old_records(tmp_path: Path) -> None:
-    run = filled(tmp_path / "run")
-    run.begin(TRIAL)
-    assert history(run).epochs == ()
-
-
 @pytest.mark.parametrize("opened", [True, False])
 def test_a_trial_goes_on_after_an_epoch(tmp_path: Path, opened: bool) -> None:
     """In the process that has read the run, and in one that trains for it."""
@@ -155,10 +143,12 @@ def test_what_is_noted_equals_what_is_read(tmp_path: Path) -> None:
     first = [StepRecord(TRIAL.id, 28, 0, 0.1, None, 2.0), CutRecord(TRIAL.id, 2, 0.1, 0.01),
              replace(EPOCH, epoch=2, step=56, train_loss=1.0)]  # fmt: skip
     run = Run(tmp_path)
-    for records in ([], RECORDS[:2], first, again, [replace(RECORDS[-1], epochs=2)]):
+    *begun, end = RECORDS
+    for records in ([], begun, first, again, [replace(end, epochs=2)]):
         run.note(TRIAL, records)
-    written = filled(tmp_path, [*RECORDS[:2], *again, replace(RECORDS[-1], epochs=2)])
-    assert run.histories[TRIAL.id] == history(written)
+    written = history(filled(tmp_path, [*begun, *again, replace(end, epochs=2)]))
+    assert run.histories[TRIAL.id] == written
+    assert (len(written.steps), len(written.epochs), len(written.cuts)) == (2, 2, 1)
     failed = extended(extended(History(TRIAL), LATER), [TrialEnd(TRIAL.id, "failed", epochs=1)])
     assert len(failed.epochs) == 1
 
@@ -167,16 +157,6 @@ def test_the_answer_of_a_range_test_is_kept(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.save_find("abc", {"lr": 0.1, "grade": "ok"})
     assert run.finds == Run(tmp_path).finds == {"abc": {"lr": 0.1, "grade": "ok"}}
-
-
-def test_a_run_is_read_once(tmp_path: Path, opens: list[str]) -> None:
-    run = filled(tmp_path / "run", LATER)
-    run.write_manifest(manifest())
-    run = Run(run.path)
-    opens.clear()
-    for _ in range(3):
-        assert run.manifest and run.histories and not run.finds
-    assert [Path(path).name for path in opens] == ["manifest.json", "journal.jsonl"]
 
 
 def test_a_manifest_that_another_process_has_replaced_meanwhile_is_not_overwritten(
