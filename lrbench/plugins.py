@@ -102,6 +102,8 @@ def load(name: str) -> Any:
 def _module(name: str, path: str) -> Any:
     if "" not in sys.path:
         sys.path.append("")
+    if not path or path.startswith("."):
+        raise UsageError(f"{name}: write it as module:attribute")
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as fault:
@@ -113,8 +115,6 @@ def _module(name: str, path: str) -> Any:
         ) from None
     except SyntaxError as fault:
         raise UsageError(f"{name}: {path} is not Python ({fault})") from None
-    except ValueError:
-        raise UsageError(f"{name}: write it as module:attribute") from None
 
 
 def load_callable(name: str, option: str) -> Callable[..., Any]:

@@ -37,9 +37,8 @@ def resume_with(command: str) -> None:
 
 def farewell(code: int) -> str:
     """The line for a process that was stopped and ends with this exit code."""
-    again = f": {_resume_command}" if _resume_command else ""
-    line = f"{WORDS[code]}; the same command continues where it stopped{again}"
-    return printable(line, "?")
+    again = f"; the same command continues where it stopped: {_resume_command}"
+    return printable(WORDS[code] + again * bool(_resume_command), "?")
 
 
 def install() -> None:

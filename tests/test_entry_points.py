@@ -42,10 +42,12 @@ def answers(site: Path, cwd: Path, *commands: list[str]) -> list[Seen]:
 
 def test_they_are_listed_and_suggested(site: Path, tmp_path: Path) -> None:
     show = ["schedules", "show", "halving(by=4)", "--csv", "-", "--lr", "1", "--steps", "3"]
-    schedules, data, helped, shown, wrong = answers(
+    schedules, data, helped, shown, wrong, named = answers(
         site, tmp_path, ["schedules", "list", "--json"], ["data", "list"], ["compare", "--help"],
         [*show, "--steps-per-epoch", "1"], ["compare", "--executor", "backward"],
+        ["schedules", "show", "lrbench_extras.schedules:halving"],
     )  # fmt: skip
+    assert "is registered as halving, and gets other arguments" in named[4]
     assert "did you mean backwards" in wrong[4]
     assert "halving" in {entry["name"] for entry in json.loads(schedules[3])}
     assert "stripes" in data[3] and helped[4] == ""

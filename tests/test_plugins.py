@@ -62,11 +62,13 @@ def test_the_place_is_the_users_own_and_not_one_in_pythons_library() -> None:
         (":build", "write it as module:attribute"),
         ("own_pkg.layers:WIDTH", "it is a int, not a function or a class"),
         ("own_pkg.broken:f", "is not Python"),
+        ("own_pkg.raising:f", "ValueError: at import (raising.py, line 1)"),
         ("own_pkg.needs:f", "ModuleNotFoundError: No module named 'not_there'"),
     ],
 )
 def test_a_wrong_name_is_one_line(own_pkg: Path, name: str, words: str) -> None:
     (own_pkg / "broken.py").write_text("def f(:\n")
+    (own_pkg / "raising.py").write_text("raise ValueError('at import')\n")
     (own_pkg / "needs.py").write_text("import not_there\n")
     with pytest.raises(UsageError, match="--model") as caught:
         plugins.load_callable(name, "--model")

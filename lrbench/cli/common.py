@@ -20,14 +20,14 @@ from lrbench.run.material import own_names
 
 def stderr() -> Console:
     """Where progress and warnings go."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     console.soft_wrap = not console.is_terminal  # one warning, one line, for whoever reads a pipe
     return console
 
 
 def stdout() -> Console:
     """Where data goes; in a pipe or a file without the spaces that fill up a line."""
-    return Console(highlight=False, file=None if sys.stdout.isatty() else _Trimmed())
+    return Console(highlight=False, emoji=False, file=None if sys.stdout.isatty() else _Trimmed())
 
 
 class _Trimmed(io.StringIO):

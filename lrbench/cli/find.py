@@ -73,14 +73,15 @@ def find(
 
 
 def _show_plan(spec: FindSpec, bench: Workbench, path: Path, *, json: bool) -> None:
-    """Print what the sweep would do."""
-    steps, seconds = session.sweep_size(spec, bench)
+    """Print what the range test would do."""
+    sweep, after, seconds = session.size(spec, bench)
     if json:
         document = {
             "experiment": spec.model_dump(mode="json"),
             "run": str(path),
-            "sweep_steps": steps,
-            "estimated_sweep_s": seconds,
+            "sweep_steps": sweep,
+            "later_steps": after,
+            "estimated_s": seconds,
         }
         typer.echo(as_json(document))
         return
@@ -88,7 +89,8 @@ def _show_plan(spec: FindSpec, bench: Workbench, path: Path, *, json: bool) -> N
 
     line = (
         f"{spec.points} LRs from {spec.start_lr:g} to {spec.end_lr:g}, {len(spec.seeds)} seeds: "
-        f"a sweep of {steps:,} steps, about {readable_time(seconds)} here; would write {path}"
+        f"a sweep of {sweep:,} steps{f' and short trainings of {after:,}' if after else ''}, about "
+        f"{readable_time(seconds)} here; would write {path}"
     )
     stdout().print(line, markup=False, soft_wrap=True)
 

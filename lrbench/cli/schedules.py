@@ -2,13 +2,16 @@
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lrbench.cli.common import as_json, notify, stdout
-from lrbench.errors import UsageError
+from lrbench.errors import LrbenchError, UsageError
+from lrbench.plugins import described
 
 app = typer.Typer(
     no_args_is_help=True, help="List schedules, preview them, print their torch code."
@@ -75,8 +78,10 @@ def show(
     notices = []
     for parsed in (parse(one) for spec in specs for one in expand(spec)):
         base = parsed.fixed_lr or lr
-        notices += check(parsed, base, steps, steps_per_epoch)
-        tables[str(parsed)] = parsed.table(lr=base, steps=steps, steps_per_epoch=steps_per_epoch)
+        with _own_code(str(parsed)):
+            notices += check(parsed, base, steps, steps_per_epoch)
+            table = parsed.table(lr=base, steps=steps, steps_per_epoch=steps_per_epoch)
+        tables[str(parsed)] = table
     notify(notices)
     if csv_path == "-":
         typer.echo(_csv(tables, steps_per_epoch), nl=False)
@@ -98,7 +103,23 @@ def code(
     """Print plain torch code that gives the same learning rates."""
     from lrbench import schedules
 
-    typer.echo(schedules.code(spec, lr, steps, steps_per_epoch))
+    with _own_code(spec):
+        parsed = schedules.parse(spec)
+        schedules.check(parsed, parsed.fixed_lr or lr, steps, steps_per_epoch)
+        typer.echo(schedules.code(parsed, lr, steps, steps_per_epoch))
+
+
+@contextmanager
+def _own_code(spec: str) -> Iterator[None]:
+    """What a schedule of the user's raises, in one line."""
+    try:
+        yield
+    except LrbenchError:
+        raise
+    except Exception as fault:
+        if ":" not in spec:
+            raise
+        raise UsageError(f"{spec}: {described(fault)}") from fault
 
 
 def _csv(tables: dict[str, list[float]], steps_per_epoch: int) -> str:

@@ -227,8 +227,9 @@ def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
     except MachineError:
         raise
     except Exception as fault:  # a damaged image may fail in any part of its decoder
+        why = str(fault).partition(" <_io.")[0]  # not where it lay in memory
         raise MachineError(
-            f"{path} is no readable image: {fault}", hint="restore or delete it"
+            f"{path} is no readable image: {why}", hint="restore or delete it"
         ) from None
 
 

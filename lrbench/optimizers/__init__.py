@@ -36,8 +36,12 @@ __all__ = [
 def check(recipe: Recipe) -> None:
     """Refuse an invalid optimizer, group or setting without importing torch."""
     parse_groups(recipe.groups)
-    parse_settings(recipe.optimizer_options)
+    settings = parse_settings(recipe.optimizer_options)
     facts = _facts(recipe.optimizer)
+    if "nesterov" in settings and facts.get("nesterov"):
+        raise UsageError("--opt nesterov: give it with --nesterov")
+    if "momentum" in settings and facts and facts.get("momentum") is not False:
+        raise UsageError("--opt momentum: give it with --momentum")
     if recipe.nesterov and not facts.get("nesterov"):
         raise UsageError(f"--nesterov: {recipe.optimizer} has no Nesterov momentum; use sgd")
     if recipe.nesterov and recipe.momentum == 0:

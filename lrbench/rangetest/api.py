@@ -105,6 +105,8 @@ def find(
         verify_steps=verify_steps,
         recipe={"precision": precision, "accumulate": accumulate},
     )
+    if epochs is not None and steps is not None:
+        raise UsageError("find: epochs and steps both say how long the run is: give one of them")
     if spec.val_loss and val_loader is None:
         raise UsageError("val_loss: pass a val_loader as well")
     if val_loader is not None:

@@ -19,6 +19,11 @@ GroupLrs = Callable[[float], tuple[float, ...]]
 def swept(groups: Sequence[GroupSpec], which: str | None = None) -> GroupLrs:
     """By the groups' factors and absolute learning rates, or, if one group is swept, the test's own
     for it and absolute ones elsewhere."""
+    if which is None and all(group.lr_absolute is not None for group in groups):
+        raise UsageError(
+            f"--group '{groups[0]}': no group is left whose learning rate could be swept",
+            hint="write a factor, such as lr=1x, or name one with --sweep-group",
+        )
     place = None if which is None else swept_place(groups, which)
     return lambda lr: tuple(lr if i == place else g.lr(lr) for i, g in enumerate(groups))
 

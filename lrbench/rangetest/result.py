@@ -108,7 +108,9 @@ class FindResult:
         seeds = len({point.seed for point in self.curve})
         facts = [f"{seeds} seed{'s' * (seeds != 1)}", *self.reasons]
         if self.band is not None:
-            facts.insert(1, f"10-90 % of them {self.band[0]:.3g} to {self.band[1]:.3g}")
+            low, high = self.band
+            sweep = f"sweep LR {self.lr_sweep:.3g}"
+            facts.insert(1, f"{sweep}, 10-90 % of them {low:.3g} to {high:.3g}")
         if self.max_stable_lr is not None:
             facts.append(f"largest stable LR {self.max_stable_lr:.3g}")
         return (
@@ -144,6 +146,8 @@ class FindResult:
                 group["lr"].fill_(lr)  # a captured graph reads this tensor
             else:
                 group["lr"] = lr
+            if "initial_lr" in group:  # an earlier scheduler's, which a new one would start from
+                group["initial_lr"] = lr
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw curves, band and answer on matplotlib axes; nothing is shown or saved."""

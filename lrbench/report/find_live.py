@@ -18,7 +18,7 @@ Show = Callable[[FindProgress | FindResult], None]
 def find_bar(progress: bool | None = None, console: Console | None = None) -> Iterator[Show]:
     """A bar for each stage: `with find_bar() as show: show(event)`; without `progress` where
     somebody watches."""
-    screen = console or Console(stderr=True)
+    screen = console or Console(stderr=True, emoji=False)
     bar = bars.Progress(
         bars.TextColumn("{task.description:<18}"),
         bars.BarColumn(bar_width=20),

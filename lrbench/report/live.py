@@ -166,7 +166,7 @@ def live(
 ) -> Iterator[Show]:
     """Yield a function that shows the events of a run; without `progress` where somebody watches.
     With the spec, the time left includes the final trials from the start."""
-    screen = console or Console(stderr=True, highlight=False)
+    screen = console or Console(stderr=True, highlight=False, emoji=False)
     if not watched(progress, screen):
         yield lambda event: None
         return

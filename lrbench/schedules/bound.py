@@ -227,7 +227,8 @@ class Schedule:
         return Bound(self.calls(), Clock.of_run(steps, steps_per_epoch), float(lr))
 
     def table(self, *, lr: float, steps: int, steps_per_epoch: int) -> list[float]:
-        bound = self.bind(lr, steps, steps_per_epoch)
+        """The LR of each step from the base LR `lr`, or from the one that the schedule names."""
+        bound = self.bind(self.at or lr, steps, steps_per_epoch)
         return [bound.lr(step) for step in range(steps)]
 
     def peak(self, steps: int, steps_per_epoch: int) -> float:

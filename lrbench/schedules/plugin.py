@@ -11,7 +11,7 @@ from typing import Any
 
 from lrbench import plugins
 from lrbench.errors import UsageError
-from lrbench.schedules.definitions import Definition
+from lrbench.schedules.definitions import SCHEDULES, Definition
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Clock
 
@@ -35,6 +35,11 @@ def _definition(name: str) -> Definition:
     function = plugins.load(name)
     if not callable(function):
         raise UsageError(f"{name} is not a function")
+    if entry := next((entry for entry in SCHEDULES if entry.make.function is function), None):
+        raise UsageError(
+            f"{name} is registered as {entry.name}, and gets other arguments by that name",
+            hint="name its module in the entry points of a package, or leave out @register",
+        )
     if next(iter(inspect.signature(function).parameters), "") == "optimizer":
         return Definition(
             name, function, update="epoch", jumps=True, own_scale=True, counts=True, of_torch=True
@@ -55,12 +60,15 @@ def multiplied(call: Call, clock: Clock, lr: float, step: int) -> float:
 
 
 def clock_arguments(call: Call, step: Any, clock: Clock) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the function gets: by name those it names where one is `step`, else all by place."""
+    """What the function gets: by name those it names, where one is `step` and it needs no more;
+    else all by place."""
     names = inspect.signature(load(call.name).function).parameters
     known = dict(zip(CLOCK, (step, clock.steps, clock.steps_per_epoch), strict=True))
-    if "step" not in names:
-        return tuple(known.values()), {}
-    return (), {key: value for key, value in known.items() if key in names}
+    plain = (one for one in names.values() if one.kind not in plugins.VARIADIC)
+    needed = {one.name for one in plain if one.default is one.empty}
+    if "step" in names and needed <= {*known, *dict(call.args)}:
+        return (), {key: value for key, value in known.items() if key in names}
+    return tuple(known.values()), {}
 
 
 def check_call(call: Call, clock: Clock) -> None:

@@ -57,7 +57,8 @@ class Tokens:
                 position += len(self.text[position:]) - len(self.text[position:].lstrip())
                 sign = self.text[position]
                 quote = "this text has no closing quote" if sign in "\"'" else ""
-                raise self.fault(position, quote or f"unexpected {sign!r}")
+                hint = "braces stand for several schedules; write one" if sign == "{" else ""
+                raise self.fault(position, quote or f"unexpected {sign!r}", hint)
             kind = str(match.lastgroup)
             text, (start, position) = match[kind], match.span(kind)
             if kind == "text":

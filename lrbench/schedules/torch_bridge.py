@@ -25,8 +25,8 @@ def to_torch(
 
     Args:
         spec: for all parameter groups, or a sequence of one for each.
-        optimizer: the base LR of a group is its `initial_lr` where it has one, and its `lr`
-            otherwise; an LR that is a tensor is filled in place.
+        optimizer: the base LR of a group is the one that its schedule names (`cosine @ 0.1`), else
+            its `initial_lr`, else its `lr`; an LR that is a tensor is filled in place.
 
     Raises:
         UsageError: a spec or a number is invalid.
@@ -60,7 +60,9 @@ class ScheduleLR(LRScheduler):
     ) -> None:
         self._metrics = [schedule.metric for schedule in schedules]
         self._bounds = [
-            schedule.bind(float(group.get("initial_lr", group["lr"])), steps, steps_per_epoch)
+            schedule.bind(
+                schedule.at or float(group.get("initial_lr", group["lr"])), steps, steps_per_epoch
+            )
             for schedule, group in zip(schedules, optimizer.param_groups, strict=True)
         ]
         self._steps_per_epoch = steps_per_epoch

@@ -17,7 +17,7 @@ from lrbench.run.material import code_of, own_names, refuse_changes
 from lrbench.run.store import Run
 from lrbench.schedules import check, parse
 from lrbench.session.place import command_line, lasting, run_path
-from lrbench.session.size import OVERHEAD
+from lrbench.session.size import OVERHEAD, find_steps
 from lrbench.tasks.own import ignored_batch_size
 
 if TYPE_CHECKING:
@@ -56,12 +56,13 @@ def prepared(
     return bench, notices
 
 
-def sweep_size(spec: FindSpec, bench: Workbench) -> tuple[int, float]:
-    """Training steps of the sweep, and the seconds that they will take; the short trainings after
-    it depend on its answer."""
-    steps = len({spec.recipe, *spec.cells}) * spec.points * len(spec.seeds)
-    steps *= bench.steps_per_epoch if spec.step == "epoch" else 1
-    return steps, OVERHEAD * steps * bench.step_s()
+def size(spec: FindSpec, bench: Workbench) -> tuple[int, int, float]:
+    """Training steps of the sweeps, those of the short trainings that usually follow, and the
+    seconds that all of them will take."""
+    tests = len({spec.recipe, *spec.cells})
+    sweep, after = (tests * steps for steps in find_steps(spec))
+    sweep *= bench.steps_per_epoch if spec.step == "epoch" else 1
+    return sweep, after, OVERHEAD * (sweep + after) * bench.step_s()
 
 
 def carry_out(

@@ -7,7 +7,7 @@ from typing import get_args
 
 from lrbench.errors import UsageError
 from lrbench.execute import Workbench
-from lrbench.options import CompareSpec
+from lrbench.options import CompareSpec, FindSpec
 from lrbench.plan import Plan, Stage, StepsPerEpoch
 from lrbench.plan.cell import CellPlan
 from lrbench.run.store import Run
@@ -41,6 +41,17 @@ def written_steps(steps: StepsPerEpoch) -> int | dict[str, int]:
     return {str(size): count for size, count in steps.items()}  # keys as JSON has them
 
 
+def find_steps(find: FindSpec) -> tuple[int, int]:
+    """Training steps of the sweeps of a range test, an epoch at each LR counted as one, and of the
+    short trainings that usually follow them."""
+    from lrbench.rangetest.find import STABLE_LRS, VERIFY_LRS
+
+    seeds = min(find.verify_seeds, len(find.seeds))
+    probes = VERIFY_LRS * seeds * (find.verify is not False)
+    probes += STABLE_LRS * (find.max_stable is not False)
+    return len(find.seeds) * find.points, probes * find.verify_steps
+
+
 def work(
     spec: CompareSpec, steps_per_epoch: StepsPerEpoch, finds: Container[str] = ()
 ) -> dict[str, Counter[str]]:
@@ -49,15 +60,11 @@ def work(
 
     Extensions of the grid are not in it: they are only known after tuning.
     """
-    from lrbench.rangetest.find import STABLE_LRS, VERIFY_LRS
-
     points = spec.lr_points if spec.auto else len(spec.lrs)
     points *= len(spec.weight_decays) or 1
     tuning = points * spec.tuning_seeds if points > 1 else 0
     find = spec.range_test(spec.recipe)
-    verifying = VERIFY_LRS * min(find.verify_seeds, len(find.seeds)) if find.verify else 0
-    probes = verifying + STABLE_LRS * bool(find.max_stable)
-    sweep = len(find.seeds) * find.points + probes * find.verify_steps
+    testing = sum(find_steps(find))
     stages = {stage: Counter(trials=0, steps=0, images=0) for stage in ("find", "tune", "final")}
 
     def count(stage: str, trials: int, steps: int, batch: int) -> None:
@@ -66,7 +73,7 @@ def work(
     plans = [CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells]
     for test in dict.fromkeys(test for here in plans for test in here.range_tests()):
         if test.id not in finds:
-            count("find", len(find.seeds), sweep, test.recipe.effective_batch)
+            count("find", len(find.seeds), testing, test.recipe.effective_batch)
     for here in plans:
         for name in here.entered:
             batch = here.recipe(name).effective_batch

@@ -126,6 +126,13 @@ def test_a_point_may_be_an_epoch_of_validation_loss_and_the_window_another(
     assert 0 < abs(found["curve"]["loss"][0] - plain) < 0.3
 
 
+def test_a_dry_run_counts_the_short_trainings_too(tmp_path: Path, capsys: Any) -> None:
+    argv = ["find", "--dataset", "synthetic", "--model", "mlp", "--dry-run"]
+    whole, sweep = told(argv, capsys), told([*argv, "--no-verify", "--no-max-stable"], capsys)
+    assert (whole["sweep_steps"], sweep["later_steps"]) == (sweep["sweep_steps"], 0)
+    assert whole["later_steps"] > whole["sweep_steps"]
+
+
 def test_one_group_is_swept_while_the_other_stays(tmp_path: Path, capsys: Any) -> None:
     argv = [*SMALL, "--group", "*bias lr=2x", "--group", "* lr=0.01", "--sweep-group", "*bias"]
     assert run([*argv, "--out", str(tmp_path), "--no-max-stable"]) in (0, 1)

@@ -47,6 +47,9 @@ def noise(images, generator):
     return images + 0.1 * torch.randn(images.shape, generator=generator)
 
 
+one = load
+
+
 def halved(step, steps, steps_per_epoch):
     return 1.0 if step < steps / 2 else 0.5
 """
@@ -128,8 +131,8 @@ def test_find_and_check_take_them_too(folder: Path, lrbench: Any) -> None:
     found = json.loads(done.stdout)
     assert 1e-4 < found["lr"] < 1
     assert "--opt lr_decay=0.01" in lrbench(*argv, "--quiet", cwd=folder).stdout
-    said = lrbench("data", "check", "parts:load", cwd=folder).stdout
-    assert "240 training and 60 test images of 1×16×16, 3 classes" in said
+    said = lrbench("data", "check", "parts:one", cwd=folder).stdout
+    assert "parts:one: 240 training and 60 test images of 1×16×16, 3 classes" in said
     (folder / "parts.py").write_text(PARTS + "\n")
     assert "parts.py has changed" in lrbench(*argv, cwd=folder).stderr
 

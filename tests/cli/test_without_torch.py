@@ -72,6 +72,8 @@ WRONG = [
     (["find", "--dataset", "mnist", "--batch-size", "60001"], "--batch-size 60001"),
     (["schedules", "show", "cosine", "--lr", "0"], "base learning rate"),
     (["schedules", "show", "cosine", "--steps", "0"], "--steps"),
+    (["schedules", "code", "expr('1-epoch')"], "negative"),
+    (["schedules", "code", "warmup({1,2}%) + cosine"], "braces stand for several schedules"),
     (["schedules", "list", "--family", "cyclical"], "did you mean cyclic?"),
     (["report", "nowhere"], "nowhere"),
     (["nonsense"], "nonsense"),

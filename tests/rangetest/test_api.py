@@ -174,7 +174,9 @@ def test_the_answer_is_applied_to_the_groups_as_they_were_swept(
     else:
         assert {round(b / a, 4) for a, b in seen if a} == {ratio[1]}
     assert [group["lr"] for group in optimizer.param_groups] == list(lrs)
+    optimizer.param_groups[0]["initial_lr"] = 7.0  # as an earlier scheduler leaves it
     replace(found, lr=0.3).apply(optimizer)
+    assert optimizer.param_groups[0]["initial_lr"] == optimizer.param_groups[0]["lr"]
     expected = [0.02 if scale is None else 0.3 * scale for scale in ratio]
     assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx(expected)
     assert optimizer.param_groups[1]["lr"] is lrs[1] or not isinstance(lrs[1], Tensor)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lrbench.errors import UsageError
-from lrbench.optimizers import parse_groups
+from lrbench.optimizers import GroupSpec, parse_groups
 from lrbench.rangetest.api import find, max_stable_lr
 from lrbench.rangetest.groups import freeze, swept, swept_place
 from tests.rangetest.handed import SWEEP
@@ -52,6 +52,11 @@ def two(steep: float, shallow: float = 0.001) -> tuple[Two, torch.optim.Optimize
     model = Two()
     parts = ((model.steep, steep), (model.shallow, shallow))
     return model, torch.optim.SGD([{"params": part.parameters(), "lr": lr} for part, lr in parts])
+
+
+def test_absolute_rates_alone_leave_nothing_to_sweep() -> None:
+    with pytest.raises(UsageError, match=r"^--group 'head.*no group is left"):
+        swept([GroupSpec("head*", lr_absolute=0.1), GroupSpec("*", lr_absolute=0.2)])
 
 
 def test_a_group_that_is_frozen_at_first_is_not_trained_by_a_range_test() -> None:

@@ -92,6 +92,7 @@ def test_a_stop_while_modules_are_imported_is_one_line_as_well(
     assert found == (130 if name == "SIGINT" else 143), said
     (line,) = unwarned(said)
     assert line.startswith("lrbench: stopped by")
+    assert ("continues" in line) == (tmp_path / "run").exists()
     if module == "matplotlib.figure":
         assert run([*argv[:-1], str(tmp_path / "run")]) == 0
         assert (tmp_path / "run" / "report.html").exists()

@@ -21,6 +21,9 @@ def by_place(t, total, per_epoch):
 def short(step, steps):
     return 1 - step / steps
 
+def third(step, steps, spe):
+    return spe / 10
+
 def staged(step, steps, steps_per_epoch, milestones=(), warmup=0):
     return 1.0
 
@@ -55,6 +58,7 @@ def test_a_function_of_the_step() -> None:
 def test_by_place_by_name_and_nested() -> None:
     table = parse("my_schedules:by_place").table(lr=1.0, steps=4, steps_per_epoch=2)
     assert table == [1.0, 0.75, 0.5, 0.25]
+    assert parse("my_schedules:third").bind(1.0, 4, 2).lr(3) == 0.2
     assert parse("my_schedules:short").bind(1.0, 4, 2).lr(2) == 0.5
     assert parse("my_schedules:Family.half").bind(1.0, 4, 2).lr(3) == 0.5
     assert parse("my_schedules:Family.half").peak(10, 5) == 0.5

@@ -115,6 +115,12 @@ def test_fills_a_tensor_lr_in_place() -> None:
     assert float(optimizer.param_groups[0]["initial_lr"]) == scheduler.base_lrs[0] == 0.1
 
 
+def test_the_lr_that_a_schedule_names_is_its_base() -> None:
+    expected = parse("linear").table(lr=0.05, steps=4, steps_per_epoch=4)
+    assert parse("linear @ 0.05").table(lr=7.0, steps=4, steps_per_epoch=4) == expected
+    assert [row[0] for row in walk(to_torch("linear @ 0.05", sgd(7.0), 4, 4), 0, 4)] == expected
+
+
 def test_each_group_may_have_its_own_schedule() -> None:
     scheduler = to_torch(["constant", "linear"], sgd(1e-4, 1e-3), 4, 4)
     expected = [[1e-4, lr] for lr in (1e-3, 7.5e-4, 5e-4, 2.5e-4)]
