@@ -157,14 +157,28 @@ def test_what_is_no_loader_is_refused(loader: Any) -> None:
         lrbench.find(model, nn.MSELoss(), loader, optimizer, **SWEEP)
 
 
-# ignite: apply_suggested_lr for another number of groups
+# ignite: multi_group_optimizer, apply_suggested_lr for several groups
 
 
-def test_an_answer_for_other_groups_is_refused() -> None:
-    found = swept(points=12)
-    three = {**found.settings, "start_lrs": (1e-4, 1e-4, 1e-5)}
+def test_groups_rise_from_their_own_starts_and_take_the_answer() -> None:
+    model = nn.Sequential(nn.Linear(10, 20), nn.Linear(20, 10), nn.Linear(10, 10))
+    pairs = zip(model, (0.4, 0.03, 3e-3), strict=True)
+    optimizer = torch.optim.SGD([{"params": each.parameters(), "lr": lr} for each, lr in pairs])
+    seen: list[list[float]] = []
+
+    def step(model: nn.Module, batch: Tensor) -> Tensor:
+        seen.append([group["lr"] for group in optimizer.param_groups])
+        return (model(batch) - batch).square().mean()
+
+    data = [torch.randn(4, 10) for _ in range(5)]
+    starts = [1e-4, 1e-4, 1e-5]
+    found = lrbench.find(model, None, data, optimizer, step=step, start_lr=starts, **SWEEP)
+    rising = np.array(seen[: len(found.curve)])
+    assert rising[0].tolist() == pytest.approx(starts) and (np.diff(rising, axis=0) > 0).all()
+    replace(found, lr=0.5).apply(optimizer)
+    assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.5, 0.5, 0.05])
     with pytest.raises(UsageError, match="3 are given, for 1 group"):
-        replace(found, lr=0.5, settings=three).apply(boring()[1])
+        replace(found, lr=0.5).apply(boring()[1])
 
 
 # Lightning: not_enough_finite_points, invalid suggestion, non-finite values; ignite: unexpected
@@ -178,6 +192,18 @@ def test_an_answer_for_other_groups_is_refused() -> None:
 def test_a_curve_that_says_nothing_gives_no_answer_and_a_reason(losses: Any) -> None:
     answer = lrbench.suggest(np.logspace(-6, 0, 100), [np.array(losses, dtype=float)])
     assert answer.lr is None and answer.reasons
+    optimizer = boring()[1]
+    with pytest.raises(UsageError, match="no learning rate to apply"):
+        replace(swept(points=12), lr=None).apply(optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_the_last_losses_may_be_anything_but_finite() -> None:
+    grid = np.logspace(-6, 1, 100)
+    losses = 2 - 1 / (1 + (1e-3 / grid) ** 2)
+    answer = lrbench.suggest(grid, losses).lr
+    for bad in (np.nan, np.inf):
+        assert lrbench.suggest(grid, [*losses[:-1], bad]).lr == pytest.approx(answer, rel=0.02)
 
 
 @pytest.mark.parametrize("rule", ["steepest", "valley", "minimum", "slide"])

@@ -6,14 +6,17 @@ transformers 5.24.0 gave when they were run).
 """
 
 # ruff: noqa: E501  (a row a line)
+import io
 import math
 import warnings
 from typing import Any
 
 import pytest
+import torch
 
+from lrbench.errors import UsageError
 from lrbench.schedules import parse, to_torch
-from tests.schedules.makers import sgd
+from tests.schedules.makers import groups, sgd
 from tests.schedules.test_torch_names import LR, torch_trace, updated
 
 
@@ -30,10 +33,31 @@ TORCH = {  # the names of their tests, and the schedule, which torch's own class
     "exp_lr, closed_form_exp_lr": "ExponentialLR(gamma=0.9)",
     "poly_lr": "PolynomialLR(power=0.9, total_iters=5)",
     "cos_anneal_lr": "CosineAnnealingLR(T_max=10, eta_min=1e-10)",
+    "closed_form_linearlr": "LinearLR(start_factor=1/3, end_factor=0.7, total_iters=4)",
+    "closed_form_constantlr": "ConstantLR(factor=1/3, total_iters=4)",
+    "closed_form_poly_lr": "PolynomialLR(power=0.9)",
+    "closed_form_cos_anneal_lr": "CosineAnnealingLR(T_max=5, eta_min=1e-10)",
+    "sequentiallr1": "SequentialLR([ExponentialLR(gamma=0.8), StepLR(gamma=0.1, step_size=4)], milestones=[3])",
+    "sequentiallr2": "SequentialLR([ConstantLR(factor=0.1, total_iters=3), ExponentialLR(gamma=0.9)], milestones=[3])",
     "sequentiallr3, get_last_lr_sequentiallr": "SequentialLR([ConstantLR(factor=0.1, total_iters=3), ExponentialLR(gamma=0.8), StepLR(gamma=0.1, step_size=2)], milestones=[3, 6])",
+    "sequentiallr4": "SequentialLR([ConstantLR(factor=1), ConstantLR(factor=0.1)], milestones=[10])",
     "sequentiallr5": "SequentialLR([ChainedScheduler([LinearLR(start_factor=0.1, total_iters=5), ConstantLR(factor=0.1, total_iters=5)]), ConstantLR(factor=0.5, total_iters=5)], milestones=[5])",
     "sequentiallr_does_not_alias_lr_and_initial_lr": "SequentialLR([LinearLR(0.1, 0.8, total_iters=4), LinearLR(0.8, 0.1, total_iters=4)], milestones=[4])",
+    "chained_lr1": "ChainedScheduler([StepLR(gamma=0.1, step_size=3)])",
+    "chained_lr2": "ChainedScheduler([LinearLR(start_factor=0.4, total_iters=3)])",
     "chained_lr3, chained_lr2_get_last_lr_before_step": "ChainedScheduler([LinearLR(start_factor=0.4, total_iters=3), MultiStepLR(milestones=[4, 8, 10], gamma=0.1)])",
+    "chained_lr4": "ChainedScheduler([ExponentialLR(gamma=0.9), ConstantLR(factor=0.2, total_iters=4), StepLR(gamma=0.1, step_size=3)])",
+    "chained_lr5": "ChainedScheduler([PolynomialLR(power=0.9, total_iters=5), ConstantLR(factor=0.1)])",
+    "compound_step_and_multistep_lr": "ChainedScheduler([StepLR(gamma=0.1, step_size=3), MultiStepLR(gamma=0.1, milestones=[2, 5, 9])])",
+    "compound_step_and_exp_lr": "ChainedScheduler([StepLR(gamma=0.1, step_size=3), ExponentialLR(gamma=0.9)])",
+    "compound_exp_and_multistep_lr": "ChainedScheduler([MultiStepLR(gamma=0.1, milestones=[2, 5, 9]), ExponentialLR(gamma=0.9)])",
+    "compound_exp_and_linearlr": "ChainedScheduler([LinearLR(start_factor=0.4, end_factor=0.9, total_iters=4), ExponentialLR(gamma=0.9)])",
+    "compound_step_and_constantlr": "ChainedScheduler([StepLR(gamma=0.1, step_size=3), ConstantLR(factor=0.4, total_iters=4)])",
+    "compound_linearlr_and_multistep_lr": "ChainedScheduler([MultiStepLR(gamma=0.1, milestones=[2, 5, 9]), LinearLR(start_factor=0.4, total_iters=4)])",
+    "compound_cosanneal_and_step_lr": "ChainedScheduler([CosineAnnealingLR(T_max=10, eta_min=1e-10), StepLR(gamma=0.1, step_size=3)])",
+    "compound_cosanneal_and_multistep_lr": "ChainedScheduler([CosineAnnealingLR(T_max=10, eta_min=1e-10), MultiStepLR(gamma=0.1, milestones=[2, 5, 9])])",
+    "compound_cosanneal_and_linearlr": "ChainedScheduler([LinearLR(start_factor=0.4, total_iters=4), CosineAnnealingLR(T_max=10, eta_min=1e-10)])",
+    "compound_cosanneal_and_exp_lr": "ChainedScheduler([CosineAnnealingLR(T_max=10, eta_min=1e-10), ExponentialLR(gamma=0.1)])",
     "lambda_lr": 'LambdaLR(lr_lambda="0.9**epoch")',
     "multiplicative_lr": 'MultiplicativeLR(lr_lambda="0.9")',
     "CosineAnnealingWarmRestarts_lr1[1]": "CosineAnnealingWarmRestarts(T_0=10, T_mult=1, eta_min=1e-10)",
@@ -51,6 +75,17 @@ TORCH = {  # the names of their tests, and the schedule, which torch's own class
     "onecycle_lr_linear_annealing_three_phases": 'OneCycleLR(max_lr=25, div_factor=25, base_momentum=0.01, max_momentum=0.22, total_steps=10, anneal_strategy="linear", pct_start=0.4, final_div_factor=4, three_phase=True)',
     "onecycle_lr_cosine_annealing": "OneCycleLR(max_lr=25, final_div_factor=2, base_momentum=0.01, max_momentum=0.22, total_steps=10)",
 }  # fmt: skip
+PLATEAU: dict[str, tuple[str, list[float], list[float]]] = {  # metrics, and the LRs after them
+    "1": ("threshold_mode='abs', threshold=0.01, patience=5, cooldown=5", [10 - i * 0.0167 for i in range(10)], [0.5] * 10),
+    "2": ("patience=5, threshold_mode='abs', threshold=0.1", [10 - i * 0.0165 for i in range(22)], [0.5] * 6 + [0.05] * 7 + [0.005] * 7 + [0.0005] * 2),
+    "3": ("mode='max', patience=5, cooldown=5, threshold_mode='abs'", [-0.8] * 2 + [-0.234] * 20, [0.5] * 8 + [0.05] * 11 + [0.005] * 3),
+    "4": ("mode='max', patience=3, threshold_mode='rel', threshold=0.1", [1.5 * 1.025**i for i in range(20)], [0.5] * 20),
+    "5": ("mode='max', threshold_mode='rel', threshold=0.1, patience=5, cooldown=5", [1.5 * 1.005**i for i in range(20)], [0.5] * 6 + [0.05] * 11 + [0.005] * 3),
+    "6": ("mode='min', threshold_mode='rel', threshold=0.1", [1.5 * 0.85**i for i in range(20)], [0.5] * 20),
+    "7, add_param_group_does_not_break": ("mode='min', threshold_mode='rel', threshold=0.1, patience=5, cooldown=5", [1.0] * 7 + [0.6] + [0.5] * 12, [0.5] * 6 + [0.05] * 11 + [0.005] * 3),
+    "8": ("mode='max', threshold_mode='rel', min_lr=[0.4], threshold=0.1, patience=5, cooldown=5", [1.5 * 1.005**i for i in range(20)], [0.5] * 6 + [0.4] * 14),
+}  # fmt: skip
+
 PEERS: dict[str, tuple[str, float, int, dict[int, float]]] = {  # spec, base LR, steps, LRs by step
     "timm cosine_decay": ("cosine(min=0.001)", 0.1, 100, {0: 0.1, 50: 0.0505, 100: 0.001}),
     "timm cosine with overlapping warm-up": ("warmup(5ep, from=0.001) + cosine(min=1e-4, clock=run)", 0.1, 60, {0: 0.001, 1: 0.0208, 4: 0.0802, 5: 0.0982979950231, 10: 0.093307968919, 30: 0.05005, 59: 0.000168454739009}),
@@ -83,25 +118,45 @@ PEERS: dict[str, tuple[str, float, int, dict[int, float]]] = {  # spec, base LR,
     "transformers wsd 1-sqrt": ("warmup(5it, from=0) + wsd(warmup=1it, decay=10it, shape=sqrt)", 0.1, 40, {1: 0.02, 5: 0.1, 30: 0.1, 39: 0.00513167019495}),
     "transformers wsd cosine": ("warmup(5it, from=10%) + wsd(warmup=1it, decay=10it, shape=cosine, to=10%)", 0.1, 40, {0: 0.01, 1: 0.028, 5: 0.1, 39: 0.0122024567667}),
     "transformers wsd with a warm-up along a cosine": ("warmup(5it, from=0, shape=cosine) + wsd(warmup=1it, decay=10it)", 0.1, 40, {1: 0.00954915028125, 4: 0.0904508497187, 5: 0.1, 39: 0.01}),
+    "optax constant": ("constant", 10, 15, dict.fromkeys(range(15), 10.0)),
     "optax polynomial linear": ("warmup(10it, from=10) + constant", 20, 15, dict(enumerate([*range(10, 20), *[20] * 5]))),
     "optax polynomial nonlinear": ("polynomial(power=2, to=10)", 25, 10, {n: 10 + 15 * (1 - min(n, 10) / 10) ** 2 for n in range(15)}),
     "optax polynomial with_decay_begin": ("constant(4it) + polynomial(power=2, to=10, duration=10it)", 30, 20, {n: 10 + 20 * (1 - min(max(n - 4, 0), 10) / 10) ** 2 for n in range(20)}),
     "optax piecewise_constant positive": ("multistep([3it, 6it], gamma=[2, 0.5])", 0.1, 10, dict(enumerate([0.1] * 3 + [0.2] * 3 + [0.1] * 4))),
+    "optax exponential constant_schedule": ("exponential(gamma=1)", 1, 15, dict.fromkeys(range(15), 1.0)),
+    "optax exponential": ('expr("2**(step/2)")', 1, 15, {n: 2 ** (n / 2) for n in range(15)}),
     "optax exponential staircase": ("step(2it, gamma=2)", 1, 15, {n: 2.0 ** (n // 2) for n in range(15)}),
+    "optax exponential transition_begin": ('constant(5it) + expr("2**(step/2)")', 1, 20, {n: 2 ** (max(0, n - 5) / 2) for n in range(20)}),
+    "optax exponential end_value": ('constant(3it) + expr("max(0.1, 0.2**(step/2))")', 1, 14, {n: max(0.1, 0.2 ** (max(0, n - 3) / 2)) for n in range(14)}),
+    "optax exponential end_value staircase": ('constant(3it) + expr("min(3, 2**floor(step/2))")', 1, 14, {n: min(3, 2 ** (max(0, n - 3) // 2)) for n in range(14)}),
     "optax exponential immutable_count": ("exponential(gamma=0.5)", 32, 5, dict(enumerate([32, 16, 8, 4, 2]))),
     "optax cosine decay_count_smaller": ("cosine", 0.1, 10, {n: half_cosine(0.1, 0, n / 10) for n in range(10)}),
     "optax cosine decay_count_greater": ("cosine(duration=5it)", 0.1, 12, {n: half_cosine(0.1, 0, min(n, 5) / 5) for n in range(12)}),
     "optax cosine with_alpha": ("cosine(duration=5it, min=10%)", 0.1, 12, {n: half_cosine(0.1, 0.01, min(n, 5) / 5) for n in range(12)}),
+    "optax cosine with_exponent": ('expr("(0.5*(1 + cos(pi*progress)))**2")', 0.1, 100, {0: 0.1, 10: 0.09516553580760956, 50: 0.025, 75: 0.0021446612663567066}),
     "optax cosine with_giant_int_steps": ("cosine", 1000, 10**10, {10**9: 975.528258147577}),
     "optax warmup_cosine limits": ("warmup(100it, from=0.1) + cosine(min=1e-4)", 0.5, 1000, {0: 0.1, 100: 0.5, 1000: 1e-4}),
     "optax sgdr limits": ("warmup(500it, from=0) + cosine(duration=1500it) + constant(500it, at=50%) * warmup(500it, from=0) + constant(at=50%) * cosine(duration=2500it) + constant(500it, at=25%) * warmup(500it, from=0) + constant(at=25%) * cosine", 1.6, 10_000, {500: 1.6, 2500: 0.8, 5500: 0.4}),
     "optax piecewise_interpolate linear": ("warmup(5it, from=66.66666666666667%) + linear(to=25%, duration=5it)", 300, 13, dict(enumerate([200, 220, 240, 260, 280, 300, 255, 210, 165, 120, 75, 75, 75]))),
     "optax piecewise_interpolate cos": ('cosine(min=60%, duration=3it) + expr("0.6 + 0.06*(1 - cos(pi*min(step, 2)/2))")', 400, 9, dict(enumerate([400, 360, 280, 240, 264, 288, 288, 288, 288]))),
+    "optax piecewise_interpolate empty_dict and no_dict": ("constant", 13, 5, dict.fromkeys(range(5), 13.0)),
     "optax onecycle cosine": ("onecycle(peak_at=3it, div=10, final_div=100)", 1000, 6, {0: 100, 1: 550, 2: 1000, 3: 750.25, 4: 250.75, 5: 1, 6: 1}),
     "optax onecycle linear": ('warmup(3it, from=10%) + linear(to=10%, duration=4it) + expr("0.1 - 0.033*min(step, 3)")', 1000, 12, dict(enumerate([100, 400, 700, 1000, 775, 550, 325, 100, 67, 34, 1, 1]))),
     "optax join_schedules": ("constant(3it) + constant(3it, at=2) + constant", 1, 7, dict(enumerate([1, 1, 1, 2, 2, 2, 1]))),
 }  # fmt: skip
 
+GREEDY: dict[str, tuple[str, list[float], float]] = {  # metrics, and the LR after them, from 0.1
+    "lr_decrease_on_plateau": ("factor=0.9, patience=3", [5] + [10] * 4, 0.09),
+    "lr_increase_on_improvement": ("factor=0.9, patience=3", [8, 6.4, 5.12, 4.1], 0.1 / 0.9),
+    "lr_never_below_min_lr": ("patience=1, min=0.01, factor=0.5", [1] + [10] * 50, 0.01),
+    "lr_never_above_max_lr": ("patience=1, max=0.2, factor=0.5", [9 - 0.1 * i for i in range(50)], 0.2),
+    "cooldown_prevents_further_reduction": ("factor=0.9, patience=2, cooldown=3", [5] + [10] * 6, 0.09),
+    "warmup_prevents_further_increase": ("factor=0.9, patience=2, warmup=3", [8, 7, 6, 5, 4, 3], 0.1 / 0.9),
+    "reset_at_min_lr": ("patience=1, min=0.01, factor=0.5, reset=2", [1] + [10] * 100, 0.1),
+    "max_mode_lr_decrease": ("mode=max, factor=0.9, patience=2", [10, 1, 1, 1], 0.09),
+    "max_mode_lr_increase": ("mode=max, factor=0.9, patience=2", [1.5, 2.25, 3.4], 0.1 / 0.9),
+    "relative_threshold_mode": ("threshold_mode=rel, threshold=0.1, factor=0.9, patience=0", [10, 9.5], 0.1),
+}  # fmt: skip
 LOSSES = [
     0.929, 0.7, 0.665, 0.389, 0.446, 0.265, 0.423, 0.335, 0.375, 0.24, 0.274, 0.215, 0.173, 0.213,
     0.117, 0.161, 0.214, 0.167, 0.132, 0.281, 0.146, 0.102, 0.141, 0.095, 0.099, 0.097, 0.235,
@@ -111,6 +166,23 @@ DECISIONS = {  # of transformers' GreedyLR on these losses: by epoch the new LR,
     "patience=1, factor=0.8, cooldown=2, warmup=1": {2: 0.125, 8: 0.1, 13: 0.125, 17: 0.1, 21: 0.08, 26: 0.064, 30: 0.0512, 37: 0.04096},
     "patience=1, factor=0.5, window=3, threshold=0.01, threshold_mode=rel, min=0.03, max=0.3, reset=2": {2: 0.2, 4: 0.3, 18: 0.15, 20: 0.075, 22: 0.0375, 24: 0.075, 28: 0.0375, 30: 0.03, 32: 0.1, 35: 0.05, 37: 0.03, 39: 0.1},
     "patience=3, factor=0.5, mode=max, min=0.02, max=0.5, reset=1": {5: 0.05, 9: 0.025, 13: 0.1, 24: 0.05, 28: 0.025, 32: 0.1, 38: 0.05},
+}  # fmt: skip
+
+SIXTEEN = [  # of lr_scheduler_state_dict_load, without SWALR
+    "LambdaLR(lr_lambda=lambda e: e // 10)", "MultiplicativeLR(lr_lambda=lambda e: 0.95)",
+    "StepLR(step_size=30)", "MultiStepLR(milestones=[30, 80])", "ConstantLR()", "LinearLR()",
+    "ExponentialLR(gamma=0.9)", "PolynomialLR()", "CosineAnnealingLR(T_max=10)",
+    "ChainedScheduler(schedulers=[ConstantLR(), ConstantLR()])",
+    "SequentialLR(schedulers=[ConstantLR(), ConstantLR()], milestones=[2])", "ReduceLROnPlateau()",
+    "CyclicLR(base_lr=0.01, max_lr=0.1)", "CosineAnnealingWarmRestarts(T_0=20)",
+    "OneCycleLR(max_lr=0.01, total_steps=10, anneal_strategy='linear')",
+]  # fmt: skip
+REFUSED = {
+    "linearlr_start_factor_limits1": "LinearLR(start_factor=0.0, total_iters=4)",
+    "linearlr_start_factor_limits2": "LinearLR(start_factor=1.1, total_iters=4)",
+    "cycle_lr_invalid_mode": "CyclicLR(base_lr=0, max_lr=0.1, mode='CATS')",
+    "onecycle_lr_invalid_anneal_strategy": "OneCycleLR(max_lr=1e-3, total_steps=10, anneal_strategy='CATS')",
+    "onecycle_lr_invalid_pct_start": "OneCycleLR(max_lr=1e-3, total_steps=10, pct_start=1.1)",
 }  # fmt: skip
 
 
@@ -137,6 +209,19 @@ def test_a_scheduler_of_torch(name: str, spec: str) -> None:
         scheduler.step()
 
 
+@pytest.mark.parametrize(("name", "row"), rows(PLATEAU, "torch reduce_lr_on_plateau"))
+def test_plateaus_of_torch(name: str, row: tuple[str, list[float], list[float]]) -> None:
+    arguments, metrics, lrs = row
+    optimizer = sgd(0.5)
+    scheduler = to_torch(f"ReduceLROnPlateau({arguments})", optimizer, len(metrics), 1)
+    assert scheduler.get_last_lr() == [0.5]
+    for epoch, (metric, lr) in enumerate(zip(metrics, lrs, strict=True)):
+        if epoch == 8:
+            optimizer.add_param_group(groups((0.05,))[0])
+        scheduler.step(metric)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(lr), epoch
+
+
 @pytest.mark.parametrize(("name", "row"), rows(PEERS))
 def test_a_schedule_of_a_peer(name: str, row: tuple[str, float, int, dict[int, float]]) -> None:
     spec, base, steps, lrs = row
@@ -144,6 +229,15 @@ def test_a_schedule_of_a_peer(name: str, row: tuple[str, float, int, dict[int, f
     assert lrs
     for step, lr in lrs.items():
         assert bound.lr(step) == pytest.approx(lr, rel=1e-6, abs=1e-12), step
+
+
+@pytest.mark.parametrize(("name", "row"), rows(GREEDY, "transformers greedy"))
+def test_greedy_of_transformers(name: str, row: tuple[str, list[float], float]) -> None:
+    arguments, metrics, lr = row
+    bound = parse(f"greedy({arguments})").bind(0.1, len(metrics), 1)
+    for epoch, metric in enumerate(metrics):
+        bound.observe({"val_loss": float(metric)}, epoch)
+    assert bound.lr(len(metrics)) == pytest.approx(lr)
 
 
 @pytest.mark.parametrize("arguments", DECISIONS)
@@ -160,6 +254,51 @@ def test_timm_plateau_after_a_warm_up() -> None:
         bound.observe({"val_loss": metric}, epoch)
     expected = [0.01, 0.04, 0.07, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025, 0.025]
     assert [bound.lr(epoch) for epoch in range(12)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("weights_only", [True, False])
+@pytest.mark.parametrize("spec", SIXTEEN)
+def test_torch_lr_scheduler_state_dict_load(spec: str, weights_only: bool) -> None:
+    """Also step_lr_state_dict and the like: the loaded state goes on where the saved one was."""
+    one, other = (to_torch(spec, sgd(0.1), 40, 1) for _ in range(2))
+    metric = (1.0,) if "Plateau" in spec else ()
+    for scheduler in (one, other):  # torch warns otherwise
+        scheduler.optimizer.step()
+    for _ in range(7):
+        one.step(*metric)
+    file = io.BytesIO()
+    torch.save(one.state_dict(), file)
+    file.seek(0)
+    other.load_state_dict(torch.load(file, weights_only=weights_only))
+    for _ in range(20):
+        assert other.state_dict() == one.state_dict()
+        assert other.get_last_lr() == one.get_last_lr()
+        one.step(*metric)
+        other.step(*metric)
+
+
+@pytest.mark.parametrize("spec", [one for one in SIXTEEN if "Plateau" not in one])
+def test_torch_constant_initial_lr(spec: str) -> None:
+    """The initial LR is no alias of a tensor LR."""
+    optimizer = sgd(torch.tensor(0.1))
+    scheduler = to_torch(spec, optimizer, 40, 1)
+    for _ in range(2):
+        optimizer.step()
+        scheduler.step()
+        assert float(optimizer.param_groups[0]["initial_lr"]) == pytest.approx(0.1)
+        assert [float(lr) for lr in scheduler.base_lrs] == pytest.approx([0.1])
+
+
+@pytest.mark.parametrize("spec", [*SIXTEEN[2:3], *SIXTEEN[4:8]])
+def test_torch_lr_is_constant_for_constant_epoch(spec: str) -> None:
+    bound = parse(spec).bind(0.05, 20, 1)
+    assert len({(bound.lr(step), bound.lr(2))[1] for step in range(10)}) == 1
+
+
+@pytest.mark.parametrize(("name", "spec"), rows(REFUSED, "torch"))
+def test_torch_refuses(name: str, spec: str) -> None:
+    with pytest.raises(UsageError):
+        parse(spec).bind(0.1, 10, 1)
 
 
 @pytest.mark.parametrize("right", [False, True], ids=["old_pattern", "new_pattern"])
