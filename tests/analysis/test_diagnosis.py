@@ -201,12 +201,11 @@ def test_a_short_training_is_said_to_have_the_epochs_that_it_had() -> None:
     assert found is not None and "2 times in the first 2 epochs" in found.message
 
 
-DROPPED = [1.0, 0.5, 0.3, 0.25, 0.15, 0.14, 0.13, 0.13, 0.12, 0.12, 0.12, 0.12]
 HEALTHY = {
     "cosine": trained(FALLING, lrs=COSINE),
     "constant": trained([2.0 * 0.7**i + 0.05 for i in range(1, 13)], schedule="constant"),
     "step": trained(
-        [1.0, 0.5, 0.3, 0.25, 0.15, 0.14, 0.13, 0.13, 0.12, 0.12, 0.12, 0.12],
+        [1.0, 0.5, 0.3, 0.25, 0.15, 0.14, 0.13, 0.13, *[0.12] * 4],
         lrs=stairs((0.1, 4), (0.01, 4), (0.001, 5)),
         schedule="step",
     ),

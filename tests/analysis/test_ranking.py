@@ -1,5 +1,3 @@
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,14 +50,6 @@ def test_the_best_row_has_no_difference_to_itself() -> None:
     assert best[["diff_sim_low", "diff_sim_high", "wins", "p_adjusted"]].isna().all()
 
 
-def test_a_diverged_seed_is_counted_and_nothing_else() -> None:
-    table = ranked(finals({"a": [0.9, None, 0.8], "b": [0.5, 0.5, 0.6]}))
-    assert table.loc["a", ["rank", "n", "failed"]].tolist() == [1, 2, 1]
-    assert table.loc["a", "metric_mean"] == pytest.approx(0.85)
-    assert table.loc["b", ["rank", "n", "n_common", "failed"]].tolist() == [2, 3, 2, 0]
-    assert table.loc["b", "diff_to_best"] == pytest.approx(-0.3)
-
-
 def test_equal_means_share_a_rank() -> None:
     table = ranked(finals({"a": [0.9, 0.8], "b": [0.9, 0.8], "c": [0.1, 0.2]}))
     assert table["rank"].tolist() == [1, 1, 3]
@@ -79,18 +69,3 @@ def test_sensitivity_comes_from_the_tuning_trials() -> None:
     assert row["lr_sensitivity"] == pytest.approx((0.2 + 0.4 + 0.21) / 3 - 0.2)
     assert row[["lr_width", "throughput_img_s"]].tolist() == [1, 1000]
     assert row["val_auc"] == pytest.approx(0.9)
-
-
-def test_a_frame_read_from_csv_ranks_the_same() -> None:
-    trials = trials_frame(
-        [*tuned("a", {0.1: 0.9, 0.2: None}), *finals({"a": [0.9, 0.8], "b": [0.7, None]})], 0.5
-    )
-    read = pd.read_csv(io.StringIO(trials.to_csv(index=False)))
-    pd.testing.assert_frame_equal(rank(read, Question()), rank(trials, Question()))
-
-
-def test_the_order_of_rows_does_not_matter() -> None:
-    trials = trials_frame(finals({"a": [0.9, 0.8, 0.85], "b": [0.7, 0.9, 0.6]}), 0.5)
-    shuffled = trials.sample(frac=1, random_state=1)
-    question = Question(("a", "b"))
-    pd.testing.assert_frame_equal(rank(shuffled, question), rank(trials, question))

@@ -87,11 +87,6 @@ def test_no_footer_explains_an_accuracy_where_there_is_none(known: bool) -> None
     assert ("LR width:" in text) == known and "LR cost:" in text
 
 
-def test_no_interval_of_an_accuracy_passes_its_bounds() -> None:
-    text = " ".join(shown(summarise(finals({"a": [0.999, 0.98]}), Question())).split())
-    assert "99.0 % [86.9, 100]" in text
-
-
 def test_seeds_at_chance_are_not_cut_off() -> None:
     names = ("warmup(500it) + cosine(min=1%)", "cosine(min=1%,duration=100%)", "step")
     trials = finals({name: [0.9712, 0.1, 0.1, 0.98] for name in names})

@@ -45,20 +45,6 @@ def test_a_reference_and_recorded_steps_have_files(tmp_path: Path) -> None:
     assert (tmp_path / "steps.csv").read_text() == expected
 
 
-def test_an_empty_run_has_headers(tmp_path: Path) -> None:
-    write(summarise([], Question()), tmp_path)
-    head = (tmp_path / "ranking.csv").read_text()
-    assert head.startswith("rank,rank_low,rank_high,schedule,budget,lr,n,")
-
-
-def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
-    trials = finals({"a": [0.9, 0.8], "b": [0.7, 0.6]})
-    for folder, some in (("one", trials), ("two", trials[::-1])):
-        write(summarise(some, Question(("a", "b"))), tmp_path / folder)
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
-
-
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     names = [name for name in NAMES if name]
     write(summarise(finals({name: [0.9] for name in names}), Question()), tmp_path)
