@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrbench.analysis.intervals import compare_pairs, rate_bound
+from lrbench.analysis.intervals import compare_pairs, rate_bound, t_intervals
 
 
 def test_equals_scipys_paired_t_test_over_the_seeds_that_both_have() -> None:
@@ -14,6 +14,30 @@ def test_equals_scipys_paired_t_test_over_the_seeds_that_both_have() -> None:
             theirs = stats.ttest_rel(values[:, i], values[:, j], nan_policy="omit")
             assert pairs.p[i, j] == pytest.approx(theirs.pvalue, rel=1e-10)
             assert pairs.n[i, j] == np.isfinite(values[:, i] - values[:, j]).sum()
+
+
+def test_one_common_seed_is_no_test() -> None:
+    pairs = compare_pairs(np.array([[0.9, 0.5], [np.nan, 0.6]]))
+    assert np.isnan(pairs.p[0, 1]) and np.isnan(pairs.sd[0, 1])
+    assert pairs.mean[0, 1] == pytest.approx(0.4)
+
+
+def test_differences_that_are_all_zero_are_an_exact_tie() -> None:
+    column = np.array([0.91, 0.92, 0.9])
+    pairs = compare_pairs(np.stack([column, column], axis=1), floor=1e-3)
+    assert pairs.equal[0, 1] and pairs.p[0, 1] == 1
+    assert pairs.mean[0, 1] == pairs.sd[0, 1] == 0
+
+
+def test_the_interval_of_two_that_are_told_apart_ends_at_0() -> None:
+    levels = np.array([0.5, 0.0, -0.2])
+    mean, sd, n = levels[:, None] - levels, np.full((3, 3), 0.4), np.full((3, 3), 5.0)
+    apart = np.zeros((3, 3), dtype=bool)
+    plain = t_intervals(mean, sd, n, apart, np.array(0.05 / 3))
+    apart[0, 1] = apart[1, 0] = True
+    told = t_intervals(mean, sd, n, apart, np.array(0.05 / 3))
+    assert plain.low[0, 1] < 0 == told.low[0, 1] == told.high[1, 0]
+    assert told.low[0, 2] == plain.low[0, 2]
 
 
 def test_the_sd_is_floored() -> None:

@@ -34,7 +34,7 @@ def run(values: Floats, looks: Looks = LOOKS) -> Race:
 def test_boundaries_are_the_published_ones_for_linear_spending() -> None:
     """Five equal looks, two-sided 5 %, spending in proportion to time (Lan and DeMets 1983 and
     Kim and DeMets 1987 print z = 2.58, 2.49, 2.41, 2.34, 2.28)."""
-    looks = Looks((1, 2, 3, 4, 5), (0.2, 0.4, 0.6, 0.8, 1.0))
+    looks = Looks((4, 8, 12, 16, 20), (0.2, 0.4, 0.6, 0.8, 1.0))
     levels = [np.interp(0.05, LEVELS, row) for row in boundaries(looks)]
     z = stats.norm.isf(np.array(levels) / 2)
     np.testing.assert_allclose(z, [2.58, 2.49, 2.41, 2.34, 2.28], atol=0.02)

@@ -199,6 +199,13 @@ def test_the_tuning_seeds_are_averaged_and_one_that_failed_goes_before() -> None
         assert chosen(stages[-1]) == {"cosine": taken}
 
 
+def test_ties_of_accuracy_go_to_the_lower_loss() -> None:
+    asked = spec(lrs=(0.1, 0.2), schedules=("cosine",))
+    losses = {0.1: 0.4, 0.2: 0.3}
+    known = {t.id: trained(t, 0.9, losses[t.lr]) for t in plan(asked, {}, {}, STEPS).trials}
+    assert chosen(plan(asked, known, {}, STEPS)) == {"cosine": 0.2}
+
+
 def test_more_seeds_and_schedules_reuse_what_is_there() -> None:
     small = spec(seeds=2, tuning_seeds=1)
     _, known = run(small, best_at(0.1))

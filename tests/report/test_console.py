@@ -6,7 +6,6 @@ from rich.console import Console
 
 from lrbench.analysis import Question, Summary, summarise
 from lrbench.options import Recipe
-from lrbench.records import History
 from lrbench.report.compared import setting_text
 from lrbench.report.console import answer
 from tests.analysis.made import finals, tuned
@@ -107,14 +106,12 @@ def test_an_arm_with_a_batch_size_of_its_own_has_its_own_steps() -> None:
     question = Question(("cosine",), manifest=manifest)
     plain = finals({"cosine": [0.9, 0.91]})
     assert setting_text(summarise(plain, question)) == ("mnist5k · 2 epochs (20 steps) · batch 128")
-    arm = [_of_arm(each) for each in finals({"cosine": [0.95, 0.96]})]
+    changes = {"arm": "big", "ranked_with": 128, "recipe": Recipe(batch_size=512)}
+    arm = [
+        replace(each, spec=each.spec.model_copy(update=changes), end=replace(each.end, steps=5))
+        for each in finals({"cosine": [0.95, 0.96]})
+        if each.end
+    ]
     assert setting_text(summarise([*plain, *arm], question)) == (
         "mnist5k · 2 epochs · batch 128 (20 steps), big: 512 (5 steps)"
     )
-
-
-def _of_arm(history: History) -> History:
-    assert history.end is not None
-    changes = {"arm": "big", "ranked_with": 128, "recipe": Recipe(batch_size=512)}
-    spec = history.spec.model_copy(update=changes)
-    return replace(history, spec=spec, end=replace(history.end, steps=5))

@@ -25,17 +25,6 @@ def test_the_files_hold_what_the_frames_hold(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(rank(read, Question()), summary.ranking, check_dtype=False)
 
 
-def test_missing_is_an_empty_cell_and_floats_are_whole() -> None:
-    text = to_csv(summarise(finals({"a": [0.1 + 0.2, None]}), Question()).trials)
-    header, good, bad = text.splitlines()
-    first = dict(zip(header.split(","), good.split(","), strict=True))
-    assert first["test_accuracy"] == repr(0.1 + 0.2)
-    assert first["reason"] == first["peak_mem_bytes"] == ""
-    assert first["seed"] == "0"
-    assert "nan" not in text.lower() and "none" not in text.lower()
-    assert "diverged" in bad
-
-
 def test_a_reference_and_recorded_steps_have_files(tmp_path: Path) -> None:
     one = history("a", 0.9)
     stepped = History(one.spec, one.epochs, (StepRecord("t", 0, 0, 0.1, None, 2.0),), end=one.end)
