@@ -91,22 +91,19 @@ def test_claims_are_closed_under_transitivity() -> None:
     np.testing.assert_array_equal(transitive(better), np.triu(np.ones((4, 4), dtype=bool), 1))
 
 
-def two_one_sided(gaps: Floats, margin: float) -> float:
-    sides = ((-margin, "greater"), (margin, "less"))
-    return max(stats.ttest_1samp(gaps, end, alternative=side).pvalue for end, side in sides)
-
-
 def test_exactly_equal_ones_are_equivalent_within_any_margin() -> None:
     zero = np.zeros((2, 2))
     assert equivalence_p(zero, zero, np.full((2, 2), 5.0), 0.001)[0, 1] == 0
 
 
 def test_equality_is_corrected_for_all_pairs() -> None:
-    """Holm by hand over scipy's one-sided tests; some runs would say more without it."""
-    differ = 0
+    """Holm by hand over scipy's two one-sided tests; some runs would say more without it."""
+    sides, differ = ((-0.0016, "greater"), (0.0016, "less")), 0
     for values in np.random.default_rng(4).normal(0.9, 0.001, (30, 6, 3)):
         pairs = ((0, 1), (0, 2), (1, 2))
-        p = np.array([two_one_sided(values[:, i] - values[:, j], 0.0016) for i, j in pairs])
+        gaps = np.stack([values[:, i] - values[:, j] for i, j in pairs], axis=1)
+        tests = [stats.ttest_1samp(gaps, end, alternative=side) for end, side in sides]
+        p = np.max([test.pvalue for test in tests], axis=0)
         told, order = np.zeros(3, dtype=bool), np.argsort(p)
         for left, place in zip((3, 2, 1), order, strict=True):
             if p[place] > 0.05 / left:

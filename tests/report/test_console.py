@@ -49,12 +49,6 @@ def test_the_rest_is_shown_with_details_alone() -> None:
     assert whole.startswith(short)
 
 
-def test_losses_are_no_per_cent() -> None:
-    text = shown(summarise(finals(SEVERAL), Question(metric="test_loss")))
-    (ranked,) = [line for line in text.splitlines() if "onecycle   " in line]
-    assert "test loss" in text and "0.0200" in ranked and "%" not in ranked
-
-
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_any_width_keeps_every_digit(width: int) -> None:
     text = shown(several(), width)

@@ -158,7 +158,8 @@ def test_without_being_asked_progress_shows_on_a_terminal_only(terminal: bool) -
 def test_a_table_names_the_momentum_where_it_was_asked_for(momenta: list[float]) -> None:
     """AdamW has none."""
     table = against_table(settings(tabled(), momenta=momenta))
-    assert ("momentum" in table.heads) == bool(momenta) and len(table.rows[0]) == len(table.heads)
+    assert ("momentum" in table.heads) == bool(momenta) and "linear rule" in table.heads
+    assert len(table.rows[0]) == len(table.heads)
 
 
 def test_an_axis_that_shows_a_part_of_the_sweep_says_so() -> None:

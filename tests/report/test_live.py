@@ -14,6 +14,7 @@ from lrbench.records import CutRecord, History
 from lrbench.report.live import State, advance, live, picture
 from tests.analysis.made import finals, tuned
 from tests.report.hostile import NAMES
+from tests.report.test_schedules import shown
 
 SPEC = CompareSpec(schedules=("cosine", "linear"), seeds=2)
 TRIALS = [
@@ -52,9 +53,7 @@ def said(trials: Any = TRIALS, width: int = 80, terminal: bool = False) -> str:
 
 
 def drawn(state: State, width: int = 80) -> str:
-    out = io.StringIO()
-    Console(file=out, width=width).print(picture(state, width))
-    return out.getvalue()
+    return shown(picture(state, width), width)
 
 
 def test_in_a_pipe_there_is_a_line_for_each_trial() -> None:
