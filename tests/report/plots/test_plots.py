@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from lrbench.analysis import Question, summarise
+from lrbench.errors import UsageError
 from lrbench.options import TrialSpec
 from lrbench.records import History
 from lrbench.report import plots
@@ -142,3 +143,9 @@ def test_a_picture_says_which_of_several_rankings_it_shows() -> None:
     heads = {name: plots.plot(summary, name).get_suptitle() for name in ("final", "budgets")}
     assert heads["final"].startswith("ranking for 4 epochs: ")
     assert heads["budgets"].startswith("training for longer: ")
+
+
+def test_a_ranking_without_a_value_is_not_drawn() -> None:
+    summary = summarise(finals({"a": [None], "b": [None]}), Question())
+    with pytest.raises(UsageError, match="nothing to draw in 'final'"):
+        plots.plot(summary, "final")
