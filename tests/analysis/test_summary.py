@@ -9,7 +9,8 @@ WON = {"b": [0.8, 0.81, 0.8], "a": [0.9, 0.91, 0.905]}
 
 def test_a_run_with_nothing_in_it() -> None:
     summary = summarise([], Question())
-    for frame in (summary.trials, summary.epochs, summary.steps, summary.ranking):
+    frames = (summary.trials, summary.epochs, summary.steps, summary.ranking, summary.sensitivity)
+    for frame in frames:
         assert len(frame) == 0 and len(frame.columns) > 5
     assert (summary.best, summary.winner, summary.certainty) == (None, None, "")
     assert summary.sentence == "No final trial has ended yet."
@@ -57,19 +58,6 @@ def test_the_target_that_was_asked_for() -> None:
     summary = compared({"a": [0.9, 0.92]}, Question(target_accuracy=0.95))
     assert summary.target_accuracy == 0.95
     assert summary.ranking["epochs_to_target"].isna().all()
-
-
-def test_a_learning_rate_that_was_lucky_in_tuning_is_named() -> None:
-    trials = [*tuned("cosine", {0.1: 0.9, 0.2: 0.95}), *finals({"cosine": [0.5, 0.7]}, lr=0.2)]
-    said = [n for n in summarise(trials, Question()).notices if n.topic is Topic.LUCKY_LR]
-    assert len(said) == 1
-    assert "LR 0.2 gave cosine 95.0 % in tuning and 60.0 %" in str(said[0])
-    steady = [*tuned("cosine", {0.2: 0.99}), *finals({"cosine": [0.97, 0.98]}, lr=0.2)]
-    for images, topics in ((200, []), (5000, [Topic.LUCKY_LR])):  # 3 of 200 are chance
-        found = summarise(steady, Question(val_size=images)).notices
-        lucky = [n for n in found if n.topic is Topic.LUCKY_LR]
-        assert [n.topic for n in lucky] == topics
-        assert all("75 of 5,000 validation images fewer" in n.message for n in lucky)
 
 
 def test_at_most_three_warnings_are_shown_and_equal_ones_are_one() -> None:

@@ -58,14 +58,6 @@ def test_what_is_taken(
         assert {name: each.place for name, each in found.items()} == places
 
 
-def test_a_lucky_lr_on_the_brink_is_not_taken() -> None:
-    choice = choose(tuned(BRINK), 10.0)["cosine"]
-    assert choice.lr == pytest.approx(0.08)
-    assert choice.best_by_mean == pytest.approx(0.16)
-    assert choice.candidates[4].risk == pytest.approx((0 + 4 * 2 / 6) / 6)
-    assert "0.16 had the best mean but 22 % of its trials may collapse" in choice.reason
-
-
 def test_low_values_of_too_small_lrs_are_no_collapses() -> None:
     values: Values = {"cosine": [[10.0, 30.0, 90.0, 95.0, 10.0], [10.0, 35.0, 91.0, 94.0, 11.0]]}
     choice = choose(tuned(values), 10.0)["cosine"]

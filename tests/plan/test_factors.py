@@ -10,7 +10,6 @@ from lrbench.schedules import parse
     ("spec", "factor"),
     [
         ("constant", 1),
-        ("linear", 2.9),
         ("cosine", 2.9),
         ("step", 3),
         ("constant(80%) + linear", 1.5),

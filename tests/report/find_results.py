@@ -69,18 +69,14 @@ def not_found(
     reason: str = "flat: the loss does not change; raise --end-lr", **changes: object
 ) -> FindResult:
     """A range test on which nothing was learnt, and the settings to try instead."""
+    first = found()
+    parts = ("lr", "lr_sweep", "band", "lr_range", "max_stable_lr", "verification", "stability")
     return replace(
-        found(),
-        lr=None,
-        lr_sweep=None,
+        first,
+        **dict.fromkeys(parts),
         grade="none",
         reasons=(reason,),
-        band=None,
-        lr_range=None,
-        max_stable_lr=None,
-        rules=dict.fromkeys(found().rules),
-        verification=None,
-        stability=None,
+        rules=dict.fromkeys(first.rules),
         trainings=(),
         changes=changes,
         curve=tuple(CurvePoint(0, i, 10.0 ** (i - 6), 2.3, 2.3) for i in range(7)),

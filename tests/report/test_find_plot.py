@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from lrbench.rangetest.result import FindResult
 from lrbench.report.find_files import write_find
 from lrbench.report.find_plot import against_chart, draw, sweep_chart
-from lrbench.report.html import find_page
 from lrbench.report.plots.draw import figure_of
 from tests.report.find_results import found, not_found, tabled
 
@@ -105,10 +104,3 @@ def test_a_table_has_a_panel_for_each_of_its_two_sizes_with_answers_limits_and_b
     assert x == [32, 128, 512] and y == [0.025, 0.1, 0.4]  # through the recipe's own batch size
     assert list(lines["square-root rule"].get_ydata()) == [0.05, 0.1, 0.2]
     assert list(lines["answer, momentum 0"].get_xdata()) == [32, 128]  # one cell has no answer
-
-
-def test_the_page_shows_the_table_where_there_is_one() -> None:
-    page = find_page(tabled(), {})
-    for heading in ("Against batch size and momentum", "sqrt rule", "linear rule"):
-        assert heading in page and heading not in find_page(found(), {})
-    assert "largest stable" in page

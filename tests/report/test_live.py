@@ -14,6 +14,7 @@ from lrbench.records import CutRecord, History
 from lrbench.report.live import State, advance, live, picture
 from tests.analysis.made import finals, tuned
 from tests.report.hostile import NAMES
+from tests.report.test_schedules import shown
 
 SPEC = CompareSpec(schedules=("cosine", "linear"), seeds=2)
 TRIALS = [
@@ -52,9 +53,7 @@ def said(trials: Any = TRIALS, width: int = 80, terminal: bool = False) -> str:
 
 
 def drawn(state: State, width: int = 80) -> str:
-    out = io.StringIO()
-    Console(file=out, width=width).print(picture(state, width))
-    return out.getvalue()
+    return shown(picture(state, width), width)
 
 
 def test_in_a_pipe_there_is_a_line_for_each_trial() -> None:
@@ -68,11 +67,6 @@ def test_in_a_pipe_there_is_a_line_for_each_trial() -> None:
     assert any("diverged: the loss was not finite at step 13" in line for line in lines)
     losses = said(finals({"cosine": [0.9, 0.8]}, accuracy=False))
     assert "final 1/2 cosine lr 0.1 seed 0: test loss 0.2000, 4.0 s" in losses
-
-
-def test_on_a_terminal_there_is_a_picture() -> None:
-    text = said(width=100, terminal=True)
-    assert "\x1b[" in text and "cosine" in text
 
 
 @pytest.mark.parametrize("quiet", [True, False])
@@ -114,6 +108,7 @@ def test_time_left_counts_the_finals_that_are_not_planned_yet() -> None:
 def test_hostile_names_stay_text(terminal: bool) -> None:
     text = said(finals({name: [0.9, None] for name in NAMES}), terminal=terminal)
     assert "\x1b]0;" not in text and "\u202e" not in text and "[/red]evil" in text
+    assert ("\x1b[" in text) == terminal
 
 
 @pytest.mark.parametrize(

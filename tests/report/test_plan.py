@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from lrbench.options import CompareSpec
 from lrbench.report.plan import plan_table
 from lrbench.session.size import estimate_s, fit, work
+from tests.report.test_schedules import shown
 
 
 def test_it_counts_and_fits_80_columns() -> None:
@@ -18,10 +18,7 @@ def test_it_counts_and_fits_80_columns() -> None:
     assert stages["tune"] == {"trials": 4, "steps": 4 * 84, "images": 4 * 84 * 128}
     assert stages["final"]["trials"] == 8 and stages["find"]["trials"] == 0
     total = {key: sum(s[key] for s in stages.values()) for key in ("trials", "steps", "images")}
-    console = Console(width=80, no_color=True)
-    with console.capture() as capture:
-        console.print(plan_table(spec, stages, total, "3 min 20 s", {128: 28}))
-    text = capture.get()
+    text = shown(plan_table(spec, stages, total, "3 min 20 s", {128: 28}))
     assert "129,024" in text and "3 min 20 s" in text and "0.1, 0.2" in text
     assert max(len(line) for line in text.splitlines()) <= 80
 

@@ -13,8 +13,6 @@ from lrbench.report.schedules import (
 )
 from lrbench.schedules import catalogue, parse
 
-PNG = b"\x89PNG\r\n\x1a\n"
-
 
 def shown(table: object, width: int = 80) -> str:
     console = Console(width=width, no_color=True)
@@ -35,13 +33,12 @@ def test_a_preview_shows_the_lr_at_points_of_the_run_and_names_as_text() -> None
     assert "50 %" in text and " 0.5 " in text and "0.01" in text and "[/red]" in text
 
 
-def test_pictures_are_the_same_bytes_when_made_again(tmp_path: Path) -> None:
+def test_the_schedules_and_the_catalogue_have_pictures(tmp_path: Path) -> None:
     table = {"cosine": parse("cosine").table(lr=0.1, steps=50, steps_per_epoch=5)}
-    for name in ("one.png", "two.png"):
-        draw_schedules(table, 5, tmp_path / name)
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    draw_schedules(table, 5, tmp_path / "one.svg")
     draw_catalogue(catalogue(), tmp_path / "all.png")
-    assert all(path.read_bytes().startswith(PNG) for path in tmp_path.iterdir())
+    assert b"<svg" in (tmp_path / "one.svg").read_bytes()
+    assert (tmp_path / "all.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_sparkline_goes_from_the_first_value_to_the_last() -> None:

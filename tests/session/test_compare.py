@@ -132,20 +132,17 @@ def test_one_trial_at_a_time_on_each_gpu(
     assert host.jobs == jobs
 
 
-@pytest.mark.parametrize(("steps", "warned"), [(4, True), (5, False)])
+@pytest.mark.parametrize(
+    ("steps", "of_arm", "words"),
+    [(4, 5, "a trial has 8 steps"), (5, 4, "a trial of big has 8 steps"), (5, 5, "")],
+)
 def test_trainings_of_a_handful_of_steps_are_warned_of_before_they_start(
-    steps: int, warned: bool
+    steps: int, of_arm: int, words: str
 ) -> None:
-    spec = CompareSpec(schedules=("constant", "linear"), epochs=2)
-    notices = check_schedules(spec, {spec.recipe.batch_size: steps})
-    said = [str(notice) for notice in notices if "so few" in str(notice)]
-    assert len(said) == warned and all("a trial has 8 steps" in text for text in said)
-
-
-def test_an_arm_of_few_steps_is_named() -> None:
     spec = compare_spec({"arm": ["big: batch_size=512"], "epochs": 2})
-    said = " ".join(map(str, check_schedules(spec, {spec.recipe.batch_size: 100, 512: 4})))
-    assert "a trial of big has 8 steps" in said and "a trial has" not in said
+    notices = check_schedules(spec, {spec.recipe.batch_size: steps, 512: of_arm})
+    said = [str(notice) for notice in notices if "so few" in str(notice)]
+    assert len(said) == bool(words) and all(words in text for text in said)
 
 
 @pytest.mark.parametrize(("lr", "warned"), [("auto", False), ("0.05,0.1", True)])

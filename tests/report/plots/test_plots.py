@@ -18,8 +18,6 @@ from tests.report.hostile import NAMES
 from tests.report.html.made import several
 
 ALL = {"final", "accuracy", "loss", "lr", "sensitivity", "expected_best"}
-
-
 TUNED = {"sensitivity", "expected_best"}
 LOSSES = [*tuned("a", {0.1: 0.9, 0.2: 0.8}, accuracy=False), *finals({"a": [0.9]}, accuracy=False)]
 
