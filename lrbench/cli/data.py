@@ -1,17 +1,21 @@
 """`lrbench data`: which datasets there are, fetch one, check one."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from lrbench.cli.common import reading, stdout
 from lrbench.errors import UsageError
+from lrbench.options.recipe import TEXT_PREFIX
 
 app = typer.Typer(no_args_is_help=True, help="List datasets, fetch one, check one.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A dataset, or folder:PATH.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A dataset; folder:PATH, text:FILE or module:function."),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of the datasets; or set LRBENCH_DATA_DIR."),
@@ -56,18 +60,25 @@ def check(name: Name, data_dir: DataDir = None) -> None:
 
 def _check(name: str, data_dir: Path | None, *, fetch: bool = False) -> None:
     from lrbench.data import check
+    from lrbench.data.text import load_text
 
-    try:
-        with reading(name) as progress:
-            data, folder, checked = check(name, data_dir, progress, fetch=fetch)
-    except UsageError as fault:
-        what = fault.message.removeprefix("--dataset").lstrip(": ")
-        raise UsageError(f"NAME: {what}", hint=fault.hint) from None
+    data: Any
+    if name.startswith(TEXT_PREFIX):
+        data = load_text(name, "NAME")
+        what, folder, checked = f"{len(data.text):,} characters", data.source, "a text in UTF-8"
+    else:
+        try:
+            with reading(name) as progress:
+                data, folder, checked = check(name, data_dir, progress, fetch=fetch)
+        except UsageError as fault:
+            message = fault.message.removeprefix("--dataset").lstrip(": ")
+            raise UsageError(f"NAME: {message}", hint=fault.hint) from None
+        shape = "×".join(map(str, data.image_shape))
+        train, test, classes = map(len, (data.train_labels, data.test_labels, data.classes))
+        what = f"{train:,} training and {test:,} test images of {shape}, {classes} classes"
     where = f" in {folder}" if folder else ""
     stdout().print(
-        f"{name}{where}: {len(data.train_labels):,} training and {len(data.test_labels):,} test "
-        f"images of {'×'.join(map(str, data.image_shape))}, {len(data.classes)} classes, "
-        f"digest {data.digest[:12]}; checked: {checked}",
+        f"{name}{where}: {what}, digest {data.digest[:12]}; checked: {checked}",
         soft_wrap=True,
         markup=False,
     )

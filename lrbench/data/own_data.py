@@ -50,6 +50,8 @@ def image_data(name: str, found: Any, progress: Progress | None = None) -> Image
     if classes is None:
         classes = range(int(max(labels.max(), test_labels.max())) + 1)
     names, rule = tuple(map(str, classes)), usual_augmentation(images)
+    if len(names) < 2:
+        raise _wrong(name, f"it has {len(names)} class, and nothing to tell apart")
     try:
         return ImageData(name, images, labels, test_images, test_labels, names, rule)
     except MachineError as fault:

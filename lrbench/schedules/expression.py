@@ -16,7 +16,7 @@ from lrbench.registry import did_you_mean
 MAX_CHARACTERS = 500
 MAX_DEPTH = 50
 MAX_POWER = 1000.0
-UNDERSCORED = re.compile(r"\b[\d.]+_")
+UNDERSCORED = re.compile(r"\d\._|\d_\d")
 CLOCK_NAMES = ("step", "steps", "epoch", "epochs", "progress")
 
 Variables = Mapping[str, float]

@@ -90,7 +90,8 @@ class Tokens:
 
     def unexpected(self, wanted: str) -> UsageError:
         what = "ends" if self.here.kind == "end" else f"has {self.here.text!r}"
-        return self.fault(self.here, f"the schedule {what} where {wanted} was expected")
+        hint = "an expression goes in quotes" if self.here.text in ARITHMETIC - {")"} else ""
+        return self.fault(self.here, f"the schedule {what} where {wanted} was expected", hint)
 
     def next_is(self, *signs: str) -> bool:
         return self.here.kind != "end" and self.tokens[self.index + 1].text in signs

@@ -64,6 +64,13 @@ def test_who_is_behind_trains_no_further_and_equals_race_to_the_end() -> None:
     assert summary.next_step == ""
 
 
+def test_by_a_loss_those_with_the_higher_one_leave() -> None:
+    known, asks = dict[str, History](), replace(asked(spec()), metric="val_loss")
+    while left := raced(plan(spec(), known, {}, STEPS), known, asks).trials:
+        known |= {t.id: trained(t, 0.5, 1 - (score(t) or 0)) for t in left}
+    assert seeds(known) == {"constant": 5, "cosine": 12, "linear": 12}
+
+
 def test_neither_a_kill_nor_another_order_of_the_trials_changes_the_race() -> None:
     whole = follow(spec())
     some = random.Random(1).sample(sorted(whole), 11)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lrbench.analysis.verdicts import NOT_APART, best_first, judge, verdict
 
@@ -19,6 +20,18 @@ def test_nobody_stands_before_one_that_is_told_to_be_better() -> None:
     assert found.better[0, 1] and found.wins[1] > found.wins[0]
     order = best_first(found, np.isfinite(values).sum(axis=0).astype(float))
     assert order.index(0) < order.index(1)
+
+
+def test_no_interval_denies_the_verdict_next_to_it() -> None:
+    """Told apart by the last step of the closed test, where the interval of all three pairs at once
+    holds 0: it ends there."""
+    noise = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    found = judge(np.column_stack([10 + 0.1 * noise, 5 - noise, 0.8 + noise * 0.8]), 0, 0.05, 1)
+    wide = stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(4.2 - 1.8 * noise)
+    assert found.better[1, 2] and 4.2 - wide < 0
+    assert found.intervals.low[1, 2] == 0 and found.intervals.high[1, 2] == pytest.approx(
+        4.2 + wide
+    )
 
 
 @pytest.mark.parametrize("gain", [0.1, -0.1])

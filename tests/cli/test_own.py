@@ -133,6 +133,10 @@ def test_find_and_check_take_them_too(folder: Path, lrbench: Any) -> None:
     assert "--opt lr_decay=0.01" in lrbench(*argv, "--quiet", cwd=folder).stdout
     said = lrbench("data", "check", "parts:one", cwd=folder).stdout
     assert "parts:one: 240 training and 60 test images of 1×16×16, 3 classes" in said
+    (folder / "notes.txt").write_text("notes")
+    assert (
+        "notes.txt: 5 characters" in lrbench("data", "check", "text:notes.txt", cwd=folder).stdout
+    )
     (folder / "parts.py").write_text(PARTS + "\n")
     assert "parts.py has changed" in lrbench(*argv, cwd=folder).stderr
 

@@ -76,7 +76,7 @@ WRONG: list[tuple[Any, str]] = [
     (((GREY, LABELS), GREY), "its test split is a ndarray"),
     (((GREY, LABELS / 2), (GREY, LABELS)), "its train labels are float64"),
     (((GREY, LABELS[:5]), (GREY, LABELS)), "training set: 6 images, but 5 labels"),
-
+    (((GREY, LABELS * 0), (GREY, LABELS * 0)), "it has 1 class"),
     (((GREY * np.nan, LABELS), (GREY, LABELS)), "values that are not finite"),
     (((GREY.astype(int) * 9, LABELS), (GREY, LABELS)), "training set: images are int64"),
     (([], (GREY, LABELS)), "its train split is empty"),

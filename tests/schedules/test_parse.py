@@ -44,6 +44,7 @@ FAULTS = {
     # spec -> (column, what the message says)
     "": (1, "the name of a schedule"), "cosin": (1, "did you mean cosine"),
     "cosine(mni=1)": (8, "did you mean min?"), "step(30": (8, "',' or '\\)' was expected"),
+    "expr(1 - progress)": (8, "an expression goes in quotes"),
     "step(30))": (9, "where \\+ or the end"), "step(0.05)": (6, "did you mean 5%\\?"),
     "warmup(2.5) + cosine": (8, "did you mean 2.5ep\\?"), "step(0)": (6, "must be above 0"),
     "warmup(-5)": (8, "must be at least 0"), "step(30\uff10)": (8, "unexpected"),
