@@ -5,13 +5,12 @@
     [1.0, 0.75, 0.5, 0.25]
 
 `find`, `suggest` and `max_stable_lr` are the range test, `compare` ranks schedules; `schedules` and
-`models` are packages.
-Nothing heavy is imported before it is used.
+`models` are packages. Nothing heavy is imported before it is used.
 """
 
 from importlib import import_module
 
-TYPE_CHECKING = False  # as type checkers know it; `typing` takes longer to import than all of this
+TYPE_CHECKING = False  # type checkers set it; importing `typing` would take longer than all of this
 if TYPE_CHECKING:
     from lrbench import models, schedules
     from lrbench.rangetest.api import find, max_stable_lr

@@ -1,17 +1,17 @@
-"""The command's way in and out: one line for every fault, and the exit codes of the README."""
+"""The entry point: one line for every fault, and the exit codes of the README."""
 
 import os
 import sys
 
-LINE = 2000  # characters of a fault that are shown, of its beginning and its end
+LINE = 2000  # most characters of a fault to show, from its start and its end
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    try:  # nothing is imported before a Ctrl-C has its answer
+    try:  # handle Ctrl-C before importing anything
         from lrbench.stopping import WORDS, install, outlive_readers
 
-        outlive_readers()  # and a terminal without × shows ? instead
+        outlive_readers()  # a terminal without × shows ? instead
         install()
     except KeyboardInterrupt:
         os.write(2, b"lrbench: stopped by Ctrl-C\n")
@@ -20,14 +20,15 @@ def main() -> None:
 
     wait_briefly()
     code = run(sys.argv[1:])
-    if code in WORDS:  # no tidying up, during which a second signal would find no handler
+    if code in WORDS:  # no cleanup, during which a second signal would find no handler
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
 
 def run(argv: list[str]) -> int:
-    """Run a command line: 0 done, 1 a trial failed or no LR, 2 usage, 3 machine, 130, 143."""
+    """Run a command line and return its exit code: 0 done, 1 a trial failed or no LR, 2 usage, 3
+    machine, 130, 143."""
     from lrbench.errors import LrbenchError, Terminated
     from lrbench.stopping import farewell, resume_with
 
@@ -44,7 +45,7 @@ def run(argv: list[str]) -> int:
         _say(farewell(143))
         return 143
     except OSError as fault:
-        # What is left in the buffer cannot go where it should: drop it, or Python complains.
+        # What is left in the buffer has nowhere to go: drop it, or Python complains.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(fault, BrokenPipeError):
             return 0
@@ -71,7 +72,7 @@ def _run(argv: list[str]) -> int:
         return 2
     except typer.Abort:
         raise KeyboardInterrupt from None
-    finally:  # registries are read when they are needed
+    finally:  # registries are read on demand
         for notice in broken_plugins():
             _say(f"warning: {notice}")
 

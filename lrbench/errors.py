@@ -1,4 +1,4 @@
-"""Everything that can go wrong, and everything worth a warning, in two small lists."""
+"""Everything that can go wrong, and everything worth a warning, in two short lists."""
 
 import re
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ from typing import Any
 
 
 def printable(text: str, instead: str = "�") -> str:
-    """The text without characters that would move a terminal's cursor, colour it, or turn its
-    text around."""
+    """The text without characters that would move a terminal's cursor, colour it, or reverse its
+    direction."""
     return "".join(c if c.isprintable() else instead for c in text)
 
 
 class LrbenchError(Exception):
     """A fault that a user can act on: what is wrong, and what to do about it.
 
-    `exit_code` is what the command line ends with: 1 a trial failed or no answer could be
-    defended, 2 wrong use, 3 the machine or its files, 4 a condition that the user set.
+    `exit_code` is that of the command line: 1 a trial failed or no answer could be defended, 2
+    wrong use, 3 the machine or its files, 4 a condition that the user set.
     """
 
     exit_code = 1
@@ -39,13 +39,13 @@ class UsageError(LrbenchError, ValueError):
 
 
 class MachineError(LrbenchError):
-    """A missing or damaged dataset, no such device, a full disk, a run in use."""
+    """A missing or damaged dataset, a missing device, a full disk, a run in use."""
 
     exit_code = 3
 
 
 class ConditionHolds(LrbenchError):
-    """What `--fail-below` or `--fail-if-worse-than` asked for has come true."""
+    """A condition of `--fail-below` or `--fail-if-worse-than` is met."""
 
     exit_code = 4
 
@@ -54,21 +54,21 @@ class Terminated(BaseException):
     """SIGTERM arrived."""
 
 
-# What ends a command, and is no fault of the code in which it arrives.
+# Exceptions that end a command, and are not the fault of the code they arrive in.
 STOPS = (KeyboardInterrupt, GeneratorExit, Terminated)
 
 
 class NoLearningRate(LrbenchError):
-    """The range test found no learning rate that it could defend."""
+    """The range test found no learning rate it could defend."""
 
 
-# An option in a message; pip's own are none of ours.
+# An option in a message; pip's options are not ours.
 _OPTION = re.compile(r"(?<![\w-])(?<!install )--([a-z]+(?:-[a-z]+)*)")
 
 
 @contextmanager
 def named_as_in_python() -> Iterator[None]:
-    """Around a call from Python: faults name its parameters, not the command line's options."""
+    """Wraps a call from Python: faults name its parameters instead of command-line options."""
     try:
         yield
     except LrbenchError as fault:
@@ -78,7 +78,7 @@ def named_as_in_python() -> Iterator[None]:
 
 
 def in_python(text: str) -> str:
-    """The text with Python's keywords in place of the command line's options.
+    """The text with Python's keywords in place of command-line options.
 
     >>> in_python("--batch-size 0: must be at least 1")
     'batch_size 0: must be at least 1'
@@ -87,13 +87,13 @@ def in_python(text: str) -> str:
 
 
 def keyword(key: str) -> str:
-    """What Python calls an option: it takes a list of schedules where the command line repeats
+    """The Python name of an option: Python takes a list of schedules where the command line repeats
     `--schedule`."""
     return "schedules" if key == "schedule" else key
 
 
 class Topic(StrEnum):
-    """What a notice is about: one name for each thing that lrbench warns of."""
+    """What a notice is about: a name for each thing that lrbench warns about."""
 
     UNFINISHED_DECAY = "unfinished-decay"
     ENDS_AT_MAXIMUM = "ends-at-maximum"
@@ -117,9 +117,9 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True)
 class Notice:
-    """A warning: what was seen, and what to write or do instead. `about` names the schedules whose
-    best LR lies on an edge of the grid, each with that edge, low or high; or the budget and the
-    batch size of a ranking."""
+    """A warning: what was seen, and what to do instead. `about` names the schedules whose best LR
+    lies on an edge of the grid, each with that edge, low or high; or the budget and batch size of a
+    ranking."""
 
     topic: Topic
     message: str

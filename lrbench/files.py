@@ -1,4 +1,4 @@
-"""Writing files so that a reader never finds half of one, and a fault is one line."""
+"""Writes files so that no reader finds half of one, and a fault is one line."""
 
 import os
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ DEVICES = (Path("/dev"), Path("/dev/fd"))
 
 
 def replace_file(path: Path, content: bytes) -> Path:
-    """Put the content at the path at once: a reader, or a crash, finds the old file or the new
-    one. It is on the disk when this returns. A device is written to; a link is replaced, since in
-    a stranger's run it may point anywhere.
+    """Replace the file atomically: after a crash, or for a reader, there is the old file or the new
+    one. It is on disk when this returns. A device is written to; a link is replaced, because in a
+    run from someone else it may point anywhere.
 
     Raises:
         MachineError: it cannot be written; the message names it.
@@ -27,7 +27,7 @@ def replace_file(path: Path, content: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             scratch.unlink(missing_ok=True)
-            with open(scratch, "xb") as file:  # which follows no link
+            with open(scratch, "xb") as file:  # "x" follows no link
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -41,8 +41,8 @@ def replace_file(path: Path, content: bytes) -> Path:
 def read_file(path: Path, option: str = "") -> bytes:
     """
     Raises:
-        MachineError: it cannot be read, or is a pipe, which may never end. Those that a shell
-            makes, under /dev/fd, do.
+        MachineError: it cannot be read, or is a pipe, which may never end. Pipes made by a
+            shell, under /dev/fd, are read.
     """
     with readable_faults(path, "read", option):
         if "\0" in str(path):
@@ -53,7 +53,7 @@ def read_file(path: Path, option: str = "") -> bytes:
 
 
 def read_if_any(path: Path) -> bytes | None:
-    """As `read_file`; None where there is no such file."""
+    """Like `read_file`; None if there is no such file."""
     try:
         return read_file(path)
     except MachineError as fault:
@@ -63,8 +63,8 @@ def read_if_any(path: Path) -> bytes | None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk, so that a new file is found after a power cut."""
-    with suppress(OSError):  # not every file system can
+    """Write the folder itself to disk, so that a new file survives a power cut."""
+    with suppress(OSError):  # some file systems cannot
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -73,7 +73,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_scratch(path: Path) -> bool:
-    """Whether a file is one that `replace_file` had not put in its place yet.
+    """True for a temporary file that `replace_file` had not put in place yet.
 
     >>> is_scratch(Path("run/.trials.csv.4711.lrbench-tmp")), is_scratch(Path("run/trials.csv"))
     (True, False)
@@ -83,7 +83,7 @@ def is_scratch(path: Path) -> bool:
 
 @contextmanager
 def readable_faults(path: Path, deed: str = "write", option: str = "") -> Iterator[None]:
-    """Turn the operating system's refusals into one line that names the path, and the option that
+    """Turn errors of the operating system into one line that names the path, and the option that
     named it."""
     try:
         yield

@@ -1,7 +1,7 @@
-"""The user's own code by name, `module:attribute`: loaded, called, blamed, fingerprinted.
+"""The user's own code by name, `module:attribute`: loading, calling, error reports, fingerprints.
 
-The module is imported as Python finds it, the working directory included. Objects that cannot be
-imported get a temporary name while a call of the Python API lasts.
+The module is imported as Python finds it, including from the working directory. Objects that cannot
+be imported get a temporary name for the duration of a call of the Python API.
 """
 
 import ast
@@ -42,7 +42,7 @@ class OwnFault(UsageError):
 
 
 def is_own(name: str) -> bool:
-    """Whether a name means the user's own code.
+    """True if a name means the user's own code.
 
     >>> is_own("my_pkg.nets:build"), is_own("lenet"), is_own("folder:photos")
     (True, False, False)
@@ -53,8 +53,8 @@ def is_own(name: str) -> bool:
 
 @contextmanager
 def names_alone() -> Iterator[None]:
-    """The user's code stays names: nothing is imported or called inside, and a name that must be
-    checked passes. For what only shows a run, which may be a stranger's."""
+    """Inside, the user's code is only named, never imported or called, and a name that must be
+    checked passes. For commands that only show a run, which may come from someone else."""
     token = _names_alone.set(True)
     try:
         yield
@@ -75,14 +75,14 @@ class NotLoaded:
 
 @contextmanager
 def printing_apart() -> Iterator[None]:
-    """What the user's code prints goes to stderr: stdout is for data."""
+    """Send what the user's code prints to stderr: stdout is for data."""
     with redirect_stdout(sys.stderr):
         yield
 
 
 def load(name: str) -> Any:
-    """The object `module:attribute`; UsageError if there is none. Exceptions of the user's code are
-    not caught; what it prints while it is imported is not shown."""
+    """The object `module:attribute`; raises UsageError if there is none. Exceptions from the user's
+    code propagate; what it prints on import is not shown."""
     if name in _lent:
         return _lent[name]
     if _names_alone.get():
@@ -118,7 +118,7 @@ def _module(name: str, path: str) -> Any:
 
 
 def load_callable(name: str, option: str) -> Callable[..., Any]:
-    """The function or class of that name; UsageError if there is none."""
+    """The function or class of that name; raises UsageError if there is none."""
     with blamed(name, option):
         found = load(name)
     if not callable(found):
@@ -130,7 +130,7 @@ def load_callable(name: str, option: str) -> Callable[..., Any]:
 
 @contextmanager
 def blamed(name: str, option: str) -> Iterator[None]:
-    """Turn whatever the user's code raises into one line: option, exception, file and line."""
+    """Turn any exception from the user's code into one line: option, exception, file and line."""
     try:
         yield
     except UsageError as fault:
@@ -171,7 +171,7 @@ def call(
     """Call the user's function with the arguments that its signature names, or without any.
 
     A parameter gets what is offered under its name (`extra` has further names). If the names are
-    the user's own and as many are required as are offered, these are passed by position.
+    the user's own and as many are required as are offered, the arguments are passed by position.
 
     Raises:
         UsageError: the signature requires something else, or the function raised.
@@ -190,7 +190,7 @@ def _bound(
 ) -> BoundArguments:
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # written in C: it has no signature
+    except (TypeError, ValueError):  # written in C, without a signature
         return inspect.signature(lambda *_: None).bind(*offered.values())
     plain = [p for p in signature.parameters.values() if p.kind not in VARIADIC]
     required = [p for p in plain if p.default is p.empty]
@@ -198,7 +198,7 @@ def _bound(
         known = {p.name: named[p.name] for p in plain if p.name in named}
         return BoundArguments(signature, OrderedDict(known))
     if len(required) == len(offered):
-        with suppress(TypeError):  # some go by their names alone
+        with suppress(TypeError):  # some are keyword-only
             return signature.bind(*offered.values())
     raise UsageError(
         f"{option} {name}: it needs ({', '.join(p.name for p in required)}), but is called as "
@@ -215,19 +215,19 @@ def check_call(
     option: str,
     hint: str = "",
 ) -> None:
-    """Refuse a function of the user's whose signature does not accept arguments of these names,
+    """Refuse a function of the user's whose signature does not accept arguments with these names,
     the first ones by position."""
     try:
         inspect.signature(function).bind(*places, **dict.fromkeys(words))
     except ValueError:
-        pass  # written in C: it has no signature
+        pass  # written in C, without a signature
     except TypeError as fault:
         what = f"it is called as {_call(name, (*places, *words))}, and {fault}"
         raise UsageError(f"{option} {name}: {what}", hint=hint) from None
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, in a message.
+    """The kind of a value, for a message.
 
     >>> kind_of(0.5)
     'a float'
@@ -243,8 +243,8 @@ def _call(name: str, arguments: Iterable[str]) -> str:
 def name_of(thing: Any) -> str:
     """The name under which `load` finds an object: its own if it has one.
 
-    What cannot be imported (a closure, an instance) is called `python:NAME` until `lending` ends;
-    in a trial's identity, it is this name alone.
+    An object that cannot be imported (a closure, an instance) is called `python:NAME` until
+    `lending` ends; a trial's identity depends on this name alone.
     """
     module, label = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
     found: Any = sys.modules.get(module or "")
@@ -261,7 +261,7 @@ def name_of(thing: Any) -> str:
 
 @contextmanager
 def lending() -> Iterator[None]:
-    """Forget the temporary names that are given inside."""
+    """Forget the temporary names given inside."""
     before = dict(_lent)
     try:
         yield
@@ -273,9 +273,9 @@ def lending() -> Iterator[None]:
 def sources(name: str) -> dict[str, str]:
     """SHA-256 of the source files behind a name, by path relative to the import folder.
 
-    They are the module, the file that defines the object, and what these import of the same
-    package or, if it is the user's, from the same folder; for an installed package the first two
-    only; for a script or a notebook the object's own text, under its name.
+    These are the module, the file that defines the object, and what they import from the same
+    package or, for the user's own code, from the same folder; for an installed package only the
+    first two; for a script or a notebook the object's source text, under its name.
     """
     thing = load(name)
     if "__main__" in _homes(name, thing):
@@ -289,7 +289,7 @@ def sources(name: str) -> dict[str, str]:
 
 
 def source_files(name: str, *, installed: bool = True) -> dict[str, Path]:
-    """The source files of `sources`, those of installed packages only if they are asked for."""
+    """The source files of `sources`; those of installed packages only on request."""
     found: dict[Path, str] = {}
     for home in _homes(name, load(name)) & {*sys.modules}:
         if home.partition(".")[0] not in VERSIONED:
@@ -303,7 +303,7 @@ def _homes(name: str, thing: Any) -> set[str]:
 
 
 def _collect(home: ModuleType, found: dict[Path, str]) -> None:
-    """Add the module's file, then those of what it imports."""
+    """Add the module's file, then the files it imports."""
     top, start = home.__name__.partition(".")[0], _file(home)
     if start is None:
         return
@@ -322,7 +322,7 @@ def _collect(home: ModuleType, found: dict[Path, str]) -> None:
 
 
 def _imported(module: ModuleType, path: Path) -> Iterator[ModuleType]:
-    """The loaded modules that a file names in its imports, and their packages."""
+    """The loaded modules named in a file's imports, and their packages."""
     names = {module.__name__}
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):

@@ -1,7 +1,7 @@
-"""What a training leaves behind: the plain, frozen data that flows from the engine to the report.
+"""What a training produces: plain, frozen data that flows from the engine to the report.
 
-Accuracies are fractions in 0..1, times seconds, learning rates the numbers that the optimizer
-used. `None` means that there is no such value; NaN and infinity never enter a record.
+Accuracies are fractions in 0..1, times seconds, learning rates the numbers the optimizer used.
+`None` means no value; NaN and infinity never enter a record.
 """
 
 from bisect import bisect_left
@@ -16,7 +16,7 @@ Status = Literal["done", "diverged", "failed"]
 
 @dataclass(frozen=True)
 class Record:
-    """What one trial has left, of the kinds below."""
+    """A record of a trial, of any kind below."""
 
     __pydantic_config__: ClassVar = {"allow_inf_nan": False, "extra": "forbid"}
 
@@ -25,9 +25,9 @@ class Record:
 
 @dataclass(frozen=True)
 class EpochRecord(Record):
-    """One epoch. `epoch` counts from 1; `step` is the optimizer steps done so far; `clipped_share`
-    is that of its steps whose gradients were clipped; `ema_…` are of the weights' moving average.
-    """
+    """One epoch. `epoch` counts from 1; `step` is the number of optimizer steps so far;
+    `clipped_share` is the share of its steps with clipped gradients; `ema_…` belong to the moving
+    average of the weights."""
 
     epoch: int
     step: int
@@ -58,7 +58,7 @@ class StepRecord(Record):
 
 @dataclass(frozen=True)
 class CutRecord(Record):
-    """A reduce-on-plateau cut of the learning rate, made after `epoch`."""
+    """A cut of the learning rate by reduce-on-plateau, made after `epoch`."""
 
     epoch: int
     old_lr: float
@@ -67,7 +67,7 @@ class CutRecord(Record):
 
 @dataclass(frozen=True)
 class TrialEnd(Record):
-    """How a trial ended, with what was measured once: the test set, and the memory's peak."""
+    """How a trial ended, with what is measured once: the test set, and peak memory."""
 
     status: Status
     reason: str = ""
@@ -78,7 +78,7 @@ class TrialEnd(Record):
     test_accuracy: float | None = None
     train_s: float = 0.0
     throughput_img_s: float | None = None
-    peak_mem_bytes: int | None = field(default=None, compare=False)  # of the machine
+    peak_mem_bytes: int | None = field(default=None, compare=False)  # depends on the machine
     machine: Mapping[str, Any] = field(default_factory=dict)
     clipped_share: float | None = None
     ema_test_loss: float | None = None
@@ -88,7 +88,7 @@ class TrialEnd(Record):
 
 @dataclass(frozen=True)
 class History:
-    """All that is known of one trial: what it was to be, and its records so far."""
+    """Everything known about one trial: its spec, and its records so far."""
 
     spec: TrialSpec
     epochs: tuple[EpochRecord, ...] = ()
@@ -101,8 +101,8 @@ Kind = TypeVar("Kind", bound=Record)
 
 
 def extended(history: History, records: Sequence[Record]) -> History:
-    """The history with more records. A trial that went on from an earlier epoch trains the later
-    ones again: what it said of them before is dropped."""
+    """The history with more records. A trial resumed from an earlier epoch trains the later ones
+    again, so its previous records of them are dropped."""
     if not records:
         return history
 
@@ -125,6 +125,6 @@ def extended(history: History, records: Sequence[Record]) -> History:
 
 
 def labelled(trials: Iterable[TrialSpec], known: Mapping[str, History]) -> list[History]:
-    """The histories of those trials that have one, under the names that the trials have now: an
-    arm's is another where schedules have joined the run."""
+    """The histories of these trials, as far as they exist, under the trials' current names: an
+    arm's name changes when schedules join the run."""
     return [replace(known[trial.id], spec=trial) for trial in trials if trial.id in known]

@@ -1,4 +1,5 @@
-"""Names for things that can be plugged in: datasets, models, optimizers, executors, renderers."""
+"""Names for everything that can be plugged in: datasets, models, optimizers, executors,
+renderers."""
 
 import difflib
 import importlib
@@ -25,7 +26,7 @@ def broken_plugins() -> list[Notice]:
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """A registered thing: its name, a one-line summary, the thing itself, and facts to list."""
+    """A registered object: its name, a one-line summary, the object, and facts to list."""
 
     name: str
     summary: str
@@ -39,8 +40,8 @@ class Registry(Generic[T]):
 
     The modules of `package` register their entries when imported, except those in `skip`: a new
     entry is a new file there, or an entry point of another distribution in the group
-    `lrbench.<kind>s`, such as `lrbench.datasets`. `besides` are the forms of names that are no
-    entries, for whoever mistypes one.
+    `lrbench.<kind>s`, such as `lrbench.datasets`. `besides` lists other valid forms of names, for
+    error messages.
     """
 
     kind: str
@@ -51,7 +52,7 @@ class Registry(Generic[T]):
     _loaded: bool = field(default=False, init=False)
 
     def register(self, name: str, summary: str, **facts: Any) -> Callable[[T], T]:
-        """Decorate a thing to give it a name, which must be free."""
+        """Decorate an object to register it under a name, which must be free."""
 
         def add(thing: T) -> T:
             if name in self._entries:
@@ -62,7 +63,7 @@ class Registry(Generic[T]):
         return add
 
     def get(self, name: str, *, option: str = "") -> Entry[T]:
-        """The entry of that name; UsageError if there is none."""
+        """The entry of that name; raises UsageError if there is none."""
         if name in self:
             return self._entries[name]
         where = f"{option}: " if option else ""
@@ -90,7 +91,7 @@ class Registry(Generic[T]):
                 importlib.import_module(f"{self.package}.{name}")
         for point in entry_points(group=f"lrbench.{self.kind}s"):
             try:
-                with redirect_stdout(io.StringIO()):  # what it prints is no data
+                with redirect_stdout(io.StringIO()):  # its output is not data
                     point.load()  # it registers itself
             except STOPS:
                 raise
@@ -101,7 +102,7 @@ class Registry(Generic[T]):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint with the nearest of the known names, or with all if none is near.
+    """A hint with the nearest known name, or with all of them if none is near.
 
     >>> did_you_mean("lenets", ["lenet", "resnet8"]), did_you_mean("lion", ["adam", "muon"])
     ('did you mean lenet?', 'known: adam, muon')

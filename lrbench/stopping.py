@@ -1,10 +1,10 @@
-"""Being stopped by a signal: the first time soon and in good order, the second time at once. And
-not being stopped by a reader that has gone.
+"""Stopping on a signal: the first time soon and in good order, the second time immediately. And
+surviving a reader that is gone.
 
-Python raises between two of its own instructions, so a single long step of torch would keep a
-Ctrl-C waiting. The wake-up pipe is written by the C handler itself and read by a thread, which
-ends the process after a while whatever the main thread does. Nothing is lost by that: records
-are on disk before they are reported, and files are replaced whole.
+Python raises only between two of its own instructions, so a single long step of torch would delay a
+Ctrl-C. The wake-up pipe is written by the C handler and read by a thread, which ends the process
+after a while whatever the main thread does. Nothing is lost: records are on disk before they are
+reported, and files are replaced atomically.
 """
 
 import io
@@ -30,7 +30,7 @@ _raised = False
 
 
 def resume_with(command: str) -> None:
-    """Set the command that is printed when this process is stopped."""
+    """Set the command to print when this process is stopped."""
     global _resume_command
     _resume_command = command
 
@@ -42,7 +42,7 @@ def farewell(code: int) -> str:
 
 
 def install() -> None:
-    """Answer SIGINT with KeyboardInterrupt and SIGTERM with Terminated, in the main thread; a
+    """Answer SIGINT with KeyboardInterrupt and SIGTERM with Terminated, in the main thread. A
     second signal, or three seconds, end the process with 130 or 143."""
     reader, writer = os.pipe()
     for end in (reader, writer):
@@ -58,7 +58,7 @@ def _raise_once(number: int, frame: FrameType | None) -> None:
     if _raised:
         return
     _raised = True
-    if _importing(frame):  # where an exception becomes another one, or aborts the process in C++
+    if _importing(frame):  # an exception could be replaced, or abort C++ code
         _leave(CODES[signal.Signals(number)])
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
@@ -91,15 +91,15 @@ def _leave(code: int) -> NoReturn:
 
 @contextmanager
 def pausing(group: Callable[[], int]) -> Iterator[None]:
-    """Let Ctrl-Z stop this process group as well, and `fg` continue it."""
-    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+    """Let Ctrl-Z stop this process group too, and `fg` continue it."""
+    if threading.current_thread() is not threading.main_thread():  # no handler can be set here
         yield
         return
 
     def pause(number: int, frame: FrameType | None) -> None:
         with suppress(ProcessLookupError):
             os.killpg(group(), signal.SIGSTOP)
-        os.kill(os.getpid(), signal.SIGSTOP)  # and here it goes on
+        os.kill(os.getpid(), signal.SIGSTOP)  # continues here
         with suppress(ProcessLookupError):
             os.killpg(group(), signal.SIGCONT)
 
@@ -111,8 +111,8 @@ def pausing(group: Callable[[], int]) -> Iterator[None]:
 
 
 def die_with(parent: int) -> None:
-    """Let the kernel end this process with its parent, even within a long call of C; a Ctrl-C that
-    is sent to it alone ends it without a traceback."""
+    """Let the kernel end this process with its parent, even inside a long C call; a Ctrl-C sent to
+    this process alone ends it without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         import ctypes
@@ -123,7 +123,7 @@ def die_with(parent: int) -> None:
 
 
 class _Unread(io.FileIO):
-    """A stream that leads nowhere once nobody reads it: a training does not end for that."""
+    """A stream that discards output once nobody reads it: a training does not end for that."""
 
     def write(self, data: Any) -> int:
         try:
@@ -134,8 +134,8 @@ class _Unread(io.FileIO):
 
 
 def outlive_readers() -> None:
-    """Let stdout and stderr be closed at their other end, as by `2>&1 | head -1`, or be closed when
-    this process began, as by `>&-`: their numbers must not become those of a run's files."""
+    """Survive stdout and stderr being closed by their reader, as in `2>&1 | head -1`, or closed
+    from the start, as with `>&-`: their descriptors must not be reused for a run's files."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)

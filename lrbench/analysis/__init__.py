@@ -1,4 +1,4 @@
-"""From the records of trials to an honest ranking: pure functions on tidy frames."""
+"""From trial records to an honest ranking: pure functions on tidy frames."""
 
 from lrbench.analysis.question import MetricName, Question
 from lrbench.analysis.raced import raced

@@ -1,4 +1,4 @@
-"""Values and differences of a metric as people read them."""
+"""Values and differences of a metric, formatted for people."""
 
 import math
 
@@ -6,8 +6,8 @@ from lrbench.analysis.question import is_accuracy, metric_words
 
 
 def amount(value: float, metric: str) -> str:
-    """A value of the metric: per cent of an accuracy, to three digits of the error, else the
-    number, and that it is in bits.
+    """A value of the metric with its unit: an accuracy in per cent, with one more digit above 99 %;
+    other metrics to three digits.
 
     >>> amount(0.9712, "test_accuracy"), amount(0.99123, "test_accuracy"), amount(0.08, "val_loss")
     ('97.1 %', '99.12 %', '0.08')
@@ -18,7 +18,7 @@ def amount(value: float, metric: str) -> str:
 
 
 def margin(value: float, half: float | None, metric: str) -> str:
-    """A difference with the half-width of its interval, to the digits that the width allows.
+    """A difference with the half-width of its interval, with as many digits as the width supports.
 
     >>> margin(0.0093, 0.0031, "test_accuracy"), margin(0.5, None, "test_loss")
     ('0.9 ± 0.3 points', '0.5 in test loss')
@@ -34,7 +34,7 @@ def margin(value: float, half: float | None, metric: str) -> str:
 
 
 def at_most(bound: float, metric: str) -> str:
-    """A bound of a difference, rounded up to two digits.
+    """An upper bound of a difference, rounded up to two digits.
 
     >>> at_most(0.00448, "test_accuracy"), at_most(0.0561, "test_accuracy"), at_most(2, "val_loss")
     ('0.45 points', '5.7 points', '2.0 in val loss')
@@ -48,12 +48,12 @@ def at_most(bound: float, metric: str) -> str:
 
 
 def _scale(metric: str) -> tuple[int, str]:
-    """The factor and the unit in which people read differences."""
+    """The factor and the unit in which differences are shown."""
     if is_accuracy(metric):
         return 100, "points"
     return 1, "bits" if metric.endswith("bits") else f"in {metric_words(metric)}"
 
 
 def _digits(size: float) -> int:
-    """Decimals that show one significant digit, and at least one decimal."""
+    """Decimals needed for one significant digit, at least one."""
     return max(1, -math.floor(math.log10(size)))

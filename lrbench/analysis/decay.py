@@ -1,4 +1,4 @@
-"""Weight decays that were tuned with the learning rates: where the optimum lies."""
+"""Weight decays tuned together with the learning rate: where the optimum lies."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,10 +28,9 @@ DECAYS = (
 
 
 def decays_frame(found: Sequence[Standing], trials: DataFrame) -> DataFrame:
-    """A row for each pair of LR and weight decay that was tried in tuning, where there are several
-    weight decays."""
+    """A row for each pair of LR and weight decay tried in tuning; empty with one weight decay."""
     tuned = trials[(trials["stage"] == "tune") & trials["status"].notna() & (trials["study"] == 0)]
-    several = tuned.groupby("schedule")["weight_decay"].nunique().max() > 1  # not of arms alone
+    several = tuned.groupby("schedule")["weight_decay"].nunique().max() > 1  # not arms alone
     return frame((row for each in found for row in _rows(each, tuned) if several), DECAYS)
 
 
@@ -57,14 +56,14 @@ def _rows(standing: Standing, tuned: DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def measured(decays: DataFrame, metric: str) -> str:
-    """The column by which tuning judged."""
+    """The column that tuning was judged by."""
     accuracy = is_accuracy(metric) and decays["val_accuracy_mean"].notna().any()
     return "val_accuracy_mean" if accuracy else "val_loss_mean"
 
 
 def decays_text(decays: DataFrame, standing: Standing) -> str:
     """The chosen weight decays with their timescales, and whether the order of the schedules
-    depends on them; empty without several."""
+    depends on the weight decay; empty with one weight decay."""
     mine = standing.part(decays)
     if not len(mine):
         return ""
@@ -81,7 +80,7 @@ def decays_text(decays: DataFrame, standing: Standing) -> str:
 
 
 def _orders(mine: DataFrame, standing: Standing) -> str:
-    """What tuning alone says of the order of the schedules at each weight decay."""
+    """How tuning alone orders the schedules at each weight decay."""
     column = measured(mine, standing.metric)
     sign = direction(column.removesuffix("_mean"))
     best = (sign * mine[column]).groupby([mine["weight_decay"], mine["schedule"]]).max().unstack()

@@ -1,4 +1,4 @@
-"""How much a run can tell: power and seeds needed as ranges, and what a finite test set hides."""
+"""How much a run can show: power and seeds needed, as ranges, and what a finite test set hides."""
 
 import math
 from bisect import bisect_left
@@ -13,15 +13,14 @@ from lrbench.analysis.corrections import Floats
 POWER = 0.8
 MOST_SEEDS = 2**16
 RANGE = 0.8
-"""How sure a range is: 80 %, so that it is short enough to plan by."""
+"""Confidence of a range: 80 %, which keeps it narrow enough to plan with."""
 
 UNEVEN = 0.2
 
 
 def power_of(difference: float, sd: float, n: int, alpha: float) -> float:
-    """How often a two-sided paired t test at level `alpha` with `n` seeds finds a true difference:
-    from the noncentral t distribution with noncentrality difference·√n / sd, the far tail left out.
-    """
+    """The power of a two-sided paired t test at level `alpha` with `n` seeds, from the noncentral t
+    distribution with noncentrality difference·√n / sd, ignoring the far tail."""
     if n < 2 or sd <= 0:
         return float(n >= 2 and difference != 0)
     critical = float(stdtrit(n - 1, 1 - alpha / 2))
@@ -29,14 +28,14 @@ def power_of(difference: float, sd: float, n: int, alpha: float) -> float:
 
 
 def detectable_difference(sd: float, n: int, alpha: float, power: float = POWER) -> float | None:
-    """The smallest true difference that `n` seeds find with that power; None with one seed."""
+    """The smallest true difference that `n` seeds detect with this power; None with one seed."""
     if n < 2 or not math.isfinite(sd):
         return None
     return sd and _least(lambda gap: power_of(gap, sd, n, alpha) >= power, sd, 1e-6)
 
 
 def _least(enough: Callable[[float], np.bool | bool], start: float, tolerance: float) -> float:
-    """The least number that is enough, to a relative tolerance, by doubling and halving."""
+    """The smallest sufficient number, to a relative tolerance, by doubling and bisection."""
     low, high = 0.0, start
     while not enough(high):
         low, high = high, 2 * high
@@ -47,8 +46,8 @@ def _least(enough: Callable[[float], np.bool | bool], start: float, tolerance: f
 
 
 def seeds_needed(difference: float, sd: float, alpha: float, power: float = POWER) -> int | None:
-    """The fewest seeds that find a true difference of this size with that power; None where it is
-    zero, or where more than MOST_SEEDS would not be enough."""
+    """The fewest seeds that detect a true difference of this size with this power; None for a zero
+    difference, or if MOST_SEEDS would not be enough."""
     if not (math.isfinite(difference) and math.isfinite(sd)) or difference == 0:
         return None
     counts = range(2, MOST_SEEDS + 1)
@@ -57,8 +56,8 @@ def seeds_needed(difference: float, sd: float, alpha: float, power: float = POWE
 
 
 def effect_range(mean: float, sd: float, n: int, sure: float = RANGE) -> tuple[float, float]:
-    """The range of a standardised difference |δ|/σ of which n seeds showed mean and sd, by
-    inverting the noncentral t distribution; it starts at 0 where 0 cannot be excluded.
+    """The range of a standardised difference |δ|/σ of which n seeds showed this mean and sd, by
+    inverting the noncentral t distribution; it starts at 0 if 0 cannot be excluded.
 
     >>> [round(x, 2) for x in effect_range(1.0, 1.0, 6)]
     [0.3, 1.61]
@@ -66,7 +65,7 @@ def effect_range(mean: float, sd: float, n: int, sure: float = RANGE) -> tuple[f
     t, tail = abs(mean) / sd * math.sqrt(n), (1 - sure) / 2
 
     def effect(level: float) -> float:
-        """Where the chance of a t at most as large as the one seen is `level`."""
+        """The effect at which the chance of a t no larger than the observed one is `level`."""
         if stdtr(n - 1, t) <= level:
             return 0.0
         return _least(lambda shift: nctdtr(n - 1, shift, t) <= level, 1.0, 1e-9) / math.sqrt(n)
@@ -77,9 +76,9 @@ def effect_range(mean: float, sd: float, n: int, sure: float = RANGE) -> tuple[f
 def seeds_range(
     mean: float, sd: float, n: int, level: float, power: float = POWER, sure: float = RANGE
 ) -> tuple[int, int | None] | None:
-    """How many seeds the difference needs to be found with that power at that level: (fewest,
-    most), `most` None where the difference may as well be zero; None where nothing can be said
-    (one seed, or no difference at all)."""
+    """How many seeds it takes to detect the difference with this power at this level: (fewest,
+    most). `most` is None if the difference may be zero; the result is None with one seed or no
+    difference at all."""
     if n < 2 or not (math.isfinite(mean) and sd > 0) or mean == 0:
         return None
     low, high = effect_range(mean, sd, n, sure)
@@ -90,8 +89,8 @@ def seeds_range(
 def detectable_range(
     sds: Floats, n: int, level: float, power: float = POWER
 ) -> tuple[float, float] | None:
-    """True differences that are found in `power` of all runs, for the quietest and for the noisiest
-    pair, from the sds of the pairs' differences; None with fewer than two seeds."""
+    """The true differences that are detected in `power` of all runs, for the least and the most
+    noisy pair, from the sds of the paired differences; None with fewer than two seeds."""
     known = sds[np.isfinite(sds)]
     if n < 2 or not len(known):
         return None
@@ -102,11 +101,11 @@ def detectable_range(
 
 
 def image_error(error_a: float, error_b: float, images: int, differ: float | None = None) -> float:
-    """Standard error of a difference of two accuracies that is due to the test images alone, and
-    which no number of seeds makes smaller.
+    """Standard error of a difference of two accuracies due to the test images alone; no number of
+    seeds makes it smaller.
 
-    `differ` is the share of images of which the two classify just one right (McNemar 1947); where
-    it is not known it is as large as the two error rates allow, as if no image were hard for both.
+    `differ` is the share of images that exactly one of the two classifies correctly (McNemar 1947).
+    Where it is unknown, the error rates give its upper bound, as if no image were hard for both.
 
     >>> round(100 * image_error(0.02, 0.02, 1000, differ=0.03), 2)
     0.55
@@ -116,9 +115,9 @@ def image_error(error_a: float, error_b: float, images: int, differ: float | Non
 
 
 def at_chance(accuracy: Any, classes: int, images: int) -> Any:
-    """Whether models with these accuracies may have learnt nothing, as one that always names one
-    class: three standard errors above 1/classes at most, and a little more since classes are not
-    all of one size. Such a trial has collapsed: it is counted, not averaged.
+    """True if models with these accuracies may have learnt nothing, like one that always predicts
+    the same class: at most three standard errors above 1/classes, and a little more because classes
+    differ in size. Such a trial has collapsed: it is counted, not averaged.
 
     >>> at_chance(0.1135, 10, 10_000), at_chance(0.2, 10, 1000)
     (True, False)

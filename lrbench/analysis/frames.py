@@ -1,4 +1,4 @@
-"""Tidy frames of what was trained: one row per trial, per epoch, per step."""
+"""Tidy frames of what was trained: one row per trial, per epoch, or per step."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -14,7 +14,7 @@ from lrbench.records import EpochRecord, History
 
 SHARE_OF_BEST = 0.99
 LAST = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy")
-"""What a trial has of its last epoch."""
+"""Columns that a trial takes from its last epoch."""
 _MAIN: dict[str, Any] = {"view": "trial"}
 _MORE: dict[str, Any] = {"view": "trials"}
 TRIALS = (
@@ -98,7 +98,7 @@ STEPS = (
 
 
 def trials_frame(histories: Sequence[History], target: float | None) -> DataFrame:
-    """One row per trial; one that has not ended yet has no status."""
+    """One row per trial; the status of a trial that has not ended is empty."""
     return frame((_trial(history, target) for history in histories), TRIALS)
 
 
@@ -158,8 +158,8 @@ def _settings(history: History) -> dict[str, Any]:
 
 
 def completed(trials: DataFrame) -> DataFrame:
-    """A frame like `trials.csv` with every column; those it lacks hold missing values, and all of
-    its trials then count as one batch size, one study and one weight decay."""
+    """A frame like `trials.csv` with every column. Columns it lacks hold missing values; all its
+    trials then count as one batch size, one study and one weight decay."""
     whole = trials.reindex(columns=[column.name for column in TRIALS])
     cell = ("batch_size", "study")
     known = whole.fillna(dict.fromkeys((*cell, "weight_decay"), 0))
@@ -167,7 +167,7 @@ def completed(trials: DataFrame) -> DataFrame:
 
 
 def in_order(histories: Iterable[History], question: Question) -> list[History]:
-    """Tuning before finals, schedules as they were named, then batch size, budget, LR and seed: the
+    """Tuning before finals, schedules as named, then batch size, budget, LR and seed, so that the
     order does not depend on which trial ran first."""
     places = {name: place for place, name in enumerate(question.schedules)}
 
@@ -181,8 +181,8 @@ def in_order(histories: Iterable[History], question: Question) -> list[History]:
 
 
 def default_target(histories: Iterable[History]) -> float | None:
-    """99 % of the best schedule's mean final validation accuracy, over the final trials that ended
-    well; None where there is none yet."""
+    """99 % of the best schedule's mean final validation accuracy, over final trials that ended
+    well; None before the first one."""
     finals: dict[tuple[str, int, int], list[float]] = {}
     for history in histories:
         spec, end = history.spec, history.end
@@ -198,9 +198,9 @@ def default_target(histories: Iterable[History]) -> float | None:
 def reached(
     epochs: Sequence[EpochRecord], target: float | None
 ) -> tuple[float, float] | tuple[None, None]:
-    """(epochs, training seconds) after which validation accuracy first is at the target, linear
-    between the ends of two epochs; a whole epoch where nothing is known of its start. (None, None):
-    never."""
+    """(epochs, training seconds) at which validation accuracy first reaches the target,
+    interpolated linearly between the ends of two epochs; a whole epoch if the accuracy at its start
+    is unknown. (None, None) if never."""
     start, seconds = None, 0.0
     for epoch in epochs:
         accuracy, end = epoch.val_accuracy, seconds + epoch.train_s
@@ -212,8 +212,8 @@ def reached(
 
 
 def area_under(curve: Sequence[float | None]) -> float | None:
-    """The mean height, 0..1, of the accuracy curve between its first and its last epoch
-    (trapezoids); None where an epoch has no accuracy.
+    """The mean height, 0..1, of the accuracy curve from its first to its last epoch (trapezoids);
+    None if an epoch has no accuracy.
 
     >>> area_under([0.5, 1.0, 1.0])
     0.875

@@ -1,4 +1,4 @@
-"""Differences between schedules, paired by seed, and the intervals of differences and rates."""
+"""Differences between schedules, paired by seed, and intervals of differences and rates."""
 
 import math
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from lrbench.analysis.corrections import Bools, Floats
 
 
 def sd_floor(images: int) -> float:
-    """The least sd of a difference of two accuracies on that many images: each is rounded to whole
-    images (variance 1/12 of an image squared), so their difference has 1/√6 of an image."""
+    """The smallest sd a difference of two accuracies on `images` images can have: each is rounded
+    to whole images (variance 1/12 of an image squared), so their difference has an sd of 1/√6
+    image."""
     return 1 / (images * math.sqrt(6))
 
 
@@ -19,8 +20,9 @@ def sd_floor(images: int) -> float:
 class Pairs:
     """All differences `row - column` between k schedules; every array is k x k.
 
-    `n` common seeds; `mean` and `sd` of the difference (the sd is floored); `p` two-sided; `equal`
-    where the two agree in every common seed. NaN where there are fewer than two common seeds.
+    `n` is the number of common seeds; `mean` and `sd` are those of the difference (the sd is
+    floored); `p` is two-sided; `equal` is True where the two agree in every common seed. NaN where
+    there are fewer than two common seeds.
     """
 
     n: Floats
@@ -31,12 +33,12 @@ class Pairs:
 
 
 def compare_pairs(values: Floats, floor: float = 0.0) -> Pairs:
-    """Paired t statistics for all pairs of columns of `values` (seeds x schedules, NaN where a
-    value is missing), over the seeds that both columns have.
+    """Paired t statistics for all pairs of columns of `values` (seeds x schedules, NaN for a
+    missing value), over the seeds that both columns have.
 
     t = mean / (sd / √n) with n - 1 degrees of freedom (Student 1908). The sd is at least `floor`;
-    differences that are all zero are an exact tie with p = 1. The percentile bootstrap would call
-    a fifth of all ties a difference at three to five seeds.
+    differences that are all zero are an exact tie with p = 1. A percentile bootstrap would call a
+    fifth of all ties a difference at three to five seeds.
     """
     differences = values[:, :, None] - values[:, None, :]
     present = np.isfinite(differences)
@@ -57,23 +59,22 @@ def compare_pairs(values: Floats, floor: float = 0.0) -> Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Intervals of all differences that hold together with the confidence asked for. NaN where
-    fewer than two seeds are common."""
+    """Simultaneous intervals of all differences, at the requested confidence. NaN where there are
+    fewer than two common seeds."""
 
     low: Floats
     high: Floats
 
     @property
     def within(self) -> Floats:
-        """How far apart two schedules can be at most: the farther end of their interval."""
+        """The most by which two schedules can differ: the farther end of their interval."""
         return np.maximum(np.abs(self.low), np.abs(self.high))
 
 
 def t_intervals(mean: Floats, sd: Floats, n: Floats, apart: Bools, level: Floats) -> Intervals:
-    """t intervals, each at its level: alpha over the number of pairs for those that hold together.
-    Where two schedules are told `apart` their interval ends at 0, since the step-down test that
-    told them apart is sharper than these intervals, and a verdict must not be denied by the
-    interval next to it."""
+    """t intervals, each at its own level: alpha over the number of pairs for simultaneous ones.
+    Where two schedules are told `apart`, the interval ends at 0: the step-down test behind the
+    verdict is sharper than these intervals, which must not contradict it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(n >= 2, sd / np.sqrt(n), np.nan)
         half = stdtrit(n - 1, 1 - level / 2) * error
@@ -84,8 +85,7 @@ def t_intervals(mean: Floats, sd: Floats, n: Floats, apart: Bools, level: Floats
 
 
 def rate_bound(count: int, of: int, confidence: float = 0.95) -> float:
-    """The upper bound of a rate of which `count` of `of` were seen (Clopper and Pearson 1934,
-    one-sided).
+    """One-sided upper bound of a rate observed as `count` of `of` (Clopper and Pearson 1934).
 
     >>> round(rate_bound(0, 6), 2), rate_bound(3, 3)
     (0.39, 1.0)
@@ -97,7 +97,7 @@ def rate_bound(count: int, of: int, confidence: float = 0.95) -> float:
 
 def mean_interval(values: Floats, floor: float, confidence: float) -> tuple[float, float, float]:
     """(mean, sd, half-width of the t interval of the mean). The sd is as measured; the interval
-    takes it to be at least `floor`. NaN where there are too few values."""
+    uses at least `floor`. NaN with too few values."""
     kept = values[np.isfinite(values)]
     n = len(kept)
     mean = float(kept.mean()) if n else math.nan

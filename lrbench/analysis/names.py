@@ -1,4 +1,4 @@
-"""What a schedule's name says, and short forms of it."""
+"""What the name of a schedule tells, and short forms of it."""
 
 from lrbench.errors import LrbenchError
 from lrbench.schedules import Schedule, parse
@@ -7,14 +7,14 @@ NAME_WIDTH = 60
 
 
 def watches_training(name: str) -> bool:
-    """Whether the schedule reacts to the training, as reduce-on-plateau does. False where its
-    plug-in is not installed."""
+    """True if the schedule reacts to the training, as reduce-on-plateau does. False if its plug-in
+    is not installed."""
     found = _parsed(name)
     return found is not None and bool(found.adaptive)
 
 
 def is_schedule(name: str) -> bool:
-    """Whether this is no arm."""
+    """True for a schedule, False for an arm."""
     return _parsed(name) is not None
 
 
@@ -26,8 +26,8 @@ def _parsed(name: str) -> Schedule | None:
 
 
 def short(name: str, width: int = NAME_WIDTH) -> str:
-    """The name in at most `width` characters: the middle of a longer one is left out, at word
-    boundaries where that leaves enough.
+    """The name in at most `width` characters; the middle of a longer one is left out, at word
+    boundaries where enough remains.
 
     >>> short("warmup(5%) + cosine", 11), short("warmup(5%) + linear + cosine", 24)
     ('warmu…osine', 'warmup(5%) … + cosine')
@@ -40,6 +40,6 @@ def short(name: str, width: int = NAME_WIDTH) -> str:
 
 
 def _whole_words(part: str) -> str:
-    """The part up to its last blank, bracket or comma, unless that halves it."""
+    """The part up to its last space, bracket or comma, unless that cuts it in half."""
     ends = [place for place, letter in enumerate(part, 1) if letter in " (),[]"]
     return part[: ends[-1]] if ends and 2 * ends[-1] >= len(part) else part

@@ -1,4 +1,4 @@
-"""The noise floor of one schedule: how much seeds alone change, and what that hides."""
+"""The noise floor of one schedule: how much seeds alone change, and which differences they hide."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -29,8 +29,8 @@ NOISE = (
 
 
 def noise_frame(found: Sequence[Standing], alpha: float) -> DataFrame:
-    """Of a run with a single schedule: what two schedules as noisy as this one would have to
-    differ by, if seeds told nothing of each other; pairing finds a little more."""
+    """For a run with a single schedule: how far two equally noisy schedules would have to differ to
+    be told apart, with independent seeds. Pairing by seed detects a little more."""
     return frame((row for each in found for row in _rows(each, alpha)), NOISE)
 
 
@@ -48,7 +48,8 @@ def _rows(standing: Standing, alpha: float) -> Iterator[dict[str, Any]]:
 
 
 def sd_range(sd: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The interval of a standard deviation of which n normal values showed `sd` (chi-squared).
+    """Confidence interval of a standard deviation, given that n normal values showed `sd`
+    (chi-squared).
 
     >>> [round(end, 2) for end in sd_range(1.0, 8)]
     [0.66, 2.04]
@@ -59,8 +60,8 @@ def sd_range(sd: float, n: int, confidence: float = 0.95) -> tuple[float, float]
 
 
 def noise_text(noise: DataFrame, standing: Standing) -> str:
-    """The noise floor of a standing in words: the sd, the part that a finite test set may have in
-    it, and the differences that are found; empty where several schedules were compared."""
+    """The noise floor in words: the sd, how much of it a finite test set may explain, and which
+    differences are detected; empty with several schedules."""
     mine = standing.part(noise)
     if not len(mine):
         return ""

@@ -1,4 +1,4 @@
-"""What a reader of a comparison should be warned of, and the one thing to do next."""
+"""What to warn the reader of a comparison about, and the one thing to do next."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ from lrbench.analysis.words import TOO_WIDE, listed, losses, where
 from lrbench.errors import Notice, Topic
 
 NOISY = 1.1
-LUCKY = 0.5  # of the error in tuning: by how much more the finals err
-BEYOND = 3  # standard errors, or images: more than chance, although the best of several was taken
+LUCKY = 0.5  # finals err by this share more than tuning did
+BEYOND = 3  # standard errors, or images: beyond chance, even for the best of several
 MOST_WARNINGS = 3
-MOST_SEEDS = 50  # worth training to tell two schedules apart
-WIDEST = 15.0  # a wider range of seeds is no advice
-EARLY = 100  # steps: after fewer, an accuracy at chance may only mean that nothing is learnt yet
+MOST_SEEDS = 50  # the most worth training to tell two schedules apart
+WIDEST = 15.0  # a wider range of seeds is useless as advice
+EARLY = 100  # steps: before that, an accuracy at chance may just be an early one
 FIRST = (
     Topic.SHARD,
     Topic.TRIALS_FAILED,
@@ -33,7 +33,7 @@ FIRST = (
 
 
 def warnings_of(notices: Iterable[Notice]) -> tuple[Notice, ...]:
-    """The few that matter most, those that ask for the same thing made one."""
+    """The few warnings that matter most; those that ask for the same thing are merged."""
 
     def rank(notice: Notice) -> tuple[int, str]:
         place = FIRST.index(notice.topic) if notice.topic in FIRST else len(FIRST)
@@ -82,8 +82,8 @@ def _seeds(standing: Standing, question: Question) -> Iterator[Notice]:
 
 
 def _lost(standing: Standing) -> Iterator[Notice]:
-    """Trainings at chance have simply not learnt yet where their steps are few, and no loss rose
-    above where it began."""
+    """Warnings about lost trials. Trials at chance after few steps, with no loss above its start,
+    have simply not learnt yet."""
     if not standing.lost.any():
         return
     ended = pd.concat(standing.finals)
@@ -98,7 +98,7 @@ def _lost(standing: Standing) -> Iterator[Notice]:
 
 
 def _throughput(found: Sequence[Standing]) -> Iterator[Notice]:
-    """Said once, of the ranking in which it differs most."""
+    """Reported once, for the ranking in which it differs most."""
     ratio = 1.0
     for standing in found:
         entered = zip(standing.names, standing.finals, strict=True)
@@ -118,14 +118,14 @@ def _throughput(found: Sequence[Standing]) -> Iterator[Notice]:
 def _lucky_lrs(
     standing: Standing, trials: DataFrame, question: Question, place: str
 ) -> Iterator[Notice]:
-    """Learning rates that erred half as much again over the final seeds as on the tuning seeds, and
-    more than seeds and images do by chance."""
+    """Learning rates whose error on the final seeds is half as high again as on the tuning seeds,
+    beyond what seeds and images explain by chance."""
     images, here = question.val_size or 1000, standing.part(trials)
     for name, lr, finals in zip(standing.names, standing.lrs, standing.finals, strict=True):
         mine = here[(here["stage"] == "tune") & (here["schedule"] == name) & (here["lr"] == lr)]
         tuned, reached = at_final_decay(mine, finals)["val_accuracy"], finals["val_accuracy"]
         hoped, found = tuned.mean(), reached.mean()
-        binomial = math.sqrt(found * (1 - found) / images)  # a brink spreads the seeds wider
+        binomial = math.sqrt(found * (1 - found) / images)  # seeds spread more at a cliff
         trainings = 1 / max(1, len(tuned)) + 1 / len(finals)
         chance = max(np.fmin(reached.std(), binomial) * math.sqrt(trainings), 1 / images)
         if not hoped - found > max(LUCKY * (1 - hoped), BEYOND * chance):
@@ -143,7 +143,7 @@ def _lucky_lrs(
 
 
 def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
-    """The one thing to do that fits what was found; empty where nothing is left to be done."""
+    """The one thing to do next; empty if nothing is left to do."""
     topics = {notice.topic: notice for notice in reversed(notices)}
     if shard := topics.get(Topic.SHARD):
         return shard.remedy
@@ -168,15 +168,15 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
 
 
 def wider(standing: Standing, notices: Sequence[Notice]) -> str:
-    """How to widen the grid on the side where the LR of the best lies; empty where it cannot be:
-    without a notice, what lies beyond is not stable."""
+    """How to widen the grid on the side where the best LR lies; empty where that is impossible:
+    without a notice, LRs beyond the grid are unstable."""
     best = (standing.names[0], standing.edges[0])
     return next((notice.remedy for notice in notices if best in notice.about), "")
 
 
 def _more_seeds(standing: Standing) -> str:
-    """Where a difference to the best is nearly found. Adding seeds to this run would be a second
-    look at the same data, which the p-values do not count; so it is a new run."""
+    """Suggested where a difference to the best is almost detected. It takes a new run: adding seeds
+    to this one would be a second look at the same data, which the p-values do not account for."""
     pairs, better = standing.verdicts.pairs, standing.verdicts.better[0]
     for place in range(len(standing.names) - 1, 0, -1):
         if better[place] or not pairs.sd[0, place] > 0:

@@ -1,4 +1,4 @@
-"""What a comparison is asked, as far as its statistics depend on it."""
+"""What a comparison asks, as far as its statistics depend on it."""
 
 import math
 from collections.abc import Mapping
@@ -15,14 +15,13 @@ MetricName = Metric
 
 @dataclass(frozen=True)
 class Question:
-    """`schedules` in the order in which they were named; a schedule that is not among them comes
-    after them. `seeds` is the number of final seeds that are planned. `test_size` and `val_size`
-    are images: one image is the smallest step of an accuracy. `notices` is what was said before;
-    `manifest` says what the run is, and `choices` how each LR was chosen, by schedule, budget and
-    batch size. `looks` is set where the schedules are compared more than once, in a race or in a
-    run that grew; differences below the `margin` do not matter. The best LR is also asked for at
-    the `aim`, a number of epochs or a batch size.
-    """
+    """`schedules` are in the order they were named; any others come after them. `seeds` is the
+    planned number of final seeds. `test_size` and `val_size` are in images: one image is the
+    smallest step of an accuracy. `notices` were issued earlier; `manifest` says what the run is,
+    and `choices` how each LR was chosen, by schedule, budget and batch size. `looks` is set if the
+    schedules are compared more than once, in a race or in a run that grew; differences below
+    `margin` do not matter. `aim` is another size (epochs or batch size) for which to predict the
+    best LR."""
 
     schedules: tuple[str, ...] = ()
     metric: MetricName = "test_accuracy"
@@ -43,15 +42,15 @@ class Question:
 
     @property
     def alpha(self) -> float:
-        """How often a difference may be claimed where there is none, over a whole family."""
+        """The chance of any false claim over a whole family of comparisons."""
         return 1 - self.confidence
 
     def margin_of(self, metric: MetricName) -> float | None:
-        """The margin as a difference of the metric: it is named in points of an accuracy."""
+        """The margin as a difference of the metric; for accuracies it is named in points."""
         return self.margin and self.margin / (100 if is_accuracy(metric) else 1)
 
     def size(self, metric: MetricName) -> int | None:
-        """How many images the metric is measured on, where that is known."""
+        """The number of images the metric is measured on, if known."""
         return self.test_size if metric.startswith("test") else self.val_size
 
 

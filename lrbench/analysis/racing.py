@@ -1,10 +1,10 @@
 """Racing schedules over seeds: a group-sequential closed test, a pure function of the values.
 
-After some numbers of seeds (looks) every pair is tested; schedules that are told to be behind
-another are trained no further. The chance of any false claim, over all pairs and looks, stays at
-alpha: each pair has a sequential p-value, built from a spending of the error over its looks
-(Armitage, McPherson and Rowe 1969; Lan and DeMets 1983), and Bergmann-Hommel closes the family
-(Maurer and Bretz 2013 for the combination of the two).
+After certain numbers of seeds (looks) every pair is tested; a schedule found worse than another is
+trained no further. The chance of any false claim, over all pairs and looks, stays at alpha: each
+pair has a sequential p-value, built by spending the error over its looks (Armitage, McPherson and
+Rowe 1969; Lan and DeMets 1983), and Bergmann-Hommel closes the family (Maurer and Bretz 2013 for
+the combination of the two).
 """
 
 import math
@@ -27,16 +27,15 @@ from lrbench.analysis.corrections import (
 from lrbench.analysis.intervals import compare_pairs
 
 OVERSPENT = 1.12
-"""The boundaries are those of normal statistics; t statistics cross them 7 to 11 % more often."""
+"""The boundaries assume normal statistics; t statistics cross them 7 to 11 % more often."""
 FIRST_SHARE = 0.8
 LEVELS = np.geomspace(1e-8, 1.0, 60)[:-1]
 
 
 @dataclass(frozen=True)
 class Looks:
-    """After which numbers of seeds the schedules are compared, and the share of alpha that may
-    have been spent by then. Both rise; shares are at most 1. In a race those that are behind
-    leave."""
+    """After how many seeds the schedules are compared, and the share of alpha that may be spent by
+    then. Both increase; shares are at most 1. In a race, schedules found worse drop out."""
 
     seeds: tuple[int, ...]
     shares: tuple[float, ...]
@@ -44,9 +43,9 @@ class Looks:
 
 
 def spending(seeds: tuple[int, ...], *, race: bool) -> Looks:
-    """The looks at these numbers of seeds. One alone spends all of the error; those of a race spend
-    in proportion to the seeds. In a run that grew the first spends FIRST_SHARE, and each after it
-    the same share of what is left, so that some is always left.
+    """The looks at these numbers of seeds. A single look spends all of the error; the looks of a
+    race spend it in proportion to the seeds. In a run that grew, the first look spends FIRST_SHARE,
+    and each later one the same share of what is left, so that some is always left.
 
     >>> spending((5, 8, 12, 20), race=True).shares, spending((5, 10), race=False).shares
     ((0.25, 0.4, 0.6, 1.0), (0.8, 0.96))
@@ -58,8 +57,9 @@ def spending(seeds: tuple[int, ...], *, race: bool) -> Looks:
 
 
 def sequential_p(p: Floats, look: int, looks: Looks) -> Floats:
-    """The smallest alpha at which p-values of that look cross its boundary. The least of them over
-    the looks is a p-value, valid whenever one stops. A single look that spends all returns p."""
+    """The smallest alpha at which p-values of this look cross its boundary. Their minimum over the
+    looks is a p-value that is valid whenever the run stops. A single look that spends everything
+    returns p."""
     if len(looks.seeds) == 1:
         return p
     nominal = boundaries(looks)[look]
@@ -69,7 +69,7 @@ def sequential_p(p: Floats, look: int, looks: Looks) -> Floats:
 
 
 def nominal_levels(alpha: float, looks: Looks) -> Floats:
-    """What p must fall below at each look so that `sequential_p` falls below alpha."""
+    """The level that p must fall below at each look for `sequential_p` to fall below alpha."""
     if len(looks.seeds) == 1:
         return np.array([alpha])
     spent = math.log(alpha / OVERSPENT)
@@ -79,14 +79,14 @@ def nominal_levels(alpha: float, looks: Looks) -> Floats:
 
 @cache
 def boundaries(looks: Looks) -> Floats:
-    """Nominal two-sided levels, looks x LEVELS: what p must fall below at each look so that no
-    more than LEVELS times the look's share is spent by then."""
+    """Nominal two-sided levels, looks x LEVELS: what p must fall below at each look so that no more
+    than LEVELS times the look's share is spent by then."""
     return np.array([_nominal_levels(float(level), looks) for level in LEVELS]).T
 
 
 def _nominal_levels(level: float, looks: Looks) -> list[float]:
-    """The recursion of Armitage et al. for a Brownian motion seen at times n: at each look the
-    boundary is where the chance of leaving there, having stayed within before, is the look's."""
+    """The recursion of Armitage et al. for a Brownian motion observed at times n: each look's
+    boundary is where the chance of crossing it for the first time equals the look's share."""
     levels, spent, before = [level * looks.shares[0]], level * looks.shares[0], looks.seeds[0]
     edge = -float(ndtri(levels[0] / 2)) * math.sqrt(before)
     where = np.linspace(-edge, edge, 401)
@@ -103,7 +103,7 @@ def _nominal_levels(level: float, looks: Looks) -> list[float]:
 
 
 def _boundary(where: Floats, weights: Floats, step: float, now: int, chance: float) -> float:
-    """The z beyond which that chance leaves at the look `now`, after a step from `where`."""
+    """The z crossed with probability `chance` at the look `now`, after a step from `where`."""
 
     def excess(z: float) -> float:
         edge = z * math.sqrt(now)
@@ -115,13 +115,14 @@ def _boundary(where: Floats, weights: Floats, step: float, now: int, chance: flo
 
 @dataclass(frozen=True, eq=False)
 class Race:
-    """What the looks so far say, and which seeds are wanted next; matrices are k x k.
+    """The results of the looks so far, and the seeds to train next; matrices are k x k.
 
     `p` holds each pair's p-value over all looks, `last` the look at which it was last tested;
-    `adjusted` the p-values over all pairs as well, and `better[i, j]` that i is told to be ahead of
-    j, closed under transitivity. `alive` are those that train on, `stopped` the seeds after which
-    the others left (0: still in), `looked` how many looks were had. `next_seeds` is the number
-    of seeds that the alive are to have next, None when the race is over.
+    `adjusted` is corrected for all pairs as well, and `better[i, j]` says that i is found better
+    than j, closed under transitivity. `alive` marks the schedules still in the race, `stopped` the
+    number of seeds after which the others left (0: still in), `looked` counts the looks.
+    `next_seeds` is the number of seeds that those still in the race need next, None when it is
+    over.
     """
 
     looks: Looks
@@ -136,16 +137,16 @@ class Race:
 
     @property
     def seeds(self) -> int:
-        """After how many the last look was; 0 before the first."""
+        """The number of seeds at the last look; 0 before the first."""
         return self.looks.seeds[self.looked - 1] if self.looked else 0
 
     @property
     def wanted(self) -> Ints:
-        """How many final seeds each schedule is to have by now."""
+        """How many final seeds each schedule should have by now."""
         return np.where(self.alive, self.next_seeds or self.seeds, self.stopped)
 
     def valid(self, p: Floats) -> Floats:
-        """p-values of the last tests, as they hold over all looks."""
+        """p-values of the last tests, made valid over all looks."""
         looks = range(len(self.looks.seeds))
         each = [sequential_p(p, look, self.looks) for look in looks]
         return np.asarray(np.choose(self.last, each))
@@ -160,13 +161,13 @@ def race(
     floor: float = 0.0,
     reference: int | None = None,
 ) -> Race:
-    """Every look that the data allow, from the first: resuming is the same call again.
+    """Every look that the data allow, from the first; resuming is the same call again.
 
-    `values` and `done` are seeds x schedules, seeds in the order in which they are trained;
-    `done` where a training has ended, NaN where it ended without a usable value (diverged or
-    collapsed). Who is told to be behind another leaves a race, and so does one without two usable
-    seeds. With a `reference` only the pairs with it are tested (Holm), and who is told apart from
-    it leaves.
+    `values` and `done` are seeds x schedules, with seeds in training order. `done` is True where a
+    training has ended; its value is NaN if it ended without a usable one (diverged or collapsed). A
+    schedule found worse than another leaves the race, as does one with fewer than two usable seeds.
+    With a `reference` only pairs with it are tested (Holm), and a schedule told apart from it
+    leaves.
     """
     k = values.shape[1]
     pair, adjust = ~np.eye(k, dtype=bool), adjusted_all_pairs
@@ -199,7 +200,7 @@ def race(
 
 
 def _left(values: Floats, claims: Bools, reference: int | None) -> Bools:
-    """Who has lost, or cannot be tested, or was told apart from the reference."""
+    """Schedules that lost, cannot be tested, or were told apart from the reference."""
     lost = np.isfinite(values).sum(axis=0) < 2
     told = claims.any(axis=0)
     if reference is not None:
@@ -208,7 +209,7 @@ def _left(values: Floats, claims: Bools, reference: int | None) -> Bools:
 
 
 def _is_over(alive: Bools, equal: Bools, reference: int | None) -> bool:
-    """Whether nobody is left to be told apart, or those left agree in every seed: more seeds would
+    """True if no pair is left to tell apart, or those left agree in every seed: more seeds would
     only repeat them."""
     if reference is not None and not alive[reference]:
         return True

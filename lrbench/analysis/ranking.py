@@ -20,8 +20,8 @@ from lrbench.analysis.tidy import Column, frame
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A schedule of a standing: what the cells of its row are computed from. `trials` are those of
-    the standing's budget and batch size."""
+    """One schedule of a standing, from which the cells of its row are computed. `trials` are those
+    of the standing's budget and batch size."""
 
     standing: Standing
     place: int
@@ -38,18 +38,18 @@ class Entry:
 
     @cached_property
     def done(self) -> DataFrame:
-        """Its final trials that ended well."""
+        """The schedule's final trials that ended well."""
         return self.finals[self.finals["status"] == "done"]
 
     @property
     def values(self) -> Floats:
-        """The metric of each seed that has one."""
+        """The metric of each seed that has a value."""
         values = self.standing.values[:, self.place]
         return values[np.isfinite(values)]
 
     @cached_property
     def interval(self) -> tuple[float, float, float]:
-        """(mean, sd, half-width of the mean's interval)."""
+        """(mean, sd, half-width of the mean's interval)"""
         return mean_interval(self.values, self.standing.floor, self.standing.confidence)
 
     @property
@@ -72,7 +72,7 @@ class Entry:
         return float(pick(self.values.tolist(), default=math.nan))
 
     def of_pair(self, matrix: Floats) -> float:
-        """A statistic of the paired difference to the best-ranked schedule; NaN for its own."""
+        """A statistic of the paired difference to the best-ranked schedule; NaN for itself."""
         return float(matrix[self.place, 0]) if self.place else math.nan
 
     @property
@@ -82,7 +82,7 @@ class Entry:
 
     @property
     def wins(self) -> int | None:
-        """On how many common seeds it is ahead of the best-ranked."""
+        """The number of common seeds in which it beats the best-ranked schedule."""
         differences = self.standing.values[:, self.place] - self.standing.values[:, 0]
         ahead = int((direction(self.standing.metric) * differences > 0).sum())
         return ahead if self.place else None
@@ -94,7 +94,7 @@ class Entry:
         return int(mine["status"].isin(["diverged", "failed"]).sum())
 
     def until(self, column: str) -> float:
-        """The median over the seeds, one that never got there counting as infinite; NaN: never."""
+        """The median over the seeds, counting one that never got there as infinite; NaN: never."""
         ended_well = self.finals["status"] == "done"
         middle = self.finals[column].where(ended_well).fillna(math.inf).median()
         return float(middle) if math.isfinite(middle) else math.nan

@@ -1,4 +1,4 @@
-"""Each schedule against one that was named beforehand."""
+"""Each schedule against a reference named in advance."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -32,8 +32,8 @@ REFERENCE = (
 
 
 def against_reference(found: Sequence[Standing], question: Question) -> DataFrame:
-    """Each schedule less the question's reference, on the seeds that both have; Holm over those
-    k - 1 alone. The verdict is empty where there are fewer than two common seeds."""
+    """Each schedule minus the question's reference, on the seeds that both have, with Holm over
+    these k - 1 comparisons. The verdict is empty with fewer than two common seeds."""
     named = (standing for standing in found if question.reference in standing.names)
     return frame((row for each in named for row in _rows(each, question)), REFERENCE)
 
@@ -60,9 +60,8 @@ def _rows(standing: Standing, question: Question) -> Iterator[dict[str, Any]]:
 def judged(
     rows: Sequence[dict[str, Any]], alpha: float, direction: int
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one family, each with its verdict: Holm over all of them, and intervals that hold
-    together. A row has `mean`, `sd`, `n`, `p` of its difference, and the `level` of its interval.
-    """
+    """The rows of one family with verdicts: Holm over all of them, and simultaneous intervals. A
+    row has `mean`, `sd`, `n` and `p` of its difference, and the `level` of its interval."""
     names = ("mean", "sd", "n", "p", "level")
     cells = np.array([[row[name] for name in names] for row in rows], dtype=float)
     mean, sd, n, p, level = cells.reshape(-1, len(names)).T

@@ -1,9 +1,9 @@
-"""How the best LR moves with the length of training, or with the batch size: a power law.
+"""How the best LR moves with the length of training or the batch size: a power law.
 
-At each size a parabola in log LR, through the best of the validation scores and its neighbours,
-has its vertex at the optimum. A weighted line through the optima in log-log has the exponent as its
-slope (Bjorck et al. 2024, arXiv:2409.19913, for the length). An optimum on the edge of its grid is
-only a bound, and enters no line.
+At each size a parabola in log LR, through the best validation score and its neighbours, has its
+vertex at the optimum. The exponent is the slope of a weighted line through the optima in log-log
+space (Bjorck et al. 2024, arXiv:2409.19913, for the length). An optimum on the edge of its grid is
+only a bound and enters no line.
 """
 
 import math
@@ -26,24 +26,24 @@ Over = Literal["epochs", "batch size"]
 OVER: tuple[Over, ...] = ("epochs", "batch size")
 
 LEAST = 3
-"""Two optima always lie on a line."""
+"""Two optima always lie on a line, so three are needed."""
 NEAR = 2
-"""How many LRs on either side of the best tell the noise."""
+"""LRs on either side of the best from which the noise is estimated."""
 READ_OFF = 0.1
-"""Of a step of the grid: the least error of an optimum, as a curve is not quite a parabola."""
+"""Smallest error of an optimum, in grid steps: a curve is not quite a parabola."""
 DRAWS = 200
 SURE = 0.9
 """An optimum counts if it stays inside the grid in this share of the draws."""
 WIDEST = 30.0
-"""An interval of the LR whose ends have a larger ratio is not printed."""
+"""Intervals of the LR whose ends have a larger ratio are not printed."""
 RULES = {"square-root rule": 0.5, "linear rule": 1.0}
-"""Of the batch size: Krizhevsky 2014, arXiv:1404.5997; Goyal et al. 2017, arXiv:1706.02677."""
+"""For the batch size: Krizhevsky 2014, arXiv:1404.5997; Goyal et al. 2017, arXiv:1706.02677."""
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """The best LR at one size. `error` is the standard error of its natural logarithm; where there
-    is none, NaN, `why` says what is in the way, and the LR is the best of those tried."""
+    """The best LR at one size. `error` is the standard error of its natural logarithm. If it is
+    NaN, `why` gives the reason, and the LR is the best of those tried."""
 
     size: int
     lr: float
@@ -52,12 +52,12 @@ class Optimum:
 
 
 def optimum(size: int, lrs: Floats, scores: Floats) -> Optimum:
-    """The optimum of a grid of rising LRs. `scores` are LRs x seeds, higher is better; NaN in a row
-    is an LR at which a training failed or collapsed.
+    """The optimum of a grid of increasing LRs. `scores` are LRs x seeds, higher is better; NaN
+    marks a training that failed or collapsed.
 
-    Its error is the spread of the vertex when the means are drawn again with the noise of the
-    seeds, without what a seed changes at all LRs alike. Next to an LR that did not train it is
-    known to within a step of the grid only. An edge that noise may reach makes it no optimum.
+    Its error is the spread of the vertex when the means are redrawn with the noise of the seeds,
+    excluding what a seed changes at all LRs. Next to an LR that did not train, the optimum is only
+    known to within a grid step. If noise may push it to an edge, it is not an optimum.
     """
     rising, means = np.log(lrs), scores.mean(axis=1)
     if np.isnan(means).all():
@@ -78,13 +78,13 @@ def optimum(size: int, lrs: Floats, scores: Floats) -> Optimum:
     (vertex,), vertices = _vertices(rising, means[:, None]), _vertices(rising, drawn)
     step = (rising[best + 1] - rising[best - 1]) / 2
     beside_cliff = bool(np.isnan(means[best - 1 : best + 2]).any())
-    least = step / math.sqrt(3) if beside_cliff else READ_OFF * step  # uniform over ± a step
+    least = step / math.sqrt(3) if beside_cliff else READ_OFF * step  # uniform over ± one step
     return Optimum(size, math.exp(vertex), math.hypot(float(vertices.std()), least))
 
 
 def _noise(scores: Floats) -> tuple[float, int]:
-    """The standard error of a mean over the seeds, LR x seed beyond LR + seed, of the LRs that
-    trained; and its degrees of freedom."""
+    """The standard error of a mean over the seeds (the LR x seed interaction) over the LRs that
+    trained, and its degrees of freedom."""
     scores = scores[~np.isnan(scores).any(axis=1)]
     rows, seeds = scores.shape
     rest = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
@@ -93,15 +93,15 @@ def _noise(scores: Floats) -> tuple[float, int]:
 
 
 def _vertices(rising: Floats, drawn: Floats) -> Floats:
-    """For each column of means the vertex of the parabola through the best and its neighbours; the
-    best itself where a neighbour is missing."""
+    """For each column of means, the vertex of the parabola through the best and its neighbours; the
+    best itself if a neighbour is missing."""
     best = np.nanargmax(drawn, axis=0)
     found = rising[best]
     for place in np.unique(best[(best > 0) & (best < len(rising) - 1)]):
         near, mine = slice(place - 1, place + 2), best == place
         sides = np.vander(rising[near] - rising[place], 3)
         curve, slope, _ = np.linalg.solve(sides, drawn[near][:, mine])
-        with np.errstate(invalid="ignore"):  # three equal means
+        with np.errstate(invalid="ignore"):  # where three means are equal
             found[mine] += np.nan_to_num(-slope / (2 * curve))
     return np.asarray(found)
 
@@ -118,12 +118,12 @@ class Line:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """That of the exponent."""
+        """The interval of the exponent."""
         half = self.times * math.sqrt(self.covariance[1, 1])
         return self.exponent - half, self.exponent + half
 
     def at(self, size: float) -> tuple[float, float, float]:
-        """The best LR at any size, and the ends of its interval."""
+        """The best LR at a size, and the ends of its interval."""
         x = np.array([1.0, math.log(size)])
         middle = self.constant + self.exponent * x[1]
         half = self.times * math.sqrt(x @ self.covariance @ x)
@@ -132,9 +132,10 @@ class Line:
 
 
 def line_through(optima: Sequence[Optimum], confidence: float = 0.95) -> Line:
-    """Least squares, weighted by the errors of three or more optima. An interval is the wider of
-    two: the normal one of those errors, and the t interval of the scatter about the line, which has
-    two degrees of freedom less than there are optima, so that of three is wide."""
+    """Weighted least squares through three or more optima. The interval is the wider of two: the
+    normal interval from the errors of the optima, and the t interval from the scatter about the
+    line. The latter has two degrees of freedom fewer than there are optima, so with three optima it
+    is wide."""
     x = np.array([[1.0, math.log(each.size)] for each in optima])
     y = np.array([math.log(each.lr) for each in optima])
     weights = np.array([each.error for each in optima]) ** -2
@@ -149,9 +150,9 @@ def line_through(optima: Sequence[Optimum], confidence: float = 0.95) -> Line:
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """How one schedule's best LR moves over a size; the other is the largest number of epochs, or
-    the smallest batch. Without a `line`, `why` says what is in the way. `aim` is the size that was
-    asked for."""
+    """How one schedule's best LR moves with one size; the other size is fixed at the largest number
+    of epochs, or the smallest batch. Without a `line`, `why` gives the reason. `aim` is the size
+    for which a prediction was requested."""
 
     schedule: str
     over: Over
@@ -164,7 +165,7 @@ class Law:
 
     @property
     def rules(self) -> dict[str, bool]:
-        """Which rules of thumb the interval leaves open: those of the batch size."""
+        """The rules of thumb for the batch size that the interval does not exclude."""
         if self.line is None or self.over == "epochs":
             return {}
         low, high = self.line.interval
@@ -172,7 +173,7 @@ class Law:
 
 
 def laws_of(trials: DataFrame, question: Question) -> tuple[Law, ...]:
-    """The laws over each size that has several values, from the first study's tuning trials."""
+    """The laws over each size with several values, from the tuning trials of the first study."""
     cells = sorted({(budget, batch) for _, budget, batch in question.choices})
     budget = max((budget for budget, _ in cells), default=0)
     batch = min((batch for _, batch in cells), default=0)
@@ -215,7 +216,7 @@ def _law(trials: DataFrame, question: Question, law: Law, along: Sequence[tuple[
 def _optimum_of(
     trials: DataFrame, question: Question, key: tuple[str, int, int], size: int
 ) -> Optimum:
-    """From the trials that chose an LR, scored as they were then."""
+    """From the trials that chose an LR, scored as they were at the time."""
     name, budget, batch = key
     here = trials[(trials["schedule"] == name) & in_cell(trials, budget, batch)]
     tuned, finals = (here[here["stage"] == stage] for stage in ("tune", "final"))
@@ -227,7 +228,7 @@ def _optimum_of(
         scores = mine[column]
     scores = scores.where(mine["status"] == "done")
     whole = mine.assign(score=scores)
-    # of several weight decays, before there are finals, the best one
+    # before there are finals, the best of several weight decays
     table = whole.pivot_table("score", index="lr", columns="seed", aggfunc="max", dropna=False)
     collapsed = [each.lr for each in question.choices[key].candidates if each.collapsed]
     table.loc[table.index.isin(collapsed)] = np.nan
@@ -235,8 +236,8 @@ def _optimum_of(
 
 
 def law_lines(laws: Sequence[Law], names: Sequence[str], confidence: float) -> Iterator[str]:
-    """A line for each of the schedules named: the exponent and, where it was asked for, the LR at
-    another size; one for all that have no exponent; none with two sizes."""
+    """A line for each of the named schedules, with its exponent and, if requested, the LR at
+    another size; one line for all that have no exponent; none with fewer than three sizes."""
     spoken = [law for law in laws if law.schedule in names and len(law.optima) >= LEAST]
     spoken.sort(key=lambda law: names.index(law.schedule))
     for over in OVER:
@@ -298,7 +299,7 @@ SCALING = (
 
 
 def scaling_frame(laws: Sequence[Law]) -> DataFrame:
-    """One row per schedule and size that has several values."""
+    """One row per schedule, for each size that has several values."""
     return frame(map(_row, laws), SCALING)
 
 

@@ -1,4 +1,4 @@
-"""What is lost when the learning rate is off: accuracy and loss over each schedule's LR grid."""
+"""The cost of a wrong learning rate: accuracy and loss over each schedule's LR grid."""
 
 import math
 from collections.abc import Iterator
@@ -35,14 +35,14 @@ SENSITIVITY = (
 
 
 Grid = dict[str, Floats]
-"""The columns of `GRID`, a value for each learning rate, rising; and `capped`, the mean loss, each
-capped at that of the untrained model, which a diverged trial counts with."""
+"""The columns of `GRID`, one value per LR in increasing order; and `capped`, the mean loss with
+each loss capped at that of the untrained model, which also stands for diverged trials."""
 
 
 def grids(trials: DataFrame, question: Question) -> dict[Any, Grid]:
-    """The grid of each schedule, budget and batch size: its tuning trials, or its finals where none
-    were tuned. The loss at initialisation is the median over the trials that recorded one, and
-    log(classes) where none did."""
+    """The grid of each schedule, budget and batch size: its tuning trials, or its finals if there
+    was no tuning. The loss at initialisation is the median over the trials that recorded one, else
+    log(classes)."""
     start, found = trials["start_loss"].median(), {}
     if math.isnan(start) and question.classes:
         start = math.log(question.classes)
@@ -73,14 +73,14 @@ def _grid(trials: DataFrame, start: float) -> Grid:
 
 
 def mean_of(values: Floats) -> float:
-    """The mean of the values that are finite; NaN without any."""
+    """The mean of the finite values; NaN without any."""
     kept = values[np.isfinite(values)]
     return float(kept.mean()) if len(kept) else math.nan
 
 
 def expected_best(values: Floats, draws: int) -> float:
-    """The expected maximum of so many draws, with replacement, from the values (Dodge et al. 2019,
-    arXiv:1909.03004): what tuning over that many learning rates of a grid may be expected to reach.
+    """The expected maximum of `draws` values drawn with replacement (Dodge et al. 2019,
+    arXiv:1909.03004): what tuning over that many learning rates of a grid can be expected to reach.
 
     >>> round(expected_best(np.array([0.8, 0.9]), 1), 9), expected_best(np.array([0.9, 0.8]), 2)
     (0.85, 0.875)
@@ -90,7 +90,7 @@ def expected_best(values: Floats, draws: int) -> float:
 
 
 def loss_above_best(grid: Grid) -> float:
-    """Mean over the grid of the capped validation loss, less the best of it (Wortsman et al. 2023,
+    """Mean of the capped validation loss over the grid, minus its minimum (Wortsman et al. 2023,
     arXiv:2309.14322); NaN with fewer than two learning rates."""
     capped = grid["capped"]
     if len(capped) < 2 or not np.isfinite(capped).all():
@@ -99,8 +99,8 @@ def loss_above_best(grid: Grid) -> float:
 
 
 def width_within_a_point(grid: Grid) -> float:
-    """Largest over smallest LR of the unbroken range, around the best LR, whose validation
-    accuracies lie within 1 point of the best; 1 for a single LR."""
+    """Ratio of the largest to the smallest LR in the unbroken range around the best LR whose
+    validation accuracies are within 1 point of the best; 1 for a single LR."""
     lrs, accuracy = grid["lr"], grid["val_accuracy_mean"]
     if len(lrs) < 2 or np.isnan(accuracy).all():
         return math.nan
@@ -113,7 +113,7 @@ def width_within_a_point(grid: Grid) -> float:
 
 def sensitivity_frame(trials: DataFrame, question: Question) -> DataFrame:
     """One row per schedule, budget, batch size and learning rate, at the weight decay of the
-    finals, and how tuning judged it."""
+    finals, with its tuning score."""
     return frame(_rows(trials, question), SENSITIVITY)
 
 

@@ -1,4 +1,4 @@
-"""Who is ahead: the final trials of one budget and one batch size, best schedule first."""
+"""How the schedules stand: the final trials of one budget and one batch size, best first."""
 
 import math
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ MANY_IMAGES = 10**9
 class Standing:
     """The schedules of one budget and batch size, best first.
 
-    `values` is seeds x schedules, NaN where a seed has no usable value. Of the final trials that
-    ended without one, `failed` counts those that diverged or failed and `collapsed` those that
-    ended at chance. `finals` are each schedule's rows of the trials. `floor` is the
-    least standard deviation that a difference is taken to have, `images` what the metric is
-    measured on. `edges` says which LRs are the lowest or the highest of those that were tried.
+    `values` is seeds x schedules, NaN where a seed has no usable value. Of the final trials without
+    one, `failed` counts those that diverged or failed, and `collapsed` those that ended at chance.
+    `finals` are each schedule's rows of the trials. `floor` is the smallest standard deviation
+    assumed for a difference, `images` the number of images the metric is measured on. `edges` says
+    which LRs are the lowest or highest of those tried.
     """
 
     budget: int
@@ -50,45 +50,44 @@ class Standing:
 
     @property
     def counts(self) -> Ints:
-        """The usable seeds of each schedule."""
+        """The number of usable seeds of each schedule."""
         return np.asarray(np.isfinite(self.values).sum(axis=0))
 
     @property
     def lost(self) -> Ints:
-        """The final trials of each schedule that have no usable value."""
+        """The number of final trials of each schedule without a usable value."""
         return self.failed + self.collapsed
 
     @property
     def best(self) -> str | None:
-        """The schedule that ranks first; None before a final trial ended well."""
+        """The schedule that ranks first; None before any final trial ended well."""
         return self.names[0] if self.counts[0] else None
 
     @property
     def winner(self) -> str | None:
-        """The schedule that is told to be better than every other; None without one."""
+        """The schedule found better than every other; None if there is none."""
         alone = len(self.names) > 1 and bool(self.verdicts.better[0, 1:].all())
         return self.names[0] if alone else None
 
     @property
     def apart(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The pairs told apart: each schedule that is better than any, with those it is."""
+        """The pairs told apart: each schedule found better than others, with those others."""
         found = zip(self.names, self.verdicts.better.tolist(), strict=True)
         return tuple((name, tuple(compress(self.names, row))) for name, row in found if any(row))
 
     @property
     def cell(self) -> dict[str, Any]:
-        """What its rows in every table have in common."""
+        """The values that its rows share in every table."""
         return {"budget": self.budget, "batch_size": self.batch_size}
 
     def part(self, table: DataFrame) -> DataFrame:
-        """The rows of a table that are of its budget and batch size."""
+        """The rows of a table that belong to its budget and batch size."""
         here: DataFrame = table[in_cell(table, self.budget, self.batch_size)]
         return here
 
 
 def standings(trials: DataFrame, question: Question, study: int = 0) -> list[Standing]:
-    """One standing for each cell of a study: the smallest batch first, and the largest budget of
-    each."""
+    """One standing for each cell of a study: the smallest batch first, then the largest budget."""
     trials = completed(trials)
     metric = usable_metric(trials, question)
     trials = trials.assign(chance=_at_chance(trials, metric, question))
@@ -118,8 +117,8 @@ class Entrant(NamedTuple):
 
 
 def _entrant(name: str, ended: DataFrame, tuned: DataFrame) -> Entrant:
-    """With its finals at the LR with most seeds: a run that was extended may also hold finals at an
-    LR that was the best before."""
+    """With its finals at the LR with the most seeds: a run that was extended may also hold finals
+    at an LR that was the best before."""
     finals = ended[ended["schedule"] == name]
     tried = at_final_decay(tuned[tuned["schedule"] == name], finals)["lr"].to_numpy()
     lr = float(finals["lr"].mode()[0])
@@ -129,7 +128,7 @@ def _entrant(name: str, ended: DataFrame, tuned: DataFrame) -> Entrant:
 def _standing(
     entrants: Sequence[Entrant], ended: DataFrame, metric: MetricName, question: Question
 ) -> Standing:
-    """The entrants in that order; `ended` are the finals of their cell."""
+    """The entrants in the given order; `ended` are the finals of their cell."""
     names, lrs, edges, finals = zip(*entrants, strict=True)
     seeds = np.unique(ended["seed"])
     if question.looks:
@@ -140,7 +139,7 @@ def _standing(
         good = mine[(mine["status"] == "done") & ~mine["chance"]]
         done[place, np.searchsorted(seeds, mine["seed"])] = True
         values[place, np.searchsorted(seeds, good["seed"])] = good[metric]
-    done &= {*names} >= {*question.schedules}  # a look is at all of them
+    done &= {*names} >= {*question.schedules}  # a look needs all schedules
     trained = np.array([len(mine) for mine in finals])
     collapsed = np.array([int(mine["chance"].sum()) for mine in finals])
     floor, sign = difference_floor(values, metric, question), direction(metric)
@@ -170,8 +169,8 @@ def _standing(
 
 
 def usable_metric(trials: DataFrame, question: Question) -> MetricName:
-    """The metric that was asked for; where no final trial has it, the plain accuracy or else the
-    loss: a task need not measure an accuracy, or not for each class."""
+    """The requested metric; where no final trial has it, plain accuracy, else the loss: a task may
+    have no accuracy, or none per class."""
     asked = question.metric
     kind = asked.partition("_")[0]
     rivals = (asked, f"{kind}_accuracy", f"{kind}_loss") if is_accuracy(asked) else (asked,)
@@ -181,18 +180,20 @@ def usable_metric(trials: DataFrame, question: Question) -> MetricName:
 
 
 def in_cell(columns: Any, budget: int, batch_size: int, study: int = 0) -> Any:
-    """Which rows are of that budget, batch size and study: of a frame, or of its columns."""
+    """Which rows have this budget, batch size and study; takes a frame, or its columns."""
     cell = (columns["budget"] == budget) & (columns["batch_size"] == batch_size)
     return cell & (columns["study"] == study) if "study" in columns else cell
 
 
 def at_final_decay(tuned: DataFrame, finals: DataFrame) -> DataFrame:
-    """The tuning trials at the weight decay of the finals; all of them before there are any."""
+    """The tuning trials at the weight decay of the finals; all tuning trials before there are
+    finals."""
     return tuned[tuned["weight_decay"].isin(finals["weight_decay"])] if len(finals) else tuned
 
 
 def _at_chance(trials: DataFrame, metric: MetricName, question: Question) -> Any:
-    """Trials that ended with an accuracy at chance; none where the classes are unknown."""
+    """True for trials that ended with an accuracy at chance; False if the number of classes is
+    unknown."""
     reached = trials["test_accuracy" if metric.startswith("test") else "val_accuracy"]
     images = question.size(metric) or MANY_IMAGES
     low = bool(question.classes) and at_chance(reached, question.classes or 0, images)
@@ -210,9 +211,9 @@ def edge_of(lr: float, tried: Floats) -> Edge:
 
 
 def difference_floor(values: Floats, metric: MetricName, question: Question) -> float:
-    """The least standard deviation of a difference of accuracies, that of two values rounded to
-    whole images. Where the number of images is unknown, the smallest step between two values stands
-    for one. Losses are not rounded: 0."""
+    """The smallest standard deviation of a difference of accuracies: that of two values rounded to
+    whole images. If the number of images is unknown, the smallest step between two values stands
+    for one image. Losses are not rounded: 0."""
     if not is_accuracy(metric):
         return 0.0
     size = question.size(metric)

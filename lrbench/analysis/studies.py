@@ -1,4 +1,4 @@
-"""The same comparison again, with a tuning and seeds of its own: how far the answer carries.
+"""The same comparison repeated with its own tuning and seeds: how well the answer carries over.
 
 The spread over repeated tunings is often as large as that over seeds, and no interval over the
 seeds of one study covers it (Bouthillier et al. 2021, arXiv:2103.03098).
@@ -32,7 +32,7 @@ STUDIES = (
 
 
 def studies_frame(found: Sequence[Standing], trials: DataFrame, question: Question) -> DataFrame:
-    """A row for each study and schedule; none without several studies."""
+    """A row for each study and schedule; empty with one study."""
     return frame(_rows(found, trials, question), STUDIES)
 
 
@@ -60,7 +60,7 @@ def _rows(
 
 def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> str:
     """How often the answer of a standing holds over the studies, and how far its numbers spread;
-    empty without several."""
+    empty with one study."""
     here = (studies["budget"] == standing.budget) & (studies["batch_size"] == standing.batch_size)
     mine = studies[here]
     count = mine["study"].nunique()
@@ -85,7 +85,7 @@ def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> 
     for name in rivals[:MOST_NAMED]:
         theirs = mine[mine["schedule"] == name]
         gains = [margin(gain, None, standing.metric) for gain in sorted(theirs["gain"].dropna())]
-        if not gains:  # they share no seed, as in one shard of several
+        if not gains:  # no common seed, as in one of several shards
             continue
         ends = gains[0] if gains[0] == gains[-1] else f"{gains[0].split()[0]} to {gains[-1]}"
         times = int(theirs["better"].sum()) or "none"

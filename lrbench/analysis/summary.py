@@ -1,4 +1,4 @@
-"""All that a report says of a comparison, as one frozen value."""
+"""Everything a report says about a comparison, as one frozen value."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ from lrbench.records import History
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """The frames of the run's files, its standings, and what follows from them.
+    """The frames behind the run's files, its standings, and what follows from them.
 
-    The first standing, of the largest budget of the smallest batch, gives the answer. `reference`
+    The first standing, of the largest budget at the smallest batch, gives the answer. `reference`
     is empty without a reference, `noise` with several schedules, `studies` with one, `decays` with
-    one weight decay, `laws` and their table `scaling` with one size, `diagnosis` without a finding.
+    one weight decay, `laws` and their table `scaling` with one size, `diagnosis` without findings.
     """
 
     question: Question
@@ -61,37 +61,37 @@ class Summary:
 
     @property
     def metric(self) -> MetricName:
-        """The one that ranks: the question's, or the loss where the task has no accuracy."""
+        """The metric that ranks: the question's, or the loss if the task has no accuracy."""
         return self.first.metric if self.first else self.question.metric
 
     @property
     def best(self) -> str | None:
-        """The schedule that ranks first; None before a final trial ended well."""
+        """The schedule that ranks first; None before any final trial ended well."""
         return self.first.best if self.first else None
 
     @property
     def winner(self) -> str | None:
-        """The schedule that is told to be better than every other."""
+        """The schedule found better than every other."""
         return self.first.winner if self.first else None
 
     @property
     def chosen(self) -> Mapping[str, float]:
-        """The LR that each schedule's finals were trained at."""
+        """The LR of each schedule's final trials."""
         if self.first is None:
             return {}
         return dict(zip(self.first.names, self.first.lrs.tolist(), strict=True))
 
     @cached_property
     def sentence(self) -> str:
-        """The answer, which names a decision."""
+        """The answer, as a decision."""
         more = words.against(self.reference, self.first) if self.first else ""
         beyond = any(notice.topic is Topic.EDGE_OF_GRID for notice in self.notices)
         return words.sentence(self.standings, more, beyond=beyond)
 
     @cached_property
     def certainty(self) -> str:
-        """How sure the answer of the first standing is; and, each in a line of its own, how the
-        best LRs move with the size."""
+        """How sure the answer of the first standing is; then, on lines of their own, how the best
+        LRs move with the size."""
         if self.first is None:
             return ""
         tuned = bool((self.trials["stage"] == "tune").any())
@@ -111,20 +111,20 @@ class Summary:
 
     @cached_property
     def notices(self) -> tuple[Notice, ...]:
-        """Everything there is to be warned of."""
+        """All warnings."""
         found = notices_of(self.standings, self.trials, self.question)
         return tuple(dict.fromkeys((*self.question.notices, *found)))
 
     @property
     def warnings(self) -> tuple[Notice, ...]:
-        """The few notices that people are shown, without what the sentence says already."""
+        """The few warnings shown to people, without what the sentence already says."""
         said = self.first and f"{self.first.edges[0]}est of its grid" in self.sentence
         remedy = wider(self.first, self.notices) if self.first and said else ""
         return warnings_of(n for n in self.notices if not remedy or n.remedy != remedy)
 
     @property
     def next_step(self) -> str:
-        """What fits the finding; empty where nothing is left to be done."""
+        """The next thing to do; empty if nothing is left to do."""
         return next_step(self.standings, self.notices)
 
     @property
@@ -135,7 +135,7 @@ class Summary:
 
 
 def summarise(histories: Iterable[History], question: Question) -> Summary:
-    """What the trials so far say; fit for a run at any point, an empty one included."""
+    """Summarise the trials so far; works at any point of a run, before the first trial included."""
     ordered = in_order(histories, question)
     target = question.target_accuracy or default_target(ordered)
     trials = trials_frame(ordered, target)

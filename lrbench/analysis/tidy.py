@@ -1,5 +1,5 @@
-"""What a column of a table is. One entry serves the CSV file, the terminal, Markdown, the page and
-`docs/columns.md`."""
+"""The definition of a table column. One entry serves the CSV file, the terminal, Markdown, the page
+and `docs/columns.md`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from pandas import DataFrame
 
 @dataclass(frozen=True)
 class Column:
-    """A column: how it is computed, and how people see it.
+    """A column: how it is computed, and how it is shown.
 
-    `value` computes a cell from the row's source; without it the cell is the attribute or the item
-    of the column's name. A column with a `title` is also shown to people, in the tables of its
-    `view`; `form` is a format spec (a trailing `x` marks a factor) or a form of `report.table`, and
-    `scale` multiplies the number before it is shown. Columns are shown by rising `order`; those
-    with `several` only where they take several values. `missing` stands for a missing value.
+    `value` computes a cell from the row's source; the default is the source's attribute or item of
+    the column's name. A column with a `title` is shown to people, in the tables of its `view`;
+    `form` is a format spec (a trailing `x` marks a factor) or a form of `report.table`, and `scale`
+    multiplies the number before it is shown. Columns are sorted by `order`; those marked `several`
+    are shown only if they take several values. `missing` is shown for a missing value.
     """
 
     name: str
@@ -49,7 +49,7 @@ BATCH_SIZE = Column(
 
 
 def frame(sources: Iterable[Any], columns: Columns) -> DataFrame:
-    """One row for each source, with exactly these columns and types even without rows."""
+    """One row for each source, with exactly these columns and types, even without rows."""
     listed = list(sources)
     cells = {column: [column.cell(source) for source in listed] for column in columns}
     return pd.DataFrame({c.name: pd.Series(each, dtype=c.dtype) for c, each in cells.items()})

@@ -1,4 +1,4 @@
-"""Schedules of a ranking that differ in one parameter only: how long should warm-up be?"""
+"""Schedules of a ranking that differ in one parameter: how long should warm-up be?"""
 
 from collections.abc import Iterable
 
@@ -7,18 +7,18 @@ from lrbench.analysis.standing import Standing
 from lrbench.analysis.words import listed
 from lrbench.schedules import Variants, variants
 
-FEWEST = 3  # schedules that make a row of a parameter
+FEWEST = 3  # schedules that make a series
 MOST_SAID = 2
 
 
 def groups_of(names: Iterable[str]) -> list[Variants]:
-    """The groups that can be drawn against their parameter, largest first."""
+    """The groups that can be plotted against their parameter, largest first."""
     schedules = filter(is_schedule, names)
     return [one for one in variants(schedules) if len(one.amounts) >= FEWEST]
 
 
 def variants_text(standing: Standing) -> str:
-    """What the verdicts say of the largest groups; empty without any."""
+    """What the verdicts say about the largest groups; empty without any."""
     groups = groups_of(standing.names)[:MOST_SAID]
     return " ".join(_said(standing, group) for group in groups)
 

@@ -1,4 +1,4 @@
-"""What is claimed about differences: every decision of the statistics is made here."""
+"""Claims about differences: every statistical decision is made here."""
 
 import math
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from lrbench.analysis.corrections import (
 from lrbench.analysis.intervals import Intervals, Pairs, compare_pairs, t_intervals
 from lrbench.analysis.racing import Race, nominal_levels
 
-SAME = 1e-12  # differences of means below that are rounding
+SAME = 1e-12  # smaller differences of means are rounding
 NOT_APART = "not told apart"
 
 
 @dataclass(frozen=True, eq=False)
 class Verdicts:
-    """The verdicts on one standing, k x k by the places of its schedules.
+    """The verdicts on one standing, k x k in the order of its schedules.
 
-    `p` are the p-values of each pair, over all looks if there were several, `adjusted` those over
-    all pairs (NaN: no test), `better` where the row is told to be better than the column,
-    `intervals` those of all differences `row - column` together. `equal` is where two are told to
-    differ by less than the margin, None without one. `race` is how the looks went.
+    `p` are the p-values of each pair, over all looks if there were several, `adjusted` also over
+    all pairs (NaN: not tested). `better` is True where the row is found better than the column, and
+    `intervals` are the simultaneous intervals of all differences `row - column`. `equal` is True
+    where two are shown to differ by less than the margin; None without one. `race` holds the looks.
     """
 
     pairs: Pairs
@@ -45,7 +45,7 @@ class Verdicts:
 
     @property
     def tests(self) -> int:
-        """How many pairs the correction is for."""
+        """The number of pairs that the correction is for."""
         return int(np.isfinite(self.adjusted).sum()) // 2
 
     @property
@@ -55,13 +55,13 @@ class Verdicts:
 
     @property
     def gains(self) -> Floats:
-        """By how much the row is better than the column; differences by rounding are 0."""
+        """By how much the row is better than the column; rounding differences are 0."""
         mean = self.pairs.mean
         return self.direction * np.where(np.abs(mean) > SAME, mean, np.where(mean == mean, 0, mean))
 
     @property
     def wins(self) -> Floats:
-        """How many others each is ahead of, less those that it is behind, on common seeds."""
+        """How many schedules each is ahead of, minus how many it is behind, on common seeds."""
         return np.asarray(np.sign(np.nan_to_num(self.gains)).sum(axis=1))
 
 
@@ -75,7 +75,7 @@ def judge(
     margin: float | None = None,
 ) -> Verdicts:
     """The verdicts on `values` (seeds x schedules, NaN where missing), each pair on the seeds that
-    both have: after the last look, where there are several."""
+    both have, as of the last look if there are several."""
     if course is not None and course.looked:
         values = values[: course.seeds]
     pairs = compare_pairs(values, floor)
@@ -99,15 +99,16 @@ def judge(
 
 
 def levels(alpha: float, tests: int, course: Race | None) -> Floats:
-    """The level of each pair's interval, so that all hold together, over all looks."""
+    """The level of each pair's interval at which all hold together, over all looks."""
     each = alpha / max(1, tests)
     return np.array(each) if course is None else nominal_levels(each, course.looks)[course.last]
 
 
 def best_first(verdicts: Verdicts, usable: Ints) -> list[int]:
-    """Places from best to worst: nobody before one that is told to be better; else by how many
-    others each is ahead of on the seeds that both have, which is the order of the means where all
-    have the same seeds. Those with fewer than two `usable` seeds come last; equals as named."""
+    """Places from best to worst. No schedule precedes one that is found better; otherwise they are
+    sorted by how many others each beats on common seeds, which is the order of the means if all
+    have the same seeds. Those with fewer than two `usable` seeds come last; ties keep the order in
+    which they were named."""
     wins, gains = verdicts.wins, np.nansum(verdicts.gains, axis=1).round(12)
     left, order = list(range(len(usable))), []
     while left:
@@ -119,7 +120,7 @@ def best_first(verdicts: Verdicts, usable: Ints) -> list[int]:
 
 
 def verdict(gain: float, p: float, alpha: float) -> str | None:
-    """`better`, `worse` or `not told apart`; None where there was no test.
+    """`better`, `worse` or `not told apart`; None if there was no test.
 
     >>> verdict(0.1, 0.01, 0.05), verdict(-0.1, 0.2, 0.05)
     ('better', 'not told apart')

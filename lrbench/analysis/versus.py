@@ -37,13 +37,13 @@ VERSUS = (
 
 
 def versus(a: Summary, *others: Summary) -> DataFrame:
-    """A row for each schedule of A and another run, over the seeds that both have: its mean in
-    each, and the difference B - A. Corrected for all rows, those of the further runs included, so
-    several runs are compared with A in one call; `run` is the place of B among them.
+    """A row for each schedule that A and another run share, over the seeds that both have: its mean
+    in each, and the difference B - A. All rows are corrected together, over all runs, so several
+    runs are compared with A in one call; `run` is the place of B among them.
 
     Rankings are matched by budget and batch size; if each run has just one, those two are matched
-    whatever they are. The verdict is empty with fewer than two common seeds; runs that do not rank
-    by the same metric have no rows.
+    regardless. The verdict is empty with fewer than two common seeds; runs ranked by different
+    metrics have no rows.
     """
     rows = [
         {"run": place, **row}
@@ -66,7 +66,7 @@ def _matched(
 
 
 def _rows(mine: Standing, theirs: Standing) -> Iterator[dict[str, Any]]:
-    """For each schedule of both its cells, and the statistics of its differences B - A."""
+    """For each schedule its cells in both runs, and the statistics of the difference B - A."""
     floor = max(mine.floor, theirs.floor)
     _, in_a, in_b = np.intersect1d(mine.seeds, theirs.seeds, return_indices=True)
     for place, name in enumerate(mine.names):

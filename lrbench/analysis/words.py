@@ -16,7 +16,7 @@ from lrbench.analysis.racing import Race
 from lrbench.analysis.standing import Standing
 
 MOST_NAMED = 3
-TOO_WIDE = 0.02  # of accuracy, or of a mean loss: differences that are not to be shrugged off
+TOO_WIDE = 0.02  # of accuracy, or of a mean loss: differences too large to ignore
 
 
 def listed(words: Sequence[str]) -> str:
@@ -28,7 +28,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def few(words: Sequence[str], kind: str) -> str:
-    """All of them, or how many of a kind they are."""
+    """All names, or how many of a kind there are."""
     return listed(words) if len(words) <= MOST_NAMED else f"{len(words)} {kind}"
 
 
@@ -37,7 +37,7 @@ def seeds_text(count: int) -> str:
 
 
 def difference(standing: Standing, one: int, other: int) -> str:
-    """By how much one is better than the other, with the interval that counts all pairs."""
+    """By how much one is better than the other, with the interval that accounts for all pairs."""
     sign, intervals = standing.verdicts.direction, standing.verdicts.intervals
     ends = sorted(sign * float(part[one, other]) for part in (intervals.low, intervals.high))
     mean = sign * float(standing.verdicts.pairs.mean[one, other])
@@ -50,9 +50,9 @@ def difference(standing: Standing, one: int, other: int) -> str:
 
 
 def sentence(found: Sequence[Standing], reference: str = "", *, beyond: bool = False) -> str:
-    """The answer to the question, a sentence for each budget and batch size; `reference` is what
-    the comparison with a reference tells beyond it, of the first, and `beyond` says that better LRs
-    may lie beyond those that were tried."""
+    """The answer to the question, one sentence for each budget and batch size. `reference` adds
+    what the comparison with a reference shows, for the first; `beyond` says that better LRs may lie
+    outside the grid."""
     if not found:
         return "No final trial has ended yet."
     said = [_answer(found[0], reference, beyond=beyond), *map(_answer, found[1:])]
@@ -63,7 +63,7 @@ def sentence(found: Sequence[Standing], reference: str = "", *, beyond: bool = F
 
 
 def where(standing: Standing, found: Sequence[Standing]) -> str:
-    """Which of several standings: by its budget, its batch size, or both."""
+    """Which of several standings this is: its budget, its batch size, or both."""
     parts = []
     if len({each.budget for each in found}) > 1:
         parts.append(f"for {standing.budget} epoch{'s' * (standing.budget > 1)}")
@@ -73,7 +73,7 @@ def where(standing: Standing, found: Sequence[Standing]) -> str:
 
 
 def _answer(standing: Standing, reference: str = "", *, beyond: bool = False) -> str:
-    """The decision: use this one; or any of them; or none, as too little is known."""
+    """The decision: use this schedule; or any of them; or none, because too little is known."""
     if standing.best is None:
         return f"No final training ended well: {losses(standing)}."
     seeds, best = _how(standing), _at(standing, 0) + "," * bool(standing.edges[0])
@@ -101,7 +101,7 @@ def _answer(standing: Standing, reference: str = "", *, beyond: bool = False) ->
 
 
 def _how(standing: Standing) -> str:
-    """On how many seeds the answer rests and, where these were looked at before, how often."""
+    """How many seeds the answer rests on and, if there were earlier looks, how many."""
     seeds, course = seeds_text(int(standing.counts[0])), standing.verdicts.race
     if course is None or not course.looked:
         return seeds
@@ -125,7 +125,7 @@ def _how(standing: Standing) -> str:
 
 
 def _equal(standing: Standing) -> Iterator[str]:
-    """The pairs that are told to differ by less than the margin, where one was named."""
+    """The pairs shown to differ by less than the margin, if one was named."""
     verdicts = standing.verdicts
     if verdicts.equal is None or verdicts.margin is None:
         return
@@ -142,7 +142,7 @@ def _equal(standing: Standing) -> Iterator[str]:
 
 
 def ranked(standing: Standing) -> str:
-    """The schedules in their order, with their values: "cosine 97.1 %, step 96.8 %"."""
+    """The schedules in order, with their values: "cosine 97.1 %, step 96.8 %"."""
     names = enumerate(standing.names)
     return ", ".join(f"{short(name)} {_value(standing, place)}" for place, name in names)
 
@@ -193,8 +193,8 @@ def _beaten(standing: Standing, behind: Sequence[int]) -> str:
 
 
 def _tie(standing: Standing, seeds: str, *, beyond: bool) -> str:
-    """Nothing is told apart: the simplest will do, unless the run is too noisy to say so, or a
-    better LR may lie beyond those that were tried."""
+    """No pair is told apart: the simplest schedule will do, unless the run is too noisy to say so,
+    or a better LR may lie outside the grid."""
     size = 1.0 if is_accuracy(standing.metric) else abs(float(np.nanmean(standing.values[:, 0])))
     possible = _possible(standing, seeds)
     wide = not _widest(standing) <= TOO_WIDE * size
@@ -220,7 +220,8 @@ def _possible(standing: Standing, seeds: str) -> str:
 
 
 def _simplest(standing: Standing, places: Iterable[int]) -> int:
-    """The one with least of: too few seeds, lost seeds, phases, letters; the first of several."""
+    """The schedule with the fewest, in this order: missing seeds, lost seeds, phases, letters; the
+    first of several."""
 
     def effort(place: int) -> tuple[bool, int, bool, int, int]:
         name = standing.names[place]
@@ -231,7 +232,7 @@ def _simplest(standing: Standing, places: Iterable[int]) -> int:
 
 
 def against(rows: DataFrame, standing: Standing) -> str:
-    """What the comparison with a reference alone tells, beyond that of all pairs."""
+    """What the comparison with a reference adds to that of all pairs."""
     better, mine, parts = standing.verdicts.better, standing.part(rows), []
     base = mine["reference"].iloc[0] if len(mine) else ""
     for verdict in ("better", "worse"):
@@ -252,7 +253,7 @@ def told_apart(standing: Standing) -> str:
 
 
 def _same(standing: Standing) -> Iterator[str]:
-    """Names of one curve: schedules that agree in every seed."""
+    """Names of schedules with the same curve: those that agree in every seed."""
     pairs, named = standing.verdicts.pairs, set[int]()
     for place, row in enumerate(np.triu(pairs.equal, 1)):
         same = np.flatnonzero(row).tolist()
@@ -263,7 +264,8 @@ def _same(standing: Standing) -> Iterator[str]:
 
 
 def losses(standing: Standing, places: Sequence[int] = ()) -> str:
-    """How many seeds of these, or of all, failed or ended at chance, and how many might."""
+    """How many seeds of these schedules, or of all, failed or ended at chance, and what rate of
+    losses is possible."""
     alike = dict[str, list[str]]()
     for place in places or np.flatnonzero(standing.lost).tolist():
         ended = {"failed": standing.failed[place], "at chance": standing.collapsed[place]}
@@ -283,7 +285,8 @@ def losses(standing: Standing, places: Sequence[int] = ()) -> str:
 
 
 def certainty(standing: Standing, studies: int = 1, tuned: bool = True) -> str:
-    """How sure the answer is: what the intervals cover, and which differences the run can find."""
+    """How sure the answer is: what the intervals cover, and which differences the run can
+    detect."""
     verdicts, course = standing.verdicts, standing.verdicts.race
     if not verdicts.tests:
         return ""
@@ -299,7 +302,7 @@ def certainty(standing: Standing, studies: int = 1, tuned: bool = True) -> str:
 
 
 def _earlier(course: Race) -> str:
-    """What a run that grew has to say of its looks."""
+    """What a run that grew says about its looks."""
     before = course.looks.seeds[: course.looked - 1]
     if course.looks.race or not before:
         return ""
@@ -324,7 +327,7 @@ def _images(standing: Standing) -> str:
 
 
 def _found(standing: Standing) -> str:
-    """Which differences the run finds reliably."""
+    """Which differences the run detects reliably."""
     pairs, upper = standing.verdicts.pairs, np.triu_indices(len(standing.names), 1)
     n = int(np.median(pairs.n[upper][pairs.n[upper] >= 2]))
     sds = np.maximum(pairs.sd, standing.floor)[upper]

@@ -1,4 +1,4 @@
-"""The command line: one file a command. Heavy modules are imported inside command bodies."""
+"""The command line: one file per command. Heavy modules are imported inside command bodies."""
 
 from lrbench.cli.app import app
 

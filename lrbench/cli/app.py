@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The commands, assembled."""
 
 from typing import Annotated
 

@@ -21,17 +21,17 @@ from lrbench.run.material import own_names
 def stderr() -> Console:
     """Where progress and warnings go."""
     console = Console(stderr=True, highlight=False, emoji=False)
-    console.soft_wrap = not console.is_terminal  # one warning, one line, for whoever reads a pipe
+    console.soft_wrap = not console.is_terminal  # in a pipe, one line per warning
     return console
 
 
 def stdout() -> Console:
-    """Where data goes; in a pipe or a file without the spaces that fill up a line."""
+    """Where data goes; in a pipe or a file, without trailing spaces."""
     return Console(highlight=False, emoji=False, file=None if sys.stdout.isatty() else _Trimmed())
 
 
 class _Trimmed(io.StringIO):
-    """Writes to stdout what is printed at once, without spaces at the ends of its lines."""
+    """Writes to stdout, without the spaces at the ends of lines."""
 
     def write(self, text: str) -> int:
         return sys.stdout.write(re.sub(r" +(?=\n)", "", text))
@@ -48,9 +48,9 @@ def say(line: str) -> None:
 def announce(
     spec_of: Callable[[Options], CompareSpec | FindSpec], options: Options, given: Options
 ) -> None:
-    """Say which code is about to run because a file names it, a run's or that of `--config`."""
+    """Say which code is about to run because a file names it: a run's, or that of `--config`."""
     with names_alone():
-        spec = spec_of({**options, "batch_size": 1})  # `all` would read the data
+        spec = spec_of({**options, "batch_size": 1})  # `all` would have to read the data
     recipes = getattr(spec, "recipes", (spec.recipe,))
     names = dict.fromkeys(own_names(recipes, getattr(spec, "trained", ())))
     if foreign := [name for name in names if name not in str(given)]:
@@ -60,7 +60,8 @@ def announce(
 
 @contextmanager
 def reading(name: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar, at once: loading torch takes seconds, and so may reading the images of a dataset."""
+    """A progress bar that appears immediately: loading torch takes seconds, as may reading a
+    dataset."""
     from rich.progress import Progress
 
     console = stderr()
@@ -74,7 +75,7 @@ def as_json(document: Any) -> str:
 
 
 def notify(notices: Iterable[Notice]) -> None:
-    """Say each warning once, on stderr."""
+    """Print each warning once, on stderr."""
     console = stderr()
     for notice in dict.fromkeys(notices):
         console.print(Text("warning: ", style="yellow") + Text(printable(str(notice))))

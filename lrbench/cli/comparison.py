@@ -1,4 +1,4 @@
-"""How the answer of a comparison is printed, for `compare` and `report`."""
+"""Prints the answer of a comparison, for `compare` and `report`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def show_plan(
     *,
     json: bool,
 ) -> None:
-    """Print what is `left` of a run, in trials, steps, images and time, which is estimated on some
-    basis; train nothing. As JSON, also what the whole consists of."""
+    """Print what is `left` of a run, in trials, steps, images and estimated time; train nothing.
+    The JSON also has the amounts of the whole run."""
     stages = work(spec, steps_per_epoch)
     done = sum(history.end is not None for history in run.histories.values())
     if json:
@@ -69,7 +69,7 @@ def _total(stages: Amounts) -> dict[str, int]:
 
 
 def say_nothing_new(run: Run) -> None:
-    """That the run holds all trials."""
+    """Say that the run already holds all trials."""
     done = sum(history.end is not None for history in run.histories.values())
     say(f"0 new trials: all {done} are in {run.path}")
 
@@ -83,8 +83,8 @@ def print_answer(
     exports: Exports = NOTHING_ELSE,
     advise: bool = False,
 ) -> int:
-    """Print the answer of the run in a folder and write what is exported; `advise` to look at the
-    page, where nothing else is left to be done. Give the exit code: 1 if a trial failed or a final
+    """Print the answer of the run in a folder and write the exports; with `advise`, suggest looking
+    at the page if nothing else is left to do. Returns the exit code: 1 if a trial failed or a final
     one diverged."""
     found = document(summary, path)
     if json:
@@ -115,7 +115,7 @@ def _print_tables(summary: Summary, path: Path, code: str, details: bool, advise
 
 
 def document(summary: Summary, path: Path | str) -> dict[str, Any]:
-    """The answer for programs: what `--json` prints. `code` is the torch lines of the schedule
+    """The answer for programs, which `--json` prints. `code` is the torch lines of the schedule
     that ranks first."""
     from lrbench.report.torch_lines import torch_lines
 
@@ -138,6 +138,6 @@ def document(summary: Summary, path: Path | str) -> dict[str, Any]:
 
 
 def rows(frame: DataFrame) -> list[dict[str, Any]]:
-    """A table as plain values: a missing one is None."""
+    """A table as plain values, with None for missing ones."""
     found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
     return found

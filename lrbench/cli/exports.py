@@ -1,4 +1,4 @@
-"""`--export-markdown` and its like, `--tensorboard`: what else is written."""
+"""`--export-markdown` and the like, `--tensorboard`: what else to write."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACE: dict[str, Any] = {"metavar": "PATH|-", "hidden": True}
 
 @dataclass(frozen=True)
 class Exports:
-    """Where else the answer goes: a path, `-` for stdout, or None."""
+    """Where the answer is also written: a path, `-` for stdout, or None."""
 
     # fmt: off
     markdown: Annotated[str | None, output(
@@ -51,16 +51,16 @@ class Exports:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether stdout is one of the exports, and holds nothing else."""
+        """True if stdout is one of the exports, and must hold nothing else."""
         return STDOUT in self._places.values()
 
     @property
     def renderers(self) -> list[str]:
-        """The renderers that were asked for by name."""
+        """The renderers requested by name."""
         return ["tensorboard"] if self.tensorboard else []
 
     def check(self, *, json: bool) -> None:
-        """Refuse invalid combinations, before anything is done.
+        """Refuse invalid combinations before anything runs.
 
         Raises:
             UsageError: two documents for stdout, one path for two, no tensorboardX.
@@ -77,7 +77,8 @@ class Exports:
             check()
 
     def make(self) -> None:
-        """Make the files that are not there yet: a wrong path fails now, not after an hour.
+        """Create files that do not exist yet, so that a wrong path fails now rather than after an
+        hour.
 
         Raises:
             MachineError: one cannot be written; the message names it.
@@ -120,7 +121,7 @@ def comparison_texts(summary: Summary, document: Mapping[str, Any]) -> dict[str,
 
 
 def find_texts(result: FindResult) -> dict[str, str]:
-    """A range test's answer in each format; as CSV its curves."""
+    """A range test's answer in each format; the CSV holds its curves."""
     from lrbench.report.find_files import curve_csv
     from lrbench.report.latex import find_latex
     from lrbench.report.markdown import find_markdown

@@ -1,4 +1,4 @@
-"""Conditions under which a comparison fails: for scripts and continuous integration."""
+"""Conditions under which a comparison fails, for scripts and continuous integration."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ class Conditions:
     # fmt: on
 
     def check(self, spec: CompareSpec) -> None:
-        """Raises UsageError: a condition that no run of this spec could meet."""
+        """Raises UsageError if no run of this spec could meet a condition."""
         if self.below is not None and not spec.metric.endswith("accuracy"):
             raise UsageError(f"--fail-below needs an accuracy, but --metric is {spec.metric}")
         if self.worse_than is not None:
             ranked_name(self.worse_than, spec.entrants, "--fail-if-worse-than")
 
     def enforce(self, summary: Summary, *, quiet: bool) -> None:
-        """Say which conditions are met, unless `quiet`.
+        """Print which conditions are met, unless `quiet`.
 
         Raises:
-            ConditionHolds: the best schedule's mean is below `below`; or a schedule is told to be
+            ConditionHolds: the best schedule's mean is below `below`; or a schedule is found to be
                 worse than the named one (Holm over those comparisons), or has lost seeds
                 (diverged, failed or at chance) where the named one has none. The message names
                 every condition that holds.
@@ -77,7 +77,7 @@ class Conditions:
 
 
 def ranked_name(text: str, known: Sequence[str], option: str) -> str:
-    """What the ranking calls an arm or a schedule, as it was typed; raises UsageError for what is
+    """The name of an arm or a schedule in the ranking, given as typed; raises UsageError if it is
     not ranked."""
     if text in known:
         return text
@@ -88,7 +88,7 @@ def ranked_name(text: str, known: Sequence[str], option: str) -> str:
 
 
 def _below(summary: Summary, least: float) -> tuple[bool, str]:
-    """Whether the condition fails the run, and why."""
+    """Whether this condition fails the run, and why."""
     if summary.best is None:
         return True, "no final trial succeeded"
     reached = summary.ranking["metric_mean"].iloc[0]

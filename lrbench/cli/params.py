@@ -1,4 +1,5 @@
-"""Options as parameters of a command, with help and completion; and those of no spec."""
+"""Options as command parameters, with help and completion, including those that no spec
+declares."""
 
 import copy
 import inspect
@@ -21,8 +22,8 @@ EVERYTHING = "lrbench: show every option"
 
 
 class OptionsCommand(TyperCommand):
-    """A command whose `--help` leaves out hidden options, if it has a `--help-all` to show them,
-    and whose completion knows all of them."""
+    """A command whose `--help` leaves out hidden options if it has a `--help-all` to show them, and
+    whose completion knows all of them."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         folds = any(param.name == "help_all" for param in self.params)
@@ -33,7 +34,7 @@ class OptionsCommand(TyperCommand):
         return super(OptionsCommand, self._shown(ctx)).shell_complete(ctx, incomplete)
 
     def _shown(self, ctx: Any, *, folded: bool = False) -> "OptionsCommand":
-        """The command with the registered names in its help; hidden options stay so if `folded`."""
+        """The command with registered names in its help; hidden options stay hidden if `folded`."""
         shown = copy.copy(self)
         shown.params = [copy.copy(param) for param in self.params]
         for param in shown.params:
@@ -47,11 +48,11 @@ class OptionsCommand(TyperCommand):
 
 
 def takes(allowed: Declared) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command that takes these options and gets those that were given as
-    `given: dict[str, Any]`, next to the parameters of its own; a parameter whose type is a
-    dataclass stands for one option a field.
+    """Make a command that takes these options and receives those that were given as `given:
+    dict[str, Any]`, besides its own parameters. A parameter whose type is a dataclass stands for
+    one option per field.
 
-    The defaults are those of the specs: a TOML file may set what the command line leaves open.
+    Defaults come from the specs: a TOML file may set what the command line leaves open.
     """
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
@@ -95,7 +96,7 @@ def _keyword(name: str, annotation: Any, default: Any) -> Parameter:
 
 
 def _reflowed(text: str) -> str:
-    """Each paragraph on one line: Typer would keep the line breaks."""
+    """Each paragraph on one line, because Typer would keep the line breaks."""
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
@@ -118,7 +119,7 @@ def _parameter(option: Opt) -> Parameter:
 
 
 def _number(kind: type[int] | type[float]) -> Callable[[str], Any]:
-    """Reads a number, or leaves the text, which the spec refuses in our words."""
+    """Reads a number, or keeps the text for the spec to refuse in our words."""
 
     def read(text: str) -> Any:
         try:
@@ -130,7 +131,7 @@ def _number(kind: type[int] | type[float]) -> Callable[[str], Any]:
 
 
 def shown_default(option: Opt) -> str:
-    """The default as the help shows it; empty where there is nothing to show.
+    """The default as the help shows it; empty if there is nothing to show.
 
     >>> from lrbench.inputs import COMPARE
     >>> [shown_default(COMPARE[key]) for key in ("momentum", "lr", "lr_points", "clip_norm")]
@@ -149,7 +150,7 @@ def _completion(option: Opt) -> Callable[[str], list[tuple[str, str]]] | None:
     if not (option.values or option.choices):
         return None
 
-    def complete(incomplete: str) -> list[tuple[str, str]]:  # Typer goes by the parameter's name
+    def complete(incomplete: str) -> list[tuple[str, str]]:  # Typer looks at the parameter's name
         return [found for found in option.completions() if found[0].startswith(incomplete)]
 
     return complete
@@ -169,7 +170,7 @@ HelpAll = Annotated[
 
 
 def output(flags: str, help: str, panel: str = "Output", **settings: Any) -> Any:
-    """An option that no spec declares; hidden ones are shown by `--help-all` only."""
+    """An option that no spec declares; a hidden one is shown by `--help-all` only."""
     return typer.Option(
         *flags.split(), help=help, rich_help_panel=panel, show_default=False, **settings
     )

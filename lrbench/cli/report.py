@@ -1,4 +1,4 @@
-"""`lrbench report`: tables and plots again, from the records of a run. Without torch."""
+"""`lrbench report`: makes tables and plots again from the records of a run, without torch."""
 
 import webbrowser
 from pathlib import Path
@@ -92,7 +92,7 @@ def report(
 
 
 def _report_find(run: Run, *, json: bool, exports: Exports) -> None:
-    """Print the answer of a range test, and make its files again."""
+    """Print the answer of a range test and make its files again."""
     from lrbench.report.find_files import write_find
 
     with swept.readable(run):
@@ -105,7 +105,7 @@ def _report_find(run: Run, *, json: bool, exports: Exports) -> None:
 
 
 def _show(runs: list[Path], wanted: bool) -> None:
-    """Open the pages of the runs in this machine's browser; raises MachineError without one."""
+    """Open the pages of the runs in a browser; raises MachineError if there is none."""
     for path in runs if wanted else ():
         page = (path / "report.html").absolute()
         if not webbrowser.open(page.as_uri()):

@@ -111,7 +111,7 @@ def code(
 
 @contextmanager
 def _own_code(spec: str) -> Iterator[None]:
-    """What a schedule of the user's raises, in one line."""
+    """An exception from a schedule of the user's, in one line."""
     try:
         yield
     except LrbenchError:

@@ -16,8 +16,8 @@ from lrbench.session.recorded import recorded, summarised, write_files
 
 
 def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
-    """Make each run's files again, and print what each schedule gains from the first run to each
-    other: differences with intervals, and what differs between the experiments."""
+    """Make each run's files again, and print what each schedule gains from the first run to each of
+    the others: differences with intervals, and how the experiments differ."""
     from lrbench.analysis import versus
 
     paths = [str(run.path) for run in runs]
@@ -49,8 +49,8 @@ def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
 
 
 def differing(a: Run, b: Run) -> list[str]:
-    """What differs between the experiments of two runs, as options, where they mean something in
-    both. The table names the schedules."""
+    """How the experiments of two runs differ, as options that apply to both. Schedules are left
+    out: the table names them."""
     old, new = (recorded(run) for run in (a, b))
     silent = {"schedule", "time_budget"}
     if not (old.auto and new.auto):
@@ -64,7 +64,7 @@ def differing(a: Run, b: Run) -> list[str]:
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, and each setting of the range test as one of its own."""
+    """The options, with each setting of the range test as an option of its own."""
     tested = str(options.get("range_test", "")).split(",")
     settings = {f"range_test {key}": value for key, _, value in (t.partition("=") for t in tested)}
     return {key: value for key, value in options.items() if key != "range_test"} | settings

@@ -1,4 +1,4 @@
-"""Datasets by name, as bytes in memory and on the device. A dataset is one file here."""
+"""Datasets by name, as bytes in memory and on the device. Each dataset is one file here."""
 
 from lrbench.data.access import check, defaults_of, load, train_size, whereabouts
 from lrbench.data.image_data import DATASETS, Augmentation, ImageData

@@ -23,7 +23,7 @@ def load(
     reading: Reading = "cached",
 ) -> ImageData:
     """Load a registered dataset, `folder:PATH` or the user's `module:function`. `reading` says how
-    far a folder's cache is trusted.
+    far to trust a folder's cache.
 
     Raises:
         UsageError: unknown name.
@@ -46,7 +46,7 @@ def load(
 
 
 def defaults_of(name: str) -> Mapping[str, Any]:
-    """What a dataset has instead of the general defaults, by option."""
+    """The options for which a dataset has its own defaults, with these."""
     if problem_of("", name) == "text":
         return DEFAULTS
     return DATASETS.get(name).facts if name in DATASETS else {}
@@ -66,8 +66,8 @@ def train_size(name: str) -> int | None:
 
 
 def whereabouts(entry: Entry[Make], data_dir: Path | None = None) -> tuple[str, Path | None]:
-    """Whether the files of a registered dataset are "here" or "missing", and their folder; of one
-    without files, where it comes from."""
+    """Whether the files of a registered dataset are "here" or "missing", and their folder; for one
+    without files, its origin."""
     files = [data_folder(data_dir) / file for file in entry.facts.get("files", ())]
     if not files:
         return entry.facts.get("origin", "generated"), None
@@ -81,9 +81,9 @@ def check(
     *,
     fetch: bool = False,
 ) -> tuple[ImageData, Path | None, str]:
-    """Read a whole dataset and compare it with what is known of it; returns it, its folder and
-    what was compared. With `fetch` it is downloaded if it is missing, and a folder of images
-    accepted as it is now. Raises as `load` does."""
+    """Read a whole dataset and compare it with what is known about it; returns it, its folder and
+    what was compared. With `fetch` it is downloaded if missing, and a folder of images is accepted
+    in its current state. Raises as `load` does."""
     data = load(name, data_dir, fetch, progress, "accept" if fetch else "rehash")
     if name.startswith(FOLDER_PREFIX):
         return data, root_of(name), "every file as it was when the folder was first used"

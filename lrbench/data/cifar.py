@@ -18,7 +18,7 @@ FILES = {
 
 
 def read(classes: int, data_dir: Path | None = None, download: bool = False) -> ImageData:
-    """torchvision unpickles nothing whose MD5 is not the one that Krizhevsky published."""
+    """torchvision only unpickles files with the MD5 that Krizhevsky published."""
     label = f"CIFAR{classes}"
     folder = obtain(f"cifar{classes}", label, data_dir, download)
     from torchvision import datasets

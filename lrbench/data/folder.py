@@ -1,4 +1,4 @@
-"""Any folder of images, `train/CLASS/*` and `test/CLASS/*` or `CLASS/*` alone, as a dataset.
+"""Any folder of images, `train/CLASS/*` and `test/CLASS/*` or just `CLASS/*`, as a dataset.
 
 It is decoded once. The decoded bytes are cached with a digest of every file, so that later changes
 are noticed.
@@ -27,27 +27,27 @@ from lrbench.files import read_file, replace_file
 
 FOLDER_PREFIX = "folder:"
 SPLITS = ("train", "test")
-TEST_SHARE, TEST_SEED = 5, 0  # where a folder has no test set: a fifth of each class, as drawn
+TEST_SHARE, TEST_SEED = 5, 0  # if a folder has no test set: a random fifth of each class
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others may start programs
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # other formats may start programs
 GREY_MODES = frozenset({"1", "L"})
 DEEP_MODES = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 FILES = ("names", "digests", "stats")
 
-# "cached" trusts sizes and times, "rehash" reads every file again, "accept" takes the folder as it
-# is now
+# "cached" trusts sizes and times, "rehash" reads every file again, "accept" accepts the folder's
+# current state
 Reading = Literal["cached", "rehash", "accept"]
 Classes = dict[str, list[os.DirEntry[str]]]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All image files of a folder, seen without opening one: training before test, classes and
-    names sorted. `names` are paths below the root, `stats` (size, mtime_ns); the first `train`
-    files are for training."""
+    """All image files of a folder, listed without opening any: training before test, classes and
+    names sorted. `names` are paths relative to the root, `stats` (size, mtime_ns); the first
+    `train` files are for training."""
 
     root: Path
     classes: tuple[str, ...]
@@ -66,7 +66,7 @@ def root_of(name: str) -> Path:
 
 
 def scan(root: Path) -> Listing:
-    """List a folder without opening an image, folders within a class included. Other files and
+    """List a folder, including folders within a class, without opening an image. Other files and
     names that start with a dot are skipped."""
     try:
         plain = root.is_dir() and not any((root / split).is_dir() for split in SPLITS)
@@ -103,7 +103,7 @@ def _given_splits(root: Path) -> tuple[Classes, Classes]:
 
 
 def _drawn_splits(root: Path) -> tuple[Classes, Classes]:
-    """Of `CLASS/*`, the same fifth of each class, drawn once and for all, is the test set."""
+    """For `CLASS/*`: the test set is a fifth of each class, drawn with a fixed seed."""
     train, test = _classes(root), dict[str, Any]()
     if len(train) < 2:
         raise _no_folder(root, f"{root / 'train'}, and no two of classes")
@@ -150,7 +150,7 @@ def _no_folder(root: Path, what: str) -> MachineError:
 
 @dataclass(frozen=True)
 class CachedFolder:
-    """A decoded folder; for every file its name, its digest, and (size, mtime_ns)."""
+    """A decoded folder, with name, digest and (size, mtime_ns) of every file."""
 
     data: ImageData
     names: list[str]
@@ -159,7 +159,7 @@ class CachedFolder:
 
     @property
     def seal(self) -> str:
-        """A digest of all that is cached."""
+        """A digest of everything cached."""
         whole = repr((self.data.digest, self.names, self.digests, self.stats))
         return hashlib.sha256(whole.encode()).hexdigest()
 
@@ -169,8 +169,8 @@ def load_folder(
 ) -> ImageData:
     """Load the dataset `folder:PATH`.
 
-    At first use the structure is checked and every file is hashed; later a file that is changed,
-    missing or new is refused, unless `reading` is "accept".
+    On first use the structure is checked and every file is hashed; later a changed, missing or new
+    file is refused, unless `reading` is "accept".
     """
     listing = scan(root_of(name))
     known = None if reading == "accept" else read_cache(listing.root, name)
@@ -188,8 +188,8 @@ def load_folder(
 def decode(
     listing: Listing, name: str, progress: Progress | None = None
 ) -> tuple[ImageData, list[str]]:
-    """The images, all of one size, as arrays, and a digest of each file. All images grey stay
-    grey; a single one in colour makes all of them RGB."""
+    """The images, all of one size, as arrays, and a digest of each file. Images stay grey if all
+    are; a single colour image makes all of them RGB."""
     pictures, digests, total = [], [], len(listing.names)
     for done, file in enumerate(listing.names):
         if progress is not None and done % 100 == 0:
@@ -216,7 +216,7 @@ def decode(
 
 
 def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
-    """uint8 `[h, w]` of a grey image, `[h, w, 3]` of any other."""
+    """uint8 `[h, w]` for a grey image, `[h, w, 3]` for any other."""
     from PIL import Image
 
     try:
@@ -226,8 +226,8 @@ def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
             return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
     except MachineError:
         raise
-    except Exception as fault:  # a damaged image may fail in any part of its decoder
-        why = str(fault).partition(" <_io.")[0]  # not where it lay in memory
+    except Exception as fault:  # a damaged image may fail anywhere in its decoder
+        why = str(fault).partition(" <_io.")[0]  # without the memory address
         raise MachineError(
             f"{path} is no readable image: {why}", hint="restore or delete it"
         ) from None
@@ -239,7 +239,7 @@ def digest_of(content: bytes) -> str:
 
 
 def _refuse_changes(listing: Listing, known: dict[str, str]) -> None:
-    """Raises MachineError: the first file that has vanished, is new or has changed."""
+    """Raises MachineError for the first file that is missing, new or changed."""
     here = set(listing.names)
     changes = chain(
         ((name, "has vanished") for name in known if name not in here),
@@ -264,7 +264,7 @@ def cache_file(root: Path) -> Path:
 
 
 def write_cache(root: Path, folder: CachedFolder) -> None:
-    """Write the cache atomically; do without one where it cannot be written."""
+    """Write the cache atomically; continue without one if it cannot be written."""
     arrays: dict[str, Any] = {key: getattr(folder.data, key) for key in (*ARRAYS, "classes")}
     arrays |= {key: getattr(folder, key) for key in FILES}
     memory = io.BytesIO()
@@ -274,7 +274,7 @@ def write_cache(root: Path, folder: CachedFolder) -> None:
 
 
 def read_cache(root: Path, name: str) -> CachedFolder | None:
-    """The cached folder; None if there is none, or if the cache itself is damaged."""
+    """The cached folder; None if there is none, or if the cache is damaged."""
     try:
         with cache_file(root).open("rb") as file, np.load(file, allow_pickle=False) as kept:
             splits = {array: kept[array] for array in ARRAYS}

@@ -84,7 +84,7 @@ class ImageData:
 
 
 def usual_augmentation(images: Images) -> Augmentation:
-    """That of photographs for images in colour, that of digits for any others."""
+    """That for photographs if images are in colour, otherwise that for digits."""
     return PHOTOS if images.shape[1:2] == (3,) else DIGITS
 
 

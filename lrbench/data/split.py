@@ -11,8 +11,8 @@ Indices = NDArray[np.int64]
 def stratified(labels: Labels, fraction: float) -> tuple[Indices, Indices]:
     """(kept, held out): ascending indices, with `fraction` of every class held out.
 
-    Of n members of a class, k = n·fraction are held out, rounded half up: at least one of two or
-    more, and never all. They are the members (2i + 1)·n // 2k, i = 0 .. k-1, spread evenly.
+    Of the n members of a class, k = n·fraction are held out, rounded half up: at least one if there
+    are two or more, and never all. They are members (2i + 1)·n // 2k, i = 0 .. k-1, spread evenly.
 
     >>> import numpy as np
     >>> stratified(np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]), 0.2)

@@ -21,7 +21,8 @@ CLASSES, TRAIN, TEST = 10, 2000, 500
 )
 def synthetic(data_dir: Path | None = None, download: bool = False) -> ImageData:
     """Each class is a coarse random pattern; an image is its class's pattern, shifted by up to 3
-    pixels and averaged with noise. Integers from a frozen generator: the same bytes everywhere."""
+    pixels and averaged with noise. Made of integers from a frozen generator: the same bytes
+    everywhere."""
     # RandomState's stream is frozen by numpy's policy (NEP 19); the newer generators' are not.
     random = np.random.RandomState(20_260_101)
     coarse = random.randint(0, 256, (CLASSES, 7, 7), dtype=np.int64)

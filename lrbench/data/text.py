@@ -1,4 +1,4 @@
-"""A text as bytes: any file, or the documentation that every Python has."""
+"""A text as bytes: any file, or the documentation that comes with Python."""
 
 import hashlib
 import platform
@@ -17,10 +17,10 @@ from lrbench.options.recipe import TEXT_PREFIX
 Bytes = NDArray[np.uint8]
 
 DEFAULT = "default"
-CONTEXT = 64  # characters that the next one is predicted from, at most
+CONTEXT = 64  # most characters from which the next one is predicted
 VOCABULARY = 256
 TEST_SHARE = 10  # the last tenth of a text is its test part
-# The start of the SHA-256 of the default text, by the version of Python.
+# The start of the SHA-256 of the default text, by Python version.
 KNOWN = {
     "3.11.2": "dc5946d060f6e174",
     "3.11.7": "ac6036576ba3c1cb",
@@ -28,12 +28,13 @@ KNOWN = {
     "3.13.0": "014478aff2a349ef",
 }
 DEFAULTS = {"batch_size": 8, "model": "gpt", "metric": "test_bits"}
-"""What a text has instead of the general defaults, by option."""
+"""The defaults of a text, by option, where they differ from the general ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class TextData:
-    """A text, uint8 `[n]`: a byte counts as a character. `source` says where it comes from."""
+    """A text, uint8 `[n]`, in which a byte counts as a character. `source` says where it comes
+    from."""
 
     name: str
     text: Bytes
@@ -45,8 +46,8 @@ class TextData:
         return hashlib.sha256(self.text.data).hexdigest()
 
     def parts(self, val_fraction: float) -> Mapping[str, Bytes]:
-        """The text cut in three, train, val and test in this order: the last tenth is for the
-        test, and `val_fraction` of what is before it for validation.
+        """The text split into train, val and test, in this order: the last tenth is the test part,
+        and `val_fraction` of the rest, at its end, is for validation.
 
         Raises:
             UsageError: a part is shorter than a window.
@@ -87,8 +88,8 @@ def load_text(name: str, option: str = "--dataset") -> TextData:
 
 
 def _documentation() -> bytes:
-    """Python's language reference as `help()` shows it, without paragraphs that repeat others:
-    what is in the test part must not be in the training part as well."""
+    """Python's language reference as shown by `help()`, without repeated paragraphs: nothing in the
+    test part may also be in the training part."""
     version = platform.python_version()
     try:
         from pydoc_data.topics import topics

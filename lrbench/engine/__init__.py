@@ -1,1 +1,1 @@
-"""The one place with a training loop."""
+"""The training loop: the only one."""

@@ -1,7 +1,7 @@
-"""Checkpoints between two epochs, from which a trial continues after a crash.
+"""Checkpoints between epochs, from which a trial continues after a crash.
 
-Data order, augmentation and dropout follow from (seed, epoch), and learning rates from the step,
-so weights, optimizer state and a few numbers are enough.
+Data order, augmentation and dropout follow from (seed, epoch), and learning rates from the step, so
+weights, optimizer state and a few numbers are enough.
 """
 
 import hashlib
@@ -34,10 +34,10 @@ def save(training: Training, path: Path) -> None:
 
 
 def restore(training: Training, path: Path) -> bool:
-    """Bring a new training to where the checkpoint was made.
+    """Bring a new training to the state of the checkpoint.
 
     False if there is no readable checkpoint of this trial. The caller then starts from scratch: a
-    damaged file costs time and never gives a wrong number.
+    damaged file costs time but never causes a wrong number.
     """
     try:
         content = read_file(path)
@@ -57,6 +57,6 @@ def restore(training: Training, path: Path) -> bool:
         if training.average is not None:
             training.average.model.load_state_dict(state["average"])
             training.average.updates = training.steps_done
-    except Exception:  # another version of lrbench or torch may have saved other things
+    except Exception:  # another version of lrbench or torch may have saved something else
         return False
     return True

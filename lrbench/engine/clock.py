@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One step's learning rate for each parameter group, and its momenta if the schedule moves
+    """The learning rate of each parameter group at one step, and its momenta if the schedule moves
     them (None keeps a group's own)."""
 
     lrs: tuple[float, ...]
@@ -49,7 +49,7 @@ class Clockwork:
     trial: str
     steps_per_epoch: int
     bounds: tuple[Bound, ...]
-    frozen: tuple[int, ...] = ()  # epochs in which a group is not trained
+    frozen: tuple[int, ...] = ()  # leading epochs in which each group is not trained
 
     @staticmethod
     def of(trial: TrialSpec, groups: Sequence[GroupSpec], steps_per_epoch: int) -> Clockwork:
@@ -82,13 +82,13 @@ class Clockwork:
 
     def freeze(self, optimizer: torch.optim.Optimizer, epoch: int) -> None:
         """Switch off the gradients of groups that are frozen in an epoch, so that their optimizer
-        state stays untouched too."""
+        state is untouched as well."""
         for group, epochs in zip(optimizer.param_groups, self.frozen, strict=False):
             for parameter in group["params"]:
                 parameter.requires_grad_(epoch >= epochs)
 
     def observe(self, epoch: int, metrics: Mapping[str, float]) -> Iterator[CutRecord]:
-        """Pass an epoch's metrics to the adaptive schedules; yield the cuts that they make."""
+        """Pass an epoch's metrics to the adaptive schedules; yield the cuts they make."""
         for bound in self.bounds:
             cut = bound.observe(metrics, epoch) if bound.adaptive else None
             if cut is not None:

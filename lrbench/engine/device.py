@@ -18,17 +18,17 @@ from lrbench.errors import MachineError, UsageError
 if TYPE_CHECKING:
     import torch
 
-# How long torch's CPU threads spin while they wait for each other, before they sleep. By default
+# How long torch's CPU threads spin while waiting for each other, before they sleep. By default
 # libgomp spins for milliseconds, which makes steps up to ten times as long next to another
-# training; sleeping at once costs LeNet a quarter of its speed on a quiet machine. A thousand spins
-# are near the best in both cases: see `benchmarks/cpu/README.md`. GOMP_SPINCOUNT overrides the
-# policy, which other OpenMP runtimes read.
+# training; sleeping immediately costs LeNet a quarter of its speed on a quiet machine. A thousand
+# spins are close to the best in both cases: see `benchmarks/tables/cpu.md`. GOMP_SPINCOUNT
+# overrides the policy, which other OpenMP runtimes read.
 BRIEFLY = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 
 
 def wait_briefly() -> None:
-    """Set the environment of this process and its children, unless the user has set either
-    variable. Call it before torch is imported."""
+    """Set the environment of this process and its children, unless the user has set one of the
+    variables. Must be called before torch is imported."""
     if not BRIEFLY.keys() & os.environ.keys():
         os.environ.update(BRIEFLY)
 
@@ -58,14 +58,14 @@ def open_device(name: str) -> torch.device:
 
 
 def number_of(device: torch.device) -> int:
-    """The GPUs that `cuda` without a number stands for; of any other device there is one."""
+    """The number of GPUs that `cuda` without a number stands for; 1 for any other device."""
     import torch
 
     return torch.cuda.device_count() if str(device) == "cuda" else 1
 
 
 def device_at(place: int, name: str) -> str:
-    """The device of one of several workers: they take GPUs in turn."""
+    """The device of one of several workers, which take GPUs in turn."""
     import torch
 
     count = number_of(torch.device(name))
@@ -86,8 +86,8 @@ class DeviceLost(MachineError):
 
 
 def check_device(device: torch.device) -> None:
-    """See whether a GPU is still usable after a fault. Out of memory does no harm, but after an
-    illegal access every later call of the process fails too.
+    """Check whether a GPU is still usable after a fault. Running out of memory does no harm, but
+    after an illegal access every later call of the process fails too.
 
     Raises:
         DeviceLost: the GPU is not usable.
@@ -115,7 +115,7 @@ def default_threads() -> int:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """A context for forward passes: autocast to bf16, or none for fp32 and tf32."""
+    """A context for forward passes: autocast to bf16; a no-op for fp32 and tf32."""
     import torch
 
     if precision != "bf16" and not torch.is_autocast_enabled(device.type):
@@ -141,8 +141,8 @@ def apply_precision(device: torch.device, precision: str) -> None:
 
 
 def make_deterministic(device: torch.device) -> None:
-    """Use only deterministic kernels on CUDA for the rest of the process; an operation without
-    one is an error. On a CPU, torch's kernels are deterministic for a fixed number of threads."""
+    """Use only deterministic kernels on CUDA for the rest of the process; an operation without one
+    raises an error. On a CPU, torch's kernels are deterministic for a fixed number of threads."""
     import torch
 
     if device.type != "cuda":
@@ -173,7 +173,7 @@ def describe(device: torch.device, threads: int, **switches: bool | int) -> dict
 
 
 def forget_peak_memory(device: torch.device) -> None:
-    """Let `peak_memory` count from here. A CPU's counts from the start of the process where the
+    """Reset the count of `peak_memory`. On a CPU it counts from the start of the process if the
     system has no way to reset it."""
     import torch
 
@@ -185,8 +185,7 @@ def forget_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most memory so far, in bytes: what was allocated on the device, or on a CPU the whole
-    process."""
+    """Peak memory so far, in bytes: allocated on the device or, on a CPU, of the whole process."""
     import torch
 
     if device.type == "cuda":

@@ -1,5 +1,5 @@
-"""One optimizer step: accumulation, precision, clipping; and weights that are evaluated in place
-of the trained ones."""
+"""One optimizer step: accumulation, precision, clipping; and weights that are evaluated in place of
+the trained ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
@@ -23,8 +23,8 @@ NORM_BATCHES = 50
 
 class Step(NamedTuple):
     """What an optimizer step leaves on the device: the mean loss of its batches before the update,
-    the number of correct answers if the task counts them, and whether gradients were clipped if
-    clipping is on. Scalars `[]`; for a whole epoch, vectors `[steps]`."""
+    the number of correct answers if the task counts them, and, with clipping, whether gradients
+    were clipped. Scalars `[]`; for a whole epoch, vectors `[steps]`."""
 
     loss: Tensor
     correct: Tensor | None
@@ -32,8 +32,8 @@ class Step(NamedTuple):
 
 
 def compiled(model: nn.Module, recipe: Recipe) -> nn.Module:
-    """The model as training steps call it, compiled if asked for. Models of one architecture
-    share one compilation; evaluation, which has other shapes, goes without."""
+    """The model as training steps call it, compiled if requested. Models of one architecture share
+    a compilation; evaluation, which has other shapes, is not compiled."""
     return cast(nn.Module, torch.compile(model)) if recipe.compile else model
 
 
@@ -46,7 +46,7 @@ def one_step(
     task: Task, model: nn.Module, optimizer: Optimizer, parts: Sequence[Any], recipe: Recipe
 ) -> Step:
     """Take one step along the mean gradient of the batches in `parts`, at the optimizer's current
-    learning rates. Nothing here waits for the device or keeps state elsewhere."""
+    learning rates. Never waits for the device and keeps no state elsewhere."""
     device = next(model.parameters()).device
     optimizer.zero_grad(set_to_none=True)
     done = []
@@ -78,8 +78,8 @@ def clips(recipe: Recipe) -> bool:
 
 
 def clip(model: nn.Module, recipe: Recipe) -> Tensor | None:
-    """Clip gradients, first each number to ±`clip_value`, then their global norm to `clip_norm`.
-    Returns whether that changed them, as a bool `[]` on the device, or None without clipping."""
+    """Clip gradients, first each element to ±`clip_value`, then the global norm to `clip_norm`.
+    Returns whether this changed them, as a bool `[]` on the device, or None without clipping."""
     if not clips(recipe):
         return None
     found = []
@@ -113,7 +113,7 @@ class Average:
             averages, values = (list(column) for column in zip(*pairs, strict=True))
             if self.updates and averages[0].is_floating_point():
                 self._average(averages, values, self.updates)
-            else:  # the first weights, and counters such as the batches that a norm has seen
+            else:  # the first weights, and counters such as a norm's batches
                 for average, value in pairs:
                     average.copy_(value)
         self.updates += 1
@@ -125,7 +125,7 @@ def tensors_of(model: nn.Module) -> list[Tensor]:
 
 
 def for_judging(task: Task, model: nn.Module, optimizer: Optimizer, seed: int, epoch: int) -> None:
-    """Put the weights that a schedule-free optimizer evaluates into the model, and recompute its
+    """Put the weights that a schedule-free optimizer evaluates into the model, and recompute the
     batch-norm statistics, which belong to the other weights (Defazio et al. 2024,
     arXiv:2405.15682)."""
     if hasattr(optimizer, "eval"):
@@ -140,7 +140,7 @@ def renew_batch_norm(task: Task, model: nn.Module, seed: int, epoch: int) -> Non
     layers = [(layer, layer.momentum) for layer in norms if layer.training]
     for layer, _ in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # torch then takes the mean of all batches so far
+        layer.momentum = None  # torch then averages all batches so far
     with torch.no_grad():
         for batch in islice(task.train_batches(seed, epoch), NORM_BATCHES if layers else 0):
             task.loss(model, batch)

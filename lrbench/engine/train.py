@@ -40,13 +40,15 @@ def steps(
     recipe: Recipe = PLAIN,
     average: Average | None = None,
 ) -> Iterator[Step]:
-    """Train on the batches, one row of learning rates per step, until either runs out.
+    """Train on the batches, with one row of learning rates per step, until either runs out.
 
-    Nothing here waits for the device: the caller reads what a step yields when it likes.
+    Never waits for the device: the caller decides when to read the yielded values.
     """
     called = compiled(model, recipe)
     start_training(model)
-    if hasattr(optimizer, "train"):  # schedule-free ones train one set of weights and judge another
+    if hasattr(
+        optimizer, "train"
+    ):  # schedule-free optimizers train one set of weights, evaluate another
         optimizer.train()
     for row, parts in zip(rows, grouped(batches, recipe), strict=False):
         row.apply(optimizer)
@@ -58,7 +60,7 @@ def steps(
 
 @dataclass(eq=False)
 class Training:
-    """A trial in progress, between two epochs: everything that a checkpoint holds."""
+    """A trial in progress, between two epochs: everything a checkpoint holds."""
 
     trial: TrialSpec
     model: nn.Module
@@ -88,20 +90,20 @@ class Training:
         return EarlyStop.parse(text) if text else None
 
     def observe(self, metrics: Mapping[str, float]) -> None:
-        """Count the epochs since the metric of early stopping was at its best."""
+        """Count the epochs since the best value of the early-stopping metric."""
         if self.stop:
             seen = self.stop.observe(Seen(*self.early), metrics)
             self.early = seen.best, seen.waited
 
     @property
     def stopped(self) -> str:
-        """Why early stopping ends the training; empty if it goes on."""
+        """Why early stopping ends the training; empty if it continues."""
         seen = Seen(*self.early)
         return self.stop.reason(seen, self.epochs_done, self.trial.epochs) if self.stop else ""
 
     @property
     def goes_on(self) -> bool:
-        """Whether an epoch is left to train."""
+        """True if there is another epoch to train."""
         return self.epochs_done < self.trial.epochs and not (self.stopped or self.diverged)
 
 
@@ -137,12 +139,12 @@ def train(
     record_steps: bool = False,
     run_epoch: RunEpoch = step_by_step,
 ) -> Iterator[Record]:
-    """Train to the end and yield the records of each epoch when it ends, a `TrialEnd` last.
+    """Train to the end and yield the records of each epoch when it ends, and a `TrialEnd` last.
 
-    A trial that diverges ends early: at the first loss that is not finite, or after an epoch
-    whose mean loss is above start + 10·max(1, start - best so far). The test set is read once,
-    by a final trial that ended well. The training may be saved whenever an `EpochRecord` is
-    yielded. `run_epoch` trains one epoch; it gets the rows of its steps.
+    A diverging trial ends early: at the first non-finite loss, or after an epoch whose mean loss
+    is above start + 10·max(1, start - best so far). The test set is read once, by a final trial
+    that ended well. The training may be saved whenever an `EpochRecord` is yielded. `run_epoch`
+    trains one epoch, given the rows of its steps.
     """
     trial = training.trial
     while training.goes_on:
@@ -205,7 +207,7 @@ def _finite(value: float | None) -> float | None:
 def _scores(
     split: str, scores: Mapping[str, float], averaged: Mapping[str, float]
 ) -> dict[str, Any]:
-    """What a record keeps of an evaluation; None for what is missing, infinite or NaN."""
+    """The values of an evaluation that a record keeps; None for missing, infinite or NaN."""
     own = ("loss", "accuracy", "balanced_accuracy")
     return {
         **{f"{split}_{name}": _finite(scores.get(name)) for name in own},
@@ -216,10 +218,9 @@ def _scores(
 def _train_epoch(
     task: Task, training: Training, rows: Sequence[Row], run_epoch: RunEpoch
 ) -> tuple[list[float], float | None, float | None, float]:
-    """The losses of the epoch's steps, its training accuracy, the share of its steps that were
-    clipped, its seconds."""
+    """The losses of the epoch's steps, training accuracy, share of clipped steps, and seconds."""
     epoch = training.epochs_done
-    # so that dropout depends on nothing but the trial's seed and the epoch's number
+    # so that dropout depends only on the trial's seed and the epoch
     torch.manual_seed((training.trial.seed * 1_000_003 + epoch * 7_919 + 17) % 2**63)
     training.clock.freeze(training.optimizer, epoch)
     taken, train_s = run_epoch(task, training, rows)
@@ -251,7 +252,7 @@ def _step_records(
 def _end(
     task: Task, training: Training, status: Status, reason: str, *, steps: int | None = None
 ) -> TrialEnd:
-    """How the trial ended; reads the test set if it is a final trial that ended well."""
+    """How the trial ended; reads the test set for a final trial that ended well."""
     trial, average, done = training.trial, training.average, training.steps_done
     reads_test = trial.stage == "final" and status == "done"
     scores = task.evaluate(training.model, "test") if reads_test else {}

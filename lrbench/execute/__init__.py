@@ -1,5 +1,5 @@
-"""Where trials run. An executor lives as long as a run, and takes the trials of one stage after
-the other, or the trainings of a range test that can run side by side."""
+"""Where trials run. An executor lives as long as a run. It takes the trials of one stage after the
+other, or the trainings of a range test that can run side by side."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -13,9 +13,9 @@ from lrbench.run.store import Run
 
 Work = TrialSpec | Piece
 Train = Callable[[Sequence[Work]], Iterator[tuple[Any, list[Any]]]]
-"""Yields (trial, records): an empty list when the trial starts, then what each epoch left, written
-down. The records of a trial end with its `TrialEnd`, whatever happened to it. A piece of a range
-test leaves plain numbers, again from an empty list on where it is repeated."""
+"""Yields (trial, records): an empty list when the trial starts, then the records of each epoch,
+once they are on disk. The last record of a trial is its `TrialEnd`, whatever happened. A piece of a
+range test yields plain numbers, starting over with an empty list if it is repeated."""
 
 Executor = Callable[[Workbench, Run], AbstractContextManager[Train]]
 
@@ -23,7 +23,7 @@ EXECUTORS: Registry[Executor] = Registry("executor", "lrbench.execute", skip=("t
 
 
 def run_work(bench: Workbench, run: Run, work: Work) -> Iterator[list[Any]]:
-    """What a trial or a training of a range test leaves, as it comes; first an empty list."""
+    """The results of a trial or a training of a range test, as they come; first an empty list."""
     from lrbench.execute.trial import run_piece, run_trial
 
     return run_trial(bench, run, work) if isinstance(work, TrialSpec) else run_piece(bench, work)

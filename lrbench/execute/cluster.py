@@ -1,7 +1,7 @@
-"""Trials on the nodes of a Ray cluster, or in processes of this machine that Ray starts.
+"""Trials on the nodes of a Ray cluster, or in local processes that Ray starts.
 
-This process alone writes the run directory: records and checkpoints come to it from the trainers,
-and a trial that goes on elsewhere takes its journal and its checkpoint with it.
+Only this process writes the run directory: the trainers send it records and checkpoints, and a
+trial that continues elsewhere takes its journal and its checkpoint along.
 """
 
 import importlib.util
@@ -32,14 +32,14 @@ from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.material import luggage
 from lrbench.run.store import Run
 
-SILENT_S = 120.0  # without one: a node that hangs, or a network that is cut
+SILENT_S = 120.0  # without a message: a node that hangs, or a broken network
 REACH_S = 10.0
-ROOM_S = 900.0  # for a cluster to grow in
-STORE_BYTES = 100 * 2**20  # of Ray's object store, which holds little but checkpoints
+ROOM_S = 900.0  # for a cluster to grow
+STORE_BYTES = 100 * 2**20  # of Ray's object store, which holds little besides checkpoints
 FOUND_BY_RAY = Path("/tmp/ray/ray_current_cluster")
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # it would upload the working folder, 100 MB at most
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # it would upload the working folder, up to 100 MB
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a cluster of one machine, on any system
@@ -47,7 +47,7 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a cluster of one machin
 
 @dataclass(eq=False)
 class Remote(Worker):
-    """A trainer, seen from the driver. `call` is what it is doing, and fails when it dies."""
+    """A trainer, seen from the driver. `call` is its current work, and fails when it dies."""
 
     number: int
     actor: Any
@@ -59,7 +59,8 @@ class Remote(Worker):
 
 @dataclass(eq=False)
 class Nodes(Crew):
-    """The trainers of a run, each with a number of its own: what a dead one said is dropped."""
+    """The trainers of a run. Each has its own number, so that messages of a dead one are
+    dropped."""
 
     make: Callable[[int], Any]
     inbox: Any
@@ -69,7 +70,7 @@ class Nodes(Crew):
 
     @cached_property
     def data(self) -> Any:
-        """In the object store, which each node fetches it from once."""
+        """In the object store, from which each node fetches it once."""
         import ray
 
         return ray.put(self.bench.source.data)
@@ -86,8 +87,8 @@ class Nodes(Crew):
         worker.call = worker.actor.train.remote(trial.model_dump_json(), files)
 
     def heard(self) -> Sequence[tuple[Worker, Sequence[Message] | None]]:
-        """Calls that have ended are asked for first, now and then: all that they sent is in the
-        inbox then."""
+        """Ended calls are looked at first, now and then: by then everything they sent is in the
+        inbox."""
         import ray
 
         calls, ended = {worker.call: worker for worker in self.workers}, []
@@ -130,7 +131,7 @@ class Nodes(Crew):
         return list(said.items())
 
     def _refuse_to_wait(self) -> None:
-        """For ever, that is, for room that the cluster does not have."""
+        """Refuse to wait forever for room that the cluster does not have."""
         now_s = time.monotonic()
         if any(worker.heard_s < math.inf for worker in self.workers):
             self.idle_s = now_s
@@ -148,7 +149,7 @@ class Nodes(Crew):
         return worker.how
 
     def write(self, worker: Remote, message: Message, records: Sequence[Record]) -> None:
-        """The first records of an attempt say from where it goes on."""
+        """The first records of an attempt say from where it continues."""
         trial, run = worker.trial, self.run
         if not records or not isinstance(trial, TrialSpec):
             return
@@ -169,7 +170,7 @@ class Nodes(Crew):
 @EXECUTORS.register("ray", "on the nodes of a Ray cluster (--address)")
 @contextmanager
 def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
-    """Actors are never restarted by Ray, nor calls repeated: the crew counts and repeats."""
+    """Ray never restarts actors or repeats calls: the crew counts and repeats."""
     if importlib.util.find_spec("ray") is None:
         raise MachineError("--executor ray needs Ray", hint="pip install 'torch-lrbench[ray]'")
     os.environ.update({**QUIET, **os.environ})
@@ -180,7 +181,7 @@ def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
         on_gpu = bench.device.type == "cuda"
         free = room.get("GPU", 0) if on_gpu else room.get("CPU", 0) // bench.threads
         most = bench.host.jobs or max(1, int(free))
-        brief = Brief.of(bench, run).on(bench.device.type)  # Ray gives each its own GPU
+        brief = Brief.of(bench, run).on(bench.device.type)  # Ray gives each trainer its own GPU
         kit = ray.put(
             Kit(
                 luggage(brief.recipes, brief.schedules),
@@ -214,7 +215,7 @@ def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
 
 @contextmanager
 def _connected(bench: Workbench) -> Iterator[None]:
-    """Ray's connection, unless the caller has one; the signals stay ours."""
+    """Ray's connection, unless the caller has one; signal handling remains ours."""
     address = bench.host.address
     known = "RAY_ADDRESS" in os.environ or FOUND_BY_RAY.exists()
     local = address == "local" or (address == "auto" and not known)
@@ -239,7 +240,7 @@ def _connected(bench: Workbench) -> Iterator[None]:
 
 
 def _begin(**options: Any) -> None:
-    """Start Ray, or connect; ports may be taken between choice and use, so twice if need be."""
+    """Start Ray, or connect. Ports may be taken between choice and use, so it tries twice."""
     import ray
 
     for attempt in (1, 2):
@@ -258,7 +259,8 @@ def _begin(**options: Any) -> None:
 
 
 def _knock(address: str) -> None:
-    """Ray itself knocks for minutes at a door that is not there. Raises OSError, ValueError."""
+    """Raises OSError or ValueError if nothing answers at the address, where Ray itself would retry
+    for minutes."""
     host, colon, port = address.rpartition(":")
     if colon:
         socket.create_connection((host, int(port)), timeout=REACH_S).close()
@@ -266,7 +268,7 @@ def _knock(address: str) -> None:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Put back the handlers that Ray replaces."""
+    """Restore the handlers that Ray replaces."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

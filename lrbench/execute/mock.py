@@ -1,4 +1,4 @@
-"""No training at all: numbers made up from a trial's name, for tests of all that is around it."""
+"""No training at all: numbers made up from a trial's name, to test everything around training."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ IMAGES_S = 1e4
 def mock(bench: Workbench, run: Run) -> Iterator[Train]:
     def train(trials: Sequence[Work]) -> Iterator[tuple[Any, list[Any]]]:
         for trial in trials:
-            if not isinstance(trial, TrialSpec):  # a range test is real
+            if not isinstance(trial, TrialSpec):  # range tests are real
                 yield from ((trial, left) for left in run_work(bench, run, trial))
                 continue
             yield trial, []
@@ -33,7 +33,7 @@ def mock(bench: Workbench, run: Run) -> Iterator[Train]:
 
 
 def invented(trial: TrialSpec) -> Iterator[Record]:
-    """An accuracy that rises towards a ceiling of the trial's own."""
+    """An accuracy that rises towards the trial's own ceiling."""
     ceiling = 0.8 + int(trial.id[:6], 16) / 16**6 / 10
     for epoch in range(1, trial.epochs + 1):
         accuracy = ceiling * (1 - math.exp(-3 * epoch / trial.epochs))

@@ -1,4 +1,4 @@
-"""Several trials at a time, each in a process of its own that can be ended from outside."""
+"""Several trials at a time, each in its own process, which can be ended from outside."""
 
 import json
 import os
@@ -23,12 +23,12 @@ ANSWER_S = 10.0
 
 
 class Nursery:
-    """The process that forks workers, which it knows by their numbers. It has a session of its
-    own: Ctrl-C is for this process alone."""
+    """The process that forks workers and knows them by number. It has its own session: Ctrl-C is
+    for this process alone."""
 
     def __init__(self, brief: Brief) -> None:
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-        # It is to end with this process from its first moment on, before torch is imported.
+        # It must end with this process from the very start, before torch is imported.
         first = f"from lrbench.stopping import die_with; die_with({os.getpid()})"
         code = f"{first}; from lrbench.execute.worker import main; main()"
         self.workers = 0
@@ -50,13 +50,13 @@ class Nursery:
 
     def worker(self, place: int) -> "Forked":
         ours, theirs = socket.socketpair()
-        with theirs, suppress(OSError):  # it is dead, which the first read of the worker shows
+        with theirs, suppress(OSError):  # dead, as the first read of the worker will show
             self.ask(0, place, theirs.fileno())
         self.workers += 1
         return Forked(self, self.workers, place, ours)
 
     def end(self) -> int:
-        """End it, and with it its workers; its exit code."""
+        """End it and its workers; returns its exit code."""
         self.process.kill()
         code = self.process.wait()
         self.control.close()
@@ -65,7 +65,7 @@ class Nursery:
 
 @dataclass(eq=False)
 class Forked(Worker):
-    """A process of this machine."""
+    """A local process."""
 
     nursery: Nursery
     number: int
@@ -82,7 +82,7 @@ class Forked(Worker):
         return [json.loads(line) for line in lines] if heard else None
 
     def end(self, *, at_once: bool) -> int:
-        """Its exit code. What it wrote down is whole, as after any crash."""
+        """Its exit code. What it wrote is complete, as after any crash."""
         self.link.close()
         with suppress(OSError):
             self.nursery.ask(-self.number if at_once else self.number)
@@ -99,7 +99,7 @@ class Processes(Crew):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End every process, and return when none of them can write any more."""
+        """End every process; returns once none of them can write any more."""
         for worker in self.workers:
             with suppress(OSError):
                 worker.link.shutdown(socket.SHUT_WR)
@@ -115,7 +115,7 @@ class Processes(Crew):
         return self.nursery.worker(next(place for place in count() if place not in taken))
 
     def give(self, worker: Forked, trial: Work) -> None:
-        with suppress(OSError):  # it is dead, which the next read shows
+        with suppress(OSError):  # dead, as the next read will show
             worker.link.sendall(f"{trial.model_dump_json()}\n".encode())
 
     def heard(self) -> Sequence[tuple[Worker, Sequence[Message] | None]]:
@@ -125,7 +125,8 @@ class Processes(Crew):
             return [(key.data, key.data.messages()) for key, _ in selector.select(POLL_S)]
 
     def bury(self, worker: Forked, *, at_once: bool = False) -> str:
-        """The death of the process that forks is one false start, whoever dies with it."""
+        """The death of the forking process counts as one false start, however many workers die with
+        it."""
         code = worker.end(at_once=at_once)
         dead, newest = worker.nursery.dead, worker.nursery is self.nursery
         self.false_starts += not worker.ready and (newest or not dead)
@@ -134,14 +135,14 @@ class Processes(Crew):
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def write(self, *_: object) -> None:
-        """The worker has."""
+        """Nothing to do: the worker has written them."""
 
 
 @EXECUTORS.register("auto", "in parallel where that is possible and faster")
 @contextmanager
 def auto(bench: Workbench, run: Run) -> Iterator[Train]:
-    """Where no other process can open what is open here, such as a network that a notebook has
-    registered, this one trains, to the same bits."""
+    """If no other process can open what is open here, such as a network registered in a notebook,
+    this process trains, with the same bits."""
     with pool(bench, run) as parallel, serial(bench, run) as alone:
 
         def train(trials: Sequence[Work]) -> Iterator[Left]:

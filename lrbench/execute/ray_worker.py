@@ -1,5 +1,5 @@
-"""What runs on the nodes of a Ray cluster: the trainers, and next to the driver the inbox to which
-they send records and checkpoints. What a trainer writes is in a scratch folder of its node."""
+"""What runs on the nodes of a Ray cluster: the trainers and, next to the driver, the inbox to which
+they send records and checkpoints. A trainer writes to a scratch folder of its node."""
 
 import asyncio
 import os
@@ -20,13 +20,13 @@ from lrbench.execute.worker import READER, Brief, talk
 from lrbench.files import replace_file
 from lrbench.run.store import Run
 
-ALIVE_S = 5.0  # between two signs of life
-CHECKPOINTS_S = 10.0  # between two checkpoints of a trial on their way to the driver, at least
-CHECKPOINTS_BYTES_S = 1e8  # of all trainers together, at most
+ALIVE_S = 5.0  # between signs of life
+CHECKPOINTS_S = 10.0  # at least, between checkpoints of a trial sent to the driver
+CHECKPOINTS_BYTES_S = 1e8  # at most, for all trainers together
 
 
 class Inbox:
-    """The messages of all trainers, on the driver's node and gone with the driver."""
+    """The messages of all trainers, on the driver's node; it ends with the driver."""
 
     def __init__(self) -> None:
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -46,9 +46,9 @@ class Inbox:
 
 @dataclass(frozen=True)
 class Kit:
-    """What a node gets besides the brief: the user's own files by their relative paths, the
-    driver's import path and working folder, whether the data can be sent, and how many trainers
-    share the way to the driver."""
+    """What a node gets besides the brief: the user's own files by relative path, the driver's
+    import path and working folder, whether the data can be sent, and how many trainers share the
+    link to the driver."""
 
     luggage: Mapping[str, bytes]
     path: tuple[str, ...]
@@ -74,19 +74,21 @@ class Trainer:
             path.write_bytes(content)
         sys.path[:0] = [str(code), *kit.path]
         os.chdir(kit.folder if Path(kit.folder).is_dir() else code)
-        if self.brief.host.device == "cpu":  # Ray hides no GPU from those that ask for none
+        if (
+            self.brief.host.device == "cpu"
+        ):  # Ray does not hide GPUs from trainers that ask for none
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         threading.Thread(target=self._live, daemon=True).start()
 
     def open(self, data: Any = None) -> None:
-        """`data` is what a node without the dataset asks for."""
+        """`data` is requested by a node without the dataset."""
         self.talk = talk(self.brief, iter(self.works.popleft, ""), data=data)
         first = next(self.talk)
         asks = "fault" in first and data is None and self.kit.sendable
         self._say({"wanted": "data"} if asks else first)
 
     def train(self, text: str, files: Mapping[str, bytes]) -> None:
-        """Every record has reached the inbox when this returns."""
+        """When this returns, every record has reached the inbox."""
         state = Run(self.scratch).state_path(READER.validate_json(text).id)
         for name, content in files.items():
             replace_file(state.with_name(name), content)

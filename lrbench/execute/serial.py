@@ -1,4 +1,4 @@
-"""One trial after the other, in this process; with `--at-once`, several of a recipe in turns."""
+"""One trial after the other, in this process; with `--at-once`, several of a recipe in turn."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ def serial(bench: Workbench, run: Run) -> Iterator[Train]:
         while waiting or under_way:
             while waiting and len(under_way) < at_once:
                 if under_way and waiting[0].recipe != under_way[0][0].recipe:
-                    break  # nothing of theirs could be shared
+                    break  # they could share nothing
                 trial = waiting.popleft()
                 under_way.append((trial, run_work(bench, run, trial)))
             for trial, stream in list(under_way):

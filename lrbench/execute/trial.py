@@ -1,5 +1,5 @@
-"""One trial in a run directory: begun or resumed; its records are written as they come. Or one
-training of a range test, of which nothing is written."""
+"""One trial in a run directory, started or resumed, whose records are written as they come. Or one
+training of a range test, which writes nothing."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -33,13 +33,13 @@ def run_piece(bench: Workbench, piece: Piece) -> Iterator[list[Any]]:
 
 
 def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Record]]:
-    """Train a trial to its end and yield the records of each epoch once they are on the disk;
-    first an empty list. A trial that was under way goes on from its checkpoint.
+    """Train a trial to its end and yield the records of each epoch once they are on disk; first an
+    empty list. A trial in progress continues from its checkpoint.
 
-    Whatever the model or the optimizer raises becomes the reason of a failed trial.
+    Anything that the model or the optimizer raises becomes the reason of a failed trial.
 
     Raises:
-        MachineError: what concerns every trial, such as a full disk.
+        MachineError: a fault that concerns every trial, such as a full disk.
     """
     yield []
     try:
@@ -57,14 +57,14 @@ def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Rec
         words = "".join(str(fault).strip().splitlines()[:1])[:400]
         reason = f"{type(fault).__name__}: {words}{place_of(fault)}"
         yield [run.conclude(trial, bench.failed_end(trial, reason))]
-        del fault  # and with it the frames that hold the model
+        del fault  # and its frames, which hold the model
         check_device(bench.device)
     run.state_path(trial.id).unlink(missing_ok=True)
 
 
 def _opened(task: Task, run: Run, trial: TrialSpec) -> Training:
-    """The training where the run directory left it. The journal never says more than the
-    checkpoint, and a checkpoint that knows more than the journal is not believed."""
+    """The training as the run directory left it. The journal never says more than the checkpoint,
+    and a checkpoint that is ahead of the journal is not trusted."""
     state = run.state_path(trial.id)
     if state.exists():
         training = begin(task, trial)
@@ -75,7 +75,7 @@ def _opened(task: Task, run: Run, trial: TrialSpec) -> Training:
 
 
 def _program(here: Workbench, training: Training) -> Program | str:
-    """With `--graph`, the program of the trial's recipe, or why the trial is trained without."""
+    """With `--graph`, the program of the trial's recipe, or why the trial is trained without it."""
     if not here.host.graph:
         return ""
     program = here.program
@@ -85,8 +85,8 @@ def _program(here: Workbench, training: Training) -> Program | str:
 def _recorded(
     machine: Mapping[str, Any], run: Run, training: Training, records: Iterator[Record]
 ) -> Iterator[list[Record]]:
-    """Write each epoch's records, then a checkpoint, if after another epoch like this one more
-    than a few seconds of training could be lost."""
+    """Write each epoch's records, then a checkpoint if another epoch like this one would put more
+    than a few seconds of training at risk."""
     trial = training.trial.id
     kept: list[Record] = []
     saved = ended = time.monotonic()

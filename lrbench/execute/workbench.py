@@ -1,4 +1,4 @@
-"""What every trial of a run shares on this machine: the device and the resident data."""
+"""What all trials of a run share on this machine: the device and the resident data."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workbench:
-    """A recipe laid out on a host. The device and the data are opened when first asked for;
-    `progress(done, total)` is called as images are read."""
+    """A recipe prepared on a host. Device and data are opened on first use; `progress(done, total)`
+    is called as images are read."""
 
     recipe: Recipe
     host: Host
@@ -48,7 +48,7 @@ class Workbench:
 
     @property
     def jobs(self) -> int:
-        """Trials at a time; where a cluster is to say how many, a guess."""
+        """The number of trials at a time; a guess if a cluster decides it."""
         return self.host.jobs or default_threads()
 
     @property
@@ -70,13 +70,13 @@ class Workbench:
         missing = missing_compiler(on_cuda=self.device.type == "cuda")
         if self.recipe.compile and missing:
             raise MachineError(f"--compile {missing}", hint="install it, or leave --compile out")
-        read_weights.cache_clear()  # files are read once in a run, whatever becomes of them
+        read_weights.cache_clear()  # files are read once per run, even if they change
         self.source.check(self.recipe)
         build(self.recipe, self.tuning_task.model(0), lr=1.0)
 
     def at(self, recipe: Recipe) -> Workbench:
-        """The same host and the same resident data under another recipe: the batch size may
-        differ, and all that the data does not depend on."""
+        """The same host and resident data with another recipe, which may differ in the batch size
+        and in everything that the data does not depend on."""
         if recipe == self.recipe:
             return self
         if recipe not in self._others:
@@ -99,7 +99,7 @@ class Workbench:
 
     @cached_property
     def device(self) -> torch.device:
-        """Raises MachineError where there is no such device."""
+        """Raises MachineError if there is no such device."""
         import torch
 
         found = open_device(self.host.device)
@@ -111,7 +111,7 @@ class Workbench:
 
     @cached_property
     def source(self) -> Source:
-        """Raises MachineError where the dataset is missing or damaged."""
+        """Raises MachineError if the dataset is missing or damaged."""
         from lrbench.tasks.source import open_source
 
         host = self.host
@@ -124,7 +124,7 @@ class Workbench:
         return describe(self.device, self.threads, **switches, at_once=self.at_once)
 
     def facts(self) -> dict[str, Any]:
-        """For the manifest: versions, device, threads, and the data that was really read."""
+        """For the manifest: versions, device, threads, and the data actually read."""
         return {
             "lrbench": __version__,
             "machine": self.machine,
@@ -154,12 +154,13 @@ class Workbench:
 
     @cached_property
     def final_task(self) -> Task:
-        """The same task with the test set, for final trials alone."""
+        """The same task with the test set, only for final trials."""
         return self.source.task(self.recipe, with_test=True)
 
     @cached_property
     def at_once(self) -> int:
-        """Trials side by side. Only a CUDA device gains by several: elsewhere nothing is probed."""
+        """Number of trials side by side. Only a CUDA device gains by several; on others nothing is
+        probed."""
         from lrbench.engine.graphs.program import probed, why_not
 
         if self.host.at_once is not None:
@@ -170,7 +171,8 @@ class Workbench:
 
     @cached_property
     def program(self) -> Program | str:
-        """What trains the epochs of this recipe's trials with `--graph`, or why nothing does."""
+        """The program that trains the epochs of this recipe's trials with `--graph`, or the reason
+        why there is none."""
         from lrbench.engine.graphs.program import Program, why_not
 
         task = self.tuning_task
@@ -180,18 +182,18 @@ class Workbench:
             return Program(cast("OrderedTask", task), self.recipe, self.at_once)
         except UsageError as fault:
             return fault.message
-        except Exception as fault:  # a model may do what no graph can hold
+        except Exception as fault:  # a model may do what a graph cannot hold
             check_device(self.device)
             return f"its step could not be captured: {' '.join(str(fault).split())}"[:300]
 
     def find(self, spec: FindSpec, elsewhere: Elsewhere | None = None) -> Iterator[Any]:
-        """Run a range test, its trainings elsewhere: progress events, and its result last."""
+        """Run a range test, with its trainings elsewhere: progress events, and its result last."""
         from lrbench.rangetest.find import find_events
 
         return find_events(spec, lambda recipe: self.at(recipe).tuning_task, elsewhere)
 
     def setup(self, spec: FindSpec) -> Setup:
-        """What a range test trains, laid out once."""
+        """What a range test trains, prepared once."""
         from lrbench.rangetest.find import setup_of
 
         if spec not in self._setups:
@@ -200,7 +202,7 @@ class Workbench:
 
     @printing_apart()
     def step_s(self, probes: int = 12) -> float:
-        """Seconds for one training step, from a short probe: the median after a warm-up."""
+        """Seconds per training step, from a short probe: the median after a warm-up."""
         from lrbench.engine.train import steps
         from lrbench.optimizers import build
 

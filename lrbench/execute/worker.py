@@ -1,18 +1,18 @@
-"""The processes that train. One is started for a run: it imports torch, opens the workbench, and
-forks a worker for each socket that it is sent. It never starts a thread, which no fork survives.
+"""The processes that train. One is started per run: it imports torch, opens the workbench, and
+forks a worker for each socket it is sent. It never starts a thread, which would not survive a fork.
 
 It reads requests from a socket on its stdin: (0, place) with a socket, fork a worker; (n, 0), how
-did the n-th worker end; (-n, 0), kill it. It alone buries workers, so that none of their numbers is
-ever another's. A worker's place says which of several GPUs is its own.
+did the n-th worker end; (-n, 0), kill it. Only it reaps workers, so that a worker's number never
+refers to another process. A worker's place says which of several GPUs it uses.
 
-A worker, here or on a node, gets trials, or pieces of a range test, and answers in messages:
+A worker, here or on a node, gets trials, or pieces of a range test, and answers with messages:
 
     {"ready": {"code": …, "data": …, "machine": …}}    digests of what it has read, and where it is
-    {"records": [...]}    as `run_work` yields them, null for its end
-    {"fault": "...", "hint": "..."}    what concerns every trial
+    {"records": [...]}    as `run_work` yields them, null at the end
+    {"fault": "...", "hint": "..."}    a fault that concerns every trial
 
-All of them end with the process that started the run: the kernel kills them with it on Linux, and
-a thread sees its socket close elsewhere.
+All of them end with the process that started the run: on Linux the kernel kills them with it;
+elsewhere a thread notices that its socket closes.
 """
 
 import json
@@ -48,14 +48,14 @@ from lrbench.tasks.source import Data, source_of
 REQUEST = struct.Struct("qq")
 ANSWER = struct.Struct("q")
 READER: TypeAdapter[Work] = TypeAdapter(Work)
-GRACE_S = 1.0  # in which a worker that has closed its socket ends by itself
+GRACE_S = 1.0  # for a worker that has closed its socket to end
 
 Opened = tuple[Workbench, dict[str, Any]]
 
 
 class Brief(Frozen):
-    """What another process needs to know in order to lay out the same workbench: what a comparison
-    trains, the plain recipe first, and the folder and the material of its run."""
+    """What another process needs in order to prepare the same workbench: the recipes of a
+    comparison, the plain one first, and the folder and material of its run."""
 
     recipes: tuple[Recipe, ...]
     schedules: tuple[str, ...]
@@ -80,11 +80,11 @@ class Brief(Frozen):
 
 
 def opened(brief: Brief, data: Data | None = None) -> Opened:
-    """The workbench, open with one thread, and what its trials depend on; on `data` where they are
-    not read from the disk.
+    """The workbench, opened with one thread, and what its trials depend on; uses `data` instead of
+    reading from disk, if given.
 
     Raises:
-        LrbenchError: whatever is wrong with it.
+        LrbenchError: anything wrong with it.
     """
     bench = Workbench(brief.recipes[0], replace(brief.host, threads=1))
     try:
@@ -102,8 +102,8 @@ def opened(brief: Brief, data: Data | None = None) -> Opened:
 def talk(
     brief: Brief, works: Iterable[str], found: Opened | None = None, data: Data | None = None
 ) -> Iterator[dict[str, Any]]:
-    """All that a worker says while it trains one work after the other; what it opens, unless it
-    was `found` open, is on `data` as in `opened`."""
+    """Everything a worker says while it trains one piece of work after the other. What it opens,
+    unless it was `found` open, is on `data` as in `opened`."""
     try:
         bench, read = found or opened(brief, data)
         bench = bench.with_threads(brief.host.threads or 1)
@@ -114,7 +114,7 @@ def talk(
                 rows = [row_of(each) if isinstance(each, Record) else each for each in left]
                 yield {"records": rows}
             yield {"records": None}
-    except DeviceLost:  # its trial is written down as failed; the next one gets a new process
+    except DeviceLost:  # its trial is recorded as failed; the next one gets a new process
         os._exit(0)
     except LrbenchError as fault:
         yield {"fault": fault.message, "hint": fault.hint}
@@ -132,8 +132,8 @@ def main() -> None:
     outlive_readers()
     torch.set_num_threads(1)
     found: Opened | None = None
-    if sys.platform == "linux" and brief.host.device == "cpu":  # CUDA survives no fork
-        with suppress(LrbenchError):  # which every worker will find, and say
+    if sys.platform == "linux" and brief.host.device == "cpu":  # CUDA does not survive a fork
+        with suppress(LrbenchError):  # every worker will find and report it
             found = opened(brief)
     parent, workers = os.getpid(), list[int]()
     while True:
@@ -183,8 +183,8 @@ def _work(link: socket.socket, brief: Brief, found: Opened | None) -> NoReturn:
 
 
 def _lines(link: socket.socket) -> Iterator[str]:
-    """What a socket brings, read by a thread that ends this process when it closes: the parent is
-    gone, or wants no more of it."""
+    """What arrives on a socket, read by a thread that ends this process when the socket closes: the
+    parent is gone, or no longer interested."""
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:

@@ -1,4 +1,5 @@
-"""What no single option can check: names without torch, and options that exclude each other."""
+"""Checks that need more than one option: names, without torch, and options that exclude each
+other."""
 
 from collections.abc import Iterator
 
@@ -10,18 +11,18 @@ from lrbench.registry import did_you_mean
 from lrbench.tasks.own import takes_batch_size
 
 BATCHES = ("batch_sizes", "lr_scaling")
-"""Options without a meaning for a task that sets its own batch size."""
+"""Options that mean nothing for a task that sets its own batch size."""
 
 
 def foreign(problem: Problem) -> Iterator[str]:
-    """The options, by key, that belong to other problems."""
+    """The options, by key, that belong to other kinds of problem."""
     for key, option in {**options_of(Recipe), **options_of(CompareSpec)}.items():
         if option.only and problem not in option.only:
             yield key
 
 
 def check_problem(options: Options, problem: Problem) -> None:
-    """Raises UsageError: options of another problem than the one that is trained."""
+    """Raises UsageError if an option belongs to another kind of problem."""
     for key in foreign(problem):
         if key in options:
             flag = f"--{key.replace('_', '-')}"
@@ -37,7 +38,7 @@ def check_problem(options: Options, problem: Problem) -> None:
 
 
 def check_metric(metric: str, problem: Problem) -> None:
-    """Raises UsageError: a metric that the problem does not measure."""
+    """Raises UsageError if the problem does not measure the metric."""
     if problem == "text" and metric.endswith("accuracy"):
         raise UsageError(f"--metric {metric}: a text has none", hint="use test_bits")
     if problem != "text" and metric.endswith("bits"):
@@ -46,7 +47,7 @@ def check_metric(metric: str, problem: Problem) -> None:
 
 def check_recipe(recipe: Recipe, given: Options) -> None:
     """Refuse unknown names, a batch larger than the training set, and `given` options that would
-    change nothing; torch is not needed."""
+    have no effect; does not need torch."""
     if recipe.problem == "task":
         with plugins.blamed(recipe.task, "--task"):
             plugins.load(recipe.task)
@@ -75,8 +76,8 @@ def _check_images(recipe: Recipe) -> None:
 
 
 def check_arm(recipe: Recipe, plain: Recipe, metric: str) -> None:
-    """Refuse an arm that cannot be ranked in pairs with the plain recipe: for that they need the
-    same data and the same metric."""
+    """Refuse an arm that cannot be paired with the plain recipe, which takes the same data and the
+    same metric."""
     for field in ("dataset", "val_fraction", "task"):
         if getattr(recipe, field) != getattr(plain, field):
             raise UsageError(
@@ -93,7 +94,7 @@ def check_arm(recipe: Recipe, plain: Recipe, metric: str) -> None:
 
 
 def check_rule(spec: FindSpec, typed: str) -> None:
-    """Raises UsageError: there is no such rule; the message begins as it was `typed`."""
+    """Raises UsageError for an unknown rule; the message begins with the option as `typed`."""
     from lrbench.rangetest.rules import RULES
 
     if spec.rule not in RULES.names():
@@ -104,7 +105,7 @@ def check_rule(spec: FindSpec, typed: str) -> None:
 
 def check_find(spec: FindSpec) -> None:
     """Refuse an empty range of LRs, an unknown rule, a group that cannot be swept alone, and a
-    cell of the table that cannot be trained."""
+    table cell that cannot be trained."""
     from lrbench.rangetest.groups import swept_place
 
     check_rule(spec, "--rule ")

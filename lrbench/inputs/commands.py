@@ -1,4 +1,4 @@
-"""Which options a command takes; their values from TOML, a manifest or Python keywords."""
+"""The options of each command, and their values from TOML, a manifest or Python keywords."""
 
 import json
 import tomllib
@@ -28,7 +28,7 @@ Declared = Mapping[str, Opt]
 
 
 def declared(command: Literal["find", "compare"], *specs: type) -> dict[str, Opt]:
-    """The options of a command, by key; a later spec's win."""
+    """The options of a command by key; a later spec takes precedence."""
     return {
         key: option
         for spec in specs
@@ -43,12 +43,12 @@ _ALL = {**FIND, **COMPARE}
 REPEATABLE = frozenset(key for key, option in _ALL.items() if option.repeatable)
 ONCE = frozenset(key for key, option in _ALL.items() if option.once)
 OBJECTS = tuple(key for key, option in _ALL.items() if option.own)
-"""Options that take `module:name`, and in Python an object."""
+"""Options that take `module:name` or, in Python, an object."""
 
 
 def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, Any]:
-    """The given options, over those of a TOML file or of a run's manifest; raises UsageError for
-    another file or an unknown key, MachineError if the file cannot be read."""
+    """The given options on top of those of a TOML file or a run's manifest. Raises UsageError for
+    any other file or an unknown key, MachineError if the file cannot be read."""
     typed = {
         key: str(given[key]) if isinstance(given[key], Path) else given[key]
         for key in allowed
@@ -59,16 +59,16 @@ def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, 
     found = _read_config(config, allowed)
     own = own_defaults(found)
     defaults = {key: option.default for key, option in options_of(Recipe).items()} | own
-    if "batch_size" in own:  # it stays where another dataset is named
+    if "batch_size" in own:  # keep it if another dataset is named
         del defaults["batch_size"]
     configured = {
         key: value for key, value in found.items() if key not in defaults or defaults[key] != value
-    }  # defaults in the file must not clash with --optimizer or --task on the command line
+    }  # defaults in the file must not clash with --optimizer or --task
     return {**configured, **typed}
 
 
 def own_defaults(options: Options) -> dict[str, Any]:
-    """The defaults that the dataset and the optimizer have for themselves."""
+    """The defaults of the dataset and of the optimizer."""
     dataset = "" if options.get("task") else options.get("dataset", Recipe().dataset)
     optimizer = options.get("optimizer", Recipe().optimizer)
     of_data = defaults_of(dataset)
@@ -79,7 +79,7 @@ def own_defaults(options: Options) -> dict[str, Any]:
 
 
 def flat(option: Opt, value: Any) -> Any:
-    """A value from a file or from Python, as it would be typed: a mapping of settings is text.
+    """A value from a file or from Python, as it would be typed; a mapping of settings becomes text.
 
     >>> flat(COMPARE["early_stop"], {"patience": 5}), flat(COMPARE["opt"], {"betas": (0.9, 0.95)})
     ('patience=5', ['betas=0.9,0.95'])
@@ -105,7 +105,7 @@ def flat(option: Opt, value: Any) -> Any:
 
 
 def to_toml(options: Options) -> str:
-    """The options as TOML. JSON strings are TOML strings once DEL is escaped."""
+    """The options as TOML. JSON strings are valid TOML strings once DEL is escaped."""
     texts = {
         name: json.dumps(value, ensure_ascii=False, default=str)
         for name, value in options.items()
@@ -123,7 +123,7 @@ def _read_config(path: Path, allowed: Declared) -> dict[str, Any]:
         if path.suffix == ".json":
             text, command = _of_manifest(text)
         found = tomllib.loads(text)
-    except (ValueError, RecursionError) as fault:  # of thousands of digits or brackets too
+    except (ValueError, RecursionError) as fault:  # also for thousands of digits or brackets
         raise UsageError(f"--config {path}: {fault}") from None
     options = {key.replace("-", "_"): value for key, value in found.items()}
     for key in options:
@@ -137,7 +137,7 @@ def _read_config(path: Path, allowed: Declared) -> dict[str, Any]:
 
 
 def _of_manifest(text: str) -> tuple[str, str]:
-    """The options of a run as TOML, and its command; raises ValueError: it is none."""
+    """The options of a run as TOML, and its command; raises ValueError if it is not a manifest."""
     try:
         manifest = json.loads(text)
         return str(manifest["toml"]), str(manifest["command"])
@@ -146,12 +146,12 @@ def _of_manifest(text: str) -> tuple[str, str]:
 
 
 def from_python(given: Options, allowed: Declared) -> dict[str, Any]:
-    """Keywords as the command line knows them: objects by their names, mappings of settings as
-    text, without those that are None; raises UsageError for an unknown or invalid one."""
+    """Keywords in the form of the command line: objects by name, mappings of settings as text, None
+    left out; raises UsageError for an unknown or invalid one."""
     named = {key: value for key, value in given.items() if value is not None}
     refuse_unknown("compare", named, allowed)
     if "device" in named:
-        named["device"] = str(named["device"])  # torch.device has this text
+        named["device"] = str(named["device"])  # for a torch.device
     for key in OBJECTS:
         if key in named and not isinstance(named[key], str):
             named[key] = _name_of(key, named[key])

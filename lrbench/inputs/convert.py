@@ -1,4 +1,4 @@
-"""Options to the specs that they mean, and specs back to all their options."""
+"""From options to specs, and from specs back to all their options."""
 
 import hashlib
 from collections.abc import Sequence
@@ -48,7 +48,8 @@ Spec = TypeVar("Spec")
 
 
 def made(kind: type[Spec], options: Options, **fields: Any) -> Spec:
-    """The spec that options set, with more fields. A UsageError names the first invalid option."""
+    """The spec that the options set, with further fields. A UsageError names the first invalid
+    option."""
     declared = options_of(kind)
     try:
         for key in options.keys() & declared.keys():
@@ -64,7 +65,7 @@ def made(kind: type[Spec], options: Options, **fields: Any) -> Spec:
 
 
 def recipe_of(options: Options) -> Recipe:
-    """Raises UsageError: an unknown name, or an invalid value."""
+    """Raises UsageError for an unknown name or an invalid value."""
     given, options = options, completed(options)
     problem = problem_of(options.get("task"), options.get("dataset"))
     check_problem(given, problem)
@@ -78,13 +79,15 @@ def recipe_of(options: Options) -> Recipe:
 
 
 def completed(options: Options) -> Options:
-    """The options with the defaults that their dataset and optimizer have for themselves, and with
-    the number of images that `--batch-size all` means, which reads the dataset."""
+    """The options with the defaults of their dataset and optimizer, and with the number of images
+    that `--batch-size all` stands for, which reads the dataset."""
     options = {**own_defaults(options), **options}
     sizes = split(options.get("batch_size", ()))
     if "all" not in sizes:
         return options
-    made(CompareSpec, {"batch_size": [size for size in sizes if size != "all"]})  # or is refused
+    made(
+        CompareSpec, {"batch_size": [size for size in sizes if size != "all"]}
+    )  # raises if invalid
     problem = problem_of(options.get("task"), options.get("dataset"))
     if problem != "images":
         raise UsageError("--batch-size all is for images; name the number")
@@ -92,7 +95,7 @@ def completed(options: Options) -> Options:
 
 
 def _all(options: Options) -> int:
-    """How many images a training really trains on."""
+    """The number of images that training actually uses."""
     from lrbench.data import load
     from lrbench.data.split import stratified
 
@@ -103,14 +106,14 @@ def _all(options: Options) -> int:
 
 
 def find_spec(options: Options, kind: type[FindSpec] = FindSpec) -> FindSpec:
-    """Raises UsageError: an unknown name, or an invalid value."""
+    """Raises UsageError for an unknown name or an invalid value."""
     spec = made(kind, options, seeds=counted_seeds(options), recipe=recipe_of(options))
     check_find(spec)
     return spec
 
 
 def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> CompareSpec:
-    """Raises UsageError: an unknown name, or an invalid value."""
+    """Raises UsageError for an unknown name or an invalid value."""
     if "budgets" in options and "time_budget" in options:
         raise UsageError("--budgets and --time-budget set the length: give one of them")
     if options.get("race") and "seeds" in options:
@@ -135,7 +138,7 @@ def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> Com
 
 
 def _at_each_lr(options: Options) -> list[str]:
-    """What `--rank-lrs` ranks: each schedule at each LR."""
+    """The entries that `--rank-lrs` ranks: each schedule at each LR."""
     named = {key: options[key] for key in ("schedule", "lr") if key in options}
     spec = made(CompareSpec, named)
     if not spec.lrs:
@@ -148,14 +151,14 @@ def _at_each_lr(options: Options) -> list[str]:
 
 
 def extrapolating(spec: CompareSpec, size: str | None) -> CompareSpec:
-    """The same comparison, asked for the best LR at this size too."""
+    """The same comparison with a prediction of the best LR at this size."""
     fields = {**dict(spec), "extrapolate": size}
     return spec if size is None else made(CompareSpec, {}, **fields)
 
 
 def _arm(text: str, plain: Recipe, options: Options, kept: set[str]) -> Arm:
-    """The arm that a text names, next to the recipe of the options. Another optimizer has its own
-    defaults, but for what is `kept` the same for all."""
+    """The arm that a text names, next to the recipe of the options. Another optimizer uses its own
+    defaults, except for what is `kept` the same for all."""
     name, settings = typed_arm(text)
     try:
         if _is_schedule(name):
@@ -187,11 +190,11 @@ def _is_schedule(name: str) -> bool:
     return False
 
 
-OF_AN_ARM = ("schedule", "lr_scaling")  # besides the options of a recipe
+OF_AN_ARM = ("schedule", "lr_scaling")  # in addition to the options of a recipe
 
 
 def _typed(settings: Sequence[str]) -> dict[str, Any]:
-    """The options that an arm's settings stand for; `none` for the absent one."""
+    """The options that an arm's settings stand for; `none` unsets an option."""
     known, typed = options_of(Recipe), dict[str, Any]()
     for text in settings:
         key, equals, value = text.partition("=")
@@ -216,7 +219,7 @@ def _typed(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def host_of(options: Options) -> Host:
-    """Raises UsageError: an invalid value, or options that contradict each other."""
+    """Raises UsageError for an invalid value, or for options that contradict each other."""
     host = made(Host, options)
     if str(options.get("jobs")) == "0":
         raise UsageError(f"--jobs 0: {ONE_JOB}")
@@ -245,15 +248,15 @@ def host_of(options: Options) -> Host:
 
 
 def resolved_toml(spec: CompareSpec | FindSpec, given: Options) -> str:
-    """A file for `--config` that means `spec` again, with what was `given` of where it runs."""
+    """A file for `--config` that reproduces `spec`, with what was `given` about where to run."""
     host = {key: given[key] for key in options_of(Host) if key in given and key not in ONCE}
     return to_toml({**all_options(spec), "device": "auto", **host})
 
 
 def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
-    """All options, defaults included: read again they give the spec, unless it has grown by batch
-    sizes below its first, which is named first here. Options that would be refused next to others,
-    such as a model next to a task, are left out."""
+    """All options, defaults included. Read again they give the same spec, unless it has grown by
+    batch sizes below its first, which then comes first. Options that would clash with others, such
+    as a model next to a task, are left out."""
     recipe = spec.recipe
     silent = {*foreign(recipe.problem)}
     silent |= {name for name in ("momentum", "weight_decay") if not _is_taken(recipe, name)}
@@ -267,7 +270,7 @@ def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
 
 
 def _is_taken(recipe: Recipe, name: str) -> bool:
-    """Whether the optimizer takes what the option sets."""
+    """True if the optimizer takes what the option sets."""
     with suppress(UsageError):
         optimizers.check_given(recipe, (name,))
         return True

@@ -1,5 +1,5 @@
-"""Networks by name: those of `networks`, torchvision's, `torchvision:resnet18`, and the user's own,
-`module:attribute`."""
+"""Networks by name: those in `networks`, torchvision's, as in `torchvision:resnet18`, and the
+user's own, `module:attribute`."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def check(name: str, weights: str = "", reads: str = "images") -> None:
 
 
 def build(name: str, shape: tuple[int, ...], classes: int, weights: str = "") -> nn.Module:
-    """A new network from normalised images `[b, c, h, w]` to logits `[b, classes]`; where the shape
-    of a sample is not [c, h, w] but [n], from characters `[b, n]` to logits `[b, n, classes]`.
+    """A new network from normalised images `[b, c, h, w]` to logits `[b, classes]`; if a sample
+    has the shape [n] instead of [c, h, w], from characters `[b, n]` to logits `[b, n, classes]`.
 
     Its weights come from torch's global generator, or from `weights`: a file, or a name such as
     DEFAULT for `torchvision:NAME`.
@@ -79,8 +79,8 @@ def build(name: str, shape: tuple[int, ...], classes: int, weights: str = "") ->
 
 
 def _build_own(name: str, shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Call the user's function or class with those of `image_shape` (c, h, w) and `classes` that
-    its signature names; for text, of `context` and `vocabulary`."""
+    """Call the user's function or class with `image_shape` (c, h, w) and `classes` if its signature
+    names them; for text, with `context` and `vocabulary`."""
     import torch
 
     with torch.random.fork_rng(devices=[]):  # an import may draw random numbers
@@ -98,7 +98,7 @@ def _build_own(name: str, shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 def _load_own(name: str) -> Callable[..., Any]:
-    """The function or class that makes the network; a network that exists is refused."""
+    """The function or class that makes the network; an existing network is refused."""
     function = plugins.load_callable(name, OPTION)
     if not isinstance(function, type) and hasattr(function, "state_dict"):
         raise UsageError(
@@ -111,7 +111,7 @@ def _load_own(name: str) -> Callable[..., Any]:
 
 @plugins.printing_apart()
 def _check_logits(name: str, model: nn.Module, shape: tuple[int, ...], classes: int) -> None:
-    """Try the network on two samples; this also initialises its lazy layers."""
+    """Try the network on two samples, which also initialises its lazy layers."""
     import torch
 
     text = len(shape) == 1

@@ -1,5 +1,5 @@
-"""The layers of the networks; torch is needed to write them down, so they are imported when a
-network is built."""
+"""The layers of the networks. Defining them needs torch, so they are imported when a network is
+built."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class PadShortcut(nn.Module):
-    """Option A of He et al., the shortcut of the CIFAR networks: every `stride`-th pixel, new
+    """Option A of He et al., the shortcut of the CIFAR networks: every `stride`-th pixel, with new
     channels filled with zeros; no weights."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
@@ -38,7 +38,7 @@ class Residual(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        # in place: no gradient needs the overwritten sums
+        # in place, since no gradient needs the sums
         return functional.relu_(self.body(x).add_(self.shortcut(x)))
 
 
@@ -84,8 +84,8 @@ def fast_block(channels_in: int, channels: int) -> nn.Sequential:
 
 
 def near_identity(channels_in: int, channels: int) -> nn.Conv2d:
-    """A 3x3 convolution whose first `channels_in` filters are the identity, the others random:
-    signals and gradients reach every layer from the first step."""
+    """A 3x3 convolution whose first `channels_in` filters are the identity and the others random,
+    so that signals and gradients reach every layer from the first step."""
     layer = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
     nn.init.dirac_(layer.weight[:channels_in])
     return layer
@@ -108,7 +108,7 @@ class MaxHead(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal self-attention over `[b, n, width]`, its heads side by side in `width`."""
+    """Causal self-attention over `[b, n, width]`, with the heads side by side in `width`."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -124,9 +124,9 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)): normalised before, which trains without
-    warm-up more often than after (Xiong et al., "On layer normalization in the transformer
-    architecture", 2020)."""
+    """x + attention(norm(x)), then x + mlp(norm(x)): pre-norm, which trains without warm-up more
+    often than post-norm (Xiong et al., "On layer normalization in the transformer architecture",
+    2020)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -144,8 +144,8 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Characters int64 `[b, n]` to the logits of the next ones, `[b, n, vocabulary]`, with
-    n <= `context`; the embedding of the characters is the output layer as well."""
+    """Characters int64 `[b, n]` to the logits of the next ones, `[b, n, vocabulary]`, with n <=
+    `context`; the embedding of the characters is also the output layer."""
 
     def __init__(self, context: int, vocabulary: int, width: int, layers: int, heads: int) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""The networks. Their layers need torch, so they are imported when a network is built: from
-`torch.nn`, or from `layers`."""
+"""The networks. Their layers need torch, so `torch.nn` and `layers` are imported when a network is
+built."""
 
 from __future__ import annotations
 

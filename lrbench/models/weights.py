@@ -1,5 +1,5 @@
-"""Networks and weights from elsewhere: torchvision's, `torchvision:resnet18`, and weights in files
-of a network whose last layer may have another shape."""
+"""Networks and weights from elsewhere: torchvision's, as in `torchvision:resnet18`, and weights in
+files, for a network whose last layer may have another shape."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def build_zoo(name: str, image_shape: tuple[int, ...], classes: int) -> nn.Modul
 
 
 def _known(name: str) -> str:
-    """torchvision's name of the classifier; UsageError if it has none of that name."""
+    """torchvision's name for the classifier. Raises UsageError if there is none."""
     from torchvision import models
 
     label = name.removeprefix(PREFIX)
@@ -61,10 +61,10 @@ def _known(name: str) -> str:
 
 
 def load_weights(model: nn.Module, name: str, weights: str, option: str = "--weights") -> None:
-    """Load `weights` (a file, or a name of torchvision's) into the network, in place.
+    """Load `weights` (a file, or one of torchvision's names) into the network, in place.
 
-    A last layer of another shape keeps its new weights, as the head of a fine-tuning does;
-    everything else must fit.
+    A last layer of another shape keeps its new weights, as the head does in fine-tuning; everything
+    else must fit.
     """
     known = is_published(name, weights)
     state = _published(name, weights) if known else read(Path(weights).expanduser(), option)
@@ -82,7 +82,7 @@ def load_weights(model: nn.Module, name: str, weights: str, option: str = "--wei
 
 
 def is_published(name: str, weights: str) -> bool:
-    """Whether the weights are named as torchvision names its own, rather than a file.
+    """True if the weights are named as torchvision names its own, False for a file.
 
     >>> is_published("torchvision:resnet18", "DEFAULT"), is_published("lenet", "DEFAULT")
     (True, False)
@@ -142,7 +142,7 @@ def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
 
 
 def last_layer(model: nn.Module) -> str:
-    """The name of the last layer that has parameters of its own.
+    """The name of the last layer with parameters.
 
     >>> from torch import nn
     >>> last_layer(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 4), nn.ReLU()))
@@ -153,6 +153,6 @@ def last_layer(model: nn.Module) -> str:
 
 
 def _fitted(source: Tensor, target: Tensor) -> Tensor:
-    """A first convolution for grey images takes the sum over the three channels of a colour one."""
+    """The first convolution for grey images is the sum over the three channels of a colour one."""
     grey = source.ndim == 4 and target.ndim == 4 and (source.shape[1], target.shape[1]) == (3, 1)
     return source.sum(1, keepdim=True) if grey else source

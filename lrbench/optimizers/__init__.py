@@ -1,5 +1,5 @@
-"""Optimizers by name, or the user's own, and the parameter groups that they step. An optimizer is
-one function."""
+"""Optimizers, by name or the user's own, and the parameter groups they step. An optimizer is one
+function."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def check(recipe: Recipe) -> None:
 
 
 def check_given(recipe: Recipe, given: Collection[str]) -> None:
-    """Refuse a momentum or a weight decay that the optimizer ignores, or takes by `--opt`."""
+    """Refuse a momentum or weight decay that the optimizer ignores, or that it takes through
+    `--opt`."""
     own, name = plugins.is_own(recipe.optimizer), recipe.optimizer
     if "momentum" in given and recipe.momentum:
         if own:
@@ -77,7 +78,7 @@ def usual_lr(name: str) -> float | None:
 
 
 def _facts(name: str) -> Mapping[str, Any]:
-    """What is registered with an optimizer; nothing for the user's own."""
+    """What is registered with an optimizer; empty for the user's own."""
     if plugins.is_own(name):
         plugins.load_callable(name, OPTION)
         return {}
@@ -96,7 +97,7 @@ def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple
 
     Its parameter groups and the returned specs are in the same order: that of `recipe.groups`,
     where the first match wins, then all other parameters. With `no_decay_norms`, the biases and
-    norms of a group without a weight decay of its own follow as a group with weight decay 0.
+    norms of a group that sets no weight decay itself follow as a group with weight decay 0.
 
     Raises:
         UsageError: as `check`, a pattern that matches no trainable parameter, or settings that
@@ -136,7 +137,7 @@ def _make_own(
     name: str, groups: list[dict[str, Any]], lr: float, settings: dict[str, Any]
 ) -> Optimizer:
     """Call the user's `Class(groups, **settings)`, with `lr=` if it has such a parameter. Each
-    group brings its own `lr`, and its `weight_decay` if the class has one."""
+    group has its own `lr`, and its `weight_decay` if the class takes one."""
     from torch.optim import Optimizer
 
     function: Any = plugins.load_callable(name, OPTION)
@@ -158,7 +159,7 @@ def _make_own(
 
 
 def _takes(name: str, parameter: str) -> bool:
-    """Whether the user's class has a parameter of that name; true if its signature is unknown."""
+    """True if the user's class has a parameter of that name, or if its signature is unknown."""
     try:
         return parameter in inspect.signature(plugins.load_callable(name, OPTION)).parameters
     except (TypeError, ValueError):
@@ -166,14 +167,14 @@ def _takes(name: str, parameter: str) -> bool:
 
 
 def needs_closure(optimizer: Optimizer) -> bool:
-    """Whether a step needs a function that computes the loss again, as LBFGS's does."""
+    """True if a step needs a function that recomputes the loss, as with LBFGS."""
     parameter = inspect.signature(optimizer.step).parameters.get("closure")
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     """The settings of `--opt key=value`. A value is a Python literal, such as a number, True, None
-    or several numbers with commas between them (a tuple); anything else is a word.
+    or several numbers separated by commas (a tuple); anything else is a word.
 
     >>> parse_settings(["betas=0.9,0.95", "amsgrad=true", "eps=1e-6", "mode=fast"])
     {'betas': (0.9, 0.95), 'amsgrad': True, 'eps': 1e-06, 'mode': 'fast'}

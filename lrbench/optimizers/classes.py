@@ -1,8 +1,8 @@
 """The optimizers of torch.optim, and those of the extra `contenders`, which need no schedule.
 
-Each group brings its own `lr` and `weight_decay`; `settings` are those of `--opt`. `fused` is one
-kernel for all parameters: fastest, and bitwise reproducible. Optimizers with `train()` and `eval()`
-methods hold one set of weights to train and another to evaluate; the training loop switches.
+Each group has its own `lr` and `weight_decay`; `settings` come from `--opt`. `fused` is one kernel
+for all parameters: fastest, and bitwise reproducible. Optimizers with `train()` and `eval()`
+methods keep one set of weights for training and another for evaluation; the training loop switches.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def _register(
     name: str, summary: str, path: str, *from_recipe: str, fused: bool = False, **facts: Any
 ) -> None:
-    """Register a class, of torch.optim if its path names no module, which takes the fields
-    `from_recipe` besides its settings."""
+    """Register a class by its path, in torch.optim if the path names no module. It takes the
+    recipe's fields `from_recipe` besides its settings."""
     module, _, class_name = path.rpartition(".")
     usual = {"fused": True} if fused else {}
     if "momentum" not in from_recipe:
@@ -35,7 +35,7 @@ def _register(
         return made
 
 
-# `weight_decay` is what --weight-decay is by default, as in torch: 0 where a gradient is rescaled,
+# `weight_decay` is the default of --weight-decay, as in torch: 0 where a gradient is rescaled,
 # which would distort an L2 decay.
 # v = momentum·v + g + decay·w; w = w - lr·v; with nesterov, w = w - lr·(g + momentum·v)
 _register(

@@ -1,4 +1,4 @@
-"""Parameter groups with a learning rate, a schedule or a weight decay of their own."""
+"""Parameter groups with their own learning rate, schedule or weight decay."""
 
 import math
 import re
@@ -22,7 +22,7 @@ class GroupSpec:
     """The parameters whose names match `pattern` (fnmatch), and how they are trained.
 
     The learning rate is `lr_factor` times the trial's, unless `lr_absolute` is set. A schedule or
-    weight decay of None is the trial's. The group is frozen in its first `freeze` epochs.
+    weight decay of None is the trial's. The group is frozen for its first `freeze` epochs.
     """
 
     pattern: str = REST
@@ -33,7 +33,7 @@ class GroupSpec:
     freeze: int = 0
 
     def frozen_epochs(self, stretch: float | None = None) -> int:
-        """The frozen epochs, in a training whose length is `stretch` times the intended one.
+        """The number of frozen epochs in a training `stretch` times as long as intended.
 
         >>> GroupSpec("body*", freeze=2).frozen_epochs(stretch=0.5)
         1
@@ -109,7 +109,7 @@ def parse_group(text: str) -> GroupSpec:
 
 
 def parse_groups(texts: Sequence[str]) -> tuple[GroupSpec, ...]:
-    """The groups of several texts, and last the group of all other parameters."""
+    """The groups of several texts, followed by the group of all other parameters."""
     groups = {}
     for group in map(parse_group, texts):
         if group.pattern in groups:
@@ -119,9 +119,9 @@ def parse_groups(texts: Sequence[str]) -> tuple[GroupSpec, ...]:
 
 
 def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[GroupSpec, list[str]]]:
-    """The parameter names of each group: the first pattern that matches wins.
+    """The parameter names of each group; the first matching pattern wins.
 
-    Groups keep their order; the last, of all other parameters, is left out if it is empty.
+    Groups keep their order; the last one, of all other parameters, is left out if it is empty.
     """
     left = list(names)
     members = []
@@ -140,8 +140,8 @@ def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[Grou
 def without_decay(
     members: Sequence[tuple[GroupSpec, list[str]]], names: Collection[str]
 ) -> Iterator[tuple[GroupSpec, list[str]]]:
-    """Split those of `names` off each group into a group without weight decay, unless the group
-    sets a weight decay itself."""
+    """Split the parameters in `names` off each group into a group without weight decay, unless the
+    group sets a weight decay itself."""
     for group, found in members:
         spared = [name for name in found if name in names and group.weight_decay is None]
         rest = [name for name in found if name not in spared]

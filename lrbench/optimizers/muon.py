@@ -9,11 +9,11 @@ FOLLOWED = ("lr", "weight_decay")
 
 
 class MuonAdamW(Optimizer):
-    """torch's Muon on every parameter of two dimensions, AdamW on the others.
+    """torch's Muon for every parameter with two dimensions, AdamW for the others.
 
-    Muon's update is scaled to the size of AdamW's (`adjust_lr_fn="match_rms_adamw"`), so that
-    one learning rate and one weight decay serve both. `betas` is AdamW's; other settings are
-    Muon's. Both follow the learning rates written into this optimizer's groups.
+    Muon's update is scaled to the size of AdamW's (`adjust_lr_fn="match_rms_adamw"`), so that one
+    learning rate and one weight decay serve both. `betas` are AdamW's; other settings are Muon's.
+    Both follow the learning rates written into this optimizer's groups.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class MuonAdamW(Optimizer):
         if not matrices:
             raise ValueError("the model has no parameter of two dimensions; use adamw")
         muon = Muon([*matrices.values()], **{"adjust_lr_fn": "match_rms_adamw", **settings})
-        # each with the places of its groups among this optimizer's
+        # each with the indices of its groups in this optimizer
         self._parts: list[tuple[Optimizer, list[int]]] = [(muon, [*matrices])]
         if others := _reduced(self.param_groups, matrices=False):
             self._parts.append((AdamW([*others.values()], betas=betas, fused=True), [*others]))
@@ -53,7 +53,8 @@ class MuonAdamW(Optimizer):
 
 
 def _reduced(groups: list[dict[str, Any]], *, matrices: bool) -> dict[int, dict[str, Any]]:
-    """The groups, by place, with their matrices alone, or with all else; empty ones left out."""
+    """The groups, by index, with only their matrices, or with everything else; empty ones are left
+    out."""
     parts = {}
     for place, group in enumerate(groups):
         if params := [p for p in group["params"] if (p.ndim == 2) == matrices]:

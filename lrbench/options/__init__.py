@@ -1,4 +1,4 @@
-"""What is asked for: frozen, validated specs with options, canonical text and fingerprint."""
+"""What to run: frozen, validated specs with options, a canonical text and a fingerprint."""
 
 from lrbench.options.arm import Arm, typed_arm
 from lrbench.options.compare import (

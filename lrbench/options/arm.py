@@ -1,4 +1,4 @@
-"""What is ranked next to the schedules: a change of the recipe, under a name of its own."""
+"""What is ranked next to the schedules: a change of the recipe, under its own name."""
 
 import math
 import shlex
@@ -21,12 +21,13 @@ Name = Annotated[
 
 
 class Arm(Frozen):
-    """A recipe and a schedule that are ranked under a `name`.
+    """A recipe and a schedule ranked under a `name`.
 
-    `settings` is what was typed, `changes` the recipe's fields with the values that this makes of
-    them. Without a `schedule` the arm is trained under each of the comparison's. Its LRs are the
-    comparison's times √k or k where it names an `lr_scaling`, k being its images in a step over
-    the comparison's; else its optimizer's usual `lr` or a range test of its own centres its grid.
+    `settings` is what was typed, `changes` the recipe's fields that this sets, with their values.
+    Without a `schedule` the arm is trained under each schedule of the comparison. With an
+    `lr_scaling`, its LRs are the comparison's times √k or k, where k is the ratio of its images per
+    step to the comparison's; otherwise its optimizer's usual `lr`, or a range test of its own,
+    centres its grid.
     """
 
     name: Name
@@ -37,11 +38,11 @@ class Arm(Frozen):
     lr: Positive | None = None
 
     def recipe(self, plain: Recipe) -> Recipe:
-        """The recipe under which it is trained, from the comparison's."""
+        """The recipe it is trained under, given the comparison's."""
         return plain.model_copy(update=dict(self.changes))
 
     def lr_factor(self, plain: Recipe) -> float:
-        """Its LRs over those of the comparison's recipe, where it scales them; else 1."""
+        """Ratio of its LRs to those of the comparison's recipe if it scales them; else 1."""
         times = self.recipe(plain).effective_batch / plain.effective_batch
         return scaled(self.lr_scaling, times)
 
@@ -51,12 +52,12 @@ class Arm(Frozen):
 
 
 def scaled(rule: Scaling, times: float) -> float:
-    """The factor of a learning rate for a batch that is so many times as large."""
+    """The factor of a learning rate for a batch `times` as large."""
     return {"": 1.0, "sqrt": math.sqrt(times), "linear": times}[rule]
 
 
 def typed_arm(text: str) -> tuple[str, list[str]]:
-    """Name and settings of an arm; the name of an optimizer alone stands for that one, at a
+    """Name and settings of an arm; the name of an optimizer alone stands for that optimizer at a
     constant learning rate.
 
     >>> typed_arm("big batch: batch_size=512 lr_scaling=sqrt")
@@ -76,8 +77,8 @@ def typed_arm(text: str) -> tuple[str, list[str]]:
 
 
 def entered(schedules: Sequence[str], arms: Iterable[Arm]) -> dict[str, Arm]:
-    """All that is ranked, by name: the comparison's recipe under each schedule, and each arm under
-    its own schedule or, crossed, under each."""
+    """Everything that is ranked, by name: the comparison's recipe under each schedule, and each arm
+    under its own schedule or, crossed, under each."""
     found = {name: Arm.model_construct(name=name, schedule=name) for name in schedules}
     for arm in arms:
         for each in _crossed(arm, schedules):
@@ -106,8 +107,8 @@ def check_arms(
     auto: bool,
     several: Collection[str],
 ) -> None:
-    """Raises UsageError: an arm that is trained as something else is; that changes a field of which
-    the comparison has several values; or whose LRs are not those of the comparison."""
+    """Raises UsageError for an arm that equals another entry, that changes a field of which the
+    comparison has several values, or whose LRs are not the comparison's."""
     for arm in arms:
         if arm.lr and not auto:
             raise UsageError(f"--arm {arm.name} needs --lr auto: its LR is usually {arm.lr:g}")

@@ -1,4 +1,4 @@
-"""A comparison."""
+"""The spec of a comparison."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ DEFAULT_SCHEDULES = (
     "onecycle",
 )
 SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
-"""The fields that a time budget decides."""
+"""The fields that a time budget determines."""
 
 
 RACE_SHARES = (0.25, 0.4, 0.6, 1.0)
@@ -66,7 +66,7 @@ def _range_test(typed: Any) -> Any:
 
 
 def _canonical_name(value: str | None, info: ValidationInfo) -> str | None:
-    """What the ranking calls it: an arm, or a schedule in its canonical text."""
+    """The name in the ranking: an arm, or a schedule as its canonical text."""
     arms = {arm.name for arm in info.data.get("arms", ())}
     is_arm = value in arms or any(str(value).startswith(f"{name}: ") for name in arms)
     return value if value is None or is_arm else str(parse(value))
@@ -86,12 +86,12 @@ def _every_batch_size(spec: CompareSpec) -> str | None:
 class CompareSpec(Frozen):
     """A comparison: each schedule, its LR tuned on validation data, over the same seeds.
 
-    The schedules are written for `epochs`; `budgets` are the numbers of epochs that they are
-    stretched to, and `batch_sizes` the batch sizes of the recipe, each with a ranking of its own;
-    `weight_decays` are tuned together with the LRs, whose range test is at the recipe's.
-    `looked` are the numbers of final seeds at which the run was compared before it grew. Schedules,
-    studies, seeds, tuning seeds, learning rates, budgets and batch sizes may grow: a larger spec
-    reuses the trials of a smaller one.
+    The schedules are written for `epochs`; `budgets` are the numbers of epochs they are stretched
+    to, and `batch_sizes` the batch sizes of the recipe, each with its own ranking. `weight_decays`
+    are tuned together with the LRs; the range test uses the recipe's. `looked` are the numbers of
+    final seeds at which the run was compared before it grew. Schedules, studies, seeds, tuning
+    seeds, learning rates, budgets and batch sizes may grow: a larger spec reuses the trials of a
+    smaller one.
     """
 
     PANEL: ClassVar = "Comparison"
@@ -206,7 +206,7 @@ class CompareSpec(Frozen):
             raise ValueError("--race: one schedule has nothing to race against")
         if self.most_seeds and not self.race:
             raise ValueError("--most-seeds needs --race")
-        _ = self.aim  # or it is refused
+        _ = self.aim  # raises if invalid
         self._check_arms()
         if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
             raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
@@ -221,7 +221,7 @@ class CompareSpec(Frozen):
 
     @property
     def aim(self) -> tuple[str, int] | None:
-        """What is extrapolated, epochs or batch size, and to what."""
+        """What to extrapolate, epochs or batch size, and to which value."""
         typed = self.extrapolate
         return None if typed is None else aim_of(typed, self.budgets, self.batch_sizes)
 
@@ -243,8 +243,8 @@ class CompareSpec(Frozen):
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """After how many final seeds the schedules are compared: once, unless this is a race or a
-        run that had been compared before it grew."""
+        """The numbers of final seeds at which the schedules are compared: a single one, unless this
+        is a race or a run that was compared before it grew."""
         if not self.race:
             return (*self.looked, self.seeds)
         most = self.most_seeds or 20
@@ -255,7 +255,7 @@ class CompareSpec(Frozen):
         return range(first, first + self.looks[-1])
 
     def all_tuning_seeds(self, study: int | None = None) -> Sequence[int]:
-        """The seeds that choose learning rates: far from the final ones."""
+        """The seeds that choose learning rates: far from the final seeds."""
         first = TUNING_SEED + self.seed + STUDY_SEEDS * (study or 0)
         return range(first, first + self.tuning_seeds)
 
@@ -270,7 +270,7 @@ class CompareSpec(Frozen):
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """Every schedule that something is trained under."""
+        """Every schedule that is used in a training."""
         return tuple(dict.fromkeys(str(each.schedule) for each in self.entered.values()))
 
     @property
@@ -282,7 +282,7 @@ class CompareSpec(Frozen):
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """What is ranked: in each study, for each batch size, each budget, the longest first."""
+        """The rankings: for each study, each batch size, and each budget, the longest first."""
         return tuple(
             Cell(
                 recipe=self.recipe.model_copy(update={"batch_size": size}),
@@ -296,15 +296,14 @@ class CompareSpec(Frozen):
         )
 
     def range_test(self, recipe: Recipe) -> FindSpec:
-        """The range test that centres a recipe's grids of learning rates. Unless it was asked for,
-        it leaves out the trainings that verify its answer, which tuning repeats; the largest stable
-        LR bounds the grids."""
+        """The range test that centres a recipe's LR grids. Unless requested, it omits the trainings
+        that verify its answer, which tuning repeats; the largest stable LR bounds the grids."""
         stable = self.find.max_stable is not False
         update = {"recipe": recipe, "verify": bool(self.find.verify), "max_stable": stable}
         return self.find.model_copy(update=update)
 
     def fixed_part(self) -> dict[str, Any]:
-        """What may not change within one run directory."""
+        """What must not change within one run directory."""
         growing = {
             "schedules", "lrs", "seeds", "tuning_seeds", "budgets", "batch_sizes",
             "weight_decays", "arms", "reference", "target_accuracy", "extrapolate", "looked",
@@ -321,8 +320,8 @@ class CompareSpec(Frozen):
         return digest(canonical(self.fixed_part()), 64)
 
     def grown_from(self, older: CompareSpec) -> CompareSpec:
-        """This spec with the schedules, seeds and learning rates of an older one added. The batch
-        size and the weight decay that are named first stay those of the older one.
+        """This spec extended by the schedules, seeds and learning rates of an older one. The first
+        batch size and weight decay remain those of the older one.
 
         Raises:
             UsageError: something else differs; the message names it.

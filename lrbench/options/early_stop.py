@@ -1,4 +1,4 @@
-"""Ending a training early, when its metric no longer improves."""
+"""Ends a training early when its metric no longer improves."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Seen:
 
 
 class EarlyStop(Frozen):
-    """Stop after `patience` epochs in a row in which the metric was not better than the best so
-    far by more than `min_delta`."""
+    """Stop after `patience` consecutive epochs in which the metric did not beat the best so far by
+    more than `min_delta`."""
 
     patience: Annotated[int, Field(ge=1)] = 5
     metric: Literal["val_loss", "val_accuracy", "train_loss"] = "val_loss"
@@ -51,7 +51,7 @@ class EarlyStop(Frozen):
         return f"patience={self.patience},metric={self.metric},min_delta={self.min_delta!r}"
 
     def observe(self, seen: Seen, metrics: Mapping[str, float]) -> Seen:
-        """What is known after one more epoch.
+        """The state after one more epoch.
 
         Raises:
             UsageError: the task does not measure the metric.
@@ -70,7 +70,7 @@ class EarlyStop(Frozen):
         return Seen(value) if better else Seen(seen.best, seen.waited + 1)
 
     def reason(self, seen: Seen, epochs_done: int, epochs: int) -> str:
-        """Why the training ends now, in words; empty where it goes on."""
+        """Why the training ends now; empty if it continues."""
         if seen.waited < self.patience or epochs_done >= epochs:
             return ""
         best = "never finite" if seen.best is None else f"{seen.best:.4g}"

@@ -1,4 +1,4 @@
-"""A range test."""
+"""The spec of a range test."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -37,14 +37,14 @@ def _rising(value: Any) -> tuple[float, ...]:
 
 
 def counted_seeds(options: Options) -> tuple[int, ...]:
-    """`--seeds` many, from `--seed` on."""
+    """`--seeds` seeds, from `--seed` on."""
     first = whole_number(options.get("seed", 0), "--seed", 0, 2**31 - 1)
     count = whole_number(options.get("seeds", SEEDS), "--seeds", 1, MOST_SEEDS)
     return tuple(range(first, first + count))
 
 
 def _alone(value: Any) -> Any:
-    """The only schedule of a text or a list."""
+    """The only schedule in a text or a list."""
     if value is None:
         return None
     texts = [str(text) for text in listed(value)]
@@ -56,7 +56,7 @@ def _alone(value: Any) -> Any:
 
 
 def _without_lr(text: str | None) -> str | None:
-    """A schedule whose LR is to be found, and whose LRs are known before the training."""
+    """A schedule that does not name its LR, and whose LRs are known before the training."""
     schedule = None if text is None else parse(text)
     if schedule is not None and schedule.fixed_lr is not None:
         raise ValueError("its LR is written in it; leave that out")
@@ -74,14 +74,14 @@ def _of_a_schedule(epochs: int | None, info: ValidationInfo) -> int | None:
 class FindSpec(Frozen):
     """A range test: `points` learning rates from `start_lr` to `end_lr`, once for each seed.
 
-    `window` is the width of the smoothing in decades; a point of the curve is a batch or an
-    epoch. `verify` trains `verify_steps` steps at constant learning rates around the suggestion,
-    from the weights of `verify_seeds` seeds; `max_stable` looks for the largest stable one; None
-    for either means where that is cheap. With `val_loss` the curve is that of a fixed part of the
-    validation data. `sweep_group` sweeps one parameter group, by pattern or number, while the
-    others keep their absolute learning rates. With `schedule` the answer is the base learning rate
-    of a run of `epochs`, or of `steps`, under that schedule. `batch_sizes` and `momenta` make a
-    table of further range tests, one for each pair.
+    `window` is the width of the smoothing in decades; a point of the curve is a batch or an epoch.
+    `verify` trains `verify_steps` steps at constant learning rates around the suggestion, from the
+    weights of `verify_seeds` seeds; `max_stable` searches for the largest stable LR; None for
+    either means only if cheap. With `val_loss` the curve is that of a fixed part of the validation
+    data. `sweep_group` sweeps one parameter group, by pattern or index, while the others keep their
+    absolute learning rates. With `schedule` the answer is the base learning rate of a run of
+    `epochs`, or of `steps`, under that schedule. `batch_sizes` and `momenta` add a table of range
+    tests, one for each pair.
     """
 
     PANEL: ClassVar = "Range test"
@@ -151,12 +151,12 @@ class FindSpec(Frozen):
 
     @property
     def run_epochs(self) -> int:
-        """The epochs of the run that the answer is for."""
+        """The epochs of the run the answer is for."""
         return self.epochs or EPOCHS
 
     @property
     def cells(self) -> tuple[Recipe, ...]:
-        """The recipes of the table: each batch size with each momentum; none without a table."""
+        """The recipes of the table: each batch size with each momentum; empty without a table."""
         if not self.batch_sizes and not self.momenta:
             return ()
         return tuple(
@@ -172,11 +172,11 @@ class FindSpec(Frozen):
 
 _ALONE = {option.field for option in options_of(FindSpec).values() if not option.swept}
 SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", "steps", *_ALONE})
-"""What `--range-test` can set."""
+"""The options that `--range-test` can set."""
 
 
 def with_range_test(text: str, find: FindSpec) -> FindSpec:
-    """The range test with what the text of `--range-test` sets; raises UsageError.
+    """The range test with the settings in the text of `--range-test`; raises UsageError.
 
     >>> find = with_range_test("points=50,seeds=1", FindSpec())
     >>> find.points, len(find.seeds), find.end_lr
@@ -203,7 +203,7 @@ def with_range_test(text: str, find: FindSpec) -> FindSpec:
 
 
 def range_test_text(find: FindSpec) -> str:
-    """`with_range_test` read backwards: the text that gives this range test from any other.
+    """The inverse of `with_range_test`: the text that turns any range test into this one.
 
     >>> range_test_text(FindSpec())[:47]
     'points=100,start_lr=1e-06,end_lr=10.0,mode=exp,'

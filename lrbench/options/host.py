@@ -22,7 +22,7 @@ def _device(name: str) -> str:
 
 
 def _jobs(value: object) -> int:
-    """0 for `auto`, which is counted where the trials run."""
+    """0 for `auto`, which is determined where the trials run."""
     if value != "auto" and not str(value).isdecimal():
         raise ValueError(ONE_JOB)
     return 0 if value == "auto" else int(str(value))
@@ -39,12 +39,12 @@ def _shard(text: str | tuple[int, int]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Host:
-    """Where and how to run, and where the data lies; none of it changes what a trial means.
+    """Where and how to run, and where the data is; none of this changes what a trial means.
 
-    `threads` are those of one trial; None shares the cores among `jobs` parallel trials. `auto`
-    runs the trials of a CPU in parallel, a thread each.
-    `deterministic` asks a CUDA device for the same bits each time; `graph` replays captured
-    steps, those of `at_once` trials together; None lets a probe choose how many.
+    `threads` are per trial; None shares the cores among `jobs` parallel trials. `auto` runs the
+    trials of a CPU in parallel, with one thread each. `deterministic` makes a CUDA device produce
+    the same bits each time; `graph` replays captured steps, those of `at_once` trials together;
+    None lets a probe choose how many.
     """
 
     # fmt: off

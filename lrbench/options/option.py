@@ -21,46 +21,47 @@ Options = Mapping[str, Any]
 class Opt:
     """How users set a field: `momentum: Annotated[Momentum, Opt("--momentum", "…")] = 0.9`.
 
-    The command line with its help and completion, TOML files, `--print-config`, the keywords of
-    the Python API, the wording of refusals and the plan table are all made from it; the field's
-    validators read what is typed. `options_of` fills in what follows from the field and its spec.
+    The command line with its help and completion, TOML files, `--print-config`, the keywords of the
+    Python API, the wording of error messages and the plan table are all derived from it; the
+    field's validators read what is typed. `options_of` fills in what follows from the field and its
+    spec.
     """
 
     flags: str  # `--schedule -s` or `--verify/--no-verify`; the first one names the option
     help: str  # one sentence; `values` follow it, and `{choices}` stands for registered names
-    panel: str = ""  # its heading in the help; by default the `PANEL` of its spec
-    common: bool = False  # shown by `--help`; all others by `--help-all` only
-    command: str = ""  # the only command that takes it; by default the `COMMAND` of its spec
+    panel: str = ""  # its heading in the help; default: the spec's `PANEL`
+    common: bool = False  # shown by `--help`; the others only by `--help-all`
+    command: str = ""  # the only command that takes it; default: the spec's `COMMAND`
     # What is typed: str, int, float, bool, or a list of texts; `object` is text on the command
-    # line, and may be a number or a list elsewhere. By default the field's own type.
+    # line and may be a number or a list elsewhere. Default: the field's type.
     kind: Any = None
     choices: str = ""  # where names are registered, as `package:REGISTRY`
-    values: tuple[str, ...] = ()  # that may be typed; by default those of the field's `Literal`
+    values: tuple[str, ...] = ()  # allowed words; default: those of the field's `Literal`
     off: str = ""  # the word for an empty text
-    default: Any = None  # as typed; by default the field's own
-    default_note: str = ""  # where the default differs in some cases: `32 for mnist5k`
-    show: Callable[[Any], Any] | None = None  # spec -> the value as typed, None for nothing
-    own: bool = False  # may be `module:name`, so that Python takes an object
-    only: tuple[str, ...] = ()  # the problems (`Recipe.problem`) that take it; by default all
-    settings: bool = False  # `key=value` pairs, a table in TOML and a mapping in Python
-    once: bool = False  # meant for one call: a run does not remember it
-    swept: bool = True  # a key of `--range-test` as well
+    default: Any = None  # as typed; default: the field's default
+    default_note: str = ""  # if the default differs in some cases: `32 for mnist5k`
+    show: Callable[[Any], Any] | None = None  # spec -> the value as typed, or None
+    own: bool = False  # may be `module:name`; Python takes an object
+    only: tuple[str, ...] = ()  # the problems (`Recipe.problem`) that take it; default: all
+    settings: bool = False  # `key=value` pairs; a table in TOML, a mapping in Python
+    once: bool = False  # for one call only: not stored with a run
+    swept: bool = True  # also a key of `--range-test`
     field: str = ""
     field_default: Any = None
 
     @property
     def names(self) -> list[str]:
-        """As Typer takes them, the long one first."""
+        """The flags as Typer takes them, the long one first."""
         return self.flags.split()
 
     @property
     def flag(self) -> str:
-        """As it is typed: `--batch-size`."""
+        """The option as typed: `--batch-size`."""
         return self.names[0].partition("/")[0]
 
     @property
     def key(self) -> str:
-        """Its name in TOML and in Python: `batch_size`."""
+        """The option's name in TOML and Python: `batch_size`."""
         return self.flag[2:].replace("-", "_")
 
     @property
@@ -68,13 +69,13 @@ class Opt:
         return bool(self.kind == list[str])
 
     def shown(self, spec: Any) -> Any:
-        """What was typed, from the spec."""
+        """The value as typed, from the spec."""
         if self.show is not None:
             return self.show(spec)
         return _as_typed(getattr(spec, self.field), self.off)
 
     def completions(self) -> Iterator[tuple[str, str]]:
-        """(name, summary) of all that may be typed; registered names may be hidden."""
+        """(name, summary) of everything that may be typed; registered names may be hidden."""
         yield from ((value, "") for value in self.values)
         if self.choices:
             package, _, name = self.choices.partition(":")
@@ -86,14 +87,14 @@ class Opt:
 
 
 def named(flag: str, fault: UsageError) -> UsageError:
-    """The fault, with the option's name before it."""
+    """The fault with the option's name in front."""
     message = fault.message if fault.message.startswith("--") else f"{flag}: {fault.message}"
     return UsageError(message, hint=fault.hint)
 
 
 def plain_digits(value: Any) -> Any:
-    """The value; raises ValueError for a text such as `1_000` or one with full-width digits, which
-    Python reads as numbers."""
+    """The value; raises ValueError for a text such as `1_000` or full-width digits, which Python
+    would read as numbers."""
     for text in map(str, listed(value)):
         if re.search(r"\d_\d", text) or any(c.isdigit() and not c.isascii() for c in text):
             raise ValueError("write numbers with the digits 0 to 9 alone")
@@ -101,12 +102,12 @@ def plain_digits(value: Any) -> Any:
 
 
 def listed(value: Any) -> list[Any]:
-    """The value as a list: itself if it is one."""
+    """The value as a list; a list stays as it is."""
     return list(value) if isinstance(value, (list, tuple, range)) else [value]
 
 
 def options_of(spec: Any) -> Mapping[str, Opt]:
-    """The options that a spec declares, complete, by key, in the order of its fields."""
+    """The complete options that a spec declares, by key, in the order of its fields."""
     return {
         opt.key: _completed(opt, spec, field, info.annotation, info.default)
         for field, info in spec.__pydantic_fields__.items()
@@ -116,7 +117,7 @@ def options_of(spec: Any) -> Mapping[str, Opt]:
 
 
 def _completed(opt: Opt, spec: Any, field: str, annotation: Any, default: Any) -> Opt:
-    """The declaration with what its field and its spec add to it."""
+    """The declaration with what its field and its spec add."""
     kind = _bare(annotation)
     words = get_args(kind) if get_origin(kind) is Literal else ()
     values = opt.values or tuple(filter(None, (opt.off, *words)))
@@ -140,7 +141,7 @@ def _as_typed(value: Any, off: str) -> Any:
 
 
 def changed(spec: Any, besides: Iterable[str] = ()) -> Iterator[str]:
-    """`clip norm 1.0` for each option whose field is not at its default, `besides` some keys."""
+    """`clip norm 1.0` for each option whose field differs from its default, `besides` some keys."""
     for key, option in options_of(type(spec)).items():
         value = getattr(spec, option.field)
         if key not in besides and value != option.field_default:
@@ -171,7 +172,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raises UsageError: a keyword that is no option of the function."""
+    """Raises UsageError for a keyword that is not an option of the function."""
     names = list(known)
     for key in given:
         if key not in names:
@@ -182,8 +183,8 @@ def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) ->
 def with_keywords(
     allowed: Mapping[str, Opt], *, without: Iterable[str] = ()
 ) -> Callable[[Function], Function]:
-    """Add the options of `allowed`, `without` some, to the signature and the docstring of a
-    function that takes them as `**options`."""
+    """Add the options of `allowed`, `without` some, to the signature and docstring of a function
+    that takes them as `**options`."""
     options = {keyword(key): option for key, option in allowed.items() if key not in {*without}}
 
     def documented(function: Function) -> Function:

@@ -1,4 +1,4 @@
-"""A training: the recipe, which all trainings of a run share, and the rest."""
+"""The specs of a training: the recipe, shared by all trainings of a run, and the rest."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -31,7 +31,7 @@ IMAGES, DATA = ("images",), ("images", "text")
 TEXT_PREFIX = "text:"
 BATCH_SIZES = "32 for mnist5k, 8 for text"
 WEIGHT_DECAYS = "0.01 for adamw and muon, 0 for the other adaptive ones"
-"""Where a dataset declares a default batch size of its own."""
+"""Defaults that differ by dataset or optimizer, for the help."""
 
 
 def problem_of(task: Any, dataset: Any) -> Problem:
@@ -41,7 +41,7 @@ def problem_of(task: Any, dataset: Any) -> Problem:
 
 
 def _own_or(*words: str) -> AfterValidator:
-    """For a field that takes some words, or the user's own `module:function`."""
+    """For a field that takes certain words, or the user's own `module:function`."""
 
     def check(text: str) -> str:
         if text not in words and not is_own(text):
@@ -70,9 +70,9 @@ def _early_stop(text: str) -> str:
 
 
 class Recipe(Frozen):
-    """All that fixes a training but its schedule, learning rate, seed and length.
+    """Everything that fixes a training except its schedule, learning rate, seed and length.
 
-    A `task` brings its own data and model: `dataset` and `model` are empty then.
+    A `task` brings its own data and model: `dataset` and `model` are then empty.
     """
 
     # fmt: off
@@ -178,29 +178,29 @@ class Recipe(Frozen):
 
     @property
     def problem(self) -> Problem:
-        """What is learnt: classes of images, the next character of a text, or a task's own."""
+        """What is learnt: image classes, the next character of a text, or a task of the user's."""
         return problem_of(self.task, self.dataset)
 
     @property
     def micro_batches(self) -> int:
-        """Batches whose gradients make one optimizer step."""
+        """Batches whose gradients are accumulated in one optimizer step."""
         return self.accumulate or 1
 
     @property
     def effective_batch(self) -> int:
-        """Samples that one optimizer step sees."""
+        """Samples per optimizer step."""
         return self.batch_size * self.micro_batches
 
     @property
     def title(self) -> str:
-        """What is trained on what."""
+        """What is trained, and on what data."""
         return self.task or f"{self.model} on {self.dataset}"
 
 
 class Cell(Frozen):
-    """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is that
-    number over the one that the schedules are written for, None if they are equal; `study` a
-    repetition, None the first."""
+    """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is the ratio
+    of that number to the one the schedules are written for, None if they are equal; `study` numbers
+    a repetition, None is the first."""
 
     recipe: Recipe
     epochs: int
@@ -209,13 +209,13 @@ class Cell(Frozen):
 
 
 class TrialSpec(Frozen):
-    """One training run, fully named: two equal specs mean the same training.
+    """One training run, fully specified: equal specs mean the same training.
 
-    `lr_reference` is the LR at which absolute LRs of parameter groups hold; at another LR they
-    are scaled with it. `stretch` is this training's length as a share of the one that the
-    schedules were written for, where that is another. `study` numbers repetitions of the whole
-    comparison; None is the first. The name of its `arm`, and the batch size `ranked_with` where the
-    arm has another, are no part of the training, nor of its id.
+    `lr_reference` is the LR at which absolute LRs of parameter groups hold; at another LR they are
+    scaled with it. `stretch` is the ratio of this training's length to the one the schedules were
+    written for, if they differ. `study` numbers repetitions of the whole comparison; None is the
+    first. The name of its `arm`, and the batch size it is `ranked_with` if the arm has another, are
+    not part of the training or its id.
     """
 
     RETIRED: ClassVar = ("contender",)
@@ -235,12 +235,12 @@ class TrialSpec(Frozen):
 
     @property
     def name(self) -> str:
-        """What the ranking calls it: the arm, or the schedule."""
+        """Its name in the ranking: the arm, or the schedule."""
         return self.arm or self.schedule
 
     @property
     def batch_size(self) -> int:
-        """That of the ranking of which it is a part."""
+        """The batch size of its ranking."""
         return self.ranked_with or self.recipe.batch_size
 
     @property
@@ -248,7 +248,7 @@ class TrialSpec(Frozen):
         return digest(canonical(self.model_dump(mode="json", exclude=self.LABELS)))
 
     def trained(self, schedule: str) -> ParsedSchedule:
-        """A schedule as this trial trains it: on its own budget.
+        """A schedule as this trial uses it, on its own budget.
 
         Raises:
             UsageError: it cannot be stretched to that.

@@ -1,5 +1,5 @@
-"""What specs are made of: bounded numbers, frozen values with a canonical text, and parsers of
-typed values, which raise ValueError where a value is invalid."""
+"""Building blocks of specs: bounded numbers, frozen values with a canonical text, and parsers of
+typed values, which raise ValueError if a value is invalid."""
 
 import hashlib
 import json
@@ -36,8 +36,8 @@ BOUNDS = {"greater": "at least", "less": "at most"}
 
 
 def refused(fault: ValidationError, called: Mapping[str, str] = MappingProxyType({})) -> UsageError:
-    """What is wrong with the first field that a spec refused, in our words, by what it is `called`;
-    the field's own name where that is nothing else."""
+    """What is wrong with the first field that a spec refused, in our words. The field goes by the
+    name it is `called`, or else its own."""
     first: Mapping[str, Any] = fault.errors()[0]
     cause = first.get("ctx", {}).get("error")
     words = str(cause or re.sub("''(, | or )|'", "", first["msg"])).splitlines()[0]
@@ -68,8 +68,8 @@ Positive = Annotated[Finite, Field(gt=0)]
 Fraction = Annotated[Finite, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
-EPOCHS = 3  # of a run that names none
-FEWEST_SIZES = 3  # that may check a power law
+EPOCHS = 3  # default of a run
+FEWEST_SIZES = 3  # needed to check a power law
 BatchSize = Annotated[int, Field(ge=1)]
 Momentum = Annotated[Finite, Field(ge=0, lt=1)]
 Schedule = Annotated[str, AfterValidator(lambda text: str(parse(text)))]
@@ -86,7 +86,7 @@ def _expanded(name: Any) -> list[Any]:
 
 
 def off(value: Any) -> BeforeValidator:
-    """For a field whose value None is also typed as this one."""
+    """For a field whose None is also typed as this word."""
     return BeforeValidator(lambda typed: None if typed == value else typed)
 
 
@@ -100,7 +100,7 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     RETIRED: ClassVar[tuple[str, ...]] = ()
-    """Fields that older files have, where they are off."""
+    """Fields that older files may contain if they are off."""
 
     @model_validator(mode="before")
     @classmethod
@@ -115,8 +115,8 @@ class Frozen(BaseModel):
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces, without fields that are None, False or empty: a field
-    that is off by default can be added without changing older texts.
+    """JSON with sorted keys and no spaces, without fields that are None, False or empty, so that a
+    field that is off by default can be added without changing older texts.
 
     >>> canonical({"lr": 0.1, "clip_norm": None, "groups": []})
     '{"lr":0.1}'
@@ -132,8 +132,8 @@ def _without_off(value: Any) -> Any:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], kind: type) -> list[str]:
-    """`--option old -> new` for each leaf that differs between two specs of a kind, as nested
-    mappings. An unset field equals an absent one: older runs lack newer fields."""
+    """`--option old -> new` for each leaf that differs between two specs of a kind, given as nested
+    mappings. An unset field equals an absent one, because older runs lack newer fields."""
     return list(dict.fromkeys(_differing(old, new, kind, "")))
 
 
@@ -157,7 +157,8 @@ def digest(text: str, length: int = 12) -> str:
 
 
 def pairs(texts: Iterable[str], hint: str = "", known: Collection[str] = ()) -> dict[str, str]:
-    """The settings in some texts `key=value`, whose keys are `known` where any are named.
+    """The settings in texts such as `key=value`; unknown keys are refused if `known` ones are
+    given.
 
     >>> pairs(["points=100", " seeds = 3"])
     {'points': '100', 'seeds': '3'}
@@ -196,7 +197,7 @@ def numbers(value: Any, or_else: str = "") -> tuple[float, ...]:
 
 
 def learning_rates(value: Any) -> tuple[float, ...]:
-    """The numbers, rising; none for `auto`, the range test's answer.
+    """The numbers in increasing order; empty for `auto`, the range test's answer.
 
     >>> learning_rates("0.2,0.1"), learning_rates("auto")
     ((0.1, 0.2), ())
@@ -216,7 +217,7 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
 
 
 def one_size(value: Any) -> str:
-    """`40ep`, or a bare number, whose unit is that of what varies."""
+    """`40ep`, or a bare number in the unit of whatever varies."""
     text = str(value).strip()
     number = text.removesuffix("ep")
     if not number.isdecimal() or not int(number):
@@ -228,8 +229,8 @@ OneSize = Annotated[str, BeforeValidator(one_size)]
 
 
 def aim_of(typed: str, lengths: Sequence[int], batch_sizes: Sequence[int]) -> tuple[str, int]:
-    """What is extrapolated, and to what: a bare number is one of epochs, unless the batch size
-    alone varies. Raises ValueError: too few sizes vary to check a power law.
+    """What to extrapolate, and to which value. A bare number means epochs, unless only the batch
+    size varies. Raises ValueError if too few sizes vary to check a power law.
 
     >>> aim_of("40ep", (1, 2, 4), ()), aim_of("512", (), (32, 64, 128))
     (('epochs', 40), ('batch size', 512))
@@ -245,13 +246,13 @@ def aim_of(typed: str, lengths: Sequence[int], batch_sizes: Sequence[int]) -> tu
 
 
 def several(values: tuple[Number, ...]) -> tuple[Number, ...]:
-    """The values once each, where there is more than the recipe's own."""
+    """The distinct values, if there are more than the recipe's own."""
     found = tuple(dict.fromkeys(values))
     return found if len(found) > 1 else ()
 
 
 def one_batch_size(value: Any) -> int:
-    """The only batch size; raises UsageError where there are several."""
+    """The only batch size; raises UsageError if there are several."""
     first, *more = batch_sizes(value)
     if more:
         raise UsageError("several are compared by lrbench compare only")
@@ -259,7 +260,7 @@ def one_batch_size(value: Any) -> int:
 
 
 def epoch_budgets(value: Any, epochs: int) -> tuple[int, ...]:
-    """Numbers of epochs, rising, from shares of the whole training or from numbers.
+    """Numbers of epochs in increasing order, from shares of the whole training or from numbers.
 
     >>> epoch_budgets("25%,50%,100%", 20), epoch_budgets([5, 10], 20)
     ((5, 10, 20), (5, 10))
@@ -279,7 +280,7 @@ def epoch_budgets(value: Any, epochs: int) -> tuple[int, ...]:
 
 
 def duration_s(text: Any) -> float:
-    """Seconds in a text such as `90s`, `20m` or `1h30m`; a bare number means seconds.
+    """Seconds from a text such as `90s`, `20m` or `1h30m`; a bare number means seconds.
 
     >>> duration_s("1h30m")
     5400.0
@@ -298,7 +299,7 @@ def duration_s(text: Any) -> float:
 
 
 def whole_number(value: Any, flag: str, least: int, most: int) -> int:
-    """Raises UsageError: something else than a whole number within the bounds."""
+    """Raises UsageError for anything but a whole number within the bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise UsageError(f"{flag} {value}: must be a whole number from {least} to {most:,}")
     return value

@@ -1,4 +1,5 @@
-"""The next trials, from what is asked and what is known. Pure: resuming is the same call again."""
+"""The next trials, given the question and the records so far. Pure: resuming is the same call
+again."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,11 +17,11 @@ __all__ = ["Choice", "Plan", "StepsPerEpoch", "missing", "own_scales", "plan", "
 MAX_EXTENSIONS = 2
 Stage = Literal["find", "tune", "final", "done"]
 StepsPerEpoch = Mapping[int, int]
-"""Optimizer steps in an epoch, by the images in one step."""
+"""Optimizer steps per epoch, by images per step."""
 
 
 def recorded_steps(manifest: Mapping[str, Any]) -> dict[int, int]:
-    """Optimizer steps in an epoch by the images in one, from a run's manifest."""
+    """Optimizer steps per epoch by images per step, from a run's manifest."""
     steps = manifest["steps_per_epoch"]
     if isinstance(steps, int):
         recipe = manifest["experiment"]["recipe"]
@@ -33,8 +34,8 @@ class Plan:
     """What to do next, and what is settled so far.
 
     `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
-    `trials` those of them that are to be trained next. `choices` say which LR each schedule takes
-    and why, by schedule, epochs and batch size, in the first study.
+    `trials` those to train next. `choices` say which LR each schedule takes and why, by schedule,
+    epochs and batch size, in the first study.
     """
 
     stage: Stage
@@ -46,9 +47,9 @@ class Plan:
     notices: tuple[Notice, ...] = ()
 
     def of_shard(self, shard: tuple[int, int] | None) -> "Plan":
-        """The part that one of several independent runs trains: the final trials dealt out in
-        turns, none to shard 0. Everything before them is everybody's: which final trials there are
-        depends on all of it."""
+        """The part that one of several independent runs trains: the final trials, dealt out in
+        turn, none to shard 0. Every shard does everything before them, because it decides which
+        final trials there are."""
         if shard is None or self.stage != "final":
             return self
         number, count = shard
@@ -65,11 +66,11 @@ def plan(
     scales: Scales = MappingProxyType({}),
 ) -> Plan:
     """The next stage of a comparison: range test, tuning, up to two extensions of the grid,
-    final seeds; no trials when nothing is left. A stage is done for every cell before the next
-    begins for any.
+    final seeds; no trials when nothing is left. A stage must be done for every cell before the
+    next begins for any.
 
     Raises:
-        NoLearningRate: a range test found none that it could defend.
+        NoLearningRate: a range test found no LR it could defend.
     """
     cells = (CellPlan(spec, cell, steps_per_epoch, scales) for cell in spec.cells)
     plans = [_planned(cell, histories, finds) for cell in cells]
@@ -86,7 +87,7 @@ def plan(
 
 
 def own_scales(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> Scales:
-    """Of the user's own schedules, by calling them: what a later `plan` need not call them for."""
+    """Scales of the user's own schedules, found by calling them, so that later `plan`s need not."""
     cells = (CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells)
     return dict(chain.from_iterable(cell.own_scales() for cell in cells))
 
@@ -138,7 +139,7 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
 def _edges(
     here: CellPlan, choices: Mapping[str, Choice], taken: Mapping[str, int]
 ) -> Iterator[Notice]:
-    """Where the best LR, or the best weight decay, is the lowest or the highest that was tried."""
+    """Where the best LR, or the best weight decay, is the lowest or highest that was tried."""
     fixed, decays = any(arm.lr for arm in here.spec.arms), here.spec.weight_decays
     option = f"--lr-points {here.spec.lr_points + 2}" if fixed else "--lr"
     for side, beyond, extreme in (("low", "below", min), ("high", "above", max)):

@@ -19,15 +19,15 @@ from lrbench.schedules.units import tidy
 Finds = Mapping[str, Mapping[str, Any]]
 Histories = Mapping[str, History]
 Scales = Mapping[str, Sequence[float]]
-"""What `CellPlan.scale` gave for the user's own schedules, whose code need not run again for it."""
+"""Results of `CellPlan.scale` for the user's own schedules, whose code then need not run again."""
 
 MOST_CHANCE = 0.5
 
 
 @dataclass(frozen=True)
 class Middle:
-    """The middle of an entrant's grid of highest LRs, the largest that is to be tried, and the LR
-    at which absolute LRs of parameter groups hold."""
+    """The middle of an entrant's grid of highest LRs, the largest LR to try, and the LR at which
+    absolute LRs of parameter groups hold."""
 
     lr: float
     reference: float
@@ -38,11 +38,11 @@ class Middle:
 class CellPlan:
     """What all trials of a cell share.
 
-    A grid is a row of places: the LR of a place is that of the middle, place 0, times a power of
+    A grid is a list of places: the LR at a place is that of the middle, place 0, times a power of
     the factor, or one that was named. Absolute LRs of parameter groups hold at the `reference`: the
-    range test's LR, or the middle one of those named, before any scaling by the batch.
-    `steps_per_epoch` are optimizer steps, by the images in one; `decay` is the weight decay of the
-    trials where several are tuned, each over the same grids.
+    range test's LR, or the middle one of those named, before any scaling by the batch size.
+    `steps_per_epoch` are optimizer steps, by images per step; `decay` is the weight decay of the
+    trials if several are tuned, each over the same grids.
     """
 
     spec: CompareSpec
@@ -59,13 +59,13 @@ class CellPlan:
 
     @cached_property
     def places(self) -> tuple[int, ...]:
-        """Those to begin with."""
+        """The initial places."""
         points = self.spec.lr_points if self.spec.auto else len(self.spec.lrs)
         return tuple(range(-(points // 2), points - points // 2))
 
     @property
     def where(self) -> str:
-        """Which of several cells, in words."""
+        """Which of several cells this is, in words."""
         parts = [f"epochs {self.cell.epochs}"] if self.spec.budgets else []
         parts += [f"batch {self.cell.recipe.batch_size}"] if self.spec.batch_sizes else []
         parts += [f"study {self.cell.study + 1}"] if self.cell.study else []
@@ -75,11 +75,11 @@ class CellPlan:
         return self.entered[name].recipe(self.cell.recipe)
 
     def tuned(self, name: str) -> bool:
-        """Whether there is an LR to choose: not where the spec names one."""
+        """True if there is an LR to choose, which is not the case if the spec names it."""
         return self._parsed(name).fixed_lr is None
 
     def range_tests(self) -> Iterator[FindSpec]:
-        """Those that the grids are to be centred by, the plain recipe's first."""
+        """The range tests that centre the grids, the plain recipe's first."""
         if self.spec.auto:
             yield from (self._test(name) for name, arm in self.entered.items() if not arm.lr)
 
@@ -88,7 +88,7 @@ class CellPlan:
         return self.spec.range_test(self.cell.recipe if scaled else self.recipe(name))
 
     def centred(self, finds: Finds) -> CellPlan:
-        """With the middles of all grids, from the range tests."""
+        """With the middles of all grids set, from the range tests."""
         if not self.spec.auto:
             return replace(self, reference=self.spec.lrs[len(self.spec.lrs) // 2])
         plain = defended(finds[next(self.range_tests()).id])
@@ -110,19 +110,19 @@ class CellPlan:
         return parse(str(self.entered[name].schedule))
 
     def _stretch(self, name: str) -> float | None:
-        """The cell's share; None where it changes nothing, so that the trial is the ordinary one.
-        The schedules of parameter groups are stretched as well."""
+        """The cell's share; None if it changes nothing, so that the trial is the ordinary one. The
+        schedules of parameter groups are stretched as well."""
         parsed, share = self._parsed(name), self.cell.stretch
         same = not self.recipe(name).groups and stretched(parsed, share) == parsed
         return None if same else share
 
     def _clock(self, name: str) -> tuple[int, int]:
-        """Steps in all, and in an epoch."""
+        """Total steps, and steps per epoch."""
         per_epoch = self.steps_per_epoch[self.recipe(name).effective_batch]
         return self.cell.epochs * per_epoch, per_epoch
 
     def scale(self, name: str) -> Sequence[float]:
-        """The highest LR of a schedule over its base LR and, where a grid is centred by it, its
+        """The ratio of a schedule's highest LR to its base LR and, if it centres a grid, its
         `lr_factor`."""
         if known := self.scales.get(self._scale_key(name)):
             return known
@@ -182,11 +182,11 @@ class CellPlan:
         )
 
     def tuning(self, places: Sequence[int], histories: Histories) -> tuple[TrialSpec, ...]:
-        """The trials that choose among the learning rates: none where there is no choice.
+        """The trials that choose among the learning rates; none if there is no choice.
 
         With successive halving (Jamieson and Talwalkar 2016, arXiv:1502.07943) only the best
-        learning rates of a shorter training are trained for longer; what the next length needs is
-        known when the one before is done. An extension of the grid is trained in full.
+        learning rates of a shorter training are trained for longer; the next length is planned when
+        the one before is done. An extension of the grid is trained in full.
         """
         if len(places) < 2 and self.decay is None:
             return ()
@@ -244,8 +244,8 @@ class CellPlan:
         return {name: replace(found[name], edge=edge) for name, edge in edges.items()}
 
     def best_decays(self, tables: Sequence[Mapping[str, Choice]]) -> dict[str, int]:
-        """The number of the weight decay whose LR each tuned entrant takes, those of one recipe
-        together."""
+        """The index of the weight decay whose LR each tuned entrant takes, chosen for all entrants
+        of a recipe together."""
         found: dict[str, int] = {}
         for names in self._by_recipe(tables[0]):
             found |= choose_table([{name: table[name] for name in names} for table in tables])
@@ -258,7 +258,7 @@ class CellPlan:
         return among.values()
 
     def _edge(self, name: str, place: int, places: Sequence[int]) -> Edge:
-        """No edge where the next larger LR is above the limit."""
+        """Not an edge if the next larger LR is above the limit."""
         grid = self.grid(name, places)
         if place == min(grid):
             return "low"
@@ -266,21 +266,21 @@ class CellPlan:
         return "high" if place == max(grid) and goes_on else ""
 
     def chosen(self, name: str, choices: Mapping[str, Choice]) -> float:
-        """The LR of an entrant's final trials: the one that tuning chose, or that has no rival."""
+        """The LR of an entrant's final trials: the one that tuning chose, or the only one."""
         if name in choices:
             return choices[name].lr
         return self._parsed(name).fixed_lr or self.grid(name, self.places)[0]
 
 
 def missing(wanted: Iterable[TrialSpec], histories: Histories) -> tuple[TrialSpec, ...]:
-    """Those that have not ended yet."""
+    """The trials that have not ended yet."""
     known = ((trial, histories.get(trial.id)) for trial in wanted)
     return tuple(trial for trial, history in known if history is None or history.end is None)
 
 
 def _reached(metric: str, history: History) -> tuple[float | None, float | None]:
     """The metric on validation data after the last epoch, higher is better, and the validation
-    loss; the loss, negative, without an accuracy; None for a trial that did not end well."""
+    loss; without an accuracy, the negative loss. None for a trial that did not end well."""
     if history.end is None or history.end.status != "done" or not history.epochs:
         return None, None
     loss, accuracy = history.epochs[-1].val_loss, _accuracy(metric, history)
@@ -297,9 +297,9 @@ def _accuracy(metric: str, history: History) -> float | None:
 
 
 def _chance(metric: str, trials: Iterable[TrialSpec], histories: Histories) -> float:
-    """What a model that learnt nothing reaches: the negative loss before training or, as an
-    accuracy, exp(-loss), which is 1/classes for a cross-entropy. Where no trial recorded its loss
-    before training: no accuracy, or the worst loss."""
+    """The metric of a model that has learnt nothing: the negative loss before training or, as an
+    accuracy, exp(-loss), which is 1/classes for a cross-entropy. If no trial recorded its loss
+    before training: an accuracy of 0, or the worst loss."""
     ended = [histories[trial.id] for trial in trials]
     starts = [each.end.start_loss for each in ended if each.end and each.end.start_loss is not None]
     if any(_accuracy(metric, each) is not None for each in ended):

@@ -1,9 +1,9 @@
-"""The LR that each schedule's final trials are to use, from the tuning trials of all schedules.
+"""The LR of each schedule's final trials, from the tuning trials of all schedules.
 
 An LR that did best in two seeds is often one on the brink: the next seeds fall over it, and two
-names of one schedule end up at LRs that rank them apart. So the choice borrows from the other
-schedules, which see the same brink: the risk of a collapse is pooled over them, and each mean is
-shrunk to a curve that they share, as far as the noise of the seeds demands it.
+names of the same schedule end up at LRs that rank them apart. So the choice borrows strength from
+the other schedules, which face the same brink: the risk of a collapse is pooled over them, and each
+mean is shrunk towards a shared curve, as far as the noise of the seeds demands.
 """
 
 import math
@@ -15,14 +15,14 @@ from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 PRIOR_TRIALS = 4.0
-"""How many trials the pooled risk counts for next to a schedule's own."""
+"""The pooled risk counts as much as this many of a schedule's own trials."""
 LOST = 0.5
-"""A trial has collapsed if it lost this share of what the best gains over chance."""
+"""A trial has collapsed if it lost this share of the best trial's gain over chance."""
 NEAR = 1.5
 """Scores are near-ties within this many standard errors of a mean over seeds."""
 ROUNDS = 20
 UNSEEN = 0.5
-"""The weight of a schedule's own mean where a single seed leaves its noise unknown."""
+"""The weight of a schedule's own mean if a single seed leaves its noise unknown."""
 
 Edge = Literal["", "low", "high"]
 Key = tuple[str, int]
@@ -31,9 +31,9 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Tuned:
-    """One tuning trial. `place` is the position of its LR in its schedule's grid: grids that are
-    centred by the schedule's factor are compared place by place. `value` is the metric, higher is
-    better, and `loss` the validation loss; None for a trial that did not end well."""
+    """One tuning trial. `place` is the position of its LR in its schedule's grid: grids centred by
+    the schedule's factor are compared place by place. `value` is the metric, higher is better, and
+    `loss` the validation loss; None for a trial that did not end well."""
 
     schedule: str
     place: int
@@ -45,9 +45,9 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is known of one LR of a schedule. `mean` is over the trials that did not collapse,
-    `curve` the same after shrinking, `risk` the chance that a trial collapses, and `score` what a
-    final trial may be expected to reach: (1 - risk) · curve + risk · chance."""
+    """What is known about one LR of a schedule. `mean` is over the trials that did not collapse,
+    `curve` the same after shrinking, `risk` the chance that a trial collapses, and `score` the
+    expected result of a final trial: (1 - risk) · curve + risk · chance."""
 
     place: int
     lr: float
@@ -66,10 +66,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """The LR of one schedule and why: the `candidate` that is taken of all, in the order of their
-    LRs, and whether a better LR may lie beyond an `edge` that no trial went past. `own_weight` is
-    how far the schedule's own means counted against the curve of all, and `errors` the standard
-    errors of a mean metric and loss."""
+    """The LR of one schedule and why: the chosen `candidate` among all, in order of LR, and whether
+    a better LR may lie beyond an `edge` of the grid. `own_weight` is the weight of the schedule's
+    own means against the shared curve, and `errors` are the standard errors of a mean metric and
+    loss."""
 
     candidate: Candidate
     candidates: tuple[Candidate, ...]
@@ -87,7 +87,7 @@ class Choice:
 
     @property
     def best_by_mean(self) -> float:
-        """The LR that is best by its own mean alone."""
+        """The LR with the best mean of its own."""
         fit = (each for each in self.candidates if each.ended_well)
         return max(fit, key=lambda each: each.mean, default=self.candidate).lr
 
@@ -112,7 +112,7 @@ class Choice:
 
 
 class Curve(NamedTuple):
-    """A mean of each cell, shrunk; `error` is the standard error of a cell's own mean."""
+    """The shrunken mean of each cell; `error` is the standard error of a cell's own mean."""
 
     means: Mapping[Key, float]
     own_weight: float
@@ -120,7 +120,7 @@ class Curve(NamedTuple):
 
 
 def choose(trials: Iterable[Tuned], chance: float) -> dict[str, Choice]:
-    """The LR of each schedule; `chance` is the metric of a model that learnt nothing."""
+    """The LR of each schedule; `chance` is the metric of a model that has learnt nothing."""
     every = list(trials)
     cells, kept = _cells(every), _cells(_kept(every, chance))
     risks = _pooled_risk(cells, kept)
@@ -160,8 +160,8 @@ def _cells(trials: Iterable[Tuned]) -> defaultdict[Key, list[Tuned]]:
 
 
 def _kept(trials: Iterable[Tuned], chance: float) -> list[Tuned]:
-    """Those that did not collapse. Below the smallest LR that trains, a low value is one of too
-    small an LR."""
+    """The trials that did not collapse. Below the smallest LR that trains, a low value means that
+    the LR is too small."""
     ended = [(trial, trial.value) for trial in trials if trial.value is not None]
     best = max((value for _, value in ended), default=chance)
     least = chance + (1 - LOST) * (best - chance)
@@ -196,8 +196,8 @@ def _pooled_risk(
 
 
 def _shrunk(found: Mapping[Key, Sequence[float | None]]) -> Curve:
-    """Means shrunk to schedule + place: own weight 1 - (noise of a mean) / (variance of the means
-    about that sum), at least 0."""
+    """Means shrunk towards schedule + place: the weight of a mean itself is 1 - (noise of a mean) /
+    (variance of the means about that sum), at least 0."""
     known = {key: [x for x in those if x is not None] for key, those in found.items()}
     kept = {key: those for key, those in known.items() if those}
     means = {key: fmean(those) for key, those in kept.items()}
@@ -216,7 +216,7 @@ def _shrunk(found: Mapping[Key, Sequence[float | None]]) -> Curve:
 
 
 def _additive(means: Mapping[Key, float], counts: Mapping[Key, int]) -> dict[Key, float]:
-    """Least squares of schedule + place, by turns; cells may be missing."""
+    """Least-squares fit of schedule + place by alternation; cells may be missing."""
     parts: list[dict[Any, float]] = [
         dict.fromkeys((key[axis] for key in means), 0.0) for axis in (0, 1)
     ]
@@ -231,8 +231,8 @@ def _additive(means: Mapping[Key, float], counts: Mapping[Key, int]) -> dict[Key
 
 
 def _order(candidates: Iterable[Candidate], error: float) -> list[int]:
-    """The places from the best for all schedules to the worst: by mean score, those that are
-    near-ties with the best by mean validation loss."""
+    """The places from the best for all schedules to the worst, by mean score; near-ties with the
+    best are ordered by mean validation loss."""
     at: dict[int, list[Candidate]] = {}
     for each in candidates:
         at.setdefault(each.place, []).append(each)
@@ -245,7 +245,7 @@ def _order(candidates: Iterable[Candidate], error: float) -> list[int]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Over those that are known; minus infinity without any."""
+    """The mean of the known values; minus infinity without any."""
     known = [value for value in values if math.isfinite(value)]
     return fmean(known) if known else -math.inf
 
@@ -253,8 +253,8 @@ def _mean(values: Sequence[float]) -> float:
 def _taken(
     candidates: Mapping[str, Sequence[Candidate]], errors: tuple[float, float]
 ) -> dict[str, Candidate]:
-    """The best score; near-ties go to the place that suits all schedules best. The first, of the
-    smallest LR, where nothing can be chosen."""
+    """The best score; near-ties go to the place that suits all schedules best. If nothing can be
+    chosen, the first place, of the smallest LR."""
     order = _order(chain.from_iterable(candidates.values()), errors[0])
     return {
         name: min(_near_ties(those, errors), key=lambda each: order.index(each.place))
@@ -263,7 +263,7 @@ def _taken(
 
 
 def _near_ties(candidates: Sequence[Candidate], errors: tuple[float, float]) -> Sequence[Candidate]:
-    """Those that are as good as the best, in score and in loss, itself included."""
+    """The candidates as good as the best, in score and in loss, including the best."""
     fit = [each for each in candidates if each.ended_well]
     best = max(fit, key=lambda each: each.score, default=candidates[0])
     least, most = best.score - NEAR * errors[0], best.loss + NEAR * errors[1]
@@ -271,8 +271,8 @@ def _near_ties(candidates: Sequence[Candidate], errors: tuple[float, float]) -> 
 
 
 def choose_table(tables: Sequence[Mapping[str, Choice]]) -> dict[str, int]:
-    """From which of several tables each schedule takes its LR, such as those of the weight decays:
-    the best score, and among near-ties the table that suits all schedules best."""
+    """From which of several tables, such as those of the weight decays, each schedule takes its LR:
+    the one with the best score; near-ties go to the table that suits all schedules best."""
     pairs = [choice.errors for table in tables for choice in table.values()]
     metric, loss = (
         math.sqrt(_mean([error**2 for error in each])) for each in zip(*pairs, strict=True)

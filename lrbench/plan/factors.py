@@ -1,4 +1,4 @@
-"""Where each grid is to be centred: at the range test's LR times what the schedule allows."""
+"""Where to centre each grid: at the range test's LR times what the schedule allows."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from lrbench.schedules.units import tidy
 
 MANY_STEPS = 5_000
 MOST_FACTOR = 3.0
-SPENT = 1e-4  # of the highest LR: a last step below it moves nothing, yet the bound divides by it
+SPENT = 1e-4  # of the highest LR: last steps below it move nothing, yet the bound divides by them
 
 
 def bound_terms(table: Sequence[float]) -> tuple[float, float]:
@@ -25,7 +25,7 @@ def bound_terms(table: Sequence[float]) -> tuple[float, float]:
     With η the table and S_k the sum of η from k on, and Q_k that of η²:
     distance = 1 / (2 S_1), noise = Q_1 / (2 S_1) + ½ Σ_k η_k Q_k / (S_k S_{k+1}).
 
-    Last steps that are spent are left out: the one of `onecycle` would make its LR in a run of six
+    Last steps with almost no LR are left out: that of `onecycle` would make its LR in a run of six
     steps 30 times too low.
     """
     steps = [lr for lr in table if lr > 0]
@@ -43,8 +43,8 @@ def bound_terms(table: Sequence[float]) -> tuple[float, float]:
 
 
 def lr_factor(table: Sequence[float]) -> float:
-    """The base LR that minimises the bound, √(distance / noise), over that of a constant schedule
-    of as many steps. Multiplying the table divides the factor.
+    """Ratio of the base LR that minimises the bound, √(distance / noise), to that of a constant
+    schedule with as many steps. Multiplying the table divides the factor.
 
     >>> n = 1200
     >>> round(lr_factor([1 - step / n for step in range(n)]), 1), lr_factor([1.0] * n)
@@ -57,30 +57,30 @@ def lr_factor(table: Sequence[float]) -> float:
 
 @lru_cache(maxsize=4096)
 def peak_factor(schedule: Schedule, steps: int, steps_per_epoch: int) -> float:
-    """`lr_factor` of a run's highest LR. Longer runs are read at some of their steps."""
+    """`lr_factor` with respect to a run's highest LR. Longer runs are sampled."""
     bound = schedule.bind(1.0, steps, steps_per_epoch)
     table = [bound.lr(step) for step in range(0, steps, 1 + steps // MANY_STEPS)]
     return lr_factor(table) * max(table)
 
 
 def largest_tried(stable: float, factor: float) -> float:
-    """The largest LR to be tried, from the largest at which a short training is stable.
+    """The largest LR to try, given the largest at which a short training is stable.
 
-    Long trainings break earlier: those of a schedule with the factor of a full decay, 3, are given
-    half of it, others less in proportion. A warm-up allows no more: it delays the collapse.
+    Long trainings break earlier: schedules with the factor of a full decay, 3, get half of it,
+    others proportionally less. A warm-up allows no more: it only delays the collapse.
     """
     return stable * min(factor, MOST_FACTOR) / (2 * MOST_FACTOR)
 
 
 def centre(base: float, factor: float, limit: float = math.inf, reach: float = 1.0) -> float:
-    """The middle of a schedule's grid, to two digits: `base * factor`, or less where its top, that
-    is `reach` times the middle, would be above the limit."""
+    """The middle of a schedule's grid, to two digits: `base * factor`, or less if its top, `reach`
+    times the middle, would exceed the limit."""
     lr = tidy(min(base * factor, limit / reach))
     return float(Context(prec=2, rounding=ROUND_DOWN).create_decimal(str(lr)))
 
 
 def defended(answer: Mapping[str, Any]) -> float:
-    """The range test's LR, to two digits: its third one would be a pretence."""
+    """The range test's LR, to two digits: a third would be false precision."""
     if answer.get("lr") is not None:
         return tidy(float(answer["lr"]), 2)
     reasons = ", ".join(answer.get("reasons", ())) or "no reason given"

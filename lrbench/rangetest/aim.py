@@ -1,4 +1,4 @@
-"""The run that an answer is for: a schedule of some length, seen through shorter trainings."""
+"""The run an answer is for: a schedule of some length, approximated by shorter trainings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lrbench.rangetest.training import Pace
 from lrbench.schedules import check, parse
 from lrbench.tasks.base import Task, optimizer_steps
 
-TRIED = 128  # steps of the trainings that stand for a longer run
-TRUSTED = 10  # times as long may a run be: beyond, the root was up to twice too low
+TRIED = 128  # steps of the trainings that represent a longer run
+TRUSTED = 10  # times as long at most: beyond, the root rule was up to a factor of 2 too low
 ANY_LR = 0.1
 BY_RULE = "untried: the answer is a rule's, from the sweep alone; pass --verify"
 FAR = (
@@ -24,11 +24,10 @@ FAR = (
 
 @dataclass(frozen=True)
 class Aim:
-    """A run of `steps` steps under a schedule. The base learning rate that it bears is `factor`
-    times that of a constant schedule of as many steps (Schaipp et al. 2025, arXiv:2501.18965), its
-    highest one `peak` times the base. `paces` are those of the run, or of as many of its steps as a
-    short training has, evenly spaced.
-    """
+    """A run of `steps` steps under a schedule. Its base learning rate is `factor` times that of a
+    constant schedule with as many steps (Schaipp et al. 2025, arXiv:2501.18965), its highest one
+    `peak` times the base. `paces` are those of the run, or of evenly spaced steps of it, as many as
+    a short training has."""
 
     schedule: str
     epochs: int | None
@@ -60,23 +59,23 @@ class Aim:
 
     @property
     def tried(self) -> int:
-        """The steps of the short trainings."""
+        """The number of steps of the short trainings."""
         return len(self.paces)
 
     @property
     def horizon(self) -> float:
-        """The learning rate of the run over that of the short trainings, which have its shape: the
-        bound's best one falls with the root of the length."""
+        """Ratio of the run's learning rate to that of the short trainings, which have the same
+        shape: the bound's optimum falls with the square root of the length."""
         return math.sqrt(self.tried / self.steps)
 
     def guess(self, lr: float, steps: int) -> float:
-        """The base learning rate of a short training under the schedule, from that of a constant
-        one of `steps` steps."""
+        """The base learning rate of a short training under the schedule, given that of a constant
+        schedule with `steps` steps."""
         return lr * self.factor * math.sqrt(steps / self.tried)
 
     def adjusted(self, found: FindResult, steps: int) -> FindResult:
-        """The answer for the run, from that of the short trainings under its schedule, or without
-        any from that of a sweep, which is one for `steps` constant steps."""
+        """The answer for the run, from that of the short trainings under its schedule; without any,
+        from that of a sweep, which holds for `steps` constant steps."""
         checked, lr = found.verification, found.lr
         aim = {name: value for name, value in vars(self).items() if name != "paces"}
         aim |= {"tried_steps": self.tried, "horizon": self.horizon}
@@ -103,7 +102,7 @@ class Aim:
 
 
 def _spread(steps: int, most: int) -> list[int]:
-    """At most so many steps of a run, evenly spaced.
+    """Steps of a run, evenly spaced, limited in number.
 
     >>> _spread(3, 5), _spread(100, 4)
     ([0, 1, 2], [12, 37, 62, 87])

@@ -28,7 +28,7 @@ from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader
 from lrbench.tasks.randomness import generators, seed_all
 
 VAL_BATCHES = 16
-OTHERWISE = {  # options of `lrbench find` that mean something else here, or nothing
+OTHERWISE = {  # options of `lrbench find` with another meaning here, or none
     "step", "start_lr", "seeds", "seed", "sweep_group", "batch_sizes", "momenta", "schedule",
     "epochs",
 }  # fmt: skip
@@ -61,31 +61,31 @@ def find(
 ) -> FindResult:
     """Run a range test on a module, with its own optimizer, on the device where it is.
 
-    Weights, buffers, gradients, training modes, the optimizer and every random generator are bit
-    for bit as before when this returns or raises; no file is written. Several parameter groups
+    Weights, buffers, gradients, training modes, the optimizer and every random generator are
+    restored bit for bit when this returns or raises; no file is written. Several parameter groups
     keep the ratio of their learning rates, and the answer is the first group's, unless one of them
     is swept alone.
 
     Args:
-        model: trained in place, from the same weights for each seed and each short training.
-        loss_fn: `loss_fn(model(*inputs), target)` gives the mean loss of a batch.
+        model: trained in place, starting from the same weights for each seed and short training.
+        loss_fn: `loss_fn(model(*inputs), target)` returns the mean loss of a batch.
         loader: any re-iterable of `(input, ..., target)` batches, such as a DataLoader.
-        optimizer: of the model's parameters; it starts from its present state.
-        schedule: of the run that the answer is for, such as "warmup(5%) + cosine"; the answer is
-            its base learning rate.
+        optimizer: over the model's parameters; it starts from its current state.
+        schedule: of the run the answer is for, such as "warmup(5%) + cosine"; the answer is its
+            base learning rate.
         epochs: of that run, for a loader with a length; 3 by default.
-        steps: of the optimizer in that run, instead.
-        per: what a point of the curve is.
-        seeds: how many, or which. A seed fixes data order and dropout; it draws weights only
-            with `make_model`.
-        start_lr: the lowest learning rate; a list, one for each group, sets their ratio.
-        step: `step(model, batch) -> loss` for batches of any other kind.
-        make_model: makes a module of the same shape with newly drawn weights.
-        accumulate: batches that make one optimizer step; its loss is their mean.
-        sweep_group: the number of the only parameter group that is swept; the others stay at the
-            learning rates that they have, and the answer is this group's.
-        val_loader: batches of validation data, which judge the short trainings that verify the
-            answer; without it, four batches of the loader do.
+        steps: optimizer steps of that run, instead of `epochs`.
+        per: whether a point of the curve is a batch or an epoch.
+        seeds: their number, or a list of them. A seed fixes data order and dropout, and draws
+            weights only with `make_model`.
+        start_lr: the lowest learning rate; a list with one for each group sets their ratio.
+        step: `step(model, batch) -> loss`, for batches of any other kind.
+        make_model: returns a module of the same shape with newly drawn weights.
+        accumulate: batches per optimizer step; its loss is their mean.
+        sweep_group: the index of the only parameter group to sweep; the others keep their learning
+            rates, and the answer is this group's.
+        val_loader: batches of validation data to judge the short trainings that verify the answer;
+            without it, four batches of the loader are used.
         progress: show a bar on stderr; by default on a terminal and in a notebook.
 
     Raises:
@@ -115,7 +115,7 @@ def find(
         model, loss_fn, loader, optimizer, spec, step=step, make_model=make_model,
         val_loader=val_loader, sweep_group=sweep_group, starts=starts,
     ) as setup:  # fmt: skip
-        # not before: rich draws from Python's generator when it is imported
+        # not earlier: importing rich draws from Python's generator
         from lrbench.report.find_live import find_bar
 
         settings = {
@@ -154,9 +154,9 @@ def max_stable_lr(
 ) -> Stability:
     """The largest learning rate at which `steps` steps of training converge.
 
-    Bisection in log LR with constant-LR trainings, each from the weights that were handed in;
-    the answer's bracket is within `ratio`. On a quadratic with curvature h it is 2/h for plain
-    SGD and 2(1+m)/h with momentum m (Polyak 1964). What is handed in is left as `find` leaves it.
+    Bisection in log LR with constant-LR trainings, each from the given weights, until the bracket
+    is within `ratio`. On a quadratic with curvature h the answer is 2/h for plain SGD and 2(1+m)/h
+    with momentum m (Polyak 1964). The arguments are restored as by `find`.
 
     Raises:
         UsageError: an invalid argument, or a loader that can be read only once.
@@ -189,7 +189,7 @@ def max_stable_lr(
 
 
 class _Borrowed(LoaderTask):
-    """The user's module, which is trained in place so that its optimizer keeps its parameters."""
+    """The user's module, trained in place so that its optimizer keeps its parameters."""
 
     contents: Contents
     validation: Iterable[Any] | None
@@ -207,7 +207,7 @@ class _Borrowed(LoaderTask):
         return self._module
 
     def val_batches(self, samples: int) -> list[Any] | None:
-        """The first batches that hold `samples` samples, at most `VAL_BATCHES`."""
+        """The first batches, up to `samples` samples and at most `VAL_BATCHES`."""
         if self.validation is None:
             return None
         seed_all(0, generators(self.validation))
@@ -232,7 +232,7 @@ def borrowed(
     sweep_group: int | None = None,
     starts: Sequence[float] = (),
 ) -> Iterator[Setup]:
-    """What a range test trains; everything is restored at the end, whatever happens."""
+    """What a range test trains; everything is restored at the end, even after an exception."""
     check_model(model)
     check_optimizer(model, optimizer)
     for name, given in {"loss_fn": loss_fn, "step": step, "make_model": make_model}.items():
@@ -252,7 +252,7 @@ def borrowed(
 
 
 def checked_spec(names: Mapping[str, str], **fields: Any) -> FindSpec:
-    """The range test of some arguments; `names` are those of fields that are called otherwise."""
+    """The spec of a range test from its arguments; `names` maps fields to the arguments' names."""
     try:
         return FindSpec(**fields)
     except ValidationError as fault:
@@ -260,7 +260,8 @@ def checked_spec(names: Mapping[str, str], **fields: Any) -> FindSpec:
 
 
 def checked_seeds(seeds: Any) -> tuple[Any, ...]:
-    """The seeds: as many, from 0, or those. Equal seeds would look like agreement.
+    """The seeds: the first n from 0, or those listed. Duplicates are refused, because they would
+    look like agreement.
 
     >>> checked_seeds(2), checked_seeds([7, 5])
     ((0, 1), (7, 5))
@@ -273,7 +274,7 @@ def checked_seeds(seeds: Any) -> tuple[Any, ...]:
 
 
 def check_model(model: nn.Module) -> None:
-    """Refuse what is no module, or a module whose weights cannot be put back."""
+    """Refuse anything but a module whose weights can be restored."""
     if not isinstance(model, nn.Module):
         raise UsageError(f"model: pass an nn.Module, not {_kind(model)}")
     tensors = [*model.parameters(), *model.buffers()]
@@ -284,7 +285,7 @@ def check_model(model: nn.Module) -> None:
 
 
 def check_optimizer(model: nn.Module, optimizer: Optimizer) -> None:
-    """Refuse what is no optimizer, or an optimizer that cannot train this model."""
+    """Refuse anything but an optimizer that can train this model."""
     if isinstance(optimizer, type) or not hasattr(optimizer, "param_groups"):
         raise UsageError(f"optimizer: pass one of the model's parameters, not {_kind(optimizer)}")
     if needs_closure(optimizer):

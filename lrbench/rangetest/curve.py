@@ -1,5 +1,5 @@
-"""One seed's curve of a range test, for the rules: cut, cleaned, and smoothed symmetrically in log
-LR, hence without lag."""
+"""One seed's curve of a range test, prepared for the rules: cut, cleaned, and smoothed
+symmetrically in log LR, so without lag."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 End = Literal["range", "blew up", "not finite"]
 
-FEWEST = 10  # points that a curve needs to say anything
-MOST_INFLATED = 3.5  # what is left of a steep trend also looks like correlation
+FEWEST = 10  # fewest points of a usable curve
+MOST_INFLATED = 3.5  # the remainder of a steep trend also looks like correlation
 ALIKE = 4.0  # standard errors
-BLOWN_UP = 2.0  # a sweep stops where the loss lies this many of its falls above its start
-NEIGHBOURS = 3  # points on each side that a window holds at least, however narrow it is
+BLOWN_UP = 2.0  # a sweep stops when the loss is this many falls above its start
+NEIGHBOURS = 3  # fewest points of a window on each side
 SPIKE_SIGMAS = 5.0
-BLOCK = 64  # points that are smoothed at once
-CUT = 1.0  # in analysis a curve ends where it lies this many drops above its start
+BLOCK = 64  # points smoothed together
+CUT = 1.0  # for analysis a curve ends this many drops above its start
 
 
 @dataclass(frozen=True)
 class Smooth:
-    """A smoothed curve. The gains times the noise of one point are the standard errors of value and
-    slope."""
+    """A smoothed curve. The gains, times the noise of one point, are the standard errors of value
+    and slope."""
 
     value: Floats
     slope: Floats
@@ -35,13 +35,13 @@ class Smooth:
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve up to its first loss that is not finite, or to where the loss has risen above its
-    start by as much as it had fallen.
+    """A curve up to its first non-finite loss, or to where the loss has risen above its start by as
+    much as it had fallen.
 
     `u` is log10 of the learning rates, `loss` the raw losses, `smooth` the smoothed ones, all of
-    one length; `end` says what ended it. `noise` is a point's standard deviation.
-    `inflation` is how much more the noise of neighbouring points adds up than independent noise
-    would. `top` and `bottom` are the indices between which the smoothed loss falls.
+    one length; `end` says what ended it. `noise` is a point's standard deviation. `inflation` is
+    the error of a local mean relative to that of independent noise. `top` and `bottom` are the
+    indices between which the smoothed loss falls.
     """
 
     u: Floats
@@ -61,7 +61,7 @@ class Curve:
 
     @property
     def drop_error(self) -> float:
-        """The standard error of `drop`, with the noise's correlation between steps."""
+        """The standard error of `drop`, including the correlation of the noise between steps."""
         gain = self.smooth.value_gain
         error = self.noise * float(np.hypot(gain[self.top], gain[self.bottom]))
         return error * self.inflation
@@ -76,8 +76,8 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
     """Cut, clean and smooth a curve; None if fewer than four points are left.
 
     Args:
-        lrs: learning rates, rising, shape (n,).
-        losses: raw losses, shape (m,), m <= n: a curve may end early.
+        lrs: learning rates, increasing, shape (n,).
+        losses: raw losses, shape (m,), m <= n, as a curve may end early.
         window: of the smoothing, in decades.
     """
     calm = losses[: ending(losses, BLOWN_UP)[0]]
@@ -94,7 +94,7 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
     bottom = int(np.argmin(fit.value + 2 * noise * fit.value_gain))
     top = int(np.argmax(fit.value[: bottom + 1] - 2 * noise * fit.value_gain[: bottom + 1]))
     rest = clean - smooth(u, clean, 2 * window).value
-    # the rise of a blow-up is no noise, but looks like strongly correlated noise
+    # the rise of a blow-up is not noise, but looks like strongly correlated noise
     inflated = inflation(rest if end == "range" else rest[: max(bottom + 1, last // 2)])
     return Curve(u, loss, fit, noise, inflated, end, top, bottom)
 
@@ -119,7 +119,7 @@ def inflation(rest: Floats) -> float:
 
 
 def in_order(losses: Floats) -> bool:
-    """Whether losses at learning rate 0 follow from their order: neighbours are more alike than by
+    """True if losses at learning rate 0 depend on their order: neighbours are more alike than by
     chance. Source: von Neumann's ratio (1941), which is 2 ± 2/sqrt(n) for independent values."""
     if not np.isfinite(losses).all() or np.ptp(losses) <= 1e-6 * np.abs(losses).max():
         return False
@@ -129,11 +129,11 @@ def in_order(losses: Floats) -> bool:
 
 @dataclass
 class Watch:
-    """Whether a curve ends at a loss, for losses that arrive one by one: at one that is not finite,
-    or where the median of the last three lies above start + factor·(start - best + 4·step).
+    """Decides, as losses arrive one by one, whether the curve ends: at a non-finite loss, or when
+    the median of the last three exceeds start + factor·(start - best + 4·step).
 
-    `step` is a typical step between two losses. It and `start` are measured on the first ten points
-    if they are not given, which then cannot end the curve.
+    `step` is a typical difference between successive losses. It and `start` are measured on the
+    first ten points if not given; those points then cannot end the curve.
     """
 
     factor: float
@@ -160,7 +160,7 @@ class Watch:
 
 
 def ending(losses: Floats, factor: float, noise: float | None = None) -> tuple[int, End]:
-    """How many points of a curve count, and what ends it; `noise` is a typical step if known."""
+    """How many points of a curve count, and what ends it; `noise` is a typical step, if known."""
     watch = Watch(factor)
     if noise is not None and len(losses):
         bad = np.flatnonzero(~np.isfinite(losses))
@@ -182,17 +182,17 @@ def typical_step(losses: Floats) -> float:
 def smooth(u: Floats, y: Floats, window: float) -> Smooth:
     """Fit the neighbourhood of each point: a parabola gives its value, a line its slope.
 
-    Local regression with tricube weights over `window` decades (Cleveland, "Robust locally
-    weighted regression", JASA 1979, without the robust iterations). The symmetric kernel blurs a
-    curve but does not shift it; an exponential moving average shifts it by half a decade. The
-    parabola keeps a narrow minimum deep; the line's slope is far steadier at the ends.
+    Local regression with tricube weights over `window` decades (Cleveland, "Robust locally weighted
+    regression", JASA 1979, without the robust iterations). The symmetric kernel blurs a curve but
+    does not shift it; an exponential moving average shifts it by half a decade. The parabola keeps
+    a narrow minimum deep; the line's slope is much steadier at the ends.
 
     Args:
         u: log10 of the learning rates, rising, shape (n,), n >= 4.
         y: losses, finite, shape (n,).
         window: full width of the kernel in decades.
     """
-    level = y[0]  # an offset far larger than the curve would eat its digits
+    level = y[0]  # a large offset would cost digits
     blocks = (slice(start, start + BLOCK) for start in range(0, len(u), BLOCK))
     parts = [_fitted(u, y - level, rows, window) for rows in blocks]
     value, slope, value_gain, slope_gain = (
@@ -210,7 +210,7 @@ def _reached(u: Floats, rows: slice, window: float) -> slice:
 
 
 def _fitted(u: Floats, y: Floats, rows: slice, window: float) -> tuple[Floats, ...]:
-    """Value and slope at some of the points, and the gains of both."""
+    """Value and slope at some of the points, with the gains of both."""
     centres, reached = u[rows, None], _reached(u, rows, window)
     u, y = u[reached], y[reached]
     distance = np.abs(centres - u)
@@ -225,7 +225,7 @@ def _fitted(u: Floats, y: Floats, rows: slice, window: float) -> tuple[Floats, .
 
 
 def _parabola(kernel: Floats, x: Floats) -> Floats:
-    """The factors of each kernel in the value at 0 of the fitted parabola."""
+    """The weights of each kernel in the value at 0 of the fitted parabola."""
     powers = np.stack([np.ones_like(x), x, x * x], axis=1)
     moments = (powers * kernel[:, None]) @ powers.transpose(0, 2, 1)
     first = np.linalg.solve(moments, np.broadcast_to(np.eye(3)[:, :1], (len(x), 3, 1)))
@@ -234,8 +234,8 @@ def _parabola(kernel: Floats, x: Floats) -> Floats:
 
 
 def despike(y: Floats) -> Floats:
-    """Replace single points far from their neighbours by the median of five (Hampel's filter). A
-    running median keeps monotone stretches, so a real blow-up stays."""
+    """Replace single outliers by the median of five points (Hampel's filter). A running median
+    keeps monotone stretches, so a real blow-up remains."""
     middle = running_median(y)
     off = np.abs(y - middle)
     scale = 1.4826 * np.median(off)
@@ -244,15 +244,15 @@ def despike(y: Floats) -> Floats:
 
 
 def running_median(y: Floats) -> Floats:
-    """The median of five around each point, of fewer at the ends."""
+    """The median of the five points around each point; of fewer at the ends."""
     windows = sliding_window_view(np.pad(y, 2, constant_values=np.nan), 5)
     middle: Floats = np.nanmedian(windows, axis=1)
     return middle
 
 
 def noise_sd(y: Floats, smoothed: Floats) -> float:
-    """The standard deviation of a point's noise: the larger of two estimates, from second
-    differences and from the residuals of the smoothing, which also show correlated noise."""
+    """The standard deviation of a point's noise: the larger of two estimates, one from second
+    differences, one from the residuals of the smoothing, which also see correlated noise."""
     if len(y) < 3:
         return 0.0
     bends = y[1:-1] - (y[:-2] + y[2:]) / 2

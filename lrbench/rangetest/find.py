@@ -39,17 +39,17 @@ if TYPE_CHECKING:
 
 Event = FindProgress | FindResult
 
-SMALL_FLOPS = 2e10  # of one training step of a model that is verified unasked
-VERIFY_LRS = 7  # learning rates that a verification usually trains at
-STABLE_LRS = 9  # and a search of the stable limit, up from the answer
+SMALL_FLOPS = 2e10  # per training step: models up to this are verified by default
+VERIFY_LRS = 7  # learning rates of a typical verification
+STABLE_LRS = 9  # and of a search for the stable limit, up from the answer
 STABLE_RATIO = 1.1  # the bracket of the stable limit
 
 
 def find_events(
     spec: FindSpec, task_of: Callable[[Recipe], Task], elsewhere: Elsewhere | None = None
 ) -> Iterator[Event]:
-    """The range test of a spec, and that of each cell of its table: progress, and the first one's
-    result last, with the table."""
+    """The range test of a spec, and of each cell of its table: progress events, and last the first
+    test's result with the table."""
     recipes = dict.fromkeys((spec.recipe, *spec.cells))
     tasks = {recipe: task_of(recipe) for recipe in recipes}
     if not spec.cells:
@@ -72,8 +72,8 @@ def find_events(
 def table(
     found: Sequence[tuple[Recipe, FindResult]], batch_size: int
 ) -> tuple[Mapping[str, Any], ...]:
-    """One row for each range test, with the rules' predictions from one of the same momentum: that
-    of `batch_size`, or else the smallest batch with an answer.
+    """One row for each range test, with the rules' predictions from a base test with the same
+    momentum: that of `batch_size`, or else of the smallest batch with an answer.
 
     The square-root rule preserves the noise of an update (Krizhevsky, "One weird trick", 2014), the
     linear rule the progress of an epoch (Goyal et al., "Accurate, large minibatch SGD", 2017).
@@ -124,8 +124,8 @@ def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list
 
 
 def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Iterator[Event]:
-    """Run a range test: progress, and the `FindResult` last, whose settings are the spec's unless
-    given."""
+    """Run a range test: progress events, and last the `FindResult`. Its settings are the spec's
+    unless given."""
     spec = setup.spec
     RULES.get(spec.rule, option="--rule")
     lrs, aim = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode), Aim.of(spec, setup.task)
@@ -142,7 +142,7 @@ def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Itera
         cheap = _is_cheap(setup)
         if cheap if spec.verify is None else spec.verify:
             seeds = spec.seeds[: min(spec.verify_seeds, len(curves))]
-            # where the sweep is lost in noise: a decade below its end
+            # if the sweep is lost in noise, a decade below its end
             start = lr or lrs[min(map(len, curves)) - 1] / 10
             search = _verification(prober, start, seeds, aim)
             verification = yield from _reported("verify", search, VERIFY_LRS * len(seeds), probes)
@@ -177,7 +177,7 @@ def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Itera
 
 
 def _is_cheap(setup: Setup) -> bool:
-    """Whether short trainings cost little: that is counted, never timed."""
+    """True if short trainings cost little; counted in operations, never timed."""
     given = setup.spec.verify is not None and setup.spec.max_stable is not None
     return given or step_flops(setup) <= SMALL_FLOPS
 
@@ -195,7 +195,7 @@ def _verification(
 def _doubted(
     found: FindResult, aim: Aim | None, steps: int, *, ordered: bool, one_curve: bool
 ) -> FindResult:
-    """The answer, for the run that it is for, with all that makes it weak."""
+    """The answer for the requested run, with everything that makes it weak."""
     checked, peak = found.verification or {}, 1.0
     if aim is not None:
         found, peak = aim.adjusted(found, steps), aim.peak
@@ -218,11 +218,11 @@ def _doubted(
 def _sweeps(
     setup: Setup, lrs: Sequence[float], *, alone: bool
 ) -> Generator[FindProgress, None, tuple[list[list[float]], bool]]:
-    """A curve for each seed, or only the first where the second is the same; and whether the order
-    of the batches was subtracted.
+    """A curve for each seed, or only the first if the second is identical; and whether the order of
+    the batches was subtracted.
 
-    What moves the loss besides the learning rate shows in a second sweep with the swept groups at
-    0, and is subtracted: what others learn that are not swept, and an order that may be fixed.
+    What moves the loss apart from the learning rate shows in a second sweep with the swept groups
+    at 0, and is subtracted: the learning of groups that are not swept, and a fixed order.
     """
     spec, shuffled = setup.spec, shuffles(setup.task)
     control = alone or not (spec.val_loss or shuffled)
@@ -254,7 +254,7 @@ def _sweeps(
             if control and not alone and not curves:
                 control = in_order(np.array(still[0]))
             first = first or curve[:FEWEST]
-            # a difference to what its learning rate has no part in, from the first loss on
+            # relative to the sweep at 0, from the first loss on
             curves.append(
                 [a - b + still[0][0] for a, b in zip(curve, still[0], strict=False)]
                 if control
@@ -264,7 +264,7 @@ def _sweeps(
 
 
 def _pieces(setup: Setup, lrs: Sequence[float], seed: int, *, control: bool) -> list[Piece]:
-    """The sweep of a seed, and with `control` one at learning rate 0."""
+    """The sweep of a seed and, with `control`, one at learning rate 0."""
     spec = setup.spec
     return [
         Piece(
@@ -277,8 +277,8 @@ def _pieces(setup: Setup, lrs: Sequence[float], seed: int, *, control: bool) -> 
 
 
 def _limit(prober: Prober, lr: float, known: Sequence[Probe]) -> Iterator[Probe | Stability]:
-    """The stable limit, from the answer upwards. If the answer itself does not converge, as a
-    sweep runs ahead of the blow-up it has caused, from further below."""
+    """The stable limit, searched from the answer upwards. If the answer itself does not converge,
+    because a sweep runs ahead of the blow-up it causes, the search starts further below."""
     spec, steps = prober.setup.spec, settling_steps(prober.setup)
     if steps != prober.steps:
         prober, known = replace(prober, steps=steps, untouched={}), ()
@@ -303,8 +303,8 @@ def _limit(prober: Prober, lr: float, known: Sequence[Probe]) -> Iterator[Probe 
 def _reported(
     stage: Stage, search: Iterator[Any], total: int, probes: list[Probe]
 ) -> Generator[FindProgress, None, Any]:
-    """Turn a search's probes into progress, and keep them; returns its result. The total grows if
-    there are more than expected."""
+    """Turn a search's probes into progress events and collect them; returns its result. The total
+    grows if there are more than expected."""
     done = 0
     for found in search:
         if isinstance(found, Probe):
@@ -315,7 +315,7 @@ def _reported(
 
 
 def _judged(answer: Suggestion, verification: Verification | None) -> dict[str, Any]:
-    """The sweep's answer, or what the short trainings have made of it."""
+    """The sweep's answer, or the one corrected by the short trainings."""
     names = ("lr", "grade", "reasons", "band", "lr_range")
     fields = {name: getattr(answer, name) for name in names}
     if verification is None:
@@ -331,7 +331,7 @@ def _judged(answer: Suggestion, verification: Verification | None) -> dict[str, 
 
 
 def _changes(answer: Suggestion, spec: FindSpec) -> Mapping[str, Any]:
-    """The setting to change where there is no answer, with its new value."""
+    """The setting to change if there is no answer, with its new value."""
     reason = answer.reasons[0] if answer.lr is None else ""
     if not isinstance(reason, why.Reason) or not reason.option:
         return {}

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 GroupLrs = Callable[[float], tuple[float, ...]]
-"""From the learning rate of the test to those of the groups."""
+"""Maps the learning rate of the test to those of the groups."""
 
 
 def swept(groups: Sequence[GroupSpec], which: str | None = None) -> GroupLrs:
-    """By the groups' factors and absolute learning rates, or, if one group is swept, the test's own
-    for it and absolute ones elsewhere."""
+    """By the groups' factors and absolute learning rates; if one group is swept alone, the test's
+    own for it and absolute ones elsewhere."""
     if which is None and all(group.lr_absolute is not None for group in groups):
         raise UsageError(
             f"--group '{groups[0]}': no group is left whose learning rate could be swept",
@@ -29,7 +29,7 @@ def swept(groups: Sequence[GroupSpec], which: str | None = None) -> GroupLrs:
 
 
 def swept_place(groups: Sequence[GroupSpec], which: str, *, rest_known: bool = True) -> int:
-    """The index of the group that is swept alone, named by its pattern or its index.
+    """The index of the group to sweep alone, named by its pattern or its index.
 
     Args:
         rest_known: whether the last group, of all other parameters, is known not to be empty.
@@ -60,7 +60,7 @@ def swept_place(groups: Sequence[GroupSpec], which: str, *, rest_known: bool = T
 
 
 def freeze(optimizer: Optimizer, groups: Sequence[GroupSpec]) -> None:
-    """Freeze the groups with `freeze=`: a range test stands for the first steps of a training."""
+    """Freeze the groups with `freeze=`: a range test represents the first steps of a training."""
     for group, stepped in zip(groups, optimizer.param_groups, strict=False):
         for parameter in stepped["params"] if group.freeze else ():
             parameter.requires_grad_(False)
@@ -69,8 +69,8 @@ def freeze(optimizer: Optimizer, groups: Sequence[GroupSpec]) -> None:
 def ratio_of(
     optimizer: Optimizer, starts: Sequence[float] = (), alone: int | None = None
 ) -> GroupLrs:
-    """In the ratio of `starts`, or where it has one at most, of the groups' present learning rates;
-    or only group `alone`, while the others keep theirs."""
+    """In the ratio of `starts`; if that is a single value, of the groups' current learning rates.
+    With `alone`, only that group moves while the others keep theirs."""
     groups = optimizer.param_groups
     if not all("lr" in group for group in groups):
         raise UsageError("optimizer: its parameter groups have no lr")

@@ -1,5 +1,5 @@
-"""Short trainings at a constant learning rate or under a schedule, from the same weights and on
-the same batches."""
+"""Short trainings at a constant learning rate or under a schedule, from the same weights and on the
+same batches."""
 
 import math
 from collections.abc import Generator, Iterable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from lrbench.rangetest.training import Judge, Pace, Piece, Setup
 
-HOPELESS = 1e6  # times the size of the first losses: no need to train on
+HOPELESS = 1e6  # times the first losses: training on is pointless
 ROUNDING = 1e-6  # relative to a loss
 GROWTH = 1.2  # of the loss above its start, from one eighth of the steps to the next
 
@@ -32,9 +32,9 @@ class Probe:
 
 @dataclass
 class Prober:
-    """Trains at constant learning rates for `steps` steps, or along the `paces` of a schedule that
-    has as many, each time from a seed's weights. `untouched` has what a training at learning rate 0
-    leaves, by seeds."""
+    """Trains at constant learning rates for `steps` steps, or along the `paces` of a schedule with
+    as many, each time from the weights of a seed. `untouched` holds the results of training at
+    learning rate 0, by seed."""
 
     setup: Setup
     steps: int
@@ -43,8 +43,8 @@ class Prober:
     untouched: dict[int, list[Any]] = field(default_factory=dict)
 
     def each(self, asked: Sequence[tuple[float, int]]) -> Generator[Probe, None, list[Probe]]:
-        """Train at each (learning rate, seed), several at a time if possible; yields each probe as
-        it is made, and returns them in the order in which they are asked for."""
+        """Train at each (learning rate, seed), several at a time if possible. Yields each probe as
+        it is done; returns them in the requested order."""
         self.starts([seed for _, seed in asked])
         pieces = [self._piece(lr, seed, self._hopeless(seed)) for lr, seed in asked]
         found = {}
@@ -73,7 +73,7 @@ class Prober:
         )  # fmt: skip
 
     def _hopeless(self, seed: int) -> float:
-        """The loss at which no training comes back, from those at learning rate 0."""
+        """The loss from which no training recovers, based on those at learning rate 0."""
         first = np.array(self.untouched[seed][0])
         return float(first[0] + HOPELESS * max(np.ptp(first), np.abs(first).max()))
 
@@ -95,8 +95,8 @@ def _mean(losses: Sequence[float]) -> float:
 
 
 def _grows(losses: Sequence[float], reference: Sequence[float]) -> bool:
-    """Whether the loss is above its start and still growing: the last eighth of the steps is
-    compared with the one before, since momentum raises the loss at first in any case."""
+    """True if the loss is above its start and still growing. The last eighth of the steps is
+    compared with the one before, because momentum always raises the loss at first."""
     if len(losses) < 2:
         return False
     eighth = max(1, len(losses) // 8)

@@ -1,11 +1,11 @@
-"""Why an answer is weak or missing: sentences, with the option that may help."""
+"""Why an answer is weak or missing: sentences, each with the option that may help."""
 
 from typing import Self
 
 
 class Reason(str):
     """Why a sweep gives no answer, as a sentence. Another test with the value of `option` times
-    `factor` may give one; no option: none is known to help."""
+    `factor` may give one; without an option, no remedy is known."""
 
     option: str
     factor: float

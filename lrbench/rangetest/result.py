@@ -1,4 +1,4 @@
-"""The result of a range test: plain values, ready for JSON, CSV and a plot."""
+"""The result of a range test: plain values for JSON, CSV and plots."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ Stage = Literal["sweep", "verify", "stability"]
 
 @dataclass(frozen=True)
 class FindProgress:
-    """`done` of at most `total` steps of a stage: learning rates in a sweep, short trainings in the
-    other stages. `loss` is None if it diverged; `part` names the test's row of a table."""
+    """`done` of at most `total` steps of a stage: learning rates of a sweep, short trainings in the
+    other stages. `loss` is None if it diverged; `part` names the row of a table that the test is
+    for."""
 
     stage: Stage
     seed: int
@@ -36,7 +37,7 @@ class FindProgress:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One point of one seed's curve: raw and smoothed loss, None where there is none."""
+    """One point of one seed's curve: raw and smoothed loss, None if there is none."""
 
     seed: int
     step: int
@@ -52,8 +53,8 @@ _COLUMNS = tuple(CurvePoint.__dataclass_fields__)
 class FindResult:
     """The answer of a range test.
 
-    `lr` is None if `grade` is "none"; `lr_sweep` is the sweep's own answer. `band`: the 10th and
-    90th percentile over the seeds. `lr_range`: where the loss starts and stops falling, the two
+    `lr` is None if `grade` is "none"; `lr_sweep` is the answer of the sweep alone. `band`: the 10th
+    and 90th percentile over the seeds. `lr_range`: where the loss starts and stops falling, the two
     ends of a cyclical schedule. `max_stable_lr`: the largest learning rate at which a short
     training converges. `rules`: the answer of every rule. `verification`: the short trainings
     around the answer. `table`: one range test per batch size and momentum, if asked for. `curve`:
@@ -124,15 +125,15 @@ class FindResult:
         return find_cell(self)
 
     def doubted(self, doubts: Mapping[str, bool]) -> FindResult:
-        """With the reasons that hold, which make an answer weak."""
+        """The answer marked as weak for each of the reasons that applies."""
         reasons = tuple(text for text, holds in doubts.items() if holds)
         if self.lr is None or not reasons:
             return self
         return replace(self, grade="weak", reasons=(*self.reasons, *reasons))
 
     def apply(self, optimizer: Optimizer) -> None:
-        """Set the answer on an optimizer: its groups keep the ratio that they were swept in, or
-        only the one that was swept alone is changed. Make a scheduler afterwards.
+        """Set the answer on an optimizer. Its groups keep the ratio in which they were swept; if
+        one group was swept alone, only that group changes. Make a scheduler afterwards.
 
         Raises:
             UsageError: there is no answer.
@@ -146,11 +147,11 @@ class FindResult:
                 group["lr"].fill_(lr)  # a captured graph reads this tensor
             else:
                 group["lr"] = lr
-            if "initial_lr" in group:  # an earlier scheduler's, which a new one would start from
+            if "initial_lr" in group:  # left by an earlier scheduler; a new one would start from it
                 group["initial_lr"] = lr
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw curves, band and answer on matplotlib axes; nothing is shown or saved."""
+        """Draw curves, band and answer on matplotlib axes; shows and saves nothing."""
         from lrbench.report.find_plot import draw
 
         return draw(self, ax)

@@ -1,4 +1,4 @@
-"""Rules that read a learning rate off a curve: a rule is one registered function, from a curve to
+"""Rules that read a learning rate off a curve. A rule is one registered function from a curve to
 the log10 of its learning rate."""
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def steepest(curve: Curve) -> float:
 
 
 def steepest_index(curve: Curve) -> int:
-    """The point where the loss falls fastest, noise discounted."""
+    """The point where the loss falls fastest, discounting noise."""
     return int(np.argmin(_sure_slope(curve)))
 
 
@@ -78,7 +78,7 @@ def slide(curve: Curve) -> float:
     The answer is the interval's left end. Source: fastai's "slide" rule (the interval slide rule
     of ESRI), whose interval is 15 of 100 points over 8 decades = 1.2 decades; its tolerance, an
     absolute loss, is here 5 % of the steepest slope, so that the loss's scale does not matter.
-    It starts where the loss has risen half its fall: what a wrecked network does says nothing.
+    It starts where the loss has risen by half its fall: a wrecked network says nothing.
     """
     interval = 1.2
     value, slope, bottom = curve.smooth.value, curve.smooth.slope, curve.bottom

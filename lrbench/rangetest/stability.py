@@ -14,16 +14,16 @@ Outcome = Literal["converges", "bounded", "diverges"]
 DECADE = 10.0
 SETTLING = 6.4  # steps · (1 - momentum)
 KICK = 3.0  # the same, for each factor of e in the first step
-LEARNT = 0.1  # the part of the best fall so far that a training must reach to converge
+LEARNT = 0.1  # fraction of the best fall so far that a converging training reaches
 
 
 @dataclass(frozen=True)
 class Stability:
     """The largest learning rate at which a short training converges.
 
-    `lr` is between the largest that converged and the smallest above it that did not; `above` is
-    what happens clearly above it: "bounded" or "diverges". `lr` is None if nothing converged;
-    `above` is None if everything did, up to `lr`, the end of the range.
+    `lr` is between the largest one that converged and the smallest one above it that did not.
+    `above` tells what happens clearly above it: "bounded" or "diverges". `lr` is None if nothing
+    converged; `above` is None if everything did, up to `lr`, the end of the range.
     """
 
     lr: float | None
@@ -45,8 +45,8 @@ def largest_stable(
 ) -> Iterator[Probe | Stability]:
     """Climb by decades from `start_lr` until a training no longer converges, then bisect.
 
-    A sweep cannot find this limit: with momentum it runs far ahead of the blow-up it has caused.
-    Yields each probe as it is made, and the result last; its bracket is within `ratio`.
+    A sweep cannot find this limit: with momentum it runs far ahead of the blow-up it causes. Yields
+    each probe as it is made and returns the result, whose bracket is within `ratio`.
 
     Args:
         known: probes of the same seed and length, to start from.
@@ -89,7 +89,7 @@ def largest_stable(
 def outcome(probe: Probe, smaller: Sequence[Probe]) -> Outcome:
     """Whether a training converges, stays bounded without converging, or diverges.
 
-    It converges if the loss falls, by at least a tenth of the best fall at a smaller learning rate.
+    It converges if its loss falls by at least a tenth of the best fall at a smaller learning rate.
     """
     if probe.fall is None or probe.loss is None:
         return "diverges"
@@ -99,14 +99,14 @@ def outcome(probe: Probe, smaller: Sequence[Probe]) -> Outcome:
 
 
 def _idle(probe: Probe) -> bool:
-    """Whether the learning rate is too small to change the loss by more than rounding errors."""
+    """True if the learning rate is too small to change the loss by more than rounding errors."""
     return probe.fall is not None and abs(probe.fall) <= ROUNDING * abs(probe.loss or 0.0)
 
 
 def settling_steps(setup: Setup) -> int:
-    """The steps after which a training's fate shows, `verify_steps` at least: momentum m above 0.9
-    first throws the loss up, for a time in proportion to 1/(1 - m), the longer the more the first
-    gradient is above those that dampening d scales by 1 - d."""
+    """The number of steps after which the fate of a training is clear, at least `verify_steps`.
+    Momentum m above 0.9 first throws the loss up, for a time proportional to 1/(1 - m), and longer
+    if the first gradient outweighs later ones, which dampening d scales by 1 - d."""
     optimizer, _ = setup.make_optimizer(setup.task.model(setup.spec.seeds[0]))
     momentum, dampening = (
         max(float(group.get(name) or 0.0) for group in optimizer.param_groups)

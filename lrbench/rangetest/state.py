@@ -1,4 +1,4 @@
-"""Restore everything that a range test touches, bit for bit."""
+"""Restores everything that a range test touches, bit for bit."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,8 +12,9 @@ from lrbench.tasks.randomness import generators, random_state
 
 
 class Contents:
-    """Tensors, and all that an optimizer holds, each with a copy: also what is in its groups, and
-    in the optimizers that it wraps. Each object keeps its identity, since wrappers share state."""
+    """Tensors, and everything an optimizer holds, each with a copy, including the contents of its
+    groups and of the optimizers it wraps. Objects keep their identity, because wrappers share
+    state."""
 
     def __init__(self, tensors: Iterable[Tensor], optimizer: torch.optim.Optimizer) -> None:
         found: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
@@ -50,7 +51,7 @@ def preserved(
     """Restore weights, buffers, gradients, training modes, the optimizer and every random generator
     (python, numpy, torch, cuda, the loaders' own) on exit, also after an exception.
 
-    Yields the first values of all tensors and of the optimizer, to be restored before each training
+    Yields the initial values of all tensors and of the optimizer, to restore before each training
     inside.
     """
     parts = [part for module in modules for part in module.modules()]
@@ -78,7 +79,7 @@ def preserved(
 
 def _put_back(part: nn.Module, buffers: Mapping[str, Tensor | None]) -> None:
     """Give a module its original buffer tensors."""
-    if isinstance(part, torch.jit.ScriptModule):  # it can only assign, and has no new buffers
+    if isinstance(part, torch.jit.ScriptModule):  # can only assign, and has no new buffers
         for name, buffer in buffers.items():
             setattr(part, name, buffer)
     else:

@@ -1,5 +1,5 @@
-"""From learning rates and losses to a suggestion, with how far it can be trusted and what to change
-if it cannot: pure, arrays in, an answer out."""
+"""From learning rates and losses to a suggestion, its reliability, and what to change if it is
+unreliable. Pure: arrays in, an answer out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from lrbench.rangetest.rules import DEFAULT_RULE, RULES, steepest_index
 Grade = Literal["ok", "weak", "none"]
 
 WINDOW = 1.0  # decades
-REACHED = 0.1  # the part of its fall that a loss has done, or has left, at the ends of lr_range
-# Set on noise of other shapes than the tests': normal, uniform, Student's t and autoregressive,
+REACHED = 0.1  # fraction of the fall that is done, or left, at the ends of lr_range
+# Tuned on noise of other shapes than in the tests: normal, uniform, Student's t, autoregressive,
 # 20 to 400 points, 300 draws each (99 % of normal noise lies below 6 at 100 points).
-SURE, LIKELY = 9.0, 6.0  # standard errors that a fall must have for ok, for weak
-SHORT = 20  # fewer points make the noise itself uncertain: more errors are asked for
+SURE, LIKELY = 9.0, 6.0  # standard errors that a fall must have for ok and for weak
+SHORT = 20  # with fewer points the noise is uncertain: require more
 FEW = 20
 DISAGREE = 0.5  # decades between the 10th and the 90th percentile of the seeds
 EDGE = 0.25  # windows
-EARLY = 1.0  # decades, or a sixth of the points, within which a loss rises from the start
+EARLY = 1.0  # decades, or a sixth of the points: a rise within this is early
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Suggestion:
     `lr` is None if `grade` is "none"; `reasons` say why an answer is weak or missing. `band` is the
     10th and 90th percentile over the seeds in log LR (None for one seed), `lr_range` where the loss
     starts and stops falling: the two ends of a cyclical schedule. `rules` has the answer of every
-    rule. `smoothed` has a row for each curve, NaN after its end.
+    rule. `smoothed` has a row for each curve, with NaN after its end.
     """
 
     lr: float | None
@@ -56,14 +56,14 @@ def suggest(
 ) -> Suggestion:
     """Read a learning rate off the losses of a range test.
 
-    Each curve is smoothed in log LR and judged by itself, or their mean if each is lost in noise;
-    the answer is the median in log LR. Losses may have any sign. A curve ends at its first loss
-    that is not finite, and where it blows up.
+    Each curve is smoothed in log LR and judged on its own, or their mean if each is lost in noise;
+    the answer is the median in log LR. Losses may have any sign. A curve ends at its first
+    non-finite loss, or where it blows up.
 
     Args:
-        lrs: the learning rates, positive and rising, shape (n,).
-        losses: one curve of shape (n,), or several of shape (k, n); in a list of curves each may
-            end early.
+        lrs: the learning rates, positive and increasing, shape (n,).
+        losses: one curve of shape (n,), or several of shape (k, n); in a list, curves may end
+            early.
         rule: `steepest`, `valley`, `minimum` or `slide`.
         window: of the smoothing, full width in decades.
 
@@ -114,13 +114,13 @@ def suggest(
 
 
 def _read(grid: Floats, losses: Floats, window: float) -> tuple[Curve | None, str]:
-    """A curve, and why it gives no learning rate; empty if it gives one."""
+    """A curve, and the reason if it gives no learning rate, else empty."""
     curve = read_curve(grid, losses, window)
     return curve, _no_answer(losses, curve, grid, window)
 
 
 def _pooled(grid: Floats, rows: Sequence[Floats], window: float) -> Curve | None:
-    """The mean of all seeds' curves, where each alone is lost in its noise; None if that gives no
+    """The mean of all seeds' curves, for when each alone is lost in noise; None if that gives no
     answer either."""
     if len(rows) < 2:
         return None
@@ -138,7 +138,7 @@ def _grid(lrs: ArrayLike) -> Floats:
 
 
 def _rows(losses: Any, points: int) -> list[Floats]:
-    """The curves; in a list of curves, though not in an array, each may end early."""
+    """The curves; in a list of curves, unlike in an array, each may end early."""
     wrong = UsageError(f"losses: pass one curve of {points} numbers, or several")
     try:
         rows = [_numbers("losses", row) for row in losses]
@@ -156,7 +156,7 @@ def _rows(losses: Any, points: int) -> list[Floats]:
 
 
 def _numbers(name: str, values: Any) -> Floats:
-    """An array of floats, also of a tensor with a gradient or on a device."""
+    """An array of floats, also from a tensor with a gradient or on a device."""
     plain = values.detach().cpu() if hasattr(values, "detach") else values
     try:
         if isinstance(plain, (str, bytes)):
@@ -174,8 +174,8 @@ def _lr(logs: ArrayLike) -> float:
 
 def _fall(curve: Curve) -> tuple[float, float]:
     """log10 of the learning rates where the loss starts and stops falling: the last point before
-    the steepest within a tenth of the drop from the top, and the first after it within a tenth
-    from the bottom."""
+    the steepest that is within a tenth of the drop from the top, and the first point after it that
+    is within a tenth from the bottom."""
     value, steep = curve.smooth.value, steepest_index(curve)
     high = np.flatnonzero(value[: steep + 1] >= value[curve.top] - REACHED * curve.drop)
     low = np.flatnonzero(value[steep:] <= value[curve.bottom] + REACHED * curve.drop)
@@ -212,19 +212,19 @@ def _too_few(points: int) -> why.Reason:
 
 
 def _asked(errors: float, points: int) -> float:
-    """The standard errors that a fall must have on a curve of so many points."""
+    """The standard errors that a fall must have on a curve with this many points."""
     return errors * (1 + SHORT / points)
 
 
 def _rising(lrs: Floats) -> str:
-    """What to change if the loss only rises. A linear grid skips its low end, where a lower start
-    would change nothing."""
+    """What to change if the loss only rises. On a linear grid a lower start would not help: it
+    skips the low end."""
     return why.COARSE if lrs[1] / lrs[0] > 1.5 * lrs[-1] / lrs[-2] else why.RISING
 
 
 def _not_falling(curve: Curve, lrs: Floats) -> str:
-    """Flat, rising from the start, or lost in its noise. Every loss rises in the end, so only an
-    early rise means that the learning rates are too high."""
+    """Flat, rising from the start, or lost in noise. Every loss rises in the end, so only an early
+    rise means that the learning rates are too high."""
     if float(np.ptp(curve.loss)) <= _rounding(curve):
         return why.FLAT
     value, error = curve.smooth.value, curve.noise * curve.smooth.value_gain
@@ -238,17 +238,17 @@ def _not_falling(curve: Curve, lrs: Floats) -> str:
 
 
 def _rounding(curve: Curve) -> float:
-    """The size of float32 rounding errors of the loss."""
+    """The size of float32 rounding errors in the loss."""
     return 1e-6 * float(np.abs(curve.loss).max())
 
 
 def _doubts(curves: Sequence[Curve], answers: Floats, silent: int, window: float) -> list[str]:
-    """Why an answer is weak; empty if nothing speaks against it.
+    """Why an answer is weak; empty if there is no reason for doubt.
 
     Args:
         curves: the curves that gave an answer.
         answers: log10 of their learning rates.
-        silent: the number of seeds that gave none.
+        silent: the number of seeds without an answer.
     """
     fewest = min(len(curve.u) for curve in curves)
     spread = float(np.subtract(*np.percentile(answers, [90, 10])))

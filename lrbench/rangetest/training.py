@@ -1,5 +1,5 @@
-"""The trainings of a range test: sweeps along rising learning rates, and short trainings; and what
-judges them."""
+"""The trainings of a range test: sweeps along rising learning rates, short trainings, and how they
+are judged."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-READ_EVERY = 10  # steps between two readings of an asynchronous device
+READ_EVERY = 10  # steps between readings of an asynchronous device
 JUDGEMENTS = 4  # in the last quarter of a short training
-SAMPLES = 1000  # validation samples that a short training is judged by
-TRAINING_BATCHES = 4  # of a task without validation data
-SPREAD = 64  # batches that those are spread over where the order may be fixed, such as by class
-OWN_EPOCH = 1_000_000  # where those come from: no training gets that far
+SAMPLES = 1000  # validation samples to judge a short training by
+TRAINING_BATCHES = 4  # to judge by, for a task without validation data
+SPREAD = 64  # batches to spread them over if the order may be fixed, such as by class
+OWN_EPOCH = 1_000_000  # an epoch that no training reaches
 
 Pace = tuple[float, float | None]
-"""What a schedule has for a step: the multiplier of every learning rate, and the momentum (None
+"""A schedule's values at a step: the multiplier of every learning rate, and the momentum (None
 keeps the optimizer's own)."""
 
 
 class Piece(Frozen):
-    """One training, as plain data: a sweep with `steps` at each of its learning rates, or a short
-    training of `steps` at one, or along `paces`, up to a loss of `limit`. It leaves an empty list
-    when it begins, or begins again; then each loss of a sweep, `[loss]`, or
-    `[losses, judged, judged_sd]`."""
+    """One training, as plain data: a sweep with `steps` steps at each of its learning rates, or a
+    short training of `steps` steps at one, or along `paces`, up to a loss of `limit`. It yields an
+    empty list when it begins, or begins again; then each loss of a sweep, `[loss]`, or `[losses,
+    judged, judged_sd]`."""
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
 
@@ -69,9 +69,9 @@ Elsewhere = Callable[[Sequence[Piece]], Iterator[tuple[Piece, list[Any]]]]
 @dataclass(frozen=True)
 class Judge:
     """A task's loss on fixed batches in evaluation mode: without dropout, and with the running
-    statistics of batch normalisation, which lag behind weights that move fast.
+    statistics of batch normalisation, which lag behind fast-moving weights.
 
-    `held_out` is true for validation batches; a task without any is judged by training batches.
+    `held_out` is True for validation batches; a task without any is judged by training batches.
     """
 
     task: Task
@@ -90,7 +90,7 @@ class Judge:
         return Judge(task, _spread(islice(own, near)), False, precision)
 
     def quick(self) -> Judge:
-        """With one batch only, which costs about a third of a training step."""
+        """With a single batch, which costs about a third of a training step."""
         if not self.held_out:
             raise UsageError("--val-loss: there is no validation data")
         return replace(self, batches=self.batches[:1])
@@ -108,9 +108,9 @@ class Judge:
 
 @dataclass(frozen=True)
 class Setup:
-    """What is trained. `make_optimizer(model)` gives the optimizer, and the function from the
+    """What to train. `make_optimizer(model)` returns the optimizer, and the function from the
     test's learning rate to those of the optimizer's parameter groups. `elsewhere` carries out
-    pieces, in any order, where the spec says all that is to be trained."""
+    pieces, in any order, if the spec describes everything to train."""
 
     spec: FindSpec
     task: Task
@@ -122,14 +122,14 @@ class Setup:
         return Judge.of(self.task, self.spec.recipe.precision)
 
     def carried_out(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, list[Any]]]:
-        """What each piece leaves, as it comes; here one after the other."""
+        """The results of each piece as they arrive; here one piece after the other."""
         if self.elsewhere is not None:
             return self.elsewhere(pieces)
         return ((piece, left) for piece in pieces for left in carry_out(self, piece))
 
 
 def carry_out(setup: Setup, piece: Piece) -> Iterator[list[Any]]:
-    """Train a piece in this process, and yield what it leaves."""
+    """Train a piece in this process and yield its results."""
     yield []
     judge = setup.judge if piece.judged else None
     if piece.kind == "short":
@@ -156,9 +156,9 @@ def _points(setup: Setup, piece: Piece, judge: Judge | None) -> Iterator[Tensor]
 
 
 def _short(setup: Setup, piece: Piece, judge: Judge | None) -> list[Any]:
-    """The losses up to the first that is not finite or above the limit; and mean and standard
-    deviation of the judge's, asked a few times in the last quarter, or under a schedule, whose end
-    counts, after the last few steps."""
+    """The losses up to the first one that is not finite or above the limit, with mean and standard
+    deviation of the judge's loss. It is taken a few times in the last quarter; under a schedule,
+    whose end is what counts, after the last few steps."""
     judgements: list[Tensor] = []
     apart = 1 if piece.paces else max(1, piece.steps // 16)
     asked = {piece.steps - place * apart for place in range(JUDGEMENTS)}
@@ -178,7 +178,7 @@ def _short(setup: Setup, piece: Piece, judge: Judge | None) -> list[Any]:
         if not math.isfinite(loss) or loss > piece.limit:
             break
     found = list(read(judgements))
-    with np.errstate(invalid="ignore"):  # of a loss that is infinite
+    with np.errstate(invalid="ignore"):  # a loss may be infinite
         return (
             [losses, float(np.mean(found)), float(np.std(found))] if found else [losses, None, None]
         )
@@ -187,8 +187,8 @@ def _short(setup: Setup, piece: Piece, judge: Judge | None) -> list[Any]:
 def trained(
     setup: Setup, seed: int, lrs: Iterable[float], paces: Iterable[Pace] = repeat((1.0, None))
 ) -> Iterator[tuple[nn.Module, Tensor]]:
-    """Train a seed's model, one learning rate per step, until they or the paces end; after each
-    step yield it and the batch's mean loss before the step. Nothing waits for the device."""
+    """Train a seed's model with one learning rate per step, until they or the paces end. After each
+    step yields it and the batch's mean loss before the step, without waiting for the device."""
     import torch
 
     from lrbench.engine.train import steps
@@ -208,7 +208,7 @@ def trained(
 
 
 def batches(task: Task, seed: int) -> Iterator[Any]:
-    """The task's batches, epoch after epoch; an epoch without any is refused."""
+    """The task's batches, epoch after epoch; an epoch without batches is refused."""
     for epoch in count():
         empty = True
         for batch in task.train_batches(seed, epoch):
@@ -222,8 +222,8 @@ def batches(task: Task, seed: int) -> Iterator[Any]:
 
 
 def read(tensors: Iterable[Tensor]) -> Iterator[float]:
-    """The numbers in single-element tensors; an asynchronous device is waited for once every few
-    of them."""
+    """The numbers in single-element tensors; waits for an asynchronous device only once every few
+    tensors."""
     import torch
 
     pending: list[Tensor] = []
@@ -237,7 +237,7 @@ def read(tensors: Iterable[Tensor]) -> Iterator[float]:
 
 
 def step_flops(setup: Setup) -> int:
-    """The floating-point operations of one training step, counted on one step."""
+    """The floating-point operations of one training step, counted while running one."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -246,24 +246,24 @@ def step_flops(setup: Setup) -> int:
 
 
 def others_train(setup: Setup) -> bool:
-    """Whether groups that are not swept are trained at the same time."""
+    """True if groups that are not swept are trained at the same time."""
     _, group_lrs = setup.make_optimizer(setup.task.model(setup.spec.seeds[0]))
     return any(group_lrs(0.0))
 
 
 def reached(setup: Setup) -> bool:
-    """Whether a gradient other than 0 reaches a parameter."""
+    """True if a non-zero gradient reaches a parameter."""
     ((model, _),) = trained(setup, setup.spec.seeds[0], [0.0])
     return any(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
 
 
 def shuffles(task: Task) -> bool:
-    """Whether the order of a task's batches is known to be random."""
+    """True if the order of a task's batches is known to be random."""
     return hasattr(task, "orders") or getattr(task, "shuffles", False)
 
 
 def _spread(batches: Iterable[Any]) -> tuple[Any, ...]:
-    """`TRAINING_BATCHES` of the batches, evenly spaced; few others are held at a time."""
+    """`TRAINING_BATCHES` of the batches, evenly spaced, while holding few others at a time."""
     kept, stride = [], 1
     for place, batch in enumerate(batches):
         if place % stride == 0:

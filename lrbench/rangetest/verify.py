@@ -13,30 +13,30 @@ from lrbench.rangetest.probe import ROUNDING, Probe, Prober
 
 STEP = math.sqrt(10)
 TOLERANCE = 0.02  # of (start - best)
-RELATIVE = 0.05  # of the best loss; the smaller of both: what is small far from the best may be
-# large near it
+RELATIVE = 0.05  # of the best loss; the smaller of both counts: what is small far from
+# the best may be large near it
 FARTHEST = 6  # steps from the suggestion
-FIRST = (0.0, -1.0, -2.0, 1.0)  # steps from it that are tried in any case
-CAUTION = 0.5  # standard deviations that a loss counts for more than its mean
+FIRST = (0.0, -1.0, -2.0, 1.0)  # steps from it that are always tried
+CAUTION = 0.5  # standard deviations added to a mean loss
 NOISY = 5.0  # tolerances above the best that chance may explain
-BOWL = 3.0  # tolerances, or distances of the second best, above the best: higher losses are cut,
+BOWL = 3.0  # tolerances, or distances of the second best, above the best: cut higher losses,
 # since no parabola is a cliff
-Tried = dict[float, list[Probe]]  # by half decades from the suggestion
+Tried = dict[float, list[Probe]]  # key: half decades from the suggestion
 
 
 @dataclass(frozen=True)
 class Verification:
     """The result of the trainings around a suggestion.
 
-    `equally_good` are the ends of the learning rates, of those tried side by side, whose losses
-    differ from the best by at most 2 % of (start - best) and 5 % of the best, or five times that
-    where the seeds differ as much. `lr` is always one of them: the suggestion, which is then
+    `equally_good` are the lowest and highest of the adjacent learning rates whose losses differ
+    from the best by at most 2 % of (start - best) and 5 % of the best, or five times that if the
+    seeds differ as much. `lr` is always one of those tried: the suggestion, which is then
     `confirmed`, or the one nearest to the minimum of a parabola through the best and its
-    neighbours, or the best. `learns` is false if none ends below a training at learning rate 0,
-    whose loss is `start`; they then confirm nothing. `losses` has the
-    loss of each learning rate (None if a seed diverged): the mean over the seeds and the last steps
-    plus half a standard deviation over both, since luck does not repeat. `data` is what they are
-    judged by, `steps` the most that a training took.
+    neighbours, or the best. `learns` is False if no training ends below one at learning rate 0,
+    whose loss is `start`; they then confirm nothing. `losses` has the loss of each learning rate
+    (None if a seed diverged): the mean over the seeds and the last steps plus half a standard
+    deviation over both, since luck does not repeat. `data` is what they are judged by, `steps` the
+    longest training.
     """
 
     lr: float
@@ -102,8 +102,8 @@ def verify(
 
 
 def _judged(tried: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float], float]:
-    """Whether training helps, the offsets that are equally good, rising, and the one to answer:
-    that of the suggestion, or where a parabola is lowest, to an eighth of a decade."""
+    """Whether training helps, the offsets that are equally good, in increasing order, and the
+    answer: the suggestion's offset, or where a parabola is lowest, to an eighth of a decade."""
     best, start = _best(tried), cautious(untrained)
     lowest = cautious(tried[best])
     above = {offset: cautious(tried[offset]) - lowest for offset in sorted(tried)}
@@ -128,15 +128,15 @@ def _judged(tried: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float]
 
 
 def _difference(probes: Sequence[Probe], others: Sequence[Probe]) -> tuple[float, float]:
-    """How far losses lie above those of other trainings of the same seeds, and the standard error
-    of that, 0 for a single seed."""
+    """How far losses lie above those of other trainings with the same seeds, and its standard
+    error, 0 for a single seed."""
     apart = np.subtract([_loss(probe) for probe in probes], [_loss(probe) for probe in others])
     error = np.std(apart, ddof=1) / math.sqrt(len(apart)) if len(apart) > 1 else 0.0
     return float(np.mean(apart)), float(error)
 
 
 def _open_end(tried: Tried, untrained: Sequence[Probe], top: float) -> float | None:
-    """The next offset to try, while the best lies at an end of those tried; none above the top, nor
+    """The next offset to try while the best lies at an end of those tried; None above the top, or
     below a learning rate that changes nothing."""
     best, start = _best(tried), cautious(untrained)
     if best == max(tried) and best < FARTHEST:
@@ -146,13 +146,13 @@ def _open_end(tried: Tried, untrained: Sequence[Probe], top: float) -> float | N
 
 
 def _best(tried: Tried) -> float:
-    """The offset of the lowest loss; the smallest where all diverged."""
+    """The offset of the lowest loss; the smallest offset if all diverged."""
     return min(sorted(tried), key=lambda offset: cautious(tried[offset]))
 
 
 def cautious(probes: Sequence[Probe]) -> float:
-    """The mean loss and half a standard deviation, over the seeds and over the last steps of each;
-    infinite where a seed diverged."""
+    """The mean loss plus half a standard deviation, over the seeds and the last steps of each;
+    infinite if a seed diverged."""
     losses = [_loss(probe) for probe in probes]
     if not all(map(math.isfinite, losses)):
         return math.inf
@@ -166,8 +166,8 @@ def _loss(probe: Probe) -> float:
 
 
 def parabola_minimum(points: dict[float, float]) -> float:
-    """Where the parabola through the points within 1 of the lowest is lowest, by least
-    squares; never beyond the lowest point's neighbours, so that a cliff moves it but little.
+    """The minimum of the least-squares parabola through the points within 1 of the lowest; never
+    beyond the lowest point's neighbours, so that a cliff moves it little.
 
     >>> round(parabola_minimum({0.0: 1.0, 1.0: 0.0, 2.0: 1.0}), 6)
     1.0

@@ -1,4 +1,5 @@
-"""What a report says of a comparison: its tables and the sentences around them, for any output."""
+"""What a report says about a comparison, for any output: its tables and the sentences around
+them."""
 
 import re
 from dataclasses import replace
@@ -27,10 +28,10 @@ def setting_text(summary: Summary) -> str:
 
 
 def _batches(standing: Standing) -> str:
-    """Steps and batch size: of the plain recipe, and of arms with another batch size."""
+    """Steps and batch size, of the plain recipe and of arms with another batch size."""
     alike: dict[int, list[int]] = {}
     for place, finals in enumerate(standing.finals):
-        of_step = finals["step_images"].fillna(standing.batch_size)  # older tables lack it
+        of_step = finals["step_images"].fillna(standing.batch_size)  # missing in older tables
         alike.setdefault(int(of_step.iloc[0]), []).append(place)
     sizes = []
     for images, places in alike.items():
@@ -46,8 +47,8 @@ def _batches(standing: Standing) -> str:
 
 
 def headline(summary: Summary) -> tuple[str, str]:
-    """The decision, and the rest of the answer; all of it is the decision where there are several
-    rankings."""
+    """The decision, and the rest of the answer; with several rankings, all of it is the
+    decision."""
     head, *rest = re.split("[:;] ", summary.sentence, maxsplit=1)
     if len(summary.standings) > 1 or not rest:
         return summary.sentence, ""
@@ -55,14 +56,14 @@ def headline(summary: Summary) -> tuple[str, str]:
 
 
 def told_apart_text(summary: Summary) -> str:
-    """The pairs of the first standing that are told apart."""
+    """The pairs told apart in the first standing."""
     told = summary.first is not None and told_apart(summary.first)
     return f"Told apart: {told}." if told else ""
 
 
 def ranking_table(summary: Summary, *views: str, standing: Standing | None = None) -> Table:
-    """Ranks, LR, the metric with its interval, the difference to the best with its own; of
-    one standing, or of all."""
+    """Rank, LR, the metric with its interval, and the difference to the best with its interval, for
+    one standing or for all."""
     rows = summary.ranking if standing is None else standing.part(summary.ranking)
     made = table(rows, FILES["ranking"], "ranking", "all", *views, metric=summary.metric)
     cut = any("[" in cell.text for row in made.rows for cell in row if cell.name != "schedule")
@@ -73,7 +74,8 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
 
 
 def details_table(summary: Summary) -> Table:
-    """Of the first standing: speed of learning, the cost of a wrong LR, the worst seed, …"""
+    """More about the first standing: speed of learning, the cost of a wrong LR, the worst seed,
+    …"""
     rows = summary.first.part(summary.ranking) if summary.first else summary.ranking
     measured = bool(summary.trials["val_accuracy"].notna().any())
     columns = tuple(c for c in FILES["ranking"] if measured or c.name not in OF_ACCURACIES)
@@ -89,18 +91,18 @@ def details_table(summary: Summary) -> Table:
 
 
 def reference_table(summary: Summary) -> Table:
-    """Each schedule against the one that was named beforehand."""
+    """Each schedule against the reference named in advance."""
     reference = summary.question.reference or ""
     return table(summary.reference, FILES["reference"], metric=summary.metric, reference=reference)
 
 
 def noise_table(summary: Summary) -> Table:
-    """Of a single schedule: the differences that so many seeds would find."""
+    """For a single schedule: the differences that a given number of seeds would detect."""
     return table(summary.noise, FILES["noise"], metric=summary.metric)
 
 
 def scaling_table(summary: Summary) -> Table:
-    """How each schedule's best LR moves with the length, or with the batch size."""
+    """How each schedule's best LR moves with the length of training or the batch size."""
     confidence, aim = f"{100 * summary.question.confidence:g} %", summary.question.aim
     caption = f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
     caption += f"; LR there: at {at_size(*aim)}" if aim else ""
@@ -108,7 +110,7 @@ def scaling_table(summary: Summary) -> Table:
 
 
 def diagnosis_table(summary: Summary, stage: str) -> Table:
-    """What the curves of this stage's trials say, and what to change."""
+    """What the curves of this stage's trials show, and what to change."""
     rows = summary.diagnosis[summary.diagnosis["stage"] == stage]
     return table(rows, FILES["diagnosis"])
 
@@ -119,7 +121,7 @@ def failures_table(summary: Summary) -> Table:
 
 
 def trials_table(summary: Summary) -> Table:
-    """Every trial: the columns that hold anything."""
+    """Every trial, without empty columns."""
     known = summary.trials.replace("", None).notna().any()
     columns = tuple(column for column in FILES["trials"] if known[column.name])
     return table(summary.trials, columns, "trial", "trials")

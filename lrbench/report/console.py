@@ -23,13 +23,13 @@ from lrbench.report.table import MISSING, Table, table
 from lrbench.report.text import clean
 
 NARROW = 66  # columns
-WORD = 26  # characters of a name that stay on one line
-NAME = 12  # characters that a line of a name has at least
+WORD = 26  # characters of a name to keep on one line
+NAME = 12  # fewest characters in a line of a name
 GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
 
 
 def answer(summary: Summary, *, details: bool = False) -> Group:
-    """A comparison: the sentence, the ranking, how sure it is; with `details` all that is known."""
+    """A comparison: the sentence, the ranking, how sure it is; with `details`, everything."""
     head = [_text(summary.sentence, "bold")]
     if setting := compared.setting_text(summary):
         head.append(_text(setting, "dim"))
@@ -51,7 +51,7 @@ def answer(summary: Summary, *, details: bool = False) -> Group:
 
 
 def _spaced(blocks: Iterable[Table | str]) -> Iterator[RenderableType]:
-    """Those that hold anything, each after an empty line."""
+    """The blocks that are not empty, each after a blank line."""
     for block in blocks:
         if isinstance(block, str) and block:
             yield from (Text(), _text(block))
@@ -64,7 +64,7 @@ def _text(words: str, style: str = "") -> Text:
 
 
 def find_answer(result: FindResult) -> Group:
-    """A range test: its answer, what that rests on, the short trainings."""
+    """A range test: its answer, the evidence for it, the short trainings."""
     style = GRADE_STYLES[result.grade]
     if result.lr is None:
         head = Text("no learning rate can be defended", style=style)
@@ -85,14 +85,14 @@ def find_answer(result: FindResult) -> Group:
 
 
 def find_tail(result: FindResult, folder: Path) -> Text:
-    """What to type next, and where the files are: lines that are not to be wrapped."""
+    """What to type next, and where the files are; these lines must not be wrapped."""
     command = found.next_command(result)
     said = Text(f"next: {clean(command, 2000)}\n" if command else "", style="bold")
     return said.append(f"files: {clean(str(folder), 2000)}", style="dim")
 
 
 def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Group:
-    """Two runs: which is A and which is B, what differs between them, a row for each schedule."""
+    """Two runs: which is A and which is B, how they differ, and a row for each schedule."""
     head = [f"A: {clean(a, 200)}", f"B: {clean(b, 200)}"]
     head.append(f"differs: {clean(', '.join(differs), 2000)}" if differs else "one experiment")
     if not len(rows):
@@ -107,7 +107,7 @@ def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Gro
 
 
 def rich_table(made: Table) -> RichTable:
-    """The table without frames, its caption below; a best-ranked row is bold."""
+    """The table without a frame, its caption below; rows ranked first are bold."""
     shown = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -135,13 +135,13 @@ def rich_table(made: Table) -> RichTable:
 
 @dataclass(frozen=True)
 class Fitting:
-    """A table; where the terminal is too narrow for it, a few lines for each of its rows."""
+    """A table; on a terminal too narrow for it, a few lines per row instead."""
 
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
         made, shown = self.table, rich_table(self.table)
-        if "schedule" in made.heads:  # names give way, never the numbers
+        if "schedule" in made.heads:  # shorten names, never numbers
             place = made.heads.index("schedule")
             names = shown.columns[place]
             wide = Measurement.get(console, options.update(width=1000), shown).maximum

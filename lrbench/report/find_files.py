@@ -19,8 +19,8 @@ from lrbench.report.write_csv import to_csv
 def write_find(
     result: FindResult, folder: Path, manifest: Mapping[str, Any] | None = None
 ) -> list[Path]:
-    """Write `find.csv`, `find.json`, `plots/find.png` and `.svg`, for a table `plots/find-table.*`,
-    and `report.html` into a folder; gives their paths. The manifest is that of the run.
+    """Write `find.csv`, `find.json`, `plots/find.png` and `.svg`, `plots/find-table.*` if there is
+    a table, and `report.html` into a folder; returns their paths. `manifest` is the run's.
 
     Raises:
         MachineError: a file cannot be written; the message names it.
@@ -34,5 +34,5 @@ def write_find(
 
 
 def curve_csv(result: FindResult) -> str:
-    """One row for each seed and point, floats in full precision; empty cells are missing."""
+    """One row for each seed and point, floats in full precision; missing values are empty cells."""
     return to_csv(DataFrame(result.curve, columns=[column.name for column in fields(CurvePoint)]))

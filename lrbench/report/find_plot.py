@@ -1,4 +1,4 @@
-"""The pictures of a range test: its sweep, and its answers against batch size and momentum."""
+"""The plots of a range test: its sweep, and its answers against batch size and momentum."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CURVE, PROBE, ANSWER, SWEEP, LIMIT = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[6], PALETTE[1]
 SIZE = (8.0, 5.2)
-ROOM_ABOVE = 0.45  # of the height of the fall, above the start: what blows up leaves the picture
+ROOM_ABOVE = 0.45  # of the fall, above the start: whatever blows up is cut off
 ROOM_BELOW = 0.1
 ROOM_BESIDE = 5.0  # times the lowest and the highest LR of interest
 RULES = {"lr_sqrt_rule": "square-root rule", "lr_linear_rule": "linear rule"}
@@ -29,7 +29,7 @@ PANEL = (5.2, 4.6)
 
 
 def draw(result: FindResult, ax: Axes | None = None) -> Axes:
-    """Draw the sweep on axes, pyplot's new ones where none are given."""
+    """Draw the sweep on the given axes, or on new pyplot axes."""
     from lrbench.report.plots.draw import draw_alone
 
     if ax is None:
@@ -41,13 +41,14 @@ def draw(result: FindResult, ax: Axes | None = None) -> Axes:
 
 
 def find_charts(result: FindResult) -> dict[str, Chart]:
-    """The charts of the result by the names of their files."""
+    """The charts of the result by file name."""
     charts = {"find": sweep_chart(result)}
     return charts | ({"find-table": against_chart(result.table)} if result.table else {})
 
 
 def sweep_chart(result: FindResult) -> Chart:
-    """The sweeps with the answer, and over the same learning rates how short trainings ended."""
+    """The sweeps with the answer and, over the same learning rates, the results of the short
+    trainings."""
     loss = "validation loss" if result.settings.get("val_loss") else "training loss"
     if result.settings.get("others_train"):
         loss += " without what other groups learn"
@@ -62,7 +63,7 @@ def sweep_chart(result: FindResult) -> Chart:
         legend=True,
     )  # fmt: skip
     panels = [sweep, *_trainings(result, sweep)]
-    parts: dict[str, int] = {}  # a page switches the lines of one name together
+    parts: dict[str, int] = {}  # a page toggles all lines of a name together
     numbered = [
         replace(panel, lines=tuple(
             replace(line, look=replace(line.look, place=parts.setdefault(line.name, len(parts))))
@@ -92,7 +93,8 @@ def trained(result: FindResult) -> str:
 
 
 def _shown_lrs(result: FindResult) -> tuple[float, float] | None:
-    """Where the loss moves and short trainings were made; the whole sweep without an answer."""
+    """The LRs where the loss moves and where short trainings were made; without an answer, the
+    whole sweep."""
     lrs = [point.lr for point in result.curve]
     tried = [lr for lr, _ in (result.verification or {}).get("losses", ())]
     marks = _known((*(result.lr_range or ()), result.lr, result.max_stable_lr, *tried))
@@ -107,7 +109,7 @@ def _look(colour: str, dash: object = "-") -> Look:
 
 
 def _curves(result: FindResult) -> Iterator[Line]:
-    """Raw losses as dots, smoothed ones as lines, one line a seed."""
+    """Raw losses as dots and smoothed ones as lines, one line per seed."""
     curves = by_seed(result.curve)
     name = f"smoothed, {len(curves)} seeds"
     for points in curves:
@@ -139,7 +141,7 @@ def _answers(result: FindResult) -> Iterator[Line]:
 
 
 def _trainings(result: FindResult, sweep: Panel) -> Iterator[Panel]:
-    """The losses of the short trainings at constant learning rates; one that diverged is a cross at
+    """The losses of the short trainings at constant learning rates; a diverged one is a cross at
     the upper edge."""
     checked = result.verification
     if checked is None:
@@ -191,7 +193,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def against_chart(rows: Rows) -> Chart:
-    """Answer and stable limit, with a panel for each of batch size and momentum that varies."""
+    """Answer and largest stable LR, with a panel each for batch size and momentum if they vary."""
     names = [name for name in ("batch_size", "momentum") if len(_values(rows, name)) > 1]
     panels = tuple(_against(rows, name) for name in names or ["batch_size"])
     return Chart("against batch size and momentum", panels, (PANEL[0] * len(panels), PANEL[1]))
@@ -213,7 +215,7 @@ def _against(rows: Rows, across: str) -> Panel:
 
 
 def _rule_lines(rows: Rows) -> Iterator[Line]:
-    """How the answer would scale with the batch, by two rules of thumb."""
+    """How the answer would scale with the batch size by two rules of thumb."""
     for momentum in _values(rows, "momentum"):
         part = [row for row in rows if row["momentum"] == momentum]
         for dash, (rule, name) in zip(DASHES[1:], RULES.items(), strict=True):
@@ -222,7 +224,7 @@ def _rule_lines(rows: Rows) -> Iterator[Line]:
 
 
 def _table_lines(rows: Rows, across: str, apart: str, words: str) -> Iterator[Line]:
-    """A line of answers and one of stable limits for each value that sets rows apart."""
+    """A line of answers and one of stable limits for each combination of the other columns."""
     values = _values(rows, apart)
     for marker, value in zip(cycle(MARKERS), values, strict=False):
         part = [row for row in rows if row[apart] == value]
@@ -237,7 +239,7 @@ def _table_lines(rows: Rows, across: str, apart: str, words: str) -> Iterator[Li
 
 
 def _table_line(name: str, rows: Rows, across: str, column: str, look: Look, kind: Kind) -> Line:
-    """The points of the rows that have a number in the column, by rising abscissa."""
+    """The rows that have a number in the column, as points sorted by x."""
     pairs = sorted((row[across], row[column]) for row in rows if row[column] is not None)
     x, y = (floats([pair[i] for pair in pairs]) for i in (0, 1))
     return Line(name, look, x, y, kind)

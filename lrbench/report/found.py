@@ -1,4 +1,4 @@
-"""What a report says of a range test: its tables, facts and next command, for any output."""
+"""What a report says about a range test, for any output: its tables, facts and next command."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from lrbench.rangetest.result import FindResult
 
 UNSAID = ("seeds", "seed", "whole_range", "batch_sizes", "momenta")
-"""Options that the next range test does not repeat."""
+"""Options that are not repeated in the next range test."""
 GRADES = {
     "ok": "can be trusted",
     "weak": "to be used with care",
     "none": "no learning rate can be defended",
 }
-NEAR = 1 - 1e-6  # one LR, rounded differently
+NEAR = 1 - 1e-6  # the same LR, rounded differently
 ABOVE = {
     "diverges": "above it training diverges",
     "bounded": "above it training no longer learns",
@@ -41,7 +41,7 @@ AGAINST = {
 
 
 def facts(result: FindResult) -> Iterator[tuple[str, str]]:
-    """(name, text) of what the answer rests on."""
+    """(name, text) pairs: what the answer rests on."""
     if result.aim is not None:
         yield from _aim(result.aim)
     yield "short trainings", _trained(result)
@@ -59,7 +59,7 @@ def facts(result: FindResult) -> Iterator[tuple[str, str]]:
 
 
 def _aim(aim: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The run that the answer is for, what is equally good for it, and where that comes from."""
+    """The run that the answer is for, the LRs that are equally good for it, and the evidence."""
     epochs = aim["epochs"]  # None if steps were given
     said = "" if epochs is None else f"{epochs} epoch{'s' * (epochs > 1)}, "
     yield "base LR of", f"{aim['schedule']}, {said}{aim['steps']:,} steps"
@@ -86,7 +86,7 @@ def _trained(result: FindResult) -> str:
 
 
 def other_rules(result: FindResult) -> str:
-    """What the rules that were not used read off the sweep."""
+    """What the other rules read off the sweep."""
     used = result.settings.get("rule")
     return ", ".join(f"{name} {number(lr)}" for name, lr in result.rules.items() if name != used)
 
@@ -102,7 +102,7 @@ def rules_table(result: FindResult) -> Table:
 
 
 def trainings_table(result: FindResult) -> Table:
-    """How the short trainings around the answer ended; no rows without any."""
+    """How the short trainings around the answer ended; empty without any."""
     checked = result.verification or {"losses": (), "steps": 0}
     rows = [
         [(f"{lr:.3g}", lr), ("diverged" if loss is None else _score(loss), loss)]
@@ -118,7 +118,7 @@ def _score(loss: float) -> str:
 
 
 def against_table(result: FindResult) -> Table:
-    """Answer and largest stable LR against batch size and momentum, where they were asked for."""
+    """Answer and largest stable LR against batch size and momentum, if requested."""
     heads = [head for head in AGAINST if head != "momentum" or result.settings.get("momenta")]
     rows = [
         [
@@ -150,8 +150,9 @@ def next_command(result: FindResult) -> str:
 
 
 def _settled(spec: FindSpec, lr: float, peak: float) -> Recipe:
-    """The recipe in which a group that was swept alone has its answer. Where a comparison is given
-    an LR, as `--lr` or a group's `lr=`, that is the highest of the training, here the base one."""
+    """The recipe with the answer filled in for a group that was swept alone. The LR that a
+    comparison takes, as `--lr` or a group's `lr=`, is the highest of the training; here it is the
+    base LR."""
     if spec.sweep_group is None and math.isclose(peak, 1.0):
         return spec.recipe
     groups = list(parse_groups(spec.recipe.groups))
@@ -170,7 +171,7 @@ def _settled(spec: FindSpec, lr: float, peak: float) -> Recipe:
 
 
 def _words(spec: FindSpec | Recipe) -> Iterator[str]:
-    """The options whose values are not the defaults."""
+    """Options whose values differ from the defaults."""
     for key, option in options_of(type(spec)).items():
         value = option.shown(spec)
         if key in UNSAID or value == "" or getattr(spec, option.field) == option.field_default:
@@ -183,14 +184,14 @@ def _words(spec: FindSpec | Recipe) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    """A number without needless digits."""
+    """A number without trailing digits that do not matter."""
     short = isinstance(value, float) and float(f"{value:g}") == value
     return f"{value:g}" if short else str(value)
 
 
 def _around(result: FindResult) -> tuple[float, float, float]:
-    """What to try, as multiples of the answer: half of it, itself and twice it; nothing beyond a
-    short training that did worse, and the best one within."""
+    """What to try, as multiples of the answer: half of it, the answer, and twice it. LRs beyond a
+    short training that did worse are left out; the best LR is always within."""
     checked = result.verification
     if checked is None or not checked["learns"]:
         return 0.5, 1.0, 2.0

@@ -1,4 +1,4 @@
-"""An answer as a LaTeX table, for a paper: it needs the package booktabs."""
+"""An answer as a LaTeX table for a paper; needs the booktabs package."""
 
 import re
 
@@ -17,7 +17,8 @@ WRITTEN = {
 
 
 def to_latex(summary: Summary) -> str:
-    """The ranking; its caption says what was trained, what is told apart, and how sure that is."""
+    """The ranking, with a caption that says what was trained, what is told apart, and how sure that
+    is."""
     made, trained = compared.ranking_table(summary), compared.setting_text(summary)
     metric = summary.metric.replace("_", " ")
     parts = [
@@ -30,12 +31,12 @@ def to_latex(summary: Summary) -> str:
 
 
 def find_latex(result: FindResult) -> str:
-    """What each rule says, with the answer as its caption."""
+    """What each rule says, with the answer as the caption."""
     return _table(found.rules_table(result), f"{heading(result)}.", "")
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX shows as it is.
+    """Text escaped for LaTeX.
 
     >>> escape("97.5 ± 0.2 % of a_b"), escape("-0.1")
     ('97.5 $\\\\pm$ 0.2 \\\\% of a\\\\_b', '$-$0.1')
@@ -50,7 +51,7 @@ def _written(cell: Cell) -> str:
 
 
 def _table(made: Table, caption: str, answer: str) -> str:
-    """`answer` is a comment: it is an advice, and no caption."""
+    """`answer` becomes a comment: it is advice, not a caption."""
     columns = "".join("r" if kind == "number" else "l" for kind in made.kinds)
     rows = [r" & ".join(map(_written, row)) + r" \\" for row in made.rows]
     for place in reversed(made.sections):

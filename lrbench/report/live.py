@@ -1,4 +1,4 @@
-"""Progress while trials train, on stderr: a live table on a terminal, else a line per trial."""
+"""Progress of trials on stderr: a live table on a terminal, otherwise a line per trial."""
 
 import time
 from collections import Counter
@@ -29,10 +29,10 @@ WIDE = 60
 
 @dataclass
 class State:
-    """What the events so far say: of this stage the planned trials, what is known of those that
-    have begun, and their numbers in that order. `finals` is the number of final trials of the whole
-    run, `planned_epochs` those of this stage and of all before it, `later` those that are known to
-    come but not planned yet. A trial that ended early counts as a whole one in `epochs_done`."""
+    """What the events so far say: the planned trials of this stage, what is known of those that
+    have begun, and their numbers in that order. `finals` is the number of final trials in the whole
+    run, `planned_epochs` the epochs of this stage and all before it, `later` the epochs that will
+    come but are not planned yet. In `epochs_done` a trial that ended early counts in full."""
 
     finals: int = 0
     stage: str = ""
@@ -54,7 +54,7 @@ class State:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds left for the whole run at its pace so far; None before the first epoch."""
+        """Seconds left for the whole run at its current pace; None before the first epoch."""
         if not self.epochs_done:
             return None
         pace_s = (time.monotonic() - self.start_s) / self.epochs_done
@@ -62,8 +62,8 @@ class State:
 
 
 def advance(state: State, event: Any) -> list[Text]:
-    """Take in an event of the session: a plan, a point of the range test, records of a trial.
-    Returns lines to print; those with a style are printed above a picture, too."""
+    """Update the state with an event: a plan, a point of the range test, or a trial's record.
+    Returns lines to print; those with a style are also printed above the live table."""
     match event:
         case Plan():
             return _plan_began(state, event)
@@ -93,7 +93,7 @@ def _plan_began(state: State, plan: Plan) -> list[Text]:
 
 def _trained(state: State, trial: TrialSpec, records: Sequence[Record]) -> Iterator[Text]:
     kept = [record for record in records if not isinstance(record, StepRecord)]
-    key = state.latest = trial.id  # several may run at a time, their records interleaved
+    key = state.latest = trial.id  # several may run at once, with interleaved records
     before = state.histories.get(key, History(trial))
     history = state.histories[key] = extended(before, kept)
     state.numbers.setdefault(key, len(state.histories))
@@ -110,7 +110,7 @@ def _trained(state: State, trial: TrialSpec, records: Sequence[Record]) -> Itera
 
 
 def _finding_line(state: State, history: History, end: TrialEnd) -> str:
-    """What the curves of a trial that has ended say, if they were seen from its start."""
+    """What the curves of an ended trial show, if it was watched from its start."""
     trial = history.spec
     reported = state.reported.setdefault(trial.name, set())
     words = trial_line(history, reported) if len(history.epochs) == end.epochs else ""
@@ -164,7 +164,7 @@ def live(
     spec: CompareSpec | None = None,
     console: Console | None = None,
 ) -> Iterator[Show]:
-    """Yield a function that shows the events of a run; without `progress` where somebody watches.
+    """Yield a function that shows the events of a run; `progress` None: only if someone is watching.
     With the spec, the time left includes the final trials from the start."""
     screen = console or Console(stderr=True, highlight=False, emoji=False)
     if not watched(progress, screen):
@@ -172,7 +172,7 @@ def live(
         return
     state = State(finals=spec.looks[-1] * len(spec.entrants) if spec else 0)
     animated = screen.is_terminal and screen.is_interactive
-    lock = Lock()  # the picture is drawn by another thread
+    lock = Lock()  # another thread draws the picture
 
     def drawn() -> Group:
         with lock:
@@ -191,7 +191,7 @@ def live(
 
 
 def picture(state: State, width: int = 80) -> Group:
-    """What a terminal of that width shows now: a table of schedules, a bar, the current trial."""
+    """What a terminal of this width shows: a table of schedules, a bar, the current trial."""
     parts: list[RenderableType] = [_schedules(state, width)] if state.planned else []
     parts.append(_bar(state))
     if state.latest:
@@ -228,7 +228,7 @@ def _schedules(state: State, width: int) -> Table:
 
 
 def _values(histories: Sequence[History], column: str) -> list[float]:
-    """Of each epoch that has one."""
+    """The value of each epoch that has one."""
     found = (getattr(epoch, column) for history in histories for epoch in history.epochs)
     return [value for value in found if value is not None]
 

@@ -1,4 +1,4 @@
-"""An answer as Markdown, to paste into an issue or the draft of a paper."""
+"""An answer as Markdown, for an issue or the draft of a paper."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ def to_markdown(summary: Summary) -> str:
 
 
 def find_markdown(result: FindResult) -> str:
-    """The learning rate with its grade and reasons, what it rests on, what each rule says."""
+    """The learning rate with its grade and reasons, the evidence, and what each rule says."""
     answer = "No learning rate can be defended" if result.lr is None else f"LR {result.lr:.3g}"
     parts = [f"**{answer}** (grade {result.grade})", _list(result.reasons)]
     if result.lr is not None:
@@ -49,7 +49,7 @@ def columns_page() -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, in one line.
+    """Text escaped for Markdown, on one line.
 
     >>> escape("a|b *c* <d>")
     'a\\\\|b \\\\*c\\\\* \\\\<d\\\\>'

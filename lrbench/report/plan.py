@@ -1,4 +1,4 @@
-"""The plan of a comparison before it runs, as a table."""
+"""The plan of a comparison, as a table to read before it runs."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lrbench.options import CompareSpec, changed
 
-# The options that have a place of their own in the table.
+# Options with their own row in the table.
 SHOWN = {
     "dataset", "model", "task", "optimizer", "batch_size", "accumulate", "schedule", "arm",
     "lr", "lr_points", "lr_factor", "lr_scaling", "base_batch_size", "epochs", "budgets", "seeds",
@@ -26,8 +26,8 @@ def plan_table(
     *,
     begun: bool = False,
 ) -> Group:
-    """A line for each schedule, a row for each stage with what is to be done, in a run that was
-    begun what is left, and the time that it all should take."""
+    """A line for each schedule, a row for each stage with what will be done (in a resumed run, what
+    is left), and the estimated time."""
     recipe, counted = spec.recipe, ("trials", "steps", "images")
     table = Table(box=None, pad_edge=False, show_footer=True)
     table.add_column("stage", "left" if begun else "in all")
@@ -65,7 +65,7 @@ def _grid(spec: CompareSpec) -> str:
 
 
 def _batch_words(spec: CompareSpec) -> Iterator[str]:
-    """What one optimizer step sees, and how that scales the learning rates."""
+    """The images of one optimizer step, and how they scale the learning rates."""
     for recipe in spec.recipes:
         scale = spec.lr_scale(recipe)
         if recipe.micro_batches > 1:
@@ -95,5 +95,5 @@ def readable_time(seconds: float) -> str:
 
 
 def watched(progress: bool | None, console: Console) -> bool:
-    """Whether progress is shown: as asked for, by default on a terminal and in a notebook."""
+    """Whether to show progress: as requested, by default on a terminal and in a notebook."""
     return console.is_terminal or console.is_jupyter if progress is None else progress

@@ -1,4 +1,4 @@
-"""Schedules shown to people: the catalogue, a preview of some, a picture of them."""
+"""Schedules shown to people: the catalogue, a preview, a plot."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ from lrbench.schedules import parse
 BARS = "▁▂▃▄▅▆▇█"
 BAR_WIDTH = 12
 COLUMNS = 6
-PERCENTS = (0, 5, 25, 50, 75, 100)  # of the run: where a preview names the LR
+PERCENTS = (0, 5, 25, 50, 75, 100)  # of the run, at which a preview shows the LR
 
 
 def sparkline(values: Sequence[float], width: int = 24) -> str:
-    """The values as `width` bars between 0 and their highest.
+    """The values as `width` bars between 0 and their maximum.
 
     >>> sparkline([0, 1, 2, 3], width=4)
     '▁▃▆█'
@@ -33,7 +33,8 @@ def sparkline(values: Sequence[float], width: int = 24) -> str:
 
 
 def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
-    """Name, shape (of lrbench's own), meaning, formula, and the torch class that equals it."""
+    """Name, shape (of lrbench's own schedules), meaning, formula, and the equivalent torch
+    class."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
     table.add_column("name", no_wrap=True)
     table.add_column("shape", no_wrap=True)
@@ -43,14 +44,14 @@ def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
         about.append(f"\n{entry.facts['formula']}", style="cyan")
         if entry.facts.get("torch") and entry.facts["torch"] != entry.name:
             about.append(f"  = {entry.facts['torch']}", style="dim")
-        own = not entry.make.of_torch  # torch's classes would need torch to be imported
+        own = not entry.make.of_torch  # torch's classes would need torch
         shape = sparkline(_bare_table(entry.name), BAR_WIDTH) if own else ""
         table.add_row(Text(entry.name, style="bold"), shape, about)
     return table
 
 
 def draw_catalogue(entries: Iterable[Entry[Any]], path: Path) -> None:
-    """One small picture for each bare name, over a run of 100 epochs, coloured by family."""
+    """A small plot for each bare name over a run of 100 epochs, coloured by family."""
     shown = [(entry, table) for entry in entries if (table := _bare_table(entry.name))]
     rows = -(-len(shown) // COLUMNS)
     fig = figure(2 * COLUMNS, 1.35 * rows + 0.3)
@@ -94,7 +95,7 @@ def preview_table(tables: Mapping[str, Sequence[float]]) -> Table:
 
 
 def draw_schedules(tables: Mapping[str, Sequence[float]], steps_per_epoch: int, path: Path) -> None:
-    """One picture of all schedules: LR against epochs."""
+    """One plot of all schedules: LR against epochs."""
     fig = figure(8, 4.5)
     axes = fig.subplots()
     look = looks(list(tables))

@@ -1,5 +1,5 @@
-"""One look for all plots: figures without pyplot's state, colours that colour-blind people can
-tell apart, files that are byte-identical when they are made again."""
+"""One look for all plots: figures outside pyplot's state, colours that are safe for colour-blind
+readers, files that are byte-identical on every run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS = ("png", "svg", "pdf")
 
 @dataclass(frozen=True)
 class Look:
-    """How one schedule is drawn, in every plot of a run; `place` is below 0 for what is none."""
+    """How a schedule is drawn in every plot of a run; `place` is negative for other lines."""
 
     colour: str
     dash: object
@@ -40,12 +40,12 @@ class Look:
 
     @property
     def gid(self) -> str | None:
-        """What its lines are called in an SVG: a page switches them on and off by that."""
+        """The id of its lines in an SVG, by which a page toggles them."""
         return f"series-{self.place}" if self.place >= 0 else None
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name by its place; beyond ten names dashes and markers change."""
+    """A look for each name by its position; beyond ten names, dashes and markers change."""
     return {
         name: Look(
             PALETTE[place % len(PALETTE)],
@@ -65,7 +65,7 @@ def figure(width: float = 8, height: float = 4.5) -> Figure:
 
 
 def save(fig: Figure, path: Path) -> Path:
-    """Write the figure, as PNG, SVG or PDF by the path's suffix.
+    """Write the figure as PNG, SVG or PDF, by the path's suffix.
 
     Raises:
         UsageError: another kind of file.
@@ -78,8 +78,8 @@ def save(fig: Figure, path: Path) -> Path:
 
 
 def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
-    """The figure as the bytes of a file, without dates and versions, so that they are the same each
-    time. With `text` an SVG keeps its letters as text, in the font of the page around it."""
+    """The figure as the bytes of a file, without dates and versions, so that they are always the
+    same. With `text` an SVG keeps its letters as text, in the font of the surrounding page."""
     import matplotlib
 
     for axes in fig.axes:
@@ -91,7 +91,7 @@ def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
         matplotlib.rc_context({"svg.hashsalt": "lrbench", "svg.fonttype": fonts}),
         warnings.catch_warnings(),
     ):
-        # A character that the font lacks becomes a box: nothing to warn a user of.
+        # A character missing in the font becomes a box: not worth a warning.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         fig.savefig(out, format=kind, dpi=DPI, metadata=dict.fromkeys(stamps[kind]))
     return out.getvalue()

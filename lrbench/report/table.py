@@ -1,5 +1,5 @@
-"""A table as plain data, made from a frame and its columns: the terminal, Markdown and the page
-each show any such table."""
+"""A table as plain data, made from a frame and its columns, for the terminal, Markdown and the
+page."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ MISSING = "·"
 
 @dataclass(frozen=True)
 class Cell:
-    """What a table shows, and what it is sorted by, None last. `name` is its column's."""
+    """What a table shows, and the value it is sorted by, None last. `name` is its column's."""
 
     text: str
     key: float | str | None = None
@@ -28,8 +28,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Headings and rows of cells. Each place in `sections` is that of a row that starts a new
-    ranking."""
+    """Headings and rows of cells. `sections` are the indices of rows that start a new ranking."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -38,7 +37,7 @@ class Table:
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """For each column: `number` (set to the right), `words` (may wrap), or neither."""
+        """For each column: `number` (right-aligned), `words` (may wrap), or neither."""
         return tuple(map(self._kind, range(len(self.heads))))
 
     def _kind(self, column: int) -> str:
@@ -56,8 +55,8 @@ def table(
     reference: str = "",
     caption: str = "",
 ) -> Table:
-    """The columns of these views (of all with a title, without any view) as people read them.
-    `metric` is what the values are of, `reference` a name for the headings."""
+    """The columns of these views, or without views every column with a title, formatted for people.
+    `metric` is that of the values, `reference` a name for the headings."""
     rows = records(frame)
     shown = [
         column
@@ -117,7 +116,7 @@ def _counted(count: int, lost: Mapping[str, int]) -> str:
 
 
 def sort_key(value: Any) -> float | str | None:
-    """None for a missing value."""
+    """The value as a number or text; None for a missing value."""
     if value is None or value == "" or value != value:
         return None
     return clean(value, 400) if isinstance(value, str) else float(value)
@@ -129,8 +128,8 @@ def half(row: Mapping[str, Any], kind: str) -> float:
 
 
 def value(mean: float, metric: str, half: float = math.nan) -> str:
-    """A value of the metric with the half-width of its interval; an interval of accuracies that
-    passes 0 or 100 % is cut there and given by its ends.
+    """A value of the metric with the half-width of its interval. An interval of accuracies that
+    passes 0 or 100 % is cut there and shown by its ends.
 
     >>> value(0.975, "test_accuracy", 0.0025), value(0.05, "test_loss")
     ('97.50 ± 0.25 %', '0.0500')
@@ -149,8 +148,8 @@ def value(mean: float, metric: str, half: float = math.nan) -> str:
 
 
 def difference(raw: float, row: Mapping[str, Any], metric: str) -> str:
-    """A signed difference, in points of an accuracy, with its simultaneous interval: by its ends
-    where a verdict cuts it at 0."""
+    """A signed difference with its simultaneous interval, in points if it is of accuracies; an
+    interval that a verdict cuts at 0 is shown by its ends."""
     if math.isnan(raw):
         return MISSING
     scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
@@ -163,7 +162,7 @@ def difference(raw: float, row: Mapping[str, Any], metric: str) -> str:
 
 
 def number(value: float | None, form: str = ".3g") -> str:
-    """The number in this form, in which a trailing `x` marks a factor.
+    """The number in this format, in which a trailing `x` marks a factor.
 
     >>> number(12.34, ".1f"), number(4, ".3gx"), number(None)
     ('12.3', '4x', '-')

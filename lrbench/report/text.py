@@ -27,13 +27,13 @@ def subject(recipe: Mapping[str, Any]) -> str:
 
 
 def recipe_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The recipe of a run; empty where none is known."""
+    """The recipe of a run; empty if unknown."""
     recipe: Mapping[str, Any] = manifest.get("experiment", {}).get("recipe", {})
     return recipe
 
 
 def no_formula(text: str) -> str:
-    """The text, after an apostrophe if a spreadsheet would take it for a formula.
+    """The text, with an apostrophe in front if a spreadsheet would run it as a formula.
 
     >>> no_formula("=cmd()"), no_formula("cosine")
     ("'=cmd()", 'cosine')

@@ -1,4 +1,4 @@
-"""The torch code of the schedule that ranks first, its LR filled in."""
+"""The torch code of the schedule that ranks first, with its LR filled in."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +15,9 @@ OWN = "# The lines of your own schedule are made when the comparison has ended."
 
 
 def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
-    """The lines for the first ranking's best, at its budget and batch size; empty without one, or
-    where the manifest is not that of a comparison. Those that the manifest keeps are taken as they
-    are: a report does not load torch."""
+    """The code for the best schedule of the first ranking, at its budget and batch size; empty
+    without one, or if the manifest is not of a comparison. Code kept in the manifest is used as it
+    is, so that a report does not load torch."""
     if summary.best is None or summary.first is None or "experiment" not in manifest:
         return ""
     arm, lost = _arm(summary.best, manifest), int(summary.first.lost[0])
@@ -39,7 +39,8 @@ def torch_lines(summary: Summary, manifest: Mapping[str, Any]) -> str:
 
 
 def lines_to_keep(summary: Summary, manifest: Mapping[str, Any]) -> dict[str, str]:
-    """For the manifest of a comparison that has ended: the lines, by what they are for."""
+    """The code to store in the manifest of a finished comparison, keyed by what it was made
+    from."""
     if summary.best is None:
         return {}
     asked = _asked(summary, manifest)
@@ -47,7 +48,7 @@ def lines_to_keep(summary: Summary, manifest: Mapping[str, Any]) -> dict[str, st
 
 
 def _asked(summary: Summary, manifest: Mapping[str, Any]) -> tuple[str, float, int, int]:
-    """Schedule, LR, steps and steps per epoch of the first ranking's best."""
+    """Schedule, LR, steps and steps per epoch of the best schedule in the first ranking."""
     first = summary.standings[0]
     arm = _arm(summary.best or "", manifest)
     schedule = parse(str(arm.schedule))

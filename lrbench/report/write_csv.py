@@ -35,8 +35,8 @@ ALWAYS = ("trials", "epochs", "ranking", "sensitivity")
 
 
 def write(summary: Summary, folder: Path) -> list[Path]:
-    """Write (or replace, at once) trials, epochs, ranking, sensitivity; the others where
-    there are any.
+    """Write or replace trials, epochs, ranking and sensitivity, and the other files if they have
+    rows; each is replaced atomically.
 
     Raises:
         MachineError: a file cannot be written; the message names it.
@@ -50,7 +50,8 @@ def write(summary: Summary, folder: Path) -> list[Path]:
 
 
 def to_csv(frame: DataFrame) -> str:
-    """The frame as CSV. Text that a spreadsheet would run as a formula gets an apostrophe."""
+    """The frame as CSV. Text that a spreadsheet would run as a formula is prefixed with an
+    apostrophe."""
     flags = dict.fromkeys(frame.select_dtypes("bool"), "int64")
     texts = frame.select_dtypes(exclude=["number", "bool"])
     safe = texts.map(lambda raw: no_formula(printable(raw)) if isinstance(raw, str) else raw)

@@ -1,1 +1,1 @@
-"""What survives of a run: its folder, journals and manifest, and what must not change under it."""
+"""What survives of a run: its folder, journals and manifest, and what must not change during it."""

@@ -8,13 +8,13 @@ from lrbench.errors import Notice, Topic, UsageError
 from lrbench.records import History
 
 BITS = ("device", "threads", "torch", "deterministic", "graph", "at_once")
-# The usual values, which reports leave out.
+# Usual values, which reports omit.
 OFF: Mapping[str, Any] = {"deterministic": False, "graph": False, "at_once": 1}
 INVENTED = "mock"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`threads 1 -> 2` for each condition in which two descriptions of machines differ."""
+    """`threads 1 -> 2` for each condition in which two machine descriptions differ."""
     if not before:
         return []
     before, now = {**OFF, **before}, {**OFF, **now}
@@ -28,11 +28,11 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def carried_on(
     begun: Mapping[str, Any], machine: Mapping[str, Any], *, force: bool
 ) -> dict[str, list[str]]:
-    """What `--force` let change in a run so far, for its manifest; empty if it goes on as it was
-    begun. `begun` is its manifest, `machine` describes this machine.
+    """What `--force` has let change in a run so far, for its manifest; empty if it continues as it
+    began. `begun` is its manifest, `machine` describes this machine.
 
     Raises:
-        UsageError: trials would be trained under other conditions than those that are done.
+        UsageError: trials would be trained under other conditions than those already done.
     """
     forced: list[str] = list(begun.get("forced", ()))
     changed = differences(begun.get("machine", {}), machine)

@@ -1,7 +1,7 @@
-"""One append-only file for each trial: JSON lines, each with a checksum that covers all before it.
+"""One append-only file per trial: JSON lines, each with a checksum that covers all lines before it.
 
-A line that was changed, deleted, doubled or moved is found. Only a torn last line is dropped: it
-was never acknowledged, since records are reported only once they are on disk.
+A line that was changed, deleted, duplicated or moved is detected. Only a torn last line is dropped:
+it was never acknowledged, since records are reported only once they are on disk.
 """
 
 import codecs
@@ -30,14 +30,14 @@ Row = Mapping[str, Any]
 
 
 class Mark(NamedTuple):
-    """The end of a line: where it is, in bytes, and the checksum that the next line continues."""
+    """The end of a line: its position in bytes, and the checksum that the next line continues."""
 
     size: int = 0
     checksum: int = 0
 
 
 def read(path: Path) -> list[tuple[Row, Mark]]:
-    """The rows of a journal, each with its end; none where there is no file.
+    """The rows of a journal, each with its end; empty if there is no file.
 
     Raises:
         MachineError: it cannot be read, or is damaged before its last line.
@@ -63,8 +63,8 @@ def read(path: Path) -> list[tuple[Row, Mark]]:
 
 
 def write(path: Path, rows: Iterable[Row], after: Mark | None = None) -> Mark:
-    """Add rows after a mark, dropping what follows it; without a mark, begin the file anew. They
-    are on the disk when this returns.
+    """Add rows after a mark, dropping what follows it; without a mark, start a new file. The rows
+    are on disk when this returns.
 
     Raises:
         OSError: the disk is full, the path is a link, or the file to add to is gone.
@@ -93,7 +93,7 @@ def write(path: Path, rows: Iterable[Row], after: Mark | None = None) -> Mark:
 
 
 def history_of(path: Path, rows: Iterable[Row]) -> History:
-    """What a trial's journal says, checked against the schema and against itself.
+    """The history in a trial's journal, checked against the schema and for consistency.
 
     Raises:
         MachineError: a row of another trial, of other types, or out of order.
@@ -149,14 +149,14 @@ def damaged(path: Path, what: str) -> MachineError:
 
 
 def _encoded(row: Row, before: int) -> tuple[bytes, int]:
-    """One line whose last field is the CRC-32 of all lines up to it, and that number."""
+    """One line whose last field is the CRC-32 of all lines up to it, and that checksum."""
     text = json.dumps(row, separators=(",", ":"), allow_nan=False)
     checksum = zlib.crc32(text.encode(), before)
     return f'{text[:-1]},"crc":"{checksum:08x}"}}\n'.encode(), checksum
 
 
 def _decoded(line: bytes, before: int) -> tuple[Row | None, int]:
-    """The row of a line and its checksum; None where the two do not agree."""
+    """The row of a line and its checksum; None if the two do not match."""
     body, _, tail = line.rpartition(b',"crc":"')
     text = body + b"}"
     checksum = zlib.crc32(text, before)

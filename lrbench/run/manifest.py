@@ -15,8 +15,8 @@ SCHEMA_VERSION = 1
 
 
 class Schema(BaseModel):
-    """The fields of a manifest and their types. `material` stands for the code and the data that
-    the run was begun with; every journal of the run names it."""
+    """The fields of a manifest and their types. `material` stands for the code and data that the
+    run began with; every journal of the run names it."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -46,7 +46,7 @@ def material_of(code: Mapping[str, str], data: Mapping[str, Any]) -> str:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The manifest, or None where there is none.
+    """The manifest, or None if there is none.
 
     Raises:
         MachineError: it cannot be read, was changed, is not a manifest, or was written by a newer
@@ -80,9 +80,9 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def write(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a manifest; what a reader will find."""
+    """Write a manifest; returns it as it will be read."""
     text = json.dumps({"schema_version": SCHEMA_VERSION, **content}, allow_nan=False)
-    body: dict[str, Any] = json.loads(text)  # with keys of text
+    body: dict[str, Any] = json.loads(text)  # with text keys
     whole = {**body, "checksum": _checksum(body)}
     replace_file(path, (json.dumps(whole, indent=2) + "\n").encode())
     return body

@@ -14,8 +14,8 @@ from lrbench.schedules import parse
 
 
 def code_of(recipes: Iterable[Recipe], schedules: Iterable[str] = ()) -> dict[str, str]:
-    """SHA-256 of every source file of the user's that trainings depend on, and of the weights
-    that they start from, by file. Imports the user's code.
+    """SHA-256 by file of every source file of the user's that trainings depend on, and of the
+    weights they start from. Imports the user's code.
 
     Raises:
         MachineError: the file of weights cannot be read.
@@ -30,8 +30,8 @@ def code_of(recipes: Iterable[Recipe], schedules: Iterable[str] = ()) -> dict[st
 
 
 def luggage(recipes: Sequence[Recipe], schedules: Iterable[str]) -> dict[str, bytes]:
-    """The contents of the user's own files, by path relative to the folder that holds them: what
-    a machine needs that has none of them."""
+    """The contents of the user's own files, by path relative to their folder, for a machine that
+    does not have them."""
     files = {file: path for _, file, path in _weights(recipes) if not Path(file).is_absolute()}
     for name in own_names(recipes, schedules):
         files |= plugins.source_files(name, installed=False)
@@ -60,10 +60,10 @@ def own_names(recipes: Iterable[Recipe], schedules: Iterable[str] = ()) -> Itera
 
 
 def refuse_changes(before: Mapping[str, Any], code: Mapping[str, str], digest: Any) -> None:
-    """Hold the code and the data of now against those in the manifest of a run that goes on.
+    """Compare the current code and data with those in the manifest of a resumed run.
 
     Raises:
-        UsageError: a source file, the weights or the data are not what the run was begun with.
+        UsageError: a source file, the weights or the data have changed since the run began.
     """
     hint = "undo the change, or choose another folder with --out"
     known = before.get("code", {})

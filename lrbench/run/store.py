@@ -1,4 +1,5 @@
-"""The run directory: what survives. Journals are appended, all else can be made again from them."""
+"""The run directory: what survives. Journals are appended to; everything else can be made again
+from them."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,8 +23,8 @@ FOLDERS = ("trials", "plots", "tensorboard")
 
 @dataclass(eq=False)
 class Run:
-    """A folder with one writer, read once: the manifest and the journals are read at first use and
-    kept in memory, where `note` adds new records. Making the value does not touch the disk.
+    """A folder with one writer, read once: manifest and journals are read on first use and kept in
+    memory, where `note` adds new records. Creating the object does not touch the disk.
 
     `material` is the manifest's; worker processes get it from their parent.
     """
@@ -35,7 +36,7 @@ class Run:
 
     @cached_property
     def manifest(self) -> dict[str, Any] | None:
-        """The manifest, or None where no run has been.
+        """The manifest, or None if there has been no run.
 
         Raises:
             MachineError: it is damaged or was changed, or was written by a newer lrbench.
@@ -52,8 +53,8 @@ class Run:
 
     @property
     def histories(self) -> dict[str, History]:
-        """What the journals say of trials, by their ids. A torn last line is left out: it was never
-        acknowledged.
+        """The histories of trials in the journals, by trial id. A torn last line is left out: it
+        was never acknowledged.
 
         Raises:
             MachineError: a journal is damaged, or is not of this run.
@@ -62,7 +63,7 @@ class Run:
 
     @property
     def finds(self) -> dict[str, Mapping[str, Any]]:
-        """The answers of range tests, by their ids."""
+        """The answers of range tests, by id."""
         return self._known[1]
 
     @cached_property
@@ -94,17 +95,17 @@ class Run:
         return self.path / "trials" / trial / "journal.jsonl"
 
     def state_path(self, trial: str) -> Path:
-        """Where a trial under way keeps its checkpoint."""
+        """Where a trial in progress keeps its checkpoint."""
         return self.path / "trials" / trial / "state.pt"
 
     def note(self, trial: TrialSpec, records: Sequence[Record]) -> None:
-        """Keep records in memory that an executor has written to a journal."""
+        """Remember records that an executor has written to a journal."""
         history = self.histories.get(trial.id, History(trial))
         self.histories[trial.id] = extended(history, records)
 
     def reread(self, trial: TrialSpec) -> History:
-        """Keep what the journal of a trial says: a process may have died after it had written
-        records, and before it could say so."""
+        """Remember what a trial's journal says: a process may have died after writing records and
+        before reporting them."""
         path = self.journal_path(trial.id)
         rows = [row for row, _ in journal.read(path)]
         history = journal.history_of(path, rows) if rows else History(trial)
@@ -112,13 +113,13 @@ class Run:
         return history
 
     def begin(self, trial: TrialSpec) -> None:
-        """Start the journal of a trial anew."""
+        """Start the journal of a trial from scratch."""
         spec = trial.model_dump(mode="json")
         self._begin(trial.id, {"kind": "trial", "material": self.material, "spec": spec})
 
     def append(self, trial: str, records: Iterable[Record]) -> None:
-        """Add records to the journal of a trial that was begun or rewound; they are on the disk
-        when this returns.
+        """Add records to the journal of a trial that was begun or rewound; they are on disk when
+        this returns.
 
         Raises:
             MachineError: the disk is full, or the journal was deleted.
@@ -128,7 +129,7 @@ class Run:
             self._marks[trial] = journal.write(path, map(row_of, records), self._marks[trial])
 
     def rewind(self, trial: TrialSpec, epochs: int) -> bool:
-        """Cut the journal of a trial back to its first epochs; False where it has fewer."""
+        """Cut the journal of a trial back to its first epochs; False if it has fewer."""
         path = self.journal_path(trial.id)
         ends = [mark for row, mark in journal.read(path) if row.get("kind") in ("trial", "epoch")]
         if not 0 < epochs < len(ends):
@@ -138,8 +139,8 @@ class Run:
         return True
 
     def conclude(self, trial: TrialSpec, end: TrialEnd) -> TrialEnd:
-        """Add how a trial ended to what its journal holds, which is read again: the process that
-        wrote it may have died. Returns the end that stands, which is the first."""
+        """Add the end of a trial to its journal, which is read again, as the process that wrote it
+        may have died. Returns the end that stands, which is the first."""
         found = journal.read(self.journal_path(trial.id))
         if not found:
             self.begin(trial)
@@ -177,7 +178,7 @@ class Run:
 
     @contextmanager
     def writer(self) -> Iterator[None]:
-        """Make the folder and hold its lock.
+        """Create the folder and hold its lock.
 
         Raises:
             MachineError: another process writes here, or the folder cannot be written.
@@ -198,7 +199,7 @@ class Run:
             with readable_faults(owner):
                 owner.unlink(missing_ok=True)  # it may be a link
                 owner.write_text(f"process {os.getpid()} on {os.uname().nodename}")
-                for depth in (".*", "*/.*", "*/*/.*"):  # of a process that was killed
+                for depth in (".*", "*/.*", "*/*/.*"):  # left by a killed process
                     for found in filter(is_scratch, self.path.glob(depth)):
                         found.unlink(missing_ok=True)
             yield
@@ -206,7 +207,7 @@ class Run:
             lock.release()
 
     def refuse_second_writer(self) -> None:
-        """Raise MachineError early, before any data are read, if another process writes here."""
+        """Raise MachineError early, before any data is read, if another process writes here."""
         if (self.path / "run.lock").exists():
             with readable_faults(self.path):
                 self._locked().release()
@@ -236,7 +237,7 @@ class Run:
 
 
 def opened(path: Path) -> Run:
-    """A run that is there.
+    """An existing run.
 
     Raises:
         UsageError: there is none in this folder.
@@ -249,6 +250,6 @@ def opened(path: Path) -> Run:
 
 
 def _refuse_link(path: Path) -> None:
-    """In somebody else's run a link may point anywhere."""
+    """In someone else's run a link may point anywhere."""
     if path.is_symlink():
         raise MachineError(f"cannot write {path}: it is a link")

@@ -42,7 +42,7 @@ __all__ = [
 
 
 def catalogue() -> Iterable[Entry[Definition]]:
-    """The schedules, family by family: name, summary, and the facts family, formula, torch."""
+    """All schedules by family: name, summary, and the facts family, formula, torch."""
     return sorted(SCHEDULES, key=lambda entry: FAMILIES.index(entry.facts["family"]))
 
 

@@ -1,4 +1,4 @@
-"""Schedules that answer to how the training goes."""
+"""Schedules that react to the training."""
 
 import math
 from bisect import bisect_right
@@ -33,10 +33,10 @@ class Plateau:
     """Falls by a factor when a metric stops improving.
 
     Formula: `b factor^cuts; a cut after more than patience bad epochs`, down to `min`. An epoch is
-    bad that does not improve the metric by more than `threshold`.
+    bad if it does not improve the metric by more than `threshold`.
 
-    `mode` follows from the metric: losses are to fall, accuracies to rise. Source: torch's
-    `ReduceLROnPlateau`, equal to it decision by decision.
+    `mode` follows from the metric: losses should fall, accuracies rise. Source: torch's
+    `ReduceLROnPlateau`, which makes the same decisions.
     """
 
     PEER: ClassVar[str] = "torch.optim.lr_scheduler.ReduceLROnPlateau"
@@ -50,10 +50,10 @@ class Plateau:
     threshold: NonNegative = 1e-4
     threshold_mode: Literal["rel", "abs"] = "rel"
     cooldown: Epochs = 0
-    warmup: Epochs = 0  # of `greedy` alone
+    warmup: Epochs = 0  # `greedy` only
     min_: Rate = ZERO
     eps: float = 1e-8
-    best: float | None = field(default=None, init=False)  # from here on its state
+    best: float | None = field(default=None, init=False)  # the state begins here
     bad_epochs: int = field(default=0, init=False)
     cooldown_left: int = field(default=0, init=False)
     cuts: tuple[tuple[int, float], ...] = field(default=(), init=False)
@@ -62,13 +62,13 @@ class Plateau:
         self.mode = self.mode or ("max" if self.metric.endswith("accuracy") else "min")
 
     def lr(self, step: int) -> float:
-        """The LR of a step, as far as it is known from what has been observed."""
+        """The LR of a step, as far as the observations so far determine it."""
         cuts_done = bisect_right(self.cuts, step, key=lambda cut: cut[0])
         return self.cuts[cuts_done - 1][1] if cuts_done else self.b
 
     def observe(self, metrics: Mapping[str, float], step: int) -> Cut | None:
-        """Take in the metrics of the epoch that ended before `step`; the change of the LR that
-        they cause."""
+        """Update with the metrics of the epoch that ended before `step`; returns the change of the
+        LR they cause, if any."""
         if self.metric not in metrics:
             known = ", ".join(metrics) or "nothing"
             raise UsageError(f"the schedule watches {self.metric}, but the epoch measured {known}")
@@ -78,7 +78,7 @@ class Plateau:
         return None if new == old else (old, new)
 
     def take_in(self, value: float, step: int) -> None:
-        """Count the epoch as good or bad, and cut."""
+        """Count the epoch as good or bad, and cut if needed."""
         if self.improves(value):
             self.best, self.bad_epochs = value, 0
         else:
@@ -89,34 +89,34 @@ class Plateau:
             self.cut(step)
 
     def improves(self, value: float) -> bool:
-        """Whether it beats the best by more than the threshold; NaN never does."""
+        """True if the value beats the best by more than the threshold; NaN never does."""
         if self.best is None:
             return not math.isnan(value)
         margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1.0)
         return value > self.best + margin if self.mode == "max" else value < self.best - margin
 
     def cut(self, step: int) -> None:
-        """Lower the LR, and begin a cooldown."""
+        """Lower the LR and begin a cooldown."""
         self.cooldown_left, self.bad_epochs = self.cooldown, 0
         self.change(step, max(self.lr(step) * self.factor, self.min_))
 
     def change(self, step: int, new: float) -> None:
-        """Another LR from `step` on, unless it is as good as the old one."""
+        """Switch to another LR from `step` on, unless it is practically the same."""
         if abs(new - self.lr(step)) > self.eps:
             self.cuts = (*self.cuts, (step, new))
 
     def arguments(self) -> dict[str, Any]:
-        """What its peer's class is called with."""
+        """The arguments of the equivalent class in another library."""
         names = ("mode", "threshold_mode", "factor", "patience", "threshold", "cooldown")
         own = {name: getattr(self, name) for name in names}
         return {**own, "min_lr": self.min_, "eps": self.eps}
 
     def state(self) -> dict[str, Any]:
-        """All that `observe` has changed, as JSON."""
+        """Everything `observe` has changed, as JSON."""
         return {one.name: getattr(self, one.name) for one in fields(self) if not one.init}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         vars(self).update(state)
 
 
@@ -127,9 +127,9 @@ class Greedy(Plateau):
 
     Formula: `b factor^(falls-rises); a fall after more than patience bad epochs, a rise after as
     many good ones`, between `min` and `max`. The metric is the mean of the last `window` epochs;
-    `warmup` epochs after a rise are not counted; after `reset` falls at `min` it starts anew.
-    Source: Subramanian et al. 2025, arXiv:2512.14527; `GreedyLR` of transformers, equal to it
-    decision by decision.
+    `warmup` epochs after a rise are not counted; after `reset` falls at `min` it starts over.
+    Source: Subramanian et al. 2025, arXiv:2512.14527; `GreedyLR` of transformers, which makes
+    the same decisions.
     """
 
     PEER = "transformers.optimization.GreedyLR"

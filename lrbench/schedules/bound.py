@@ -1,4 +1,4 @@
-"""A schedule, and the schedule on the clock of one run, for one base LR: the LR of any step."""
+"""A schedule, and the schedule bound to a run and a base LR, which gives the LR of any step."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MANY_STEPS = 20_000
 
 @dataclass(frozen=True)
 class Segment:
-    """A call on its clock for a base LR, `steps` long from step `start` of the run, which is where
-    its clock begins unless that is the run's; where it is `held`, its end value stays."""
+    """A call on its clock for a base LR: `steps` long, from step `start` of the run. Its clock
+    begins there, unless it is the clock of the run. Where it is `held`, its end value stays."""
 
     call: Call
     clock: Clock
@@ -34,7 +34,7 @@ class Segment:
 
     @property
     def definition(self) -> Definition:
-        """The definition that is run: a plug-in's code is loaded now."""
+        """The definition to run; loads a plug-in's code."""
         return plugin.load(self.call.name) if self.call.is_plugin else self.call.definition
 
     @property
@@ -43,12 +43,12 @@ class Segment:
 
     @property
     def size(self) -> int:
-        """The steps between two changes of the LR."""
+        """The number of steps between two changes of the LR."""
         return self.clock.steps_per_epoch if self.update == "epoch" else 1
 
     @property
     def end(self) -> int | None:
-        """The step whose LR stays."""
+        """The step at which the LR stops changing."""
         if not self.held:
             return None
         end = self.start - self.clock.start + self.steps
@@ -61,17 +61,18 @@ class Segment:
             yield Segment(call, replace(self.clock, steps=steps), self.lr, self.clock.start, steps)
 
     def numbers(self) -> dict[str, Any]:
-        """The arguments of the call on this clock, by their Python names."""
+        """The arguments of the call on this clock, by Python name."""
         return self.definition.numbers(dict(self.call.args), self.clock, self.lr)
 
     def filled(self, function: Callable[..., Any], **numbers: Any) -> partial[Any]:
-        """A function of the schedule with all its arguments but the step."""
+        """A function of the schedule with all arguments bound except the step."""
         clock = {"T": self.clock.steps, "b": self.lr, "E": self.clock.steps_per_epoch}
         return partial(function, **keywords(function, {**clock, **numbers}))
 
 
 def segments(calls: Iterable[Call], clock: Clock, lr: float) -> Iterator[Segment]:
-    """The phases on the clock: lengths are summed first, then rounded; each has at least a step."""
+    """The phases on the clock. Lengths are summed first, then rounded; each phase has at least one
+    step."""
     found = [call for call in calls if call.length is None or call.length.amount > 0]
     if not found:
         raise UsageError("a schedule of no length: no phase is longer than 0")
@@ -85,10 +86,10 @@ def segments(calls: Iterable[Call], clock: Clock, lr: float) -> Iterator[Segment
 
 
 class Track:
-    """A phase for one base LR, asked by the step of its clock.
+    """A phase for one base LR, evaluated at a step of its clock.
 
-    Its curve is asked at the step that counts: the first of each `size`, at most `end`; where it
-    `counts`, by the number of calls of `scheduler.step()` so far.
+    Its curve is evaluated at the first step of each `size`, up to `end`; if it `counts`, at the
+    number of calls of `scheduler.step()` so far.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -99,7 +100,7 @@ class Track:
         self.factors = [*map(Track, segment.factors())]
 
     def lr(self, step: int) -> float:
-        """The LR; infinite where it is too large for a float."""
+        """The LR; infinite if it is too large for a float."""
         step = min(step, self.end)
         try:
             lr = float(self.curve(self._asked(step)))
@@ -117,8 +118,8 @@ class Track:
 
 
 def _curves(segment: Segment) -> tuple[Any, Any, Plateau | None]:
-    """LR and momentum as functions, and the state of an adaptive schedule; torch's own schedulers
-    import torch."""
+    """LR and momentum as functions, and the state of an adaptive schedule. Only torch's own
+    schedulers import torch."""
     call, definition, clock, lr = segment.call, segment.definition, segment.clock, segment.lr
     if call.is_plugin:
         plugin.check_call(call, clock)
@@ -129,7 +130,7 @@ def _curves(segment: Segment) -> tuple[Any, Any, Plateau | None]:
         return table.lr, table.momentum, None
     if call.is_plugin:
         return partial(plugin.multiplied, call, clock, lr), None, None
-    for name, values in call.args:  # lengths of several units can be compared only on a clock
+    for name, values in call.args:  # lengths in different units can only be compared on a clock
         for before, after in pairwise(values if isinstance(values, tuple) else ()):
             if isinstance(after, Length) and after.on(clock) <= before.on(clock):
                 raise UsageError(f"{name} must rise: {after} is not after {before} in this run")
@@ -143,51 +144,51 @@ def _curves(segment: Segment) -> tuple[Any, Any, Plateau | None]:
     except ValueError as fault:
         raise UsageError(f"{call}: {fault}") from None
     except OverflowError:
-        pass  # an infinite LR, which `lr` reports
+        pass  # `lr` reports an infinite LR
     moves = definition.momentum and segment.filled(definition.momentum, **numbers)
     return curve, moves, None
 
 
 class Bound:
-    """A schedule on a run: any step may be asked, in any order. Only `observe` changes it."""
+    """A schedule on a run. Steps may be evaluated in any order; only `observe` changes it."""
 
     def __init__(self, calls: Iterable[Call], clock: Clock, lr: float) -> None:
         self.clock, self.segments = clock, list(segments(calls, clock, lr))
         keys = [(one.call, one.clock.steps, one.end) for one in self.segments]
-        different = dict(zip(keys, self.segments, strict=True))  # one of those of 10000*(warmup)
+        different = dict(zip(keys, self.segments, strict=True))  # 10000*(warmup) has one
         tracks = {key: Track(one) for key, one in different.items()}
         self._tracks = [tracks[key] for key in keys]
         self._starts = [one.start for one in self.segments]
         self.adaptive = self._tracks[-1].adaptive  # what adapts to a metric, if anything does
 
     def lr(self, step: int) -> float:
-        """The LR of a step of the run, counted from 0; steps past the end are defined."""
+        """The LR of a step of the run, counted from 0; also defined past the end."""
         index = self._place(step)
         return self._tracks[index].lr(step - self.segments[index].clock.start)
 
     def momentum(self, step: int) -> float | None:
-        """The momentum of a step; None where the optimizer keeps its own."""
+        """The momentum of a step; None if the optimizer keeps its own."""
         index = self._place(step)
         return self._tracks[index].momentum(step - self.segments[index].clock.start)
 
     def observe(self, metrics: Mapping[str, float], epoch: int) -> Cut | None:
-        """Take in the metrics of an epoch, counted from 0; the old and the new LR where they
-        change it, from the first step of the next epoch on. Epochs that end before an adaptive
+        """Update with the metrics of an epoch, counted from 0. Returns the old and the new LR if
+        they change it, from the first step of the next epoch on. Epochs that end before an adaptive
         phase begins are not counted. Raises UsageError: the metric is not among them."""
         step = (epoch + 1) * self.clock.steps_per_epoch - self.segments[-1].clock.start
         return self.adaptive.observe(metrics, step) if self.adaptive and step > 0 else None
 
     def state(self) -> dict[str, Any]:
-        """What has been observed, as JSON; empty for a pure function of the step."""
+        """The observations so far, as JSON; empty for a pure function of the step."""
         return self.adaptive.state() if self.adaptive else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from the state of an equal schedule on an equal run."""
+        """Continue from the state of an equal schedule on an equal run."""
         if self.adaptive:
             self.adaptive.restore(state)
 
     def _place(self, step: int) -> int:
-        """Which phase a step lies in."""
+        """The phase that a step lies in."""
         if step < 0:
             raise UsageError(f"steps count from 0: there is no step {step}")
         return bisect_right(self._starts, step) - 1
@@ -195,7 +196,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning-rate schedule: LR as a function of the step, once it is bound to a run.
+    """A learning-rate schedule: LR as a function of the step, once bound to a run.
 
     Equal schedules have equal texts, and `parse(str(schedule)) == schedule`.
 
@@ -205,39 +206,39 @@ class Schedule:
     """
 
     spec: Spec
-    remarks: tuple[Notice, ...] = field(default=(), compare=False)  # on what parsing dropped
-    at: float | None = None  # the base LR that its text names
+    remarks: tuple[Notice, ...] = field(default=(), compare=False)  # about what parsing dropped
+    at: float | None = None  # the base LR named in its text
 
     def __str__(self) -> str:
         return f"{self.spec} @ {number_text(self.at)}" if self.at else str(self.spec)
 
     def calls(self) -> tuple[Call, ...]:
-        """Its phases in order, repetitions written out."""
+        """Its phases in order, with repetitions expanded."""
         return self.spec.calls()
 
     def all_calls(self) -> tuple[Call, ...]:
-        """Its phases, and the factors of those that are products."""
+        """Its phases, with products split into their factors."""
         return tuple(one for call in self.calls() for one in (call, *call.factors))
 
     def bind(self, lr: float, steps: int, steps_per_epoch: int) -> Bound:
         """The schedule on a run of `steps` optimizer steps from the base LR `lr`. Raises
-        UsageError: a number is invalid, or the schedule does not fit such a run."""
+        UsageError: a number is invalid, or the schedule does not fit the run."""
         if not 0 < lr < float("inf"):
             raise UsageError(f"a base learning rate is a finite number above 0, not {lr}")
         return Bound(self.calls(), Clock.of_run(steps, steps_per_epoch), float(lr))
 
     def table(self, *, lr: float, steps: int, steps_per_epoch: int) -> list[float]:
-        """The LR of each step from the base LR `lr`, or from the one that the schedule names."""
+        """The LR of each step from the base LR `lr`, or from the one the schedule names."""
         bound = self.bind(self.at or lr, steps, steps_per_epoch)
         return [bound.lr(step) for step in range(steps)]
 
     def peak(self, steps: int, steps_per_epoch: int) -> float:
-        """The highest LR over the base LR: 1.0 but for schedules with a scale of their own."""
+        """The highest LR divided by the base LR: 1.0, except for schedules with their own scale."""
         return _peak(self, steps, steps_per_epoch)
 
     @property
     def fixed_lr(self) -> float | None:
-        """The LR that the spec itself names, as `cosine @ 0.1` and `OneCycleLR(max_lr=0.1)` do."""
+        """The LR named in the spec itself, as in `cosine @ 0.1` and `OneCycleLR(max_lr=0.1)`."""
         return self.at or next((lr for call in self.calls() for lr in call.fixed_lrs()), None)
 
     @property
@@ -248,7 +249,7 @@ class Schedule:
 
     @property
     def adaptive(self) -> bool:
-        """Whether the LR depends on how the training goes."""
+        """True if the LR depends on how the training goes."""
         return self.metric is not None
 
 

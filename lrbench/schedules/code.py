@@ -1,8 +1,8 @@
-"""A schedule as torch code to paste, with nothing but torch and the standard library in it.
+"""A schedule as torch code to paste, which needs only torch and the standard library.
 
-torch's own classes where the schedule has a template for them and they give the same LRs when
-they are stepped through the whole run; else a `LambdaLR` of the schedule's own functions, printed
-from their source with the numbers of the run.
+It uses torch's own classes if the schedule has a template for them and they give the same LRs when
+stepped through the whole run. Otherwise it is a `LambdaLR` over the schedule's own functions,
+printed from their source with the numbers of the run.
 """
 
 import math
@@ -20,7 +20,7 @@ from lrbench.schedules.source import Snippet, literal, torch_call, value_code
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Length, Level
 
-MAX_PIECES = 12  # of a SequentialLR: more are easier to read as functions
+MAX_PIECES = 12  # of a SequentialLR: beyond that functions are easier to read
 NO_SCHEDULER = "No scheduler is needed: the learning rate stays as it is."
 PER_STEP = "Call scheduler.step() after every batch, when optimizer.step() is done."
 PER_EPOCH = "Call scheduler.step() once an epoch, after its last batch."
@@ -53,9 +53,9 @@ def code(
 ) -> str:
     """Python code that makes `scheduler` for the `optimizer` of a run, and says when to step it.
 
-    All parameter groups get the base LR `lr`; one that the schedule itself names comes first.
-    Without `import_torch`, and if torch is not loaded, torch's classes are not tried: whether they
-    agree could not be checked.
+    All parameter groups get the base LR `lr`; one that the schedule itself names takes precedence.
+    Without `import_torch`, if torch is not loaded, torch's classes are not tried, because their
+    agreement could not be checked.
 
     >>> print(code("linear", 0.1, 1000, 100))
     # linear, for 1000 steps, 100 an epoch.
@@ -96,7 +96,7 @@ def code(
 
 
 def _in_torch(bound: Bound) -> Snippet | None:
-    """In torch's own classes, where they give the same LRs at every step of the run."""
+    """As torch's own classes, if they give the same LRs at every step of the run."""
     for size in dict.fromkeys((bound.clock.steps_per_epoch, 1)):
         call = _candidate(bound.segments, size)
         counts = -(-bound.clock.steps // size)
@@ -109,7 +109,7 @@ def _in_torch(bound: Bound) -> Snippet | None:
 
 
 def _candidate(found: Sequence[Segment], size: int) -> Call | None:
-    """What the phases may be in torch's classes, stepped every `size` steps."""
+    """A possible equivalent of the phases in torch's classes, stepped every `size` steps."""
     if any(segment.start % size for segment in found):
         return None
     parts: list[tuple[int, Call]] = []
@@ -131,7 +131,7 @@ def _candidate(found: Sequence[Segment], size: int) -> Call | None:
 
 
 def _template(segment: Segment, size: int) -> Call | None:
-    """A phase in torch's class by its template, its lengths in calls of `step()`."""
+    """A phase as torch's class, from its template, with lengths in calls of `step()`."""
     definition, clock = segment.definition, segment.clock
     if segment.call.is_plugin or segment.call.factors or segment.start != clock.start:
         return None
@@ -159,8 +159,8 @@ def _divided(value: Any, size: int) -> Any:
 
 
 def _equal(call: Call, counts: int, size: int, bound: Bound) -> bool:
-    """Whether torch's class can be stepped through the run, with the same LR and momentum at
-    every step."""
+    """True if torch's class can be stepped through the run with the same LR and momentum at every
+    step."""
     from lrbench.schedules.torch_run import of_call
 
     lr = bound.segments[0].lr
@@ -177,7 +177,7 @@ def _equal(call: Call, counts: int, size: int, bound: Bound) -> bool:
 
 
 def _in_functions(found: Sequence[Segment], variable: str = "scheduler") -> Snippet:
-    """A LambdaLR of the schedule's own functions."""
+    """As a LambdaLR over the schedule's own functions."""
     snippet, starts = Snippet(PER_STEP), [segment.start for segment in found]
     phases = []
     for segment in found:
@@ -199,7 +199,7 @@ def _in_functions(found: Sequence[Segment], variable: str = "scheduler") -> Snip
 
 
 def _phase(segment: Segment, step: str, snippet: Snippet) -> tuple[str, str]:
-    """Two expressions of the step of the phase: LR over base LR, and momentum."""
+    """Two expressions of the step of the phase: LR divided by base LR, and momentum."""
     call, clock, definition = segment.call, segment.clock, segment.definition
     if definition.watches:
         return "1.0", "None"
@@ -223,7 +223,7 @@ def _phase(segment: Segment, step: str, snippet: Snippet) -> tuple[str, str]:
 
 
 def _asked(segment: Segment, step: str) -> str:
-    """From the step of the phase to the one that counts, as in `Track`."""
+    """From the step of the phase to the step at which its curve is evaluated, as in `Track`."""
     size = segment.size
     if segment.end is not None:
         step = f"min({step}, {segment.end})"
@@ -254,7 +254,7 @@ def _stepped(segment: Segment, t: str, snippet: Snippet) -> tuple[str, str]:
 
 
 def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
-    """The function of the step of the run that asks the phase that the step lies in."""
+    """A function of the step of the run that evaluates the phase the step lies in."""
     lines = [f"def {name}(t):"]
     for phase, end in zip(phases, starts[1:], strict=False):
         lines += [f"    if t < {end}:", f"        return {phase}"]
@@ -262,7 +262,7 @@ def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
 
 
 def _plateau(found: Sequence[Segment]) -> Snippet:
-    """torch's plateau; before it a LambdaLR for the phases before it."""
+    """torch's plateau, preceded by a LambdaLR for the phases before it."""
     *before, last = found
     plateau = Track(last).adaptive
     assert plateau is not None
@@ -285,7 +285,7 @@ def _plateau(found: Sequence[Segment]) -> Snippet:
 
 
 def _factory(found: Sequence[Segment]) -> Snippet | None:
-    """The user's own factory, where it is the whole schedule."""
+    """The user's own factory, if it is the whole schedule."""
     segment = found[0]
     whole = len(found) == 1 and not segment.held
     if not (whole and segment.call.is_plugin and segment.definition.counts):

@@ -1,6 +1,6 @@
-"""Schedules of several parts in one formula: holds, warm-ups of their own, other curves down.
+"""Schedules of several parts in one formula: holds, warm-ups, and other ways down.
 
-t is the step of the phase, T its steps, b the base LR.
+t is the step of the phase, T its number of steps, b the base LR.
 """
 
 import math
@@ -106,7 +106,7 @@ def powercool(t: int, T: int, b: float, *, c: Rate = BASE[500], power: Positive 
 def tanh(
     t: int, T: int, b: float, *, lb: float = -7.0, ub: float = 3.0, min_: Rate = ZERO
 ) -> float:
-    """Stays, falls, and flattens out along a hyperbolic tangent.
+    """Stays, then falls and flattens out along a hyperbolic tangent.
 
     Formula: `min + (b-min)(1-tanh(lb(1-p) + ub p))/2, p=t/T`. Source: Hsueh et al. 2018,
     arXiv:1806.01593; the defaults as in timm.

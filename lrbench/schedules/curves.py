@@ -1,6 +1,6 @@
 """Schedules that stay, warm up, or fall from the base LR, and the user's own expression.
 
-In all of them: t the step of the phase, T its steps, b the base LR, E the steps of an epoch.
+Throughout, t is the step of the phase, T its number of steps, b the base LR, E the steps per epoch.
 """
 
 import math
@@ -76,7 +76,7 @@ def warmup(
         raise ValueError("warmup(shape=constant) needs from, the LR it stays at: from=10%")
     low = 0.0 if from_ is None else from_
     x = (t + 1 if from_ is None else t) / T
-    if shape == "exp":  # in a product it goes on past 1
+    if shape == "exp":  # a product may go past 1
         x = -math.expm1(-5.0 * x)
     elif shape == "exp_normalised":
         x = math.expm1(-5.0 * min(1.0, x)) / math.expm1(-5.0)
@@ -183,7 +183,7 @@ def multiplicative(
     E: int,
     factor: Annotated[Expression, Timed.FACTOR] = TO_ONE_PERCENT,
 ) -> float:
-    """Is multiplied by a factor, an expression, after every epoch.
+    """Multiplied by a factor, an expression, after every epoch.
 
     Formula: `b f(1) f(2) … f(floor(t/E))`; past the end of its phase it stays. Source: torch's
     `MultiplicativeLR`.

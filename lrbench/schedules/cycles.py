@@ -1,6 +1,6 @@
-"""Schedules that rise and fall again, once or many times.
+"""Schedules that rise and fall, once or many times.
 
-t is the step of the phase, T its steps, b the base LR.
+t is the step of the phase, T its number of steps, b the base LR.
 """
 
 import math
@@ -135,7 +135,8 @@ for _name, (_shape, _scale, _summary, _formula, _source) in WAVES.items():
 def between(
     t: int, T: int, peak_at: float, anneal: str, values: tuple[float, float, float]
 ) -> float:
-    """From the first value to the second one step before `peak_at`, to the third at the end."""
+    """From the first value to the second one step before `peak_at`, then to the third at the
+    end."""
     top, last = peak_at - 1, T - 1
     if t <= top and t < last:
         start, end, x = values[0], values[1], t / top if top else 1.0

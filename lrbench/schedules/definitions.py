@@ -5,12 +5,12 @@
         '''Divides the LR after every epoch. Formula: `b / by^floor(t/E)`.'''
         return b / by ** (t // E)
 
-The function returns the LR at step `t` of its phase (from 0, possibly past the end); a ValueError
-says that its arguments do not fit. It names what it needs of `INPUTS`: `T` the steps of the phase,
-`b` the base LR, `E` the steps of an epoch. All other arguments are parameters of the spec, whose
-annotations are below; those before a `*` print by position, and a trailing underscore is not part
-of a name in specs. A default that is a percentage is a share of the phase. A parameter `length` is
-how long the schedule lasts.
+The function returns the LR at step `t` of its phase (from 0, possibly past the end); it raises a
+ValueError if its arguments do not fit. It takes what it needs of `INPUTS`: `T` the steps of the
+phase, `b` the base LR, `E` the steps of an epoch. All other arguments are parameters of the spec,
+annotated with the types below; those before a `*` print by position, and a trailing underscore is
+not part of the name in specs. A default in per cent is a share of the phase. A parameter `length`
+says how long the schedule lasts.
 """
 
 import inspect
@@ -29,13 +29,13 @@ Family = Literal["ordered", "cyclic", "warmup", "adaptive", "custom"]
 FAMILIES: tuple[str, ...] = get_args(Family)
 Numbers = Mapping[str, Any]
 MISSING: Any = inspect.Parameter.empty
-INPUTS = ("t", "T", "b", "E", "n")  # what the run gives to a function; all else are parameters
+INPUTS = ("t", "T", "b", "E", "n")  # supplied by the run; all others are parameters
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The limits of a number, included unless `open`."""
+    """The limits of a number, inclusive unless `open`."""
 
     low: float
     high: float = float("inf")
@@ -53,7 +53,7 @@ class Bounds:
 
 
 class Timed(Enum):
-    """How a plain number changes when the schedule is stretched to another length of run."""
+    """How a plain number changes when the schedule is stretched to a run of another length."""
 
     FACTOR = "the LR is multiplied by it once per epoch, or per step"
     RATE = "so much per epoch"
@@ -69,12 +69,12 @@ Count = Annotated[int, Bounds(1)]
 FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
 RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
 Steps = Annotated[int, Length]  # a length (`10ep`, `5%`) as whole steps, at least 1
-Span = Annotated[float, Length]  # as steps that are not rounded
-Mark = Steps  # a moment, counted from the start of the phase: it acts from that step on
+Span = Annotated[float, Length]  # as steps, not rounded
+Mark = Steps  # a time from the start of the phase; takes effect at that step
 Rate = Annotated[float, Level]  # an LR (`1e-5`, `1%`)
 Expression = Annotated[Callable[..., float], Formula]  # of CLOCK_NAMES, in quotes
 
-# Defaults by their percentage, of the base LR and of the phase.
+# Defaults in per cent of the base LR and of the phase.
 ZERO: Any = Level(0)
 BASE: dict[int, Any] = {n: Level(n, relative=True) for n in (1, 10, 100, 500, 1000)}
 PHASE: dict[int, Any] = {n: Length(n, "%") for n in (5, 10, 20, 30, 50, 75)}
@@ -99,11 +99,11 @@ class Param:
 
     @property
     def is_word(self) -> bool:
-        """Whether its texts print without quotes: one of a list of words."""
+        """True if its texts print without quotes, as one of a list of words."""
         return "Literal[" in str(self.annotation)
 
     def number(self, value: Any, clock: Clock, lr: float) -> Any:
-        """What the function gets for a value of a spec."""
+        """The value of a spec as the function gets it."""
         if isinstance(value, tuple):
             return tuple(self.number(item, clock, lr) for item in value)
         if isinstance(value, Length):
@@ -113,7 +113,7 @@ class Param:
 
 
 def flattened(annotation: Any) -> Iterator[Any]:
-    """A type and all types and marks in it."""
+    """A type with all types and marks inside it."""
     yield annotation
     for part in get_args(annotation):
         yield from flattened(part)
@@ -126,29 +126,29 @@ class Definition:
     name: str
     function: Callable[..., Any]
     params: tuple[Param, ...] = ()
-    given: Numbers = field(default_factory=dict)  # arguments that it fixes
-    update: Update = "step"  # how often the LR changes, unless the spec says
-    jumps: bool = False  # at boundaries: a phase that has ended holds the LR of its last step
-    decays: bool = False  # meant to end low: more than a tenth of the peak is worth a warning
-    own_scale: bool = False  # its highest LR is not the base LR by design
-    # The metric that it adapts to; `function` gets the base LR and makes a `Plateau`.
+    given: Numbers = field(default_factory=dict)  # fixed arguments
+    update: Update = "step"  # how often the LR changes, by default
+    jumps: bool = False  # at boundaries: a finished phase holds the LR of its last step
+    decays: bool = False  # meant to end low: warn above a tenth of the peak
+    own_scale: bool = False  # by design the highest LR is not the base LR
+    # The metric it adapts to; `function` takes the base LR and makes a `Plateau`.
     watches: Callable[[Numbers], str] | None = None
     momentum: Callable[..., float | None] | None = None
-    # (T, b, **arguments) -> the same in torch's classes as a spec, to be printed as code; it is
+    # (T, b, **arguments) -> the same in torch's classes as a spec, for printed code; it is
     # checked before it is used, so it need not always be right.
     in_torch: Callable[..., str] | None = None
-    # (T, arguments) -> the length of the first cycle, and the growth of the cycles
+    # (T, arguments) -> the length of the first cycle, and how cycles grow
     cycle: Callable[[float, Numbers], tuple[float, float]] | None = None
     of_torch: bool = False  # a class of torch
     counts: bool = False  # a scheduler of torch, whose steps are counted
-    span: str = ""  # the argument of torch's that says how many counts it lasts
+    span: str = ""  # torch's argument for how many counts it lasts
 
     def param(self, name: str) -> Param | None:
         return next((param for param in self.params if param.name == name), None)
 
     def numbers(self, written: Numbers, clock: Clock, lr: float) -> dict[str, Any]:
-        """The arguments of the function, by their Python names, on the clock of a phase."""
-        alone = replace(clock, run_steps=clock.steps)  # defaults are shares of the phase
+        """The arguments of the function, by Python name, on the clock of a phase."""
+        alone = replace(clock, run_steps=clock.steps)  # defaults are relative to the phase
         found = {
             param.python: param.number(written[param.name], clock, lr)
             if param.name in written
@@ -177,11 +177,11 @@ def register(
 
     Args:
         name: the function's own by default.
-        doc: the function's docstring by default. Its first line is the summary in listings, and
-            what stands between backticks after `Formula:` the formula.
+        doc: the function's docstring by default. Its first line is the summary in listings, the
+            text between backticks after `Formula:` the formula.
         given: arguments that this schedule fixes, so that specs cannot set them.
         torch: the class of torch that gives the same LRs, for listings.
-        momentum: (t, T, **parameters) -> momentum; may add parameters of its own.
+        momentum: (t, T, **parameters) -> momentum; may add parameters.
         facts: for listings, and fields of `Definition`.
 
     Raises:

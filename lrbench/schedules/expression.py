@@ -29,7 +29,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "abs": abs,
     **{name: getattr(math, name) for name in IN_MATH},
 }
-ARGUMENTS = {"min": (2, 99), "max": (2, 99), "log": (1, 2), "pow": (2, 2)}  # one of all others
+ARGUMENTS = {"min": (2, 99), "max": (2, 99), "log": (1, 2), "pow": (2, 2)}  # one for all others
 OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -37,7 +37,7 @@ OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-    ast.Pow: math.pow,  # no complex numbers, and floats only
+    ast.Pow: math.pow,  # floats only, no complex numbers
     ast.UAdd: operator.pos,
     ast.USub: operator.neg,
     ast.Not: lambda value: float(not value),
@@ -53,7 +53,7 @@ NO_VALUE = (ZeroDivisionError, ValueError, OverflowError)
 
 @dataclass(frozen=True)
 class Formula:
-    """An expression of the clock's names, such as `0.95**epoch`.
+    """An expression of the clock's variables, such as `0.95**epoch`.
 
     >>> Formula("1 if epoch < 50 else 0.1").at({"epoch": 60})
     0.1
@@ -62,11 +62,11 @@ class Formula:
     text: str
 
     def __call__(self, *values: float) -> float:
-        """Its value for the values of CLOCK_NAMES, in their order."""
+        """Its value for the values of CLOCK_NAMES, in that order."""
         return self.at(dict(zip(CLOCK_NAMES, map(float, values), strict=True)))
 
     def at(self, variables: Variables) -> float:
-        """Its value, NaN where it has none (a division by zero, the root of a negative number)."""
+        """Its value; NaN where it is undefined (division by zero, root of a negative number)."""
         try:
             return float(compiled(self.text)(variables))
         except NO_VALUE:
@@ -81,9 +81,9 @@ class Formula:
 def compiled(text: str, names: Collection[str] = CLOCK_NAMES) -> Term:
     """The expression as a function of its names.
 
-    Numbers, + - * / // % **, comparisons, `A if B else C`, and, or, not, pi and the functions
-    min, max, abs, sqrt, exp, log, sin, cos, tan, pow, floor, ceil. All numbers are floats, so that
-    a power takes one machine operation.
+    Allowed are numbers, + - * / // % **, comparisons, `A if B else C`, and, or, not, pi and the
+    functions min, max, abs, sqrt, exp, log, sin, cos, tan, pow, floor, ceil. All numbers are
+    floats, so that a power takes one machine operation.
 
     Raises:
         UsageError: something else is in it, or it is too long, too deep, or has too high a power.
@@ -105,7 +105,7 @@ def compiled(text: str, names: Collection[str] = CLOCK_NAMES) -> Term:
 
 @dataclass
 class _Compiler:
-    """Turns each allowed node into a closure, and refuses all others."""
+    """Turns each allowed node into a closure and refuses all others."""
 
     text: str
     names: Collection[str]
@@ -162,7 +162,7 @@ class _Compiler:
         return OPERATORS[type(sign)]
 
     def check_power(self, node: ast.expr, power: Term) -> None:
-        """A power that is a plain number is bounded before anything runs."""
+        """Check a constant exponent before anything runs."""
         try:
             value = abs(power({}))
         except KeyError:  # it depends on the clock
@@ -188,7 +188,7 @@ def _applied(function: Callable[..., float], terms: list[Term]) -> Term:
 
 
 def _kind(node: ast.AST) -> str:
-    """What a node is called where people read it."""
+    """The name of a node in messages."""
     if isinstance(node, ast.Constant):
         return f"the value {node.value!r:.40}"
     return re.sub(r"(?<!^)(?=[A-Z])", " ", type(node).__name__).lower()

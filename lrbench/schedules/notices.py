@@ -1,4 +1,4 @@
-"""What is wrong with a schedule on a run, said before the training starts."""
+"""Checks a schedule against a run before the training starts."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,18 +11,18 @@ from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import nested
 from lrbench.schedules.units import Level, number_text, piece
 
-LOW_END = 0.1  # of the peak: where a schedule that decays is taken to be done
+LOW_END = 0.1  # of the peak: a decaying schedule counts as done
 NEAR_PEAK = 0.95
-BARELY_LOW = 0.01  # of the peak: higher ends of a fall that is longer than its phase are named
+BARELY_LOW = 0.01  # of the peak: a fall cut off above this is reported
 NEARLY_ZERO = 1e-3  # of the peak
-OWN_PEAK = 10.0  # times the base LR: beyond, an LR was probably meant and no multiplier
+OWN_PEAK = 10.0  # times the base LR: beyond this, an LR was probably meant, not a multiplier
 UNITS = "check its unit: 10ep, 500it or 50%, and update=step for torch's names"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A call on its part of a phase, whose time is counted in calls of `step()` where it is one of
-    torch's, else in steps."""
+    """A call on its part of a phase. Its time is counted in calls of `step()` for torch's
+    schedulers, otherwise in steps."""
 
     call: Call
     counts: int
@@ -31,13 +31,13 @@ class Part:
 
     @property
     def lrs(self) -> slice:
-        """Where its LRs are in the table of the run."""
+        """The slice of the run's table that holds its LRs."""
         size = self.segment.size if self.segment.definition.counts else 1
         end = self.segment.start + self.segment.steps
         return slice(max(self.segment.start, end - self.counts * size), end)
 
     def time(self, counts: float) -> str:
-        """A number of counts, as specs write it."""
+        """A number of counts, as written in specs."""
         if self.segment.definition.counts:
             return number_text(counts) + ("ep" if self.segment.update == "epoch" else "it")
         return number_text(round(counts / self.segment.clock.steps_per_epoch, 3)) + "ep"
@@ -68,7 +68,7 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
             raise UsageError(f"{schedule}: the learning rate is {fault} ({own:g}) {where}")
     found = bound.segments
     keys = [(one.call, one.steps, one.start + one.steps >= one.clock.run_steps) for one in found]
-    different = dict(zip(reversed(keys), reversed(found), strict=True))  # the first of equal ones
+    different = dict(zip(reversed(keys), reversed(found), strict=True))  # keeps the first of equals
     notices = [one for segment in different.values() for one in _of_phase(segment, table)]
     *_, last = _parts(found[-1])
     if not notices and steps > 1:
@@ -79,7 +79,7 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
 
 
 def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
-    """Which schedules an early stop may cut off before they have decayed."""
+    """Schedules that an early stop may cut off before they have decayed."""
     names = [str(one) for one in schedules if any(c.definition.decays for c in one.calls())]
     if names:
         what = f"--early-stop may end {', '.join(names)} before the decay is done, which is where "
@@ -88,7 +88,7 @@ def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
 
 
 def _parts(segment: Segment) -> Iterator[Part]:
-    """The call of a phase; of torch's composite classes the calls that end with the phase."""
+    """The call of a phase; for torch's composite classes, the calls that end with the phase."""
     if not segment.call.definition.counts:
         yield Part(segment.call, segment.clock.steps, segment.numbers(), segment)
         return
@@ -101,14 +101,14 @@ def _parts(segment: Segment) -> Iterator[Part]:
 
 
 def _of_phase(segment: Segment, table: Sequence[float]) -> Iterator[Notice]:
-    """Phases that never start, or leave no time for what they are for."""
+    """Phases that never start, or leave no time for their purpose."""
     parts = list(_parts(segment))
     for part in parts:
         if part.counts > 1 and not part.call.is_plugin:
             yield from _of_part(part, table)
     call, clock = segment.call, segment.clock
     epochs = clock.steps // clock.steps_per_epoch
-    # the first epoch sets the best, patience + 1 bad ones follow, then the cut
+    # the first epoch sets the best, then come patience + 1 bad ones and the cut
     if call.definition.watches and epochs < (needed := parts[-1].numbers["patience"] + 3):
         what = f"{call} cannot cut within {epochs} epochs: it needs {needed}"
         yield Notice(Topic.PLATEAU_CANNOT_FIRE, what, "lower its patience, or train longer")
@@ -120,7 +120,7 @@ def _of_phase(segment: Segment, table: Sequence[float]) -> Iterator[Notice]:
 
 
 def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
-    """Milestones, cycles, falls and warm-ups that are too long for their part of the run."""
+    """Milestones, cycles, falls and warm-ups too long for their part of the run."""
     call, counts, numbers, definition = part.call, part.counts, part.numbers, part.call.definition
     lrs, peak = table[part.lrs], max(table)
     span = numbers.get(definition.span) or 0
@@ -150,8 +150,8 @@ def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
 
 
 def _of_a_scheduler(part: Part) -> Iterator[Notice]:
-    """torch's schedulers that are over before the run is, and the user's that take a step to be a
-    batch: stepped once an epoch they end high, once a batch low."""
+    """torch's schedulers that end before the run does, and the user's that expect another unit of
+    `step()`: stepped once per epoch they end high, once per batch low."""
     from lrbench.schedules.torch_run import stepped
 
     call, clock, update = part.segment.call, part.segment.clock, part.segment.update
@@ -163,7 +163,7 @@ def _of_a_scheduler(part: Part) -> Iterator[Notice]:
     if call.is_plugin and update == "epoch":
         try:
             rows = stepped(call, clock.steps, part.segment.lr).rows
-        except Exception:  # of the user's code, which is stepped so often only here
+        except Exception:  # the user's code is only stepped this often here
             return
         peak = max(row[0] for row in rows)
         share, low = (one / (peak or 1.0) for one in (table.lr(counts - 1), rows[-1][0]))
@@ -192,8 +192,8 @@ def _of_the_height(schedule: Schedule, part: Part, table: Sequence[float]) -> It
 def _of_the_end(
     schedule: Schedule, part: Part, table: Sequence[float], end: float
 ) -> Iterator[Notice]:
-    """How high a schedule ends that is meant to end low. `end` is where its curve leads: it is
-    what counts for a smooth one, whose last step in a short run lies well above it."""
+    """How high a schedule ends that is meant to end low. `end` is the limit of its curve, which is
+    what counts for a smooth one: in a short run the last step lies well above it."""
     definition = part.call.definition
     peak, last = max(table), table[-1]
     last = last if definition.jumps else min(last, end)
@@ -215,12 +215,12 @@ def _percent(share: float) -> str:
 
 
 def _lowest_after_peak(lrs: Sequence[float]) -> float:
-    high = (1 - 1e-9) * max(lrs)  # the same peak, but for rounding
+    high = (1 - 1e-9) * max(lrs)  # the same peak, up to rounding
     return min(lrs[next(step for step, lr in enumerate(lrs) if lr >= high) :])
 
 
 def _asked_for(part: Part, last: float) -> bool:
-    """Whether the spec itself names an end that is so high, as `cosine(min=20%)` does."""
+    """True if the spec itself asks for an end this high, as in `cosine(min=20%)`."""
     known, lr = part.call.arguments, part.segment.lr
     named = [known[name] for name in ("min", "to", "eta_min") if name in known]
     floors = [one.of(lr) if isinstance(one, Level) else one for one in named]

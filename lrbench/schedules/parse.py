@@ -1,4 +1,4 @@
-"""From the text of a spec to a schedule.
+"""Parses the text of a spec into a schedule.
 
 spec      [ NAME "=" ] phase { "+" phase }
 phase     NUMBER "*" "(" spec ")" | call { "*" call }
@@ -44,7 +44,7 @@ def parse(text: str) -> Schedule:
     'step(30ep)'
 
     Raises:
-        UsageError: it is no spec; the message says where in it, and what may be meant.
+        UsageError: not a valid spec; the message says where, and what may be meant.
     """
     if not isinstance(text, str):
         raise UsageError(f"a schedule is given as a text, not {text!r}")
@@ -64,12 +64,12 @@ def parse(text: str) -> Schedule:
 
 
 class _Parser(Tokens):
-    """One method a rule of the grammar: each takes its tokens, and returns what they mean."""
+    """One method per rule of the grammar; each takes its tokens and returns what they mean."""
 
-    verbose = False  # whether that argument of torch's is among them
+    verbose = False  # whether torch's argument of that name was given
 
     def spec(self, alone: bool = True) -> Spec:
-        """`alone` where it is no phase among others."""
+        """`alone` means that it is not one phase among others."""
         start, parts = self.here, [self.phase()]
         while self.accept("+"):
             parts.append(self.phase())
@@ -99,7 +99,7 @@ class _Parser(Tokens):
         return self.in_a_row(token, Phases((inner,), int(token.text)))
 
     def in_a_row(self, start: Token, spec: Phases) -> Phases:
-        """The phases, if all but the last can come before another."""
+        """The phases, if all but the last can precede another."""
         if spec.count() > MAX_PHASES:
             raise self.fault(start, f"a schedule may have {MAX_PHASES} phases at most")
         for call in dict.fromkeys(spec.calls()[:-1]):
@@ -151,8 +151,8 @@ class _Parser(Tokens):
         raise self.fault(token, f"unknown schedule {name!r}", hint)
 
     def arguments(self, definition: Definition) -> dict[str, Any]:
-        """The values by the names of their parameters, positions resolved as in Python; code of the
-        user's may have parameters of any name, without a position."""
+        """The values by parameter name, with positions resolved as in Python; the user's own code
+        may have parameters of any name, without positions."""
         of_torch, own = definition.of_torch, ":" in definition.name
         kinds = {param.name: param.annotation for param in definition.params}
         kinds |= OF_TORCH if of_torch else {}
@@ -164,7 +164,7 @@ class _Parser(Tokens):
                 self.take()
                 continue
             if token.kind == "name" and self.next_is("="):
-                key, places = self.take().text, iter(())  # all others need their names, too
+                key, places = self.take().text, iter(())  # all others need names as well
                 self.take()
             elif not (key := next(places, "")):
                 fault = f"{definition.name} takes no value without its name here"
@@ -181,9 +181,9 @@ class _Parser(Tokens):
         return given
 
     def value(self, annotation: Any, name: str) -> Any:
-        """The value of the next tokens for a parameter of that type."""
+        """The value of the next tokens, for a parameter of that type."""
         start, origin, arguments = self.here, get_origin(annotation), get_args(annotation)
-        if origin in (Union, types.UnionType):  # of one type, a list of it, and None
+        if origin in (Union, types.UnionType):  # a type, a list of it, and None
             if start.text == "None":
                 self.take()
                 return None
@@ -217,7 +217,7 @@ class _Parser(Tokens):
 
 
 def _common(definition: Definition) -> dict[str, Any]:
-    """The parameters that all schedules have, as far as this one has them."""
+    """The common parameters that this schedule has."""
     if definition.watches:
         return {}
     refused = [param.name for param in definition.params]
@@ -226,14 +226,15 @@ def _common(definition: Definition) -> dict[str, Any]:
 
 
 def _spans(factor: Call) -> int:
-    """The order of factors, which does not change the product: the last one sets its length."""
+    """Factors ordered so that the last one sets the length; the order does not change the
+    product."""
     if factor.definition.of_torch or factor.duration or factor.clock:
         return 2
     return int(factor.length is None)
 
 
 def _canonical(spec: Spec, alone: bool) -> Spec:
-    """Without the arguments that are as their defaults."""
+    """Without the arguments that equal their defaults."""
     if isinstance(spec, Phases) or spec.is_plugin:
         return spec
     keeps_shares = not alone or spec.duration is not None
@@ -248,6 +249,6 @@ def _canonical(spec: Spec, alone: bool) -> Spec:
 
 
 def _is_share(param: Param) -> bool:
-    """Whether its default is a share of the phase, where a written one is a share of the run."""
+    """True if its default is a share of the phase; a share in a spec is of the run."""
     defaults = param.default if isinstance(param.default, tuple) else (param.default,)
     return param.name != "length" and any(isinstance(one, Length) for one in defaults)

@@ -1,8 +1,8 @@
 """The user's own code as a schedule: `module:attribute` in a spec.
 
-A function `(step, steps, steps_per_epoch, …) -> multiplier` of the base LR is asked at any step.
-A function whose first parameter is named `optimizer` makes an `LRScheduler` of any library, which
-is stepped once through the run. Further arguments are given by name in the spec.
+A function `(step, steps, steps_per_epoch, …) -> multiplier` of the base LR can be evaluated at any
+step. A function whose first parameter is named `optimizer` makes an `LRScheduler` of any library,
+which is stepped once through the run. Further arguments are given by name in the spec.
 """
 
 import inspect
@@ -20,7 +20,7 @@ CLOCK = ("step", "steps", "steps_per_epoch")
 
 def load(name: str) -> Definition:
     """The definition behind `module:attribute`; imports the module. The user's own exceptions
-    come out unchanged.
+    propagate unchanged.
 
     Raises:
         UsageError: there is no such module, or nothing callable of that name in it.
@@ -48,7 +48,7 @@ def _definition(name: str) -> Definition:
 
 
 def multiplied(call: Call, clock: Clock, lr: float, step: int) -> float:
-    """The base LR times the user's function; past the end of its phase it stays."""
+    """The base LR times the user's function; past the end of its phase it stays constant."""
     values, by_name = clock_arguments(call, min(step, clock.steps - 1), clock)
     value = load(call.name).function(*values, **by_name, **dict(call.args))
     try:
@@ -60,8 +60,8 @@ def multiplied(call: Call, clock: Clock, lr: float, step: int) -> float:
 
 
 def clock_arguments(call: Call, step: Any, clock: Clock) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the function gets: by name those it names, where one is `step` and it needs no more;
-    else all by place."""
+    """The arguments of the function: by name if `step` is one of its names and it needs nothing
+    else, otherwise all by position."""
     names = inspect.signature(load(call.name).function).parameters
     known = dict(zip(CLOCK, (step, clock.steps, clock.steps_per_epoch), strict=True))
     plain = (one for one in names.values() if one.kind not in plugins.VARIADIC)
@@ -72,7 +72,7 @@ def clock_arguments(call: Call, step: Any, clock: Clock) -> tuple[tuple[Any, ...
 
 
 def check_call(call: Call, clock: Clock) -> None:
-    """Raises UsageError: the function does not take what a schedule is given."""
+    """Raises UsageError if the function does not take the arguments of a schedule."""
     definition = load(call.name)
     places, by_name = (("optimizer",), {}) if definition.counts else clock_arguments(call, 0, clock)
     plugins.check_call(

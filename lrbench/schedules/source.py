@@ -1,4 +1,4 @@
-"""Python text of functions, of calls of torch's classes and of values: what `code` prints."""
+"""Python source text for functions, calls of torch's classes and values: what `code` prints."""
 
 import ast
 import inspect
@@ -15,14 +15,14 @@ from lrbench.schedules.expression import CLOCK_NAMES, IN_MATH, Formula
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested
 
-WIDTH = 66  # of arguments that stay on one line
-LONG = 12  # characters of a number that is rather written as a fraction
+WIDTH = 66  # of arguments, on one line
+LONG = 12  # characters of a number that is better written as a fraction
 
 
 @dataclass
 class Snippet:
-    """Code under way: when to step the scheduler, and its lines; the functions that are printed
-    above them, and what these import."""
+    """Code under construction: when to step the scheduler, its lines, the functions printed above
+    them, and the imports these need."""
 
     usage: str
     body: str = ""
@@ -31,7 +31,7 @@ class Snippet:
     names: dict[str, str] = field(default_factory=dict)  # of the texts
 
     def call(self, curve: partial[Any], first: str) -> str:
-        """A call of a function with its numbers filled in; the function is printed above, without
+        """A call of a function with its numbers filled in. The function is printed above, without
         the branches that its arguments rule out."""
         function = inspect.unwrap(curve.func)
         tree, used = _for_arguments(_plain(function, defaults=False), curve.keywords)
@@ -40,12 +40,12 @@ class Snippet:
         return f"{self._print(tree, function)}({', '.join(shown)})"
 
     def add(self, function: Callable[..., Any]) -> None:
-        """Print a function, and before it all that it uses."""
+        """Print a function, and everything it uses before it."""
         function = inspect.unwrap(function)
         self._print(_plain(function, defaults=True), function)
 
     def _print(self, tree: ast.FunctionDef, function: Callable[..., Any]) -> str:
-        """The name under which a function is printed: another version of it has a number."""
+        """The name under which a function is printed; further versions of it are numbered."""
         given = {one.arg for one in ast.walk(tree) if isinstance(one, ast.arg)}
         for name in sorted(_names(tree) - given - {tree.name}):
             if name in function.__globals__:
@@ -76,7 +76,7 @@ class Snippet:
         return self.names[key]
 
     def table(self, text: str) -> str:
-        """The name of a constant of that value."""
+        """The name of a constant with that value."""
         name = f"ROWS_{1 + sum(name.startswith('ROWS_') for name in self.names.values())}"
         return self._once(text, name, f"{name} = {text}")
 
@@ -87,7 +87,7 @@ class Snippet:
         return f"{call.name.replace(':', '.')}({', '.join(shown)})"
 
     def imports(self, text: str) -> list[str]:
-        """The lines of all imports that the text needs, the standard library's `math` first."""
+        """The import lines that the text needs, the standard library's `math` first."""
         known = {entry.name for entry in SCHEDULES if entry.make.of_torch}
         used = sorted(known & set(re.findall(r"\w+", text)))
         math = {"import math"} if re.search(r"\bmath\.", text) else set()
@@ -100,7 +100,7 @@ def _package(function: Any) -> str:
 
 
 def _names(tree: ast.AST, context: type = ast.Load) -> set[str]:
-    """The names that are read, or assigned."""
+    """The names that are read, or those assigned."""
     found = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
     return {node.id for node in found if isinstance(node.ctx, context)}
 
@@ -129,7 +129,8 @@ def _plain(function: Callable[..., Any], defaults: bool) -> ast.FunctionDef:
 def _for_arguments(
     tree: ast.FunctionDef, known: Mapping[str, Any]
 ) -> tuple[ast.FunctionDef, list[str]]:
-    """The function without the branches that its arguments rule out, and which it still reads."""
+    """The function without the branches that its arguments rule out, and the arguments it still
+    reads."""
     assigned = _names(tree, ast.Store)
     fixed = {
         name: value
@@ -146,7 +147,7 @@ def _for_arguments(
 
 
 class _Decide(ast.NodeTransformer):
-    """Replaces each `if` whose test only compares known arguments by the branch that is taken."""
+    """Replaces each `if` whose test only compares known arguments by the branch taken."""
 
     def __init__(self, known: Mapping[str, Any]) -> None:
         self.known = known
@@ -174,8 +175,8 @@ class _Decide(ast.NodeTransformer):
 
 
 def torch_call(call: Call, counts: int, lr: float, *, one_line: bool = False) -> str:
-    """A call of torch's class, its optimizer filled in; `counts` calls of `step()` is what an
-    expression means by `epochs`."""
+    """A call of torch's class with its optimizer filled in; `counts` calls of `step()` are the
+    `epochs` of an expression."""
     rows = [] if call.name == "ChainedScheduler" else ["optimizer"]
     arguments = arguments_of(call, counts, lr)
     if cycles := call.arguments.get("cycle_momentum") and not one_line:
@@ -222,7 +223,7 @@ def of_count(formula: Formula, counts: int) -> str:
 
 
 def value_code(value: Any) -> str:
-    """A value as Python code; an expression as a lambda, 0.0588… as a fraction.
+    """A value as Python code: an expression becomes a lambda, 0.0588… a fraction.
 
     >>> value_code([0.5, 1 / 17])
     '[0.5, 1 / 17]'

@@ -1,4 +1,4 @@
-"""Specs as values: frozen, hashable, each with one canonical text that parses back."""
+"""Specs as values: frozen, hashable, each with a canonical text that parses back."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lrbench.schedules.units import Length, number_text
 class Call:
     """One schedule by name, with the arguments that differ from its defaults.
 
-    `factors` are the schedules before it in `A * B`; `clock` is `run` where its time is that of
-    the whole run.
+    `factors` are the schedules before it in `A * B`; `clock` is `run` if its time is that of the
+    whole run.
     """
 
     name: str
@@ -33,14 +33,14 @@ class Call:
 
     @property
     def definition(self) -> Definition:
-        """What the name stands for; a plug-in's code is not loaded for it."""
+        """The definition of the name; does not load a plug-in's code."""
         if self.is_plugin:
             return Definition(self.name, lambda *_: None, jumps=True, own_scale=True)
         return SCHEDULES.get(self.name).make
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """All its arguments, defaults filled in, by their names in specs."""
+        """All arguments by their names in specs, with defaults filled in."""
         defaults = {param.name: param.default for param in self.definition.params}
         return {**defaults, **dict(self.args)}
 
@@ -51,7 +51,7 @@ class Call:
 
     @cached_property
     def length(self) -> Length | None:
-        """How long it lasts; None where it takes what the phases before it leave of the run."""
+        """Its length; None if it takes what the phases before it leave of the run."""
         found: Length | None = self.arguments.get("length", self.duration)
         return found
 
@@ -59,11 +59,11 @@ class Call:
         return (self,)
 
     def count(self) -> int:
-        """The number of its phases."""
+        """The number of phases."""
         return 1
 
     def fixed_lrs(self) -> Iterator[float]:
-        """The LRs that the arguments of torch's classes name."""
+        """The LRs named by the arguments of torch's classes."""
         if not self.is_plugin:
             if self.arguments.get("max_lr") is not None:
                 yield self.arguments["max_lr"]
@@ -84,8 +84,8 @@ class Call:
 
 @dataclass(frozen=True)
 class Phases:
-    """Specs one after the other, each on its own clock and from the base LR again; all of them
-    `times` times over where that is written."""
+    """Specs in sequence, each on its own clock and starting from the base LR; the whole sequence is
+    repeated `times` times, if given."""
 
     parts: tuple[Spec, ...]
     times: int | None = None

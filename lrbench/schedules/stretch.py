@@ -1,4 +1,4 @@
-"""A schedule on another budget: stretched to it, not cut."""
+"""A schedule on another budget: stretched to fit, not cut off."""
 
 import re
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ COUNTED = re.compile(rf"\b({'|'.join(name for name in CLOCK_NAMES if name != 'pr
 
 
 def stretched(schedule: Schedule, share: float | None) -> Schedule:
-    """The schedule for a run `share` times as long, of the same shape: lengths in epochs and steps
-    shrink with the run, rates per epoch grow, and percentages stay as they are. None is the whole
-    run: the schedule itself.
+    """The schedule for a run `share` times as long, with the same shape: lengths in epochs and
+    steps scale with the run, rates per epoch inversely, and percentages stay as they are. None
+    returns the schedule itself.
 
     >>> from lrbench.schedules import parse
     >>> str(stretched(parse("warmup(4ep) + exponential(gamma=0.81)"), 0.5))
@@ -76,11 +76,11 @@ def _length(length: Length, share: float) -> Length:
 
 
 def _formula(formula: Formula, timed: Timed | None, share: float) -> Formula:
-    """The formula with the time of the whole run: `epoch` becomes `(epoch/0.25)`."""
+    """The formula on the time scale of the whole run: `epoch` becomes `(epoch/0.25)`."""
     text = COUNTED.sub(rf"(\1/{number_text(share)})", formula.text)
     return Formula(f"({text})**{number_text(tidy(1 / share))}" if timed else text)
 
 
 def _timed(annotation: Any) -> Iterator[Timed]:
-    """What a parameter's type says of its dependence on time; nothing of most."""
+    """How a parameter depends on time, according to its type; empty for most."""
     return (part for part in flattened(annotation) if isinstance(part, Timed))

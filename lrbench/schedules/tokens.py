@@ -1,4 +1,4 @@
-"""A spec as tokens, and their values: what `parse` reads from."""
+"""A spec as tokens, and their values: the input of `parse`."""
 
 import math
 import re
@@ -37,10 +37,10 @@ class Token(NamedTuple):
 
 
 class Tokens:
-    """Walks over the tokens of a text."""
+    """A cursor over the tokens of a text."""
 
     def __init__(self, text: str) -> None:
-        """Raises UsageError: it is too long, too deep, or no row of tokens."""
+        """Raises UsageError: the text is too long, too deep, or has an invalid token."""
         self.text, self.index = text, 0
         if len(text) > MAX_LENGTH:
             raise UsageError(f"a schedule may have {MAX_LENGTH} characters, not {len(text)}")
@@ -63,7 +63,7 @@ class Tokens:
             text, (start, position) = match[kind], match.span(kind)
             if kind == "text":
                 text = re.sub(r"\\(.)", r"\1", text[1:-1])
-            elif text == "lambda":  # as pasted from code: up to the end of the argument
+            elif text == "lambda":  # pasted from code: up to the end of the argument
                 inside = outside_quotes(self.text, start)
                 ends = (place for place, sign, depth in inside if depth == 0 and sign in ",)]")
                 kind, position = "text", next(ends, end)
@@ -76,7 +76,7 @@ class Tokens:
         return self.tokens[self.index]
 
     def fault(self, place: int | Token, message: str, hint: str = "") -> UsageError:
-        """One line: the text, the column (counted from 1), what is wrong there."""
+        """An error in one line: the text, the column (from 1), and what is wrong there."""
         position = place if isinstance(place, int) else place.position
         start = max(0, position - 40)
         shown = self.text[start : start + 80]
@@ -110,7 +110,7 @@ class Tokens:
             raise self.unexpected(wanted or repr(sign))
 
     def items(self, end: str) -> Iterator[Token]:
-        """The first token of each item of a list, which the caller takes up to the comma."""
+        """The first token of each item of a list; the caller takes the tokens up to the comma."""
         while not self.accept(end):
             yield self.here
             if not self.accept(","):
@@ -118,8 +118,8 @@ class Tokens:
                 return
 
     def arithmetic(self) -> int:
-        """How many tokens from here on are one calculation such as `1/3` or `(2*5)`; 0 where they
-        are a single number or something else, such as a list in parentheses."""
+        """How many tokens from here on form a calculation such as `1/3` or `(2*5)`; 0 for a single
+        number or anything else, such as a list in parentheses."""
         depth = 0
         for size, token in enumerate(self.tokens[self.index :]):
             if depth == 0 and token.text in (",", ")", "]"):
@@ -130,15 +130,15 @@ class Tokens:
         return 0
 
     def begins_list(self) -> str:
-        """The bracket that ends the list that begins here; nothing where none does."""
+        """The bracket that closes the list starting here; empty if there is none."""
         if self.here.kind != "sign" or self.arithmetic():
             return ""
         return {"[": "]", "(": ")"}.get(self.here.text, "")
 
 
 def outside_quotes(text: str, start: int = 0) -> Iterator[tuple[int, str, int]]:
-    """The characters of a text that stand outside quotes: place, character, and how many brackets
-    are open before it."""
+    """The characters of a text that are outside quotes: position, character, and the number of open
+    brackets before it."""
     depth, quote = 0, ""
     for place in range(start, len(text)):
         character = text[place]
@@ -158,7 +158,7 @@ class Number(NamedTuple):
 def number(
     tokens: Tokens, name: str, expected: str = "a plain number", units: Collection[str] = ()
 ) -> Number:
-    """A number with one of the units or none, or a calculation."""
+    """A number with or without one of the units, or a calculation."""
     if size := tokens.arithmetic():
         return _calculated(tokens, size)
     if tokens.here.kind != "number":
@@ -202,7 +202,7 @@ def _time(tokens: Tokens, name: str) -> Length:
     """A length above 0; a bare whole number means epochs."""
     token = tokens.here
     value, unit, text = number(tokens, name, "a length such as 30ep, 500it or 5%", UNITS)
-    zero_fits = name in ("length", "duration")  # such a phase is left out
+    zero_fits = name in ("length", "duration")  # the phase is then left out
     if value < 0 or (value == 0 and not zero_fits):
         raise tokens.fault(token, f"{name} must be {'at least' if zero_fits else 'above'} 0")
     if not unit and not value.is_integer():
@@ -240,14 +240,14 @@ def _formula(tokens: Tokens, name: str) -> Formula:
     if tokens.here.kind != "text":
         raise tokens.mismatch(name, 'an expression in quotes, such as "0.95**epoch"')
     text = tokens.take().text.strip()
-    if found := LAMBDA.match(text):  # as pasted: the argument of torch's function is the count
+    if found := LAMBDA.match(text):  # pasted: the argument of torch's function is the count
         text = re.sub(rf"\b{found[1]}\b", "epoch", OF_MATH.sub("", text[found.end() :]))
     compiled(text)
     return Formula(text)
 
 
 def _generic(tokens: Tokens, name: str) -> Any:
-    """An argument of somebody's own function, whose type is not known."""
+    """An argument of the user's own function, whose type is unknown."""
     if end := tokens.begins_list():
         tokens.take()
         return tuple(_generic(tokens, name) for _ in tokens.items(end))

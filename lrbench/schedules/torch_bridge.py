@@ -40,15 +40,15 @@ def to_torch(
 
 
 class ScheduleLR(LRScheduler):
-    """Schedules, one a parameter group, as a scheduler of torch.
+    """Schedules, one per parameter group, as a torch scheduler.
 
     The LR follows from the step counter alone, never from the optimizer's current LR: the counter
-    is all of the state (with a plateau, what that has observed). Groups that are added to the
-    optimizer later keep their LR.
+    is the whole state (together with a plateau's observations). Groups added to the optimizer later
+    keep their LR.
 
     Call `step()` after each `optimizer.step()`. A schedule that adapts to a metric gets it at the
-    end of an epoch by `step(metrics)` or `observe(metrics)`: after the last batch's `step()`, or
-    instead of it, or of all of the epoch's.
+    end of an epoch through `step(metrics)` or `observe(metrics)`: after the `step()` of the last
+    batch, or instead of it, or instead of every `step()` of the epoch.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ScheduleLR(LRScheduler):
             for schedule, group in zip(schedules, optimizer.param_groups, strict=True)
         ]
         self._steps_per_epoch = steps_per_epoch
-        self._observed = -1  # the last epoch whose metrics are known
+        self._observed = -1  # the last epoch with known metrics
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float | torch.Tensor]:
@@ -96,7 +96,7 @@ class ScheduleLR(LRScheduler):
         self._write()
 
     def state_dict(self) -> dict[str, Any]:
-        """The step counter, and what has been observed where a schedule adapts to it."""
+        """The step counter and, if a schedule adapts to metrics, its observations."""
         state: dict[str, Any] = {"last_epoch": self.last_epoch}
         if any(self._metrics):
             state["observed"] = self._observed
@@ -104,7 +104,8 @@ class ScheduleLR(LRScheduler):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a state, and give the optimizer the LR and the momentum that belong to it."""
+        """Continue from a state; writes the LR and momentum that belong to it into the
+        optimizer."""
         adaptive = any(self._metrics)
         if "last_epoch" not in state_dict or adaptive != ("plateaus" in state_dict):
             raise UsageError("this is not the state of such a schedule")
@@ -127,7 +128,8 @@ class ScheduleLR(LRScheduler):
         self._write_momenta()
 
     def _write_momenta(self) -> None:
-        """Into `momentum`, or the first of the `betas`; an optimizer without either has none."""
+        """Write to `momentum`, or the first of the `betas`; an optimizer without either has
+        none."""
         for group, bound in zip(self.optimizer.param_groups, self._bounds, strict=False):
             momentum = bound.momentum(self.last_epoch)
             if momentum is not None and "betas" in group:

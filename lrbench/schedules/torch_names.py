@@ -1,9 +1,9 @@
-"""torch's own schedulers by their names: what a spec may write there, without importing torch.
+"""torch's own schedulers by name: what a spec may contain, without importing torch.
 
-A spec of these names runs torch's own class (see `torch_run`), stepped once an epoch as users of
-these classes do, `OneCycleLR` and `CyclicLR` once a step; `update=` says otherwise. Here each class
-is a function of its arguments, of n, the counts of the phase, and b, the base LR: it returns what
-the run fills in for arguments that are None.
+A spec with these names runs torch's own class (see `torch_run`), stepped once per epoch, as is
+usual for these classes, or once per step for `OneCycleLR` and `CyclicLR`; `update=` overrides this.
+Here each class is a function of its arguments, of n, the counts of the phase, and b, the base LR;
+it returns what the run fills in for arguments that are None.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ composed = partial(counted, family="custom", jumps=True, own_scale=True)
 
 
 def arguments_of(call: Call, counts: int, lr: float) -> dict[str, Any]:
-    """The arguments that must be written: those given, and those that the run fills in."""
+    """The arguments to write out: those given, and those that the run fills in."""
     known, function = call.arguments, call.definition.function
     filled = function(**keywords(function, {"n": counts, "b": lr, **known}))
     given = {name for name, value in call.args if value is not None}
@@ -45,10 +45,10 @@ def arguments_of(call: Call, counts: int, lr: float) -> dict[str, Any]:
 
 
 def nested(call: Call, counts: int) -> list[tuple[Call, int]]:
-    """The schedulers nested in a call, and how long each may last: to the end of the phase."""
+    """The schedulers nested in a call, and how long each may last: up to the end of the phase."""
     schedulers = call.arguments.get("schedulers", ())
     marks = call.arguments.get("milestones") or ()
-    starts = [0, *marks, *[0] * len(schedulers)]  # torch refuses where there are too few
+    starts = [0, *marks, *[0] * len(schedulers)]  # torch refuses too few
     return [(one, max(1, counts - start)) for one, start in zip(schedulers, starts, strict=False)]
 
 
@@ -93,7 +93,7 @@ def ExponentialLR(n: int, *, gamma: NonNegative | None = None) -> Numbers:
 
 @counted(family="ordered", decays=True, span="total_iters")
 def PolynomialLR(*, total_iters: Count = 5, power: Positive = 1.0) -> Numbers:
-    """Falls to 0 along a power of the counts left.
+    """Falls to 0 along a power of the remaining counts.
     Formula: `b (1 - min(1, n/total_iters))^power`."""
     return {}
 
@@ -102,7 +102,7 @@ def PolynomialLR(*, total_iters: Count = 5, power: Positive = 1.0) -> Numbers:
 def CosineAnnealingLR(
     n: int, *, T_max: Positive | None = None, eta_min: NonNegative = 0.0
 ) -> Numbers:
-    """Falls along a cosine, and climbs back past T_max.
+    """Falls along a cosine, and rises again past T_max.
     Formula: `eta_min + (b-eta_min)(1+cos(pi n/T_max))/2`."""
     return {"T_max": n}
 
@@ -193,7 +193,7 @@ def ChainedScheduler(*, schedulers: tuple[Call, ...]) -> Numbers:
 
 
 def _metric(arguments: Numbers) -> str:
-    """What a ReduceLROnPlateau watches: `mode="max"` is meant for an accuracy."""
+    """The metric that ReduceLROnPlateau watches: `mode="max"` implies an accuracy."""
     default = "val_accuracy" if arguments["mode"] == "max" else "val_loss"
     return str(arguments["metric"] or default)
 

@@ -20,10 +20,10 @@ Rows = list[tuple[float, float]]
 
 @dataclass
 class Stepped:
-    """LRs and momenta by the number of calls of `step()`; any count may be asked.
+    """LRs and momenta by the number of calls of `step()`; any count may be looked up.
 
-    There are fewer rows than counts where torch ends before the run. Where it goes on past the end
-    of the run, `further` makes a longer table; past the last row the last values stay.
+    There are fewer rows than counts if torch's scheduler ends before the run. If it continues past
+    the end of the run, `further` makes a longer table; past the last row the last values stay.
     """
 
     rows: Rows
@@ -33,7 +33,7 @@ class Stepped:
         return self._row(count)[0]
 
     def momentum(self, count: int) -> float | None:
-        """The momentum, None where no scheduler has written one."""
+        """The momentum; None if no scheduler has written one."""
         momentum = self._row(count)[1]
         return None if momentum == OWN_MOMENTUM else momentum
 
@@ -44,7 +44,7 @@ class Stepped:
 
 
 def stepped(call: Call, counts: int, lr: float) -> Stepped:
-    """torch's class or the user's factory, stepped through a phase of so many counts."""
+    """torch's class or the user's factory, stepped through a phase of `counts` counts."""
     if call.is_plugin:
         return Stepped(walked(partial(_from_factory, call), counts, lr, OWN_MOMENTUM))
     return of_call(call, counts, lr)
@@ -52,14 +52,14 @@ def stepped(call: Call, counts: int, lr: float) -> Stepped:
 
 @lru_cache(maxsize=64)
 def of_call(call: Call, counts: int, lr: float) -> Stepped:
-    """The class of torch that a call names, stepped through a phase of so many counts.
+    """The torch class that a call names, stepped through a phase of `counts` counts.
 
     Raises:
         UsageError: torch refuses its arguments, or to step it that far.
     """
     make, ends = partial(made, call, counts, lr), (ValueError, OverflowError)
     further = partial(walked, make, 2 * counts + 1001, lr, OWN_MOMENTUM, (Exception,))
-    try:  # a OneCycleLR is over before; CyclicLR's 2**cycle overflows
+    try:  # OneCycleLR may end earlier; CyclicLR's 2**cycle overflows
         return Stepped(walked(make, counts + 1, lr, OWN_MOMENTUM, ends), further)
     except UsageError:
         raise
@@ -69,7 +69,7 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
 
 
 def _from_factory(call: Call, optimizer: torch.optim.Optimizer) -> Any:
-    """The user's scheduler; his exceptions come out unchanged."""
+    """The user's scheduler; the user's exceptions propagate unchanged."""
     factory = plugin.load(call.name).function
     scheduler = factory(optimizer, **dict(call.args))
     name = getattr(factory, "__name__", str(factory))
@@ -90,12 +90,13 @@ def walked(
     momentum: float,
     ends: tuple[type[Exception], ...] = (),
 ) -> Rows:
-    """LR and momentum before each of `counts` calls of `step()` of the scheduler that `make` makes;
-    fewer where it is over before, which a OneCycleLR knows and others say by an error of `ends`."""
+    """LR and momentum before each of `counts` calls of `step()` on the scheduler that `make` makes;
+    fewer if it ends earlier, which OneCycleLR announces and others signal by raising one of
+    `ends`."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=lr, momentum=momentum)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that optimizer.step() is not called
+        warnings.simplefilter("ignore")  # optimizer.step() is never called
         scheduler, group = make(optimizer), optimizer.param_groups[0]
         rows = [(float(group["lr"]), float(group["momentum"]))]
         try:
@@ -108,7 +109,7 @@ def walked(
 
 
 def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -> Any:
-    """The scheduler that a call stands for."""
+    """The scheduler that a call describes."""
     arguments = arguments_of(call, counts, lr)
     if "schedulers" in arguments:
         parts = nested(call, counts)

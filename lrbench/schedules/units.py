@@ -1,4 +1,4 @@
-"""Lengths and learning rates as specs write them, and the clock that turns them into numbers."""
+"""Lengths and learning rates as written in specs, and the clock that turns them into numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Unit = Literal["ep", "it", "%"]
 
 @dataclass(frozen=True)
 class Clock:
-    """The time of one phase, in optimizer steps: `steps` long, from step `start` of a run of
+    """The time of one phase in optimizer steps: `steps` long, from step `start` of a run of
     `run_steps` steps. Percentages are of the run."""
 
     steps: int
@@ -23,18 +23,19 @@ class Clock:
 
     @staticmethod
     def of_run(steps: int, steps_per_epoch: int) -> Clock:
-        """The clock of a whole run; UsageError unless both are whole numbers of at least 1."""
+        """The clock of a whole run. Raises UsageError unless both are whole numbers of at least
+        1."""
         for name, value in (("steps", steps), ("steps_per_epoch", steps_per_epoch)):
             if isinstance(value, bool) or value != int(value) or value < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {value}")
         return Clock(int(steps), int(steps_per_epoch), int(steps))
 
     def phase(self, start: int, steps: int) -> Clock:
-        """The clock of a phase that begins `start` steps after this clock's own beginning."""
+        """The clock of a phase that begins `start` steps after this clock."""
         return replace(self, start=self.start + start, steps=steps)
 
     def counts(self, update: str) -> int:
-        """How often `scheduler.step()` is called: once an epoch, or once a step."""
+        """How often `scheduler.step()` is called, once per epoch or once per step."""
         return -(-self.steps // (self.steps_per_epoch if update == "epoch" else 1))
 
 
@@ -74,12 +75,12 @@ class Level:
 
 
 def half_up(steps: float) -> int:
-    """The nearest whole number, halves upwards."""
+    """The nearest integer; halves are rounded up."""
     return math.floor(round(steps, 9) + 0.5)  # 9 digits: sums such as 14.5 + 10 - 22 are halves
 
 
 def tidy(value: float, digits: int = 12) -> float:
-    """The value without the rounding error of a multiplication: `tidy(0.1 * 3)` is 0.3."""
+    """The value without rounding errors of a multiplication: `tidy(0.1 * 3)` is 0.3."""
     return float(f"{value:.{digits}g}")
 
 
@@ -92,10 +93,10 @@ def number_text(value: float) -> str:
 
 
 def piece(t: int, size: float, growth: float = 1.0) -> tuple[int, int, int]:
-    """The piece of time that step `t` lies in, of lengths `size`, `size`·`growth`, … (at least
-    1 step): its index, its first step, and that of the next.
+    """The piece of time that step `t` lies in, for pieces of length `size`, `size`·`growth`, … (at
+    least 1 step): its index, its first step, and the first step of the next.
 
-    Boundaries are summed first, then rounded half up; with whole numbers all of it is integer
+    Boundaries are summed first, then rounded half up. With whole numbers everything is integer
     arithmetic, so that a boundary is exact however far away it is.
     """
     size = max(1.0, size)
@@ -116,7 +117,7 @@ def piece(t: int, size: float, growth: float = 1.0) -> tuple[int, int, int]:
         index = int(t // size)
     else:
         index = int(math.log1p(t / size * (growth - 1)) / math.log(growth))
-    while index > 0 and start(index) > t:  # rounding may have put it one off
+    while index > 0 and start(index) > t:  # rounding may be one off
         index -= 1
     while start(index + 1) <= t:
         index += 1

@@ -1,4 +1,5 @@
-"""Several schedules in one text, `cosine(min={0,1%})`, and which of many differ in one value."""
+"""Several schedules in one text, `cosine(min={0,1%})`, and groups of schedules that differ in one
+value."""
 
 import re
 from collections import defaultdict
@@ -37,7 +38,7 @@ def expand(text: str) -> list[str]:
 
 
 def _marks(text: str) -> list[int]:
-    """Where the first braces open, their commas are, and they close."""
+    """The positions at which the first braces open, their commas, and where they close."""
     marks: list[int] = []
     inside = 0
     for place, character, depth in outside_quotes(text):
@@ -54,8 +55,8 @@ def _marks(text: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Variants:
-    """Schedules that differ in one parameter: its name, and by schedule its value as specs write
-    it, rising. `amounts` are the values as numbers, where all have one unit."""
+    """Schedules that differ in one parameter: its name, and its value in the spec of each schedule,
+    in increasing order. `amounts` are the values as numbers, if all have the same unit."""
 
     parameter: str
     values: dict[str, str]
@@ -80,7 +81,7 @@ def variants(names: Iterable[str]) -> list[Variants]:
 
 
 def _said(spec: Spec) -> Iterator[tuple[str, str]]:
-    """All that a spec says, as the label of a parameter and its text; no label for structure."""
+    """Everything a spec says, as parameter labels and texts; structure has no label."""
     match spec:
         case Phases(parts=parts, times=times):
             if times:

@@ -1,1 +1,1 @@
-"""The commands `find` and `compare` as a library: what the command line and Python alike call."""
+"""The commands `find` and `compare` as a library, used by the command line and Python alike."""

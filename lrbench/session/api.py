@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Summary):
-    """What a comparison found. Frames have the columns of the files of the same names: `ranking`
+    """The result of a comparison. Frames have the columns of the files of the same names: `ranking`
     has a row for each schedule (and budget, and batch size), best first.
 
-    `code` is the torch lines of the schedule that ranks first, `path` the run's folder where it
-    was kept, `manifest` what the run is.
+    `code` is the torch lines of the schedule that ranks first, `path` the run's folder if it was
+    kept, `manifest` what the run is.
     """
 
     code: str
@@ -45,11 +45,11 @@ class Comparison(Summary):
 
     @property
     def lrs(self) -> Mapping[str, float]:
-        """The learning rate that was tuned for each schedule."""
+        """The tuned learning rate of each schedule."""
         return self.chosen
 
     def plot(self, name: str = "final") -> Figure:
-        """A plot: final, accuracy, loss, lr, sensitivity, and others where the run has their data.
+        """A plot: final, accuracy, loss, lr, sensitivity, and others if the run has their data.
 
         Raises:
             UsageError: there is no such plot, or the run has no data for it.
@@ -59,7 +59,7 @@ class Comparison(Summary):
         return plot(self, name)
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """The report as one page that needs no network; written to `path` where there is one.
+        """The report as one self-contained page, written to `path` if given.
 
         Raises:
             MachineError: the file cannot be written.
@@ -107,16 +107,16 @@ def compare(
     """Train under each schedule, its LR tuned on validation data, and rank them.
 
     The problem is a `task` (an object, a class or a `module:Task`), or `make_model`, `loss_fn`
-    and re-iterable loaders, or a `dataset` and a `model`, by name or as what a name would stand
-    for. All other options are those of `lrbench compare`; `optimizer`, `loss` and `augment` may be
-    functions or classes, `opt` a mapping.
+    and re-iterable loaders, or a `dataset` and a `model`, each by name or as an object. All other
+    options are those of `lrbench compare`; `optimizer`, `loss` and `augment` may be functions or
+    classes, `opt` a mapping.
 
     Args:
-        step: `step(model, batch) -> loss`, or loss and number of right answers, instead of
+        step: `step(model, batch) -> loss`, or loss and number of correct answers, instead of
             `loss_fn(model(*inputs), target)`.
         out: a folder for the run, which can then be resumed; by default nothing is kept. An
-            object that cannot be imported is recorded by name only: resume with the same one.
-        progress: show the progress on stderr; by default on a terminal and in a notebook.
+            object that cannot be imported is recorded by name only: resume with the same object.
+        progress: show progress on stderr; by default on a terminal and in a notebook.
 
     Leaves the process's random generators and thread count as they were. Exceptions of the
     user's code propagate while the parts are tried on a first batch; later they make a failed
@@ -124,8 +124,8 @@ def compare(
 
     Raises:
         UsageError: an invalid argument.
-        MachineError: a dataset that is missing, a folder that cannot be written.
-        NoLearningRate: the range test of `lr="auto"` found none that it could defend.
+        MachineError: a missing dataset, a folder that cannot be written.
+        NoLearningRate: the range test of `lr="auto"` found no LR it could defend.
     """
     import torch
 
@@ -178,8 +178,8 @@ def _loaders_task(
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep the process's random generators and torch's threads, and let exceptions of the user's
-    code propagate unchanged."""
+    """Restore the process's random generators and torch's thread count, and let exceptions from the
+    user's code propagate unchanged."""
     import torch
 
     from lrbench.tasks.randomness import random_state

@@ -14,15 +14,15 @@ FEW_STEPS = 10
 
 
 def check_early(spec: CompareSpec) -> None:
-    """Refuse a schedule that cannot run before torch is imported, where the dataset's size is
-    known without opening it."""
+    """Refuse a schedule that cannot run before torch is imported, if the dataset's size is known
+    without opening it."""
     from lrbench.data import train_size
 
     train = train_size(spec.recipe.dataset)
     if train:
         kept = train - round(train * spec.recipe.val_fraction)
         steps = {each.effective_batch: kept // each.effective_batch for each in spec.recipes}
-        if all(steps.values()):  # the task itself says what is wrong with too large a batch
+        if all(steps.values()):  # the task itself reports a batch that is too large
             check_schedules(spec, steps)
 
 
@@ -30,8 +30,8 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
     """Warnings about the schedules, before training.
 
     Raises:
-        UsageError: an LR that is negative, infinite or NaN, or a schedule that cannot be stretched
-            to a budget.
+        UsageError: a negative, infinite or NaN LR, or a schedule that cannot be stretched to a
+            budget.
     """
     notices: list[Notice] = []
     for arm, cell in product(spec.entered.values(), spec.cells):
@@ -53,8 +53,8 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
 
 
 def spec_notices(spec: CompareSpec, data: Mapping[str, Any]) -> Iterator[Notice]:
-    """What is said before training and in every report: schedules that change with the budget;
-    several at the one LR that was named; optimizers at the LRs of another; a batch size that the
+    """Notices given before training and in every report: schedules that change with the budget;
+    several schedules at a single named LR; optimizers at the LRs of another; a batch size that the
     task ignores."""
     for name in spec.trained:
         specs = {c.epochs: str(stretched(parse(name), c.stretch)) for c in spec.cells if c.stretch}

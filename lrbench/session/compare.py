@@ -34,19 +34,20 @@ from lrbench.session.size import (
 )
 from lrbench.stopping import resume_with
 
-REFRESH_S = 5.0  # between two writings of the CSV files, at least
-REFRESH_SHARE = 0.05  # of the wall time, at most
-WORTH_S = 15.0  # of training make up for the start of other processes
+REFRESH_S = 5.0  # at least, between writes of the CSV files
+REFRESH_SHARE = 0.05  # at most, of the wall time
+WORTH_S = 15.0  # of training are worth starting other processes
 
 
 Event = Any
-"""A `Plan` where a stage begins; of its range test, the progress and the result; (trial, records)
-where a trial has started (no records yet) or left some; the `Summary` last."""
+"""A `Plan` when a stage begins; progress and result of a range test; (trial, records) when a trial
+starts (no records yet) or has new records; the `Summary` last."""
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A comparison that is ready to train. Its parts were tried; nothing is written yet."""
+    """A comparison that is ready to train: its parts have been tried, and nothing is written
+    yet."""
 
     spec: CompareSpec
     run: Run
@@ -57,7 +58,7 @@ class Job:
 
     @property
     def plan(self) -> Plan:
-        """The next stage, from the records so far."""
+        """The next stage, given the records so far."""
         whole = settle(self.spec, self.run, self.bench.source.facts(), self.steps_per_epoch)
         return whole.of_shard(self.bench.host.shard)
 
@@ -69,7 +70,7 @@ class Job:
 def located(
     options: Mapping[str, Any], out: Path | None, resume: Path | None
 ) -> tuple[Run, dict[str, Any]]:
-    """The run directory, and the options, added to those with which a resumed run was begun."""
+    """The run directory, and the options, added to those that a resumed run began with."""
     if resume is None:
         spec = compare_spec(options)
         return Run(run_path("compare", spec.recipe, spec.fingerprint, out)), dict(options)
@@ -114,12 +115,12 @@ def prepared(
     options: Mapping[str, Any],
     progress: Callable[[int, int], None] | None = None,
 ) -> Job:
-    """Open the device and the data, try the user's parts, and settle how large the comparison is.
+    """Open device and data, try the user's parts, and settle how large the comparison is.
     `progress(done, total)` is called as images are read.
 
     Raises:
         UsageError: a schedule or a part that cannot be trained.
-        MachineError: no such device, a dataset that is missing or damaged.
+        MachineError: no such device, or a missing or damaged dataset.
     """
     bench = Workbench(spec.recipe, settled(host_of(options), run, spec), progress)
     if bench.host.shard and spec.race:
@@ -139,7 +140,7 @@ def prepared(
 
 
 def _beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> Iterator[Notice]:
-    """That the folder holds more than these options ask for, and how to rank that alone."""
+    """Says that the folder holds more than these options ask for, and how to rank only that."""
     asked = compare_spec(options).entrants
     if run.manifest and (more := [name for name in spec.entrants if name not in asked]):
         only = chain.from_iterable(("--only", name) for name in asked)
@@ -152,8 +153,8 @@ def _beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> It
 
 
 def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
-    """The host with what is left open: as the run was begun, or, for `auto`, as many trials at a
-    time as there are cores or, with CUDA, GPUs, of what other processes can import."""
+    """The host with open settings filled in: as the run began or, for `auto`, as many trials at a
+    time as there are cores (with CUDA, GPUs), if other processes can import everything."""
     begun = (run.manifest or {}).get("machine", {})
     if host.at_once is None and "at_once" in begun:
         return replace(host, at_once=begun["at_once"])
@@ -181,8 +182,8 @@ def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
 def shown(
     spec: CompareSpec, run: Run, options: Mapping[str, Any]
 ) -> tuple[StepsPerEpoch, Amounts, float | None]:
-    """Of a begun run: steps in an epoch, what is left, and the time that this takes, None before an
-    epoch has ended; from its records alone: neither its data nor its code are touched."""
+    """For a begun run: steps per epoch, what is left, and the time this takes (None before an epoch
+    has ended); from its records alone, without touching its data or code."""
     steps = recorded_steps(run.manifest or {})
     if missing := {recipe.effective_batch for recipe in spec.recipes} - steps.keys():
         sizes = ", ".join(map(str, missing))
@@ -197,14 +198,14 @@ def shown(
 
 
 def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iterator[Event]:
-    """Train what is left; a record is on the disk before its event is yielded. The last event is
-    the `Summary`. With `files`, the CSV files follow the training, and every table, plot and page
-    is written at the end; `also` names more renderers.
+    """Train what is left; a record is on disk before its event is yielded. The last event is the
+    `Summary`. With `files`, the CSV files are kept up to date during training, and every table,
+    plot and page is written at the end; `also` names more renderers.
 
     Raises:
-        UsageError: code, data or machine are not those that the run was begun with.
+        UsageError: code, data or machine differ from those the run began with.
         MachineError: the folder cannot be written, or another process writes there.
-        NoLearningRate: a range test found none that it could defend.
+        NoLearningRate: a range test found no LR it could defend.
     """
     from lrbench.report import renderers, write_csv
     from lrbench.report.torch_lines import lines_to_keep
@@ -225,7 +226,7 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
             manifest = run.manifest or {}
             run.write_manifest({**manifest, "torch_lines": lines_to_keep(summary, manifest)})
             question = replace(summary.question, manifest=run.manifest or {})
-            summary = replace(summary, question=question)  # so that nothing makes the lines again
+            summary = replace(summary, question=question)  # so that the lines are not made again
             renderers.write_all(summary, run.path, also)
     yield summary
 
@@ -241,7 +242,7 @@ def _trained(job: Job) -> Iterator[Event]:
     for name, history in list(run.histories.items()):
         if host.retry_failed and history.end is not None and history.end.status == "failed":
             run.forget(name)
-        elif history.end is not None:  # a checkpoint may be left
+        elif history.end is not None:  # a checkpoint may remain
             run.state_path(name).unlink(missing_ok=True)
     run.write_manifest(_manifest(job))
     failures: list[TrialEnd] = []
@@ -271,25 +272,25 @@ def _trained(job: Job) -> Iterator[Event]:
 
 
 def _executor(job: Job) -> str:
-    """`auto` starts other processes only for what takes much longer than their start. The bits are
-    the same: a trial has as many threads here as there."""
+    """`auto` starts other processes only for work that takes much longer than their start. The bits
+    are the same: a trial has the same number of threads in both."""
     host = job.bench.host
     if host.executor != "auto":
         return host.executor
     if host.jobs > 1:
-        with suppress(Exception):  # whatever is wrong with the user's step fails a trial
+        with suppress(Exception):  # a fault in the user's step will fail a trial
             if estimate_s(job.spec, job.left, job.bench.step_s(5)) > WORTH_S:
                 return "auto"
     return "serial"
 
 
 def _manifest(job: Job) -> dict[str, Any]:
-    """What a run is: enough to repeat it, and to know on what its numbers depend. A run that goes
-    on keeps the machine under which it was begun, and adds what was forced upon it since.
+    """What a run is: enough to repeat it, and to know what its numbers depend on. A resumed run
+    keeps the machine on which it began, and adds what was forced since.
 
     Raises:
-        UsageError: the user's code or the data have changed since it was begun, or what is left
-            would be trained on another machine.
+        UsageError: the user's code or the data have changed since it began, or what is left would
+            be trained on another machine.
     """
     spec, bench, before = job.spec, job.bench, job.run.manifest or {}
     facts, code = bench.facts(), code_of(spec.recipes, spec.trained)
@@ -312,7 +313,7 @@ def _manifest(job: Job) -> dict[str, Any]:
 
 
 KEPT = ("lrbench", "machine", "device", "threads", "forced", "material")
-# These may have grown since the run was begun.
+# These may have grown since the run began.
 GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "studies", "budgets", "arm")
 
 

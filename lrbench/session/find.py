@@ -1,4 +1,4 @@
-"""A range test as a library: the answer that a run holds already, or that of a new sweep."""
+"""A range test as a library: the answer that a run already holds, or that of a new sweep."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def located(spec: FindSpec, out: Path | None) -> Run:
 def prepared(
     spec: FindSpec, host: Host, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Workbench, list[Notice]]:
-    """Open the device and the data, try the user's parts and the group to be swept, and say what
-    there is to say of them. `progress(done, total)` is called as images are read.
+    """Open device and data, try the user's parts and the group to sweep, and return the notices
+    about them. `progress(done, total)` is called as images are read.
 
     Raises:
         UsageError: a part that cannot be trained, a group that cannot be swept alone, a schedule
@@ -58,7 +58,7 @@ def prepared(
 
 def size(spec: FindSpec, bench: Workbench) -> tuple[int, int, float]:
     """Training steps of the sweeps, those of the short trainings that usually follow, and the
-    seconds that all of them will take."""
+    seconds that all of this will take."""
     tests = len({spec.recipe, *spec.cells})
     sweep, after = (tests * steps for steps in find_steps(spec))
     sweep *= bench.steps_per_epoch if spec.step == "epoch" else 1
@@ -68,8 +68,8 @@ def size(spec: FindSpec, bench: Workbench) -> tuple[int, int, float]:
 def carry_out(
     spec: FindSpec, run: Run, bench: Workbench, options: Mapping[str, Any]
 ) -> Iterator[Any]:
-    """Events of the sweep, unless the run holds its answer; the `FindResult` last, its files
-    written.
+    """Events of the sweep, unless the run holds its answer; the `FindResult` last, once its files
+    are written.
 
     Raises:
         UsageError: the run was made with another experiment, other code or other data.
@@ -123,7 +123,7 @@ def answer(run: Run) -> FindResult:
 
 @contextmanager
 def readable(run: Run) -> Iterator[None]:
-    """What a run holds need not be a range test, though its checksums are right.
+    """Guards against a run that is not a range test, though its checksums are right.
 
     Raises:
         MachineError: it could not be read, drawn or printed.

@@ -1,4 +1,4 @@
-"""Where a run lies, and the command that repeats it."""
+"""Where a run is kept, and the command that repeats it."""
 
 import re
 import shlex
@@ -12,8 +12,8 @@ from lrbench.options import Recipe
 
 
 def run_name(command: str, recipe: Recipe, fingerprint: str) -> str:
-    """`command-dataset-model-12345678` or `command-task-12345678`, of letters that every file
-    system takes."""
+    """`command-dataset-model-12345678` or `command-task-12345678`, with letters that every file
+    system accepts."""
     problem = (recipe.task,) if recipe.task else (recipe.dataset.rpartition("/")[2], recipe.model)
     parts = (command, *problem, fingerprint[:8])
     return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-.") for part in parts)
@@ -30,7 +30,7 @@ def run_path(command: str, recipe: Recipe, fingerprint: str, out: Path | None) -
 
 
 def command_line(command: str, options: Mapping[str, Any], out: Path) -> str:
-    """The command that repeats a run, ready for a shell."""
+    """The command that repeats a run, quoted for a shell."""
     words = ["lrbench", command]
     for name, value in options.items():
         option = "--" + name.replace("_", "-")
@@ -44,6 +44,6 @@ def command_line(command: str, options: Mapping[str, Any], out: Path) -> str:
 
 
 def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that belong into a manifest, as plain values."""
+    """The options that belong in a manifest, as plain values."""
     plain = {name: str(v) if isinstance(v, Path) else v for name, v in options.items()}
     return {name: value for name, value in plain.items() if name not in ONCE}

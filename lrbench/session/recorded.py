@@ -58,7 +58,7 @@ def refuse_lost(run: Run) -> None:
 
 
 def question_of(spec: CompareSpec, data: Mapping[str, Any]) -> Question:
-    """What a comparison of these data asks, before anything is trained."""
+    """What a comparison on this data asks, before anything is trained."""
     from lrbench.analysis import Question, spending
 
     several = spec.race or spec.looked
@@ -85,7 +85,7 @@ def settle(
     steps: StepsPerEpoch,
     scales: Scales = MappingProxyType({}),
 ) -> Plan:
-    """What is settled by the records so far, and what to train next; a race is one of its looks."""
+    """What the records so far settle, and what to train next; in a race, for one look."""
     settled = plan(spec, run.histories, run.finds, steps, scales)
     if not spec.race:
         return settled
@@ -95,7 +95,7 @@ def settle(
 
 
 def settled_so_far(spec: CompareSpec, run: Run) -> Plan:
-    """What the records of a begun run settle, from its manifest: none of the code runs that it
+    """What the records of a begun run settle, from its manifest; runs none of the code that it
     names."""
     manifest = run.manifest or {}
     steps, scales = recorded_steps(manifest), manifest.get("scales", {})
@@ -103,7 +103,7 @@ def settled_so_far(spec: CompareSpec, run: Run) -> Plan:
 
 
 def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summary:
-    """The analysis of all records so far, of all schedules or `only` of some. Needs no torch."""
+    """The analysis of all records so far, of all schedules or `only` some. Does not need torch."""
     from lrbench.analysis import summarise
 
     manifest = run.manifest or {}

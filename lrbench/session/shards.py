@@ -1,7 +1,7 @@
-"""Shares of a comparison that know nothing of each other, and the run that they make together.
+"""Independent shares of a comparison, and the run they form when merged.
 
-Which final trials there are depends on all of tuning, so every shard tunes, or begins from a copy
-of a run that has (`--shard 0/N`); the final trials are dealt out in turns.
+Which final trials there are depends on all of tuning, so every shard tunes, or starts from a copy
+of a run that has (`--shard 0/N`); the final trials are dealt out in turn.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,11 +22,11 @@ def is_shard(run: Run) -> bool:
 
 
 def merged(runs: Sequence[Run], out: Path | None) -> tuple[Run, list[Notice]]:
-    """One run of all records, in `out` or where a comparison without shards would be.
+    """One run with all records, in `out` or where a comparison without shards would be.
 
     Raises:
-        UsageError: a run is no shard of the same comparison, shards overlap, or have chosen other
-            LRs.
+        UsageError: a run is not a shard of the same comparison, or shards overlap or have chosen
+            different LRs.
         MachineError: the folder cannot be written.
     """
     first, *others = runs
@@ -66,7 +66,7 @@ def _refuse_mismatch(first: Run, other: Run) -> None:
 
 
 def _absent(runs: Sequence[Run]) -> list[str]:
-    """The shards that are missing, from those that the runs are."""
+    """The missing shards, given those that the runs are."""
     found: dict[str, Run] = {}
     for run in runs:
         if not is_shard(run):

@@ -19,7 +19,7 @@ Amounts = Mapping[str, Mapping[str, int]]
 
 
 def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
-    """Optimizer steps in an epoch, by the images in one, for all that is trained.
+    """Optimizer steps per epoch by images per step, for everything that is trained.
 
     Raises:
         UsageError: several batch sizes, and a task that trains on the same batches for all of them.
@@ -35,14 +35,14 @@ def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
 
 
 def written_steps(steps: StepsPerEpoch) -> int | dict[str, int]:
-    """As files say it: one number, unless there are several batch sizes."""
+    """As written to files: a single number, unless there are several batch sizes."""
     if len(steps) == 1:
         return next(iter(steps.values()))
-    return {str(size): count for size, count in steps.items()}  # keys as JSON has them
+    return {str(size): count for size, count in steps.items()}  # JSON keys are text
 
 
 def find_steps(find: FindSpec) -> tuple[int, int]:
-    """Training steps of the sweeps of a range test, an epoch at each LR counted as one, and of the
+    """Training steps of the sweeps of a range test, counting an epoch at each LR as one, and of the
     short trainings that usually follow them."""
     from lrbench.rangetest.find import STABLE_LRS, VERIFY_LRS
 
@@ -55,10 +55,10 @@ def find_steps(find: FindSpec) -> tuple[int, int]:
 def work(
     spec: CompareSpec, steps_per_epoch: StepsPerEpoch, finds: Container[str] = ()
 ) -> dict[str, Counter[str]]:
-    """Trials, steps and training samples of each stage of a comparison with nothing done yet but
-    some range tests.
+    """Trials, steps and training samples of each stage of a comparison of which at most some range
+    tests are done.
 
-    Extensions of the grid are not in it: they are only known after tuning.
+    Extensions of the grid are not included: they are only known after tuning.
     """
     points = spec.lr_points if spec.auto else len(spec.lrs)
     points *= len(spec.weight_decays) or 1
@@ -87,7 +87,7 @@ def work(
 def left(
     spec: CompareSpec, steps_per_epoch: StepsPerEpoch, run: Run, settled: Plan
 ) -> dict[str, Counter[str]]:
-    """What of the `work` is left, at most: a race may end before its last look."""
+    """How much of the `work` is left, at most: a race may end before its last look."""
     stages, order = work(spec, steps_per_epoch, run.finds), get_args(Stage)
     ended = [history.spec for history in run.histories.values() if history.end is not None]
     for stage, amounts in stages.items():
@@ -105,8 +105,8 @@ def left(
 
 
 def estimate_s(spec: CompareSpec, stages: Amounts, step_s: float, jobs: int = 1) -> float:
-    """Seconds that these amounts of each stage will take, from the time of one training step,
-    `jobs` trials at a time; a range test has a training of each seed to run at once."""
+    """Seconds that these amounts of each stage will take, given the time of one training step and
+    `jobs` trials at a time; a range test can train as many seeds as it has at the same time."""
     testing = stages["find"]["steps"] / min(jobs, len(spec.range_test(spec.recipe).seeds))
     steps = testing + (stages["tune"]["steps"] + stages["final"]["steps"]) / jobs
     return OVERHEAD * steps * step_s
@@ -115,8 +115,8 @@ def estimate_s(spec: CompareSpec, stages: Amounts, step_s: float, jobs: int = 1)
 def fit(
     spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float, jobs: int = 1
 ) -> CompareSpec:
-    """The largest plan within the time budget: fewer final seeds, then fewer epochs, then fewer
-    tuning seeds and learning rates than asked for, until it fits; else as many epochs as fit.
+    """The largest plan within the time budget: first fewer final seeds, then fewer epochs, then
+    fewer tuning seeds and learning rates than requested; or, if it fits, as many epochs as fit.
 
     Raises:
         UsageError: not even the smallest honest plan fits (3 learning rates, 2 seeds, 1 epoch).

@@ -36,12 +36,12 @@ class Task(Protocol):
         ...
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor | tuple[Tensor, Tensor]:
-        """The mean loss of a batch, alone or with the number of right answers, on the device."""
+        """The mean loss of a batch, alone or with the number of correct answers, on the device."""
         ...
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """`loss`, and `accuracy` as a fraction if it is defined, over a split; UsageError where
-        the task was made without it."""
+        """`loss`, and `accuracy` as a fraction if defined, over a split. Raises UsageError if the
+        task was made without that split."""
         ...
 
 
@@ -53,13 +53,13 @@ class OrderedTask(Task, Protocol):
         ...
 
     def ordered_batch(self, order: Tensor) -> Any:
-        """The batch of one row, which is on the device; nothing waits for it."""
+        """The batch of one row, which is on the device; never waits for it."""
         ...
 
 
 def drawn(make: Callable[[], nn.Module], seed: int, name: str, init_from: str) -> nn.Module:
-    """A network whose weights are drawn on the CPU after `torch.manual_seed(seed)`, or read from
-    the file `init_from`; the global generators are restored."""
+    """A network with weights drawn on the CPU after `torch.manual_seed(seed)`, or read from the
+    file `init_from`; the global generators are restored."""
     import torch
 
     from lrbench.models.weights import load_weights
@@ -82,8 +82,8 @@ def built(recipe: Recipe, seed: int, shape: tuple[int, ...], classes: int) -> nn
 
 
 def start_training(model: nn.Module) -> None:
-    """Training mode, but for the parts of a model in training mode that were put into evaluation
-    mode, such as a frozen batch normalisation."""
+    """Put the model into training mode, except for the parts of a model in training mode that were
+    put into evaluation mode, such as a frozen batch normalisation."""
     kept = [part for part in model.modules() if not part.training] if model.training else []
     model.train()
     for part in kept:
@@ -107,8 +107,8 @@ def optimizer_steps(task: Task, recipe: Recipe) -> int:
 
 @contextmanager
 def evaluating(model: nn.Module, device: torch.device, precision: str) -> Iterator[None]:
-    """Evaluation mode without gradients, in a precision; afterwards each submodule's own mode
-    again."""
+    """Evaluation mode without gradients, in a precision; restores each submodule's mode
+    afterwards."""
     import torch
 
     modes = [(part, part.training) for part in model.modules()]
@@ -122,7 +122,7 @@ def evaluating(model: nn.Module, device: torch.device, precision: str) -> Iterat
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """The batch with every tensor in it moved to the device, containers kept."""
+    """The batch with every tensor in it moved to the device, keeping its containers."""
     if hasattr(batch, "to"):
         return batch.to(device)
     if isinstance(batch, Mapping):

@@ -1,4 +1,4 @@
-"""Image classification on a dataset that is on the device."""
+"""Image classification on a dataset that is held on the device."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -27,8 +27,8 @@ EVALUATION_BATCH = {"cpu": 128, "cuda": 1000}
 class ImageTask:
     """The recipe's network on a dataset's images, with cross-entropy or the recipe's loss.
 
-    Without `with_test` the task has no test images, so tuning cannot read them. `resident` are
-    tensors that are on the device already, of the same data, validation fraction and augmentation.
+    Without `with_test` the task has no test images, so tuning cannot read them. `resident` holds
+    tensors already on the device, of the same data, validation fraction and augmentation.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ImageTask:
 
     def model(self, seed: int) -> nn.Module:
         model = built(self._recipe, seed, self._train.image_shape, self._classes)
-        # batches are channels-last: this saves the convolutions a reordering
+        # batches are channels-last, which saves the convolutions a reordering
         return model.to(self._device).to(memory_format=torch.channels_last)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Batch]:
@@ -89,7 +89,7 @@ class ImageTask:
         return self._train.batch(order)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The mean loss, and the number of right answers."""
+        """The mean loss, and the number of correct answers."""
         images, labels = batch
         logits = model(images)
         right = (logits.detach().argmax(1) == labels).sum()
@@ -97,7 +97,7 @@ class ImageTask:
 
     def val_batches(self, samples: int) -> Iterator[Batch]:
         """The first whole batches of the validation split, unaugmented, with at most `samples`
-        images; at least one batch, however small the split."""
+        images but at least one batch."""
         size, val = self.samples_per_step, self._splits["val"]
         whole = min(samples, len(val)) // size
         for start in range(0, max(1, whole) * size, size):
@@ -124,7 +124,7 @@ class ImageTask:
         }
 
     def _sums(self, model: nn.Module, batch: Batch, shares: Tensor) -> Tensor:
-        """float64 `[3]`: summed loss, number of right answers, and their part of the balanced
+        """float64 `[3]`: summed loss, number of correct answers, and their share of the balanced
         accuracy."""
         images, labels = batch
         logits = model(images).float()
@@ -139,16 +139,16 @@ class ImageTask:
 
 
 def _class_shares(labels: Tensor, classes: int) -> Tensor:
-    """float64 `[classes]`: what one right answer adds to the balanced accuracy,
-    1 / (classes that occur x images of that class)."""
+    """float64 `[classes]`: what a correct answer adds to the balanced accuracy, 1 / (number of
+    classes that occur x images of that class)."""
     counts = labels.bincount(minlength=classes).double()
     return 1 / (counts.clamp(min=1) * (counts > 0).sum())
 
 
 def own_loss(name: str, classes: int, device: torch.device) -> Loss:
     """The user's `(logits [b, classes], labels [b]) -> mean loss`, tried on two logits: a function,
-    or a class such as `torch.nn:CrossEntropyLoss` that makes one. A module is copied to the device.
-    """
+    or a class such as `torch.nn:CrossEntropyLoss` that makes one. A module is copied to the
+    device."""
     function: Any = plugins.load_callable(name, "--loss")
     if inspect.isclass(function):
         function = plugins.call(name, function, {}, option="--loss")
@@ -187,14 +187,14 @@ def _wants_generator(name: str, function: Callable[..., Any]) -> bool:
     try:
         inspect.signature(function).bind("images", "generator")
         return True
-    except (TypeError, ValueError):  # of another number of arguments, or written in C
+    except (TypeError, ValueError):  # another number of arguments, or written in C
         plugins.check_call(name, function, ("images",), option="--augment")
         return False
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A dataset of images, on the device as each augmentation needs it."""
+    """A dataset of images, held on the device as each augmentation needs it."""
 
     data: ImageData
     device: torch.device
@@ -228,6 +228,6 @@ class ImageSource:
 
 
 def residents(data: ImageData, recipe: Recipe, device: torch.device) -> Residents:
-    """The recipe's data on the device, to be shared by several tasks."""
+    """The recipe's data on the device, shared by several tasks."""
     augment = recipe.augment == "default"
     return Residents.of(data, device, val_fraction=recipe.val_fraction, augment=augment)

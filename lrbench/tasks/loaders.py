@@ -20,8 +20,8 @@ StepFn = Callable[[Any, Any], Any]
 class LoaderTask:
     """A module, a loss function and a re-iterable of batches.
 
-    A batch is `(input, ..., target)`, or whatever `step(model, batch)` computes a loss from.
-    With `make_model`, a seed draws new weights; without, every training goes on with `model`.
+    A batch is `(input, ..., target)`, or anything that `step(model, batch)` computes a loss from.
+    With `make_model`, a seed draws new weights; without, every training continues with `model`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class LoaderTask:
     def model(self, seed: int) -> nn.Module:
         if self._make_model is None:
             return self._module
-        # the devices are named, since torch warns when it has to find them
+        # named, since torch warns when it has to find the devices
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(seed)
             made = self._make_model()
@@ -111,7 +111,7 @@ class LoaderTask:
 class LoadersTask(LoaderTask):
     """Modules from `make_model`, a loss function, and a loader for each split.
 
-    Accuracy is known if the model gives scores [b, classes] for integer targets [b]. Without
+    Accuracy is defined if the model returns scores [b, classes] for integer targets [b]. Without
     `test` there is no test split.
     """
 
@@ -133,7 +133,7 @@ class LoadersTask(LoaderTask):
             self.samples_per_step = _samples(next(iter(train)))
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """Mean loss over the split's samples, and accuracy if known; empty without the split."""
+        """Mean loss over the split's samples, and accuracy if defined; empty without the split."""
         device = next(model.parameters()).device
         sums = [self._sums(model, to_device(b, device)) for b in self._splits.get(split, ())]
         if not sums:
@@ -145,7 +145,7 @@ class LoadersTask(LoaderTask):
         return {"loss": loss / samples} | accuracy
 
     def _sums(self, model: nn.Module, batch: Any) -> Tensor:
-        """float64 `[3]`: summed loss, right answers or NaN, samples."""
+        """float64 `[3]`: summed loss, correct answers or NaN, samples."""
         samples = _samples(batch)
         right = torch.tensor(math.nan)
         if self._step is not None:
@@ -160,7 +160,7 @@ class LoadersTask(LoaderTask):
 
 
 def check_loader(name: str, loader: Any) -> None:
-    """Refuse what cannot be read repeatedly, without drawing a batch from it."""
+    """Refuse a loader that cannot be read repeatedly, without drawing a batch from it."""
     hint = "pass a DataLoader or a list of batches"
     if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
         hint = "pass DataLoader(dataset, batch_size=...)"
@@ -172,7 +172,7 @@ def check_loader(name: str, loader: Any) -> None:
 
 
 def check_loss(name: str, loss: Any) -> None:
-    """Refuse a loss that is not one number with a gradient."""
+    """Refuse a loss that is not a single number with a gradient."""
     if not isinstance(loss, torch.Tensor):
         raise UsageError(f"{name}: it gave a {type(loss).__name__}, not a loss tensor")
     if loss.numel() != 1:
@@ -186,7 +186,7 @@ def check_loss(name: str, loss: Any) -> None:
 
 
 def known_length(loader: Any) -> int | None:
-    """`len(loader)`; None if it has none, as a DataLoader of an IterableDataset."""
+    """`len(loader)`; None if it has none, like a DataLoader of an IterableDataset."""
     try:
         return len(loader)
     except TypeError:
@@ -206,7 +206,7 @@ def _is_classification(output: Any, target: Any) -> bool:
 
 
 def _samples(batch: Any) -> int:
-    """The length of the first tensor in a batch; 1 without a tensor."""
+    """The length of the first tensor in a batch; 1 if there is none."""
     first = next(_tensors(batch), None)
     return len(first) if first is not None and first.ndim else 1
 

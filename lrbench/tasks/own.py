@@ -1,4 +1,4 @@
-"""The user's own task: `module:Task`, for anything that is not image classification."""
+"""The user's own task: `module:Task`, for anything other than image classification."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class OwnSource:
-    """The tasks of a user's class or function, or the one that exists already.
+    """The tasks of a user's class or function, or a user's existing task.
 
-    It is called with those of `batch_size`, `device` and `data_dir` that its signature names.
+    The class or function is called with `batch_size`, `device` and `data_dir` if its signature
+    names them.
     """
 
     name: str
@@ -67,11 +68,11 @@ class OwnSource:
 
 
 def takes_batch_size(name: str) -> bool:
-    """Whether the task's class or function has a parameter batch_size; an object has none."""
+    """True if the task's class or function has a parameter batch_size; False for an object."""
     found = _loaded(name)
     try:
         return _makes_task(found) and "batch_size" in inspect.signature(found).parameters
-    except (TypeError, ValueError):  # not callable, which is reported elsewhere, or written in C
+    except (TypeError, ValueError):  # not callable (reported elsewhere), or written in C
         return True
 
 
@@ -97,11 +98,11 @@ def ignored_batch_size(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[Not
 
 @dataclass(eq=False)
 class OwnTask:
-    """A user's task, with what the training loop expects added and checked.
+    """A user's task, completed and checked for the training loop.
 
     Weights are drawn after `torch.manual_seed(seed)` or read from the recipe's file, model and
-    batches are moved to the device, evaluation is without gradients and in evaluation mode, and
-    what the user's methods return is checked.
+    batches are moved to the device, evaluation runs without gradients and in evaluation mode, and
+    the return values of the user's methods are checked.
     """
 
     name: str

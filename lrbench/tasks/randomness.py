@@ -1,4 +1,4 @@
-"""The random generators that a training may draw from: keep them, seed them."""
+"""The random generators that a training may draw from: save, restore and seed them."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ def random_state(own: Sequence[Generator] = ()) -> Iterator[None]:
 
 
 def _restoring(generator: Generator) -> Callable[[], Any]:
-    """What sets the generator to its present state."""
+    """A function that restores the generator's current state."""
     if isinstance(generator, random.Random):
         return partial(generator.setstate, generator.getstate())
     if isinstance(generator, np.random.Generator):

@@ -19,13 +19,14 @@ Data = ImageData | TextData
 
 
 class Source(Protocol):
-    """Where the tasks of a run come from. `data` can be sent elsewhere, None cannot."""
+    """Where the tasks of a run come from. `data` can be sent to another process, unless it is
+    None."""
 
     @property
     def data(self) -> Data | None: ...
 
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
-        """The task of a recipe, without the test split unless it is asked for."""
+        """The task of a recipe; with the test split only on request."""
         ...
 
     def check(self, recipe: Recipe) -> None:
@@ -57,7 +58,7 @@ def open_source(
 
 
 def source_of(data: Data, device: torch.device, recipe: Recipe) -> Source:
-    """The tasks of a recipe on data that were read already."""
+    """The tasks of a recipe on data that has already been read."""
     if isinstance(data, TextData):
         from lrbench.tasks.text import TextSource
 

@@ -1,4 +1,4 @@
-"""Prediction of the next character of a text that is on the device."""
+"""Next-character prediction on a text that is held on the device."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -49,9 +49,9 @@ class TextTask:
             yield self.ordered_batch(order)
 
     def orders(self, seed: int, epoch: int) -> Tensor:
-        """int64 `[steps_per_epoch, b]`: where each batch's windows begin. Windows of an epoch
-        touch but do not overlap, so each character is predicted at most once; where the first one
-        begins is drawn anew for each epoch."""
+        """int64 `[steps_per_epoch, b]`: the start of each batch's windows. Windows of an epoch
+        touch but do not overlap, so each character is predicted at most once; the start of the
+        first window is redrawn for each epoch."""
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
         first = torch.randint(CONTEXT, (), generator=generator)
         starts = first + CONTEXT * torch.randperm(self._windows, generator=generator)
@@ -62,16 +62,16 @@ class TextTask:
         return _windows(self._parts["train"], order)
 
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
-        """The mean over all characters of the windows but the first, in nats."""
+        """The mean over all characters of the windows except the first, in nats."""
         logits = model(batch[:, :-1]).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, batch[:, 1:].flatten())
 
     def val_batches(self, samples: int) -> Iterator[Tensor]:
-        """The first windows of the validation part, at most `samples` of them."""
+        """The first windows of the validation part, at most `samples`."""
         return self._in_order("val", self.samples_per_step, samples)
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """The mean loss over the whole windows of a part, in nats: over its characters but for the
+        """The mean loss over the whole windows of a part, in nats: over its characters except the
         first, and fewer than `CONTEXT` at its end."""
         if split not in self._parts:
             raise UsageError(f"this task was made without its {split} split")
@@ -87,13 +87,13 @@ class TextTask:
 
 
 def _windows(part: Tensor, starts: Tensor) -> Tensor:
-    """int64 `[b, CONTEXT + 1]`, beginning at int64 `[b]`."""
+    """int64 `[b, CONTEXT + 1]`, starting at int64 `[b]`."""
     return part.unfold(0, CONTEXT + 1, 1)[starts].long()
 
 
 @dataclass(frozen=True)
 class TextSource:
-    """A text, on the device as the first recipe needs it."""
+    """A text, held on the device as the first recipe needs it."""
 
     data: TextData
     device: torch.device
@@ -108,7 +108,7 @@ class TextSource:
         return TextTask(self._parts, recipe, self.device, with_test=with_test)
 
     def check(self, recipe: Recipe) -> None:
-        """There is no code of the user's but the model, which is tried where it is built."""
+        """The only code of the user's is the model, which is checked when it is built."""
 
     def facts(self) -> Mapping[str, Any]:
         data = self.data

@@ -1,4 +1,4 @@
-"""What the curves of a training say, with the change to make.
+"""What the curves of a training show, and what to change.
 
 A rule is a function in a file of this folder, registered under its name with what it looks for;
 `docs/diagnosis.md` lists them.
@@ -43,7 +43,7 @@ DIAGNOSIS = (
 
 
 def diagnose(history: History) -> dict[str, Finding]:
-    """The findings of each rule; none of a training that has not ended, or that failed."""
+    """The finding of each rule; empty for a training that has not ended, or that failed."""
     if history.end is None or history.end.status == "failed":
         return {}
     found = {rule.name: rule.make(history) for rule in RULES}
@@ -51,8 +51,8 @@ def diagnose(history: History) -> dict[str, Finding]:
 
 
 def trial_line(history: History, reported: Collection[str] = ()) -> str:
-    """What to report when a final training ends: rules not `reported` yet. In tuning most LRs are
-    wrong on purpose, and nothing is said."""
+    """What to print when a final training ends: the rules not `reported` yet. Empty in tuning,
+    where most LRs are wrong on purpose."""
     found = diagnose(history) if history.spec.stage == "final" else {}
     return "; ".join(
         f"{each.message}: {each.remedy}" for rule, each in found.items() if rule not in reported
@@ -60,8 +60,8 @@ def trial_line(history: History, reported: Collection[str] = ()) -> str:
 
 
 def diagnosis_frame(histories: Iterable[History]) -> DataFrame:
-    """One row for each rule that found something in a schedule's trials, tuning apart from finals:
-    in how many, and the words for the first of them."""
+    """One row for each rule that fired in a schedule's trials, tuning and finals apart: in how many
+    trials, with the message of the first."""
     found: dict[tuple[Any, ...], list[Finding]] = {}
     counts: dict[tuple[Any, ...], int] = {}
     for history in histories:
@@ -79,7 +79,8 @@ def diagnosis_frame(histories: Iterable[History]) -> DataFrame:
 
 
 def diagnosis_lines(found: DataFrame) -> Iterator[str]:
-    """A few lines for a terminal: what most final trials of a schedule have, commonest first."""
+    """A few lines for a terminal: findings shared by most final trials of a schedule, most common
+    first."""
     finals = found[(found["stage"] == "final") & (2 * found["trials"] > found["of"])]
     rows = finals.sort_values("trials", ascending=False, kind="stable").to_dict("records")
     for row in rows[:SHOWN]:

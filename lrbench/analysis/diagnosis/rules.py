@@ -1,6 +1,6 @@
-"""The rules: each looks at one training that has ended.
+"""The rules; each looks at one finished training.
 
-The thresholds are deliberately far from what healthy trainings do: a rule that speaks should be
+The thresholds are deliberately far from what healthy trainings do: when a rule fires, it should be
 right.
 """
 
@@ -15,14 +15,14 @@ from lrbench.records import EpochRecord, History
 
 RISE = 1.1  # from one epoch's loss to the next: more than noise
 SWING = 1.25
-LEARNT = 0.02  # of the loss at the start: moves below that do not matter
+LEARNT = 0.02  # of the loss at the start: smaller moves do not matter
 TINY_LR = 1e-3  # of the peak
 NOISE = 0.35  # mean change of the validation loss between epochs, over its median
 OVERFIT = 1.25  # the validation loss at the end, over its best
-SURE = 3.0  # typical changes from epoch to epoch: a rise beyond that is no noise
+SURE = 3.0  # typical changes from epoch to epoch: a larger rise is not noise
 STEEP = 0.03  # of the loss at the start, in each epoch
 DROP = 3.0  # the factor by which a step lowers the LR
-CHANCE = 1.5  # an accuracy below that many times exp(-loss) is no better than guessing
+CHANCE = 1.5  # times exp(-loss): a lower accuracy is no better than guessing
 
 
 @RULES.register(
@@ -101,7 +101,7 @@ def overfitting(history: History) -> Finding | None:
     if best >= 0.6 * len(values):
         return None
     beside = min(values[max(0, best - 1) : best] + values[best + 1 : best + 2])
-    low, end = fmean((values[best], beside)), fmean(values[-3:])  # one epoch alone may be luck
+    low, end = fmean((values[best], beside)), fmean(values[-3:])  # a single epoch may be luck
     noise = median(abs(b - a) for a, b in pairwise(values[best:]))
     high = end > max(OVERFIT * low, low + SURE * noise, LEARNT * _with_start(history)[0])
     if low <= 0 or not high or losses[-1] > 0.8 * losses[best] or values[-1] < losses[-1]:
@@ -172,8 +172,8 @@ def lr_too_low(history: History) -> Finding | None:
     "and no weights were given",
 )
 def no_progress(history: History) -> Finding | None:
-    # Guessing among k classes has the loss ln k and the accuracy 1/k, so exp(-loss) is chance.
-    # Without an accuracy only the loss can tell, and fine-tuning may well begin where it ends.
+    # Guessing among k classes has loss ln k and accuracy 1/k, so exp(-loss) is chance.
+    # Without an accuracy only the loss can tell, and fine-tuning may start close to its end.
     losses, last = _with_start(history), history.epochs[-1] if history.epochs else None
     done = history.end is not None and history.end.status == "done"
     if not done or last is None or len(history.epochs) < 2 or losses[0] <= 0:
@@ -305,7 +305,7 @@ def _val(epochs: Sequence[EpochRecord]) -> list[float]:
 
 
 def _with_start(history: History) -> list[float]:
-    """The loss of the first batch, and the mean training loss of each epoch."""
+    """The loss of the first batch, followed by the mean training loss of each epoch."""
     start = history.end.start_loss if history.end is not None else None
     losses = _train(history.epochs)
     return [losses[0] if start is None else start, *losses] if losses else [0.0]

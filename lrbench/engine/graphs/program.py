@@ -1,7 +1,7 @@
-"""Train epochs by a captured step: one training step in fixed memory, captured as a CUDA graph
+"""Trains epochs by a captured step: one training step in fixed memory, captured as a CUDA graph
 once per recipe and replayed for every trial of it.
 
-`train(task, training, run_epoch=program.epoch)` is all that the training loop sees of it.
+The training loop only sees `train(task, training, run_epoch=program.epoch)`.
 """
 
 import time
@@ -26,17 +26,17 @@ from lrbench.plugins import is_own
 from lrbench.records import Record, TrialEnd
 from lrbench.tasks.base import OrderedTask, Task, optimizer_steps
 
-# Fused, so that they read their learning rates from the device; all their state starts at zero.
+# Fused, so that they read learning rates from the device; all their state starts at zero.
 CAPTURED = ("sgd", "adam", "adamw")
 MAX_TRIALS = 16
-MIN_GAIN = 1.15  # what doubling the trials in parallel must gain: less could be noise
+MIN_GAIN = 1.15  # required gain of doubling the parallel trials: less may be noise
 
 
 class Slot:
-    """Room for one trial: network, optimizer, the epoch's learning rates and data order, and what
-    its steps leave, in tensors that are overwritten and never replaced.
+    """Space for one trial: network, optimizer, the epoch's learning rates and data order, and the
+    results of its steps, in tensors that are overwritten and never replaced.
 
-    A trial's weights and optimizer state are copied in before an epoch and back after it, so that
+    A trial's weights and optimizer state are copied in before an epoch and out after it, so that
     nothing of a trial stays here.
     """
 
@@ -76,7 +76,7 @@ class Slot:
         self.at.add_(1).remainder_(len(self.lrs))
 
     def load(self, training: Training, rows: Sequence[Row]) -> None:
-        """Get ready for a trial's next epoch."""
+        """Prepare a trial's next epoch."""
         for mine, theirs in self._pairs(training):
             for name, value in mine.items():
                 if name in theirs:
@@ -89,7 +89,8 @@ class Slot:
         self.at.zero_()
 
     def unload(self, training: Training, rows: Sequence[Row]) -> Step:
-        """Copy the trained weights and state back to the trial; what the epoch's steps left."""
+        """Copy the trained weights and state back to the trial; returns the results of the epoch's
+        steps."""
         for mine, theirs in self._pairs(training):
             for name, value in mine.items():
                 if name in theirs:
@@ -101,7 +102,7 @@ class Slot:
         return Step(self.loss.clone(), self.correct.clone(), clipped)
 
     def _pairs(self, training: Training) -> Iterable[tuple[dict[Any, Any], dict[Any, Any]]]:
-        """What the slot holds of a trial next to what the trial holds."""
+        """The tensors of the slot, each with its counterpart in the trial."""
         theirs = _contents(training.model, training.optimizer)
         return zip(_contents(self.model, self.optimizer), theirs, strict=True)
 
@@ -112,7 +113,7 @@ class Slot:
 
 
 class Program:
-    """The captured step of a recipe in `copies` slots, so that as many trials train in parallel,
+    """The captured step of a recipe in `copies` slots, so that this many trials train in parallel,
     each on its own stream of one graph.
 
     On a CPU the slots are called in turn instead of replayed, with the bits of the plain loop.
@@ -124,7 +125,7 @@ class Program:
 
     def __init__(self, task: OrderedTask, recipe: Recipe, copies: int = 1) -> None:
         self.slots = [Slot(task, recipe) for _ in range(copies)]
-        self.members: list[Training] = []  # all between two epochs when one asks for its next
+        self.members: list[Training] = []  # all are between two epochs when one asks for its next
         self._ahead: dict[Training, tuple[Step, float]] = {}
         steps = [slot.step for slot in self.slots]
         device = self.slots[0].at.device
@@ -138,8 +139,8 @@ class Program:
     def train(
         self, task: Task, training: Training, *, record_steps: bool = False
     ) -> Iterator[Record]:
-        """The records of `engine.train.train`, with epochs trained here. No peak memory: the step
-        allocated it before the trial began."""
+        """The records of `engine.train.train`, with epochs trained here. Peak memory is unknown:
+        the step allocated it before the trial began."""
         self.members.append(training)
         try:
             for record in train(task, training, record_steps=record_steps, run_epoch=self.epoch):
@@ -151,8 +152,8 @@ class Program:
             self._ahead.pop(training, None)
 
     def epoch(self, _: Task, training: Training, rows: Sequence[Row]) -> tuple[Step, float]:
-        """Train an epoch, as `RunEpoch`. Free slots train the next epoch of other members, which
-        get it when they ask."""
+        """Train an epoch, as a `RunEpoch`. Free slots train the next epoch of other members, which
+        receive it when they ask."""
         if training not in self._ahead:
             idle = [m for m in self.members if m.goes_on and m is not training]
             self._train([training, *(m for m in idle if m not in self._ahead)])
@@ -182,7 +183,7 @@ class Program:
 
 
 def why_not(task: Task, recipe: Recipe) -> str:
-    """Why a recipe's steps cannot be captured; empty if capture is supported."""
+    """Why a recipe's steps cannot be captured; empty if they can."""
     if not hasattr(task, "orders") or is_own(recipe.augment):
         return "its batches are made by code of its own"
     if recipe.optimizer not in CAPTURED:
@@ -202,7 +203,7 @@ def why_eager(training: Training) -> str:
 
 
 def _draws(step: Work, device: torch.device) -> bool:
-    """Whether a step draws from torch's global generators."""
+    """True if a step draws from torch's global generators."""
     ask = [torch.get_rng_state]
     if device.type == "cuda":
         ask.append(lambda: torch.cuda.get_rng_state(device))
@@ -212,15 +213,15 @@ def _draws(step: Work, device: torch.device) -> bool:
 
 
 def _contents(model: nn.Module, optimizer: Optimizer) -> list[dict[Any, Any]]:
-    """The model's tensors, then the optimizer's state of each parameter, empty before its first
-    step."""
+    """The model's tensors, followed by the optimizer's state of each parameter, which is empty
+    before its first step."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     return [dict(enumerate(tensors_of(model))), *(optimizer.state[weight] for weight in weights)]
 
 
 def worthwhile(rate: Callable[[int], float]) -> int:
-    """Double the number of trials while each doubling gives at least 15 % more steps a second;
-    `rate(n)` measures n = 1, 2, 4, 8, 16, and no more of them than needed.
+    """Double the number of trials as long as each doubling gives at least 15 % more steps per
+    second; `rate(n)` measures n = 1, 2, 4, 8, 16, as far as needed.
 
     >>> worthwhile({1: 100.0, 2: 190.0, 4: 260.0, 8: 270.0}.__getitem__)
     4
@@ -237,7 +238,7 @@ def probed(task: OrderedTask, recipe: Recipe, device: torch.device) -> int:
     def rate(copies: int) -> float:
         try:
             return copies / replay_s(Program(task, recipe, copies))
-        except Exception:  # out of memory, random numbers, a failed capture: try no more
+        except Exception:  # out of memory, random numbers, a failed capture: stop trying
             check_device(device)
             return 0.0
 

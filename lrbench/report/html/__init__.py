@@ -1,4 +1,4 @@
-"""`report.html`: one file that needs no network, for a comparison or for a range test."""
+"""`report.html`: one self-contained file, for a comparison or a range test."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,8 +19,8 @@ from lrbench.report.text import clean, subject
 
 
 def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") -> str:
-    """A comparison's page as text. `manifest` is that of the run, for the recipe, the machine and
-    the command; `code` the torch lines of the winner."""
+    """A comparison's page as text. The run's `manifest` gives recipe, machine and command; `code`
+    holds the torch lines of the winner."""
     experiment = manifest.get("experiment", {})
     recipe = experiment.get("recipe", {})
     plan = {name: value for name, value in experiment.items() if name != "recipe"}
@@ -45,7 +45,7 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
 
 
 def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
-    """A range test's page as text; `manifest` is that of the run, for machine and command."""
+    """A range test's page as text; the run's `manifest` gives machine and command."""
     recipe = result.settings.get("recipe") or {}
     plan = {name: value for name, value in result.settings.items() if name != "recipe"}
     chart = sweep_chart(result)
@@ -77,7 +77,8 @@ def _title(kind: str, trained: str) -> str:
 
 
 def _again(manifest: Mapping[str, Any]) -> str:
-    """The command that made the run, with another folder: the run's own would only be read."""
+    """The command that made the run, with another folder: repeated with its own it would only read
+    it."""
     command: str = manifest.get("command_line", "")
     return f"{command}-again" if command else ""
 
@@ -85,9 +86,9 @@ def _again(manifest: Mapping[str, Any]) -> str:
 def _facts(
     manifest: Mapping[str, Any], recipe: Mapping[str, Any], plan: Mapping[str, Facts]
 ) -> dict[str, list[tuple[str, str]]]:
-    """What was trained, and on what machine, as tables of two columns."""
+    """What was trained, and on which machine, as two-column tables."""
     made_by = {"lrbench": manifest.get("lrbench"), "run": manifest.get("fingerprint")}
-    data = {"train": "train and val"}  # the training set holds the validation images
+    data = {"train": "train and val"}  # the validation images are part of the training set
     parts = {
         "Recipe": facts(recipe, leave=ignored(recipe)),
         **plan,

@@ -1,5 +1,4 @@
-"""What a notebook shows of a result: the answer, its table, its picture, in colours that suit any
-theme."""
+"""What a notebook shows of a result: answer, table and plot, in colours that suit any theme."""
 
 from __future__ import annotations
 

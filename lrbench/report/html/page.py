@@ -1,4 +1,4 @@
-"""A page from its template: all values escaped, style and script inlined."""
+"""Fills in a page template: all values escaped, style and script inlined."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ ON_BLACK = (
 
 
 def fill(template: str, **values: Any) -> str:
-    """The template filled in; all values are escaped."""
+    """The template filled in, with all values escaped."""
     return _environment().get_template(template).render(**values)
 
 
@@ -78,7 +78,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 
 def facts(found: Mapping[str, Any], leave: tuple[str, ...] = (), prefix: str = "") -> Facts:
-    """(name, text) of each value that is not off, nested names joined by a point."""
+    """(name, text) of each value that is set, nested names joined by a dot."""
     for key, value in found.items():
         if key in leave or value in (None, "", [], (), {}, False):
             continue

@@ -1,5 +1,5 @@
-"""A matplotlib figure as a part of a page: letters in the page's font, colours of the page's theme,
-series that can be switched, points that say their value."""
+"""A matplotlib figure as part of a page: text in the page's font, colours of the page's theme,
+series that can be toggled, and points that show their values."""
 
 import re
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ THEME = {
 
 
 def picture(name: str, chart: Chart) -> dict[str, str]:
-    """The chart as an `<svg>` whose identifiers begin with `name`, its title, and what is to be
-    known to read it."""
+    """The chart as an `<svg>` whose ids begin with `name`, with its title and the notes needed to
+    read it."""
     fig = figure_of(chart, page=True)
     text = render(fig, "svg", text=True).decode()
     text = text[text.index("<svg") : text.rindex("</svg>")]
@@ -47,8 +47,8 @@ def picture(name: str, chart: Chart) -> dict[str, str]:
 
 
 def _spots(fig: Figure, chart: Chart) -> Iterator[str]:
-    """An invisible circle for each point with a text; browsers show its title on hover, the page's
-    script shows it at once."""
+    """An invisible circle for each point with a text; browsers show its title on hover, and the
+    page's script shows it without delay."""
     size = np.array([fig.get_figwidth(), fig.get_figheight()]) * POINTS_PER_INCH
     for axes, panel in zip(fig.axes, chart.panels, strict=True):
         left, bottom, right, top = axes.get_position().extents * np.tile(size, 2)

@@ -1,5 +1,6 @@
-"""The plots of a comparison. Each is a function from a summary to a `Chart`, plain data, registered
-in a file of this folder; the PNG and SVG files, the page and `Comparison.plot` draw them all."""
+"""The plots of a comparison. Each is a function from a summary to a `Chart`, which is plain data,
+registered in a file of this folder. PNG and SVG files, the page and `Comparison.plot` draw them
+all."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ def plots_of(summary: Summary) -> Iterator[tuple[Entry[Plot], Chart]]:
 
 
 def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> list[Path]:
-    """Draw every plot that has something to show into the folder. Returns the paths.
+    """Draw every plot that has something to show into the folder; returns the paths.
 
     Raises:
         MachineError: a file cannot be written; the message names it.
@@ -56,12 +57,12 @@ def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> li
 
 
 def title(summary: Summary, chart: Chart) -> str:
-    """What a picture shows, and of which ranking where there are several."""
+    """What a plot shows and, if there are several rankings, of which one."""
     first = None if chart.every else summary.first
     return " ".join([chart.title, where(first, summary.standings) if first else ""]).rstrip()
 
 
 def _heading(summary: Summary, chart: Chart) -> str:
-    """The title with dataset, model and optimizer; empty where none is known."""
+    """The title with dataset, model and optimizer; empty if none is known."""
     named = subject(recipe_of(summary.question.manifest))
     return f"{title(summary, chart)}: {named}" if named else ""

@@ -1,4 +1,4 @@
-"""A picture as plain data: what is to be drawn, apart from how. `draw` makes a figure of it."""
+"""A plot as plain data: what to draw, not how. `draw` turns it into a figure."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ Scale = Literal["linear", "epochs", "from 0", "log", "log2", "accuracy"]
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """Points that are drawn alike. `low` and `high` are a band, or the ends of bars; `texts` are
-    what the points say when pointed at. Of "cells" `low` is the shade, 0..1, and `high` the number
-    that is written in it. `look.place` is the series that it is switched with."""
+    """Points drawn in the same way. `low` and `high` are a band, or the ends of bars; `texts` are
+    shown when the mouse is over a point. For "cells", `low` is the shade, 0..1, and `high` the
+    number written in it. `look.place` is the series it is toggled with."""
 
     name: str
     look: Look
@@ -39,8 +39,8 @@ class Line:
 @dataclass(frozen=True, eq=False)
 class Panel:
     """One pair of axes. `rows` are names down the vertical axis, row i at height i, with `remarks`
-    to the right; `labelled` writes the name of each line at its end, `legend` lists them below. On
-    the scale "accuracy" fractions are shown as per cent."""
+    to the right; `labelled` writes the name of each line at its end, `legend` lists them below. The
+    scale "accuracy" shows fractions as per cent."""
 
     lines: tuple[Line, ...]
     x_label: str
@@ -59,10 +59,10 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """Panels next to each other, or below each other if they are `stacked`, as all are on a page.
-    `size` is that of a picture of its own, in inches, `ratios` are the sizes of its panels, and
-    with `share` those have one vertical axis, stacked ones one horizontal axis. With `every` it
-    shows all rankings, otherwise the first."""
+    """Panels side by side, or one above the other if `stacked` or on a page. `size` is that of a
+    separate picture, in inches; `ratios` are the relative sizes of the panels. With `share` the
+    panels share the vertical axis, stacked ones the horizontal one. With `every` the chart shows
+    all rankings, otherwise the first."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -76,19 +76,19 @@ class Chart:
 
 
 Plot = Callable[[Summary], Chart | None]
-"""What to draw of a comparison, None where there is nothing. Registered with `page=False` it is
-left out of the page."""
+"""Makes a chart of a comparison; None if there is nothing to draw. Registered with `page=False`, it
+is left out of the page."""
 
 PLOTS: Registry[Plot] = Registry("plot", "lrbench.report.plots")
 
 
 def run_looks(summary: Summary) -> dict[str, Look]:
-    """The look of each schedule of the run, by the order in which they were named."""
+    """The look of each schedule of the run, in the order they were named."""
     return looks([*summary.question.schedules, *summary.trials["schedule"].tolist()])
 
 
 def by_schedule(summary: Summary, rows: DataFrame) -> Iterator[tuple[str, Look, DataFrame]]:
-    """Each schedule of these rows, with its look and its own rows."""
+    """Each schedule in these rows, with its look and its rows."""
     known = run_looks(summary)
     for name, mine in rows.groupby("schedule", sort=False):
         yield str(name), known[str(name)], mine

@@ -1,4 +1,4 @@
-"""Accuracy, loss and learning rate over the epochs: means of the seeds with a band around them."""
+"""Accuracy, loss and learning rate over the epochs: means over the seeds, with a band."""
 
 import math
 from collections.abc import Iterator
@@ -64,8 +64,8 @@ def _seeds_note(summary: Summary) -> str:
 
 
 def _finals(summary: Summary, *statuses: str) -> DataFrame:
-    """The epochs of the final trials of the first ranking, at the LR that was chosen; of all, or of
-    those that ended so."""
+    """The epochs of the final trials of the first ranking, at the chosen LR; of all trials, or of
+    those with one of these statuses."""
     rows = summary.epochs[summary.epochs["stage"] == "final"]
     if summary.first is not None:
         rows = summary.first.part(rows)
@@ -95,7 +95,7 @@ def _means(summary: Summary, column: str) -> Iterator[Line]:
 
 
 def _lost(summary: Summary, column: str) -> Iterator[Line]:
-    """Finals that did not end well: thin and dotted, a cross where they end."""
+    """Finals that did not end well: thin and dotted, with a cross at their end."""
     rows = _finals(summary, "diverged", "failed")
     for _, look, mine in by_schedule(summary, rows[rows[column].notna()]):
         for _, trial in mine.groupby("trial"):
@@ -105,7 +105,7 @@ def _lost(summary: Summary, column: str) -> Iterator[Line]:
 
 
 def _lrs(summary: Summary) -> Iterator[Line]:
-    """The LR of each schedule's longest final trial, and a mark before each cut of a schedule that
+    """The LR of each schedule's longest final trial, with a mark before each cut of a schedule that
     watches the training."""
     for name, look, mine in by_schedule(summary, _finals(summary)):
         longest = mine.groupby("trial", sort=False)["epoch"].max().idxmax()
@@ -121,8 +121,8 @@ def _lrs(summary: Summary) -> Iterator[Line]:
 
 
 def _computed(name: str, trial: DataFrame) -> list[tuple[float, float]]:
-    """(epoch, LR) of every step, from the schedule itself; empty where the records differ from it:
-    a schedule that watches the training, a plug-in that is not installed, parameter groups."""
+    """(epoch, LR) of every step, computed from the schedule; empty where the records differ from
+    it, as with a schedule that watches the training, a missing plug-in, or parameter groups."""
     if watches_training(name):
         return []
     first = trial.iloc[0]

@@ -1,4 +1,4 @@
-"""Learning rate and weight decay together: a map for each schedule."""
+"""Learning rate against weight decay: a map for each schedule."""
 
 import numpy as np
 from pandas import DataFrame
@@ -15,7 +15,7 @@ MOST_PANELS = 6
 
 @PLOTS.register("decays", "validation accuracy, or loss, over LR and weight decay")
 def decays_plot(summary: Summary) -> Chart | None:
-    """Darker is better, in each map for itself; the pair that was chosen is ringed."""
+    """Darker is better, on each map's own scale; the chosen pair is ringed."""
     rows = summary.decays
     if not len(rows):
         return None
@@ -52,7 +52,7 @@ def _panel(name: str, rows: DataFrame, metric: str) -> Panel:
 
 
 def _shade(goodness: Floats) -> Floats:
-    """1 for the best, 0 for the worse half: a collapse must not make all else look alike."""
+    """1 for the best, 0 for the worse half: a collapse must not make all others look the same."""
     known = goodness[np.isfinite(goodness)]
     if not len(known):
         return goodness

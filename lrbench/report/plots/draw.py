@@ -1,4 +1,4 @@
-"""Figures of charts: the one place that draws with matplotlib, for files and for the page."""
+"""Charts as figures: the only file that draws with matplotlib, for files and for the page."""
 
 import math
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from lrbench.report.text import clean
 PAGE_WIDTH, PAGE_HEIGHT = 5.2, 4.8  # of a chart on the page: narrow enough for a phone
 LABEL_WIDTH, LABEL_POINTS, NAME_WIDTH = 30, 9, 34
 MOST_MARKERS = 12
-MANY = 3e4  # the ratio of a logarithmic axis's ends from which on only powers of ten are named
+MANY = 3e4  # ratio of a log axis's ends beyond which only powers of ten are labelled
 LEGEND: dict[str, Any] = {"ncols": 3, "fontsize": 8.5, "frameon": False}
 
-# How each kind of line differs from its look.
+# What each kind of line changes in its look.
 KINDS: dict[str, dict[str, Any]] = {
     "line": {"linewidth": 1.7, "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6,
              "clip_on": False, "zorder": 3},
@@ -51,7 +51,7 @@ AT_EDGE = {"cross": 0.02, "top cross": 1.0, "strip": 0.02}  # of the height of t
 
 
 def figure_of(chart: Chart, *, page: bool = False, heading: str = "") -> Figure:
-    """The chart as a figure: with a name at each line's end and a heading, or narrow and
+    """The chart as a figure: either with a name at each line's end and a heading, or narrow and
     unlabelled for a page, whose legend names the lines."""
     count = len(chart.panels)
     size = (PAGE_WIDTH, PAGE_HEIGHT + 0.8 * (count - 1)) if page else chart.size
@@ -85,7 +85,7 @@ def figure_of(chart: Chart, *, page: bool = False, heading: str = "") -> Figure:
 
 
 def _parts(*drawn: Axes) -> dict[str, Any]:
-    """What a legend of these axes shows: a handle for each name."""
+    """The legend entries of these axes: a handle for each name."""
     found: dict[str, Any] = {}
     for axes in drawn:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -94,7 +94,7 @@ def _parts(*drawn: Axes) -> dict[str, Any]:
 
 
 def draw_alone(axes: Axes, panel: Panel) -> None:
-    """Draw a panel with its legend on axes, whoever made them."""
+    """Draw a panel with its legend on any axes."""
     draw_panel(axes, panel)
     if parts := _parts(axes):
         where = {"bbox_to_anchor": (0.5, -0.13), **LEGEND}
@@ -154,7 +154,7 @@ def _draw(axes: Axes, line: Line) -> None:
 
 
 def _draw_cells(axes: Axes, line: Line) -> None:
-    """A rectangle around each point, as wide as the points are apart on a logarithmic axis."""
+    """A rectangle around each point, as wide as the spacing of the points on a log axis."""
     assert line.low is not None and line.high is not None
     xs = np.unique(line.x)
     half = math.sqrt(float(np.min(xs[1:] / xs[:-1]))) if len(xs) > 1 else 1.4
@@ -169,7 +169,7 @@ def _draw_cells(axes: Axes, line: Line) -> None:
 
 
 def _fit(axes: Axes, panel: Panel) -> None:
-    """Limits and ticks, once the lines are there."""
+    """Set limits and ticks once the lines are drawn."""
     if panel.x_scale == "epochs":
         _epochs_axis(axes, panel)
     for axis, scale in ((axes.xaxis, panel.x_scale), (axes.yaxis, panel.y_scale)):
@@ -202,7 +202,8 @@ def _epochs_axis(axes: Axes, panel: Panel) -> None:
 
 
 def _plain_log_ticks(axis: Axis) -> None:
-    """0.1, 0.2, 0.5, 1 … instead of powers of ten; even steps where fewer than three would show."""
+    """0.1, 0.2, 0.5, 1 … instead of powers of ten; evenly spaced ticks if fewer than three would
+    show."""
     low, high = axis.get_view_interval()
     locator = LogLocator(subs=(1.0, 2.0, 5.0) if high < MANY * low else (1.0,))
     shown = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
@@ -213,8 +214,8 @@ def _plain_log_ticks(axis: Axis) -> None:
 
 
 def _label_ends(axes: Axes, panel: Panel) -> None:
-    """Write the name of each line to the right of the axes, at the height of its end as far as the
-    names leave room, with a thin line from one to the other."""
+    """Write the name of each line to the right of the axes, as close to the height of its end as
+    space allows, with a thin line from one to the other."""
     lines = [line for line in panel.lines if line.kind in ("line", "plain", "bars")]
     axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
@@ -233,7 +234,7 @@ def _label_ends(axes: Axes, panel: Panel) -> None:
 
 def spread(places: Sequence[float] | Floats, gap: float) -> list[float]:
     """The nearest places (in least squares), in the same order, that are at least `gap` apart,
-    within 0..1 where they fit.
+    within 0..1 if they fit.
 
     >>> spread([0.5, 0.5, 0.9], 0.2)
     [0.4, 0.6, 0.9]

@@ -1,4 +1,4 @@
-"""The ranking drawn: every seed, the mean with its interval, and the difference to the best."""
+"""The ranking as a plot: every seed, the mean with its interval, and the difference to the best."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from lrbench.report.table import difference, records, value
 
 @PLOTS.register("final", "the ranking: seeds, means, differences to the best", page=False)
 def final_plot(summary: Summary) -> Chart | None:
-    """Left the metric with its value and LR, right the paired difference to the best."""
+    """Left: the metric, with its value and LR. Right: the paired difference to the best."""
     standing = summary.first
     if standing is None or standing.best is None:
         return None

@@ -1,4 +1,4 @@
-"""How the best LR moves with the length of training, or with the batch size."""
+"""How the best LR moves with the length of training or the batch size."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,8 +15,8 @@ FARTHEST = 10.0
 
 @PLOTS.register("scaling", "the best LR against the length of training, or the batch size")
 def scaling_plot(summary: Summary) -> Chart | None:
-    """Optima with their intervals, each schedule's power law with its band, a ring where the best
-    LR lies on the edge of the grid; the rules of thumb of the batch size as thin lines."""
+    """Optima with their intervals, each schedule's power law with its band, and a ring where the
+    best LR lies on the edge of the grid; rules of thumb for the batch size are thin lines."""
     panels = tuple(
         _panel(summary, [law for law in summary.laws if law.over == over])
         for over in dict.fromkeys(law.over for law in summary.laws)
@@ -46,7 +46,7 @@ def _panel(summary: Summary, laws: list[Law]) -> Panel:
 
 
 def _band(summary: Summary, law: Law) -> Line | None:
-    """The law with its interval, cut at a factor beyond which it would hide the optima."""
+    """The law with its interval, cut off at a factor beyond which it would hide the optima."""
     if law.line is None:
         return None
     sizes = [each.size for each in law.optima] + ([law.aim] if law.aim else [])
@@ -76,7 +76,7 @@ def _points(summary: Summary, law: Law) -> Iterator[Line]:
 
 
 def _rules(optima: list[Optimum]) -> Iterator[Line]:
-    """Through the median LR at the smallest batch."""
+    """Rules of thumb, through the median LR at the smallest batch."""
     first, last = (end(each.size for each in optima) for end in (min, max))
     lr, x = np.nanmedian([each.lr for each in optima if each.size == first]), floats([first, last])
     for dash, (name, power) in zip(("--", ":"), RULES.items(), strict=True):

@@ -1,4 +1,4 @@
-"""What a wrong learning rate costs, and what tuning it is worth."""
+"""The cost of a wrong learning rate, and the value of tuning it."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,8 @@ from lrbench.report.table import value
 
 @PLOTS.register("expected_best", "the best to be expected of so many learning rates")
 def expected_best_plot(summary: Summary) -> Chart | None:
-    """One line a schedule: from an LR of its grid drawn blindly to the best of as many draws as the
-    grid has LRs. A steep line is a schedule whose LR has to be tuned."""
+    """One line per schedule: from one LR drawn at random from its grid, to the best of as many
+    draws as the grid has LRs. A steep line means that the LR must be tuned."""
     rows = summary.sensitivity
     if summary.first is None or not rows["val_accuracy_mean"].notna().any():
         return None
@@ -44,7 +44,7 @@ def expected_best_plot(summary: Summary) -> Chart | None:
 
 @PLOTS.register("sensitivity", "validation accuracy, or loss, against the learning rate")
 def sensitivity_plot(summary: Summary) -> Chart | None:
-    """One line a schedule over its LR grid, dotted the score by which one was chosen, which is
+    """One line per schedule over its LR grid, with the tuning score dotted and the chosen LR
     ringed; an LR at which every trial diverged is a cross at the bottom."""
     rows = summary.sensitivity
     rows = rows[rows["batch_size"] == rows["batch_size"].min()]
@@ -66,7 +66,7 @@ def sensitivity_plot(summary: Summary) -> Chart | None:
 
 
 def _ticks(lrs: Sequence[float]) -> tuple[float, ...]:
-    """Tried LRs so far apart that their labels do not meet.
+    """Those of the LRs that are far enough apart for their labels.
 
     >>> _ticks([0.01, 0.0105, 0.02, 0.021, 0.04])
     (0.01, 0.02, 0.04)
@@ -95,12 +95,12 @@ def _lines(summary: Summary, known: DataFrame, metric: str) -> Iterator[Line]:
 
 
 def _has_scores(summary: Summary, rows: DataFrame) -> bool:
-    """Whether the scores are on the axis: those of a loss are not."""
+    """Whether the scores can be drawn on this axis; scores of a loss cannot."""
     return is_accuracy(summary.metric) and bool(rows["score"].notna().all())
 
 
 def _crosses(summary: Summary, rows: DataFrame) -> Iterator[Line]:
-    """Schedules that diverged at the same LR stand next to each other."""
+    """Schedules that diverged at the same LR are drawn next to each other."""
     already = Counter[float]()
     for _, look, mine in by_schedule(summary, rows):
         lrs = mine["lr"].tolist()

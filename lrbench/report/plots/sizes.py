@@ -1,4 +1,4 @@
-"""The metric against a budget, a batch size, or a parameter in which schedules differ."""
+"""The metric against the budget, the batch size, or a parameter in which schedules differ."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ MOST_PANELS = 3
 
 @PLOTS.register("budgets", "the metric against the length of training")
 def budgets_plot(summary: Summary) -> Chart | None:
-    """The smallest batch's, where there are several batch sizes."""
+    """At the smallest batch, if there are several batch sizes."""
     rows = summary.ranking[summary.ranking["batch_size"] == summary.ranking["batch_size"].min()]
     if rows["budget"].nunique() < 2:
         return None
@@ -40,7 +40,7 @@ def budgets_plot(summary: Summary) -> Chart | None:
 
 @PLOTS.register("batch_sizes", "metric and peak memory against the batch size")
 def batch_sizes_plot(summary: Summary) -> Chart | None:
-    """Of the largest budget; memory where the device reports it."""
+    """At the largest budget; with memory if the device reports it."""
     rows = summary.ranking[summary.ranking["budget"] == summary.ranking["budget"].max()]
     if rows["batch_size"].nunique() < 2:
         return None
@@ -51,7 +51,8 @@ def batch_sizes_plot(summary: Summary) -> Chart | None:
 
 @PLOTS.register("variants", "the metric against the parameter in which schedules differ")
 def variants_plot(summary: Summary) -> Chart | None:
-    """A panel for each parameter, a line for each group of schedules that have all else alike."""
+    """A panel for each parameter, with a line for each group of schedules that differ only in
+    it."""
     groups = groups_of(summary.first.names) if summary.first else []
     parameters = list(dict.fromkeys(group.parameter for group in groups))[:MOST_PANELS]
     if not parameters:
@@ -79,7 +80,7 @@ def _panel(
 def _bars(
     summary: Summary, name: str, look: Look, x: Floats, rows: DataFrame, says: Sequence[str]
 ) -> Line:
-    """Means with their intervals, and what each point is said to be."""
+    """Means with their intervals, and the text of each point."""
     y, low, high = (rows[key].to_numpy() for key in ("metric_mean", "ci_low", "ci_high"))
     if is_accuracy(summary.metric):
         low, high = low.clip(0, 1), high.clip(0, 1)
@@ -93,7 +94,7 @@ def _bars(
 def _size_panel(
     summary: Summary, rows: DataFrame, column: str, unit: str, label: str, **more: Any
 ) -> Panel:
-    """A line a schedule; a little apart, so that their bars do not cover each other."""
+    """One line per schedule, slightly offset so that their bars do not overlap."""
     count, lines = rows["schedule"].nunique(), []
     for place, (name, look, mine) in enumerate(by_schedule(summary, rows.sort_values(column))):
         x = mine[column].to_numpy() * (1 + 0.012 * (place - count / 2))

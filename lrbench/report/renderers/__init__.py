@@ -1,4 +1,4 @@
-"""What is made of a summary. A renderer is a function registered here or in a file of this folder,
+"""Files made from a summary. A renderer is a function registered here or in a file of this folder,
 or an entry point of another package in the group `lrbench.renderers`."""
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from lrbench.report.markdown import to_markdown
 from lrbench.report.torch_lines import torch_lines
 
 Renderer = Callable[[Summary, Path], list[Path]]
-"""Writes files into the run's folder, which holds its `manifest.json`; gives their paths.
+"""Writes files into the run's folder, which holds its `manifest.json`; returns their paths.
 Equal summaries give equal bytes. Registered with `always=True` it runs after every comparison."""
 
 RENDERERS: Registry[Renderer] = Registry("renderer", "lrbench.report.renderers")
@@ -39,7 +39,7 @@ def write_plots(summary: Summary, folder: Path) -> list[Path]:
 
 
 def write_all(summary: Summary, folder: Path, also: Sequence[str] = ()) -> list[Path]:
-    """Run every renderer that always runs, and those that were asked for.
+    """Run the renderers that always run, and those that were requested.
 
     Raises:
         MachineError: a file cannot be written; the message names it.

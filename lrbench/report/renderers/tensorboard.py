@@ -21,8 +21,8 @@ ENDS = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "throughput_im
 
 @RENDERERS.register("tensorboard", "event files under tensorboard/ (needs tensorboardX)")
 def write(summary: Summary, folder: Path) -> list[Path]:
-    """A folder for each trial that left an epoch: LR, losses, accuracies and throughput by epoch
-    (`epoch/…`), each step's own LR and loss where steps were recorded (`step/…`), and the trial's
+    """A folder for each trial with at least one epoch: LR, losses, accuracies and throughput by
+    epoch (`epoch/…`), LR and loss of each step if steps were recorded (`step/…`), and the trial's
     hyper-parameters with how it ended.
 
     Raises:
@@ -45,7 +45,7 @@ def write(summary: Summary, folder: Path) -> list[Path]:
 
 
 def check() -> None:
-    """Raises UsageError where tensorboardX is not installed."""
+    """Raises UsageError if tensorboardX is not installed."""
     try:
         import tensorboardX  # noqa: F401
     except ImportError:
@@ -55,7 +55,7 @@ def check() -> None:
 
 
 def _write_trial(folder: Path, trial: Row, epochs: list[Row], steps: list[Row]) -> None:
-    """With the three records of TensorBoard's own format for hyper-parameters, in one file."""
+    """Includes the three records of TensorBoard's hyper-parameter format, in the same file."""
     from tensorboardX import SummaryWriter
     from tensorboardX.summary import hparams
 
