@@ -48,7 +48,7 @@ def read_file(path: Path, option: str = "") -> bytes:
         if "\0" in str(path):
             raise OSError("no name holds a zero byte")
         if path.exists() and not (path.is_file() or path.is_dir() or path.parent in DEVICES):
-            raise OSError("it is no regular file")
+            raise OSError("not a regular file")
         return path.read_bytes()
 
 

@@ -202,7 +202,7 @@ def _bound(
             return signature.bind(*offered.values())
     raise UsageError(
         f"{option} {name}: it needs ({', '.join(p.name for p in required)}), but is called as "
-        f"{_call(name, offered)}, with those of them that it names, or bare"
+        f"{_call(name, offered)}, with those of them that it names, or without any"
     )
 
 

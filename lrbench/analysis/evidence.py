@@ -56,7 +56,7 @@ def seeds_needed(difference: float, sd: float, alpha: float, power: float = POWE
 
 
 def effect_range(mean: float, sd: float, n: int, sure: float = RANGE) -> tuple[float, float]:
-    """The range of a standardised difference |δ|/σ of which n seeds showed this mean and sd, by
+    """The range of standardised differences |δ|/σ compatible with this mean and sd over n seeds, by
     inverting the noncentral t distribution; it starts at 0 if 0 cannot be excluded.
 
     >>> [round(x, 2) for x in effect_range(1.0, 1.0, 6)]
@@ -89,8 +89,8 @@ def seeds_range(
 def detectable_range(
     sds: Floats, n: int, level: float, power: float = POWER
 ) -> tuple[float, float] | None:
-    """The true differences that are detected in `power` of all runs, for the least and the most
-    noisy pair, from the sds of the paired differences; None with fewer than two seeds."""
+    """The true differences that are detected in `power` of all runs, for the least and most noisy
+    pairs, from the sds of the paired differences; None with fewer than two seeds."""
     known = sds[np.isfinite(sds)]
     if n < 2 or not len(known):
         return None

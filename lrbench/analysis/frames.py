@@ -21,7 +21,7 @@ TRIALS = (
     Column("trial", "object", "identifier: a hash of all that fixes the training"),
     Column("stage", "object", "tune or final", title="stage", **_MAIN),
     Column("schedule", "object", "schedule, as a spec", title="schedule", form="name", **_MAIN),
-    Column("budget", "int64", "epochs that were planned", title="epochs", **_MORE),
+    Column("budget", "int64", "planned epochs", title="epochs", **_MORE),
     Column("lr", "float64", "learning rate", title="LR", **_MAIN),
     Column("seed", "int64", "seed of weights and data order", title="seed", **_MAIN),
     Column("status", "object", "done, diverged or failed; empty while it trains", title="status",
@@ -41,14 +41,14 @@ TRIALS = (
     Column("time_to_target_s", "float64", "training seconds until then"),
     Column("train_s", "float64", "training seconds, without evaluation", title="seconds", **_MORE),
     Column("throughput_img_s", "float64", "images per second"),
-    Column("peak_mem_bytes", "Int64", "peak memory of the device, on a CPU of the process"),
+    Column("peak_mem_bytes", "Int64", "peak memory of the device; on a CPU, of the process"),
     Column("train_accuracy", "float64", "mean of the last epoch"),
     Column("start_loss", "float64", "loss of the first batch"),
     Column("val_auc", "float64", "mean height of the validation accuracy over the epochs"),
     Column("batch_size", "int64", "images in a batch of the plain recipe", title="batch", **_MORE),
     Column("clipped_share", "float64", "share of steps whose gradients were clipped"),
-    Column("ema_test_loss", "float64", "test loss of the weights' average"),
-    Column("ema_test_accuracy", "float64", "test accuracy of the weights' average"),
+    Column("ema_test_loss", "float64", "test loss of the averaged weights"),
+    Column("ema_test_accuracy", "float64", "test accuracy of the averaged weights"),
     Column("val_balanced_accuracy", "float64", "mean accuracy over the classes, validation"),
     Column("test_balanced_accuracy", "float64", "mean accuracy over the classes, test"),
     Column("val_bits", "float64", "validation loss of a text in bits per character",
@@ -60,7 +60,7 @@ TRIALS = (
     Column("step_images", "int64", "images in an optimizer step"),
     Column("weight_decay", "float64", "weight decay", title="weight decay", form=".3g",
            several=True, **_MORE),
-    Column("diagnosis", "object", "rules that found something, joined by `;`",
+    Column("diagnosis", "object", "rules that fired, joined by `;`",
            title="diagnosis", form="words", **_MORE),
 )  # fmt: skip
 EPOCHS = (
@@ -79,12 +79,12 @@ EPOCHS = (
     Column("train_s", "float64", "training seconds"),
     Column("throughput_img_s", "float64", "images per second"),
     Column("stage", "object", "tune or final"),
-    Column("budget", "int64", "epochs the trial was planned for"),
+    Column("budget", "int64", "planned epochs"),
     Column("batch_size", "int64", "images in a batch of the plain recipe"),
     Column("study", "int64", "repetition of the whole comparison; 0 is the first"),
     Column("clipped_share", "float64", "share of its steps that were clipped"),
-    Column("ema_val_loss", "float64", "validation loss of the weights' average"),
-    Column("ema_val_accuracy", "float64", "validation accuracy of the weights' average"),
+    Column("ema_val_loss", "float64", "validation loss of the averaged weights"),
+    Column("ema_val_accuracy", "float64", "validation accuracy of the averaged weights"),
     Column("val_balanced_accuracy", "float64", "mean accuracy over the classes"),
 )
 STEPS = (
@@ -167,8 +167,8 @@ def completed(trials: DataFrame) -> DataFrame:
 
 
 def in_order(histories: Iterable[History], question: Question) -> list[History]:
-    """Tuning before finals, schedules as named, then batch size, budget, LR and seed, so that the
-    order does not depend on which trial ran first."""
+    """Tuning before finals, then schedules in the order named, batch size, budget, LR and seed, so
+    that the order does not depend on which trial ran first."""
     places = {name: place for place, name in enumerate(question.schedules)}
 
     def key(history: History) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""What the name of a schedule tells, and short forms of it."""
+"""What a schedule's name says about it, and short forms of the name."""
 
 from lrbench.errors import LrbenchError
 from lrbench.schedules import Schedule, parse

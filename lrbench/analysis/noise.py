@@ -22,7 +22,7 @@ NOISE = (
     replace(SCHEDULE, several=True),
     BUDGET,
     Column("seeds", "int64", "final seeds of each of two schedules", title="seeds each"),
-    Column("difference", "float64", "smallest difference between two that would be found (80 % "
+    Column("difference", "float64", "smallest difference between the two that would be found (80 % "
            "power)", title="finds differences from", form="margin"),
     BATCH_SIZE,
 )  # fmt: skip

@@ -68,7 +68,7 @@ def _seeds(standing: Standing, question: Question) -> Iterator[Notice]:
     said, remedy = "", "the same command trains the rest"
     if course is not None and course.looks.race:
         if course.next_seeds is not None:
-            said = f"the race goes on: its next look is after {course.next_seeds} seeds"
+            said = f"the race continues: its next look is after {course.next_seeds} seeds"
     elif most < 2 and len(standing.names) > 1:
         said = "one seed cannot show a difference between schedules, whatever its size"
         remedy = "--seeds 5 extends this run"
@@ -88,7 +88,7 @@ def _lost(standing: Standing) -> Iterator[Notice]:
         return
     ended = pd.concat(standing.finals)
     steps, rose = int(ended["steps"].max()), (ended["val_loss"] > ended["start_loss"]).any()
-    said = f"{losses(standing)}; they enter no mean and no test"
+    said = f"{losses(standing)}; they are left out of means and tests"
     if steps < EARLY and not rose and not standing.failed.any():
         remedy = f"{steps} steps were too few to learn anything: train longer (--epochs)"
         yield Notice(Topic.TOO_SHORT, said, remedy)
@@ -98,7 +98,7 @@ def _lost(standing: Standing) -> Iterator[Notice]:
 
 
 def _throughput(found: Sequence[Standing]) -> Iterator[Notice]:
-    """Reported once, for the ranking in which it differs most."""
+    """Reported once, for the ranking where throughput differs most."""
     ratio = 1.0
     for standing in found:
         entered = zip(standing.names, standing.finals, strict=True)
@@ -130,7 +130,7 @@ def _lucky_lrs(
         chance = max(np.fmin(reached.std(), binomial) * math.sqrt(trainings), 1 / images)
         if not hoped - found > max(LUCKY * (1 - hoped), BEYOND * chance):
             continue
-        fewer = f", {images * (hoped - found):.0f} of {images:,} validation images fewer"
+        fewer = f", {images * (hoped - found):.0f} fewer of {images:,} validation images"
         yield Notice(
             Topic.LUCKY_LR,
             f"{place + ': ' if place else ''}LR {lr:g} gave {short(name, 40)} {100 * hoped:.1f} % "
@@ -153,7 +153,7 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
     if Topic.TOO_SHORT in topics:
         return "train longer (--epochs): some trainings had not learnt anything yet"
     if standing.best is None:
-        return "take smaller LRs (--lr), or run lrbench find: no final training ended well"
+        return "try smaller LRs (--lr), or run lrbench find: no final training ended well"
     if Topic.FEW_SEEDS in topics:
         few = once and (standing.counts + standing.lost).max() < 2
         return "name 5 seeds: --seeds 5" if few else "train the rest with the same command"
@@ -163,13 +163,13 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
             "train longer (--epochs) or tune over more seeds (--tuning-seeds): tuning is unstable"
         )
     if remedy := wider(standing, notices):
-        return f"{remedy}, before anything is concluded"
+        return f"{remedy}, before drawing conclusions"
     return _more_seeds(standing) if once and standing.winner is None else ""
 
 
 def wider(standing: Standing, notices: Sequence[Notice]) -> str:
-    """How to widen the grid on the side where the best LR lies; empty where that is impossible:
-    without a notice, LRs beyond the grid are unstable."""
+    """How to widen the grid if the best LR is on its edge; empty if it is not, or if there is no
+    notice because LRs beyond the grid are unstable."""
     best = (standing.names[0], standing.edges[0])
     return next((notice.remedy for notice in notices if best in notice.about), "")
 

@@ -1,4 +1,4 @@
-"""What a comparison asks, as far as its statistics depend on it."""
+"""What a comparison asks: everything its statistics depend on."""
 
 import math
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Question:
         return 1 - self.confidence
 
     def margin_of(self, metric: MetricName) -> float | None:
-        """The margin as a difference of the metric; for accuracies it is named in points."""
+        """The margin as a difference of the metric; for accuracies it is given in points."""
         return self.margin and self.margin / (100 if is_accuracy(metric) else 1)
 
     def size(self, metric: MetricName) -> int | None:

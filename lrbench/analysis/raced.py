@@ -1,4 +1,4 @@
-"""Which final trials a race asks for: those of its next look, of the schedules still in it."""
+"""The final trials a race needs: those up to its next look, of the schedules still in it."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ Key = tuple[str, int, int, int | None]
 
 
 def raced(settled: Plan, histories: Mapping[str, History], question: Question) -> Plan:
-    """A plan that names all final trials up to the last look, cut down to those that the looks so
-    far ask for. Pure, so that a resumed race goes on as it would have."""
+    """A plan with all final trials up to the last look, cut down to those needed after the looks so
+    far. Pure, so that a resumed race continues as it would have."""
     if settled.stage not in ("final", "done") or question.looks is None:
         return settled
     wanted, planned, finals = _wanted(settled, histories, question), Counter[Key](), []
@@ -29,8 +29,7 @@ def raced(settled: Plan, histories: Mapping[str, History], question: Question) -
 
 
 def _wanted(settled: Plan, histories: Mapping[str, History], question: Question) -> dict[Key, int]:
-    """How many final seeds each schedule of each ranking is to have; each ranking is a race of its
-    own."""
+    """How many final seeds each schedule of each ranking needs; each ranking is a separate race."""
     trials = trials_frame(labelled(settled.finals, histories), None)
     return {
         (name, standing.budget, standing.batch_size, study or None): int(count)

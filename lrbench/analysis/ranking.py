@@ -54,7 +54,7 @@ class Entry:
 
     @property
     def rank(self) -> int:
-        """Its place; those with equal means share the best of theirs."""
+        """Its place; schedules with equal means share the best of their places."""
         wins, gains = self.standing.verdicts.wins, self.standing.verdicts.gains
         place = self.place
         while place and gains[place, place - 1] == 0 and wins[place] == wins[place - 1]:
@@ -94,7 +94,7 @@ class Entry:
         return int(mine["status"].isin(["diverged", "failed"]).sum())
 
     def until(self, column: str) -> float:
-        """The median over the seeds, counting one that never got there as infinite; NaN: never."""
+        """The median over the seeds; a seed that never got there counts as infinite. NaN: never."""
         ended_well = self.finals["status"] == "done"
         middle = self.finals[column].where(ended_well).fillna(math.inf).median()
         return float(middle) if math.isfinite(middle) else math.nan
@@ -109,9 +109,9 @@ _MORE: dict[str, Any] = {"view": "details"}
 RANKING = (
     Column("rank", "int64", "1 is best; equal means share a rank",
             title="rank", form="ranks", order=0, **_MAIN),
-    Column("rank_low", "int64", "best rank that it may have, all pairs counted",
+    Column("rank_low", "int64", "best rank it may have, corrected for all pairs",
             lambda e: e.rank_range[0]),
-    Column("rank_high", "int64", "worst rank that it may have", lambda e: e.rank_range[1]),
+    Column("rank_high", "int64", "worst rank it may have", lambda e: e.rank_range[1]),
     Column("schedule", "object", "schedule, as a spec", lambda e: e.name,
             title="schedule", form="name", order=0, view="all"),
     Column("budget", "int64", "epochs", lambda e: e.standing.budget,
@@ -127,7 +127,7 @@ RANKING = (
     Column("collapsed", "int64", "final seeds that ended at chance",
             lambda e: e.standing.collapsed[e.place]),
     Column("tune_failed", "int64", "tuning trials that diverged or failed"),
-    Column("metric", "object", "metric that ranks", lambda e: e.standing.metric),
+    Column("metric", "object", "metric used for ranking", lambda e: e.standing.metric),
     Column("metric_mean", "float64", "its mean over the seeds", lambda e: e.interval[0],
             title="{metric}", form="mean", **_MAIN),
     Column("metric_sd", "float64", "its standard deviation", lambda e: e.interval[1]),
@@ -135,11 +135,11 @@ RANKING = (
     Column("ci_high", "float64", "its upper end", lambda e: e.interval[0] + e.interval[2]),
     Column("diff_to_best", "float64", "difference to the best-ranked, over common seeds",
             title="vs the best", form="gain", **_MAIN),
-    Column("diff_sim_low", "float64", "its interval; those of all pairs hold together",
+    Column("diff_sim_low", "float64", "its interval, simultaneous over all pairs",
             lambda e: e.of_pair(e.standing.verdicts.intervals.low)),
     Column("diff_sim_high", "float64", "its upper end",
             lambda e: e.of_pair(e.standing.verdicts.intervals.high)),
-    Column("within", "float64", "most that it and the best-ranked may differ by",
+    Column("within", "float64", "largest possible difference to the best-ranked",
             lambda e: e.of_pair(e.standing.verdicts.intervals.within)),
     Column("wins", "Int64", "common seeds on which it is ahead of the best-ranked",
             title="wins", form="wins", **_MORE),
@@ -159,7 +159,7 @@ RANKING = (
             _of_grid(width_within_a_point), title="LR width", form=".3gx", **_MORE),
     Column("worst_seed", "float64", "metric of the worst seed", lambda e: e.worst,
             title="worst seed", form="metric", **_MORE),
-    Column("epochs_to_target", "float64", "median epochs until the target; a lost seed is never",
+    Column("epochs_to_target", "float64", "median epochs to reach the target; lost seeds never do",
             lambda e: e.until("epochs_to_target"),
             title="target epochs", form=".1f", missing="never", **_MORE),
     Column("time_to_target_s", "float64", "median training seconds until the target",

@@ -14,18 +14,20 @@ from lrbench.analysis.tidy import BATCH_SIZE, BUDGET, SCHEDULE, Column, frame
 from lrbench.analysis.verdicts import levels, verdict
 
 INTERVAL = (
-    Column("diff_sim_low", "float64", "its interval; those of all comparisons hold together"),
+    Column("diff_sim_low", "float64", "its interval, simultaneous over all comparisons"),
     Column("diff_sim_high", "float64", "its upper end"),
-    Column("within", "float64", "most that the two may differ by"),
+    Column("within", "float64", "largest possible difference"),
 )
 REFERENCE = (
     SCHEDULE,
     BUDGET,
     Column("reference", "object", "schedule it is compared with"),
     Column("n", "int64", "seeds that both have"),
-    Column("diff", "float64", "schedule less reference", title="over {reference}", form="gain"),
+    Column("diff", "float64", "schedule minus reference", title="over {reference}", form="gain"),
     *INTERVAL,
-    Column("p_adjusted", "float64", "Holm over all schedules", title="p (Holm)", form=".2g"),
+    Column(
+        "p_adjusted", "float64", "p-value, Holm over all schedules", title="p (Holm)", form=".2g"
+    ),
     Column("verdict", "object", "better, worse or not told apart", title="verdict"),
     BATCH_SIZE,
 )

@@ -3,7 +3,7 @@
 At each size a parabola in log LR, through the best validation score and its neighbours, has its
 vertex at the optimum. The exponent is the slope of a weighted line through the optima in log-log
 space (Bjorck et al. 2024, arXiv:2409.19913, for the length). An optimum on the edge of its grid is
-only a bound and enters no line.
+only a bound, which the line ignores.
 """
 
 import math
@@ -209,14 +209,14 @@ def _law(trials: DataFrame, question: Question, law: Law, along: Sequence[tuple[
         if each.why:
             reasons.setdefault(each.why, []).append(str(each.size))
     parts = [f"{why} at {law.over} {', '.join(sizes)}" for why, sizes in reasons.items()]
-    why = "; ".join([f"{len(known)} of {LEAST} optima that it needs", *parts])
+    why = "; ".join([f"{len(known)} of the {LEAST} optima needed", *parts])
     return replace(law, optima=optima, why=why)
 
 
 def _optimum_of(
     trials: DataFrame, question: Question, key: tuple[str, int, int], size: int
 ) -> Optimum:
-    """From the trials that chose an LR, scored as they were at the time."""
+    """The optimum of the trials that chose an LR, scored as in tuning."""
     name, budget, batch = key
     here = trials[(trials["schedule"] == name) & in_cell(trials, budget, batch)]
     tuned, finals = (here[here["stage"] == stage] for stage in ("tune", "final"))
@@ -282,8 +282,8 @@ def at_size(over: str, size: int) -> str:
 SCALING = (
     SCHEDULE,
     Column("over", "object", "epochs or batch size", title="over", several=True),
-    Column("budget", "int64", "epochs; the largest where it is `over` them"),
-    Column("batch_size", "int64", "images in a batch; the smallest where it is `over` them"),
+    Column("budget", "int64", "epochs; the largest if `over` is epochs"),
+    Column("batch_size", "int64", "images in a batch; the smallest if `over` is batch size"),
     Column("optima", "object", "best LR at each size; in brackets where it is only a bound",
            title="best LR at each size", form="words"),
     Column("exponent", "float64", "of the power law: best LR ~ size^exponent", title="exponent",

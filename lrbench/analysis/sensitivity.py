@@ -25,8 +25,8 @@ SENSITIVITY = (
     BUDGET,
     *GRID,
     Column("collapsed", "int64", "tuning trials that failed or collapsed"),
-    Column("curve", "float64", "mean of the metric over the others (minus the loss), shrunk to the "
-           "curve of all schedules"),
+    Column("curve", "float64", "mean of the metric over the other trials (minus the loss), shrunk "
+           "towards the curve of all schedules"),
     Column("risk", "float64", "chance that a trial collapses, pooled over the schedules"),
     Column("score", "float64", "(1 - risk) x curve + risk x chance"),
     Column("chosen", "bool", "whether the final trials use it"),

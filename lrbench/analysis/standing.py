@@ -108,7 +108,7 @@ def standings(trials: DataFrame, question: Question, study: int = 0) -> list[Sta
 
 
 class Entrant(NamedTuple):
-    """A schedule of a standing."""
+    """One schedule of a standing."""
 
     name: str
     lr: float
@@ -117,8 +117,8 @@ class Entrant(NamedTuple):
 
 
 def _entrant(name: str, ended: DataFrame, tuned: DataFrame) -> Entrant:
-    """With its finals at the LR with the most seeds: a run that was extended may also hold finals
-    at an LR that was the best before."""
+    """With its finals at the LR with the most seeds: an extended run may also hold finals at an
+    earlier best LR."""
     finals = ended[ended["schedule"] == name]
     tried = at_final_decay(tuned[tuned["schedule"] == name], finals)["lr"].to_numpy()
     lr = float(finals["lr"].mode()[0])

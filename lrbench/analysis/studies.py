@@ -22,12 +22,12 @@ STUDIES = (
     SCHEDULE,
     BUDGET,
     BATCH_SIZE,
-    Column("lr", "float64", "learning rate that this study tuned"),
+    Column("lr", "float64", "learning rate tuned in this study"),
     Column("n", "int64", "final seeds that ended well"),
     Column("place", "int64", "place in this study's ranking"),
     Column("metric_mean", "float64", "mean of the metric over this study's seeds"),
-    Column("gain", "float64", "by how much the best of the first study is better than it here"),
-    Column("better", "bool", "whether that best is told to be better than it here"),
+    Column("gain", "float64", "by how much the first study's best schedule beats it here"),
+    Column("better", "bool", "whether that schedule is found better here"),
 )
 
 
@@ -66,7 +66,7 @@ def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> 
     count = mine["study"].nunique()
     if count < 2:
         return ""
-    best, each_with = standing.names[0], f"each with {'a tuning and ' * tuned}seeds of its own"
+    best, each_with = standing.names[0], f"each with its own {'tuning and ' * tuned}seeds"
     rows = mine[mine["schedule"] == best]
     told = {
         study: frozenset(each.loc[each["better"], "schedule"])
@@ -89,6 +89,6 @@ def studies_text(studies: DataFrame, standing: Standing, tuned: bool = True) -> 
             continue
         ends = gains[0] if gains[0] == gains[-1] else f"{gains[0].split()[0]} to {gains[-1]}"
         times = int(theirs["better"].sum()) or "none"
-        parts.append(f"is told to be better than {short(name)} in {times} (ahead by {ends})")
+        parts.append(f"is found better than {short(name)} in {times} (ahead by {ends})")
     alike = f"{same} say the same" if same > 1 else "only the first says this"
     return f"Of {count} studies, {each_with}, {alike}: {listed(parts)}."

@@ -90,8 +90,8 @@ class Summary:
 
     @cached_property
     def certainty(self) -> str:
-        """How sure the answer of the first standing is; then, on lines of their own, how the best
-        LRs move with the size."""
+        """How sure the answer of the first standing is; then, on separate lines, how the best LRs
+        move with the size."""
         if self.first is None:
             return ""
         tuned = bool((self.trials["stage"] == "tune").any())

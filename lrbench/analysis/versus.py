@@ -15,7 +15,7 @@ from lrbench.analysis.summary import Summary
 from lrbench.analysis.tidy import SCHEDULE, Column, frame
 
 VERSUS = (
-    Column("run", "int64", "which of the other runs is B, 0 the first"),
+    Column("run", "int64", "place of B among the other runs; 0 is the first"),
     SCHEDULE,
     Column("budget_a", "int64", "epochs in A", title="epochs A", several=True),
     Column("budget_b", "int64", "epochs in B", title="epochs B", several=True),
@@ -23,13 +23,13 @@ VERSUS = (
     Column("batch_size_b", "int64", "batch size in B", title="batch B", several=True),
     Column("lr_a", "float64", "learning rate in A", title="LR A", form=".3g"),
     Column("lr_b", "float64", "learning rate in B", title="LR B", form=".3g"),
-    Column("metric", "object", "metric that ranks"),
+    Column("metric", "object", "metric used for ranking"),
     Column("mean_a", "float64", "its mean in A", title="A", form="metric"),
     Column("mean_b", "float64", "its mean in B", title="B", form="metric"),
     Column("n", "int64", "seeds that both have", title="seeds", form="lost"),
     Column("lost_a", "int64", "final seeds of A that failed or collapsed"),
     Column("lost_b", "int64", "final seeds of B that failed or collapsed"),
-    Column("diff", "float64", "B less A", title="B - A", form="gain"),
+    Column("diff", "float64", "B minus A", title="B - A", form="gain"),
     *INTERVAL,
     Column("p_adjusted", "float64", "Holm over all comparisons", title="p", form=".2g"),
     Column("verdict", "object", "what B is: better, worse or not told apart", title="B is"),

@@ -179,7 +179,7 @@ def _use(standing: Standing, seeds: str) -> str:
     said = f"{', '.join(parts)} ({seeds}){_caveat(standing, 0)}"
     safe = [i for i in open_ if not standing.lost[i]] if standing.lost[0] else []
     if safe:
-        return f"{said}, {short(standing.names[safe[0]])} none"
+        return f"{said}, {short(standing.names[safe[0]])} lost none"
     simplest = _simplest(standing, [0, *open_])
     return f"{said}; simplest of these: {short(standing.names[simplest])}" if simplest else said
 
@@ -280,7 +280,7 @@ def losses(standing: Standing, places: Sequence[int] = ()) -> str:
         for said, names in alike.items()
     ]
     if more := sum(map(len, [*alike.values()][MOST_NAMED:])):
-        parts[MOST_NAMED:] = [f"those of {more} more schedules"]
+        parts[MOST_NAMED:] = [f"{more} more schedules lost seeds"]
     return listed(parts)
 
 

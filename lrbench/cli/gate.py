@@ -109,4 +109,4 @@ def _worse(summary: Summary, name: str) -> tuple[bool, str]:
             worse += [other for other, count in lost.items() if count]
     if worse:
         return True, f"worse is {', '.join(dict.fromkeys(worse))}"
-    return False, "no schedule is told to be worse"
+    return False, "no schedule is found to be worse"

@@ -23,11 +23,12 @@ from lrbench.session.shards import is_shard, merged
 
 # fmt: off
 Only = Annotated[list[str] | None, p.output(
-    "--only -s", "Rank this schedule among those named so, leave out the others, and change no "
-    "file. Repeatable.", "Options", metavar="SPEC"
+    "--only -s", "Rank only the schedules named this way, and change no files. Repeatable.",
+    "Options", metavar="SPEC"
 )]
 Extrapolate = Annotated[str | None, p.output(
-    "--extrapolate", "Also say the best LR at this length, 40ep, as in compare.", hidden=True
+    "--extrapolate", "Also predict the best LR at this length, such as 40ep, as in compare.",
+    hidden=True
 )]
 Open = Annotated[bool, p.output("--open", "Open report.html in the browser.", "Options")]
 # fmt: on

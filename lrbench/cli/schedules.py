@@ -22,7 +22,7 @@ Lr = Annotated[float, typer.Option("--lr", help="The base learning rate.")]
 COUNT = {"min": 1, "max": 10_000_000}
 Steps = Annotated[int, typer.Option("--steps", help="Optimizer steps of the run.", **COUNT)]
 StepsPerEpoch = Annotated[
-    int, typer.Option("--steps-per-epoch", help="Optimizer steps an epoch.", **COUNT)
+    int, typer.Option("--steps-per-epoch", help="Optimizer steps per epoch.", **COUNT)
 ]
 
 

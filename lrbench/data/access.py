@@ -30,7 +30,7 @@ def load(
         MachineError: the dataset is missing or damaged.
     """
     if problem_of("", name) == "text":
-        raise UsageError(f"{name}: it is a text, not images; a training reads it as it is")
+        raise UsageError(f"{name}: it is a text, not images; trainings read it directly")
     if name.startswith(FOLDER_PREFIX):
         return load_folder(name, progress, reading)
     if plugins.is_own(name):
@@ -46,7 +46,7 @@ def load(
 
 
 def defaults_of(name: str) -> Mapping[str, Any]:
-    """The options for which a dataset has its own defaults, with these."""
+    """A dataset's own defaults, by option."""
     if problem_of("", name) == "text":
         return DEFAULTS
     return DATASETS.get(name).facts if name in DATASETS else {}
@@ -66,8 +66,8 @@ def train_size(name: str) -> int | None:
 
 
 def whereabouts(entry: Entry[Make], data_dir: Path | None = None) -> tuple[str, Path | None]:
-    """Whether the files of a registered dataset are "here" or "missing", and their folder; for one
-    without files, its origin."""
+    """For a registered dataset: "here" or "missing", and the folder of its files; its origin and
+    None if it has no files."""
     files = [data_folder(data_dir) / file for file in entry.facts.get("files", ())]
     if not files:
         return entry.facts.get("origin", "generated"), None
@@ -81,9 +81,9 @@ def check(
     *,
     fetch: bool = False,
 ) -> tuple[ImageData, Path | None, str]:
-    """Read a whole dataset and compare it with what is known about it; returns it, its folder and
-    what was compared. With `fetch` it is downloaded if missing, and a folder of images is accepted
-    in its current state. Raises as `load` does."""
+    """Read a whole dataset and verify it; returns the data, its folder and what was verified. With
+    `fetch`, download it if missing, and accept a folder of images in its current state. Raises as
+    `load` does."""
     data = load(name, data_dir, fetch, progress, "accept" if fetch else "rehash")
     if name.startswith(FOLDER_PREFIX):
         return data, root_of(name), "every file as it was when the folder was first used"

@@ -106,7 +106,7 @@ def _drawn_splits(root: Path) -> tuple[Classes, Classes]:
     """For `CLASS/*`: the test set is a fifth of each class, drawn with a fixed seed."""
     train, test = _classes(root), dict[str, Any]()
     if len(train) < 2:
-        raise _no_folder(root, f"{root / 'train'}, and no two of classes")
+        raise _no_folder(root, f"{root / 'train'}, nor two folders of classes")
     for name, images in train.items():
         count = -(-len(images) // TEST_SHARE)
         if count == len(images):
@@ -222,14 +222,14 @@ def _decoded(path: Path, content: bytes) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.mode in DEEP_MODES:
-                raise MachineError(f"{path} has more than 8 bits a pixel: convert it first")
+                raise MachineError(f"{path} has more than 8 bits per channel: convert it first")
             return np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
     except MachineError:
         raise
     except Exception as fault:  # a damaged image may fail anywhere in its decoder
         why = str(fault).partition(" <_io.")[0]  # without the memory address
         raise MachineError(
-            f"{path} is no readable image: {why}", hint="restore or delete it"
+            f"{path} is not a readable image: {why}", hint="restore or delete it"
         ) from None
 
 
@@ -254,7 +254,7 @@ def _refuse_changes(listing: Listing, known: dict[str, str]) -> None:
         accept = shlex.join(["lrbench", "data", "fetch", f"{FOLDER_PREFIX}{listing.root}"])
         raise MachineError(
             f"{listing.root / name} {what} since its folder was first used",
-            hint=f"restore it, or take the folder as it now is: {accept}",
+            hint=f"restore it, or accept the folder as it is now: {accept}",
         )
 
 

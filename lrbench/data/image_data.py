@@ -15,7 +15,7 @@ from lrbench.registry import Registry
 Images = NDArray[np.uint8] | NDArray[np.float32]
 Labels = NDArray[np.int64]
 
-# (data directory or None for the usual one, whether it may be downloaded) -> the data
+# (data directory, or None for the default; whether to download what is missing) -> the data
 Make = Callable[[Path | None, bool], "ImageData"]
 DATASETS: Registry[Make] = Registry(
     "dataset",
@@ -27,7 +27,7 @@ DATASETS: Registry[Make] = Registry(
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crop after zero padding by `crop_padding` pixels a side, and a horizontal flip with
+    """Random crop after zero padding by `crop_padding` pixels per side, and a horizontal flip with
     probability 1/2, drawn for each image."""
 
     crop_padding: int
@@ -84,7 +84,7 @@ class ImageData:
 
 
 def usual_augmentation(images: Images) -> Augmentation:
-    """That for photographs if images are in colour, otherwise that for digits."""
+    """PHOTOS for colour images, otherwise DIGITS."""
     return PHOTOS if images.shape[1:2] == (3,) else DIGITS
 
 

@@ -22,7 +22,7 @@ FILES = (
 @dataclass(frozen=True)
 class Family:
     """A dataset in MNIST's format: its torchvision class, and the SHA-256 of each file, in the
-    order of FILES. If that is unknown, files are compared with torchvision's archives."""
+    order of FILES. Without SHA-256, files are compared with torchvision's archives."""
 
     name: str
     summary: str
@@ -52,7 +52,7 @@ MNIST = Family(
 FASHION = Family(
     name="fashion-mnist",
     summary="70,000 pieces of clothing, 28x28 grey",
-    integrity="MD5 of the .gz files where they are, counts and labels otherwise",
+    integrity="MD5 of the .gz files if present, counts and labels otherwise",
     torchvision_class="FashionMNIST",
     classes=(
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -89,7 +89,7 @@ def read(family: Family, data_dir: Path | None = None, download: bool = False) -
 
 
 def _verify(path: Path, algorithm: str, known: str) -> bytes:
-    """The file's content, provided that its digest is the known one."""
+    """The file's content; raises if its digest is not the known one."""
     content = read_file(path)
     # md5 guards against damage, not against an attacker
     found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
@@ -99,7 +99,7 @@ def _verify(path: Path, algorithm: str, known: str) -> bytes:
 
 
 def _compare(path: Path, md5: str) -> None:
-    """Refuse a file that differs from its archive, if that is present."""
+    """Raises if a file differs from its .gz archive; without one, nothing is checked."""
     archive = path.with_name(f"{path.name}.gz")
     if archive.is_file() and gzip.decompress(_verify(archive, "md5", md5)) != read_file(path):
         raise damaged(path, f"it is not what {archive.name} contains")

@@ -51,7 +51,7 @@ def image_data(name: str, found: Any, progress: Progress | None = None) -> Image
         classes = range(int(max(labels.max(), test_labels.max())) + 1)
     names, rule = tuple(map(str, classes)), usual_augmentation(images)
     if len(names) < 2:
-        raise _wrong(name, f"it has {len(names)} class, and nothing to tell apart")
+        raise _wrong(name, f"it has {len(names)} class; at least 2 are needed")
     try:
         return ImageData(name, images, labels, test_images, test_labels, names, rule)
     except MachineError as fault:
@@ -121,7 +121,7 @@ def _is_item(item: Any) -> bool:
 
 
 def _images(images: Array) -> Array:
-    """As uint8 or float32 `[n, c, h, w]`, if they are images; `ImageData` refuses anything else."""
+    """Images as uint8 or float32 `[n, c, h, w]`; `ImageData` refuses anything else."""
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[1] not in CHANNELS and images.shape[3] in CHANNELS:

@@ -17,7 +17,7 @@ from lrbench.options.recipe import TEXT_PREFIX
 Bytes = NDArray[np.uint8]
 
 DEFAULT = "default"
-CONTEXT = 64  # most characters from which the next one is predicted
+CONTEXT = 64  # the next character is predicted from at most this many
 VOCABULARY = 256
 TEST_SHARE = 10  # the last tenth of a text is its test part
 # The start of the SHA-256 of the default text, by Python version.
@@ -58,8 +58,8 @@ class TextData:
         for split, part in found.items():
             if len(part) <= CONTEXT:
                 raise UsageError(
-                    f"--dataset {self.name}: its {split} part has {len(part)} characters, of which "
-                    f"a window alone takes {CONTEXT + 1}",
+                    f"--dataset {self.name}: its {split} part has {len(part)} characters, but "
+                    f"one window takes {CONTEXT + 1}",
                     hint="name a longer text, or text:default",
                 )
         return found
@@ -69,8 +69,8 @@ def load_text(name: str, option: str = "--dataset") -> TextData:
     """The text of `text:FILE` or `text:default`.
 
     Raises:
-        UsageError: no file is named, or one that is not in UTF-8.
-        MachineError: it cannot be read, or the default text is not what it should be.
+        UsageError: no file is named, or it is not in UTF-8.
+        MachineError: the file cannot be read, or the default text has the wrong SHA-256.
     """
     path = name.removeprefix(TEXT_PREFIX)
     if not path:
@@ -103,7 +103,7 @@ def _documentation() -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if not found.startswith(KNOWN.get(version, "")):
         raise MachineError(
-            f"--dataset text:default: pydoc_data of Python {version} is not as it was published",
-            hint="install Python again, or name a file: text:FILE",
+            f"--dataset text:default: pydoc_data differs from that of Python {version}",
+            hint="reinstall Python, or name a file: text:FILE",
         )
     return content

@@ -133,7 +133,9 @@ def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping):
-        raise MachineError(f"{option} {path}: it holds a {type(content).__name__}, no state dict")
+        raise MachineError(
+            f"{option} {path}: it holds a {type(content).__name__}, not a state dict"
+        )
     return {
         str(key).removeprefix("module."): value
         for key, value in content.items()

@@ -101,7 +101,9 @@ def parse_group(text: str) -> GroupSpec:
             case "freeze":
                 count = value.removesuffix("ep")
                 if not (count.isascii() and count.isdecimal()):
-                    raise _wrong(text, f"{key}={value} is no whole number of epochs, such as 2ep")
+                    raise _wrong(
+                        text, f"{key}={value} is not a whole number of epochs, such as 2ep"
+                    )
                 fields[key] = int(count)
             case _:
                 raise _wrong(text, f"unknown key {key!r}", did_you_mean(key, KEYS))
@@ -166,7 +168,7 @@ def _number(text: str, key: str, value: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number) or number < 0:
-        raise _wrong(text, f"{key}={value} is no finite number of at least 0")
+        raise _wrong(text, f"{key}={value} is not a finite number of at least 0")
     return number
 
 

@@ -100,12 +100,13 @@ class CompareSpec(Frozen):
     # fmt: off
     recipe: Recipe = Recipe()
     batch_sizes: Annotated[SeveralSizes, Opt(
-        "--batch-size", "Images in a batch; all: the whole training set; several have a ranking "
-        "each: 64,128.", panel="Optimizer", common=True, kind=object, default=Recipe().batch_size,
-        default_note=BATCH_SIZES, show=lambda spec: _every_batch_size(spec)
+        "--batch-size", "Images per batch; all: the whole training set; several, such as 64,128, "
+        "are ranked separately.", panel="Optimizer", common=True, kind=object,
+        default=Recipe().batch_size, default_note=BATCH_SIZES,
+        show=lambda spec: _every_batch_size(spec)
     )] = ()
     weight_decays: Annotated[SeveralDecays, Opt(
-        "--weight-decay", "Weight decay; several are tuned with the LR: 1e-4,5e-4.",
+        "--weight-decay", "Weight decay; several, such as 1e-4,5e-4, are tuned with the LR.",
         panel="Optimizer", kind=object, default=Recipe().weight_decay, default_note=WEIGHT_DECAYS,
         show=lambda spec: joined(spec.weight_decays) or None
     )] = ()
@@ -137,12 +138,12 @@ class CompareSpec(Frozen):
     )] = 2
     epochs: Annotated[Epochs, Opt("--epochs", "Epochs of each trial.", common=True)] = EPOCHS
     budgets: Annotated[tuple[Epochs, ...], BeforeValidator(_budgets), Opt(
-        "--budgets", "Rank for several lengths of training, schedules stretched: 25%,50%,100% or "
-        "epochs.", kind=object, show=lambda spec: joined(spec.budgets)
+        "--budgets", "Rank for several lengths of training, with schedules stretched to them: "
+        "25%,50%,100% or epochs.", kind=object, show=lambda spec: joined(spec.budgets)
     )] = ()
     extrapolate: Annotated[OneSize | None, Opt(
-        "--extrapolate", "Also say the best LR at this length, 40ep, by a power law through those "
-        "of --budgets; or at a batch size, of --batch-size.", kind=object
+        "--extrapolate", "Also predict the best LR at this length, such as 40ep, by a power law "
+        "over --budgets; or at a batch size, over those of --batch-size.", kind=object
     )] = None
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
         "--seeds", "Final trials of each schedule.", common=True,
@@ -150,21 +151,21 @@ class CompareSpec(Frozen):
     )] = 20
     looked: tuple[int, ...] = ()
     race: Annotated[bool, Opt(
-        "--race/--no-race", "Compare after 5, 8, 12 and 20 final seeds, and train those that are "
-        "behind no further.", common=True
+        "--race/--no-race", "Compare after 5, 8, 12 and 20 final seeds, and stop training "
+        "schedules that are behind.", common=True
     )] = False
     most_seeds: Annotated[int | None, Field(ge=2, le=10_000), Opt(
         "--most-seeds", "The last look of --race, to which the others are scaled; 20 by default."
     )] = None
     margin: Annotated[Positive | None, Opt(
-        "--margin", "Also test which schedules are equal to within so many points."
+        "--margin", "Also test which schedules are equal to within this many points."
     )] = None
     studies: Annotated[int, Field(ge=1, le=100), Opt(
-        "--studies", "Times that tuning and finals are repeated on other seeds."
+        "--studies", "Independent repetitions of tuning and finals."
     )] = 1
-    seed: Annotated[Seed, Opt("--seed", "The first of the seeds.")] = 0
+    seed: Annotated[Seed, Opt("--seed", "The first seed.")] = 0
     metric: Annotated[Metric, Opt(
-        "--metric", "What is ranked:", common=True, default_note="test_bits for text"
+        "--metric", "The metric to rank by:", common=True, default_note="test_bits for text"
     )] = "test_accuracy"
     arms: Annotated[tuple[Arm, ...], Opt(
         "--arm --contender", "A change to rank next to the plain recipe, 'NAME: key=value ...' of "
@@ -177,7 +178,7 @@ class CompareSpec(Frozen):
         choices="lrbench.schedules:catalogue"
     )] = None
     target_accuracy: Annotated[Fraction | None, Opt(
-        "--target-accuracy", "For epochs to target; 99 % of the best by default.",
+        "--target-accuracy", "Target of `epochs to target`; by default 99 % of the best.",
         only=("images", "task")
     )] = None
     time_budget_s: Annotated[Duration | None, Opt(
@@ -185,14 +186,14 @@ class CompareSpec(Frozen):
         show=lambda spec: spec.time_budget_s and f"{spec.time_budget_s!r}s"
     )] = None
     lr_scaling: Annotated[Scaling, Opt(
-        "--lr-scaling", "Multiply the LRs of --lr by k (linear), its root (sqrt) or nothing "
-        "(none): k = images in a step over --base-batch-size.", off="none"
+        "--lr-scaling", "Multiply the LRs of --lr by k (linear), √k (sqrt) or 1 (none), where k is "
+        "images per step / --base-batch-size.", off="none"
     )] = ""
     base_batch_size: Annotated[BatchSize | None, Opt(
         "--base-batch-size", "The batch size that the LRs of --lr are for."
     )] = None
     find: Annotated[FindSpec, BeforeValidator(_range_test), Opt(
-        "--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as of "
+        "--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as in "
         "lrbench find.", kind=str, settings=True,
         show=lambda spec: range_test_text(spec.find) if spec.auto else None
     )] = FindSpec()

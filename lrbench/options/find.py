@@ -106,10 +106,10 @@ class FindSpec(Frozen):
     )] = "steepest"
     window: Annotated[Positive, Opt("--window", "Width of the smoothing, in decades.")] = 1.0
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Opt(
-        "--seeds", "How many seeds.", common=True, kind=int, default=SEEDS,
+        "--seeds", "Number of seeds.", common=True, kind=int, default=SEEDS,
         show=lambda spec: len(spec.seeds)
     ), Opt(
-        "--seed", "The first of the seeds.", kind=int, default=0,
+        "--seed", "The first seed.", kind=int, default=0,
         show=lambda spec: spec.seeds[0]
     )] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
     schedule: Annotated[Schedule | None, BeforeValidator(_alone), AfterValidator(_without_lr), Opt(
@@ -121,7 +121,7 @@ class FindSpec(Frozen):
     )] = None
     steps: Annotated[int, Field(ge=1)] | None = None
     whole_range: Annotated[bool, Opt(
-        "--whole-range/--stop-early", "Go on where the loss has blown up."
+        "--whole-range/--stop-early", "Continue after the loss has blown up."
     )] = False
     verify: Annotated[bool | None, Opt(
         "--verify/--no-verify", "Check by short trainings; by default if cheap."

@@ -12,7 +12,7 @@ from lrbench.options.values import Duration
 
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Cores = Annotated[int, Field(ge=1, le=1024)]
-ONE_JOB = "choose a number from 1 on, or auto"
+ONE_JOB = "choose a number of at least 1, or auto"
 
 
 def _device(name: str) -> str:
@@ -52,8 +52,8 @@ class Host:
         "--device", "auto, cpu, cuda or cuda:N.", common=True
     )] = "auto"
     threads: Annotated[Cores | None, Opt(
-        "--threads", "CPU threads of a trial; by default one where trials run in parallel, "
-        "else all cores."
+        "--threads", "CPU threads per trial; by default one if trials run in parallel, else all "
+        "cores."
     )] = None
     data_dir: Annotated[Path | None, AfterValidator(lambda path: path and path.expanduser()), Opt(
         "--data-dir", "Folder of the datasets and of downloads; or set LRBENCH_DATA_DIR.",
@@ -71,17 +71,17 @@ class Host:
         choices="lrbench.execute:EXECUTORS"
     )] = "auto"
     address: Annotated[str, Opt(
-        "--address", "Of --executor ray: HOST:PORT of a cluster, local for one of this machine "
-        "alone, or auto: the one that runs here, else local.", command="compare"
+        "--address", "For --executor ray: HOST:PORT of a cluster, local for one on this machine "
+        "only, or auto: the one running here, else local.", command="compare"
     )] = "auto"
     jobs: Annotated[int, BeforeValidator(_jobs), Field(le=4096), Opt(
-        "--jobs -j", "Parallel trials, in processes of their own; by default, auto, as many as "
-        "there are cores or, with CUDA, GPUs, or as a Ray cluster has room for.",
+        "--jobs -j", "Trials to run in parallel, each in its own process; auto, the default: one "
+        "per core or, with CUDA, per GPU, or as many as a Ray cluster has room for.",
         command="compare", kind=object
     )] = 1
     shard: Annotated[Annotated[tuple[int, int], BeforeValidator(_shard)] | None, Opt(
-        "--shard", "Train only share I of N of the final trials, 2/8, in a folder of its own; 0/8: "
-        "tune alone. lrbench report merges shards.", command="compare", kind=str
+        "--shard", "Train only share I of N of the final trials, such as 2/8, in its own folder; "
+        "0/8: only tune. lrbench report merges shards.", command="compare", kind=str
     )] = None
     trial_timeout_s: Annotated[Duration | None, Opt(
         "--trial-timeout", "End a trial after this long, like 10m, as failed.",
@@ -98,8 +98,8 @@ class Host:
         command="compare", once=True
     )] = False
     deterministic: Annotated[bool, Opt(
-        "--deterministic/--no-deterministic", "The same results each time on CUDA, slower; "
-        "a CPU gives them anyway."
+        "--deterministic/--no-deterministic", "Reproducible results on CUDA, at lower speed; "
+        "results on a CPU always are."
     )] = False
     graph: Annotated[bool, Opt(
         "--graph/--no-graph", "Replay training steps as a CUDA graph; off by default, not yet "

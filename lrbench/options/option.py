@@ -97,7 +97,7 @@ def plain_digits(value: Any) -> Any:
     would read as numbers."""
     for text in map(str, listed(value)):
         if re.search(r"\d_\d", text) or any(c.isdigit() and not c.isascii() for c in text):
-            raise ValueError("write numbers with the digits 0 to 9 alone")
+            raise ValueError("write numbers with the digits 0 to 9 only")
     return value
 
 

@@ -100,7 +100,7 @@ class Recipe(Frozen):
         default_note=WEIGHT_DECAYS
     )] = 5e-4
     batch_size: Annotated[BatchSize, BeforeValidator(one_batch_size), Opt(
-        "--batch-size", "Images in a batch; all: the whole training set.", panel="Optimizer",
+        "--batch-size", "Images per batch; all: the whole training set.", panel="Optimizer",
         common=True, kind=object, default_note=BATCH_SIZES
     )] = 128
     precision: Annotated[Literal["fp32", "tf32", "bf16"], BeforeValidator(_without_scaler), Opt(
@@ -120,7 +120,7 @@ class Recipe(Frozen):
     )] = ()
     weights: Annotated[str, Opt(
         "--weights", "Pre-trained weights: DEFAULT for torchvision:NAME, or a file for any model; "
-        "a last layer of another shape stays new.", panel="Model", only=IMAGES
+        "a last layer of another shape keeps its new weights.", panel="Model", only=IMAGES
     )] = ""
     optimizer_options: Annotated[tuple[str, ...], AfterValidator(_settings), Opt(
         "--opt", "A setting of the optimizer's class, key=value, such as betas=0.9,0.95. "
@@ -132,15 +132,15 @@ class Recipe(Frozen):
         show=lambda recipe: recipe.loss
     )] = ""
     task: Annotated[str, Opt(
-        "--task", "Your own module:Task instead of dataset and model, for anything else than "
+        "--task", "Your own module:Task instead of dataset and model, for anything other than "
         "images or text.", panel="Model", own=True
     )] = ""
     accumulate: Annotated[Annotated[int, Field(ge=1)] | None, off(1), Opt(
-        "--accumulate", "Batches whose mean gradient makes one optimizer step; schedules count "
-        "steps.", panel="Optimizer", default=1, show=lambda recipe: recipe.micro_batches
+        "--accumulate", "Batches to accumulate per optimizer step; schedules count such steps.",
+        panel="Optimizer", default=1, show=lambda recipe: recipe.micro_batches
     )] = None
     clip_norm: Annotated[Positive | None, Opt(
-        "--clip-norm", "Clip the norm of all gradients to this.", panel="Optimizer"
+        "--clip-norm", "Clip the global norm of the gradients to this.", panel="Optimizer"
     )] = None
     clip_value: Annotated[Positive | None, Opt(
         "--clip-value", "Clip each element of the gradients to this.", panel="Optimizer"
@@ -155,7 +155,7 @@ class Recipe(Frozen):
     )] = None
     init_from: Annotated[str, Opt(
         "--init-from", "Start from the weights in this file, such as a checkpoint; a last layer of "
-        "another shape stays new.", panel="Model"
+        "another shape keeps its new weights.", panel="Model"
     )] = ""
     init_digest: str = ""
     compile: Annotated[bool, Opt(

@@ -34,7 +34,7 @@ class Plan:
     """What to do next, and what is settled so far.
 
     `tuning` and `finals` are the trials that the comparison consists of so far, done or not;
-    `trials` those to train next. `choices` say which LR each schedule takes and why, by schedule,
+    `trials` are those to train next. `choices` hold the LR of each schedule and why, by schedule,
     epochs and batch size, in the first study.
     """
 
@@ -47,9 +47,8 @@ class Plan:
     notices: tuple[Notice, ...] = ()
 
     def of_shard(self, shard: tuple[int, int] | None) -> "Plan":
-        """The part that one of several independent runs trains: the final trials, dealt out in
-        turn, none to shard 0. Every shard does everything before them, because it decides which
-        final trials there are."""
+        """The plan of one shard (number, count): every count-th final trial, none for shard 0.
+        Range tests and tuning are not shared out, as they decide which final trials there are."""
         if shard is None or self.stage != "final":
             return self
         number, count = shard
@@ -66,8 +65,8 @@ def plan(
     scales: Scales = MappingProxyType({}),
 ) -> Plan:
     """The next stage of a comparison: range test, tuning, up to two extensions of the grid,
-    final seeds; no trials when nothing is left. A stage must be done for every cell before the
-    next begins for any.
+    final trials; no trials when nothing is left. Every cell finishes a stage before any begins
+    the next.
 
     Raises:
         NoLearningRate: a range test found no LR it could defend.
@@ -87,7 +86,7 @@ def plan(
 
 
 def own_scales(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> Scales:
-    """Scales of the user's own schedules, found by calling them, so that later `plan`s need not."""
+    """Scales of the user's own schedules, found by calling them once, for later calls of `plan`."""
     cells = (CellPlan(spec, cell, steps_per_epoch) for cell in spec.cells)
     return dict(chain.from_iterable(cell.own_scales() for cell in cells))
 
@@ -139,7 +138,7 @@ def _planned(here: CellPlan, histories: Histories, finds: Finds) -> Plan:
 def _edges(
     here: CellPlan, choices: Mapping[str, Choice], taken: Mapping[str, int]
 ) -> Iterator[Notice]:
-    """Where the best LR, or the best weight decay, is the lowest or highest that was tried."""
+    """Notices that the best LR or weight decay is the lowest or highest that was tried."""
     fixed, decays = any(arm.lr for arm in here.spec.arms), here.spec.weight_decays
     option = f"--lr-points {here.spec.lr_points + 2}" if fixed else "--lr"
     for side, beyond, extreme in (("low", "below", min), ("high", "above", max)):
@@ -158,5 +157,5 @@ def _edges(
                 Topic.EDGE_OF_GRID,
                 f"{here.where}the best weight decay of {', '.join(names)} is the {side}est that "
                 f"was tried ({end:g})",
-                "name more with --weight-decay",
+                "name more values with --weight-decay",
             )

@@ -19,15 +19,15 @@ from lrbench.schedules.units import tidy
 Finds = Mapping[str, Mapping[str, Any]]
 Histories = Mapping[str, History]
 Scales = Mapping[str, Sequence[float]]
-"""Results of `CellPlan.scale` for the user's own schedules, whose code then need not run again."""
+"""Results of `CellPlan.scale` for the user's own schedules, so that their code runs only once."""
 
 MOST_CHANCE = 0.5
 
 
 @dataclass(frozen=True)
 class Middle:
-    """The middle of an entrant's grid of highest LRs, the largest LR to try, and the LR at which
-    absolute LRs of parameter groups hold."""
+    """Of an entrant's grid of highest LRs: the middle (`lr`), and the largest to try (`limit`).
+    `reference` is the base LR at which absolute LRs of parameter groups hold."""
 
     lr: float
     reference: float
@@ -39,8 +39,8 @@ class CellPlan:
     """What all trials of a cell share.
 
     A grid is a list of places: the LR at a place is that of the middle, place 0, times a power of
-    the factor, or one that was named. Absolute LRs of parameter groups hold at the `reference`: the
-    range test's LR, or the middle one of those named, before any scaling by the batch size.
+    the factor, or a named LR. Absolute LRs of parameter groups hold at the `reference`: the
+    range test's LR, or the middle of the named ones, before any scaling by the batch size.
     `steps_per_epoch` are optimizer steps, by images per step; `decay` is the weight decay of the
     trials if several are tuned, each over the same grids.
     """
@@ -75,7 +75,7 @@ class CellPlan:
         return self.entered[name].recipe(self.cell.recipe)
 
     def tuned(self, name: str) -> bool:
-        """True if there is an LR to choose, which is not the case if the spec names it."""
+        """False if the spec names its LR, so that there is nothing to choose."""
         return self._parsed(name).fixed_lr is None
 
     def range_tests(self) -> Iterator[FindSpec]:
@@ -88,7 +88,7 @@ class CellPlan:
         return self.spec.range_test(self.cell.recipe if scaled else self.recipe(name))
 
     def centred(self, finds: Finds) -> CellPlan:
-        """With the middles of all grids set, from the range tests."""
+        """This plan with its grids centred by the range tests."""
         if not self.spec.auto:
             return replace(self, reference=self.spec.lrs[len(self.spec.lrs) // 2])
         plain = defended(finds[next(self.range_tests()).id])
@@ -110,7 +110,7 @@ class CellPlan:
         return parse(str(self.entered[name].schedule))
 
     def _stretch(self, name: str) -> float | None:
-        """The cell's share; None if it changes nothing, so that the trial is the ordinary one. The
+        """The cell's `stretch`; None if it changes nothing, so that the trial keeps its id. The
         schedules of parameter groups are stretched as well."""
         parsed, share = self._parsed(name), self.cell.stretch
         same = not self.recipe(name).groups and stretched(parsed, share) == parsed
@@ -122,8 +122,8 @@ class CellPlan:
         return self.cell.epochs * per_epoch, per_epoch
 
     def scale(self, name: str) -> Sequence[float]:
-        """The ratio of a schedule's highest LR to its base LR and, if it centres a grid, its
-        `lr_factor`."""
+        """(highest LR / base LR, `peak_factor`) of a schedule; the latter is 1 if no range test
+        centres the grids."""
         if known := self.scales.get(self._scale_key(name)):
             return known
         schedule, clock = stretched(self._parsed(name), self.cell.stretch), self._clock(name)
@@ -152,7 +152,7 @@ class CellPlan:
         }
 
     def _peak(self, name: str, place: int) -> float:
-        """The highest LR of a training at one place of the entrant's grid."""
+        """The highest LR of a training at a place of the entrant's grid."""
         if name in self.middles:
             return tidy(self.middles[name].lr * self.spec.lr_factor**place)
         named = self.spec.lrs[place - self.places[0]]
@@ -185,8 +185,8 @@ class CellPlan:
         """The trials that choose among the learning rates; none if there is no choice.
 
         With successive halving (Jamieson and Talwalkar 2016, arXiv:1502.07943) only the best
-        learning rates of a shorter training are trained for longer; the next length is planned when
-        the one before is done. An extension of the grid is trained in full.
+        learning rates of a shorter training are trained for longer; each length is planned once the
+        previous one is done. Extensions of the grid are trained in full.
         """
         if len(places) < 2 and self.decay is None:
             return ()
@@ -258,7 +258,7 @@ class CellPlan:
         return among.values()
 
     def _edge(self, name: str, place: int, places: Sequence[int]) -> Edge:
-        """Not an edge if the next larger LR is above the limit."""
+        """The end of the grid that a place is at; not "high" if the next LR is above the limit."""
         grid = self.grid(name, places)
         if place == min(grid):
             return "low"

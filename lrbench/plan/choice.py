@@ -1,9 +1,9 @@
 """The LR of each schedule's final trials, from the tuning trials of all schedules.
 
-An LR that did best in two seeds is often one on the brink: the next seeds fall over it, and two
+The LR that does best on two seeds is often close to divergence: other seeds collapse there, and two
 names of the same schedule end up at LRs that rank them apart. So the choice borrows strength from
-the other schedules, which face the same brink: the risk of a collapse is pooled over them, and each
-mean is shrunk towards a shared curve, as far as the noise of the seeds demands.
+the other schedules, which diverge near the same LR: the risk of a collapse is pooled over them, and
+each mean is shrunk towards a shared curve, as far as the noise of the seeds demands.
 """
 
 import math
@@ -87,7 +87,7 @@ class Choice:
 
     @property
     def best_by_mean(self) -> float:
-        """The LR with the best mean of its own."""
+        """The LR with the best unshrunken mean."""
         fit = (each for each in self.candidates if each.ended_well)
         return max(fit, key=lambda each: each.mean, default=self.candidate).lr
 
@@ -104,7 +104,7 @@ class Choice:
         elif best.risk > taken.risk:
             why = f"{100 * best.risk:.0f} % of its trials may collapse"
         else:
-            why = "by less than its noise, next to the curve of all schedules"
+            why = "by less than its noise, given the curve of all schedules"
         text += f"; {best.lr:g} had the best mean but {why}" * (best is not taken)
         return text + f"; the {self.edge}est LR tried: a better one may lie beyond" * bool(
             self.edge
@@ -253,8 +253,8 @@ def _mean(values: Sequence[float]) -> float:
 def _taken(
     candidates: Mapping[str, Sequence[Candidate]], errors: tuple[float, float]
 ) -> dict[str, Candidate]:
-    """The best score; near-ties go to the place that suits all schedules best. If nothing can be
-    chosen, the first place, of the smallest LR."""
+    """The candidate with the best score for each schedule; near-ties go to the place that suits all
+    schedules best. If no trial ended well, the smallest LR."""
     order = _order(chain.from_iterable(candidates.values()), errors[0])
     return {
         name: min(_near_ties(those, errors), key=lambda each: order.index(each.place))
@@ -271,8 +271,8 @@ def _near_ties(candidates: Sequence[Candidate], errors: tuple[float, float]) -> 
 
 
 def choose_table(tables: Sequence[Mapping[str, Choice]]) -> dict[str, int]:
-    """From which of several tables, such as those of the weight decays, each schedule takes its LR:
-    the one with the best score; near-ties go to the table that suits all schedules best."""
+    """For each schedule, the index of the table (one per weight decay) with the best score;
+    near-ties go to the table that suits all schedules best."""
     pairs = [choice.errors for table in tables for choice in table.values()]
     metric, loss = (
         math.sqrt(_mean([error**2 for error in each])) for each in zip(*pairs, strict=True)

@@ -13,7 +13,7 @@ from lrbench.schedules.units import tidy
 
 MANY_STEPS = 5_000
 MOST_FACTOR = 3.0
-SPENT = 1e-4  # of the highest LR: last steps below it move nothing, yet the bound divides by them
+SPENT = 1e-4  # of the highest LR: final steps below it move nothing, yet the bound divides by them
 
 
 def bound_terms(table: Sequence[float]) -> tuple[float, float]:
@@ -25,8 +25,8 @@ def bound_terms(table: Sequence[float]) -> tuple[float, float]:
     With η the table and S_k the sum of η from k on, and Q_k that of η²:
     distance = 1 / (2 S_1), noise = Q_1 / (2 S_1) + ½ Σ_k η_k Q_k / (S_k S_{k+1}).
 
-    Last steps with almost no LR are left out: that of `onecycle` would make its LR in a run of six
-    steps 30 times too low.
+    Final steps with almost no LR are left out: the last one of `onecycle` would make its LR in a
+    run of six steps 30 times too low.
     """
     steps = [lr for lr in table if lr > 0]
     while steps and steps[-1] < SPENT * max(steps):
@@ -66,15 +66,15 @@ def peak_factor(schedule: Schedule, steps: int, steps_per_epoch: int) -> float:
 def largest_tried(stable: float, factor: float) -> float:
     """The largest LR to try, given the largest at which a short training is stable.
 
-    Long trainings break earlier: schedules with the factor of a full decay, 3, get half of it,
-    others proportionally less. A warm-up allows no more: it only delays the collapse.
+    Long trainings become unstable at lower LRs: schedules with the factor of a full decay, 3, get
+    half of it, others proportionally less. A warm-up gets no more: it only delays the collapse.
     """
     return stable * min(factor, MOST_FACTOR) / (2 * MOST_FACTOR)
 
 
 def centre(base: float, factor: float, limit: float = math.inf, reach: float = 1.0) -> float:
-    """The middle of a schedule's grid, to two digits: `base * factor`, or less if its top, `reach`
-    times the middle, would exceed the limit."""
+    """The middle of a schedule's grid, to two digits: `base * factor`, or less if the top of the
+    grid, `reach` times its middle, would exceed the limit."""
     lr = tidy(min(base * factor, limit / reach))
     return float(Context(prec=2, rounding=ROUND_DOWN).create_decimal(str(lr)))
 
@@ -86,7 +86,7 @@ def defended(answer: Mapping[str, Any]) -> float:
     reasons = ", ".join(answer.get("reasons", ())) or "no reason given"
     rules = sorted(lr for lr in (answer.get("rules") or {}).values() if lr)
     guess = rules[len(rules) // 2] if rules else 0.01
-    why = "the middle of what its rules say" if rules else "a usual start"
+    why = "the median of its rules" if rules else "a usual start"
     raise NoLearningRate(
         f"the range test found no learning rate that it can defend ({reasons})",
         hint=f"try --lr {tidy(guess, 1):g} ({why}), or look at the curve with lrbench find",

@@ -17,8 +17,8 @@ TRUSTED = 10  # times as long at most: beyond, the root rule was up to a factor 
 ANY_LR = 0.1
 BY_RULE = "untried: the answer is a rule's, from the sweep alone; pass --verify"
 FAR = (
-    f"far: the run is over {TRUSTED} times as long as the trainings that stand for it; it may bear "
-    "twice the LR"
+    f"far: the run is over {TRUSTED} times as long as the short trainings; up to twice the LR may "
+    "work"
 )
 
 
@@ -90,14 +90,14 @@ class Aim:
 
     def _because(self, lr: float | None) -> str:
         """The reason for the answer, as a sentence."""
-        bears = f"{self.factor * self.peak:.1f}"
-        more = "" if bears == "1.0" else f"{bears} times "
-        words = [f"{self.schedule} bears {more}the constant LR"]
+        factor = f"{self.factor * self.peak:.1f}"
+        more = "" if factor == "1.0" else f"{factor} times "
+        words = [f"{self.schedule} tolerates {more}the constant LR"]
         if lr is not None:
             words += [f"{self.tried} steps under it do best at base LR {lr / self.horizon:.3g}"]
         if self.steps > self.tried:
             times = self.steps / self.tried
-            words += [f"{times:.3g} times as many steps bear {self.horizon:.2g} of that"]
+            words += [f"{times:.3g} times as many steps tolerate {self.horizon:.2g} of that"]
         return "; ".join(words)
 
 

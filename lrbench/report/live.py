@@ -164,8 +164,8 @@ def live(
     spec: CompareSpec | None = None,
     console: Console | None = None,
 ) -> Iterator[Show]:
-    """Yield a function that shows the events of a run; `progress` None: only if someone is watching.
-    With the spec, the time left includes the final trials from the start."""
+    """Yield a function that shows the events of a run; if `progress` is None, only when someone
+    watches. With the spec, the time left includes the final trials from the start."""
     screen = console or Console(stderr=True, highlight=False, emoji=False)
     if not watched(progress, screen):
         yield lambda event: None

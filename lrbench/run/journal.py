@@ -45,7 +45,7 @@ def read(path: Path) -> list[tuple[Row, Mark]]:
     content = read_if_any(path) or b""
     if content.startswith(codecs.BOM_UTF8) or b"\r\n" in content:
         raise MachineError(
-            f"{path} was converted: it has a byte order mark, or line ends of Windows",
+            f"{path} was converted: it has a byte order mark, or Windows line endings",
             hint="convert it back, as dos2unix does",
         )
     *lines, tail = content.split(b"\n")
@@ -115,7 +115,7 @@ def history_of(path: Path, rows: Iterable[Row]) -> History:
     for is_wrong, what in (
         (names != {path.parent.name}, "it holds records of another trial"),
         (epochs != [*range(1, len(epochs) + 1)], "its epochs do not follow one another"),
-        (any(end is not records[-1] for end in ends), "it goes on after the end of its trial"),
+        (any(end is not records[-1] for end in ends), "it continues after the end of its trial"),
         (any(end.epochs != len(epochs) for end in ends), "its end counts other epochs than it has"),
     ):
         if is_wrong:

@@ -56,7 +56,7 @@ class Timed(Enum):
     """How a plain number changes when the schedule is stretched to a run of another length."""
 
     FACTOR = "the LR is multiplied by it once per epoch, or per step"
-    RATE = "so much per epoch"
+    RATE = "an amount per epoch"
     EPOCHS = "a number of epochs"
 
 

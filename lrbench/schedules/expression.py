@@ -91,7 +91,7 @@ def compiled(text: str, names: Collection[str] = CLOCK_NAMES) -> Term:
     if len(text) > MAX_CHARACTERS:
         raise UsageError(f"an expression may have {MAX_CHARACTERS} characters, not {len(text)}")
     if not text.isascii() or UNDERSCORED.search(text):
-        raise UsageError(f"expression {text!r}: write numbers with the digits 0 to 9 alone")
+        raise UsageError(f"expression {text!r}: write numbers with the digits 0 to 9 only")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

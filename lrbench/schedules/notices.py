@@ -83,7 +83,7 @@ def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
     names = [str(one) for one in schedules if any(c.definition.decays for c in one.calls())]
     if names:
         what = f"--early-stop may end {', '.join(names)} before the decay is done, which is where "
-        remedy = "raise its patience, or stop constant and plateau schedules alone"
+        remedy = "raise its patience, or stop only constant and plateau schedules"
         yield Notice(Topic.EARLY_STOP, f"{what}they gain most", remedy)
 
 

@@ -59,7 +59,7 @@ def parse(text: str) -> Schedule:
         with suppress(ValueError):
             at = float(lr) if lr.isascii() else None
         if at is None or not 0 < at < math.inf:
-            raise UsageError(f"{text}: after @ stands a learning rate, such as cosine @ 0.1")
+            raise UsageError(f"{text}: @ is followed by a learning rate, such as cosine @ 0.1")
     return Schedule(spec, (VERBOSE,) if parser.verbose else (), at)
 
 
@@ -142,7 +142,7 @@ class _Parser(Tokens):
     def definition(self, token: Token, name: str) -> Definition:
         prefix, colon, _ = name.partition(":")
         if colon and prefix in RESERVED:
-            raise self.fault(token, f"{name} is no schedule", RESERVED[prefix])
+            raise self.fault(token, f"{name} is not a schedule", RESERVED[prefix])
         if colon or name in SCHEDULES:
             return Call(name).definition
         hint = did_you_mean(name, SCHEDULES.names())

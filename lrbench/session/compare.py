@@ -148,7 +148,7 @@ def _beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> It
         yield Notice(
             Topic.OTHER,
             f"{run.path} also holds {', '.join(more)}, trained and ranked with yours",
-            f"for yours alone, {alone}",
+            f"for only yours, {alone}",
         )
 
 

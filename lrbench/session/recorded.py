@@ -121,7 +121,7 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
     notices += conditions.notices(manifest, histories)
     if shard := manifest.get("options", {}).get("shard"):
         whole = "merge all shards: lrbench report SHARD... --out DIR"
-        notices.append(Notice(Topic.SHARD, f"these are the trials of shard {shard} alone", whole))
+        notices.append(Notice(Topic.SHARD, f"these are the trials of shard {shard} only", whole))
     question = replace(
         question_of(spec, data),
         schedules=entrants,

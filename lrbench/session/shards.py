@@ -70,7 +70,7 @@ def _absent(runs: Sequence[Run]) -> list[str]:
     found: dict[str, Run] = {}
     for run in runs:
         if not is_shard(run):
-            raise UsageError(f"{run.path} is not a shard: name shards alone")
+            raise UsageError(f"{run.path} is not a shard: name only shards")
         typed = (run.manifest or {})["options"]["shard"]
         shard = "/".join(str(int(part)) for part in typed.split("/"))
         if shard in found:
@@ -79,7 +79,7 @@ def _absent(runs: Sequence[Run]) -> list[str]:
     counts = {shard.partition("/")[2] for shard in found}
     if len(counts) > 1:
         raise UsageError(
-            f"the shards {', '.join(found)} are not of one division: final trials would overlap"
+            f"the shards {', '.join(found)} are of different divisions: final trials would overlap"
         )
     (count,) = counts
     whole = [f"{number}/{count}" for number in range(1, int(count) + 1)]

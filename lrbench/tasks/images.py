@@ -47,8 +47,8 @@ class ImageTask:
         self._classes = splits.classes
         if recipe.tta == "flip" and not data.augmentation.flip:
             raise UsageError(
-                f"--tta flip: images of {data.name} are not mirrored in training: their mirror "
-                "images are something else"
+                f"--tta flip: images of {data.name} are not mirrored in training: mirrored, they "
+                "mean something else"
             )
         self._recipe = recipe
         self._device = device

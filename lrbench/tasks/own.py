@@ -155,7 +155,7 @@ class OwnTask:
         if not isinstance(loss, torch.Tensor) or loss.ndim != 0:
             raise self._wrong(
                 f"loss(model, batch) gave {plugins.kind_of(loss)}, not a tensor of one number, the "
-                "mean loss (or that and the number of right answers)"
+                "mean loss (or that and the number of correct answers)"
             )
         return found  # type: ignore[no-any-return]
 
@@ -177,8 +177,8 @@ class OwnTask:
     def _count(self, key: str) -> int:
         value = getattr(self.own, key, None)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            what = "it has no" if value is None else f"{value!r:.30} is no number of"
-            raise self._wrong(f"{what} {key}")
+            wrong = f"{key} is {value!r:.30}, not a whole number of at least 1"
+            raise self._wrong(f"it has no {key}" if value is None else wrong)
         return value
 
     def _wrong(self, what: str) -> UsageError:

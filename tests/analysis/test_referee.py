@@ -124,7 +124,7 @@ def test_12_luck_in_tuning_is_seen_at_the_scale_of_mnist() -> None:
     (said,) = summarise(lucky, question).notices
     assert said.topic is Topic.LUCKY_LR
     assert "LR 0.2 gave cosine 98.0 % in tuning and 96.5 %" in str(said)
-    assert "6 of 400 validation images fewer" in said.message
+    assert "6 fewer of 400 validation images" in said.message
     assert summarise(lucky, Question(val_size=100)).notices == ()  # 2 of 100 are chance
     steady = [*grid, *finals({"cosine": [0.975, 0.977]}, lr=0.2), history(status=None)]
     assert summarise(steady, question).notices == ()

@@ -77,7 +77,7 @@ def test_what_cannot_be_defended_has_no_number() -> None:
     summary = lengths({1: 0.08, 2: 0.08, 4: 5.0})
     said = summary.certainty
     assert summary.laws[0].line is None and "^" not in said
-    assert "cannot be said: 2 of 3 optima that it needs; above the highest LR tried" in said
+    assert "cannot be said: 2 of the 3 optima needed; above the highest LR tried" in said
 
 
 def test_a_batch_size_is_held_against_the_rules_of_thumb() -> None:

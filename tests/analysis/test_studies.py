@@ -32,10 +32,8 @@ def test_studies_are_reported_apart_and_the_first_gives_the_answer() -> None:
     assert rows["gain"].tolist() == pytest.approx([0.03, 0.03, -0.03])
     assert rows["better"].tolist() == [True, True, False]
     assert rows["lr"].tolist() == [0.1, 0.2, 0.1]
-    said = (
-        "Of 3 studies, each with a tuning and seeds of its own, 2 say the same: a ranks first in 2"
-    )
-    assert f"{said}, at LRs from 0.1 to 0.2, and is told" in summary.certainty
+    said = "Of 3 studies, each with its own tuning and seeds, 2 say the same: a ranks first in 2"
+    assert f"{said}, at LRs from 0.1 to 0.2, and is found better" in summary.certainty
     assert "better than b in 2 (ahead by -3.0 to 3.0 points)" in summary.certainty
     assert "--studies" not in summary.certainty
 
@@ -74,6 +72,6 @@ def test_the_studies_of_one_schedule_have_no_order() -> None:
     alone = [h for h in made if h.spec.name == "a"]
     said = summarise(alone, Question(("a",), studies=2, test_size=10**6)).certainty
     assert said.endswith(
-        "In 2 studies, each with seeds of its own, a reached 95.1 % at LRs from 0.1 to 0.2."
+        "In 2 studies, each with its own seeds, a reached 95.1 % at LRs from 0.1 to 0.2."
     )
     assert "rank" not in said

@@ -117,7 +117,7 @@ def test_a_changed_folder_is_refused_by_name_until_it_is_accepted(
         accepted, _, _ = check(f"folder:{photos}", fetch=True)
         assert accepted.digest == loaded(photos).digest != first.digest
     else:
-        with pytest.raises(MachineError, match=r"1\.png is no readable image"):
+        with pytest.raises(MachineError, match=r"1\.png is not a readable image"):
             check(f"folder:{photos}", fetch=True)
 
 
@@ -130,7 +130,7 @@ def test_a_picture_in_a_language_starts_no_program(
     picture = next(photos.rglob("*.png"))
     Image.open(picture).convert("RGB").save(photos / "as.eps")
     (photos / "as.eps").replace(picture)
-    with pytest.raises(MachineError, match="is no readable image"):
+    with pytest.raises(MachineError, match="is not a readable image"):
         loaded(photos)
     assert not started
 
@@ -185,7 +185,7 @@ def removed(*parts: str) -> Callable[[Path], object]:
         (removed("test/dog"), "test has no folder for .*'dog'"),
         (removed("train/cat"), "train has no folder for .*'cat'"),
         (removed("train/cat", "test/cat"), "train needs two classes or more, not 1"),
-        (lambda root: (root / "test" / "cat" / "1.png").write_bytes(b"no"), r"1\.png is no read"),
+        (lambda root: (root / "test" / "cat" / "1.png").write_bytes(b"no"), r"1\.png is not a"),
         (lambda root: [p.unlink() for p in (root / "train/cat").iterdir()], "cat holds no image"),
         (spoilt(31, "RGB"), r"dog/1\.png is 31 x 32 pixels, .*cat/0\.png is 32 x 32"),
         (spoilt(32, "I;16"), r"dog/1\.png has more than 8 bits"),

@@ -94,9 +94,9 @@ def test_a_pipe_in_place_of_a_file_is_refused(theirs: Path, capsys: Any, name: s
     path = next(theirs.rglob(name))
     path.unlink()
     os.mkfifo(path)
-    assert f"{path}: it is no regular file" in refused(["report", "run"], capsys, 3)
+    assert f"{path}: not a regular file" in refused(["report", "run"], capsys, 3)
     for option in ("--config", "--init-from"):
-        assert "no regular file" in refused(["compare", option, str(path)], capsys, 3)
+        assert "not a regular file" in refused(["compare", option, str(path)], capsys, 3)
 
 
 @pytest.mark.parametrize(

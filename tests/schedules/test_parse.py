@@ -181,7 +181,7 @@ def test_a_spec_may_name_its_learning_rate() -> None:
     assert parse(str(found)) == found != parse("warmup(5%) + cosine")
     assert str(stretched(parse("step(4) @ 0.1"), 0.5)) == "step(2ep) @ 0.1"
     for text in ("cosine @", "cosine @ x", "cosine @ 0", "cosine @ inf", "cosine @ -1"):
-        with pytest.raises(UsageError, match="after @ stands a learning rate"):
+        with pytest.raises(UsageError, match="@ is followed by a learning rate"):
             parse(text)
 
 

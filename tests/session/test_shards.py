@@ -40,7 +40,7 @@ def test_merged_shards_are_the_whole_run(runs: Path, tmp_path: Path) -> None:
 def test_a_shard_says_that_it_is_one(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lrbench(named(runs, "1-3")) == 0
     said = capsys.readouterr()
-    assert "shard 1/3 alone" in " ".join(said.err.split())
+    assert "shard 1/3 only" in " ".join(said.err.split())
     assert "next: merge all shards: lrbench report SHARD... --out DIR" in said.out
 
 
@@ -70,7 +70,7 @@ def test_each_shard_tunes_and_trains_its_share(runs: Path) -> None:
     ("names", "words"),
     [
         (("1-3", "1-3"), "are the same shard"),
-        (("1-3", "4-4"), "1/3, 4/4 are not of one division"),
+        (("1-3", "4-4"), "1/3, 4/4 are of different divisions"),
         (("1-3", "whole"), "whole is not a shard"),
         (("1-3", "other"), "--epochs 2 -> 3"),
     ],

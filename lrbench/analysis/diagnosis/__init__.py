@@ -34,10 +34,16 @@ DIAGNOSIS = (
     Column("schedule", "object", "schedule, as a spec", title="schedule", form="name"),
     Column("budget", "int64", "epochs"),
     Column("batch_size", "int64", "images in a batch"),
-    Column("rule", "object", "rule that found it"),
-    Column("trials", "int64", "trials in which it did", title="trials", form="of"),
+    Column("rule", "object", "rule that fired"),
+    Column("trials", "int64", "trials in which it fired", title="trials", form="of"),
     Column("of", "int64", "trials that ended"),
-    Column("finding", "object", "what was seen in the first", title="finding", form="words"),
+    Column(
+        "finding",
+        "object",
+        "what was seen in the first of these trials",
+        title="finding",
+        form="words",
+    ),
     Column("remedy", "object", "what to change", title="what to change", form="words"),
 )
 
@@ -51,8 +57,8 @@ def diagnose(history: History) -> dict[str, Finding]:
 
 
 def trial_line(history: History, reported: Collection[str] = ()) -> str:
-    """What to print when a final training ends: the rules not `reported` yet. Empty in tuning,
-    where most LRs are wrong on purpose."""
+    """What to print when a final training ends: findings of rules not `reported` yet. Empty in
+    tuning, where most LRs are wrong on purpose."""
     found = diagnose(history) if history.spec.stage == "final" else {}
     return "; ".join(
         f"{each.message}: {each.remedy}" for rule, each in found.items() if rule not in reported
@@ -60,8 +66,8 @@ def trial_line(history: History, reported: Collection[str] = ()) -> str:
 
 
 def diagnosis_frame(histories: Iterable[History]) -> DataFrame:
-    """One row for each rule that fired in a schedule's trials, tuning and finals apart: in how many
-    trials, with the message of the first."""
+    """One row for each rule that fired in a schedule's trials, separately for tuning and finals: in
+    how many trials, and the message of the first."""
     found: dict[tuple[Any, ...], list[Finding]] = {}
     counts: dict[tuple[Any, ...], int] = {}
     for history in histories:

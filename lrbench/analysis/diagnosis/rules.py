@@ -60,7 +60,7 @@ def stagnation(history: History) -> Finding | None:
         return None
     return Finding(
         f"in the last {count} epochs the LR was below {TINY_LR:g} of its peak and the training "
-        "loss stood still",
+        "loss stalled",
         "raise the schedule's min, or use cosine",
     )
 
@@ -91,7 +91,7 @@ def validation_noise(history: History) -> Finding | None:
     "overfitting",
     "the validation loss was lowest in the first 60 %; its last three epochs are on average 25 % "
     "above that epoch and its better neighbour, beyond its noise and above 2 % of the loss at the "
-    "start, and the training loss fell on by over 20 %",
+    "start, and the training loss kept falling, by over 20 %",
 )
 def overfitting(history: History) -> Finding | None:
     values, losses = _val(history.epochs), _train(history.epochs)
@@ -108,7 +108,7 @@ def overfitting(history: History) -> Finding | None:
         return None
     return Finding(
         f"the validation loss was best after epoch {best + 1} of {len(values)} and is "
-        f"{100 * (end / low - 1):.0f} % higher at the end, while the training loss fell on",
+        f"{100 * (end / low - 1):.0f} % higher at the end, while the training loss kept falling",
         "stop early (--early-stop patience=5), or raise --weight-decay",
     )
 
@@ -120,14 +120,14 @@ def plateau_never_fired(history: History) -> Finding | None:
     if history.end is None or history.end.status != "done":
         return None
     return Finding(
-        f"plateau did not cut the LR once in {len(history.epochs)} epochs",
+        f"plateau never cut the LR in {len(history.epochs)} epochs",
         "lower its patience, train longer, or use a schedule that ends with the run",
     )
 
 
 @RULES.register(
     "plateau-fired-on-noise",
-    "it cut while the training loss was falling by over 20 % in 3 epochs",
+    "a plateau schedule cut while the training loss was falling by over 20 % in 3 epochs",
 )
 def plateau_fired_on_noise(history: History) -> Finding | None:
     losses = _train(history.epochs)
@@ -207,8 +207,8 @@ def mostly_clipped(history: History) -> Finding | None:
 
 @RULES.register(
     "fruitless-drop",
-    "the first drop of the LR to a third or less, from above half of its peak, brings"
-    " no training loss lower by 1 % over 3 epochs",
+    "the first drop of the LR to a third or less, from above half of its peak, lowers"
+    " the training loss by under 1 % over 3 epochs",
 )
 def fruitless_drop(history: History) -> Finding | None:
     epochs, losses = history.epochs, _train(history.epochs)
@@ -253,7 +253,7 @@ def swings_at_high_lr(history: History) -> Finding | None:
 
 @RULES.register(
     "growing-gap",
-    "at the ends of at least 3 cycles validation and training loss lie further apart each time",
+    "at the ends of at least 3 cycles validation and training loss are further apart each time",
 )
 def growing_gap(history: History) -> Finding | None:
     epochs = history.epochs
@@ -287,7 +287,7 @@ def stopped_early(history: History) -> Finding | None:
     if share <= 0.1:
         return Finding(where, "nothing to do: the LR had come down")
     if history.spec.schedule == "constant":
-        return Finding(where, "nothing to do: a constant LR misses no decay")
+        return Finding(where, "nothing to do: a constant LR has no decay to miss")
     return Finding(
         f"{where}, with the LR at {100 * share:.0f} % of its peak",
         "raise the patience of --early-stop above that of plateau, which then cuts the LR first"

@@ -13,7 +13,7 @@ from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, by_schedule, f
 from lrbench.report.table import value
 
 
-@PLOTS.register("expected_best", "the best to be expected of so many learning rates")
+@PLOTS.register("expected_best", "the best to expect from a number of learning rates")
 def expected_best_plot(summary: Summary) -> Chart | None:
     """One line per schedule: from one LR drawn at random from its grid, to the best of as many
     draws as the grid has LRs. A steep line means that the LR must be tuned."""
