@@ -94,8 +94,8 @@ def _orders(mine: DataFrame, standing: Standing) -> str:
     if len(orders) == 1:
         said = "the order of the schedules is the same at every weight decay"
     elif len(leaders) == 1:
-        said = f"{next(iter(leaders))} is first at every one; only places behind it change"
+        said = f"{next(iter(leaders))} leads at every one; only places behind it change"
     else:
-        first = "; ".join(f"{name} is first at {', '.join(at)}" for name, at in leaders.items())
+        first = "; ".join(f"{name} leads at {', '.join(at)}" for name, at in leaders.items())
         said = f"{first}: the order of the schedules changes"
     return f" By the tuning trials alone, without a test, {said}."

@@ -48,8 +48,7 @@ def _rows(standing: Standing, alpha: float) -> Iterator[dict[str, Any]]:
 
 
 def sd_range(sd: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Confidence interval of a standard deviation, given that n normal values showed `sd`
-    (chi-squared).
+    """Confidence interval of a standard deviation, from the `sd` of n normal values (chi-squared).
 
     >>> [round(end, 2) for end in sd_range(1.0, 8)]
     [0.66, 2.04]

@@ -58,8 +58,7 @@ def spending(seeds: tuple[int, ...], *, race: bool) -> Looks:
 
 def sequential_p(p: Floats, look: int, looks: Looks) -> Floats:
     """The smallest alpha at which p-values of this look cross its boundary. Their minimum over the
-    looks is a p-value that is valid whenever the run stops. A single look that spends everything
-    returns p."""
+    looks is a p-value, valid whenever the run stops. A single look returns p as it is."""
     if len(looks.seeds) == 1:
         return p
     nominal = boundaries(looks)[look]
@@ -121,8 +120,7 @@ class Race:
     `adjusted` is corrected for all pairs as well, and `better[i, j]` says that i is found better
     than j, closed under transitivity. `alive` marks the schedules still in the race, `stopped` the
     number of seeds after which the others left (0: still in), `looked` counts the looks.
-    `next_seeds` is the number of seeds that those still in the race need next, None when it is
-    over.
+    `next_seeds` is the number of seeds that those still in the race need next; None: it is over.
     """
 
     looks: Looks

@@ -25,9 +25,7 @@ REFERENCE = (
     Column("n", "int64", "seeds that both have"),
     Column("diff", "float64", "schedule minus reference", title="over {reference}", form="gain"),
     *INTERVAL,
-    Column(
-        "p_adjusted", "float64", "p-value, Holm over all schedules", title="p (Holm)", form=".2g"
-    ),
+    Column("p_adjusted", "float64", "p-value (Holm, all schedules)", title="p (Holm)", form=".2g"),
     Column("verdict", "object", "better, worse or not told apart", title="verdict"),
     BATCH_SIZE,
 )

@@ -83,7 +83,7 @@ def optimum(size: int, lrs: Floats, scores: Floats) -> Optimum:
 
 
 def _noise(scores: Floats) -> tuple[float, int]:
-    """The standard error of a mean over the seeds (the LR x seed interaction) over the LRs that
+    """The standard error of a mean over the seeds, from the LR x seed interaction of the LRs that
     trained, and its degrees of freedom."""
     scores = scores[~np.isnan(scores).any(axis=1)]
     rows, seeds = scores.shape
@@ -134,8 +134,7 @@ class Line:
 def line_through(optima: Sequence[Optimum], confidence: float = 0.95) -> Line:
     """Weighted least squares through three or more optima. The interval is the wider of two: the
     normal interval from the errors of the optima, and the t interval from the scatter about the
-    line. The latter has two degrees of freedom fewer than there are optima, so with three optima it
-    is wide."""
+    line, whose degrees of freedom are the optima minus two: with three optima it is wide."""
     x = np.array([[1.0, math.log(each.size)] for each in optima])
     y = np.array([math.log(each.lr) for each in optima])
     weights = np.array([each.error for each in optima]) ** -2

@@ -186,14 +186,12 @@ def in_cell(columns: Any, budget: int, batch_size: int, study: int = 0) -> Any:
 
 
 def at_final_decay(tuned: DataFrame, finals: DataFrame) -> DataFrame:
-    """The tuning trials at the weight decay of the finals; all tuning trials before there are
-    finals."""
+    """The tuning trials at the weight decay of the finals; without finals, all tuning trials."""
     return tuned[tuned["weight_decay"].isin(finals["weight_decay"])] if len(finals) else tuned
 
 
 def _at_chance(trials: DataFrame, metric: MetricName, question: Question) -> Any:
-    """True for trials that ended with an accuracy at chance; False if the number of classes is
-    unknown."""
+    """True for trials that ended with accuracy at chance; all False if `classes` is unknown."""
     reached = trials["test_accuracy" if metric.startswith("test") else "val_accuracy"]
     images = question.size(metric) or MANY_IMAGES
     low = bool(question.classes) and at_chance(reached, question.classes or 0, images)

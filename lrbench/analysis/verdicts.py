@@ -107,8 +107,7 @@ def levels(alpha: float, tests: int, course: Race | None) -> Floats:
 def best_first(verdicts: Verdicts, usable: Ints) -> list[int]:
     """Places from best to worst. No schedule precedes one that is found better; otherwise they are
     sorted by how many others each beats on common seeds, which is the order of the means if all
-    have the same seeds. Those with fewer than two `usable` seeds come last; ties keep the order in
-    which they were named."""
+    have the same seeds. Those with fewer than two `usable` seeds come last; ties stay as named."""
     wins, gains = verdicts.wins, np.nansum(verdicts.gains, axis=1).round(12)
     left, order = list(range(len(usable))), []
     while left:

@@ -31,7 +31,7 @@ VERSUS = (
     Column("lost_b", "int64", "final seeds of B that failed or collapsed"),
     Column("diff", "float64", "B minus A", title="B - A", form="gain"),
     *INTERVAL,
-    Column("p_adjusted", "float64", "Holm over all comparisons", title="p", form=".2g"),
+    Column("p_adjusted", "float64", "p-value (Holm, all comparisons)", title="p", form=".2g"),
     Column("verdict", "object", "what B is: better, worse or not told apart", title="B is"),
 )
 

@@ -220,8 +220,7 @@ def _possible(standing: Standing, seeds: str) -> str:
 
 
 def _simplest(standing: Standing, places: Iterable[int]) -> int:
-    """The schedule with the fewest, in this order: missing seeds, lost seeds, phases, letters; the
-    first of several."""
+    """The first schedule with the fewest, in order: missing seeds, lost seeds, phases, letters."""
 
     def effort(place: int) -> tuple[bool, int, bool, int, int]:
         name = standing.names[place]
@@ -264,8 +263,7 @@ def _same(standing: Standing) -> Iterator[str]:
 
 
 def losses(standing: Standing, places: Sequence[int] = ()) -> str:
-    """How many seeds of these schedules, or of all, failed or ended at chance, and what rate of
-    losses is possible."""
+    """How many seeds of these schedules, or of all, failed or ended at chance, with rate bounds."""
     alike = dict[str, list[str]]()
     for place in places or np.flatnonzero(standing.lost).tolist():
         ended = {"failed": standing.failed[place], "at chance": standing.collapsed[place]}
@@ -285,8 +283,7 @@ def losses(standing: Standing, places: Sequence[int] = ()) -> str:
 
 
 def certainty(standing: Standing, studies: int = 1, tuned: bool = True) -> str:
-    """How sure the answer is: what the intervals cover, and which differences the run can
-    detect."""
+    """How sure the answer is: what the intervals cover, and which differences are detectable."""
     verdicts, course = standing.verdicts, standing.verdicts.race
     if not verdicts.tests:
         return ""
@@ -334,8 +331,10 @@ def _found(standing: Standing) -> str:
     found = detectable_range(sds, n, standing.verdicts.level)
     if found is None:
         return ""
-    if is_accuracy(standing.metric) and not found[0] <= 1:
+    largest = 1 if is_accuracy(standing.metric) else math.inf
+    if not found[0] <= largest:
         return "The run is too noisy: no difference could be detected reliably (80 % power)."
     low, high = (margin(end, None, standing.metric) for end in found)
-    span = low if low == high else f"{low.split()[0]} to {high}, depending on the pair"
+    up_to = f"{low.split()[0]} to {high}" if found[1] <= largest else f"{low} or more"
+    span = low if low == high else f"{up_to}, depending on the pair"
     return f"With {seeds_text(n)} it reliably detects differences of {span} (80 % power)."

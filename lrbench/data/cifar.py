@@ -18,7 +18,7 @@ FILES = {
 
 
 def read(classes: int, data_dir: Path | None = None, download: bool = False) -> ImageData:
-    """torchvision only unpickles files with the MD5 that Krizhevsky published."""
+    """CIFAR-10 or CIFAR-100; torchvision unpickles only files with the published MD5."""
     label = f"CIFAR{classes}"
     folder = obtain(f"cifar{classes}", label, data_dir, download)
     from torchvision import datasets
@@ -45,7 +45,7 @@ def read(classes: int, data_dir: Path | None = None, download: bool = False) -> 
 for _classes, _files in FILES.items():
     DATASETS.register(
         f"cifar{_classes}",
-        f"60,000 photographs of {_classes} things, 32x32 colour",
+        f"60,000 photographs in {_classes} classes, 32x32 colour",
         train=50_000,
         test=10_000,
         shape=(3, 32, 32),

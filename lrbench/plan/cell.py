@@ -215,7 +215,7 @@ class CellPlan:
 
     def _trials_at(self, places: Mapping[str, Collection[int]]) -> list[TrialSpec]:
         """Tuning trials at each entrant's places, seed by seed."""
-        grids = {name: self.grid(name, those) for name, those in places.items()}
+        grids = {name: self.grid(name, own) for name, own in places.items()}
         return [
             self.trial(name, grid[place], seed, "tune")
             for seed in self.spec.all_tuning_seeds(self.cell.study)

@@ -127,14 +127,14 @@ def choose(trials: Iterable[Tuned], chance: float) -> dict[str, Choice]:
     values = _shrunk({key: [t.value for t in kept[key]] for key in cells})
     losses = _shrunk({key: [t.loss for t in kept[key]] for key in cells})
     candidates: dict[str, list[Candidate]] = {}
-    for key, those in sorted(cells.items()):
-        (schedule, place), collapsed = key, len(those) - len(kept[key])
-        risk = (collapsed + PRIOR_TRIALS * risks[place]) / (len(those) + PRIOR_TRIALS)
+    for key, tried in sorted(cells.items()):
+        (schedule, place), collapsed = key, len(tried) - len(kept[key])
+        risk = (collapsed + PRIOR_TRIALS * risks[place]) / (len(tried) + PRIOR_TRIALS)
         curve = values.means.get(key, math.nan)
         candidate = Candidate(
             place=place,
-            lr=those[0].lr,
-            trials=len(those),
+            lr=tried[0].lr,
+            trials=len(tried),
             collapsed=collapsed,
             mean=fmean(t.value for t in kept[key] if t.value is not None)
             if kept[key]
@@ -182,8 +182,8 @@ def _pooled_risk(
     """The share of collapses at each place over all schedules, made to rise with the LR (pool
     adjacent violators: Ayer et al. 1955)."""
     trials, well = Counter[int](), Counter[int]()
-    for key, those in cells.items():
-        trials[key[1]] += len(those)
+    for key, tried in cells.items():
+        trials[key[1]] += len(tried)
         well[key[1]] += len(kept[key])
     blocks: list[tuple[int, int, list[int]]] = []
     for place in sorted(trials):
@@ -198,12 +198,12 @@ def _pooled_risk(
 def _shrunk(found: Mapping[Key, Sequence[float | None]]) -> Curve:
     """Means shrunk towards schedule + place: the weight of a mean itself is 1 - (noise of a mean) /
     (variance of the means about that sum), at least 0."""
-    known = {key: [x for x in those if x is not None] for key, those in found.items()}
-    kept = {key: those for key, those in known.items() if those}
-    means = {key: fmean(those) for key, those in kept.items()}
-    shared = _additive(means, {key: len(those) for key, those in kept.items()})
-    squares = math.fsum((x - means[key]) ** 2 for key, those in kept.items() for x in those)
-    freedom = sum(len(those) - 1 for those in kept.values())
+    known = {key: [x for x in group if x is not None] for key, group in found.items()}
+    kept = {key: group for key, group in known.items() if group}
+    means = {key: fmean(group) for key, group in kept.items()}
+    shared = _additive(means, {key: len(group) for key, group in kept.items()})
+    squares = math.fsum((x - means[key]) ** 2 for key, group in kept.items() for x in group)
+    freedom = sum(len(group) - 1 for group in kept.values())
     spare = len(means) - len({key[0] for key in means}) - len({key[1] for key in means}) + 1
     spread = math.fsum((means[key] - shared[key]) ** 2 for key in means) / max(1, spare)
     if not freedom:
@@ -236,8 +236,8 @@ def _order(candidates: Iterable[Candidate], error: float) -> list[int]:
     at: dict[int, list[Candidate]] = {}
     for each in candidates:
         at.setdefault(each.place, []).append(each)
-    scores = {place: _mean([each.score for each in those]) for place, those in at.items()}
-    losses = {place: -_mean([-each.loss for each in those]) for place, those in at.items()}
+    scores = {place: _mean([each.score for each in group]) for place, group in at.items()}
+    losses = {place: -_mean([-each.loss for each in group]) for place, group in at.items()}
     order = sorted(scores, key=lambda place: -scores[place])
     best = scores[order[0]]
     ties = [p for p in order if scores[p] >= best - NEAR * error / math.sqrt(len(at[p]))]
@@ -257,8 +257,8 @@ def _taken(
     schedules best. If no trial ended well, the smallest LR."""
     order = _order(chain.from_iterable(candidates.values()), errors[0])
     return {
-        name: min(_near_ties(those, errors), key=lambda each: order.index(each.place))
-        for name, those in candidates.items()
+        name: min(_near_ties(group, errors), key=lambda each: order.index(each.place))
+        for name, group in candidates.items()
     }
 
 

@@ -43,13 +43,10 @@ def test_the_sensitivity_is_that_at_the_chosen_weight_decay() -> None:
 def test_that_the_order_changes_is_said_as_evidence_of_tuning() -> None:
     said = summary(turning).certainty
     assert "0.001 for cosine; 0.01 for linear" in said
-    assert (
-        "cosine is first at 0.001; linear is first at 0.01: the order of the schedules changes."
-        in said
-    )
+    assert "cosine leads at 0.001; linear leads at 0.01: the order of the schedules changes" in said
     three = SPEC.model_copy(update={"schedules": ("cosine", "linear", "step")})
     led = summary(lambda t: turning(t) + 0.1 * (t.schedule == "step"), three).certainty
-    assert "step is first at every one; only places behind it change." in led
+    assert "step leads at every one; only places behind it change." in led
     same = summary(lambda t: 0.9 + 0.01 * (t.schedule == "linear") + 0.001 * (t.seed % 3))
     assert "is the same at every weight decay" in same.certainty
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -131,6 +132,8 @@ def test_how_sure_it_is() -> None:
     assert "With 5 seeds it reliably detects differences of 0." in text
     (wild,) = standings(trials_of(np.array([[0.1, 0.9], [0.9, 0.2]])), WIDE)
     assert "no difference could be detected reliably" in certainty(wild)
+    (mixed,) = standings(trials_of(np.array([[0.1, 0.9], [0.9, 0.2], [0.902, 0.2]])), WIDE)
+    assert re.search(r"differences of \d+\.\d points or more, depending", certainty(mixed))
 
 
 def test_long_names_keep_both_ends() -> None:

@@ -37,13 +37,7 @@ DIAGNOSIS = (
     Column("rule", "object", "rule that fired"),
     Column("trials", "int64", "trials in which it fired", title="trials", form="of"),
     Column("of", "int64", "trials that ended"),
-    Column(
-        "finding",
-        "object",
-        "what was seen in the first of these trials",
-        title="finding",
-        form="words",
-    ),
+    Column("finding", "object", "what the first such trial showed", title="finding", form="words"),
     Column("remedy", "object", "what to change", title="what to change", form="words"),
 )
 
@@ -85,8 +79,7 @@ def diagnosis_frame(histories: Iterable[History]) -> DataFrame:
 
 
 def diagnosis_lines(found: DataFrame) -> Iterator[str]:
-    """A few lines for a terminal: findings shared by most final trials of a schedule, most common
-    first."""
+    """Terminal lines: findings in most final trials of a schedule, most common first."""
     finals = found[(found["stage"] == "final") & (2 * found["trials"] > found["of"])]
     rows = finals.sort_values("trials", ascending=False, kind="stable").to_dict("records")
     for row in rows[:SHOWN]:
