@@ -1,9 +1,9 @@
-"""The entry point: one line for every fault, and the exit codes of the README."""
+"""The entry point: one line per error, and the exit codes in the README."""
 
 import os
 import sys
 
-LINE = 2000  # most characters of a fault to show, from its start and its end
+LINE = 2000  # characters of an error to show, from its start and end
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
 
     wait_briefly()
     code = run(sys.argv[1:])
-    if code in WORDS:  # no cleanup, during which a second signal would find no handler
+    if code in WORDS:  # skip cleanup, where a second signal would find no handler
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
@@ -28,7 +28,7 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Run a command line and return its exit code: 0 done, 1 a trial failed or no LR, 2 usage, 3
-    machine, 130, 143."""
+    machine, 4 condition, 130, 143."""
     from lrbench.errors import LrbenchError, Terminated
     from lrbench.stopping import farewell, resume_with
 
@@ -45,7 +45,7 @@ def run(argv: list[str]) -> int:
         _say(farewell(143))
         return 143
     except OSError as fault:
-        # What is left in the buffer has nowhere to go: drop it, or Python complains.
+        # Drop what is left in the buffer, or Python complains.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(fault, BrokenPipeError):
             return 0
@@ -63,7 +63,7 @@ def _run(argv: list[str]) -> int:
     try:
         code = app(argv, prog_name="lrbench", standalone_mode=False)
         sys.stdout.flush()
-        if code == 130:  # typer turns Ctrl-C into this code, without a word
+        if code == 130:  # typer turns Ctrl-C into this code, silently
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except typer.TyperException as fault:

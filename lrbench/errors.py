@@ -1,4 +1,4 @@
-"""Everything that can go wrong, and everything worth a warning, in two short lists."""
+"""All errors and all topics of warnings, in two short lists."""
 
 import re
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ def printable(text: str, instead: str = "�") -> str:
 
 
 class LrbenchError(Exception):
-    """A fault that a user can act on: what is wrong, and what to do about it.
+    """An error that the user can act on: what is wrong, and what to do about it.
 
     `exit_code` is that of the command line: 1 a trial failed or no answer could be defended, 2
-    wrong use, 3 the machine or its files, 4 a condition that the user set.
+    usage, 3 the machine or its files, 4 a condition that the user set.
     """
 
     exit_code = 1
@@ -54,7 +54,7 @@ class Terminated(BaseException):
     """SIGTERM arrived."""
 
 
-# Exceptions that end a command, and are not the fault of the code they arrive in.
+# Exceptions that end a command through no fault of the code they interrupt.
 STOPS = (KeyboardInterrupt, GeneratorExit, Terminated)
 
 
@@ -68,7 +68,7 @@ _OPTION = re.compile(r"(?<![\w-])(?<!install )--([a-z]+(?:-[a-z]+)*)")
 
 @contextmanager
 def named_as_in_python() -> Iterator[None]:
-    """Wraps a call from Python: faults name its parameters instead of command-line options."""
+    """Wraps a call from Python: errors name its parameters instead of command-line options."""
     try:
         yield
     except LrbenchError as fault:
@@ -93,7 +93,7 @@ def keyword(key: str) -> str:
 
 
 class Topic(StrEnum):
-    """What a notice is about: a name for each thing that lrbench warns about."""
+    """What a notice is about."""
 
     UNFINISHED_DECAY = "unfinished-decay"
     ENDS_AT_MAXIMUM = "ends-at-maximum"
@@ -117,8 +117,8 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True)
 class Notice:
-    """A warning: what was seen, and what to do instead. `about` names the schedules whose best LR
-    lies on an edge of the grid, each with that edge, low or high; or the budget and batch size of a
+    """A warning: what was seen, and what to do about it. `about` holds each schedule whose best LR
+    lies at an edge of its grid, with that edge (low or high), or the budget and batch size of a
     ranking."""
 
     topic: Topic

@@ -1,4 +1,4 @@
-"""Writes files so that no reader finds half of one, and a fault is one line."""
+"""Atomic file writes, and one-line errors for files."""
 
 import os
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ DEVICES = (Path("/dev"), Path("/dev/fd"))
 
 
 def replace_file(path: Path, content: bytes) -> Path:
-    """Replace the file atomically: after a crash, or for a reader, there is the old file or the new
-    one. It is on disk when this returns. A device is written to; a link is replaced, because in a
-    run from someone else it may point anywhere.
+    """Replace a file atomically: a reader, or a restart after a crash, finds the old or the new
+    file. It is on disk when this returns. Devices are written to directly; links are replaced,
+    because in someone else's run they may point anywhere.
 
     Raises:
-        MachineError: it cannot be written; the message names it.
+        MachineError: the file cannot be written; the message names it.
     """
     with readable_faults(path):
         if path.is_char_device() or path.parent in DEVICES:
@@ -41,12 +41,12 @@ def replace_file(path: Path, content: bytes) -> Path:
 def read_file(path: Path, option: str = "") -> bytes:
     """
     Raises:
-        MachineError: it cannot be read, or is a pipe, which may never end. Pipes made by a
+        MachineError: the file cannot be read, or is a pipe, which may never end. Pipes made by a
             shell, under /dev/fd, are read.
     """
     with readable_faults(path, "read", option):
         if "\0" in str(path):
-            raise OSError("no name holds a zero byte")
+            raise OSError("a path cannot contain a zero byte")
         if path.exists() and not (path.is_file() or path.is_dir() or path.parent in DEVICES):
             raise OSError("not a regular file")
         return path.read_bytes()
@@ -73,7 +73,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_scratch(path: Path) -> bool:
-    """True for a temporary file that `replace_file` had not put in place yet.
+    """True for a temporary file that `replace_file` has not put in place.
 
     >>> is_scratch(Path("run/.trials.csv.4711.lrbench-tmp")), is_scratch(Path("run/trials.csv"))
     (True, False)
@@ -82,12 +82,11 @@ def is_scratch(path: Path) -> bool:
 
 
 @contextmanager
-def readable_faults(path: Path, deed: str = "write", option: str = "") -> Iterator[None]:
-    """Turn errors of the operating system into one line that names the path, and the option that
-    named it."""
+def readable_faults(path: Path, action: str = "write", option: str = "") -> Iterator[None]:
+    """Turn errors of the operating system into one line that names the path and its option."""
     try:
         yield
     except OSError as fault:
         reason = (fault.strerror or str(fault)).lower()
-        what = f"{option} {path}" if option else f"cannot {deed} {path}"
+        what = f"{option} {path}" if option else f"cannot {action} {path}"
         raise MachineError(f"{what}: {reason}") from fault

@@ -1,7 +1,7 @@
 """The user's own code by name, `module:attribute`: loading, calling, error reports, fingerprints.
 
-The module is imported as Python finds it, including from the working directory. Objects that cannot
-be imported get a temporary name for the duration of a call of the Python API.
+The module is imported as usual, also from the working directory. Objects that cannot be imported
+get a temporary name for the duration of a Python API call.
 """
 
 import ast
@@ -38,11 +38,11 @@ _names_alone = ContextVar("names_alone", default=False)
 
 
 class OwnFault(UsageError):
-    """The user's code raised; the exception is this one's cause."""
+    """The user's code raised the exception that is this one's cause."""
 
 
 def is_own(name: str) -> bool:
-    """True if a name means the user's own code.
+    """True if a name refers to the user's own code.
 
     >>> is_own("my_pkg.nets:build"), is_own("lenet"), is_own("folder:photos")
     (True, False, False)
@@ -53,8 +53,8 @@ def is_own(name: str) -> bool:
 
 @contextmanager
 def names_alone() -> Iterator[None]:
-    """Inside, the user's code is only named, never imported or called, and a name that must be
-    checked passes. For commands that only show a run, which may come from someone else."""
+    """Inside, the user's code is never imported or called, and all checks of its names pass. For
+    commands that only show a run, which may come from someone else."""
     token = _names_alone.set(True)
     try:
         yield
@@ -64,13 +64,13 @@ def names_alone() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class NotLoaded:
-    """Stands for an object inside `names_alone`. Its signature is unknown."""
+    """Placeholder for an object inside `names_alone`. Its signature is unknown."""
 
     name: str
     __signature__ = "unknown"
 
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
-        raise UsageError(f"{self.name}: code that a run names is not run to show it")
+        raise UsageError(f"{self.name}: showing a run does not execute its code")
 
 
 @contextmanager
@@ -111,10 +111,10 @@ def _module(name: str, path: str) -> Any:
             raise
         raise UsageError(
             f"{name}: there is no module {path!r}",
-            hint="it must be importable, or lie in the working folder",
+            hint="it must be importable or in the working folder",
         ) from None
     except SyntaxError as fault:
-        raise UsageError(f"{name}: {path} is not Python ({fault})") from None
+        raise UsageError(f"{name}: {path} is not valid Python ({fault})") from None
 
 
 def load_callable(name: str, option: str) -> Callable[..., Any]:
@@ -123,7 +123,7 @@ def load_callable(name: str, option: str) -> Callable[..., Any]:
         found = load(name)
     if not callable(found):
         raise UsageError(
-            f"{option} {name}: it is a {type(found).__name__}, not a function or a class"
+            f"{option} {name}: must be a function or a class, not {type(found).__name__}"
         )
     return found  # type: ignore[no-any-return]
 
@@ -168,10 +168,10 @@ def call(
     option: str,
     extra: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Call the user's function with the arguments that its signature names, or without any.
+    """Call the user's function with the arguments that its signature names, if any.
 
-    A parameter gets what is offered under its name (`extra` has further names). If the names are
-    the user's own and as many are required as are offered, the arguments are passed by position.
+    A parameter gets the argument offered under its name (`extra` has further ones). If the names
+    differ but as many are required as are offered, arguments are passed by position.
 
     Raises:
         UsageError: the signature requires something else, or the function raised.
@@ -202,7 +202,7 @@ def _bound(
             return signature.bind(*offered.values())
     raise UsageError(
         f"{option} {name}: it needs ({', '.join(p.name for p in required)}), but is called as "
-        f"{_call(name, offered)}, with those of them that it names, or without any"
+        f"{_call(name, offered)}; it may take any of these by name, or none"
     )
 
 
@@ -215,19 +215,19 @@ def check_call(
     option: str,
     hint: str = "",
 ) -> None:
-    """Refuse a function of the user's whose signature does not accept arguments with these names,
-    the first ones by position."""
+    """Refuse a user's function that cannot be called with `places` by position and `words` by
+    name."""
     try:
         inspect.signature(function).bind(*places, **dict.fromkeys(words))
     except ValueError:
         pass  # written in C, without a signature
     except TypeError as fault:
-        what = f"it is called as {_call(name, (*places, *words))}, and {fault}"
+        what = f"it is called as {_call(name, (*places, *words))}, but {fault}"
         raise UsageError(f"{option} {name}: {what}", hint=hint) from None
 
 
 def kind_of(value: Any) -> str:
-    """The kind of a value, for a message.
+    """A value's type or shape, for a message.
 
     >>> kind_of(0.5)
     'a float'
@@ -261,7 +261,7 @@ def name_of(thing: Any) -> str:
 
 @contextmanager
 def lending() -> Iterator[None]:
-    """Forget the temporary names given inside."""
+    """On exit, forget temporary names given inside."""
     before = dict(_lent)
     try:
         yield
@@ -289,7 +289,7 @@ def sources(name: str) -> dict[str, str]:
 
 
 def source_files(name: str, *, installed: bool = True) -> dict[str, Path]:
-    """The source files of `sources`; those of installed packages only on request."""
+    """The files that `sources` hashes, optionally without those of installed packages."""
     found: dict[Path, str] = {}
     for home in _homes(name, load(name)) & {*sys.modules}:
         if home.partition(".")[0] not in VERSIONED:

@@ -1,6 +1,6 @@
 """What a training produces: plain, frozen data that flows from the engine to the report.
 
-Accuracies are fractions in 0..1, times seconds, learning rates the numbers the optimizer used.
+Accuracies are fractions in 0..1, times are in seconds, learning rates are those the optimizer used.
 `None` means no value; NaN and infinity never enter a record.
 """
 
@@ -16,7 +16,7 @@ Status = Literal["done", "diverged", "failed"]
 
 @dataclass(frozen=True)
 class Record:
-    """A record of a trial, of any kind below."""
+    """Base of all records of a trial."""
 
     __pydantic_config__: ClassVar = {"allow_inf_nan": False, "extra": "forbid"}
 
@@ -67,7 +67,7 @@ class CutRecord(Record):
 
 @dataclass(frozen=True)
 class TrialEnd(Record):
-    """How a trial ended, with what is measured once: the test set, and peak memory."""
+    """How a trial ended, with what is measured once, such as the test set and peak memory."""
 
     status: Status
     reason: str = ""
@@ -88,7 +88,7 @@ class TrialEnd(Record):
 
 @dataclass(frozen=True)
 class History:
-    """Everything known about one trial: its spec, and its records so far."""
+    """Everything known about one trial: its spec and its records so far."""
 
     spec: TrialSpec
     epochs: tuple[EpochRecord, ...] = ()
@@ -101,8 +101,8 @@ Kind = TypeVar("Kind", bound=Record)
 
 
 def extended(history: History, records: Sequence[Record]) -> History:
-    """The history with more records. A trial resumed from an earlier epoch trains the later ones
-    again, so its previous records of them are dropped."""
+    """The history with more records. A trial resumed from an earlier epoch repeats the later ones,
+    so their previous records are dropped."""
     if not records:
         return history
 
@@ -125,6 +125,6 @@ def extended(history: History, records: Sequence[Record]) -> History:
 
 
 def labelled(trials: Iterable[TrialSpec], known: Mapping[str, History]) -> list[History]:
-    """The histories of these trials, as far as they exist, under the trials' current names: an
-    arm's name changes when schedules join the run."""
+    """The known histories of these trials, under the trials' current names: an arm's name changes
+    when schedules join the run."""
     return [replace(known[trial.id], spec=trial) for trial in trials if trial.id in known]

@@ -38,8 +38,8 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """The entries of one kind, filled by the files of one folder and by other packages.
 
-    The modules of `package` register their entries when imported, except those in `skip`: a new
-    entry is a new file there, or an entry point of another distribution in the group
+    Importing the modules of `package`, except those in `skip`, registers their entries. To add an
+    entry, add a file there, or an entry point of another distribution in the group
     `lrbench.<kind>s`, such as `lrbench.datasets`. `besides` lists other valid forms of names, for
     error messages.
     """
@@ -91,18 +91,18 @@ class Registry(Generic[T]):
                 importlib.import_module(f"{self.package}.{name}")
         for point in entry_points(group=f"lrbench.{self.kind}s"):
             try:
-                with redirect_stdout(io.StringIO()):  # its output is not data
-                    point.load()  # it registers itself
+                with redirect_stdout(io.StringIO()):  # stdout is for data
+                    point.load()
             except STOPS:
                 raise
             except BaseException as fault:  # a plug-in may raise anything
-                what = f"plug-in {point.value!r} for {self.kind}s was left out ({fault!r})"[:500]
+                what = f"plug-in {point.value!r} for {self.kind}s was skipped ({fault!r})"[:500]
                 remedy = "update or uninstall its package"
                 _notices.append(Notice(Topic.PLUGIN_BROKEN, what, remedy))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint with the nearest known name, or with all of them if none is near.
+    """A hint with the closest known names, or with all of them if none is close.
 
     >>> did_you_mean("lenets", ["lenet", "resnet8"]), did_you_mean("lion", ["adam", "muon"])
     ('did you mean lenet?', 'known: adam, muon')

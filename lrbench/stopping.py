@@ -1,10 +1,9 @@
-"""Stopping on a signal: the first time soon and in good order, the second time immediately. And
-surviving a reader that is gone.
+"""Stops cleanly on a first signal and immediately on a second; survives closed output pipes.
 
-Python raises only between two of its own instructions, so a single long step of torch would delay a
-Ctrl-C. The wake-up pipe is written by the C handler and read by a thread, which ends the process
-after a while whatever the main thread does. Nothing is lost: records are on disk before they are
-reported, and files are replaced atomically.
+Python handles signals only between bytecode instructions, so one long torch call would delay
+Ctrl-C. Therefore the C handler writes to a wake-up pipe, and the thread that reads it ends the
+process after a while, whatever the main thread does. Nothing is lost: records are on disk before
+they are reported, and files are replaced atomically.
 """
 
 import io
@@ -36,14 +35,14 @@ def resume_with(command: str) -> None:
 
 
 def farewell(code: int) -> str:
-    """The line for a process that was stopped and ends with this exit code."""
+    """The last line of a stopped process that ends with this exit code."""
     again = f"; the same command continues where it stopped: {_resume_command}"
     return printable(WORDS[code] + again * bool(_resume_command), "?")
 
 
 def install() -> None:
-    """Answer SIGINT with KeyboardInterrupt and SIGTERM with Terminated, in the main thread. A
-    second signal, or three seconds, end the process with 130 or 143."""
+    """Raise KeyboardInterrupt on SIGINT and Terminated on SIGTERM, in the main thread. A second
+    signal, or three seconds, end the process with 130 or 143."""
     reader, writer = os.pipe()
     for end in (reader, writer):
         os.set_blocking(end, False)
@@ -91,7 +90,7 @@ def _leave(code: int) -> NoReturn:
 
 @contextmanager
 def pausing(group: Callable[[], int]) -> Iterator[None]:
-    """Let Ctrl-Z stop this process group too, and `fg` continue it."""
+    """Let Ctrl-Z also pause this process group, and `fg` resume it."""
     if threading.current_thread() is not threading.main_thread():  # no handler can be set here
         yield
         return
@@ -111,8 +110,8 @@ def pausing(group: Callable[[], int]) -> Iterator[None]:
 
 
 def die_with(parent: int) -> None:
-    """Let the kernel end this process with its parent, even inside a long C call; a Ctrl-C sent to
-    this process alone ends it without a traceback."""
+    """Let the kernel kill this process when its parent dies, even inside a long C call; a Ctrl-C
+    sent to this process alone ends it without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         import ctypes
@@ -123,7 +122,7 @@ def die_with(parent: int) -> None:
 
 
 class _Unread(io.FileIO):
-    """A stream that discards output once nobody reads it: a training does not end for that."""
+    """A stream that discards output once its reader is gone, so that training goes on."""
 
     def write(self, data: Any) -> int:
         try:

@@ -31,7 +31,7 @@ def stdout() -> Console:
 
 
 class _Trimmed(io.StringIO):
-    """Writes to stdout, without the spaces at the ends of lines."""
+    """Writes to stdout, without trailing spaces."""
 
     def write(self, text: str) -> int:
         return sys.stdout.write(re.sub(r" +(?=\n)", "", text))
@@ -48,19 +48,19 @@ def say(line: str) -> None:
 def announce(
     spec_of: Callable[[Options], CompareSpec | FindSpec], options: Options, given: Options
 ) -> None:
-    """Say which code is about to run because a file names it: a run's, or that of `--config`."""
+    """Name the code that is about to run because a run or a `--config` file names it."""
     with names_alone():
         spec = spec_of({**options, "batch_size": 1})  # `all` would have to read the data
     recipes = getattr(spec, "recipes", (spec.recipe,))
     names = dict.fromkeys(own_names(recipes, getattr(spec, "trained", ())))
     if foreign := [name for name in names if name not in str(given)]:
-        words = f"lrbench: runs code that is named by a file: {', '.join(foreign)}"
+        words = f"lrbench: running code named by a file: {', '.join(foreign)}"
         typer.echo(printable(words), err=True)
 
 
 @contextmanager
 def reading(name: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar that appears immediately: loading torch takes seconds, as may reading a
+    """A progress bar that appears immediately: loading torch takes seconds, and so may reading a
     dataset."""
     from rich.progress import Progress
 

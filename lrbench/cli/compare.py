@@ -49,7 +49,7 @@ def compare(
 ) -> None:
     """Train under each schedule and rank them.
 
-    Each schedule's LR is tuned on validation data with the same effort. Final trials then share
+    Each schedule's LR is tuned on validation data with the same effort. The final trials share
     their seeds, and schedules that they cannot tell apart are reported as such.
     """
     options = merged(given, config, COMPARE)

@@ -1,4 +1,4 @@
-"""Prints the answer of a comparison, for `compare` and `report`."""
+"""Prints the plan and the answer of a comparison, for `compare` and `report`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def show_plan(
         return
     from lrbench.report.plan import plan_table, readable_time
 
-    estimate = "the time is unknown before the first epoch has ended"
+    estimate = "the time is unknown until the first epoch ends"
     if seconds is not None:
         rest = " of training are left" * bool(done)
         estimate = f"about {readable_time(seconds)}{rest} here, estimated from {basis}"
@@ -83,9 +83,9 @@ def print_answer(
     exports: Exports = NOTHING_ELSE,
     advise: bool = False,
 ) -> int:
-    """Print the answer of the run in a folder and write the exports; with `advise`, suggest looking
-    at the page if nothing else is left to do. Returns the exit code: 1 if a trial failed or a final
-    one diverged."""
+    """Print the answer of the run in a folder and write the exports. With `advise`, suggest opening
+    the page if there is no other next step. Returns the exit code: 1 if a trial failed or a final
+    trial diverged."""
     found = document(summary, path)
     if json:
         typer.echo(as_json(found))
@@ -115,8 +115,8 @@ def _print_tables(summary: Summary, path: Path, code: str, details: bool, advise
 
 
 def document(summary: Summary, path: Path | str) -> dict[str, Any]:
-    """The answer for programs, which `--json` prints. `code` is the torch lines of the schedule
-    that ranks first."""
+    """The answer as `--json` prints it. `code` holds the torch lines of the schedule that ranks
+    first."""
     from lrbench.report.torch_lines import torch_lines
 
     apart = summary.first.apart if summary.first else ()
@@ -138,6 +138,6 @@ def document(summary: Summary, path: Path | str) -> dict[str, Any]:
 
 
 def rows(frame: DataFrame) -> list[dict[str, Any]]:
-    """A table as plain values, with None for missing ones."""
+    """The rows of a table as plain values; None if missing."""
     found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
     return found

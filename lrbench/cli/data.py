@@ -1,4 +1,4 @@
-"""`lrbench data`: which datasets there are, fetch one, check one."""
+"""`lrbench data`: lists, fetches and checks datasets."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,15 +10,15 @@ from lrbench.cli.common import reading, stdout
 from lrbench.errors import UsageError
 from lrbench.options.recipe import TEXT_PREFIX
 
-app = typer.Typer(no_args_is_help=True, help="List datasets, fetch one, check one.")
+app = typer.Typer(no_args_is_help=True, help="List, fetch and check datasets.")
 
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="A dataset; folder:PATH, text:FILE or module:function."),
+    typer.Argument(metavar="NAME", help="A dataset, folder:PATH, text:FILE or module:function."),
 ]
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Folder of the datasets; or set LRBENCH_DATA_DIR."),
+    typer.Option("--data-dir", help="Folder for datasets; or set LRBENCH_DATA_DIR."),
 ]
 
 
@@ -42,19 +42,19 @@ def list_(data_dir: DataDir = None) -> None:
         table.add_row(entry.name, train, test, shape, classes, state, entry.summary)
     table.add_row("folder:PATH", "", "", "", "", "", "train/CLASS/*, test/CLASS/*; or CLASS/*")
     table.add_row("text:FILE", "", "", "", "", "", "any file; or text:default, Python's own manual")
-    table.add_row("module:function", "", "", "", "", "", "your own, as docs/own.md says")
+    table.add_row("module:function", "", "", "", "", "", "your own; see docs/own.md")
     stdout().print(table)
 
 
 @app.command("fetch")
 def fetch(name: Name, data_dir: DataDir = None) -> None:
-    """Download a dataset if it is missing, and check it; accept a folder as it is now."""
+    """Download a dataset if it is missing, and check it; accept a folder's current contents."""
     _check(name, data_dir, fetch=True)
 
 
 @app.command("check")
 def check(name: Name, data_dir: DataDir = None) -> None:
-    """Read a whole dataset and verify it."""
+    """Read and verify a whole dataset."""
     _check(name, data_dir)
 
 

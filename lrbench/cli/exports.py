@@ -1,4 +1,4 @@
-"""`--export-markdown` and the like, `--tensorboard`: what else to write."""
+"""`--export-…` and `--tensorboard`: where else to write the answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACE: dict[str, Any] = {"metavar": "PATH|-", "hidden": True}
 
 @dataclass(frozen=True)
 class Exports:
-    """Where the answer is also written: a path, `-` for stdout, or None."""
+    """Where else to write the answer: a path, `-` for stdout, or None."""
 
     # fmt: off
     markdown: Annotated[str | None, output(
@@ -51,7 +51,7 @@ class Exports:
 
     @property
     def to_stdout(self) -> bool:
-        """True if stdout is one of the exports, and must hold nothing else."""
+        """True if an export goes to stdout, which must then hold nothing else."""
         return STDOUT in self._places.values()
 
     @property
@@ -63,25 +63,24 @@ class Exports:
         """Refuse invalid combinations before anything runs.
 
         Raises:
-            UsageError: two documents for stdout, one path for two, no tensorboardX.
+            UsageError: two documents for one place, a reserved name, no tensorboardX.
         """
         places = [*(["-"] if json else []), *self._places.values()]
         for kind, place in self._places.items():
             if Path(place).name in OWN:
-                raise UsageError(f"--export-{kind} {place}: a file of a run has this name")
+                raise UsageError(f"--export-{kind} {place}: reserved for a run's own files")
             if places.count(place) > 1:
-                raise UsageError(f"--export-{kind} {place}: two outputs cannot share a place")
+                raise UsageError(f"--export-{kind} {place}: two outputs cannot go to one place")
         if self.tensorboard:
             from lrbench.report.renderers.tensorboard import check
 
             check()
 
     def make(self) -> None:
-        """Create files that do not exist yet, so that a wrong path fails now rather than after an
-        hour.
+        """Create missing files, so that a wrong path fails now rather than in an hour.
 
         Raises:
-            MachineError: one cannot be written; the message names it.
+            MachineError: a file cannot be written; the message names it.
         """
         for place in self._places.values():
             if place != STDOUT:
@@ -92,7 +91,7 @@ class Exports:
         """Write each document to its place.
 
         Raises:
-            MachineError: one cannot be written.
+            MachineError: a document cannot be written.
         """
         for kind, place in self._places.items():
             text = texts[kind]

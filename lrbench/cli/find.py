@@ -36,7 +36,7 @@ def find(
     json: p.Json = False,
     quiet: p.Quiet = False,
 ) -> None:
-    """Pick an initial learning rate: an LR range test over several seeds.
+    """Pick an initial learning rate with an LR range test over several seeds.
 
     The answer comes with a grade. If no LR can be defended, the exit code is 1 and the message says
     what to change.

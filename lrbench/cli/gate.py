@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _share(text: str) -> float:
-    """Reads `97%` or `0.97`."""
+    """Parse `97%` or `0.97`."""
     try:
         number = float(plain_digits(text.removesuffix("%")))
     except ValueError:
@@ -47,21 +47,21 @@ class Conditions:
     # fmt: on
 
     def check(self, spec: CompareSpec) -> None:
-        """Raises UsageError if no run of this spec could meet a condition."""
+        """Raises UsageError if a condition does not apply to this spec."""
         if self.below is not None and not spec.metric.endswith("accuracy"):
             raise UsageError(f"--fail-below needs an accuracy, but --metric is {spec.metric}")
         if self.worse_than is not None:
             ranked_name(self.worse_than, spec.entrants, "--fail-if-worse-than")
 
     def enforce(self, summary: Summary, *, quiet: bool) -> None:
-        """Print which conditions are met, unless `quiet`.
+        """Print which conditions pass, unless `quiet`.
 
         Raises:
             ConditionHolds: the best schedule's mean is below `below`; or a schedule is found to be
                 worse than the named one (Holm over those comparisons), or has lost seeds
                 (diverged, failed or at chance) where the named one has none. The message names
                 every condition that holds.
-            UsageError: a condition cannot be judged on this run.
+            UsageError: a condition cannot be evaluated on this run.
         """
         found = []
         if self.below is not None:
@@ -77,8 +77,8 @@ class Conditions:
 
 
 def ranked_name(text: str, known: Sequence[str], option: str) -> str:
-    """The name of an arm or a schedule in the ranking, given as typed; raises UsageError if it is
-    not ranked."""
+    """The name in the ranking of an arm or schedule as typed; raises UsageError if it is not
+    ranked."""
     if text in known:
         return text
     with suppress(UsageError):
@@ -108,5 +108,5 @@ def _worse(summary: Summary, name: str) -> tuple[bool, str]:
         if lost.get(name) == 0:
             worse += [other for other, count in lost.items() if count]
     if worse:
-        return True, f"worse is {', '.join(dict.fromkeys(worse))}"
+        return True, f"{', '.join(dict.fromkeys(worse))} did worse"
     return False, "no schedule is found to be worse"

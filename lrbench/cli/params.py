@@ -1,4 +1,4 @@
-"""Options as command parameters, with help and completion, including those that no spec
+"""Options as command parameters with help and completion; also the options that no spec
 declares."""
 
 import copy
@@ -22,8 +22,8 @@ EVERYTHING = "lrbench: show every option"
 
 
 class OptionsCommand(TyperCommand):
-    """A command whose `--help` leaves out hidden options if it has a `--help-all` to show them, and
-    whose completion knows all of them."""
+    """A command that completes hidden options, and shows them in `--help` unless it has a
+    `--help-all`."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         folds = any(param.name == "help_all" for param in self.params)
@@ -34,7 +34,7 @@ class OptionsCommand(TyperCommand):
         return super(OptionsCommand, self._shown(ctx)).shell_complete(ctx, incomplete)
 
     def _shown(self, ctx: Any, *, folded: bool = False) -> "OptionsCommand":
-        """The command with registered names in its help; hidden options stay hidden if `folded`."""
+        """The command with registered names in its help, and without hidden options if `folded`."""
         shown = copy.copy(self)
         shown.params = [copy.copy(param) for param in self.params]
         for param in shown.params:
@@ -48,11 +48,10 @@ class OptionsCommand(TyperCommand):
 
 
 def takes(allowed: Declared) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a command that takes these options and receives those that were given as `given:
-    dict[str, Any]`, besides its own parameters. A parameter whose type is a dataclass stands for
-    one option per field.
+    """Add these options to a command, which receives those on the command line as `given:
+    dict[str, Any]`. A parameter whose type is a dataclass becomes one option per field.
 
-    Defaults come from the specs: a TOML file may set what the command line leaves open.
+    Defaults are left to the specs, because a TOML file may set what the command line does not.
     """
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
@@ -119,7 +118,7 @@ def _parameter(option: Opt) -> Parameter:
 
 
 def _number(kind: type[int] | type[float]) -> Callable[[str], Any]:
-    """Reads a number, or keeps the text for the spec to refuse in our words."""
+    """Parse a number, or keep the text for the spec to refuse in our words."""
 
     def read(text: str) -> Any:
         try:
@@ -150,7 +149,7 @@ def _completion(option: Opt) -> Callable[[str], list[tuple[str, str]]] | None:
     if not (option.values or option.choices):
         return None
 
-    def complete(incomplete: str) -> list[tuple[str, str]]:  # Typer looks at the parameter's name
+    def complete(incomplete: str) -> list[tuple[str, str]]:  # Typer checks the parameter's name
         return [found for found in option.completions() if found[0].startswith(incomplete)]
 
     return complete
@@ -170,7 +169,7 @@ HelpAll = Annotated[
 
 
 def output(flags: str, help: str, panel: str = "Output", **settings: Any) -> Any:
-    """An option that no spec declares; a hidden one is shown by `--help-all` only."""
+    """An option that no spec declares; if hidden, only `--help-all` shows it."""
     return typer.Option(
         *flags.split(), help=help, rich_help_panel=panel, show_default=False, **settings
     )
@@ -186,7 +185,7 @@ Config = Annotated[Path | None, output(
     "Run"
 )]
 PrintConfig = Annotated[bool, output(
-    "--print-config", "Print all options as TOML, and stop.", "Run", hidden=True
+    "--print-config", "Print all options as TOML, then exit.", "Run", hidden=True
 )]
-DryRun = Annotated[bool, output("--dry-run", "Show the plan and its time, and stop.", "Run")]
+DryRun = Annotated[bool, output("--dry-run", "Show the plan and its time, then exit.", "Run")]
 # fmt: on

@@ -1,4 +1,4 @@
-"""`lrbench report`: makes tables and plots again from the records of a run, without torch."""
+"""`lrbench report`: rebuilds tables and plots from the records of a run, without torch."""
 
 import webbrowser
 from pathlib import Path
@@ -23,14 +23,14 @@ from lrbench.session.shards import is_shard, merged
 
 # fmt: off
 Only = Annotated[list[str] | None, p.output(
-    "--only -s", "Rank only the schedules named this way, and change no files. Repeatable.",
+    "--only -s", "Rank only this schedule, and change no files. Repeatable.",
     "Options", metavar="SPEC"
 )]
 Extrapolate = Annotated[str | None, p.output(
     "--extrapolate", "Also predict the best LR at this length, such as 40ep, as in compare.",
     hidden=True
 )]
-Open = Annotated[bool, p.output("--open", "Open report.html in the browser.", "Options")]
+Open = Annotated[bool, p.output("--open", "Open report.html in a browser.", "Options")]
 # fmt: on
 
 
@@ -47,9 +47,9 @@ def report(
     details: p.Details = False,
     json: p.Json = False,
 ) -> None:
-    """Make a run's tables and plots again from its journals and its manifest. For several
-    comparisons, show what each schedule gains from the first run to each of the others; shards
-    (compare --shard) are merged into one run, in --out."""
+    """Rebuild a run's tables and plots from its journals and its manifest. For several comparisons,
+    show what each schedule gains from the first run to each of the others. Shards (compare
+    --shard) are merged into one run in --out."""
     ctx.with_resource(names_alone())
     exports.check(json=json)
     found = [opened(path) for path in runs]
@@ -58,7 +58,7 @@ def report(
         notify(notices)
         found, runs = [whole], [whole.path]
     elif out is not None:
-        raise UsageError("--out is for shards, which are merged there")
+        raise UsageError("--out is for merging shards")
     commands = {run.manifest["command"] for run in found if run.manifest}
     judged = only or extrapolate or conditions != Conditions()
     if len(runs) > 1 and (judged or exports != Exports()):
@@ -93,7 +93,7 @@ def report(
 
 
 def _report_find(run: Run, *, json: bool, exports: Exports) -> None:
-    """Print the answer of a range test and make its files again."""
+    """Print the answer of a range test and rebuild its files."""
     from lrbench.report.find_files import write_find
 
     with swept.readable(run):

@@ -1,4 +1,4 @@
-"""`lrbench schedules`: list them, show their LRs, print their torch code."""
+"""`lrbench schedules`: list schedules, show their LRs and print their torch code."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from lrbench.errors import LrbenchError, UsageError
 from lrbench.plugins import described
 
 app = typer.Typer(
-    no_args_is_help=True, help="List schedules, preview them, print their torch code."
+    no_args_is_help=True, help="List and preview schedules, and print their torch code."
 )
 
 Specs = Annotated[list[str], typer.Argument(metavar="SPEC…", help="Schedule specs.")]
@@ -32,12 +32,10 @@ def list_(
         str | None,
         typer.Option("--family", help="ordered, adaptive, custom, cyclic or warmup."),
     ] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw them all into this file.")
-    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Plot them all to this file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List every schedule: what it does, its formula, the torch class that equals it."""
+    """List every schedule: what it does, its formula and its torch equivalent."""
     from lrbench.registry import did_you_mean
     from lrbench.report.schedules import catalogue_table, draw_catalogue
     from lrbench.schedules import catalogue
@@ -63,13 +61,11 @@ def show(
     steps: Steps = 1000,
     steps_per_epoch: StepsPerEpoch = 100,
     csv_path: Annotated[
-        str | None, typer.Option("--csv", help="Write every step's LR there; - for stdout.")
+        str | None, typer.Option("--csv", help="Write the LR of each step here; - for stdout.")
     ] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw all of them into this file.")
-    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Plot them all to this file.")] = None,
 ) -> None:
-    """Show the learning rates that specs give, as a table, a CSV file or a picture."""
+    """Show the learning rates of schedule specs as a table, CSV file or plot."""
     from lrbench.files import replace_file
     from lrbench.report.schedules import draw_schedules, preview_table
     from lrbench.schedules import check, expand, parse
@@ -111,7 +107,7 @@ def code(
 
 @contextmanager
 def _own_code(spec: str) -> Iterator[None]:
-    """An exception from a schedule of the user's, in one line."""
+    """Report an exception from the user's schedule in one line."""
     try:
         yield
     except LrbenchError:

@@ -16,7 +16,7 @@ from lrbench.session.recorded import recorded, summarised, write_files
 
 
 def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
-    """Make each run's files again, and print what each schedule gains from the first run to each of
+    """Rebuild each run's files, and print what each schedule gains from the first run to each of
     the others: differences with intervals, and how the experiments differ."""
     from lrbench.analysis import versus
 
@@ -64,7 +64,7 @@ def differing(a: Run, b: Run) -> list[str]:
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, with each setting of the range test as an option of its own."""
+    """The options, with each setting of the range test as a separate option."""
     tested = str(options.get("range_test", "")).split(",")
     settings = {f"range_test {key}": value for key, _, value in (t.partition("=") for t in tested)}
     return {key: value for key, value in options.items() if key != "range_test"} | settings

@@ -1,1 +1,1 @@
-"""The training loop: the only one."""
+"""The only training loop."""

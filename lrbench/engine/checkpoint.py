@@ -1,7 +1,7 @@
 """Checkpoints between epochs, from which a trial continues after a crash.
 
-Data order, augmentation and dropout follow from (seed, epoch), and learning rates from the step, so
-weights, optimizer state and a few numbers are enough.
+(seed, epoch) determines data order, augmentation and dropout, and the step determines the learning
+rates, so weights, optimizer state and a few numbers are enough.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def save(training: Training, path: Path) -> None:
 
 
 def restore(training: Training, path: Path) -> bool:
-    """Bring a new training to the state of the checkpoint.
+    """Load the checkpoint into a new training.
 
     False if there is no readable checkpoint of this trial. The caller then starts from scratch: a
     damaged file costs time but never causes a wrong number.
@@ -42,7 +42,7 @@ def restore(training: Training, path: Path) -> bool:
     try:
         content = read_file(path)
         whole, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
-        if hashlib.sha256(whole).digest() != checksum:  # torch would read a damaged file
+        if hashlib.sha256(whole).digest() != checksum:  # torch may read a damaged file
             return False
         # weights_only keeps code in the file from running
         state = torch.load(io.BytesIO(whole), map_location=training.device, weights_only=True)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """The learning rate of each parameter group at one step, and its momenta if the schedule moves
-    them (None keeps a group's own)."""
+    """The learning rate of each parameter group at one step, and the momenta if the schedule
+    sets them (None keeps the group's own)."""
 
     lrs: tuple[float, ...]
     momenta: tuple[float | None, ...] = ()
@@ -49,7 +49,7 @@ class Clockwork:
     trial: str
     steps_per_epoch: int
     bounds: tuple[Bound, ...]
-    frozen: tuple[int, ...] = ()  # leading epochs in which each group is not trained
+    frozen: tuple[int, ...] = ()  # leading epochs for which each group is not trained
 
     @staticmethod
     def of(trial: TrialSpec, groups: Sequence[GroupSpec], steps_per_epoch: int) -> Clockwork:

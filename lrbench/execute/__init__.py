@@ -1,5 +1,5 @@
-"""Where trials run. An executor lives as long as a run. It takes the trials of one stage after the
-other, or the trainings of a range test that can run side by side."""
+"""Where trials run. An executor lives as long as its run. It takes the trials of one stage at a
+time, or the trainings of a range test that can run in parallel."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -23,7 +23,7 @@ EXECUTORS: Registry[Executor] = Registry("executor", "lrbench.execute", skip=("t
 
 
 def run_work(bench: Workbench, run: Run, work: Work) -> Iterator[list[Any]]:
-    """The results of a trial or a training of a range test, as they come; first an empty list."""
+    """Run a trial or a piece of a range test; yields an empty list, then results as they come."""
     from lrbench.execute.trial import run_piece, run_trial
 
     return run_trial(bench, run, work) if isinstance(work, TrialSpec) else run_piece(bench, work)

@@ -32,9 +32,9 @@ from lrbench.records import EpochRecord, Record, TrialEnd
 from lrbench.run.material import luggage
 from lrbench.run.store import Run
 
-SILENT_S = 120.0  # without a message: a node that hangs, or a broken network
+SILENT_S = 120.0  # without a message: a hung node or a broken network
 REACH_S = 10.0
-ROOM_S = 900.0  # for a cluster to grow
+ROOM_S = 900.0  # for a cluster to scale up
 STORE_BYTES = 100 * 2**20  # of Ray's object store, which holds little besides checkpoints
 FOUND_BY_RAY = Path("/tmp/ray/ray_current_cluster")
 QUIET = {
@@ -47,7 +47,7 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a cluster of one machin
 
 @dataclass(eq=False)
 class Remote(Worker):
-    """A trainer, seen from the driver. `call` is its current work, and fails when it dies."""
+    """A trainer, seen from the driver. `call` is its current call, which fails when it dies."""
 
     number: int
     actor: Any
@@ -59,8 +59,7 @@ class Remote(Worker):
 
 @dataclass(eq=False)
 class Nodes(Crew):
-    """The trainers of a run. Each has its own number, so that messages of a dead one are
-    dropped."""
+    """The trainers of a run, each with a new number, so that messages of dead ones are dropped."""
 
     make: Callable[[int], Any]
     inbox: Any
@@ -70,7 +69,7 @@ class Nodes(Crew):
 
     @cached_property
     def data(self) -> Any:
-        """In the object store, from which each node fetches it once."""
+        """The data in Ray's object store, from which each node fetches it once."""
         import ray
 
         return ray.put(self.bench.source.data)
@@ -87,8 +86,8 @@ class Nodes(Crew):
         worker.call = worker.actor.train.remote(trial.model_dump_json(), files)
 
     def heard(self) -> Sequence[tuple[Worker, Sequence[Message] | None]]:
-        """Ended calls are looked at first, now and then: by then everything they sent is in the
-        inbox."""
+        """Checks for ended calls now and then, before it reads the inbox, which by then holds all
+        that they sent."""
         import ray
 
         calls, ended = {worker.call: worker for worker in self.workers}, []
@@ -99,8 +98,8 @@ class Nodes(Crew):
             taken = ray.get(self.inbox.take.remote(0.0 if ended else POLL_S))
         except ray.exceptions.RayError as fault:
             raise MachineError(
-                f"the Ray cluster is lost ({_first_line(fault)})",
-                hint="the same command continues on another one",
+                f"the Ray cluster was lost ({_first_line(fault)})",
+                hint="repeat the command to continue on another one",
             ) from None
         said = self._sorted(taken)
         for call in ended:
@@ -116,7 +115,7 @@ class Nodes(Crew):
         return [*said, *((worker, None) for worker in self.workers if worker.how)]
 
     def _sorted(self, taken: Sequence[dict[str, Any]]) -> list[tuple[Worker, Sequence[Message]]]:
-        """The messages by worker, without signs of life."""
+        """The messages of each worker, without mere signs of life."""
         by_number = {worker.number: worker for worker in self.workers}
         said: dict[Remote, list[Message]] = {}
         for message in taken:
@@ -131,7 +130,7 @@ class Nodes(Crew):
         return list(said.items())
 
     def _refuse_to_wait(self) -> None:
-        """Refuse to wait forever for room that the cluster does not have."""
+        """Raise MachineError if the cluster has had no room for `ROOM_S`."""
         now_s = time.monotonic()
         if any(worker.heard_s < math.inf for worker in self.workers):
             self.idle_s = now_s
@@ -149,7 +148,7 @@ class Nodes(Crew):
         return worker.how
 
     def write(self, worker: Remote, message: Message, records: Sequence[Record]) -> None:
-        """The first records of an attempt say from where it continues."""
+        """The first records of an attempt show the epoch from which it resumed."""
         trial, run = worker.trial, self.run
         if not records or not isinstance(trial, TrialSpec):
             return
@@ -170,7 +169,7 @@ class Nodes(Crew):
 @EXECUTORS.register("ray", "on the nodes of a Ray cluster (--address)")
 @contextmanager
 def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
-    """Ray never restarts actors or repeats calls: the crew counts and repeats."""
+    """Ray never restarts actors or retries calls: the crew counts failures and retries."""
     if importlib.util.find_spec("ray") is None:
         raise MachineError("--executor ray needs Ray", hint="pip install 'torch-lrbench[ray]'")
     os.environ.update({**QUIET, **os.environ})
@@ -215,7 +214,7 @@ def cluster(bench: Workbench, run: Run) -> Iterator[Train]:
 
 @contextmanager
 def _connected(bench: Workbench) -> Iterator[None]:
-    """Ray's connection, unless the caller has one; signal handling remains ours."""
+    """Connect to Ray, unless the caller already has; our signal handlers stay."""
     address = bench.host.address
     known = "RAY_ADDRESS" in os.environ or FOUND_BY_RAY.exists()
     local = address == "local" or (address == "auto" and not known)
@@ -240,7 +239,7 @@ def _connected(bench: Workbench) -> Iterator[None]:
 
 
 def _begin(**options: Any) -> None:
-    """Start Ray, or connect. Ports may be taken between choice and use, so it tries twice."""
+    """Start Ray or connect to it. Tries twice, as a port may be taken before it is used."""
     import ray
 
     for attempt in (1, 2):
@@ -254,13 +253,13 @@ def _begin(**options: Any) -> None:
                 what = "start" if options["address"] == "local" else "reach"
                 raise MachineError(
                     f"could not {what} Ray ({_first_line(fault)})",
-                    hint="look at --address, free memory and /dev/shm, or use --executor pool",
+                    hint="check --address, free memory and /dev/shm, or use --executor pool",
                 ) from None
 
 
 def _knock(address: str) -> None:
-    """Raises OSError or ValueError if nothing answers at the address, where Ray itself would retry
-    for minutes."""
+    """Raise OSError or ValueError if nothing answers at the address: Ray itself would retry for
+    minutes."""
     host, colon, port = address.rpartition(":")
     if colon:
         socket.create_connection((host, int(port)), timeout=REACH_S).close()

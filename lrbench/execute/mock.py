@@ -1,4 +1,4 @@
-"""No training at all: numbers made up from a trial's name, to test everything around training."""
+"""No training: numbers made up from a trial's id, to test everything around training."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Several trials at a time, each in its own process, which can be ended from outside."""
+"""Several trials at a time, each in its own process, which can be killed."""
 
 import json
 import os
@@ -23,8 +23,8 @@ ANSWER_S = 10.0
 
 
 class Nursery:
-    """The process that forks workers and knows them by number. It has its own session: Ctrl-C is
-    for this process alone."""
+    """The process that forks workers and knows them by number. It has its own session, so that
+    Ctrl-C reaches only its parent."""
 
     def __init__(self, brief: Brief) -> None:
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
@@ -50,7 +50,7 @@ class Nursery:
 
     def worker(self, place: int) -> "Forked":
         ours, theirs = socket.socketpair()
-        with theirs, suppress(OSError):  # dead, as the first read of the worker will show
+        with theirs, suppress(OSError):  # dead, as the worker's first read will show
             self.ask(0, place, theirs.fileno())
         self.workers += 1
         return Forked(self, self.workers, place, ours)
@@ -65,7 +65,7 @@ class Nursery:
 
 @dataclass(eq=False)
 class Forked(Worker):
-    """A local process."""
+    """A local process, forked by the nursery."""
 
     nursery: Nursery
     number: int
@@ -82,7 +82,7 @@ class Forked(Worker):
         return [json.loads(line) for line in lines] if heard else None
 
     def end(self, *, at_once: bool) -> int:
-        """Its exit code. What it wrote is complete, as after any crash."""
+        """End it; returns its exit code. Its journal is valid, as after any crash."""
         self.link.close()
         with suppress(OSError):
             self.nursery.ask(-self.number if at_once else self.number)
@@ -92,7 +92,7 @@ class Forked(Worker):
 
 
 class Processes(Crew):
-    """The processes of a run, which write the journals of their trials themselves."""
+    """The processes of a run. They write the journals of their trials themselves."""
 
     def __enter__(self) -> "Processes":
         self.nursery = Nursery(Brief.of(self.bench, self.run))
@@ -135,14 +135,14 @@ class Processes(Crew):
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def write(self, *_: object) -> None:
-        """Nothing to do: the worker has written them."""
+        """Nothing to do: the worker writes its own records."""
 
 
 @EXECUTORS.register("auto", "in parallel where that is possible and faster")
 @contextmanager
 def auto(bench: Workbench, run: Run) -> Iterator[Train]:
-    """If no other process can open what is open here, such as a network registered in a notebook,
-    this process trains, with the same bits."""
+    """Trains in this process, with bit-identical results, if no other can open the workbench, as
+    with a network registered in a notebook."""
     with pool(bench, run) as parallel, serial(bench, run) as alone:
 
         def train(trials: Sequence[Work]) -> Iterator[Left]:
@@ -154,7 +154,7 @@ def auto(bench: Workbench, run: Run) -> Iterator[Train]:
         yield train
 
 
-@EXECUTORS.register("pool", "several trials at a time, in processes of this machine (--jobs)")
+@EXECUTORS.register("pool", "several trials at a time, in processes on this machine (--jobs)")
 @contextmanager
 def pool(bench: Workbench, run: Run) -> Iterator[Train]:
     crew = Processes(bench, run, bench.jobs)

@@ -1,5 +1,5 @@
-"""What runs on the nodes of a Ray cluster: the trainers and, next to the driver, the inbox to which
-they send records and checkpoints. A trainer writes to a scratch folder of its node."""
+"""What runs on the nodes of a Ray cluster: the trainers and, on the driver's node, the inbox to
+which they send records and checkpoints. A trainer writes to a scratch folder on its node."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ class Inbox:
         self.messages.put_nowait(message)
 
     async def take(self, wait_s: float) -> list[dict[str, Any]]:
-        """All that has come, after a while at most."""
+        """All messages so far; waits up to `wait_s` for the first."""
         found: list[dict[str, Any]] = []
         with suppress(asyncio.TimeoutError):
             found.append(await asyncio.wait_for(self.messages.get(), wait_s))
@@ -58,7 +58,7 @@ class Kit:
 
 
 class Trainer:
-    """A process on some node: opens the workbench, then trains one trial after the other."""
+    """A process on a node: opens the workbench, then trains one trial after another."""
 
     def __init__(self, number: int, inbox: Any, brief: str, kit: Kit) -> None:
         wait_briefly()
@@ -74,14 +74,13 @@ class Trainer:
             path.write_bytes(content)
         sys.path[:0] = [str(code), *kit.path]
         os.chdir(kit.folder if Path(kit.folder).is_dir() else code)
-        if (
-            self.brief.host.device == "cpu"
-        ):  # Ray does not hide GPUs from trainers that ask for none
+        # Ray does not hide GPUs from trainers that ask for none
+        if self.brief.host.device == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         threading.Thread(target=self._live, daemon=True).start()
 
     def open(self, data: Any = None) -> None:
-        """`data` is requested by a node without the dataset."""
+        """A node without the dataset asks to be called again with `data`."""
         self.talk = talk(self.brief, iter(self.works.popleft, ""), data=data)
         first = next(self.talk)
         asks = "fault" in first and data is None and self.kit.sendable

@@ -1,4 +1,4 @@
-"""One trial after the other, in this process; with `--at-once`, several of a recipe in turn."""
+"""One trial after another, in this process; with `--at-once`, several of a recipe in turn."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from lrbench.options import TrialSpec
 from lrbench.run.store import Run
 
 
-@EXECUTORS.register("serial", "one trial after the other, in this process")
+@EXECUTORS.register("serial", "one trial after another, in this process")
 @contextmanager
 def serial(bench: Workbench, run: Run) -> Iterator[Train]:
     def train(trials: Sequence[Work]) -> Iterator[tuple[Any, list[Any]]]:
@@ -20,7 +20,7 @@ def serial(bench: Workbench, run: Run) -> Iterator[Train]:
         while waiting or under_way:
             while waiting and len(under_way) < at_once:
                 if under_way and waiting[0].recipe != under_way[0][0].recipe:
-                    break  # they could share nothing
+                    break  # they could not share a program
                 trial = waiting.popleft()
                 under_way.append((trial, run_work(bench, run, trial)))
             for trial, stream in list(under_way):

@@ -1,4 +1,4 @@
-"""Hands out trials to workers, which may die; the same for processes and for nodes."""
+"""Hands out trials to workers, which may die: local processes or trainers on nodes."""
 
 import math
 import time
@@ -19,20 +19,20 @@ from lrbench.run.journal import record_of
 from lrbench.run.material import refuse_changes
 from lrbench.run.store import Run
 
-RETRIES = 2  # of a trial whose worker died, from its checkpoint; and of a start
+RETRIES = 2  # of a trial whose worker died, from its checkpoint; also of a failed start
 POLL_S = 1.0
-STOOD_STILL_S = 2.0  # a wait that ends this late: the machine was paused, not busy
+STOOD_STILL_S = 2.0  # a wait that ends this late means a paused machine, not a busy one
 Left = tuple[Any, list[Any]]
 Message = Mapping[str, Any]  # as in `worker`
 
 
 class CannotStart(MachineError):
-    """No other process could open what is open here."""
+    """No other process could open the workbench."""
 
 
 @dataclass(eq=False)
 class Worker:
-    """Something that trains one trial after the other, and its current work."""
+    """A process that trains one trial after another, and its current work."""
 
     trial: Work | None = field(default=None, init=False)
     deadline: float = field(default=math.inf, init=False)
@@ -55,24 +55,24 @@ class Crew(ABC):
 
     @abstractmethod
     def give(self, worker: Any, trial: Work) -> None:
-        """Let it train this, if it is alive."""
+        """Send a worker its next trial, if it is alive."""
 
     @abstractmethod
     def heard(self) -> Sequence[tuple[Worker, Sequence[Message] | None]]:
-        """What the workers have said, after at most `POLL_S`; None for a dead one."""
+        """New messages of workers, after at most `POLL_S`; None for a dead worker."""
 
     @abstractmethod
     def bury(self, worker: Any, *, at_once: bool = False) -> str:
-        """How a worker ended, or is now ended; from here on nothing it trains is written any more.
-        Counts false starts."""
+        """End a worker if it is alive, and return how it ended; from then on, none of its records
+        are written. Counts false starts."""
 
     @abstractmethod
     def write(self, worker: Any, message: Message, records: Sequence[Record]) -> None:
-        """Put records into the journal, unless the worker has done so itself."""
+        """Write records to the journal, unless the worker does so itself."""
 
     def train(self, trials: Sequence[Work]) -> Iterator[Left]:
-        """The longest trials first, those of a recipe together. A worker still busy with work from
-        an earlier call is ended."""
+        """Train the longest trials first, those of one recipe together. Workers still busy with an
+        earlier call are ended."""
         for worker in [each for each in self.workers if each.trial]:
             self._end(worker, at_once=True)
         waiting, deaths = deque(sorted(trials, key=_longest_first)), Counter[str]()
@@ -95,8 +95,8 @@ class Crew(ABC):
         return self.bury(worker, at_once=at_once)
 
     def _hand_out(self, free: Sequence[Worker], waiting: deque[Work]) -> None:
-        """Give every idle worker a trial; start workers while there are trials for them. The cost
-        must not grow with the number of workers each time one of them speaks."""
+        """Give each idle worker in `free` a trial; start workers while there are trials for them.
+        Runs after every message, so it must not cost more with more workers."""
         for worker in free:
             if worker.ready and worker.trial is None and waiting:
                 worker.trial, worker.deadline, worker.ended = waiting.popleft(), math.inf, False
@@ -108,8 +108,8 @@ class Crew(ABC):
                 self.workers.append(self.hire())
 
     def _heard(self) -> Sequence[tuple[Worker, Sequence[Message] | None]]:
-        """While this process stood still (Ctrl-Z, a paused container), its workers most likely did
-        too, so no trial is charged for it."""
+        """If this process was paused (Ctrl-Z, a paused container), its workers most likely were
+        too, so the pause does not count towards any trial's timeout."""
         began = time.monotonic()
         found = self.heard()
         late_s = time.monotonic() - began - POLL_S
@@ -148,17 +148,16 @@ class Crew(ABC):
             yield trial, records
 
     def _check(self, ready: Message) -> None:
-        """Refuse a worker that would train something else than this process, or under other
-        conditions."""
+        """Refuse a worker with other code, data or conditions than this process."""
         refuse_changes(self.run.manifest or {}, ready["code"], ready["data"])
         if other := conditions.differences(self.bench.machine, ready["machine"]):
             raise MachineError(f"a worker would train under other conditions: {', '.join(other)}")
 
     def _died(self, worker: Worker, waiting: deque[Work], deaths: Counter[str]) -> Iterator[Left]:
-        """Its trial continues from its checkpoint elsewhere, but not forever."""
+        """Its trial continues elsewhere from its checkpoint, at most `RETRIES` times."""
         how = self._end(worker)
         if self.false_starts > RETRIES:
-            raise MachineError(f"a process for trials ended at its start, again and again ({how})")
+            raise MachineError(f"processes for trials keep dying at startup ({how})")
         if worker.trial is None or worker.ended:
             return
         if isinstance(worker.trial, TrialSpec):
@@ -173,7 +172,7 @@ class Crew(ABC):
         yield from self._given_up(worker, f"its process died {RETRIES + 1} times ({how})")
 
     def _given_up(self, worker: Worker, reason: str) -> Iterator[Left]:
-        """Write the end of a trial whose worker is dead: nobody else writes its journal."""
+        """Write the end of a trial whose worker is dead, as no other process will."""
         if not isinstance(worker.trial, TrialSpec):
             raise MachineError(f"range test: {reason}")
         end = self.bench.failed_end(worker.trial, reason)

@@ -1,5 +1,5 @@
-"""One trial in a run directory, started or resumed, whose records are written as they come. Or one
-training of a range test, which writes nothing."""
+"""Runs one trial, new or resumed, and writes its records to the run directory as they come. Or runs
+one training of a range test, which writes nothing."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -33,13 +33,13 @@ def run_piece(bench: Workbench, piece: Piece) -> Iterator[list[Any]]:
 
 
 def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Record]]:
-    """Train a trial to its end and yield the records of each epoch once they are on disk; first an
-    empty list. A trial in progress continues from its checkpoint.
+    """Train a trial to its end. Yields an empty list, then the records of each epoch once they are
+    on disk. A trial in progress continues from its checkpoint.
 
-    Anything that the model or the optimizer raises becomes the reason of a failed trial.
+    If the model or the optimizer raises an exception, the trial fails, with that as its reason.
 
     Raises:
-        MachineError: a fault that concerns every trial, such as a full disk.
+        MachineError: a fault that affects every trial, such as a full disk.
     """
     yield []
     try:
@@ -63,8 +63,8 @@ def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Rec
 
 
 def _opened(task: Task, run: Run, trial: TrialSpec) -> Training:
-    """The training as the run directory left it. The journal never says more than the checkpoint,
-    and a checkpoint that is ahead of the journal is not trusted."""
+    """The training, resumed from its checkpoint or new. The journal is cut back to the checkpoint;
+    a checkpoint that is ahead of the journal is not trusted."""
     state = run.state_path(trial.id)
     if state.exists():
         training = begin(task, trial)
@@ -75,7 +75,7 @@ def _opened(task: Task, run: Run, trial: TrialSpec) -> Training:
 
 
 def _program(here: Workbench, training: Training) -> Program | str:
-    """With `--graph`, the program of the trial's recipe, or why the trial is trained without it."""
+    """The program of the trial's recipe, or why it is not used; empty without `--graph`."""
     if not here.host.graph:
         return ""
     program = here.program
@@ -86,7 +86,7 @@ def _recorded(
     machine: Mapping[str, Any], run: Run, training: Training, records: Iterator[Record]
 ) -> Iterator[list[Record]]:
     """Write each epoch's records, then a checkpoint if another epoch like this one would put more
-    than a few seconds of training at risk."""
+    than `CHECKPOINT_S` of training at risk."""
     trial = training.trial.id
     kept: list[Record] = []
     saved = ended = time.monotonic()

@@ -48,7 +48,7 @@ class Workbench:
 
     @property
     def jobs(self) -> int:
-        """The number of trials at a time; a guess if a cluster decides it."""
+        """The number of parallel trials; a guess if a cluster decides it."""
         return self.host.jobs or default_threads()
 
     @property
@@ -62,7 +62,7 @@ class Workbench:
 
         Raises:
             MachineError: no such device, a dataset that is missing or damaged.
-            UsageError: a batch that no epoch holds, a group that matches no parameter.
+            UsageError: a batch larger than an epoch, a group that matches no parameter.
         """
         from lrbench.models.weights import read as read_weights
         from lrbench.optimizers import build
@@ -75,8 +75,8 @@ class Workbench:
         build(self.recipe, self.tuning_task.model(0), lr=1.0)
 
     def at(self, recipe: Recipe) -> Workbench:
-        """The same host and resident data with another recipe, which may differ in the batch size
-        and in everything that the data does not depend on."""
+        """The same host and resident data with another recipe, which may differ in batch size and
+        in everything that the data does not depend on."""
         if recipe == self.recipe:
             return self
         if recipe not in self._others:
@@ -85,7 +85,7 @@ class Workbench:
         return self._others[recipe]
 
     def with_threads(self, threads: int) -> Workbench:
-        """The same device and data in a process whose trials use another number of threads."""
+        """The same device and data; sets this process to another number of threads."""
         import torch
 
         other = self._like(host=replace(self.host, threads=threads))
@@ -138,7 +138,7 @@ class Workbench:
 
     @cached_property
     def tuning_task(self) -> Task:
-        """The task as tuners and range tests see it: without the test set."""
+        """The task for tuning and range tests: without the test set."""
         return self.source.task(self.recipe, with_test=False)
 
     @cached_property
@@ -146,7 +146,7 @@ class Workbench:
         """Optimizer steps in an epoch.
 
         Raises:
-            UsageError: an epoch has too few batches for one.
+            UsageError: an epoch has too few batches for one step.
         """
         from lrbench.tasks.base import optimizer_steps
 
@@ -154,13 +154,12 @@ class Workbench:
 
     @cached_property
     def final_task(self) -> Task:
-        """The same task with the test set, only for final trials."""
+        """The same task with the test set, for final trials only."""
         return self.source.task(self.recipe, with_test=True)
 
     @cached_property
     def at_once(self) -> int:
-        """Number of trials side by side. Only a CUDA device gains by several; on others nothing is
-        probed."""
+        """Number of parallel trials in a process; probed on CUDA, as other devices gain nothing."""
         from lrbench.engine.graphs.program import probed, why_not
 
         if self.host.at_once is not None:
@@ -171,8 +170,8 @@ class Workbench:
 
     @cached_property
     def program(self) -> Program | str:
-        """The program that trains the epochs of this recipe's trials with `--graph`, or the reason
-        why there is none."""
+        """The program that trains the epochs of this recipe's trials with `--graph`, or why there
+        is none."""
         from lrbench.engine.graphs.program import Program, why_not
 
         task = self.tuning_task
@@ -182,12 +181,12 @@ class Workbench:
             return Program(cast("OrderedTask", task), self.recipe, self.at_once)
         except UsageError as fault:
             return fault.message
-        except Exception as fault:  # a model may do what a graph cannot hold
+        except Exception as fault:  # a model may do what a graph cannot capture
             check_device(self.device)
             return f"its step could not be captured: {' '.join(str(fault).split())}"[:300]
 
     def find(self, spec: FindSpec, elsewhere: Elsewhere | None = None) -> Iterator[Any]:
-        """Run a range test, with its trainings elsewhere: progress events, and its result last."""
+        """Run a range test, on `elsewhere` if given; yields progress events, then its result."""
         from lrbench.rangetest.find import find_events
 
         return find_events(spec, lambda recipe: self.at(recipe).tuning_task, elsewhere)

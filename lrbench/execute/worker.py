@@ -1,15 +1,15 @@
 """The processes that train. One is started per run: it imports torch, opens the workbench, and
 forks a worker for each socket it is sent. It never starts a thread, which would not survive a fork.
 
-It reads requests from a socket on its stdin: (0, place) with a socket, fork a worker; (n, 0), how
-did the n-th worker end; (-n, 0), kill it. Only it reaps workers, so that a worker's number never
-refers to another process. A worker's place says which of several GPUs it uses.
+It reads requests from a socket on its stdin: (0, place) with a socket forks a worker, (n, 0) asks
+how the n-th worker ended, (-n, 0) kills it first. Only this process reaps workers, so that a
+number never refers to another process. A worker's place says which of several GPUs it uses.
 
-A worker, here or on a node, gets trials, or pieces of a range test, and answers with messages:
+A worker, here or on a node, receives trials or pieces of a range test and answers with messages:
 
-    {"ready": {"code": …, "data": …, "machine": …}}    digests of what it has read, and where it is
+    {"ready": {"code": …, "data": …, "machine": …}}    digests of what it has read, and its machine
     {"records": [...]}    as `run_work` yields them, null at the end
-    {"fault": "...", "hint": "..."}    a fault that concerns every trial
+    {"fault": "...", "hint": "..."}    a fault that affects every trial
 
 All of them end with the process that started the run: on Linux the kernel kills them with it;
 elsewhere a thread notices that its socket closes.
@@ -48,13 +48,13 @@ from lrbench.tasks.source import Data, source_of
 REQUEST = struct.Struct("qq")
 ANSWER = struct.Struct("q")
 READER: TypeAdapter[Work] = TypeAdapter(Work)
-GRACE_S = 1.0  # for a worker that has closed its socket to end
+GRACE_S = 1.0  # for a worker to exit after closing its socket
 
 Opened = tuple[Workbench, dict[str, Any]]
 
 
 class Brief(Frozen):
-    """What another process needs in order to prepare the same workbench: the recipes of a
+    """What another process needs to prepare the same workbench: the recipes of a
     comparison, the plain one first, and the folder and material of its run."""
 
     recipes: tuple[Recipe, ...]
@@ -80,11 +80,11 @@ class Brief(Frozen):
 
 
 def opened(brief: Brief, data: Data | None = None) -> Opened:
-    """The workbench, opened with one thread, and what its trials depend on; uses `data` instead of
-    reading from disk, if given.
+    """Open the workbench with one thread, on `data` if given instead of reading from disk. Returns
+    it with the digests of code and data.
 
     Raises:
-        LrbenchError: anything wrong with it.
+        LrbenchError: the workbench cannot be opened.
     """
     bench = Workbench(brief.recipes[0], replace(brief.host, threads=1))
     try:
@@ -102,8 +102,8 @@ def opened(brief: Brief, data: Data | None = None) -> Opened:
 def talk(
     brief: Brief, works: Iterable[str], found: Opened | None = None, data: Data | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Everything a worker says while it trains one piece of work after the other. What it opens,
-    unless it was `found` open, is on `data` as in `opened`."""
+    """Train each of the works and yield the worker's messages. Uses the workbench `found` open, or
+    opens one, on `data` as in `opened`."""
     try:
         bench, read = found or opened(brief, data)
         bench = bench.with_threads(brief.host.threads or 1)
@@ -157,7 +157,7 @@ def main() -> None:
 
 
 def _ended(pid: int, grace_s: float) -> int:
-    """The exit code of a worker, which is killed after a while."""
+    """The exit code of a worker, which is killed after `grace_s`."""
     until = time.monotonic() + grace_s
     while True:
         found, status = os.waitpid(pid, os.WNOHANG)
@@ -183,8 +183,8 @@ def _work(link: socket.socket, brief: Brief, found: Opened | None) -> NoReturn:
 
 
 def _lines(link: socket.socket) -> Iterator[str]:
-    """What arrives on a socket, read by a thread that ends this process when the socket closes: the
-    parent is gone, or no longer interested."""
+    """The lines that arrive on a socket, read by a thread that ends this process when the socket
+    closes: the parent has died or does not need it any more."""
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:

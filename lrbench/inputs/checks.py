@@ -1,5 +1,5 @@
-"""Checks that need more than one option: names, without torch, and options that exclude each
-other."""
+"""Checks that need more than one option: unknown names, without importing torch, and options
+that exclude each other."""
 
 from collections.abc import Iterator
 
@@ -11,24 +11,24 @@ from lrbench.registry import did_you_mean
 from lrbench.tasks.own import takes_batch_size
 
 BATCHES = ("batch_sizes", "lr_scaling")
-"""Options that mean nothing for a task that sets its own batch size."""
+"""Options with no effect on a task that sets its own batch size."""
 
 
 def foreign(problem: Problem) -> Iterator[str]:
-    """The options, by key, that belong to other kinds of problem."""
+    """The keys of options that are for other kinds of problem."""
     for key, option in {**options_of(Recipe), **options_of(CompareSpec)}.items():
         if option.only and problem not in option.only:
             yield key
 
 
 def check_problem(options: Options, problem: Problem) -> None:
-    """Raises UsageError if an option belongs to another kind of problem."""
+    """Raises UsageError if an option is for another kind of problem."""
     for key in foreign(problem):
         if key in options:
             flag = f"--{key.replace('_', '-')}"
             if problem == "task":
-                raise UsageError(f"{flag}: a --task brings its own; leave one of the two out")
-            raise UsageError(f"{flag} is for images, and {options['dataset']} is text")
+                raise UsageError(f"{flag}: a --task brings its own; leave out one of them")
+            raise UsageError(f"{flag} is for images, but {options['dataset']} is text")
     for key in BATCHES if problem == "task" else ():
         if options.get(key) not in (None, "none") and not takes_batch_size(options["task"]):
             raise UsageError(
@@ -40,9 +40,9 @@ def check_problem(options: Options, problem: Problem) -> None:
 def check_metric(metric: str, problem: Problem) -> None:
     """Raises UsageError if the problem does not measure the metric."""
     if problem == "text" and metric.endswith("accuracy"):
-        raise UsageError(f"--metric {metric}: a text has none", hint="use test_bits")
+        raise UsageError(f"--metric {metric}: text has none", hint="use test_bits")
     if problem != "text" and metric.endswith("bits"):
-        raise UsageError(f"--metric {metric}: bits per character are of a --dataset text:FILE")
+        raise UsageError(f"--metric {metric}: bits per character need --dataset text:FILE")
 
 
 def check_recipe(recipe: Recipe, given: Options) -> None:
@@ -68,7 +68,7 @@ def _check_images(recipe: Recipe) -> None:
             f"of {recipe.dataset}"
         )
     if recipe.label_smoothing and recipe.loss:
-        raise UsageError("--label-smoothing belongs to cross-entropy; a --loss smooths by itself")
+        raise UsageError("--label-smoothing belongs to cross-entropy; a --loss does its own")
     models.check(recipe.model, recipe.weights)
     for flag, name in (("--loss", recipe.loss), ("--augment", recipe.augment)):
         if plugins.is_own(name):
@@ -76,25 +76,25 @@ def _check_images(recipe: Recipe) -> None:
 
 
 def check_arm(recipe: Recipe, plain: Recipe, metric: str) -> None:
-    """Refuse an arm that cannot be paired with the plain recipe, which takes the same data and the
-    same metric."""
+    """Refuse an arm that cannot be paired with the plain recipe: both need the same data and
+    metric."""
     for field in ("dataset", "val_fraction", "task"):
         if getattr(recipe, field) != getattr(plain, field):
             raise UsageError(
-                f"{field} is the same for all that is ranked: pairs need the same data and metric"
+                f"{field} is the same for all entries: pairs need the same data and metric"
             )
     if recipe.loss != plain.loss and metric.endswith("loss"):
-        raise UsageError(f"{metric} of another loss is another metric", hint="rank by an accuracy")
+        raise UsageError(f"{metric} of another loss is not comparable", hint="rank by an accuracy")
     if recipe.ema != plain.ema:
-        raise UsageError("ema changes nothing that is ranked: it is evaluated beside the weights")
+        raise UsageError("ema changes no ranking: the average is evaluated next to the weights")
     if recipe.precision != plain.precision and "tf32" in (recipe.precision, plain.precision):
-        raise UsageError("precision tf32 holds for the whole process: give it to all")
+        raise UsageError("precision tf32 applies to the whole process: use it for all")
     if recipe.batch_size != plain.batch_size and plain.task and not takes_batch_size(plain.task):
         raise UsageError("batch_size changes nothing: this task sets its own")
 
 
 def check_rule(spec: FindSpec, typed: str) -> None:
-    """Raises UsageError for an unknown rule; the message begins with the option as `typed`."""
+    """Raises UsageError for an unknown rule; the message begins with `typed`."""
     from lrbench.rangetest.rules import RULES
 
     if spec.rule not in RULES.names():

@@ -47,7 +47,7 @@ OBJECTS = tuple(key for key, option in _ALL.items() if option.own)
 
 
 def merged(given: Options, config: Path | None, allowed: Declared) -> dict[str, Any]:
-    """The given options on top of those of a TOML file or a run's manifest. Raises UsageError for
+    """The given options, on top of those in a TOML file or a run's manifest. Raises UsageError for
     any other file or an unknown key, MachineError if the file cannot be read."""
     typed = {
         key: str(given[key]) if isinstance(given[key], Path) else given[key]
@@ -79,7 +79,7 @@ def own_defaults(options: Options) -> dict[str, Any]:
 
 
 def flat(option: Opt, value: Any) -> Any:
-    """A value from a file or from Python, as it would be typed; a mapping of settings becomes text.
+    """A value from a file or Python in the form users type; a mapping of settings becomes text.
 
     >>> flat(COMPARE["early_stop"], {"patience": 5}), flat(COMPARE["opt"], {"betas": (0.9, 0.95)})
     ('patience=5', ['betas=0.9,0.95'])
@@ -88,7 +88,7 @@ def flat(option: Opt, value: Any) -> Any:
     if isinstance(value, Mapping):
         if not option.settings:
             wanted = "a list of texts" if option.repeatable else "one value"
-            raise UsageError(f"{flag}: it is {wanted}, not a table of settings")
+            raise UsageError(f"{flag}: must be {wanted}, not a table of settings")
         pairs = [f"{key}={','.join(map(str, listed(v)))}" for key, v in value.items()]
         return pairs if option.repeatable else ",".join(pairs)
     if option.kind is bool and not isinstance(value, bool):
@@ -129,7 +129,7 @@ def _read_config(path: Path, allowed: Declared) -> dict[str, Any]:
     for key in options:
         if key not in allowed:
             other = command and key in _ALL
-            hint = f"it is of lrbench {command}" if other else did_you_mean(key, allowed)
+            hint = f"it belongs to lrbench {command}" if other else did_you_mean(key, allowed)
             raise UsageError(f"--config {path}: unknown key {key!r}", hint=hint)
     if len(options) < len(found):
         raise UsageError(f"--config {path}: an option is given twice, with - and with _")
@@ -142,12 +142,12 @@ def _of_manifest(text: str) -> tuple[str, str]:
         manifest = json.loads(text)
         return str(manifest["toml"]), str(manifest["command"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError("it is not the manifest of a run") from None
+        raise ValueError("not the manifest of a run") from None
 
 
 def from_python(given: Options, allowed: Declared) -> dict[str, Any]:
-    """Keywords in the form of the command line: objects by name, mappings of settings as text, None
-    left out; raises UsageError for an unknown or invalid one."""
+    """Keywords in command-line form: objects by name, mappings of settings as text, None left out.
+    Raises UsageError for an unknown or invalid one."""
     named = {key: value for key, value in given.items() if value is not None}
     refuse_unknown("compare", named, allowed)
     if "device" in named:
@@ -161,7 +161,7 @@ def from_python(given: Options, allowed: Declared) -> dict[str, Any]:
 def _name_of(key: str, thing: Any) -> str:
     if key == "model" and hasattr(thing, "state_dict") and not isinstance(thing, type):
         raise UsageError(
-            "model: this module already has its weights, so no seed can draw them",
+            "model: this module already has its weights, so seeds cannot set them",
             hint="pass a function or a class that makes one",
         )
     if key != "dataset" or callable(thing):

@@ -48,7 +48,7 @@ Spec = TypeVar("Spec")
 
 
 def made(kind: type[Spec], options: Options, **fields: Any) -> Spec:
-    """The spec that the options set, with further fields. A UsageError names the first invalid
+    """The spec with these options and further fields. A UsageError names the first invalid
     option."""
     declared = options_of(kind)
     try:
@@ -79,8 +79,8 @@ def recipe_of(options: Options) -> Recipe:
 
 
 def completed(options: Options) -> Options:
-    """The options with the defaults of their dataset and optimizer, and with the number of images
-    that `--batch-size all` stands for, which reads the dataset."""
+    """The options plus the defaults of their dataset and optimizer. For `--batch-size all`, reads
+    the dataset and inserts the number of training images."""
     options = {**own_defaults(options), **options}
     sizes = split(options.get("batch_size", ()))
     if "all" not in sizes:
@@ -90,12 +90,12 @@ def completed(options: Options) -> Options:
     )  # raises if invalid
     problem = problem_of(options.get("task"), options.get("dataset"))
     if problem != "images":
-        raise UsageError("--batch-size all is for images; name the number")
+        raise UsageError("--batch-size all is for images; give a number")
     return {**options, "batch_size": [_all(options) if size == "all" else size for size in sizes]}
 
 
 def _all(options: Options) -> int:
-    """The number of images that training actually uses."""
+    """The number of training images after the split."""
     from lrbench.data import load
     from lrbench.data.split import stratified
 
@@ -115,9 +115,9 @@ def find_spec(options: Options, kind: type[FindSpec] = FindSpec) -> FindSpec:
 def compare_spec(options: Options, kind: type[CompareSpec] = CompareSpec) -> CompareSpec:
     """Raises UsageError for an unknown name or an invalid value."""
     if "budgets" in options and "time_budget" in options:
-        raise UsageError("--budgets and --time-budget set the length: give one of them")
+        raise UsageError("--budgets and --time-budget both set the length: give one of them")
     if options.get("race") and "seeds" in options:
-        raise UsageError("--seeds: a race has its seeds from --most-seeds")
+        raise UsageError("--seeds: with --race, give --most-seeds instead")
     if "base_batch_size" in options and "lr_scaling" not in options:
         raise UsageError("--base-batch-size needs --lr-scaling sqrt or linear")
     if options.get("rank_lrs"):
@@ -151,23 +151,23 @@ def _at_each_lr(options: Options) -> list[str]:
 
 
 def extrapolating(spec: CompareSpec, size: str | None) -> CompareSpec:
-    """The same comparison with a prediction of the best LR at this size."""
+    """The comparison, extrapolated to this size unless that is None."""
     fields = {**dict(spec), "extrapolate": size}
     return spec if size is None else made(CompareSpec, {}, **fields)
 
 
 def _arm(text: str, plain: Recipe, options: Options, kept: set[str]) -> Arm:
-    """The arm that a text names, next to the recipe of the options. Another optimizer uses its own
-    defaults, except for what is `kept` the same for all."""
+    """The arm that a text describes. With another optimizer, it uses that optimizer's defaults,
+    except for the options in `kept`."""
     name, settings = typed_arm(text)
     try:
         if _is_schedule(name):
-            raise UsageError("a schedule has this name; give it another")
+            raise UsageError("a schedule has this name; choose another")
         typed = _typed(settings)
         other = {**options, **typed}
         if typed.get("optimizer", plain.optimizer) != plain.optimizer:
-            of_the_other = {"momentum", "nesterov", "weight_decay", "opt"} - {*typed} - kept
-            other = {key: value for key, value in other.items() if key not in of_the_other}
+            own = {"momentum", "nesterov", "weight_decay", "opt"} - {*typed} - kept
+            other = {key: value for key, value in other.items() if key not in own}
         recipe = recipe_of(other)
         check_arm(recipe, plain, options.get("metric", ""))
         before, after = plain.model_dump(), recipe.model_dump()
@@ -200,15 +200,15 @@ def _typed(settings: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals:
             raise UsageError(
-                f"{text!r} is not of the form key=value", hint="put quotes around a value of words"
+                f"{text!r} is not of the form key=value", hint="quote a value with spaces"
             )
         if key not in known and key not in OF_AN_ARM:
             if key in {**options_of(CompareSpec), **options_of(Host)}:
-                raise UsageError(f"{key} is the same for all that is ranked: --{key}")
+                raise UsageError(f"{key} is the same for all entries: use --{key}")
             hint = did_you_mean(key, [*known, *OF_AN_ARM])
             raise UsageError(f"unknown setting {key!r}", hint=hint)
         if key == "batch_size" and "," in value:
-            raise UsageError(f"batch_size={value}: an arm has one", hint="write an arm for each")
+            raise UsageError(f"batch_size={value}: an arm has one", hint="write one arm for each")
         repeated = key in known and known[key].repeatable
         if key in typed and not repeated:
             raise UsageError(f"{key} is given twice")
@@ -236,7 +236,7 @@ def host_of(options: Options) -> Host:
             "--executor serial takes neither --jobs nor --trial-timeout", hint="use --executor pool"
         )
     if name != "ray" and "address" in options:
-        raise UsageError("--address belongs to --executor ray")
+        raise UsageError("--address needs --executor ray")
     jobs, at_once = host.jobs, host.at_once
     if name == "ray" and "jobs" not in options:
         jobs = 0
@@ -248,15 +248,15 @@ def host_of(options: Options) -> Host:
 
 
 def resolved_toml(spec: CompareSpec | FindSpec, given: Options) -> str:
-    """A file for `--config` that reproduces `spec`, with what was `given` about where to run."""
+    """TOML for `--config` that reproduces `spec`, with the `given` options of `Host`."""
     host = {key: given[key] for key in options_of(Host) if key in given and key not in ONCE}
     return to_toml({**all_options(spec), "device": "auto", **host})
 
 
 def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
-    """All options, defaults included. Read again they give the same spec, unless it has grown by
-    batch sizes below its first, which then comes first. Options that would clash with others, such
-    as a model next to a task, are left out."""
+    """All options, defaults included, except those that would clash with others, such as a model
+    next to a task. They give the same spec again, apart from the order of batch sizes if smaller
+    ones than the first were added later."""
     recipe = spec.recipe
     silent = {*foreign(recipe.problem)}
     silent |= {name for name in ("momentum", "weight_decay") if not _is_taken(recipe, name)}
@@ -270,7 +270,7 @@ def all_options(spec: CompareSpec | FindSpec) -> dict[str, Any]:
 
 
 def _is_taken(recipe: Recipe, name: str) -> bool:
-    """True if the optimizer takes what the option sets."""
+    """True if the optimizer takes the option."""
     with suppress(UsageError):
         optimizers.check_given(recipe, (name,))
         return True

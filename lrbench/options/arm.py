@@ -1,4 +1,4 @@
-"""What is ranked next to the schedules: a change of the recipe, under its own name."""
+"""Arms: changes to the recipe, ranked next to the schedules under their own names."""
 
 import math
 import shlex
@@ -23,11 +23,11 @@ Name = Annotated[
 class Arm(Frozen):
     """A recipe and a schedule ranked under a `name`.
 
-    `settings` is what was typed, `changes` the recipe's fields that this sets, with their values.
-    Without a `schedule` the arm is trained under each schedule of the comparison. With an
+    `settings` is what was typed, `changes` the recipe fields that this sets, with their values.
+    Without a `schedule`, the arm is trained under each schedule of the comparison. With
     `lr_scaling`, its LRs are the comparison's times √k or k, where k is the ratio of its images per
-    step to the comparison's; otherwise its optimizer's usual `lr`, or a range test of its own,
-    centres its grid.
+    step to the comparison's. Otherwise its grid is centred on its optimizer's usual `lr`, or by its
+    own range test.
     """
 
     name: Name
@@ -38,11 +38,11 @@ class Arm(Frozen):
     lr: Positive | None = None
 
     def recipe(self, plain: Recipe) -> Recipe:
-        """The recipe it is trained under, given the comparison's."""
+        """The arm's recipe, given the comparison's."""
         return plain.model_copy(update=dict(self.changes))
 
     def lr_factor(self, plain: Recipe) -> float:
-        """Ratio of its LRs to those of the comparison's recipe if it scales them; else 1."""
+        """The factor from the comparison's LRs to the arm's; 1 without `lr_scaling`."""
         times = self.recipe(plain).effective_batch / plain.effective_batch
         return scaled(self.lr_scaling, times)
 
@@ -52,13 +52,13 @@ class Arm(Frozen):
 
 
 def scaled(rule: Scaling, times: float) -> float:
-    """The factor of a learning rate for a batch `times` as large."""
+    """The factor on the LR when the batch is `times` as large."""
     return {"": 1.0, "sqrt": math.sqrt(times), "linear": times}[rule]
 
 
 def typed_arm(text: str) -> tuple[str, list[str]]:
-    """Name and settings of an arm; the name of an optimizer alone stands for that optimizer at a
-    constant learning rate.
+    """Name and settings of an arm. The name of an optimizer alone means that optimizer at a
+    constant LR.
 
     >>> typed_arm("big batch: batch_size=512 lr_scaling=sqrt")
     ('big batch', ['batch_size=512', 'lr_scaling=sqrt'])
@@ -73,19 +73,19 @@ def typed_arm(text: str) -> tuple[str, list[str]]:
     try:
         return name.strip(), sorted(shlex.split(rest))
     except ValueError:
-        raise UsageError(f"--arm {text}: a quotation mark is not closed") from None
+        raise UsageError(f"--arm {text}: unclosed quotation mark") from None
 
 
 def entered(schedules: Sequence[str], arms: Iterable[Arm]) -> dict[str, Arm]:
-    """Everything that is ranked, by name: the comparison's recipe under each schedule, and each arm
-    under its own schedule or, crossed, under each."""
+    """Everything ranked, by name: the comparison's recipe under each schedule, and each arm under
+    its own schedule or, without one, under each."""
     found = {name: Arm.model_construct(name=name, schedule=name) for name in schedules}
     for arm in arms:
         for each in _crossed(arm, schedules):
             if each.name in found:
                 raise UsageError(
-                    f"--arm {each.name}: two of this name with different settings",
-                    hint="give the new one another name: a run keeps the arms it was begun with",
+                    f"--arm {each.name}: two arms of this name have different settings",
+                    hint="give the new one another name: a run keeps its earlier arms",
                 )
             found[each.name] = each
     return found
@@ -108,7 +108,7 @@ def check_arms(
     several: Collection[str],
 ) -> None:
     """Raises UsageError for an arm that equals another entry, that changes a field of which the
-    comparison has several values, or whose LRs are not the comparison's."""
+    comparison has several values, or whose LRs do not fit the comparison's."""
     for arm in arms:
         if arm.lr and not auto:
             raise UsageError(f"--arm {arm.name} needs --lr auto: its LR is usually {arm.lr:g}")
@@ -124,4 +124,4 @@ def check_arms(
     for each in entered(schedules, arms).values():
         twin = trained.setdefault((each.recipe(plain), each.schedule), each.name)
         if twin != each.name:
-            raise UsageError(f"--arm {each.name}: it changes nothing, it is {twin!r} again")
+            raise UsageError(f"--arm {each.name} changes nothing: it equals {twin!r}")

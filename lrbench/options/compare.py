@@ -66,7 +66,7 @@ def _range_test(typed: Any) -> Any:
 
 
 def _canonical_name(value: str | None, info: ValidationInfo) -> str | None:
-    """The name in the ranking: an arm, or a schedule as its canonical text."""
+    """The name in the ranking: an arm's, or a schedule's canonical text."""
     arms = {arm.name for arm in info.data.get("arms", ())}
     is_arm = value in arms or any(str(value).startswith(f"{name}: ") for name in arms)
     return value if value is None or is_arm else str(parse(value))
@@ -84,14 +84,13 @@ def _every_batch_size(spec: CompareSpec) -> str | None:
 
 
 class CompareSpec(Frozen):
-    """A comparison: each schedule, its LR tuned on validation data, over the same seeds.
+    """A comparison: schedules trained over the same seeds, each at an LR tuned on validation data.
 
-    The schedules are written for `epochs`; `budgets` are the numbers of epochs they are stretched
-    to, and `batch_sizes` the batch sizes of the recipe, each with its own ranking. `weight_decays`
-    are tuned together with the LRs; the range test uses the recipe's. `looked` are the numbers of
-    final seeds at which the run was compared before it grew. Schedules, studies, seeds, tuning
-    seeds, learning rates, budgets and batch sizes may grow: a larger spec reuses the trials of a
-    smaller one.
+    Schedules are written for `epochs` and stretched to each of `budgets`, in epochs. Each budget
+    and each of `batch_sizes` has its own ranking. `weight_decays` are tuned together with the LRs;
+    the range test uses the recipe's. `looked` holds the numbers of final seeds at which the run was
+    compared before it grew. Schedules, studies, seeds, tuning seeds, learning rates, budgets and
+    batch sizes may grow: a larger spec reuses the trials of a smaller one.
     """
 
     PANEL: ClassVar = "Comparison"
@@ -100,13 +99,13 @@ class CompareSpec(Frozen):
     # fmt: off
     recipe: Recipe = Recipe()
     batch_sizes: Annotated[SeveralSizes, Opt(
-        "--batch-size", "Images per batch; all: the whole training set; several, such as 64,128, "
-        "are ranked separately.", panel="Optimizer", common=True, kind=object,
+        "--batch-size", "Images per batch, or all for the whole training set; several (64,128) are "
+        "ranked separately.", panel="Optimizer", common=True, kind=object,
         default=Recipe().batch_size, default_note=BATCH_SIZES,
         show=lambda spec: _every_batch_size(spec)
     )] = ()
     weight_decays: Annotated[SeveralDecays, Opt(
-        "--weight-decay", "Weight decay; several, such as 1e-4,5e-4, are tuned with the LR.",
+        "--weight-decay", "Weight decay; several (1e-4,5e-4) are tuned with the LR.",
         panel="Optimizer", kind=object, default=Recipe().weight_decay, default_note=WEIGHT_DECAYS,
         show=lambda spec: joined(spec.weight_decays) or None
     )] = ()
@@ -119,8 +118,7 @@ class CompareSpec(Frozen):
         default="auto", show=lambda spec: joined(spec.lrs) or "auto"
     )] = ()
     rank_lrs: Annotated[bool, Opt(
-        "--rank-lrs", "Tune nothing: rank each schedule at each LR of --lr, as if it were written "
-        "'cosine @ 0.1'."
+        "--rank-lrs", "Skip tuning: rank each schedule at each LR of --lr, like 'cosine @ 0.1'."
     )] = False
     lr_points: Annotated[int, Field(ge=1, le=1000), Opt(
         "--lr-points", "LRs tried per schedule with --lr auto."
@@ -129,7 +127,7 @@ class CompareSpec(Frozen):
         "--lr-factor", "Ratio of neighbouring LRs."
     )] = 2.0
     halving: Annotated[bool, BeforeValidator(_is_halving), Opt(
-        "--tuner", "grid (every LR in full) or halving (only the best of shorter trainings).",
+        "--tuner", "grid (train every LR in full) or halving (drop the worse LRs early).",
         kind=str, values=("grid", "halving"), default="grid",
         show=lambda spec: "halving" if spec.halving else "grid"
     )] = False
@@ -138,15 +136,15 @@ class CompareSpec(Frozen):
     )] = 2
     epochs: Annotated[Epochs, Opt("--epochs", "Epochs of each trial.", common=True)] = EPOCHS
     budgets: Annotated[tuple[Epochs, ...], BeforeValidator(_budgets), Opt(
-        "--budgets", "Rank for several lengths of training, with schedules stretched to them: "
+        "--budgets", "Rank at several training lengths, with schedules stretched to each: "
         "25%,50%,100% or epochs.", kind=object, show=lambda spec: joined(spec.budgets)
     )] = ()
     extrapolate: Annotated[OneSize | None, Opt(
-        "--extrapolate", "Also predict the best LR at this length, such as 40ep, by a power law "
-        "over --budgets; or at a batch size, over those of --batch-size.", kind=object
+        "--extrapolate", "Also predict the best LR at this length (40ep) or batch size (512), from "
+        "a power law over --budgets or --batch-size.", kind=object
     )] = None
     seeds: Annotated[int, Field(ge=1, le=10_000), Opt(
-        "--seeds", "Final trials of each schedule.", common=True,
+        "--seeds", "Final trials per schedule.", common=True,
         show=lambda spec: None if spec.race else spec.seeds
     )] = 20
     looked: tuple[int, ...] = ()
@@ -155,21 +153,21 @@ class CompareSpec(Frozen):
         "schedules that are behind.", common=True
     )] = False
     most_seeds: Annotated[int | None, Field(ge=2, le=10_000), Opt(
-        "--most-seeds", "The last look of --race, to which the others are scaled; 20 by default."
+        "--most-seeds", "Last look of --race, in seeds; earlier looks scale with it. 20 by default."
     )] = None
     margin: Annotated[Positive | None, Opt(
         "--margin", "Also test which schedules are equal to within this many points."
     )] = None
     studies: Annotated[int, Field(ge=1, le=100), Opt(
-        "--studies", "Independent repetitions of tuning and finals."
+        "--studies", "Independent repeats of tuning and finals."
     )] = 1
     seed: Annotated[Seed, Opt("--seed", "The first seed.")] = 0
     metric: Annotated[Metric, Opt(
         "--metric", "The metric to rank by:", common=True, default_note="test_bits for text"
     )] = "test_accuracy"
     arms: Annotated[tuple[Arm, ...], Opt(
-        "--arm --contender", "A change to rank next to the plain recipe, 'NAME: key=value ...' of "
-        "recipe options, schedule= and lr_scaling=; or an optimizer's name, at a constant LR. "
+        "--arm --contender", "Also rank a changed recipe: 'NAME: key=value ...', where keys are "
+        "recipe options, schedule and lr_scaling; or an optimizer's name, at a constant LR. "
         "Repeatable.", kind=list[str], common=True, choices="lrbench.optimizers:OPTIMIZERS",
         show=lambda spec: [arm.typed for arm in spec.arms]
     )] = ()
@@ -178,7 +176,7 @@ class CompareSpec(Frozen):
         choices="lrbench.schedules:catalogue"
     )] = None
     target_accuracy: Annotated[Fraction | None, Opt(
-        "--target-accuracy", "Target of `epochs to target`; by default 99 % of the best.",
+        "--target-accuracy", "Target of `epochs to target`; 99 % of the best by default.",
         only=("images", "task")
     )] = None
     time_budget_s: Annotated[Duration | None, Opt(
@@ -193,8 +191,8 @@ class CompareSpec(Frozen):
         "--base-batch-size", "The batch size that the LRs of --lr are for."
     )] = None
     find: Annotated[FindSpec, BeforeValidator(_range_test), Opt(
-        "--range-test", "The range test of --lr auto: points=100,seeds=3,end_lr=10,... as in "
-        "lrbench find.", kind=str, settings=True,
+        "--range-test", "The range test of --lr auto, as in lrbench find: 'points=100, seeds=3, "
+        "end_lr=10'.", kind=str, settings=True,
         show=lambda spec: range_test_text(spec.find) if spec.auto else None
     )] = FindSpec()
     # fmt: on
@@ -210,19 +208,19 @@ class CompareSpec(Frozen):
         _ = self.aim  # raises if invalid
         self._check_arms()
         if self.weight_decays and any(parse(name).fixed_lr for name in self.trained):
-            raise ValueError("several of --weight-decay are tuned with the LR: leave out @ LR")
+            raise ValueError("several --weight-decay are tuned with the LR: leave out @ LR")
         if self.lr_scaling and self.base_batch_size is None:
             raise ValueError(f"--lr-scaling {self.lr_scaling} needs --base-batch-size")
         if self.lr_scaling and self.auto:
             raise ValueError(
                 f"--lr-scaling {self.lr_scaling} scales LRs that --lr names; the range test of "
-                "--lr auto has its LR from this batch size already"
+                "--lr auto already runs at this batch size"
             )
         return self
 
     @property
     def aim(self) -> tuple[str, int] | None:
-        """What to extrapolate, epochs or batch size, and to which value."""
+        """What to extrapolate (epochs or batch size), and to which value; None if nothing."""
         typed = self.extrapolate
         return None if typed is None else aim_of(typed, self.budgets, self.batch_sizes)
 
@@ -232,7 +230,7 @@ class CompareSpec(Frozen):
         check_arms(self.arms, self.schedules, self.recipe, auto=self.auto, several=several)
 
     def lr_scale(self, recipe: Recipe) -> float:
-        """The factor of `lrs` under a recipe: √k or k, for k = its batch over the base batch."""
+        """The factor on `lrs` under a recipe: 1, √k or k; k is its batch over the base batch."""
         if not self.lr_scaling or self.base_batch_size is None:
             return 1.0
         return scaled(self.lr_scaling, recipe.effective_batch / self.base_batch_size)
@@ -244,8 +242,8 @@ class CompareSpec(Frozen):
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """The numbers of final seeds at which the schedules are compared: a single one, unless this
-        is a race or a run that was compared before it grew."""
+        """The numbers of final seeds at which the schedules are compared: one number, unless this
+        is a race or the run was compared before it grew."""
         if not self.race:
             return (*self.looked, self.seeds)
         most = self.most_seeds or 20
@@ -256,13 +254,13 @@ class CompareSpec(Frozen):
         return range(first, first + self.looks[-1])
 
     def all_tuning_seeds(self, study: int | None = None) -> Sequence[int]:
-        """The seeds that choose learning rates: far from the final seeds."""
+        """The seeds for tuning, far from the final seeds."""
         first = TUNING_SEED + self.seed + STUDY_SEEDS * (study or 0)
         return range(first, first + self.tuning_seeds)
 
     @property
     def entered(self) -> Mapping[str, Arm]:
-        """Everything that is ranked, by name: schedules, then arms."""
+        """Everything ranked, by name: schedules, then arms."""
         return entered(self.schedules, self.arms)
 
     @property
@@ -271,19 +269,19 @@ class CompareSpec(Frozen):
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """Every schedule that is used in a training."""
+        """The schedules of all entries, each once."""
         return tuple(dict.fromkeys(str(each.schedule) for each in self.entered.values()))
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """Every recipe that is trained, the plain one first."""
+        """The distinct recipes to train, the plain one first."""
         arms = (None, *self.arms)
         cells = dict.fromkeys(cell.recipe for cell in self.cells)
         return tuple(dict.fromkeys(a.recipe(r) if a else r for a in arms for r in cells))
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """The rankings: for each study, each batch size, and each budget, the longest first."""
+        """One ranking per study, batch size and budget, the longest budget first."""
         return tuple(
             Cell(
                 recipe=self.recipe.model_copy(update={"batch_size": size}),
@@ -297,8 +295,8 @@ class CompareSpec(Frozen):
         )
 
     def range_test(self, recipe: Recipe) -> FindSpec:
-        """The range test that centres a recipe's LR grids. Unless requested, it omits the trainings
-        that verify its answer, which tuning repeats; the largest stable LR bounds the grids."""
+        """The range test that centres a recipe's LR grids. It skips verification unless requested,
+        because tuning does the same; the largest stable LR bounds the grids."""
         stable = self.find.max_stable is not False
         update = {"recipe": recipe, "verify": bool(self.find.verify), "max_stable": stable}
         return self.find.model_copy(update=update)
@@ -321,8 +319,8 @@ class CompareSpec(Frozen):
         return digest(canonical(self.fixed_part()), 64)
 
     def grown_from(self, older: CompareSpec) -> CompareSpec:
-        """This spec extended by the schedules, seeds and learning rates of an older one. The first
-        batch size and weight decay remain those of the older one.
+        """This spec extended by the schedules, seeds and learning rates of an older one. The older
+        spec's first batch size and weight decay stay first.
 
         Raises:
             UsageError: something else differs; the message names it.

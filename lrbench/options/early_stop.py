@@ -36,7 +36,7 @@ class EarlyStop(Frozen):
         'patience=3,metric=val_loss,min_delta=0.0'
 
         Raises:
-            UsageError: not of that form.
+            UsageError: the text is not of that form.
         """
         given = pairs(
             text.split(","), "write it like patience=5,metric=val_loss,min_delta=0.001",

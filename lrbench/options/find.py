@@ -37,7 +37,7 @@ def _rising(value: Any) -> tuple[float, ...]:
 
 
 def counted_seeds(options: Options) -> tuple[int, ...]:
-    """`--seeds` seeds, from `--seed` on."""
+    """`--seeds` consecutive seeds, starting at `--seed`."""
     first = whole_number(options.get("seed", 0), "--seed", 0, 2**31 - 1)
     count = whole_number(options.get("seeds", SEEDS), "--seeds", 1, MOST_SEEDS)
     return tuple(range(first, first + count))
@@ -56,32 +56,32 @@ def _alone(value: Any) -> Any:
 
 
 def _without_lr(text: str | None) -> str | None:
-    """A schedule that does not name its LR, and whose LRs are known before the training."""
+    """Refuse a schedule that names its LR, or whose LRs depend on the training."""
     schedule = None if text is None else parse(text)
     if schedule is not None and schedule.fixed_lr is not None:
-        raise ValueError("its LR is written in it; leave that out")
+        raise ValueError("it names its own LR; leave that out")
     if schedule is not None and schedule.adaptive:
-        raise ValueError(f"it follows {schedule.metric}, so no shorter training stands for it")
+        raise ValueError(f"it follows {schedule.metric}, so no shorter training can replace it")
     return text
 
 
-def _of_a_schedule(epochs: int | None, info: ValidationInfo) -> int | None:
+def _with_schedule(epochs: int | None, info: ValidationInfo) -> int | None:
     if epochs is not None and info.data.get("schedule", "") is None:
-        raise ValueError("the length of a run needs its schedule, such as constant")
+        raise ValueError("the length also needs a schedule, such as constant")
     return epochs
 
 
 class FindSpec(Frozen):
     """A range test: `points` learning rates from `start_lr` to `end_lr`, once for each seed.
 
-    `window` is the width of the smoothing in decades; a point of the curve is a batch or an epoch.
-    `verify` trains `verify_steps` steps at constant learning rates around the suggestion, from the
-    weights of `verify_seeds` seeds; `max_stable` searches for the largest stable LR; None for
-    either means only if cheap. With `val_loss` the curve is that of a fixed part of the validation
-    data. `sweep_group` sweeps one parameter group, by pattern or index, while the others keep their
-    absolute learning rates. With `schedule` the answer is the base learning rate of a run of
-    `epochs`, or of `steps`, under that schedule. `batch_sizes` and `momenta` add a table of range
-    tests, one for each pair.
+    `window` is the smoothing width in decades; a point of the curve is one `step`, a batch or an
+    epoch. `verify` trains `verify_steps` steps at constant learning rates around the suggestion,
+    from the weights of `verify_seeds` seeds; `max_stable` searches for the largest stable LR; for
+    both, None means only if cheap. With `val_loss`, the loss is that of a fixed part of the
+    validation data. `sweep_group` sweeps one parameter group, by pattern or index, while the others
+    keep their absolute learning rates. With `schedule`, the answer is the base learning rate of a
+    run of `epochs` or `steps` under that schedule. `batch_sizes` and `momenta` add a table with a
+    range test for each pair.
     """
 
     PANEL: ClassVar = "Range test"
@@ -98,13 +98,13 @@ class FindSpec(Frozen):
     end_lr: Annotated[Positive, Opt("--end-lr", "The highest LR of the sweep.", common=True)] = 10.0
     mode: Annotated[Literal["exp", "linear"], Opt("--mode", "Spacing of the LRs:")] = "exp"
     step: Annotated[Literal["batch", "epoch"], Opt(
-        "--step", "What a point of the curve is:"
+        "--step", "Raise the LR at every batch or every epoch."
     )] = "batch"
     rule: Annotated[str, Opt(
         "--rule", "The rule that reads the LR off the curve: {choices}.", common=True,
         choices="lrbench.rangetest.rules:RULES"
     )] = "steepest"
-    window: Annotated[Positive, Opt("--window", "Width of the smoothing, in decades.")] = 1.0
+    window: Annotated[Positive, Opt("--window", "Smoothing width, in decades.")] = 1.0
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1), Opt(
         "--seeds", "Number of seeds.", common=True, kind=int, default=SEEDS,
         show=lambda spec: len(spec.seeds)
@@ -113,45 +113,45 @@ class FindSpec(Frozen):
         show=lambda spec: spec.seeds[0]
     )] = tuple(range(SWEEP_SEED, SWEEP_SEED + SEEDS))
     schedule: Annotated[Schedule | None, BeforeValidator(_alone), AfterValidator(_without_lr), Opt(
-        "--schedule -s", "The schedule of the run that the LR is for.", common=True, swept=False,
+        "--schedule -s", "Schedule of the run that the LR is for.", common=True, swept=False,
         kind=list[str], choices="lrbench.schedules:catalogue"
     )] = None
-    epochs: Annotated[Epochs | None, AfterValidator(_of_a_schedule), Opt(
-        "--epochs", f"The epochs of that run; {EPOCHS} by default.", common=True, swept=False
+    epochs: Annotated[Epochs | None, AfterValidator(_with_schedule), Opt(
+        "--epochs", f"Epochs of that run; {EPOCHS} by default.", common=True, swept=False
     )] = None
     steps: Annotated[int, Field(ge=1)] | None = None
     whole_range: Annotated[bool, Opt(
-        "--whole-range/--stop-early", "Continue after the loss has blown up."
+        "--whole-range/--stop-early", "Continue after the loss blows up."
     )] = False
     verify: Annotated[bool | None, Opt(
-        "--verify/--no-verify", "Check by short trainings; by default if cheap."
+        "--verify/--no-verify", "Check the LR by short trainings; by default if cheap."
     )] = None
     verify_steps: Annotated[int, Field(ge=8)] = 64
     verify_seeds: Annotated[int, Field(ge=1)] = 3
     max_stable: Annotated[bool | None, Opt(
-        "--max-stable/--no-max-stable", "Look for the largest stable LR; by default if cheap, or "
+        "--max-stable/--no-max-stable", "Find the largest stable LR; by default if cheap, or "
         "for a table."
     )] = None
     val_loss: Annotated[bool, Opt(
-        "--val-loss/--train-loss", "Sweep the loss on a batch of validation data."
+        "--val-loss/--train-loss", "Use the loss on a batch of validation data."
     )] = False
     sweep_group: Annotated[str | None, Opt(
         "--sweep-group", "Sweep one --group, by pattern or number; the others stay at their lr=.",
         swept=False
     )] = None
     batch_sizes: Annotated[tuple[BatchSize, ...], BeforeValidator(_rising), Opt(
-        "--batch-sizes", "A table of answers for these batch sizes: 32,128,512.", kind=object,
+        "--batch-sizes", "Tabulate the LR over these batch sizes: 32,128,512.", kind=object,
         swept=False, show=lambda spec: joined(spec.batch_sizes)
     )] = ()
     momenta: Annotated[tuple[Momentum, ...], BeforeValidator(_rising), Opt(
-        "--momenta", "A table of answers for these momenta: 0,0.9.", kind=object, swept=False,
+        "--momenta", "Tabulate the LR over these momenta: 0,0.9.", kind=object, swept=False,
         show=lambda spec: joined(spec.momenta)
     )] = ()
     # fmt: on
 
     @property
     def run_epochs(self) -> int:
-        """The epochs of the run the answer is for."""
+        """The epochs of the run that the LR is for."""
         return self.epochs or EPOCHS
 
     @property
@@ -176,7 +176,7 @@ SWEPT = tuple(name for name in FindSpec.model_fields if name not in {"recipe", "
 
 
 def with_range_test(text: str, find: FindSpec) -> FindSpec:
-    """The range test with the settings in the text of `--range-test`; raises UsageError.
+    """`find` changed by the text of `--range-test`; raises UsageError if that is invalid.
 
     >>> find = with_range_test("points=50,seeds=1", FindSpec())
     >>> find.points, len(find.seeds), find.end_lr

@@ -22,7 +22,7 @@ def _device(name: str) -> str:
 
 
 def _jobs(value: object) -> int:
-    """0 for `auto`, which is determined where the trials run."""
+    """0 stands for `auto`, resolved where the trials run."""
     if value != "auto" and not str(value).isdecimal():
         raise ValueError(ONE_JOB)
     return 0 if value == "auto" else int(str(value))
@@ -41,10 +41,10 @@ def _shard(text: str | tuple[int, int]) -> tuple[int, int]:
 class Host:
     """Where and how to run, and where the data is; none of this changes what a trial means.
 
-    `threads` are per trial; None shares the cores among `jobs` parallel trials. `auto` runs the
-    trials of a CPU in parallel, with one thread each. `deterministic` makes a CUDA device produce
-    the same bits each time; `graph` replays captured steps, those of `at_once` trials together;
-    None lets a probe choose how many.
+    `threads` is per trial; None divides the cores among `jobs` parallel trials. The executor `auto`
+    runs CPU trials in parallel, with one thread each. `deterministic` makes a CUDA device produce
+    the same bits each time. `graph` replays captured steps, of `at_once` trials together; if that
+    is None, a probe chooses the number.
     """
 
     # fmt: off
@@ -56,7 +56,7 @@ class Host:
         "cores."
     )] = None
     data_dir: Annotated[Path | None, AfterValidator(lambda path: path and path.expanduser()), Opt(
-        "--data-dir", "Folder of the datasets and of downloads; or set LRBENCH_DATA_DIR.",
+        "--data-dir", "Folder for datasets and downloads; or set LRBENCH_DATA_DIR.",
         panel="Data"
     )] = None
     download: Annotated[bool, Opt(
@@ -71,20 +71,20 @@ class Host:
         choices="lrbench.execute:EXECUTORS"
     )] = "auto"
     address: Annotated[str, Opt(
-        "--address", "For --executor ray: HOST:PORT of a cluster, local for one on this machine "
-        "only, or auto: the one running here, else local.", command="compare"
+        "--address", "For --executor ray: HOST:PORT of a cluster, local to start one on this "
+        "machine, or auto: the one running here, else local.", command="compare"
     )] = "auto"
     jobs: Annotated[int, BeforeValidator(_jobs), Field(le=4096), Opt(
         "--jobs -j", "Trials to run in parallel, each in its own process; auto, the default: one "
-        "per core or, with CUDA, per GPU, or as many as a Ray cluster has room for.",
+        "per core (with CUDA, per GPU), or as many as fit on a Ray cluster.",
         command="compare", kind=object
     )] = 1
     shard: Annotated[Annotated[tuple[int, int], BeforeValidator(_shard)] | None, Opt(
-        "--shard", "Train only share I of N of the final trials, such as 2/8, in its own folder; "
-        "0/8: only tune. lrbench report merges shards.", command="compare", kind=str
+        "--shard", "Train only shard I of N of the final trials, such as 2/8, in its own folder; "
+        "0/8 only tunes. lrbench report merges shards.", command="compare", kind=str
     )] = None
     trial_timeout_s: Annotated[Duration | None, Opt(
-        "--trial-timeout", "End a trial after this long, like 10m, as failed.",
+        "--trial-timeout", "Fail a trial that takes longer than this, such as 10m.",
         command="compare", kind=object
     )] = None
     max_failures: Annotated[Count | None, Opt(
@@ -94,12 +94,12 @@ class Host:
         "--retry-failed", "Train failed trials again.", command="compare", once=True
     )] = False
     force: Annotated[bool, Opt(
-        "--force", "Continue a run that was started with other threads, torch or device.",
+        "--force", "Continue a run even if its threads, torch or device differ.",
         command="compare", once=True
     )] = False
     deterministic: Annotated[bool, Opt(
         "--deterministic/--no-deterministic", "Reproducible results on CUDA, at lower speed; "
-        "results on a CPU always are."
+        "CPU results always are."
     )] = False
     graph: Annotated[bool, Opt(
         "--graph/--no-graph", "Replay training steps as a CUDA graph; off by default, not yet "

@@ -1,4 +1,4 @@
-"""Options, each declared once: at the field of a spec that it sets."""
+"""Options, each declared once, at the spec field that it sets."""
 
 import inspect
 import re
@@ -14,7 +14,7 @@ from lrbench.registry import did_you_mean
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Options = Mapping[str, Any]
-"""Options as people type them, by key: `--batch-size 64,128` is `{"batch_size": "64,128"}`."""
+"""Options as users type them, by key: `--batch-size 64,128` is `{"batch_size": "64,128"}`."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,11 @@ class Opt:
 
     The command line with its help and completion, TOML files, `--print-config`, the keywords of the
     Python API, the wording of error messages and the plan table are all derived from it; the
-    field's validators read what is typed. `options_of` fills in what follows from the field and its
-    spec.
+    field's validators parse the typed value. `options_of` adds what the field and its spec imply.
     """
 
     flags: str  # `--schedule -s` or `--verify/--no-verify`; the first one names the option
-    help: str  # one sentence; `values` follow it, and `{choices}` stands for registered names
+    help: str  # one sentence; missing `values` are appended, `{choices}` are registered names
     panel: str = ""  # its heading in the help; default: the spec's `PANEL`
     common: bool = False  # shown by `--help`; the others only by `--help-all`
     command: str = ""  # the only command that takes it; default: the spec's `COMMAND`
@@ -37,11 +36,11 @@ class Opt:
     kind: Any = None
     choices: str = ""  # where names are registered, as `package:REGISTRY`
     values: tuple[str, ...] = ()  # allowed words; default: those of the field's `Literal`
-    off: str = ""  # the word for an empty text
+    off: str = ""  # the word to type for an empty text
     default: Any = None  # as typed; default: the field's default
-    default_note: str = ""  # if the default differs in some cases: `32 for mnist5k`
+    default_note: str = ""  # cases with another default: `32 for mnist5k`
     show: Callable[[Any], Any] | None = None  # spec -> the value as typed, or None
-    own: bool = False  # may be `module:name`; Python takes an object
+    own: bool = False  # may be `module:name` or, in Python, an object
     only: tuple[str, ...] = ()  # the problems (`Recipe.problem`) that take it; default: all
     settings: bool = False  # `key=value` pairs; a table in TOML, a mapping in Python
     once: bool = False  # for one call only: not stored with a run
@@ -75,7 +74,7 @@ class Opt:
         return _as_typed(getattr(spec, self.field), self.off)
 
     def completions(self) -> Iterator[tuple[str, str]]:
-        """(name, summary) of everything that may be typed; registered names may be hidden."""
+        """(name, summary) of each known value, without hidden entries."""
         yield from ((value, "") for value in self.values)
         if self.choices:
             package, _, name = self.choices.partition(":")
@@ -87,14 +86,14 @@ class Opt:
 
 
 def named(flag: str, fault: UsageError) -> UsageError:
-    """The fault with the option's name in front."""
+    """The fault, prefixed with the option unless it starts with one."""
     message = fault.message if fault.message.startswith("--") else f"{flag}: {fault.message}"
     return UsageError(message, hint=fault.hint)
 
 
 def plain_digits(value: Any) -> Any:
-    """The value; raises ValueError for a text such as `1_000` or full-width digits, which Python
-    would read as numbers."""
+    """The value; raises ValueError for texts such as `1_000` or full-width digits, which Python
+    would accept as numbers."""
     for text in map(str, listed(value)):
         if re.search(r"\d_\d", text) or any(c.isdigit() and not c.isascii() for c in text):
             raise ValueError("write numbers with the digits 0 to 9 only")
@@ -102,12 +101,12 @@ def plain_digits(value: Any) -> Any:
 
 
 def listed(value: Any) -> list[Any]:
-    """The value as a list; a list stays as it is."""
+    """The value as a list; a single value becomes a list of one."""
     return list(value) if isinstance(value, (list, tuple, range)) else [value]
 
 
 def options_of(spec: Any) -> Mapping[str, Opt]:
-    """The complete options that a spec declares, by key, in the order of its fields."""
+    """The options that a spec declares, completed, by key and in field order."""
     return {
         opt.key: _completed(opt, spec, field, info.annotation, info.default)
         for field, info in spec.__pydantic_fields__.items()
@@ -117,7 +116,7 @@ def options_of(spec: Any) -> Mapping[str, Opt]:
 
 
 def _completed(opt: Opt, spec: Any, field: str, annotation: Any, default: Any) -> Opt:
-    """The declaration with what its field and its spec add."""
+    """The declaration, completed from its field and spec."""
     kind = _bare(annotation)
     words = get_args(kind) if get_origin(kind) is Literal else ()
     values = opt.values or tuple(filter(None, (opt.off, *words)))
@@ -141,7 +140,7 @@ def _as_typed(value: Any, off: str) -> Any:
 
 
 def changed(spec: Any, besides: Iterable[str] = ()) -> Iterator[str]:
-    """`clip norm 1.0` for each option whose field differs from its default, `besides` some keys."""
+    """`clip norm 1.0` for each option that differs from its default, without keys in `besides`."""
     for key, option in options_of(type(spec)).items():
         value = getattr(spec, option.field)
         if key not in besides and value != option.field_default:
@@ -150,7 +149,7 @@ def changed(spec: Any, besides: Iterable[str] = ()) -> Iterator[str]:
 
 
 def said(value: Any) -> str:
-    """A value as people would type it.
+    """A value as users would type it.
 
     >>> said([64, 128]), said(None), said(True)
     ('64,128', 'none', 'on')
@@ -183,8 +182,8 @@ def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) ->
 def with_keywords(
     allowed: Mapping[str, Opt], *, without: Iterable[str] = ()
 ) -> Callable[[Function], Function]:
-    """Add the options of `allowed`, `without` some, to the signature and docstring of a function
-    that takes them as `**options`."""
+    """Add the `allowed` options, except those in `without`, to the signature and docstring of a
+    function that takes them as `**options`."""
     options = {keyword(key): option for key, option in allowed.items() if key not in {*without}}
 
     def documented(function: Function) -> Function:

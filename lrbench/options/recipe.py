@@ -1,4 +1,4 @@
-"""The specs of a training: the recipe, shared by all trainings of a run, and the rest."""
+"""The specs of a training: its recipe, its ranking, and the trial itself."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -41,7 +41,7 @@ def problem_of(task: Any, dataset: Any) -> Problem:
 
 
 def _own_or(*words: str) -> AfterValidator:
-    """For a field that takes certain words, or the user's own `module:function`."""
+    """For a field that takes these words or the user's own `module:function`."""
 
     def check(text: str) -> str:
         if text not in words and not is_own(text):
@@ -70,14 +70,14 @@ def _early_stop(text: str) -> str:
 
 
 class Recipe(Frozen):
-    """Everything that fixes a training except its schedule, learning rate, seed and length.
+    """Everything that determines a training except its schedule, LR, seed and length.
 
     A `task` brings its own data and model: `dataset` and `model` are then empty.
     """
 
     # fmt: off
     dataset: Annotated[str, Opt(
-        "--dataset", "{choices}, folder:PATH of train/CLASS/* and test/CLASS/* (or CLASS/* alone), "
+        "--dataset", "{choices}, folder:PATH (train/CLASS/* and test/CLASS/*, or CLASS/* alone), "
         "text:FILE or text:default, or your own module:function.", panel="Data", common=True,
         own=True, only=DATA, choices="lrbench.data:DATASETS"
     )] = "mnist5k"
@@ -93,18 +93,18 @@ class Recipe(Frozen):
         "--momentum", "Momentum of sgd and rmsprop.", panel="Optimizer"
     )] = 0.9
     nesterov: Annotated[bool, Opt(
-        "--nesterov/--no-nesterov", "Nesterov's momentum, for sgd.", panel="Optimizer"
+        "--nesterov/--no-nesterov", "Nesterov momentum, for sgd.", panel="Optimizer"
     )] = False
     weight_decay: Annotated[Finite, Field(ge=0), Opt(
         "--weight-decay", "Weight decay.", panel="Optimizer",
         default_note=WEIGHT_DECAYS
     )] = 5e-4
     batch_size: Annotated[BatchSize, BeforeValidator(one_batch_size), Opt(
-        "--batch-size", "Images per batch; all: the whole training set.", panel="Optimizer",
+        "--batch-size", "Images per batch, or all for the whole training set.", panel="Optimizer",
         common=True, kind=object, default_note=BATCH_SIZES
     )] = 128
     precision: Annotated[Literal["fp32", "tf32", "bf16"], BeforeValidator(_without_scaler), Opt(
-        "--precision", "Arithmetic of the training:"
+        "--precision", "Training precision:"
     )] = "fp32"
     augment: Annotated[str, _own_or("default", "none"), Opt(
         "--augment", "default (crop, flip), none, or your own module:function of (images, "
@@ -115,55 +115,55 @@ class Recipe(Frozen):
         only=DATA
     )] = 0.1
     groups: Annotated[tuple[str, ...], Opt(
-        "--group", "Parameters with an LR of their own: 'PATTERN lr=10x schedule=cosine "
+        "--group", "A parameter group with its own settings: 'PATTERN lr=10x schedule=cosine "
         "weight_decay=0 freeze=2ep'. Repeatable; the first match wins.", panel="Optimizer"
     )] = ()
     weights: Annotated[str, Opt(
-        "--weights", "Pre-trained weights: DEFAULT for torchvision:NAME, or a file for any model; "
-        "a last layer of another shape keeps its new weights.", panel="Model", only=IMAGES
+        "--weights", "Pretrained weights: DEFAULT for torchvision:NAME, or a file for any model; "
+        "a last layer of another shape starts from scratch.", panel="Model", only=IMAGES
     )] = ""
     optimizer_options: Annotated[tuple[str, ...], AfterValidator(_settings), Opt(
-        "--opt", "A setting of the optimizer's class, key=value, such as betas=0.9,0.95. "
+        "--opt", "An argument of the optimizer's class, such as betas=0.9,0.95. "
         "Repeatable.", panel="Optimizer", settings=True
     )] = ()
     loss: Annotated[str, word_off("cross-entropy"), _own_or("", "cross-entropy"), Opt(
-        "--loss", "cross-entropy, or your own module:function of (logits, labels), the mean loss.",
+        "--loss", "cross-entropy, or your own module:function: (logits, labels) -> mean loss.",
         panel="Model", own=True, only=IMAGES, default="cross-entropy",
         show=lambda recipe: recipe.loss
     )] = ""
     task: Annotated[str, Opt(
-        "--task", "Your own module:Task instead of dataset and model, for anything other than "
-        "images or text.", panel="Model", own=True
+        "--task", "Your own module:Task in place of dataset and model, for anything but images "
+        "and text.", panel="Model", own=True
     )] = ""
     accumulate: Annotated[Annotated[int, Field(ge=1)] | None, off(1), Opt(
-        "--accumulate", "Batches to accumulate per optimizer step; schedules count such steps.",
+        "--accumulate", "Batches to accumulate per optimizer step; schedules count those steps.",
         panel="Optimizer", default=1, show=lambda recipe: recipe.micro_batches
     )] = None
     clip_norm: Annotated[Positive | None, Opt(
-        "--clip-norm", "Clip the global norm of the gradients to this.", panel="Optimizer"
+        "--clip-norm", "Clip the global gradient norm to this.", panel="Optimizer"
     )] = None
     clip_value: Annotated[Positive | None, Opt(
-        "--clip-value", "Clip each element of the gradients to this.", panel="Optimizer"
+        "--clip-value", "Clip each gradient element to this.", panel="Optimizer"
     )] = None
     no_decay_norms: Annotated[bool, Opt(
         "--no-decay-norms", "No weight decay for biases and normalisation layers.",
         panel="Optimizer"
     )] = False
     label_smoothing: Annotated[Fraction | None, off(0), Opt(
-        "--label-smoothing", "Smooths the labels of the training loss only.", panel="Model",
+        "--label-smoothing", "Label smoothing, for the training loss only.", panel="Model",
         only=IMAGES
     )] = None
     init_from: Annotated[str, Opt(
         "--init-from", "Start from the weights in this file, such as a checkpoint; a last layer of "
-        "another shape keeps its new weights.", panel="Model"
+        "another shape starts from scratch.", panel="Model"
     )] = ""
     init_digest: str = ""
     compile: Annotated[bool, Opt(
-        "--compile/--no-compile", "Use torch.compile: worth the minute it takes in long runs."
+        "--compile/--no-compile", "Use torch.compile: takes a minute, pays off in long runs."
     )] = False
     early_stop: Annotated[str, AfterValidator(_early_stop), Opt(
         "--early-stop", "End a trial that no longer improves: "
-        "patience=5,metric=val_loss,min_delta=0.001.", panel="Comparison", command="compare",
+        "'patience=5, metric=val_loss, min_delta=0.001'.", panel="Comparison", command="compare",
         settings=True
     )] = ""
     ema: Annotated[Fraction | None, Opt(
@@ -171,14 +171,14 @@ class Recipe(Frozen):
         command="compare"
     )] = None
     tta: Annotated[Literal["", "flip"], Opt(
-        "--tta", "Test-time augmentation; flip: average over each image and its mirror image.",
+        "--tta", "Test-time augmentation: flip averages over each image and its mirror image.",
         panel="Model", command="compare", only=IMAGES, values=("flip",)
     )] = ""
     # fmt: on
 
     @property
     def problem(self) -> Problem:
-        """What is learnt: image classes, the next character of a text, or a task of the user's."""
+        """What is learnt: image classes, the next character of a text, or the user's own task."""
         return problem_of(self.task, self.dataset)
 
     @property
@@ -199,8 +199,8 @@ class Recipe(Frozen):
 
 class Cell(Frozen):
     """One ranking: all schedules under one recipe, for one number of epochs. `stretch` is the ratio
-    of that number to the one the schedules are written for, None if they are equal; `study` numbers
-    a repetition, None is the first."""
+    of that number to the one the schedules are written for, or None if they are equal. `study`
+    numbers the repetition; None is the first."""
 
     recipe: Recipe
     epochs: int
@@ -209,13 +209,13 @@ class Cell(Frozen):
 
 
 class TrialSpec(Frozen):
-    """One training run, fully specified: equal specs mean the same training.
+    """One training, fully specified: equal specs mean the same training.
 
-    `lr_reference` is the LR at which absolute LRs of parameter groups hold; at another LR they are
-    scaled with it. `stretch` is the ratio of this training's length to the one the schedules were
-    written for, if they differ. `study` numbers repetitions of the whole comparison; None is the
-    first. The name of its `arm`, and the batch size it is `ranked_with` if the arm has another, are
-    not part of the training or its id.
+    `lr_reference` is the LR for which absolute LRs of parameter groups are given; at another LR
+    they are scaled in proportion. `stretch` is the ratio of this training's length to the one the
+    schedules were written for, if they differ. `study` numbers repetitions of the whole comparison;
+    None is the first. `arm` (its name) and `ranked_with` (the batch size of its ranking, if the
+    arm's own differs) are labels, not part of the training or its id.
     """
 
     RETIRED: ClassVar = ("contender",)
@@ -235,12 +235,12 @@ class TrialSpec(Frozen):
 
     @property
     def name(self) -> str:
-        """Its name in the ranking: the arm, or the schedule."""
+        """The name in the ranking: the arm's, or the schedule."""
         return self.arm or self.schedule
 
     @property
     def batch_size(self) -> int:
-        """The batch size of its ranking."""
+        """The batch size of the ranking."""
         return self.ranked_with or self.recipe.batch_size
 
     @property
@@ -248,9 +248,9 @@ class TrialSpec(Frozen):
         return digest(canonical(self.model_dump(mode="json", exclude=self.LABELS)))
 
     def trained(self, schedule: str) -> ParsedSchedule:
-        """A schedule as this trial uses it, on its own budget.
+        """The schedule, stretched to this trial's length.
 
         Raises:
-            UsageError: it cannot be stretched to that.
+            UsageError: the schedule cannot be stretched to that.
         """
         return stretched(parse(schedule), self.stretch)

@@ -1,5 +1,5 @@
-"""Building blocks of specs: bounded numbers, frozen values with a canonical text, and parsers of
-typed values, which raise ValueError if a value is invalid."""
+"""Building blocks of specs: bounded numbers, frozen values with a canonical text, and parsers
+that raise ValueError for an invalid value."""
 
 import hashlib
 import json
@@ -36,8 +36,8 @@ BOUNDS = {"greater": "at least", "less": "at most"}
 
 
 def refused(fault: ValidationError, called: Mapping[str, str] = MappingProxyType({})) -> UsageError:
-    """What is wrong with the first field that a spec refused, in our words. The field goes by the
-    name it is `called`, or else its own."""
+    """The first error in `fault`, in our own words. `called` maps fields to the names to show for
+    them."""
     first: Mapping[str, Any] = fault.errors()[0]
     cause = first.get("ctx", {}).get("error")
     words = str(cause or re.sub("''(, | or )|'", "", first["msg"])).splitlines()[0]
@@ -86,12 +86,12 @@ def _expanded(name: Any) -> list[Any]:
 
 
 def off(value: Any) -> BeforeValidator:
-    """For a field whose None is also typed as this word."""
+    """Let users type this value for None."""
     return BeforeValidator(lambda typed: None if typed == value else typed)
 
 
 def word_off(word: str) -> BeforeValidator:
-    """For a field whose empty text is typed as this word."""
+    """Let users type this word for an empty text."""
     return BeforeValidator(lambda typed: "" if typed == word else typed)
 
 
@@ -100,7 +100,7 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     RETIRED: ClassVar[tuple[str, ...]] = ()
-    """Fields that older files may contain if they are off."""
+    """Former fields; older files may contain them if they are off."""
 
     @model_validator(mode="before")
     @classmethod
@@ -110,13 +110,13 @@ class Frozen(BaseModel):
         return {k: part for k, part in fields.items() if part or k not in cls.RETIRED}
 
     def canonical(self) -> str:
-        """The text that ids and fingerprints are hashes of: equal values have equal texts."""
+        """The text that ids and fingerprints hash; equal values have equal texts."""
         return canonical(self.model_dump(mode="json"))
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces, without fields that are None, False or empty, so that a
-    field that is off by default can be added without changing older texts.
+    """JSON with sorted keys and no spaces. Leaves out fields that are None, False or empty, so that
+    adding a field that is off by default does not change older texts.
 
     >>> canonical({"lr": 0.1, "clip_norm": None, "groups": []})
     '{"lr":0.1}'
@@ -157,8 +157,7 @@ def digest(text: str, length: int = 12) -> str:
 
 
 def pairs(texts: Iterable[str], hint: str = "", known: Collection[str] = ()) -> dict[str, str]:
-    """The settings in texts such as `key=value`; unknown keys are refused if `known` ones are
-    given.
+    """Parse texts of the form `key=value`; if `known` is given, refuse all other keys.
 
     >>> pairs(["points=100", " seeds = 3"])
     {'points': '100', 'seeds': '3'}
@@ -177,7 +176,7 @@ def pairs(texts: Iterable[str], hint: str = "", known: Collection[str] = ()) -> 
 
 
 def split(value: Any) -> list[Any]:
-    """The parts of a list, or of a text with commas."""
+    """The items of a list, or of a comma-separated text."""
     return listed(value.split(",") if isinstance(value, str) else value)
 
 
@@ -197,7 +196,7 @@ def numbers(value: Any, or_else: str = "") -> tuple[float, ...]:
 
 
 def learning_rates(value: Any) -> tuple[float, ...]:
-    """The numbers in increasing order; empty for `auto`, the range test's answer.
+    """The LRs in increasing order; empty for `auto`, the range test.
 
     >>> learning_rates("0.2,0.1"), learning_rates("auto")
     ((0.1, 0.2), ())
@@ -217,7 +216,7 @@ def batch_sizes(value: Any) -> tuple[int, ...]:
 
 
 def one_size(value: Any) -> str:
-    """`40ep`, or a bare number in the unit of whatever varies."""
+    """`40ep`, or a bare number, whose unit `aim_of` decides."""
     text = str(value).strip()
     number = text.removesuffix("ep")
     if not number.isdecimal() or not int(number):
@@ -230,7 +229,7 @@ OneSize = Annotated[str, BeforeValidator(one_size)]
 
 def aim_of(typed: str, lengths: Sequence[int], batch_sizes: Sequence[int]) -> tuple[str, int]:
     """What to extrapolate, and to which value. A bare number means epochs, unless only the batch
-    size varies. Raises ValueError if too few sizes vary to check a power law.
+    size varies. Raises ValueError if there are too few sizes to check a power law.
 
     >>> aim_of("40ep", (1, 2, 4), ()), aim_of("512", (), (32, 64, 128))
     (('epochs', 40), ('batch size', 512))
@@ -246,7 +245,7 @@ def aim_of(typed: str, lengths: Sequence[int], batch_sizes: Sequence[int]) -> tu
 
 
 def several(values: tuple[Number, ...]) -> tuple[Number, ...]:
-    """The distinct values, if there are more than the recipe's own."""
+    """The distinct values; empty if there is only one, the recipe's."""
     found = tuple(dict.fromkeys(values))
     return found if len(found) > 1 else ()
 
@@ -255,7 +254,7 @@ def one_batch_size(value: Any) -> int:
     """The only batch size; raises UsageError if there are several."""
     first, *more = batch_sizes(value)
     if more:
-        raise UsageError("several are compared by lrbench compare only")
+        raise UsageError("only lrbench compare takes several")
     return first
 
 
@@ -274,7 +273,7 @@ def epoch_budgets(value: Any, epochs: int) -> tuple[int, ...]:
         except (ValueError, OverflowError, TypeError):
             raise ValueError("give shares such as 25%,50%,100%, or numbers of epochs") from None
         if exact < 1 or (not text.endswith("%") and whole != exact):
-            raise ValueError(f"{text} is {exact:g} of an epoch; give whole ones")
+            raise ValueError(f"{text} is {exact:g} epochs; give whole epochs, at least 1")
         found.add(whole)
     return tuple(sorted(found))
 

@@ -1,1 +1,1 @@
-"""What survives of a run: its folder, journals and manifest, and what must not change during it."""
+"""A run on disk: its folder, journals and manifest, and what must not change during the run."""

@@ -1,4 +1,4 @@
-"""The machine, on which the last bits of a run's numbers depend."""
+"""The machine, which determines the last bits of a run's numbers."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -28,8 +28,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def carried_on(
     begun: Mapping[str, Any], machine: Mapping[str, Any], *, force: bool
 ) -> dict[str, list[str]]:
-    """What `--force` has let change in a run so far, for its manifest; empty if it continues as it
-    began. `begun` is its manifest, `machine` describes this machine.
+    """The changes that `--force` has allowed in a run so far, for its manifest; empty if there are
+    none. `begun` is the run's manifest, `machine` describes this machine.
 
     Raises:
         UsageError: trials would be trained under other conditions than those already done.
@@ -48,7 +48,7 @@ def carried_on(
 
 
 def notices(manifest: Mapping[str, Any], histories: Iterable[History]) -> list[Notice]:
-    """Warnings for a run whose trials were trained under different conditions, or not at all."""
+    """Warnings if trials of a run were trained under different conditions, or invented."""
     machines = [h.end.machine for h in histories if h.end is not None and h.end.machine]
     words, remedy = [], "their last bits are not comparable, and paired seeds less so"
     if invented := sum(machine.get("device") == INVENTED for machine in machines):

@@ -15,8 +15,8 @@ SCHEMA_VERSION = 1
 
 
 class Schema(BaseModel):
-    """The fields of a manifest and their types. `material` stands for the code and data that the
-    run began with; every journal of the run names it."""
+    """The fields of a manifest and their types. `material` is the digest of the code and data
+    that the run began with; every journal of the run repeats it."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -80,9 +80,9 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def write(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a manifest; returns it as it will be read."""
+    """Write a manifest; returns it as `read` would."""
     text = json.dumps({"schema_version": SCHEMA_VERSION, **content}, allow_nan=False)
-    body: dict[str, Any] = json.loads(text)  # with text keys
+    body: dict[str, Any] = json.loads(text)  # JSON keys are text
     whole = {**body, "checksum": _checksum(body)}
     replace_file(path, (json.dumps(whole, indent=2) + "\n").encode())
     return body

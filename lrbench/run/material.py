@@ -1,4 +1,4 @@
-"""What a run's options only name: the user's source files, a file of weights, the data."""
+"""What a run's options only name: the user's source files, a weights file, the data."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,11 +14,11 @@ from lrbench.schedules import parse
 
 
 def code_of(recipes: Iterable[Recipe], schedules: Iterable[str] = ()) -> dict[str, str]:
-    """SHA-256 by file of every source file of the user's that trainings depend on, and of the
-    weights they start from. Imports the user's code.
+    """SHA-256, by file, of all user source files that trainings depend on, and of the weights
+    they start from. Imports the user's code.
 
     Raises:
-        MachineError: the file of weights cannot be read.
+        MachineError: the weights file cannot be read.
     """
     found: dict[str, str] = {}
     recipes = tuple(recipes)
@@ -47,7 +47,7 @@ def _weights(recipes: Iterable[Recipe]) -> Iterator[tuple[str, str, Path]]:
 
 
 def own_names(recipes: Iterable[Recipe], schedules: Iterable[str] = ()) -> Iterator[str]:
-    """The parts of an experiment that are the user's, as `module:name`."""
+    """The user's own parts of an experiment, as `module:name`."""
     from lrbench.optimizers import parse_group
 
     recipes = tuple(recipes)

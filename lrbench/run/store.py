@@ -1,5 +1,4 @@
-"""The run directory: what survives. Journals are appended to; everything else can be made again
-from them."""
+"""The run directory. Journals are appended to; everything else can be made again from them."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,10 +22,10 @@ FOLDERS = ("trials", "plots", "tensorboard")
 
 @dataclass(eq=False)
 class Run:
-    """A folder with one writer, read once: manifest and journals are read on first use and kept in
+    """A folder with one writer. Manifest and journals are read once, on first use, and kept in
     memory, where `note` adds new records. Creating the object does not touch the disk.
 
-    `material` is the manifest's; worker processes get it from their parent.
+    `material` comes from the manifest; worker processes get it from their parent.
     """
 
     path: Path
@@ -57,7 +56,7 @@ class Run:
         was never acknowledged.
 
         Raises:
-            MachineError: a journal is damaged, or is not of this run.
+            MachineError: a journal is damaged, or belongs to another run.
         """
         return self._known[0]
 
@@ -82,7 +81,7 @@ class Run:
             if not rows:
                 continue
             if bound and rows[0].get("material") != self.material:
-                raise journal.damaged(path, "it is of a run with other code or data")
+                raise journal.damaged(path, "it belongs to a run with other code or data")
             if rows[0].get("kind") != "find":
                 histories[trial] = journal.history_of(path, rows)
             elif len(rows) == 1 and isinstance(rows[0].get("result"), dict):
@@ -104,8 +103,8 @@ class Run:
         self.histories[trial.id] = extended(history, records)
 
     def reread(self, trial: TrialSpec) -> History:
-        """Remember what a trial's journal says: a process may have died after writing records and
-        before reporting them."""
+        """Read a trial's journal again: a process may have died after writing records but before
+        reporting them."""
         path = self.journal_path(trial.id)
         rows = [row for row, _ in journal.read(path)]
         history = journal.history_of(path, rows) if rows else History(trial)
@@ -139,8 +138,8 @@ class Run:
         return True
 
     def conclude(self, trial: TrialSpec, end: TrialEnd) -> TrialEnd:
-        """Add the end of a trial to its journal, which is read again, as the process that wrote it
-        may have died. Returns the end that stands, which is the first."""
+        """Add the end of a trial to its journal, which is read again: the process that wrote it may
+        have died. Returns the end that counts, the first in the journal."""
         found = journal.read(self.journal_path(trial.id))
         if not found:
             self.begin(trial)
@@ -164,7 +163,7 @@ class Run:
                 path.unlink(missing_ok=True)
 
     def save_find(self, key: str, result: Mapping[str, Any]) -> None:
-        """Keep the answer of a range test."""
+        """Save the answer of a range test."""
         self._begin(key, {"kind": "find", "material": self.material, "result": result})
         self.finds[key] = result
 
@@ -237,10 +236,10 @@ class Run:
 
 
 def opened(path: Path) -> Run:
-    """An existing run.
+    """Open an existing run.
 
     Raises:
-        UsageError: there is none in this folder.
+        UsageError: there is no run in this folder.
         MachineError: its manifest is damaged.
     """
     run = Run(path)

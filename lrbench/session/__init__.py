@@ -1,1 +1,1 @@
-"""The commands `find` and `compare` as a library, used by the command line and Python alike."""
+"""`find` and `compare` as a library, for the command line and for Python."""

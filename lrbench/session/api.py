@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Summary):
-    """The result of a comparison. Frames have the columns of the files of the same names: `ranking`
-    has a row for each schedule (and budget, and batch size), best first.
+    """The result of a comparison. Its frames have the columns of the CSV files of the same name:
+    `ranking` has a row for each schedule (and budget, and batch size), best first.
 
-    `code` is the torch lines of the schedule that ranks first, `path` the run's folder if it was
-    kept, `manifest` what the run is.
+    `code` holds the torch lines of the schedule that ranks first, `path` the run's folder if it
+    was kept, `manifest` the contents of its manifest.
     """
 
     code: str
@@ -75,7 +75,7 @@ class Comparison(Summary):
         return self.sentence
 
     def __repr__(self) -> str:
-        """The answer, the ranking, and what else there is."""
+        """The answer, the schedule ranked first, and the available attributes."""
         first = self.first
         return (
             f"Comparison: {self.sentence}\n  {ranked(first) if first else 'nothing ranked yet'}\n"
@@ -118,9 +118,9 @@ def compare(
             object that cannot be imported is recorded by name only: resume with the same object.
         progress: show progress on stderr; by default on a terminal and in a notebook.
 
-    Leaves the process's random generators and thread count as they were. Exceptions of the
-    user's code propagate while the parts are tried on a first batch; later they make a failed
-    trial, with the reason in `trials`.
+    Restores the process's random generators and thread count. Exceptions in the user's code
+    propagate while the parts are tried on a first batch; later they fail the trial, with the
+    reason in `trials`.
 
     Raises:
         UsageError: an invalid argument.
@@ -133,7 +133,7 @@ def compare(
     if (torch.get_default_dtype(), torch.get_default_device()) != usual:
         raise UsageError(
             "compare: torch's default dtype or device was changed",
-            hint="set them to float32 and cpu: trials elsewhere would not know of it",
+            hint="reset them to float32 and cpu: trials in other processes would not inherit them",
         )
     if not isinstance(out, (str, PathLike, NoneType)):
         raise UsageError(f"out {out!r}: must be the path of a folder")
@@ -169,7 +169,7 @@ def _loaders_task(
     missing = ", ".join(name for name, part in parts.items() if part is None)
     if missing or task is not None:
         raise UsageError(
-            f"compare: loaders need {missing}" if missing else "compare: a task and loaders",
+            f"compare: loaders need {missing}" if missing else "compare: got a task and loaders",
             hint="pass make_model, loss_fn (or step), train, val and, if there is one, test; or a "
             "task; or a dataset and a model",
         )
@@ -190,7 +190,7 @@ def _undisturbed() -> Iterator[None]:
             yield
     except plugins.OwnFault as fault:
         if not isinstance(fault.__cause__, Exception):
-            raise  # a SystemExit would end the caller without a word
+            raise  # a SystemExit would end the caller silently
         raise fault.__cause__ from None
     finally:
         torch.set_num_threads(threads)

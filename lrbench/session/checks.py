@@ -14,8 +14,8 @@ FEW_STEPS = 10
 
 
 def check_early(spec: CompareSpec) -> None:
-    """Refuse a schedule that cannot run before torch is imported, if the dataset's size is known
-    without opening it."""
+    """Check the schedules before torch is imported, if the dataset's size is known without opening
+    it."""
     from lrbench.data import train_size
 
     train = train_size(spec.recipe.dataset)
@@ -43,8 +43,8 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
         if steps < FEW_STEPS:
             own_batch = batch != cell.recipe.effective_batch
             whose = f" of {arm.name.partition(':')[0]}" * own_batch
-            few = f"{steps} step{'s' * (steps > 1)}: schedules hardly differ in so few"
-            remedy = "train longer (--epochs), or in smaller batches (--batch-size)"
+            few = f"{steps} step{'s' * (steps > 1)}: schedules hardly differ over so few"
+            remedy = "train longer (--epochs), or with smaller batches (--batch-size)"
             notices.append(Notice(Topic.OTHER, f"a trial{whose} has {few}", remedy))
     entered = spec.entered.values()
     stopped = dict.fromkeys(a.schedule for a in entered if a.recipe(spec.recipe).early_stop)
@@ -54,8 +54,8 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
 
 def spec_notices(spec: CompareSpec, data: Mapping[str, Any]) -> Iterator[Notice]:
     """Notices given before training and in every report: schedules that change with the budget;
-    several schedules at a single named LR; optimizers at the LRs of another; a batch size that the
-    task ignores."""
+    several schedules at a single named LR; optimizers at LRs named for another; a batch size that
+    the task ignores."""
     for name in spec.trained:
         specs = {c.epochs: str(stretched(parse(name), c.stretch)) for c in spec.cells if c.stretch}
         changed = [f"{text} (epochs: {epochs})" for epochs, text in specs.items() if text != name]
@@ -71,8 +71,8 @@ def spec_notices(spec: CompareSpec, data: Mapping[str, Any]) -> Iterator[Notice]
     if spec.lrs and others:
         yield Notice(
             Topic.OTHER,
-            f"{', '.join(others)}: another optimizer, tried at the LRs that were named for "
+            f"{', '.join(others)}: another optimizer, tried at the LRs named for "
             f"{spec.recipe.optimizer}",
-            "leave --lr out, and each optimizer gets a grid of its own",
+            "leave out --lr to give each optimizer its own grid",
         )
     yield from ignored_batch_size(spec.recipe, data)

@@ -36,7 +36,7 @@ from lrbench.stopping import resume_with
 
 REFRESH_S = 5.0  # at least, between writes of the CSV files
 REFRESH_SHARE = 0.05  # at most, of the wall time
-WORTH_S = 15.0  # of training are worth starting other processes
+WORTH_S = 15.0  # of training: starting other processes for less does not pay off
 
 
 Event = Any
@@ -46,8 +46,7 @@ starts (no records yet) or has new records; the `Summary` last."""
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A comparison that is ready to train: its parts have been tried, and nothing is written
-    yet."""
+    """A comparison ready to train: its parts have been tried, and nothing has been written yet."""
 
     spec: CompareSpec
     run: Run
@@ -70,7 +69,7 @@ class Job:
 def located(
     options: Mapping[str, Any], out: Path | None, resume: Path | None
 ) -> tuple[Run, dict[str, Any]]:
-    """The run directory, and the options, added to those that a resumed run began with."""
+    """The run directory and the options, which override those that a resumed run began with."""
     if resume is None:
         spec = compare_spec(options)
         return Run(run_path("compare", spec.recipe, spec.fingerprint, out)), dict(options)
@@ -86,11 +85,11 @@ def located(
 
 
 def resolve(options: Mapping[str, Any], run: Run) -> CompareSpec:
-    """What to compare: the options, extended by what the run already holds.
+    """The comparison that the options ask for, extended by what the run already holds.
 
     Raises:
         UsageError: the run was made with another experiment.
-        MachineError: the folder holds trials, but not what they were trained for.
+        MachineError: the folder holds trials but no manifest.
     """
     spec = compare_spec(options)
     if run.manifest is None:
@@ -104,7 +103,7 @@ def resolve(options: Mapping[str, Any], run: Run) -> CompareSpec:
         spec = spec.model_copy(update={name: getattr(older, name) for name in SIZE})
     grown = spec.grown_from(older)
     more = not grown.race and grown.seeds > older.seeds > 1
-    if more and settled_so_far(older, run).stage == "done":  # it has been compared
+    if more and settled_so_far(older, run).stage == "done":  # already compared
         return grown.model_copy(update={"looked": older.looks})
     return grown
 
@@ -115,7 +114,7 @@ def prepared(
     options: Mapping[str, Any],
     progress: Callable[[int, int], None] | None = None,
 ) -> Job:
-    """Open device and data, try the user's parts, and settle how large the comparison is.
+    """Open the device and the data, try the user's parts, and fix the size of the comparison.
     `progress(done, total)` is called as images are read.
 
     Raises:
@@ -124,7 +123,7 @@ def prepared(
     """
     bench = Workbench(spec.recipe, settled(host_of(options), run, spec), progress)
     if bench.host.shard and spec.race:
-        raise UsageError("--shard cannot race: a race needs the final trials of all shards")
+        raise UsageError("--shard and --race do not combine: a race needs all final trials")
     bench.open()
     for recipe in spec.recipes[1:]:
         bench.at(recipe).open()
@@ -140,7 +139,7 @@ def prepared(
 
 
 def _beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> Iterator[Notice]:
-    """Says that the folder holds more than these options ask for, and how to rank only that."""
+    """A notice if the run holds entrants that the options do not name, and how to omit them."""
     asked = compare_spec(options).entrants
     if run.manifest and (more := [name for name in spec.entrants if name not in asked]):
         only = chain.from_iterable(("--only", name) for name in asked)
@@ -148,13 +147,13 @@ def _beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> It
         yield Notice(
             Topic.OTHER,
             f"{run.path} also holds {', '.join(more)}, trained and ranked with yours",
-            f"for only yours, {alone}",
+            f"to rank only yours: {alone}",
         )
 
 
 def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
-    """The host with open settings filled in: as the run began or, for `auto`, as many trials at a
-    time as there are cores (with CUDA, GPUs), if other processes can import everything."""
+    """The host with unset settings filled in: as the run began or, for `auto`, as many jobs as the
+    cores (on CUDA, the GPUs) allow, if other processes can import all of the user's code."""
     begun = (run.manifest or {}).get("machine", {})
     if host.at_once is None and "at_once" in begun:
         return replace(host, at_once=begun["at_once"])
@@ -165,7 +164,7 @@ def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
             names = ", ".join(n.partition(":")[2] for n in own if n.startswith(f"{LENT}:"))
             raise UsageError(
                 f"other processes cannot import {names}",
-                hint="put it into a module, or leave out jobs and executor",
+                hint="define it in a module, or leave out jobs and executor",
             )
         return host
     host = replace(host, threads=host.threads or begun.get("threads"))
@@ -182,8 +181,8 @@ def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
 def shown(
     spec: CompareSpec, run: Run, options: Mapping[str, Any]
 ) -> tuple[StepsPerEpoch, Amounts, float | None]:
-    """For a begun run: steps per epoch, what is left, and the time this takes (None before an epoch
-    has ended); from its records alone, without touching its data or code."""
+    """Steps per epoch, work left and seconds left (None until an epoch has ended) of an existing
+    run, from its records alone: neither its data nor its code is touched."""
     steps = recorded_steps(run.manifest or {})
     if missing := {recipe.effective_batch for recipe in spec.recipes} - steps.keys():
         sizes = ", ".join(map(str, missing))
@@ -226,13 +225,13 @@ def carry_out(job: Job, *, files: bool = True, also: Sequence[str] = ()) -> Iter
             manifest = run.manifest or {}
             run.write_manifest({**manifest, "torch_lines": lines_to_keep(summary, manifest)})
             question = replace(summary.question, manifest=run.manifest or {})
-            summary = replace(summary, question=question)  # so that the lines are not made again
+            summary = replace(summary, question=question)  # so that the lines are not recomputed
             renderers.write_all(summary, run.path, also)
     yield summary
 
 
 def ends_of(event: Event) -> list[TrialEnd]:
-    """How the trial of an event has ended, if it has."""
+    """The `TrialEnd` of an event, if it holds one."""
     records = event[1] if isinstance(event, tuple) else ()
     return [record for record in records if isinstance(record, TrialEnd)]
 
@@ -272,25 +271,25 @@ def _trained(job: Job) -> Iterator[Event]:
 
 
 def _executor(job: Job) -> str:
-    """`auto` starts other processes only for work that takes much longer than their start. The bits
-    are the same: a trial has the same number of threads in both."""
+    """For `auto`, use other processes only if the work takes much longer than starting them. The
+    results are bit-identical: a trial has the same number of threads either way."""
     host = job.bench.host
     if host.executor != "auto":
         return host.executor
     if host.jobs > 1:
-        with suppress(Exception):  # a fault in the user's step will fail a trial
+        with suppress(Exception):  # an error in the user's step will fail a trial
             if estimate_s(job.spec, job.left, job.bench.step_s(5)) > WORTH_S:
                 return "auto"
     return "serial"
 
 
 def _manifest(job: Job) -> dict[str, Any]:
-    """What a run is: enough to repeat it, and to know what its numbers depend on. A resumed run
-    keeps the machine on which it began, and adds what was forced since.
+    """The manifest: enough to repeat the run, and to know what its numbers depend on. A resumed
+    run keeps the machine it began on, and adds what --force has allowed since.
 
     Raises:
-        UsageError: the user's code or the data have changed since it began, or what is left would
-            be trained on another machine.
+        UsageError: the user's code or the data have changed since the run began, or the rest would
+            be trained under other conditions.
     """
     spec, bench, before = job.spec, job.bench, job.run.manifest or {}
     facts, code = bench.facts(), code_of(spec.recipes, spec.trained)
@@ -318,8 +317,8 @@ GROWING = ("schedule", "lr", "seeds", "tuning_seeds", "studies", "budgets", "arm
 
 
 def asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of the whole run, the command that repeats it, and all options with their
-    defaults, at the size that a time budget gave it."""
+    """For the manifest: the options of the whole run, the command that repeats it, and, as TOML,
+    all options with their defaults, at the size that fits the time budget."""
     kept, found = lasting(options), all_options(spec)
     several = ["batch_size"] * bool(spec.batch_sizes) + ["weight_decay"] * bool(spec.weight_decays)
     whole = kept | {name: found[name] for name in (*GROWING, *several) if found.get(name)}

@@ -1,4 +1,4 @@
-"""A range test as a library: the answer that a run already holds, or that of a new sweep."""
+"""A range test as a library: read the answer from its run, or run the test to get it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def located(spec: FindSpec, out: Path | None) -> Run:
 def prepared(
     spec: FindSpec, host: Host, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Workbench, list[Notice]]:
-    """Open device and data, try the user's parts and the group to sweep, and return the notices
-    about them. `progress(done, total)` is called as images are read.
+    """Open the device and the data, and try the user's parts and the group to sweep. Returns any
+    notices as well. `progress(done, total)` is called as images are read.
 
     Raises:
         UsageError: a part that cannot be trained, a group that cannot be swept alone, a schedule
-            that does not fit the run that the answer is for.
+            that is invalid for the training it is meant for.
         MachineError: no such device, a dataset that is missing or damaged.
     """
     from lrbench.optimizers import build
@@ -57,8 +57,8 @@ def prepared(
 
 
 def size(spec: FindSpec, bench: Workbench) -> tuple[int, int, float]:
-    """Training steps of the sweeps, those of the short trainings that usually follow, and the
-    seconds that all of this will take."""
+    """Training steps of the sweeps, and of the short trainings that usually follow, and the
+    estimated seconds for all of them."""
     tests = len({spec.recipe, *spec.cells})
     sweep, after = (tests * steps for steps in find_steps(spec))
     sweep *= bench.steps_per_epoch if spec.step == "epoch" else 1
@@ -68,8 +68,8 @@ def size(spec: FindSpec, bench: Workbench) -> tuple[int, int, float]:
 def carry_out(
     spec: FindSpec, run: Run, bench: Workbench, options: Mapping[str, Any]
 ) -> Iterator[Any]:
-    """Events of the sweep, unless the run holds its answer; the `FindResult` last, once its files
-    are written.
+    """Events of the sweep, unless the run already holds the answer; the `FindResult` last, once its
+    files are written.
 
     Raises:
         UsageError: the run was made with another experiment, other code or other data.
@@ -111,7 +111,7 @@ def answer(run: Run) -> FindResult:
     """The answer that a run holds.
 
     Raises:
-        UsageError: its range test did not end.
+        UsageError: its range test did not finish.
     """
     from lrbench.rangetest.result import FindResult
 
@@ -123,10 +123,10 @@ def answer(run: Run) -> FindResult:
 
 @contextmanager
 def readable(run: Run) -> Iterator[None]:
-    """Guards against a run that is not a range test, though its checksums are right.
+    """Guard against a run whose checksums are right but that does not hold a range test.
 
     Raises:
-        MachineError: it could not be read, drawn or printed.
+        MachineError: the answer could not be read, drawn or printed.
     """
     try:
         yield

@@ -12,18 +12,15 @@ from lrbench.options import Recipe
 
 
 def run_name(command: str, recipe: Recipe, fingerprint: str) -> str:
-    """`command-dataset-model-12345678` or `command-task-12345678`, with letters that every file
-    system accepts."""
+    """`command-dataset-model-12345678` or `command-task-12345678`, in characters that every
+    file system accepts."""
     problem = (recipe.task,) if recipe.task else (recipe.dataset.rpartition("/")[2], recipe.model)
     parts = (command, *problem, fingerprint[:8])
     return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-.") for part in parts)
 
 
 def run_path(command: str, recipe: Recipe, fingerprint: str, out: Path | None) -> Path:
-    """
-    Raises:
-        MachineError: `--out` is a file.
-    """
+    """`out`, or a folder under `results/`. Raises MachineError if `out` is a file."""
     if out is not None and out.is_file():
         raise MachineError(f"--out {out}: it is a file, but a run needs a folder")
     return out if out is not None else Path("results") / run_name(command, recipe, fingerprint)

@@ -1,4 +1,4 @@
-"""The run of a comparison, read back: its experiment, its summary, its files. Trains nothing."""
+"""Read back the run of a comparison: its experiment, summary and files. Trains nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def recorded(run: Run) -> CompareSpec:
     """The experiment that a run was made for.
 
     Raises:
-        UsageError: it is the run of another command, or there is none.
+        UsageError: the folder holds no run, or a run of another command.
         MachineError: its experiment cannot be read.
     """
     manifest = run.manifest
@@ -46,19 +46,19 @@ def recorded(run: Run) -> CompareSpec:
 def refuse_lost(run: Run) -> None:
     """
     Raises:
-        UsageError: the run's journals are not here, as in a copy of its tables alone, which would
-            be replaced by empty ones.
+        UsageError: the run's journals are missing, as in a copy of its tables alone. Its tables
+            would be replaced by empty ones.
     """
     path = run.path / "trials.csv"
     if not run.histories and path.exists() and read_file(path).count(b"\n") > 1:
         raise UsageError(
-            f"{run.path}: its journals (trials/) are not here, and its tables are left as they are",
-            hint=f"read them there: {path.with_name('ranking.csv')}",
+            f"{run.path}: its journals (trials/) are missing, so its tables are left unchanged",
+            hint=f"read the tables: {path.with_name('ranking.csv')}",
         )
 
 
 def question_of(spec: CompareSpec, data: Mapping[str, Any]) -> Question:
-    """What a comparison on this data asks, before anything is trained."""
+    """The `Question` of a comparison on this data, as known before training."""
     from lrbench.analysis import Question, spending
 
     several = spec.race or spec.looked
@@ -85,7 +85,7 @@ def settle(
     steps: StepsPerEpoch,
     scales: Scales = MappingProxyType({}),
 ) -> Plan:
-    """What the records so far settle, and what to train next; in a race, for one look."""
+    """What the records so far settle, and what to train next; in a race, up to the next look."""
     settled = plan(spec, run.histories, run.finds, steps, scales)
     if not spec.race:
         return settled
@@ -95,15 +95,14 @@ def settle(
 
 
 def settled_so_far(spec: CompareSpec, run: Run) -> Plan:
-    """What the records of a begun run settle, from its manifest; runs none of the code that it
-    names."""
+    """`settle` for an existing run, from its folder alone: runs none of the user's code."""
     manifest = run.manifest or {}
     steps, scales = recorded_steps(manifest), manifest.get("scales", {})
     return settle(spec, run, manifest.get("data", {}), steps, scales)
 
 
 def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summary:
-    """The analysis of all records so far, of all schedules or `only` some. Does not need torch."""
+    """The analysis of all records so far, for all entrants or `only` some. Does not need torch."""
     from lrbench.analysis import summarise
 
     manifest = run.manifest or {}
@@ -134,7 +133,7 @@ def summarised(spec: CompareSpec, run: Run, only: Collection[str] = ()) -> Summa
 
 
 def _orphans(spec: CompareSpec, settled: Plan, run: Run) -> list[TrialSpec]:
-    """Final trials whose tuning trials are gone: they are still reported."""
+    """Final trials whose tuning trials are missing. They are still reported."""
     lengths, trials = {cell.epochs for cell in spec.cells}, [h.spec for h in run.histories.values()]
     return [
         trial
@@ -145,7 +144,7 @@ def _orphans(spec: CompareSpec, settled: Plan, run: Run) -> list[TrialSpec]:
 
 
 def write_files(summary: Summary, run: Run, also: Sequence[str] = ()) -> None:
-    """Make the tables, plots and page of a run again.
+    """Write the tables, plots and page of a run again.
 
     Raises:
         MachineError: the folder cannot be written, or another process writes there.

@@ -1,7 +1,7 @@
 """Independent shares of a comparison, and the run they form when merged.
 
-Which final trials there are depends on all of tuning, so every shard tunes, or starts from a copy
-of a run that has (`--shard 0/N`); the final trials are dealt out in turn.
+The final trials depend on the whole tuning, so every shard repeats it, or starts from a copy of a
+tuned run (`--shard 0/N`). The final trials are dealt out round-robin.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,7 +22,7 @@ def is_shard(run: Run) -> bool:
 
 
 def merged(runs: Sequence[Run], out: Path | None) -> tuple[Run, list[Notice]]:
-    """One run with all records, in `out` or where a comparison without shards would be.
+    """Merge all records into one run, in `out` or where a run without shards would be.
 
     Raises:
         UsageError: a run is not a shard of the same comparison, or shards overlap or have chosen
@@ -49,7 +49,7 @@ def merged(runs: Sequence[Run], out: Path | None) -> tuple[Run, list[Notice]]:
                 if not whole.journal_path(name).exists():
                     replace_file(whole.journal_path(name), read_file(run.journal_path(name)))
         whole.write_manifest({**manifest, **asked(spec, whole, options)})
-    said = f"shards that are not here: {', '.join(absent)}"
+    said = f"missing shards: {', '.join(absent)}"
     remedy = f"name them as well, or train the rest: lrbench compare --resume {whole.path}"
     return Run(whole.path), [Notice(Topic.TRIALS_FAILED, said, remedy)] if absent else []
 
@@ -61,12 +61,12 @@ def _refuse_mismatch(first: Run, other: Run) -> None:
     found += ["other code or data"] if a["material"] != b["material"] else []
     if found:
         raise UsageError(
-            f"{first.path} and {other.path} are not of the same comparison: {', '.join(found)}"
+            f"{first.path} and {other.path} belong to different comparisons: {', '.join(found)}"
         )
 
 
 def _absent(runs: Sequence[Run]) -> list[str]:
-    """The missing shards, given those that the runs are."""
+    """The shards that are missing from the runs, such as `2/3`."""
     found: dict[str, Run] = {}
     for run in runs:
         if not is_shard(run):
@@ -79,7 +79,7 @@ def _absent(runs: Sequence[Run]) -> list[str]:
     counts = {shard.partition("/")[2] for shard in found}
     if len(counts) > 1:
         raise UsageError(
-            f"the shards {', '.join(found)} are of different divisions: final trials would overlap"
+            f"the shards {', '.join(found)} divide the run differently: final trials would overlap"
         )
     (count,) = counts
     whole = [f"{number}/{count}" for number in range(1, int(count) + 1)]
@@ -93,5 +93,5 @@ def _refuse_other_finals(first: Run, run: Run, wanted: Collection[str]) -> None:
             raise UsageError(
                 f"{run.path} trains {history.spec.name} at LR {history.spec.lr:g}, which is not "
                 f"what the tuning of {first.path} chose",
-                hint="begin all shards from copies of one tuned run (--shard 0/N)",
+                hint="start all shards from copies of one tuned run (--shard 0/N)",
             )

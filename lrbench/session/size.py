@@ -1,4 +1,4 @@
-"""How large a comparison is, how long it takes, and the largest one within a time budget."""
+"""The size and duration of a comparison, and the largest one that fits a time budget."""
 
 import math
 from collections import Counter
@@ -12,17 +12,17 @@ from lrbench.plan import Plan, Stage, StepsPerEpoch
 from lrbench.plan.cell import CellPlan
 from lrbench.run.store import Run
 
-# Evaluation and bookkeeping on top of the training steps, from full runs on CPU.
+# Evaluation and bookkeeping on top of the training steps, measured in full runs on CPU.
 OVERHEAD = 1.2
 Amounts = Mapping[str, Mapping[str, int]]
 """Trials, steps and images of each stage."""
 
 
 def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
-    """Optimizer steps per epoch by images per step, for everything that is trained.
+    """Optimizer steps per epoch for each effective batch size that is trained.
 
     Raises:
-        UsageError: several batch sizes, and a task that trains on the same batches for all of them.
+        UsageError: several batch sizes, but the task uses the same one for some of them.
     """
     sizes = {cell.recipe.batch_size: bench.at(cell.recipe) for cell in spec.cells}
     samples = {each.tuning_task.samples_per_step for each in sizes.values()}
@@ -35,15 +35,15 @@ def steps_by_batch_size(spec: CompareSpec, bench: Workbench) -> dict[int, int]:
 
 
 def written_steps(steps: StepsPerEpoch) -> int | dict[str, int]:
-    """As written to files: a single number, unless there are several batch sizes."""
+    """Steps per epoch as written to files: one number, or several for several batch sizes."""
     if len(steps) == 1:
         return next(iter(steps.values()))
     return {str(size): count for size, count in steps.items()}  # JSON keys are text
 
 
 def find_steps(find: FindSpec) -> tuple[int, int]:
-    """Training steps of the sweeps of a range test, counting an epoch at each LR as one, and of the
-    short trainings that usually follow them."""
+    """Training steps of a range test: of its sweeps, counting an epoch per LR as one step, and of
+    the short trainings that usually follow."""
     from lrbench.rangetest.find import STABLE_LRS, VERIFY_LRS
 
     seeds = min(find.verify_seeds, len(find.seeds))
@@ -55,8 +55,8 @@ def find_steps(find: FindSpec) -> tuple[int, int]:
 def work(
     spec: CompareSpec, steps_per_epoch: StepsPerEpoch, finds: Container[str] = ()
 ) -> dict[str, Counter[str]]:
-    """Trials, steps and training samples of each stage of a comparison of which at most some range
-    tests are done.
+    """Trials, steps and training samples of each stage of a comparison, apart from the range tests
+    in `finds`, which are done.
 
     Extensions of the grid are not included: they are only known after tuning.
     """
@@ -87,7 +87,7 @@ def work(
 def left(
     spec: CompareSpec, steps_per_epoch: StepsPerEpoch, run: Run, settled: Plan
 ) -> dict[str, Counter[str]]:
-    """How much of the `work` is left, at most: a race may end before its last look."""
+    """An upper bound on the `work` left: a race may end before its last look."""
     stages, order = work(spec, steps_per_epoch, run.finds), get_args(Stage)
     ended = [history.spec for history in run.histories.values() if history.end is not None]
     for stage, amounts in stages.items():
@@ -105,8 +105,8 @@ def left(
 
 
 def estimate_s(spec: CompareSpec, stages: Amounts, step_s: float, jobs: int = 1) -> float:
-    """Seconds that these amounts of each stage will take, given the time of one training step and
-    `jobs` trials at a time; a range test can train as many seeds as it has at the same time."""
+    """Estimated seconds for these amounts, given the seconds of a training step and `jobs` parallel
+    trials. A range test trains no more than its seeds in parallel."""
     testing = stages["find"]["steps"] / min(jobs, len(spec.range_test(spec.recipe).seeds))
     steps = testing + (stages["tune"]["steps"] + stages["final"]["steps"]) / jobs
     return OVERHEAD * steps * step_s
@@ -115,8 +115,8 @@ def estimate_s(spec: CompareSpec, stages: Amounts, step_s: float, jobs: int = 1)
 def fit(
     spec: CompareSpec, steps_per_epoch: StepsPerEpoch, step_s: float, jobs: int = 1
 ) -> CompareSpec:
-    """The largest plan within the time budget: first fewer final seeds, then fewer epochs, then
-    fewer tuning seeds and learning rates than requested; or, if it fits, as many epochs as fit.
+    """The largest plan within the time budget. If the requested one fits, epochs fill the budget;
+    if not, final seeds are cut first, then epochs, then tuning seeds and learning rates.
 
     Raises:
         UsageError: not even the smallest honest plan fits (3 learning rates, 2 seeds, 1 epoch).

@@ -58,10 +58,10 @@ WORST = "multistep([1%], gamma=0.001)"
         ([BELOW, "20%"], 0, [f"{BELOW} 20 %: passed"]),
         ([BELOW, "98"], 2, [f"{BELOW} 98: an accuracy is a share"]),
         ([BELOW, "97 percent"], 2, [f"{BELOW} 97 percent: an accuracy is a share"]),
-        ([WORSE, "constant"], 4, [f"worse is {WORST}"]),
+        ([WORSE, "constant"], 4, [f"{WORST} did worse"]),
         ([WORSE, WORST], 0, []),
         ([WORSE, "cosine"], 2, [f"{WORSE} cosine: not in this run"]),
-        ([BELOW, "0.99", WORSE, "constant"], 4, [f"{BELOW} 99 %", f"{WORSE} constant: worse is"]),
+        ([BELOW, "0.99", WORSE, "constant"], 4, [f"{BELOW} 99 %", f"{WORSE} constant: {WORST}"]),
     ],
 )
 def test_conditions_have_an_exit_code(
@@ -96,7 +96,7 @@ def test_tables_without_their_journals_stay(runs: Any, tmp_path: Path, capsys: A
     copy = tmp_path / "copy"
     shutil.copytree(runs[0], copy, ignore=shutil.ignore_patterns("trials"))
     before = (copy / "ranking.csv").read_bytes()
-    assert "its journals (trials/) are not here" in refused(["report", str(copy)], capsys)
+    assert "its journals (trials/) are missing" in refused(["report", str(copy)], capsys)
     assert (copy / "ranking.csv").read_bytes() == before
 
 

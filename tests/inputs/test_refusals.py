@@ -11,7 +11,7 @@ from lrbench.errors import LrbenchError, MachineError, UsageError
 from lrbench.inputs import COMPARE, FIND, compare_spec, find_spec, host_of, merged
 from lrbench.inputs.commands import flat
 
-NO_RUN = "it is not the manifest of a run"
+NO_RUN = "not the manifest of a run"
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 0}, "--epochs 0: must be at least 1"),
     ({"lr": "nan"}, "--lr nan"),
@@ -62,11 +62,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"group": ["bias* freeze=half"]}, "--group 'bias* freeze=half': freeze=half is not a whole"),
     ({"batch_size": "all,alll"}, "--batch-size alll: give whole numbers of at least 1, or all"),
     ({"loss": "mse"}, "--loss mse: must be cross-entropy or module:function"),
-    ({"epochs": 1, "budgets": "50%,100%"}, "--budgets 50%,100%: 50% is 0.5 of an epoch"),
+    ({"epochs": 1, "budgets": "50%,100%"}, "--budgets 50%,100%: 50% is 0.5 epochs"),
     ({"budgets": "x"}, "--budgets x: give shares"),
     ({"budgets": "50%", "time_budget": "1m", "epochs": 2}, "--budgets and --time-budget"),
     ({"base_batch_size": 64}, "--base-batch-size needs --lr-scaling"),
-    ({"race": True, "seeds": 8}, "--seeds: a race has its seeds from --most-seeds"),
+    ({"race": True, "seeds": 8}, "--seeds: with --race, give --most-seeds"),
     ({"race": True, "schedule": ["cosine"]}, "--race: one schedule has nothing to race"),
     ({"most_seeds": 8}, "--most-seeds needs --race"),
     ({"margin": 0}, "--margin 0: must be greater than 0"),
@@ -99,7 +99,7 @@ WRONG_HOSTS: list[tuple[dict[str, Any], str]] = [
     ({"jobs": 0}, "--jobs 0: choose a number of at least 1, or auto"),
     ({"jobs": "many"}, "--jobs many"),
     ({"jobs": "auto", "executor": "serial"}, "takes neither --jobs"),
-    ({"address": "local"}, "--address belongs to --executor ray"),
+    ({"address": "local"}, "--address needs --executor ray"),
     ({"shard": "9/8"}, "--shard 9/8: write I/N"),
     ({"shard": "0/0"}, "--shard 0/0"),
     ({"shard": "\uff12/8"}, "write I/N"),
@@ -170,8 +170,8 @@ def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> 
         ("force", "yes", "--force yes: must be true or false"),
         ("init_from", 3, "--init-from 3: must be text"),
         ("arm", ["prodigy", 3], "--arm .*: must be text"),
-        ("lr", {"a": 1}, "--lr: it is one value, not a table"),
-        ("arm", {"a": "ema=0.9"}, "--arm: it is a list of texts, not a table"),
+        ("lr", {"a": 1}, "--lr: must be one value, not a table"),
+        ("arm", {"a": "ema=0.9"}, "--arm: must be a list of texts, not a table"),
     ],
 )
 def test_a_value_of_another_type_names_its_option(name: str, value: Any, words: str) -> None:

@@ -149,7 +149,7 @@ def test_a_manifest_says_it_and_the_command_line_wins(
     capsys.readouterr()
     assert run(["find", "--config", str(out / "manifest.json")]) == 2
     said = capsys.readouterr().err
-    assert "unknown key 'lr'; it is of lrbench compare" in said
+    assert "unknown key 'lr'; it belongs to lrbench compare" in said
 
 
 def test_a_task_takes_the_place_of_what_a_file_says_by_default(tmp_path: Path) -> None:

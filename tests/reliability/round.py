@@ -71,7 +71,7 @@ def events(folder: Path, times: int, chance: random.Random) -> Iterator[str]:
             time.sleep(0 if code == 0 else 2)
             orphans += sum(alive(pid) for pid in seen - {process.pid})
             early = (-signal.SIGINT, -signal.SIGTERM)  # before the command could set its handlers
-            if code == 3 and "ended at its start, again and again" in said:
+            if code == 3 and "keep dying at startup" in said:
                 given_up += 1  # three helpers in a row were killed before they were ready
             elif code not in (0, 1, 130, 143, -signal.SIGKILL, *early) or "Traceback" in said:
                 unclear += 1

@@ -25,7 +25,7 @@ def test_a_broken_plugin_is_named_and_the_rest_works(tmp_path: Path, fault: str)
     code, out, err = command("compare", "--help", cwd=tmp_path, env=env)
     assert code == 0 and "lenet" in out
     (line,) = err.splitlines()
-    assert line.startswith("lrbench: warning: plug-in 'broken' for models was left out")
+    assert line.startswith("lrbench: warning: plug-in 'broken' for models was skipped")
     assert "\x1b" not in err
 
 

@@ -38,7 +38,7 @@ def test_the_answer_says_all_that_matters() -> None:
     assert any(row.startswith("4 constant ") for row in rows)
     assert "over constant" in text and "better" in text
     words = " ".join(text.split())
-    assert words.startswith("Use onecycle at LR 0.1: 99.0") and "linear none." in words
+    assert words.startswith("Use onecycle at LR 0.1: 99.0") and "linear lost none." in words
     assert "With 2 seeds it reliably detects differences of" in words
 
 

@@ -70,7 +70,7 @@ def test_each_shard_tunes_and_trains_its_share(runs: Path) -> None:
     ("names", "words"),
     [
         (("1-3", "1-3"), "are the same shard"),
-        (("1-3", "4-4"), "1/3, 4/4 are of different divisions"),
+        (("1-3", "4-4"), "1/3, 4/4 divide the run differently"),
         (("1-3", "whole"), "whole is not a shard"),
         (("1-3", "other"), "--epochs 2 -> 3"),
     ],
@@ -87,4 +87,4 @@ def test_shards_that_are_not_there_are_named(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lrbench([*named(runs, "1-3", "3-3"), "--out", str(tmp_path / "part")]) == 0
-    assert "shards that are not here: 2/3:" in capsys.readouterr().err
+    assert "missing shards: 2/3:" in capsys.readouterr().err

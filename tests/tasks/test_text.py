@@ -137,10 +137,10 @@ def test_what_is_no_text_or_too_short_is_one_line(
         ({"augment": "none"}, "--augment is for images"),
         ({"tta": "flip"}, "--tta is for images"),
         ({"label_smoothing": 0.1}, "--label-smoothing is for images"),
-        ({"metric": "test_accuracy"}, "a text has none"),
+        ({"metric": "test_accuracy"}, "text has none"),
         ({"target_accuracy": 0.9}, "--target-accuracy is for images"),
         ({"batch_size": "all"}, "--batch-size all is for images"),
-        ({"dataset": "mnist5k", "metric": "test_bits"}, "bits per character are of a --dataset"),
+        ({"dataset": "mnist5k", "metric": "test_bits"}, "bits per character need --dataset"),
     ],
 )
 def test_options_of_images_are_refused(options: dict[str, object], words: str) -> None:

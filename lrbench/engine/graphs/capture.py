@@ -1,4 +1,4 @@
-"""Captures work as a CUDA graph. On other devices the work is simply called."""
+"""Captures work as a CUDA graph. On other devices, the work is simply called."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +17,11 @@ def lr_dtype(device: torch.device) -> torch.dtype:
 
 
 def captured(work: Work, device: torch.device) -> Work:
-    """The work as one CUDA graph, after `WARM_UP` runs; on other devices the work itself, after as
-    many runs.
+    """Capture the work as one CUDA graph, after `WARM_UP` runs; on other devices, return the work
+    itself after the same runs.
 
     Raises:
-        RuntimeError: no graph can hold the work, for example because it reads from the device.
+        RuntimeError: the work cannot be captured, for example because it reads from the device.
     """
     if device.type != "cuda":
         for _ in range(WARM_UP):
@@ -39,7 +39,7 @@ def captured(work: Work, device: torch.device) -> Work:
                 work()
         home.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        # the warm-up's stream has its workspaces; other threads may use CUDA meanwhile
+        # the warm-up stream already has workspaces; other threads may use CUDA meanwhile
         with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
             work()
 
@@ -52,8 +52,8 @@ def captured(work: Work, device: torch.device) -> Work:
 
 @contextmanager
 def forbid_sync() -> Iterator[None]:
-    """Make waiting for a CUDA device an error. A capture would fail as well, but leave torch's
-    generators unusable for the rest of the process."""
+    """Make waiting for a CUDA device an error. A capture would fail as well, but would leave
+    torch's generators unusable for the rest of the process."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
         before = torch.cuda.get_sync_debug_mode()
@@ -65,8 +65,8 @@ def forbid_sync() -> Iterator[None]:
 
 
 def in_parallel(works: Sequence[Work], device: torch.device) -> Work:
-    """Run each work on its own stream, forked from the current one and joined to it again; on other
-    devices, one after the other."""
+    """Run each work on its own stream, forked from the current stream and joined to it again; on
+    other devices, run them in turn."""
 
     def in_turn() -> None:
         for work in works:

@@ -141,8 +141,8 @@ def test_a_checkpoint_goes_on_with_or_without(tmp_path: Path) -> None:
 def test_what_cannot_be_captured_says_why() -> None:
     task = images(RECIPES["plain"])
     assert why_not(task, RECIPES["plain"]) == ""
-    assert "code of its own" in why_not(Line(), Recipe())
-    assert "code of its own" in why_not(task, Recipe(augment="torch:sub"))
+    assert "custom code" in why_not(Line(), Recipe())
+    assert "custom code" in why_not(task, Recipe(augment="torch:sub"))
     assert "rmsprop does not read" in why_not(task, Recipe(optimizer="rmsprop"))
     assert "--opt" in why_not(task, Recipe(optimizer_options=("dampening=0.1",)))
     moved = begin(task, trial(RECIPES["plain"], schedule="onecycle"))
