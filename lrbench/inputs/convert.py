@@ -203,8 +203,8 @@ def _typed(settings: Sequence[str]) -> dict[str, Any]:
                 f"{text!r} is not of the form key=value", hint="quote a value with spaces"
             )
         if key not in known and key not in OF_AN_ARM:
-            if key in {**options_of(CompareSpec), **options_of(Host)}:
-                raise UsageError(f"{key} is the same for all entries: use --{key}")
+            if other := {**options_of(CompareSpec), **options_of(Host)}.get(key):
+                raise UsageError(f"{key} is the same for all entries: use {other.flag}")
             hint = did_you_mean(key, [*known, *OF_AN_ARM])
             raise UsageError(f"unknown setting {key!r}", hint=hint)
         if key == "batch_size" and "," in value:

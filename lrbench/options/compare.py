@@ -333,7 +333,7 @@ class CompareSpec(Frozen):
         spec = self.model_copy(update={"recipe": recipe, "find": find})
         if changed := differences(older.fixed_part(), spec.fixed_part(), CompareSpec):
             raise UsageError(
-                "this run was made with another experiment: " + ", ".join(changed),
+                "this run holds a different experiment: " + ", ".join(changed),
                 hint="choose another folder with --out, or repeat the old options",
             )
         silent = {

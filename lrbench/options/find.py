@@ -90,7 +90,7 @@ class FindSpec(Frozen):
     # fmt: off
     recipe: Recipe = Recipe()
     points: Annotated[int, Field(ge=2, le=100_000), Opt(
-        "--points", "Steps of each sweep.", common=True
+        "--points", "LRs of each sweep.", common=True
     )] = 100
     start_lr: Annotated[Positive, Opt(
         "--start-lr", "The lowest LR of the sweep.", common=True

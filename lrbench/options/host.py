@@ -75,9 +75,9 @@ class Host:
         "machine, or auto: the one running here, else local.", command="compare"
     )] = "auto"
     jobs: Annotated[int, BeforeValidator(_jobs), Field(le=4096), Opt(
-        "--jobs -j", "Trials to run in parallel, each in its own process; auto, the default: one "
-        "per core (with CUDA, per GPU), or as many as fit on a Ray cluster.",
-        command="compare", kind=object
+        "--jobs -j", "Trials to run in parallel, each in its own process; auto: one per core "
+        "(with CUDA, per GPU), or as many as fit on a Ray cluster.",
+        command="compare", kind=object, default="auto"
     )] = 1
     shard: Annotated[Annotated[tuple[int, int], BeforeValidator(_shard)] | None, Opt(
         "--shard", "Train only shard I of N of the final trials, such as 2/8, in its own folder; "

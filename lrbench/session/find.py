@@ -142,6 +142,6 @@ def _refuse_another(spec: FindSpec, found: Mapping[str, Any], run: Run) -> None:
     changed = differences(found["experiment"], spec.model_dump(mode="json"), FindSpec)
     if changed:
         raise UsageError(
-            "this run was made with another experiment: " + ", ".join(changed),
+            "this run holds a different experiment: " + ", ".join(changed),
             hint="choose another folder with --out, or repeat the old options",
         )

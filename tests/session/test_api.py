@@ -126,7 +126,7 @@ def test_a_run_that_is_kept_goes_on(tmp_path: Path) -> None:
     assert len(more.trials) == 6
     kept = more.trials[more.trials["seed"] < 2].reset_index(drop=True)
     assert kept["train_s"].tolist() == first.trials["train_s"].tolist()
-    with pytest.raises(UsageError, match="made with another experiment: epochs 2 -> 3"):
+    with pytest.raises(UsageError, match="holds a different experiment: epochs 2 -> 3"):
         lrbench.compare(Line, out=tmp_path / "run", **{**TINY, "epochs": 3})
 
 
