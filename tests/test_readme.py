@@ -135,8 +135,6 @@ def test_the_transcript_is_what_the_tool_says_of_the_committed_run() -> None:
         schedules=tuple(manifest["experiment"]["schedules"]), test_size=data["test"],
         val_size=data["val"], classes=data["classes"], manifest=manifest,
     )  # fmt: skip
-    decay = manifest["experiment"]["recipe"]["weight_decay"]
-    trials = trials.assign(weight_decay=decay)  # the run is older than that column
     found = tuple(standings(trials, question))
     ranking = ranking_frame(found, trials, question)
     summary = replace(summarise([], question), standings=found, trials=trials, ranking=ranking)

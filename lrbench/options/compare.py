@@ -94,7 +94,6 @@ class CompareSpec(Frozen):
     """
 
     PANEL: ClassVar = "Comparison"
-    RETIRED: ClassVar = ("contenders",)
 
     # fmt: off
     recipe: Recipe = Recipe()

@@ -218,7 +218,6 @@ class TrialSpec(Frozen):
     arm's own differs) are labels, not part of the training or its id.
     """
 
-    RETIRED: ClassVar = ("contender",)
     LABELS: ClassVar = {"arm", "ranked_with"}
 
     recipe: Recipe

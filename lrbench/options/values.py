@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    model_validator,
 )
 
 from lrbench.errors import UsageError
@@ -99,15 +98,6 @@ class Frozen(BaseModel):
     """An immutable value that refuses unknown fields and has one canonical text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    RETIRED: ClassVar[tuple[str, ...]] = ()
-    """Former fields; older files may contain them if they are off."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_retired(cls, fields: Any) -> Any:
-        if not isinstance(fields, Mapping):
-            return fields
-        return {k: part for k, part in fields.items() if part or k not in cls.RETIRED}
 
     def canonical(self) -> str:
         """The text that ids and fingerprints hash; equal values have equal texts."""

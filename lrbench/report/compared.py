@@ -1,5 +1,4 @@
-"""What a report says about a comparison, for any output: its tables and the sentences around
-them."""
+"""The tables and sentences of a comparison's report, for any output."""
 
 import re
 from dataclasses import replace
@@ -22,19 +21,19 @@ def setting_text(summary: Summary) -> str:
     trained, first = subject(recipe_of(manifest)), summary.first
     if first is None or len(summary.standings) > 1 or not trained:
         return trained
-    one = len(manifest.get("experiment", {}).get("lrs", ())) == 1
+    untuned = len(manifest.get("experiment", {}).get("lrs", ())) == 1
     epochs = f"{first.budget} epoch{'s' * (first.budget > 1)}"
-    return f"{trained} · {epochs}{_batches(first)}{' · LR as named, not tuned' * one}"
+    return f"{trained} · {epochs}{_batches(first)}{' · LR as given, not tuned' * untuned}"
 
 
 def _batches(standing: Standing) -> str:
-    """Steps and batch size, of the plain recipe and of arms with another batch size."""
-    alike: dict[int, list[int]] = {}
+    """Steps and batch size of the plain recipe, and of arms with another batch size."""
+    by_size: dict[int, list[int]] = {}
     for place, finals in enumerate(standing.finals):
-        of_step = finals["step_images"].fillna(standing.batch_size)  # missing in older tables
-        alike.setdefault(int(of_step.iloc[0]), []).append(place)
+        of_step = finals["step_images"].fillna(standing.batch_size)  # may be missing
+        by_size.setdefault(int(of_step.iloc[0]), []).append(place)
     sizes = []
-    for images, places in alike.items():
+    for images, places in by_size.items():
         steps = max(int(standing.finals[i]["steps"].max()) for i in places)
         names = [standing.names[i] for i in places]
         plain = any(map(is_schedule, names))
@@ -47,8 +46,7 @@ def _batches(standing: Standing) -> str:
 
 
 def headline(summary: Summary) -> tuple[str, str]:
-    """The decision, and the rest of the answer; with several rankings, all of it is the
-    decision."""
+    """The answer split into decision and rest; with several rankings, all of it is the decision."""
     head, *rest = re.split("[:;] ", summary.sentence, maxsplit=1)
     if len(summary.standings) > 1 or not rest:
         return summary.sentence, ""
@@ -62,8 +60,7 @@ def told_apart_text(summary: Summary) -> str:
 
 
 def ranking_table(summary: Summary, *views: str, standing: Standing | None = None) -> Table:
-    """Rank, LR, the metric with its interval, and the difference to the best with its interval, for
-    one standing or for all."""
+    """Rank, LR, metric and difference from the best, with intervals, for one standing or all."""
     rows = summary.ranking if standing is None else standing.part(summary.ranking)
     made = table(rows, FILES["ranking"], "ranking", "all", *views, metric=summary.metric)
     cut = any("[" in cell.text for row in made.rows for cell in row if cell.name != "schedule")
@@ -74,8 +71,7 @@ def ranking_table(summary: Summary, *views: str, standing: Standing | None = Non
 
 
 def details_table(summary: Summary) -> Table:
-    """More about the first standing: speed of learning, the cost of a wrong LR, the worst seed,
-    …"""
+    """More about the first standing: speed of learning, the cost of a wrong LR, the worst seed."""
     rows = summary.first.part(summary.ranking) if summary.first else summary.ranking
     measured = bool(summary.trials["val_accuracy"].notna().any())
     columns = tuple(c for c in FILES["ranking"] if measured or c.name not in OF_ACCURACIES)
