@@ -23,8 +23,8 @@ from lrbench.report.table import MISSING, Table, table
 from lrbench.report.text import clean
 
 NARROW = 66  # columns
-WORD = 26  # characters of a name to keep on one line
-NAME = 12  # fewest characters in a line of a name
+WORD = 26  # characters of a word to keep on one line
+NAME = 12  # narrowest column of names, in characters
 GRADE_STYLES = {"ok": "bold green", "weak": "bold yellow", "none": "bold red"}
 
 
@@ -85,7 +85,7 @@ def find_answer(result: FindResult) -> Group:
 
 
 def find_tail(result: FindResult, folder: Path) -> Text:
-    """What to type next, and where the files are; these lines must not be wrapped."""
+    """The next command and the folder of the files. Print without wrapping."""
     command = found.next_command(result)
     said = Text(f"next: {clean(command, 2000)}\n" if command else "", style="bold")
     return said.append(f"files: {clean(str(folder), 2000)}", style="dim")
@@ -94,13 +94,13 @@ def find_tail(result: FindResult, folder: Path) -> Text:
 def versus_table(rows: DataFrame, a: str, b: str, differs: Sequence[str]) -> Group:
     """Two runs: which is A and which is B, how they differ, and a row for each schedule."""
     head = [f"A: {clean(a, 200)}", f"B: {clean(b, 200)}"]
-    head.append(f"differs: {clean(', '.join(differs), 2000)}" if differs else "one experiment")
+    head.append(f"differs: {clean(', '.join(differs), 2000)}" if differs else "same experiment")
     if not len(rows):
-        return Group(Text("\n".join([*head, "no schedule was ranked in both by one metric"])))
+        return Group(Text("\n".join([*head, "no schedule was ranked in both by the same metric"])))
     metric = str(rows["metric"].iloc[0])
     caption = (
         f"{metric.replace('_', ' ')}{', difference in points' if is_accuracy(metric) else ''}; "
-        "over the seeds that both runs have; p and intervals count all comparisons"
+        "over the seeds that both runs share; p and intervals are corrected for all comparisons"
     )
     made = table(rows, VERSUS, metric=metric, caption=caption)
     return Group(Text("\n".join(head)), Text(), Fitting(made))
@@ -155,7 +155,7 @@ class Fitting:
 
 
 def _stacked(made: Table, name: int) -> Iterator[RenderableType]:
-    """For each row its name, after the cells before it, then each value after its title."""
+    """Each row as its first cells up to the name, then the other values with their heads."""
     for row in made.rows:
         yield Text(" ".join(cell.text for cell in row[: name + 1]), style="bold")
         pairs = list(zip(made.heads, row, strict=True))[name + 1 :]

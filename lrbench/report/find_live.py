@@ -16,8 +16,8 @@ Show = Callable[[FindProgress | FindResult], None]
 
 @contextmanager
 def find_bar(progress: bool | None = None, console: Console | None = None) -> Iterator[Show]:
-    """A bar for each stage: `with find_bar() as show: show(event)`. `progress` None: only if
-    someone is watching."""
+    """A bar for each stage: `with find_bar() as show: show(event)`. With `progress` None, only on a
+    terminal or in a notebook."""
     screen = console or Console(stderr=True, emoji=False)
     bar = bars.Progress(
         bars.TextColumn("{task.description:<18}"),
@@ -31,7 +31,7 @@ def find_bar(progress: bool | None = None, console: Console | None = None) -> It
     rows: dict[str, bars.TaskID] = {}
 
     def finish() -> None:
-        """A stage may end before its last step: a diverged sweep, a short search."""
+        """Fill the bars: a diverged sweep or a short search ends a stage early."""
         for task in bar.tasks:
             bar.update(task.id, total=task.completed)
 

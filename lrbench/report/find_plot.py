@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 CURVE, PROBE, ANSWER, SWEEP, LIMIT = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[6], PALETTE[1]
 SIZE = (8.0, 5.2)
-ROOM_ABOVE = 0.45  # of the fall, above the start: whatever blows up is cut off
+ROOM_ABOVE = 0.45  # of the fall, above the start: losses that blow up are cut off
 ROOM_BELOW = 0.1
-ROOM_BESIDE = 5.0  # times the lowest and the highest LR of interest
+ROOM_BESIDE = 5.0  # factor beyond the lowest and highest LR of interest
 RULES = {"lr_sqrt_rule": "square-root rule", "lr_linear_rule": "linear rule"}
 PANEL = (5.2, 4.6)
 
@@ -47,11 +47,10 @@ def find_charts(result: FindResult) -> dict[str, Chart]:
 
 
 def sweep_chart(result: FindResult) -> Chart:
-    """The sweeps with the answer and, over the same learning rates, the results of the short
-    trainings."""
+    """The sweeps with the answer and, below them on the same LR axis, the short trainings."""
     loss = "validation loss" if result.settings.get("val_loss") else "training loss"
     if result.settings.get("others_train"):
-        loss += " without what other groups learn"
+        loss += " without the effect of other groups"
     lrs = [point.lr for point in result.curve]
     shown = _shown_lrs(result)
     swept = f" (swept from {min(lrs):.2g} to {max(lrs):.2g})" if lrs else ""
@@ -63,7 +62,7 @@ def sweep_chart(result: FindResult) -> Chart:
         legend=True,
     )  # fmt: skip
     panels = [sweep, *_trainings(result, sweep)]
-    parts: dict[str, int] = {}  # a page toggles all lines of a name together
+    parts: dict[str, int] = {}  # a page toggles all lines of one name together
     numbered = [
         replace(panel, lines=tuple(
             replace(line, look=replace(line.look, place=parts.setdefault(line.name, len(parts))))
@@ -93,8 +92,7 @@ def trained(result: FindResult) -> str:
 
 
 def _shown_lrs(result: FindResult) -> tuple[float, float] | None:
-    """The LRs where the loss moves and where short trainings were made; without an answer, the
-    whole sweep."""
+    """Limits of the LR axis, around everything marked and tried; None shows the whole sweep."""
     lrs = [point.lr for point in result.curve]
     tried = [lr for lr, _ in (result.verification or {}).get("losses", ())]
     marks = _known((*(result.lr_range or ()), result.lr, result.max_stable_lr, *tried))
@@ -111,7 +109,7 @@ def _look(colour: str, dash: object = "-") -> Look:
 def _curves(result: FindResult) -> Iterator[Line]:
     """Raw losses as dots and smoothed ones as lines, one line per seed."""
     curves = by_seed(result.curve)
-    name = f"smoothed, {len(curves)} seeds"
+    name = f"smoothed, {len(curves)} seed{'s' * (len(curves) > 1)}"
     for points in curves:
         x, raw, smoothed = np.array([(p.lr, p.loss, p.smoothed) for p in points], dtype=float).T
         texts = [
@@ -141,8 +139,7 @@ def _answers(result: FindResult) -> Iterator[Line]:
 
 
 def _trainings(result: FindResult, sweep: Panel) -> Iterator[Panel]:
-    """The losses of the short trainings at constant learning rates; a diverged one is a cross at
-    the upper edge."""
+    """The losses of the short trainings; a diverged one is a cross at the upper edge."""
     checked = result.verification
     if checked is None:
         return
@@ -215,7 +212,7 @@ def _against(rows: Rows, across: str) -> Panel:
 
 
 def _rule_lines(rows: Rows) -> Iterator[Line]:
-    """How the answer would scale with the batch size by two rules of thumb."""
+    """The answer scaled with the batch size, by two rules of thumb."""
     for momentum in _values(rows, "momentum"):
         part = [row for row in rows if row["momentum"] == momentum]
         for dash, (rule, name) in zip(DASHES[1:], RULES.items(), strict=True):
@@ -224,7 +221,7 @@ def _rule_lines(rows: Rows) -> Iterator[Line]:
 
 
 def _table_lines(rows: Rows, across: str, apart: str, words: str) -> Iterator[Line]:
-    """A line of answers and one of stable limits for each combination of the other columns."""
+    """A line of answers and one of largest stable LRs for each value of `apart`."""
     values = _values(rows, apart)
     for marker, value in zip(cycle(MARKERS), values, strict=False):
         part = [row for row in rows if row[apart] == value]

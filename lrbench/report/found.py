@@ -1,4 +1,4 @@
-"""What a report says about a range test, for any output: its tables, facts and next command."""
+"""The tables, facts and next command of a range test's report, for any output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNSAID = ("seeds", "seed", "whole_range", "batch_sizes", "momenta")
 """Options that are not repeated in the next range test."""
 GRADES = {
     "ok": "can be trusted",
-    "weak": "to be used with care",
+    "weak": "use with care",
     "none": "no learning rate can be defended",
 }
 NEAR = 1 - 1e-6  # the same LR, rounded differently
@@ -41,7 +41,7 @@ AGAINST = {
 
 
 def facts(result: FindResult) -> Iterator[tuple[str, str]]:
-    """(name, text) pairs: what the answer rests on."""
+    """The evidence for the answer, as (name, text)."""
     if result.aim is not None:
         yield from _aim(result.aim)
     yield "short trainings", _trained(result)
@@ -59,7 +59,7 @@ def facts(result: FindResult) -> Iterator[tuple[str, str]]:
 
 
 def _aim(aim: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The run that the answer is for, the LRs that are equally good for it, and the evidence."""
+    """The run that the answer is for, the LRs that are equally good, and why."""
     epochs = aim["epochs"]  # None if steps were given
     said = "" if epochs is None else f"{epochs} epoch{'s' * (epochs > 1)}, "
     yield "base LR of", f"{aim['schedule']}, {said}{aim['steps']:,} steps"
@@ -77,7 +77,7 @@ def _trained(result: FindResult) -> str:
     if checked is None:
         return "none (--verify): this is the answer of the sweep alone"
     if not checked["learns"]:
-        return "none is better than its start"
+        return "none improved on its start"
     low, high = (number(lr) for lr in checked["equally_good"])
     best = f"{low} to {high} are equally good" if low != high else f"{low} is best"
     agrees = "as the sweep says" if result.aim is None else "as expected from the sweep"
@@ -131,7 +131,7 @@ def against_table(result: FindResult) -> Table:
 
 
 def next_command(result: FindResult) -> str:
-    """What to type next: a comparison around the answer, or another range test."""
+    """The next command: a comparison around the answer, or another range test."""
     if "recipe" not in result.settings:
         return ""
     fields = {name: result.settings[name] for name in FindSpec.model_fields}
@@ -150,9 +150,9 @@ def next_command(result: FindResult) -> str:
 
 
 def _settled(spec: FindSpec, lr: float, peak: float) -> Recipe:
-    """The recipe with the answer filled in for a group that was swept alone. The LR that a
-    comparison takes, as `--lr` or a group's `lr=`, is the highest of the training; here it is the
-    base LR."""
+    """The recipe for `compare`, with the answer filled in for a group that was swept alone.
+    `compare` takes the highest LR of a training (`--lr`, a group's `lr=`), `find` the base LR;
+    `peak` is their ratio."""
     if spec.sweep_group is None and math.isclose(peak, 1.0):
         return spec.recipe
     groups = list(parse_groups(spec.recipe.groups))
@@ -171,7 +171,7 @@ def _settled(spec: FindSpec, lr: float, peak: float) -> Recipe:
 
 
 def _words(spec: FindSpec | Recipe) -> Iterator[str]:
-    """Options whose values differ from the defaults."""
+    """The options that differ from the defaults."""
     for key, option in options_of(type(spec)).items():
         value = option.shown(spec)
         if key in UNSAID or value == "" or getattr(spec, option.field) == option.field_default:
@@ -184,14 +184,14 @@ def _words(spec: FindSpec | Recipe) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    """A number without trailing digits that do not matter."""
+    """The value as text, with no more digits than needed."""
     short = isinstance(value, float) and float(f"{value:g}") == value
     return f"{value:g}" if short else str(value)
 
 
 def _around(result: FindResult) -> tuple[float, float, float]:
-    """What to try, as multiples of the answer: half of it, the answer, and twice it. LRs beyond a
-    short training that did worse are left out; the best LR is always within."""
+    """LRs to try, as multiples of the answer: half, one and two. Half and two move in to the
+    nearest short training that did worse, but never past the best one."""
     checked = result.verification
     if checked is None or not checked["learns"]:
         return 0.5, 1.0, 2.0

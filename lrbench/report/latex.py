@@ -17,8 +17,7 @@ WRITTEN = {
 
 
 def to_latex(summary: Summary) -> str:
-    """The ranking, with a caption that says what was trained, what is told apart, and how sure that
-    is."""
+    """The ranking, captioned with what was trained, what is told apart, and how sure that is."""
     made, trained = compared.ranking_table(summary), compared.setting_text(summary)
     metric = summary.metric.replace("_", " ")
     parts = [

@@ -29,10 +29,10 @@ WIDE = 60
 
 @dataclass
 class State:
-    """What the events so far say: the planned trials of this stage, what is known of those that
-    have begun, and their numbers in that order. `finals` is the number of final trials in the whole
-    run, `planned_epochs` the epochs of this stage and all before it, `later` the epochs that will
-    come but are not planned yet. In `epochs_done` a trial that ended early counts in full."""
+    """The run as its events describe it: the trials planned in this stage, and the histories of
+    those that have begun, numbered in that order. `finals` counts the whole run's final trials,
+    `planned_epochs` the epochs up to the end of this stage, `later` those still to be planned. In
+    `epochs_done` a trial that ended early counts in full."""
 
     finals: int = 0
     stage: str = ""
@@ -62,8 +62,8 @@ class State:
 
 
 def advance(state: State, event: Any) -> list[Text]:
-    """Update the state with an event: a plan, a point of the range test, or a trial's record.
-    Returns lines to print; those with a style are also printed above the live table."""
+    """Update the state with an event: a plan, a point or result of the range test, or a trial's
+    records. Returns the lines to print; above a live table, only those with a style."""
     match event:
         case Plan():
             return _plan_began(state, event)
@@ -93,7 +93,7 @@ def _plan_began(state: State, plan: Plan) -> list[Text]:
 
 def _trained(state: State, trial: TrialSpec, records: Sequence[Record]) -> Iterator[Text]:
     kept = [record for record in records if not isinstance(record, StepRecord)]
-    key = state.latest = trial.id  # several may run at once, with interleaved records
+    key = state.latest = trial.id  # parallel trials interleave their records
     before = state.histories.get(key, History(trial))
     history = state.histories[key] = extended(before, kept)
     state.numbers.setdefault(key, len(state.histories))
@@ -110,7 +110,7 @@ def _trained(state: State, trial: TrialSpec, records: Sequence[Record]) -> Itera
 
 
 def _finding_line(state: State, history: History, end: TrialEnd) -> str:
-    """What the curves of an ended trial show, if it was watched from its start."""
+    """What an ended trial's curves show; empty if an epoch was not seen."""
     trial = history.spec
     reported = state.reported.setdefault(trial.name, set())
     words = trial_line(history, reported) if len(history.epochs) == end.epochs else ""
@@ -164,8 +164,8 @@ def live(
     spec: CompareSpec | None = None,
     console: Console | None = None,
 ) -> Iterator[Show]:
-    """Yield a function that shows the events of a run; if `progress` is None, only when someone
-    watches. With the spec, the time left includes the final trials from the start."""
+    """Yield a function that shows a run's events; with `progress` None, only on a terminal or in a
+    notebook. With `spec`, the time left includes the final trials from the start."""
     screen = console or Console(stderr=True, highlight=False, emoji=False)
     if not watched(progress, screen):
         yield lambda event: None
@@ -191,7 +191,7 @@ def live(
 
 
 def picture(state: State, width: int = 80) -> Group:
-    """What a terminal of this width shows: a table of schedules, a bar, the current trial."""
+    """The live display at this width: a table of schedules, a bar, the current trial."""
     parts: list[RenderableType] = [_schedules(state, width)] if state.planned else []
     parts.append(_bar(state))
     if state.latest:
@@ -228,7 +228,7 @@ def _schedules(state: State, width: int) -> Table:
 
 
 def _values(histories: Sequence[History], column: str) -> list[float]:
-    """The value of each epoch that has one."""
+    """The column's known values."""
     found = (getattr(epoch, column) for history in histories for epoch in history.epochs)
     return [value for value in found if value is not None]
 

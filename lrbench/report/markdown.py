@@ -1,4 +1,4 @@
-"""An answer as Markdown, for an issue or the draft of a paper."""
+"""An answer as Markdown, for an issue or a paper draft."""
 
 import re
 from collections.abc import Iterable, Sequence

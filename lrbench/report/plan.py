@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lrbench.options import CompareSpec, changed
 
-# Options with their own row in the table.
+# Options that the plan shows elsewhere.
 SHOWN = {
     "dataset", "model", "task", "optimizer", "batch_size", "accumulate", "schedule", "arm",
     "lr", "lr_points", "lr_factor", "lr_scaling", "base_batch_size", "epochs", "budgets", "seeds",
@@ -26,11 +26,11 @@ def plan_table(
     *,
     begun: bool = False,
 ) -> Group:
-    """A line for each schedule, a row for each stage with what will be done (in a resumed run, what
-    is left), and the estimated time."""
+    """The settings, a line for each schedule, a row for each stage with its work (in a resumed run,
+    what is left), and the estimated time."""
     recipe, counted = spec.recipe, ("trials", "steps", "images")
     table = Table(box=None, pad_edge=False, show_footer=True)
-    table.add_column("stage", "left" if begun else "in all")
+    table.add_column("stage", "left" if begun else "total")
     for key in counted:
         head = "samples" if key == "images" and recipe.problem != "images" else key
         table.add_column(head, f"{total[key]:,}", justify="right")
@@ -38,12 +38,12 @@ def plan_table(
         if counts["trials"]:
             table.add_row(STAGES[stage], *(f"{counts[key]:,}" for key in counted))
     budgets = ", ".join(str(epochs) for epochs in sorted(spec.budgets or (spec.epochs,)))
-    batches = ", ".join(f"{size} ({steps} steps)" for size, steps in steps_per_epoch.items())
+    batches = ", ".join(f"{size} ({n} steps per epoch)" for size, n in steps_per_epoch.items())
     seeds = f"{spec.looks[0]} to {spec.looks[-1]}, a race" if spec.race else str(spec.seeds)
     tuned = {"weight_decay"} if spec.weight_decays else set()
     settings = [*changed(recipe, besides=SHOWN | tuned), *changed(spec, besides=SHOWN)]
     lines = [
-        f"{recipe.title}, {recipe.optimizer}; epochs: {budgets}; batch (an epoch): {batches}; "
+        f"{recipe.title}, {recipe.optimizer}; epochs: {budgets}; batch: {batches}; "
         f"tuning seeds: {spec.tuning_seeds}, final: {seeds}",
         f"schedules{' and arms' * bool(spec.arms)}:",
         *(f"  {name}" for name in (*spec.schedules, *(arm.typed for arm in spec.arms))),
@@ -59,8 +59,8 @@ def _grid(spec: CompareSpec) -> str:
         return ", ".join(f"{lr:g}" for lr in spec.lrs)
     return (
         f"{spec.lr_points} for each schedule, a factor of {spec.lr_factor:g} apart, around the "
-        "range test's LR times what its decay allows (a best LR on the edge adds more, at most "
-        "twice)"
+        "range test's LR, higher for schedules that decay (a best LR on the edge extends all "
+        "grids, at most twice)"
     )
 
 
@@ -76,7 +76,7 @@ def _batch_words(spec: CompareSpec) -> Iterator[str]:
         if spec.lr_scaling:
             lrs = ", ".join(f"{lr * scale:g}" for lr in spec.lrs)
             yield (
-                f"LRs for {recipe.effective_batch} images a step, {spec.lr_scaling} scaling from "
+                f"LRs for {recipe.effective_batch} images per step, {spec.lr_scaling} scaling from "
                 f"{spec.base_batch_size} (x {scale:.4g}): {lrs}"
             )
 

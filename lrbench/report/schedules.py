@@ -1,4 +1,4 @@
-"""Schedules shown to people: the catalogue, a preview, a plot."""
+"""Shows schedules: the catalogue, a preview, a plot."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -33,18 +33,17 @@ def sparkline(values: Sequence[float], width: int = 24) -> str:
 
 
 def catalogue_table(entries: Iterable[Entry[Any]]) -> Table:
-    """Name, shape (of lrbench's own schedules), meaning, formula, and the equivalent torch
-    class."""
+    """Name, shape (lrbench's own schedules only), meaning, formula, and equivalent torch class."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
     table.add_column("name", no_wrap=True)
     table.add_column("shape", no_wrap=True)
-    table.add_column("what it does · formula · torch's class", ratio=1)
+    table.add_column("what it does · formula · torch class", ratio=1)
     for entry in entries:
         about = Text(entry.summary)
         about.append(f"\n{entry.facts['formula']}", style="cyan")
         if entry.facts.get("torch") and entry.facts["torch"] != entry.name:
             about.append(f"  = {entry.facts['torch']}", style="dim")
-        own = not entry.make.of_torch  # torch's classes would need torch
+        own = not entry.make.of_torch  # torch's classes would import torch
         shape = sparkline(_bare_table(entry.name), BAR_WIDTH) if own else ""
         table.add_row(Text(entry.name, style="bold"), shape, about)
     return table
@@ -73,7 +72,7 @@ def draw_catalogue(entries: Iterable[Entry[Any]], path: Path) -> None:
 
 
 def _bare_table(name: str) -> list[float]:
-    """The LRs of a bare name; empty for one that needs arguments."""
+    """The LRs of a bare name; empty if it needs arguments."""
     try:
         return parse(name).table(lr=1.0, steps=1000, steps_per_epoch=10)
     except UsageError:

@@ -40,7 +40,7 @@ class Look:
 
     @property
     def gid(self) -> str | None:
-        """The id of its lines in an SVG, by which a page toggles them."""
+        """The SVG id of these lines, by which a page toggles them."""
         return f"series-{self.place}" if self.place >= 0 else None
 
 
@@ -58,7 +58,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def figure(width: float = 8, height: float = 4.5) -> Figure:
-    """An empty figure, in inches, outside pyplot's state."""
+    """An empty figure outside pyplot's state; sizes in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -68,18 +68,18 @@ def save(fig: Figure, path: Path) -> Path:
     """Write the figure as PNG, SVG or PDF, by the path's suffix.
 
     Raises:
-        UsageError: another kind of file.
-        MachineError: it cannot be written.
+        UsageError: any other suffix.
+        MachineError: the file cannot be written.
     """
     kind = path.suffix.lstrip(".").lower()
     if kind not in KINDS:
-        raise UsageError(f"--plot {path}: a picture ends in .png, .svg or .pdf")
+        raise UsageError(f"--plot {path}: the name must end in .png, .svg or .pdf")
     return replace_file(path, render(fig, kind))
 
 
 def render(fig: Figure, kind: str = "png", *, text: bool = False) -> bytes:
-    """The figure as the bytes of a file, without dates and versions, so that they are always the
-    same. With `text` an SVG keeps its letters as text, in the font of the surrounding page."""
+    """The figure as the bytes of a file, without dates and versions, which makes it reproducible.
+    With `text` an SVG keeps its letters as text, in the font of the surrounding page."""
     import matplotlib
 
     for axes in fig.axes:

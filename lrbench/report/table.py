@@ -1,5 +1,4 @@
-"""A table as plain data, made from a frame and its columns, for the terminal, Markdown and the
-page."""
+"""A table as plain data, made from a frame and its columns, for every output format."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ MISSING = "·"
 
 @dataclass(frozen=True)
 class Cell:
-    """What a table shows, and the value it is sorted by, None last. `name` is its column's."""
+    """The text shown, the key to sort by (None last), and the name of the column."""
 
     text: str
     key: float | str | None = None
@@ -37,7 +36,7 @@ class Table:
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """For each column: `number` (right-aligned), `words` (may wrap), or neither."""
+        """For each column: `number` (right-aligned), `words` (may wrap), or empty."""
         return tuple(map(self._kind, range(len(self.heads))))
 
     def _kind(self, column: int) -> str:
@@ -55,8 +54,8 @@ def table(
     reference: str = "",
     caption: str = "",
 ) -> Table:
-    """The columns of these views, or without views every column with a title, formatted for people.
-    `metric` is that of the values, `reference` a name for the headings."""
+    """The titled columns of these views, or of all if none is given, formatted for people. `metric`
+    names the metric of the values, `reference` is a name for the headings."""
     rows = records(frame)
     shown = [
         column
@@ -128,8 +127,8 @@ def half(row: Mapping[str, Any], kind: str) -> float:
 
 
 def value(mean: float, metric: str, half: float = math.nan) -> str:
-    """A value of the metric with the half-width of its interval. An interval of accuracies that
-    passes 0 or 100 % is cut there and shown by its ends.
+    """A value of the metric ± the half-width of its interval. An interval of accuracies that passes
+    0 or 100 % is clipped and shown by its ends.
 
     >>> value(0.975, "test_accuracy", 0.0025), value(0.05, "test_loss")
     ('97.50 ± 0.25 %', '0.0500')
@@ -148,8 +147,8 @@ def value(mean: float, metric: str, half: float = math.nan) -> str:
 
 
 def difference(raw: float, row: Mapping[str, Any], metric: str) -> str:
-    """A signed difference with its simultaneous interval, in points if it is of accuracies; an
-    interval that a verdict cuts at 0 is shown by its ends."""
+    """A signed difference with its simultaneous interval, in points for accuracies. An interval
+    that a verdict cuts at 0 is shown by its ends."""
     if math.isnan(raw):
         return MISSING
     scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
@@ -162,7 +161,7 @@ def difference(raw: float, row: Mapping[str, Any], metric: str) -> str:
 
 
 def number(value: float | None, form: str = ".3g") -> str:
-    """The number in this format, in which a trailing `x` marks a factor.
+    """The number in this format; a trailing `x` marks a factor.
 
     >>> number(12.34, ".1f"), number(4, ".3gx"), number(None)
     ('12.3', '4x', '-')

@@ -33,7 +33,7 @@ def recipe_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def no_formula(text: str) -> str:
-    """The text, with an apostrophe in front if a spreadsheet would run it as a formula.
+    """The text, prefixed with an apostrophe if a spreadsheet would run it as a formula.
 
     >>> no_formula("=cmd()"), no_formula("cosine")
     ("'=cmd()", 'cosine')

@@ -1,4 +1,4 @@
-"""The CSV files of a run: RFC 4180, LF, floats in full precision, an empty cell for missing."""
+"""The CSV files of a run: RFC 4180, LF, floats in full precision, empty cells if missing."""
 
 from pathlib import Path
 

@@ -38,7 +38,7 @@ def test_it_says_what_was_found_and_how_sure_that_is() -> None:
         ({}, "0.027 to 0.047 are equally good (3 tried, by validation loss)"),
         ({"confirmed": True}, "equally good, as the sweep says (3 tried"),
         ({"equally_good": [0.03, 0.03]}, "0.03 is best (3 tried"),
-        ({"learns": False}, "none is better than its start"),
+        ({"learns": False}, "none improved on its start"),
     ],
 )
 def test_it_says_what_the_short_trainings_found(changes: Any, words: str) -> None:

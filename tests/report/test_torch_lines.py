@@ -9,7 +9,7 @@ from tests.analysis.made import finals
 
 SPEC = CompareSpec(schedules=("cosine", "linear"), epochs=2)
 MANIFEST = {"experiment": SPEC.model_dump(mode="json"), "steps_per_epoch": {"128": 10}}
-NOTE = "# Not yet to be relied on: 1 of its final trials did not end well.\n"
+NOTE = "# Do not rely on it yet: 1 of its final trials did not end well.\n"
 
 
 @pytest.mark.parametrize(("seeds", "note"), [([0.9, 0.8], ""), ([0.9, None], NOTE)])

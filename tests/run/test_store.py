@@ -109,7 +109,7 @@ def test_the_journal_of_another_run_is_refused(tmp_path: Path) -> None:
         run.begin(TRIAL)
         assert TRIAL.id in Run(run.path).histories
     shutil.copy(Run(tmp_path / "a").journal_path(TRIAL.id), journal(run))
-    with pytest.raises(MachineError, match="of a run with other code or data"):
+    with pytest.raises(MachineError, match="to a run with other code or data"):
         history(run)
 
 

@@ -19,8 +19,8 @@ from lrbench.report.text import clean, subject
 
 
 def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") -> str:
-    """A comparison's page as text. The run's `manifest` gives recipe, machine and command; `code`
-    holds the torch lines of the winner."""
+    """A comparison's page as HTML. The run's `manifest` gives recipe, machine and command; `code`
+    is the torch code of the best schedule."""
     experiment = manifest.get("experiment", {})
     recipe = experiment.get("recipe", {})
     plan = {name: value for name, value in experiment.items() if name != "recipe"}
@@ -45,7 +45,7 @@ def compare_page(summary: Summary, manifest: Mapping[str, Any], code: str = "") 
 
 
 def find_page(result: FindResult, manifest: Mapping[str, Any]) -> str:
-    """A range test's page as text; the run's `manifest` gives machine and command."""
+    """A range test's page as HTML; the run's `manifest` gives machine and command."""
     recipe = result.settings.get("recipe") or {}
     plan = {name: value for name, value in result.settings.items() if name != "recipe"}
     chart = sweep_chart(result)
@@ -77,8 +77,7 @@ def _title(kind: str, trained: str) -> str:
 
 
 def _again(manifest: Mapping[str, Any]) -> str:
-    """The command that made the run, with another folder: repeated with its own it would only read
-    it."""
+    """The run's command, with a new folder: in the old one it would only read the results."""
     command: str = manifest.get("command_line", "")
     return f"{command}-again" if command else ""
 

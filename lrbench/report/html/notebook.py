@@ -1,4 +1,4 @@
-"""What a notebook shows of a result: answer, table and plot, in colours that suit any theme."""
+"""A result in a notebook: answer, tables and plot, in colours that suit any theme."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def _asset(name: str) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """Text without invisible characters and those that change its direction."""
+    """Text without invisible or direction-changing characters, cut if very long."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     shown = value if len(value) <= LONGEST else value[:LONGEST] + "…"

@@ -25,8 +25,7 @@ THEME = {
 
 
 def picture(name: str, chart: Chart) -> dict[str, str]:
-    """The chart as an `<svg>` whose ids begin with `name`, with its title and the notes needed to
-    read it."""
+    """The chart's title, its note, and its `<svg>`, whose ids begin with `name`."""
     fig = figure_of(chart, page=True)
     text = render(fig, "svg", text=True).decode()
     text = text[text.index("<svg") : text.rindex("</svg>")]

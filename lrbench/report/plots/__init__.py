@@ -1,6 +1,6 @@
 """The plots of a comparison. Each is a function from a summary to a `Chart`, which is plain data,
-registered in a file of this folder. PNG and SVG files, the page and `Comparison.plot` draw them
-all."""
+registered in a file of this folder. They are drawn as PNG and SVG, on the page, and by
+`Comparison.plot`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ __all__ = ["PLOTS", "plot", "plots_of", "title", "write"]
 
 
 def plot(summary: Summary, name: str) -> Figure:
-    """The plot of that name as a figure.
+    """The named plot as a figure.
 
     Raises:
         UsageError: there is no such plot, or this comparison has nothing to draw in it.
@@ -57,7 +57,7 @@ def write(summary: Summary, folder: Path, kinds: Sequence[str] = ("png",)) -> li
 
 
 def title(summary: Summary, chart: Chart) -> str:
-    """What a plot shows and, if there are several rankings, of which one."""
+    """What a plot shows and, if there are several rankings, for which one."""
     first = None if chart.every else summary.first
     return " ".join([chart.title, where(first, summary.standings) if first else ""]).rstrip()
 

@@ -22,9 +22,9 @@ Scale = Literal["linear", "epochs", "from 0", "log", "log2", "accuracy"]
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """Points drawn in the same way. `low` and `high` are a band, or the ends of bars; `texts` are
-    shown when the mouse is over a point. For "cells", `low` is the shade, 0..1, and `high` the
-    number written in it. `look.place` is the series it is toggled with."""
+    """Points drawn the same way. `low` and `high` bound a band or bars; `texts` appear when the
+    mouse is over a point. For "cells", `low` is the shade, 0..1, and `high` the number written in
+    the cell. `look.place` is the series that a page toggles."""
 
     name: str
     look: Look
@@ -39,8 +39,8 @@ class Line:
 @dataclass(frozen=True, eq=False)
 class Panel:
     """One pair of axes. `rows` are names down the vertical axis, row i at height i, with `remarks`
-    to the right; `labelled` writes the name of each line at its end, `legend` lists them below. The
-    scale "accuracy" shows fractions as per cent."""
+    to the right. `labelled` writes the name of each line at its end, `legend` lists the names
+    below. The scale "accuracy" shows fractions as percentages."""
 
     lines: tuple[Line, ...]
     x_label: str
@@ -59,10 +59,10 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """Panels side by side, or one above the other if `stacked` or on a page. `size` is that of a
-    separate picture, in inches; `ratios` are the relative sizes of the panels. With `share` the
-    panels share the vertical axis, stacked ones the horizontal one. With `every` the chart shows
-    all rankings, otherwise the first."""
+    """Panels side by side, or one above the other if `stacked` or on a page. `size` is for a
+    separate picture, in inches; `ratios` are the relative sizes of the panels. With `share`, panels
+    share the vertical axis, or the horizontal axis if stacked. With `every`, the chart shows all
+    rankings, otherwise the first."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -95,7 +95,7 @@ def by_schedule(summary: Summary, rows: DataFrame) -> Iterator[tuple[str, Look, 
 
 
 def metric_axis(metric: str, unit: str = "%") -> tuple[str, Scale]:
-    """Label and scale of an axis for the metric.
+    """Axis label and scale for the metric.
 
     >>> metric_axis("test_accuracy"), metric_axis("val_loss")
     (('test accuracy, %', 'accuracy'), ('validation loss', 'linear'))

@@ -27,7 +27,7 @@ def accuracy_plot(summary: Summary) -> Chart | None:
     return Chart("validation accuracy over the epochs", (panel,), note=note)
 
 
-@PLOTS.register("loss", "training and validation loss over the epochs, on one scale")
+@PLOTS.register("loss", "training and validation loss over the epochs, on the same scale")
 def loss_plot(summary: Summary) -> Chart | None:
     titles = {"train_loss": "training loss", "val_loss": "validation loss"}
     drawn = {title: tuple(_means(summary, column)) for column, title in titles.items()}
@@ -59,13 +59,13 @@ def _seeds_note(summary: Summary) -> str:
     if summary.first is None:
         return ""
     count = int(summary.first.counts.max())
-    means = f"mean of {count} seeds; band: ± 1 standard deviation, within the seeds"
+    means = f"mean of {count} seeds; band: ± 1 standard deviation, within their range"
     return means if count > 1 else "one seed"
 
 
 def _finals(summary: Summary, *statuses: str) -> DataFrame:
-    """The epochs of the final trials of the first ranking, at the chosen LR; of all trials, or of
-    those with one of these statuses."""
+    """The epochs of the first ranking's final trials at the chosen LR; with `statuses`, only of
+    trials that ended with one of them."""
     rows = summary.epochs[summary.epochs["stage"] == "final"]
     if summary.first is not None:
         rows = summary.first.part(rows)
@@ -79,7 +79,7 @@ def _finals(summary: Summary, *statuses: str) -> DataFrame:
 
 
 def _means(summary: Summary, column: str) -> Iterator[Line]:
-    """Mean and standard deviation of each schedule, over the finals that ended well."""
+    """Mean and standard deviation of each schedule, over final trials that ended well."""
     rows = _finals(summary, "done")
     for name, look, mine in by_schedule(summary, rows[rows[column].notna()]):
         by_epoch = mine.groupby("epoch")[column]
@@ -95,7 +95,7 @@ def _means(summary: Summary, column: str) -> Iterator[Line]:
 
 
 def _lost(summary: Summary, column: str) -> Iterator[Line]:
-    """Finals that did not end well: thin and dotted, with a cross at their end."""
+    """Final trials that did not end well: thin, dotted, with a cross at the end."""
     rows = _finals(summary, "diverged", "failed")
     for _, look, mine in by_schedule(summary, rows[rows[column].notna()]):
         for _, trial in mine.groupby("trial"):
@@ -105,8 +105,8 @@ def _lost(summary: Summary, column: str) -> Iterator[Line]:
 
 
 def _lrs(summary: Summary) -> Iterator[Line]:
-    """The LR of each schedule's longest final trial, with a mark before each cut of a schedule that
-    watches the training."""
+    """The LR of each schedule's longest final trial. If the schedule watches the training, each cut
+    of the LR is marked."""
     for name, look, mine in by_schedule(summary, _finals(summary)):
         longest = mine.groupby("trial", sort=False)["epoch"].max().idxmax()
         trial = mine[mine["trial"] == longest]
@@ -121,8 +121,8 @@ def _lrs(summary: Summary) -> Iterator[Line]:
 
 
 def _computed(name: str, trial: DataFrame) -> list[tuple[float, float]]:
-    """(epoch, LR) of every step, computed from the schedule; empty where the records differ from
-    it, as with a schedule that watches the training, a missing plug-in, or parameter groups."""
+    """(epoch, LR) points computed from the schedule. Empty if it watches the training, if its
+    plug-in is missing, or if the records differ from it, as with parameter groups."""
     if watches_training(name):
         return []
     first = trial.iloc[0]

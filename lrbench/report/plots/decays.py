@@ -26,7 +26,7 @@ def decays_plot(summary: Summary) -> Chart | None:
         :MOST_PANELS
     ]
     what, _ = metric_axis(metric)
-    note = f"{what}, mean over the tuning seeds; the pair that was chosen is ringed"
+    note = f"{what}, mean over the tuning seeds; the chosen pair is ringed"
     size = (2.6 * len(panels) + 1.2, 3.4)
     return Chart("learning rate and weight decay", panels, size, note, note, share=True)
 
@@ -52,7 +52,7 @@ def _panel(name: str, rows: DataFrame, metric: str) -> Panel:
 
 
 def _shade(goodness: Floats) -> Floats:
-    """1 for the best, 0 for the worse half: a collapse must not make all others look the same."""
+    """1 for the best, 0 for the worse half, so that one collapse does not hide all differences."""
     known = goodness[np.isfinite(goodness)]
     if not len(known):
         return goodness

@@ -1,4 +1,4 @@
-"""Charts as figures: the only file that draws with matplotlib, for files and for the page."""
+"""Draws charts with matplotlib, for image files and for the page."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MOST_MARKERS = 12
 MANY = 3e4  # ratio of a log axis's ends beyond which only powers of ten are labelled
 LEGEND: dict[str, Any] = {"ncols": 3, "fontsize": 8.5, "frameon": False}
 
-# What each kind of line changes in its look.
+# What each kind of line overrides in its look.
 KINDS: dict[str, dict[str, Any]] = {
     "line": {"linewidth": 1.7, "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6,
              "clip_on": False, "zorder": 3},
@@ -51,8 +51,8 @@ AT_EDGE = {"cross": 0.02, "top cross": 1.0, "strip": 0.02}  # of the height of t
 
 
 def figure_of(chart: Chart, *, page: bool = False, heading: str = "") -> Figure:
-    """The chart as a figure: either with a name at each line's end and a heading, or narrow and
-    unlabelled for a page, whose legend names the lines."""
+    """The chart as a figure, with a heading and a name at the end of each line; on a page, narrow
+    and unlabelled, because the page's legend names the lines."""
     count = len(chart.panels)
     size = (PAGE_WIDTH, PAGE_HEIGHT + 0.8 * (count - 1)) if page else chart.size
     fig = figure(*size)
@@ -94,7 +94,7 @@ def _parts(*drawn: Axes) -> dict[str, Any]:
 
 
 def draw_alone(axes: Axes, panel: Panel) -> None:
-    """Draw a panel with its legend on any axes."""
+    """Draw a panel and its legend on the axes."""
     draw_panel(axes, panel)
     if parts := _parts(axes):
         where = {"bbox_to_anchor": (0.5, -0.13), **LEGEND}
@@ -202,8 +202,8 @@ def _epochs_axis(axes: Axes, panel: Panel) -> None:
 
 
 def _plain_log_ticks(axis: Axis) -> None:
-    """0.1, 0.2, 0.5, 1 … instead of powers of ten; evenly spaced ticks if fewer than three would
-    show."""
+    """Label 0.1, 0.2, 0.5, 1 … instead of powers of ten; space ticks evenly if fewer than three
+    would show."""
     low, high = axis.get_view_interval()
     locator = LogLocator(subs=(1.0, 2.0, 5.0) if high < MANY * low else (1.0,))
     shown = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
@@ -214,8 +214,8 @@ def _plain_log_ticks(axis: Axis) -> None:
 
 
 def _label_ends(axes: Axes, panel: Panel) -> None:
-    """Write the name of each line to the right of the axes, as close to the height of its end as
-    space allows, with a thin line from one to the other."""
+    """Write the name of each line to the right of the axes, as close to the height of the line's
+    end as space allows, and join the two with a thin line."""
     lines = [line for line in panel.lines if line.kind in ("line", "plain", "bars")]
     axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
@@ -233,7 +233,7 @@ def _label_ends(axes: Axes, panel: Panel) -> None:
 
 
 def spread(places: Sequence[float] | Floats, gap: float) -> list[float]:
-    """The nearest places (in least squares), in the same order, that are at least `gap` apart,
+    """The closest places (in least squares) that keep their order and are at least `gap` apart,
     within 0..1 if they fit.
 
     >>> spread([0.5, 0.5, 0.9], 0.2)

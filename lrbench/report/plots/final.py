@@ -1,4 +1,4 @@
-"""The ranking as a plot: every seed, the mean with its interval, and the difference to the best."""
+"""The ranking as a plot: each seed, the mean with its interval, the difference from the best."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,9 +14,9 @@ from lrbench.report.style import INK, Look
 from lrbench.report.table import difference, records, value
 
 
-@PLOTS.register("final", "the ranking: seeds, means, differences to the best", page=False)
+@PLOTS.register("final", "the ranking: seeds, means, differences from the best", page=False)
 def final_plot(summary: Summary) -> Chart | None:
-    """Left: the metric, with its value and LR. Right: the paired difference to the best."""
+    """Left: the metric, with its value and LR. Right: the paired difference from the best."""
     standing = summary.first
     if standing is None or standing.best is None:
         return None
@@ -24,11 +24,11 @@ def final_plot(summary: Summary) -> Chart | None:
     behind = (difference(row["diff_to_best"], row, standing.metric) for row in rows[1:])
     panels = (
         _panel(
-            standing, _values(summary, standing, rows), "%", "mean and interval; dots: each seed",
+            standing, _values(summary, standing, rows), "%", "mean and interval; a dot is a seed",
             [_remark(row, standing.metric) for row in rows],
         ),
         _panel(
-            standing, _differences(summary, standing), "points", "difference to the best, paired",
+            standing, _differences(summary, standing), "points", "paired difference from the best",
             ["best", *behind],
         ),
     )[: 1 + several]  # fmt: skip

@@ -23,9 +23,9 @@ def scaling_plot(summary: Summary) -> Chart | None:
     )
     if not panels:
         return None
-    note = "a ring is no optimum, only the best of the LRs tried"
+    note = "a ring is not an optimum, only the best LR tried"
     if any(law.over == "batch size" for law in summary.laws):
-        note += "; dashed the square-root rule, dotted the linear rule"
+        note += "; dashed: square-root rule, dotted: linear rule"
     return Chart("the best LR at each size", panels, (6.5 * len(panels), 4.8), note, every=True)
 
 
@@ -37,7 +37,7 @@ def _panel(summary: Summary, laws: list[Law]) -> Panel:
     lines = [*bands, *(line for law in laws for line in _points(summary, law))]
     if laws[0].over == "batch size":
         lines += _rules(optima)
-    cut = f", bands to a factor of {FARTHEST:g}" * wide
+    cut = f", bands cut at a factor of {FARTHEST:g}" * wide
     return Panel(
         tuple(lines), laws[0].over, "learning rate",
         f"best LR, {100 * summary.question.confidence:g} % intervals{cut}", "log2", "log",
@@ -46,7 +46,7 @@ def _panel(summary: Summary, laws: list[Law]) -> Panel:
 
 
 def _band(summary: Summary, law: Law) -> Line | None:
-    """The law with its interval, cut off at a factor beyond which it would hide the optima."""
+    """The law with its interval, clipped at a factor so that it does not hide the optima."""
     if law.line is None:
         return None
     sizes = [each.size for each in law.optima] + ([law.aim] if law.aim else [])

@@ -13,10 +13,10 @@ from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, by_schedule, f
 from lrbench.report.table import value
 
 
-@PLOTS.register("expected_best", "the best to expect from a number of learning rates")
+@PLOTS.register("expected_best", "the accuracy to expect from the best of n learning rates")
 def expected_best_plot(summary: Summary) -> Chart | None:
-    """One line per schedule: from one LR drawn at random from its grid, to the best of as many
-    draws as the grid has LRs. A steep line means that the LR must be tuned."""
+    """One line per schedule: the expected best of n LRs drawn at random from its grid, for n up to
+    the size of the largest grid. A steep line means that the LR must be tuned."""
     rows = summary.sensitivity
     if summary.first is None or not rows["val_accuracy_mean"].notna().any():
         return None
@@ -60,13 +60,13 @@ def sensitivity_plot(summary: Summary) -> Chart | None:
     label, scale = metric_axis(metric)
     ticks = _ticks(sorted(set(rows["lr"].tolist())))
     panel = Panel(lines, "learning rate", label, note, "log", scale, ticks)
-    note += "; a cross is an LR at which all diverged" if len(known) < len(rows) else ""
+    note += "; a cross is an LR at which every trial diverged" if len(known) < len(rows) else ""
     title = f"{label.removesuffix(', %')} against the learning rate"
     return Chart(title, (panel,), note=note)
 
 
 def _ticks(lrs: Sequence[float]) -> tuple[float, ...]:
-    """Those of the LRs that are far enough apart for their labels.
+    """The LRs that are far enough apart to be labelled.
 
     >>> _ticks([0.01, 0.0105, 0.02, 0.021, 0.04])
     (0.01, 0.02, 0.04)
@@ -100,7 +100,7 @@ def _has_scores(summary: Summary, rows: DataFrame) -> bool:
 
 
 def _crosses(summary: Summary, rows: DataFrame) -> Iterator[Line]:
-    """Schedules that diverged at the same LR are drawn next to each other."""
+    """Crosses at the same LR are drawn next to each other."""
     already = Counter[float]()
     for _, look, mine in by_schedule(summary, rows):
         lrs = mine["lr"].tolist()

@@ -29,18 +29,18 @@ MOST_PANELS = 3
 
 @PLOTS.register("budgets", "the metric against the length of training")
 def budgets_plot(summary: Summary) -> Chart | None:
-    """At the smallest batch, if there are several batch sizes."""
+    """Uses the smallest batch size if there are several."""
     rows = summary.ranking[summary.ranking["batch_size"] == summary.ranking["batch_size"].min()]
     if rows["budget"].nunique() < 2:
         return None
-    label = "epochs; the schedules are stretched to them"
+    label = "epochs (schedules are stretched to fit)"
     panel = _size_panel(summary, rows, "budget", "epochs", label)
     return Chart("training for longer", (panel,), note=panel.title, every=True)
 
 
 @PLOTS.register("batch_sizes", "metric and peak memory against the batch size")
 def batch_sizes_plot(summary: Summary) -> Chart | None:
-    """At the largest budget; with memory if the device reports it."""
+    """Uses the largest budget; memory only if the device reports it."""
     rows = summary.ranking[summary.ranking["budget"] == summary.ranking["budget"].max()]
     if rows["batch_size"].nunique() < 2:
         return None
@@ -51,8 +51,7 @@ def batch_sizes_plot(summary: Summary) -> Chart | None:
 
 @PLOTS.register("variants", "the metric against the parameter in which schedules differ")
 def variants_plot(summary: Summary) -> Chart | None:
-    """A panel for each parameter, with a line for each group of schedules that differ only in
-    it."""
+    """A panel per parameter, with a line for each group of schedules that differ only in it."""
     groups = groups_of(summary.first.names) if summary.first else []
     parameters = list(dict.fromkeys(group.parameter for group in groups))[:MOST_PANELS]
     if not parameters:
@@ -80,7 +79,7 @@ def _panel(
 def _bars(
     summary: Summary, name: str, look: Look, x: Floats, rows: DataFrame, says: Sequence[str]
 ) -> Line:
-    """Means with their intervals, and the text of each point."""
+    """Means with their intervals, and a text for each point."""
     y, low, high = (rows[key].to_numpy() for key in ("metric_mean", "ci_low", "ci_high"))
     if is_accuracy(summary.metric):
         low, high = low.clip(0, 1), high.clip(0, 1)

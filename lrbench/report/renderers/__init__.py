@@ -15,7 +15,7 @@ from lrbench.report.torch_lines import torch_lines
 
 Renderer = Callable[[Summary, Path], list[Path]]
 """Writes files into the run's folder, which holds its `manifest.json`; returns their paths.
-Equal summaries give equal bytes. Registered with `always=True` it runs after every comparison."""
+Equal summaries give equal bytes. Registered with `always=True`, it runs after every comparison."""
 
 RENDERERS: Registry[Renderer] = Registry("renderer", "lrbench.report.renderers")
 RENDERERS.register("csv", "the tables of a run", always=True)(write_csv.write)

@@ -23,7 +23,7 @@ ENDS = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "throughput_im
 def write(summary: Summary, folder: Path) -> list[Path]:
     """A folder for each trial with at least one epoch: LR, losses, accuracies and throughput by
     epoch (`epoch/…`), LR and loss of each step if steps were recorded (`step/…`), and the trial's
-    hyper-parameters with how it ended.
+    hyperparameters and final metrics.
 
     Raises:
         UsageError: tensorboardX is not installed.
@@ -55,7 +55,7 @@ def check() -> None:
 
 
 def _write_trial(folder: Path, trial: Row, epochs: list[Row], steps: list[Row]) -> None:
-    """Includes the three records of TensorBoard's hyper-parameter format, in the same file."""
+    """Also writes TensorBoard's three hyperparameter records, to the same file."""
     from tensorboardX import SummaryWriter
     from tensorboardX.summary import hparams
 

@@ -34,4 +34,4 @@ def test_a_band_that_says_nothing_hides_no_optimum() -> None:
     axes = plots.plot(summary, "scaling").axes[0]
     low, high = axes.get_ylim()
     assert low > 0.04 / 50 and high < 0.16 * 50
-    assert axes.get_title("left").endswith("bands to a factor of 10")
+    assert axes.get_title("left").endswith("bands cut at a factor of 10")

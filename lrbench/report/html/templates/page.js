@@ -1,7 +1,7 @@
 "use strict";
 document.documentElement.classList.add("js");
 
-// Tables: a click on a head sorts by that column, another one turns it around.
+// Tables: clicking a head sorts by that column, clicking it again reverses the order.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   const key = (row, column) => {
@@ -33,7 +33,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// Series: a click switches one off or on in every chart, a double click shows it alone, or all.
+// Series: a click toggles one in every chart, a double click shows it alone, or all again.
 const buttons = [...document.querySelectorAll(".legend button")];
 const show = (button, on) => {
   button.setAttribute("aria-pressed", String(on));
@@ -49,7 +49,7 @@ for (const button of buttons) {
   });
 }
 
-// Values: the nearest point of a chart says its own.
+// Values: the point nearest to the pointer shows its text.
 const tip = document.getElementById("tip");
 const NEAR = 28;
 for (const chart of document.querySelectorAll("svg.chart")) {
