@@ -72,7 +72,7 @@ class Entry:
         return float(pick(self.values.tolist(), default=math.nan))
 
     def of_pair(self, matrix: Floats) -> float:
-        """A statistic of the paired difference to the best-ranked schedule; NaN for itself."""
+        """A statistic of the paired difference from the best-ranked schedule; NaN for itself."""
         return float(matrix[self.place, 0]) if self.place else math.nan
 
     @property
@@ -133,13 +133,13 @@ RANKING = (
     Column("metric_sd", "float64", "its standard deviation", lambda e: e.interval[1]),
     Column("ci_low", "float64", "t interval of the mean", lambda e: e.interval[0] - e.interval[2]),
     Column("ci_high", "float64", "its upper end", lambda e: e.interval[0] + e.interval[2]),
-    Column("diff_to_best", "float64", "difference to the best-ranked, over common seeds",
+    Column("diff_to_best", "float64", "difference from the best-ranked, over common seeds",
             title="vs the best", form="gain", **_MAIN),
     Column("diff_sim_low", "float64", "its interval, simultaneous over all pairs",
             lambda e: e.of_pair(e.standing.verdicts.intervals.low)),
     Column("diff_sim_high", "float64", "its upper end",
             lambda e: e.of_pair(e.standing.verdicts.intervals.high)),
-    Column("within", "float64", "largest possible difference to the best-ranked",
+    Column("within", "float64", "largest possible difference from the best-ranked",
             lambda e: e.of_pair(e.standing.verdicts.intervals.within)),
     Column("wins", "Int64", "common seeds on which it is ahead of the best-ranked",
             title="wins", form="wins", **_MORE),

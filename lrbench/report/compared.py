@@ -100,7 +100,7 @@ def noise_table(summary: Summary) -> Table:
 def scaling_table(summary: Summary) -> Table:
     """How each schedule's best LR moves with the length of training or the batch size."""
     confidence, aim = f"{100 * summary.question.confidence:g} %", summary.question.aim
-    caption = f"best LR ~ size^exponent, with its {confidence} interval; in brackets: only a bound"
+    caption = f"best LR ~ size^exponent, with its {confidence} interval; in brackets: no optimum"
     caption += f"; LR there: at {at_size(*aim)}" if aim else ""
     return table(summary.scaling, FILES["scaling"], caption=caption)
 

@@ -116,7 +116,10 @@ def history_of(path: Path, rows: Iterable[Row]) -> History:
         (names != {path.parent.name}, "it holds records of another trial"),
         (epochs != [*range(1, len(epochs) + 1)], "its epochs do not follow one another"),
         (any(end is not records[-1] for end in ends), "it continues after the end of its trial"),
-        (any(end.epochs != len(epochs) for end in ends), "its end does not match its number of epochs"),
+        (
+            any(end.epochs != len(epochs) for end in ends),
+            "its end does not match its number of epochs",
+        ),
     ):
         if is_wrong:
             raise damaged(path, what)
