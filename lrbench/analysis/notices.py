@@ -175,7 +175,7 @@ def wider(standing: Standing, notices: Sequence[Notice]) -> str:
 
 
 def _more_seeds(standing: Standing) -> str:
-    """Suggested where a difference from the best is almost detected. It takes a new run: adding seeds
+    """Suggested if a difference from the best is almost detected. It takes a new run: adding seeds
     to this one would be a second look at the same data, which the p-values do not account for."""
     pairs, better = standing.verdicts.pairs, standing.verdicts.better[0]
     for place in range(len(standing.names) - 1, 0, -1):

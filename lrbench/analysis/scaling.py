@@ -283,7 +283,7 @@ SCALING = (
     Column("over", "object", "epochs or batch size", title="over", several=True),
     Column("budget", "int64", "epochs; the largest if `over` is epochs"),
     Column("batch_size", "int64", "images in a batch; the smallest if `over` is batch size"),
-    Column("optima", "object", "best LR at each size; in brackets if it is no optimum, as `why` says",
+    Column("optima", "object", "best LR at each size; in brackets if it is no optimum",
            title="best LR at each size", form="words"),
     Column("exponent", "float64", "of the power law: best LR ~ size^exponent", title="exponent",
            form=".2f"),
