@@ -47,7 +47,7 @@ def test_they_are_listed_and_suggested(site: Path, tmp_path: Path) -> None:
         [*show, "--steps-per-epoch", "1"], ["compare", "--executor", "backward"],
         ["schedules", "show", "lrbench_extras.schedules:halving"],
     )  # fmt: skip
-    assert "is registered as halving, and gets other arguments" in named[4]
+    assert "is the registered schedule halving, which takes other" in named[4]
     assert "did you mean backwards" in wrong[4]
     assert "halving" in {entry["name"] for entry in json.loads(schedules[3])}
     assert "stripes" in data[3] and helped[4] == ""

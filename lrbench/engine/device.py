@@ -18,10 +18,10 @@ from lrbench.errors import MachineError, UsageError
 if TYPE_CHECKING:
     import torch
 
-# How long torch's CPU threads spin while waiting for each other, before they sleep. By default
+# How long torch's CPU threads spin while waiting for each other before they sleep. By default
 # libgomp spins for milliseconds, which makes steps up to ten times as long next to another
-# training; sleeping immediately costs LeNet a quarter of its speed on a quiet machine. A thousand
-# spins are close to the best in both cases: see `benchmarks/tables/cpu.md`. GOMP_SPINCOUNT
+# training; sleeping immediately costs LeNet a quarter of its speed on an idle machine. A thousand
+# spins are close to optimal in both cases: see `benchmarks/tables/cpu.md`. GOMP_SPINCOUNT
 # overrides the policy, which other OpenMP runtimes read.
 BRIEFLY = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 
@@ -65,7 +65,7 @@ def number_of(device: torch.device) -> int:
 
 
 def device_at(place: int, name: str) -> str:
-    """The device of one of several workers, which take GPUs in turn."""
+    """The device of the worker at `place`; workers take GPUs in turn."""
     import torch
 
     count = number_of(torch.device(name))
@@ -86,8 +86,8 @@ class DeviceLost(MachineError):
 
 
 def check_device(device: torch.device) -> None:
-    """Check whether a GPU is still usable after a fault. Running out of memory does no harm, but
-    after an illegal access every later call of the process fails too.
+    """Check whether a GPU is still usable after a fault. Running out of memory is harmless, but
+    after an illegal access every later call in the process fails too.
 
     Raises:
         DeviceLost: the GPU is not usable.
@@ -101,7 +101,7 @@ def check_device(device: torch.device) -> None:
     except RuntimeError as fault:
         raise DeviceLost(
             f"this process has lost its GPU: {str(fault).splitlines()[0]}",
-            hint="the same command goes on in a new process, or use --executor pool",
+            hint="repeat the command to continue in a new process, or use --executor pool",
         ) from None
     with suppress(RuntimeError):  # refused after a failed capture, harmlessly
         torch.cuda.empty_cache()
@@ -133,7 +133,7 @@ def apply_precision(device: torch.device, precision: str) -> None:
 
     if precision == "tf32" and device.type != "cuda":
         raise UsageError("--precision tf32 needs a CUDA device", hint="use fp32 or bf16")
-    with warnings.catch_warnings():  # torch 2.9 warns of newer names
+    with warnings.catch_warnings():  # torch 2.9 warns about newer names
         warnings.filterwarnings("ignore", message="Please use the new API settings")
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         if device.type == "cuda":
@@ -147,7 +147,7 @@ def make_deterministic(device: torch.device) -> None:
 
     if device.type != "cuda":
         return
-    # cuBLAS reads it on first use, and so do child processes
+    # cuBLAS reads this on first use, also in child processes
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.deterministic = True
@@ -173,8 +173,8 @@ def describe(device: torch.device, threads: int, **switches: bool | int) -> dict
 
 
 def forget_peak_memory(device: torch.device) -> None:
-    """Reset the count of `peak_memory`. On a CPU it counts from the start of the process if the
-    system has no way to reset it."""
+    """Reset `peak_memory`. On a CPU, it counts from the start of the process if the system has no
+    way to reset it."""
     import torch
 
     if device.type == "cuda":

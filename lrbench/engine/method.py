@@ -1,4 +1,4 @@
-"""One optimizer step: accumulation, precision, clipping; and weights that are evaluated in place of
+"""One optimizer step: accumulation, precision, clipping; and weights that are evaluated instead of
 the trained ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ NORM_BATCHES = 50
 
 
 class Step(NamedTuple):
-    """What an optimizer step leaves on the device: the mean loss of its batches before the update,
+    """An optimizer step's results, on the device: the mean loss of its batches before the update,
     the number of correct answers if the task counts them, and, with clipping, whether gradients
     were clipped. Scalars `[]`; for a whole epoch, vectors `[steps]`."""
 
@@ -79,7 +79,7 @@ def clips(recipe: Recipe) -> bool:
 
 def clip(model: nn.Module, recipe: Recipe) -> Tensor | None:
     """Clip gradients, first each element to ±`clip_value`, then the global norm to `clip_norm`.
-    Returns whether this changed them, as a bool `[]` on the device, or None without clipping."""
+    Returns whether any was clipped, as a bool `[]` on the device, or None without clipping."""
     if not clips(recipe):
         return None
     found = []
@@ -96,7 +96,7 @@ def clip(model: nn.Module, recipe: Recipe) -> Tensor | None:
 
 class Average:
     """The exponential moving average of a model's weights and buffers (Polyak and Juditsky 1992;
-    as `torch.optim.swa_utils.AveragedModel`, whose count of updates would be read from the
+    like `torch.optim.swa_utils.AveragedModel`, but that reads its count of updates from the
     device at every step): w̄ = decay·w̄ + (1 - decay)·w after each step, w̄ = w after the first.
     """
 
@@ -113,7 +113,7 @@ class Average:
             averages, values = (list(column) for column in zip(*pairs, strict=True))
             if self.updates and averages[0].is_floating_point():
                 self._average(averages, values, self.updates)
-            else:  # the first weights, and counters such as a norm's batches
+            else:  # the first update, and counters such as a norm's batches
                 for average, value in pairs:
                     average.copy_(value)
         self.updates += 1
@@ -125,8 +125,8 @@ def tensors_of(model: nn.Module) -> list[Tensor]:
 
 
 def for_judging(task: Task, model: nn.Module, optimizer: Optimizer, seed: int, epoch: int) -> None:
-    """Put the weights that a schedule-free optimizer evaluates into the model, and recompute the
-    batch-norm statistics, which belong to the other weights (Defazio et al. 2024,
+    """Switch the model to the weights that a schedule-free optimizer evaluates, and recompute its
+    batch-norm statistics, which belong to the trained weights (Defazio et al. 2024,
     arXiv:2405.15682)."""
     if hasattr(optimizer, "eval"):
         optimizer.eval()

@@ -46,9 +46,8 @@ def steps(
     """
     called = compiled(model, recipe)
     start_training(model)
-    if hasattr(
-        optimizer, "train"
-    ):  # schedule-free optimizers train one set of weights, evaluate another
+    # schedule-free optimizers train one set of weights and evaluate another
+    if hasattr(optimizer, "train"):
         optimizer.train()
     for row, parts in zip(rows, grouped(batches, recipe), strict=False):
         row.apply(optimizer)
@@ -107,7 +106,7 @@ class Training:
         return self.epochs_done < self.trial.epochs and not (self.stopped or self.diverged)
 
 
-# An epoch's steps as vectors `[steps]`, and the seconds that they took.
+# An epoch's steps as vectors `[steps]`, and the seconds they took.
 RunEpoch = Callable[[Task, Training, Sequence[Row]], tuple[Step, float]]
 
 
@@ -124,7 +123,7 @@ def begin(task: Task, trial: TrialSpec) -> Training:
 
 
 def step_by_step(task: Task, training: Training, rows: Sequence[Row]) -> tuple[Step, float]:
-    """Train an epoch in the ordinary way, one step after the other."""
+    """Train an epoch in the ordinary way, step by step."""
     trial, model, optimizer = training.trial, training.model, training.optimizer
     batches = task.train_batches(trial.seed, training.epochs_done)
     began = time.perf_counter()
@@ -139,12 +138,12 @@ def train(
     record_steps: bool = False,
     run_epoch: RunEpoch = step_by_step,
 ) -> Iterator[Record]:
-    """Train to the end and yield the records of each epoch when it ends, and a `TrialEnd` last.
+    """Train to the end; yields the records of each epoch when it ends, and a `TrialEnd` last.
 
     A diverging trial ends early: at the first non-finite loss, or after an epoch whose mean loss
     is above start + 10·max(1, start - best so far). The test set is read once, by a final trial
-    that ended well. The training may be saved whenever an `EpochRecord` is yielded. `run_epoch`
-    trains one epoch, given the rows of its steps.
+    that did not diverge. The training may be saved whenever an `EpochRecord` is yielded.
+    `run_epoch` trains one epoch, given the rows of its steps.
     """
     trial = training.trial
     while training.goes_on:
@@ -207,7 +206,7 @@ def _finite(value: float | None) -> float | None:
 def _scores(
     split: str, scores: Mapping[str, float], averaged: Mapping[str, float]
 ) -> dict[str, Any]:
-    """The values of an evaluation that a record keeps; None for missing, infinite or NaN."""
+    """The values of an evaluation that a record keeps; None if missing, infinite or NaN."""
     own = ("loss", "accuracy", "balanced_accuracy")
     return {
         **{f"{split}_{name}": _finite(scores.get(name)) for name in own},
@@ -252,7 +251,7 @@ def _step_records(
 def _end(
     task: Task, training: Training, status: Status, reason: str, *, steps: int | None = None
 ) -> TrialEnd:
-    """How the trial ended; reads the test set for a final trial that ended well."""
+    """The end of the trial; reads the test set for a final trial that did not diverge."""
     trial, average, done = training.trial, training.average, training.steps_done
     reads_test = trial.stage == "final" and status == "done"
     scores = task.evaluate(training.model, "test") if reads_test else {}

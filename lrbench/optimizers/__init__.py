@@ -1,4 +1,4 @@
-"""Optimizers, by name or the user's own, and the parameter groups they step. An optimizer is one
+"""Optimizers, registered or the user's own, and their parameter groups. Each optimizer is one
 function."""
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ __all__ = [
 
 
 def check(recipe: Recipe) -> None:
-    """Refuse an invalid optimizer, group or setting without importing torch."""
+    """Raise UsageError for an invalid optimizer, group or setting, without importing torch."""
     parse_groups(recipe.groups)
     settings = parse_settings(recipe.optimizer_options)
     facts = _facts(recipe.optimizer)
     if "nesterov" in settings and facts.get("nesterov"):
-        raise UsageError("--opt nesterov: give it with --nesterov")
+        raise UsageError("--opt nesterov: use --nesterov")
     if "momentum" in settings and facts and facts.get("momentum") is not False:
-        raise UsageError("--opt momentum: give it with --momentum")
+        raise UsageError("--opt momentum: use --momentum")
     if recipe.nesterov and not facts.get("nesterov"):
         raise UsageError(f"--nesterov: {recipe.optimizer} has no Nesterov momentum; use sgd")
     if recipe.nesterov and recipe.momentum == 0:
@@ -49,16 +49,16 @@ def check(recipe: Recipe) -> None:
 
 
 def check_given(recipe: Recipe, given: Collection[str]) -> None:
-    """Refuse a momentum or weight decay that the optimizer ignores, or that it takes through
-    `--opt`."""
+    """Raise UsageError if a given momentum or weight decay is ignored by the optimizer or must be
+    set with `--opt`."""
     own, name = plugins.is_own(recipe.optimizer), recipe.optimizer
     if "momentum" in given and recipe.momentum:
         if own:
-            raise UsageError(f"--momentum is not handed to {name}", hint="use --opt momentum=0.9")
+            raise UsageError(f"--momentum is not passed to {name}", hint="use --opt momentum=0.9")
         if OPTIMIZERS.get(name).facts.get("momentum") is False:
             raise UsageError(
                 f"--momentum: {name} has none",
-                hint="leave it out; --opt sets what the optimizer's class takes, such as betas",
+                hint="leave it out; --opt sets the optimizer's own arguments, such as betas",
             )
     if "weight_decay" in given and own and recipe.weight_decay and not _takes(name, "weight_decay"):
         raise UsageError(f"--weight-decay: {name} has no parameter weight_decay")
@@ -78,7 +78,7 @@ def usual_lr(name: str) -> float | None:
 
 
 def _facts(name: str) -> Mapping[str, Any]:
-    """What is registered with an optimizer; empty for the user's own."""
+    """The facts registered for an optimizer; empty for the user's own."""
     if plugins.is_own(name):
         plugins.load_callable(name, OPTION)
         return {}
@@ -93,15 +93,15 @@ def _facts(name: str) -> Mapping[str, Any]:
 
 
 def build(recipe: Recipe, model: nn.Module, lr: float) -> tuple[Optimizer, tuple[GroupSpec, ...]]:
-    """The recipe's optimizer over the model's trainable parameters, at the learning rate `lr`.
+    """The optimizer of the model's trainable parameters at `lr`, and the specs of its groups.
 
-    Its parameter groups and the returned specs are in the same order: that of `recipe.groups`,
-    where the first match wins, then all other parameters. With `no_decay_norms`, the biases and
-    norms of a group that sets no weight decay itself follow as a group with weight decay 0.
+    Groups follow the order of `recipe.groups` (the first match wins), then come all other
+    parameters. With `no_decay_norms`, the biases and norms of a group that sets no weight decay
+    follow it as a group with weight decay 0.
 
     Raises:
-        UsageError: as `check`, a pattern that matches no trainable parameter, or settings that
-            the optimizer does not accept.
+        UsageError: `check` fails, a pattern matches no trainable parameter, nothing is left to
+            train, or the optimizer rejects its settings.
     """
     check(recipe)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -136,7 +136,7 @@ def _make(recipe: Recipe, groups: list[dict[str, Any]], lr: float) -> Optimizer:
 def _make_own(
     name: str, groups: list[dict[str, Any]], lr: float, settings: dict[str, Any]
 ) -> Optimizer:
-    """Call the user's `Class(groups, **settings)`, with `lr=` if it has such a parameter. Each
+    """Call the user's `Class(groups, **settings)`, with `lr=` if it has that parameter. Each
     group has its own `lr`, and its `weight_decay` if the class takes one."""
     from torch.optim import Optimizer
 
@@ -151,7 +151,7 @@ def _make_own(
     if not isinstance(found, Optimizer) or len(found.param_groups) != len(groups):
         raise UsageError(
             f"{OPTION} {name}: it made {plugins.kind_of(found)}, not a torch Optimizer of the "
-            f"{len(groups)} parameter groups that it was given"
+            f"{len(groups)} parameter groups it was given"
         )
     if needs_closure(found):
         raise UsageError(f"{OPTION} {name}: its steps need a closure, which is not supported")
@@ -174,7 +174,7 @@ def needs_closure(optimizer: Optimizer) -> bool:
 
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     """The settings of `--opt key=value`. A value is a Python literal, such as a number, True, None
-    or several numbers separated by commas (a tuple); anything else is a word.
+    or several numbers separated by commas (a tuple); anything else is a string.
 
     >>> parse_settings(["betas=0.9,0.95", "amsgrad=true", "eps=1e-6", "mode=fast"])
     {'betas': (0.9, 0.95), 'amsgrad': True, 'eps': 1e-06, 'mode': 'fast'}
@@ -182,7 +182,7 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     settings = pairs(texts)
     for key in settings:
         if key in ELSEWHERE:
-            raise UsageError(f"--opt {key}: give it with {ELSEWHERE[key]}")
+            raise UsageError(f"--opt {key}: use {ELSEWHERE[key]}")
     return {key: _value(value) for key, value in settings.items()}
 
 

@@ -1,8 +1,8 @@
 """The optimizers of torch.optim, and those of the extra `contenders`, which need no schedule.
 
-Each group has its own `lr` and `weight_decay`; `settings` come from `--opt`. `fused` is one kernel
-for all parameters: fastest, and bitwise reproducible. Optimizers with `train()` and `eval()`
-methods keep one set of weights for training and another for evaluation; the training loop switches.
+Each group has its own `lr` and `weight_decay`; `settings` come from `--opt`. `fused` runs one
+kernel for all parameters, which is fastest and bitwise reproducible. Optimizers with `train()` and
+`eval()` methods keep separate weights for training and evaluation; the training loop switches.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def _register(
     name: str, summary: str, path: str, *from_recipe: str, fused: bool = False, **facts: Any
 ) -> None:
-    """Register a class by its path, in torch.optim if the path names no module. It takes the
-    recipe's fields `from_recipe` besides its settings."""
+    """Register a class by its path, in torch.optim if the path names no module. The class gets the
+    recipe's fields `from_recipe` as well as its settings."""
     module, _, class_name = path.rpartition(".")
     usual = {"fused": True} if fused else {}
     if "momentum" not in from_recipe:
@@ -30,13 +30,13 @@ def _register(
     @OPTIMIZERS.register(name, summary, **facts)
     def make(groups: list[dict[str, Any]], recipe: Recipe, **settings: Any) -> Optimizer:
         own = {field: getattr(recipe, field) for field in from_recipe}
-        of_class = getattr(import_module(module or "torch.optim"), class_name)
-        made: Optimizer = of_class(groups, **{**own, **usual, **settings})
+        optimizer_class = getattr(import_module(module or "torch.optim"), class_name)
+        made: Optimizer = optimizer_class(groups, **{**own, **usual, **settings})
         return made
 
 
-# `weight_decay` is the default of --weight-decay, as in torch: 0 where a gradient is rescaled,
-# which would distort an L2 decay.
+# `weight_decay` is the default of --weight-decay, as in torch: 0 where gradients are rescaled,
+# which would distort L2 decay.
 # v = momentum·v + g + decay·w; w = w - lr·v; with nesterov, w = w - lr·(g + momentum·v)
 _register(
     "sgd", "with --momentum, --nesterov, L2 --weight-decay", "SGD",
@@ -48,7 +48,7 @@ _register("adamw", "Adam with decoupled --weight-decay", "AdamW", fused=True, we
 # Duchi, Hazan and Singer (2011); Dozat (2016); Liu et al. (2019); Zeiler (2012)
 _register("adagrad", "L2 --weight-decay", "Adagrad", weight_decay=0.0)
 _register("nadam", "Adam with Nesterov's momentum, L2 --weight-decay", "NAdam", weight_decay=0.0)
-_register("radam", "Adam that warms itself up, L2 --weight-decay", "RAdam", weight_decay=0.0)
+_register("radam", "Adam with built-in warm-up, L2 --weight-decay", "RAdam", weight_decay=0.0)
 _register("adadelta", "rho 0.9, L2 --weight-decay; its LR is near 1", "Adadelta", weight_decay=0.0)
 # Tieleman and Hinton, lecture 6.5 of "Neural networks for machine learning" (2012)
 _register(
@@ -57,7 +57,7 @@ _register(
 )  # fmt: skip
 # Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024)
 _register(
-    "muon", "Muon for matrices, AdamW for all else", "lrbench.optimizers.muon.MuonAdamW",
+    "muon", "Muon for matrices, AdamW for everything else", "lrbench.optimizers.muon.MuonAdamW",
     weight_decay=0.01,
 )  # fmt: skip
 # Defazio et al., "The road less scheduled" (2024), arXiv:2405.15682

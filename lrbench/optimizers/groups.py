@@ -19,10 +19,10 @@ REST = "*"
 
 @dataclass(frozen=True)
 class GroupSpec:
-    """The parameters whose names match `pattern` (fnmatch), and how they are trained.
+    """The parameters whose names match `pattern` (fnmatch), and how to train them.
 
     The learning rate is `lr_factor` times the trial's, unless `lr_absolute` is set. A schedule or
-    weight decay of None is the trial's. The group is frozen for its first `freeze` epochs.
+    weight decay of None means the trial's. The group is frozen for its first `freeze` epochs.
     """
 
     pattern: str = REST
@@ -43,8 +43,8 @@ class GroupSpec:
     def lr(self, base: float, reference: float | None = None) -> float:
         """The group's learning rate in a trial at `base`.
 
-        An absolute one belongs to the trial at `reference` and scales with the others along a grid
-        of learning rates; without a reference it is constant.
+        `lr_absolute` applies to the trial at `reference` and scales with `base` along a grid of
+        learning rates; without a reference it is constant.
 
         >>> GroupSpec("head*", lr_factor=10).lr(0.1)
         1.0
@@ -71,7 +71,7 @@ class GroupSpec:
 
 
 def parse_group(text: str) -> GroupSpec:
-    """Read `PATTERN lr=10x schedule=cosine weight_decay=0 freeze=2ep`.
+    """Parse `PATTERN lr=10x schedule=cosine weight_decay=0 freeze=2ep`.
 
     >>> str(parse_group("*.bias lr=2x weight_decay=0"))
     '*.bias lr=2.0x weight_decay=0.0'
@@ -115,7 +115,7 @@ def parse_groups(texts: Sequence[str]) -> tuple[GroupSpec, ...]:
     groups = {}
     for group in map(parse_group, texts):
         if group.pattern in groups:
-            raise UsageError(f"--group {group.pattern!r}: the pattern is named twice")
+            raise UsageError(f"--group {group.pattern!r}: the pattern is given twice")
         groups[group.pattern] = group
     return (*groups.values(), GroupSpec())
 
@@ -123,7 +123,7 @@ def parse_groups(texts: Sequence[str]) -> tuple[GroupSpec, ...]:
 def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[GroupSpec, list[str]]]:
     """The parameter names of each group; the first matching pattern wins.
 
-    Groups keep their order; the last one, of all other parameters, is left out if it is empty.
+    Groups keep their order. The last one, for all other parameters, is omitted if empty.
     """
     left = list(names)
     members = []
@@ -132,7 +132,7 @@ def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[Grou
         if not found and group is not groups[-1]:
             hint = f"parameters are called {', '.join(names[:4])}{', ...' * (len(names) > 4)}"
             if any(fnmatchcase(name, group.pattern) for name in names):
-                hint = "earlier groups took every one"
+                hint = "earlier groups already match all of them"
             raise UsageError(f"--group {group.pattern!r} matches no parameter", hint=hint)
         left = [name for name in left if name not in found]
         members.append((group, found))
@@ -142,8 +142,8 @@ def assign(names: Sequence[str], groups: Sequence[GroupSpec]) -> list[tuple[Grou
 def without_decay(
     members: Sequence[tuple[GroupSpec, list[str]]], names: Collection[str]
 ) -> Iterator[tuple[GroupSpec, list[str]]]:
-    """Split the parameters in `names` off each group into a group without weight decay, unless the
-    group sets a weight decay itself."""
+    """Move each group's parameters in `names` to a group without weight decay, unless the group
+    sets its own weight decay."""
     for group, found in members:
         spared = [name for name in found if name in names and group.weight_decay is None]
         rest = [name for name in found if name not in spared]
@@ -152,7 +152,7 @@ def without_decay(
 
 
 def _split(text: str) -> Iterator[str]:
-    """Pattern and settings. A setting starts at a `key=` outside brackets and quotes, so that a
+    """The pattern and settings. A setting starts at a `key=` outside brackets and quotes, so that a
     schedule may contain spaces and arguments."""
     start = 0
     for place, _, depth in outside_quotes(text):

@@ -12,8 +12,8 @@ class MuonAdamW(Optimizer):
     """torch's Muon for every parameter with two dimensions, AdamW for the others.
 
     Muon's update is scaled to the size of AdamW's (`adjust_lr_fn="match_rms_adamw"`), so that one
-    learning rate and one weight decay serve both. `betas` are AdamW's; other settings are Muon's.
-    Both follow the learning rates written into this optimizer's groups.
+    learning rate and one weight decay suit both. `betas` are AdamW's; other settings are Muon's.
+    Both use the learning rates and weight decays of this optimizer's groups.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class MuonAdamW(Optimizer):
         super().__init__(groups, {})
         matrices = _reduced(self.param_groups, matrices=True)
         if not matrices:
-            raise ValueError("the model has no parameter of two dimensions; use adamw")
+            raise ValueError("the model has no two-dimensional parameter; use adamw")
         muon = Muon([*matrices.values()], **{"adjust_lr_fn": "match_rms_adamw", **settings})
         # each with the indices of its groups in this optimizer
         self._parts: list[tuple[Optimizer, list[int]]] = [(muon, [*matrices])]
@@ -53,8 +53,8 @@ class MuonAdamW(Optimizer):
 
 
 def _reduced(groups: list[dict[str, Any]], *, matrices: bool) -> dict[int, dict[str, Any]]:
-    """The groups, by index, with only their matrices, or with everything else; empty ones are left
-    out."""
+    """The groups, by index, with only their matrices or only their other parameters; empty
+    groups are left out."""
     parts = {}
     for place, group in enumerate(groups):
         if params := [p for p in group["params"] if (p.ndim == 2) == matrices]:

@@ -46,7 +46,7 @@ def read(path: Path) -> list[tuple[Row, Mark]]:
     if content.startswith(codecs.BOM_UTF8) or b"\r\n" in content:
         raise MachineError(
             f"{path} was converted: it has a byte order mark, or Windows line endings",
-            hint="convert it back, as dos2unix does",
+            hint="convert it back, for example with dos2unix",
         )
     *lines, tail = content.split(b"\n")
     found: list[tuple[Row, Mark]] = []
@@ -96,7 +96,7 @@ def history_of(path: Path, rows: Iterable[Row]) -> History:
     """The history in a trial's journal, checked against the schema and for consistency.
 
     Raises:
-        MachineError: a row of another trial, of other types, or out of order.
+        MachineError: a row is of another trial, of the wrong types, or out of order.
     """
     first, *rest = rows
     try:
@@ -116,10 +116,7 @@ def history_of(path: Path, rows: Iterable[Row]) -> History:
         (names != {path.parent.name}, "it holds records of another trial"),
         (epochs != [*range(1, len(epochs) + 1)], "its epochs do not follow one another"),
         (any(end is not records[-1] for end in ends), "it continues after the end of its trial"),
-        (
-            any(end.epochs != len(epochs) for end in ends),
-            "its end does not match its number of epochs",
-        ),
+        (any(end.epochs != len(epochs) for end in ends), "its end does not match its epoch count"),
     ):
         if is_wrong:
             raise damaged(path, what)
@@ -135,7 +132,7 @@ def record_of(row: Row) -> Record:
     """The record that a row was made from.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not the row of a record.
+        KeyError, TypeError, ValueError: the row is not a record.
     """
     content = dict(row)
     record: Record = _reader(content.pop("kind")).validate_python(content)

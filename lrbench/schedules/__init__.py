@@ -4,7 +4,7 @@
     >>> schedules.parse("warmup(2it) + linear").table(lr=1.0, steps=4, steps_per_epoch=2)
     [0.5, 1.0, 1.0, 0.5]
 
-Only torch's own names import torch, when they are bound to a run, and `to_torch` and `code`.
+Only `to_torch`, `code`, and binding one of torch's own names to a run import torch.
 """
 
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def catalogue() -> Iterable[Entry[Definition]]:
-    """All schedules by family: name, summary, and the facts family, formula, torch."""
+    """All schedules, sorted by family: name, summary, and the facts family, formula, torch."""
     return sorted(SCHEDULES, key=lambda entry: FAMILIES.index(entry.facts["family"]))
 
 

@@ -1,4 +1,4 @@
-"""Schedules that react to the training."""
+"""Schedules that react to a metric of the training."""
 
 import math
 from bisect import bisect_right
@@ -30,12 +30,12 @@ adapting: Callable[..., Any] = partial(register, family="adaptive", watches=item
 @adapting(name="plateau", torch="ReduceLROnPlateau", given={"warmup": 0, "eps": 1e-8})
 @dataclass
 class Plateau:
-    """Falls by a factor when a metric stops improving.
+    """Drops by a factor when a metric stops improving.
 
     Formula: `b factor^cuts; a cut after more than patience bad epochs`, down to `min`. An epoch is
     bad if it does not improve the metric by more than `threshold`.
 
-    `mode` follows from the metric: losses should fall, accuracies rise. Source: torch's
+    `mode` defaults to `min` for losses, `max` for accuracies. Source: torch's
     `ReduceLROnPlateau`, which makes the same decisions.
     """
 
@@ -62,13 +62,13 @@ class Plateau:
         self.mode = self.mode or ("max" if self.metric.endswith("accuracy") else "min")
 
     def lr(self, step: int) -> float:
-        """The LR of a step, as far as the observations so far determine it."""
+        """The LR at a step, given the observations so far."""
         cuts_done = bisect_right(self.cuts, step, key=lambda cut: cut[0])
         return self.cuts[cuts_done - 1][1] if cuts_done else self.b
 
     def observe(self, metrics: Mapping[str, float], step: int) -> Cut | None:
-        """Update with the metrics of the epoch that ended before `step`; returns the change of the
-        LR they cause, if any."""
+        """Update with the metrics of the epoch that ended before `step`. Returns the old and new LR
+        if the LR changes, else None."""
         if self.metric not in metrics:
             known = ", ".join(metrics) or "nothing"
             raise UsageError(f"the schedule watches {self.metric}, but the epoch measured {known}")
@@ -96,27 +96,27 @@ class Plateau:
         return value > self.best + margin if self.mode == "max" else value < self.best - margin
 
     def cut(self, step: int) -> None:
-        """Lower the LR and begin a cooldown."""
+        """Lower the LR and start a cooldown."""
         self.cooldown_left, self.bad_epochs = self.cooldown, 0
         self.change(step, max(self.lr(step) * self.factor, self.min_))
 
     def change(self, step: int, new: float) -> None:
-        """Switch to another LR from `step` on, unless it is practically the same."""
+        """Set the LR from `step` on, unless it would change by `eps` or less."""
         if abs(new - self.lr(step)) > self.eps:
             self.cuts = (*self.cuts, (step, new))
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of the equivalent class in another library."""
+        """The arguments of the equivalent class `PEER`."""
         names = ("mode", "threshold_mode", "factor", "patience", "threshold", "cooldown")
         own = {name: getattr(self, name) for name in names}
         return {**own, "min_lr": self.min_, "eps": self.eps}
 
     def state(self) -> dict[str, Any]:
-        """Everything `observe` has changed, as JSON."""
+        """The state that `observe` updates, as JSON."""
         return {one.name: getattr(self, one.name) for one in fields(self) if not one.init}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from a state."""
+        """Restore what `state` returned."""
         vars(self).update(state)
 
 

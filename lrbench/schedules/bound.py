@@ -1,4 +1,4 @@
-"""A schedule, and the schedule bound to a run and a base LR, which gives the LR of any step."""
+"""Schedules, and schedules bound to a run and a base LR, which give the LR at any step."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MANY_STEPS = 20_000
 
 @dataclass(frozen=True)
 class Segment:
-    """A call on its clock for a base LR: `steps` long, from step `start` of the run. Its clock
-    begins there, unless it is the clock of the run. Where it is `held`, its end value stays."""
+    """One phase of a run, at base LR `lr`: `steps` steps from step `start`. `clock` starts there
+    too, unless it is the clock of the run. If `held`, the end value is kept after the phase."""
 
     call: Call
     clock: Clock
@@ -43,19 +43,19 @@ class Segment:
 
     @property
     def size(self) -> int:
-        """The number of steps between two changes of the LR."""
+        """The number of steps between changes of the LR."""
         return self.clock.steps_per_epoch if self.update == "epoch" else 1
 
     @property
     def end(self) -> int | None:
-        """The step at which the LR stops changing."""
+        """The step of the clock at which the LR stops changing; None unless `held`."""
         if not self.held:
             return None
         end = self.start - self.clock.start + self.steps
         return end - 1 if self.definition.jumps else end
 
     def factors(self) -> Iterator[Segment]:
-        """The factors of a product, each from the start of the phase for its own length."""
+        """The factors of a product; each starts with the phase and has its own length."""
         for call in self.call.factors:
             steps = call.length.steps(self.clock) if call.length else self.clock.steps
             yield Segment(call, replace(self.clock, steps=steps), self.lr, self.clock.start, steps)
@@ -71,11 +71,10 @@ class Segment:
 
 
 def segments(calls: Iterable[Call], clock: Clock, lr: float) -> Iterator[Segment]:
-    """The phases on the clock. Lengths are summed first, then rounded; each phase has at least one
-    step."""
+    """The phases on the clock, each at least one step long. Lengths are summed, then rounded."""
     found = [call for call in calls if call.length is None or call.length.amount > 0]
     if not found:
-        raise UsageError("a schedule of no length: no phase is longer than 0")
+        raise UsageError("the schedule is empty: no phase is longer than 0")
     start, exact_end = 0, 0.0
     for index, call in enumerate(found, 1):
         exact_end += call.length.on(clock) if call.length else clock.steps - exact_end
@@ -86,10 +85,10 @@ def segments(calls: Iterable[Call], clock: Clock, lr: float) -> Iterator[Segment
 
 
 class Track:
-    """A phase for one base LR, evaluated at a step of its clock.
+    """The LR and momentum of a phase at one base LR, by step of its clock.
 
-    Its curve is evaluated at the first step of each `size`, up to `end`; if it `counts`, at the
-    number of calls of `scheduler.step()` so far.
+    Values change only every `size` steps, up to `end`. The curve is a function of the step or, if
+    `counts`, of the number of `scheduler.step()` calls so far.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -100,10 +99,10 @@ class Track:
         self.factors = [*map(Track, segment.factors())]
 
     def lr(self, step: int) -> float:
-        """The LR; infinite if it is too large for a float."""
+        """The LR; infinite if it overflows."""
         step = min(step, self.end)
         try:
-            lr = float(self.curve(self._asked(step)))
+            lr = float(self.curve(self._curve_step(step)))
         except OverflowError:
             return math.inf
         for factor in self.factors:
@@ -111,15 +110,15 @@ class Track:
         return lr
 
     def momentum(self, step: int) -> float | None:
-        return self.moves(self._asked(min(step, self.end))) if self.moves else None
+        return self.moves(self._curve_step(min(step, self.end))) if self.moves else None
 
-    def _asked(self, step: int) -> int:
+    def _curve_step(self, step: int) -> int:
         return step // self.size if self.counts else step - step % self.size
 
 
 def _curves(segment: Segment) -> tuple[Any, Any, Plateau | None]:
-    """LR and momentum as functions, and the state of an adaptive schedule. Only torch's own
-    schedulers import torch."""
+    """The functions for LR and momentum (None if not set), and the state of an adaptive schedule.
+    Imports torch only for torch's own schedulers."""
     call, definition, clock, lr = segment.call, segment.definition, segment.clock, segment.lr
     if call.is_plugin:
         plugin.check_call(call, clock)
@@ -133,7 +132,7 @@ def _curves(segment: Segment) -> tuple[Any, Any, Plateau | None]:
     for name, values in call.args:  # lengths in different units can only be compared on a clock
         for before, after in pairwise(values if isinstance(values, tuple) else ()):
             if isinstance(after, Length) and after.on(clock) <= before.on(clock):
-                raise UsageError(f"{name} must rise: {after} is not after {before} in this run")
+                raise UsageError(f"{name} must increase: {after} is not after {before} in this run")
     numbers = segment.numbers()
     if definition.watches:
         adaptive = definition.function(lr, **numbers)
@@ -150,45 +149,45 @@ def _curves(segment: Segment) -> tuple[Any, Any, Plateau | None]:
 
 
 class Bound:
-    """A schedule on a run. Steps may be evaluated in any order; only `observe` changes it."""
+    """A schedule bound to a run. Steps can be evaluated in any order; only `observe` changes it."""
 
     def __init__(self, calls: Iterable[Call], clock: Clock, lr: float) -> None:
         self.clock, self.segments = clock, list(segments(calls, clock, lr))
         keys = [(one.call, one.clock.steps, one.end) for one in self.segments]
-        different = dict(zip(keys, self.segments, strict=True))  # 10000*(warmup) has one
+        different = dict(zip(keys, self.segments, strict=True))  # one for 10000*(warmup)
         tracks = {key: Track(one) for key, one in different.items()}
         self._tracks = [tracks[key] for key in keys]
         self._starts = [one.start for one in self.segments]
-        self.adaptive = self._tracks[-1].adaptive  # what adapts to a metric, if anything does
+        self.adaptive = self._tracks[-1].adaptive  # None unless the schedule adapts to a metric
 
     def lr(self, step: int) -> float:
-        """The LR of a step of the run, counted from 0; also defined past the end."""
+        """The LR at a step of the run, counted from 0; also defined past the end."""
         index = self._place(step)
         return self._tracks[index].lr(step - self.segments[index].clock.start)
 
     def momentum(self, step: int) -> float | None:
-        """The momentum of a step; None if the optimizer keeps its own."""
+        """The momentum at a step; None if the optimizer keeps its own."""
         index = self._place(step)
         return self._tracks[index].momentum(step - self.segments[index].clock.start)
 
     def observe(self, metrics: Mapping[str, float], epoch: int) -> Cut | None:
-        """Update with the metrics of an epoch, counted from 0. Returns the old and the new LR if
-        they change it, from the first step of the next epoch on. Epochs that end before an adaptive
-        phase begins are not counted. Raises UsageError: the metric is not among them."""
+        """Update with the metrics of an epoch, counted from 0. Returns the old and new LR if the LR
+        changes at the start of the next epoch, else None. Epochs that end before the adaptive phase
+        begins are ignored. Raises UsageError: the watched metric is missing."""
         step = (epoch + 1) * self.clock.steps_per_epoch - self.segments[-1].clock.start
         return self.adaptive.observe(metrics, step) if self.adaptive and step > 0 else None
 
     def state(self) -> dict[str, Any]:
-        """The observations so far, as JSON; empty for a pure function of the step."""
+        """The observations so far, as JSON; empty unless the schedule is adaptive."""
         return self.adaptive.state() if self.adaptive else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from the state of an equal schedule on an equal run."""
+        """Restore a `state` of the same schedule on the same run."""
         if self.adaptive:
             self.adaptive.restore(state)
 
     def _place(self, step: int) -> int:
-        """The phase that a step lies in."""
+        """The index of the phase that contains a step."""
         if step < 0:
             raise UsageError(f"steps count from 0: there is no step {step}")
         return bisect_right(self._starts, step) - 1
@@ -196,9 +195,9 @@ class Bound:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning-rate schedule: LR as a function of the step, once bound to a run.
+    """A learning-rate schedule. Bind it to a run to get the LR at each step.
 
-    Equal schedules have equal texts, and `parse(str(schedule)) == schedule`.
+    Equal schedules have the same text, and `parse(str(schedule)) == schedule`.
 
     >>> from lrbench.schedules import parse
     >>> parse("warmup(2it) + linear").table(lr=1.0, steps=6, steps_per_epoch=2)
@@ -217,18 +216,18 @@ class Schedule:
         return self.spec.calls()
 
     def all_calls(self) -> tuple[Call, ...]:
-        """Its phases, with products split into their factors."""
+        """Its phases, each followed by its factors."""
         return tuple(one for call in self.calls() for one in (call, *call.factors))
 
     def bind(self, lr: float, steps: int, steps_per_epoch: int) -> Bound:
-        """The schedule on a run of `steps` optimizer steps from the base LR `lr`. Raises
+        """Bind the schedule to a run of `steps` optimizer steps at the base LR `lr`. Raises
         UsageError: a number is invalid, or the schedule does not fit the run."""
         if not 0 < lr < float("inf"):
-            raise UsageError(f"a base learning rate is a finite number above 0, not {lr}")
+            raise UsageError(f"the base learning rate must be a finite number above 0, not {lr}")
         return Bound(self.calls(), Clock.of_run(steps, steps_per_epoch), float(lr))
 
     def table(self, *, lr: float, steps: int, steps_per_epoch: int) -> list[float]:
-        """The LR of each step from the base LR `lr`, or from the one the schedule names."""
+        """The LR at each step, for the base LR in the text (`cosine @ 0.1`) or else `lr`."""
         bound = self.bind(self.at or lr, steps, steps_per_epoch)
         return [bound.lr(step) for step in range(steps)]
 

@@ -1,8 +1,8 @@
-"""A schedule as torch code to paste, which needs only torch and the standard library.
+"""Exports a schedule as torch code that needs only torch and the standard library.
 
-It uses torch's own classes if the schedule has a template for them and they give the same LRs when
-stepped through the whole run. Otherwise it is a `LambdaLR` over the schedule's own functions,
-printed from their source with the numbers of the run.
+The code uses torch's own classes if the schedule has a template for them and they reproduce its LRs
+over the whole run. Otherwise it is a `LambdaLR` over the schedule's own functions, printed from
+source with the run's numbers filled in.
 """
 
 import math
@@ -20,8 +20,8 @@ from lrbench.schedules.source import Snippet, literal, torch_call, value_code
 from lrbench.schedules.spec import Call
 from lrbench.schedules.units import Length, Level
 
-MAX_PIECES = 12  # of a SequentialLR: beyond that functions are easier to read
-NO_SCHEDULER = "No scheduler is needed: the learning rate stays as it is."
+MAX_PIECES = 12  # of a SequentialLR; with more, functions are easier to read
+NO_SCHEDULER = "No scheduler is needed: the learning rate is constant."
 PER_STEP = "Call scheduler.step() after every batch, when optimizer.step() is done."
 PER_EPOCH = "Call scheduler.step() once an epoch, after its last batch."
 CYCLES = """\
@@ -30,7 +30,7 @@ cycles_momentum = "momentum" in optimizer.defaults or "betas" in optimizer.defau
 """
 MOMENTUM_CLASS = '''
 class MomentumLambdaLR(LambdaLR):
-    """A LambdaLR that moves the momentum as well, or the first of Adam's betas."""
+    """A LambdaLR that also sets the momentum, or the first of Adam's betas."""
 
     def get_lr(self):
         value = momentum(self.last_epoch)
@@ -51,11 +51,11 @@ def code(
     *,
     import_torch: bool = True,
 ) -> str:
-    """Python code that makes `scheduler` for the `optimizer` of a run, and says when to step it.
+    """Python code that creates `scheduler` for `optimizer`, with comments on when to step it.
 
-    All parameter groups get the base LR `lr`; one that the schedule itself names takes precedence.
-    Without `import_torch`, if torch is not loaded, torch's classes are not tried, because their
-    agreement could not be checked.
+    All parameter groups get the base LR named in the schedule, or else `lr`. If `import_torch` is
+    False and torch is not loaded, torch's classes are not tried, since checking their LRs needs
+    torch.
 
     >>> print(code("linear", 0.1, 1000, 100))
     # linear, for 1000 steps, 100 an epoch.
@@ -83,7 +83,7 @@ def code(
     else:
         tried = import_torch or "torch" in sys.modules
         snippet = _factory(found) or (tried and _in_torch(bound)) or (_in_functions(found))
-    spec = " ".join(str(schedule).split())  # no line may end inside the comment
+    spec = " ".join(str(schedule).split())  # a line break would end the comment
     head = [f"# {spec}, for {steps} steps, {steps_per_epoch} an epoch."]
     head += [f"# {line}" for line in snippet.usage.splitlines()]
     groups = ["for group in optimizer.param_groups:", f'    group["lr"] = {literal(lr)}']
@@ -96,7 +96,7 @@ def code(
 
 
 def _in_torch(bound: Bound) -> Snippet | None:
-    """As torch's own classes, if they give the same LRs at every step of the run."""
+    """The schedule in torch's own classes; None unless they give the same LRs and momenta."""
     for size in dict.fromkeys((bound.clock.steps_per_epoch, 1)):
         call = _candidate(bound.segments, size)
         counts = -(-bound.clock.steps // size)
@@ -109,7 +109,7 @@ def _in_torch(bound: Bound) -> Snippet | None:
 
 
 def _candidate(found: Sequence[Segment], size: int) -> Call | None:
-    """A possible equivalent of the phases in torch's classes, stepped every `size` steps."""
+    """The phases as one torch class stepped every `size` steps, unchecked; None if not possible."""
     if any(segment.start % size for segment in found):
         return None
     parts: list[tuple[int, Call]] = []
@@ -118,7 +118,7 @@ def _candidate(found: Sequence[Segment], size: int) -> Call | None:
         if call is None:
             return None
         marks, schedulers = (0,), (call,)
-        if call.name == "SequentialLR":  # torch's class cannot hold one
+        if call.name == "SequentialLR":  # torch cannot nest these
             marks = (0, *call.arguments["milestones"])
             schedulers = call.arguments["schedulers"]
         parts += [(begin + mark, part) for mark, part in zip(marks, schedulers, strict=True)]
@@ -131,7 +131,7 @@ def _candidate(found: Sequence[Segment], size: int) -> Call | None:
 
 
 def _template(segment: Segment, size: int) -> Call | None:
-    """A phase as torch's class, from its template, with lengths in calls of `step()`."""
+    """The torch class for a phase, with lengths in `step()` calls; None if there is none."""
     definition, clock = segment.definition, segment.clock
     if segment.call.is_plugin or segment.call.factors or segment.start != clock.start:
         return None
@@ -147,7 +147,7 @@ def _template(segment: Segment, size: int) -> Call | None:
     counts = {"T": -(-clock.steps // size), "E": clock.steps_per_epoch / size}
     try:
         (call,) = parse(segment.filled(definition.in_torch, **counts, **numbers)()).calls()
-    except UsageError:  # beyond the limits of torch's class
+    except UsageError:  # outside the limits of torch's class
         return None
     return call
 
@@ -159,8 +159,7 @@ def _divided(value: Any, size: int) -> Any:
 
 
 def _equal(call: Call, counts: int, size: int, bound: Bound) -> bool:
-    """True if torch's class can be stepped through the run with the same LR and momentum at every
-    step."""
+    """True if torch's class runs to the end and gives the same LR and momentum at every step."""
     from lrbench.schedules.torch_run import of_call
 
     lr = bound.segments[0].lr
@@ -177,7 +176,7 @@ def _equal(call: Call, counts: int, size: int, bound: Bound) -> bool:
 
 
 def _in_functions(found: Sequence[Segment], variable: str = "scheduler") -> Snippet:
-    """As a LambdaLR over the schedule's own functions."""
+    """The schedule as a LambdaLR over its own functions."""
     snippet, starts = Snippet(PER_STEP), [segment.start for segment in found]
     phases = []
     for segment in found:
@@ -189,9 +188,9 @@ def _in_functions(found: Sequence[Segment], variable: str = "scheduler") -> Snip
         factors = [_phase(one, step, snippet)[0] for one in segment.factors()]
         phases.append((" * ".join([multiplier, *factors]), momentum))
     multipliers, momenta = zip(*phases, strict=True)
-    texts, name = [_chosen("factor", multipliers, starts)], "LambdaLR"
+    texts, name = [_by_phase("factor", multipliers, starts)], "LambdaLR"
     if any(momentum != "None" for momentum in momenta):
-        texts += [_chosen("momentum", momenta, starts), MOMENTUM_CLASS.strip()]
+        texts += [_by_phase("momentum", momenta, starts), MOMENTUM_CLASS.strip()]
         name = "MomentumLambdaLR"
     texts.append(f"{variable} = {name}(optimizer, factor)")
     snippet.body = "\n\n\n".join(texts)
@@ -199,11 +198,11 @@ def _in_functions(found: Sequence[Segment], variable: str = "scheduler") -> Snip
 
 
 def _phase(segment: Segment, step: str, snippet: Snippet) -> tuple[str, str]:
-    """Two expressions of the step of the phase: LR divided by base LR, and momentum."""
+    """Code for LR / base LR and for the momentum, where `step` is code for the phase's step."""
     call, clock, definition = segment.call, segment.clock, segment.definition
     if definition.watches:
         return "1.0", "None"
-    t = _asked(segment, step)
+    t = _curve_step(segment, step)
     if definition.counts:
         return _stepped(segment, t, snippet)
     if call.is_plugin:
@@ -222,8 +221,8 @@ def _phase(segment: Segment, step: str, snippet: Snippet) -> tuple[str, str]:
     return factor, snippet.call(moves, t)
 
 
-def _asked(segment: Segment, step: str) -> str:
-    """From the step of the phase to the step at which its curve is evaluated, as in `Track`."""
+def _curve_step(segment: Segment, step: str) -> str:
+    """Code for the step or count at which the curve is evaluated, as in `Track`."""
     size = segment.size
     if segment.end is not None:
         step = f"min({step}, {segment.end})"
@@ -235,7 +234,7 @@ def _asked(segment: Segment, step: str) -> str:
 
 
 def _stepped(segment: Segment, t: str, snippet: Snippet) -> tuple[str, str]:
-    """A scheduler of torch, stepped through the phase on a throw-away optimizer."""
+    """Like `_phase`, but looks up a torch scheduler's values in a table made by stepping it."""
     from lrbench.schedules.torch_run import stepped, walked
 
     call, counts, lr = segment.call, segment.clock.counts(segment.update), segment.lr
@@ -245,16 +244,16 @@ def _stepped(segment: Segment, t: str, snippet: Snippet) -> tuple[str, str]:
         made = torch_call(call, counts, lr, one_line=True)
     table = stepped(call, counts, lr)
     table.lr(counts + segment.held - 1)
-    asked = min(counts + segment.held, len(table.rows))
+    needed = min(counts + segment.held, len(table.rows))
     snippet.add(walked)
-    rows = snippet.table(f"walked(lambda optimizer: {made}, {asked}, {literal(lr)}, 0.9)")
+    rows = snippet.table(f"walked(lambda optimizer: {made}, {needed}, {literal(lr)}, 0.9)")
     row = f"{rows}[min({t}, len({rows}) - 1)]"
     moves = table.momentum(0) is not None
     return f"{row}[0] / {literal(lr)}", f"{row}[1]" if moves else "None"
 
 
-def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
-    """A function of the step of the run that evaluates the phase the step lies in."""
+def _by_phase(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
+    """Code for a function of the run's step that evaluates the phase containing it."""
     lines = [f"def {name}(t):"]
     for phase, end in zip(phases, starts[1:], strict=False):
         lines += [f"    if t < {end}:", f"        return {phase}"]
@@ -262,7 +261,7 @@ def _chosen(name: str, phases: Sequence[str], starts: Sequence[int]) -> str:
 
 
 def _plateau(found: Sequence[Segment]) -> Snippet:
-    """torch's plateau, preceded by a LambdaLR for the phases before it."""
+    """The plateau's `PEER` class, with a LambdaLR for the phases before it."""
     *before, last = found
     plateau = Track(last).adaptive
     assert plateau is not None
@@ -278,14 +277,14 @@ def _plateau(found: Sequence[Segment]) -> Snippet:
         snippet.usage = (
             f"Call warmup_scheduler.step() after each of the first {start} batches, and\n"
         )
-        missed = f" from the epoch {start // size + 1} on" if start >= size else ""
+        missed = f" from epoch {start // size + 1} on" if start >= size else ""
     metric = f"scheduler.step({plateau.metric}) once an epoch{missed}, with that epoch's metric."
     snippet.usage += metric
     return snippet
 
 
 def _factory(found: Sequence[Segment]) -> Snippet | None:
-    """The user's own factory, if it is the whole schedule."""
+    """A call of the user's own factory; None unless it is the whole schedule."""
     segment = found[0]
     whole = len(found) == 1 and not segment.held
     if not (whole and segment.call.is_plugin and segment.definition.counts):

@@ -1,4 +1,4 @@
-"""Schedules of several parts in one formula: holds, warm-ups, and other ways down.
+"""Schedules that warm up, hold and decay in one formula, and other decays.
 
 t is the step of the phase, T its number of steps, b the base LR.
 """
@@ -43,11 +43,11 @@ def wsd(
     ratio: Fraction = 0.1,
     stable_power: NonNegative = 0.0,
 ) -> float:
-    """Warms up, stays, and falls at the end.
+    """Warms up, holds, and decays at the end.
 
     Formula: `b min(1, (t+1)/W) until T-D, then to + (b-to) s(u), u=(t-T+D)/D`. s by `shape`: 1-u,
     (1+cos(pi u))/2, 1-sqrt(u), 1-u^power, (r^u-r)/(1-r) with r = `ratio`. With `stable_power` p, b
-    itself falls like ((t/W)^-p) after the warm-up; 0.5 is the reciprocal square root. Source: Hu et
+    itself decays as (t/W)^-p after the warm-up; 0.5 is the inverse square root. Source: Hu et
     al. 2024, arXiv:2404.06395; Hägele et al. 2024, arXiv:2405.18392; the last three as in timm.
     """
     decay = min(decay, T)
@@ -73,7 +73,7 @@ def wsd(
     ),
 )  # fmt: skip
 def knee(t: int, T: int, b: float, explore: Steps = PHASE[50]) -> float:
-    """Stays, then falls along a straight line.
+    """Holds, then decays linearly.
 
     Formula: `b for E steps, then b (T-t)/(T-E)`, E the steps to `explore`. Source: Iyer et al.
     2023, JMLR 24(65).
@@ -83,7 +83,7 @@ def knee(t: int, T: int, b: float, explore: Steps = PHASE[50]) -> float:
 
 @register(family="ordered", decays=True)
 def rex(t: int, T: int, b: float, *, min_: Rate = ZERO) -> float:
-    """Falls slowly at first and fast at the end.
+    """Decays slowly at first, fast at the end.
 
     Formula: `min + (b-min)(1-p)/(1-p/2), p=t/T`. Source: Chen et al. 2022, arXiv:2107.04197.
     """
@@ -93,10 +93,10 @@ def rex(t: int, T: int, b: float, *, min_: Rate = ZERO) -> float:
 
 @register(family="ordered", decays=True)
 def powercool(t: int, T: int, b: float, *, c: Rate = BASE[500], power: Positive = 1.2) -> float:
-    """Stays, then cools along a power of the time left.
+    """Holds, then decays as a power of the remaining time.
 
-    Formula: `min(b, c (1-t/T)^power)`. A higher b cools for longer; with an absolute `c` all base
-    LRs share the curve. Source: the stable phase and power decay that are optimal for hard tasks
+    Formula: `min(b, c (1-t/T)^power)`. A higher b decays for longer; with an absolute `c` all base
+    LRs share the decay. Source: the stable phase and power decay that are optimal for hard tasks
     under a functional scaling law, Li et al. 2026, arXiv:2602.06797.
     """
     return float(min(b, c * max(0.0, 1 - t / T) ** power))
@@ -106,10 +106,10 @@ def powercool(t: int, T: int, b: float, *, c: Rate = BASE[500], power: Positive 
 def tanh(
     t: int, T: int, b: float, *, lb: float = -7.0, ub: float = 3.0, min_: Rate = ZERO
 ) -> float:
-    """Stays, then falls and flattens out along a hyperbolic tangent.
+    """Holds, then decays and flattens out along a hyperbolic tangent.
 
     Formula: `min + (b-min)(1-tanh(lb(1-p) + ub p))/2, p=t/T`. Source: Hsueh et al. 2018,
-    arXiv:1806.01593; the defaults as in timm.
+    arXiv:1806.01593; defaults as in timm.
     """
     done = min(1.0, t / T)
     return min_ + (b - min_) * (1 - math.tanh(lb * (1 - done) + ub * done)) / 2
@@ -117,15 +117,15 @@ def tanh(
 
 @register(family="ordered")
 def power(t: int, b: float, *, a: Positive = 1.0, warmup: Steps = PHASE[5]) -> float:
-    """Warms up, then falls like a power of the time.
+    """Warms up, then decays as a power of time.
 
-    Formula: `b min(n/W, (n/W)^-a), n=t+1`. Source: the family of INV (Caffe) and of the inverse
+    Formula: `b min(n/W, (n/W)^-a), n=t+1`. Source: the family of INV (Caffe) and the inverse
     square root (a=0.5).
     """
     return float(b * min((t + 1) / warmup, ((t + 1) / warmup) ** -a))
 
 
-INVERSE_SQRT = """Warms up, then falls like one over the root of the time.
+INVERSE_SQRT = """Warms up, then decays as one over the square root of time.
 
 Formula: `b min(n/W, sqrt(W/n)), n=t+1`. Source: Vaswani et al. 2017, arXiv:1706.03762, scaled so
 that the peak is b, as in fairseq.
@@ -135,7 +135,7 @@ register(family="ordered", name="inverse_sqrt", doc=INVERSE_SQRT, given={"a": 0.
 
 @register(family="ordered", own_scale=True)
 def noam(t: int, b: float, *, d: Positive = 512.0, warmup: Steps = PHASE[5]) -> float:
-    """The schedule of the first Transformer, scaled by the width of the model.
+    """The schedule of the original Transformer, scaled by the model width.
 
     Formula: `b d^-0.5 min(n^-0.5, n W^-1.5), n=t+1`. Its peak is not the base LR. Source: Vaswani
     et al. 2017, arXiv:1706.03762, section 5.3; Paddle's `NoamDecay`.

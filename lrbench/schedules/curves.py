@@ -1,6 +1,6 @@
-"""Schedules that stay, warm up, or fall from the base LR, and the user's own expression.
+"""Schedules that hold, warm up to, or decay from the base LR, and the user's own expression.
 
-Throughout, t is the step of the phase, T its number of steps, b the base LR, E the steps per epoch.
+t is the step of the phase, T its number of steps, b the base LR, E the steps per epoch.
 """
 
 import math
@@ -37,7 +37,7 @@ TO_ONE_PERCENT: Any = Formula("0.01**(1/epochs)")
     ),
 )  # fmt: skip
 def constant(t: int, b: float, length: Span | None = None, *, at: Rate = BASE[100]) -> float:
-    """Stays at one learning rate.
+    """Keeps the learning rate constant.
 
     Formula: `b`, or the LR `at`. Source: FIX of LRBench (Wu et al. 2019).
     """
@@ -76,7 +76,7 @@ def warmup(
         raise ValueError("warmup(shape=constant) needs from, the LR it stays at: from=10%")
     low = 0.0 if from_ is None else from_
     x = (t + 1 if from_ is None else t) / T
-    if shape == "exp":  # a product may go past 1
+    if shape == "exp":  # in a product, x may exceed 1
         x = -math.expm1(-5.0 * x)
     elif shape == "exp_normalised":
         x = math.expm1(-5.0 * min(1.0, x)) / math.expm1(-5.0)
@@ -97,7 +97,7 @@ def _stairs(T: int, size: float | None, gamma: float) -> str:
 
 @register(family="ordered", torch="StepLR", jumps=True, decays=True, in_torch=_stairs)
 def step(t: int, T: int, b: float, size: Span | None = None, *, gamma: NonNegative = 0.1) -> float:
-    """Falls by a factor after every stretch of equal length.
+    """Drops by a factor at regular intervals.
 
     Formula: `b gamma^floor(t/size)`, each boundary k·size rounded half up; three equal stairs by
     default. Source: torch's `StepLR`.
@@ -117,13 +117,13 @@ def multistep(
     *,
     gamma: NonNegative | tuple[NonNegative, ...] = 0.1,
 ) -> float:
-    """Falls by a factor at each milestone; a list of factors has one for each.
+    """Drops by a factor at each milestone; a list gives each milestone its own factor.
 
     Formula: `b gamma^#{m <= t}`. Source: torch's `MultiStepLR`; He et al. 2015, arXiv:1512.03385;
     the list as in optax's `piecewise_constant_schedule`.
 
     Raises:
-        ValueError: there is no milestone, or another number of factors.
+        ValueError: there is no milestone, or the number of factors differs.
     """
     if not milestones:
         raise ValueError("milestones must name at least one")
@@ -143,10 +143,10 @@ def _exponential(T: int, E: float, gamma: float | None) -> str:
     family="ordered", torch="ExponentialLR (update=epoch)", decays=True, in_torch=_exponential
 )
 def exponential(t: int, T: int, b: float, E: int, *, gamma: FactorPerTime | None = None) -> float:
-    """Falls by the same factor in every epoch.
+    """Decays by the same factor every epoch.
 
-    Formula: `b gamma^(t/E)`; to 1 % at the end by default. Source: torch's `ExponentialLR`, equal
-    to it with `update=epoch`.
+    Formula: `b gamma^(t/E)`; to 1 % at the end by default. Source: torch's `ExponentialLR`, which
+    it equals with `update=epoch`.
     """
     if gamma is None:
         return float(b * 0.01 ** (t / T))
@@ -158,7 +158,7 @@ def exponential(t: int, T: int, b: float, E: int, *, gamma: FactorPerTime | None
     in_torch=lambda T, E, k: _exponential(T, E, None if k is None else math.exp(-k)),
 )  # fmt: skip
 def natural_exp(t: int, T: int, b: float, E: int, *, k: RatePerEpoch | None = None) -> float:
-    """Falls like e^(-k epochs).
+    """Decays as e^(-k epochs).
 
     Formula: `b e^(-k t/E)`; to 1 % at the end by default. Source: Paddle's `NaturalExpDecay`.
     """
@@ -183,9 +183,9 @@ def multiplicative(
     E: int,
     factor: Annotated[Expression, Timed.FACTOR] = TO_ONE_PERCENT,
 ) -> float:
-    """Multiplied by a factor, an expression, after every epoch.
+    """Multiplies the LR by an expression after every epoch.
 
-    Formula: `b f(1) f(2) … f(floor(t/E))`; past the end of its phase it stays. Source: torch's
+    Formula: `b f(1) f(2) … f(floor(t/E))`; past the end of its phase it is held. Source: torch's
     `MultiplicativeLR`.
     """
     return b * product(factor, min(t, T - 1) // E, T, E)
@@ -195,7 +195,7 @@ def multiplicative(
 def inverse_time(
     t: int, T: int, b: float, E: int, *, k: RatePerEpoch | None = None, power: Positive = 1.0
 ) -> float:
-    """Falls like one over the time.
+    """Decays inversely with time.
 
     Formula: `b (1 + k t/E)^-power`; to 5 % at the end by default. Source: Paddle's
     `InverseTimeDecay`; INV of Caffe and LRBench.
@@ -214,7 +214,7 @@ def _polynomial(T: int, b: float, to: float, power: float) -> str:
 def polynomial(
     t: int, T: int, b: float, *, power: Positive = 1.0, to: Rate = ZERO, k: Positive = 1.0
 ) -> float:
-    """Falls to the end along a power of the time left.
+    """Decays as a power of the remaining time.
 
     Formula: `to + (b-to)(1-(t/T)^k)^power`. Source: torch's `PolynomialLR`; Chen et al. 2017,
     arXiv:1606.00915; `k` is the k-decay of Zhang & Li 2020, arXiv:2004.05909, as in timm.
@@ -223,7 +223,7 @@ def polynomial(
     return float(to + (b - to) * (1 - done) ** power)
 
 
-LINEAR = """Falls to the end along a straight line.
+LINEAR = """Decays linearly to the end.
 
 Formula: `to + (b-to)(1-t/T)`. Source: torch's `LinearLR`; Defazio et al. 2023, arXiv:2310.07831.
 """
@@ -238,7 +238,7 @@ register(
     in_torch=lambda T, min_: f"CosineAnnealingLR(T_max={T}, eta_min={min_})",
 )  # fmt: skip
 def cosine(t: int, T: int, b: float, *, min_: Rate = ZERO, power: Positive = 1.0) -> float:
-    """Falls to the end along half a cosine.
+    """Decays to the end along half a cosine.
 
     Formula: `min + (b-min)(1+cos(pi (t/T)^power))/2`. It does not rise again. Source: Loshchilov &
     Hutter 2017, arXiv:1608.03983; `power` is the k-decay of Zhang & Li 2020, arXiv:2004.05909.
@@ -254,7 +254,7 @@ def expr(t: int, T: int, b: float, E: int, formula: Expression = UNIT) -> float:
 
     Formula: `b f(step, steps, epoch, epochs, progress)`. `step` counts from the start of the
     phase, `steps` is its length, `epoch` = step / steps per epoch (whole with `update=epoch`),
-    `progress` = step / steps; past the end it stays. Source: torch's `LambdaLR`.
+    `progress` = step / steps; past the end it is held. Source: torch's `LambdaLR`.
     """
     t = min(t, T - 1)
     return b * formula(t, T, t / E, T / E, t / T)

@@ -48,7 +48,7 @@ def sgdr(
     decay: NonNegative = 1.0,
     min_: Rate = ZERO,
 ) -> float:
-    """Falls along half a cosine, again and again.
+    """Cosine decay with warm restarts.
 
     Formula: `min + (b decay^i - min)(1+cos(pi u))/2, u within cycle i`. Cycle i lasts
     `period`·`mult`^i; three cycles by default. Source: Loshchilov & Hutter 2017,
@@ -71,9 +71,9 @@ def wave(
     shape: Literal["line", "sin", "cos"],
     scale: Literal["same", "halved", "gamma"],
 ) -> float:
-    """Rises from `min` to b and back over two halves, or falls first (cos); four halves fill the
-    phase by default. The height stays, is halved in each cycle, or shrinks by gamma at each step,
-    to a tenth by default.
+    """Rises from `min` to b and back in two half-cycles, or falls first (cos). By default, four
+    half-cycles fill the phase. The height is constant, halved in each cycle, or multiplied by gamma
+    at each step, by default down to a tenth.
     """
     index, start, end = piece(t, T / 4 if half is None else half)
     x = (t - start) / (end - start)
@@ -102,20 +102,20 @@ def _triangles(
 SMITH = "Smith 2017, arXiv:1506.01186"
 WU = "LRBench (Wu et al. 2019, arXiv:1908.06477)"
 WAVES = {  # name -> shape, scale, summary, what (b-min) is multiplied by, source
-    "triangular": ("line", "same", "Rises and falls along straight lines.",
+    "triangular": ("line", "same", "Rises and falls linearly.",
                    " max(0, 1-|t/s-2c+1|), c=floor(1+t/2s)", SMITH),
-    "triangular2": ("line", "halved", "Triangular, half as high in each cycle.",
+    "triangular2": ("line", "halved", "Triangular, halved in each cycle.",
                     " tri(t) 2^-(c-1)", SMITH),
-    "exp_range": ("line", "gamma", "Triangular, lower by a factor at every step.",
+    "exp_range": ("line", "gamma", "Triangular, shrinking by a factor at every step.",
                   " tri(t) gamma^t", SMITH),
     "sin": ("sin", "same", "Rises and falls along sine arches.", "|sin(pi t/2l)|", WU),
-    "sin2": ("sin", "halved", "Sine arches, half as high in each cycle.",
+    "sin2": ("sin", "halved", "Sine arches, halved in each cycle.",
              "|sin(pi t/2l)| 2^-floor(t/2l)", WU),
-    "sinexp": ("sin", "gamma", "Sine arches, lower by a factor at every step.",
+    "sinexp": ("sin", "gamma", "Sine arches, shrinking by a factor at every step.",
                "|sin(pi t/2l)| gamma^t", WU),
-    "cos2": ("cos", "halved", "Falls and rises along a cosine, half as high after each trough.",
+    "cos2": ("cos", "halved", "Falls and rises along a cosine, halved after each trough.",
              "(1+cos(pi t/l))/2 2^-floor((t+l)/2l)", WU),
-    "cosexp": ("cos", "gamma", "Falls and rises along a cosine, lower by a factor at every step.",
+    "cosexp": ("cos", "gamma", "Falls and rises along a cosine, shrinking at every step.",
                "(1+cos(pi t/l))/2 gamma^t", WU),
 }  # fmt: skip
 for _name, (_shape, _scale, _summary, _formula, _source) in WAVES.items():
@@ -135,8 +135,8 @@ for _name, (_shape, _scale, _summary, _formula, _source) in WAVES.items():
 def between(
     t: int, T: int, peak_at: float, anneal: str, values: tuple[float, float, float]
 ) -> float:
-    """From the first value to the second one step before `peak_at`, then to the third at the
-    end."""
+    """Moves from the first value to the second, reached one step before `peak_at`, then to the
+    third at the end."""
     top, last = peak_at - 1, T - 1
     if t <= top and t < last:
         start, end, x = values[0], values[1], t / top if top else 1.0
@@ -158,7 +158,7 @@ def onecycle_momentum(
     base_momentum: Share = 0.85,
     max_momentum: Share = 0.95,
 ) -> float | None:
-    """From `max_momentum` down to `base_momentum` and back."""
+    """Moves from `max_momentum` down to `base_momentum` and back."""
     if not cycle_momentum:
         return None
     return between(t, T, peak_at, anneal, (max_momentum, base_momentum, max_momentum))
@@ -186,10 +186,10 @@ def onecycle(
     final_div: Positive = 1e4,
     anneal: Literal["cos", "linear"] = "cos",
 ) -> float:
-    """Rises once, then falls far below its start; momentum goes the other way.
+    """Rises once, then decays far below its start; momentum does the opposite.
 
-    Formula: `b/div up to b until peak_at, then down to b/div/final_div`. The peak lies one step
-    before `peak_at`, which is not rounded, as in torch's `OneCycleLR`; the end at the last step.
+    Formula: `b/div up to b until peak_at, then down to b/div/final_div`. As in torch's
+    `OneCycleLR`, the peak is one step before `peak_at`, not rounded, and the end is the last step.
     Source: Smith & Topin 2018, arXiv:1708.07120.
     """
     return between(t, T, peak_at, anneal, (b / div, b, b / div / final_div))
@@ -205,7 +205,7 @@ def onecycle(
 def slanted_triangular(
     t: int, T: int, b: float, *, cut: Mark = PHASE[10], ratio: AtLeastOne = 32.0
 ) -> float:
-    """Rises fast and falls slowly along straight lines.
+    """Rises fast, then falls slowly, both linearly.
 
     Formula: `b (1 + x(r-1))/r, x=t/C up to C, then (T-t)/(T-C)`, C the moment `cut`, r = `ratio`.
     Source: Howard & Ruder 2018, arXiv:1801.06146.

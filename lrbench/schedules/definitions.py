@@ -5,12 +5,12 @@
         '''Divides the LR after every epoch. Formula: `b / by^floor(t/E)`.'''
         return b / by ** (t // E)
 
-The function returns the LR at step `t` of its phase (from 0, possibly past the end); it raises a
-ValueError if its arguments do not fit. It takes what it needs of `INPUTS`: `T` the steps of the
-phase, `b` the base LR, `E` the steps of an epoch. All other arguments are parameters of the spec,
-annotated with the types below; those before a `*` print by position, and a trailing underscore is
-not part of the name in specs. A default in per cent is a share of the phase. A parameter `length`
-says how long the schedule lasts.
+The function returns the LR at step `t` of its phase (from 0, possibly past the end) and raises a
+ValueError if its arguments are invalid. It takes any of `INPUTS`: `T` the steps of the phase, `b`
+the base LR, `E` the steps of an epoch. All other arguments are parameters of the spec, annotated
+with the types below. The first prints without its name unless it follows a `*`. Names in specs drop
+a trailing underscore. A default length in per cent is a share of the phase. A parameter `length`
+sets how long the schedule lasts.
 """
 
 import inspect
@@ -69,7 +69,7 @@ Count = Annotated[int, Bounds(1)]
 FactorPerTime = Annotated[float, Bounds(0, open=True), Timed.FACTOR]
 RatePerEpoch = Annotated[float, Bounds(0), Timed.RATE]
 Steps = Annotated[int, Length]  # a length (`10ep`, `5%`) as whole steps, at least 1
-Span = Annotated[float, Length]  # as steps, not rounded
+Span = Annotated[float, Length]  # a length in steps, not rounded
 Mark = Steps  # a time from the start of the phase; takes effect at that step
 Rate = Annotated[float, Level]  # an LR (`1e-5`, `1%`)
 Expression = Annotated[Callable[..., float], Formula]  # of CLOCK_NAMES, in quotes
@@ -99,11 +99,11 @@ class Param:
 
     @property
     def is_word(self) -> bool:
-        """True if its texts print without quotes, as one of a list of words."""
+        """True if its values are words from a fixed list, which print without quotes."""
         return "Literal[" in str(self.annotation)
 
     def number(self, value: Any, clock: Clock, lr: float) -> Any:
-        """The value of a spec as the function gets it."""
+        """A value from a spec, converted for the function."""
         if isinstance(value, tuple):
             return tuple(self.number(item, clock, lr) for item in value)
         if isinstance(value, Length):
@@ -113,7 +113,7 @@ class Param:
 
 
 def flattened(annotation: Any) -> Iterator[Any]:
-    """A type with all types and marks inside it."""
+    """A type, then all types and marks nested in it."""
     yield annotation
     for part in get_args(annotation):
         yield from flattened(part)
@@ -128,20 +128,20 @@ class Definition:
     params: tuple[Param, ...] = ()
     given: Numbers = field(default_factory=dict)  # fixed arguments
     update: Update = "step"  # how often the LR changes, by default
-    jumps: bool = False  # at boundaries: a finished phase holds the LR of its last step
-    decays: bool = False  # meant to end low: warn above a tenth of the peak
-    own_scale: bool = False  # by design the highest LR is not the base LR
-    # The metric it adapts to; `function` takes the base LR and makes a `Plateau`.
+    jumps: bool = False  # only at boundaries; a finished phase holds the LR of its last step
+    decays: bool = False  # meant to end low; ending above a tenth of the peak gives a notice
+    own_scale: bool = False  # its peak is not the base LR, by design
+    # arguments -> the metric it adapts to; `function` takes the base LR and makes a `Plateau`
     watches: Callable[[Numbers], str] | None = None
     momentum: Callable[..., float | None] | None = None
-    # (T, b, **arguments) -> the same in torch's classes as a spec, for printed code; it is
-    # checked before it is used, so it need not always be right.
+    # (T, b, **arguments) -> a spec of the same schedule in torch's classes, for printed code; it
+    # is checked before use, so it may be wrong
     in_torch: Callable[..., str] | None = None
     # (T, arguments) -> the length of the first cycle, and how cycles grow
     cycle: Callable[[float, Numbers], tuple[float, float]] | None = None
-    of_torch: bool = False  # a class of torch
-    counts: bool = False  # a scheduler of torch, whose steps are counted
-    span: str = ""  # torch's argument for how many counts it lasts
+    of_torch: bool = False  # one of torch's classes
+    counts: bool = False  # a torch scheduler, evaluated by its number of `step()` calls
+    span: str = ""  # the torch argument that sets its length in counts
 
     def param(self, name: str) -> Param | None:
         return next((param for param in self.params if param.name == name), None)
@@ -173,16 +173,16 @@ def register(
     momentum: Callable[..., float | None] | None = None,
     **facts: Any,
 ) -> Callable[[F], F]:
-    """Make a function a schedule.
+    """Register a function as a schedule.
 
     Args:
         name: the function's own by default.
-        doc: the function's docstring by default. Its first line is the summary in listings, the
-            text between backticks after `Formula:` the formula.
+        doc: the function's docstring by default. Its first line is the summary in listings; the
+            text in backticks after `Formula:` is the formula.
         given: arguments that this schedule fixes, so that specs cannot set them.
-        torch: the class of torch that gives the same LRs, for listings.
+        torch: the torch class that gives the same LRs, for listings.
         momentum: (t, T, **parameters) -> momentum; may add parameters.
-        facts: for listings, and fields of `Definition`.
+        facts: fields of `Definition`, and further facts for listings.
 
     Raises:
         ValueError: the name is taken, or there is no docstring.

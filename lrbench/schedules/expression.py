@@ -1,4 +1,4 @@
-"""Expressions in specs, compiled from a whitelist of operators and functions, never `eval`."""
+"""Expressions in specs, compiled from a whitelist of operators and functions, without `eval`."""
 
 import ast
 import math
@@ -29,7 +29,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "abs": abs,
     **{name: getattr(math, name) for name in IN_MATH},
 }
-ARGUMENTS = {"min": (2, 99), "max": (2, 99), "log": (1, 2), "pow": (2, 2)}  # one for all others
+ARGUMENTS = {"min": (2, 99), "max": (2, 99), "log": (1, 2), "pow": (2, 2)}  # all others take one
 OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -81,15 +81,15 @@ class Formula:
 def compiled(text: str, names: Collection[str] = CLOCK_NAMES) -> Term:
     """The expression as a function of its names.
 
-    Allowed are numbers, + - * / // % **, comparisons, `A if B else C`, and, or, not, pi and the
+    It may contain numbers, + - * / // % **, comparisons, `A if B else C`, and, or, not, pi and the
     functions min, max, abs, sqrt, exp, log, sin, cos, tan, pow, floor, ceil. All numbers are
     floats, so that a power takes one machine operation.
 
     Raises:
-        UsageError: something else is in it, or it is too long, too deep, or has too high a power.
+        UsageError: it contains anything else, is too long or too deep, or has too high a power.
     """
     if len(text) > MAX_CHARACTERS:
-        raise UsageError(f"an expression may have {MAX_CHARACTERS} characters, not {len(text)}")
+        raise UsageError(f"an expression has at most {MAX_CHARACTERS} characters, not {len(text)}")
     if not text.isascii() or UNDERSCORED.search(text):
         raise UsageError(f"expression {text!r}: write numbers with the digits 0 to 9 only")
     try:
@@ -99,7 +99,7 @@ def compiled(text: str, names: Collection[str] = CLOCK_NAMES) -> Term:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
         offset = getattr(fault, "offset", None)
         column = f", column {offset}" if offset else ""
-        raise UsageError(f"expression {text[:40]!r}{column}: it cannot be read") from None
+        raise UsageError(f"expression {text[:40]!r}{column}: cannot be parsed") from None
     return _Compiler(text, names).term(tree, 0)
 
 
@@ -170,16 +170,16 @@ class _Compiler:
         except NO_VALUE:
             value = math.inf
         if not value <= MAX_POWER:
-            raise self.fault(node, f"a power may be {MAX_POWER:g} at most")
+            raise self.fault(node, f"an exponent may be at most {MAX_POWER:g}")
 
     def function(self, node: ast.Call) -> Callable[..., float]:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in FUNCTIONS:
             hint = did_you_mean(name, FUNCTIONS)
-            raise self.fault(node, f"unknown function {name!r}" if name else "no such call", hint)
+            raise self.fault(node, f"unknown function {name!r}" if name else "not a function", hint)
         least, most = ARGUMENTS.get(name, (1, 1))
         if node.keywords or not least <= len(node.args) <= most:
-            raise self.fault(node, f"{name} takes other arguments")
+            raise self.fault(node, f"wrong arguments for {name}")
         return FUNCTIONS[name]
 
 

@@ -11,18 +11,18 @@ from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import nested
 from lrbench.schedules.units import Level, number_text, piece
 
-LOW_END = 0.1  # of the peak: a decaying schedule counts as done
+LOW_END = 0.1  # of the peak; a decay that ends below this is complete
 NEAR_PEAK = 0.95
-BARELY_LOW = 0.01  # of the peak: a fall cut off above this is reported
+BARELY_LOW = 0.01  # of the peak; a decay cut off above this is reported
 NEARLY_ZERO = 1e-3  # of the peak
-OWN_PEAK = 10.0  # times the base LR: beyond this, an LR was probably meant, not a multiplier
+OWN_PEAK = 10.0  # times the base LR; beyond this, the values are probably LRs, not multipliers
 UNITS = "check its unit: 10ep, 500it or 50%, and update=step for torch's names"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A call on its part of a phase. Its time is counted in calls of `step()` for torch's
-    schedulers, otherwise in steps."""
+    """A call and the part of a phase it covers. `counts` are `step()` calls for torch's schedulers,
+    otherwise steps."""
 
     call: Call
     counts: int
@@ -37,7 +37,7 @@ class Part:
         return slice(max(self.segment.start, end - self.counts * size), end)
 
     def time(self, counts: float) -> str:
-        """A number of counts, as written in specs."""
+        """A number of counts as a length in a spec."""
         if self.segment.definition.counts:
             return number_text(counts) + ("ep" if self.segment.update == "epoch" else "it")
         return number_text(round(counts / self.segment.clock.steps_per_epoch, 3)) + "ep"
@@ -68,7 +68,7 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
             raise UsageError(f"{schedule}: the learning rate is {fault} ({own:g}) {where}")
     found = bound.segments
     keys = [(one.call, one.steps, one.start + one.steps >= one.clock.run_steps) for one in found]
-    different = dict(zip(reversed(keys), reversed(found), strict=True))  # keeps the first of equals
+    different = dict(zip(reversed(keys), reversed(found), strict=True))  # keeps the first of each
     notices = [one for segment in different.values() for one in _of_phase(segment, table)]
     *_, last = _parts(found[-1])
     if not notices and steps > 1:
@@ -79,7 +79,7 @@ def check(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> li
 
 
 def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
-    """Schedules that an early stop may cut off before they have decayed."""
+    """A notice about schedules that may be stopped early, before they have decayed."""
     names = [str(one) for one in schedules if any(c.definition.decays for c in one.calls())]
     if names:
         what = f"--early-stop may end {', '.join(names)} before the decay is done, which is where "
@@ -88,7 +88,7 @@ def early_stop_notices(schedules: Sequence[Schedule]) -> Iterator[Notice]:
 
 
 def _parts(segment: Segment) -> Iterator[Part]:
-    """The call of a phase; for torch's composite classes, the calls that end with the phase."""
+    """The call of a phase and, in torch's composite classes, the calls that last to its end."""
     if not segment.call.definition.counts:
         yield Part(segment.call, segment.clock.steps, segment.numbers(), segment)
         return
@@ -101,14 +101,14 @@ def _parts(segment: Segment) -> Iterator[Part]:
 
 
 def _of_phase(segment: Segment, table: Sequence[float]) -> Iterator[Notice]:
-    """Phases that never start, or leave no time for their purpose."""
+    """Notices about a phase that never starts or is too short for its purpose."""
     parts = list(_parts(segment))
     for part in parts:
         if part.counts > 1 and not part.call.is_plugin:
             yield from _of_part(part, table)
     call, clock = segment.call, segment.clock
     epochs = clock.steps // clock.steps_per_epoch
-    # the first epoch sets the best, then come patience + 1 bad ones and the cut
+    # one epoch sets the best, patience + 1 are bad, one has the lower LR
     if call.definition.watches and epochs < (needed := parts[-1].numbers["patience"] + 3):
         what = f"{call} cannot cut within {epochs} epochs: it needs {needed}"
         yield Notice(Topic.PLATEAU_CANNOT_FIRE, what, "lower its patience, or train longer")
@@ -116,16 +116,16 @@ def _of_phase(segment: Segment, table: Sequence[float]) -> Iterator[Notice]:
         yield from _of_a_scheduler(parts[-1])
     if segment.start >= clock.run_steps > 1:
         what = f"{call} never starts: the phases before it fill the run"
-        yield Notice(Topic.UNFINISHED_DECAY, what, "shorten them, such as to 5%")
+        yield Notice(Topic.UNFINISHED_DECAY, what, "shorten them, for example to 5%")
 
 
 def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
-    """Milestones, cycles, falls and warm-ups too long for their part of the run."""
+    """Notices about milestones, cycles, decays and warm-ups that do not fit the part."""
     call, counts, numbers, definition = part.call, part.counts, part.numbers, part.call.definition
     lrs, peak = table[part.lrs], max(table)
     span = numbers.get(definition.span) or 0
     if span > counts and lrs and lrs[-1] > BARELY_LOW * peak:
-        what = f"{call} falls for {part.time(span)} and its phase has {part.time(counts)}"
+        what = f"{call} falls for {part.time(span)} but its phase has {part.time(counts)}"
         what = f"{what}, so it ends at {_percent(lrs[-1] / peak)} of its peak"
         yield Notice(Topic.UNFINISHED_DECAY, what, part.remedy)
     written, marks = (known.get("milestones") or () for known in (call.arguments, numbers))
@@ -143,39 +143,39 @@ def _of_part(part: Part, table: Sequence[float]) -> Iterator[Notice]:
         index, start, end = piece(counts - 1, *definition.cycle(counts, numbers))
         if end > counts:
             share = _percent((counts - start) / (end - start))
-            what = f"{call} ends inside its cycle {index + 1}, after {share} of it"
+            what = f"{call} ends inside cycle {index + 1}, after {share} of it"
             fits = " or ".join(part.time(whole) for whole in (start, end) if whole)
             remedy = f"train for {fits}, or change the length of its cycles"
             yield Notice(Topic.ENDS_INSIDE_CYCLE, what, remedy)
 
 
 def _of_a_scheduler(part: Part) -> Iterator[Notice]:
-    """torch's schedulers that end before the run does, and the user's that expect another unit of
-    `step()`: stepped once per epoch they end high, once per batch low."""
+    """Notices about torch's schedulers that end before the run, and about the user's that end high
+    when stepped once per epoch but low when stepped once per batch."""
     from lrbench.schedules.torch_run import stepped
 
     call, clock, update = part.segment.call, part.segment.clock, part.segment.update
     counts = clock.counts(update)
     table = stepped(call, counts, part.segment.lr)
     if len(table.rows) < counts:
-        what = f"{call} is over after {len(table.rows)} of {counts} counts, where torch raises an "
+        what = f"{call} ends after {len(table.rows)} of {counts} counts, where torch raises an "
         yield Notice(Topic.OTHER, f"{what}error; here it holds its last LR", part.remedy)
     if call.is_plugin and update == "epoch":
         try:
             rows = stepped(call, clock.steps, part.segment.lr).rows
-        except Exception:  # the user's code is only stepped this often here
+        except Exception:  # the run itself does not step the user's code this often
             return
         peak = max(row[0] for row in rows)
         share, low = (one / (peak or 1.0) for one in (table.lr(counts - 1), rows[-1][0]))
         if low <= LOW_END < share:
             what = f"{call} is stepped once an epoch and ends at {_percent(share)} of its peak; "
             what += f"stepped once a batch it would end at {_percent(low)}"
-            remedy = "say how it is meant: update=step (once a batch) or update=epoch"
+            remedy = "choose update=step (once a batch) or update=epoch (once an epoch)"
             yield Notice(Topic.UNFINISHED_DECAY, what, remedy)
 
 
 def _of_the_height(schedule: Schedule, part: Part, table: Sequence[float]) -> Iterator[Notice]:
-    """LRs that are practically 0 most of the time, and multipliers that look like LRs."""
+    """Notices about LRs near 0 for most of the run, and multipliers that look like LRs."""
     peak, lr = max(table), part.segment.lr
     idle = sum(one < NEARLY_ZERO * peak for one in table) / len(table)
     if idle > 0.5:
@@ -184,16 +184,16 @@ def _of_the_height(schedule: Schedule, part: Part, table: Sequence[float]) -> It
         yield Notice(Topic.OTHER, f"{low}the run, which hardly trains", remedy)
     own = [one for one in schedule.calls() if one.definition.own_scale and one.definition.jumps]
     if own and peak > 0 and not 1 / OWN_PEAK <= peak / lr <= OWN_PEAK:
-        what = f"{schedule} peaks at {peak / lr:g} times its base LR; the LRs of lrbench compare "
-        what += f"are peaks, so the base LR is {lr / peak:g} of them"
-        yield Notice(Topic.OTHER, what, "write multipliers of the base LR, whose highest is 1")
+        what = f"{schedule} peaks at {peak / lr:g} times its base LR; the LRs in lrbench compare "
+        what += f"are peaks, so its base LR is {lr / peak:g} times the LR given"
+        yield Notice(Topic.OTHER, what, "write multipliers of the base LR that peak at 1")
 
 
 def _of_the_end(
     schedule: Schedule, part: Part, table: Sequence[float], end: float
 ) -> Iterator[Notice]:
-    """How high a schedule ends that is meant to end low. `end` is the limit of its curve, which is
-    what counts for a smooth one: in a short run the last step lies well above it."""
+    """Notices about schedules that end high but should end low. `end` is the limit of the curve,
+    which counts for smooth curves: in a short run the last step lies well above it."""
     definition = part.call.definition
     peak, last = max(table), table[-1]
     last = last if definition.jumps else min(last, end)
@@ -205,7 +205,7 @@ def _of_the_end(
     elif not definition.decays:
         return
     elif definition.counts and last > _lowest_after_peak(own) + 1e-9 * peak:
-        yield Notice(Topic.ENDS_INSIDE_CYCLE, f"{high}, to which it climbs again", remedy)
+        yield Notice(Topic.ENDS_INSIDE_CYCLE, f"{high}, after rising again", remedy)
     elif last > LOW_END * peak and not _asked_for(part, last):
         yield Notice(Topic.UNFINISHED_DECAY, high, remedy)
 

@@ -27,13 +27,13 @@ MAX_PHASES = 10_000
 TORCH_PREFIX = re.compile(r"^((torch\.)?optim\.)?lr_scheduler\.")
 OPTIMIZER_NAMES = ("optimizer", "opt", "optim", "self.optimizer")
 RESERVED = {
-    "folder": "folders of images are datasets: give them with --dataset",
-    "text": "texts are datasets: give them with --dataset",
-    "torchvision": "models of torchvision are given with --model",
+    "folder": "image folders are datasets: use --dataset",
+    "text": "texts are datasets: use --dataset",
+    "torchvision": "for torchvision models use --model",
 }
-VERBOSE = Notice(Topic.OTHER, "verbose= is dropped: torch has no such argument any more")
+VERBOSE = Notice(Topic.OTHER, "verbose= is dropped: torch has removed this argument")
 COMMON = {"update": Literal["step", "epoch"], "duration": Length, "clock": Literal["run"]}
-OF_TORCH = {"last_epoch": Any, "verbose": Any}  # the last positions of torch's classes
+OF_TORCH = {"last_epoch": Any, "verbose": Any}  # the last arguments of torch's classes
 
 
 @lru_cache(maxsize=4096)
@@ -44,10 +44,10 @@ def parse(text: str) -> Schedule:
     'step(30ep)'
 
     Raises:
-        UsageError: not a valid spec; the message says where, and what may be meant.
+        UsageError: not a valid spec; the message says where, and suggests what was meant.
     """
     if not isinstance(text, str):
-        raise UsageError(f"a schedule is given as a text, not {text!r}")
+        raise UsageError(f"a schedule must be a string, not {text!r}")
     shape, sign, lr = text.rpartition("@")
     parser = _Parser(shape if sign else text)
     if parser.here.kind == "name" and parser.next_is("="):  # pasted: scheduler = StepLR(...)
@@ -66,16 +66,16 @@ def parse(text: str) -> Schedule:
 class _Parser(Tokens):
     """One method per rule of the grammar; each takes its tokens and returns what they mean."""
 
-    verbose = False  # whether torch's argument of that name was given
+    verbose = False  # whether torch's verbose= was given
 
     def spec(self, alone: bool = True) -> Spec:
-        """`alone` means that it is not one phase among others."""
+        """`alone` is False for a phase among others."""
         start, parts = self.here, [self.phase()]
         while self.accept("+"):
             parts.append(self.phase())
         if len(parts) == 1:
             return _canonical(parts[0], alone)
-        return self.in_a_row(start, Phases(tuple(_canonical(part, False) for part in parts)))
+        return self.in_sequence(start, Phases(tuple(_canonical(part, False) for part in parts)))
 
     def phase(self) -> Spec:
         start = self.here
@@ -92,16 +92,16 @@ class _Parser(Tokens):
             hint = "for a fixed learning rate write constant and give the rate with --lr"
             raise self.fault(token, f"{token.text!r} is not a schedule", hint)
         if not token.text.isdigit() or int(token.text) < 1:
-            raise self.fault(token, "repetitions are a whole number of at least 1")
+            raise self.fault(token, "repetitions must be a whole number of at least 1")
         self.expect("(")
         inner = self.spec(alone=False)
         self.expect(")")
-        return self.in_a_row(token, Phases((inner,), int(token.text)))
+        return self.in_sequence(token, Phases((inner,), int(token.text)))
 
-    def in_a_row(self, start: Token, spec: Phases) -> Phases:
-        """The phases, if all but the last can precede another."""
+    def in_sequence(self, start: Token, spec: Phases) -> Phases:
+        """The phases, checked: all but the last need a length and must not be adaptive."""
         if spec.count() > MAX_PHASES:
-            raise self.fault(start, f"a schedule may have {MAX_PHASES} phases at most")
+            raise self.fault(start, f"a schedule has at most {MAX_PHASES} phases")
         for call in dict.fromkeys(spec.calls()[:-1]):
             if call.definition.watches:
                 raise self.fault(start, f"{call} may only come last")
@@ -151,8 +151,8 @@ class _Parser(Tokens):
         raise self.fault(token, f"unknown schedule {name!r}", hint)
 
     def arguments(self, definition: Definition) -> dict[str, Any]:
-        """The values by parameter name, with positions resolved as in Python; the user's own code
-        may have parameters of any name, without positions."""
+        """The arguments by parameter name, with positions resolved as in Python. The user's own
+        code takes arguments of any name, but only by name."""
         of_torch, own = definition.of_torch, ":" in definition.name
         kinds = {param.name: param.annotation for param in definition.params}
         kinds |= OF_TORCH if of_torch else {}
@@ -164,10 +164,10 @@ class _Parser(Tokens):
                 self.take()
                 continue
             if token.kind == "name" and self.next_is("="):
-                key, places = self.take().text, iter(())  # all others need names as well
+                key, places = self.take().text, iter(())  # no positions after a name
                 self.take()
             elif not (key := next(places, "")):
-                fault = f"{definition.name} takes no value without its name here"
+                fault = f"{definition.name} needs a name for this value"
                 raise self.fault(token, fault, "write NAME=VALUE")
             if not own and key not in kinds:
                 hint = did_you_mean(key, kinds)
@@ -181,7 +181,7 @@ class _Parser(Tokens):
         return given
 
     def value(self, annotation: Any, name: str) -> Any:
-        """The value of the next tokens, for a parameter of that type."""
+        """Read the next tokens as the value of a parameter with this type."""
         start, origin, arguments = self.here, get_origin(annotation), get_args(annotation)
         if origin in (Union, types.UnionType):  # a type, a list of it, and None
             if start.text == "None":
@@ -203,7 +203,7 @@ class _Parser(Tokens):
             self.take()
             kind = arguments[0] if origin is tuple else annotation
             values = tuple(self.value(kind, name) for _ in self.items(end))
-            if origin is not tuple and len(values) != 1:  # torch takes one a parameter group
+            if origin is not tuple and len(values) != 1:  # torch takes one per parameter group
                 raise self.fault(start, f"{name} must be one value, not {len(values)}")
             return values if origin is tuple else values[0]
         if origin is tuple:
@@ -211,13 +211,13 @@ class _Parser(Tokens):
         if annotation is Call:
             spec = self.spec()
             if not isinstance(spec, Call):
-                raise self.fault(start, f"{name} takes torch's schedulers, one by one")
+                raise self.fault(start, f"each of the {name} must be a single scheduler")
             return spec
         return SCALARS[annotation](self, name)
 
 
 def _common(definition: Definition) -> dict[str, Any]:
-    """The common parameters that this schedule has."""
+    """The common parameters that a schedule takes, with their types."""
     if definition.watches:
         return {}
     refused = [param.name for param in definition.params]
@@ -226,15 +226,14 @@ def _common(definition: Definition) -> dict[str, Any]:
 
 
 def _spans(factor: Call) -> int:
-    """Factors ordered so that the last one sets the length; the order does not change the
-    product."""
+    """Sort key of factors: the last one sets the length. The product is the same in any order."""
     if factor.definition.of_torch or factor.duration or factor.clock:
         return 2
     return int(factor.length is None)
 
 
 def _canonical(spec: Spec, alone: bool) -> Spec:
-    """Without the arguments that equal their defaults."""
+    """The spec without the arguments that equal their defaults."""
     if isinstance(spec, Phases) or spec.is_plugin:
         return spec
     keeps_shares = not alone or spec.duration is not None
@@ -249,6 +248,6 @@ def _canonical(spec: Spec, alone: bool) -> Spec:
 
 
 def _is_share(param: Param) -> bool:
-    """True if its default is a share of the phase; a share in a spec is of the run."""
+    """True if the default is a share of the phase; shares written in a spec are of the run."""
     defaults = param.default if isinstance(param.default, tuple) else (param.default,)
     return param.name != "length" and any(isinstance(one, Length) for one in defaults)

@@ -1,7 +1,7 @@
 """The user's own code as a schedule: `module:attribute` in a spec.
 
 A function `(step, steps, steps_per_epoch, …) -> multiplier` of the base LR can be evaluated at any
-step. A function whose first parameter is named `optimizer` makes an `LRScheduler` of any library,
+step. A function whose first parameter is named `optimizer` makes an `LRScheduler` from any library,
 which is stepped once through the run. Further arguments are given by name in the spec.
 """
 
@@ -37,7 +37,7 @@ def _definition(name: str) -> Definition:
         raise UsageError(f"{name} is not a function")
     if entry := next((entry for entry in SCHEDULES if entry.make.function is function), None):
         raise UsageError(
-            f"{name} is registered as {entry.name}, and gets other arguments by that name",
+            f"{name} is the registered schedule {entry.name}, which takes other arguments",
             hint="name its module in the entry points of a package, or leave out @register",
         )
     if next(iter(inspect.signature(function).parameters), "") == "optimizer":
@@ -60,8 +60,8 @@ def multiplied(call: Call, clock: Clock, lr: float, step: int) -> float:
 
 
 def clock_arguments(call: Call, step: Any, clock: Clock) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of the function: by name if `step` is one of its names and it needs nothing
-    else, otherwise all by position."""
+    """The positional and keyword arguments of the user's function: by name if it has a parameter
+    `step` and needs nothing but clock arguments and those given, otherwise by position."""
     names = inspect.signature(load(call.name).function).parameters
     known = dict(zip(CLOCK, (step, clock.steps, clock.steps_per_epoch), strict=True))
     plain = (one for one in names.values() if one.kind not in plugins.VARIADIC)

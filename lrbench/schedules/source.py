@@ -1,4 +1,4 @@
-"""Python source text for functions, calls of torch's classes and values: what `code` prints."""
+"""Python source for functions, values and calls of torch's classes, as printed by `code`."""
 
 import ast
 import inspect
@@ -15,23 +15,23 @@ from lrbench.schedules.expression import CLOCK_NAMES, IN_MATH, Formula
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested
 
-WIDTH = 66  # of arguments, on one line
-LONG = 12  # characters of a number that is better written as a fraction
+WIDTH = 66  # of arguments on one line
+LONG = 12  # characters; longer numbers are written as fractions if possible
 
 
 @dataclass
 class Snippet:
-    """Code under construction: when to step the scheduler, its lines, the functions printed above
-    them, and the imports these need."""
+    """Code under construction: when to step the scheduler, its body, the functions printed above
+    the body, and the imports they need."""
 
     usage: str
     body: str = ""
     texts: list[str] = field(default_factory=list)
     lines: set[str] = field(default_factory=set)
-    names: dict[str, str] = field(default_factory=dict)  # of the texts
+    names: dict[str, str] = field(default_factory=dict)  # of the texts, by key
 
     def call(self, curve: partial[Any], first: str) -> str:
-        """A call of a function with its numbers filled in. The function is printed above, without
+        """Code that calls a function with its numbers filled in. Prints the function above, without
         the branches that its arguments rule out."""
         function = inspect.unwrap(curve.func)
         tree, used = _for_arguments(_plain(function, defaults=False), curve.keywords)
@@ -40,12 +40,12 @@ class Snippet:
         return f"{self._print(tree, function)}({', '.join(shown)})"
 
     def add(self, function: Callable[..., Any]) -> None:
-        """Print a function, and everything it uses before it."""
+        """Print a function, preceded by everything it uses."""
         function = inspect.unwrap(function)
         self._print(_plain(function, defaults=True), function)
 
     def _print(self, tree: ast.FunctionDef, function: Callable[..., Any]) -> str:
-        """The name under which a function is printed; further versions of it are numbered."""
+        """Print a function and return its name; further versions of it are numbered."""
         given = {one.arg for one in ast.walk(tree) if isinstance(one, ast.arg)}
         for name in sorted(_names(tree) - given - {tree.name}):
             if name in function.__globals__:
@@ -69,25 +69,25 @@ class Snippet:
             self._once(name, name, f"{name} = {value!r}")
 
     def _once(self, key: str, name: str, text: str) -> str:
-        """The name under which the text of a key is printed."""
+        """Print a text unless its key is known. Returns the name it is printed under."""
         if key not in self.names:
             self.names[key] = name
             self.texts.append(text)
         return self.names[key]
 
     def table(self, text: str) -> str:
-        """The name of a constant with that value."""
+        """Print a constant with this value and return its name."""
         name = f"ROWS_{1 + sum(name.startswith('ROWS_') for name in self.names.values())}"
         return self._once(text, name, f"{name} = {text}")
 
     def users(self, call: Call, shown: list[str]) -> str:
-        """A call of the user's own `module:attribute`, whose module is imported."""
+        """Code that calls the user's own `module:attribute`. Adds the import."""
         self.lines.add(f"import {call.name.partition(':')[0]}")
         shown += [f"{name}={value!r}" for name, value in call.args]
         return f"{call.name.replace(':', '.')}({', '.join(shown)})"
 
     def imports(self, text: str) -> list[str]:
-        """The import lines that the text needs, the standard library's `math` first."""
+        """The import lines that the text needs, torch's last."""
         known = {entry.name for entry in SCHEDULES if entry.make.of_torch}
         used = sorted(known & set(re.findall(r"\w+", text)))
         math = {"import math"} if re.search(r"\bmath\.", text) else set()
@@ -100,7 +100,7 @@ def _package(function: Any) -> str:
 
 
 def _names(tree: ast.AST, context: type = ast.Load) -> set[str]:
-    """The names that are read, or those assigned."""
+    """The names read in a tree or, with `ast.Store`, assigned."""
     found = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
     return {node.id for node in found if isinstance(node.ctx, context)}
 
@@ -147,7 +147,7 @@ def _for_arguments(
 
 
 class _Decide(ast.NodeTransformer):
-    """Replaces each `if` whose test only compares known arguments by the branch taken."""
+    """Replaces each `if` that only tests known arguments with the branch taken."""
 
     def __init__(self, known: Mapping[str, Any]) -> None:
         self.known = known
@@ -175,8 +175,8 @@ class _Decide(ast.NodeTransformer):
 
 
 def torch_call(call: Call, counts: int, lr: float, *, one_line: bool = False) -> str:
-    """A call of torch's class with its optimizer filled in; `counts` calls of `step()` are the
-    `epochs` of an expression."""
+    """Code that creates a torch scheduler for `optimizer`. `counts`, the number of `step()` calls,
+    stands for `epochs` in expressions."""
     rows = [] if call.name == "ChainedScheduler" else ["optimizer"]
     arguments = arguments_of(call, counts, lr)
     if cycles := call.arguments.get("cycle_momentum") and not one_line:
@@ -215,7 +215,7 @@ def python_text(formula: Formula) -> str:
 
 
 def of_count(formula: Formula, counts: int) -> str:
-    """An expression as Python code of `epoch`, the number of calls of `step()`."""
+    """An expression as Python code in `epoch`, the number of `step()` calls."""
     names = {"step": "epoch", "steps": str(counts), "epochs": str(counts)}
     names["progress"] = f"(epoch / {counts})"
     pattern = rf"\b({'|'.join(names)})\b"
@@ -242,7 +242,7 @@ def value_code(value: Any) -> str:
 
 
 def literal(value: Any) -> str:
-    """A number without the rounding error of a multiplication.
+    """A number as Python code, without floating-point noise.
 
     >>> literal(0.1 * 3), literal(1 / 3), literal(5), literal(None)
     ('0.3', '0.3333333333333333', '5', 'None')

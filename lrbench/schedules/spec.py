@@ -16,8 +16,8 @@ from lrbench.schedules.units import Length, number_text
 class Call:
     """One schedule by name, with the arguments that differ from its defaults.
 
-    `factors` are the schedules before it in `A * B`; `clock` is `run` if its time is that of the
-    whole run.
+    `factors` are the schedules before it in `A * B`; `clock` is `run` for a phase on the clock of
+    the whole run.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Call:
 
     @cached_property
     def length(self) -> Length | None:
-        """Its length; None if it takes what the phases before it leave of the run."""
+        """Its length; None if it fills the rest of the run."""
         found: Length | None = self.arguments.get("length", self.duration)
         return found
 

@@ -1,4 +1,4 @@
-"""A schedule on another budget: stretched to fit, not cut off."""
+"""Stretches a schedule to another budget, instead of cutting it off."""
 
 import re
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ COUNTED = re.compile(rf"\b({'|'.join(name for name in CLOCK_NAMES if name != 'pr
 
 
 def stretched(schedule: Schedule, share: float | None) -> Schedule:
-    """The schedule for a run `share` times as long, with the same shape: lengths in epochs and
-    steps scale with the run, rates per epoch inversely, and percentages stay as they are. None
-    returns the schedule itself.
+    """The schedule for a run `share` times as long, with the same shape. Lengths in epochs and
+    steps scale with the run, rates per epoch inversely; percentages do not change. If `share` is
+    None, the schedule is returned unchanged.
 
     >>> from lrbench.schedules import parse
     >>> str(stretched(parse("warmup(4ep) + exponential(gamma=0.81)"), 0.5))
     'warmup(2ep) + exponential(gamma=0.6561)'
 
     Raises:
-        UsageError: one of torch's classes, whose arguments count the epochs of one length of run.
+        UsageError: it uses one of torch's classes, whose arguments fit one length of run.
     """
     if share is None:
         return schedule
@@ -39,8 +39,8 @@ def _stretched(spec: Spec, share: float) -> Spec:
     definition = spec.definition
     if definition.of_torch:
         raise UsageError(
-            f"--budgets: {spec.name} counts the epochs of one length of run",
-            hint="use lrbench's own schedules there, whose lengths may be percentages",
+            f"--budgets: {spec.name} is written for one length of run",
+            hint="use lrbench's own schedules, whose lengths may be percentages",
         )
     given = dict(spec.args)
     args = tuple(

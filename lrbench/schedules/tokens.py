@@ -1,4 +1,4 @@
-"""A spec as tokens, and their values: the input of `parse`."""
+"""Splits a spec into tokens and reads their values, for `parse`."""
 
 import math
 import re
@@ -29,7 +29,7 @@ UNITS = ("ep", "it", "%")
 
 
 class Token(NamedTuple):
-    """A number, text (in quotes, or a lambda), name or sign, or the end."""
+    """A number, text (quoted, or a lambda), name, sign, or the end."""
 
     kind: str
     text: str
@@ -40,10 +40,10 @@ class Tokens:
     """A cursor over the tokens of a text."""
 
     def __init__(self, text: str) -> None:
-        """Raises UsageError: the text is too long, too deep, or has an invalid token."""
+        """Raises UsageError: the text is too long, too deeply nested, or has an invalid token."""
         self.text, self.index = text, 0
         if len(text) > MAX_LENGTH:
-            raise UsageError(f"a schedule may have {MAX_LENGTH} characters, not {len(text)}")
+            raise UsageError(f"a schedule has at most {MAX_LENGTH} characters, not {len(text)}")
         for place, _, depth in outside_quotes(text):
             if depth > MAX_DEPTH:
                 raise self.fault(place, "nested too deeply")
@@ -76,7 +76,7 @@ class Tokens:
         return self.tokens[self.index]
 
     def fault(self, place: int | Token, message: str, hint: str = "") -> UsageError:
-        """An error in one line: the text, the column (from 1), and what is wrong there."""
+        """A one-line error: the text, the column (from 1), and what is wrong there."""
         position = place if isinstance(place, int) else place.position
         start = max(0, position - 40)
         shown = self.text[start : start + 80]
@@ -118,8 +118,8 @@ class Tokens:
                 return
 
     def arithmetic(self) -> int:
-        """How many tokens from here on form a calculation such as `1/3` or `(2*5)`; 0 for a single
-        number or anything else, such as a list in parentheses."""
+        """The number of tokens from here that form a calculation such as `1/3` or `(2*5)`; 0 for a
+        single number, a list in parentheses, or anything else."""
         depth = 0
         for size, token in enumerate(self.tokens[self.index :]):
             if depth == 0 and token.text in (",", ")", "]"):
@@ -130,7 +130,7 @@ class Tokens:
         return 0
 
     def begins_list(self) -> str:
-        """The bracket that closes the list starting here; empty if there is none."""
+        """The closing bracket of the list that starts here; empty if no list does."""
         if self.here.kind != "sign" or self.arithmetic():
             return ""
         return {"[": "]", "(": ")"}.get(self.here.text, "")
@@ -158,7 +158,7 @@ class Number(NamedTuple):
 def number(
     tokens: Tokens, name: str, expected: str = "a plain number", units: Collection[str] = ()
 ) -> Number:
-    """A number with or without one of the units, or a calculation."""
+    """A number, with one of `units` or without, or a calculation."""
     if size := tokens.arithmetic():
         return _calculated(tokens, size)
     if tokens.here.kind != "number":
@@ -199,7 +199,7 @@ def word(tokens: Tokens, name: str, words: tuple[str, ...]) -> str:
 
 
 def _time(tokens: Tokens, name: str) -> Length:
-    """A length above 0; a bare whole number means epochs."""
+    """A length above 0, or 0 for a phase; a bare whole number means epochs."""
     token = tokens.here
     value, unit, text = number(tokens, name, "a length such as 30ep, 500it or 5%", UNITS)
     zero_fits = name in ("length", "duration")  # the phase is then left out
@@ -230,7 +230,7 @@ def _whole(tokens: Tokens, name: str) -> int:
 
 def _text(tokens: Tokens, name: str) -> str:
     if tokens.here.kind not in ("text", "name"):
-        raise tokens.mismatch(name, "a text in quotes")
+        raise tokens.mismatch(name, "text in quotes")
     return tokens.take().text
 
 
@@ -255,7 +255,7 @@ def _generic(tokens: Tokens, name: str) -> Any:
         return tokens.take().text
     if tokens.here.kind == "name":
         return CONSTANTS.get(tokens.here.text, tokens.take().text)
-    value, _, text = number(tokens, name, "a plain number, a text or a list")
+    value, _, text = number(tokens, name, "a plain number, text or a list")
     return int(text) if text.lstrip("-").isdigit() else value
 
 

@@ -1,4 +1,4 @@
-"""A schedule as an `LRScheduler` of torch."""
+"""Schedules as a torch `LRScheduler`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Metrics = float | torch.Tensor | Mapping[str, float]
 def to_torch(
     spec: Spec | Sequence[Spec], optimizer: Optimizer, steps: int, steps_per_epoch: int
 ) -> ScheduleLR:
-    """The schedule as an ordinary `LRScheduler`, to be stepped once after each `optimizer.step()`.
+    """The schedule as an ordinary `LRScheduler`. Step it once after each `optimizer.step()`.
 
     Args:
-        spec: for all parameter groups, or a sequence of one for each.
-        optimizer: the base LR of a group is the one that its schedule names (`cosine @ 0.1`), else
-            its `initial_lr`, else its `lr`; an LR that is a tensor is filled in place.
+        spec: one for all parameter groups, or a sequence with one per group.
+        optimizer: a group's base LR is the one named by its schedule (`cosine @ 0.1`), else its
+            `initial_lr`, else its `lr`. Tensor LRs are filled in place.
 
     Raises:
         UsageError: a spec or a number is invalid.
@@ -42,13 +42,13 @@ def to_torch(
 class ScheduleLR(LRScheduler):
     """Schedules, one per parameter group, as a torch scheduler.
 
-    The LR follows from the step counter alone, never from the optimizer's current LR: the counter
-    is the whole state (together with a plateau's observations). Groups added to the optimizer later
-    keep their LR.
+    The LR depends only on the step counter, never on the optimizer's current LR. The counter is the
+    whole state, along with the observations of adaptive schedules. Groups added to the optimizer
+    later keep their LR.
 
     Call `step()` after each `optimizer.step()`. A schedule that adapts to a metric gets it at the
-    end of an epoch through `step(metrics)` or `observe(metrics)`: after the `step()` of the last
-    batch, or instead of it, or instead of every `step()` of the epoch.
+    end of an epoch through `step(metrics)` or `observe(metrics)`, called after the last batch's
+    `step()`, instead of it, or instead of every `step()` of the epoch.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ScheduleLR(LRScheduler):
         return [*own, *(group["lr"] for group in added)]
 
     def step(self, metrics: Metrics | None = None) -> None:
-        """Go to the next step; with `metrics`, to the next epoch, as `observe` does."""
+        """Advance by one step or, with `metrics`, call `observe`."""
         if metrics is not None:
             self.observe(metrics)
             return
@@ -83,9 +83,9 @@ class ScheduleLR(LRScheduler):
         self._write_momenta()
 
     def observe(self, metrics: Metrics) -> None:
-        """End the epoch with its metrics: a number, or numbers by name such as `val_loss`."""
+        """End the epoch with its metrics: a number, or a mapping from names such as `val_loss`."""
         if not any(self._metrics):
-            raise UsageError("no schedule here adapts to a metric: call step() without one")
+            raise UsageError("no schedule adapts to a metric: call step() without metrics")
         epoch = max(self._observed + 1, -(-self.last_epoch // self._steps_per_epoch) - 1)
         for name, bound in zip(self._metrics, self._bounds, strict=True):
             if name is not None:
@@ -104,11 +104,10 @@ class ScheduleLR(LRScheduler):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from a state; writes the LR and momentum that belong to it into the
-        optimizer."""
+        """Restore a state and write its LR and momentum to the optimizer."""
         adaptive = any(self._metrics)
         if "last_epoch" not in state_dict or adaptive != ("plateaus" in state_dict):
-            raise UsageError("this is not the state of such a schedule")
+            raise UsageError("this is not a state of this schedule")
         self.last_epoch = int(state_dict["last_epoch"])
         self._step_count = self.last_epoch + 1
         if adaptive:
@@ -128,8 +127,7 @@ class ScheduleLR(LRScheduler):
         self._write_momenta()
 
     def _write_momenta(self) -> None:
-        """Write to `momentum`, or the first of the `betas`; an optimizer without either has
-        none."""
+        """Write to the first of the `betas` or to `momentum`, if a group has either."""
         for group, bound in zip(self.optimizer.param_groups, self._bounds, strict=False):
             momentum = bound.momentum(self.last_epoch)
             if momentum is not None and "betas" in group:

@@ -3,7 +3,7 @@
 A spec with these names runs torch's own class (see `torch_run`), stepped once per epoch, as is
 usual for these classes, or once per step for `OneCycleLR` and `CyclicLR`; `update=` overrides this.
 Here each class is a function of its arguments, of n, the counts of the phase, and b, the base LR;
-it returns what the run fills in for arguments that are None.
+it returns the values that the run fills in for arguments that are None.
 """
 
 from collections.abc import Callable
@@ -45,10 +45,10 @@ def arguments_of(call: Call, counts: int, lr: float) -> dict[str, Any]:
 
 
 def nested(call: Call, counts: int) -> list[tuple[Call, int]]:
-    """The schedulers nested in a call, and how long each may last: up to the end of the phase."""
+    """The schedulers nested in a call, and the counts from each one's start to the phase's end."""
     schedulers = call.arguments.get("schedulers", ())
     marks = call.arguments.get("milestones") or ()
-    starts = [0, *marks, *[0] * len(schedulers)]  # torch refuses too few
+    starts = [0, *marks, *[0] * len(schedulers)]  # padded; torch itself refuses too few
     return [(one, max(1, counts - start)) for one, start in zip(schedulers, starts, strict=False)]
 
 
@@ -66,14 +66,14 @@ def LinearLR(
     end_factor: Share = 1.0,
     total_iters: Count = 5,
 ) -> Numbers:
-    """From one factor of the base LR to another along a straight line.
+    """Changes linearly between two factors of the base LR.
     Formula: `b (s + (e-s) min(1, n/total_iters))`."""
     return {}
 
 
 @counted(family="ordered", jumps=True, decays=True)
 def StepLR(n: int, *, step_size: Count | None = None, gamma: NonNegative = 0.1) -> Numbers:
-    """Falls by a factor after equal stretches. Formula: `b gamma^floor(n/step_size)`."""
+    """Drops by a factor at regular intervals. Formula: `b gamma^floor(n/step_size)`."""
     return {"step_size": -(-n // 3)}
 
 
@@ -81,19 +81,19 @@ def StepLR(n: int, *, step_size: Count | None = None, gamma: NonNegative = 0.1) 
 def MultiStepLR(
     n: int, *, milestones: Milestones | None = None, gamma: NonNegative = 0.1
 ) -> Numbers:
-    """Falls by a factor at each milestone. Formula: `b gamma^#{m <= n}`."""
+    """Drops by a factor at each milestone. Formula: `b gamma^#{m <= n}`."""
     return {"milestones": (half_up(n / 2), half_up(n * 3 / 4))}
 
 
 @counted(family="ordered", decays=True)
 def ExponentialLR(n: int, *, gamma: NonNegative | None = None) -> Numbers:
-    """Falls by the same factor at every count. Formula: `b gamma^n`."""
+    """Decays by the same factor at every count. Formula: `b gamma^n`."""
     return {"gamma": 0.01 ** (1 / n)}
 
 
 @counted(family="ordered", decays=True, span="total_iters")
 def PolynomialLR(*, total_iters: Count = 5, power: Positive = 1.0) -> Numbers:
-    """Falls to 0 along a power of the remaining counts.
+    """Decays to 0 as a power of the remaining counts.
     Formula: `b (1 - min(1, n/total_iters))^power`."""
     return {}
 
@@ -102,7 +102,7 @@ def PolynomialLR(*, total_iters: Count = 5, power: Positive = 1.0) -> Numbers:
 def CosineAnnealingLR(
     n: int, *, T_max: Positive | None = None, eta_min: NonNegative = 0.0
 ) -> Numbers:
-    """Falls along a cosine, and rises again past T_max.
+    """Decays along a cosine, and rises again past T_max.
     Formula: `eta_min + (b-eta_min)(1+cos(pi n/T_max))/2`."""
     return {"T_max": n}
 
@@ -113,7 +113,7 @@ def CosineAnnealingLR(
 def CosineAnnealingWarmRestarts(
     n: int, *, T_0: Count | None = None, T_mult: Count = 1, eta_min: NonNegative = 0.0
 ) -> Numbers:
-    """Falls along half a cosine, again and again.
+    """Cosine decay with warm restarts.
     Formula: `eta_min + (b-eta_min)(1+cos(pi T_cur/T_i))/2`."""
     return {"T_0": -(-n // (1 + T_mult + T_mult**2))}
 
@@ -136,7 +136,7 @@ def CyclicLR(
     base_momentum: Share = 0.8,
     max_momentum: Share = 0.9,
 ) -> Numbers:
-    """Rises and falls along straight lines; momentum goes the other way.
+    """Rises and falls linearly; momentum does the opposite.
     Formula: `base_lr + (max_lr-base_lr) tri(n) scale(mode)`."""
     return {"base_lr": (max_lr or b) / 10, "max_lr": b}
 
@@ -159,7 +159,7 @@ def OneCycleLR(
     final_div_factor: Positive = 1e4,
     three_phase: bool = False,
 ) -> Numbers:
-    """Rises once, then falls far below its start; momentum goes the other way.
+    """Rises once, then decays far below its start; momentum does the opposite.
     Formula: `max_lr/div_factor up to max_lr, then down to max_lr/div_factor/final_div_factor`."""
     return {"max_lr": b} if epochs or steps_per_epoch else {"max_lr": b, "total_steps": n}
 
@@ -172,7 +172,7 @@ def LambdaLR(*, lr_lambda: Expression) -> Numbers:
 
 @composed(example='MultiplicativeLR(lr_lambda="0.95")')
 def MultiplicativeLR(*, lr_lambda: Expression) -> Numbers:
-    """Multiplied at each count by an expression of it, `epoch`. Formula: `b f(1) f(2) … f(n)`."""
+    """Multiplies the LR at each count by a function of `epoch`. Formula: `b f(1) f(2) … f(n)`."""
     return {}
 
 
@@ -180,14 +180,14 @@ def MultiplicativeLR(*, lr_lambda: Expression) -> Numbers:
     example="SequentialLR([LinearLR(total_iters=5), CosineAnnealingLR(T_max=95)], milestones=[5])"
 )
 def SequentialLR(*, schedulers: tuple[Call, ...], milestones: Milestones) -> Numbers:
-    """One scheduler after the other, each from its own start.
+    """Runs schedulers in sequence, each from its own start.
     Formula: `scheduler #{m <= n} at n - m`."""
     return {}
 
 
 @composed(example="ChainedScheduler([ConstantLR(total_iters=4), ExponentialLR(gamma=0.9)])")
 def ChainedScheduler(*, schedulers: tuple[Call, ...]) -> Numbers:
-    """Several schedulers at once, each changing the LR that the one before it left.
+    """Applies all schedulers at every count, each to the LR that the previous one set.
     Formula: `each scheduler's change of the LR in turn, at every count`."""
     return {}
 
@@ -210,9 +210,9 @@ def ReduceLROnPlateau(
     cooldown: Epochs = 0,
     min_lr: NonNegative = 0.0,
     eps: NonNegative = 1e-8,
-    metric: Metric | None = None,  # torch's argument of `step`
+    metric: Metric | None = None,  # an argument of torch's `step()`
 ) -> Plateau:
-    """Falls by a factor when a metric stops improving.
+    """Drops by a factor when a metric stops improving.
     Formula: `b factor^cuts; a cut after more than patience bad epochs`."""
     watched: Any = _metric({"mode": mode, "metric": metric})
     return Plateau(

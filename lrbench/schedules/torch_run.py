@@ -1,4 +1,4 @@
-"""torch's own schedulers, run on a throw-away optimizer: their LRs and momenta as a table."""
+"""Runs torch's own schedulers on a throwaway optimizer and tabulates LRs and momenta."""
 
 import warnings
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from lrbench.schedules import plugin
 from lrbench.schedules.spec import Call
 from lrbench.schedules.torch_names import arguments_of, nested
 
-OWN_MOMENTUM = 0.123456789  # of the throw-away optimizer: any other was written by a scheduler
+OWN_MOMENTUM = 0.123456789  # of the throwaway optimizer; a scheduler wrote any other value
 Rows = list[tuple[float, float]]
 
 
 @dataclass
 class Stepped:
-    """LRs and momenta by the number of calls of `step()`; any count may be looked up.
+    """LRs and momenta by number of `step()` calls. Any count can be looked up.
 
-    There are fewer rows than counts if torch's scheduler ends before the run. If it continues past
-    the end of the run, `further` makes a longer table; past the last row the last values stay.
+    There are fewer rows than counts if torch's scheduler ends before the run. For counts past the
+    run, `further` makes a longer table. Past the last row, the last values are held.
     """
 
     rows: Rows
@@ -55,7 +55,7 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
     """The torch class that a call names, stepped through a phase of `counts` counts.
 
     Raises:
-        UsageError: torch refuses its arguments, or to step it that far.
+        UsageError: torch rejects its arguments, or cannot step it that far.
     """
     make, ends = partial(made, call, counts, lr), (ValueError, OverflowError)
     further = partial(walked, make, 2 * counts + 1001, lr, OWN_MOMENTUM, (Exception,))
@@ -63,7 +63,7 @@ def of_call(call: Call, counts: int, lr: float) -> Stepped:
         return Stepped(walked(make, counts + 1, lr, OWN_MOMENTUM, ends), further)
     except UsageError:
         raise
-    except Exception as fault:  # torch refuses in many ways
+    except Exception as fault:  # torch raises many types
         why = str(fault) or type(fault).__name__
         raise UsageError(f"torch refuses {call}: {' '.join(why.split())}") from None
 
@@ -90,9 +90,9 @@ def walked(
     momentum: float,
     ends: tuple[type[Exception], ...] = (),
 ) -> Rows:
-    """LR and momentum before each of `counts` calls of `step()` on the scheduler that `make` makes;
-    fewer if it ends earlier, which OneCycleLR announces and others signal by raising one of
-    `ends`."""
+    """LR and momentum before each of `counts` calls of `step()` on the scheduler that `make`
+    returns. There are fewer if the scheduler ends earlier: OneCycleLR by its `total_steps`, others
+    by raising one of `ends`."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=lr, momentum=momentum)
     with warnings.catch_warnings():
@@ -116,8 +116,8 @@ def made(call: Call, counts: int, lr: float, optimizer: torch.optim.Optimizer) -
         for part, _ in parts:
             own = part.update or part.duration or part.clock or part.factors
             if own or not part.definition.counts:
-                what = "torch's schedulers but ReduceLROnPlateau, without update=, duration=, clock"
-                raise UsageError(f"{call.name} takes {what}, and not {part}")
+                what = "schedulers except ReduceLROnPlateau, without update=, duration= or clock="
+                raise UsageError(f"{call.name} takes torch's {what}, not {part}")
         arguments["schedulers"] = [made(part, own, lr, optimizer) for part, own in parts]
     if formula := arguments.get("lr_lambda"):
         arguments["lr_lambda"] = lambda n: formula(n, counts, n, counts, n / counts)

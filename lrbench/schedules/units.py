@@ -13,8 +13,8 @@ Unit = Literal["ep", "it", "%"]
 
 @dataclass(frozen=True)
 class Clock:
-    """The time of one phase in optimizer steps: `steps` long, from step `start` of a run of
-    `run_steps` steps. Percentages are of the run."""
+    """The place of a phase in a run, in optimizer steps: `steps` long, from step `start` of a run
+    of `run_steps` steps. Percentages are of the run."""
 
     steps: int
     steps_per_epoch: int
@@ -35,7 +35,7 @@ class Clock:
         return replace(self, start=self.start + start, steps=steps)
 
     def counts(self, update: str) -> int:
-        """How often `scheduler.step()` is called, once per epoch or once per step."""
+        """The number of `scheduler.step()` calls: one per epoch or one per step."""
         return -(-self.steps // (self.steps_per_epoch if update == "epoch" else 1))
 
 
@@ -80,7 +80,7 @@ def half_up(steps: float) -> int:
 
 
 def tidy(value: float, digits: int = 12) -> float:
-    """The value without rounding errors of a multiplication: `tidy(0.1 * 3)` is 0.3."""
+    """The value without floating-point noise: `tidy(0.1 * 3)` is 0.3."""
     return float(f"{value:.{digits}g}")
 
 
@@ -93,11 +93,11 @@ def number_text(value: float) -> str:
 
 
 def piece(t: int, size: float, growth: float = 1.0) -> tuple[int, int, int]:
-    """The piece of time that step `t` lies in, for pieces of length `size`, `size`·`growth`, … (at
-    least 1 step): its index, its first step, and the first step of the next.
+    """The piece of time that contains step `t`, for pieces of length `size`, `size`·`growth`, … (at
+    least 1 step): its index, its first step, and the first step of the next piece.
 
-    Boundaries are summed first, then rounded half up. With whole numbers everything is integer
-    arithmetic, so that a boundary is exact however far away it is.
+    Boundaries are summed first, then rounded half up. Whole numbers use integer arithmetic, so
+    boundaries are exact however far away.
     """
     size = max(1.0, size)
     size = int(size) if float(size).is_integer() else size
@@ -117,7 +117,7 @@ def piece(t: int, size: float, growth: float = 1.0) -> tuple[int, int, int]:
         index = int(t // size)
     else:
         index = int(math.log1p(t / size * (growth - 1)) / math.log(growth))
-    while index > 0 and start(index) > t:  # rounding may be one off
+    while index > 0 and start(index) > t:  # rounding may be off by one
         index -= 1
     while start(index + 1) <= t:
         index += 1

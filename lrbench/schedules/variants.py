@@ -18,13 +18,13 @@ AMOUNT = re.compile(r"(-?[\d.]+(?:e-?\d+)?)(ep|it|%|)")
 
 
 def expand(text: str) -> list[str]:
-    """The specs that a text with alternatives in braces stands for, the last varying fastest.
+    """The specs that a text with braces expands to. The last braces vary fastest.
 
     >>> expand("warmup({1,5}%) + {cosine, linear(to=1%)}")[1:3]
     ['warmup(1%) + linear(to=1%)', 'warmup(5%) + cosine']
 
     Raises:
-        UsageError: a brace is not closed, or there are more than 200.
+        UsageError: a brace is not closed, or there are more than 200 specs.
     """
     marks = _marks(text)
     if not marks:
@@ -38,7 +38,7 @@ def expand(text: str) -> list[str]:
 
 
 def _marks(text: str) -> list[int]:
-    """The positions at which the first braces open, their commas, and where they close."""
+    """The positions of the first opening brace, its commas and its closing brace, if any."""
     marks: list[int] = []
     inside = 0
     for place, character, depth in outside_quotes(text):
@@ -55,8 +55,8 @@ def _marks(text: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Variants:
-    """Schedules that differ in one parameter: its name, and its value in the spec of each schedule,
-    in increasing order. `amounts` are the values as numbers, if all have the same unit."""
+    """Schedules that differ in one parameter: its name, and its value in the spec of each schedule.
+    `amounts` are the values as numbers, in increasing order, if all have the same unit."""
 
     parameter: str
     values: dict[str, str]
@@ -72,23 +72,23 @@ def variants(names: Iterable[str]) -> list[Variants]:
     groups: dict[tuple[Any, ...], dict[str, str]] = defaultdict(dict)
     for name in names:
         shape, at, lr = name.partition(" @ ")
-        said = [*_said(parse(name).spec), *([(f"LR of {shape}", lr)] if at else [])]
-        for place, (label, value) in enumerate(said):
+        settings = [*_settings(parse(name).spec), *([(f"LR of {shape}", lr)] if at else [])]
+        for place, (label, value) in enumerate(settings):
             if label:
-                groups[label, *said[:place], *said[place + 1 :]][name] = value
+                groups[label, *settings[:place], *settings[place + 1 :]][name] = value
     found = [_rising(key[0], values) for key, values in groups.items() if len(values) > 1]
     return sorted(found, key=lambda one: -len(one.values))
 
 
-def _said(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Everything a spec says, as parameter labels and texts; structure has no label."""
+def _settings(spec: Spec) -> Iterator[tuple[str, str]]:
+    """The contents of a spec as pairs of parameter label and text; structure has no label."""
     match spec:
         case Phases(parts=parts, times=times):
             if times:
                 yield from [("repetitions", str(times)), ("", str(spec.count() // times))]
-            yield from (one for part in parts for one in _said(part))
+            yield from (one for part in parts for one in _settings(part))
         case Call(name=name, factors=factors):
-            yield from (one for factor in factors for one in _said(factor))
+            yield from (one for factor in factors for one in _settings(factor))
             yield "", name
             for key, value in {**spec.arguments, **spec.common}.items():
                 yield f"{key} of {name}", value_text(value)

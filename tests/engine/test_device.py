@@ -45,7 +45,7 @@ def test_a_gpu_is_lost_where_waiting_for_it_fails_not_where_its_memory_cannot_be
     monkeypatch.setattr(torch.cuda, "empty_cache", refused)
     devices.check_device(torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "synchronize", refused)
-    with pytest.raises(devices.DeviceLost, match=r"lost its GPU: captures_.* FAILED; the same"):
+    with pytest.raises(devices.DeviceLost, match=r"lost its GPU: captures_.* FAILED; repeat"):
         devices.check_device(torch.device("cuda"))
 
 

@@ -42,7 +42,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"augment": "flip"}, "--augment flip: must be default, none or module:function"),
     ({"opt": ["betas"]}, "--opt: 'betas' is not of the form key=value"),
     ({"opt": ["a=1", "a=2"]}, "--opt: a is given twice"),
-    ({"opt": ["lr=1"]}, "--opt lr: give it with --lr"),
+    ({"opt": ["lr=1"]}, "--opt lr: use --lr"),
     ({"optimizer": "adam", "momentum": 0.9}, "--momentum: adam has none"),
     ({"weights": "DEFAULT"}, "--weights DEFAULT: lenet has none"),
     ({"model": "no_such_pkg.nets:build"}, "--model no_such_pkg.nets:build: there is no module"),

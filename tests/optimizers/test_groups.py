@@ -74,7 +74,7 @@ def test_first_match_wins_and_the_rest_comes_last() -> None:
     [
         (["body* lr=2x"], r"'body\*' matches no parameter; .*0\.weight"),
         (["* lr=2x", "head* lr=3x"], r"'head\*' matches no parameter; earlier groups"),
-        (["head* lr=2x", "head* weight_decay=0"], "named twice"),
+        (["head* lr=2x", "head* weight_decay=0"], "given twice"),
     ],
 )
 def test_a_pattern_without_parameters_or_named_twice_is_refused(

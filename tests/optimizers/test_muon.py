@@ -40,5 +40,5 @@ def test_it_is_both_of_torchs_optimizers_side_by_side() -> None:
 
 
 def test_a_model_without_a_matrix_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"--optimizer muon: .*no parameter of two dimensions"):
+    with pytest.raises(UsageError, match=r"--optimizer muon: .*no two-dimensional parameter"):
         build(MUON, nn.Sequential(nn.Conv2d(1, 2, 3)), 0.01)

@@ -107,12 +107,12 @@ def test_an_own_class_steps_all_groups_at_their_rates(own_pkg: Path) -> None:
         ("adam", opt("beta=3"), "--opt beta=3: .*unexpected keyword argument 'beta'"),
         ("adam", opt("x={[1]:2}"), "--opt x=.*unexpected keyword argument 'x'"),
         ("adam", opt("betas=3,4"), "--opt betas=3,4: Invalid beta"),
-        ("sgd", opt("lr=3"), "--opt lr: give it with --lr"),
-        ("rmsprop", opt("momentum=0.5"), "--opt momentum: give it with --momentum"),
-        ("sgd", opt("nesterov=true"), "--opt nesterov: give it with --nesterov"),
-        ("own_pkg.opt:Signed", opt("bta=3"), r"called as Signed\(groups, lr, bta\), and"),
+        ("sgd", opt("lr=3"), "--opt lr: use --lr"),
+        ("rmsprop", opt("momentum=0.5"), "--opt momentum: use --momentum"),
+        ("sgd", opt("nesterov=true"), "--opt nesterov: use --nesterov"),
+        ("own_pkg.opt:Signed", opt("bta=3"), r"called as Signed\(groups, lr, bta\), but"),
         ("own_pkg.opt:no_optimizer", {}, "it made a list, not a torch Optimizer"),
-        ("own_pkg.opt:torch", {}, "it is a module, not a function"),
+        ("own_pkg.opt:torch", {}, "must be a function or a class, not module"),
     ],
 )
 def test_what_cannot_be_built_is_one_line(

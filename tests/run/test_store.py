@@ -83,7 +83,7 @@ def test_right_checksums_do_not_make_a_wrong_journal_right(tmp_path: Path) -> No
         ([begun, {**first, "trial": STRANGER.id}, second], "records of another trial"),
         ([*epochs, end], "that this lrbench cannot read"),
         ([begun, first, third, end], "do not follow one another"),
-        ([begun, first, second, end], "not match its number of epochs"),
+        ([begun, first, second, end], "not match its epoch count"),
         ([begun, *epochs, end, end], "continues after the end"),
         *(([begun, {**first, **field}], "cannot read") for field in odd),
         ([{"kind": "find", "result": {}}, *epochs, end], "answer of a range test"),

@@ -158,7 +158,7 @@ def test_torch_has_its_own_class_for_it(spec: str, classes: str, usage: str) -> 
         ("plateau(val_accuracy, patience=0, min=1%)", "scheduler.step(val_accuracy)"),
         ("ReduceLROnPlateau(mode=max, patience=1, cooldown=1)", "scheduler.step(val_accuracy)"),
         ("warmup(3it) + plateau(patience=1)", "first 3 batches"),
-        ("warmup(20it, from=0) + plateau(patience=1)", "from the epoch 3 on"),
+        ("warmup(20it, from=0) + plateau(patience=1)", "from epoch 3 on"),
     ],
 )
 def test_plateau_with_its_metric(spec: str, words: str) -> None:
@@ -169,7 +169,7 @@ def test_plateau_with_its_metric(spec: str, words: str) -> None:
     bound = schedule.bind(LR, 84, size)
     optimizer = adamw(0.9, 0.3)
     names = executed(text, optimizer)
-    start = {"first 3 batches": 3, "from the epoch 3 on": 20}.get(words, 0)
+    start = {"first 3 batches": 3, "from epoch 3 on": 20}.get(words, 0)
     for epoch, value in enumerate(values):
         for step in range(epoch * size, (epoch + 1) * size):
             assert optimizer.param_groups[0]["lr"] == pytest.approx(bound.lr(step), rel=1e-9)

@@ -212,10 +212,10 @@ MARKS = ("90%, 2ep", "10it, 1ep", "3, 2", "3, 3")
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        *((f"multistep([{marks}])", "milestones must rise") for marks in MARKS),
+        *((f"multistep([{marks}])", "milestones must increase") for marks in MARKS),
         ("multistep([])", "milestones must name at least one"),
         ("multistep([50%], gamma=[0.5, 0.1])", "one factor for each"),
-        ("warmup(0%)", "no length"),
+        ("warmup(0%)", "is empty"),
         ("warmup(2it, shape=constant) + constant", "needs from"),
     ],
 )

@@ -144,5 +144,5 @@ def test_relative_schedules_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("spec", ["StepLR(step_size=30)", "ReduceLROnPlateau(patience=3)"])
 def test_torch_names_are_refused(spec: str) -> None:
-    with pytest.raises(UsageError, match=r"--budgets: \w+ counts the epochs"):
+    with pytest.raises(UsageError, match=r"--budgets: \w+ is written for one length"):
         stretched(parse(spec), 0.5)

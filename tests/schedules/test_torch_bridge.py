@@ -172,11 +172,11 @@ def test_metrics_by_name_and_their_faults() -> None:
     scheduler.step({"val_loss": 1.0, "val_accuracy": 0.5})
     with pytest.raises(UsageError, match=r"val_accuracy.*val_loss"):
         scheduler.step({"val_loss": 1.0})
-    with pytest.raises(UsageError, match="without one"):
+    with pytest.raises(UsageError, match="without metrics"):
         scheduler_of("cosine", 0.1).step(0.5)
-    with pytest.raises(UsageError, match="not the state"):
+    with pytest.raises(UsageError, match="not a state"):
         scheduler.load_state_dict({"last_epoch": 3})
-    with pytest.raises(UsageError, match="not the state"):
+    with pytest.raises(UsageError, match="not a state"):
         scheduler_of("cosine", 0.1).load_state_dict({"epoch": 3})
 
 

@@ -207,7 +207,7 @@ def test_an_lr_in_the_arguments_is_fixed() -> None:
         ("LambdaLR()", "needs lr_lambda"), ("MultiplicativeLR", "needs lr_lambda"),
         ("SequentialLR", "needs schedulers"),
         ("SequentialLR([cosine], milestones=[])", "takes torch's schedulers"),
-        ("SequentialLR([ReduceLROnPlateau], milestones=[])", "schedulers but ReduceLROnPlateau"),
+        ("SequentialLR([ReduceLROnPlateau], milestones=[])", "schedulers except ReduceLROnPlateau"),
         ("SequentialLR([StepLR(update=step)], milestones=[])", "without update="),
         ("SequentialLR([StepLR, ChainedScheduler([StepLR])], milestones=[3])", "torch refuses"),
         ("ChainedScheduler([])", "torch refuses"),

@@ -117,7 +117,7 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("it has no steps_per_epoch", {"steps_per_epoch": None}),
     ("samples_per_step is 2.5, not a whole number", {"samples_per_step": 2.5}),
     ("steps_per_epoch is 0, not a whole number", {"steps_per_epoch": 0}),
-    ("called as Changed.model(seed), and too many", {"model": lambda self: nn.Linear(1, 1)}),
+    ("called as Changed.model(seed), but too many", {"model": lambda self: nn.Linear(1, 1)}),
     ("model(seed) gave a int, not an nn.Module", {"model": lambda self, seed: 3}),
     ("without a parameter to train", {"model": lambda self, seed: nn.ReLU()}),
     ("loss(model, batch) gave a float", {"loss": lambda self, model, batch: 0.5}),

@@ -1,5 +1,5 @@
-"""Trains epochs by a captured step: one training step in fixed memory, captured as a CUDA graph
-once per recipe and replayed for every trial of it.
+"""Trains epochs with a captured step: one training step in fixed memory, captured as a CUDA graph
+once per recipe and replayed for each of its trials.
 
 The training loop only sees `train(task, training, run_epoch=program.epoch)`.
 """
@@ -29,7 +29,7 @@ from lrbench.tasks.base import OrderedTask, Task, optimizer_steps
 # Fused, so that they read learning rates from the device; all their state starts at zero.
 CAPTURED = ("sgd", "adam", "adamw")
 MAX_TRIALS = 16
-MIN_GAIN = 1.15  # required gain of doubling the parallel trials: less may be noise
+MIN_GAIN = 1.15  # gain required to double the parallel trials: less may be noise
 
 
 class Slot:
@@ -37,7 +37,7 @@ class Slot:
     results of its steps, in tensors that are overwritten and never replaced.
 
     A trial's weights and optimizer state are copied in before an epoch and out after it, so that
-    nothing of a trial stays here.
+    no trial leaves anything here.
     """
 
     def __init__(self, task: OrderedTask, recipe: Recipe) -> None:
@@ -61,7 +61,7 @@ class Slot:
         self.clipped = torch.zeros(steps, dtype=torch.bool, device=device)
 
     def step(self) -> None:
-        """Step number `at`. Whatever differs between steps is read from the device."""
+        """Run step number `at`. Whatever differs between steps is read from the device."""
         torch.index_select(self.lrs, 0, self.at, out=self.lr)
         (orders,) = self.order.index_select(0, self.at)
         batches = [self.task.ordered_batch(order) for order in orders]
@@ -113,10 +113,10 @@ class Slot:
 
 
 class Program:
-    """The captured step of a recipe in `copies` slots, so that this many trials train in parallel,
+    """The captured step of a recipe in `copies` slots, which train as many trials in parallel,
     each on its own stream of one graph.
 
-    On a CPU the slots are called in turn instead of replayed, with the bits of the plain loop.
+    On a CPU the slots are called in turn instead of replayed, bit-identical to the plain loop.
 
     Raises:
         UsageError: several copies of a network that draws random numbers, which would share the
@@ -132,7 +132,7 @@ class Program:
         with warnings.catch_warnings():  # Adam warns at each step that it could be captured
             warnings.filterwarnings("ignore", message=".*capturable=True")
             if copies > 1 and _draws(steps[0], device):
-                raise UsageError("its network draws random numbers: at once they would be shared")
+                raise UsageError("its network draws random numbers, which parallel trials share")
             # the learning rates are zero until a trial is loaded
             self.replay = captured(steps[0] if copies == 1 else in_parallel(steps, device), device)
 
@@ -160,7 +160,7 @@ class Program:
         return self._ahead.pop(training)
 
     def wait(self) -> None:
-        """Return when the device is done."""
+        """Wait for the device."""
         self.slots[0].at.item()
 
     def _train(self, trainings: Sequence[Training]) -> None:
@@ -185,16 +185,16 @@ class Program:
 def why_not(task: Task, recipe: Recipe) -> str:
     """Why a recipe's steps cannot be captured; empty if they can."""
     if not hasattr(task, "orders") or is_own(recipe.augment):
-        return "its batches are made by code of its own"
+        return "its batches are made by custom code"
     if recipe.optimizer not in CAPTURED:
         return f"{recipe.optimizer} does not read its learning rate from the device"
     if recipe.optimizer_options:
-        return "the optimizer has settings of its own (--opt)"
+        return "the optimizer has extra settings (--opt)"
     return ""
 
 
 def why_eager(training: Training) -> str:
-    """Why a trial of a captured recipe is trained without capture; empty if it is not."""
+    """Why a trial cannot use its recipe's captured step; empty if it can."""
     if training.clock.frozen:
         return "a group is frozen at first"
     if any(bound.momentum(0) is not None for bound in training.clock.bounds):
@@ -220,7 +220,7 @@ def _contents(model: nn.Module, optimizer: Optimizer) -> list[dict[Any, Any]]:
 
 
 def worthwhile(rate: Callable[[int], float]) -> int:
-    """Double the number of trials as long as each doubling gives at least 15 % more steps per
+    """The number of parallel trials, doubled as long as that gives at least 15 % more steps per
     second; `rate(n)` measures n = 1, 2, 4, 8, 16, as far as needed.
 
     >>> worthwhile({1: 100.0, 2: 190.0, 4: 260.0, 8: 270.0}.__getitem__)
@@ -246,7 +246,7 @@ def probed(task: OrderedTask, recipe: Recipe, device: torch.device) -> int:
 
 
 def replay_s(program: Program, span_s: float = 0.2) -> float:
-    """Seconds of one replay at learning rates of zero, averaged over at least `span_s`."""
+    """Seconds per replay at learning rates of zero, averaged over at least `span_s`."""
     program.replay()
     program.wait()
     runs, began = 0, time.perf_counter()
