@@ -59,7 +59,7 @@ def parse(text: str) -> Schedule:
         with suppress(ValueError):
             at = float(lr) if lr.isascii() else None
         if at is None or not 0 < at < math.inf:
-            raise UsageError(f"{text}: @ is followed by a learning rate, such as cosine @ 0.1")
+            raise UsageError(f"{text!r}: @ is followed by a learning rate, such as cosine @ 0.1")
     return Schedule(spec, (VERBOSE,) if parser.verbose else (), at)
 
 

@@ -71,7 +71,7 @@ def test_trials_deleted_while_they_are_trained_end_the_run_and_are_trained_again
     (line,) = unwarned(said)
     assert "journal.jsonl: no such file or directory" in line
     assert run(["report", str(tmp_path / "run")]) == 0
-    assert list(tmp_path.glob("run/trials/*/journal.jsonl")) == []
+    assert not epochs_in(tmp_path / "run")  # another trial may just have begun its journal
 
 
 def test_a_deleted_trial_is_trained_again(tmp_path: Path, whole: Path) -> None:

@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lrbench.errors import UsageError
@@ -155,6 +155,7 @@ def test_parse_and_print_are_inverse(text: str) -> None:
 
 
 @given(st.text(alphabet=string.printable, max_size=60) | st.text(max_size=30))
+@example("A:A@\r")
 @settings(max_examples=200, deadline=None)
 def test_any_text_parses_or_is_refused_in_one_line(text: str) -> None:
     try:
