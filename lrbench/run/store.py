@@ -1,4 +1,4 @@
-"""The run directory. Manifest and journals are the record; everything else can be made from them."""
+"""The run directory. Manifest and journals are the record; all else can be made from them."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
