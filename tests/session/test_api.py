@@ -147,7 +147,7 @@ def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> N
         ({"out": 3}, "out 3: must be the path of a folder"),
         ({"lr": True}, "lr True: must be a number"),
         ({"lr": [0.1, True]}, "must be a number"),
-        ({"optimizer": "adam", "momentum": 0.5}, "; opt sets what"),
+        ({"optimizer": "adam", "momentum": 0.5}, "; opt sets the optimizer"),
         ({"task": Line(), "jobs": 2}, "other processes cannot import Line"),
         ({"model": nn.Linear(2, 2)}, "model: this module already has its weights"),
         ({"train": [1], "val": [1]}, "compare: loaders need make_model"),
