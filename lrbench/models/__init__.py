@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 # (image shape [c, h, w], number of classes) -> a network from [b, c, h, w] to logits [b, classes];
-# registered with reads="text", (most characters [n], their number) -> one from int64 [b, n] to
-# logits [b, n, characters]
+# with reads="text": (context [n], size of the vocabulary) -> a network from int64 [b, n] to logits
+# [b, n, vocabulary]
 Build = Callable[[Any, int], "nn.Module"]
 MODELS: Registry[Build] = Registry("model", "lrbench.models", skip=("layers",))
 LEAST_SIZE = 28  # pixels
@@ -28,8 +28,8 @@ __all__ = ["LEAST_SIZE", "MODELS", "build", "check"]
 
 
 def check(name: str, weights: str = "", reads: str = "images") -> None:
-    """Refuse an unknown network, one that does not read `images` or `text`, or weights that do not
-    exist, without importing torch."""
+    """Raise an error if a network is unknown or does not read `reads` ("images" or "text"), or if
+    the weights do not exist; does not import torch."""
     takes = "images"
     if plugins.is_own(name):
         _load_own(name)
@@ -42,7 +42,7 @@ def check(name: str, weights: str = "", reads: str = "images") -> None:
     if not weights or is_published(name, weights) or os.path.isfile(Path(weights).expanduser()):
         return
     if weights == "DEFAULT":
-        raise UsageError(f"--weights DEFAULT: {name} has none", hint="name a file of weights")
+        raise UsageError(f"--weights DEFAULT: {name} has none", hint="name a weights file")
     raise MachineError(f"--weights {weights}: there is no such file")
 
 
@@ -54,7 +54,7 @@ def build(name: str, shape: tuple[int, ...], classes: int, weights: str = "") ->
     DEFAULT for `torchvision:NAME`.
 
     Raises:
-        UsageError: an unknown name, or a network that does not take such images.
+        UsageError: an unknown name, or a network that does not accept such samples.
         MachineError: the weights do not exist.
 
     >>> sum(p.numel() for p in build("lenet", (1, 28, 28), classes=10).parameters())
@@ -98,12 +98,11 @@ def _build_own(name: str, shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 def _load_own(name: str) -> Callable[..., Any]:
-    """The function or class that makes the network; an existing network is refused."""
+    """The function or class that makes the network; raises UsageError for an existing one."""
     function = plugins.load_callable(name, OPTION)
     if not isinstance(function, type) and hasattr(function, "state_dict"):
         raise UsageError(
-            f"{OPTION} {name}: it is a network that was made already, so that no seed can draw "
-            "its weights",
+            f"{OPTION} {name}: it is an existing network, so no seed can draw its weights",
             hint="name a function or a class that makes one",
         )
     return function
@@ -123,12 +122,12 @@ def _check_logits(name: str, model: nn.Module, shape: tuple[int, ...], classes: 
         with torch.no_grad():
             logits = model(torch.zeros(2, *shape, dtype=torch.long if text else None))
     except Exception as fault:  # a user's network may raise anything
-        what = f"it takes no {samples} ({plugins.described(fault)})"
+        what = f"it does not accept {samples} ({plugins.described(fault)})"
         raise UsageError(f"{OPTION} {name}: {what}") from fault
     finally:
         model.train(training)
     if not isinstance(logits, torch.Tensor) or logits.shape != expected:
-        what = f"for 2 {samples} it gives {plugins.kind_of(logits)}, not logits {list(expected)}"
+        what = f"for 2 {samples} it returns {plugins.kind_of(logits)}, not logits {list(expected)}"
         raise UsageError(f"{OPTION} {name}: {what}")
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UsageError(f"{OPTION} {name}: it has no parameter to train")
+        raise UsageError(f"{OPTION} {name}: it has no trainable parameters")

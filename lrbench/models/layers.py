@@ -94,7 +94,7 @@ def near_identity(channels_in: int, channels: int) -> nn.Conv2d:
 class MaxHead(nn.Module):
     """The maximum over all pixels, a linear layer, and logits scaled by 1/9.
 
-    Without the scale, the first steps go into unlearning confident guesses: after 3 epochs
+    Without the scale, the first steps go to unlearning confident guesses: after 3 epochs
     on 12,000 CIFAR images accuracy is .34 to .52 instead of .64 to .67.
     """
 
@@ -144,8 +144,8 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Characters int64 `[b, n]` to the logits of the next ones, `[b, n, vocabulary]`, with n <=
-    `context`; the embedding of the characters is also the output layer."""
+    """From characters int64 `[b, n]`, n <= `context`, to logits of the next characters `[b, n,
+    vocabulary]`; the character embedding is also the output layer."""
 
     def __init__(self, context: int, vocabulary: int, width: int, layers: int, heads: int) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ def mlp(image_shape: Shape, classes: int) -> nn.Module:
 @MODELS.register("lenet", "two 5x5 convolutions, two linear layers, 81,000 parameters on digits")
 def lenet(image_shape: Shape, classes: int) -> nn.Module:
     """After LeCun et al., "Gradient-based learning applied to document recognition" (1998), with
-    ReLU and maximum pooling."""
+    ReLU and max pooling."""
     from torch import nn
 
     channels, height, width = image_shape
@@ -76,7 +76,7 @@ def cnn3(image_shape: Shape, classes: int) -> nn.Module:
     )
 
 
-@MODELS.register("resnet8", "He's CIFAR network with 1 block a stage, 75,000 parameters")
+@MODELS.register("resnet8", "He's CIFAR network with 1 block per stage, 75,000 parameters")
 def resnet8(image_shape: Shape, classes: int) -> nn.Module:
     """6n + 2 layers with n = 1; see `resnet20`."""
     from lrbench.models.layers import PadShortcut
@@ -84,7 +84,7 @@ def resnet8(image_shape: Shape, classes: int) -> nn.Module:
     return resnet(image_shape[0], classes, (16, 32, 64), 1, PadShortcut)
 
 
-@MODELS.register("resnet20", "He's CIFAR network with 3 blocks a stage, 270,000 parameters")
+@MODELS.register("resnet20", "He's CIFAR network with 3 blocks per stage, 270,000 parameters")
 def resnet20(image_shape: Shape, classes: int) -> nn.Module:
     """6n + 2 layers with n = 3: three stages of 16, 32 and 64 channels, shortcuts without
     weights: section 4.2 of He et al., "Deep residual learning for image recognition" (2015)."""
@@ -95,8 +95,8 @@ def resnet20(image_shape: Shape, classes: int) -> nn.Module:
 
 @MODELS.register("resnet18", "ResNet-18 with a 3x3 stem for small images, 11 million parameters")
 def resnet18(image_shape: Shape, classes: int) -> nn.Module:
-    """Four stages of 64, 128, 256 and 512 channels, two blocks each; the 7x7 stem and its pooling
-    are one 3x3 convolution, as is usual for CIFAR."""
+    """Four stages of 64, 128, 256 and 512 channels, two blocks each; one 3x3 convolution
+    replaces the 7x7 stem and its pooling, as usual for CIFAR."""
     from lrbench.models.layers import projected
 
     return resnet(image_shape[0], classes, (64, 128, 256, 512), 2, projected)

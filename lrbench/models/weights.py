@@ -1,5 +1,5 @@
-"""Networks and weights from elsewhere: torchvision's, as in `torchvision:resnet18`, and weights in
-files, for a network whose last layer may have another shape."""
+"""Networks and weights from elsewhere: torchvision's, as in `torchvision:resnet18`, and weights
+from files. The last layer may differ in shape from the file's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
 def build_zoo(name: str, image_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """A classifier of torchvision for `classes`. For grey images the weights of its first
+    """A torchvision classifier with `classes` outputs. For grey images the weights of its first
     convolution are summed over the three channels, which is equivalent to repeating the image."""
     from torch import nn
     from torchvision import models
@@ -63,8 +63,8 @@ def _known(name: str) -> str:
 def load_weights(model: nn.Module, name: str, weights: str, option: str = "--weights") -> None:
     """Load `weights` (a file, or one of torchvision's names) into the network, in place.
 
-    A last layer of another shape keeps its new weights, as the head does in fine-tuning; everything
-    else must fit.
+    A last layer of another shape keeps its new weights, as usual in fine-tuning; everything else
+    must fit.
     """
     known = is_published(name, weights)
     state = _published(name, weights) if known else read(Path(weights).expanduser(), option)
@@ -77,12 +77,12 @@ def load_weights(model: nn.Module, name: str, weights: str, option: str = "--wei
             what = f"there is no {key}"
             if found is not None:
                 what = f"{key} is {tuple(found.shape)}, not {tuple(new.shape)}"
-            raise UsageError(f"{option} {weights}: not of {name}: {what}")
+            raise UsageError(f"{option} {weights} does not fit {name}: {what}")
     model.load_state_dict(own)
 
 
 def is_published(name: str, weights: str) -> bool:
-    """True if the weights are named as torchvision names its own, False for a file.
+    """True if `weights` is a name in torchvision's style, False for a file.
 
     >>> is_published("torchvision:resnet18", "DEFAULT"), is_published("lenet", "DEFAULT")
     (True, False)
@@ -91,7 +91,7 @@ def is_published(name: str, weights: str) -> bool:
 
 
 def _published(name: str, weights: str) -> dict[str, Tensor]:
-    """The state of torchvision's own weights, downloaded into torch's cache if needed."""
+    """The state dict of torchvision weights, downloaded into torch's cache if needed."""
     from torchvision import models
 
     kinds = models.get_model_weights(_known(name))
@@ -112,7 +112,7 @@ def _published(name: str, weights: str) -> dict[str, Tensor]:
 @cache
 def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
     """The tensors of a file that `torch.save` wrote: a state dict, bare or under `state_dict`.
-    A file is read once.
+    Each file is read only once.
 
     Raises:
         MachineError: the file does not exist, or contains anything else.
@@ -126,7 +126,7 @@ def read(path: Path, option: str = "--weights") -> dict[str, Tensor]:
             content = torch.load(memory, map_location="cpu", weights_only=True)
     except Exception as fault:  # a damaged file may fail in any part of torch's reader
         raise MachineError(
-            f"{option} {path}: it is not a file of weights, or damaged ({type(fault).__name__})",
+            f"{option} {path}: it is not a weights file, or it is damaged ({type(fault).__name__})",
             hint="write it with torch.save(model.state_dict(), FILE)",
         ) from None
     for key in WRAPPERS:
@@ -155,6 +155,6 @@ def last_layer(model: nn.Module) -> str:
 
 
 def _fitted(source: Tensor, target: Tensor) -> Tensor:
-    """The first convolution for grey images is the sum over the three channels of a colour one."""
+    """The source; for a grey first convolution, the sum over the three channels of a colour one."""
     grey = source.ndim == 4 and target.ndim == 4 and (source.shape[1], target.shape[1]) == (3, 1)
     return source.sum(1, keepdim=True) if grey else source

@@ -13,9 +13,9 @@ from lrbench.schedules import check, parse
 from lrbench.tasks.base import Task, optimizer_steps
 
 TRIED = 128  # steps of the trainings that represent a longer run
-TRUSTED = 10  # times as long at most: beyond, the root rule was up to a factor of 2 too low
+TRUSTED = 10  # times as long at most: beyond that, the root rule was up to a factor of 2 too low
 ANY_LR = 0.1
-BY_RULE = "untried: the answer is a rule's, from the sweep alone; pass --verify"
+BY_RULE = "untried: the answer comes from a rule and the sweep alone; pass --verify"
 FAR = (
     f"far: the run is over {TRUSTED} times as long as the short trainings; up to twice the LR may "
     "work"
@@ -26,8 +26,8 @@ FAR = (
 class Aim:
     """A run of `steps` steps under a schedule. Its base learning rate is `factor` times that of a
     constant schedule with as many steps (Schaipp et al. 2025, arXiv:2501.18965), its highest one
-    `peak` times the base. `paces` are those of the run, or of evenly spaced steps of it, as many as
-    a short training has."""
+    `peak` times the base. `paces` are those of the run's steps or, if a short training has fewer,
+    of that many evenly spaced ones."""
 
     schedule: str
     epochs: int | None
@@ -38,7 +38,7 @@ class Aim:
 
     @staticmethod
     def of(spec: FindSpec, task: Task) -> Aim | None:
-        """None without a schedule.
+        """The aim of a spec; None without a schedule.
 
         Raises:
             UsageError: the schedule does not fit the run.
@@ -64,8 +64,8 @@ class Aim:
 
     @property
     def horizon(self) -> float:
-        """Ratio of the run's learning rate to that of the short trainings, which have the same
-        shape: the bound's optimum falls with the square root of the length."""
+        """Ratio of the run's learning rate to that of the short trainings under the same schedule:
+        the bound's optimum falls with the square root of the length."""
         return math.sqrt(self.tried / self.steps)
 
     def guess(self, lr: float, steps: int) -> float:
@@ -74,8 +74,8 @@ class Aim:
         return lr * self.factor * math.sqrt(steps / self.tried)
 
     def adjusted(self, found: FindResult, steps: int) -> FindResult:
-        """The answer for the run, from that of the short trainings under its schedule; without any,
-        from that of a sweep, which holds for `steps` constant steps."""
+        """The answer for the run, scaled from that of the short trainings under its schedule or,
+        without any, from that of a sweep, which holds for `steps` steps at a constant LR."""
         checked, lr = found.verification, found.lr
         aim = {name: value for name, value in vars(self).items() if name != "paces"}
         aim |= {"tried_steps": self.tried, "horizon": self.horizon}
@@ -102,7 +102,7 @@ class Aim:
 
 
 def _spread(steps: int, most: int) -> list[int]:
-    """Steps of a run, evenly spaced, limited in number.
+    """At most `most` evenly spaced steps of a run.
 
     >>> _spread(3, 5), _spread(100, 4)
     ([0, 1, 2], [12, 37, 62, 87])

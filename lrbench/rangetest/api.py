@@ -1,4 +1,4 @@
-"""The range test for any module and loader; it leaves them unchanged."""
+"""The range test for any module and loader, which it leaves unchanged."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +28,7 @@ from lrbench.tasks.loaders import LoaderTask, LossFn, StepFn, check_loader
 from lrbench.tasks.randomness import generators, seed_all
 
 VAL_BATCHES = 16
-OTHERWISE = {  # options of `lrbench find` with another meaning here, or none
+OTHERWISE = {  # options of `lrbench find` that mean something else here, or nothing
     "step", "start_lr", "seeds", "seed", "sweep_group", "batch_sizes", "momenta", "schedule",
     "epochs",
 }  # fmt: skip
@@ -59,34 +59,34 @@ def find(
     progress: bool | None = None,
     **options: Any,
 ) -> FindResult:
-    """Run a range test on a module, with its own optimizer, on the device where it is.
+    """Run a range test on a module with its own optimizer, on the module's device.
 
     Weights, buffers, gradients, training modes, the optimizer and every random generator are
-    restored bit for bit when this returns or raises; no file is written. Several parameter groups
-    keep the ratio of their learning rates, and the answer is the first group's, unless one of them
-    is swept alone.
+    restored bit for bit when this returns or raises; no files are written. Parameter groups keep
+    the ratio of their learning rates, and the answer is for the first group, unless one group is
+    swept alone.
 
     Args:
         model: trained in place, starting from the same weights for each seed and short training.
         loss_fn: `loss_fn(model(*inputs), target)` returns the mean loss of a batch.
         loader: any re-iterable of `(input, ..., target)` batches, such as a DataLoader.
         optimizer: over the model's parameters; it starts from its current state.
-        schedule: of the run the answer is for, such as "warmup(5%) + cosine"; the answer is its
+        schedule: the schedule of the planned run, such as "warmup(5%) + cosine"; the answer is its
             base learning rate.
-        epochs: of that run, for a loader with a length; 3 by default.
-        steps: optimizer steps of that run, instead of `epochs`.
+        epochs: length of that run, if the loader has a length; 3 by default.
+        steps: length of that run in optimizer steps, instead of `epochs`.
         per: whether a point of the curve is a batch or an epoch.
-        seeds: their number, or a list of them. A seed fixes data order and dropout, and draws
-            weights only with `make_model`.
-        start_lr: the lowest learning rate; a list with one for each group sets their ratio.
-        step: `step(model, batch) -> loss`, for batches of any other kind.
+        seeds: how many, or a list. A seed fixes data order and dropout; it draws weights only with
+            `make_model`.
+        start_lr: the lowest learning rate; a list, one per group, sets the ratio of the groups.
+        step: `step(model, batch) -> loss`, for any other kind of batch.
         make_model: returns a module of the same shape with newly drawn weights.
-        accumulate: batches per optimizer step; its loss is their mean.
-        sweep_group: the index of the only parameter group to sweep; the others keep their learning
-            rates, and the answer is this group's.
-        val_loader: batches of validation data to judge the short trainings that verify the answer;
+        accumulate: batches per optimizer step; the step's loss is their mean.
+        sweep_group: index of the only parameter group to sweep; the others keep their learning
+            rates, and the answer is for this group.
+        val_loader: validation batches, which judge the short trainings that verify the answer;
             without it, four batches of the loader are used.
-        progress: show a bar on stderr; by default on a terminal and in a notebook.
+        progress: show a progress bar on stderr; by default, on a terminal and in a notebook.
 
     Raises:
         UsageError: an invalid argument, or a loader that can be read only once.
@@ -106,7 +106,7 @@ def find(
         recipe={"precision": precision, "accumulate": accumulate},
     )
     if epochs is not None and steps is not None:
-        raise UsageError("find: epochs and steps both say how long the run is: give one of them")
+        raise UsageError("find: epochs and steps both set the length of the run: give only one")
     if spec.val_loss and val_loader is None:
         raise UsageError("val_loss: pass a val_loader as well")
     if val_loader is not None:
@@ -154,9 +154,9 @@ def max_stable_lr(
 ) -> Stability:
     """The largest learning rate at which `steps` steps of training converge.
 
-    Bisection in log LR with constant-LR trainings, each from the given weights, until the bracket
-    is within `ratio`. On a quadratic with curvature h the answer is 2/h for plain SGD and 2(1+m)/h
-    with momentum m (Polyak 1964). The arguments are restored as by `find`.
+    Bisects in log LR with constant-LR trainings, each from the given weights, until the bracket is
+    within `ratio`. On a quadratic with curvature h the answer is 2/h for plain SGD and 2(1+m)/h
+    with momentum m (Polyak 1964). The arguments are restored as in `find`.
 
     Raises:
         UsageError: an invalid argument, or a loader that can be read only once.
@@ -189,7 +189,7 @@ def max_stable_lr(
 
 
 class _Borrowed(LoaderTask):
-    """The user's module, trained in place so that its optimizer keeps its parameters."""
+    """The user's module, trained in place because the optimizer holds its parameters."""
 
     contents: Contents
     validation: Iterable[Any] | None
@@ -202,7 +202,7 @@ class _Borrowed(LoaderTask):
                 self._module.load_state_dict(drawn.state_dict())
             except (RuntimeError, AttributeError):
                 raise UsageError(
-                    "make_model: its module has other weights than the model"
+                    "make_model: its module's weights do not match the model's"
                 ) from None
         return self._module
 
@@ -213,7 +213,7 @@ class _Borrowed(LoaderTask):
         seed_all(0, generators(self.validation))
         found = [to_device(batch, self._device) for batch in islice(self.validation, VAL_BATCHES)]
         if not found:
-            raise UsageError("val_loader: it holds no batch")
+            raise UsageError("val_loader: it holds no batches")
         size = int(getattr(self.validation, "batch_size", None) or 1)
         return found[: max(1, samples // size)]
 
@@ -232,7 +232,7 @@ def borrowed(
     sweep_group: int | None = None,
     starts: Sequence[float] = (),
 ) -> Iterator[Setup]:
-    """What a range test trains; everything is restored at the end, even after an exception."""
+    """The setup of a range test; everything is restored at the end, even after an exception."""
     check_model(model)
     check_optimizer(model, optimizer)
     for name, given in {"loss_fn": loss_fn, "step": step, "make_model": make_model}.items():
@@ -252,7 +252,7 @@ def borrowed(
 
 
 def checked_spec(names: Mapping[str, str], **fields: Any) -> FindSpec:
-    """The spec of a range test from its arguments; `names` maps fields to the arguments' names."""
+    """The spec of a range test. In error messages, `names` maps fields to argument names."""
     try:
         return FindSpec(**fields)
     except ValidationError as fault:
@@ -260,7 +260,7 @@ def checked_spec(names: Mapping[str, str], **fields: Any) -> FindSpec:
 
 
 def checked_seeds(seeds: Any) -> tuple[Any, ...]:
-    """The seeds: the first n from 0, or those listed. Duplicates are refused, because they would
+    """The seeds: the first n from 0, or those listed. Raises UsageError for duplicates, which would
     look like agreement.
 
     >>> checked_seeds(2), checked_seeds([7, 5])
@@ -270,11 +270,11 @@ def checked_seeds(seeds: Any) -> tuple[Any, ...]:
         found = tuple(range(seeds) if isinstance(seeds, Integral) else seeds)
         if found and len(set(found)) == len(found):
             return found
-    raise UsageError(f"seeds: pass how many, or a list of different ones, not {seeds!r:.60}")
+    raise UsageError(f"seeds: pass how many, or a list without duplicates, not {seeds!r:.60}")
 
 
 def check_model(model: nn.Module) -> None:
-    """Refuse anything but a module whose weights can be restored."""
+    """Raise UsageError unless this is a module whose weights can be restored."""
     if not isinstance(model, nn.Module):
         raise UsageError(f"model: pass an nn.Module, not {_kind(model)}")
     tensors = [*model.parameters(), *model.buffers()]
@@ -285,9 +285,9 @@ def check_model(model: nn.Module) -> None:
 
 
 def check_optimizer(model: nn.Module, optimizer: Optimizer) -> None:
-    """Refuse anything but an optimizer that can train this model."""
+    """Raise UsageError unless this optimizer can train the model."""
     if isinstance(optimizer, type) or not hasattr(optimizer, "param_groups"):
-        raise UsageError(f"optimizer: pass one of the model's parameters, not {_kind(optimizer)}")
+        raise UsageError(f"optimizer: pass one for the model's parameters, not {_kind(optimizer)}")
     if needs_closure(optimizer):
         raise UsageError(
             f"optimizer: steps of {type(optimizer).__name__} need a closure, which is not supported"

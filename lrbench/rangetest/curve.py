@@ -1,5 +1,5 @@
 """One seed's curve of a range test, prepared for the rules: cut, cleaned, and smoothed
-symmetrically in log LR, so without lag."""
+symmetrically in log LR, so that it does not lag."""
 
 import math
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ Floats = NDArray[np.float64]
 End = Literal["range", "blew up", "not finite"]
 
 FEWEST = 10  # fewest points of a usable curve
-MOST_INFLATED = 3.5  # the remainder of a steep trend also looks like correlation
+MOST_INFLATED = 3.5  # what remains of a steep trend also looks like correlation
 ALIKE = 4.0  # standard errors
 BLOWN_UP = 2.0  # a sweep stops when the loss is this many falls above its start
-NEIGHBOURS = 3  # fewest points of a window on each side
+NEIGHBOURS = 3  # fewest points on each side of a window
 SPIKE_SIGMAS = 5.0
 BLOCK = 64  # points smoothed together
-CUT = 1.0  # for analysis a curve ends this many drops above its start
+CUT = 1.0  # for analysis, a curve ends this many falls above its start
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Curve:
     much as it had fallen.
 
     `u` is log10 of the learning rates, `loss` the raw losses, `smooth` the smoothed ones, all of
-    one length; `end` says what ended it. `noise` is a point's standard deviation. `inflation` is
+    equal length; `end` says what ended it. `noise` is a point's standard deviation. `inflation` is
     the error of a local mean relative to that of independent noise. `top` and `bottom` are the
     indices between which the smoothed loss falls.
     """
@@ -61,7 +61,7 @@ class Curve:
 
     @property
     def drop_error(self) -> float:
-        """The standard error of `drop`, including the correlation of the noise between steps."""
+        """The standard error of `drop`, allowing for noise that is correlated between steps."""
         gain = self.smooth.value_gain
         error = self.noise * float(np.hypot(gain[self.top], gain[self.bottom]))
         return error * self.inflation
@@ -77,8 +77,8 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
 
     Args:
         lrs: learning rates, increasing, shape (n,).
-        losses: raw losses, shape (m,), m <= n, as a curve may end early.
-        window: of the smoothing, in decades.
+        losses: raw losses, shape (m,), m <= n because a curve may end early.
+        window: width of the smoothing, in decades.
     """
     calm = losses[: ending(losses, BLOWN_UP)[0]]
     noise = max(typical_step(calm), typical_step(losses[:FEWEST]))
@@ -100,14 +100,14 @@ def read_curve(lrs: Floats, losses: Floats, window: float) -> Curve | None:
 
 
 def inflation(rest: Floats) -> float:
-    """How much larger the error of a local mean is than that of independent noise with as large
-    second differences, for noise that follows x' = c·x + e: sqrt(3·(1 + c)/(3 - c))/(1 - c).
+    """The error of a local mean relative to that of independent noise whose second differences are
+    as large, for noise that follows x' = c·x + e: sqrt(3·(1 + c)/(3 - c))/(1 - c).
 
-    c is estimated from the lag-1 correlation of the first differences, which is (c - 1)/2, less
-    the estimate's own error of about 1/sqrt(n).
+    c is estimated from the lag-1 correlation of the first differences, which is (c - 1)/2, minus
+    the estimate's standard error of about 1/sqrt(n).
 
     Args:
-        rest: losses without their trend, shape (n,).
+        rest: losses minus their trend, shape (n,).
     """
     steps = np.diff(rest)
     power = float(steps @ steps)
@@ -119,7 +119,7 @@ def inflation(rest: Floats) -> float:
 
 
 def in_order(losses: Floats) -> bool:
-    """True if losses at learning rate 0 depend on their order: neighbours are more alike than by
+    """True if losses at learning rate 0 depend on the batch order: neighbours are closer than by
     chance. Source: von Neumann's ratio (1941), which is 2 ± 2/sqrt(n) for independent values."""
     if not np.isfinite(losses).all() or np.ptp(losses) <= 1e-6 * np.abs(losses).max():
         return False
@@ -132,8 +132,8 @@ class Watch:
     """Decides, as losses arrive one by one, whether the curve ends: at a non-finite loss, or when
     the median of the last three exceeds start + factor·(start - best + 4·step).
 
-    `step` is a typical difference between successive losses. It and `start` are measured on the
-    first ten points if not given; those points then cannot end the curve.
+    `step` is a typical difference between successive losses. Without `start`, both are measured on
+    the first ten points, which then end the curve only if one is not finite.
     """
 
     factor: float
@@ -202,7 +202,7 @@ def smooth(u: Floats, y: Floats, window: float) -> Smooth:
 
 
 def _reached(u: Floats, rows: slice, window: float) -> slice:
-    """The points within reach of the kernels of a block of points."""
+    """The points that the kernels of a block of points cover."""
     block = u[rows]
     low, high = np.searchsorted(u, [block[0] - window / 2, block[-1] + window / 2])
     spare = 2 * NEIGHBOURS + 1
@@ -210,7 +210,7 @@ def _reached(u: Floats, rows: slice, window: float) -> slice:
 
 
 def _fitted(u: Floats, y: Floats, rows: slice, window: float) -> tuple[Floats, ...]:
-    """Value and slope at some of the points, with the gains of both."""
+    """Values and slopes at the points `rows`, and the gains of both."""
     centres, reached = u[rows, None], _reached(u, rows, window)
     u, y = u[reached], y[reached]
     distance = np.abs(centres - u)
@@ -225,7 +225,7 @@ def _fitted(u: Floats, y: Floats, rows: slice, window: float) -> tuple[Floats, .
 
 
 def _parabola(kernel: Floats, x: Floats) -> Floats:
-    """The weights of each kernel in the value at 0 of the fitted parabola."""
+    """The weights of the points in each fitted parabola's value at 0."""
     powers = np.stack([np.ones_like(x), x, x * x], axis=1)
     moments = (powers * kernel[:, None]) @ powers.transpose(0, 2, 1)
     first = np.linalg.solve(moments, np.broadcast_to(np.eye(3)[:, :1], (len(x), 3, 1)))
@@ -234,8 +234,8 @@ def _parabola(kernel: Floats, x: Floats) -> Floats:
 
 
 def despike(y: Floats) -> Floats:
-    """Replace single outliers by the median of five points (Hampel's filter). A running median
-    keeps monotone stretches, so a real blow-up remains."""
+    """Replace single outliers with the median of five points (Hampel's filter). A running median
+    keeps monotone stretches, so a real blow-up survives."""
     middle = running_median(y)
     off = np.abs(y - middle)
     scale = 1.4826 * np.median(off)
@@ -244,7 +244,7 @@ def despike(y: Floats) -> Floats:
 
 
 def running_median(y: Floats) -> Floats:
-    """The median of the five points around each point; of fewer at the ends."""
+    """The median of the five points around each point; fewer at the ends."""
     windows = sliding_window_view(np.pad(y, 2, constant_values=np.nan), 5)
     middle: Floats = np.nanmedian(windows, axis=1)
     return middle

@@ -40,16 +40,16 @@ if TYPE_CHECKING:
 Event = FindProgress | FindResult
 
 SMALL_FLOPS = 2e10  # per training step: models up to this are verified by default
-VERIFY_LRS = 7  # learning rates of a typical verification
-STABLE_LRS = 9  # and of a search for the stable limit, up from the answer
-STABLE_RATIO = 1.1  # the bracket of the stable limit
+VERIFY_LRS = 7  # learning rates in a typical verification
+STABLE_LRS = 9  # and in a search for the stable limit, from the answer up
+STABLE_RATIO = 1.1  # width of the stable limit's bracket
 
 
 def find_events(
     spec: FindSpec, task_of: Callable[[Recipe], Task], elsewhere: Elsewhere | None = None
 ) -> Iterator[Event]:
-    """The range test of a spec, and of each cell of its table: progress events, and last the first
-    test's result with the table."""
+    """Run the range test of a spec and of each cell of its table. Yields progress events, then the
+    result of the spec's own test with the table."""
     recipes = dict.fromkeys((spec.recipe, *spec.cells))
     tasks = {recipe: task_of(recipe) for recipe in recipes}
     if not spec.cells:
@@ -72,8 +72,8 @@ def find_events(
 def table(
     found: Sequence[tuple[Recipe, FindResult]], batch_size: int
 ) -> tuple[Mapping[str, Any], ...]:
-    """One row for each range test, with the rules' predictions from a base test with the same
-    momentum: that of `batch_size`, or else of the smallest batch with an answer.
+    """One row per range test, with the scaling rules' predictions from a base test with the same
+    momentum: the one at `batch_size` or, without an answer there, at the smallest batch with one.
 
     The square-root rule preserves the noise of an update (Krizhevsky, "One weird trick", 2014), the
     linear rule the progress of an epoch (Goyal et al., "Accurate, large minibatch SGD", 2017).
@@ -97,7 +97,7 @@ def table(
 
 
 def setup_of(spec: FindSpec, task: Task, elsewhere: Elsewhere | None = None) -> Setup:
-    """What the range test of a spec trains."""
+    """The `Setup` of a spec's range test."""
     from lrbench.optimizers import build
 
     def make_optimizer(model: nn.Module) -> tuple[Optimizer, GroupLrs]:
@@ -124,8 +124,8 @@ def grid(start_lr: float, end_lr: float, points: int, mode: str = "exp") -> list
 
 
 def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Iterator[Event]:
-    """Run a range test: progress events, and last the `FindResult`. Its settings are the spec's
-    unless given."""
+    """Run a range test. Yields progress events, then the `FindResult`, whose settings are the
+    spec's unless given."""
     spec = setup.spec
     RULES.get(spec.rule, option="--rule")
     lrs, aim = grid(spec.start_lr, spec.end_lr, spec.points, spec.mode), Aim.of(spec, setup.task)
@@ -177,7 +177,7 @@ def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Itera
 
 
 def _is_cheap(setup: Setup) -> bool:
-    """True if short trainings cost little; counted in operations, never timed."""
+    """True if short trainings are cheap; counts operations, never measures time."""
     given = setup.spec.verify is not None and setup.spec.max_stable is not None
     return given or step_flops(setup) <= SMALL_FLOPS
 
@@ -195,7 +195,7 @@ def _verification(
 def _doubted(
     found: FindResult, aim: Aim | None, steps: int, *, ordered: bool, one_curve: bool
 ) -> FindResult:
-    """The answer for the requested run, with everything that makes it weak."""
+    """The answer for the requested run, with every reason to doubt it."""
     checked, peak = found.verification or {}, 1.0
     if aim is not None:
         found, peak = aim.adjusted(found, steps), aim.peak
@@ -218,11 +218,11 @@ def _doubted(
 def _sweeps(
     setup: Setup, lrs: Sequence[float], *, alone: bool
 ) -> Generator[FindProgress, None, tuple[list[list[float]], bool]]:
-    """A curve for each seed, or only the first if the second is identical; and whether the order of
-    the batches was subtracted.
+    """Returns one curve per seed, or only the first if the second is identical, and whether the
+    effect of the batch order was subtracted.
 
-    What moves the loss apart from the learning rate shows in a second sweep with the swept groups
-    at 0, and is subtracted: the learning of groups that are not swept, and a fixed order.
+    The loss also moves because other groups learn, or because the order of the batches is fixed.
+    A second sweep with the swept groups at 0 shows this movement, which is then subtracted.
     """
     spec, shuffled = setup.spec, shuffles(setup.task)
     control = alone or not (spec.val_loss or shuffled)
@@ -230,12 +230,12 @@ def _sweeps(
     curves: list[list[float]] = []
     first: list[float] = []
     seen: dict[Piece, list[float]] = {}
-    at_once = shuffled and setup.elsewhere is not None
+    parallel = shuffled and setup.elsewhere is not None
 
     def same(curve: list[float]) -> bool:
         return len(curve) == FEWEST and curve == first
 
-    for seeds in (spec.seeds,) if at_once else (spec.seeds[:1], spec.seeds[1:]):
+    for seeds in (spec.seeds,) if parallel else (spec.seeds[:1], spec.seeds[1:]):
         pairs = [_pieces(setup, lrs, seed, control=control) for seed in seeds]
         pieces = [piece for pair in pairs for piece in pair]
         for piece, losses in setup.carried_out(pieces):
@@ -248,15 +248,15 @@ def _sweeps(
                 yield FindProgress("sweep", piece.seed, done, total, lr, _finite(loss))
             if curves and piece is pieces[0] and same(curve):
                 return curves, control and not alone
-        for curve, *still in ([seen[piece] for piece in pair] for pair in pairs):
+        for curve, *at_zero in ([seen[piece] for piece in pair] for pair in pairs):
             if same(curve[:FEWEST]):
                 return curves, control and not alone
             if control and not alone and not curves:
-                control = in_order(np.array(still[0]))
+                control = in_order(np.array(at_zero[0]))
             first = first or curve[:FEWEST]
-            # relative to the sweep at 0, from the first loss on
+            # the sweep at 0 is subtracted, except for its first loss
             curves.append(
-                [a - b + still[0][0] for a, b in zip(curve, still[0], strict=False)]
+                [a - b + at_zero[0][0] for a, b in zip(curve, at_zero[0], strict=False)]
                 if control
                 else curve
             )
@@ -264,7 +264,7 @@ def _sweeps(
 
 
 def _pieces(setup: Setup, lrs: Sequence[float], seed: int, *, control: bool) -> list[Piece]:
-    """The sweep of a seed and, with `control`, one at learning rate 0."""
+    """A seed's sweep and, with `control`, one at learning rate 0."""
     spec = setup.spec
     return [
         Piece(
@@ -277,8 +277,8 @@ def _pieces(setup: Setup, lrs: Sequence[float], seed: int, *, control: bool) -> 
 
 
 def _limit(prober: Prober, lr: float, known: Sequence[Probe]) -> Iterator[Probe | Stability]:
-    """The stable limit, searched from the answer upwards. If the answer itself does not converge,
-    because a sweep runs ahead of the blow-up it causes, the search starts further below."""
+    """Search for the stable limit upwards from the answer. If not even the answer converges,
+    because a sweep runs ahead of the blow-up it causes, the search restarts a decade lower."""
     spec, steps = prober.setup.spec, settling_steps(prober.setup)
     if steps != prober.steps:
         prober, known = replace(prober, steps=steps, untouched={}), ()
@@ -303,8 +303,8 @@ def _limit(prober: Prober, lr: float, known: Sequence[Probe]) -> Iterator[Probe 
 def _reported(
     stage: Stage, search: Iterator[Any], total: int, probes: list[Probe]
 ) -> Generator[FindProgress, None, Any]:
-    """Turn a search's probes into progress events and collect them; returns its result. The total
-    grows if there are more than expected."""
+    """Collect a search's probes, yield them as progress events, and return its result. `total`
+    grows if there are more probes than expected."""
     done = 0
     for found in search:
         if isinstance(found, Probe):
@@ -315,7 +315,7 @@ def _reported(
 
 
 def _judged(answer: Suggestion, verification: Verification | None) -> dict[str, Any]:
-    """The sweep's answer, or the one corrected by the short trainings."""
+    """The sweep's answer, corrected by the short trainings if there are any."""
     names = ("lr", "grade", "reasons", "band", "lr_range")
     fields = {name: getattr(answer, name) for name in names}
     if verification is None:
@@ -331,7 +331,7 @@ def _judged(answer: Suggestion, verification: Verification | None) -> dict[str, 
 
 
 def _changes(answer: Suggestion, spec: FindSpec) -> Mapping[str, Any]:
-    """The setting to change if there is no answer, with its new value."""
+    """The setting to change if there is no answer, and its new value."""
     reason = answer.reasons[0] if answer.lr is None else ""
     if not isinstance(reason, why.Reason) or not reason.option:
         return {}

@@ -17,11 +17,11 @@ GroupLrs = Callable[[float], tuple[float, ...]]
 
 
 def swept(groups: Sequence[GroupSpec], which: str | None = None) -> GroupLrs:
-    """By the groups' factors and absolute learning rates; if one group is swept alone, the test's
-    own for it and absolute ones elsewhere."""
+    """Learning rates from the groups' factors and absolute values. If group `which` is swept
+    alone, it gets the test's own and the others their absolute ones."""
     if which is None and all(group.lr_absolute is not None for group in groups):
         raise UsageError(
-            f"--group '{groups[0]}': no group is left whose learning rate could be swept",
+            f"--group '{groups[0]}': no group is left with a learning rate to sweep",
             hint="write a factor, such as lr=1x, or name one with --sweep-group",
         )
     place = None if which is None else swept_place(groups, which)
@@ -32,7 +32,7 @@ def swept_place(groups: Sequence[GroupSpec], which: str, *, rest_known: bool = T
     """The index of the group to sweep alone, named by its pattern or its index.
 
     Args:
-        rest_known: whether the last group, of all other parameters, is known not to be empty.
+        rest_known: whether the last group (all other parameters) is known not to be empty.
 
     Raises:
         UsageError: no such group, or another group has no absolute learning rate.
@@ -47,7 +47,7 @@ def swept_place(groups: Sequence[GroupSpec], which: str, *, rest_known: bool = T
         raise UsageError(f"--sweep-group {which}: there is no such group", hint=hint)
     if groups[place].freeze:
         raise UsageError(
-            f"--sweep-group {which}: {groups[place]} is frozen at first, as in a range test",
+            f"--sweep-group {which}: {groups[place]} is frozen at first, so it cannot be swept",
             hint="leave out its freeze=",
         )
     for i, group in enumerate(groups if rest_known else groups[:-1]):
@@ -69,17 +69,17 @@ def freeze(optimizer: Optimizer, groups: Sequence[GroupSpec]) -> None:
 def ratio_of(
     optimizer: Optimizer, starts: Sequence[float] = (), alone: int | None = None
 ) -> GroupLrs:
-    """In the ratio of `starts`; if that is a single value, of the groups' current learning rates.
-    With `alone`, only that group moves while the others keep theirs."""
+    """Learning rates in the ratio of `starts` or, with fewer than two, of the groups' current ones.
+    With `alone`, only that group's changes."""
     groups = optimizer.param_groups
     if not all("lr" in group for group in groups):
         raise UsageError("optimizer: its parameter groups have no lr")
     lrs = [float(group["lr"]) for group in groups] if len(starts) < 2 else list(starts)
     if len(lrs) != len(groups):
-        raise UsageError(f"start_lr: {len(lrs)} are given, for {len(groups)} groups")
+        raise UsageError(f"start_lr: {len(lrs)} values for {len(groups)} groups")
     if alone is not None:
         if type(alone) is not int or not 0 <= alone < len(lrs):
-            raise UsageError(f"sweep_group: {alone} is none of the groups 0 to {len(lrs) - 1}")
+            raise UsageError(f"sweep_group: {alone} is not one of the groups 0 to {len(lrs) - 1}")
         return lambda lr: (*lrs[:alone], lr, *lrs[alone + 1 :])
     if len(lrs) == 1:
         return lambda lr: (lr,)

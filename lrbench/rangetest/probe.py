@@ -10,16 +10,16 @@ import numpy as np
 
 from lrbench.rangetest.training import Judge, Pace, Piece, Setup
 
-HOPELESS = 1e6  # times the first losses: training on is pointless
+HOPELESS = 1e6  # times the first losses: more training is pointless
 ROUNDING = 1e-6  # relative to a loss
 GROWTH = 1.2  # of the loss above its start, from one eighth of the steps to the next
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One short training at a learning rate, the base of its schedule: its mean loss over
-    the last quarter of the steps (None if it diverged), how far that is below the loss of the
-    initial weights on the same batches, and mean and standard deviation of the judge's loss."""
+    """One short training at `lr`, the base of its schedule if it has one: its mean loss over the
+    last quarter of the steps (None if it diverged), how far that is below the loss of the initial
+    weights on the same batches, and the mean and standard deviation of the judge's loss."""
 
     lr: float
     seed: int
@@ -32,9 +32,9 @@ class Probe:
 
 @dataclass
 class Prober:
-    """Trains at constant learning rates for `steps` steps, or along the `paces` of a schedule with
-    as many, each time from the weights of a seed. `untouched` holds the results of training at
-    learning rate 0, by seed."""
+    """Trains for `steps` steps, at constant learning rates or along the `paces` of a schedule, one
+    per step, always from a seed's initial weights. `untouched` maps seeds to the results of
+    training at learning rate 0."""
 
     setup: Setup
     steps: int
@@ -44,7 +44,7 @@ class Prober:
 
     def each(self, asked: Sequence[tuple[float, int]]) -> Generator[Probe, None, list[Probe]]:
         """Train at each (learning rate, seed), several at a time if possible. Yields each probe as
-        it is done; returns them in the requested order."""
+        it finishes; returns them in the requested order."""
         self.starts([seed for _, seed in asked])
         pieces = [self._piece(lr, seed, self._hopeless(seed)) for lr, seed in asked]
         found = {}
@@ -55,7 +55,7 @@ class Prober:
         return [found[piece] for piece in pieces]
 
     def starts(self, seeds: Iterable[int]) -> list[Probe]:
-        """Trainings at learning rate 0."""
+        """The probes at learning rate 0; each seed is trained only once."""
         fresh = [self._piece(0.0, seed) for seed in seeds if seed not in self.untouched]
         for piece, left in self.setup.carried_out(list(dict.fromkeys(fresh))):
             if left:
@@ -73,7 +73,7 @@ class Prober:
         )  # fmt: skip
 
     def _hopeless(self, seed: int) -> float:
-        """The loss from which no training recovers, based on those at learning rate 0."""
+        """The loss above which no training recovers, from the losses at learning rate 0."""
         first = np.array(self.untouched[seed][0])
         return float(first[0] + HOPELESS * max(np.ptp(first), np.abs(first).max()))
 

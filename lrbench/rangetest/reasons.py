@@ -4,8 +4,8 @@ from typing import Self
 
 
 class Reason(str):
-    """Why a sweep gives no answer, as a sentence. Another test with the value of `option` times
-    `factor` may give one; without an option, no remedy is known."""
+    """Why a sweep gives no answer, as a sentence. Multiplying the value of `option` by `factor`
+    may help; without an option, no remedy is known."""
 
     option: str
     factor: float
@@ -21,13 +21,13 @@ UNREACHED = Reason("flat: no gradient reaches the parameters; look at --loss and
 NOISE = Reason("noise: the loss falls no more than its noise; raise --seeds or --batch-size")
 RISING = Reason("rising: the loss only rises; lower --start-lr", "start_lr", 0.01)
 COARSE = Reason(
-    "rising: the loss falls at the first steps at most; lower --end-lr, or use --mode exp",
+    "rising: the loss falls only in the first steps, if at all; lower --end-lr, or use --mode exp",
     "end_lr",
     0.1,
 )
 AT_FIRST = Reason("diverged at once: the first loss is not finite; look at the data and --loss")
 
-# What makes an answer weak, or none, after the sweep itself.
+# Other reasons why an answer is weak or missing.
 POOLED = "noisy: only the mean of the seeds' curves falls clearly; raise --seeds or --batch-size"
 HIGHEST = "edge: the highest LR that was tried is the best; raise --end-lr"
 LOWEST = "edge: the lowest LR that was tried is the best"

@@ -22,9 +22,8 @@ Stage = Literal["sweep", "verify", "stability"]
 
 @dataclass(frozen=True)
 class FindProgress:
-    """`done` of at most `total` steps of a stage: learning rates of a sweep, short trainings in the
-    other stages. `loss` is None if it diverged; `part` names the row of a table that the test is
-    for."""
+    """`done` of at most `total` units of a stage: learning rates of a sweep, short trainings in the
+    other stages. `loss` is None if it diverged; `part` names the table row being tested."""
 
     stage: Stage
     seed: int
@@ -37,7 +36,7 @@ class FindProgress:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One point of one seed's curve: raw and smoothed loss, None if there is none."""
+    """One point of one seed's curve; a raw or smoothed loss that is not finite is None."""
 
     seed: int
     step: int
@@ -51,15 +50,15 @@ _COLUMNS = tuple(CurvePoint.__dataclass_fields__)
 
 @dataclass(frozen=True)
 class FindResult:
-    """The answer of a range test.
+    """The result of a range test.
 
     `lr` is None if `grade` is "none"; `lr_sweep` is the answer of the sweep alone. `band`: the 10th
-    and 90th percentile over the seeds. `lr_range`: where the loss starts and stops falling, the two
-    ends of a cyclical schedule. `max_stable_lr`: the largest learning rate at which a short
+    and 90th percentiles over the seeds. `lr_range`: where the loss starts and stops falling, the
+    two ends of a cyclical schedule. `max_stable_lr`: the largest learning rate at which a short
     training converges. `rules`: the answer of every rule. `verification`: the short trainings
-    around the answer. `table`: one range test per batch size and momentum, if asked for. `curve`:
-    all points of the sweeps. `trainings`: all short trainings. `aim`: the run that `lr` is the base
-    learning rate of, if a schedule was named; `verification` is then by trainings under it.
+    around the answer. `table`: one range test per batch size and momentum, if requested. `curve`:
+    all points of the sweeps. `trainings`: all short trainings. `aim`: with a schedule, the run that
+    `lr` is for; the short trainings of `verification` then follow that schedule.
     """
 
     lr: float | None
@@ -80,7 +79,7 @@ class FindResult:
     aim: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; the curve as columns."""
+        """The result as plain values, with the curve as columns."""
         columns = {name: [getattr(point, name) for point in self.curve] for name in _COLUMNS}
         content = {**vars(self), "curve": columns}
         plain: dict[str, Any] = json.loads(json.dumps(content, default=dict))
@@ -102,7 +101,7 @@ class FindResult:
         return TypeAdapter(FindResult).validate_python({**content, "curve": curve})
 
     def __repr__(self) -> str:
-        """The answer, what it rests on, and what else there is."""
+        """The answer, the evidence for it, and the main attributes."""
         answer = "no learning rate" if self.lr is None else f"LR {self.lr:.3g}"
         if self.aim is not None:
             answer += f" for {self.aim['schedule']}, {self.aim['steps']:,} steps"
@@ -111,7 +110,7 @@ class FindResult:
         if self.band is not None:
             low, high = self.band
             sweep = f"sweep LR {self.lr_sweep:.3g}"
-            facts.insert(1, f"{sweep}, 10-90 % of them {low:.3g} to {high:.3g}")
+            facts.insert(1, f"{sweep}, 10th to 90th percentile {low:.3g} to {high:.3g}")
         if self.max_stable_lr is not None:
             facts.append(f"largest stable LR {self.max_stable_lr:.3g}")
         return (
@@ -125,15 +124,15 @@ class FindResult:
         return find_cell(self)
 
     def doubted(self, doubts: Mapping[str, bool]) -> FindResult:
-        """The answer marked as weak for each of the reasons that applies."""
+        """The result with the doubts that hold added to its reasons; weak if any does."""
         reasons = tuple(text for text, holds in doubts.items() if holds)
         if self.lr is None or not reasons:
             return self
         return replace(self, grade="weak", reasons=(*self.reasons, *reasons))
 
     def apply(self, optimizer: Optimizer) -> None:
-        """Set the answer on an optimizer. Its groups keep the ratio in which they were swept; if
-        one group was swept alone, only that group changes. Make a scheduler afterwards.
+        """Set an optimizer's learning rates to the answer. Groups keep the ratio in which they were
+        swept; if one group was swept alone, only that group changes. Make a scheduler afterwards.
 
         Raises:
             UsageError: there is no answer.
@@ -151,7 +150,7 @@ class FindResult:
                 group["initial_lr"] = lr
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw curves, band and answer on matplotlib axes; shows and saves nothing."""
+        """Draw curves, band and answer on matplotlib axes; neither shows nor saves them."""
         from lrbench.report.find_plot import draw
 
         return draw(self, ax)

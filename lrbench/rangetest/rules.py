@@ -22,7 +22,7 @@ def steepest(curve: Curve) -> float:
 
     With s(u) = dL/du + 2·se(dL/du), the centre of the stretch around argmin s over
     u <= u_bottom where s is at least 70 % of its lowest, each point weighted by s. The standard
-    error discounts steep accidents in noise and at the ends; the stretch is steadier than the
+    error discounts steep flukes in noise and at the ends; the stretch is steadier than the
     single steepest point.
     Source: the gradient rule of pytorch-lr-finder, fastai ("steep") and ignite, with the
     derivative of the smoother instead of differences of points.
@@ -62,7 +62,7 @@ def valley(curve: Curve) -> float:
     return float((curve.u[starts[deepest]] + curve.u[stops[deepest]]) / 2)
 
 
-@RULES.register("minimum", "one tenth of where the smoothed loss is lowest")
+@RULES.register("minimum", "one tenth of the LR where the smoothed loss is lowest")
 def minimum(curve: Curve) -> float:
     """A tenth of the learning rate at the minimum of the smoothed loss.
 
@@ -76,9 +76,9 @@ def slide(curve: Curve) -> float:
     """Slide an interval down from the right until the slopes at its two ends agree.
 
     The answer is the interval's left end. Source: fastai's "slide" rule (the interval slide rule
-    of ESRI), whose interval is 15 of 100 points over 8 decades = 1.2 decades; its tolerance, an
-    absolute loss, is here 5 % of the steepest slope, so that the loss's scale does not matter.
-    It starts where the loss has risen by half its fall: a wrecked network says nothing.
+    of ESRI), whose interval is 15 of 100 points over 8 decades = 1.2 decades. Its
+    tolerance is an absolute loss; here it is 5 % of the steepest slope, whatever the loss's scale.
+    It starts where the loss has risen by half its fall: beyond that, slopes mean nothing.
     """
     interval = 1.2
     value, slope, bottom = curve.smooth.value, curve.smooth.slope, curve.bottom

@@ -13,7 +13,7 @@ Outcome = Literal["converges", "bounded", "diverges"]
 
 DECADE = 10.0
 SETTLING = 6.4  # steps · (1 - momentum)
-KICK = 3.0  # the same, for each factor of e in the first step
+KICK = 3.0  # the same, added for each factor of e by which the first step outweighs later ones
 LEARNT = 0.1  # fraction of the best fall so far that a converging training reaches
 
 
@@ -21,8 +21,8 @@ LEARNT = 0.1  # fraction of the best fall so far that a converging training reac
 class Stability:
     """The largest learning rate at which a short training converges.
 
-    `lr` is between the largest one that converged and the smallest one above it that did not.
-    `above` tells what happens clearly above it: "bounded" or "diverges". `lr` is None if nothing
+    `lr` lies between the largest one that converged and the smallest one above that did not.
+    `above` says what happens clearly above it: "bounded" or "diverges". `lr` is None if nothing
     converged; `above` is None if everything did, up to `lr`, the end of the range.
     """
 
@@ -46,7 +46,7 @@ def largest_stable(
     """Climb by decades from `start_lr` until a training no longer converges, then bisect.
 
     A sweep cannot find this limit: with momentum it runs far ahead of the blow-up it causes. Yields
-    each probe as it is made and returns the result, whose bracket is within `ratio`.
+    each probe as it finishes, then the result, whose bracket is within `ratio`.
 
     Args:
         known: probes of the same seed and length, to start from.
@@ -104,8 +104,8 @@ def _idle(probe: Probe) -> bool:
 
 
 def settling_steps(setup: Setup) -> int:
-    """The number of steps after which the fate of a training is clear, at least `verify_steps`.
-    Momentum m above 0.9 first throws the loss up, for a time proportional to 1/(1 - m), and longer
+    """Steps after which it is clear whether a training converges, at least `verify_steps`.
+    With momentum m above 0.9 the loss first rises, for a time proportional to 1/(1 - m), and longer
     if the first gradient outweighs later ones, which dampening d scales by 1 - d."""
     optimizer, _ = setup.make_optimizer(setup.task.model(setup.spec.seeds[0]))
     momentum, dampening = (

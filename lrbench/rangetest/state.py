@@ -12,9 +12,8 @@ from lrbench.tasks.randomness import generators, random_state
 
 
 class Contents:
-    """Tensors, and everything an optimizer holds, each with a copy, including the contents of its
-    groups and of the optimizers it wraps. Objects keep their identity, because wrappers share
-    state."""
+    """Copies of tensors and of everything an optimizer holds, including its groups and the
+    optimizers it wraps. Objects keep their identity on `restore`, because wrappers share state."""
 
     def __init__(self, tensors: Iterable[Tensor], optimizer: torch.optim.Optimizer) -> None:
         found: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
@@ -49,10 +48,10 @@ def preserved(
     modules: Sequence[nn.Module], optimizer: torch.optim.Optimizer, *loaders: Any
 ) -> Iterator[Contents]:
     """Restore weights, buffers, gradients, training modes, the optimizer and every random generator
-    (python, numpy, torch, cuda, the loaders' own) on exit, also after an exception.
+    (Python, NumPy, torch, CUDA, the loaders' own) on exit, even after an exception.
 
-    Yields the initial values of all tensors and of the optimizer, to restore before each training
-    inside.
+    Yields the initial values of all tensors and of the optimizer, to be restored before each
+    training.
     """
     parts = [part for module in modules for part in module.modules()]
     kept = [(part, part.training, dict(part._buffers)) for part in parts]
@@ -64,7 +63,7 @@ def preserved(
     own = [generator for loader in loaders for generator in generators(loader)]
     with random_state(own):
         for parameter in parameters:
-            parameter.grad = None  # existing gradients must not be added to
+            parameter.grad = None  # training must not add to existing gradients
         try:
             yield contents
         finally:
@@ -79,7 +78,7 @@ def preserved(
 
 def _put_back(part: nn.Module, buffers: Mapping[str, Tensor | None]) -> None:
     """Give a module its original buffer tensors."""
-    if isinstance(part, torch.jit.ScriptModule):  # can only assign, and has no new buffers
+    if isinstance(part, torch.jit.ScriptModule):  # only allows assignment, and cannot gain buffers
         for name, buffer in buffers.items():
             setattr(part, name, buffer)
     else:

@@ -1,5 +1,5 @@
-"""From learning rates and losses to a suggestion, its reliability, and what to change if it is
-unreliable. Pure: arrays in, an answer out."""
+"""Turns learning rates and losses into a suggestion: how reliable it is, and what to change if it
+is not. Pure: arrays in, an answer out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from lrbench.rangetest.rules import DEFAULT_RULE, RULES, steepest_index
 Grade = Literal["ok", "weak", "none"]
 
 WINDOW = 1.0  # decades
-REACHED = 0.1  # fraction of the fall that is done, or left, at the ends of lr_range
-# Tuned on noise of other shapes than in the tests: normal, uniform, Student's t, autoregressive,
+REACHED = 0.1  # fraction of the fall before the start of lr_range, and after its end
+# Tuned on other kinds of noise than the tests use: normal, uniform, Student's t, autoregressive,
 # 20 to 400 points, 300 draws each (99 % of normal noise lies below 6 at 100 points).
-SURE, LIKELY = 9.0, 6.0  # standard errors that a fall must have for ok and for weak
-SHORT = 20  # with fewer points the noise is uncertain: require more
+SURE, LIKELY = 9.0, 6.0  # standard errors a fall needs for ok and for weak
+SHORT = 20  # points; short curves estimate their noise badly, so require more
 FEW = 20
 DISAGREE = 0.5  # decades between the 10th and the 90th percentile of the seeds
 EDGE = 0.25  # windows
@@ -29,12 +29,12 @@ EARLY = 1.0  # decades, or a sixth of the points: a rise within this is early
 
 @dataclass(frozen=True)
 class Suggestion:
-    """The answer of a range test's curves.
+    """The answer from a range test's curves.
 
-    `lr` is None if `grade` is "none"; `reasons` say why an answer is weak or missing. `band` is the
-    10th and 90th percentile over the seeds in log LR (None for one seed), `lr_range` where the loss
-    starts and stops falling: the two ends of a cyclical schedule. `rules` has the answer of every
-    rule. `smoothed` has a row for each curve, with NaN after its end.
+    `lr` is None if `grade` is "none"; `reasons` say why an answer is weak or missing. `band` holds
+    the 10th and 90th percentiles over the seeds in log LR (None for one seed), `lr_range` the LRs
+    where the loss starts and stops falling, the two ends of a cyclical schedule. `rules` has every
+    rule's answer, `smoothed` one row per curve, with NaN after its end.
     """
 
     lr: float | None
@@ -56,16 +56,15 @@ def suggest(
 ) -> Suggestion:
     """Read a learning rate off the losses of a range test.
 
-    Each curve is smoothed in log LR and judged on its own, or their mean if each is lost in noise;
-    the answer is the median in log LR. Losses may have any sign. A curve ends at its first
-    non-finite loss, or where it blows up.
+    Each curve is smoothed in log LR and judged on its own, or their mean if at least half of them
+    are lost in noise; the answer is the median in log LR. Losses may have any sign. A curve ends at
+    its first non-finite loss, or where it blows up.
 
     Args:
         lrs: the learning rates, positive and increasing, shape (n,).
-        losses: one curve of shape (n,), or several of shape (k, n); in a list, curves may end
-            early.
+        losses: one curve, shape (n,), or several, shape (k, n); curves in a list may end early.
         rule: `steepest`, `valley`, `minimum` or `slide`.
-        window: of the smoothing, full width in decades.
+        window: full width of the smoothing in decades.
 
     Raises:
         UsageError: invalid arguments.
@@ -114,13 +113,13 @@ def suggest(
 
 
 def _read(grid: Floats, losses: Floats, window: float) -> tuple[Curve | None, str]:
-    """A curve, and the reason if it gives no learning rate, else empty."""
+    """A curve, and why it gives no learning rate; empty if it gives one."""
     curve = read_curve(grid, losses, window)
     return curve, _no_answer(losses, curve, grid, window)
 
 
 def _pooled(grid: Floats, rows: Sequence[Floats], window: float) -> Curve | None:
-    """The mean of all seeds' curves, for when each alone is lost in noise; None if that gives no
+    """The mean of all seeds' curves, for when too many are lost in noise; None if it gives no
     answer either."""
     if len(rows) < 2:
         return None
@@ -138,7 +137,7 @@ def _grid(lrs: ArrayLike) -> Floats:
 
 
 def _rows(losses: Any, points: int) -> list[Floats]:
-    """The curves; in a list of curves, unlike in an array, each may end early."""
+    """The curves as arrays; curves in a list, unlike rows of an array, may end early."""
     wrong = UsageError(f"losses: pass one curve of {points} numbers, or several")
     try:
         rows = [_numbers("losses", row) for row in losses]
@@ -156,7 +155,7 @@ def _rows(losses: Any, points: int) -> list[Floats]:
 
 
 def _numbers(name: str, values: Any) -> Floats:
-    """An array of floats, also from a tensor with a gradient or on a device."""
+    """An array of floats; accepts tensors that require grad or are on a device."""
     plain = values.detach().cpu() if hasattr(values, "detach") else values
     try:
         if isinstance(plain, (str, bytes)):
@@ -164,7 +163,7 @@ def _numbers(name: str, values: Any) -> Floats:
         return np.asarray(plain, dtype=np.float64)
     except (TypeError, ValueError):
         raise UsageError(
-            f"{name}: pass numbers in lists of one length, not {plain!r:.40}"
+            f"{name}: pass numbers in lists of equal length, not {plain!r:.40}"
         ) from None
 
 
@@ -175,7 +174,7 @@ def _lr(logs: ArrayLike) -> float:
 def _fall(curve: Curve) -> tuple[float, float]:
     """log10 of the learning rates where the loss starts and stops falling: the last point before
     the steepest that is within a tenth of the drop from the top, and the first point after it that
-    is within a tenth from the bottom."""
+    is within a tenth of the drop from the bottom."""
     value, steep = curve.smooth.value, steepest_index(curve)
     high = np.flatnonzero(value[: steep + 1] >= value[curve.top] - REACHED * curve.drop)
     low = np.flatnonzero(value[steep:] <= value[curve.bottom] + REACHED * curve.drop)
@@ -198,7 +197,7 @@ def _no_answer(losses: Floats, curve: Curve | None, lrs: Floats, window: float) 
             text = f"diverged at once: after {points} steps; lower --start-lr"
             return why.Reason(text, "start_lr", 0.01)
         return _too_few(points)
-    if curve.drop <= max(_asked(LIKELY, points) * curve.drop_error, _rounding(curve)):
+    if curve.drop <= max(_needed(LIKELY, points) * curve.drop_error, _rounding(curve)):
         return _not_falling(curve, lrs)
     if curve.end == "range" and curve.u[-1] - curve.u[steepest_index(curve)] < EDGE * window:
         text = f"edge: the fall has only begun at {lrs[points - 1]:.2g}; raise --end-lr"
@@ -211,24 +210,24 @@ def _too_few(points: int) -> why.Reason:
     return why.Reason(text, "points", 2.0)
 
 
-def _asked(errors: float, points: int) -> float:
-    """The standard errors that a fall must have on a curve with this many points."""
+def _needed(errors: float, points: int) -> float:
+    """How many standard errors a fall needs on a curve with this many points."""
     return errors * (1 + SHORT / points)
 
 
 def _rising(lrs: Floats) -> str:
-    """What to change if the loss only rises. On a linear grid a lower start would not help: it
-    skips the low end."""
+    """The reason if the loss only rises. On a linear grid, which skips the low end, a lower start
+    would not help."""
     return why.COARSE if lrs[1] / lrs[0] > 1.5 * lrs[-1] / lrs[-2] else why.RISING
 
 
 def _not_falling(curve: Curve, lrs: Floats) -> str:
-    """Flat, rising from the start, or lost in noise. Every loss rises in the end, so only an early
-    rise means that the learning rates are too high."""
+    """Why the loss does not fall: flat, rising from the start, or lost in noise. Every loss rises
+    in the end, so only an early rise means that the learning rates are too high."""
     if float(np.ptp(curve.loss)) <= _rounding(curve):
         return why.FLAT
     value, error = curve.smooth.value, curve.noise * curve.smooth.value_gain
-    clear = np.hypot(error, error[0]) * _asked(LIKELY, len(value)) + _rounding(curve)
+    clear = np.hypot(error, error[0]) * _needed(LIKELY, len(value)) + _rounding(curve)
     risen = np.flatnonzero(value - value[0] > clear)
     if not len(risen) and curve.end != "blew up":
         return why.NOISE
@@ -256,7 +255,7 @@ def _doubts(curves: Sequence[Curve], answers: Floats, silent: int, window: float
     found = {
         f"few points: {fewest}; raise --points": fewest < FEW,
         "noisy: the loss falls little more than its noise; raise --batch-size": _most(
-            c.drop < _asked(SURE, len(c.u)) * c.drop_error for c in curves
+            c.drop < _needed(SURE, len(c.u)) * c.drop_error for c in curves
         ),
         "shallow: the steepest slope is below three standard errors; raise --seeds": _most(
             c.smooth.slope[i] > -3 * c.slope_error[i] for c, i in pairs

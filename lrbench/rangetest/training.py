@@ -1,4 +1,4 @@
-"""The trainings of a range test: sweeps along rising learning rates, short trainings, and how they
+"""The trainings of a range test: sweeps over rising learning rates, short trainings, and how they
 are judged."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ READ_EVERY = 10  # steps between readings of an asynchronous device
 JUDGEMENTS = 4  # in the last quarter of a short training
 SAMPLES = 1000  # validation samples to judge a short training by
 TRAINING_BATCHES = 4  # to judge by, for a task without validation data
-SPREAD = 64  # batches to spread them over if the order may be fixed, such as by class
+SPREAD = 64  # batches to pick those from if the order may be fixed, such as by class
 OWN_EPOCH = 1_000_000  # an epoch that no training reaches
 
 Pace = tuple[float, float | None]
@@ -37,10 +37,10 @@ keeps the optimizer's own)."""
 
 
 class Piece(Frozen):
-    """One training, as plain data: a sweep with `steps` steps at each of its learning rates, or a
-    short training of `steps` steps at one, or along `paces`, up to a loss of `limit`. It yields an
-    empty list when it begins, or begins again; then each loss of a sweep, `[loss]`, or `[losses,
-    judged, judged_sd]`."""
+    """One training, as plain data: a sweep with `steps` steps at each learning rate, or a short
+    training of `steps` steps at one learning rate or along `paces`, ended by a loss above `limit`.
+    It yields `[]` whenever it starts or restarts; then a sweep yields `[loss]` for each learning
+    rate, a short training `[losses, judged, judged_sd]`."""
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
 
@@ -71,7 +71,7 @@ class Judge:
     """A task's loss on fixed batches in evaluation mode: without dropout, and with the running
     statistics of batch normalisation, which lag behind fast-moving weights.
 
-    `held_out` is True for validation batches; a task without any is judged by training batches.
+    `held_out` is True for validation batches; a task without any is judged on training batches.
     """
 
     task: Task
@@ -90,7 +90,7 @@ class Judge:
         return Judge(task, _spread(islice(own, near)), False, precision)
 
     def quick(self) -> Judge:
-        """With a single batch, which costs about a third of a training step."""
+        """This judge with a single batch, which costs about a third of a training step."""
         if not self.held_out:
             raise UsageError("--val-loss: there is no validation data")
         return replace(self, batches=self.batches[:1])
@@ -108,9 +108,9 @@ class Judge:
 
 @dataclass(frozen=True)
 class Setup:
-    """What to train. `make_optimizer(model)` returns the optimizer, and the function from the
-    test's learning rate to those of the optimizer's parameter groups. `elsewhere` carries out
-    pieces, in any order, if the spec describes everything to train."""
+    """What to train. `make_optimizer(model)` returns the optimizer, and a function from the test's
+    learning rate to those of its parameter groups. `elsewhere` trains pieces in any order; it
+    requires a spec that describes everything to train."""
 
     spec: FindSpec
     task: Task
@@ -122,7 +122,7 @@ class Setup:
         return Judge.of(self.task, self.spec.recipe.precision)
 
     def carried_out(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, list[Any]]]:
-        """The results of each piece as they arrive; here one piece after the other."""
+        """Train pieces and yield their results as they arrive; in this process, one by one."""
         if self.elsewhere is not None:
             return self.elsewhere(pieces)
         return ((piece, left) for piece in pieces for left in carry_out(self, piece))
@@ -143,7 +143,7 @@ def carry_out(setup: Setup, piece: Piece) -> Iterator[list[Any]]:
 
 
 def _points(setup: Setup, piece: Piece, judge: Judge | None) -> Iterator[Tensor]:
-    """A loss for each learning rate: the mean over its steps, or the judge's after the last."""
+    """A loss for each learning rate: the mean over its steps, or the judge's after the last one."""
     import torch
 
     part: list[Tensor] = []
@@ -156,24 +156,24 @@ def _points(setup: Setup, piece: Piece, judge: Judge | None) -> Iterator[Tensor]
 
 
 def _short(setup: Setup, piece: Piece, judge: Judge | None) -> list[Any]:
-    """The losses up to the first one that is not finite or above the limit, with mean and standard
-    deviation of the judge's loss. It is taken a few times in the last quarter; under a schedule,
-    whose end is what counts, after the last few steps."""
+    """The losses, up to the first that is not finite or above the limit, with the mean and standard
+    deviation of the judge's loss. The judge runs a few times in the last quarter or, under a
+    schedule, whose end is what counts, after each of the last few steps."""
     judgements: list[Tensor] = []
-    apart = 1 if piece.paces else max(1, piece.steps // 16)
-    asked = {piece.steps - place * apart for place in range(JUDGEMENTS)}
+    stride = 1 if piece.paces else max(1, piece.steps // 16)
+    judged_at = {piece.steps - place * stride for place in range(JUDGEMENTS)}
 
-    def course() -> Iterator[Tensor]:
+    def train() -> Iterator[Tensor]:
         paces = piece.paces or repeat((1.0, None), piece.steps)
         for step, (model, loss) in enumerate(
             trained(setup, piece.seed, repeat(piece.lrs[0]), paces), 1
         ):
-            if judge is not None and step in asked:
+            if judge is not None and step in judged_at:
                 judgements.append(judge(model))
             yield loss
 
     losses = []
-    for loss in read(course()):
+    for loss in read(train()):
         losses.append(loss)
         if not math.isfinite(loss) or loss > piece.limit:
             break
@@ -187,8 +187,8 @@ def _short(setup: Setup, piece: Piece, judge: Judge | None) -> list[Any]:
 def trained(
     setup: Setup, seed: int, lrs: Iterable[float], paces: Iterable[Pace] = repeat((1.0, None))
 ) -> Iterator[tuple[nn.Module, Tensor]]:
-    """Train a seed's model with one learning rate per step, until they or the paces end. After each
-    step yields it and the batch's mean loss before the step, without waiting for the device."""
+    """Train a seed's model with one learning rate per step, until `lrs` or `paces` end. Yields the
+    model after each step and the batch's mean loss before it, without waiting for the device."""
     import torch
 
     from lrbench.engine.train import steps
@@ -208,7 +208,7 @@ def trained(
 
 
 def batches(task: Task, seed: int) -> Iterator[Any]:
-    """The task's batches, epoch after epoch; an epoch without batches is refused."""
+    """The task's batches, epoch after epoch; raises UsageError if an epoch has none."""
     for epoch in count():
         empty = True
         for batch in task.train_batches(seed, epoch):
@@ -222,7 +222,7 @@ def batches(task: Task, seed: int) -> Iterator[Any]:
 
 
 def read(tensors: Iterable[Tensor]) -> Iterator[float]:
-    """The numbers in single-element tensors; waits for an asynchronous device only once every few
+    """The numbers in single-element tensors; waits for an asynchronous device only every few
     tensors."""
     import torch
 
@@ -246,7 +246,7 @@ def step_flops(setup: Setup) -> int:
 
 
 def others_train(setup: Setup) -> bool:
-    """True if groups that are not swept are trained at the same time."""
+    """True if groups that are not swept are trained as well."""
     _, group_lrs = setup.make_optimizer(setup.task.model(setup.spec.seeds[0]))
     return any(group_lrs(0.0))
 
@@ -263,7 +263,7 @@ def shuffles(task: Task) -> bool:
 
 
 def _spread(batches: Iterable[Any]) -> tuple[Any, ...]:
-    """`TRAINING_BATCHES` of the batches, evenly spaced, while holding few others at a time."""
+    """`TRAINING_BATCHES` evenly spaced batches, holding few others at a time."""
     kept, stride = [], 1
     for place, batch in enumerate(batches):
         if place % stride == 0:

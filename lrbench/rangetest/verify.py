@@ -1,4 +1,4 @@
-"""Verify a suggestion by short trainings at constant learning rates around it."""
+"""Verify a suggestion with short trainings at learning rates around it."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,14 @@ from lrbench.rangetest.probe import ROUNDING, Probe, Prober
 
 STEP = math.sqrt(10)
 TOLERANCE = 0.02  # of (start - best)
-RELATIVE = 0.05  # of the best loss; the smaller of both counts: what is small far from
-# the best may be large near it
+RELATIVE = 0.05  # of the best loss; the smaller tolerance counts: a small part of a deep fall
+# may be a large part of the best loss
 FARTHEST = 6  # steps from the suggestion
-FIRST = (0.0, -1.0, -2.0, 1.0)  # steps from it that are always tried
+FIRST = (0.0, -1.0, -2.0, 1.0)  # steps from the suggestion, always tried
 CAUTION = 0.5  # standard deviations added to a mean loss
 NOISY = 5.0  # tolerances above the best that chance may explain
-BOWL = 3.0  # tolerances, or distances of the second best, above the best: cut higher losses,
-# since no parabola is a cliff
+BOWL = 3.0  # tolerances, or distances of the second best, above the best: higher losses are
+# clipped, since a parabola cannot fit a cliff
 Tried = dict[float, list[Probe]]  # key: half decades from the suggestion
 
 
@@ -30,13 +30,13 @@ class Verification:
 
     `equally_good` are the lowest and highest of the adjacent learning rates whose losses differ
     from the best by at most 2 % of (start - best) and 5 % of the best, or five times that if the
-    seeds differ as much. `lr` is always one of those tried: the suggestion, which is then
-    `confirmed`, or the one nearest to the minimum of a parabola through the best and its
-    neighbours, or the best. `learns` is False if no training ends below one at learning rate 0,
-    whose loss is `start`; they then confirm nothing. `losses` has the loss of each learning rate
-    (None if a seed diverged): the mean over the seeds and the last steps plus half a standard
-    deviation over both, since luck does not repeat. `data` is what they are judged by, `steps` the
-    longest training.
+    seeds differ as much. `lr` is always one that was tried: the suggestion if it is equally good
+    (then `confirmed`), else the one nearest to the minimum of a parabola through the best and its
+    neighbours if that is, else the best. `learns` is False if no training ends clearly below one at
+    learning rate 0, whose loss is `start`; then nothing is confirmed. `losses` has the loss of each
+    learning rate (None if a seed diverged): the mean over the seeds and the last steps plus half a
+    standard deviation over both, since luck does not repeat. `data` is what the losses are on,
+    `steps` the length of the longest training.
     """
 
     lr: float
@@ -53,15 +53,15 @@ class Verification:
 def verify(
     prober: Prober, lr: float, seeds: Sequence[int], highest: float = math.inf
 ) -> Iterator[Probe | Verification]:
-    """Train at `lr` and at half decades around it, two of them below, since the loss may have a
-    second valley at large learning rates; further if the best is at an end; at quarter decades
-    next to the best; and where a parabola through these is lowest, to an eighth of a decade, unless
-    the suggestion stands. Yields each probe as it is made, and the result last.
+    """Train at `lr` and at half decades around it, two below and one above, since the loss may have
+    a second valley at large learning rates; beyond an end while the best is there; a quarter decade
+    to each side of the best; and, unless the suggestion stands, where a parabola through these is
+    lowest, to an eighth of a decade. Yields each probe as it finishes, then the result.
 
     Args:
         lr: the suggestion of a sweep.
         seeds: each trains at every learning rate.
-        highest: no learning rate above it is tried.
+        highest: the highest learning rate to try.
     """
     lr = min(lr, highest)
     top = math.log(highest / lr, STEP)
@@ -102,8 +102,8 @@ def verify(
 
 
 def _judged(tried: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float], float]:
-    """Whether training helps, the offsets that are equally good, in increasing order, and the
-    answer: the suggestion's offset, or where a parabola is lowest, to an eighth of a decade."""
+    """Whether training helps, the equally good offsets in increasing order, and the answer's
+    offset: 0 for the suggestion, or a parabola's minimum, to an eighth of a decade."""
     best, start = _best(tried), cautious(untrained)
     lowest = cautious(tried[best])
     above = {offset: cautious(tried[offset]) - lowest for offset in sorted(tried)}
@@ -128,16 +128,16 @@ def _judged(tried: Tried, untrained: Sequence[Probe]) -> tuple[bool, list[float]
 
 
 def _difference(probes: Sequence[Probe], others: Sequence[Probe]) -> tuple[float, float]:
-    """How far losses lie above those of other trainings with the same seeds, and its standard
-    error, 0 for a single seed."""
+    """How far losses are above those of other trainings with the same seeds, on average, and the
+    standard error of this mean (0 for a single seed)."""
     apart = np.subtract([_loss(probe) for probe in probes], [_loss(probe) for probe in others])
     error = np.std(apart, ddof=1) / math.sqrt(len(apart)) if len(apart) > 1 else 0.0
     return float(np.mean(apart)), float(error)
 
 
 def _open_end(tried: Tried, untrained: Sequence[Probe], top: float) -> float | None:
-    """The next offset to try while the best lies at an end of those tried; None above the top, or
-    below a learning rate that changes nothing."""
+    """The next offset to try if the best is the lowest or highest tried; None otherwise, above
+    `top`, beyond `FARTHEST`, or below a learning rate that changes nothing."""
     best, start = _best(tried), cautious(untrained)
     if best == max(tried) and best < FARTHEST:
         return best + 1 if best + 1 <= top else None

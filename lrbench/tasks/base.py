@@ -53,7 +53,7 @@ class OrderedTask(Task, Protocol):
         ...
 
     def ordered_batch(self, order: Tensor) -> Any:
-        """The batch of one row, which is on the device; never waits for it."""
+        """The batch of one row that is on the device; never waits for the device."""
         ...
 
 
@@ -82,8 +82,8 @@ def built(recipe: Recipe, seed: int, shape: tuple[int, ...], classes: int) -> nn
 
 
 def start_training(model: nn.Module) -> None:
-    """Put the model into training mode, except for the parts of a model in training mode that were
-    put into evaluation mode, such as a frozen batch normalisation."""
+    """Put the model into training mode. If it already is, its parts in evaluation mode, such as a
+    frozen batch normalisation, stay there."""
     kept = [part for part in model.modules() if not part.training] if model.training else []
     model.train()
     for part in kept:
@@ -122,7 +122,7 @@ def evaluating(model: nn.Module, device: torch.device, precision: str) -> Iterat
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """The batch with every tensor in it moved to the device, keeping its containers."""
+    """The batch with all its tensors moved to the device, in the same containers."""
     if hasattr(batch, "to"):
         return batch.to(device)
     if isinstance(batch, Mapping):

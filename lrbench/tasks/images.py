@@ -1,4 +1,4 @@
-"""Image classification on a dataset that is held on the device."""
+"""Image classification on a dataset held on the device."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ from lrbench.tasks.base import Split, built, evaluating
 
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
-# On a CPU the activations of larger batches do not fit its caches: twice the time per image.
+# The activations of larger batches overflow a CPU's caches, which doubles the time per image.
 EVALUATION_BATCH = {"cpu": 128, "cuda": 1000}
 
 
@@ -28,7 +28,7 @@ class ImageTask:
     """The recipe's network on a dataset's images, with cross-entropy or the recipe's loss.
 
     Without `with_test` the task has no test images, so tuning cannot read them. `resident` holds
-    tensors already on the device, of the same data, validation fraction and augmentation.
+    tensors already on the device, with the same data, validation fraction and augmentation.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class ImageTask:
         self._classes = splits.classes
         if recipe.tta == "flip" and not data.augmentation.flip:
             raise UsageError(
-                f"--tta flip: images of {data.name} are not mirrored in training: mirrored, they "
-                "mean something else"
+                f"--tta flip: images of {data.name} are not mirrored in training, because mirror "
+                "images would mean something else"
             )
         self._recipe = recipe
         self._device = device
@@ -65,7 +65,7 @@ class ImageTask:
 
     def model(self, seed: int) -> nn.Module:
         model = built(self._recipe, seed, self._train.image_shape, self._classes)
-        # batches are channels-last, which saves the convolutions a reordering
+        # batches are channels-last too, so that convolutions need not reorder them
         return model.to(self._device).to(memory_format=torch.channels_last)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Batch]:
@@ -85,7 +85,7 @@ class ImageTask:
         return whole.reshape(4, steps, size).transpose(0, 1)
 
     def ordered_batch(self, order: Tensor) -> Batch:
-        """The batch of one of the `orders`, equal to that of `train_batches`."""
+        """The batch of one row of `orders`, equal to that of `train_batches`."""
         return self._train.batch(order)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -146,8 +146,8 @@ def _class_shares(labels: Tensor, classes: int) -> Tensor:
 
 
 def own_loss(name: str, classes: int, device: torch.device) -> Loss:
-    """The user's `(logits [b, classes], labels [b]) -> mean loss`, tried on two logits: a function,
-    or a class such as `torch.nn:CrossEntropyLoss` that makes one. A module is copied to the
+    """The user's `(logits [b, classes], labels [b]) -> mean loss`, tried on two samples: a function
+    or an instance of a class such as `torch.nn:CrossEntropyLoss`. Modules are copied to the
     device."""
     function: Any = plugins.load_callable(name, "--loss")
     if inspect.isclass(function):
@@ -157,8 +157,8 @@ def own_loss(name: str, classes: int, device: torch.device) -> Loss:
         value = function(logits, torch.arange(2) % classes)
     if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.requires_grad:
         raise UsageError(
-            f"--loss {name}: called with logits [2, {classes}] and labels [2] it gives "
-            f"{plugins.kind_of(value)}, not one number with a gradient, the mean loss"
+            f"--loss {name}: called with logits [2, {classes}] and labels [2] it returns "
+            f"{plugins.kind_of(value)}, not the mean loss, one number with a gradient"
         )
     if isinstance(function, torch.nn.Module):
         function = deepcopy(function).to(device)
@@ -175,7 +175,7 @@ def own_change(name: str) -> Callable[..., Tensor]:
             found: Any = function(images, generator) if wants else function(images)
         if not isinstance(found, torch.Tensor) or found.shape != images.shape:
             raise UsageError(
-                f"--augment {name}: for images {list(images.shape)} it gives "
+                f"--augment {name}: for images {list(images.shape)} it returns "
                 f"{plugins.kind_of(found)}, not images of the same shape"
             )
         return found
@@ -194,7 +194,7 @@ def _wants_generator(name: str, function: Callable[..., Any]) -> bool:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A dataset of images, held on the device as each augmentation needs it."""
+    """A dataset of images, held on the device once for each kind of augmentation."""
 
     data: ImageData
     device: torch.device
@@ -228,6 +228,6 @@ class ImageSource:
 
 
 def residents(data: ImageData, recipe: Recipe, device: torch.device) -> Residents:
-    """The recipe's data on the device, shared by several tasks."""
+    """The recipe's data on the device, which tasks can share."""
     augment = recipe.augment == "default"
     return Residents.of(data, device, val_fraction=recipe.val_fraction, augment=augment)

@@ -21,7 +21,7 @@ class LoaderTask:
     """A module, a loss function and a re-iterable of batches.
 
     A batch is `(input, ..., target)`, or anything that `step(model, batch)` computes a loss from.
-    With `make_model`, a seed draws new weights; without, every training continues with `model`.
+    With `make_model`, each seed draws new weights; otherwise every training continues with `model`.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LoaderTask:
             raise UsageError(f"loss_fn: {loss_fn.__name__} is a class: pass {loss_fn.__name__}()")
         parameter = next((p for p in model.parameters() if p.requires_grad), None)
         if parameter is None:
-            raise UsageError("model: it has no parameter to train")
+            raise UsageError("model: it has no trainable parameters")
         self._module = model
         self._make_model = make_model
         self._loss_fn = loss_fn
@@ -48,7 +48,7 @@ class LoaderTask:
         self._loader = loader
         self._device = parameter.device
         if known_length(loader) == 0:
-            raise UsageError("loader: it holds no batch")
+            raise UsageError("loader: it holds no batches")
         self.samples_per_step = int(getattr(loader, "batch_size", None) or 1)
 
     @property
@@ -57,7 +57,7 @@ class LoaderTask:
 
     @cached_property
     def steps_per_epoch(self) -> int:
-        """The loader's length; one without `__len__` is counted."""
+        """The loader's length, counted if it has no `__len__`."""
         length = known_length(self._loader)
         if length is None and hasattr(self._loader, "__len__"):
             raise UsageError(
@@ -65,13 +65,13 @@ class LoaderTask:
             )
         length = sum(1 for _ in self._loader) if length is None else length
         if length == 0:
-            raise UsageError("loader: it holds no batch")
+            raise UsageError("loader: it holds no batches")
         return length
 
     def model(self, seed: int) -> nn.Module:
         if self._make_model is None:
             return self._module
-        # named, since torch warns when it has to find the devices
+        # listed, because torch warns if it must find the devices itself
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(seed)
             made = self._make_model()
@@ -138,7 +138,7 @@ class LoadersTask(LoaderTask):
         sums = [self._sums(model, to_device(b, device)) for b in self._splits.get(split, ())]
         if not sums:
             if split in self._splits:
-                raise UsageError(f"{split}: it holds no batch")
+                raise UsageError(f"{split}: it holds no batches")
             return {}
         loss, right, samples = torch.stack(sums).sum(0).tolist()
         accuracy = {} if math.isnan(right) else {"accuracy": right / samples}
@@ -160,7 +160,7 @@ class LoadersTask(LoaderTask):
 
 
 def check_loader(name: str, loader: Any) -> None:
-    """Refuse a loader that cannot be read repeatedly, without drawing a batch from it."""
+    """Raise UsageError if a loader cannot be read repeatedly; draws no batch from it."""
     hint = "pass a DataLoader or a list of batches"
     if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
         hint = "pass DataLoader(dataset, batch_size=...)"
@@ -172,12 +172,12 @@ def check_loader(name: str, loader: Any) -> None:
 
 
 def check_loss(name: str, loss: Any) -> None:
-    """Refuse a loss that is not a single number with a gradient."""
+    """Raise UsageError unless the loss is a single number with a gradient."""
     if not isinstance(loss, torch.Tensor):
-        raise UsageError(f"{name}: it gave a {type(loss).__name__}, not a loss tensor")
+        raise UsageError(f"{name}: it returned a {type(loss).__name__}, not a loss tensor")
     if loss.numel() != 1:
         hint = "return their mean"
-        raise UsageError(f"{name}: it gave {loss.numel()} numbers, not one loss", hint=hint)
+        raise UsageError(f"{name}: it returned {loss.numel()} numbers, not one", hint=hint)
     if torch.is_grad_enabled() and not (loss.requires_grad and loss.is_floating_point()):
         raise UsageError(
             f"{name}: its loss has no gradient",

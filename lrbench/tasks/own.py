@@ -35,7 +35,7 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class OwnSource:
-    """The tasks of a user's class or function, or a user's existing task.
+    """The tasks from a user's class or function, or the user's existing task.
 
     The class or function is called with `batch_size`, `device` and `data_dir` if its signature
     names them.
@@ -131,9 +131,9 @@ class OwnTask:
 
         model = self.own.model(seed)
         if not isinstance(model, nn.Module):
-            raise self._wrong(f"model(seed) gave {plugins.kind_of(model)}, not an nn.Module")
+            raise self._wrong(f"model(seed) returned {plugins.kind_of(model)}, not an nn.Module")
         if not any(parameter.requires_grad for parameter in model.parameters()):
-            raise self._wrong("model(seed) gave a module without a parameter to train")
+            raise self._wrong("model(seed) returned a module without trainable parameters")
         return model
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:
@@ -143,7 +143,7 @@ class OwnTask:
             yield to_device(batch, self.device)
         if count < steps:
             raise self._wrong(
-                f"train_batches({seed}, {epoch}) gave {count} batches, and steps_per_epoch is "
+                f"train_batches({seed}, {epoch}) gave {count} batches, but steps_per_epoch is "
                 f"{steps}"
             )
 
@@ -154,8 +154,8 @@ class OwnTask:
         loss = found[0] if isinstance(found, tuple) and len(found) == 2 else found
         if not isinstance(loss, torch.Tensor) or loss.ndim != 0:
             raise self._wrong(
-                f"loss(model, batch) gave {plugins.kind_of(loss)}, not a tensor of one number, the "
-                "mean loss (or that and the number of correct answers)"
+                f"loss(model, batch) returned {plugins.kind_of(loss)}, not a tensor of one number, "
+                "the mean loss (or that and the number of correct answers)"
             )
         return found  # type: ignore[no-any-return]
 
@@ -169,8 +169,8 @@ class OwnTask:
         known = isinstance(found, Mapping) and isinstance(found.get("loss"), (Real, torch.Tensor))
         if not known and not (split == "test" and found == {}):
             raise self._wrong(
-                f"evaluate(model, {split!r}) gave {found!r:.60}, not a mapping with the loss, "
-                '{"loss": 0.3}, and accuracy where that means something'
+                f"evaluate(model, {split!r}) returned {found!r:.60}, not a mapping such as "
+                '{"loss": 0.3}, with accuracy if it is defined'
             )
         return {str(key): float(value) for key, value in found.items()}
 

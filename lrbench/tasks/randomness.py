@@ -1,4 +1,4 @@
-"""The random generators that a training may draw from: save, restore and seed them."""
+"""Save, restore and seed the random generators that a training may draw from."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ Generator = torch.Generator | np.random.Generator | np.random.RandomState | rand
 
 @contextmanager
 def random_state(own: Sequence[Generator] = ()) -> Iterator[None]:
-    """Restore the global generators of python, numpy, torch and CUDA, and those in `own`."""
+    """Restore the global generators of Python, NumPy, torch and CUDA, and `own`, on exit."""
     restore: list[Callable[[], Any]] = [
         partial(random.setstate, random.getstate()),
         partial(np.random.set_state, np.random.get_state()),

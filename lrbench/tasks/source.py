@@ -26,7 +26,7 @@ class Source(Protocol):
     def data(self) -> Data | None: ...
 
     def task(self, recipe: Recipe, *, with_test: bool) -> Task:
-        """The task of a recipe; with the test split only on request."""
+        """The task of a recipe, with the test split only on request."""
         ...
 
     def check(self, recipe: Recipe) -> None:
@@ -34,7 +34,7 @@ class Source(Protocol):
         ...
 
     def facts(self) -> Mapping[str, Any]:
-        """For the manifest: name, digest and sizes of the data, as far as known."""
+        """For the manifest: the data's name, digest and sizes, as far as known."""
         ...
 
 
@@ -58,7 +58,7 @@ def open_source(
 
 
 def source_of(data: Data, device: torch.device, recipe: Recipe) -> Source:
-    """The tasks of a recipe on data that has already been read."""
+    """The source of tasks on data that has already been read."""
     if isinstance(data, TextData):
         from lrbench.tasks.text import TextSource
 

@@ -1,4 +1,4 @@
-"""Next-character prediction on a text that is held on the device."""
+"""Next-character prediction on a text held on the device."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class TextTask:
         return _windows(self._parts["train"], order)
 
     def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
-        """The mean over all characters of the windows except the first, in nats."""
+        """The mean over all characters but the first of each window, in nats."""
         logits = model(batch[:, :-1]).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, batch[:, 1:].flatten())
 
@@ -71,8 +71,8 @@ class TextTask:
         return self._in_order("val", self.samples_per_step, samples)
 
     def evaluate(self, model: nn.Module, split: Split) -> Mapping[str, float]:
-        """The mean loss over the whole windows of a part, in nats: over its characters except the
-        first, and fewer than `CONTEXT` at its end."""
+        """The mean loss over a part's whole windows, in nats: over all its characters but the first
+        and fewer than `CONTEXT` at the end."""
         if split not in self._parts:
             raise UsageError(f"this task was made without its {split} split")
         with evaluating(model, self._device, self._recipe.precision):
@@ -87,13 +87,13 @@ class TextTask:
 
 
 def _windows(part: Tensor, starts: Tensor) -> Tensor:
-    """int64 `[b, CONTEXT + 1]`, starting at int64 `[b]`."""
+    """Windows int64 `[b, CONTEXT + 1]` that start at int64 `[b]`."""
     return part.unfold(0, CONTEXT + 1, 1)[starts].long()
 
 
 @dataclass(frozen=True)
 class TextSource:
-    """A text, held on the device as the first recipe needs it."""
+    """A text, held on the device and split as the first recipe requires."""
 
     data: TextData
     device: torch.device
@@ -108,7 +108,7 @@ class TextSource:
         return TextTask(self._parts, recipe, self.device, with_test=with_test)
 
     def check(self, recipe: Recipe) -> None:
-        """The only code of the user's is the model, which is checked when it is built."""
+        """Does nothing: the only user code is the model, which is checked when it is built."""
 
     def facts(self) -> Mapping[str, Any]:
         data = self.data

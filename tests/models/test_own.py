@@ -21,12 +21,12 @@ def test_it_gives_logits(own_pkg: Path, label: str) -> None:
 @pytest.mark.parametrize(
     ("label", "words"),
     [
-        ("five", "it gives shape [2, 5], not logits [2, 10]"),
+        ("five", "it returns shape [2, 5], not logits [2, 10]"),
         ("three", "it needs (a, b, c), but is called as three(image_shape, classes)"),
         ("text", "it made a str, not an nn.Module"),
         ("raises", "KeyError: 'mine'"),
-        ("frozen", "it has no parameter to train"),
-        ("made", "a network that was made already"),
+        ("frozen", "it has no trainable parameters"),
+        ("made", "it is an existing network"),
     ],
 )
 def test_what_is_no_such_network_is_one_line(own_pkg: Path, label: str, words: str) -> None:
@@ -37,7 +37,7 @@ def test_what_is_no_such_network_is_one_line(own_pkg: Path, label: str, words: s
 
 
 def test_images_that_it_does_not_take_are_named(own_pkg: Path) -> None:
-    with pytest.raises(UsageError, match="it takes no images of 3 x 32 x 32"):
+    with pytest.raises(UsageError, match="it does not accept images of 3 x 32 x 32"):
         build("own_pkg.nets:Net", (3, 32, 32), 10)
 
 

@@ -74,7 +74,7 @@ def test_any_network_takes_weights_wrapped_or_of_a_parallel_module(tmp_path: Pat
 
 
 def test_another_networks_weights_are_refused(weights: Stored) -> None:
-    with pytest.raises(UsageError, match=r"not of lenet: there is no 0\.weight"):
+    with pytest.raises(UsageError, match=r"does not fit lenet: there is no 0\.weight"):
         build("lenet", (1, 28, 28), 10, str(weights[0]))
 
 
@@ -84,7 +84,7 @@ def test_a_file_that_holds_code_or_nonsense_is_refused(tmp_path: Path) -> None:
     noise.write_bytes(b"not weights at all")
     strange.write_bytes(pickle.dumps({"a": print}, protocol=4))
     for path in (whole, noise, strange):
-        with pytest.raises(MachineError, match="it is not a file of weights") as caught:
+        with pytest.raises(MachineError, match="it is not a weights file") as caught:
             build("lenet", (1, 28, 28), 10, str(path))
         assert "\n" not in str(caught.value)
     with pytest.raises(MachineError, match="there is no such file"):
@@ -124,7 +124,7 @@ def test_weights_that_cannot_be_fetched_are_one_line(monkeypatch: pytest.MonkeyP
     [
         ("torchvision:resnt18", (3, 32, 32), "did you mean resnet18"),
         ("torchvision:fcn_resnet50", (3, 32, 32), "torchvision has no such classifier"),
-        ("torchvision:vit_b_16", (3, 32, 32), "it takes no images of 3 x 32 x 32"),
+        ("torchvision:vit_b_16", (3, 32, 32), "it does not accept images of 3 x 32 x 32"),
         ("torchvision:resnet18", (4, 32, 32), "takes images of 1 or 3 channels, not 4"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_diverging_sweep_ends_early_unless_told_not_to(whole: bool) -> None:
         ({"mode": "abc"}, "mode"), ({"start_lr": 10.0, "end_lr": 1.0}, "must lie below"),
         ({"start_lr": 10.0, "end_lr": 10.0}, "must lie below"), ({"start_lr": -1.0}, "start_lr"),
         ({"start_lr": "1e-5"}, "start_lr|must be"),
-        ({"start_lr": [1e-6, 1e-5]}, "2 are given, for 1 group"), ({"window": 0.0}, "window"),
+        ({"start_lr": [1e-6, 1e-5]}, "2 values for 1 group"), ({"window": 0.0}, "window"),
         ({"rule": "abc"}, "rule"), ({"precision": "fp16"}, "gradient scaler"),
         ({"val_loss": True}, "val_loader"),
     ],
@@ -134,9 +134,9 @@ def test_wrong_arguments_are_refused(options: dict[str, Any], words: str) -> Non
 @pytest.mark.parametrize(
     ("loss_fn", "words"),
     [
-        (lambda out, y: 10, "gave a int"),
-        (lambda out, y: (10, 5), "gave a int"),
-        (lambda out, y: (out - y).square().mean(0), "gave 2 numbers"),
+        (lambda out, y: 10, "returned a int"),
+        (lambda out, y: (10, 5), "returned a int"),
+        (lambda out, y: (out - y).square().mean(0), "returned 2 numbers"),
         (lambda out, y: (out - y).square().mean().view(1), ""),
         (lambda out, y: (out - y).square().mean(), ""),
     ],
@@ -177,7 +177,7 @@ def test_groups_rise_from_their_own_starts_and_take_the_answer() -> None:
     assert rising[0].tolist() == pytest.approx(starts) and (np.diff(rising, axis=0) > 0).all()
     replace(found, lr=0.5).apply(optimizer)
     assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.5, 0.5, 0.05])
-    with pytest.raises(UsageError, match="3 are given, for 1 group"):
+    with pytest.raises(UsageError, match="3 values for 1 group"):
         replace(found, lr=0.5).apply(boring()[1])
 
 

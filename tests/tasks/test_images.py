@@ -161,7 +161,7 @@ def test_a_warm_start_has_the_files_weights_and_a_head_that_fits(tmp_path: Path)
     torch.save({"model": expected.state_dict(), "epoch": 3}, file)
     warm = task(init_from=str(file)).model(0)
     assert same(warm.parameters(), expected.parameters())
-    with pytest.raises(UsageError, match=r"--init-from .*: not of mlp"):
+    with pytest.raises(UsageError, match=r"--init-from .* does not fit mlp"):
         task(init_from=str(file), model="mlp").model(0)
 
 
@@ -222,12 +222,12 @@ def test_the_augmentation_gets_raw_images_and_the_epochs_generator(own_pkg: Path
 @pytest.mark.parametrize(
     ("option", "name", "words"),
     [
-        ("loss", "own_pkg.parts:unreduced", r"it gives shape \[2\], not one number"),
+        ("loss", "own_pkg.parts:unreduced", r"it returns shape \[2\], not the mean loss"),
         ("loss", "own_pkg.parts:three", "missing 1 required positional argument"),
         ("loss", "own_pkg.parts:smoth", "did you mean smooth"),
         ("augment", "own_pkg.parts:three", r"it is called as three\(images\)"),
-        ("augment", "own_pkg.parts:smaller", r"64, 1, 28, 28\] it gives shape \[64, 1, 27, 28\]"),
-        ("augment", "torch:is_tensor", "it gives a bool, not images of the same shape"),
+        ("augment", "own_pkg.parts:smaller", r"64, 1, 28, 28\] it returns shape \[64, 1, 27, 28\]"),
+        ("augment", "torch:is_tensor", "it returns a bool, not images of the same shape"),
     ],
 )
 def test_what_is_no_loss_or_augmentation_is_one_line(

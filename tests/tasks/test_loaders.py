@@ -91,7 +91,7 @@ def splits(train: Any, val: Any) -> None:
 
 
 REFUSED: list[tuple[str, Callable[[], Any]]] = [
-    ("no parameter", lambda: single(nn.ReLU(), MSE, LOADER)),
+    ("no trainable parameters", lambda: single(nn.ReLU(), MSE, LOADER)),
     ("loss_fn", lambda: single(nn.Linear(2, 1), None, LOADER)),
     (r"pass MSELoss\(\)", lambda: single(nn.Linear(2, 1), nn.MSELoss, LOADER)),
     ("make_model", lambda: single(nn.Linear(2, 1), MSE, LOADER, make_model=lambda: None)),

@@ -106,7 +106,7 @@ def test_an_epoch_has_the_steps_that_the_task_promised() -> None:
     def many(self: Line, seed: int, epoch: int) -> Iterator[Any]:
         return chain(*(Line.train_batches(self, seed, each) for each in (epoch, epoch + 1)))
 
-    with pytest.raises(UsageError, match="gave 3 batches, and steps_per_epoch is 4"):
+    with pytest.raises(UsageError, match="gave 3 batches, but steps_per_epoch is 4"):
         list(task(changed(train_batches=few)()).train_batches(0, 0))
     assert len(list(task(changed(train_batches=many)()).train_batches(0, 0))) == 4
 
@@ -118,12 +118,12 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("samples_per_step is 2.5, not a whole number", {"samples_per_step": 2.5}),
     ("steps_per_epoch is 0, not a whole number", {"steps_per_epoch": 0}),
     ("called as Changed.model(seed), but too many", {"model": lambda self: nn.Linear(1, 1)}),
-    ("model(seed) gave a int, not an nn.Module", {"model": lambda self, seed: 3}),
-    ("without a parameter to train", {"model": lambda self, seed: nn.ReLU()}),
-    ("loss(model, batch) gave a float", {"loss": lambda self, model, batch: 0.5}),
-    ("(model, batch) gave shape [8, 1]", {"loss": lambda self, model, batch: model(batch[0])}),
-    ("evaluate(model, 'val') gave 0.5", {"evaluate": lambda self, model, split: 0.5}),
-    ("evaluate(model, 'val') gave {}", {"evaluate": lambda self, model, split: {}}),
+    ("model(seed) returned a int, not an nn.Module", {"model": lambda self, seed: 3}),
+    ("without trainable parameters", {"model": lambda self, seed: nn.ReLU()}),
+    ("loss(model, batch) returned a float", {"loss": lambda self, model, batch: 0.5}),
+    ("(model, batch) returned shape [8, 1]", {"loss": lambda self, model, batch: model(batch[0])}),
+    ("evaluate(model, 'val') returned 0.5", {"evaluate": lambda self, model, split: 0.5}),
+    ("evaluate(model, 'val') returned {}", {"evaluate": lambda self, model, split: {}}),
 ]
 
 
