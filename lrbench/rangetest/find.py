@@ -149,7 +149,7 @@ def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Itera
             lr = verification.lr if verification.learns else None
         if lr and (cheap and not alone if spec.max_stable is None else spec.max_stable):
             limit = _limit(prober, answer.lr or lr, () if aim else tuple(probes))
-            stability = yield from _reported("stability", limit, 5, probes)
+            stability = yield from _reported("stability", limit, STABLE_LRS, probes)
 
     settings = dict(settings or spec.model_dump(mode="json"))
     if alone:

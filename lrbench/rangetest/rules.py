@@ -45,12 +45,12 @@ def _sure_slope(curve: Curve) -> Floats:
     return (curve.smooth.slope + 2 * curve.slope_error)[: curve.bottom + 1]
 
 
-@RULES.register("valley", "the middle of the longest fall")
+@RULES.register("valley", "the middle of the deepest fall")
 def valley(curve: Curve) -> float:
-    """The middle, in log LR, of the longest falling run of the smoothed loss.
+    """The middle, in log LR, of the falling run of the smoothed loss that drops furthest.
 
     Source: fastai's default rule (ESRI), which takes the longest falling *subsequence* and its
-    middle by index; on a smoothed curve that is the longest run, and noise does not shift it.
+    middle by index; on a smoothed curve the deepest run stands for it, and noise does not shift it.
     """
     falling = np.diff(curve.smooth.value[: curve.bottom + 1]) < 0
     edges = np.flatnonzero(np.diff(np.concatenate([[False], falling, [False]]).astype(int)))
