@@ -1,13 +1,15 @@
 """Checks of the schedules before anything is trained."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from itertools import product
 from typing import Any
 
+from lrbench import plugins
 from lrbench.errors import Notice, Topic
 from lrbench.options import CompareSpec
 from lrbench.plan import StepsPerEpoch
-from lrbench.schedules import check, early_stop_notices, parse, stretched
+from lrbench.schedules import Schedule, check, early_stop_notices, parse, stretched
 from lrbench.tasks.own import ignored_batch_size
 
 FEW_STEPS = 10
@@ -26,6 +28,13 @@ def check_early(spec: CompareSpec) -> None:
             check_schedules(spec, steps)
 
 
+def checked(schedule: Schedule, lr: float, steps: int, steps_per_epoch: int) -> list[Notice]:
+    """As `check`; what the user's own schedule raises is reported in one line."""
+    own = ":" in str(schedule)
+    with plugins.blamed(str(schedule), "--schedule") if own else nullcontext():
+        return check(schedule, lr, steps, steps_per_epoch)
+
+
 def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[Notice]:
     """Warnings about the schedules, before training.
 
@@ -39,7 +48,7 @@ def check_schedules(spec: CompareSpec, steps_per_epoch: StepsPerEpoch) -> list[N
         lr = schedule.fixed_lr or (min(spec.lrs) if spec.lrs else 0.1)
         batch = arm.recipe(cell.recipe).effective_batch
         steps = cell.epochs * steps_per_epoch[batch]
-        notices += check(schedule, lr, steps, steps_per_epoch[batch])
+        notices += checked(schedule, lr, steps, steps_per_epoch[batch])
         if steps < FEW_STEPS:
             own_batch = batch != cell.recipe.effective_batch
             whose = f" of {arm.name.partition(':')[0]}" * own_batch

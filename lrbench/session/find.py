@@ -15,7 +15,8 @@ from lrbench.plugins import blamed
 from lrbench.run.manifest import material_of
 from lrbench.run.material import code_of, own_names, refuse_changes
 from lrbench.run.store import Run
-from lrbench.schedules import check, parse
+from lrbench.schedules import parse
+from lrbench.session.checks import checked
 from lrbench.session.place import command_line, lasting, run_path
 from lrbench.session.size import OVERHEAD, find_steps
 from lrbench.tasks.own import ignored_batch_size
@@ -49,7 +50,7 @@ def prepared(
     notices = list(ignored_batch_size(spec.recipe, bench.source.facts()))
     if spec.schedule is not None:
         steps = bench.steps_per_epoch
-        notices += check(parse(spec.schedule), spec.end_lr, spec.run_epochs * steps, steps)
+        notices += checked(parse(spec.schedule), spec.end_lr, spec.run_epochs * steps, steps)
         if spec.epochs is None:
             said = f"--schedule without --epochs: the LR is for {spec.run_epochs} epochs"
             notices.append(Notice(Topic.OTHER, said, "as in lrbench compare"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from itertools import islice
@@ -172,7 +173,12 @@ class OwnTask:
                 f"evaluate(model, {split!r}) returned {found!r:.60}, not a mapping such as "
                 '{"loss": 0.3}, with accuracy if it is defined'
             )
-        return {str(key): float(value) for key, value in found.items()}
+        scores = {str(key): float(value) for key, value in found.items()}
+        if not 0 <= (accuracy := scores.get("accuracy", 0.0)) <= 1 and math.isfinite(accuracy):
+            raise self._wrong(
+                f"evaluate(model, {split!r}) returned accuracy {accuracy:g}, not a share like 0.97"
+            )
+        return scores
 
     def _count(self, key: str) -> int:
         value = getattr(self.own, key, None)

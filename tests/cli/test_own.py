@@ -52,6 +52,10 @@ one = load
 
 def halved(step, steps, steps_per_epoch):
     return 1.0 if step < steps / 2 else 0.5
+
+
+def boom(step, steps, steps_per_epoch):
+    return 1 / (step - 5)
 """
 OWN = [
     "--model", "parts:Net", "--dataset", "parts:load", "--augment", "parts:noise",
@@ -122,6 +126,16 @@ def test_an_optimizer_that_cannot_train_is_one_line_of_find(
     argv = ["find", "--dataset", "synthetic", "--model", "mlp", "--quiet", "--out", "run"]
     done = lrbench(*argv, "--optimizer", f"torch.optim:{optimizer}", cwd=tmp_path)
     assert done.returncode == 2 and words in done.stderr
+
+
+@pytest.mark.parametrize("command", ["compare", "find"])
+def test_what_an_own_schedule_raises_is_one_line(command: str, folder: Path, lrbench: Any) -> None:
+    said = lrbench(command, *OWN, "--epochs", "1", "--schedule", "parts:boom", cwd=folder)
+    assert said.returncode == 2
+    assert (
+        "--schedule parts:boom: ZeroDivisionError: division by zero (parts.py" in said.stderr
+    )
+    assert "Traceback" not in said.stderr
 
 
 def test_find_and_check_take_them_too(folder: Path, lrbench: Any) -> None:

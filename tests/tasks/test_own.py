@@ -122,6 +122,7 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("without trainable parameters", {"model": lambda self, seed: nn.ReLU()}),
     ("loss(model, batch) returned a float", {"loss": lambda self, model, batch: 0.5}),
     ("(model, batch) returned shape [8, 1]", {"loss": lambda self, model, batch: model(batch[0])}),
+    ("accuracy 97, not a share", {"evaluate": lambda *_: {"loss": 0.1, "accuracy": 97.0}}),
     ("evaluate(model, 'val') returned 0.5", {"evaluate": lambda self, model, split: 0.5}),
     ("evaluate(model, 'val') returned {}", {"evaluate": lambda self, model, split: {}}),
 ]

@@ -10,6 +10,7 @@ from pandas import DataFrame
 from lrbench.analysis import Summary
 from lrbench.analysis.names import watches_training
 from lrbench.errors import LrbenchError
+from lrbench.options import CompareSpec
 from lrbench.report.plots.chart import PLOTS, Chart, Line, Panel, by_schedule, floats
 from lrbench.report.table import value
 from lrbench.schedules import parse
@@ -107,29 +108,33 @@ def _lost(summary: Summary, column: str) -> Iterator[Line]:
 def _lrs(summary: Summary) -> Iterator[Line]:
     """The LR of each schedule's longest final trial. If the schedule watches the training, each cut
     of the LR is marked."""
+    experiment = summary.question.manifest.get("experiment")
+    entered = CompareSpec(**experiment).entered if experiment else {}
+    specs = {name: str(arm.schedule) for name, arm in entered.items()}
     for name, look, mine in by_schedule(summary, _finals(summary)):
         longest = mine.groupby("trial", sort=False)["epoch"].max().idxmax()
         trial = mine[mine["trial"] == longest]
-        points = floats(_computed(name, trial) or _recorded(trial))
+        schedule = specs.get(name, name)
+        points = floats(_computed(schedule, trial) or _recorded(trial))
         x, y = points[:, 0], points[:, 1]
         texts = [f"{name}, epoch {epoch:.3g}: LR {lr:.3g}" for epoch, lr in points]
         yield Line(name, look, x, y, "plain", texts=texts)
         between_epochs = np.floor(x[:-1]) < np.floor(x[1:])
         cuts = between_epochs & (y[1:] < y[:-1])
-        if watches_training(name) and cuts.any():
+        if watches_training(schedule) and cuts.any():
             yield Line("", look, x[:-1][cuts], y[:-1][cuts], "cut")
 
 
-def _computed(name: str, trial: DataFrame) -> list[tuple[float, float]]:
+def _computed(schedule: str, trial: DataFrame) -> list[tuple[float, float]]:
     """(epoch, LR) points computed from the schedule. Empty if it watches the training, if its
     plug-in is missing, or if the records differ from it, as with parameter groups."""
-    if watches_training(name):
+    if watches_training(schedule):
         return []
     first = trial.iloc[0]
     per_epoch = int(first["step"]) // int(first["epoch"])
     steps = per_epoch * int(first["budget"])
     try:
-        table = parse(name).table(lr=float(first["lr"]), steps=steps, steps_per_epoch=per_epoch)
+        table = parse(schedule).table(lr=float(first["lr"]), steps=steps, steps_per_epoch=per_epoch)
     except LrbenchError:
         return []
     starts = [table[(epoch - 1) * per_epoch] for epoch in trial["epoch"].tolist()]

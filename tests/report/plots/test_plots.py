@@ -8,6 +8,7 @@ from PIL import Image
 
 from lrbench.analysis import Question, summarise
 from lrbench.errors import UsageError
+from lrbench.inputs import compare_spec
 from lrbench.options import TrialSpec
 from lrbench.records import History
 from lrbench.report import plots
@@ -55,6 +56,15 @@ def test_a_schedule_has_one_colour_in_all_plots(name: str) -> None:
     texts = plots.plot(several(), name).axes[-1].texts
     (label,) = [text for text in texts if text.get_text() == "linear"]
     assert label.get_color() == run_looks(several())["linear"].colour
+
+
+def test_the_lr_of_an_arm_is_that_of_its_schedule() -> None:
+    """And not the records', which have two points an epoch."""
+    spec = compare_spec({"schedule": ["cosine"], "arm": ["big: batch_size=64 schedule=constant"]})
+    manifest = {"experiment": spec.model_dump(mode="json")}
+    summary = summarise(finals({"big": [0.9]}), Question(("cosine", "big"), manifest=manifest))
+    line, *_ = plots.plot(summary, "lr").axes[0].lines
+    assert np.asarray(line.get_ydata()).tolist() == [0.1] * 20
 
 
 def test_the_ranking_is_drawn_in_its_order_with_values_lrs_and_losses() -> None:
