@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
@@ -20,6 +21,7 @@ from lrbench.inputs import COMPARE, from_python
 from lrbench.options import refuse_unknown, with_keywords
 from lrbench.report.live import live
 from lrbench.report.torch_lines import torch_lines
+from lrbench.run.material import own_names
 from lrbench.run.store import Run
 from lrbench.session import compare as session
 
@@ -150,6 +152,7 @@ def compare(
         named = from_python({**options, "task": task, "schedule": schedules}, COMPARE)
         run = Run(Path(folder))
         job = session.prepared(session.resolve(named, run), run, named)
+        _warn_of_lent(job)
         with live(progress, spec=job.spec) as show:
             for event in session.carry_out(job, files=out is not None):
                 show(event)
@@ -158,6 +161,18 @@ def compare(
             code=torch_lines(event, run.manifest or {}),
             manifest=run.manifest or {},
             path=None if out is None else run.path,
+        )
+
+
+def _warn_of_lent(job: session.Job) -> None:
+    """A resumed run knows objects that cannot be imported by name only."""
+    names = dict.fromkeys(own_names(job.spec.recipes, job.spec.trained))
+    lent = [name for name in names if name.startswith(f"{plugins.LENT}:")]
+    if lent and job.run.histories:
+        warnings.warn(
+            f"{job.run.path} holds trials of {', '.join(lent)}, which cannot be compared with what "
+            "is passed now: pass the same objects, or choose another out",
+            stacklevel=3,
         )
 
 

@@ -132,9 +132,7 @@ def test_an_optimizer_that_cannot_train_is_one_line_of_find(
 def test_what_an_own_schedule_raises_is_one_line(command: str, folder: Path, lrbench: Any) -> None:
     said = lrbench(command, *OWN, "--epochs", "1", "--schedule", "parts:boom", cwd=folder)
     assert said.returncode == 2
-    assert (
-        "--schedule parts:boom: ZeroDivisionError: division by zero (parts.py" in said.stderr
-    )
+    assert "--schedule parts:boom: ZeroDivisionError: division by zero (parts.py" in said.stderr
     assert "Traceback" not in said.stderr
 
 

@@ -130,6 +130,12 @@ def test_a_run_that_is_kept_goes_on(tmp_path: Path) -> None:
         lrbench.compare(Line, out=tmp_path / "run", **{**TINY, "epochs": 3})
 
 
+def test_a_run_of_what_cannot_be_imported_warns_when_it_goes_on(tmp_path: Path) -> None:
+    lrbench.compare(Line(), out=tmp_path / "run", **TINY)
+    with pytest.warns(UserWarning, match="holds trials of python:Line.*pass the same objects"):
+        lrbench.compare(Line(), out=tmp_path / "run", **TINY)
+
+
 def test_progress_is_said_when_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
     lrbench.compare(Line, **TINY)
     assert capfd.readouterr() == ("", "")
