@@ -109,10 +109,10 @@ def _module(name: str, path: str) -> Any:
     except ModuleNotFoundError as fault:
         if fault.name is None or not f"{path}.".startswith(f"{fault.name}."):
             raise
-        raise UsageError(
-            f"{name}: there is no module {path!r}",
-            hint="it must be importable or in the working folder",
-        ) from None
+        hint = "it must be importable or in the working folder"
+        if path.endswith(".py"):
+            hint = f"leave out .py: {name.replace('.py:', ':', 1)}"
+        raise UsageError(f"{name}: there is no module {path!r}", hint=hint) from None
     except SyntaxError as fault:
         raise UsageError(f"{name}: {path} is not valid Python ({fault})") from None
 

@@ -22,6 +22,7 @@ MOST_WARNINGS = 3
 MOST_SEEDS = 50  # the most worth training to tell two schedules apart
 WIDEST = 15.0  # a wider range of seeds is useless as advice
 EARLY = 100  # steps: before that, an accuracy at chance may just be an early one
+RETRY = "mend the cause, then repeat the command with --retry-failed"
 FIRST = (
     Topic.SHARD,
     Topic.TRIALS_FAILED,
@@ -89,12 +90,20 @@ def _lost(standing: Standing) -> Iterator[Notice]:
     ended = pd.concat(standing.finals)
     steps, rose = int(ended["steps"].max()), (ended["val_loss"] > ended["start_loss"]).any()
     said = f"{losses(standing)}; they are left out of means and tests"
-    if steps < EARLY and not rose and not standing.failed.any():
-        remedy = f"{steps} steps were too few to learn anything: train longer (--epochs)"
+    if reason := _failure(standing):
+        yield Notice(Topic.TRIALS_FAILED, f"{said}; the first failed: {reason}", RETRY)
+    elif steps < EARLY and not rose and not standing.failed.any():
+        remedy = f"{steps} steps may be too few to learn anything: train longer (--epochs)"
         yield Notice(Topic.TOO_SHORT, said, remedy)
     else:
         remedy = "another LR or a longer warm-up may help; trials.csv says where each ended"
         yield Notice(Topic.TRIALS_FAILED, said, remedy)
+
+
+def _failure(standing: Standing) -> str:
+    """Why the first final trial failed, rather than diverged; empty if none did."""
+    ended = pd.concat(standing.finals)
+    return next(iter(ended.loc[ended["status"] == "failed", "reason"]), "")
 
 
 def _throughput(found: Sequence[Standing]) -> Iterator[Notice]:
@@ -152,6 +161,8 @@ def next_step(found: Sequence[Standing], notices: Sequence[Notice]) -> str:
     standing, once = found[0], found[0].verdicts.race is None
     if Topic.TOO_SHORT in topics:
         return "train longer (--epochs): some trainings had not learnt anything yet"
+    if _failure(standing):
+        return RETRY
     if standing.best is None:
         return "try smaller LRs (--lr), or run lrbench find: no final training ended well"
     if Topic.FEW_SEEDS in topics:

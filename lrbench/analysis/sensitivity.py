@@ -24,10 +24,11 @@ SENSITIVITY = (
     SCHEDULE,
     BUDGET,
     *GRID,
-    Column("collapsed", "int64", "tuning trials that failed or collapsed"),
+    Column("collapsed", "int64", "tuning trials that failed, or lost half of the best trial's "
+           "gain over chance"),
     Column("curve", "float64", "mean of the metric over the other trials (minus the loss), shrunk "
            "towards the curve of all schedules"),
-    Column("risk", "float64", "chance that a trial collapses, pooled over the schedules"),
+    Column("risk", "float64", "chance of such a trial, pooled over the schedules"),
     Column("score", "float64", "(1 - risk) x curve + risk x chance"),
     Column("chosen", "bool", "whether the final trials use it"),
     BATCH_SIZE,

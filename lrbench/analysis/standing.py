@@ -97,7 +97,9 @@ def standings(trials: DataFrame, question: Question, study: int = 0) -> list[Sta
     found = []
     for batch_size, budget in sorted(cells, key=lambda cell: (cell[0], -cell[1])):
         here = ended[in_cell(ended, budget, batch_size, study)]
-        tuned = trials[(trials["stage"] == "tune") & in_cell(trials, budget, batch_size, study)]
+        others = [each for _, each in cells if each != budget]  # the rest are rungs of halving
+        tried = trials[(trials["budget"] <= budget) & ~trials["budget"].isin(others)]
+        tuned = tried[(tried["stage"] == "tune") & (tried["batch_size"] == batch_size)]
         present = here["schedule"].unique().tolist()
         names = dict.fromkeys([*(name for name in question.schedules if name in present), *present])
         entrants = [_entrant(name, here, tuned) for name in names]
@@ -176,7 +178,9 @@ def usable_metric(trials: DataFrame, question: Question) -> MetricName:
     rivals = (asked, f"{kind}_accuracy", f"{kind}_loss") if is_accuracy(asked) else (asked,)
     finals = trials[trials["stage"] == "final"]
     usable = (name for name in rivals if not finals[name].isna().all())
-    return cast(MetricName, next(usable, asked))
+    ended = trials[trials["train_loss"].notna()]
+    none = is_accuracy(asked) and len(ended) and ended["val_accuracy"].isna().all()
+    return cast(MetricName, next(usable, f"{kind}_loss" if none else asked))
 
 
 def in_cell(columns: Any, budget: int, batch_size: int, study: int = 0) -> Any:
@@ -192,7 +196,8 @@ def at_final_decay(tuned: DataFrame, finals: DataFrame) -> DataFrame:
 
 def _at_chance(trials: DataFrame, metric: MetricName, question: Question) -> Any:
     """True for trials that ended with accuracy at chance; all False if `classes` is unknown."""
-    reached = trials["test_accuracy" if metric.startswith("test") else "val_accuracy"]
+    plain = "test_accuracy" if metric.startswith("test") else "val_accuracy"
+    reached = trials[metric if is_accuracy(metric) else plain]
     images = question.size(metric) or MANY_IMAGES
     low = bool(question.classes) and at_chance(reached, question.classes or 0, images)
     return (trials["status"] == "done") & low

@@ -49,18 +49,24 @@ def side_by_side(runs: Sequence[Run], *, json: bool) -> None:
 
 
 def differing(a: Run, b: Run) -> list[str]:
-    """How the experiments of two runs differ, as options that apply to both. Schedules are left
-    out: the table names them."""
+    """How the experiments of two runs differ: in options that apply to both, and in schedules."""
     old, new = (recorded(run) for run in (a, b))
     silent = {"schedule", "time_budget"}
     if not (old.auto and new.auto):
         silent |= {"range_test", "lr_points", "lr_factor"}
     before, after = (_settings(all_options(spec)) for spec in (old, new))
-    return [
+    options = [
         f"--{key.replace('_', '-')} {said(before.get(key))} -> {said(after.get(key))}"
         for key in dict.fromkeys((*before, *after))
         if before.get(key) != after.get(key) and key.partition(" ")[0] not in silent
     ]
+    alone = [
+        f"{name} is in {letter} alone"
+        for letter, here, there in (("A", old, new), ("B", new, old))
+        for name in here.schedules
+        if name not in there.schedules
+    ]
+    return [*options, *alone]
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,10 +140,10 @@ def train(
 ) -> Iterator[Record]:
     """Train to the end; yields the records of each epoch when it ends, and a `TrialEnd` last.
 
-    A diverging trial ends early: at the first non-finite loss, or after an epoch whose mean loss
-    is above start + 10·max(1, start - best so far). The test set is read once, by a final trial
-    that did not diverge. The training may be saved whenever an `EpochRecord` is yielded.
-    `run_epoch` trains one epoch, given the rows of its steps.
+    A diverging trial ends early: at the first non-finite loss, after an epoch whose mean loss is
+    above start + 10·max(1, start - best so far), or if no score of an evaluation is finite. The
+    test set is read once, by a final trial that did not diverge. The training may be saved whenever
+    an `EpochRecord` is yielded. `run_epoch` trains one epoch, given the rows of its steps.
     """
     trial = training.trial
     while training.goes_on:
@@ -170,6 +170,7 @@ def train(
         for_judging(task, training.model, training.optimizer, trial.seed, training.epochs_done - 1)
         scores = task.evaluate(training.model, "val")
         averaged = task.evaluate(training.average.model, "val") if training.average else {}
+        training.diverged = training.diverged or _unscored("validation", scores)
         metrics = {"train_loss": mean_loss, **{f"val_{k}": v for k, v in scores.items()}}
         yield from training.clock.observe(training.epochs_done - 1, metrics)
         training.observe(metrics)
@@ -197,6 +198,13 @@ def is_diverged(mean_loss: float, start_loss: float, best_loss: float) -> bool:
     (False, True)
     """
     return mean_loss > start_loss + 10 * max(1.0, start_loss - best_loss)
+
+
+def _unscored(split: str, scores: Mapping[str, float]) -> str:
+    """Why the trial has diverged, if no score of an evaluation is finite; else empty."""
+    if not scores or any(map(math.isfinite, scores.values())):
+        return ""
+    return f"no {split} score is finite ({', '.join(scores)})"
 
 
 def _finite(value: float | None) -> float | None:
@@ -256,6 +264,8 @@ def _end(
     reads_test = trial.stage == "final" and status == "done"
     scores = task.evaluate(training.model, "test") if reads_test else {}
     averaged = task.evaluate(average.model, "test") if reads_test and average else {}
+    if unscored := _unscored("test", scores):
+        status, reason = "diverged", unscored
     samples = done * training.samples_per_step
     return TrialEnd(
         trial=trial.id,

@@ -54,12 +54,18 @@ def run_trial(bench: Workbench, run: Run, trial: TrialSpec) -> Iterator[list[Rec
     except (MachineError, *STOPS):
         raise
     except BaseException as fault:  # the model's own code may raise anything
-        words = "".join(str(fault).strip().splitlines()[:1])[:400]
-        reason = f"{type(fault).__name__}: {words}{place_of(fault)}"
-        yield [run.conclude(trial, bench.failed_end(trial, reason))]
+        yield [run.conclude(trial, bench.failed_end(trial, _reason(fault)))]
         del fault  # and its frames, which hold the model
         check_device(bench.device)
     run.state_path(trial.id).unlink(missing_ok=True)
+
+
+def _reason(fault: BaseException) -> str:
+    """A fault in one line: our own by its message, others with their type and place."""
+    if isinstance(fault, LrbenchError):
+        return fault.message
+    words = "".join(str(fault).strip().splitlines()[:1])[:400]
+    return f"{type(fault).__name__}: {words}{place_of(fault)}"
 
 
 def _opened(task: Task, run: Run, trial: TrialSpec) -> Training:

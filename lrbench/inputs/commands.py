@@ -98,7 +98,8 @@ def flat(option: Opt, value: Any) -> Any:
     parts = listed(value) if option.repeatable else [value]
     texts = option.repeatable or option.kind in (str, Path)
     if texts and not all(isinstance(part, (str, Path)) for part in parts):
-        raise UsageError(f"{flag} {value}: must be text")
+        hint = "name your own as 'module:name'" if any(map(callable, parts)) else ""
+        raise UsageError(f"{flag} {value}: must be text", hint=hint)
     if option.kind is object and not listed(value):
         raise UsageError(f"{flag}: the list is empty", hint="leave it out for the default")
     return parts if option.repeatable else value

@@ -144,8 +144,8 @@ def changed(spec: Any, besides: Iterable[str] = ()) -> Iterator[str]:
     for key, option in options_of(type(spec)).items():
         value = getattr(spec, option.field)
         if key not in besides and value != option.field_default:
-            name = key.replace("_", " ")
-            yield name if value is True else f"{name} {said(option.shown(spec))}"
+            name, shown = key.replace("_", " "), option.shown(spec)
+            yield name if shown is True else f"{name} {said(shown)}"
 
 
 def said(value: Any) -> str:

@@ -141,8 +141,9 @@ def _edges(
     """Notices that the best LR or weight decay is the lowest or highest that was tried."""
     fixed, decays = any(arm.lr for arm in here.spec.arms), here.spec.weight_decays
     option = f"--lr-points {here.spec.lr_points + 2}" if fixed else "--lr"
+    known = {name: choice for name, choice in choices.items() if choice.candidate.ended_well}
     for side, beyond, extreme in (("low", "below", min), ("high", "above", max)):
-        if names := [name for name, choice in choices.items() if choice.edge == side]:
+        if names := [name for name, choice in known.items() if choice.edge == side]:
             lrs = ", ".join(dict.fromkeys(f"{choices[name].lr:g}" for name in names))
             yield Notice(
                 Topic.EDGE_OF_GRID,

@@ -46,11 +46,10 @@ def _batches(standing: Standing) -> str:
 
 
 def headline(summary: Summary) -> tuple[str, str]:
-    """The answer split into decision and rest; with several rankings, all of it is the decision."""
-    head, *rest = re.split("[:;] ", summary.sentence, maxsplit=1)
-    if len(summary.standings) > 1 or not rest:
-        return summary.sentence, ""
-    return head, rest[0][:1].upper() + rest[0][1:]
+    """The answer split into decision and rest; of several rankings, the first is the decision."""
+    place = "[^:]*: " * (len(summary.standings) > 1)  # "For 3 epochs: Use cosine at LR 0.1: ..."
+    found = re.match(rf"({place}.*?)[:;] (.*)", summary.sentence)
+    return (found[1], found[2][:1].upper() + found[2][1:]) if found else (summary.sentence, "")
 
 
 def told_apart_text(summary: Summary) -> str:

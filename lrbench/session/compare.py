@@ -12,7 +12,7 @@ from typing import Any
 from lrbench.engine.device import default_threads, number_of, open_device
 from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
-from lrbench.inputs import all_options, compare_spec, host_of, resolved_toml
+from lrbench.inputs import COMPARE, all_options, compare_spec, host_of, resolved_toml
 from lrbench.options import SIZE, CompareSpec
 from lrbench.plan import Plan, StepsPerEpoch, own_scales, recorded_steps
 from lrbench.plugins import LENT
@@ -127,28 +127,53 @@ def prepared(
     bench.open()
     for recipe in spec.recipes[1:]:
         bench.at(recipe).open()
-    steps_per_epoch = steps_by_batch_size(spec, bench)
+    steps_per_epoch, named = steps_by_batch_size(spec, bench), spec
     if spec.time_budget_s is not None and run.manifest is None:
         spec = fit(spec, steps_per_epoch, bench.step_s(), bench.jobs)
     notices = (
         *spec_notices(spec, bench.source.facts()),
         *check_schedules(spec, steps_per_epoch),
         *_beyond_asked(spec, run, options),
+        *_without_effect(named, spec, options),
     )
     return Job(spec, run, bench, options, steps_per_epoch, notices)
 
 
 def _beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> Iterator[Notice]:
-    """A notice if the run holds entrants that the options do not name, and how to omit them."""
-    asked = compare_spec(options).entrants
-    if run.manifest and (more := [name for name in spec.entrants if name not in asked]):
-        only = chain.from_iterable(("--only", name) for name in asked)
-        alone = shlex.join(["lrbench", "report", str(run.path), *only])
+    """A notice if the run holds more than the options name, and how to omit further entrants."""
+    if run.manifest is None:
+        return
+    asked = compare_spec(options)
+    names = [name for name in spec.entrants if name not in asked.entrants]
+    held = [*names, *(f"LR {lr:g}" for lr in spec.lrs if lr not in asked.lrs)]
+    if not spec.race and spec.seeds > asked.seeds:
+        held.append(f"{spec.seeds} final seeds")
+    only = chain.from_iterable(("--only", name) for name in asked.entrants)
+    alone = shlex.join(["lrbench", "report", str(run.path), *only])
+    if held:
         yield Notice(
             Topic.OTHER,
-            f"{run.path} also holds {', '.join(more)}, trained and ranked with yours",
-            f"to rank only yours: {alone}",
+            f"{run.path} also holds {', '.join(held)}, trained and ranked with yours",
+            f"to rank only your schedules: {alone}" if names else "choose another --out for less",
         )
+
+
+def _without_effect(
+    named: CompareSpec, spec: CompareSpec, options: Mapping[str, Any]
+) -> Iterator[Notice]:
+    """Notices about options that change nothing, or that a time budget overrides."""
+    sized = [
+        f"--{field.replace('_', '-')} {getattr(spec, field)}"
+        for field in SIZE
+        if field in options and getattr(spec, field) != getattr(named, field)
+    ]
+    if sized:
+        yield Notice(Topic.OTHER, f"to fill --time-budget, this trains with {', '.join(sized)}")
+    idle = [key for key in ("lr_points", "lr_factor", "range_test") if key in options]
+    idle = [key for key in idle if options[key] != COMPARE[key].default]
+    if idle and not spec.auto:
+        flags = ", ".join(COMPARE[key].flag for key in idle)
+        yield Notice(Topic.OTHER, f"no effect, as --lr names the LRs: {flags}")
 
 
 def settled(host: Host, run: Run, spec: CompareSpec) -> Host:

@@ -38,6 +38,8 @@ class LoaderTask:
             raise UsageError("loss_fn: pass a loss function, or step=(model, batch) -> loss")
         if isinstance(loss_fn, type):
             raise UsageError(f"loss_fn: {loss_fn.__name__} is a class: pass {loss_fn.__name__}()")
+        if loss_fn is not None and not callable(loss_fn):
+            raise UsageError(f"loss_fn {loss_fn!r:.60}: must be a function or a module")
         parameter = next((p for p in model.parameters() if p.requires_grad), None)
         if parameter is None:
             raise UsageError("model: it has no trainable parameters")
@@ -125,6 +127,11 @@ class LoadersTask(LoaderTask):
         *,
         step: StepFn | None = None,
     ) -> None:
+        if isinstance(make_model, nn.Module) or not callable(make_model):
+            raise UsageError(
+                f"make_model: got a {type(make_model).__name__}",
+                hint="pass a function or a class that makes a new module",
+            )
         super().__init__(make_model(), loss_fn, train, step=step, make_model=make_model)
         self._splits = {"val": val} | ({"test": test} if test is not None else {})
         for name, loader in self._splits.items():

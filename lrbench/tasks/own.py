@@ -83,7 +83,7 @@ def _loaded(name: str) -> Any:
 
 
 def _makes_task(found: Any) -> bool:
-    return inspect.isclass(found) or not hasattr(found, "train_batches")
+    return inspect.isclass(found) or (callable(found) and not hasattr(found, "train_batches"))
 
 
 def ignored_batch_size(recipe: Recipe, facts: Mapping[str, Any]) -> Iterator[Notice]:

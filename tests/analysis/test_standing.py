@@ -3,6 +3,9 @@ import math
 import pytest
 
 from lrbench.analysis import Question
+from lrbench.analysis.frames import trials_frame
+from lrbench.analysis.question import MetricName
+from lrbench.analysis.standing import standings
 from tests.analysis.made import finals, noisy, standing_of, tuned
 
 
@@ -25,6 +28,27 @@ def test_an_lr_on_the_edge_of_what_was_tried_is_known() -> None:
     grid = {0.05: 0.8, 0.1: 0.9, 0.2: 0.85}
     for lr, edge in ((0.05, "low"), (0.1, ""), (0.2, "high")):
         assert standing_of([*tuned("a", grid), *finals({"a": [0.9, 0.9]}, lr=lr)]).edges == (edge,)
+
+
+def test_the_edge_is_that_of_all_lrs_tried_by_halving_too() -> None:
+    grid = {0.05: 0.8, 0.1: 0.9, 0.2: 0.85}
+    rungs = [*tuned("a", grid, epochs=1), *tuned("a", {0.05: 0.8, 0.1: 0.9}, epochs=2)]
+    assert standing_of([*rungs, *finals({"a": [0.9, 0.9]}, lr=0.1)]).edges == ("",)
+
+
+@pytest.mark.parametrize("metric", ["test_accuracy", "test_balanced_accuracy"])
+def test_a_model_of_one_class_is_at_chance_by_balanced_accuracy(metric: MetricName) -> None:
+    """Nine images in ten belong to that class."""
+    trials = trials_frame(finals({"a": [0.9, 0.9]}), None)
+    trials["test_balanced_accuracy"] = 0.5
+    question = Question(metric=metric, test_size=1000, classes=2)
+    (standing,) = standings(trials, question)
+    assert standing.collapsed.tolist() == [2 * (metric == "test_balanced_accuracy")]
+
+
+def test_a_task_without_accuracy_is_ranked_by_its_loss_even_if_all_diverge() -> None:
+    assert standing_of(finals({"a": [None, None]}, accuracy=False)).metric == "test_loss"
+    assert standing_of(finals({"a": [None, None]})).metric == "test_accuracy"
 
 
 def test_the_floor_is_one_image_or_where_their_number_is_unknown_the_smallest_step() -> None:

@@ -197,6 +197,18 @@ def test_trainings_too_short_to_learn_are_told_to_train_longer(steps: int, remed
     assert summary.next_step.startswith("train longer (--epochs):") is (steps == 3)
 
 
+def test_the_first_failure_is_named_and_to_be_mended() -> None:
+    made = finals({"a": [0.9, None, 0.9], "b": [0.9, 0.9, 0.9]})
+    for status, named in (("failed", True), ("diverged", False)):
+        trials = list(made)
+        assert trials[1].end is not None
+        trials[1] = replace(made[1], end=replace(trials[1].end, status=status, reason="seed 1"))
+        summary = summarise(trials, WIDE)
+        said = " ".join(map(str, summary.notices))
+        assert ("the first failed: seed 1: mend the cause" in said) == named
+        assert summary.next_step.startswith("mend the cause") == named
+
+
 def test_the_grid_is_widened_on_the_side_where_the_best_lies() -> None:
     warmed = "warmup + cosine"
     tuning = [*tuned("cosine", {0.05: 0.8, 0.1: 0.9}), *tuned(warmed, {0.1: 0.9, 0.2: 0.8})]

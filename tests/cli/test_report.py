@@ -144,12 +144,14 @@ def test_a_range_test_with_right_checksums_that_is_none_is_one_line(
 def test_two_runs_differ_in_options_that_mean_something_in_both(tmp_path: Path) -> None:
     """Neither the range test nor the grid of a run whose LR was named."""
     swept = {"range_test": "points=30,seeds=1", "lr_factor": 3, "seeds": 1}
+    named = {"lr": "0.05", "seeds": 5, "schedule": ["cosine", "constant"]}
     both = [Run(tmp_path / "a"), Run(tmp_path / "b")]
-    for kept, options in zip(both, ({"lr": "0.05", "seeds": 5}, swept), strict=True):
+    for kept, options in zip(both, (named, {**swept, "schedule": ["cosine"]}), strict=True):
         spec = compare_spec({"dataset": "synthetic", **options})
         fields = {"experiment": spec.model_dump(mode="json"), "fingerprint": spec.fingerprint}
         kept.write_manifest(manifest(**fields, data={"digest": kept.path.name}))
-    assert differing(*both) == ["--lr 0.05 -> auto", "--seeds 5 -> 1"]
+    options = ["--lr 0.05 -> auto", "--seeds 5 -> 1"]
+    assert differing(*both) == [*options, "constant is in A alone"]
     (notice,) = data_notices(*both)
     assert notice.message == "the two runs were trained on different data"
 

@@ -1,8 +1,10 @@
 """The training loop: what it computes, what it records, when it gives up."""
 
+import math
 from typing import Any
 
 import pytest
+from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR, StepLR
 
@@ -76,6 +78,22 @@ def test_a_loss_that_is_not_finite_ends_the_trial_at_its_step() -> None:
     assert (end.status, end.steps, end.epochs) == ("diverged", 6, 1)
     assert "step 6 (epoch 2)" in end.reason and end.test_loss is None
     assert [r.step for r in steps_of(found) if r.train_loss is None] == [6, 7]
+
+
+def test_an_evaluation_without_a_finite_score_ends_the_trial() -> None:
+    class Unscored(Line):
+        bad = ""
+
+        def evaluate(self, model: nn.Module, split: str) -> dict[str, float]:
+            good = split != self.bad
+            return {"loss": super().evaluate(model, split)["loss"] if good else math.nan}
+
+    for split, epochs in (("val", 1), ("test", 3)):
+        task = Unscored()
+        task.bad = split
+        end = records(task, trial(stage="final"))[-1]
+        assert (end.status, end.epochs, end.test_loss) == ("diverged", epochs, None)
+        assert end.reason.startswith(f"no {'validation' if split == 'val' else split} score")
 
 
 def test_plateau_cuts_are_recorded_and_lower_the_lr_of_the_next_epoch() -> None:

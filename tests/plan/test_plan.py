@@ -181,6 +181,11 @@ def test_learning_rates_that_were_named_are_used_as_they_are_not_extended_but_fl
     assert "the best LR of constant, cosine is the highest" in str(notice)
 
 
+def test_lrs_at_which_nothing_ended_well_are_no_optimum_at_an_edge() -> None:
+    stages, _ = run(spec(), lambda trial: None)
+    assert stages[-1].stage == "done" and not stages[-1].notices
+
+
 def test_arms_with_a_usual_lr_which_refuse_lrs_are_advised_more_points() -> None:
     prodigy = Arm(name="prodigy", changes=(("optimizer", "prodigy"),), schedule="constant", lr=1.0)
     stages, _ = run(centred(arms=(prodigy,)), lambda trial: trial.lr)

@@ -122,6 +122,37 @@ def test_a_folder_that_holds_more_schedules_than_were_asked_for_says_so(tmp_path
         assert len(job.plan.trials) == 3  # one seed more of each
 
 
+def test_fewer_seeds_and_lrs_than_a_run_holds_are_no_smaller_run(tmp_path: Path) -> None:
+    begun = {**RACE, "seeds": 3, "lr": "0.1,0.2"}
+    carried(tmp_path, begun)
+    for changes, more in (
+        ({}, ""),
+        ({"seeds": 2, "lr": "0.2"}, "also holds LR 0.1, 3 final seeds"),
+    ):
+        options, kept = {**begun, **changes}, Run(tmp_path)
+        job = session.prepared(session.resolve(options, kept), kept, options)
+        said = " ".join(map(str, job.notices))
+        assert more in said and ("also holds" in said) == bool(more) and job.plan.stage == "done"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"time_budget": "1h"}, "to fill --time-budget, this trains with --epochs "),
+        ({"lr_points": 5, "range_test": "points=50"}, "no effect, as --lr names the LRs"),
+        ({"lr_points": 3}, ""),
+        ({"lr": "auto", "lr_points": 5}, ""),
+    ],
+)
+def test_options_that_change_nothing_or_are_overridden_are_named(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    options, kept = {**RACE, **changes}, Run(tmp_path)
+    job = session.prepared(session.resolve(options, kept), kept, options)
+    said = " ".join(map(str, job.notices))
+    assert words in said and ("no effect" in said or "to fill" in said) == bool(words)
+
+
 @pytest.mark.parametrize(("device", "jobs"), [("auto", 3), ("cuda", 3), ("cuda:1", 1)])
 def test_one_trial_at_a_time_on_each_gpu(
     device: str, jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

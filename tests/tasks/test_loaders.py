@@ -95,6 +95,11 @@ REFUSED: list[tuple[str, Callable[[], Any]]] = [
     ("loss_fn", lambda: single(nn.Linear(2, 1), None, LOADER)),
     (r"pass MSELoss\(\)", lambda: single(nn.Linear(2, 1), nn.MSELoss, LOADER)),
     ("make_model", lambda: single(nn.Linear(2, 1), MSE, LOADER, make_model=lambda: None)),
+    (
+        "make_model: got a Linear",
+        lambda: LoadersTask(nn.Linear(2, 1), MSE, LOADER, LOADER),  # type: ignore[arg-type]
+    ),
+    ("loss_fn 'mse': must be", lambda: single(nn.Linear(2, 1), "mse", LOADER)),
     ("step=", lambda: single(nn.Linear(2, 1), MSE, [POINTS])),
     ("val: it can be read only once", lambda: splits(loader(), iter(loader()))),
     ("loader: it can be read only once", lambda: splits(iter(loader()), loader())),

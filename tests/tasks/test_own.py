@@ -139,6 +139,11 @@ def test_what_is_no_task_is_one_line_that_says_what_one_is(
     assert "a task has model(seed), train_batches(seed, epoch)" in said
 
 
+def test_an_object_without_methods_is_no_task() -> None:
+    with pytest.raises(UsageError, match=r"it has no model\(seed\)"):
+        source(object()).check(RECIPE)
+
+
 def test_what_its_methods_raise_is_one_line_with_the_cause() -> None:
     def loss(self: Any, model: nn.Module, batch: Any) -> Any:
         raise IndexError("mine")

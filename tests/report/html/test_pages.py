@@ -10,7 +10,7 @@ import pandas as pd
 
 from lrbench.analysis import Question, summarise
 from lrbench.report.html import compare_page, find_page
-from tests.analysis.made import finals
+from tests.analysis.made import FINE, finals
 from tests.report.find_results import found, not_found, tabled
 from tests.report.hostile import NAMES
 from tests.report.html.made import MANIFEST, many, several
@@ -67,6 +67,14 @@ def test_a_comparison_begins_with_its_answer_and_says_how_to_repeat_it() -> None
         "the loss was not finite at step 13", "2, 1 failed", "Against linear", "97.20 ± 0.50 %",
     ):  # fmt: skip
         assert said in reader.text, said
+
+
+def test_of_several_rankings_the_first_is_the_headline() -> None:
+    short = finals({"cosine": [0.95, 0.96], "linear": [0.9, 0.91]}, epochs=1)
+    summary = summarise([*short, *finals({"cosine": [0.97, 0.98], "linear": [0.95, 0.97]})], FINE)
+    answer = re.search("<h1>(.*?)</h1>", compare_page(summary, MANIFEST))
+    assert answer is not None and answer[1].startswith("For 2 epochs: ")
+    assert summary.sentence.startswith(answer[1]) and "For 1 epoch" not in answer[1]
 
 
 def test_every_schedule_has_its_interval_its_curve_and_values_to_hover_over() -> None:
