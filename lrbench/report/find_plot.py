@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lrbench.analysis.amounts import loss_text
 from lrbench.report.plots.chart import Chart, Kind, Line, Panel, floats
 from lrbench.report.style import DASHES, INK, MARKERS, PALETTE, Look
 from lrbench.report.table import number
@@ -146,7 +147,7 @@ def _trainings(result: FindResult, sweep: Panel) -> Iterator[Panel]:
     known = [(lr, loss) for lr, loss in checked["losses"] if loss is not None]
     lost = [lr for lr, loss in checked["losses"] if loss is None]
     kind = "base" if result.aim else "constant"
-    texts = [f"trained at {kind} LR {lr:.3g}: loss {loss:.4f}" for lr, loss in known]
+    texts = [f"trained at {kind} LR {lr:.3g}: loss {loss_text(loss)}" for lr, loss in known]
     x, y = (floats([pair[i] for pair in known]) for i in (0, 1))
     lines = [Line("short trainings", _look(PROBE), x, y, "probe", texts=texts)]
     if lost:

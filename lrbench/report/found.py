@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from lrbench.analysis.amounts import loss_text
 from lrbench.optimizers.groups import GroupSpec, parse_groups
 from lrbench.options import FindSpec, Recipe, listed, options_of
 from lrbench.rangetest.groups import swept_place
@@ -105,16 +106,12 @@ def trainings_table(result: FindResult) -> Table:
     """How the short trainings around the answer ended; empty without any."""
     checked = result.verification or {"losses": (), "steps": 0}
     rows = [
-        [(f"{lr:.3g}", lr), ("diverged" if loss is None else _score(loss), loss)]
+        [(f"{lr:.3g}", lr), ("diverged" if loss is None else loss_text(loss), loss)]
         for lr, loss in checked["losses"]
     ]
     head = f"{checked.get('data', '')} loss after {checked['steps']} steps, mean + ½ sd"
     under = f" under {result.aim['schedule']}" if result.aim else ""
     return Table((f"short training{under} at LR", head), cells(rows))
-
-
-def _score(loss: float) -> str:
-    return f"{loss:.4f}" if loss == 0 or abs(loss) >= 0.001 else f"{loss:.1e}"
 
 
 def against_table(result: FindResult) -> Table:

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lrbench.analysis.amounts import loss_text
 from lrbench.analysis.diagnosis import diagnose, trial_line
 from lrbench.options import CompareSpec, TrialSpec
 from lrbench.plan import Plan
@@ -153,7 +154,7 @@ def _epochs(history: History) -> int:
 
 def _score(accuracy: float | None, loss: float | None) -> str:
     parts = [f"accuracy {100 * accuracy:.2f} %"] if accuracy is not None else []
-    parts += [f"loss {loss:.4f}"] if loss is not None else []
+    parts += [f"loss {loss_text(loss)}"] if loss is not None else []
     return ", ".join(parts) or "unmeasured"
 
 
@@ -236,7 +237,7 @@ def _values(histories: Sequence[History], column: str) -> list[float]:
 def _best(values: Sequence[float], metric: str) -> str:
     if not values:
         return ""
-    return f"{100 * max(values):.2f} %" if metric == "accuracy" else f"{min(values):.4f}"
+    return f"{100 * max(values):.2f} %" if metric == "accuracy" else loss_text(min(values))
 
 
 def _bar(state: State) -> RenderableType:
@@ -259,6 +260,6 @@ def _now(state: State, history: History) -> str:
         return f"{text}, epoch 1 of {trial.epochs}"
     last = history.epochs[-1]
     text += f", epoch {last.epoch} of {trial.epochs}"
-    text += "" if last.train_loss is None else f", train loss {last.train_loss:.4f}"
+    text += "" if last.train_loss is None else f", train loss {loss_text(last.train_loss)}"
     text += "" if last.val_accuracy is None else f", val accuracy {100 * last.val_accuracy:.2f} %"
     return f"{text}, {last.throughput_img_s:,.0f} img/s"

@@ -8,7 +8,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from lrbench.analysis.amounts import margin
+from lrbench.analysis.amounts import loss_form, margin
 from lrbench.analysis.question import is_accuracy, metric_words
 from lrbench.analysis.tidy import Column, Columns
 from lrbench.report.text import clean
@@ -138,7 +138,8 @@ def value(mean: float, metric: str, half: float = math.nan) -> str:
     if math.isnan(mean):
         return MISSING
     if not is_accuracy(metric):
-        return f"{mean:.4f}" + ("" if math.isnan(half) else f" ± {half:.4f}")
+        form = loss_form(mean)
+        return f"{mean:{form}}" + ("" if math.isnan(half) else f" ± {half:{form}}")
     if half > min(mean, 1 - mean):
         low, high = max(0.0, mean - half), min(1.0, mean + half)
         return f"{100 * mean:.1f} % [{100 * low:.3g}, {100 * high:.3g}]"
@@ -151,13 +152,16 @@ def difference(raw: float, row: Mapping[str, Any], metric: str) -> str:
     that a verdict cuts at 0 is shown by its ends."""
     if math.isnan(raw):
         return MISSING
-    scale, digits = (100, 2) if is_accuracy(metric) else (1, 4)
-    text, low, high = f"{scale * raw:+.{digits}f}", row["diff_sim_low"], row["diff_sim_high"]
+    low, high = row["diff_sim_low"], row["diff_sim_high"]
+    scale, form = 100, ".2f"
+    if not is_accuracy(metric):
+        scale, form = 1, loss_form(raw, *(end for end in (low, high) if math.isfinite(end)))
+    text = f"{scale * raw:+{form}}"
     if math.isnan(low):
         return text
     if 0 in (low, high) and low < high:
-        return f"{text} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
-    return f"{text} ± {scale * half(row, 'diff_sim'):.{digits}f}"
+        return f"{text} [{scale * low:{form}}, {scale * high:{form}}]"
+    return f"{text} ± {scale * half(row, 'diff_sim'):{form}}"
 
 
 def number(value: float | None, form: str = ".3g") -> str:

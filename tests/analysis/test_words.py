@@ -13,6 +13,7 @@ from lrbench.analysis.standing import standings
 from lrbench.analysis.words import certainty, sentence
 from lrbench.errors import Notice, Topic
 from lrbench.records import History
+from lrbench.report.table import difference, value
 from tests.analysis import made
 from tests.analysis.made import WIDE, columns, compared, finals, noisy, trials_of, tuned
 
@@ -123,6 +124,23 @@ def test_each_budget_has_its_sentence() -> None:
 )
 def test_margins(value: float, half: float, metric: str, expected: str) -> None:
     assert margin(value, half, metric) == expected
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_losses_of_any_size_are_readable(scale: float) -> None:
+    """To two digits, in at most eight characters."""
+    pair = {"diff_sim_low": 0.02 * scale, "diff_sim_high": 0.04 * scale}
+    texts = [
+        value(0.5 * scale, "test_loss", 0.01 * scale),
+        difference(0.03 * scale, pair, "test_loss"),
+        margin(0.03 * scale, 0.01 * scale, "test_loss").removesuffix(" in test loss"),
+    ]
+    for text, sizes in zip(texts, ((0.5, 0.01), (0.03, 0.01), (0.03, 0.01)), strict=True):
+        parts = text.split(" ± ")
+        assert [float(part) / scale for part in parts] == pytest.approx(sizes)
+        assert all(len(part) <= 8 for part in parts)
+    bound = at_most(0.0251 * scale, "test_loss").split()[0]
+    assert float(bound) / scale == pytest.approx(0.026) and len(bound) <= 8
 
 
 def test_how_sure_it_is() -> None:
