@@ -110,8 +110,7 @@ def trainings_table(result: FindResult) -> Table:
         for lr, loss in checked["losses"]
     ]
     head = f"{checked.get('data', '')} loss after {checked['steps']} steps, mean + ½ sd"
-    under = f" under {result.aim['schedule']}" if result.aim else ""
-    return Table((f"short training{under} at LR", head), cells(rows))
+    return Table((f"short training at {'base ' * bool(result.aim)}LR", head), cells(rows))
 
 
 def against_table(result: FindResult) -> Table:
