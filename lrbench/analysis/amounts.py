@@ -52,8 +52,8 @@ def margin(value: float, half: float | None, metric: str) -> str:
 def at_most(bound: float, metric: str) -> str:
     """An upper bound of a difference, rounded up to two digits.
 
-    >>> at_most(0.00448, "test_accuracy"), at_most(0.0561, "test_accuracy"), at_most(2, "val_loss")
-    ('0.45 points', '5.7 points', '2.0 in val loss')
+    >>> at_most(0.00448, "test_accuracy"), at_most(1, "test_accuracy"), at_most(2, "val_loss")
+    ('0.45 points', '100 points', '2.0 in val loss')
     """
     scale, unit = _scale(metric)
     if not (bound > 0 and math.isfinite(bound)):
@@ -72,9 +72,9 @@ def _scale(metric: str) -> tuple[int, str]:
 
 def _form(digits: int, unit: str, largest: float) -> str:
     """At most two decimals of a point; tiny and huge differences of a loss have an exponent."""
-    if unit == "points":
-        return f".{min(2, digits)}f"
-    return f".{max(0, min(6, digits))}f" if 1e-5 <= largest < HUGE else ".1e"
+    if unit != "points" and not 1e-5 <= largest < HUGE:
+        return ".1e"
+    return f".{max(0, min(2 if unit == 'points' else 6, digits))}f"
 
 
 def _digits(size: float) -> int:
