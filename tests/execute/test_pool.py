@@ -77,7 +77,8 @@ subprocess.Popen.__init__ = edit
     assert not list(tmp_path.glob("run/trials/*/journal.jsonl"))
 
 
-@pytest.mark.parametrize(("times", "code"), [(2, 0), pytest.param(9, 3, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("times", "code"), [(2, 0), (9, 3)])
 def test_a_start_that_is_killed_is_repeated_twice(tmp_path: Path, times: int, code: int) -> None:
     env = moody(tmp_path / "plugins", {}, SAYS_SO + DIES.format(times))
     found, _, said = command(*PARALLEL, cwd=tmp_path, env=env)
@@ -100,7 +101,8 @@ def test_processes_end_with_their_parent_within_a_long_call_of_c(tmp_path: Path)
     wait_for(lambda: not any(map(alive, others)), timeout_s=3)
 
 
-@pytest.mark.parametrize("more", [(), pytest.param(("--jobs", "2"), marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("more", [(), ("--jobs", "2")])
 def test_a_file_of_weights_that_is_replaced_during_the_run_is_not_believed(
     tmp_path: Path, more: tuple[str, ...]
 ) -> None:

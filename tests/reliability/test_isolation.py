@@ -70,6 +70,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_failed_trials_are_recorded_the_others_untouched_and_trained_again_on_demand(
     tmp_path: Path, calm: Path
 ) -> None:
