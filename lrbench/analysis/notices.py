@@ -103,7 +103,7 @@ def _lost(standing: Standing) -> Iterator[Notice]:
 def _failure(standing: Standing) -> str:
     """Why the first final trial failed, rather than diverged; empty if none did."""
     ended = pd.concat(standing.finals)
-    return next(iter(ended.loc[ended["status"] == "failed", "reason"]), "")
+    return next(iter(ended.loc[ended["status"] == "failed", "reason"].dropna()), "")
 
 
 def _throughput(found: Sequence[Standing]) -> Iterator[Notice]:
