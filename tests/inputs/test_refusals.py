@@ -46,6 +46,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"optimizer": "adam", "momentum": 0.9}, "--momentum: adam has none"),
     ({"weights": "DEFAULT"}, "--weights DEFAULT: lenet has none"),
     ({"model": "no_such_pkg.nets:build"}, "--model no_such_pkg.nets:build: there is no module"),
+    ({"model": "my_nets.py:Wide"}, "there is no module 'my_nets.py'; leave out .py: my_nets:Wide"),
     ({"dataset": "no_such_pkg:load"}, "--dataset no_such_pkg:load: there is no module"),
     ({"loss": "torch.nn:CrossEntropy"}, "--loss torch.nn:CrossEntropy: torch.nn has no"),
     ({"accumulate": 0}, "--accumulate 0"),
@@ -169,6 +170,7 @@ def test_a_value_of_another_type_from_a_file_is_taken_or_one_line(name: str) -> 
     [
         ("force", "yes", "--force yes: must be true or false"),
         ("init_from", 3, "--init-from 3: must be text"),
+        ("schedule", [abs], "must be text; name your own as 'module:name'"),
         ("arm", ["prodigy", 3], "--arm .*: must be text"),
         ("lr", {"a": 1}, "--lr: must be one value, not a table"),
         ("arm", {"a": "ema=0.9"}, "--arm: must be a list of texts, not a table"),

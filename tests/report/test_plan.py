@@ -12,14 +12,16 @@ from tests.report.test_schedules import shown
 
 def test_it_counts_and_fits_80_columns() -> None:
     spec = CompareSpec(
-        schedules=("constant", "cosine"), lrs=(0.1, 0.2), epochs=3, seeds=4, tuning_seeds=1
-    )
+        schedules=("constant", "cosine"), lrs=(0.1, 0.2), epochs=3, seeds=4, tuning_seeds=1,
+        halving=True,
+    )  # fmt: skip
     stages = work(spec, {128: 28})
     assert stages["tune"] == {"trials": 4, "steps": 4 * 84, "images": 4 * 84 * 128}
     assert stages["final"]["trials"] == 8 and stages["find"]["trials"] == 0
     total = {key: sum(s[key] for s in stages.values()) for key in ("trials", "steps", "images")}
     text = shown(plan_table(spec, stages, total, "3 min 20 s", {128: 28}))
     assert "129,024" in text and "3 min 20 s" in text and "0.1, 0.2" in text
+    assert "tuner halving" in text
     assert max(len(line) for line in text.splitlines()) <= 80
 
 
