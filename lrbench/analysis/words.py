@@ -289,7 +289,8 @@ def certainty(standing: Standing, studies: int = 1, tuned: bool = True) -> str:
         return ""
     pairs = "1 pair" if verdicts.tests == 1 else f"all {verdicts.tests} pairs together"
     looks = "" if course is None else " and all looks"
-    others = "another text" if standing.metric.endswith("bits") else "other test images"
+    others = "other test images" if standing.images else "other test data"
+    others = "another text" if standing.metric.endswith("bits") else others
     tuning = ", nor another tuning of the LRs" + " (--studies 3)" * (studies == 1)
     said = (
         f"Intervals of differences are at {100 * standing.confidence:g} % for {pairs}{looks} and "

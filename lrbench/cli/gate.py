@@ -91,6 +91,10 @@ def _below(summary: Summary, least: float) -> tuple[bool, str]:
     """Whether this condition fails the run, and why."""
     if summary.best is None:
         return True, "no final trial succeeded"
+    if not summary.metric.endswith("accuracy"):
+        raise UsageError(
+            f"--fail-below needs an accuracy, but this run is ranked by {summary.metric}"
+        )
     reached = summary.ranking["metric_mean"].iloc[0]
     said = f"the best schedule, {summary.best}, reached {100 * reached:.2f} %"
     return not reached >= least, said

@@ -23,7 +23,7 @@ from lrbench.engine.device import (
 )
 from lrbench.errors import MachineError, UsageError
 from lrbench.options import FindSpec, Host, Recipe, TrialSpec
-from lrbench.plugins import printing_apart
+from lrbench.plugins import is_own, printing_apart
 from lrbench.records import TrialEnd
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Workbench:
 
         Raises:
             MachineError: no such device, a dataset that is missing or damaged.
-            UsageError: a batch larger than an epoch, a group that matches no parameter.
+            UsageError: a batch larger than an epoch, a group that matches no parameter, a model
+                that is not new each time.
         """
         from lrbench.models.weights import read as read_weights
         from lrbench.optimizers import build
@@ -72,7 +73,15 @@ class Workbench:
             raise MachineError(f"--compile {missing}", hint="install it, or leave --compile out")
         read_weights.cache_clear()  # files are read once per run, even if they change
         self.source.check(self.recipe)
-        build(self.recipe, self.tuning_task.model(0), lr=1.0)
+        model, own = self.tuning_task.model(0), self.recipe.task or self.recipe.model
+        build(self.recipe, model, lr=1.0)
+        if is_own(own):
+            again = {id(weight) for weight in self.tuning_task.model(1).parameters()}
+            if any(id(weight) in again for weight in model.parameters()):
+                raise UsageError(
+                    f"{own}: it makes the same weights twice, so that trials would train one model",
+                    hint="make a new model in each call, or return copy.deepcopy(model)",
+                )
 
     def at(self, recipe: Recipe) -> Workbench:
         """The same host and resident data with another recipe, which may differ in batch size and

@@ -329,7 +329,8 @@ class CompareSpec(Frozen):
         first = {field: value for field, value in first.items() if value in several[field]}
         recipe = self.recipe.model_copy(update=first)
         find = self.find.model_copy(update={"recipe": self.find.recipe.model_copy(update=first)})
-        spec = self.model_copy(update={"recipe": recipe, "find": find})
+        budget = self.time_budget_s or older.time_budget_s  # a sized run may grow without it
+        spec = self.model_copy(update={"recipe": recipe, "find": find, "time_budget_s": budget})
         if changed := differences(older.fixed_part(), spec.fixed_part(), CompareSpec):
             raise UsageError(
                 "this run holds a different experiment: " + ", ".join(changed),

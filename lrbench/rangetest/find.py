@@ -164,7 +164,7 @@ def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Itera
         lr_sweep=answer.lr,
         rules=answer.rules,
         max_stable_lr=stability.lr if stability else None,
-        verification=json.loads(json.dumps(vars(verification))) if verification else None,
+        verification=_plain(verification) if verification else None,
         stability=stability.to_dict() if stability else None,
         table=(),
         settings=settings,
@@ -174,6 +174,13 @@ def range_test(setup: Setup, settings: Mapping[str, Any] | None = None) -> Itera
     )
     one_curve = len(curves) < len(spec.seeds)
     yield _doubted(found, aim, spec.verify_steps, ordered=ordered, one_curve=one_curve)
+
+
+def _plain(verification: Verification) -> dict[str, Any]:
+    """As JSON has it; the loss at LR 0 is None if it is not finite."""
+    start = _finite(verification.start)
+    plain: dict[str, Any] = json.loads(json.dumps({**vars(verification), "start": start}))
+    return plain
 
 
 def _is_cheap(setup: Setup) -> bool:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
+
 from lrbench.analysis import Summary
 from lrbench.analysis.names import is_schedule
 from lrbench.analysis.scaling import at_size
@@ -23,26 +25,34 @@ def setting_text(summary: Summary) -> str:
         return trained
     untuned = len(manifest.get("experiment", {}).get("lrs", ())) == 1
     epochs = f"{first.budget} epoch{'s' * (first.budget > 1)}"
-    return f"{trained} · {epochs}{_batches(first)}{' · LR as given, not tuned' * untuned}"
+    sized = manifest.get("data", {}).get("takes_batch_size", True)
+    length = f"{epochs}{_batches(first, sized=sized)}"
+    return f"{trained} · {length}{' · LR as given, not tuned' * untuned}"
 
 
-def _batches(standing: Standing) -> str:
-    """Steps and batch size of the plain recipe, and of arms with another batch size."""
+def _batches(standing: Standing, *, sized: bool) -> str:
+    """Steps and, if it sets the task's, batch size: of the plain recipe, and of arms with another
+    one. Trainings that did not end well have no steps to tell."""
     by_size: dict[int, list[int]] = {}
     for place, finals in enumerate(standing.finals):
         of_step = finals["step_images"].fillna(standing.batch_size)  # may be missing
         by_size.setdefault(int(of_step.iloc[0]), []).append(place)
     sizes = []
     for images, places in by_size.items():
-        steps = max(int(standing.finals[i]["steps"].max()) for i in places)
+        ended = pd.concat([standing.finals[i] for i in places])
+        steps = int(ended["steps"].where(ended["status"] == "done", 0).max())
         names = [standing.names[i] for i in places]
         plain = any(map(is_schedule, names))
         sizes.append((not plain, standing.batch_size if plain else images, steps, listed(names)))
     (_, batch, steps, _), *others = sorted(sizes)
-    more = [f"{names}: {images} ({n:,} steps)" for _, images, n, names in others]
+    more = [f"{names}: {images}{_steps(n)}" for _, images, n, names in others]
     if not more:
-        return f" ({steps:,} steps) · batch {batch}"
-    return " · " + ", ".join([f"batch {batch} ({steps:,} steps)", *more])
+        return _steps(steps) + f" · batch {batch}" * sized
+    return " · " + ", ".join([f"batch {batch}{_steps(steps)}", *more])
+
+
+def _steps(count: int) -> str:
+    return f" ({count:,} steps)" * (count > 0)
 
 
 def headline(summary: Summary) -> tuple[str, str]:

@@ -82,7 +82,7 @@ def _trained(result: FindResult) -> str:
     low, high = (number(lr) for lr in checked["equally_good"])
     best = f"{low} to {high} are equally good" if low != high else f"{low} is best"
     agrees = "as the sweep says" if result.aim is None else "as expected from the sweep"
-    agree = f", {agrees}" if checked["confirmed"] else ""
+    agree = f", {agrees}" if checked["confirmed"] and result.lr_sweep is not None else ""
     return f"{best}{agree} ({len(checked['losses'])} tried, by {checked['data']} loss)"
 
 

@@ -167,7 +167,13 @@ def _without_effect(
         for field in SIZE
         if field in options and getattr(spec, field) != getattr(named, field)
     ]
-    if sized:
+    if spec.time_budget_s is not None and int(options.get("seeds", 0)) > named.seeds:
+        yield Notice(
+            Topic.OTHER,
+            f"a run that --time-budget sized keeps its {spec.seeds} seeds",
+            f"to add seeds, give --epochs {spec.epochs} instead of --time-budget",
+        )
+    elif sized:
         yield Notice(Topic.OTHER, f"to fill --time-budget, this trains with {', '.join(sized)}")
     idle = [key for key in ("lr_points", "lr_factor", "range_test") if key in options]
     idle = [key for key in idle if options[key] != COMPARE[key].default]

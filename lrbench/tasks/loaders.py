@@ -79,6 +79,11 @@ class LoaderTask:
             made = self._make_model()
         if made is None:
             raise UsageError("make_model: it returned None, not a module")
+        if made is self._module:
+            raise UsageError(
+                "make_model: it returned the same module twice",
+                hint="make a new one in each call, or return copy.deepcopy(module)",
+            )
         return made.to(self._device)
 
     def train_batches(self, seed: int, epoch: int) -> Iterator[Any]:

@@ -173,6 +173,10 @@ class OwnTask:
                 f"evaluate(model, {split!r}) returned {found!r:.60}, not a mapping such as "
                 '{"loss": 0.3}, with accuracy if it is defined'
             )
+        for key, value in found.items():
+            if getattr(value, "numel", lambda: 1)() != 1:
+                shown = plugins.kind_of(value)
+                raise self._wrong(f"evaluate(model, {split!r}) returned {key} of {shown}")
         scores = {str(key): float(value) for key, value in found.items()}
         if not 0 <= (accuracy := scores.get("accuracy", 0.0)) <= 1 and math.isfinite(accuracy):
             raise self._wrong(

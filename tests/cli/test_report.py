@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from lrbench.__main__ import run
+from lrbench.cli.gate import Conditions
 from lrbench.cli.versus import data_notices, differing
+from lrbench.errors import UsageError
 from lrbench.inputs import compare_spec
 from lrbench.options import FindSpec
 from lrbench.run.store import Run
+from tests.analysis.made import compared
 from tests.cli.made import refused, told
 from tests.report.find_results import found
 from tests.run.made import manifest, write_lines
@@ -71,6 +74,12 @@ def test_conditions_have_an_exit_code(
     said = capsys.readouterr()
     assert all(each in said.err for each in words)
     assert bool(said.out) == (code != 2)  # a wrong use is said at once
+
+
+def test_a_loss_is_no_accuracy_to_fall_below() -> None:
+    summary = compared({"a": [0.9, 0.9]}, accuracy=False)
+    with pytest.raises(UsageError, match="needs an accuracy, but this run is ranked by test_loss"):
+        Conditions(below=0.5).enforce(summary, quiet=True)
 
 
 @pytest.mark.parametrize(

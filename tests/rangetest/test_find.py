@@ -98,6 +98,15 @@ def test_a_curve_with_an_infinite_loss_still_fits_into_json() -> None:
     assert json.loads(result.to_json())["lr"] is None
 
 
+def test_a_validation_loss_of_nan_leaves_no_answer_but_a_result() -> None:
+    def loss(model: nn.Module, step: int) -> torch.Tensor:
+        return model() * (math.nan if step == 62 else 1.0)
+
+    _, result = run(PLAIN, Task(lambda: Quadratic([1.0, 3.0]), loss_of=loss, val=[62]))
+    assert result.lr_sweep is not None and result.lr is None and result.verification is not None
+    assert json.dumps(result.to_dict(), allow_nan=False)
+
+
 def test_short_trainings_decide_where_the_sweep_is_lost_in_noise() -> None:
     spec = PLAIN.model_copy(update={"points": 30, "verify": True, "max_stable": False})
     found = [run(spec, hidden(seed))[1] for seed in range(3)]

@@ -177,6 +177,17 @@ def test_the_users_exceptions_come_out_unchanged() -> None:
         lrbench.compare(Broken(), **TINY)
 
 
+def test_a_model_that_is_not_new_in_each_call_is_refused() -> None:
+    body = nn.Linear(1, 1)
+
+    class Shared(Line):
+        def model(self, seed: int) -> nn.Module:
+            return nn.Sequential(body, nn.Linear(1, 1))
+
+    with pytest.raises(UsageError, match="it makes the same weights twice"):
+        lrbench.compare(Shared(), **TINY)
+
+
 def test_a_default_dtype_that_other_processes_would_not_have_is_refused() -> None:
     torch.set_default_dtype(torch.float64)
     try:

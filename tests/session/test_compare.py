@@ -135,6 +135,22 @@ def test_fewer_seeds_and_lrs_than_a_run_holds_are_no_smaller_run(tmp_path: Path)
         assert more in said and ("also holds" in said) == bool(more) and job.plan.stage == "done"
 
 
+def test_a_run_sized_by_a_budget_grows_without_it(tmp_path: Path) -> None:
+    begun = {**RACE, "seeds": 2, "time_budget": "10s"}
+    carried(tmp_path, begun)
+    epochs = (Run(tmp_path).manifest or {})["experiment"]["epochs"]
+    more = {**RACE, "seeds": 3, "epochs": epochs}
+    for options, trials, words in (
+        ({**begun, "seeds": 3}, 0, f"keeps its 2 seeds: to add seeds, give --epochs {epochs}"),
+        (more, 3, ""),
+    ):
+        kept = Run(tmp_path)
+        job = session.prepared(session.resolve(options, kept), kept, options)
+        said = " ".join(map(str, job.notices))
+        assert len(job.plan.trials) == trials
+        assert words in said and ("keeps its" in said) == bool(words)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
