@@ -111,44 +111,36 @@ def test_a_race_that_is_killed_trains_what_it_would_have(tmp_path: Path) -> None
     assert again.trials["trial"].tolist() == whole.trials["trial"].tolist()
 
 
-def test_a_folder_that_holds_more_schedules_than_were_asked_for_says_so(tmp_path: Path) -> None:
-    begun = {**RACE, "seeds": 2}
-    carried(tmp_path, begun)
-    for names, more in ((RACE["schedule"], ""), (["step"], "also holds cosine, linear")):
-        options, kept = {**begun, "schedule": names, "seeds": 3}, Run(tmp_path)
-        job = session.prepared(session.resolve(options, kept), kept, options)
-        said = " ".join(map(str, job.notices))
-        assert more in said and ("--only step" in said) == bool(more)
-        assert len(job.plan.trials) == 3  # one seed more of each
+def reopened(folder: Path, options: dict[str, Any]) -> tuple[session.Job, str]:
+    """The job of a run that is there, and its notices."""
+    kept = Run(folder)
+    job = session.prepared(session.resolve(options, kept), kept, options)
+    return job, " ".join(map(str, job.notices))
 
 
-def test_fewer_seeds_and_lrs_than_a_run_holds_are_no_smaller_run(tmp_path: Path) -> None:
-    begun = {**RACE, "seeds": 3, "lr": "0.1,0.2"}
+def test_a_folder_that_holds_more_than_was_asked_for_says_so(tmp_path: Path) -> None:
+    begun = {**RACE, "seeds": 2, "lr": "0.1,0.2"}
     carried(tmp_path, begun)
-    for changes, more in (
-        ({}, ""),
-        ({"seeds": 2, "lr": "0.2"}, "also holds LR 0.1, 3 final seeds"),
+    for changes, trials, more in (
+        ({"seeds": 3}, 3, ""),  # one seed more of each
+        ({"seeds": 3, "schedule": ["step"]}, 3, "also holds cosine, linear, trained"),
+        ({"seeds": 1, "lr": "0.2"}, 0, "also holds LR 0.1, 2 final seeds"),
     ):
-        options, kept = {**begun, **changes}, Run(tmp_path)
-        job = session.prepared(session.resolve(options, kept), kept, options)
-        said = " ".join(map(str, job.notices))
-        assert more in said and ("also holds" in said) == bool(more) and job.plan.stage == "done"
+        job, said = reopened(tmp_path, {**begun, **changes})
+        assert more in said and ("also holds" in said) == bool(more)
+        assert ("--only step" in said) == ("schedule" in changes)
+        assert len(job.plan.trials) == trials
 
 
 def test_a_run_sized_by_a_budget_grows_without_it(tmp_path: Path) -> None:
     begun = {**RACE, "seeds": 2, "time_budget": "10s"}
     carried(tmp_path, begun)
     epochs = (Run(tmp_path).manifest or {})["experiment"]["epochs"]
-    more = {**RACE, "seeds": 3, "epochs": epochs}
-    for options, trials, words in (
-        ({**begun, "seeds": 3}, 0, f"keeps its 2 seeds: to add seeds, give --epochs {epochs}"),
-        (more, 3, ""),
-    ):
-        kept = Run(tmp_path)
-        job = session.prepared(session.resolve(options, kept), kept, options)
-        said = " ".join(map(str, job.notices))
-        assert len(job.plan.trials) == trials
-        assert words in said and ("keeps its" in said) == bool(words)
+    job, said = reopened(tmp_path, {**begun, "seeds": 3})
+    assert not job.plan.trials
+    assert f"keeps its 2 seeds: to add seeds, give --epochs {epochs} instead" in said
+    job, said = reopened(tmp_path, {**RACE, "seeds": 3, "epochs": epochs})
+    assert len(job.plan.trials) == 3 and "keeps its" not in said
 
 
 @pytest.mark.parametrize(
@@ -163,9 +155,7 @@ def test_a_run_sized_by_a_budget_grows_without_it(tmp_path: Path) -> None:
 def test_options_that_change_nothing_or_are_overridden_are_named(
     tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
-    options, kept = {**RACE, **changes}, Run(tmp_path)
-    job = session.prepared(session.resolve(options, kept), kept, options)
-    said = " ".join(map(str, job.notices))
+    _, said = reopened(tmp_path, {**RACE, **changes})
     assert words in said and ("no effect" in said or "to fill" in said) == bool(words)
 
 

@@ -85,10 +85,6 @@ def single(model: nn.Module, loss: Any, batches: Any, **more: Any) -> LoaderTask
     return task
 
 
-def shared(model: nn.Module) -> LoadersTask:
-    return LoadersTask(lambda: model, MSE, LOADER, LOADER)
-
-
 def splits(train: Any, val: Any) -> None:
     task = LoadersTask(linear(2), F.cross_entropy, train, val)
     task.evaluate(task.model(0), "val")
@@ -103,7 +99,7 @@ REFUSED: list[tuple[str, Callable[[], Any]]] = [
         "make_model: got a Linear",
         lambda: LoadersTask(nn.Linear(2, 1), MSE, LOADER, LOADER),  # type: ignore[arg-type]
     ),
-    ("make_model: it returned the same", lambda: shared(nn.Linear(2, 1)).model(0)),
+    ("returned the same", lambda: LoadersTask(nn.Linear(2, 1).eval, MSE, LOADER, LOADER).model(0)),
     ("loss_fn 'mse': must be", lambda: single(nn.Linear(2, 1), "mse", LOADER)),
     ("step=", lambda: single(nn.Linear(2, 1), MSE, [POINTS])),
     ("val: it can be read only once", lambda: splits(loader(), iter(loader()))),
