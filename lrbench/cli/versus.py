@@ -10,7 +10,7 @@ from lrbench.cli.common import as_json, notify, stdout
 from lrbench.cli.comparison import document, rows
 from lrbench.errors import Notice, Topic, printable
 from lrbench.inputs import all_options
-from lrbench.options import said
+from lrbench.options import ONLY_AUTO, said
 from lrbench.run.store import Run
 from lrbench.session.recorded import recorded, summarised, write_files
 
@@ -53,7 +53,7 @@ def differing(a: Run, b: Run) -> list[str]:
     old, new = (recorded(run) for run in (a, b))
     silent = {"schedule", "time_budget"}
     if not (old.auto and new.auto):
-        silent |= {"range_test", "lr_points", "lr_factor"}
+        silent |= {*ONLY_AUTO}
     before, after = (_settings(all_options(spec)) for spec in (old, new))
     options = [
         f"--{key.replace('_', '-')} {said(before.get(key))} -> {said(after.get(key))}"

@@ -2,6 +2,7 @@
 
 from lrbench.options.arm import Arm, typed_arm
 from lrbench.options.compare import (
+    ONLY_AUTO,
     SIZE,
     TUNING_SEED,
     CompareSpec,
@@ -34,9 +35,9 @@ from lrbench.options.values import (
 )
 
 __all__ = [
-    "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec", "Frozen", "Host",
-    "Opt", "Options", "Problem", "Recipe", "TrialSpec", "batch_sizes", "canonical",
-    "changed", "counted_seeds", "differences", "digest", "duration_s", "learning_rates", "listed",
-    "named", "numbers", "options_of", "problem_of", "refuse_unknown",
+    "ONLY_AUTO", "SIZE", "SWEEP_SEED", "TUNING_SEED", "Arm", "Cell", "CompareSpec", "FindSpec",
+    "Frozen", "Host", "Opt", "Options", "Problem", "Recipe", "TrialSpec", "batch_sizes",
+    "canonical", "changed", "counted_seeds", "differences", "digest", "duration_s",
+    "learning_rates", "listed", "named", "numbers", "options_of", "problem_of", "refuse_unknown",
     "refused", "said", "split", "typed_arm", "with_keywords",
 ]  # fmt: skip

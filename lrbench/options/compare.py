@@ -50,7 +50,8 @@ DEFAULT_SCHEDULES = (
 )
 SIZE = ("epochs", "lr_points", "seeds", "tuning_seeds")
 """The fields that a time budget determines."""
-
+ONLY_AUTO = ("lr_points", "lr_factor", "range_test")
+"""The options that only --lr auto uses."""
 
 RACE_SHARES = (0.25, 0.4, 0.6, 1.0)
 FIRST_LOOK = 5

@@ -13,7 +13,7 @@ from lrbench.engine.device import default_threads, number_of, open_device
 from lrbench.errors import LrbenchError, MachineError, Notice, Topic, UsageError
 from lrbench.execute import EXECUTORS, Host, Workbench
 from lrbench.inputs import COMPARE, all_options, compare_spec, host_of, resolved_toml
-from lrbench.options import SIZE, CompareSpec
+from lrbench.options import ONLY_AUTO, SIZE, CompareSpec
 from lrbench.plan import Plan, StepsPerEpoch, own_scales, recorded_steps
 from lrbench.plugins import LENT
 from lrbench.records import TrialEnd
@@ -148,9 +148,9 @@ def _beyond_asked(spec: CompareSpec, run: Run, options: Mapping[str, Any]) -> It
     held = [*names, *(f"LR {lr:g}" for lr in spec.lrs if lr not in asked.lrs)]
     if not spec.race and spec.seeds > asked.seeds:
         held.append(f"{spec.seeds} final seeds")
-    only = chain.from_iterable(("--only", name) for name in asked.entrants)
-    alone = shlex.join(["lrbench", "report", str(run.path), *only])
     if held:
+        only = chain.from_iterable(("--only", name) for name in asked.entrants)
+        alone = shlex.join(["lrbench", "report", str(run.path), *only])
         yield Notice(
             Topic.OTHER,
             f"{run.path} also holds {', '.join(held)}, trained and ranked with yours",
@@ -175,11 +175,10 @@ def _without_effect(
         )
     elif sized:
         yield Notice(Topic.OTHER, f"to fill --time-budget, this trains with {', '.join(sized)}")
-    idle = [key for key in ("lr_points", "lr_factor", "range_test") if key in options]
-    idle = [key for key in idle if options[key] != COMPARE[key].default]
+    unused = [COMPARE[key] for key in ONLY_AUTO]
+    idle = [each.flag for each in unused if options.get(each.key, each.default) != each.default]
     if idle and not spec.auto:
-        flags = ", ".join(COMPARE[key].flag for key in idle)
-        yield Notice(Topic.OTHER, f"no effect, as --lr names the LRs: {flags}")
+        yield Notice(Topic.OTHER, f"no effect, as --lr names the LRs: {', '.join(idle)}")
 
 
 def settled(host: Host, run: Run, spec: CompareSpec) -> Host:
